@@ -1,0 +1,45 @@
+# make demo runs the main job, make test passes the tests; each sets up all that it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format clean faketime
+
+demo: $(VENV)/installed
+	$(BIN)/newsletter demo
+
+test: $(VENV)/installed-dev faketime
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (about a minute) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	@echo "Installing what tests and checks need ..."
+	$(INSTALL) --editable '.[test,check]'
+	@touch $@
+
+# One test sets the clock of a real process; Debian's faketime does that.
+faketime:
+	@command -v faketime >/dev/null || { \
+		echo "Installing faketime ..."; \
+		apt-get install -qq faketime >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq faketime >/dev/null; } || \
+		{ sudo apt-get update -qq && sudo apt-get install -qq faketime >/dev/null; }; }
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,285 @@
+"""A subscriber's file: YAML to preferences and back, comments and order kept."""
+
+import io
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from newsletter.config import TimeOfDay, Timezone, plain_address
+from newsletter.errors import Invalid, UserError
+from newsletter.model import Day, Interest, Preferences, Schedule
+from newsletter.yamlfile import Document, check, parse, read_text
+
+ENDINGS = (".yaml", ".yml")
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _weighted(value: object) -> object:
+    if isinstance(value, str):
+        return {value: 1.0}
+    if not isinstance(value, list):
+        return value
+    weighted: dict[object, object] = {}
+    for item in value:
+        weighted.update(item if isinstance(item, dict) else {item: 1.0})
+    return weighted
+
+
+def _some_text(text: str) -> str:
+    stripped = " ".join(text.split())
+    if not stripped:
+        raise ValueError("is empty; write something, or remove the line")
+    return stripped
+
+
+def _days(value: object) -> object:
+    every = {"daily": list(Day), "every day": list(Day), "weekdays": list(Day)[:5], "weekly": [Day.MON]}
+    listed = _listed(value)
+    if not isinstance(listed, list):
+        return listed
+    days = [every.get(str(item).strip().lower(), [str(item).strip().lower()[:3]]) for item in listed]
+    return sorted({day for group in days for day in group}, key=lambda day: [*Day, day].index(day))
+
+
+def _interest_or_name(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Text = Annotated[str, AfterValidator(_some_text)]
+Texts = Annotated[list[Text], BeforeValidator(_listed)]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Interest(_File):
+    name: Annotated[Text, Field(max_length=100)]
+    text: Annotated[str, Field(max_length=20_000)] = ""
+    keywords: Annotated[dict[Text, Annotated[float, Field(gt=0, le=100)]], BeforeValidator(_weighted)] = {}
+    liked: Texts = []
+    disliked: Texts = []
+    authors: Texts = []
+    categories: Texts = []
+    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+
+class _Schedule(_File):
+    days: Annotated[list[Day], BeforeValidator(_days), Field(min_length=1)] = list(Day)[:5]
+    time: TimeOfDay = time(7, 30)
+    timezone: Timezone = "UTC"
+
+
+class _Preferences(_File):
+    email: Annotated[str, AfterValidator(plain_address)]
+    name: Annotated[str, Field(max_length=200), AfterValidator(lambda text: " ".join(text.split()))] = ""
+    schedule: _Schedule = _Schedule()
+    papers: Annotated[int, Field(ge=1, le=100)] = 10
+    interests: list[Annotated[_Interest, BeforeValidator(_interest_or_name)]] = []
+    never: Texts = []
+
+
+def read_preferences(path: Path) -> Preferences:
+    """Read and check a subscriber's file.
+
+    Raises:
+        UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
+    """
+    shown = str(path)
+    return _read(parse(read_text(path, shown), shown))
+
+
+def read_preferences_text(text: str, shown: str) -> Preferences:
+    """Check the text of a subscriber's file; ``shown`` names it in errors."""
+    return _read(parse(text, shown))
+
+
+def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences:
+    """Check preferences that come as plain values, as a line of an import does; ``shown`` says where they stand.
+
+    Raises:
+        UserError: they are wrong somewhere (a line for each mistake).
+    """
+    try:
+        return _read(Document(shown, _texts(data), {(): 1}))
+    except Invalid as error:
+        raise Invalid([problem.replace(f"{shown}:1:", f"{shown}:") for problem in error.problems]) from None
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _texts(item) for key, item in value.items()}
+    return [_texts(item) for item in value] if isinstance(value, list) else value
+
+
+def _read(document: Document) -> Preferences:
+    read = check(document, _Preferences)
+    twice = [
+        index
+        for index, interest in enumerate(read.interests)
+        if interest.name in [other.name for other in read.interests[:index]]
+    ]
+    if twice:
+        problems = [
+            f"{document.where(('interests', index))}: interests.{index + 1}.name: {read.interests[index].name!r} "
+            "is the name of two interests; rename one"
+            for index in twice
+        ]
+        raise Invalid(problems)
+    return Preferences(
+        email=read.email,
+        name=read.name,
+        schedule=Schedule(tuple(read.schedule.days), read.schedule.time, read.schedule.timezone),
+        papers=read.papers,
+        interests=tuple(_interest(interest) for interest in read.interests),
+        never=tuple(read.never),
+    )
+
+
+def _interest(read: _Interest) -> Interest:
+    return Interest(
+        name=read.name,
+        text=" ".join(read.text.split()),
+        keywords=dict(read.keywords),
+        liked=tuple(read.liked),
+        disliked=tuple(read.disliked),
+        authors=tuple(read.authors),
+        categories=tuple(read.categories),
+        weight=read.weight,
+    )
+
+
+def write_preferences(path: Path, preferences: Preferences) -> None:
+    """Make a subscriber's file say ``preferences``; a file that is there keeps its comments, order and quotes.
+
+    The file is replaced in one step, so that nobody ever reads half of it.
+
+    Raises:
+        UserError: the present file cannot be read, or the new one not written.
+    """
+    text = rewritten(read_text(path, str(path)), preferences, str(path)) if path.exists() else new_text(preferences)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
+            file.write(text)
+        Path(file.name).chmod(mode)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; check who may write there") from None
+
+
+def new_text(preferences: Preferences) -> str:
+    """The text of a new file for preferences."""
+    yaml = _yaml()
+    document = CommentedMap(_plain(preferences))
+    document.yaml_set_start_comment(
+        "What this subscriber follows. 'newsletter interests check' checks it, 'newsletter preview' shows the email."
+    )
+    out = io.StringIO()
+    yaml.dump(document, out)
+    return out.getvalue()
+
+
+def rewritten(text: str, preferences: Preferences, shown: str) -> str:
+    """The text of a file changed to say ``preferences``: only what differs is touched."""
+    present = _plain(read_preferences_text(text, shown))
+    yaml = _yaml()
+    document = yaml.load(text)
+    _update(document, present, _plain(preferences))
+    out = io.StringIO()
+    yaml.dump(document, out)
+    return out.getvalue()
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 100_000
+    yaml.allow_unicode = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _update(node: Any, present: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for key, value in wanted.items():
+        if key in present and present[key] == value:
+            continue
+        if key == "interests":
+            node[key] = _updated_interests(node.get(key), present.get(key, []), value)
+        elif isinstance(value, Mapping) and isinstance(node.get(key), CommentedMap) and key == "schedule":
+            _update(node[key], present.get(key, {}), value)
+        else:
+            node[key] = value
+    for key in present:
+        if key not in wanted and key in node:
+            del node[key]
+
+
+def _updated_interests(nodes: Any, present: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> Any:
+    if nodes is None:
+        return list(wanted)
+    by_name = {item["name"]: (node, item) for node, item in zip(list(nodes), present, strict=True)}
+    kept = []
+    for interest in wanted:
+        node, item = by_name.get(interest["name"], (None, {}))
+        if item == interest:
+            kept.append(node)
+        elif isinstance(node, CommentedMap):
+            _update(node, item, interest)
+            kept.append(node)
+        else:
+            kept.append(dict(interest))
+    if [item["name"] for item in present] == [item["name"] for item in wanted[: len(present)]]:
+        # Assigned one by one, the sequence keeps the comments that hang on it.
+        for index, node in enumerate(kept):
+            if index < len(nodes):
+                nodes[index] = node
+            else:
+                nodes.append(node)
+        return nodes
+    return kept
+
+
+def _plain(preferences: Preferences) -> dict[str, Any]:
+    """Preferences as a file says them: what is as it would be anyway is left out."""
+    schedule, usual = preferences.schedule, Preferences(email=preferences.email)
+    plain: dict[str, Any] = {"email": preferences.email}
+    if preferences.name:
+        plain["name"] = preferences.name
+    plain["schedule"] = {
+        "days": [day.value for day in schedule.days],
+        "time": schedule.time.strftime("%H:%M"),
+        "timezone": schedule.timezone,
+    }
+    if preferences.papers != usual.papers:
+        plain["papers"] = preferences.papers
+    plain["interests"] = [_plain_interest(interest) for interest in preferences.interests]
+    if preferences.never:
+        plain["never"] = list(preferences.never)
+    return plain
+
+
+def _plain_interest(interest: Interest) -> dict[str, Any]:
+    plain: dict[str, Any] = {"name": interest.name}
+    if interest.text:
+        plain["text"] = interest.text
+    if interest.keywords:
+        plain["keywords"] = {
+            word: int(weight) if weight == int(weight) else weight for word, weight in interest.keywords.items()
+        }
+    for name in ("liked", "disliked", "authors", "categories"):
+        if getattr(interest, name):
+            plain[name] = list(getattr(interest, name))
+    if interest.weight != 1:
+        plain["weight"] = interest.weight
+    return plain

@@ -1,0 +1,45 @@
+"""Signed links: who holds one may act for the subscriber it names, for the one purpose it was made for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+
+class Purpose(StrEnum):
+    """What a link is for; a token made for one purpose is worth nothing for another."""
+
+    UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes the links of a site and reads their tokens.
+
+    Attributes:
+        site_url: the public URL, without a slash at the end.
+        key: the site's signing key.
+    """
+
+    site_url: str
+    key: str
+
+    def url(self, purpose: Purpose, subscriber: int) -> str:
+        """The link by which a subscriber (a row of the store) can act. The same link each time."""
+        return f"{self.site_url}/{purpose.value}/{self.token(purpose, subscriber)}"
+
+    def token(self, purpose: Purpose, subscriber: int) -> str:
+        """The signed part of such a link: letters, digits, ``-``, ``_`` and dots."""
+        return str(self._serializer(purpose).dumps(subscriber))
+
+    def subscriber(self, purpose: Purpose, token: str) -> int | None:
+        """Whom a token speaks for, None when it was not signed here for this purpose."""
+        try:
+            read = self._serializer(purpose).loads(token)
+        except BadSignature:
+            return None
+        return read if isinstance(read, int) else None
+
+    def _serializer(self, purpose: Purpose) -> URLSafeSerializer:
+        return URLSafeSerializer(self.key, salt=f"newsletter.{purpose.value}")

@@ -1,0 +1,169 @@
+"""Who is subscribed: the states of a subscriber, and the files in ``subscribers/`` read when they changed."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from newsletter.audience.due import next_due
+from newsletter.audience.interests import ENDINGS, read_preferences_text, write_preferences
+from newsletter.errors import UserError
+from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.store import subscribers as store
+from newsletter.yamlfile import read_text
+
+
+@dataclass(slots=True)
+class FilesRead:
+    """What reading the subscribers' files gave: names of files by what became of them, and a line a problem."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_files(connection: Connection, folder: Path, now: datetime) -> FilesRead:
+    """Bring the store up to date with the files in ``folder``; a file that did not change is not read again.
+
+    A new file makes an active subscriber. A file that is wrong is reported, and the subscriber keeps what the store
+    has. A file never changes a state: who unsubscribed stays so.
+    """
+    report = FilesRead()
+    known = store.files(connection)
+    present = sorted(path for path in folder.glob("*") if path.suffix in ENDINGS and not path.name.startswith("."))
+    for path in present:
+        try:
+            _read_file(connection, path, known, now, report)
+        except UserError as error:
+            report.problems.extend(str(error).splitlines())
+    for name in sorted(set(known) - {path.name for path in present}):
+        _file_is_gone(connection, folder / name, report)
+    return report
+
+
+def _read_file(
+    connection: Connection, path: Path, known: dict[str, str | None], now: datetime, report: FilesRead
+) -> None:
+    text = read_text(path, str(path))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if known.get(path.name) == digest:
+        return
+    preferences = read_preferences_text(text, str(path))
+    subscriber = store.by_file(connection, path.name)
+    namesake = store.by_email(connection, preferences.email)
+    if namesake is not None and namesake != subscriber:
+        if namesake.file is not None and (path.parent / namesake.file).exists():
+            raise UserError(f"{path}: email: {preferences.email} has a file already, {namesake.file}; keep one of them")
+        if subscriber is not None:
+            raise UserError(f"{path}: email: {preferences.email} is another subscriber; make a new file for it")
+        subscriber = namesake
+    if subscriber is None:
+        subscriber = store.add(
+            connection, preferences, SubscriberState.ACTIVE, f"file {path.name}", now, file=path.name
+        )
+        report.added.append(path.name)
+    else:
+        store.set_preferences(connection, subscriber.row, preferences)
+        report.changed.append(path.name)
+    store.set_file(connection, subscriber.row, path.name, digest)
+    _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+
+
+def _file_is_gone(connection: Connection, path: Path, report: FilesRead) -> None:
+    subscriber = store.by_file(connection, path.name)
+    if subscriber is None:
+        return
+    store.set_file(connection, subscriber.row, None, None)
+    if subscriber.state is SubscriberState.ACTIVE:
+        report.problems.append(
+            f"{path}: the file is gone; {subscriber.email} keeps the interests it had, until "
+            f"'newsletter unsubscribe {subscriber.email}'"
+        )
+
+
+def _schedule(connection: Connection, subscriber: Subscriber, now: datetime, before: Preferences) -> None:
+    moved = before.schedule != subscriber.preferences.schedule
+    if subscriber.state is SubscriberState.ACTIVE and (subscriber.next_due is None or moved):
+        store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
+
+
+def subscribe(
+    connection: Connection,
+    preferences: Preferences,
+    consent: str,
+    now: datetime,
+    folder: Path | None,
+    again: bool = False,
+) -> Subscriber:
+    """Make an active subscriber of an address, or change what a present one prefers.
+
+    Args:
+        consent: where the agreement to get mail came from, in words.
+        folder: where the subscriber's file is kept; None for a new subscriber without one.
+        again: the person asked to be back after unsubscribing.
+
+    Raises:
+        UserError: the address unsubscribed or bounced, and ``again`` is not set; or the file cannot be written.
+    """
+    subscriber = store.by_email(connection, preferences.email)
+    if subscriber is None:
+        subscriber = store.add(connection, preferences, SubscriberState.ACTIVE, consent, now, file=None)
+        if folder is not None:
+            path = new_file_path(folder, preferences, set(store.files(connection)))
+            _write_home(connection, subscriber.row, path, preferences)
+    else:
+        if subscriber.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED) and not again:
+            raise UserError(
+                f"{subscriber.email} is {subscriber.state.value}; add --again if that person asked to be back"
+            )
+        store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
+        change_preferences(connection, subscriber, preferences, folder)
+    active = replace(subscriber, preferences=preferences, state=SubscriberState.ACTIVE, next_due=None)
+    _schedule(connection, active, now, preferences)
+    found = store.by_email(connection, preferences.email)
+    assert found is not None  # noqa: S101 - added or updated above
+    return found
+
+
+def change_preferences(
+    connection: Connection, subscriber: Subscriber, preferences: Preferences, folder: Path | None
+) -> None:
+    """Change what a subscriber prefers, in the store and in the file that is home to it, if there is one."""
+    store.set_preferences(connection, subscriber.row, preferences)
+    if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
+        _write_home(connection, subscriber.row, folder / subscriber.file, preferences)
+
+
+def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:
+    """End a subscription, at once; returns who it was, None for an address that is not known."""
+    subscriber = store.by_email(connection, email)
+    if subscriber is not None and subscriber.state is not SubscriberState.UNSUBSCRIBED:
+        store.set_state(connection, subscriber.row, SubscriberState.UNSUBSCRIBED, now)
+    return subscriber
+
+
+def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:
+    """A file name for a subscriber, after the first part of the address, that no other has."""
+    local = re.sub(r"[^\w.-]+", "-", preferences.email.partition("@")[0], flags=re.ASCII).strip(".-").lower()
+    names = [f"{local or 'subscriber'}{suffix}.yaml" for suffix in ("", *(f"-{number}" for number in range(2, 1000)))]
+    return folder / next(name for name in names if name not in taken and not (folder / name).exists())
+
+
+def require(connection: Connection, email: str) -> Subscriber:
+    """The subscriber with an address.
+
+    Raises:
+        UserError: there is none; near ones are named.
+    """
+    subscriber = store.by_email(connection, email)
+    if subscriber is None:
+        raise UserError(f"{email!r} is no subscriber; 'newsletter subscribers list' shows them")
+    return subscriber
+
+
+def _write_home(connection: Connection, row: int, path: Path, preferences: Preferences) -> None:
+    write_preferences(path, preferences)
+    store.set_file(connection, row, path.name, hashlib.sha256(read_text(path, str(path)).encode()).hexdigest())

@@ -1,0 +1,71 @@
+"""The root of the command line: the global options, and all the commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter import __version__
+from newsletter.cli import digests, interests, papers, project, sending, subscribers
+from newsletter.cli.common import Options
+
+app = typer.Typer(
+    help="A personalised email newsletter of new research papers.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"newsletter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    now: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Pretend that it is this time (ISO, UTC unless it says).")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """A personalised email newsletter of new research papers.
+
+    Begin with 'newsletter demo', which needs no account and no network; then 'newsletter init DIR' lays out your own.
+    """
+    context.obj = Options(config, now)
+
+
+papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
+subscribers_group = typer.Typer(help="Look at the subscribers, import and export them.", no_args_is_help=True)
+interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
+
+START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
+
+app.command(rich_help_panel=START)(project.init)
+app.command(rich_help_panel=START)(project.demo)
+app.command(rich_help_panel=READ)(papers.fetch)
+app.command("import", rich_help_panel=READ)(papers.import_files)
+app.command(rich_help_panel=READ)(papers.sources)
+app.add_typer(papers_group, name="papers", rich_help_panel=READ)
+papers_group.command("list")(papers.list_papers)
+papers_group.command("show")(papers.show_paper)
+app.command(rich_help_panel=PEOPLE)(subscribers.subscribe)
+app.command(rich_help_panel=PEOPLE)(subscribers.unsubscribe)
+app.add_typer(subscribers_group, name="subscribers", rich_help_panel=PEOPLE)
+subscribers_group.command("list")(subscribers.list_subscribers)
+subscribers_group.command("show")(subscribers.show_subscriber)
+subscribers_group.command("import")(subscribers.import_subscribers)
+subscribers_group.command("export")(subscribers.export_subscribers)
+app.add_typer(interests_group, name="interests", rich_help_panel=PEOPLE)
+interests_group.command("check")(interests.check)
+interests_group.command("show")(interests.show)
+interests_group.command("edit")(interests.edit)
+app.command(rich_help_panel=SEND)(digests.rank)
+app.command(rich_help_panel=SEND)(digests.preview)
+app.command(rich_help_panel=SEND)(sending.send)
+app.command(rich_help_panel=SEND)(sending.log)
+app.command(rich_help_panel=SEND)(sending.run)

@@ -1,0 +1,139 @@
+"""What the commands share: the global options, opening a desk, and writing tables and JSON lines."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from newsletter.clock import Clock, parse_moment, started_at, stopped_at, system_clock
+from newsletter.config import Config, load_config
+from newsletter.edition import Desk, open_desk, read_files
+from newsletter.model import Paper
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global options, as given."""
+
+    config: Path
+    now: str | None
+
+    def clock(self, running: bool = False) -> Clock:
+        """The clock that ``--now`` sets: stopped at that time, or running on from it; else the machine's."""
+        if self.now is None:
+            return system_clock
+        moment = parse_moment(self.now)
+        return started_at(moment) if running else stopped_at(moment)
+
+
+def options(context: typer.Context) -> Options:
+    """The global options of a command."""
+    found: Options = context.obj
+    return found
+
+
+def load(context: typer.Context) -> Config:
+    """The configuration."""
+    return load_config(options(context).config)
+
+
+def open_for(context: typer.Context, running: bool = False, files: bool = True) -> Desk:
+    """Open the desk a command works at, with the subscribers' files read first unless it has no use for them.
+
+    Problems in files are told, and stop nothing.
+    """
+    desk = open_desk(load(context), options(context).clock(running))
+    if files:
+        for problem in read_files(desk).problems:
+            warn(problem)
+    return desk
+
+
+def warn(text: str) -> None:
+    """Tell of something that stops nothing but should be looked at."""
+    err.print(Text(f"warning: {text}"), soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line as it is."""
+    out.print(Text(text), soft_wrap=True)
+
+
+def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print one JSON object a line."""
+    for row in rows:
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table.
+
+    Args:
+        columns: the heading of each, and its kind: ``left``, ``narrow`` (18 columns at most), ``right`` or ``wide``
+            (which takes what room is left).
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading, kind in columns:
+        table.add_column(
+            heading,
+            justify="right" if kind == "right" else "left",
+            ratio=1 if kind == "wide" else None,
+            max_width=18 if kind == "narrow" else None,
+            overflow="fold",
+            no_wrap=kind == "right",
+        )
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    out.print(table)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment as ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
+
+
+def short(moment: datetime | None) -> str:
+    """A moment as people read it, to the minute, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else ""
+
+
+def paper_json(paper: Paper) -> dict[str, Any]:
+    """A paper as the commands print it."""
+    return {
+        "id": paper.id,
+        "title": paper.title,
+        "abstract": paper.abstract,
+        "authors": list(paper.authors),
+        "author_count": paper.author_count if paper.author_count is not None else len(paper.authors) or None,
+        "organization": paper.organization,
+        "published": paper.published.isoformat() if paper.published else None,
+        "listed_on": paper.listed_on.isoformat() if paper.listed_on else None,
+        "upvotes": paper.upvotes,
+        "comments": paper.comments,
+        "categories": list(paper.categories),
+        "url": paper.url,
+        "sources": list(paper.sources),
+        "arxiv_id": paper.arxiv_id,
+        "version": paper.version,
+        "doi": paper.doi,
+        "pdf_url": paper.pdf_url,
+        "code_url": paper.code_url,
+        "code_stars": paper.code_stars,
+        "project_url": paper.project_url,
+        "summary": paper.summary,
+        "keywords": list(paper.keywords),
+        "first_seen": iso(paper.first_seen),
+    }

@@ -1,0 +1,124 @@
+"""Commands that show what a subscriber would get."""
+
+import json as jsonlib
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from newsletter.audience import membership
+from newsletter.cli.common import Json, open_for, print_json, print_table, say, warn
+from newsletter.edition import Desk, preview_digest, rank_papers, render_message, render_pages, templates
+from newsletter.errors import UserError
+from newsletter.model import Digest, Subscriber
+from newsletter.rendering.view import percent
+from newsletter.store import reading
+
+_FORMATS = ("html", "text", "eml", "json")
+_ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json"}
+
+
+def rank(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="For whom.")],
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    json: Json = False,
+) -> None:
+    """Rank the new papers for a subscriber, and say why."""
+    desk = open_for(context)
+    subscriber = _subscriber(desk, email)
+    found = rank_papers(desk, subscriber, top)
+    if json:
+        print_json(
+            {
+                "rank": choice.rank,
+                "paper_id": choice.paper.id,
+                "title": choice.paper.title,
+                "score": round(choice.score, 6),
+                "interest": choice.section,
+                "because": choice.because,
+            }
+            for choice in found
+        )
+        return
+    if not found:
+        say(f"Nothing new for {subscriber.email}: {preview_digest(desk, subscriber)[1]}.")
+        return
+    rows = [
+        (choice.rank, f"{percent(choice.score)}%", choice.section, f"{choice.paper.title}\n  {choice.because}")
+        for choice in found
+    ]
+    print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title, and why", "wide")), rows)
+
+
+def preview(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="Whose.")],
+    format: Annotated[str | None, typer.Option(help="html, text, eml or json.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there; its ending tells the format.")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Show the HTML in a browser.")] = False,
+) -> None:
+    """Render a subscriber's email of today as it would be sent, without sending it."""
+    chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
+    if chosen not in _FORMATS:
+        raise UserError(f"--format: {chosen!r} is none of {', '.join(_FORMATS)}")
+    desk = open_for(context)
+    subscriber = _subscriber(desk, email)
+    digest, nothing = preview_digest(desk, subscriber)
+    if digest is None or not digest.choices:
+        warn(f"nothing would be sent to {subscriber.email}: {nothing}")
+        if chosen == "json":
+            print_json([{"email": subscriber.email, "edition": None, "papers": [], "reason": nothing}])
+        return
+    content = _rendered(desk, subscriber, digest, chosen)
+    if output is None and (open_browser or (chosen == "html" and sys.stdout.isatty())):
+        output = Path(tempfile.mkdtemp(prefix="newsletter-")) / f"preview.{chosen if chosen != 'text' else 'txt'}"
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{output}: {error.strerror}; choose another file") from None
+    say(f"Written to {output}.")
+    if open_browser and not webbrowser.open(output.absolute().as_uri()):
+        warn(f"no browser could be opened; open {output} yourself")
+
+
+def _rendered(desk: Desk, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
+    if format == "eml":
+        return render_message(desk, templates(desk), subscriber, digest).content
+    if format == "json":
+        return (jsonlib.dumps(_digest_json(subscriber, digest), ensure_ascii=False) + "\n").encode()
+    html, text = render_pages(desk, templates(desk), subscriber, digest)
+    return (html if format == "html" else text).encode()
+
+
+def _digest_json(subscriber: Subscriber, digest: Digest) -> dict[str, Any]:
+    return {
+        "email": subscriber.email,
+        "edition": digest.edition.isoformat(),
+        "considered": digest.considered,
+        "papers": [
+            {
+                "id": choice.paper.id,
+                "rank": choice.rank,
+                "score": round(choice.score, 6),
+                "section": choice.section,
+                "title": choice.paper.title,
+                "because": choice.because,
+            }
+            for choice in digest.choices
+        ],
+    }
+
+
+def _subscriber(desk: Desk, email: str) -> Subscriber:
+    with reading(desk.engine) as connection:
+        return membership.require(connection, email)

@@ -1,0 +1,166 @@
+"""Commands for what subscribers follow."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Engine
+
+from newsletter.audience import membership
+from newsletter.audience.interests import ENDINGS, new_text, read_preferences, read_preferences_text
+from newsletter.cli.common import Json, load, open_for, options, print_json, say
+from newsletter.cli.subscribers import interest_line
+from newsletter.errors import UserError
+from newsletter.model import Preferences, Subscriber
+from newsletter.store import open_store, reading, writing
+from newsletter.store import subscribers as store
+from newsletter.store.preferences import to_json
+from newsletter.yamlfile import read_text
+
+Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless given.")]
+
+
+def check(context: typer.Context, email: Email = None) -> None:
+    """Check the files in subscribers/, and say what is wrong in them and where."""
+    config = load(context)
+    folder = config.subscribers_folder
+    paths = sorted(path for path in folder.glob("*") if path.suffix in ENDINGS and not path.name.startswith("."))
+    problems: list[str] = []
+    good: dict[Path, Preferences] = {}
+    for path in paths:
+        try:
+            good[path] = read_preferences(path)
+        except UserError as error:
+            problems.extend(str(error).splitlines())
+    if email is not None:
+        good = {path: one for path, one in good.items() if store.email_key(one.email) == store.email_key(email)}
+        if not good and not problems:
+            raise UserError(f"{email!r} has no file in {folder}; 'newsletter subscribers list' shows who is subscribed")
+    for path, preferences in good.items():
+        count = len(preferences.interests)
+        say(f"{path}: good; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
+    if problems:
+        raise UserError("\n".join(problems))
+    if not paths:
+        say(f"There is no file in {folder}.")
+
+
+def show(context: typer.Context, email: Email = None, json: Json = False) -> None:
+    """Show what subscribers follow."""
+    desk = open_for(context)
+    with reading(desk.engine) as connection:
+        found = [membership.require(connection, email)] if email else store.page(connection, 0, 1_000_000)
+    if json:
+        print_json({"email": one.email, **to_json(one.preferences)} for one in found)
+        return
+    for number, subscriber in enumerate(found):
+        if number:
+            say("")
+        home = desk.config.subscribers / subscriber.file if subscriber.file else "the store"
+        say(f"{subscriber.email} ({home})")
+        for interest in subscriber.preferences.interests:
+            say(f"  {interest_line(interest)}")
+        if not subscriber.preferences.interests:
+            say("  no interest yet: gets what is trending")
+        if subscriber.preferences.never:
+            say(f"  never: {', '.join(subscriber.preferences.never)}")
+
+
+def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whose.")]) -> None:
+    """Edit what a subscriber follows, in $EDITOR; it is checked when you save."""
+    config = load(context)
+    engine = open_store(config.store_url)
+    clock = options(context).clock()
+    path = _file_with(config.subscribers_folder, email)
+    if path is None:
+        with writing(engine) as connection:
+            membership.read_files(connection, config.subscribers_folder, clock())
+            subscriber = membership.require(connection, email)
+        path = config.subscribers_folder / subscriber.file if subscriber.file else None
+    text = _edited(read_text(path, str(path)) if path else new_text(subscriber.preferences), email)
+    if text is None:
+        say("Nothing was changed.")
+        return
+    if path is None:
+        _keep_in_store(engine, subscriber, text)
+    else:
+        _replace(path, text)
+        with writing(engine) as connection:
+            problems = membership.read_files(connection, config.subscribers_folder, clock()).problems
+        if problems:
+            raise UserError("\n".join(problems))
+    say(f"Saved: {path if path else 'in the store'}. 'newsletter rank {email}' shows what it finds.")
+
+
+def _file_with(folder: Path, email: str) -> Path | None:
+    """The file that names an address, found even when it is not right otherwise, so that it can be mended."""
+    wanted = store.email_key(email)
+    for path in sorted(folder.glob("*")):
+        if path.suffix not in ENDINGS or path.name.startswith("."):
+            continue
+        for line in read_text(path, str(path)).splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "email" and store.email_key(value.partition(" #")[0].strip().strip("'\"")) == wanted:
+                return path
+    return None
+
+
+def _edited(text: str, email: str) -> str | None:
+    """The text as saved in the editor, once it is right; None when it was left as it was, or given up."""
+    with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
+        path = Path(folder) / "interests.yaml"
+        path.write_text(text, encoding="utf-8")
+        while True:
+            _run_editor(path)
+            saved = read_text(path, path.name)
+            if saved == text:
+                return None
+            try:
+                preferences = read_preferences_text(saved, path.name)
+                if store.email_key(preferences.email) != store.email_key(email):
+                    raise UserError(
+                        f"{path.name}: email: was {email}; to follow as somebody else, subscribe that address"
+                    )
+                return saved
+            except UserError as error:
+                _show_problems(saved, str(error))
+                if not typer.confirm("Go on editing?", default=True):
+                    raise UserError("Nothing was saved.") from None
+
+
+def _show_problems(text: str, problems: str) -> None:
+    lines = text.splitlines()
+    for problem in problems.splitlines():
+        typer.echo(f"error: {problem}", err=True)
+        number = problem.split(":")[1] if problem.count(":") > 1 else ""
+        if number.isdigit() and 0 < int(number) <= len(lines):
+            typer.echo(f"    {number} | {lines[int(number) - 1]}", err=True)
+
+
+def _run_editor(path: Path) -> None:
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("editor") or shutil.which("vi")
+    if not command:
+        raise UserError("no editor is known; set EDITOR to the one you use")
+    try:
+        done = subprocess.run([*shlex.split(command), str(path)], check=False)  # noqa: S603 - the user's own editor
+    except OSError as error:
+        raise UserError(f"EDITOR: cannot run {command!r}: {error.strerror}; set it to the one you use") from None
+    if done.returncode:
+        raise UserError(f"EDITOR: {command!r} ended with {done.returncode}; nothing was saved")
+
+
+def _replace(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; check who may write there") from None
+
+
+def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str) -> None:
+    with writing(engine) as connection:
+        membership.change_preferences(connection, subscriber, read_preferences_text(text, "interests.yaml"), None)

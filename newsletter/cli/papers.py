@@ -1,0 +1,208 @@
+"""Commands that bring papers in and show them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from newsletter.cli.common import Json, err, iso, load, open_for, paper_json, print_json, print_table, say, short, warn
+from newsletter.clock import parse_day
+from newsletter.edition import gather
+from newsletter.errors import UserError
+from newsletter.model import BadPaper
+from newsletter.sources.base import Window
+from newsletter.sources.gather import Gathered, Told, import_file
+from newsletter.store import fetches, papers, reading
+
+_BAD_SHOWN = 5
+
+
+def fetch(
+    context: typer.Context,
+    source: Annotated[list[str] | None, typer.Argument(help="Names from config.yaml; all when none is given.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="Catch up from this day on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day; today unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """Gather new papers from the sources."""
+    desk = open_for(context, files=False)
+    today = desk.clock().date()
+    window = Window(parse_day(since, "--since") if since else None, parse_day(until, "--until") if until else today)
+    if window.since and window.since > window.until:
+        raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
+    failed = False
+    with _progress() as told:
+        for result in gather(desk, source or [], window, told):
+            failed = failed or result.error is not None
+            _report(result, json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def import_files(
+    context: typer.Context,
+    file: Annotated[list[Path], typer.Argument(help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds.")],
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DAY", help="The day a page was saved; today unless given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take in papers from files.
+
+    A saved Daily Papers page dates itself without a year: it is the latest one that --as-of allows.
+    """
+    desk = open_for(context, files=False)
+    day = parse_day(as_of, "--as-of") if as_of else desk.clock().date()
+    problems = []
+    for path in file:
+        try:
+            _report(import_file(desk.engine, desk.clock, path, day), json)
+        except UserError as error:
+            problems.append(str(error))
+    with reading(desk.engine) as connection:
+        held = papers.count(connection)
+    if not json:
+        say(f"The store holds {_papers(held)}.")
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def _report(result: Gathered, json: bool) -> None:
+    if json:
+        print_json(
+            [
+                {
+                    "source": result.source,
+                    "papers": result.papers,
+                    "new": result.new,
+                    "changed": result.changed,
+                    "bad": [{"where": bad.where, "why": bad.why} for bad in result.bad],
+                    "error": result.error,
+                }
+            ]
+        )
+        return
+    counts = f"{_papers(result.papers)}, {result.new} new"
+    say(f"{result.source}: {counts}{f', {result.changed} updated' if result.changed else ''}")
+    for bad in result.bad[:_BAD_SHOWN]:
+        warn(_bad(bad))
+    if len(result.bad) > _BAD_SHOWN:
+        warn(f"{result.source}: {len(result.bad) - _BAD_SHOWN} more could not be read; --json names them all")
+    if result.error:
+        warn(f"{result.source}: {result.error}")
+
+
+def _bad(bad: BadPaper) -> str:
+    return f"{bad.where}: left out: {bad.why}"
+
+
+def _papers(number: int) -> str:
+    return f"{number} paper{'' if number == 1 else 's'}"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], Told]]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} papers"))
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
+
+        def told(name: str) -> Told:
+            task = bar.add_task(name, total=None)
+            return lambda count: bar.update(task, completed=count)
+
+        yield told
+
+
+def sources(context: typer.Context, json: Json = False) -> None:
+    """Show how each source fared: last success, counts, error."""
+    desk = open_for(context, files=False)
+    with reading(desk.engine) as connection:
+        records = fetches.records(connection)
+    configured = load(context).sources
+    names = [*configured, *(name for name in records if name not in configured)]
+    if json:
+        for name in names:
+            record = records.get(name)
+            row: dict[str, object] = {"name": name, "kind": configured[name].kind if name in configured else None}
+            for item in fields(fetches.SourceRecord)[1:]:
+                value = getattr(record, item.name, None)
+                row[item.name] = iso(value) if item.name in ("last_try", "last_success") else value
+            print_json([row])
+        return
+    if not names:
+        say("No source is configured; add one under 'sources' in config.yaml.")
+        return
+    rows: list[tuple[object, ...]] = []
+    for name in names:
+        record = records.get(name)
+        kind = configured[name].kind if name in configured else "removed"
+        if record is None:
+            rows.append((name, kind, "never", "", "", "not fetched yet"))
+        else:
+            state = record.error or (f"ok, {record.bad_papers} unreadable" if record.bad_papers else "ok")
+            rows.append((name, kind, short(record.last_success) or "never", record.papers, record.new_papers, state))
+    columns = (("source", "left"), ("kind", "left"), ("last success", "left"), ("papers", "right"), ("new", "right"))
+    print_table((*columns, ("state", "wide")), rows)
+
+
+def list_papers(
+    context: typer.Context,
+    source: Annotated[str | None, typer.Option(help="Only from this source.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or later.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or before.")] = None,
+    title: Annotated[str | None, typer.Option(help="Only with this in the title.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 20 in a table unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """List the papers in the store, newest first."""
+    desk = open_for(context, files=False)
+    wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), title)
+    most = limit if limit is not None or json else 20
+    with reading(desk.engine) as connection:
+        found = papers.listing(connection, wanted, most)
+        if json:
+            print_json(paper_json(paper) for paper in found)
+            return
+        rows = [
+            (paper.id, paper.listed_on or paper.published, _talk(paper.upvotes, paper.comments), paper.title)
+            for paper in found
+        ]
+        held = papers.count(connection)
+    if not rows:
+        say("No paper fits." if held else "The store has no papers yet; 'newsletter fetch' or 'newsletter import'.")
+        return
+    print_table((("id", "left"), ("day", "left"), ("talk", "right"), ("title", "wide")), rows)
+    if limit is None and len(rows) == most:
+        say(f"The first {most} of {_papers(held)}; --limit shows more.")
+
+
+def _day(text: str | None, option: str) -> date | None:
+    return parse_day(text, option) if text else None
+
+
+def _talk(upvotes: int | None, comments: int | None) -> str:
+    return str((upvotes or 0) + (comments or 0) or "")
+
+
+def show_paper(
+    context: typer.Context,
+    paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
+    json: Json = False,
+) -> None:
+    """Show one paper."""
+    desk = open_for(context, files=False)
+    with reading(desk.engine) as connection:
+        found = papers.find(connection, paper)
+    if found is None:
+        raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one")
+    if json:
+        print_json([paper_json(found)])
+        return
+    for key, value in paper_json(found).items():
+        if value not in (None, "", []):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            say(f"{key.replace('_', ' ')}: {text}")

@@ -1,0 +1,120 @@
+"""Commands to start with: a new newsletter, and the demo."""
+
+import mailbox
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.common import Options, err, options, print_table, say
+from newsletter.config import load_config
+from newsletter.demo import SAMPLE_PAPERS, MaildirServer, lay_out
+from newsletter.edition import Desk, active_blocks, open_desk, read_files, run_edition
+from newsletter.errors import UserError
+from newsletter.rendering.template import BUNDLED
+from newsletter.sources.gather import import_file
+from newsletter.store import reading, sends
+
+
+def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it is not there.")]) -> None:
+    """Lay out a new newsletter in a folder: config.yaml, templates and two sample subscribers."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        made = lay_out(directory, BUNDLED)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or directory}: {error.strerror}; choose a folder that can be written"
+        ) from None
+    for path in made:
+        say(f"made {path}")
+    if not made:
+        say(f"{directory} has all that a newsletter needs already; nothing was changed.")
+        return
+    say("")
+    say("Next:")
+    say(f"  cd {directory}")
+    say("  edit config.yaml: who sends, and your mail server")
+    say("  replace subscribers/*.yaml by your own: newsletter subscribe you@example.org -i 'what you follow'")
+    say("  newsletter fetch; newsletter preview you@example.org --open; newsletter send")
+    say("  newsletter run: from then on by itself, every day")
+
+
+def demo(
+    context: typer.Context,
+    directory: Annotated[Path | None, typer.Argument(help="Where; a new scratch folder unless given.")] = None,
+) -> None:
+    """Run the main job with no account and no network: papers in, personal emails out, the log."""
+    folder = (directory or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))).absolute()
+    with err.status("Laying out a newsletter and its sample papers ..."):
+        lay_out(folder, BUNDLED)
+        desk = _desk(folder, options(context))
+        papers = import_file(desk.engine, desk.clock, SAMPLE_PAPERS, desk.clock().date())
+        read_files(desk)
+    say(f"1. Took in {papers.papers} sample papers and two subscribers, in {folder}.")
+    maildir = folder / "Maildir"
+    with _sending_to(maildir, desk) as sending:
+        report = run_edition(sending, active_blocks(sending), lambda: False, lambda state, count: None)
+    say(f"2. Ranked them for each, and sent {report.counts.get('sent', 0)} digests over SMTP. The log:")
+    say("")
+    _show_log(desk)
+    say("")
+    if not report.counts:
+        say("   Everyone had today's edition already, so nothing was sent a second time.")
+    say("3. What arrived:")
+    for line in _unpack(maildir, folder):
+        say(f"   {line}")
+    say("")
+    say("Now try, in that folder:")
+    say(f"   cd {folder}")
+    say("   newsletter rank ada@newsletter.example       the ranking, and why")
+    say("   newsletter interests edit ada@newsletter.example")
+    say("   newsletter preview ada@newsletter.example --open")
+    say("Your own newsletter: newsletter init DIR")
+
+
+def _desk(folder: Path, given: Options) -> Desk:
+    return open_desk(load_config(folder / "config.yaml"), given.clock())
+
+
+@contextmanager
+def _sending_to(maildir: Path, desk: Desk) -> Iterator[Desk]:
+    """A desk whose mail server is one on loopback that keeps what it gets."""
+    with MaildirServer(maildir) as server:
+        there = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": None}
+        smtp = desk.config.smtp.model_copy(update=there)
+        config = desk.config.model_copy(update={"smtp": smtp})
+        yield replace(desk, config=config)
+
+
+def _show_log(desk: Desk) -> None:
+    with reading(desk.engine) as connection:
+        rows = [
+            (send.edition, send.email, send.state.value, len(digest.choices), send.smtp_reply or send.reason)
+            for send, digest in sends.log(connection)
+        ]
+    columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server said", "wide"))
+    print_table(columns, rows)
+
+
+def _unpack(maildir: Path, folder: Path) -> Iterator[str]:
+    """Write each message of a Maildir as .eml and its HTML part as .html; yields a line for each."""
+    box = mailbox.Maildir(maildir, create=True)
+    for key in sorted(box.keys()):
+        content = box.get_bytes(key)
+        message = message_from_bytes(content, policy=policy.default)
+        assert isinstance(message, EmailMessage)  # noqa: S101 - by that policy
+        address = str(message["To"].addresses[0].addr_spec)
+        stem = folder / f"digest-{address.partition('@')[0]}"
+        stem.with_suffix(".eml").write_bytes(content)
+        html = message.get_body(("html",))
+        assert html is not None  # noqa: S101 - every digest has one
+        stem.with_suffix(".html").write_text(html.get_content(), encoding="utf-8")
+        yield f"{address}: {message['Subject']}"
+        yield f"   {stem.with_suffix('.html')}"
+        yield f"   {stem.with_suffix('.eml')}"

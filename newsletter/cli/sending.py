@@ -1,0 +1,193 @@
+"""Commands that send, and that tell what was sent."""
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from newsletter import schedule
+from newsletter.audience import membership
+from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short, warn
+from newsletter.clock import parse_day
+from newsletter.edition import Desk, EditionReport, Told, active_blocks, dry_run, due_blocks, run_edition
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import Digest, Send, SendState, Subscriber, SubscriberState
+from newsletter.store import reading, sends
+
+
+def send(
+    context: typer.Context,
+    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="To this subscriber alone.")] = None,
+    due: Annotated[bool, typer.Option("--due", help="Only to those whose own time has come.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send and log nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Send today's edition now, to every active subscriber who has not had it yet.
+
+    What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
+    """
+    desk = open_for(context)
+    one = _only(desk, only) if only else None
+    blocks = iter([[one]]) if one else due_blocks(desk) if due else active_blocks(desk)
+    if dry:
+        _show_dry_run(desk, blocks, json)
+        return
+    with _stoppable() as stopped, _progress() as told:
+        report = run_edition(desk, blocks, stopped.is_set, told, one)
+    for note in report.notes:
+        warn(note)
+    if json:
+        print_json([{state.value: report.counts.get(state.value, 0) for state in SendState}])
+    else:
+        say(_summary(report))
+    if report.stopped:
+        raise NewsletterError("stopped before the end; run it again to go on")
+    if any(report.counts.get(state) for state in (SendState.FAILED, SendState.UNSURE)):
+        raise NewsletterError("some digests did not arrive for certain; 'newsletter log' names them")
+
+
+def _only(desk: Desk, email: str) -> Subscriber:
+    with reading(desk.engine) as connection:
+        subscriber = membership.require(connection, email)
+    if subscriber.state is not SubscriberState.ACTIVE:
+        raise UserError(
+            f"{subscriber.email} is {subscriber.state} and gets no mail; 'newsletter subscribe' changes that"
+        )
+    return subscriber
+
+
+def _summary(report: EditionReport) -> str:
+    parts = [f"{report.counts[state]} {state.value}" for state in SendState if report.counts.get(state)]
+    if not parts:
+        return "Nothing to send: everyone has had today's edition."
+    skipped = "" if not report.counts.get(SendState.SKIPPED) else " ('newsletter log' says why some were skipped)"
+    return ", ".join(parts) + skipped
+
+
+def _show_dry_run(desk: Desk, blocks: Iterator[list[Subscriber]], json: bool) -> None:
+    for subscriber, digest, reason in dry_run(desk, blocks):
+        if json:
+            papers = [
+                {"id": one.paper.id, "rank": one.rank, "score": round(one.score, 6), "section": one.section}
+                for one in digest.choices
+            ]
+            row = {"edition": digest.edition.isoformat(), "email": subscriber.email, "papers": papers, "reason": reason}
+            print_json([row])
+        elif reason:
+            say(f"{subscriber.email}: nothing: {reason}")
+        else:
+            say(f"{subscriber.email}: {len(digest.choices)} papers")
+            for choice in digest.choices:
+                say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM end the run after the message on the wire."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("sending", total=0)
+
+        def told(state: str, count: int) -> None:
+            if state == SendState.PLANNED:
+                bar.update(task, total=(bar.tasks[0].total or 0) + count)
+            elif state != SendState.SKIPPED:
+                bar.advance(task, count)
+
+        yield told
+
+
+def log(
+    context: typer.Context,
+    email: Annotated[str | None, typer.Argument(help="Only this subscriber's.")] = None,
+    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what each subscriber was sent, when, and why not."""
+    desk = open_for(context, files=False)
+    day = parse_day(edition, "--edition") if edition else None
+    with reading(desk.engine) as connection:
+        row = membership.require(connection, email).row if email else None
+        found = sends.log(connection, row, day)
+        if json:
+            print_json(_log_json(send, digest) for send, digest in found)
+            return
+        rows = [_log_row(send, digest) for send, digest in found]
+    if not rows:
+        say("Nothing was sent yet." if email is None and day is None else "No line of the log fits.")
+        return
+    columns = (("edition", "left"), ("email", "wide"), ("state", "left"), ("papers", "right"))
+    print_table((*columns, ("at (UTC)", "left"), ("server said, or why", "wide")), rows)
+
+
+def _log_row(send: Send, digest: Digest) -> tuple[object, ...]:
+    said = send.reason if send.state is not SendState.SENT else send.smtp_reply
+    if send.reason and send.smtp_reply and send.state is not SendState.SENT:
+        said = f"{send.reason}: {send.smtp_reply}"
+    return send.edition, send.email, send.state.value, len(digest.choices) or "", short(send.settled_at), said
+
+
+def _log_json(send: Send, digest: Digest) -> dict[str, Any]:
+    return {
+        "edition": send.edition.isoformat(),
+        "email": send.email,
+        "state": send.state.value,
+        "message_id": send.message_id,
+        "sent_at": iso(send.settled_at) if send.state is SendState.SENT else None,
+        "smtp_reply": send.smtp_reply,
+        "reason": send.reason,
+        "papers": [
+            {"id": choice.paper.id, "rank": choice.rank, "score": round(choice.score, 6), "section": choice.section}
+            for choice in digest.choices
+        ],
+    }
+
+
+def run(
+    context: typer.Context,
+    once: Annotated[
+        bool, typer.Option("--once", help="Fetch, send what is due, and end: for cron or a timer.")
+    ] = False,
+) -> None:
+    """Run the newsletter: fetch papers, and send each subscriber's digest at their own time.
+
+    It runs until it gets SIGTERM or Ctrl-C, and writes one line per event.
+    """
+    desk = open_for(context, running=not once)
+    # What the scheduler has to say is said in our own lines.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+    log_line = _event_log()
+    if once:
+        with _stoppable() as stopped:
+            schedule.run_once(desk, log_line, stopped.is_set)
+    else:
+        schedule.run(desk, log_line)
+
+
+def _event_log() -> schedule.Log:
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "event"], drop_missing=True),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    logger = structlog.get_logger()
+    return lambda event, **facts: logger.info(event, **facts)

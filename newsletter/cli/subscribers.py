@@ -1,0 +1,244 @@
+"""Commands for who is subscribed."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tzlocal import get_localzone_name
+
+from newsletter.audience import exchange, membership
+from newsletter.audience.interests import preferences_from_mapping
+from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short
+from newsletter.edition import Desk
+from newsletter.errors import UserError
+from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
+from newsletter.store import reading, writing
+from newsletter.store import subscribers as store
+
+_PAGE = 500
+
+
+def subscribe(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="The address.")],
+    interest: Annotated[
+        list[str] | None, typer.Option("--interest", "-i", help="What to follow, in words; may be given often.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="How to greet.")] = None,
+    days: Annotated[str | None, typer.Option(help='Like "mon,thu", "weekdays" or "daily".')] = None,
+    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Like Europe/London; this machine's unless given.")] = None,
+    papers: Annotated[int | None, typer.Option(help="How many papers at most.")] = None,
+    file: Annotated[bool, typer.Option("--file/--no-file", help="Keep a file in subscribers/ for it.")] = True,
+    again: Annotated[bool, typer.Option("--again", help="The person asked to be back after unsubscribing.")] = False,
+) -> None:
+    """Subscribe an address, or change what a subscriber prefers.
+
+    The new subscriber is active at once: ask the person before you do it.
+    """
+    desk = open_for(context)
+    said = _said(email, name, days, time, timezone, papers)
+    with writing(desk.engine) as connection:
+        present = store.by_email(connection, email)
+        wanted = _merged(present.preferences if present else None, said, interest or [])
+        folder = desk.config.subscribers_folder
+        home = folder if file or present is not None else None
+        subscriber = membership.subscribe(connection, wanted, "command", desk.clock(), home, again)
+    where = f" ({desk.config.subscribers / subscriber.file})" if subscriber.file else ""
+    say(f"{subscriber.email} is subscribed{where}; next digest {short(subscriber.next_due)} UTC.")
+    if not subscriber.preferences.interests:
+        say(f"No interest is named yet; 'newsletter interests edit {subscriber.email}' names some.")
+
+
+def _said(
+    email: str, name: str | None, days: str | None, time: str | None, timezone: str | None, papers: int | None
+) -> dict[str, Any]:
+    schedule = {"days": days.split(",") if days else None, "time": time, "timezone": timezone}
+    said: dict[str, Any] = {"email": email, "name": name, "papers": None if papers is None else str(papers)}
+    said["schedule"] = {key: value for key, value in schedule.items() if value is not None}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _merged(present: Preferences | None, said: dict[str, Any], interests: list[str]) -> Preferences:
+    given = said["schedule"]
+    if present is None:
+        said = {**said, "schedule": {"timezone": get_localzone_name() or "UTC", **given}, "interests": interests}
+        return preferences_from_mapping(said, "subscribe")
+    read = preferences_from_mapping({**said, "interests": interests}, "subscribe")
+    schedule = replace(present.schedule, **{key: getattr(read.schedule, key) for key in given})
+    known = {interest.name for interest in present.interests}
+    added = tuple(interest for interest in read.interests if interest.name not in known)
+    changes: dict[str, Any] = {key: getattr(read, key) for key in ("name", "papers") if key in said}
+    return replace(present, schedule=schedule, interests=present.interests + added, **changes)
+
+
+def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
+    """End a subscription. No file and no import brings it back; 'subscribe --again' does."""
+    desk = open_for(context)
+    with writing(desk.engine) as connection:
+        membership.require(connection, email)
+        subscriber = membership.unsubscribe(connection, email, desk.clock())
+    assert subscriber is not None  # noqa: S101 - required above
+    say(f"{subscriber.email} is unsubscribed.")
+
+
+def list_subscribers(
+    context: typer.Context,
+    state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.")] = None,
+    json: Json = False,
+) -> None:
+    """List the subscribers."""
+    desk = open_for(context)
+    if json:
+        for subscriber in _all(desk, state):
+            print_json([_json(subscriber)])
+        return
+    rows = [
+        (one.email, one.state, short(one.next_due), len(one.preferences.interests), one.file)
+        for one in _all(desk, state)
+    ]
+    if not rows:
+        say("There is no subscriber; 'newsletter subscribe EMAIL' adds one." if state is None else f"None is {state}.")
+        return
+    columns = (
+        ("email", "wide"),
+        ("state", "left"),
+        ("next due (UTC)", "left"),
+        ("interests", "right"),
+        ("file", "left"),
+    )
+    print_table(columns, rows)
+
+
+def show_subscriber(
+    context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")], json: Json = False
+) -> None:
+    """Show one subscriber."""
+    desk = open_for(context)
+    with reading(desk.engine) as connection:
+        subscriber = membership.require(connection, email)
+    if json:
+        print_json([_json(subscriber)])
+        return
+    preferences, schedule = subscriber.preferences, subscriber.preferences.schedule
+    say(f"{preferences.name} <{subscriber.email}>".lstrip() if preferences.name else subscriber.email)
+    say(f"state: {subscriber.state}, since {short(subscriber.created_at)} UTC")
+    say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {schedule.timezone}")
+    say(f"next digest: {short(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
+    say(f"last digest: {short(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
+    say(f"papers: {preferences.papers} at most")
+    say(f"home: {desk.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
+    for interest in preferences.interests:
+        say(f"interest: {interest_line(interest)}")
+    if preferences.never:
+        say(f"never: {', '.join(preferences.never)}")
+
+
+def interest_line(interest: Interest) -> str:
+    """An interest in a line."""
+    parts = [interest.text] if interest.text and interest.text != interest.name else []
+    parts += [", ".join(f"{word} ({weight:g})" for word, weight in interest.keywords.items())]
+    parts += [f"{len(interest.liked)} liked" if interest.liked else ""]
+    parts += [f"{len(interest.disliked)} disliked" if interest.disliked else ""]
+    parts += [f"by {', '.join(interest.authors)}" if interest.authors else ""]
+    parts += [f"in {', '.join(interest.categories)}" if interest.categories else ""]
+    told = "; ".join(part for part in parts if part)
+    return f"{interest.name}{f': {told}' if told else ''}"
+
+
+def import_subscribers(
+    context: typer.Context, file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file.")]
+) -> None:
+    """Take in subscribers from a file.
+
+    CSV columns: email, name, state, days, time, timezone, papers, interests, never; several values are parted by ';'.
+    Who unsubscribed stays unsubscribed. You say by importing that these people agreed to get mail.
+    """
+    desk = open_for(context)
+    added = updated = kept_out = 0
+    problems: list[str] = []
+    for line in exchange.read_lines(file):
+        if isinstance(line, UserError):
+            problems.append(str(line))
+            continue
+        with writing(desk.engine) as connection:
+            outcome = _import_line(desk, connection, line, file)
+        added, updated, kept_out = (
+            added + (outcome == "added"),
+            updated + (outcome == "updated"),
+            kept_out + (outcome == "kept out"),
+        )
+    say(f"{added} added, {updated} updated, {kept_out} left as they are (unsubscribed or bounced)")
+    if problems:
+        raise UserError("\n".join(problems))
+
+
+def _import_line(desk: Desk, connection: Any, line: exchange.Line, file: Path) -> str:
+    now = desk.clock()
+    present = store.by_email(connection, line.preferences.email)
+    if present is None:
+        subscriber = membership.subscribe(connection, line.preferences, f"import {file.name}", now, folder=None)
+        if line.state not in (None, SubscriberState.ACTIVE):
+            assert line.state is not None  # noqa: S101
+            store.set_state(connection, subscriber.row, line.state, now)
+        return "added"
+    if present.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
+        return "kept out"
+    membership.change_preferences(connection, present, line.preferences, desk.config.subscribers_folder)
+    if line.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
+        store.set_state(connection, present.row, line.state, now)
+    return "updated"
+
+
+def export_subscribers(
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to the screen.")] = None,
+    format: Annotated[str, typer.Option(help="csv or jsonl; jsonl keeps all of every interest.")] = "csv",
+) -> None:
+    """Write the subscribers out, for another program or to take in again."""
+    if format not in ("csv", "jsonl"):
+        raise UserError(f"--format: {format!r} is neither csv nor jsonl")
+    desk = open_for(context)
+    text = "".join(_exported(desk, format))
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.touch(mode=0o600)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{output}: {error.strerror}; choose another file") from None
+    say(f"Written to {output}.")
+
+
+def _exported(desk: Desk, format: str) -> Iterator[str]:
+    if format == "csv":
+        yield exchange.csv_text(_all(desk, None), heading=True)
+    else:
+        for subscriber in _all(desk, None):
+            yield json.dumps(exchange.to_object(subscriber), ensure_ascii=False) + "\n"
+
+
+def _all(desk: Desk, state: SubscriberState | None) -> Iterator[Subscriber]:
+    after = 0
+    while True:
+        with reading(desk.engine) as connection:
+            page = store.page(connection, after, _PAGE, state)
+        if not page:
+            return
+        yield from page
+        after = page[-1].row
+
+
+def _json(subscriber: Subscriber) -> dict[str, Any]:
+    return {
+        **exchange.to_object(subscriber),
+        "file": subscriber.file,
+        "next_due": iso(subscriber.next_due),
+        "last_digest": iso(subscriber.last_digest),
+        "created_at": iso(subscriber.created_at),
+    }

@@ -1,0 +1,57 @@
+"""What time it is: one function passed to whatever needs it, so that ``--now`` sets it for every command."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from newsletter.errors import UserError
+
+Clock = Callable[[], datetime]
+"""Gives the present moment, aware and in UTC."""
+
+
+def system_clock() -> datetime:
+    """The machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def stopped_at(moment: datetime) -> Clock:
+    """A clock that always shows ``moment`` (aware): what ``--now`` gives a command."""
+    fixed = moment.astimezone(UTC)
+    return lambda: fixed
+
+
+def started_at(moment: datetime) -> Clock:
+    """A clock that showed ``moment`` (aware) when it was made and runs on from there: ``--now`` for a long run."""
+    offset = moment.timestamp() - time.time()
+    return lambda: datetime.fromtimestamp(time.time() + offset, UTC)
+
+
+def parse_moment(text: str, option: str = "--now") -> datetime:
+    """Read an ISO 8601 date or date-time; without an offset it is UTC, without a time it is midnight.
+
+    Raises:
+        UserError: it is neither, with ``option`` named.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UserError(
+            f"{option}: {text!r} is not an ISO date-time; write it like 2025-11-25T07:30 or 2025-11-25T07:30+01:00"
+        ) from None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise UserError(f"{option}: {text!r} is outside the years this program knows (1 to 9999)") from None
+
+
+def parse_day(text: str, option: str) -> date:
+    """Read an ISO 8601 date.
+
+    Raises:
+        UserError: it is none, with ``option`` named.
+    """
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise UserError(f"{option}: {text!r} is not a date; write it like 2025-11-25") from None

@@ -1,0 +1,274 @@
+"""``config.yaml``, checked: what the newsletter is called, where its papers come from, how it is sent and when."""
+
+import re
+from collections.abc import Mapping
+from datetime import time
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from newsletter.errors import UserError
+from newsletter.yamlfile import check, parse, read_text
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone; write an IANA name like Europe/London") from None
+    return name
+
+
+def _time_of_day(value: object) -> object:
+    if isinstance(value, time):
+        return value
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", str(value).strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ValueError('is not a time of day; write it like "07:30"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _one_line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("has a line break or control character; write it in one line")
+    return text.strip()
+
+
+def plain_address(text: str) -> str:
+    """A mail address brought to its normal form.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an email address: {error}") from None
+
+
+def _mailbox(text: str) -> str:
+    name, address = parseaddr(_one_line(text))
+    if not address:
+        raise ValueError('is not an address; write it like "Papers <papers@example.org>"')
+    plain = plain_address(address)
+    local, _, domain = plain.rpartition("@")
+    return str(Address(name, local, domain)) if name else plain
+
+
+def _web_address(text: str) -> str:
+    try:
+        return str(TypeAdapter(HttpUrl).validate_python(text.strip())).rstrip("/")
+    except ValidationError:
+        raise ValueError("is not a web address; write it like https://papers.example.org") from None
+
+
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Url = Annotated[str, AfterValidator(_web_address)]
+
+
+class Settings(BaseModel):
+    """What every part of the configuration has in common: unknown keys are mistakes, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Settings):
+    """Who sends: shown in every message."""
+
+    name: Line
+    url: Url = Field(description="The public URL, without a path of its own pages.")
+    sender: Mailbox = Field(alias="from", description="Address the digests come from.")
+    reply_to: Mailbox | None = None
+    postal_address: Line = Field(description="Required in bulk mail by law in many countries (CAN-SPAM, section 5).")
+
+    @property
+    def domain(self) -> str:
+        """The domain of the sender's address, on which Message-IDs and the List-Id stand."""
+        return parseaddr(self.sender)[1].rpartition("@")[2]
+
+
+class Store(Settings):
+    """Where everything is kept: an SQLAlchemy URL; a relative SQLite path counts from the config file's folder."""
+
+    url: str = "sqlite:///var/newsletter.db"
+
+
+class HuggingFaceSource(Settings):
+    """The Hugging Face daily papers."""
+
+    kind: Literal["huggingface"]
+    endpoint: Url = "https://huggingface.co"
+    by: Literal["date", "week", "month"] = "date"
+
+
+class ArxivSource(Settings):
+    """arXiv categories: their feeds for the daily run, the API for a range of days."""
+
+    kind: Literal["arxiv"]
+    categories: list[Line] = Field(min_length=1)
+    replacements: bool = Field(default=False, description="Take announced replacements too.")
+    feed_url: Url = "https://rss.arxiv.org/atom"
+    api_url: Url = "https://export.arxiv.org/api/query"
+    pause_seconds: float = Field(default=3.0, ge=0, description="Between two calls, as arXiv's terms ask.")
+
+
+class BiorxivSource(Settings):
+    """bioRxiv or medRxiv, by their details API."""
+
+    kind: Literal["biorxiv", "medrxiv"]
+    categories: list[Line] = Field(default_factory=list, description="Only these; none named means all.")
+    api_url: Url = "https://api.biorxiv.org/details"
+
+
+class FeedSource(Settings):
+    """Any RSS or Atom feed."""
+
+    kind: Literal["feed"]
+    url: Url
+
+
+class FileSource(Settings):
+    """A file that is read again at each fetch: a saved Daily Papers page, JSON lines or BibTeX, told by its ending."""
+
+    kind: Literal["file"]
+    path: Path
+
+
+SourceSettings = Annotated[
+    HuggingFaceSource | ArxivSource | BiorxivSource | FeedSource | FileSource, Field(discriminator="kind")
+]
+
+
+class Network(Settings):
+    """How sources are asked over the network."""
+
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    attempts: int = Field(default=4, ge=1, description="How often one request is tried.")
+    wait_seconds: float = Field(default=1.0, ge=0, description="Before the second try; doubled for each one after it.")
+    contact: Line | None = Field(
+        default=None, description="In the User-Agent; the reply-to or from address if not set."
+    )
+
+
+class Ranking(Settings):
+    """What counts as new, and as a match."""
+
+    max_age_days: int = Field(default=14, ge=1)
+    min_score: float = Field(default=0.05, ge=0, le=1, description="Below this cosine a paper is not sent.")
+
+
+class DigestSettings(Settings):
+    """How a digest is made up."""
+
+    trending: int = Field(default=3, ge=0, le=50, description="How many papers the Trending section has at most.")
+    trending_half_life_days: float = Field(default=3.0, gt=0)
+
+
+class Smtp(Settings):
+    """The mail server. The password comes from NEWSLETTER_SMTP_PASSWORD, the password file or the keyring."""
+
+    host: Line = "localhost"
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: Line | None = None
+    password_file: Path | None = None
+    oauth2_file: Path | None = None
+    timeout_seconds: float = Field(default=60.0, gt=0)
+
+
+class ScheduleSettings(Settings):
+    """When papers are fetched, and how often the newsletter looks who is due."""
+
+    fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
+    timezone: Timezone = "UTC"
+    tick_seconds: int = Field(default=60, ge=1, le=3600)
+    keep_skipped_days: int = Field(default=90, ge=1, description="Log lines of digests with nothing in them.")
+
+
+class Config(Settings):
+    """The whole of ``config.yaml``."""
+
+    site: Site
+    store: Store = Store()
+    subscribers: Path = Path("subscribers")
+    templates: Path | None = Field(default=None, description="A folder of one's own templates, looked in first.")
+    sources: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], SourceSettings] = Field(default_factory=dict)
+    network: Network = Network()
+    ranking: Ranking = Ranking()
+    digest: DigestSettings = DigestSettings()
+    smtp: Smtp = Smtp()
+    schedule: ScheduleSettings = ScheduleSettings()
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the config file, from which relative paths count."""
+        return self._folder
+
+    @property
+    def subscribers_folder(self) -> Path:
+        """Where the subscribers' files are."""
+        return self._folder / self.subscribers
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, with a relative SQLite path made absolute."""
+        url = make_url(self.store.url)
+        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+            return self.store.url
+        path = (self._folder / url.database).absolute()
+        return url.set(database=str(path)).render_as_string(hide_password=False)
+
+    @property
+    def contact(self) -> str:
+        """Whom a source's operator may write to."""
+        return self.network.contact or parseaddr(self.site.reply_to or self.site.sender)[1]
+
+
+_NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
+_MENDS: Mapping[str, str] = {
+    "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
+    "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
+}
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a config file.
+
+    Raises:
+        UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
+    """
+    shown = str(path)
+    if not path.exists():
+        raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
+    document = parse(read_text(path, shown), shown)
+    config = check(document, Config, _MENDS)
+    try:
+        make_url(config.store.url)
+    except ArgumentError:
+        where = document.where(("store", "url"))
+        raise UserError(
+            f"{where}: store.url: {config.store.url!r} is not a database URL; write it like sqlite:///var/newsletter.db"
+        ) from None
+    object.__setattr__(config, "_folder", path.absolute().parent)
+    return config

@@ -1,0 +1,67 @@
+"""Secrets: from the environment, or from a file that its owner alone can read. Never from config.yaml, never logged."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from newsletter.errors import UserError
+
+_KEY_VARIABLE = "NEWSLETTER_SECRET_KEY"
+_SHORTEST_KEY = 16
+
+
+def secret_file(path: Path) -> str:
+    """The secret in a file, without the line end.
+
+    Raises:
+        UserError: it cannot be read, others than its owner may read it, or it is empty.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file; write the secret alone into it") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; make the file, or name another in config.yaml") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise UserError(f"{path}: others may read it (mode {stat.S_IMODE(mode):04o}); run 'chmod 600 {path}'")
+    if not text:
+        raise UserError(f"{path}: empty; write the secret into it")
+    return text
+
+
+def signing_key(folder: Path) -> str:
+    """The key that signs links: NEWSLETTER_SECRET_KEY, else ``var/secret.key`` in ``folder``, made at first use.
+
+    Raises:
+        UserError: the key is too short to be safe, or its file cannot be read or made.
+    """
+    path = folder / "var" / "secret.key"
+    key = os.environ.get(_KEY_VARIABLE, "")
+    if key:
+        if len(key) < _SHORTEST_KEY:
+            raise UserError(f"{_KEY_VARIABLE}: shorter than {_SHORTEST_KEY} characters; set a longer random one")
+        return key
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_once(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; make it writable, or set {_KEY_VARIABLE}") from None
+    return secret_file(path)
+
+
+def _make_once(path: Path) -> None:
+    if path.exists():
+        return
+    made = path.with_suffix(f".{os.getpid()}-{secrets.token_hex(4)}")
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48) + "\n")
+    try:
+        # A link, unlike a rename, fails when another process was first; its key is then the key.
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    finally:
+        made.unlink()

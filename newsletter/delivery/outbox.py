@@ -1,0 +1,120 @@
+"""The outbox: sends taken one by one, claimed before the wire and settled after the server's answer."""
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from newsletter.delivery.transport import Outcome
+from newsletter.model import Send, SendState
+from newsletter.store import reading, writing
+from newsletter.store import sends as store
+
+FIRST_RETRY = timedelta(minutes=15)
+RETRY_FOR = timedelta(hours=24)
+CLAIM_HOLDS = timedelta(minutes=30)
+"""Longer than any one message can be on the wire; after it a claim's owner is taken to be gone."""
+
+_BLOCK = 100
+_MARK = uuid.uuid4().hex[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who holds a claim: a process on a host, with a mark of its own in case its number is used again."""
+
+    host: str
+    process: int
+    mark: str
+
+    @classmethod
+    def here(cls) -> "Owner":
+        """This process."""
+        return cls(socket.gethostname(), os.getpid(), _MARK)
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.process}/{self.mark}"
+
+
+def waiting(engine: Engine, now: datetime, subscriber: int | None = None) -> Iterator[list[Send]]:
+    """The sends that may go on the wire now, in blocks; each is seen once."""
+    after = 0
+    while True:
+        with reading(engine) as connection:
+            block = store.waiting(connection, now, subscriber, after, _BLOCK)
+        if not block:
+            return
+        yield block
+        after = block[-1].row
+
+
+def claim(engine: Engine, send: Send, owner: Owner, now: datetime) -> bool:
+    """Take a send; False when it is not there to take any more."""
+    with writing(engine) as connection:
+        return store.claim(connection, send.row, str(owner), now)
+
+
+def settle(engine: Engine, send: Send, owner: Owner, outcome: Outcome, now: datetime) -> SendState:
+    """Write down what became of a claimed send; returns the state it is in now.
+
+    What the server put off is tried again after a quarter of an hour, then twice that, and so on for a day; then it
+    has failed.
+    """
+    settlement = _settlement(send, outcome, now)
+    with writing(engine) as connection:
+        store.settle(connection, send.row, str(owner), settlement, now)
+    return settlement.state
+
+
+def _settlement(send: Send, outcome: Outcome, now: datetime) -> store.Settlement:
+    reply, reason = outcome.smtp_reply, outcome.reason
+    if outcome.state is not SendState.DEFERRED:
+        return store.Settlement(state=outcome.state, smtp_reply=reply, reason=reason)
+    again = now + FIRST_RETRY * 2**send.attempts
+    if again > send.planned_at + RETRY_FOR:
+        reason = f"still put off after {send.attempts + 1} tries"
+        return store.Settlement(state=SendState.FAILED, smtp_reply=reply, reason=reason)
+    return store.Settlement(state=SendState.DEFERRED, smtp_reply=reply, reason=reason, not_before=again)
+
+
+def give_back(engine: Engine, send: Send, owner: Owner) -> None:
+    """Put a claimed send back whose message certainly was not sent."""
+    with writing(engine) as connection:
+        store.unclaim(connection, send.row, str(owner))
+
+
+def settle_orphans(engine: Engine, now: datetime) -> list[int]:
+    """Mark the claims of processes that are gone as unsure: their messages may or may not have arrived.
+
+    Returns:
+        The rows of the sends now unsure.
+    """
+    with reading(engine) as connection:
+        held = store.claims(connection)
+    orphans = []
+    for row, owner, since in held:
+        if not _is_gone(owner, since, now):
+            continue
+        reason = f"the sending process ended while the message was on the wire (since {since:%Y-%m-%d %H:%M:%S} UTC)"
+        with writing(engine) as connection:
+            if store.give_up_claim(connection, row, owner, reason, now):
+                orphans.append(row)
+    return orphans
+
+
+def _is_gone(owner: str, since: datetime, now: datetime) -> bool:
+    host, process, mark = (*owner.split("/"), "", "")[:3]
+    if host == socket.gethostname() and process.isdigit():
+        if int(process) == os.getpid() and mark != _MARK:
+            return True
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+    return now - since > CLAIM_HOLDS

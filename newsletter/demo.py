@@ -1,0 +1,79 @@
+"""The demo: the main job with no account and no network, in a scratch folder.
+
+A sample corpus, two sample subscribers, and a real SMTP server on loopback that keeps what it gets in a Maildir.
+"""
+
+import asyncio
+import mailbox
+import shutil
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiosmtpd.smtp import SMTP
+
+SAMPLE_PAPERS = Path(__file__).parent / "data" / "sample_papers.jsonl"
+
+LAYOUT = next(
+    path for path in (Path(__file__).parent / "layout", Path(__file__).parents[1]) if (path / "config.yaml").exists()
+)
+"""Where config.yaml and the sample subscribers are: inside an installed package, or the root of the repository."""
+
+
+class MaildirServer:
+    """A real SMTP server on loopback that keeps every message it accepts in a Maildir; used as a context manager.
+
+    Attributes:
+        port: where it listens, once it has started.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.port = 0
+        self._folder = folder
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
+        """Called by aiosmtpd for each message."""
+        message = mailbox.MaildirMessage(envelope.original_content)
+        message["X-Envelope-To"] = ", ".join(envelope.rcpt_tos)
+        mailbox.Maildir(self._folder, create=True).add(message)
+        return "250 kept in the Maildir"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(lambda: SMTP(self, enable_SMTPUTF8=True), "127.0.0.1", 0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def lay_out(folder: Path, templates: Path) -> list[Path]:
+    """Make a new newsletter in a folder: config.yaml, two sample subscribers and the templates.
+
+    What is there already is left as it is.
+
+    Returns:
+        The files made.
+    """
+    made = []
+    wanted = [(LAYOUT / "config.yaml", folder / "config.yaml")]
+    wanted += [(path, folder / "subscribers" / path.name) for path in sorted((LAYOUT / "subscribers").glob("*.yaml"))]
+    wanted += [(path, folder / "templates" / path.name) for path in sorted(templates.iterdir()) if path.is_file()]
+    for source, target in wanted:
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            made.append(target)
+    return made

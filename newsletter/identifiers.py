@@ -1,0 +1,58 @@
+"""Names by which a paper is known: arXiv ids, DOIs and titles, brought to one form so that they can be compared."""
+
+import hashlib
+import re
+import unicodedata
+from urllib.parse import unquote
+
+_ARXIV = re.compile(
+    r"""^(?:https?://)?(?:www\.|export\.)?
+        (?:arxiv\.org/(?:abs|pdf|html|format)/|huggingface\.co/papers/|hf\.co/papers/|oai:arxiv\.org:|arxiv:\s*)?
+        (?P<id>\d{4}\.\d{4,5}|[a-z][a-z-]+(?:\.[a-z]{2})?/\d{7})
+        (?:v(?P<version>\d+))?(?:\.pdf)?/?(?:[?#].*)?$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
+_ARXIV_DOI = re.compile(r"^10\.48550/arxiv\.(.+)$", re.IGNORECASE)
+
+
+def arxiv_id(text: str) -> tuple[str, int | None] | None:
+    """The arXiv id in a text that is nothing but one: bare, with a version, an ``arXiv:`` or OAI name, or a URL.
+
+    Returns:
+        The id without its version, in lower case, and the version where given; None when the text is something else.
+    """
+    text = text.strip()
+    if doi_match := _DOI.match(text):
+        arxiv_doi = _ARXIV_DOI.match(doi_match["doi"])
+        return arxiv_id(arxiv_doi[1]) if arxiv_doi else None
+    match = _ARXIV.match(text)
+    if match is None:
+        return None
+    return match["id"].lower(), int(match["version"]) if match["version"] else None
+
+
+def doi(text: str) -> str | None:
+    """The DOI in a text that is nothing but one (bare, ``doi:`` or a URL), in lower case; None for anything else.
+
+    DOIs are case-insensitive (ISO 26324). An arXiv DOI is not returned: its arXiv id is the better name.
+    """
+    match = _DOI.match(unquote(text.strip()))
+    if match is None or _ARXIV_DOI.match(match["doi"]):
+        return None
+    return match["doi"].rstrip(".,;").lower()
+
+
+def title_key(title: str) -> str:
+    """A title stripped to what two writings of it share: letters and digits, case folded, compatibility forms unified.
+
+    A title without a letter or digit is its own key, spaces collapsed, so that two such titles stay apart.
+    """
+    folded = unicodedata.normalize("NFKC", title).casefold()
+    key = "".join(character for character in folded if character.isalnum())
+    return key or " ".join(title.split())
+
+
+def title_id(title: str) -> str:
+    """A short public id for a paper that has no other name, made from its title's key."""
+    return "t-" + hashlib.sha256(title_key(title).encode()).hexdigest()[:12]

@@ -1,0 +1,93 @@
+"""Profiles: the TF-IDF vectors that stand for a subscriber's interests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags, vstack
+
+from newsletter.identifiers import title_key
+from newsletter.model import Interest, Paper
+from newsletter.ranking.space import Space, paper_text
+
+_DISLIKED_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One interest in the space.
+
+    Attributes:
+        vector: 1 × terms, of unit length, or zeros when the interest says nothing that the space knows.
+        liked: the liked papers that are known; ``liked_vectors`` has a row for each.
+        authors, categories: as the interest names them, folded for comparing.
+    """
+
+    interest: Interest
+    vector: csr_matrix
+    liked: tuple[Paper, ...]
+    liked_vectors: csr_matrix
+    authors: frozenset[str]
+    categories: frozenset[str]
+
+
+def make_profile(space: Space, interest: Interest, named: Mapping[str, Paper]) -> Profile:
+    """The profile of an interest: the sum of its text, its keywords and the mean of its liked papers, each of unit
+    length, less half the mean of the disliked ones (Rocchio, "Relevance feedback in information retrieval", 1971).
+
+    An interest that says nothing else is followed by its name.
+
+    Args:
+        named: the papers that the interest's likes and dislikes name, by the name they go by there; unknown ones are
+            missing.
+    """
+    liked = tuple(named[name] for name in interest.liked if name in named)
+    disliked = tuple(named[name] for name in interest.disliked if name in named)
+    liked_vectors = _vectors(space, [paper_text(paper) for paper in liked])
+    says_nothing = not (interest.text or interest.keywords or liked or interest.authors or interest.categories)
+    text = interest.name if says_nothing else interest.text
+    parts = [
+        space.vectors([text]) if text else space.zeros(),
+        _keywords(space, interest.keywords),
+        _mean(space, liked_vectors),
+        -_DISLIKED_WEIGHT * _mean(space, _vectors(space, [paper_text(paper) for paper in disliked])),
+    ]
+    return Profile(
+        interest,
+        unit(sum(parts, start=space.zeros())),
+        liked,
+        liked_vectors,
+        frozenset(title_key(author) for author in interest.authors),
+        frozenset(category.strip().casefold() for category in interest.categories),
+    )
+
+
+def _keywords(space: Space, keywords: Mapping[str, float]) -> csr_matrix:
+    if not keywords:
+        return space.zeros()
+    weights = csr_matrix(np.array([list(keywords.values())]))
+    return unit(weights @ space.vectors(keywords))
+
+
+def _vectors(space: Space, texts: Sequence[str]) -> csr_matrix:
+    return space.vectors(texts) if texts else csr_matrix((0, len(space.terms)))
+
+
+def _mean(space: Space, vectors: csr_matrix) -> csr_matrix:
+    if vectors.shape[0] == 0:
+        return space.zeros()
+    return unit(vectors.sum(axis=0))
+
+
+def stack(space: Space, profiles: Sequence[Profile]) -> csr_matrix:
+    """The vectors of many profiles as one matrix (profiles × terms)."""
+    if not profiles:
+        return csr_matrix((0, len(space.terms)))
+    return csr_matrix(vstack([profile.vector for profile in profiles]))
+
+
+def unit(matrix: csr_matrix) -> csr_matrix:
+    """The rows of a matrix brought to unit length; a row of zeros stays one."""
+    matrix = csr_matrix(matrix)
+    lengths = np.sqrt(matrix.multiply(matrix).sum(axis=1)).A1
+    return csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ matrix)

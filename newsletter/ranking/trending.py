@@ -1,0 +1,40 @@
+"""Trending: what the community talks about, faded by age."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import numpy as np
+
+from newsletter.model import Paper
+
+
+def trending_scores(papers: Sequence[Paper], today: date, half_life_days: float) -> np.ndarray:
+    """How much each paper is talked about, between 0 (not at all) and 1 (the most of these papers).
+
+    A paper's weight is its upvotes and twice its comments (a comment takes more of a reader than a vote), halved with
+    every half-life since it was listed. The weights are compared by their logarithms, so that very old papers still
+    keep their order.
+
+    Returns:
+        One score a paper, in the order given.
+    """
+    talk = np.array([(paper.upvotes or 0) + 2 * (paper.comments or 0) for paper in papers], dtype=float)
+    ages = np.array([max(0, (today - paper_day(paper, today)).days) for paper in papers], dtype=float)
+    scores = np.zeros(len(papers))
+    some = talk > 0
+    if some.any():
+        weights = np.log2(talk[some]) - ages[some] / half_life_days
+        scores[some] = np.maximum(np.exp2(weights - weights.max()), np.finfo(float).tiny)
+    return scores
+
+
+def paper_day(paper: Paper, otherwise: date) -> date:
+    """The day a paper came to its readers: listed, else published, else first seen."""
+    seen = paper.first_seen.date() if isinstance(paper.first_seen, datetime) else None
+    return paper.listed_on or paper.published or seen or otherwise
+
+
+def trending_reason(paper: Paper) -> str:
+    """The counts of a paper in words, as "12 upvotes, 1 comment"."""
+    counts = ((paper.upvotes, "upvote"), (paper.comments, "comment"))
+    return ", ".join(f"{number} {noun}{'' if number == 1 else 's'}" for number, noun in counts if number)

@@ -1,0 +1,172 @@
+"""When: a few jobs that APScheduler runs from a store of its own, so that what was missed is run once, and late.
+
+There is one clock tick for all subscribers, not a job for each: the tick takes whoever is due.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.combining import OrTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from newsletter.edition import Desk, due_blocks, gather, read_files, run_edition
+from newsletter.errors import NewsletterError
+from newsletter.store import sends, subscribers, writing
+
+Log = Callable[..., None]
+"""Takes an event's name and its facts as keywords, and writes them as one line."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """What the jobs work with. APScheduler's stored jobs name a function; they cannot carry an open store."""
+
+    desk: Desk
+    log: Log
+    stop: threading.Event
+
+
+_running: _Running | None = None
+
+
+def fetch_job() -> None:
+    """Gather new papers from every source."""
+    _guarded("fetch", fetch)
+
+
+def tick_job() -> None:
+    """Send to whoever is due."""
+    _guarded("tick", tick)
+
+
+def housekeeping_job() -> None:
+    """Tidy the store."""
+    _guarded("housekeeping", housekeeping)
+
+
+def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], None]) -> None:
+    assert _running is not None  # noqa: S101 - set before the scheduler starts
+    if _running.stop.is_set():
+        return
+    try:
+        job(_running.desk, _running.log, _running.stop.is_set)
+    except NewsletterError as error:
+        # The next run of the job tries again; the newsletter goes on.
+        _running.log(f"{name}_failed", error=str(error))
+
+
+def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
+    """Gather new papers, a line a source."""
+    for result in gather(desk, []):
+        if result.error is not None:
+            log("source_failed", source=result.source, error=result.error)
+        else:
+            log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
+
+
+def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
+    """Read the files that changed, then send to whoever is due, and what was put off until now."""
+    files = read_files(desk)
+    for name in files.added:
+        log("subscriber_added", file=name)
+    for name in files.changed:
+        log("subscriber_changed", file=name)
+    for problem in files.problems:
+        log("file_problem", problem=problem)
+    report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None)
+    if report.counts:
+        log("edition", **report.counts)
+    for note in report.notes:
+        log("look_at", note=note)
+
+
+def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
+    """Forget old lines of the log that say only that there was nothing to send."""
+    before = desk.clock().date() - timedelta(days=desk.config.schedule.keep_skipped_days)
+    with writing(desk.engine) as connection:
+        forgotten = sends.forget_skipped(connection, before)
+    if forgotten:
+        log("forgot_skipped", lines=forgotten, before=before.isoformat())
+
+
+def run_once(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
+    """Fetch, send what is due, tidy up, and end.
+
+    Raises:
+        NewsletterError: sending failed; what is planned stays planned.
+    """
+    fetch(desk, log, stopping)
+    tick(desk, log, stopping)
+    housekeeping(desk, log, stopping)
+
+
+def run(desk: Desk, log: Log) -> None:
+    """Run the jobs until SIGTERM or SIGINT; the message on the wire is finished first."""
+    asyncio.run(_run(desk, log))
+
+
+async def _run(desk: Desk, log: Log) -> None:
+    global _running
+    _running = _Running(desk, log, threading.Event())
+    # The loop, not a thread, waits for the next job: its waits go by the clock even when that is set from outside.
+    scheduler = AsyncIOScheduler(
+        timezone=desk.config.schedule.timezone,
+        jobstores={"default": SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")},
+        # One worker: a tick that comes while papers are fetched waits for them, and has them.
+        executors={"default": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
+    )
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        assert _running is not None  # noqa: S101
+        _running.stop.set()
+        ended.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    scheduler.start(paused=True)
+    _keep_jobs(scheduler, desk)
+    log("started", **_facts(desk, scheduler))
+    scheduler.resume()
+    await ended.wait()
+    log("stopping")
+    await asyncio.to_thread(scheduler.shutdown, wait=True)
+    log("stopped")
+
+
+def _keep_jobs(scheduler: Any, desk: Desk) -> None:
+    """Add the jobs that are not there yet; one that is keeps its next time, so that a missed run is made up for."""
+    schedule = desk.config.schedule
+    at = [CronTrigger(hour=one.hour, minute=one.minute, timezone=schedule.timezone) for one in schedule.fetch_at]
+    jobs = (
+        ("fetch", fetch_job, OrTrigger(at)),
+        ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds)),
+        ("housekeeping", housekeeping_job, CronTrigger(hour=3, minute=17, timezone=schedule.timezone)),
+    )
+    for name, job, trigger in jobs:
+        present = scheduler.get_job(name)
+        if present is None or str(present.trigger) != str(trigger):
+            # The first fetch and tick of a new newsletter come at once.
+            first = {} if name == "housekeeping" else {"next_run_time": datetime.now(scheduler.timezone)}
+            scheduler.add_job(job, trigger, id=name, replace_existing=True, **first)
+
+
+def _facts(desk: Desk, scheduler: Any) -> dict[str, object]:
+    with writing(desk.engine) as connection:
+        counts = subscribers.counts(connection)
+    return {
+        "active": counts.get("active", 0),
+        "next_fetch": scheduler.get_job("fetch").next_run_time.isoformat(timespec="seconds"),
+        "store": desk.config.store_url.rpartition("/")[2],
+    }

@@ -1,0 +1,33 @@
+"""Where papers come from: one module per source, and :func:`make_source` to have one by its settings."""
+
+from pathlib import Path
+
+from newsletter.config import (
+    ArxivSource,
+    BiorxivSource,
+    FeedSource,
+    FileSource,
+    HuggingFaceSource,
+    SourceSettings,
+)
+from newsletter.sources.arxiv import Arxiv
+from newsletter.sources.base import Source
+from newsletter.sources.biorxiv import Biorxiv
+from newsletter.sources.feed import Feed
+from newsletter.sources.files import SavedFile
+from newsletter.sources.huggingface import HuggingFace
+
+
+def make_source(name: str, settings: SourceSettings, folder: Path) -> Source:
+    """The source of some settings; the path of a file counts from ``folder``."""
+    match settings:
+        case HuggingFaceSource():
+            return HuggingFace(name, settings)
+        case ArxivSource():
+            return Arxiv(name, settings)
+        case BiorxivSource():
+            return Biorxiv(name, settings)
+        case FeedSource():
+            return Feed(name, settings)
+        case FileSource():
+            return SavedFile(name, settings, folder)

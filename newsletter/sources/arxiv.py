@@ -1,0 +1,129 @@
+"""arXiv: the feeds of its categories for what is announced now, its API for a range of days.
+
+The ``arxiv`` package knows the API alone, and takes pauses and tries of its own beside those of :mod:`.http`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from newsletter import identifiers
+from newsletter.config import ArxivSource
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.base import SourceError, Window
+from newsletter.sources.feed import authors_of, categories_of, day_of, parse
+from newsletter.sources.http import Http
+from newsletter.sources.text import clean, paper_link, pdf_link
+
+_PAGE = 200
+_EMPTY_PAGES = 3
+"""How often the API is asked for a page that comes empty though there are more papers; mostly it comes in the end."""
+
+_ANNOUNCED = re.compile(r"^\s*arXiv:\S+\s+Announce Type:\s*(?P<kind>[\w-]+)\s*(?:Abstract:\s*)?", re.IGNORECASE)
+_REPLACEMENTS = ("replace", "replace-cross")
+
+
+@dataclass(frozen=True, slots=True)
+class Arxiv:
+    """The papers of some categories: those announced last, or those submitted on the days of a window."""
+
+    name: str
+    settings: ArxivSource
+
+    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+        return self._announced(http) if window.since is None else self._submitted(window, http)
+
+    def _announced(self, http: Http) -> Iterator[Paper | BadPaper]:
+        url = f"{self.settings.feed_url}/{'+'.join(self.settings.categories)}"
+        answer = http.get_if_changed(url, pause_seconds=self.settings.pause_seconds)
+        if answer is not None:
+            feed = parse(answer.content, answer.asked, answer.content_type, strict=True)
+            yield from papers_in(feed, answer.asked, replacements=self.settings.replacements)
+
+    def _submitted(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+        start = empty = 0
+        total = 1
+        while start < total:
+            answer = http.get(
+                str(self.settings.api_url), self._query(window, start), pause_seconds=self.settings.pause_seconds
+            )
+            feed = parse(answer.content, answer.asked, answer.content_type, strict=True)
+            total = _total(feed, answer.asked)
+            yield from papers_in(feed, answer.asked, replacements=True)
+            start += len(feed.entries)
+            empty = 0 if feed.entries else empty + 1
+            if empty == _EMPTY_PAGES and start < total:
+                raise SourceError(f"{answer.asked}: {start} papers of {total} came, then {empty} times none")
+
+    def _query(self, window: Window, start: int) -> dict[str, str | int]:
+        categories = " OR ".join(f"cat:{category}" for category in self.settings.categories)
+        since = window.since or window.until - timedelta(days=1)
+        return {
+            "search_query": f"({categories}) AND submittedDate:[{since:%Y%m%d}0000 TO {window.until:%Y%m%d}2359]",
+            "sortBy": "submittedDate",
+            "sortOrder": "ascending",
+            "start": start,
+            "max_results": _PAGE,
+        }
+
+
+def _total(feed: Any, asked: str) -> int:
+    text = str(feed.feed.get("opensearch_totalresults", "")).strip()
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise SourceError(f"{asked}: the answer does not say how many papers there are (totalResults)")
+    return int(text)
+
+
+def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | BadPaper]:
+    """The papers of a feed or an answer of the API, as :func:`newsletter.sources.feed.parse` reads them.
+
+    Args:
+        feed: the feed.
+        asked: where it is from, for errors.
+        replacements: whether announced new versions of papers are taken.
+
+    Raises:
+        SourceError: the API answered with an error.
+    """
+    for number, entry in enumerate(feed.entries, start=1):
+        if "/api/errors" in entry.get("id", "") or entry.get("title") == "Error":
+            raise SourceError(f"{asked}: arXiv says: {clean(entry.get('summary', 'error'))}")
+        if replacements or _kind(entry) not in _REPLACEMENTS:
+            yield _paper(entry, f"{asked}, entry {number}")
+
+
+def _kind(entry: Any) -> str:
+    """What is announced: new, cross, replace or replace-cross; empty in an answer of the API."""
+    told = entry.get("arxiv_announce_type")
+    if told:
+        return str(told).strip().lower()
+    announced = _ANNOUNCED.match(entry.get("summary", ""))
+    return announced["kind"].lower() if announced else ""
+
+
+def _paper(entry: Any, where: str) -> Paper | BadPaper:
+    title = clean(entry.get("title", ""))
+    if not title:
+        return BadPaper(where, "title: missing")
+    found = identifiers.arxiv_id(entry.get("id", "")) or identifiers.arxiv_id(entry.get("link", ""))
+    if found is None:
+        return BadPaper(where, f"id: {entry.get('id', '')!r} is no arXiv id")
+    arxiv_id, version = found
+    authors = authors_of(entry)
+    replaced = _kind(entry) in _REPLACEMENTS
+    return Paper(
+        title=title,
+        abstract=clean(_ANNOUNCED.sub("", entry.get("summary", ""))),
+        authors=authors,
+        author_count=len(authors) or None,
+        arxiv_id=arxiv_id,
+        version=version,
+        doi=identifiers.doi(entry.get("arxiv_doi", "")),
+        # A replacement is announced on a day of its own, which is not the day of the first version.
+        published=None if replaced else day_of(entry),
+        categories=categories_of(entry),
+        url=paper_link(arxiv_id, None),
+        pdf_url=pdf_link(arxiv_id),
+    )

@@ -1,0 +1,51 @@
+"""What a source is: a name, and papers for a stretch of days."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Protocol
+
+from newsletter.errors import NewsletterError
+from newsletter.model import BadPaper, Paper
+
+if TYPE_CHECKING:
+    from newsletter.sources.http import Http
+
+
+class SourceError(NewsletterError):
+    """A source did not answer, or not with what it should: the text says what it was asked and what came.
+
+    Args:
+        text: one line.
+        status: the HTTP status that came, None when it was not the status that was wrong.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days asked for, both ends included; ``until`` is never None, ``since`` is None for "what is new now"."""
+
+    since: date | None
+    until: date
+
+
+class Source(Protocol):
+    """Where papers come from.
+
+    ``fetch`` yields papers as they are read, and a :class:`BadPaper` for each that could not be: one bad paper never
+    stops the others. An answer 304 (not modified) ends it without a paper. The papers' ``sources`` are left empty: who
+    calls knows the name.
+
+    Raises:
+        SourceError: the source as a whole failed; what was yielded before stays good.
+        UserError: a file of one's own cannot be read.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def fetch(self, window: Window, http: "Http") -> Iterator[Paper | BadPaper]: ...

@@ -1,0 +1,132 @@
+"""BibTeX files, as reference managers write them."""
+
+import logging
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from bibtexparser.entrypoint import parse_string
+from bibtexparser.library import Library
+from bibtexparser.middlewares import MonthIntMiddleware, RemoveEnclosingMiddleware
+from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
+from bibtexparser.model import Block, DuplicateBlockKeyBlock, DuplicateFieldKeyBlock, Entry, ParsingFailedBlock
+from pylatexenc.latex2text import LatexNodes2Text  # type: ignore[import-untyped]
+from pylatexenc.latexwalker import LatexWalkerError  # type: ignore[import-untyped]
+
+from newsletter import identifiers
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.fields import sane_day
+from newsletter.sources.text import clean, excerpt, paper_link, pdf_link, web_link
+
+# What the parser logs of broken entries is told by this module; without a handler it would go to stderr as well.
+logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
+
+_LATEX = LatexNodes2Text(math_mode="verbatim")
+_BARE_PERCENT = re.compile(r"(?<!\\)%")
+_ESCAPED = re.compile(r"\\([_%&#~])")
+_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
+
+
+def read_entries(text: str, shown: str) -> Iterator[Paper | BadPaper]:
+    """The papers of a BibTeX file; comments, preambles and strings are none.
+
+    Args:
+        text: the file.
+        shown: its name, for errors.
+    """
+    try:
+        library = parse_string(text, append_middleware=[MonthIntMiddleware()])
+    except Exception as error:  # the parser promises to raise nothing and mostly keeps to it
+        yield BadPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")
+        return
+    for block in library.blocks:
+        where = f"{shown}:{(block.start_line or 0) + 1}"
+        entry = _entry(block, library)
+        if entry:
+            yield _paper(entry, where)
+        elif isinstance(block, ParsingFailedBlock):
+            why = getattr(block.error, "abort_reason", None) or str(block.error)
+            yield BadPaper(where, f"not BibTeX: {clean(why)}")
+
+
+def _entry(block: Block, library: Library) -> Entry | None:
+    if isinstance(block, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
+        # An entry whose key or field is there twice can be read all the same, but the parser has left it as it was.
+        inner = block.ignore_error_block
+        if not isinstance(inner, Entry):
+            return None
+        bare = RemoveEnclosingMiddleware().transform_entry(inner, library)
+        MonthIntMiddleware().transform_entry(bare, library)
+        return bare
+    return block if isinstance(block, Entry) else None
+
+
+def _paper(entry: Entry, where: str) -> Paper | BadPaper:
+    fields = {field.key.lower(): str(field.value) for field in reversed(entry.fields)}
+    title = _plain(fields.get("title", ""))
+    if not title:
+        return BadPaper(where, f"{excerpt(entry.key)} has no title")
+    link = _ESCAPED.sub(r"\1", fields.get("url", "")).strip()
+    arxiv_id, version = _arxiv_id(fields, link) or (None, None)
+    doi = identifiers.doi(_ESCAPED.sub(r"\1", fields.get("doi", ""))) or identifiers.doi(link)
+    try:
+        published = _published(fields)
+    except ValueError as error:
+        return BadPaper(where, f"{excerpt(entry.key)}: {error}")
+    authors = tuple(_authors(fields.get("author", "")))
+    return Paper(
+        title=title,
+        abstract=_plain(fields.get("abstract", "")),
+        authors=authors,
+        author_count=len(authors) or None,
+        arxiv_id=arxiv_id,
+        version=version,
+        doi=doi,
+        published=published,
+        categories=tuple(fields.get("primaryclass", "").split()),
+        url=web_link(link) or paper_link(arxiv_id, doi),
+        pdf_url=pdf_link(arxiv_id),
+        keywords=tuple(filter(None, map(_plain, re.split("[,;]", fields.get("keywords", ""))))),
+    )
+
+
+def _plain(latex: str) -> str:
+    """LaTeX as text: accents and escaped characters decoded, braces gone, formulas as they are."""
+    # An abstract pasted from a web page has its percent signs bare; to LaTeX they would begin a comment.
+    escaped = _BARE_PERCENT.sub(r"\\%", latex)
+    try:
+        return clean(_LATEX.latex_to_text(escaped))
+    except (LatexWalkerError, ValueError, IndexError, RecursionError):
+        return clean(latex.replace("{", "").replace("}", ""))
+
+
+def _authors(text: str) -> Iterator[str]:
+    for person in split_multiple_persons_names(text):
+        name = _plain(parse_single_name_into_parts(person, strict=False).merge_first_name_first)
+        if name and name != "others":
+            yield name
+
+
+def _arxiv_id(fields: dict[str, str], link: str) -> tuple[str, int | None] | None:
+    """The arXiv id in an eprint of arXiv (or of nobody named), a DOI or a link."""
+    archive = fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv"
+    eprint = fields.get("eprint", "") if archive.strip().lower() == "arxiv" else ""
+    return identifiers.arxiv_id(eprint) or identifiers.arxiv_id(fields.get("doi", "")) or identifiers.arxiv_id(link)
+
+
+def _published(fields: dict[str, str]) -> date | None:
+    """The day, or the first of the month or year where no more is told.
+
+    Raises:
+        ValueError: there is no such day.
+    """
+    written = fields.get("date") or "-".join(
+        part for part in (fields.get("year", ""), fields.get("month", ""), fields.get("day", "")) if part
+    )
+    match = _DATE.match(written.strip())
+    if match is None:
+        return None
+    try:
+        return sane_day(date(int(match[1]), int(match[2] or 1), int(match[3] or 1)))
+    except ValueError:
+        raise ValueError(f"there is no day {written!r}") from None

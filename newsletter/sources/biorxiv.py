@@ -1,0 +1,109 @@
+"""bioRxiv and medRxiv, by the details API that they share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from newsletter import identifiers
+from newsletter.config import BiorxivSource
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.base import SourceError, Window
+from newsletter.sources.fields import Count, Day, Fields, Text, Title, told
+from newsletter.sources.http import Answer, Http
+from newsletter.sources.text import clean, excerpt
+
+
+@dataclass(frozen=True, slots=True)
+class Biorxiv:
+    """The preprints and new versions of preprints posted on the days of a window; without one, on the last two days."""
+
+    name: str
+    settings: BiorxivSource
+
+    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+        since = window.since or window.until - timedelta(days=1)
+        wanted = {_category(category) for category in self.settings.categories}
+        cursor, total = 0, 1
+        while cursor < total:
+            url = f"{self.settings.api_url}/{self.settings.kind}/{since}/{window.until}/{cursor}/json"
+            answer = http.get(url)
+            collection, total = _page(answer)
+            if not collection and cursor < total:
+                raise SourceError(f"{answer.asked}: {cursor} papers of {total} came, then none")
+            for number, entry in enumerate(collection, start=cursor + 1):
+                yield from _paper(entry, f"{since} to {window.until}, paper {number}", self.settings.kind, wanted)
+            cursor += len(collection)
+
+
+class _Message(Fields):
+    status: Text
+    total: Count = 0
+
+
+class _Entry(Fields):
+    title: Title
+    doi: Title
+    abstract: Text | None = None
+    authors: Text | None = None
+    date: Day = None
+    version: Count | None = None
+    category: Text | None = None
+
+
+def _page(answer: Answer) -> tuple[list[Any], int]:
+    """The entries of one answer, and how many there are in all."""
+    data = answer.json()
+    try:
+        message = _Message.model_validate(data["messages"][0])
+        collection = data.get("collection", [])
+    except (ValidationError, KeyError, IndexError, TypeError, AttributeError):
+        raise SourceError(f"{answer.asked}: the answer has no message about its papers") from None
+    if message.status.lower().startswith("no posts found"):
+        return [], 0
+    if message.status.lower() != "ok" or not isinstance(collection, list):
+        raise SourceError(f"{answer.asked}: the server says {excerpt(message.status)}")
+    return collection, message.total
+
+
+def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Paper | BadPaper]:
+    try:
+        told_of = _Entry.model_validate(entry)
+    except ValidationError as error:
+        yield BadPaper(where, told(error))
+        return
+    doi = identifiers.doi(told_of.doi)
+    if doi is None:
+        yield BadPaper(where, f"doi: {excerpt(told_of.doi)} is no DOI")
+        return
+    if wanted and _category(told_of.category or "") not in wanted:
+        return
+    authors = tuple(filter(None, map(_author, (told_of.authors or "").split(";"))))
+    version = told_of.version or 1
+    page = f"https://www.{server}.org/content/{doi}v{version}"
+    yield Paper(
+        title=told_of.title,
+        abstract=told_of.abstract or "",
+        authors=authors,
+        author_count=len(authors) or None,
+        doi=doi,
+        version=version,
+        # The date is that of the version, so a later one does not tell when the paper first came out.
+        published=told_of.date if version == 1 else None,
+        categories=(told_of.category,) if told_of.category else (),
+        url=page,
+        pdf_url=f"{page}.full.pdf",
+    )
+
+
+def _author(name: str) -> str:
+    """``Last, F.`` as ``F. Last``."""
+    last, _, first = clean(name).partition(", ")
+    return f"{first} {last}".strip()
+
+
+def _category(name: str) -> str:
+    """A category so that two writings of it are equal: ``Cell_Biology`` and ``cell biology``."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

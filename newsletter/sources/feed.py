@@ -1,0 +1,147 @@
+"""Any RSS or Atom feed."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from xml.sax import SAXException
+
+import feedparser
+
+from newsletter import identifiers
+from newsletter.config import FeedSource
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.base import SourceError, Window
+from newsletter.sources.fields import sane_day
+from newsletter.sources.http import Http
+from newsletter.sources.text import clean, excerpt, from_html, paper_link, pdf_link, web_link
+
+_ENDS = (b"</rss>", b"</feed>", b"</rdf:rdf>")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed has what it has: the days asked for make no difference to it."""
+
+    name: str
+    settings: FeedSource
+
+    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+        answer = http.get_if_changed(str(self.settings.url))
+        if answer is not None:
+            yield from papers_in(parse(answer.content, answer.asked, answer.content_type), answer.asked)
+
+
+def parse(content: bytes, asked: str, content_type: str = "", *, strict: bool = False) -> Any:
+    """A feed as feedparser reads it.
+
+    Args:
+        content: the feed.
+        asked: where it is from, for errors.
+        content_type: the header it came with, for its encoding.
+        strict: whether XML that is not well-formed is refused even when the feed's end is there.
+
+    Raises:
+        SourceError: it is no feed, or broke off.
+    """
+    headers = {"content-type": content_type} if content_type else {}
+    try:
+        # As a stream, since feedparser takes bytes that look like a URL or a path for something to open.
+        feed = feedparser.parse(
+            io.BytesIO(content), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
+        )
+    except Exception as error:  # on some broken input feedparser fails in ways of many kinds
+        raise SourceError(f"{asked}: the feed cannot be read: {type(error).__name__}") from error
+    broken = feed.get("bozo_exception")
+    if isinstance(broken, SAXException) and (strict or not _is_whole(content)):
+        raise SourceError(f"{asked}: the feed broke off or is not XML: {_xml_words(broken)}")
+    if not feed.get("version"):
+        began = excerpt(content[:200].decode("utf-8", "replace"))
+        raise SourceError(f"{asked}: this is neither RSS nor Atom, it begins {began}")
+    return feed
+
+
+def _is_whole(content: bytes) -> bool:
+    tail = content[-400:].lower()
+    return any(end in tail for end in _ENDS)
+
+
+def _xml_words(error: SAXException) -> str:
+    line = getattr(error, "getLineNumber", lambda: None)()
+    return f"{clean(error.getMessage())}" + (f" on line {line}" if line else "")
+
+
+def papers_in(feed: Any, asked: str) -> Iterator[Paper | BadPaper]:
+    """The papers of a parsed feed."""
+    for number, entry in enumerate(feed.entries, start=1):
+        title = from_html(entry.get("title") or "")
+        if title:
+            yield _paper(entry, title)
+        else:
+            yield BadPaper(f"{asked}, entry {number}", "title: missing")
+
+
+def _paper(entry: Any, title: str) -> Paper:
+    names = _names(entry)
+    arxiv_id, version = next(filter(None, map(identifiers.arxiv_id, names)), (None, None))
+    doi = next(filter(None, map(identifiers.doi, names)), None)
+    links = [link for link in map(web_link, _links(entry)) if link]
+    authors = authors_of(entry)
+    return Paper(
+        title=title,
+        abstract=from_html(_body(entry)),
+        authors=authors,
+        author_count=len(authors) or None,
+        arxiv_id=arxiv_id,
+        version=version,
+        doi=doi,
+        published=day_of(entry),
+        categories=categories_of(entry),
+        url=links[0] if links else paper_link(arxiv_id, doi),
+        pdf_url=pdf_link(arxiv_id),
+    )
+
+
+def _names(entry: Any) -> list[str]:
+    """All that may hold an identifier."""
+    told = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
+    return [name for name in [*told, *_links(entry)] if isinstance(name, str)]
+
+
+def _links(entry: Any) -> list[str]:
+    first = [entry["link"]] if entry.get("link") else []
+    return first + [link["href"] for link in entry.get("links", ()) if link.get("href")]
+
+
+def _body(entry: Any) -> str:
+    if entry.get("summary"):
+        return str(entry["summary"])
+    return next((str(content["value"]) for content in entry.get("content", ()) if content.get("value")), "")
+
+
+def authors_of(entry: Any) -> tuple[str, ...]:
+    """The authors' names; one that holds several full names, parted by commas, is taken apart."""
+    names = []
+    for author in entry.get("authors", ()):
+        name = clean(author.get("name") or "")
+        several = name.split(", ")
+        names += several if all(" " in one for one in several) else [name]
+    return tuple(name for name in names if name)
+
+
+def categories_of(entry: Any) -> tuple[str, ...]:
+    """The categories or tags, each once."""
+    terms = (clean(tag.get("term") or "") for tag in entry.get("tags", ()))
+    return tuple(dict.fromkeys(term for term in terms if term))
+
+
+def day_of(entry: Any) -> date | None:
+    """The day of first publication, else of the last change (UTC); None when neither is told or can be."""
+    moment = entry.get("published_parsed" if "published_parsed" in entry else "updated_parsed")
+    if not moment:
+        return None
+    try:
+        return sane_day(date(moment.tm_year, moment.tm_mon, moment.tm_mday))
+    except ValueError:
+        return None

@@ -1,0 +1,318 @@
+"""HTTP as sources need it: limits on time and size, tries again with waits between, asks only for what has changed."""
+
+import email.utils
+import json
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import stamina
+
+from newsletter import __version__
+from newsletter.config import Network
+from newsletter.sources.base import SourceError
+from newsletter.sources.text import clean, excerpt
+
+Validators = tuple[str | None, str | None]
+"""ETag and Last-Modified, as a server gave them for one URL."""
+
+MOST_BYTES = 50_000_000
+"""The size of an answer, decompressed, above which it is refused."""
+
+LONGEST_WAIT = 60.0
+"""Seconds: the longest wait before another try. A server that asks for a longer one is not asked again."""
+
+_WHOLE_ANSWER = 10
+"""How many times the timeout of one step a whole answer may take, redirects included."""
+
+_SECRETS = ("key", "token", "secret", "password", "signature")
+
+Params = Mapping[str, str | int]
+
+
+def user_agent(site_url: str, contact: str) -> str:
+    """Who asks: the program with its version, the newsletter's public URL and an address to write to."""
+    return f"newsletter/{__version__} (+{quote(site_url, safe=':/?=&%~')}; mailto:{quote(contact, safe='@+')})"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered.
+
+    Attributes:
+        asked: the method and the URL without secrets, for errors.
+        content: the body, decompressed.
+        content_type: the header of that name, empty without one.
+    """
+
+    asked: str
+    content: bytes
+    content_type: str
+
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            SourceError: it is none.
+        """
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError):
+            began = excerpt(self.content[:200].decode("utf-8", "replace"))
+            raise SourceError(f"{self.asked}: the answer is not JSON, it begins {began}") from None
+
+
+class Http:
+    """The calls of one source in one run.
+
+    Args:
+        network: limits and tries.
+        agent: the User-Agent, see :func:`user_agent`.
+        validators: what is known by URL from earlier runs.
+
+    Attributes:
+        validators_seen: what servers gave in this run. To be kept only after all papers of the run are stored, else a
+            paper that was lost on the way would never be asked for again.
+    """
+
+    def __init__(self, network: Network, agent: str, validators: Mapping[str, Validators] | None = None) -> None:
+        self.validators_seen: dict[str, Validators] = {}
+        self._network = network
+        self._validators = validators or {}
+        self._last_call = -float("inf")
+        self._client = httpx.Client(
+            headers={"User-Agent": agent},
+            timeout=network.timeout_seconds,
+            follow_redirects=True,
+            # Without connections kept open each answer has a socket of its own, which its deadline can shut.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._client.close()
+
+    def get(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> Answer:
+        """Ask for a URL, with ``params`` as its query; ``pause_seconds`` is the least time since the call before.
+
+        Raises:
+            SourceError: no good answer came, however often it was tried.
+        """
+        full = _full(url, params)
+        answer = self._tried(full, None, pause_seconds)
+        if answer is None:
+            raise SourceError(f"GET {_shown(full)}: status 304, though it was not asked what has changed", 304)
+        return answer
+
+    def get_if_changed(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> Answer | None:
+        """Like :meth:`get`, but None when the server says that the answer is the one of an earlier run."""
+        full = _full(url, params)
+        etag, last_modified = self._validators.get(_key(full), (None, None))
+        conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        return self._tried(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
+
+    def was_asked(self, url: str, params: Params | None = None) -> bool:
+        """Whether an earlier run got an answer for this URL that said how to ask for changes."""
+        return _key(_full(url, params)) in self._validators
+
+    def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
+        tries = 0
+        try:
+            for attempt in stamina.retry_context(
+                on=self._try_again,
+                attempts=self._network.attempts,
+                timeout=None,
+                wait_initial=self._network.wait_seconds,
+                wait_jitter=self._network.wait_seconds / 4,
+                wait_max=LONGEST_WAIT,
+            ):
+                with attempt:
+                    tries = attempt.num
+                    return self._once(url, conditions, pause_seconds)
+        except _Failed as failed:
+            often = "tried once" if tries == 1 else f"tried {tries} times"
+            raise SourceError(f"GET {_shown(url)}: {failed} ({often})", failed.status) from failed.__cause__
+        raise AssertionError("stamina gave no try")
+
+    def _try_again(self, error: Exception) -> bool | float:
+        if not isinstance(error, _Failed) or not error.passing:
+            return False
+        if error.wait is None:
+            return True
+        return max(error.wait, self._network.wait_seconds)
+
+    def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
+        time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
+        content = bytearray()
+        limit = self._network.timeout_seconds * _WHOLE_ANSWER
+        deadline = _Deadline(limit)
+        try:
+            with deadline:
+                request = self._client.build_request(
+                    "GET", url, headers=conditions, extensions={"trace": deadline.watch}
+                )
+                with closing(self._client.send(request, stream=True)) as response:
+                    if response.status_code != 304:
+                        _check_status(response)
+                    _receive(response, content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if deadline.over:
+                raise _Failed(f"no whole answer within {limit:g} s", passing=True) from error
+            raise _failed(error, len(content), self._network.timeout_seconds) from error
+        finally:
+            self._last_call = time.monotonic()
+        if deadline.over:
+            raise _Failed(f"no whole answer within {limit:g} s", passing=True)
+        if conditions is not None:
+            self._remember(url, response)
+        if response.status_code == 304:
+            return None
+        return Answer(f"GET {_shown(url)}", bytes(content), response.headers.get("Content-Type", ""))
+
+    def _remember(self, url: httpx.URL, response: httpx.Response) -> None:
+        etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
+        # A header goes out as ASCII only, so what is none could never be sent back.
+        if (etag or last_modified) and f"{etag}{last_modified}".isascii():
+            self.validators_seen[_key(url)] = (etag, last_modified)
+
+
+class _Failed(Exception):
+    """One try failed. ``passing`` says whether another may fare better, ``wait`` after how many seconds if told."""
+
+    def __init__(self, text: str, *, passing: bool, wait: float | None = None, status: int | None = None) -> None:
+        self.passing, self.wait, self.status = passing, wait, status
+        super().__init__(text)
+
+
+class _Deadline:
+    """Shuts the connection of an answer that takes too long as a whole; httpx's own timeouts are for one step each."""
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, _event: str, info: Mapping[str, Any]) -> None:
+        """Take note of the socket: httpx tells of each connection it makes (its ``trace`` extension)."""
+        stream: Any = info.get("return_value")
+        if hasattr(stream, "get_extra_info"):
+            self._socket = stream.get_extra_info("socket")
+            if self.over:
+                self._shut()
+
+    def _end(self) -> None:
+        self.over = True
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            try:
+                # The plain method: that of a TLS socket would take the TLS away under the thread that reads from it.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            except OSError:
+                return
+
+
+def _check_status(response: httpx.Response) -> None:
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    passing = status == 429 or status >= 500
+    wait = _retry_after(response) if passing else None
+    if wait is not None and wait > LONGEST_WAIT:
+        raise _Failed(f"status {status}, come back in {wait:.0f} s", passing=False, status=status)
+    raise _Failed(f"status {status}", passing=passing, wait=wait, status=status)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds to wait, as the server says in seconds or by a date; None when it says nothing that can be read."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _receive(response: httpx.Response, content: bytearray) -> None:
+    for chunk in response.iter_bytes():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise _Failed(f"the answer is larger than {MOST_BYTES // 1_000_000} MB", passing=False)
+
+
+def _failed(error: Exception, received: int, timeout: float) -> _Failed:
+    """What httpx says, in our words."""
+    match error:
+        case httpx.TimeoutException():
+            return _Failed(f"no answer within {timeout:g} s", passing=True)
+        case httpx.ConnectError():
+            return _Failed(_connect_words(error), passing=True)
+        case httpx.RemoteProtocolError() | httpx.ReadError():
+            return _Failed(f"the answer broke off after {received} bytes", passing=True)
+        case httpx.DecodingError():
+            return _Failed("the answer could not be decompressed", passing=True)
+        case httpx.NetworkError():
+            return _Failed(f"the connection failed: {clean(str(error))}", passing=True)
+        case httpx.UnsupportedProtocol():
+            return _Failed("redirected to what is not http or https", passing=False)
+        case httpx.TooManyRedirects():
+            return _Failed("redirected too often", passing=False)
+        case _:
+            return _Failed(clean(str(error)) or type(error).__name__, passing=False)
+
+
+def _connect_words(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(cause, socket.gaierror):
+            return "host not found"
+        cause = cause.__cause__ or cause.__context__
+    return f"no connection: {clean(str(error))}"
+
+
+def _full(url: str, params: Params | None) -> httpx.URL:
+    full = httpx.URL(url)
+    return full.copy_merge_params({name: str(value) for name, value in params.items()}) if params else full
+
+
+def _key(url: httpx.URL) -> str:
+    """The URL under which validators are kept."""
+    return str(url.copy_with(userinfo=b""))
+
+
+def _shown(url: httpx.URL) -> str:
+    """The URL for people to read, without what only its owner should know."""
+    for name in url.params:
+        if any(secret in name.lower() for secret in _SECRETS):
+            url = url.copy_set_param(name, "...")
+    return _key(url)

@@ -1,0 +1,171 @@
+"""The Hugging Face daily papers, by their JSON API.
+
+``huggingface_hub`` has the same call, but leaves out what lies below ``paper`` (the repository and its stars, the
+project page, summary and keywords) and cannot ask whether anything has changed, so the JSON is read here.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import count
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, ValidationError
+
+from newsletter import identifiers
+from newsletter.config import HuggingFaceSource
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.base import SourceError, Window
+from newsletter.sources.fields import Count, Day, Fields, Link, Text, Texts, Title, told
+from newsletter.sources.http import Answer, Http
+from newsletter.sources.text import pdf_link
+
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFace:
+    """The daily papers by day, week or month.
+
+    A window takes the whole days, weeks or months that it touches; "what is new now" are those of the last day and the
+    day before it, since a list may still grow in the night.
+    """
+
+    name: str
+    settings: HuggingFaceSource
+
+    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+        refused: SourceError | None = None
+        answered = False
+        for period in _periods(window, self.settings.by):
+            try:
+                yield from self._fetch_period(period, http)
+                answered = True
+            except SourceError as error:
+                # So a day is refused that has not begun for the server, or has no list.
+                if error.status not in (400, 404):
+                    raise
+                refused = error
+        if refused and not answered:
+            raise refused
+
+    def _fetch_period(self, period: str, http: Http) -> Iterator[Paper | BadPaper]:
+        url = f"{self.settings.endpoint}/api/daily_papers"
+        for page in count():
+            answer = http.get_if_changed(url, self._query(period, page))
+            if answer is None:
+                # As it was, so as long as it was: there is a next page if there was one.
+                if not http.was_asked(url, self._query(period, page + 1)):
+                    return
+                continue
+            entries = _entries(answer)
+            yield from papers_in(entries, f"{period}, page {page + 1}, paper", str(self.settings.endpoint))
+            if len(entries) < _PAGE:
+                return
+
+    def _query(self, period: str, page: int) -> dict[str, str | int]:
+        return {self.settings.by: period, "limit": _PAGE, "p": page}
+
+
+def _periods(window: Window, by: Literal["date", "week", "month"]) -> list[str]:
+    """The days, weeks or months of a window as the API names them, the oldest first."""
+    first = window.since or window.until - timedelta(days=1)
+    days = (first + timedelta(days=number) for number in range((window.until - first).days + 1))
+    return list(dict.fromkeys(_period(day, by) for day in days))
+
+
+def _period(day: date, by: Literal["date", "week", "month"]) -> str:
+    if by == "month":
+        return f"{day.year:04}-{day.month:02}"
+    if by == "week":
+        iso = day.isocalendar()
+        return f"{iso.year:04}-W{iso.week:02}"
+    return day.isoformat()
+
+
+def _entries(answer: Answer) -> Sequence[Any]:
+    entries = answer.json()
+    if not isinstance(entries, list):
+        raise SourceError(f"{answer.asked}: the answer is not a list of papers")
+    return entries
+
+
+def papers_in(entries: Sequence[Any], where: str, endpoint: str) -> Iterator[Paper | BadPaper]:
+    """The papers of an answer of the daily-papers API.
+
+    Args:
+        entries: the answer, from JSON.
+        where: what the entries' numbers are put behind, for errors.
+        endpoint: the site, for links to the papers' pages.
+    """
+    for number, entry in enumerate(entries, start=1):
+        try:
+            yield _paper(_Entry.model_validate(entry), f"{where} {number}", endpoint)
+        except ValidationError as error:
+            yield BadPaper(f"{where} {number}", told(error))
+
+
+class _Author(Fields):
+    name: Text | None = None
+    hidden: bool | None = None
+
+
+class _Organization(Fields):
+    name: Text | None = None
+    fullname: Text | None = None
+
+
+class _Told(Fields):
+    id: Title
+    title: Text | None = None
+    abstract: Text | None = Field(default=None, alias="summary")
+    authors: list[_Author] | None = None
+    published: Day = Field(default=None, alias="publishedAt")
+    listed_on: Day = Field(default=None, alias="submittedOnDailyAt")
+    upvotes: Count | None = None
+    summary: Text | None = Field(default=None, alias="ai_summary")
+    keywords: Texts = Field(default=None, alias="ai_keywords")
+    code_url: Link = Field(default=None, alias="githubRepo")
+    code_stars: Count | None = Field(default=None, alias="githubStars")
+    project_url: Link = Field(default=None, alias="projectPage")
+    organization: _Organization | None = None
+
+
+class _Entry(Fields):
+    paper: _Told
+    title: Text | None = None
+    abstract: Text | None = Field(default=None, alias="summary")
+    listed_on: Day = Field(default=None, alias="submittedOnDailyAt")
+    comments: Count | None = Field(default=None, alias="numComments")
+    organization: _Organization | None = None
+
+
+def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | BadPaper:
+    paper = entry.paper
+    title = paper.title or entry.title
+    if not title:
+        return BadPaper(where, "title: missing")
+    arxiv_id, version = identifiers.arxiv_id(paper.id) or (None, None)
+    authors = tuple(author.name for author in paper.authors or () if author.name and not author.hidden)
+    organization = paper.organization or entry.organization or _Organization()
+    return Paper(
+        title=title,
+        abstract=paper.abstract or entry.abstract or "",
+        authors=authors,
+        author_count=len(authors) or None,
+        organization=organization.fullname or organization.name or None,
+        arxiv_id=arxiv_id,
+        version=version,
+        published=paper.published,
+        listed_on=paper.listed_on or entry.listed_on,
+        url=f"{endpoint}/papers/{quote(paper.id)}",
+        pdf_url=pdf_link(arxiv_id),
+        code_url=paper.code_url,
+        code_stars=paper.code_stars,
+        project_url=paper.project_url,
+        summary=paper.summary or None,
+        keywords=tuple(paper.keywords or ()),
+        upvotes=paper.upvotes,
+        comments=entry.comments,
+    )

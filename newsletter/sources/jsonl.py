@@ -1,0 +1,93 @@
+"""JSON lines, one paper a line, with the keys that the program itself writes."""
+
+import json
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from newsletter import identifiers
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.fields import Count, Day, Fields, Link, Text, Texts, Title, told
+from newsletter.sources.text import excerpt, paper_link, pdf_link
+
+
+class _Line(Fields):
+    title: Title
+    id: Text | None = None
+    abstract: Text | None = None
+    authors: Texts = None
+    author_count: Count | None = None
+    organization: Text | None = None
+    arxiv_id: Text | None = None
+    version: Count | None = None
+    doi: Text | None = None
+    published: Day = None
+    listed_on: Day = None
+    categories: Texts = None
+    url: Link = None
+    pdf_url: Link = None
+    code_url: Link = None
+    code_stars: Count | None = None
+    project_url: Link = None
+    summary: Text | None = None
+    keywords: Texts = None
+    upvotes: Count | None = None
+    comments: Count | None = None
+
+
+def read_lines(text: str, shown: str) -> Iterator[Paper | BadPaper]:
+    """The papers of a text of JSON lines; blank lines and unknown keys are passed over.
+
+    What the lines say of ``sources`` is not taken: where a paper comes from is known here.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _paper(line.strip(), f"{shown}:{number}")
+
+
+def _paper(line: str, where: str) -> Paper | BadPaper:
+    try:
+        data = json.loads(line)
+    except json.JSONDecodeError as error:
+        return BadPaper(where, f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}")
+    except (ValueError, RecursionError):
+        return BadPaper(where, "not JSON that can be read: a number too long, or nested too deeply")
+    if not isinstance(data, dict):
+        return BadPaper(where, f"a paper is an object in braces, not {excerpt(line)}")
+    try:
+        return _from_line(_Line.model_validate(data), where)
+    except ValidationError as error:
+        return BadPaper(where, told(error))
+
+
+def _from_line(line: _Line, where: str) -> Paper | BadPaper:
+    found = identifiers.arxiv_id(line.arxiv_id or line.id or "")
+    if line.arxiv_id and found is None:
+        return BadPaper(where, f"arxiv_id: {excerpt(line.arxiv_id)} is no arXiv id")
+    doi = identifiers.doi(line.doi or line.id or "")
+    if line.doi and doi is None and identifiers.arxiv_id(line.doi) is None:
+        return BadPaper(where, f"doi: {excerpt(line.doi)} is no DOI")
+    arxiv_id, version = found or (line.doi and identifiers.arxiv_id(line.doi)) or (None, None)
+    authors = tuple(line.authors or ())
+    return Paper(
+        title=line.title,
+        abstract=line.abstract or "",
+        authors=authors,
+        author_count=line.author_count or len(authors) or None,
+        organization=line.organization or None,
+        arxiv_id=arxiv_id,
+        version=version or line.version,
+        doi=doi,
+        published=line.published,
+        listed_on=line.listed_on,
+        categories=tuple(line.categories or ()),
+        url=line.url or paper_link(arxiv_id, doi),
+        pdf_url=line.pdf_url or pdf_link(arxiv_id),
+        code_url=line.code_url,
+        code_stars=line.code_stars,
+        project_url=line.project_url,
+        summary=line.summary or None,
+        keywords=tuple(line.keywords or ()),
+        upvotes=line.upvotes,
+        comments=line.comments,
+    )

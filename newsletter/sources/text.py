@@ -1,0 +1,75 @@
+"""Text and links as sources hand them on: one line, nothing unseen in it, no HTML, and only links to the web."""
+
+import html
+import re
+from urllib.parse import urlsplit
+
+import nh3
+
+# Control characters, soft hyphens, zero-width spaces, marks that turn the direction of reading, halves of surrogate
+# pairs: none can be seen, some cannot be stored, and some make a title read as another.
+_UNSEEN = re.compile(
+    "[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+)
+_MATH = re.compile(r"\$[^$\n]{1,300}\$")
+_BLOCKS = "address|article|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|section|table|td|th|tr|ul"
+_INLINE = "a|abbr|b|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|script|small|span|strike|strong|style|sub|sup|tt|u|var"
+_BLOCK_TAG = re.compile(rf"(?=</?(?:{_BLOCKS})[\s/>])", re.IGNORECASE)
+_NO_TAG = re.compile(
+    rf"<(?!/?(?:{_BLOCKS}|{_INLINE}|body|head|html|jats:\w+|tbody|thead)(?:[\s/][^<]*)?>|!--)", re.IGNORECASE
+)
+
+
+def clean(text: str) -> str:
+    """A text in one line: white space collapsed, unseen characters left out."""
+    return " ".join(_UNSEEN.sub("", text).split())
+
+
+def from_html(text: str) -> str:
+    """What a reader sees of a piece of HTML, in one line.
+
+    An angle bracket that opens no tag of HTML is text, so ``a < b`` and ``<think>`` stay, and so does all between two
+    dollar signs. Scripts and styles go with what is in them.
+    """
+    text = _MATH.sub(_with_brackets_escaped, _UNSEEN.sub("", text))
+    text = _NO_TAG.sub("&lt;", text)
+    text = _BLOCK_TAG.sub(" ", text)
+    return clean(html.unescape(nh3.clean(text, tags=set(), clean_content_tags={"script", "style"})))
+
+
+def _with_brackets_escaped(math: re.Match[str]) -> str:
+    # Two prices in one sentence are no formula: what stands between them may have tags of its own.
+    if "</" in math[0]:
+        return math[0]
+    return math[0].replace("<", "&lt;").replace(">", "&gt;")
+
+
+def web_link(text: str | None) -> str | None:
+    """A link when it is a whole http(s) URL in one piece; None for anything else."""
+    link = (text or "").strip()
+    if _UNSEEN.search(link) or any(character.isspace() for character in link):
+        return None
+    try:
+        parts = urlsplit(link)
+        good = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return None
+    return link if good else None
+
+
+def paper_link(arxiv_id: str | None, doi: str | None) -> str | None:
+    """Where a paper can be read about, by its identifiers; None without any."""
+    if arxiv_id:
+        return f"https://arxiv.org/abs/{arxiv_id}"
+    return f"https://doi.org/{doi}" if doi else None
+
+
+def pdf_link(arxiv_id: str | None) -> str | None:
+    """The PDF of a paper on arXiv; None without an id."""
+    return f"https://arxiv.org/pdf/{arxiv_id}" if arxiv_id else None
+
+
+def excerpt(text: object, most: int = 60) -> str:
+    """The beginning of a value, in quotes and in one line, for an error."""
+    line = clean(str(text))
+    return repr(line if len(line) <= most else line[: most - 1] + "…")

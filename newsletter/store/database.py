@@ -1,0 +1,128 @@
+"""Opening a store: SQLite by default, PostgreSQL by URL, brought to the present schema as it is opened."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+from newsletter.errors import NewsletterError, UserError
+
+_BUSY_SECONDS = 30.0
+
+
+def open_store(url: str) -> Engine:
+    """Open the store at an SQLAlchemy URL, making or migrating it where needed.
+
+    Raises:
+        UserError: the URL names no store that can be opened.
+        NewsletterError: the store was made by a newer program, or is damaged.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(parsed, **_options(parsed.get_backend_name()))
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise UserError(
+            f"store.url: {url!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
+        ) from None
+    except OSError as error:
+        raise UserError(f"store.url: {error.filename}: {error.strerror}; choose a folder that can be written") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    try:
+        _migrate(engine)
+    except OperationalError as error:
+        raise UserError(
+            f"store.url: cannot open {_shown(engine)}: {error.orig}; check the path and who may write it"
+        ) from None
+    except DatabaseError as error:
+        raise NewsletterError(
+            f"store: {_shown(engine)} is not a newsletter's store: {error.orig}; restore it from a backup"
+        ) from None
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads.
+
+    Raises:
+        NewsletterError: the store cannot be read at present.
+    """
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except OperationalError as error:
+        raise NewsletterError(f"store: {_shown(engine)}: {error.orig}; check the disk and who else uses it") from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: all of it or nothing. SQLite takes its write lock at once, so that it never has to
+    give up a transaction that began with reading.
+
+    Raises:
+        NewsletterError: the store stayed locked, or its disk is full.
+    """
+    try:
+        with engine.connect().execution_options(newsletter_writes=True) as connection, connection.begin():
+            yield connection
+    except OperationalError as error:
+        raise NewsletterError(
+            f"store: {_shown(engine)}: {error.orig}; nothing of this step was kept, run it again"
+        ) from error
+
+
+def _options(backend: str) -> dict[str, Any]:
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
+    return {"pool_pre_ping": True}
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling is switched off: it would begin too late for _begin_sqlite.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    # A settled send must survive a power cut, or it would be sent again.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("newsletter_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _migrate(engine: Engine) -> None:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    script = ScriptDirectory.from_config(config)
+    with reading(engine) as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    if present == script.get_current_head():
+        return
+    known = {revision.revision for revision in script.walk_revisions()}
+    if present is not None and present not in known:
+        raise NewsletterError(
+            f"store: {_shown(engine)} was made by a newer newsletter ({present}); upgrade this program"
+        )
+    with writing(engine) as connection:
+        # A second process may wait here while the first migrates; Alembic then finds nothing left to do.
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _shown(engine: Engine) -> str:
+    return engine.url.database if engine.dialect.name == "sqlite" and engine.url.database else str(engine.url)

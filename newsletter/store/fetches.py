@@ -1,0 +1,55 @@
+"""How the sources fared, and what their servers said for asking again (ETag, Last-Modified)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from newsletter.store.schema import sources, validators
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """How a source fared: times in UTC, counts of its last success, ``error`` None when the last try succeeded."""
+
+    name: str
+    last_try: datetime
+    last_success: datetime | None = None
+    papers: int | None = None
+    new_papers: int | None = None
+    bad_papers: int | None = None
+    error: str | None = None
+
+
+def records(connection: Connection) -> dict[str, SourceRecord]:
+    """The records of all sources tried so far, by name."""
+    return {row["name"]: SourceRecord(**row) for row in connection.execute(select(sources)).mappings()}
+
+
+def record_success(connection: Connection, name: str, now: datetime, counts: Mapping[str, int]) -> None:
+    """Note that a source answered; ``counts`` holds papers, new_papers and bad_papers."""
+    _write(connection, name, {"last_try": now, "last_success": now, "error": None, **counts})
+
+
+def record_failure(connection: Connection, name: str, now: datetime, error: str) -> None:
+    """Note that a source failed; its last success stays."""
+    _write(connection, name, {"last_try": now, "error": error})
+
+
+def _write(connection: Connection, name: str, values: Mapping[str, object]) -> None:
+    done = connection.execute(update(sources).where(sources.c.name == name).values(**values))
+    if done.rowcount == 0:
+        connection.execute(insert(sources).values(name=name, **values))
+
+
+def known_validators(connection: Connection) -> dict[str, tuple[str | None, str | None]]:
+    """ETag and Last-Modified by URL, as last stored."""
+    return {row.url: (row.etag, row.last_modified) for row in connection.execute(select(validators))}
+
+
+def keep_validators(connection: Connection, seen: Mapping[str, tuple[str | None, str | None]]) -> None:
+    """Remember what the servers said, once the papers that came with it are stored."""
+    for url, (etag, last_modified) in seen.items():
+        connection.execute(delete(validators).where(validators.c.url == url))
+        connection.execute(insert(validators).values(url=url, etag=etag, last_modified=last_modified))

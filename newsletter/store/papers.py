@@ -1,0 +1,209 @@
+"""Papers in the store: one row a paper, however many sources name it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, or_, select, update
+
+from newsletter.identifiers import arxiv_id, doi, title_id, title_key
+from newsletter.model import Paper
+from newsletter.store.schema import papers
+
+_TUPLES = ("authors", "categories", "keywords", "sources")
+_COUNTS = ("upvotes", "comments", "code_stars")
+_TEXT = ("title", "abstract", "authors", "author_count", "categories", "version")
+_FILLED = (
+    "abstract",
+    "authors",
+    "author_count",
+    "organization",
+    "version",
+    "published",
+    "listed_on",
+    "categories",
+    "url",
+    "pdf_url",
+    "code_url",
+    "project_url",
+    "summary",
+    "keywords",
+)
+_BLOCK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of papers handed to the store: how many there were, and how many of them were new or changed."""
+
+    papers: int = 0
+    new: int = 0
+    changed: int = 0
+
+
+def keep(connection: Connection, found: Iterable[Paper], source: str, now: datetime) -> Kept:
+    """Store papers from one source, each merged with the row it belongs to.
+
+    A paper is the same as a stored one by arXiv id, then DOI, then title (:func:`newsletter.identifiers.title_key`)
+    where no identifier speaks against it. Counts are refreshed, gaps filled, and a newer version replaces the text.
+
+    Args:
+        found: what the source told; ``source`` is its name.
+        now: becomes ``first_seen`` of those not known before (UTC).
+    """
+    kept = Kept()
+    for paper in found:
+        stored = _same_paper(connection, paper)
+        told = replace(paper, sources=(source,))
+        if stored is None:
+            _insert(connection, replace(told, first_seen=now))
+            kept = Kept(kept.papers + 1, kept.new + 1, kept.changed)
+        else:
+            changes = _changes(connection, stored, told)
+            if changes:
+                connection.execute(update(papers).where(papers.c.row == stored.row).values(**changes))
+            kept = Kept(kept.papers + 1, kept.new, kept.changed + bool(changes))
+    return kept
+
+
+def _same_paper(connection: Connection, paper: Paper) -> Paper | None:
+    for column, value in ((papers.c.arxiv_id, paper.arxiv_id), (papers.c.doi, paper.doi)):
+        if value is not None:
+            row = connection.execute(select(papers).where(column == value)).mappings().first()
+            if row is not None:
+                return _paper(row)
+    same_title = select(papers).where(papers.c.title_key == title_key(paper.title)).order_by(papers.c.row)
+    for row in connection.execute(same_title).mappings():
+        candidate = _paper(row)
+        if not _contradict(candidate.arxiv_id, paper.arxiv_id) and not _contradict(candidate.doi, paper.doi):
+            return candidate
+    return None
+
+
+def _contradict(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one != other
+
+
+def _insert(connection: Connection, paper: Paper) -> None:
+    public = paper.arxiv_id or paper.doi or title_id(paper.title)
+    if connection.execute(select(papers.c.row).where(papers.c.id == public)).first() is not None:
+        # Another paper bears the name already: same title, but contradicting identifiers.
+        public = f"{public}-{connection.execute(select(func.max(papers.c.row))).scalar_one() + 1}"
+    values = {item.name: getattr(paper, item.name) for item in fields(paper) if item.name != "row"}
+    values.update({name: list(values[name]) for name in _TUPLES})
+    values.update(id=public, title_key=title_key(paper.title))
+    connection.execute(insert(papers).values(**values))
+
+
+def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name in _FILLED:
+        if getattr(stored, name) in (None, "", ()) and getattr(told, name) not in (None, "", ()):
+            changes[name] = getattr(told, name)
+    if (told.version or 0) > (stored.version or 0):
+        changes.update({name: getattr(told, name) for name in _TEXT if getattr(told, name) not in (None, "", ())})
+        changes["title_key"] = title_key(told.title)
+    for name in _COUNTS:
+        if getattr(told, name) is not None and getattr(told, name) != getattr(stored, name):
+            changes[name] = getattr(told, name)
+    for column, name in ((papers.c.arxiv_id, "arxiv_id"), (papers.c.doi, "doi")):
+        value = getattr(told, name)
+        if getattr(stored, name) is None and value is not None:
+            taken = connection.execute(select(papers.c.row).where(column == value)).first()
+            if taken is None:
+                changes[name] = value
+    if not set(told.sources) <= set(stored.sources):
+        changes["sources"] = sorted({*stored.sources, *told.sources})
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
+
+
+def count(connection: Connection) -> int:
+    """How many papers there are."""
+    return connection.execute(select(func.count()).select_from(papers)).scalar_one()
+
+
+def texts(connection: Connection) -> Iterator[Paper]:
+    """All papers, oldest row first, read in blocks."""
+    last = 0
+    while True:
+        block = list(_select(connection, select(papers).where(papers.c.row > last).order_by(papers.c.row).limit(5000)))
+        yield from block
+        if not block:
+            return
+        last = block[-1].row
+
+
+def first_seen_since(connection: Connection, moment: datetime) -> list[Paper]:
+    """The papers first seen after ``moment`` (UTC), oldest first."""
+    return list(_select(connection, select(papers).where(papers.c.first_seen > moment).order_by(papers.c.row)))
+
+
+def by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Paper]:
+    """The papers with these row numbers, by row number."""
+    wanted = sorted(set(rows))
+    blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
+    return {
+        paper.row: paper
+        for block in blocks
+        for paper in _select(connection, select(papers).where(papers.c.row.in_(block)))
+    }
+
+
+def find(connection: Connection, named: str) -> Paper | None:
+    """The paper that a person names by id, arXiv id, DOI, URL or title; None when the store has none such."""
+    named = named.strip()
+    conditions = [papers.c.id == named, papers.c.url == named]
+    if (known := arxiv_id(named)) is not None:
+        conditions.append(papers.c.arxiv_id == known[0])
+    if (found_doi := doi(named)) is not None:
+        conditions.append(papers.c.doi == found_doi)
+    for condition in (or_(*conditions), papers.c.title_key == title_key(named)):
+        paper = next(_select(connection, select(papers).where(condition).order_by(papers.c.row).limit(1)), None)
+        if paper is not None:
+            return paper
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PaperFilter:
+    """Which papers to list: ``since`` and ``until`` are days of listing (else of publication), both included."""
+
+    source: str | None = None
+    since: date | None = None
+    until: date | None = None
+    title: str | None = None
+
+
+def listing(connection: Connection, wanted: PaperFilter, limit: int | None = None) -> Iterator[Paper]:
+    """The papers that pass the filter, newest day first."""
+    day = func.coalesce(papers.c.listed_on, papers.c.published)
+    conditions = []
+    if wanted.since is not None:
+        conditions.append(day >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(day <= wanted.until)
+    if wanted.title is not None:
+        conditions.append(papers.c.title.icontains(wanted.title, autoescape=True))
+    query = select(papers).where(and_(True, *conditions)).order_by(day.desc().nulls_last(), papers.c.row)
+    found = _select(connection, query)
+    if wanted.source is not None:
+        found = (paper for paper in found if wanted.source in paper.sources)
+    for number, paper in enumerate(found):
+        if limit is not None and number >= limit:
+            return
+        yield paper
+
+
+def _select(connection: Connection, query: Select[Any]) -> Iterator[Paper]:
+    for row in connection.execute(query).mappings():
+        yield _paper(row)
+
+
+_FIELDS: Sequence[str] = tuple(item.name for item in fields(Paper))
+
+
+def _paper(row: RowMapping) -> Paper:
+    values = {name: row[name] for name in _FIELDS}
+    values.update({name: tuple(values[name]) for name in _TUPLES})
+    return Paper(**values)

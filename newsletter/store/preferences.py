@@ -1,0 +1,59 @@
+"""Preferences as plain JSON and back: the form in which they stand in the store, in exports and on the screen."""
+
+from collections.abc import Mapping
+from datetime import time
+from typing import Any
+
+from newsletter.model import Day, Interest, Preferences, Schedule
+
+
+def to_json(preferences: Preferences) -> dict[str, Any]:
+    """Preferences as JSON values, without the address."""
+    return {
+        "name": preferences.name,
+        "schedule": {
+            "days": [day.value for day in preferences.schedule.days],
+            "time": preferences.schedule.time.strftime("%H:%M"),
+            "timezone": preferences.schedule.timezone,
+        },
+        "papers": preferences.papers,
+        "interests": [_interest_json(interest) for interest in preferences.interests],
+        "never": list(preferences.never),
+    }
+
+
+def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
+    """Preferences from what :func:`to_json` gave."""
+    schedule = data["schedule"]
+    return Preferences(
+        email=email,
+        name=data["name"],
+        schedule=Schedule(
+            days=tuple(Day(day) for day in schedule["days"]),
+            time=time.fromisoformat(schedule["time"]),
+            timezone=schedule["timezone"],
+        ),
+        papers=data["papers"],
+        interests=tuple(_interest(item) for item in data["interests"]),
+        never=tuple(data["never"]),
+    )
+
+
+def _interest_json(interest: Interest) -> dict[str, Any]:
+    return {
+        "name": interest.name,
+        "text": interest.text,
+        "keywords": dict(interest.keywords),
+        "liked": list(interest.liked),
+        "disliked": list(interest.disliked),
+        "authors": list(interest.authors),
+        "categories": list(interest.categories),
+        "weight": interest.weight,
+    }
+
+
+def _interest(data: Mapping[str, Any]) -> Interest:
+    lists = {name: tuple(data[name]) for name in ("liked", "disliked", "authors", "categories")}
+    return Interest(
+        name=data["name"], text=data["text"], keywords=dict(data["keywords"]), weight=data["weight"], **lists
+    )

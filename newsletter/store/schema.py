@@ -1,0 +1,170 @@
+"""The tables, as SQLAlchemy Core knows them; ``migrations/`` holds how a store gets there."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite, which knows no time zones, keeps it without one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a moment needs a time zone: {value!r}")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+papers = Table(
+    "papers",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("title_key", Text, nullable=False, index=True),
+    Column("abstract", Text, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("author_count", Integer),
+    Column("organization", Text),
+    Column("arxiv_id", String, unique=True),
+    Column("version", Integer),
+    Column("doi", String, unique=True),
+    Column("published", Date),
+    Column("listed_on", Date, index=True),
+    Column("categories", JSON, nullable=False),
+    Column("url", Text),
+    Column("pdf_url", Text),
+    Column("code_url", Text),
+    Column("code_stars", Integer),
+    Column("project_url", Text),
+    Column("summary", Text),
+    Column("keywords", JSON, nullable=False),
+    Column("upvotes", Integer),
+    Column("comments", Integer),
+    Column("sources", JSON, nullable=False),
+    Column("first_seen", Moment, nullable=False, index=True),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("last_try", Moment, nullable=False),
+    Column("last_success", Moment),
+    Column("papers", Integer),
+    Column("new_papers", Integer),
+    Column("bad_papers", Integer),
+    Column("error", Text),
+)
+
+validators = Table(
+    "validators",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("etag", Text),
+    Column("last_modified", Text),
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("email_key", Text, nullable=False, unique=True),
+    Column("state", String, nullable=False),
+    Column("consent", Text, nullable=False),
+    Column("preferences", JSON, nullable=False),
+    Column("file", Text, unique=True),
+    Column("file_digest", String),
+    Column("next_due", Moment),
+    Column("last_digest", Moment),
+    Column("seen_row", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("state_since", Moment, nullable=False),
+    Index(None, "state", "next_due"),
+)
+
+sends = Table(
+    "sends",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("edition", Date, nullable=False),
+    Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("considered", Integer, nullable=False),
+    Column("since", Moment),
+    Column("seen_row", Integer, nullable=False),
+    Column("planned_at", Moment, nullable=False),
+    Column("claimed_at", Moment),
+    Column("claimed_by", Text),
+    Column("settled_at", Moment),
+    Column("not_before", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("smtp_reply", Text),
+    Column("reason", Text),
+    UniqueConstraint("edition", "subscriber"),
+    Index(None, "state", "not_before"),
+    Index(None, "subscriber"),
+)
+
+send_papers = Table(
+    "send_papers",
+    metadata,
+    Column("send", ForeignKey("sends.row"), primary_key=True),
+    Column("rank", Integer, primary_key=True),
+    Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
+    Column("paper", ForeignKey("papers.row"), nullable=False),
+    Column("score", Float, nullable=False),
+    Column("section", Text, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("released", Boolean, nullable=False, server_default=false()),
+)
+
+Index(
+    "uq_send_papers_subscriber_paper",
+    send_papers.c.subscriber,
+    send_papers.c.paper,
+    unique=True,
+    sqlite_where=send_papers.c.released == false(),
+    postgresql_where=send_papers.c.released == false(),
+)
+"""One paper goes to one subscriber once; a send that failed for good releases its papers."""

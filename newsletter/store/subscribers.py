@@ -1,0 +1,145 @@
+"""Subscribers in the store: their state, consent and preferences, and when each is due."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
+
+from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.store.preferences import from_json, to_json
+from newsletter.store.schema import subscribers
+
+
+def email_key(email: str) -> str:
+    """What two writings of one address share: addresses are compared without regard to case."""
+    return email.strip().casefold()
+
+
+def add(
+    connection: Connection,
+    preferences: Preferences,
+    state: SubscriberState,
+    consent: str,
+    now: datetime,
+    file: str | None,
+) -> Subscriber:
+    """Add a subscriber who is not there yet.
+
+    Args:
+        consent: where the agreement to get mail came from, in words.
+        now: when (UTC).
+        file: the name of the file that is home to the preferences, None without one.
+    """
+    connection.execute(
+        insert(subscribers).values(
+            email=preferences.email,
+            email_key=email_key(preferences.email),
+            state=state.value,
+            consent=consent,
+            preferences=to_json(preferences),
+            file=file,
+            seen_row=0,
+            created_at=now,
+            state_since=now,
+        )
+    )
+    added = by_email(connection, preferences.email)
+    assert added is not None  # noqa: S101 - inserted a line above
+    return added
+
+
+def by_email(connection: Connection, email: str) -> Subscriber | None:
+    """The subscriber with this address, in whatever case it is written."""
+    query = select(subscribers).where(subscribers.c.email_key == email_key(email))
+    row = connection.execute(query).mappings().first()
+    return _subscriber(row) if row is not None else None
+
+
+def by_file(connection: Connection, file: str) -> Subscriber | None:
+    """The subscriber whose home is this file."""
+    row = connection.execute(select(subscribers).where(subscribers.c.file == file)).mappings().first()
+    return _subscriber(row) if row is not None else None
+
+
+def files(connection: Connection) -> dict[str, str | None]:
+    """The files known to the store, with the digest of what was last read from each."""
+    query = select(subscribers.c.file, subscribers.c.file_digest).where(subscribers.c.file.is_not(None))
+    return {row.file: row.file_digest for row in connection.execute(query)}
+
+
+def set_preferences(connection: Connection, row: int, preferences: Preferences) -> None:
+    """Replace what a subscriber decides, the address included."""
+    values = {
+        "email": preferences.email,
+        "email_key": email_key(preferences.email),
+        "preferences": to_json(preferences),
+    }
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+
+
+def set_file(connection: Connection, row: int, file: str | None, digest: str | None) -> None:
+    """Note which file is home to a subscriber's preferences, and the digest of what was read from it."""
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(file=file, file_digest=digest))
+
+
+def set_state(
+    connection: Connection, row: int, state: SubscriberState, now: datetime, consent: str | None = None
+) -> None:
+    """Change a subscriber's state; ``consent`` says where a new agreement came from. Who is not active is never due."""
+    values: dict[str, Any] = {"state": state.value, "state_since": now}
+    if consent is not None:
+        values["consent"] = consent
+    if state is not SubscriberState.ACTIVE:
+        values["next_due"] = None
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+
+
+def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> None:
+    """Set when each subscriber (by row) is due next (UTC)."""
+    for row, moment in due.items():
+        connection.execute(update(subscribers).where(subscribers.c.row == row).values(next_due=moment))
+
+
+def due(connection: Connection, now: datetime, after: int, limit: int) -> list[Subscriber]:
+    """The active subscribers whose time has come, by row, from the one after ``after`` on."""
+    active = subscribers.c.state == SubscriberState.ACTIVE.value
+    return _page(connection, select(subscribers).where(active, subscribers.c.next_due <= now), after, limit)
+
+
+def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
+    """All subscribers, or those in one state, by row, from the one after ``after`` on."""
+    query = select(subscribers)
+    if state is not None:
+        query = query.where(subscribers.c.state == state.value)
+    return _page(connection, query, after, limit)
+
+
+def by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, Subscriber]:
+    """The subscribers with these row numbers, by row number."""
+    query = select(subscribers).where(subscribers.c.row.in_(rows))
+    return {row["row"]: _subscriber(row) for row in connection.execute(query).mappings()}
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many subscribers are in each state."""
+    query = select(subscribers.c.state, func.count()).group_by(subscribers.c.state)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _page(connection: Connection, query: Select[Any], after: int, limit: int) -> list[Subscriber]:
+    query = query.where(subscribers.c.row > after).order_by(subscribers.c.row).limit(limit)
+    return [_subscriber(row) for row in connection.execute(query).mappings()]
+
+
+def _subscriber(row: RowMapping) -> Subscriber:
+    return Subscriber(
+        preferences=from_json(row["email"], row["preferences"]),
+        state=SubscriberState(row["state"]),
+        row=row["row"],
+        file=row["file"],
+        next_due=row["next_due"],
+        last_digest=row["last_digest"],
+        seen_row=row["seen_row"],
+        created_at=row["created_at"],
+    )

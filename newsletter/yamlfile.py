@@ -1,0 +1,188 @@
+"""YAML read with its line numbers, and pydantic's findings told as one line each: file, line, key, mend.
+
+Scalars are handed on as they are written, so that ``2402.01310`` stays a name and does not become a number; pydantic
+turns them into what a field wants.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from newsletter.errors import Invalid, UserError
+
+KeyPath = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+_MOST_NODES = 200_000
+_NULL = "tag:yaml.org,2002:null"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML document as plain data, with the line (1 is the first) of each value by its path."""
+
+    path: str
+    data: Any
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def line(self, path: KeyPath) -> int:
+        """The line of the value at ``path``, or of the nearest thing around it that is there."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def where(self, path: KeyPath) -> str:
+        """``file:line`` of the value at ``path``."""
+        return f"{self.path}:{self.line(path)}"
+
+
+def read_text(path: Path, shown: str) -> str:
+    """The text of a UTF-8 file.
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None
+
+
+def parse(text: str, shown: str) -> Document:
+    """Parse one YAML document.
+
+    Args:
+        text: the document.
+        shown: the file's name, for errors.
+
+    Raises:
+        UserError: it is not YAML, says a key twice, or grows without end through its aliases.
+    """
+    lines: dict[KeyPath, int] = {}
+    try:
+        node = YAML().compose(text)
+        data = _plain(node, (), lines, shown, []) if node is not None else None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise UserError(
+            f"{shown}:{line}: not YAML: {error.problem or error.context}; check indents and quotes"
+        ) from None
+    except ReaderError as error:
+        raise UserError(f"{shown}: not text: a control character at {error.position}; remove it") from None
+    except (YAMLError, RecursionError) as error:
+        raise UserError(f"{shown}: not YAML: {str(error).splitlines()[0] or 'nested too deeply'}") from None
+    return Document(shown, data, lines)
+
+
+def _plain(node: Node, path: KeyPath, lines: dict[KeyPath, int], shown: str, above: list[Node]) -> Any:
+    if any(node is one for one in above) or len(lines) > _MOST_NODES:
+        raise UserError(f"{shown}:{node.start_mark.line + 1}: an alias repeats without end; write the values out")
+    lines[path] = node.start_mark.line + 1
+    inside = [*above, node]
+    if isinstance(node, SequenceNode):
+        return [_plain(item, (*path, index), lines, shown, inside) for index, item in enumerate(node.value)]
+    if isinstance(node, MappingNode):
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, ScalarNode):
+                raise UserError(f"{shown}:{line}: a key must be a word; put quotes around it")
+            key = str(key_node.value)
+            if key in data:
+                raise UserError(f"{shown}:{line}: {key}: said twice; keep one of them")
+            data[key] = _plain(value_node, (*path, key), lines, shown, inside)
+            lines[*path, key] = line
+        return data
+    return None if str(node.tag) == _NULL else str(node.value)
+
+
+def check(document: Document, model: type[Model], mends: Mapping[str, str] | None = None) -> Model:
+    """Check a document against a pydantic model.
+
+    Args:
+        document: what :func:`parse` gave.
+        model: the model; its unknown keys should be forbidden.
+        mends: for a dotted key, what to say instead of pydantic's words.
+
+    Raises:
+        Invalid: a line for each mistake: ``file:line: key: what is wrong; mend``.
+    """
+    try:
+        return model.model_validate({} if document.data is None else document.data)
+    except ValidationError as error:
+        raise Invalid(sorted(_told(error, document, model, mends or {}))) from None
+
+
+def _told(
+    error: ValidationError, document: Document, model: type[BaseModel], mends: Mapping[str, str]
+) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        path = _path_in(document, problem["loc"])
+        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
+        where = document.where(path)
+        kind = problem["type"]
+        if key in mends:
+            yield f"{where}: {key}: {mends[key]}"
+        elif kind == "extra_forbidden":
+            known = _known_keys(model, path[:-1])
+            near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
+            mend = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+            yield f"{where}: {key}: unknown key; {mend}"
+        elif kind == "missing":
+            yield f"{where}: {key}: missing; add it"
+        elif not path:
+            yield f"{document.path}:1: the file must be a mapping of keys to values; begin with a line 'key: value'"
+        else:
+            said = problem["msg"].removeprefix("Value error, ")
+            said = said[0].lower() + said[1:]
+            value = problem["input"]
+            shown = f" {value!r}" if isinstance(value, str) else ""
+            yield (
+                f"{where}: {key}:{shown} {said}"
+                if kind == "value_error"
+                else f"{where}: {key}:{shown} is wrong: {said}"
+            )
+
+
+def _path_in(document: Document, location: tuple[str | int, ...]) -> KeyPath:
+    """Pydantic's location without the parts it adds of its own (union tags, ``[key]``)."""
+    path: KeyPath = ()
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if (*path, part) in document.lines or (last and part != "[key]"):
+            path = (*path, part)
+    return path
+
+
+def _known_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
+    models = [model]
+    for part in path:
+        if isinstance(part, int):
+            continue
+        inner = [
+            found
+            for one in models
+            for name, info in one.model_fields.items()
+            if part in (info.alias or name, name)
+            for found in _models_in(info.annotation)
+        ]
+        models = inner or models
+    return sorted({info.alias or name for one in models for name, info in one.model_fields.items()})
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
