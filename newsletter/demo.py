@@ -21,25 +21,22 @@ LAYOUT = next(
 """Where config.yaml and the sample subscribers are: inside an installed package, or the root of the repository."""
 
 
-class MaildirServer:
-    """A real SMTP server on loopback that keeps every message it accepts in a Maildir; used as a context manager.
+class Loopback:
+    """A real SMTP server (aiosmtpd) on loopback, in a thread of its own; used as a context manager.
+
+    Args:
+        handler: what aiosmtpd calls for each command, as ``handle_DATA``.
+        options: handed on to :class:`aiosmtpd.smtp.SMTP`.
 
     Attributes:
         port: where it listens, once it has started.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, handler: object, **options: Any) -> None:
         self.port = 0
-        self._folder = folder
+        self._make = lambda: SMTP(handler, **options)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
-        """Called by aiosmtpd for each message."""
-        message = mailbox.MaildirMessage(envelope.original_content)
-        message["X-Envelope-To"] = ", ".join(envelope.rcpt_tos)
-        mailbox.Maildir(self._folder, create=True).add(message)
-        return "250 kept in the Maildir"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -48,7 +45,7 @@ class MaildirServer:
         return self
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(lambda: SMTP(self, enable_SMTPUTF8=True), "127.0.0.1", 0)
+        return await asyncio.get_running_loop().create_server(self._make, "127.0.0.1", 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -57,6 +54,18 @@ class MaildirServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+class MaildirKeeper:
+    """Keeps every message that a :class:`Loopback` server accepts in a Maildir."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
+        """Called by aiosmtpd for each message."""
+        mailbox.Maildir(self._folder, create=True).add(envelope.original_content)
+        return "250 kept in the Maildir"
 
 
 def lay_out(folder: Path, templates: Path) -> list[Path]:

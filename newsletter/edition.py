@@ -151,19 +151,22 @@ def compose_digest(desk: Desk, field: Field, scored: compose.Scored) -> Digest:
 # Looking ahead
 
 
-def rank_papers(desk: Desk, subscriber: Subscriber, top: int) -> list[Choice]:
-    """The papers new to a subscriber today, best first, each with the interest it fits best and the reason."""
+def rank_papers(desk: Desk, subscriber: Subscriber, top: int) -> tuple[list[Choice], str]:
+    """The papers new to a subscriber today, best first, each with the interest it fits best and the reason; when there
+    are none, why.
+    """
     field = make_field(desk)
     if field is None:
-        return []
+        return [], NO_PAPERS
     scored = _scored_today(desk, field, subscriber)
     found = compose.matches(scored, field.candidates, desk.config.ranking.min_score)
     if not scored.profiles:
         found = compose.trending(scored, field.candidates)
-    return [
+    choices = [
         compose.choice(field.space, scored, field.candidates, match, number)
         for number, match in enumerate(found[:top], 1)
     ]
+    return choices, "" if choices else why_nothing(desk, scored)
 
 
 def preview_digest(desk: Desk, subscriber: Subscriber) -> tuple[Digest | None, str]:

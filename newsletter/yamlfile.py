@@ -21,6 +21,12 @@ from newsletter.errors import Invalid, UserError
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
+_SHAPES = {
+    "model_type": "it has keys of its own; write them below it, indented",
+    "dict_type": "it has keys of its own; write them below it, indented",
+    "list_type": "it is a list; write it like [this, that]",
+    "string_type": "it is a text; write it in one line",
+}
 _MOST_NODES = 200_000
 _NULL = "tag:yaml.org,2002:null"
 
@@ -70,7 +76,7 @@ def parse(text: str, shown: str) -> Document:
     """
     lines: dict[KeyPath, int] = {}
     try:
-        node = YAML().compose(text)
+        node = YAML(typ="safe", pure=True).compose(text)
         data = _plain(node, (), lines, shown, []) if node is not None else None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -141,10 +147,17 @@ def _told(
             yield f"{where}: {key}: unknown key; {mend}"
         elif kind == "missing":
             yield f"{where}: {key}: missing; add it"
+        elif kind.startswith("union_tag"):
+            tag, known = problem["ctx"].get("tag"), problem["ctx"].get("expected_tags", "")
+            deeper = (*path, "kind")
+            said = (
+                f"{tag!r} is none of {known}".replace("'", "") if tag else "missing; it says which kind of source it is"
+            )
+            yield f"{document.where(deeper)}: {key}.kind: {said}"
         elif not path:
             yield f"{document.path}:1: the file must be a mapping of keys to values; begin with a line 'key: value'"
         else:
-            said = problem["msg"].removeprefix("Value error, ")
+            said = _SHAPES.get(kind) or problem["msg"].removeprefix("Value error, ")
             said = said[0].lower() + said[1:]
             value = problem["input"]
             shown = f" {value!r}" if isinstance(value, str) else ""

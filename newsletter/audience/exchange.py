@@ -105,7 +105,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _json_rows(text: str, shown: str) -> Iterator[tuple[str, Mapping[str, Any]] | UserError]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         where = f"{shown}:{number}"

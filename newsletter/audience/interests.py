@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from newsletter.config import TimeOfDay, Timezone, plain_address
 from newsletter.errors import Invalid, UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
-from newsletter.yamlfile import Document, check, parse, read_text
+from newsletter.yamlfile import Document, KeyPath, check, parse, read_text
 
 ENDINGS = (".yaml", ".yml")
 
@@ -110,15 +110,19 @@ def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences
         UserError: they are wrong somewhere (a line for each mistake).
     """
     try:
-        return _read(Document(shown, _texts(data), {(): 1}))
+        return _read(Document(shown, data, dict.fromkeys(_paths(data, ()), 1)))
     except Invalid as error:
         raise Invalid([problem.replace(f"{shown}:1:", f"{shown}:") for problem in error.problems]) from None
 
 
-def _texts(value: Any) -> Any:
+def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    yield path
     if isinstance(value, Mapping):
-        return {str(key): _texts(item) for key, item in value.items()}
-    return [_texts(item) for item in value] if isinstance(value, list) else value
+        for key, item in value.items():
+            yield from _paths(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _paths(item, (*path, index))
 
 
 def _read(document: Document) -> Preferences:

@@ -30,7 +30,7 @@ def rank(
     """Rank the new papers for a subscriber, and say why."""
     desk = open_for(context)
     subscriber = _subscriber(desk, email)
-    found = rank_papers(desk, subscriber, top)
+    found, nothing = rank_papers(desk, subscriber, top)
     if json:
         print_json(
             {
@@ -45,7 +45,7 @@ def rank(
         )
         return
     if not found:
-        say(f"Nothing new for {subscriber.email}: {preview_digest(desk, subscriber)[1]}.")
+        say(f"Nothing for {subscriber.email}: {nothing}.")
         return
     rows = [
         (choice.rank, f"{percent(choice.score)}%", choice.section, f"{choice.paper.title}\n  {choice.because}")

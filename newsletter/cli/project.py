@@ -14,7 +14,7 @@ import typer
 
 from newsletter.cli.common import Options, err, options, print_table, say
 from newsletter.config import load_config
-from newsletter.demo import SAMPLE_PAPERS, MaildirServer, lay_out
+from newsletter.demo import SAMPLE_PAPERS, Loopback, MaildirKeeper, lay_out
 from newsletter.edition import Desk, active_blocks, open_desk, read_files, run_edition
 from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
@@ -85,7 +85,7 @@ def _desk(folder: Path, given: Options) -> Desk:
 @contextmanager
 def _sending_to(maildir: Path, desk: Desk) -> Iterator[Desk]:
     """A desk whose mail server is one on loopback that keeps what it gets."""
-    with MaildirServer(maildir) as server:
+    with Loopback(MaildirKeeper(maildir)) as server:
         there = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": None}
         smtp = desk.config.smtp.model_copy(update=there)
         config = desk.config.model_copy(update={"smtp": smtp})

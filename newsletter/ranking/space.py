@@ -28,7 +28,7 @@ _ABSTRACTS_SAY = {
 def _common() -> frozenset[str]:
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    return _ABSTRACTS_SAY.union(ENGLISH_STOP_WORDS)
+    return frozenset(_ABSTRACTS_SAY | set(ENGLISH_STOP_WORDS))
 
 
 @dataclass(frozen=True, slots=True)

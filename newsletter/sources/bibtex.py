@@ -22,6 +22,7 @@ from newsletter.sources.text import clean, excerpt, paper_link, pdf_link, web_li
 logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
 
 _LATEX = LatexNodes2Text(math_mode="verbatim")
+_LATEX_SIGNS = re.compile(r"[\\~]|--|``|''")
 _BARE_PERCENT = re.compile(r"(?<!\\)%")
 _ESCAPED = re.compile(r"\\([_%&#~])")
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
@@ -92,6 +93,8 @@ def _paper(entry: Entry, where: str) -> Paper | BadPaper:
 
 def _plain(latex: str) -> str:
     """LaTeX as text: accents and escaped characters decoded, braces gone, formulas as they are."""
+    if not _LATEX_SIGNS.search(latex) and ("$" not in latex or "{" not in latex):
+        return clean(latex.replace("{", "").replace("}", ""))  # most texts: the decoder takes 3 ms for each
     # An abstract pasted from a web page has its percent signs bare; to LaTeX they would begin a comment.
     escaped = _BARE_PERCENT.sub(r"\\%", latex)
     try:

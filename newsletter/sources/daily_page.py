@@ -207,10 +207,10 @@ def _year(heading: _Day, days: Sequence[_Day], shown: str, as_of: date) -> int:
     later = next((year for year in range(max(above + 1, as_of.year), LATEST_YEAR) if fits(year)), None)
     if later is None:
         raise UserError(f"{shown}:{heading.line}: there is no day {heading.written!r}; correct the page's date")
-    because = f" is later than {latest.written!r} on line {latest.line} and" if latest else ""
+    above_said = f"later than {above} (line {latest.line}) and " if latest else ""
     raise UserError(
-        f"{shown}:{heading.line}: no year puts {heading.written!r} so that it{because} is not after {as_of}; "
-        f"say when the page was saved, with --as-of {heading.in_year(later)} or later"
+        f"{shown}:{heading.line}: {heading.written!r} has no year, and none fits: it must be {above_said}not after "
+        f"{as_of}; say when the page was saved with --as-of {heading.in_year(later)} or later"
     )
 
 

@@ -3,12 +3,14 @@
 import email.utils
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -20,6 +22,9 @@ from newsletter import __version__
 from newsletter.config import Network
 from newsletter.sources.base import SourceError
 from newsletter.sources.text import clean, excerpt
+
+# A source that fails is told of once, when all tries are spent; stamina would print each of them.
+stamina.instrumentation.set_on_retry_hooks([])
 
 Validators = tuple[str | None, str | None]
 """ETag and Last-Modified, as a server gave them for one URL."""
@@ -91,6 +96,7 @@ class Http:
         self._client = httpx.Client(
             headers={"User-Agent": agent},
             timeout=network.timeout_seconds,
+            verify=_tls(),
             follow_redirects=True,
             # Without connections kept open each answer has a socket of its own, which its deadline can shut.
             limits=httpx.Limits(max_keepalive_connections=0),
@@ -190,6 +196,11 @@ class Http:
         # A header goes out as ASCII only, so what is none could never be sent back.
         if (etag or last_modified) and f"{etag}{last_modified}".isascii():
             self.validators_seen[_key(url)] = (etag, last_modified)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # reads all certificates, which takes longer than many an answer
 
 
 class _Failed(Exception):

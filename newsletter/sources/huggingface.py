@@ -39,12 +39,15 @@ class HuggingFace:
         refused: SourceError | None = None
         answered = False
         for period in _periods(window, self.settings.by):
+            papers = 0
             try:
-                yield from self._fetch_period(period, http)
+                for paper in self._fetch_period(period, http):
+                    papers += 1
+                    yield paper
                 answered = True
             except SourceError as error:
                 # So a day is refused that has not begun for the server, or has no list.
-                if error.status not in (400, 404):
+                if papers or error.status not in (400, 404):
                     raise
                 refused = error
         if refused and not answered:

@@ -1,0 +1,157 @@
+"""Who is subscribed: files, commands and the states they can and cannot change."""
+
+from tests.conftest import Newsletter
+
+ADA = """\
+email: ada@example.org
+schedule:
+  time: "09:30"
+interests:
+  - engines # and looms
+"""
+
+
+def state(newsletter: Newsletter, email: str = "ada@example.org") -> dict:
+    (row,) = newsletter.run("subscribers", "show", email, "--json").rows
+    return row
+
+
+def test_a_file_makes_a_subscriber(newsletter: Newsletter) -> None:
+    newsletter.subscriber("ada", ADA)
+    row = state(newsletter)
+    assert row["state"] == "active"
+    assert row["file"] == "ada.yaml"
+    assert row["next_due"] == "2025-11-28T09:30:00+00:00"
+    assert [interest["name"] for interest in row["interests"]] == ["engines"]
+
+
+def test_a_changed_file_is_read_again(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    state(newsletter)
+    path.write_text(ADA.replace("09:30", "08:15").replace("engines", "looms"))
+    row = state(newsletter)
+    assert row["next_due"] == "2025-12-01T08:15:00+00:00"
+    assert [interest["name"] for interest in row["interests"]] == ["looms"]
+
+
+def test_a_file_that_is_wrong_is_told_of_and_changes_nothing(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    newsletter.subscriber("bob", "email: bob@example.org\n")
+    state(newsletter)
+    path.write_text(ADA.replace("interests:", "intrests:"))
+    ran = newsletter.run("subscribers", "list", "--json")
+    assert "ada.yaml:4: intrests: unknown key; did you mean 'interests'?" in ran.err
+    assert [row["email"] for row in ran.rows] == ["ada@example.org", "bob@example.org"]
+    assert [interest["name"] for interest in ran.rows[0]["interests"]] == ["engines"]
+
+
+def test_no_file_and_no_import_undoes_an_unsubscribe(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    newsletter.run("unsubscribe", "ADA@example.org")
+    path.write_text(ADA.replace("engines", "looms"))
+    row = state(newsletter)
+    assert (row["state"], row["next_due"]) == ("unsubscribed", None)
+    (newsletter.folder / "list.csv").write_text("email,state\nada@example.org,active\n")
+    assert "1 left as they are" in newsletter.run("subscribers", "import", "list.csv").out
+    assert state(newsletter)["state"] == "unsubscribed"
+    ran = newsletter.run("subscribe", "ada@example.org", code=2)
+    assert ran.err == "error: ada@example.org is unsubscribed; add --again if that person asked to be back\n"
+    newsletter.run("subscribe", "ada@example.org", "--again")
+    assert state(newsletter)["state"] == "active"
+
+
+def test_subscribing_by_command_makes_a_file_and_changes_keep_its_comments(newsletter: Newsletter) -> None:
+    newsletter.run("subscribe", "Ada.L@example.org", "-i", "engines", "--timezone", "Europe/Paris")
+    path = newsletter.folder / "subscribers" / "ada.l.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("name: engines", "name: engines # analytical ones"))
+    newsletter.run("subscribe", "ada.l@example.org", "-i", "looms", "--time", "6:45", "--days", "daily")
+    assert "# analytical ones" in path.read_text()
+    row = state(newsletter, "ada.l@example.org")
+    assert [interest["name"] for interest in row["interests"]] == ["engines", "looms"]
+    assert row["schedule"] == {
+        "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        "time": "06:45",
+        "timezone": "Europe/Paris",
+    }
+
+
+def test_two_files_cannot_claim_one_address(newsletter: Newsletter) -> None:
+    newsletter.subscriber("ada", ADA)
+    newsletter.subscriber("zoe", ADA)
+    assert "zoe.yaml: email: ada@example.org has a file already, ada.yaml" in newsletter.run("subscribers", "list").err
+
+
+def test_a_file_may_be_renamed_and_its_address_changed(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    state(newsletter)
+    path.rename(path.with_name("lovelace.yaml"))
+    assert state(newsletter)["file"] == "lovelace.yaml"
+    path.with_name("lovelace.yaml").write_text(ADA.replace("ada@", "lovelace@"))
+    rows = newsletter.run("subscribers", "list", "--json").rows
+    assert [row["email"] for row in rows] == ["lovelace@example.org"]
+
+
+def test_a_file_that_is_gone_is_told_of_once(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    state(newsletter)
+    path.unlink()
+    assert "the file is gone; ada@example.org keeps the interests it had" in newsletter.run("subscribers", "list").err
+    assert newsletter.run("subscribers", "list").err == ""
+
+
+def test_csv_and_json_lines_go_round(newsletter: Newsletter, tmp_path) -> None:
+    newsletter.subscriber("ada", ADA)
+    newsletter.run("subscribe", "zoë@example.org", "-i", 'looms, "and" threads', "--no-file", "--name", "Zoë")
+    newsletter.run("unsubscribe", "zoë@example.org")
+    for ending in ("csv", "jsonl"):
+        out = tmp_path / f"people.{ending}"
+        newsletter.run("subscribers", "export", "--format", ending, "-o", out)
+        other = Newsletter(tmp_path / ending, newsletter._monkeypatch, newsletter._capsys)
+        assert other.run("subscribers", "import", out).out.startswith("2 added, 0 updated")
+        rows = other.run("subscribers", "list", "--json").rows
+        assert [(row["email"], row["state"], row["name"]) for row in rows] == [
+            ("ada@example.org", "active", ""),
+            ("zoë@example.org", "unsubscribed", "Zoë"),
+        ]
+        assert rows[1]["interests"][0]["name"] == 'looms, "and" threads'
+
+
+def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter) -> None:
+    (newsletter.folder / "list.csv").write_text(
+        "email,papers,state\n"
+        "ada@example.org,5,\n"
+        "nobody,5,\n"
+        "bob@example.org,many,\n"
+        "eve@example.org,5,awake\n"
+        "kim@example.org,5,active,surplus\n"
+        "zoe@example.org,7,paused\n"
+    )
+    ran = newsletter.run("subscribers", "import", "list.csv", code=2)
+    assert ran.out == "2 added, 0 updated, 0 left as they are (unsubscribed or bounced)\n"
+    assert [line.split(": ", 2)[1:] for line in ran.err.splitlines()] == [
+        ["list.csv:3", ran.err.splitlines()[0].split(": ", 2)[2]],
+        [
+            "list.csv:4",
+            "papers: 'many' is wrong: input should be a valid integer, unable to parse string as an integer",
+        ],
+        ["list.csv:5", "state: 'awake' is no state; one of pending, active, paused, unsubscribed, bounced"],
+        ["list.csv:6", "more values than columns; put quotes around a value that has a comma"],
+    ]
+    rows = newsletter.run("subscribers", "list", "--json").rows
+    assert {row["email"]: row["state"] for row in rows} == {"ada@example.org": "active", "zoe@example.org": "paused"}
+
+
+def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
+    for name, text, expected in (
+        ("a.xls", "x", "a.xls: of no known kind; name it .csv or .jsonl"),
+        ("a.csv", "name\nAda\n", "a.csv:1: no column 'email'; the columns are"),
+        ("b.csv", "email,shoe size\n", "b.csv:1: unknown column 'shoe size'; the columns are"),
+        ("c.csv", 'email\n"ada\n', "c.csv:1: not CSV"),
+        ("a.jsonl", "{", "a.jsonl:1: not JSON; each line is one object"),
+        ("b.jsonl", "[1]", "b.jsonl:1: not an object"),
+        ("none.csv", None, "none.csv: No such file or directory; check the path and who may read it"),
+    ):
+        if text is not None:
+            (newsletter.folder / name).write_text(text)
+        assert expected in newsletter.run("subscribers", "import", name, code=2).err

@@ -1,0 +1,147 @@
+"""What the tests share: newsletters in scratch folders, worked through the command line, and real mail servers."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from newsletter.cli import main
+from newsletter.config import load_config
+from newsletter.demo import SAMPLE_PAPERS, Loopback
+from tests.smtp import Mailbox
+
+CONFIG = """\
+site:
+  name: Test Papers
+  url: https://papers.example.org
+  from: Papers <papers@example.org>
+  postal_address: 1 Test Street
+smtp:
+  host: 127.0.0.1
+  port: 1
+  security: none
+network:
+  attempts: 2
+  wait_seconds: 0.01
+"""
+
+NOW = "2025-11-28T09:00"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict]:
+        """What ``--json`` printed."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Newsletter:
+    """A newsletter in a folder, worked through the command line as a person would."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(CONFIG)
+
+    def run(self, *arguments: object, code: int | None = 0, now: str = NOW) -> Ran:
+        """Run a command in this process, at ``now``; it must end with ``code`` (None: with any)."""
+        self._capsys.readouterr()
+        self._monkeypatch.chdir(self.folder)
+        self._monkeypatch.setattr(sys, "argv", ["newsletter", "--now", now, *map(str, arguments)])
+        ended = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            ended = exit_.code if isinstance(exit_.code, int) else 1 if exit_.code else 0
+        captured = self._capsys.readouterr()
+        assert "Traceback" not in captured.err
+        ran = Ran(ended, captured.out, captured.err)
+        assert code is None or ended == code, ran
+        return ran
+
+    def start(self, *arguments: object, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
+        """Start a command as a process of its own; ``before`` goes in front of it."""
+        return subprocess.Popen(
+            [*before, sys.executable, "-m", "newsletter", *map(str, arguments)],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def configure(self, **sections: dict) -> None:
+        """Change sections of the configuration."""
+        yaml = YAML()
+        path = self.folder / "config.yaml"
+        document = yaml.load(path.read_text())
+        for name, values in sections.items():
+            document.setdefault(name, {}).update(values)
+        with path.open("w") as file:
+            yaml.dump(document, file)
+
+    def subscriber(self, name: str, text: str) -> Path:
+        """Write a subscriber's file."""
+        path = self.folder / "subscribers" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def with_sample(self) -> "Newsletter":
+        """Take in the sample corpus."""
+        self.run("import", SAMPLE_PAPERS)
+        return self
+
+    @property
+    def config(self):
+        """The configuration, as the program reads it."""
+        return load_config(self.folder / "config.yaml")
+
+
+@pytest.fixture
+def newsletter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Newsletter:
+    """A newsletter with no papers and no subscribers."""
+    monkeypatch.delenv("NEWSLETTER_SMTP_PASSWORD", raising=False)
+    monkeypatch.delenv("NEWSLETTER_SECRET_KEY", raising=False)
+    return Newsletter(tmp_path / "newsletter", monkeypatch, capsys)
+
+
+@pytest.fixture
+def mail(newsletter: Newsletter) -> Iterator[Mailbox]:
+    """A real mail server that the newsletter sends to; it takes everything unless told otherwise."""
+    box = Mailbox()
+    with Loopback(box, enable_SMTPUTF8=True) as server:
+        newsletter.configure(smtp={"port": server.port})
+        yield box
+
+
+@pytest.fixture
+def reader(newsletter: Newsletter) -> str:
+    """A subscriber with one interest in words; the address is returned."""
+    newsletter.subscriber(
+        "ada",
+        """\
+        email: ada@example.org
+        name: Ada
+        interests:
+          - name: Several goals
+            text: multi-objective reinforcement learning and Pareto fronts
+        """,
+    )
+    return "ada@example.org"

@@ -1,0 +1,87 @@
+"""Ranking on the sample corpus: what an interest asks for stands on top, with the reason."""
+
+import pytest
+
+from tests.conftest import Newsletter
+
+
+def follow(newsletter: Newsletter, yaml: str) -> list[dict]:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", f"email: ada@example.org\n{yaml}")
+    return newsletter.run("rank", "ada@example.org", "--top", "8", "--json").rows
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("multi-objective reinforcement learning and Pareto fronts", ("multi-objective", "pareto", "objective")),
+        ("robustness under distribution shift", ("shift", "robust")),
+        ("energy-based models", ("energy",)),
+        ("diffusion models for images", ("diffusion",)),
+    ],
+)
+def test_the_first_five_are_about_what_was_asked(newsletter: Newsletter, text: str, words: tuple[str, ...]) -> None:
+    rows = follow(newsletter, f"interests:\n  - {text}\n")
+    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+    for row in rows[:5]:
+        assert any(word in row["because"].lower() for word in words), row
+        (paper,) = newsletter.run("papers", "show", row["paper_id"], "--json").rows
+        assert any(word in f"{paper['title']} {paper['abstract']}".lower() for word in words)
+
+
+def test_a_liked_paper_leads_to_its_neighbours_and_is_named(newsletter: Newsletter) -> None:
+    rows = follow(newsletter, 'interests:\n  - name: Goals\n    liked: ["Multi-Objective GFlowNets"]\n')
+    others = [row for row in rows if row["title"] != "Multi-Objective GFlowNets"]
+    assert sum("ultiobjective" in row["title"].replace("-", "").replace("O", "o") for row in others[:5]) >= 2
+    assert "like “Multi-Objective GFlowNets”" in others[0]["because"]
+
+
+def test_disliked_papers_push_their_kind_down(newsletter: Newsletter) -> None:
+    liking = "interests:\n  - name: Learning\n    text: reinforcement learning, reward models, language models\n"
+    before = follow(newsletter, liking)
+    after = follow(newsletter, f'{liking}    disliked: ["{before[0]["title"]}"]\n')
+    assert after[0]["title"] != before[0]["title"]
+
+
+def test_keywords_weigh_as_they_are_told(newsletter: Newsletter) -> None:
+    rows = follow(
+        newsletter, "interests:\n  - name: Both\n    keywords: {energy-based model: 9, federated learning: 1}\n"
+    )
+    assert "energy" in rows[0]["title"].lower() or "energy" in rows[0]["because"].lower()
+
+
+def test_followed_authors_and_categories_count(newsletter: Newsletter) -> None:
+    (newsletter.folder / "more.jsonl").write_text(
+        '{"title": "Notes on looms", "authors": ["Ada Lovelace"], "abstract": "Weaving."}\n'
+        '{"title": "Notes on cogs", "categories": ["cs.XY"], "abstract": "Brass."}\n'
+    )
+    newsletter.run("import", "more.jsonl")
+    rows = follow(
+        newsletter, "interests:\n  - {name: People, authors: [ada lovelace]}\n  - {name: Field, categories: [CS.xy]}\n"
+    )
+    assert (rows[0]["title"], rows[0]["because"]) == ("Notes on looms", "by Ada Lovelace, whom you follow")
+    assert (rows[1]["title"], rows[1]["interest"], rows[1]["because"]) == ("Notes on cogs", "Field", "in cs.XY")
+
+
+def test_what_is_never_wanted_is_not_shown(newsletter: Newsletter) -> None:
+    rows = follow(newsletter, "never: [PARETO]\ninterests:\n  - multi-objective learning and Pareto fronts\n")
+    assert rows
+    for row in rows:
+        (paper,) = newsletter.run("papers", "show", row["paper_id"], "--json").rows
+        assert "pareto" not in f"{paper['title']} {paper['abstract']}".lower()
+
+
+def test_without_interests_the_ranking_is_what_is_trending(newsletter: Newsletter) -> None:
+    rows = follow(newsletter, "interests: []\n")
+    assert {row["interest"] for row in rows} == {"Trending"}
+    assert "comment" in rows[0]["because"]
+
+
+def test_words_the_store_does_not_know_find_nothing_and_say_so(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests:\n  - xylophone zither quokka\n")
+    ran = newsletter.run("rank", "ada@example.org")
+    assert "the best had 0.00" in ran.out
+    # Trending still has something for such a reader.
+    assert newsletter.run("preview", "ada@example.org", "--format", "json").rows[0]["papers"]

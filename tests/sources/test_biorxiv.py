@@ -1,0 +1,119 @@
+from datetime import date
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from newsletter.config import BiorxivSource
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.base import SourceError, Window
+from newsletter.sources.biorxiv import Biorxiv
+from newsletter.sources.http import Http
+
+DAYS = Window(date(2025, 8, 1), date(2025, 8, 3))
+
+
+def entry(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "title": f"Cells\n {number}",
+        "authors": "Lovelace, A.; Babbage, C. M.; Consortium",
+        "doi": f"10.1101/2025.08.01.{number:06}",
+        "date": "2025-08-01",
+        "version": "1",
+        "category": "cell biology",
+        "abstract": "About cells.",
+        "server": "bioRxiv",
+        **changes,
+    }
+
+
+def answer(collection: list[Any], total: Any, status: str = "ok") -> dict[str, Any]:
+    return {
+        "messages": [{"status": status, "cursor": 0, "count": len(collection), "total": total}],
+        "collection": collection,
+    }
+
+
+def source(server: HTTPServer, **changes: Any) -> Biorxiv:
+    return Biorxiv(
+        "bio", BiorxivSource.model_validate({"kind": "biorxiv", "api_url": server.url_for("/details"), **changes})
+    )
+
+
+def test_pages(httpserver: HTTPServer, http: Http) -> None:
+    path = "/details/biorxiv/2025-08-01/2025-08-03/{}/json"
+    httpserver.expect_request(path.format(0)).respond_with_json(answer([entry(1), entry(2)], "3"))
+    httpserver.expect_request(path.format(2)).respond_with_json(answer([entry(3, version=2)], 3))
+    one, _, three = source(httpserver).fetch(DAYS, http)
+    assert one == Paper(
+        title="Cells 1",
+        abstract="About cells.",
+        authors=("A. Lovelace", "C. M. Babbage", "Consortium"),
+        author_count=3,
+        doi="10.1101/2025.08.01.000001",
+        version=1,
+        published=date(2025, 8, 1),
+        categories=("cell biology",),
+        url="https://www.biorxiv.org/content/10.1101/2025.08.01.000001v1",
+        pdf_url="https://www.biorxiv.org/content/10.1101/2025.08.01.000001v1.full.pdf",
+    )
+    assert isinstance(three, Paper)
+    assert (three.version, three.published) == (2, None)
+    assert three.url == "https://www.biorxiv.org/content/10.1101/2025.08.01.000003v2"
+
+
+def test_medrxiv_of_the_last_two_days(httpserver: HTTPServer, http: Http) -> None:
+    httpserver.expect_request("/details/medrxiv/2025-02-28/2025-03-01/0/json").respond_with_json(answer([entry()], 1))
+    (paper,) = source(httpserver, kind="medrxiv").fetch(Window(None, date(2025, 3, 1)), http)
+    assert isinstance(paper, Paper)
+    assert paper.url == "https://www.medrxiv.org/content/10.1101/2025.08.01.000001v1"
+
+
+def test_days_without_posts(httpserver: HTTPServer, http: Http) -> None:
+    for body in ({"messages": [{"status": "no posts found"}], "collection": []}, answer([], 0)):
+        httpserver.expect_oneshot_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(body)
+        assert list(source(httpserver).fetch(DAYS, http)) == []
+
+
+def test_categories(httpserver: HTTPServer, http: Http) -> None:
+    entries = [entry(1), entry(2, category="Neuroscience"), entry(3, category=None)]
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer(entries, 3))
+    found = source(httpserver, categories=["Cell_Biology", "genomics"]).fetch(DAYS, http)
+    assert [paper.title for paper in found if isinstance(paper, Paper)] == ["Cells 1"]
+
+
+def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: Http) -> None:
+    entries = [
+        entry(1, title=" "),
+        entry(2, doi="x"),
+        entry(3, version="new"),
+        "x",
+        entry(5, date="2025-13-01"),
+        entry(6),
+    ]
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer(entries, 6))
+    *bad, good = source(httpserver).fetch(DAYS, http)
+    assert isinstance(good, Paper)
+    told = [(one.where, one.why.partition(":")[0]) for one in bad if isinstance(one, BadPaper)]
+    assert told == [
+        (f"2025-08-01 to 2025-08-03, paper {number}", field)
+        for number, field in [(1, "title"), (2, "doi"), (3, "version"), (4, "the paper"), (5, "date")]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({}, "has no message"),
+        ([], "has no message"),
+        ({"messages": []}, "has no message"),
+        ({"messages": [{"total": 3}]}, "has no message"),
+        ({"messages": [{"status": "ok", "total": "many"}]}, "has no message"),
+        (answer([], 0, "Error: bad interval"), "the server says 'Error: bad interval'"),
+        (answer([], 5), "0 papers of 5 came, then none"),
+    ],
+)
+def test_an_answer_that_is_none(httpserver: HTTPServer, http: Http, body: Any, told: str) -> None:
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(body)
+    with pytest.raises(SourceError, match=told):
+        list(source(httpserver).fetch(DAYS, http))

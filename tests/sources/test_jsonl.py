@@ -1,0 +1,110 @@
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from newsletter.model import BadPaper, Paper
+from newsletter.sources.jsonl import read_lines
+
+
+def one(**data: Any) -> Paper | BadPaper:
+    (found,) = read_lines(json.dumps({"title": "One"} | data), "papers.jsonl")
+    return found
+
+
+def test_a_whole_line() -> None:
+    assert one(
+        id="2508.13426v2",
+        abstract="Two\nlines.",
+        authors=["Ada Lovelace", " "],
+        author_count=7,
+        organization="Example",
+        published="2025-08-19",
+        listed_on="2025-08-20T10:00:00Z",
+        upvotes=3,
+        comments=0,
+        categories=["cs.AI"],
+        url="https://x.org/1",
+        sources=["elsewhere"],
+        code_url="javascript:x",
+        code_stars=None,
+        keywords=None,
+        unknown={"a": 1},
+    ) == Paper(
+        title="One",
+        abstract="Two lines.",
+        authors=("Ada Lovelace",),
+        author_count=7,
+        organization="Example",
+        arxiv_id="2508.13426",
+        version=2,
+        published=date(2025, 8, 19),
+        listed_on=date(2025, 8, 20),
+        categories=("cs.AI",),
+        url="https://x.org/1",
+        pdf_url="https://arxiv.org/pdf/2508.13426",
+        upvotes=3,
+        comments=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "arxiv_id", "doi", "url"),
+    [
+        ({"id": "10.1000/XYZ"}, None, "10.1000/xyz", "https://doi.org/10.1000/xyz"),
+        ({"id": "t-0123456789ab"}, None, None, None),
+        ({"doi": "10.48550/arXiv.2508.13426"}, "2508.13426", None, "https://arxiv.org/abs/2508.13426"),
+        ({"arxiv_id": "arXiv:2508.13426", "doi": "10.1/x"}, None, None, None),
+        ({"arxiv_id": "2508.13426", "doi": "10.1000/x"}, "2508.13426", "10.1000/x", "https://arxiv.org/abs/2508.13426"),
+    ],
+)
+def test_identifiers(data: dict[str, str], arxiv_id: str | None, doi: str | None, url: str | None) -> None:
+    paper = one(**data)
+    if data.get("doi") == "10.1/x":
+        assert paper == BadPaper("papers.jsonl:1", "doi: '10.1/x' is no DOI")
+    else:
+        assert isinstance(paper, Paper)
+        assert (paper.arxiv_id, paper.doi, paper.url) == (arxiv_id, doi, url)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "not JSON: expecting property name enclosed in double quotes at column 2"),
+        ("[1]", "a paper is an object in braces, not '[1]'"),
+        ("null", "a paper is an object in braces, not 'null'"),
+        ("[" * 100_000, "not JSON that can be read"),
+        ('{"title": ' + "1" * 5000 + "}", "not JSON that can be read"),
+        ("{}", "title: missing"),
+        ('{"title": " \\u0000 "}', "title: is empty, got"),
+        ('{"title": 5}', "title: input should be a valid string, got '5'"),
+        ('{"title": "x", "upvotes": -1}', "upvotes: input should be greater than or equal to 0, got '-1'"),
+        ('{"title": "x", "upvotes": 1e30}', "upvotes: "),
+        ('{"title": "x", "upvotes": NaN}', "upvotes: "),
+        ('{"title": "x", "published": "25.11.2025"}', "published: is not a date like 2025-11-25, got '25.11.2025'"),
+        ('{"title": "x", "published": 20251125}', "published: is not a date in quotes"),
+        ('{"title": "x", "authors": "Ada"}', "authors: input should be a valid list, got 'Ada'"),
+        ('{"title": "x", "authors": [1]}', "authors.0: input should be a valid string, got '1'"),
+        ('{"title": "x", "arxiv_id": "y"}', "arxiv_id: 'y' is no arXiv id"),
+    ],
+)
+def test_a_wrong_line_is_told_and_stops_no_other(line: str, why: str) -> None:
+    bad, good = read_lines(f'\r\n{line}\r\n\n{{"title": "Good"}}\n', "papers.jsonl")
+    assert isinstance(bad, BadPaper)
+    assert bad.where == "papers.jsonl:2"
+    assert bad.why.startswith(why)
+    assert good == Paper(title="Good")
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.lists(st.text(max_size=5))
+KEYS = ["title", "id", "doi", "arxiv_id", "authors", "published", "upvotes", "version", "url", "categories", "keywords"]
+
+
+@settings(max_examples=80)
+@given(st.text(max_size=50) | st.dictionaries(st.sampled_from(KEYS), VALUES).map(json.dumps))
+def test_any_text_gives_papers_or_bad_papers(text: str) -> None:
+    for paper in read_lines(text, "papers.jsonl"):
+        assert isinstance(paper, BadPaper) or paper.title

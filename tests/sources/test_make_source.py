@@ -1,0 +1,30 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from newsletter.config import SourceSettings
+from newsletter.sources import make_source
+from newsletter.sources.arxiv import Arxiv
+from newsletter.sources.biorxiv import Biorxiv
+from newsletter.sources.feed import Feed
+from newsletter.sources.files import SavedFile
+from newsletter.sources.huggingface import HuggingFace
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"kind": "huggingface"}, HuggingFace),
+        ({"kind": "arxiv", "categories": ["cs.LG"]}, Arxiv),
+        ({"kind": "biorxiv"}, Biorxiv),
+        ({"kind": "medrxiv"}, Biorxiv),
+        ({"kind": "feed", "url": "https://x.org/feed"}, Feed),
+        ({"kind": "file", "path": "page.txt"}, SavedFile),
+    ],
+)
+def test_each_kind_of_settings_has_its_source(settings: dict[str, Any], kind: type) -> None:
+    source = make_source("one", TypeAdapter(SourceSettings).validate_python(settings), Path())
+    assert isinstance(source, kind)
+    assert source.name == "one"

@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.sources.text import clean, excerpt, from_html, paper_link, pdf_link, web_link
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("  Two\n  lines\tand a\xa0space ", "Two lines and a space"),
+        ("bell\x07 nul\0 half\ud800 soft\xadhyphen turn\u202eed \ufeffBOM", "bell nul half softhyphen turned BOM"),
+        ("naïve 量子 👩‍🔬", "naïve 量子 👩‍🔬"),
+        ("", ""),
+    ],
+)
+def test_clean(text: str, seen: str) -> None:
+    assert clean(text) == seen
+
+
+@pytest.mark.parametrize(
+    ("html", "seen"),
+    [
+        ("<p>One.</p><p>Two<br>three</p>", "One. Two three"),
+        ("x<sub>2</sub> &amp; <i>y</i> &lt;z&gt; caf&eacute;", "x2 & y <z> café"),
+        ("if a < b and c > d", "if a < b and c > d"),
+        ("$a<b$ and $x>y$", "$a<b$ and $x>y$"),
+        ("$p<b and c>0$", "$p<b and c>0$"),
+        ("for $5 <b>net</b> or $6 gross", "for $5 net or $6 gross"),
+        ("From <Answer> to <Think>", "From <Answer> to <Think>"),
+        ("<script>alert(1)</script><style>p{}</style>safe<!-- not seen -->", "safe"),
+        ('<a href="javascript:x">link</a><img src=x onerror=y>', "link"),
+        ("a <b", "a <b"),
+        ("<jats:p>Journal text</jats:p>", "Journal text"),
+    ],
+)
+def test_from_html(html: str, seen: str) -> None:
+    assert from_html(html) == seen
+
+
+@given(st.text(alphabet=st.characters(codec=None), max_size=200))
+def test_any_text_can_be_cleaned(text: str) -> None:
+    for line in (clean(text), from_html(text), excerpt(text)):
+        line.encode()
+        assert line == " ".join(line.split())
+
+
+@pytest.mark.parametrize("link", ["https://x.org/a?b=c#d", "http://x.org", "HTTPS://X.ORG/Ü"])
+def test_web_links(link: str) -> None:
+    assert web_link(f" {link}\n") == link
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["", None, "x.org", "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "https://", "http://[", "ftp://x.org",
+     "https://x.org/a b", "https://x.org/\x07", "//x.org", "java\nscript:x"],
+)  # fmt: skip
+def test_no_web_links(link: str | None) -> None:
+    assert web_link(link) is None
+
+
+def test_links_of_identifiers() -> None:
+    assert paper_link("2508.13426", "10.1000/x") == "https://arxiv.org/abs/2508.13426"
+    assert paper_link(None, "10.1000/x") == "https://doi.org/10.1000/x"
+    assert paper_link(None, None) is None
+    assert pdf_link("2508.13426") == "https://arxiv.org/pdf/2508.13426"
+    assert pdf_link(None) is None

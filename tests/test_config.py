@@ -1,0 +1,85 @@
+"""config.yaml: each mistake is one line with file, line, key and mend."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.config import Config
+from newsletter.errors import UserError
+from newsletter.yamlfile import check, parse
+from tests.conftest import CONFIG, Newsletter
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("port: 1", "prot: 25", "config.yaml:8: smtp.prot: unknown key; did you mean 'port'?"),
+        ("port: 1", "port: many", "config.yaml:8: smtp.port: 'many' is wrong: input should be a valid integer"),
+        ("port: 1", "port: 99999", "config.yaml:8: smtp.port: '99999' is wrong: input should be less than or equal"),
+        ("security: none", "security: ssl", "config.yaml:9: smtp.security: 'ssl' is wrong: input should be"),
+        ("  postal_address: 1 Test Street\n", "", "config.yaml:1: site.postal_address: missing; add it"),
+        ("from: Papers <papers@example.org>", "from: nobody", "config.yaml:4: site.from: 'nobody' is not an email"),
+        ("url: https://papers.example.org", "url: ftp://x", "config.yaml:3: site.url: 'ftp://x' is not a web address"),
+        ("name: Test Papers", 'name: "a\\nb"', "config.yaml:2: site.name: 'a\\nb' has a line break"),
+        ("site:", "sight:", "config.yaml:1: sight: unknown key; did you mean 'site'?"),
+        ("smtp:", "smtp: yes\nx:", "config.yaml:6: smtp: 'yes' is wrong: it has keys of its own; write them below it"),
+        ("port: 1", "port: 1\n  port: 2", "config.yaml:9: port: said twice; keep one of them"),
+        ("port: 1", "port: [1", "not YAML"),
+        ("port: 1", "password: hunter2", "config.yaml:8: smtp.password: a secret does not belong in config.yaml"),
+        (
+            "network:",
+            "store:\n  url: nonsense\nnetwork:",
+            "config.yaml:11: store.url: 'nonsense' is not a database URL",
+        ),
+        (
+            "network:",
+            "schedule:\n  timezone: Mars/Base\nnetwork:",
+            "config.yaml:11: schedule.timezone: 'Mars/Base' is not a time zone",
+        ),
+        (
+            "network:",
+            "sources:\n  a:\n    kind: arxiv\n    categorys: [cs.AI]\nnetwork:",
+            "config.yaml:13: sources.a.categorys: unknown key; did you mean 'categories'?",
+        ),
+        (
+            "network:",
+            "sources:\n  a:\n    kind: arxive\nnetwork:",
+            "config.yaml:12: sources.a.kind: arxive is none of huggingface, arxiv, biorxiv, medrxiv, feed, file",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_mend(newsletter: Newsletter, old: str, new: str, expected: str) -> None:
+    (newsletter.folder / "config.yaml").write_text(CONFIG.replace(old, new, 1))
+    ran = newsletter.run("log", code=2)
+    assert f"error: {expected}" in ran.err or expected in ran.err, ran.err
+    assert ran.out == ""
+
+
+def test_a_missing_file_is_named(newsletter: Newsletter) -> None:
+    ran = newsletter.run("--config", "other.yaml", "log", code=2)
+    assert ran.err == "error: other.yaml: no such file; 'newsletter init .' makes one, or name another with --config\n"
+
+
+def test_a_file_that_is_not_utf8_is_named(newsletter: Newsletter) -> None:
+    (newsletter.folder / "config.yaml").write_bytes(b"site: \xff")
+    assert "config.yaml: byte 6 is not UTF-8" in newsletter.run("log", code=2).err
+
+
+def test_paths_count_from_the_config_file(newsletter: Newsletter, tmp_path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    moved = tmp_path / "elsewhere" / "my.yaml"
+    moved.write_text(CONFIG)
+    newsletter.run("--config", moved, "papers", "list")
+    assert (tmp_path / "elsewhere" / "var" / "newsletter.db").exists()
+
+
+def test_global_options_may_stand_after_the_command(newsletter: Newsletter) -> None:
+    assert "nonsense" in newsletter.run("log", "--now", "nonsense", code=2).err
+
+
+@given(st.text())
+def test_any_text_is_a_config_or_a_clear_error(text: str) -> None:
+    try:
+        check(parse(text, "config.yaml"), Config)
+    except UserError as error:
+        assert all(line.startswith("config.yaml") for line in str(error).splitlines() if line)
