@@ -64,12 +64,10 @@ def plain_address(text: str) -> str:
 
 
 def _mailbox(text: str) -> str:
-    name, address = parseaddr(_one_line(text))
-    if not address:
-        raise ValueError('is not an address; write it like "Papers <papers@example.org>"')
-    plain = plain_address(address)
-    local, _, domain = plain.rpartition("@")
-    return str(Address(name, local, domain)) if name else plain
+    match = re.fullmatch(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>", _one_line(text))
+    name, address = (match["name"].strip().strip('"'), match["address"]) if match else ("", text)
+    local, _, domain = plain_address(address).rpartition("@")
+    return str(Address(name, local, domain))
 
 
 def _web_address(text: str) -> str:

@@ -184,6 +184,8 @@ def _open(settings: Smtp, folder: Path) -> Any:
         timeout=settings.timeout_seconds,
         **options,
     )
+    # yagmail would make "apikey" into "apikey@gmail.com".
+    client.user = settings.user
     try:
         client.login()
     except smtplib.SMTPAuthenticationError as error:

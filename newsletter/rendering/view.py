@@ -82,7 +82,7 @@ def _choice_view(choice: Choice) -> Mapping[str, Any]:
     return {
         "rank": choice.rank,
         "title": paper.title,
-        "url": paper.url or paper.pdf_url,
+        "url": _web(paper.url) or _web(paper.pdf_url),
         "byline": byline(paper),
         "extract": extract(paper.abstract),
         "match": None if choice.section == TRENDING else percent(choice.score),
@@ -135,5 +135,9 @@ def _links(paper: Paper) -> Sequence[Mapping[str, str]]:
         (f"Code{stars}", paper.code_url),
         ("Project", paper.project_url),
     )
-    # Sources give http(s) addresses only; what stands in an older store is checked once more.
-    return [{"name": name, "url": url} for name, url in named if url and url.startswith(("https://", "http://"))]
+    return [{"name": name, "url": url} for name, url in named if _web(url)]
+
+
+def _web(url: str | None) -> str | None:
+    """A link that is safe to follow. Sources give no others, but a store may hold what another program put there."""
+    return url if url and url.startswith(("https://", "http://")) else None

@@ -1,0 +1,210 @@
+"""The road, end to end: preview, send and log agree; nothing is sent twice; a killed run goes on."""
+
+import signal
+import subprocess
+import time
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import pytest
+
+from newsletter.demo import Loopback
+from tests.conftest import NOW, Newsletter
+from tests.smtp import Mailbox
+
+
+def test_rank_preview_send_and_log_agree_paper_by_paper(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    ranked = newsletter.run("rank", reader, "--top", "50", "--json").rows
+    (preview,) = newsletter.run("preview", reader, "--format", "json").rows
+    text = newsletter.run("preview", reader, "--format", "text").out
+    eml = newsletter.run("preview", reader, "--format", "eml").out
+    newsletter.run("send")
+    (row,) = newsletter.run("log", reader, "--json").rows
+    (message,) = mail.messages()
+
+    assert row["papers"] == [
+        {key: paper[key] for key in ("id", "rank", "score", "section")} for paper in preview["papers"]
+    ]
+    matched = [paper for paper in row["papers"] if paper["section"] == "Several goals"]
+    assert [(one["paper_id"], one["score"]) for one in ranked][: len(matched)] == [
+        (one["id"], one["score"]) for one in matched
+    ]
+    sent_text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert sent_text == text
+    previewed = message_from_bytes(eml.encode(), policy=policy.default)
+    assert isinstance(previewed, EmailMessage)
+    assert previewed.items() == message.items()
+    for paper in preview["papers"]:
+        assert f"{paper['rank']}. {paper['title'][:40]}" in sent_text.replace("\n", " ")
+    assert row["message_id"] == message["Message-ID"]
+    assert (row["state"], row["edition"], row["smtp_reply"]) == ("sent", "2025-11-28", "250 taken")
+    assert row["sent_at"] == "2025-11-28T09:00:00+00:00"
+    # What was sent today can still be previewed, and is the same.
+    assert newsletter.run("preview", reader, "--format", "text").out == text
+
+
+def test_a_second_send_on_the_same_day_sends_nothing(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    assert newsletter.run("send").out == "1 sent\n"
+    assert newsletter.run("send").out == "Nothing to send: everyone has had today's edition.\n"
+    assert newsletter.run("run", "--once", now="2025-11-28T23:00").code == 0
+    assert len(mail.accepted) == 1
+
+
+def test_two_subscribers_get_what_is_theirs(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("bob", "email: bob@example.org\ninterests: [robustness under distribution shift]\n")
+    newsletter.run("send")
+    ada, bob = ({paper["id"] for paper in row["papers"]} for row in newsletter.run("log", "--json").rows)
+    assert len(ada & bob) <= 4
+    assert sorted(mail.recipients()) == ["ada@example.org", "bob@example.org"]
+    assert mail.messages()[0]["Subject"] != mail.messages()[1]["Subject"]
+
+
+def test_send_only_and_dry_run(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    newsletter.run("subscribe", "bob@example.org", "-i", "robustness")
+    dry = newsletter.run("send", "--dry-run", "--json").rows
+    assert [row["email"] for row in dry] == ["ada@example.org", "bob@example.org"]
+    assert newsletter.run("log").out == "Nothing was sent yet.\n"
+    newsletter.run("send", "--only", "BOB@example.org")
+    assert mail.recipients() == ["bob@example.org"]
+    newsletter.run("send")
+    assert mail.recipients() == ["bob@example.org", "ada@example.org"]
+    (row,) = newsletter.run("log", "bob@example.org", "--json").rows
+    assert row["papers"] == next(one["papers"] for one in dry if one["email"] == "bob@example.org")
+
+
+def test_angle_brackets_are_shown_as_text(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [supervision of the reasoning process]\n")
+    newsletter.run("send")
+    html = mail.messages()[0].get_body(("html",)).get_content()
+    assert "From &lt;Answer&gt; to &lt;Think&gt;" in html
+    assert "From <Answer> to <Think>" in mail.messages()[0].get_body(("plain",)).get_content()
+
+
+def test_a_refused_recipient_fails_and_the_others_get_theirs(
+    newsletter: Newsletter, mail: Mailbox, reader: str
+) -> None:
+    newsletter.with_sample()
+    newsletter.run("subscribe", "bob@example.org", "-i", "robustness")
+    mail.on_recipient = lambda address: "550 5.1.1 no such user" if address.startswith("ada") else None
+    ran = newsletter.run("send", code=1)
+    assert ran.out == "1 sent, 1 failed\n"
+    row = newsletter.run("log", reader, "--json").rows[0]
+    assert (row["state"], row["smtp_reply"], row["sent_at"]) == ("failed", "550 5.1.1 no such user", None)
+    # Its papers are free for the next day.
+    mail.on_recipient = lambda address: None
+    newsletter.run("send", now="2025-11-29T09:00", code=None)
+    assert newsletter.run("log", reader, "--json").rows[1]["papers"] == row["papers"]
+
+
+def test_what_was_put_off_is_sent_when_its_time_comes(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    mail.on_recipient = lambda address: "450 4.7.1 greylisted"
+    assert newsletter.run("send").out == "1 deferred\n"
+    mail.on_recipient = lambda address: None
+    newsletter.run("send", now="2025-11-28T09:14")
+    assert mail.accepted == []
+    assert newsletter.run("send", now="2025-11-28T09:16").out == "1 sent\n"
+    assert len(newsletter.run("log", "--json").rows) == len(mail.accepted) == 1
+
+
+def test_a_server_that_cannot_be_reached_loses_nothing(newsletter: Newsletter, reader: str) -> None:
+    newsletter.with_sample()
+    ran = newsletter.run("send", code=1)
+    assert ran.err == "error: smtp: cannot reach 127.0.0.1:1: Connection refused; check smtp.host, port and security\n"
+    assert newsletter.run("log", "--json").rows[0]["state"] == "planned"
+    box = Mailbox()
+    with Loopback(box) as server:
+        newsletter.configure(smtp={"port": server.port})
+        newsletter.run("send")
+    assert box.recipients() == [reader]
+
+
+@pytest.mark.parametrize("broken", ["accepted", "unheard"])
+def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter, mail: Mailbox, broken: str) -> None:
+    newsletter.with_sample()
+    for number in range(8):
+        newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [language models]\n")
+    stopped: list[subprocess.Popen[str]] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 3 and not stopped[0].poll():
+            if broken == "accepted":
+                mail.accepted.append((address, b"Subject: x\r\n\r\n"))
+            stopped[0].send_signal(signal.SIGKILL)
+            time.sleep(0.2)
+            return "451 nobody hears this"
+        return None
+
+    mail.on_data = on_data
+    process = newsletter.start("--now", NOW, "send")
+    stopped.append(process)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    mail.on_data = lambda address: None
+
+    ran = newsletter.run("send", code=1)
+    assert "4 sent, 1 unsure" in ran.out
+    assert "is unsure: its process ended while it was on the wire" in ran.err
+    states = [row["state"] for row in newsletter.run("log", "--json").rows]
+    assert sorted(states) == ["sent"] * 7 + ["unsure"]
+    # Whether the server had taken the one in doubt or not, it is not sent blindly again.
+    assert len(mail.accepted) == len(set(mail.recipients())) == (8 if broken == "accepted" else 7)
+    newsletter.run("send")
+    assert len(mail.accepted) == (8 if broken == "accepted" else 7)
+
+
+def test_ctrl_c_stops_after_the_message_on_the_wire(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    for number in range(6):
+        newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [language models]\n")
+    stopped: list[subprocess.Popen[str]] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 2:
+            stopped[0].send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        return None
+
+    mail.on_data = on_data
+    process = newsletter.start("--now", NOW, "send")
+    stopped.append(process)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "3 sent\n")
+    assert "stopped before the end; run it again to go on" in err
+    assert newsletter.run("send").out == "3 sent\n"
+    assert len(set(mail.recipients())) == len(mail.accepted) == 6
+
+
+def test_two_processes_at_once_deliver_each_digest_once(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    for number in range(30):
+        newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [language models]\n")
+    processes = [newsletter.start("--now", NOW, "send") for _ in range(2)]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    assert len(mail.accepted) == len(set(mail.recipients())) == 30
+
+
+def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    (newsletter.folder / "own").mkdir()
+    (newsletter.folder / "own" / "digest.txt").write_text("{{ nonesuch }}")
+    (newsletter.folder / "config.yaml").write_text("templates: own\n" + (newsletter.folder / "config.yaml").read_text())
+    assert "digest.txt: 'nonesuch' is undefined; mend the template" in newsletter.run("send", code=2).err
+    (newsletter.folder / "own" / "digest.txt").unlink()
+    assert newsletter.run("send").out == "1 sent\n"
+
+
+def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    assert newsletter.run("send").out.startswith("1 skipped")
+    (row,) = newsletter.run("log", "--json").rows
+    assert row["reason"] == "the store has no papers yet; 'newsletter fetch' brings some"
+    newsletter.with_sample()
+    # A skip is no digest: once there is something, it is sent the same day.
+    assert newsletter.run("send").out == "1 sent\n"
