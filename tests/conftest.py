@@ -2,20 +2,27 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from ruamel.yaml import YAML
 
 from newsletter.cli import main
 from newsletter.config import load_config
 from newsletter.demo import SAMPLE_PAPERS, Loopback
 from tests.smtp import Mailbox
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("newsletter", deadline=None)
+settings.load_profile("newsletter")
 
 CONFIG = """\
 site:
@@ -54,6 +61,7 @@ class Newsletter:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
+        self.processes: list[subprocess.Popen[str]] = []
         self._monkeypatch = monkeypatch
         self._capsys = capsys
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,16 +83,18 @@ class Newsletter:
         assert code is None or ended == code, ran
         return ran
 
-    def start(self, *arguments: object, before: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
-        """Start a command as a process of its own; ``before`` goes in front of it."""
-        return subprocess.Popen(
-            [*before, sys.executable, "-m", "newsletter", *map(str, arguments)],
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a command as a process of its own, with an environment."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "newsletter", *map(str, arguments)],
             cwd=self.folder,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.processes.append(process)
+        return process
 
     def configure(self, **sections: dict) -> None:
         """Change sections of the configuration."""
@@ -115,11 +125,17 @@ class Newsletter:
 
 
 @pytest.fixture
-def newsletter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Newsletter:
+def newsletter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Newsletter]:
     """A newsletter with no papers and no subscribers."""
     monkeypatch.delenv("NEWSLETTER_SMTP_PASSWORD", raising=False)
     monkeypatch.delenv("NEWSLETTER_SECRET_KEY", raising=False)
-    return Newsletter(tmp_path / "newsletter", monkeypatch, capsys)
+    made = Newsletter(tmp_path / "newsletter", monkeypatch, capsys)
+    yield made
+    for process in made.processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
@@ -145,3 +161,36 @@ def reader(newsletter: Newsletter) -> str:
         """,
     )
     return "ada@example.org"
+
+
+Talk = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def talker() -> Iterator[Callable[[Talk], str]]:
+    """Give it a function that talks to each connection, as HTTP or not; it gives the URL to connect to."""
+    servers: list[socket.socket] = []
+
+    def serve(server: socket.socket, talk: Talk) -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.recv(65536)
+                    talk(connection)
+                except OSError:
+                    continue
+
+    def start(talk: Talk) -> str:
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        threading.Thread(target=serve, args=(server, talk), daemon=True).start()
+        return f"http://127.0.0.1:{server.getsockname()[1]}/papers"
+
+    yield start
+    for server in servers:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()

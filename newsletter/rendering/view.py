@@ -135,7 +135,7 @@ def _links(paper: Paper) -> Sequence[Mapping[str, str]]:
         (f"Code{stars}", paper.code_url),
         ("Project", paper.project_url),
     )
-    return [{"name": name, "url": url} for name, url in named if _web(url)]
+    return [{"name": name, "url": url} for name, link in named if (url := _web(link))]
 
 
 def _web(url: str | None) -> str | None:

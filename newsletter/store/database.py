@@ -5,15 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from newsletter.errors import NewsletterError, UserError
+
+HEAD = "0001"
+"""The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
 
@@ -106,13 +105,17 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine) -> None:
+    if _revision(engine) == HEAD:
+        return
+    # Only here, since Alembic is slow to import and a store is up to date nearly always.
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+    from alembic.script import ScriptDirectory
+
     config = AlembicConfig()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
-    with reading(engine) as connection:
-        present = MigrationContext.configure(connection).get_current_revision()
-    if present == script.get_current_head():
-        return
+    present = _revision(engine)
     known = {revision.revision for revision in script.walk_revisions()}
     if present is not None and present not in known:
         raise NewsletterError(
@@ -122,6 +125,14 @@ def _migrate(engine: Engine) -> None:
         # A second process may wait here while the first migrates; Alembic then finds nothing left to do.
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _revision(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return str(found) if found is not None else None
 
 
 def _shown(engine: Engine) -> str:

@@ -34,7 +34,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def plan(engine: Engine, number: int = 20, edition: date = NOW.date(), reason: str | None = None) -> list[int]:
+def plan(engine: Engine, number: int = 20, edition: date = date(2025, 11, 28), reason: str | None = None) -> list[int]:
     with writing(engine) as connection:
         known = papers.by_rows(connection, [1, 2])
         choices = tuple(Choice(known[row], row, 0.5, "A", "because") for row in (1, 2))
@@ -200,6 +200,7 @@ def test_the_claim_of_a_process_that_lives_is_left_alone(engine: Engine) -> None
         # The same number as this process, but not this process: a container that was started again.
         (f"{socket.gethostname()}/{os.getpid()}/other", timedelta(0), [1]),
     ],
+    ids=["held", "lapsed", "same number"],
 )
 def test_claims_from_elsewhere_hold_for_a_while(
     engine: Engine, owner: str, after: timedelta, orphans: list[int]

@@ -11,8 +11,9 @@ from werkzeug import Request, Response
 
 from newsletter.sources.base import SourceError
 from newsletter.sources.http import MOST_BYTES, Http, user_agent
+from tests.conftest import Talk
 
-from .conftest import AGENT, Talk, network
+from .conftest import AGENT, network
 
 
 def test_the_user_agent_says_who_asks_and_whom_to_write_to(httpserver: HTTPServer, http: Http) -> None:
@@ -73,7 +74,7 @@ def test_a_wait_that_is_over_or_unreadable_is_no_wait(httpserver: HTTPServer, ht
     assert http.get(httpserver.url_for("/papers")).content == b"fine"
 
 
-@pytest.mark.parametrize("value", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize("value", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
 def test_who_asks_for_a_long_wait_is_left_alone(httpserver: HTTPServer, http: Http, value: str) -> None:
     httpserver.expect_request("/papers").respond_with_data("", status=429, headers={"Retry-After": value})
     with pytest.raises(SourceError, match=r"status 429, come back in 3\d\d\d s \(tried once\)"):

@@ -134,9 +134,12 @@ def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    from newsletter.store.database import HEAD
     from newsletter.store.schema import metadata
 
     engine = open_store(f"sqlite:///{tmp_path}/store.db")
     with reading(engine) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        migrations = MigrationContext.configure(connection)
+        assert migrations.get_current_revision() == HEAD
+        assert compare_metadata(migrations, metadata) == []
     engine.dispose()

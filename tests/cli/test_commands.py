@@ -1,0 +1,305 @@
+"""The command line as a newcomer and as a script would use it."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from newsletter.cli import global_options_first
+from tests.conftest import CONFIG, Newsletter
+from tests.smtp import Mailbox
+
+PAPER_KEYS = (
+    "id title abstract authors author_count organization published listed_on upvotes comments categories url sources"
+)
+
+COMMANDS = [
+    *(
+        "init",
+        "demo",
+        "fetch",
+        "import",
+        "sources",
+        "subscribe",
+        "unsubscribe",
+        "rank",
+        "preview",
+        "send",
+        "log",
+        "run",
+    ),
+    *("papers list", "papers show", "subscribers list", "subscribers show", "subscribers import"),
+    *("subscribers export", "interests check", "interests show", "interests edit"),
+]
+
+
+@pytest.mark.parametrize("command", ["", "papers", "subscribers", "interests", *COMMANDS])
+def test_help_fits_a_screen_and_says_what_the_command_does(
+    newsletter: Newsletter, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = newsletter.run(*command.split(), "--help")
+    assert "Usage: newsletter" in ran.out
+    assert all(len(line) <= 80 for line in ran.out.splitlines())
+    assert len(ran.out.splitlines()) > 6
+
+
+def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
+    text = newsletter.run("--help").out
+    for command in COMMANDS:
+        assert command.split()[0] in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["rank", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["preview", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["send", "--only", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["unsubscribe", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["log", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["log", "--edition", "yesterday"], "--edition: 'yesterday' is not a date; write it like 2025-11-25"),
+        (["papers", "show", "2501.99999"], "'2501.99999' is no paper in the store"),
+        (["papers", "list", "--since", "May"], "--since: 'May' is not a date"),
+        (["fetch", "nowhere"], "'nowhere' is no source; known: none; add one under 'sources' in config.yaml"),
+        (
+            ["fetch", "--since", "2025-02-02", "--until", "2025-02-01"],
+            "--since 2025-02-02 lies after --until 2025-02-01",
+        ),
+        (["subscribe", "nobody"], "subscribe: email: 'nobody' is not an email address"),
+        (["subscribe", "a@example.org\nBcc: b@example.org"], "is not an email address"),
+        (["subscribe", "a@example.org", "--time", "noon"], "subscribe: schedule.time: 'noon' is not a time of day"),
+        (
+            ["subscribe", "a@example.org", "--timezone", "Mars"],
+            "subscribe: schedule.timezone: 'Mars' is not a time zone",
+        ),
+        (["subscribe", "a@example.org", "--papers", "0"], "subscribe: papers: '0' is wrong"),
+        (["subscribers", "export", "--format", "xml"], "--format: 'xml' is neither csv nor jsonl"),
+        (["import", "nothing.txt"], "nothing.txt"),
+        (["--now", "tomorrow", "log"], "--now: 'tomorrow' is not an ISO date-time"),
+        (["preview", "x@example.org", "--format", "pdf"], "--format: 'pdf' is none of html, text, eml, json"),
+        (["interests", "check", "x@example.org"], "'x@example.org' has no file"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line_and_exit_2(
+    newsletter: Newsletter, arguments: list[str], expected: str
+) -> None:
+    ran = newsletter.run(*arguments, code=2)
+    assert expected in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert ran.err.startswith("error: ")
+
+
+def test_an_unknown_option_is_exit_2(newsletter: Newsletter) -> None:
+    assert "No such option" in newsletter.run("send", "--fast", code=2).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["send", "--now", "X"], ["--now", "X", "send"]),
+        (["a", "--config=c", "b"], ["--config=c", "a", "b"]),
+        (["a", "--", "--now", "b"], ["a", "--", "--now", "b"]),
+        (["a", "--now"], ["--now", "a"]),
+    ],
+)
+def test_global_options_come_first(arguments: list[str], expected: list[str]) -> None:
+    assert global_options_first(arguments) == expected
+
+
+def test_paper_json_has_the_promised_keys(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    rows = newsletter.run("papers", "list", "--json").rows
+    assert len(rows) == 145
+    for row in rows:
+        assert set(PAPER_KEYS.split()) <= set(row)
+    (lineas,) = newsletter.run("papers", "list", "--title", "LinEAS", "--json").rows
+    assert (lineas["organization"], lineas["published"], lineas["comments"]) == ("Apple", "2025-03-11", 1)
+    (shown,) = newsletter.run("papers", "show", lineas["id"], "--json").rows
+    assert shown == lineas
+
+
+def test_papers_can_be_filtered(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    days = {row["listed_on"] for row in newsletter.run("papers", "list", "--since", "2025-11-20", "--json").rows}
+    assert days == {"2025-11-25"}
+    assert newsletter.run("papers", "list", "--until", "2025-01-01").out == "No paper fits.\n"
+    assert len(newsletter.run("papers", "list", "--limit", "3", "--json").rows) == 3
+    assert newsletter.run("papers", "list", "--source", "elsewhere", "--json").rows == []
+
+
+def test_rank_json_has_the_promised_keys(newsletter: Newsletter, reader: str) -> None:
+    newsletter.with_sample()
+    rows = newsletter.run("rank", reader, "--top", "3", "--json").rows
+    assert len(rows) == 3
+    assert set(rows[0]) == {"rank", "paper_id", "title", "score", "interest", "because"}
+
+
+def test_log_json_has_the_promised_keys(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    newsletter.run("send")
+    (row,) = newsletter.run("log", "--json").rows
+    assert set(row) == {"edition", "email", "state", "message_id", "sent_at", "smtp_reply", "reason", "papers"}
+    assert set(row["papers"][0]) == {"id", "rank", "score", "section"}
+    assert newsletter.run("log", "--edition", "2025-11-27", "--json").rows == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["rank", "ada@example.org"], ["log"], ["papers", "list"], ["subscribers", "list"], ["sources"]]
+)
+def test_tables_fit_80_columns(newsletter: Newsletter, mail: Mailbox, reader: str, arguments: list[str]) -> None:
+    newsletter.with_sample()
+    newsletter.configure(sources={"arxiv": {"kind": "arxiv", "categories": ["cs.LG"]}})
+    newsletter.run("send")
+    lines = newsletter.run(*arguments).out.splitlines()
+    assert len(lines) > 1
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+
+
+def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: Path) -> None:
+    ran = newsletter.run("init", tmp_path / "mine")
+    assert {str(path.relative_to(tmp_path / "mine")) for path in (tmp_path / "mine").rglob("*") if path.is_file()} == {
+        *("config.yaml", "subscribers/ada.yaml", "subscribers/grace.yaml", "templates/digest.mjml"),
+        "templates/digest.txt",
+    }
+    assert "Next:" in ran.out
+    mine = Newsletter.__new__(Newsletter)
+    mine.__dict__.update({**newsletter.__dict__, "folder": tmp_path / "mine"})
+    mine.with_sample()
+    emails = [row["email"] for row in mine.run("subscribers", "list", "--json").rows]
+    assert len(emails) == 2
+    for email in emails:
+        assert len(mine.run("rank", email, "--json").rows) >= 5
+    assert "good" in mine.run("interests", "check").out
+    (tmp_path / "mine" / "config.yaml").write_text(CONFIG)
+    assert "nothing was changed" in newsletter.run("init", tmp_path / "mine").out
+    assert (tmp_path / "mine" / "config.yaml").read_text() == CONFIG
+
+
+def test_init_where_nothing_can_be_written(newsletter: Newsletter) -> None:
+    (newsletter.folder / "file").write_text("")
+    assert "choose a folder that can be written" in newsletter.run("init", "file/mine", code=2).err
+
+
+def test_interests_check_names_every_mistake(newsletter: Newsletter) -> None:
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [looms]\n")
+    newsletter.subscriber("bob", "email: bob\npapers: no\n")
+    ran = newsletter.run("interests", "check", code=2)
+    assert ran.out == f"{newsletter.folder}/subscribers/ada.yaml: good; ada@example.org, 1 interest\n"
+    assert [re.sub(r".*/", "", line).split(":")[:3] for line in ran.err.splitlines()] == [
+        ["bob.yaml", "1", " email"],
+        ["bob.yaml", "2", " papers"],
+    ]
+
+
+def test_interests_show(newsletter: Newsletter) -> None:
+    newsletter.subscriber(
+        "ada",
+        "email: ada@example.org\nnever: [stocks]\n"
+        "interests: [{name: Looms, text: weaving, keywords: {punched card: 2}}]\n",
+    )
+    out = newsletter.run("interests", "show", "ada@example.org").out
+    assert "  Looms: weaving; punched card (2)\n  never: stocks\n" in out
+    (row,) = newsletter.run("interests", "show", "--json").rows
+    assert row["interests"][0]["keywords"] == {"punched card": 2.0}
+
+
+def editor(folder: Path, *edits: str) -> str:
+    """An $EDITOR that makes one edit (a Python expression of ``text``) each time it is called."""
+    script = folder / "editor.py"
+    script.write_text(
+        "import sys, pathlib\n"
+        f"edits = {list(edits)!r}\n"
+        "count = pathlib.Path(__file__).with_suffix('.count')\n"
+        "number = int(count.read_text()) if count.exists() else 0\n"
+        "count.write_text(str(number + 1))\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "text = path.read_text()\n"
+        "path.write_text(eval(edits[number]))\n"
+    )
+    return f"{sys.executable} {script}"
+
+
+ADA = "# mine\nemail: ada@example.org # me\ninterests:\n- looms # by hand\n"
+
+
+def edit(newsletter: Newsletter, answers: str, *edits: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "EDITOR": editor(newsletter.folder, *edits)}
+    environment.pop("VISUAL", None)
+    return subprocess.run(
+        [sys.executable, "-m", "newsletter", "interests", "edit", "ada@example.org"],
+        cwd=newsletter.folder,
+        env=environment,
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_edit_checks_on_save_and_offers_to_go_on(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    ran = edit(newsletter, "y\n", "text.replace('looms', '{nam: engines}')", "text.replace('nam:', 'name:')")
+    assert "interests.yaml:4: interests.1.nam: unknown key; did you mean 'name'?" in ran.stderr
+    assert "    4 | - {nam: engines} # by hand" in ran.stderr
+    assert "Go on editing?" in ran.stdout
+    assert ran.returncode == 0, ran.stderr
+    assert path.read_text() == ADA.replace("looms", "{name: engines}")
+    (row,) = newsletter.run("interests", "show", "--json").rows
+    assert row["interests"][0]["name"] == "engines"
+
+
+def test_edit_given_up_changes_nothing(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    ran = edit(newsletter, "n\n", "text + 'nonsense: 1'")
+    assert (ran.returncode, path.read_text()) == (2, ADA)
+    assert "Nothing was saved." in ran.stderr
+    (newsletter.folder / "editor.count").unlink()
+    assert edit(newsletter, "", "text").stdout == "Nothing was changed.\n"
+
+
+def test_edit_mends_a_file_that_was_wrong_before(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA + "papres: 5\n")
+    ran = edit(newsletter, "", "text.replace('papres', 'papers')")
+    assert ran.returncode == 0, ran.stderr
+    assert path.read_text() == ADA + "papers: 5\n"
+
+
+def test_edit_of_a_subscriber_without_a_file(newsletter: Newsletter) -> None:
+    newsletter.run("subscribe", "ada@example.org", "--no-file", "-i", "looms")
+    ran = edit(newsletter, "", "text.replace('looms', 'engines')")
+    assert ran.returncode == 0, ran.stderr
+    (row,) = newsletter.run("interests", "show", "--json").rows
+    assert row["interests"][0]["name"] == "engines"
+    assert not (newsletter.folder / "subscribers").exists()
+
+
+def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: str, tmp_path: Path) -> None:
+    newsletter.with_sample()
+    for ending, begins in (("html", b"\n"), ("txt", b"Test Papers\n"), ("eml", b"From: Papers"), ("json", b'{"email"')):
+        newsletter.run("preview", reader, "-o", tmp_path / f"x.{ending}")
+        content = (tmp_path / f"x.{ending}").read_bytes()
+        assert content.startswith(begins) or b"<!doctype html>" in content[:40].lower()
+    assert "choose another file" in newsletter.run("preview", reader, "-o", tmp_path / "no" / "x.eml", code=2).err
+
+
+def test_secrets_are_made_for_their_owner_alone(newsletter: Newsletter, reader: str) -> None:
+    newsletter.with_sample()
+    key = newsletter.folder / "var" / "secret.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.chmod(0o644)
+    ran = newsletter.run("log", code=2)
+    assert "secret.key: others may read it (mode 0644); run 'chmod 600" in ran.err
+    newsletter._monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "short")
+    assert "NEWSLETTER_SECRET_KEY: shorter than 16 characters" in newsletter.run("log", code=2).err
+
+
+def test_links_stay_the_same_from_run_to_run(newsletter: Newsletter, reader: str) -> None:
+    newsletter.with_sample()
+    first, second = (newsletter.run("preview", reader, "--format", "text").out for _ in range(2))
+    assert first == second
+    assert "https://papers.example.org/unsubscribe/" in first

@@ -1,0 +1,171 @@
+"""The running newsletter: a real process, a real clock set before a clock change, a clean stop."""
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from tests.conftest import Newsletter
+from tests.smtp import Mailbox
+
+
+def wait_until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+
+
+def stop(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    return out
+
+
+def faked(when: str) -> dict[str, str]:
+    """The environment in which Debian's faketime would start a process. It is started without faketime in between,
+    which would keep its signals from it.
+    """
+    assert shutil.which("faketime"), "faketime is missing; 'make test' installs it"
+    printed = subprocess.run(["faketime", "-f", when, "env"], capture_output=True, text=True, check=True).stdout
+    variables = dict(line.partition("=")[::2] for line in printed.splitlines())
+    return {"LD_PRELOAD": variables["LD_PRELOAD"], "FAKETIME": when, "TZ": "UTC"}
+
+
+PEOPLE = {
+    # Each asks for a time that comes within minutes of 01:00 UTC on 30 March 2025, when Europe's clocks change.
+    "london": ("Europe/London", "02:01"),  # 01:01 UTC; the clock went from 01:00 to 02:00
+    "berlin": ("Europe/Berlin", "02:02"),  # a time that does not exist that night: 03:02 comes instead, 01:02 UTC
+    "new-york": ("America/New_York", "21:03"),  # 01:03 UTC, still the day before there
+}
+
+
+def test_each_gets_one_email_at_their_own_time_across_a_clock_change(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    for name, (zone, asked) in PEOPLE.items():
+        newsletter.subscriber(
+            name,
+            f"""\
+            email: {name}@example.org
+            schedule: {{days: daily, time: "{asked}", timezone: {zone}}}
+            interests: [language models]
+            """,
+        )
+    newsletter.configure(schedule={"tick_seconds": 10}, ranking={"max_age_days": 3650})
+    # The files are read while it is still the day before, so that the change lies ahead.
+    newsletter.run("subscribers", "list", now="2025-03-29T22:00")
+    process = newsletter.start("run", **faked("@2025-03-30 00:59:20 x10"))
+    wait_until(lambda: len(mail.accepted) >= 3, process)
+    time.sleep(3)  # Half a minute by the faked clock: time enough for a second one, if there were any.
+    out = stop(process)
+
+    assert sorted(mail.recipients()) == ["berlin@example.org", "london@example.org", "new-york@example.org"]
+    arrived = {
+        message["To"].addresses[0].username: parsedate_to_datetime(message["Date"]) for message in mail.messages()
+    }
+    for name, expected in (
+        ("london", "2025-03-30 02:01"),
+        ("berlin", "2025-03-30 03:02"),
+        ("new-york", "2025-03-29 21:03"),
+    ):
+        zone = ZoneInfo(PEOPLE[name][0])
+        local = arrived[name].astimezone(zone)
+        late = local - datetime.fromisoformat(expected).replace(tzinfo=zone)
+        assert 0 <= late.total_seconds() <= 120, (name, local)
+    editions = {row["email"]: row["edition"] for row in newsletter.run("log", "--json").rows}
+    assert editions["new-york@example.org"] == "2025-03-29"
+    assert editions["berlin@example.org"] == "2025-03-30"
+    assert next(line.split("event=")[1].split()[0] for line in out.splitlines()) == "'started'"
+    assert out.splitlines()[-1].endswith("event='stopped'")
+
+
+@pytest.fixture
+def papers_source(newsletter: Newsletter, httpserver: HTTPServer) -> HTTPServer:
+    """A Hugging Face source that lists one paper, the same each day."""
+    httpserver.expect_request("/api/daily_papers").respond_with_json(
+        [{"paper": {"id": "2503.00001", "title": "Looms", "summary": "Weaving.", "upvotes": 3}, "title": "Looms"}]
+    )
+    newsletter.configure(sources={"hf": {"kind": "huggingface", "endpoint": httpserver.url_for("")}})
+    return httpserver
+
+
+def test_the_first_fetch_and_tick_come_at_once_and_sigterm_stops_cleanly(
+    newsletter: Newsletter, mail: Mailbox, papers_source: HTTPServer
+) -> None:
+    newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily, time: '00:00'}\ninterests: [looms]\n")
+    newsletter.configure(schedule={"tick_seconds": 1})
+    newsletter.run("subscribers", "list", now="2025-03-01T00:00")
+    process = newsletter.start("run")
+    wait_until(lambda: mail.accepted, process)
+    out = stop(process)
+    events = [line.split("event=")[1].split()[0].strip("'") for line in out.splitlines()]
+    assert events[:2] == ["started", "fetched"]
+    assert "edition" in events
+    assert "stopping" in events
+    assert events[-1] == "stopped"
+
+
+def test_a_job_that_was_missed_is_made_up_for_once(newsletter: Newsletter, papers_source: HTTPServer) -> None:
+    process = newsletter.start("run")
+    wait_until(lambda: papers_source.log, process)
+    stop(process)
+    asked = len(papers_source.log)
+    # Its next fetch came and went, many times over, while nothing ran.
+    process = newsletter.start("run", **faked("+10d"))
+    wait_until(lambda: len(papers_source.log) > asked, process)
+    time.sleep(1)
+    out = stop(process)
+    assert out.count("event='fetched'") == 1
+
+
+def test_a_job_that_is_not_due_waits_for_its_time(newsletter: Newsletter, papers_source: HTTPServer) -> None:
+    for _ in range(2):
+        process = newsletter.start("run")
+        assert process.stdout is not None
+        assert "event='started'" in process.stdout.readline()
+        time.sleep(1.5)
+        stop(process)
+    # Fetched at the first start, not again at the second.
+    assert len({request.query_string for request, _ in papers_source.log}) == len(papers_source.log)
+
+
+def test_run_once_fetches_sends_what_is_due_and_ends(
+    newsletter: Newsletter, mail: Mailbox, papers_source: HTTPServer
+) -> None:
+    newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily, time: '12:00'}\ninterests: [looms]\n")
+    newsletter.run("subscribers", "list", now="2025-03-30T10:00")
+    early = newsletter.run("run", "--once", now="2025-03-30T11:00")
+    assert "event='fetched' source='hf' papers=2 new=1" in early.out
+    assert mail.accepted == []
+    newsletter.run("run", "--once", now="2025-03-30T12:00")
+    newsletter.run("run", "--once", now="2025-03-30T12:01")
+    assert mail.recipients() == ["ada@example.org"]
+
+
+def test_run_once_goes_on_when_a_source_fails(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.configure(sources={"gone": {"kind": "feed", "url": "http://127.0.0.1:1/feed"}})
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [language models]\n")
+    newsletter.run("subscribers", "list", now="2025-11-27T09:00")
+    ran = newsletter.run("run", "--once", now="2025-11-28T09:00")
+    assert "event='source_failed' source='gone'" in ran.out
+    assert mail.recipients() == ["ada@example.org"]
+
+
+def test_digests_missed_for_days_come_once(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily}\ninterests: [language models]\n")
+    newsletter.run("subscribers", "list", now="2025-11-28T09:00")
+    newsletter.run("run", "--once", now="2025-12-04T09:00")
+    newsletter.run("run", "--once", now="2025-12-04T09:01")
+    assert [row["edition"] for row in newsletter.run("log", "--json").rows] == ["2025-12-04"]
