@@ -133,7 +133,9 @@ def score_block(
     matrix = scores(field.space, [profile for own in profiles for profile in own], field.candidates)
     scored, start = [], 0
     for subscriber, own in zip(block, profiles, strict=True):
-        new = compose.is_new(subscriber, field.candidates, held[subscriber.row])
+        # What somebody has judged already is no news to them.
+        known = {paper.row for profile in own for paper in profile.judged}
+        new = compose.is_new(subscriber, field.candidates, held[subscriber.row] | known)
         scored.append(compose.Scored(subscriber, tuple(own), new, matrix[start : start + len(own)]))
         start += len(own)
     return scored

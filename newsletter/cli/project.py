@@ -1,6 +1,8 @@
 """Commands to start with: a new newsletter, and the demo."""
 
 import mailbox
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,12 +72,13 @@ def demo(
     for line in _unpack(maildir, folder):
         say(f"   {line}")
     say("")
+    command = "newsletter" if shutil.which("newsletter") else f"{Path(sys.executable).parent}/newsletter"
     say("Now try, in that folder:")
     say(f"   cd {folder}")
-    say("   newsletter rank ada@newsletter.example       the ranking, and why")
-    say("   newsletter interests edit ada@newsletter.example")
-    say("   newsletter preview ada@newsletter.example --open")
-    say("Your own newsletter: newsletter init DIR")
+    say(f"   {command} rank ada@newsletter.example")
+    say(f"   {command} interests edit ada@newsletter.example")
+    say(f"   {command} preview ada@newsletter.example --open")
+    say(f"Your own newsletter: {command} init DIR")
 
 
 def _desk(folder: Path, given: Options) -> Desk:

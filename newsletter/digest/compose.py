@@ -41,7 +41,11 @@ class Match:
 
 
 def is_new(subscriber: Subscriber, candidates: Candidates, held: set[int]) -> np.ndarray:
-    """Which candidates are new to a subscriber: above what stood for choice last time, never sent, not unwanted."""
+    """Which candidates are new to a subscriber: above what stood for choice last time, neither held nor unwanted.
+
+    Args:
+        held: rows of papers that the subscriber was sent or knows.
+    """
     never = [word.casefold() for word in subscriber.preferences.never]
     new = np.asarray(candidates.rows > subscriber.seen_row)
     for index in np.flatnonzero(new):

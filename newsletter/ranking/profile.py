@@ -20,6 +20,7 @@ class Profile:
     Attributes:
         vector: 1 × terms, of unit length, or zeros when the interest says nothing that the space knows.
         liked: the liked papers that are known; ``liked_vectors`` has a row for each.
+        judged: those and the disliked ones.
         authors, categories: as the interest names them, folded for comparing.
     """
 
@@ -27,6 +28,7 @@ class Profile:
     vector: csr_matrix
     liked: tuple[Paper, ...]
     liked_vectors: csr_matrix
+    judged: tuple[Paper, ...]
     authors: frozenset[str]
     categories: frozenset[str]
 
@@ -57,6 +59,7 @@ def make_profile(space: Space, interest: Interest, named: Mapping[str, Paper]) -
         unit(sum(parts, start=space.zeros())),
         liked,
         liked_vectors,
+        liked + disliked,
         frozenset(title_key(author) for author in interest.authors),
         frozenset(category.strip().casefold() for category in interest.categories),
     )

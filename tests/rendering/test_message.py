@@ -157,7 +157,8 @@ def test_html_and_text_say_the_same() -> None:
 def test_the_text_part_is_wrapped_for_reading() -> None:
     long = Paper(title="A title " * 30, abstract=" ".join(["An abstract sentence of a few words."] * 9))
     lines = part(make(long), "plain").splitlines()
-    assert all(len(line) <= 75 for line in lines if "https://" not in line)
+    assert all(len(line) <= 72 for line in lines if "https://" not in line)
+    assert all(line.startswith(("   ", "1. ")) or not line for line in lines[8:-8]), lines
 
 
 def test_links_that_are_none_are_left_out() -> None:
