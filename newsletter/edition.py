@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from newsletter.audience import membership
 from newsletter.audience.due import local_day, next_due
+from newsletter.audience.judgements import followed
 from newsletter.audience.links import Links, Purpose
 from newsletter.clock import Clock
 from newsletter.config import Config
@@ -120,14 +121,10 @@ def score_block(
     with reading(desk.engine) as connection:
         rows = [subscriber.row for subscriber in block]
         held = sends.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
-        named: dict[str, Paper] = {}
-        for subscriber in block:
-            for interest in subscriber.preferences.interests:
-                for name in (*interest.liked, *interest.disliked):
-                    if name not in named and (paper := papers.find(connection, name)) is not None:
-                        named[name] = paper
+        half_life = desk.config.ranking.feedback_half_life_days
+        follows = followed(connection, block, field.now, half_life)
     profiles = [
-        [make_profile(field.space, interest, named) for interest in subscriber.preferences.interests]
+        [make_profile(field.space, one.interest, one.liked, one.disliked) for one in follows[subscriber.row]]
         for subscriber in block
     ]
     matrix = scores(field.space, [profile for own in profiles for profile in own], field.candidates)
@@ -188,6 +185,17 @@ def _scored_today(desk: Desk, field: Field, subscriber: Subscriber) -> compose.S
         last_digest, seen_row = sends.last_sent_before(connection, subscriber.row, today)
     (scored,) = score_block(desk, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
     return scored
+
+
+def best_interest(desk: Desk, subscriber: Subscriber, paper: Paper) -> str | None:
+    """The name of the interest that a paper fits best; None when the subscriber names none."""
+    field = make_field(desk)
+    if field is None or not subscriber.preferences.interests:
+        return None
+    alone = replace(field, candidates=make_candidates(field.space, [paper], field.now.date(), 1.0))
+    (scored,) = score_block(desk, alone, [subscriber])
+    named = len(subscriber.preferences.interests)
+    return scored.profiles[int(scored.matrix[:named, 0].argmax())].interest.name
 
 
 def dry_run(desk: Desk, blocks: Iterator[list[Subscriber]]) -> Iterator[tuple[Subscriber, Digest, str | None]]:

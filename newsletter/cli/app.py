@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import digests, interests, papers, project, sending, subscribers
+from newsletter.cli import digests, feedback, interests, papers, project, sending, subscribers
 from newsletter.cli.common import Options
 
 app = typer.Typer(
@@ -64,6 +64,7 @@ app.add_typer(interests_group, name="interests", rich_help_panel=PEOPLE)
 interests_group.command("check")(interests.check)
 interests_group.command("show")(interests.show)
 interests_group.command("edit")(interests.edit)
+app.command(rich_help_panel=PEOPLE)(feedback.feedback)
 app.command(rich_help_panel=SEND)(digests.rank)
 app.command(rich_help_panel=SEND)(digests.preview)
 app.command(rich_help_panel=SEND)(sending.send)

@@ -33,33 +33,32 @@ class Profile:
     categories: frozenset[str]
 
 
-def make_profile(space: Space, interest: Interest, named: Mapping[str, Paper]) -> Profile:
+Judged = Sequence[tuple[Paper, float]]
+"""Papers, each with the weight of the verdict."""
+
+
+def make_profile(space: Space, interest: Interest, liked: Judged, disliked: Judged) -> Profile:
     """The profile of an interest: the sum of its text, its keywords and the mean of its liked papers, each of unit
     length, less half the mean of the disliked ones (Rocchio, "Relevance feedback in information retrieval", 1971).
 
-    An interest that says nothing else is followed by its name.
-
-    Args:
-        named: the papers that the interest's likes and dislikes name, by the name they go by there; unknown ones are
-            missing.
+    Verdicts that have faded weigh less beside others, and all together less beside the text. An interest that says
+    nothing else is followed by its name.
     """
-    liked = tuple(named[name] for name in interest.liked if name in named)
-    disliked = tuple(named[name] for name in interest.disliked if name in named)
-    liked_vectors = _vectors(space, [paper_text(paper) for paper in liked])
-    says_nothing = not (interest.text or interest.keywords or liked or interest.authors or interest.categories)
-    text = interest.name if says_nothing else interest.text
+    liked_vectors = _vectors(space, liked)
+    taught = liked or disliked or interest.authors or interest.categories
+    text = interest.text or ("" if taught or interest.keywords else interest.name)
     parts = [
         space.vectors([text]) if text else space.zeros(),
         _keywords(space, interest.keywords),
-        _mean(space, liked_vectors),
-        -_DISLIKED_WEIGHT * _mean(space, _vectors(space, [paper_text(paper) for paper in disliked])),
+        _mean(space, liked_vectors, liked),
+        -_DISLIKED_WEIGHT * _mean(space, _vectors(space, disliked), disliked),
     ]
     return Profile(
         interest,
         unit(sum(parts, start=space.zeros())),
-        liked,
+        tuple(paper for paper, _ in liked),
         liked_vectors,
-        liked + disliked,
+        tuple(paper for paper, _ in (*liked, *disliked)),
         frozenset(title_key(author) for author in interest.authors),
         frozenset(category.strip().casefold() for category in interest.categories),
     )
@@ -72,14 +71,16 @@ def _keywords(space: Space, keywords: Mapping[str, float]) -> csr_matrix:
     return unit(weights @ space.vectors(keywords))
 
 
-def _vectors(space: Space, texts: Sequence[str]) -> csr_matrix:
-    return space.vectors(texts) if texts else csr_matrix((0, len(space.terms)))
+def _vectors(space: Space, judged: Judged) -> csr_matrix:
+    return space.vectors(paper_text(paper) for paper, _ in judged) if judged else csr_matrix((0, len(space.terms)))
 
 
-def _mean(space: Space, vectors: csr_matrix) -> csr_matrix:
-    if vectors.shape[0] == 0:
+def _mean(space: Space, vectors: csr_matrix, judged: Judged) -> csr_matrix:
+    """The weighted mean at unit length, times the heaviest weight: all verdicts faded are a faint voice."""
+    if not judged:
         return space.zeros()
-    return unit(vectors.sum(axis=0))
+    weights = np.array([[weight for _, weight in judged]])
+    return csr_matrix(unit(csr_matrix(weights) @ vectors) * weights.max())
 
 
 def stack(space: Space, profiles: Sequence[Profile]) -> csr_matrix:

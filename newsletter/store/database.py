@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
@@ -79,6 +79,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
     except OperationalError as error:
         raise NewsletterError(
             f"store: {_shown(engine)}: {error.orig}; nothing of this step was kept, run it again"
+        ) from error
+    except IntegrityError as error:
+        raise NewsletterError(
+            f"store: {error.orig}: another process was first; nothing of this step was kept, run it again"
         ) from error
 
 

@@ -141,9 +141,20 @@ sends = Table(
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
+    Column("space", String),
     UniqueConstraint("edition", "subscriber"),
     Index(None, "state", "not_before"),
     Index(None, "subscriber"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("subscriber", ForeignKey("subscribers.row"), primary_key=True),
+    Column("paper", ForeignKey("papers.row"), primary_key=True),
+    Column("verdict", String, nullable=False),
+    Column("interest", Text),
+    Column("given_at", Moment, nullable=False),
 )
 
 send_papers = Table(

@@ -86,3 +86,48 @@ def test_words_the_store_does_not_know_find_nothing_and_say_so(newsletter: Newsl
     assert "the best had 0.00" in ran.out
     # Trending still has something for such a reader.
     assert newsletter.run("preview", "ada@example.org", "--format", "json").rows[0]["papers"]
+
+
+def test_feedback_moves_the_ranking_at_once_and_fades(newsletter: Newsletter) -> None:
+    interest = (
+        "interests:\n  - {name: Learning, text: reinforcement learning}\n  - {name: Shift, text: distribution shift}\n"
+    )
+    before = follow(newsletter, interest)
+    liked = "Learning Energy-Based Models by Cooperative Diffusion Recovery Likelihood"
+    ran = newsletter.run("feedback", "ada@example.org", liked, "more", "--interest", "Learning")
+    assert ran.out == f"Noted: more like “{liked}”, for Learning.\n"
+    after = newsletter.run("rank", "ada@example.org", "--top", "8", "--json").rows
+    assert [row["title"] for row in after] != [row["title"] for row in before]
+    assert any("diffusion" in row["because"].lower() or "energy" in row["because"].lower() for row in after)
+    assert liked not in [row["title"] for row in after]
+    newsletter.configure(ranking={"max_age_days": 9999})
+    faded = newsletter.run("rank", "ada@example.org", "--top", "8", "--json", now="2035-01-01T09:00").rows
+    assert [row["title"] for row in faded] == [row["title"] for row in before]
+
+
+def test_feedback_goes_to_the_interest_it_fits_and_the_last_word_counts(newsletter: Newsletter) -> None:
+    rows = follow(newsletter, "interests: [Pareto fronts, energy-based models]\n")
+    title = "Multi-Objective GFlowNets"
+    assert "for Pareto fronts" in newsletter.run("feedback", "ada@example.org", title, "more").out
+    assert "for Pareto fronts" in newsletter.run("feedback", "ada@example.org", title, "less").out
+    after = newsletter.run("rank", "ada@example.org", "--json").rows
+    pareto = {row["title"]: row["score"] for row in rows if row["interest"] == "Pareto fronts"}
+    for row in after:
+        if row["title"] in pareto:
+            assert row["score"] <= pareto[row["title"]]
+
+
+def test_feedback_alone_makes_an_interest(newsletter: Newsletter) -> None:
+    follow(newsletter, "interests: []\n")
+    newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "more")
+    rows = newsletter.run("rank", "ada@example.org", "--json").rows
+    assert rows[0]["interest"] == "From your feedback"
+    assert "multi-objective" in rows[0]["title"].lower()
+
+
+def test_feedback_on_what_is_not_there(newsletter: Newsletter) -> None:
+    follow(newsletter, "interests: [looms]\n")
+    assert "is no paper in the store" in newsletter.run("feedback", "ada@example.org", "2501.99999", "more", code=2).err
+    ran = newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "more", "--interest", "x", code=2)
+    assert ran.err == "error: --interest: 'x' is none of ada@example.org's interests: looms\n"
+    assert newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "perhaps", code=2)

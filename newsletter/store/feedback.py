@@ -1,0 +1,52 @@
+"""Feedback: more or less like this, one verdict a subscriber and paper, the newest counting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, insert, select
+
+from newsletter.model import Paper
+from newsletter.store import papers as paper_store
+from newsletter.store.schema import feedback
+
+
+class Verdict(StrEnum):
+    """What a subscriber said of a paper."""
+
+    MORE = "more"
+    LESS = "less"
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A verdict, on behalf of an interest (by name; None for whichever fits), and when it was given (UTC)."""
+
+    paper: Paper
+    verdict: Verdict
+    interest: str | None
+    given_at: datetime
+
+
+def give(
+    connection: Connection, subscriber: int, paper: int, verdict: Verdict, interest: str | None, now: datetime
+) -> None:
+    """Keep a subscriber's verdict on a paper (both by row), in place of an earlier one."""
+    connection.execute(delete(feedback).where(feedback.c.subscriber == subscriber, feedback.c.paper == paper))
+    connection.execute(
+        insert(feedback).values(
+            subscriber=subscriber, paper=paper, verdict=verdict.value, interest=interest, given_at=now
+        )
+    )
+
+
+def of(connection: Connection, subscribers: Sequence[int]) -> dict[int, list[Feedback]]:
+    """The feedback of some subscribers, by row, oldest first."""
+    query = select(feedback).where(feedback.c.subscriber.in_(subscribers)).order_by(feedback.c.given_at)
+    rows = connection.execute(query).all()
+    known = paper_store.by_rows(connection, (row.paper for row in rows))
+    given: dict[int, list[Feedback]] = {subscriber: [] for subscriber in subscribers}
+    for row in rows:
+        given[row.subscriber].append(Feedback(known[row.paper], Verdict(row.verdict), row.interest, row.given_at))
+    return given
