@@ -210,7 +210,7 @@ class Config(Settings):
     site: Site
     store: Store = Store()
     subscribers: Path = Path("subscribers")
-    templates: Path | None = Field(default=None, description="A folder of one's own templates, looked in first.")
+    templates: Path = Field(default=Path("templates"), description="One's own templates, looked in first.")
     sources: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], SourceSettings] = Field(default_factory=dict)
     network: Network = Network()
     ranking: Ranking = Ranking()
@@ -269,5 +269,8 @@ def load_config(path: Path) -> Config:
         raise UserError(
             f"{where}: store.url: {config.store.url!r} is not a database URL; write it like sqlite:///var/newsletter.db"
         ) from None
+    if make_url(config.store.url).password:
+        where = document.where(("store", "url"))
+        raise UserError(f"{where}: store.url: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
     object.__setattr__(config, "_folder", path.absolute().parent)
     return config

@@ -217,8 +217,7 @@ def templates(desk: Desk) -> Templates:
     Raises:
         UserError: one is missing or wrong.
     """
-    own = desk.config.templates
-    return load_templates(desk.config.folder / own if own else None)
+    return load_templates(desk.config.folder / desk.config.templates)
 
 
 def render_message(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest) -> Message:
@@ -339,6 +338,11 @@ class EditionReport:
     notes: list[str] = field(default_factory=list)
     stopped: bool = False
 
+    @property
+    def failed(self) -> bool:
+        """Whether a digest failed, or may have."""
+        return any(self.counts.get(state) for state in (SendState.FAILED, SendState.UNSURE))
+
     def add(self, state: str, number: int = 1) -> None:
         """Count sends in a state."""
         if number:
@@ -365,11 +369,14 @@ def run_edition(
     report = EditionReport()
     orphans = outbox.settle_orphans(desk.engine, desk.clock())
     report.add(SendState.UNSURE.value, len(orphans))
-    report.notes += [f"send {row} is unsure: its process ended while it was on the wire" for row in orphans]
+    report.notes += [
+        f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans
+    ]
     field: Field | None = None
     for number, block in enumerate(blocks):
         if stopping():
-            break
+            report.stopped = True
+            return report
         field = make_field(desk) if number == 0 else field
         planned = plan_block(desk, field, block)
         report.add(SendState.SKIPPED.value, planned[SendState.SKIPPED.value])
@@ -389,8 +396,9 @@ def _deliver(
     only: Subscriber | None,
 ) -> None:
     owner = outbox.Owner.here()
-    filled = templates(desk)
+    filled: Templates | None = None
     for block in outbox.waiting(desk.engine, desk.clock(), only.row if only else None):
+        filled = filled or templates(desk)
         with reading(desk.engine) as connection:
             digests = sends.digests(connection, block)
             people = subscribers.by_rows(connection, [send.subscriber for send in block])

@@ -146,6 +146,7 @@ class Subscriber:
     last_digest: datetime | None = None
     seen_row: int = 0
     created_at: datetime | None = None
+    state_since: datetime | None = None
 
     @property
     def email(self) -> str:

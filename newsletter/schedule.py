@@ -6,6 +6,7 @@ There is one clock tick for all subscribers, not a job for each: the tick takes 
 import asyncio
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ class _Running:
 
 
 _running: _Running | None = None
+_told_problems: set[str] = set()
 
 
 def fetch_job() -> None:
@@ -53,7 +55,7 @@ def housekeeping_job() -> None:
     _guarded("housekeeping", housekeeping)
 
 
-def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], None]) -> None:
+def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], bool]) -> None:
     assert _running is not None  # noqa: S101 - set before the scheduler starts
     if _running.stop.is_set():
         return
@@ -62,51 +64,73 @@ def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], None]) ->
     except NewsletterError as error:
         # The next run of the job tries again; the newsletter goes on.
         _running.log(f"{name}_failed", error=str(error))
+    except Exception as error:
+        # A mistake of ours must not end in silence either.
+        _running.log(f"{name}_failed", error=f"{type(error).__name__}: {error}")
+        traceback.print_exc()
 
 
-def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
-    """Gather new papers, a line a source."""
+def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
+    """Gather new papers, a line a source; returns whether all of them answered."""
+    good = True
     for result in gather(desk, []):
         if result.error is not None:
+            good = False
             log("source_failed", source=result.source, error=result.error)
         else:
             log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
+        if stopping():
+            break
+    return good
 
 
-def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
-    """Read the files that changed, then send to whoever is due, and what was put off until now."""
+def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
+    """Read the files that changed, then send to whoever is due, and what was put off until now.
+
+    Returns:
+        Whether all that was tried went well.
+    """
     files = read_files(desk)
     for name in files.added:
         log("subscriber_added", file=name)
     for name in files.changed:
         log("subscriber_changed", file=name)
     for problem in files.problems:
-        log("file_problem", problem=problem)
+        # Said once, not at every tick until it is mended.
+        if problem not in _told_problems:
+            log("file_problem", problem=problem)
+    _told_problems.clear()
+    _told_problems.update(files.problems)
     report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None)
     if report.counts:
         log("edition", **report.counts)
     for note in report.notes:
         log("look_at", note=note)
+    return not files.problems and not report.failed
 
 
-def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
+def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     """Forget old lines of the log that say only that there was nothing to send."""
     before = desk.clock().date() - timedelta(days=desk.config.schedule.keep_skipped_days)
     with writing(desk.engine) as connection:
         forgotten = sends.forget_skipped(connection, before)
     if forgotten:
         log("forgot_skipped", lines=forgotten, before=before.isoformat())
+    return True
 
 
-def run_once(desk: Desk, log: Log, stopping: Callable[[], bool]) -> None:
+def run_once(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     """Fetch, send what is due, tidy up, and end.
 
+    Returns:
+        Whether all went well.
+
     Raises:
-        NewsletterError: sending failed; what is planned stays planned.
+        NewsletterError: the mail server cannot be used; what is planned stays planned.
     """
-    fetch(desk, log, stopping)
-    tick(desk, log, stopping)
-    housekeeping(desk, log, stopping)
+    # A list, so that one that does not go well keeps no other from its turn.
+    went_well = [job(desk, log, stopping) for job in (fetch, tick, housekeeping)]
+    return all(went_well)
 
 
 def run(desk: Desk, log: Log) -> None:
@@ -132,6 +156,9 @@ async def _run(desk: Desk, log: Log) -> None:
         assert _running is not None  # noqa: S101
         _running.stop.set()
         ended.set()
+        # Who asks twice does not want to wait for the message on the wire.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

@@ -26,6 +26,8 @@ _SHAPES = {
     "dict_type": "it has keys of its own; write them below it, indented",
     "list_type": "it is a list; write it like [this, that]",
     "string_type": "it is a text; write it in one line",
+    "too_short": "it is empty; write at least one",
+    "too_long": "it is too long; shorten it",
 }
 _MOST_NODES = 200_000
 _NULL = "tag:yaml.org,2002:null"

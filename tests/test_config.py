@@ -55,6 +55,13 @@ def test_a_mistake_is_named_with_its_line_and_mend(newsletter: Newsletter, old: 
     assert ran.out == ""
 
 
+def test_a_password_in_the_store_url_is_refused_and_not_repeated(newsletter: Newsletter) -> None:
+    (newsletter.folder / "config.yaml").write_text(CONFIG + "store:\n  url: postgresql://me:hunter2@db/papers\n")
+    ran = newsletter.run("log", code=2)
+    assert "config.yaml:14: store.url: a secret does not belong in config.yaml" in ran.err
+    assert "hunter2" not in ran.err
+
+
 def test_a_missing_file_is_named(newsletter: Newsletter) -> None:
     ran = newsletter.run("--config", "other.yaml", "log", code=2)
     assert ran.err == "error: other.yaml: no such file; 'newsletter init .' makes one, or name another with --config\n"

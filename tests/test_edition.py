@@ -47,7 +47,7 @@ def test_rank_preview_send_and_log_agree_paper_by_paper(newsletter: Newsletter, 
 def test_a_second_send_on_the_same_day_sends_nothing(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     assert newsletter.run("send").out == "1 sent\n"
-    assert newsletter.run("send").out == "Nothing to send: everyone has had today's edition.\n"
+    assert newsletter.run("send").out == "Nothing to send: everyone has a digest of today already ('newsletter log').\n"
     assert newsletter.run("run", "--once", now="2025-11-28T23:00").code == 0
     assert len(mail.accepted) == 1
 
@@ -149,7 +149,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
     ran = newsletter.run("send", code=1)
     assert "4 sent, 1 unsure" in ran.out
-    assert "is unsure: its process ended while it was on the wire" in ran.err
+    assert "2025-11-28: unsure, since a process ended while it was on the wire" in ran.err
     states = [row["state"] for row in newsletter.run("log", "--json").rows]
     assert sorted(states) == ["sent"] * 7 + ["unsure"]
     # Whether the server had taken the one in doubt or not, it is not sent blindly again.

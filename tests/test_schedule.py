@@ -157,7 +157,7 @@ def test_run_once_goes_on_when_a_source_fails(newsletter: Newsletter, mail: Mail
     newsletter.configure(sources={"gone": {"kind": "feed", "url": "http://127.0.0.1:1/feed"}})
     newsletter.subscriber("ada", "email: ada@example.org\ninterests: [language models]\n")
     newsletter.run("subscribers", "list", now="2025-11-27T09:00")
-    ran = newsletter.run("run", "--once", now="2025-11-28T09:00")
+    ran = newsletter.run("run", "--once", now="2025-11-28T09:00", code=1)
     assert "event='source_failed' source='gone'" in ran.out
     assert mail.recipients() == ["ada@example.org"]
 

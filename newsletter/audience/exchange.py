@@ -18,11 +18,20 @@ COLUMNS = ("email", "name", "state", "days", "time", "timezone", "papers", "inte
 """The columns of a CSV file. ``days``, ``interests`` and ``never`` hold several values, parted by ``;``."""
 
 
+_TOLD_ONLY = {"state", "file", "next_due", "last_digest", "created_at"}
+"""What ``subscribers list --json`` tells but a line cannot set (a state is set apart from the preferences)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A subscriber as a line of an import says; ``state`` is None where the line says nothing of it."""
+    """A subscriber as a line of an import says; ``state`` is None where the line says nothing of it.
+
+    Attributes:
+        said: what the line says, by key; the rest of ``preferences`` is as usual.
+    """
 
     preferences: Preferences
+    said: Mapping[str, Any]
     state: SubscriberState | None
 
 
@@ -55,8 +64,8 @@ def _line(data: Mapping[str, Any], where: str) -> Line:
     except ValueError:
         states = ", ".join(SubscriberState)
         raise UserError(f"{where}: state: {state!r} is no state; one of {states}") from None
-    said = {key: value for key, value in data.items() if key != "state"}
-    return Line(preferences_from_mapping(said, where), known)
+    said = {key: value for key, value in data.items() if key not in _TOLD_ONLY}
+    return Line(preferences_from_mapping(said, where), said, known)
 
 
 def _csv_rows(text: str, shown: str) -> Iterator[tuple[str, Mapping[str, Any]] | UserError]:

@@ -1,7 +1,10 @@
 """A subscriber's file: YAML to preferences and back, comments and order kept."""
 
+import calendar
 import io
+import re
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
 from pathlib import Path
@@ -41,17 +44,26 @@ def _some_text(text: str) -> str:
     return stripped
 
 
+_DAYS: Mapping[str, Sequence[str]] = {
+    "daily": list(Day),
+    "weekdays": list(Day)[:5],
+    "weekend": list(Day)[5:],
+    "weekly": [Day.MON],
+    **{long: [day] for day, long in zip(Day, map(str.lower, calendar.day_name), strict=True)},
+}
+
+
 def _days(value: object) -> object:
-    every = {"daily": list(Day), "every day": list(Day), "weekdays": list(Day)[:5], "weekly": [Day.MON]}
     listed = _listed(value)
     if not isinstance(listed, list):
         return listed
-    days = [every.get(str(item).strip().lower(), [str(item).strip().lower()[:3]]) for item in listed]
-    return sorted({day for group in days for day in group}, key=lambda day: [*Day, day].index(day))
+    words = [word for item in listed for word in re.split(r"[,;\s]+", str(item).lower()) if word]
+    days = {day for word in words for day in _DAYS.get(word, [word])}
+    return sorted(days, key=lambda day: [*Day, day].index(day))
 
 
 def _interest_or_name(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
+    return {"name": textwrap.shorten(value, 80, placeholder=" …"), "text": value} if isinstance(value, str) else value
 
 
 Text = Annotated[str, AfterValidator(_some_text)]

@@ -57,7 +57,7 @@ def _followed(
     interests = list(subscriber.preferences.interests)
     names = {interest.name for interest in interests}
     if any(one.interest not in names for one in given):
-        interests.append(Interest(name=FROM_FEEDBACK))
+        interests.append(Interest(name=FROM_FEEDBACK, liked=tuple(one.paper.id for one in given)))
     result = []
     for interest in interests:
         liked = {paper.row: (paper, 1.0) for name in interest.liked if (paper := named.get(name))}

@@ -2,9 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -120,7 +122,7 @@ def subscribe(
                 f"{subscriber.email} is {subscriber.state.value}; add --again if that person asked to be back"
             )
         store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
-        change_preferences(connection, subscriber, preferences, folder)
+        change_preferences(connection, subscriber, preferences, folder, now)
     active = replace(subscriber, preferences=preferences, state=SubscriberState.ACTIVE, next_due=None)
     _schedule(connection, active, now, preferences)
     found = store.by_email(connection, preferences.email)
@@ -129,12 +131,30 @@ def subscribe(
 
 
 def change_preferences(
-    connection: Connection, subscriber: Subscriber, preferences: Preferences, folder: Path | None
+    connection: Connection, subscriber: Subscriber, preferences: Preferences, folder: Path | None, now: datetime
 ) -> None:
     """Change what a subscriber prefers, in the store and in the file that is home to it, if there is one."""
     store.set_preferences(connection, subscriber.row, preferences)
+    _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
         _write_home(connection, subscriber.row, folder / subscriber.file, preferences)
+
+
+def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> Preferences:
+    """What a subscriber prefers, changed by what was said of it; the rest stays.
+
+    An interest that is named again in other words only, as CSV has it, keeps its keywords, likes and weight.
+
+    Args:
+        said: the keys that were said, ``schedule`` with keys of its own; ``read`` holds their values.
+    """
+    schedule = replace(present.schedule, **{key: getattr(read.schedule, key) for key in said.get("schedule", {})})
+    known = {one.text or one.name: one for one in present.interests} | {one.name: one for one in present.interests}
+    interests = tuple(known.get(one.name, one) if one.text == one.name else one for one in read.interests)
+    changes: dict[str, Any] = {key: getattr(read, key) for key in ("name", "papers", "never") if key in said}
+    if "interests" in said:
+        changes["interests"] = interests
+    return replace(present, schedule=schedule, **changes)
 
 
 def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:

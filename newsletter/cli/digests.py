@@ -32,6 +32,8 @@ def rank(
     subscriber = _subscriber(desk, email)
     found, nothing = rank_papers(desk, subscriber, top)
     if json:
+        if not found:
+            warn(f"nothing for {subscriber.email}: {nothing}")
         print_json(
             {
                 "rank": choice.rank,
@@ -73,7 +75,15 @@ def preview(
     if digest is None or not digest.choices:
         warn(f"nothing would be sent to {subscriber.email}: {nothing}")
         if chosen == "json":
-            print_json([{"email": subscriber.email, "edition": None, "papers": [], "reason": nothing}])
+            considered = digest.considered if digest else 0
+            edition = digest.edition.isoformat() if digest else None
+            row: dict[str, Any] = {
+                "email": subscriber.email,
+                "edition": edition,
+                "considered": considered,
+                "papers": [],
+            }
+            print_json([{**row, "reason": nothing}])
         return
     content = _rendered(desk, subscriber, digest, chosen)
     if output is None and (open_browser or (chosen == "html" and sys.stdout.isatty())):
@@ -116,6 +126,7 @@ def _digest_json(subscriber: Subscriber, digest: Digest) -> dict[str, Any]:
             }
             for choice in digest.choices
         ],
+        "reason": None,
     }
 
 

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 
 from newsletter.audience import membership
 from newsletter.audience.interests import ENDINGS, new_text, read_preferences, read_preferences_text
-from newsletter.cli.common import Json, load, open_for, options, print_json, say
+from newsletter.cli.common import Json, load, open_for, options, print_json, say, warn
 from newsletter.cli.subscribers import interest_line
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber
@@ -30,6 +31,11 @@ def check(context: typer.Context, email: Email = None) -> None:
     config = load(context)
     folder = config.subscribers_folder
     paths = sorted(path for path in folder.glob("*") if path.suffix in ENDINGS and not path.name.startswith("."))
+    if email is not None:
+        own = _file_with(folder, email)
+        if own is None:
+            raise UserError(f"{email!r} has no file in {folder}; 'newsletter subscribers list' shows who is subscribed")
+        paths = [own]
     problems: list[str] = []
     good: dict[Path, Preferences] = {}
     for path in paths:
@@ -37,10 +43,6 @@ def check(context: typer.Context, email: Email = None) -> None:
             good[path] = read_preferences(path)
         except UserError as error:
             problems.extend(str(error).splitlines())
-    if email is not None:
-        good = {path: one for path, one in good.items() if store.email_key(one.email) == store.email_key(email)}
-        if not good and not problems:
-            raise UserError(f"{email!r} has no file in {folder}; 'newsletter subscribers list' shows who is subscribed")
     for path, preferences in good.items():
         count = len(preferences.interests)
         say(f"{path}: good; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
@@ -87,13 +89,13 @@ def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whos
         say("Nothing was changed.")
         return
     if path is None:
-        _keep_in_store(engine, subscriber, text)
+        _keep_in_store(engine, subscriber, text, clock())
     else:
         _replace(path, text)
         with writing(engine) as connection:
             problems = membership.read_files(connection, config.subscribers_folder, clock()).problems
-        if problems:
-            raise UserError("\n".join(problems))
+        for problem in problems:
+            warn(problem)
     say(f"Saved: {path if path else 'in the store'}. 'newsletter rank {email}' shows what it finds.")
 
 
@@ -103,7 +105,11 @@ def _file_with(folder: Path, email: str) -> Path | None:
     for path in sorted(folder.glob("*")):
         if path.suffix not in ENDINGS or path.name.startswith("."):
             continue
-        for line in read_text(path, str(path)).splitlines():
+        try:
+            lines = read_text(path, str(path)).splitlines()
+        except UserError:
+            continue  # Another's, perhaps; whoever asks for that one is told.
+        for line in lines:
             key, _, value = line.partition(":")
             if key.strip() == "email" and store.email_key(value.partition(" #")[0].strip().strip("'\"")) == wanted:
                 return path
@@ -161,6 +167,6 @@ def _replace(path: Path, text: str) -> None:
         raise UserError(f"{path}: {error.strerror}; check who may write there") from None
 
 
-def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str) -> None:
+def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:
     with writing(engine) as connection:
-        membership.change_preferences(connection, subscriber, read_preferences_text(text, "interests.yaml"), None)
+        membership.change_preferences(connection, subscriber, read_preferences_text(text, "interests.yaml"), None, now)

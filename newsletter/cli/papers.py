@@ -88,13 +88,14 @@ def _report(result: Gathered, json: bool) -> None:
         )
         return
     counts = f"{_papers(result.papers)}, {result.new} new"
-    say(f"{result.source}: {counts}{f', {result.changed} updated' if result.changed else ''}")
+    name = result.source.removeprefix("file:")
+    say(f"{name}: {counts}{f', {result.changed} updated' if result.changed else ''}")
     for bad in result.bad[:_BAD_SHOWN]:
         warn(_bad(bad))
     if len(result.bad) > _BAD_SHOWN:
-        warn(f"{result.source}: {len(result.bad) - _BAD_SHOWN} more could not be read; --json names them all")
+        warn(f"{name}: {len(result.bad) - _BAD_SHOWN} more could not be read; --json names them all")
     if result.error:
-        warn(f"{result.source}: {result.error}")
+        warn(f"{name}: {result.error}")
 
 
 def _bad(bad: BadPaper) -> str:

@@ -48,7 +48,7 @@ def send(
         say(_summary(report))
     if report.stopped:
         raise NewsletterError("stopped before the end; run it again to go on")
-    if any(report.counts.get(state) for state in (SendState.FAILED, SendState.UNSURE)):
+    if report.failed:
         raise NewsletterError("some digests did not arrive for certain; 'newsletter log' names them")
 
 
@@ -56,16 +56,15 @@ def _only(desk: Desk, email: str) -> Subscriber:
     with reading(desk.engine) as connection:
         subscriber = membership.require(connection, email)
     if subscriber.state is not SubscriberState.ACTIVE:
-        raise UserError(
-            f"{subscriber.email} is {subscriber.state} and gets no mail; 'newsletter subscribe' changes that"
-        )
+        mend = f"'newsletter subscribe --again {subscriber.email}' changes that, if that person asks"
+        raise UserError(f"{subscriber.email} is {subscriber.state} and gets no mail; {mend}")
     return subscriber
 
 
 def _summary(report: EditionReport) -> str:
     parts = [f"{report.counts[state]} {state.value}" for state in SendState if report.counts.get(state)]
     if not parts:
-        return "Nothing to send: everyone has had today's edition."
+        return "Nothing to send: everyone has a digest of today already ('newsletter log')."
     skipped = "" if not report.counts.get(SendState.SKIPPED) else " ('newsletter log' says why some were skipped)"
     return ", ".join(parts) + skipped
 
@@ -89,9 +88,15 @@ def _show_dry_run(desk: Desk, blocks: Iterator[list[Subscriber]], json: bool) ->
 
 @contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM end the run after the message on the wire."""
+    """Ctrl-C and SIGTERM end the run after the message on the wire; a second one ends it at once."""
     stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(*_: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopped
     finally:
@@ -133,15 +138,16 @@ def log(
     if not rows:
         say("Nothing was sent yet." if email is None and day is None else "No line of the log fits.")
         return
-    columns = (("edition", "left"), ("email", "wide"), ("state", "left"), ("papers", "right"))
-    print_table((*columns, ("at (UTC)", "left"), ("server said, or why", "wide")), rows)
+    columns = (("edition", "left"), ("state", "left"), ("at (UTC)", "left"), ("papers", "right"))
+    print_table((*columns, ("to whom, and what the server said or why not", "wide")), rows)
 
 
 def _log_row(send: Send, digest: Digest) -> tuple[object, ...]:
-    said = send.reason if send.state is not SendState.SENT else send.smtp_reply
-    if send.reason and send.smtp_reply and send.state is not SendState.SENT:
-        said = f"{send.reason}: {send.smtp_reply}"
-    return send.edition, send.email, send.state.value, len(digest.choices) or "", short(send.settled_at), said
+    said = [send.reason if send.state is not SendState.SENT else None, send.smtp_reply]
+    again = f"next try {short(send.not_before)}" if send.not_before else None
+    words = "; ".join(part for part in (*said, again) if part)
+    at = f"{send.settled_at:%H:%M:%S}" if send.settled_at else ""
+    return send.edition, send.state.value, at, len(digest.choices) or "", f"{send.email}\n  {words}".rstrip()
 
 
 def _log_json(send: Send, digest: Digest) -> dict[str, Any]:
@@ -153,6 +159,9 @@ def _log_json(send: Send, digest: Digest) -> dict[str, Any]:
         "sent_at": iso(send.settled_at) if send.state is SendState.SENT else None,
         "smtp_reply": send.smtp_reply,
         "reason": send.reason,
+        "attempts": send.attempts,
+        "settled_at": iso(send.settled_at),
+        "not_before": iso(send.not_before),
         "papers": [
             {"id": choice.paper.id, "rank": choice.rank, "score": round(choice.score, 6), "section": choice.section}
             for choice in digest.choices
@@ -170,13 +179,15 @@ def run(
 
     It runs until it gets SIGTERM or Ctrl-C, and writes one line per event.
     """
-    desk = open_for(context, running=not once)
+    desk = open_for(context, running=not once, files=False)
     # What the scheduler has to say is said in our own lines.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     log_line = _event_log()
     if once:
         with _stoppable() as stopped:
-            schedule.run_once(desk, log_line, stopped.is_set)
+            good = schedule.run_once(desk, log_line, stopped.is_set)
+        if not good:
+            raise typer.Exit(1)
     else:
         schedule.run(desk, log_line)
 

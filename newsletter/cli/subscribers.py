@@ -64,16 +64,14 @@ def _said(
 
 
 def _merged(present: Preferences | None, said: dict[str, Any], interests: list[str]) -> Preferences:
-    given = said["schedule"]
     if present is None:
-        said = {**said, "schedule": {"timezone": get_localzone_name() or "UTC", **given}, "interests": interests}
-        return preferences_from_mapping(said, "subscribe")
+        schedule = {"timezone": get_localzone_name() or "UTC", **said["schedule"]}
+        return preferences_from_mapping({**said, "schedule": schedule, "interests": interests}, "subscribe")
     read = preferences_from_mapping({**said, "interests": interests}, "subscribe")
-    schedule = replace(present.schedule, **{key: getattr(read.schedule, key) for key in given})
+    changed = membership.merged(present, read, said)
     known = {interest.name for interest in present.interests}
     added = tuple(interest for interest in read.interests if interest.name not in known)
-    changes: dict[str, Any] = {key: getattr(read, key) for key in ("name", "papers") if key in said}
-    return replace(present, schedule=schedule, interests=present.interests + added, **changes)
+    return replace(changed, interests=present.interests + added)
 
 
 def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
@@ -126,7 +124,7 @@ def show_subscriber(
         return
     preferences, schedule = subscriber.preferences, subscriber.preferences.schedule
     say(f"{preferences.name} <{subscriber.email}>".lstrip() if preferences.name else subscriber.email)
-    say(f"state: {subscriber.state}, since {short(subscriber.created_at)} UTC")
+    say(f"state: {subscriber.state}, since {short(subscriber.state_since)} UTC")
     say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {schedule.timezone}")
     say(f"next digest: {short(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
     say(f"last digest: {short(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
@@ -188,7 +186,8 @@ def _import_line(desk: Desk, connection: Any, line: exchange.Line, file: Path) -
         return "added"
     if present.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
         return "kept out"
-    membership.change_preferences(connection, present, line.preferences, desk.config.subscribers_folder)
+    wanted = membership.merged(present.preferences, line.preferences, line.said)
+    membership.change_preferences(connection, present, wanted, desk.config.subscribers_folder, now)
     if line.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
         store.set_state(connection, present.row, line.state, now)
     return "updated"

@@ -87,15 +87,15 @@ def give_back(engine: Engine, send: Send, owner: Owner) -> None:
         store.unclaim(connection, send.row, str(owner))
 
 
-def settle_orphans(engine: Engine, now: datetime) -> list[int]:
+def settle_orphans(engine: Engine, now: datetime) -> list[Send]:
     """Mark the claims of processes that are gone as unsure: their messages may or may not have arrived.
 
     Returns:
-        The rows of the sends now unsure.
+        The sends now unsure.
     """
     with reading(engine) as connection:
         held = store.claims(connection)
-    orphans = []
+    orphans: list[int] = []
     for row, owner, since in held:
         if not _is_gone(owner, since, now):
             continue
@@ -103,7 +103,8 @@ def settle_orphans(engine: Engine, now: datetime) -> list[int]:
         with writing(engine) as connection:
             if store.give_up_claim(connection, row, owner, reason, now):
                 orphans.append(row)
-    return orphans
+    with reading(engine) as connection:
+        return store.by_rows(connection, orphans)
 
 
 def _is_gone(owner: str, since: datetime, now: datetime) -> bool:

@@ -1,5 +1,6 @@
 """The wire: messages over one open SMTP session that yagmail opens, and what the server made of each."""
 
+import json
 import os
 import smtplib
 import ssl
@@ -17,6 +18,7 @@ from newsletter.model import Message, SendState
 
 _PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105 - the name of a variable, no password
 _SERVICE_CLOSES = 421
+_OAUTH2_KEYS = {"email_address", "google_client_id", "google_client_secret", "google_refresh_token"}
 
 
 class ServerUnusable(NewsletterError):
@@ -122,13 +124,16 @@ class Transport:
             smtp.send(_dot_stuffed(message.content))
         except (smtplib.SMTPException, OSError) as error:
             raise _NotSent(_told(error)) from error
+        # The final dot is out: from here on the server may have taken the message without our hearing so.
         try:
             code, words = smtp.getreply()
         except (smtplib.SMTPException, OSError) as error:
-            # The final dot is out: the server may have taken the message without our hearing so.
             self.close()
             reason = f"the connection was lost before the server confirmed: {_told(error)}"
             return Outcome(SendState.UNSURE, reason=reason)
+        if not 200 <= code < 600:
+            self.close()
+            return Outcome(SendState.UNSURE, _reply(code, words), "the server's answer makes no sense")
         if code == 250:
             return Outcome(SendState.SENT, _reply(code, words))
         return self._refused(smtp, code, words)
@@ -153,6 +158,8 @@ class Transport:
 
     def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
         reply = _reply(code, words)
+        if not 200 <= code < 600:
+            raise _NotSent(f"the server's answer makes no sense: {reply}")
         if code == _SERVICE_CLOSES:
             self.close()
         else:
@@ -170,7 +177,7 @@ def _open(settings: Smtp, folder: Path) -> Any:
     options: dict[str, Any] = {"context": context} if tls else {}
     oauth2_file = folder / settings.oauth2_file if settings.oauth2_file else None
     if oauth2_file is not None:
-        secret_file(oauth2_file)
+        _check_oauth2(oauth2_file)
     client = _Client(
         user=settings.user or "newsletter",
         password=None if oauth2_file else _password(settings, folder),
@@ -194,7 +201,8 @@ def _open(settings: Smtp, folder: Path) -> Any:
             f"check smtp.user and {_PASSWORD_VARIABLE}"
         ) from None
     except smtplib.SMTPNotSupportedError as error:
-        raise UserError(f"smtp: {where}: {error}; set smtp.security to tls or none, or leave out smtp.user") from None
+        mend = "leave out smtp.user" if "AUTH" in str(error) else "set smtp.security to tls or none"
+        raise UserError(f"smtp: {where}: {error}; {mend}") from None
     except ssl.SSLCertVerificationError as error:
         raise ServerUnusable(f"smtp: the certificate of {where} is not to be trusted: {error.verify_message}") from None
     except (smtplib.SMTPException, OSError) as error:
@@ -202,6 +210,16 @@ def _open(settings: Smtp, folder: Path) -> Any:
             f"smtp: cannot reach {where}: {_told(error)}; check smtp.host, port and security"
         ) from None
     return client
+
+
+def _check_oauth2(path: Path) -> None:
+    """yagmail would ask questions on the terminal about a file that is not as it writes it itself."""
+    try:
+        known = json.loads(secret_file(path))
+    except ValueError:
+        known = None
+    if not isinstance(known, dict) or not known.keys() >= _OAUTH2_KEYS:
+        raise UserError(f"{path}: not an OAuth2 file; it needs {', '.join(sorted(_OAUTH2_KEYS))} as JSON")
 
 
 def _password(settings: Smtp, folder: Path) -> str:

@@ -45,8 +45,8 @@ def make_profile(space: Space, interest: Interest, liked: Judged, disliked: Judg
     nothing else is followed by its name.
     """
     liked_vectors = _vectors(space, liked)
-    taught = liked or disliked or interest.authors or interest.categories
-    text = interest.text or ("" if taught or interest.keywords else interest.name)
+    says_more = interest.keywords or interest.liked or interest.authors or interest.categories
+    text = interest.text or ("" if says_more else interest.name)
     parts = [
         space.vectors([text]) if text else space.zeros(),
         _keywords(space, interest.keywords),

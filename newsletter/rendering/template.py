@@ -100,5 +100,6 @@ def render(template: Template, values: Mapping[str, Any]) -> str:
     """
     try:
         return template.render(values)
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        raise UserError(f"{template.name}: {error}; mend the template") from error
+    except Exception as error:  # A template is a program of the operator's: anything may go wrong in it.
+        what = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+        raise UserError(f"{template.name}: {what}; mend the template") from error

@@ -67,9 +67,10 @@ def made(subscriber: Subscriber, digest: Digest) -> str:
     new = f"{digest.considered} new paper{'' if digest.considered == 1 else 's'}"
     since = f" since {day_in_words(digest.since.astimezone(zone).date())}" if digest.since else ""
     interests = len(subscriber.preferences.interests)
-    if not interests:
+    if all(choice.section == TRENDING for choice in digest.choices) and not interests:
         return f"Made from {new}{since}: those most talked about, since you have not named an interest yet."
-    return f"Made from {new}{since}, ranked against your {'interest' if interests == 1 else f'{interests} interests'}."
+    against = {0: "your feedback", 1: "your interest"}.get(interests, f"your {interests} interests")
+    return f"Made from {new}{since}, ranked against {against}."
 
 
 def day_in_words(day: date) -> str:

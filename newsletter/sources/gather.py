@@ -99,7 +99,8 @@ def import_file(engine: Engine, clock: Clock, path: Path, as_of: date) -> Gather
     Raises:
         UserError: the file cannot be read, or is of no known kind.
     """
-    steps = _store(engine, clock, f"file:{path.name}", read_file(path, str(path), as_of), path.name)
+    name = f"file:{path.name}"
+    steps = _store(engine, clock, name, read_file(path, str(path), as_of), name)
     return list(steps)[-1]
 
 

@@ -28,10 +28,12 @@ def open_store(url: str) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            # It holds people's addresses: for its owner alone.
+            Path(parsed.database).touch(mode=0o600)
         engine = create_engine(parsed, **_options(parsed.get_backend_name()))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise UserError(
-            f"store.url: {url!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
+            f"store.url: {url.partition('://')[0]!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
         ) from None
     except OSError as error:
         raise UserError(f"store.url: {error.filename}: {error.strerror}; choose a folder that can be written") from None

@@ -219,7 +219,8 @@ def settle(connection: Connection, row: int, owner: str, settlement: Settlement,
         sent = connection.execute(select(sends).where(sends.c.row == row)).one()
         connection.execute(
             update(subscribers)
-            .where(subscribers.c.row == sent.subscriber)
+            # One that was put off may arrive after a newer one.
+            .where(subscribers.c.row == sent.subscriber, subscribers.c.seen_row <= sent.seen_row)
             .values(last_digest=sent.planned_at, seen_row=sent.seen_row)
         )
 
@@ -237,6 +238,12 @@ def claims(connection: Connection) -> list[tuple[int, str, datetime]]:
     """The sends on the wire by the store's account: row, owner and since when (UTC)."""
     query = select(sends.c.row, sends.c.claimed_by, sends.c.claimed_at).where(sends.c.state == SendState.CLAIMED.value)
     return [(row.row, row.claimed_by or "", row.claimed_at) for row in connection.execute(query)]
+
+
+def by_rows(connection: Connection, rows: Sequence[int]) -> list[Send]:
+    """The sends with these row numbers, lowest first."""
+    query = select(sends).where(sends.c.row.in_(rows)).order_by(sends.c.row)
+    return [_send(row) for row in connection.execute(query).mappings()]
 
 
 def give_up_claim(connection: Connection, row: int, owner: str, reason: str, now: datetime) -> bool:

@@ -142,4 +142,5 @@ def _subscriber(row: RowMapping) -> Subscriber:
         last_digest=row["last_digest"],
         seen_row=row["seen_row"],
         created_at=row["created_at"],
+        state_since=row["state_since"],
     )

@@ -51,7 +51,7 @@ def test_a_full_file_is_read() -> None:
     assert engines.keywords == {"difference engine": 2.5, "punched card": 1.0}
     # An arXiv id that looks like a number keeps its last zero.
     assert engines.liked == ("2402.01310", "Notes by the Translator")
-    assert bernoulli == Interest(name="Bernoulli numbers")
+    assert bernoulli == Interest(name="Bernoulli numbers", text="Bernoulli numbers")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_full_file_is_read() -> None:
         ("papers: 5", "papers: 500", "ada.yaml:4: papers: '500' is wrong: input should be less than or equal to 100"),
         ("time: 7:05", "time: 25:05", "ada.yaml:7: schedule.time: '25:05' is not a time of day; write it like"),
         ("Europe/London", "Europe/Londn", "ada.yaml:8: schedule.timezone: 'Europe/Londn' is not a time zone"),
-        ("[sun, mon]", "[sun, someday]", "ada.yaml:6: schedule.days.2: 'som' is wrong: input should be 'mon'"),
+        ("[sun, mon]", "[sun, someday]", "ada.yaml:6: schedule.days.2: 'someday' is wrong: input should be 'mon'"),
         ("ada@example.org ", "ada@@example.org", "ada.yaml:2: email: 'ada@@example.org' is not an email address"),
         ("email: ada@example.org   # her own\n", "", "ada.yaml:2: email: missing; add it"),
         ("- Bernoulli numbers", "- Engines", "interests.2.name: 'Engines' is the name of two interests; rename one"),
@@ -161,3 +161,18 @@ def test_any_text_is_preferences_or_a_clear_error(text: str) -> None:
 def test_a_line_of_an_import_is_checked_too() -> None:
     with pytest.raises(UserError, match=r"list\.csv:3: schedule\.time: '99:00' is not a time of day"):
         preferences_from_mapping({"email": "a@example.org", "schedule": {"time": "99:00"}}, "list.csv:3")
+
+
+@pytest.mark.parametrize(
+    ("written", "days"),
+    [
+        ("mon, thu", "mon thu"),
+        ("[Monday, thu]", "mon thu"),
+        ("weekend", "sat sun"),
+        ("daily", "mon tue wed thu fri sat sun"),
+        ("[weekdays, sun]", "mon tue wed thu fri sun"),
+    ],
+)
+def test_days_may_be_written_as_people_do(written: str, days: str) -> None:
+    read = read_preferences_text(f"email: a@example.org\nschedule:\n  days: {written}\n", "x.yaml")
+    assert " ".join(read.schedule.days) == days

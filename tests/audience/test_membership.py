@@ -155,3 +155,40 @@ def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
         if text is not None:
             (newsletter.folder / name).write_text(text)
         assert expected in newsletter.run("subscribers", "import", name, code=2).err
+
+
+def test_an_import_changes_only_what_it_says(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA + "  - {name: Looms, text: weaving, keywords: {warp: 2}, weight: 3}\n")
+    before = state(newsletter)
+    out = newsletter.folder / "people.csv"
+    newsletter.run("subscribers", "export", "-o", out)
+    assert newsletter.run("subscribers", "import", out).out.startswith("0 added, 1 updated")
+    assert state(newsletter) == before
+    out.write_text("email,name\nada@example.org,Ada L\n")
+    newsletter.run("subscribers", "import", out)
+    assert state(newsletter) == {**before, "name": "Ada L"}
+    assert "# and looms" in path.read_text()
+    out.write_text("email,time\nada@example.org,11:00\n")
+    newsletter.run("subscribers", "import", out)
+    assert state(newsletter)["next_due"] == "2025-11-28T11:00:00+00:00"
+    assert state(newsletter)["interests"] == before["interests"]
+
+
+def test_what_the_list_prints_can_be_taken_in(newsletter: Newsletter) -> None:
+    newsletter.subscriber("ada", ADA)
+    listed = newsletter.run("subscribers", "list", "--json").out
+    (newsletter.folder / "list.jsonl").write_text(listed)
+    assert newsletter.run("subscribers", "import", "list.jsonl").out.startswith("0 added, 1 updated")
+
+
+def test_an_interest_in_many_words_gets_a_short_name(newsletter: Newsletter) -> None:
+    long = "how looms and engines weave " * 8
+    newsletter.run("subscribe", "ada@example.org", "-i", long)
+    (interest,) = state(newsletter)["interests"]
+    assert len(interest["name"]) <= 80
+    assert interest["text"] == long.strip()
+
+
+def test_the_store_is_its_owners_alone(newsletter: Newsletter) -> None:
+    newsletter.run("subscribers", "list")
+    assert (newsletter.folder / "var" / "newsletter.db").stat().st_mode & 0o077 == 0

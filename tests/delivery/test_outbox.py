@@ -179,7 +179,7 @@ def test_the_claim_of_a_dead_process_is_unsure(engine: Engine) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     claim_as(engine, f"{socket.gethostname()}/{gone.pid}/mark")
-    assert outbox.settle_orphans(engine, NOW) == [1]
+    assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
     (send,) = everything(engine)
     assert send.state is SendState.UNSURE
     assert "ended while the message was on the wire (since 2025-11-28 09:00:00 UTC)" in (send.reason or "")
@@ -206,7 +206,7 @@ def test_claims_from_elsewhere_hold_for_a_while(
     engine: Engine, owner: str, after: timedelta, orphans: list[int]
 ) -> None:
     claim_as(engine, owner)
-    assert outbox.settle_orphans(engine, NOW + after) == orphans
+    assert [send.row for send in outbox.settle_orphans(engine, NOW + after)] == orphans
 
 
 def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:

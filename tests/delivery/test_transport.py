@@ -24,7 +24,9 @@ def message(recipient: str = "ada@example.org", content: bytes = b"Subject: x\r\
 
 
 def settings(port: int, **changes: object) -> Smtp:
-    return Smtp.model_validate({"host": "127.0.0.1", "port": port, "security": "none", "timeout_seconds": 2, **changes})
+    return Smtp.model_validate(
+        {"host": "127.0.0.1", "port": port, "security": "none", "timeout_seconds": 10, **changes}
+    )
 
 
 def send(port: int, one: Message | None = None, folder: Path = Path(), **changes: object) -> Outcome:
@@ -166,6 +168,13 @@ def test_lost_after_the_dot_is_unsure_and_not_sent_again() -> None:
     assert len(whole) == 2
 
 
+@pytest.mark.parametrize("words", ["garbage", "9999 what", "250"])
+def test_an_answer_after_the_dot_that_makes_no_sense_is_unsure(server: Loopback, mailbox: Mailbox, words: str) -> None:
+    mailbox.on_data = lambda address: words
+    state = send(server.port).state
+    assert state is (SendState.SENT if words == "250" else SendState.UNSURE)
+
+
 def test_a_silent_server_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -236,6 +245,15 @@ def test_login_with_a_password_from_the_environment_or_a_file(
         secret.chmod(0o644)
         with pytest.raises(UserError, match=r"others may read it \(mode 0644\); run 'chmod 600"):
             send(server.port, folder=tmp_path, user="me", password_file="password")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"installed": {"client_id": "x"}}'])
+def test_an_oauth2_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "oauth2.json"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(UserError, match=r"oauth2\.json: not an OAuth2 file; it needs email_address, google_client_id"):
+        send(1, folder=tmp_path, user="me@example.org", oauth2_file="oauth2.json")
 
 
 def test_no_password_anywhere_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,5 +80,11 @@ def test_too_old_is_not_new(newsletter: Newsletter) -> None:
     assert digest(newsletter, "2025-12-11T09:00")
     ran = newsletter.run("preview", "ada@example.org", "--format", "json", now="2025-12-13T09:00")
     assert ran.rows == [
-        {"email": "ada@example.org", "edition": None, "papers": [], "reason": "no new papers in the last 14 days"}
+        {
+            "email": "ada@example.org",
+            "edition": "2025-12-13",
+            "considered": 0,
+            "papers": [],
+            "reason": "no new papers in the last 14 days",
+        }
     ]

@@ -132,3 +132,11 @@ def test_feedback_on_what_is_not_there(newsletter: Newsletter) -> None:
     ran = newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "more", "--interest", "x", code=2)
     assert ran.err == "error: --interest: 'x' is none of ada@example.org's interests: looms\n"
     assert newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "perhaps", code=2)
+
+
+def test_a_dislike_or_feedback_leaves_an_interest_its_name(newsletter: Newsletter) -> None:
+    before = follow(newsletter, "interests:\n  - name: diffusion models\n")
+    for verdict in ("less", "more"):
+        newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], verdict)
+        after = newsletter.run("rank", "ada@example.org", "--json").rows
+        assert {row["title"] for row in after[:6]} & {row["title"] for row in before[1:]}
