@@ -173,7 +173,7 @@ class Ranking(Settings):
 
     max_age_days: int = Field(default=14, ge=1)
     feedback_half_life_days: float = Field(default=90.0, gt=0, description="After so long feedback counts half.")
-    min_score: float = Field(default=0.05, ge=0, le=1, description="Below this cosine a paper is not sent.")
+    min_score: float = Field(default=0.5, ge=0, le=1, description="Below this match a paper is not sent.")
 
 
 class DigestSettings(Settings):

@@ -9,7 +9,7 @@ import numpy as np
 from newsletter.model import Choice, Digest, Subscriber
 from newsletter.ranking.explain import reason
 from newsletter.ranking.profile import Profile
-from newsletter.ranking.rank import Candidates
+from newsletter.ranking.rank import Candidates, scale
 from newsletter.ranking.space import Space
 from newsletter.ranking.trending import trending_reason
 
@@ -105,8 +105,10 @@ def choice(space: Space, scored: Scored, candidates: Candidates, match: Match, r
     if match.interest < 0:
         return Choice(paper, rank, match.score, TRENDING, trending_reason(paper))
     profile = scored.profiles[match.interest]
-    vector = candidates.vectors[match.candidate]
-    return Choice(paper, rank, match.score, profile.interest.name, reason(space, profile, paper, vector))
+    lineup = candidates.lineup
+    factor = scale(lineup.factor[match.candidate], np.array(profile.teachers))
+    scaled = lineup.vectors[match.candidate] * float(factor)
+    return Choice(paper, rank, match.score, profile.interest.name, reason(space, profile, paper, scaled))
 
 
 def best_score(scored: Scored) -> float:

@@ -1,7 +1,17 @@
 """Ranking on the sample corpus: what an interest asks for stands on top, with the reason."""
 
+import json
+from datetime import date
+
+import numpy as np
 import pytest
 
+from newsletter.demo import SAMPLE_PAPERS
+from newsletter.model import Interest, Paper
+from newsletter.ranking.explain import term_parts
+from newsletter.ranking.profile import make_profile
+from newsletter.ranking.rank import make_candidates, raw_scores, scale, scores
+from newsletter.ranking.space import fit, paper_text
 from tests.conftest import Newsletter
 
 
@@ -89,33 +99,32 @@ def test_words_the_store_does_not_know_find_nothing_and_say_so(newsletter: Newsl
 
 
 def test_feedback_moves_the_ranking_at_once_and_fades(newsletter: Newsletter) -> None:
-    interest = (
-        "interests:\n  - {name: Learning, text: reinforcement learning}\n  - {name: Shift, text: distribution shift}\n"
-    )
-    before = follow(newsletter, interest)
+    newsletter.configure(ranking={"min_score": 0.1, "max_age_days": 9999})
+    before = follow(newsletter, "interests:\n  - {name: Learning, text: reinforcement learning}\n")
     liked = "Learning Energy-Based Models by Cooperative Diffusion Recovery Likelihood"
-    ran = newsletter.run("feedback", "ada@example.org", liked, "more", "--interest", "Learning")
+    ran = newsletter.run("feedback", "ada@example.org", liked, "more")
     assert ran.out == f"Noted: more like “{liked}”, for Learning.\n"
     after = newsletter.run("rank", "ada@example.org", "--top", "60", "--json").rows
     # What had nothing of the interest's own words is found now.
     assert any("energy" in row["because"].lower() for row in after)
-    assert [row["title"] for row in after][:8] != [row["title"] for row in before]
     assert liked not in [row["title"] for row in after]
-    newsletter.configure(ranking={"max_age_days": 9999})
     faded = newsletter.run("rank", "ada@example.org", "--top", "8", "--json", now="2035-01-01T09:00").rows
     assert [row["title"] for row in faded] == [row["title"] for row in before]
 
 
 def test_feedback_goes_to_the_interest_it_fits_and_the_last_word_counts(newsletter: Newsletter) -> None:
-    rows = follow(newsletter, "interests: [Pareto fronts, energy-based models]\n")
-    title = "Multi-Objective GFlowNets"
-    assert "for Pareto fronts" in newsletter.run("feedback", "ada@example.org", title, "more").out
-    assert "for Pareto fronts" in newsletter.run("feedback", "ada@example.org", title, "less").out
-    after = newsletter.run("rank", "ada@example.org", "--json").rows
-    pareto = {row["title"]: row["score"] for row in rows if row["interest"] == "Pareto fronts"}
-    for row in after:
-        if row["title"] in pareto:
-            assert row["score"] <= pareto[row["title"]]
+    follow(newsletter, "interests: [Pareto fronts, energy-based models]\n")
+    title, score = "Multi-Objective GFlowNets", {}
+    for verdict in (None, "more", "less"):
+        if verdict is not None:
+            ran = newsletter.run("feedback", "ada@example.org", title, verdict)
+            assert ran.out == f"Noted: {verdict} like “{title}”, for Pareto fronts.\n"
+        rows = newsletter.run("rank", "ada@example.org", "--top", "99", "--json").rows
+        score[verdict] = {row["title"]: row["score"] for row in rows if row["interest"] == "Pareto fronts"}
+    # Whatever shares words with what is disliked stands out less than without the verdict, never more.
+    for akin in set(score[None]) - {title}:
+        assert score["less"].get(akin, 0) <= score[None][akin]
+    assert score["less"] != score[None]
 
 
 def test_feedback_alone_makes_an_interest(newsletter: Newsletter) -> None:
@@ -140,3 +149,35 @@ def test_a_dislike_or_feedback_leaves_an_interest_its_name(newsletter: Newslette
         newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], verdict)
         after = newsletter.run("rank", "ada@example.org", "--json").rows
         assert {row["title"] for row in after[:6]} & {row["title"] for row in before[1:]}
+
+
+def test_the_parts_add_up_to_the_score() -> None:
+    read = [json.loads(line) for line in SAMPLE_PAPERS.read_text().splitlines()]
+    papers = [Paper(title=row["title"], abstract=row["abstract"], row=number) for number, row in enumerate(read, 1)]
+    space = fit(paper_text(paper) for paper in papers)
+    assert space is not None
+    candidates = make_candidates(space, papers, date(2025, 11, 28), 3.0)
+    liked = [(papers[3], 1.0), (papers[40], 0.25)]
+    interest = Interest(name="x", text="robust preference learning", keywords={"diffusion model": 2.0})
+    for profile in (make_profile(space, interest, liked, [(papers[9], 1.0)]), make_profile(space, interest, [], [])):
+        teachers = np.array([profile.teachers])
+        raw, _ = raw_scores(profile.vector, teachers, candidates.lineup)
+        for index in range(len(papers)):
+            factor = float(scale(candidates.lineup.factor[index], np.array(profile.teachers)))
+            scaled = candidates.lineup.vectors[index] * factor
+            assert term_parts(space, profile, scaled).sum() == pytest.approx(raw[0, index], rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("papers", [1, 2, 3, 7, 30])
+def test_a_store_of_a_few_papers_ranks_too(papers: int) -> None:
+    known = [
+        Paper(title=f"Engines number {number}", abstract="They turn.", row=number) for number in range(2, papers + 1)
+    ]
+    known.append(Paper(title="Weaving looms", abstract="Looms weave cloth.", row=1))
+    space = fit(paper_text(paper) for paper in known)
+    assert space is not None
+    profile = make_profile(space, Interest(name="looms"), [], [])
+    matrix = scores(space, [profile], make_candidates(space, known, date(2025, 11, 28), 3.0))
+    assert matrix[0].argmax() == papers - 1
+    assert matrix[0, -1] > 0.8
+    assert (matrix[0, :-1] == 0).all()
