@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
+from threadpoolctl import threadpool_limits
 
 from newsletter.model import Paper
 
@@ -175,13 +176,15 @@ def _background_interests(papers: csr_matrix, raw: csr_matrix, seeds: np.ndarray
 
 def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """The covariance of background interests as a few directions and the rest of each term's variance."""
-    count, terms = interests.shape
+    count = interests.shape[0]
     mean = np.asarray(interests.mean(axis=0)).ravel()
     whole = np.maximum(np.asarray(interests.multiply(interests).mean(axis=0)).ravel() - mean**2, 0)
-    if count <= _FEW_INTERESTS:
-        _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
-    else:
-        values, right = _leading(interests, mean)
+    # One thread: on a busy machine the threads of a decomposition this small wait for each other, many times longer.
+    with threadpool_limits(1):
+        if count <= _FEW_INTERESTS:
+            _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
+        else:
+            values, right = _leading(interests, mean)
     directions = (right[:_RANK].T * (values[:_RANK] / np.sqrt(count))).astype(np.float32)
     return directions, np.maximum(whole - (directions**2).sum(axis=1), 0).astype(np.float32)
 
