@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format clean faketime
+.PHONY: demo test check bench format clean faketime
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -18,6 +18,10 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# DATA names folders of readers' libraries, as docs/ranking.md has them.
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.ranking $(DATA)
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -127,7 +127,7 @@ def score_block(
         [make_profile(field.space, one.interest, one.liked, one.disliked) for one in follows[subscriber.row]]
         for subscriber in block
     ]
-    matrix = scores(field.space, [profile for own in profiles for profile in own], field.candidates)
+    matrix = scores([profile for own in profiles for profile in own], field.candidates)
     scored, start = [], 0
     for subscriber, own in zip(block, profiles, strict=True):
         # What somebody has judged already is no news to them.

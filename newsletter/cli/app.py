@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import digests, feedback, interests, papers, project, sending, subscribers
+from newsletter.cli import digests, evaluate, feedback, interests, papers, project, sending, subscribers
 from newsletter.cli.common import Options
 
 app = typer.Typer(
@@ -67,6 +67,7 @@ interests_group.command("edit")(interests.edit)
 app.command(rich_help_panel=PEOPLE)(feedback.feedback)
 app.command(rich_help_panel=SEND)(digests.rank)
 app.command(rich_help_panel=SEND)(digests.preview)
+app.command(rich_help_panel=SEND)(evaluate.evaluate)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.log)
 app.command(rich_help_panel=SEND)(sending.run)

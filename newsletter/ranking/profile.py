@@ -98,6 +98,18 @@ def _vectors(space: Space, judged: Judged) -> tuple[csr_matrix, np.ndarray]:
     return space.vectors(paper_text(paper) for paper, _ in judged) if judged else space.zeros(0), weights
 
 
-def stack(space: Space, vectors: Sequence[csr_matrix]) -> csr_matrix:
-    """Many vectors as one matrix (vectors × terms)."""
-    return csr_matrix(vstack(vectors)) if vectors else space.zeros(0)
+def taught_by(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix:
+    """Many profiles at once (profiles × terms), each of liked papers alone, all of one weight.
+
+    Args:
+        papers: papers × terms. ``libraries``: the liked ones of each profile, by row of ``papers``.
+    """
+    sizes = [len(library) for library in libraries]
+    weights = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
+    places = (np.repeat(np.arange(len(libraries)), sizes), np.concatenate(libraries))
+    return damped(csr_matrix((weights, places), shape=(len(libraries), papers.shape[0])) @ papers)
+
+
+def stack(vectors: Sequence[csr_matrix]) -> csr_matrix:
+    """Some vectors, one at least, as one matrix (vectors × terms)."""
+    return csr_matrix(vstack(vectors))

@@ -75,13 +75,15 @@ class Candidates:
     """The papers that stand for choice, with what ranking needs of them, all in one order.
 
     Attributes:
-        lineup: their vectors. ``rows``: their rows in the store. ``trending``: see :func:`trending_scores`.
+        lineup: their vectors. ``sample``: some of the store's papers, to measure scores against.
+        rows: their rows in the store. ``trending``: see :func:`trending_scores`.
         texts: title and abstract, case folded, for words that are never wanted.
         authors, categories: folded for comparing.
     """
 
     papers: tuple[Paper, ...]
     lineup: Lineup
+    sample: Lineup
     rows: np.ndarray
     trending: np.ndarray
     texts: tuple[str, ...]
@@ -95,6 +97,7 @@ def make_candidates(space: Space, papers: Sequence[Paper], today: date, half_lif
     return Candidates(
         papers=tuple(papers),
         lineup=line_up(space, vectors),
+        sample=line_up(space, space.sample),
         rows=np.array([paper.row for paper in papers], dtype=np.int64),
         trending=trending_scores(papers, today, half_life_days),
         texts=tuple(f"{paper.title}\n{paper.abstract}".casefold() for paper in papers),
@@ -104,13 +107,13 @@ def make_candidates(space: Space, papers: Sequence[Paper], today: date, half_lif
 
 
 def deviations(
-    space: Space, profiles: csr_matrix, wanted: csr_matrix, teachers: np.ndarray, papers: Lineup
+    profiles: csr_matrix, wanted: csr_matrix, teachers: np.ndarray, papers: Lineup, sample: Lineup
 ) -> np.ndarray:
-    """By how many standard deviations each raw score (profiles × papers) stands above those that ``wanted`` gives to
-    the store's papers; minus infinity for a paper that shares nothing with the profile.
+    """By how many standard deviations each raw score (profiles × papers) stands above those that ``wanted`` gives to a
+    sample of the store's papers; minus infinity for a paper that shares nothing with the profile.
     """
     raw, shares = raw_scores(profiles, teachers, papers)
-    usual, _ = raw_scores(wanted, teachers, line_up(space, space.sample))
+    usual, _ = raw_scores(wanted, teachers, sample)
     count = usual.shape[1] + FEW
     mean = usual.sum(axis=1) / count
     spread = np.sqrt(np.maximum((usual**2).sum(axis=1) / count - mean**2, 0))
@@ -118,14 +121,14 @@ def deviations(
     return np.where(shares, stands_out, -np.inf)
 
 
-def scores(space: Space, profiles: Sequence[Profile], candidates: Candidates) -> np.ndarray:
+def scores(profiles: Sequence[Profile], candidates: Candidates) -> np.ndarray:
     """The match of each paper for each profile (profiles × papers), between 0 and 1; 1 for a followed author."""
     if not profiles:
         return np.zeros((0, len(candidates.papers)))
     teachers = np.array([profile.teachers for profile in profiles])
-    vectors = stack(space, [profile.vector for profile in profiles])
-    wanted = stack(space, [profile.wanted for profile in profiles])
-    stands_out = deviations(space, vectors, wanted, teachers, candidates.lineup)
+    vectors = stack([profile.vector for profile in profiles])
+    wanted = stack([profile.wanted for profile in profiles])
+    stands_out = deviations(vectors, wanted, teachers, candidates.lineup, candidates.sample)
     matrix = np.empty_like(stands_out)
     for row, (profile, own) in enumerate(zip(profiles, stands_out, strict=True)):
         inside = np.array([bool(profile.categories & theirs) for theirs in candidates.categories], dtype=bool)

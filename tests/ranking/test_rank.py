@@ -177,7 +177,7 @@ def test_a_store_of_a_few_papers_ranks_too(papers: int) -> None:
     space = fit(paper_text(paper) for paper in known)
     assert space is not None
     profile = make_profile(space, Interest(name="looms"), [], [])
-    matrix = scores(space, [profile], make_candidates(space, known, date(2025, 11, 28), 3.0))
+    matrix = scores([profile], make_candidates(space, known, date(2025, 11, 28), 3.0))
     assert matrix[0].argmax() == papers - 1
     assert matrix[0, -1] > 0.8
     assert (matrix[0, :-1] == 0).all()

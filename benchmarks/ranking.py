@@ -1,0 +1,111 @@
+"""Ranking quality and time on real readers: ours and four peers, in one process. ``make bench DATA=FOLDER``.
+
+The peers get TF-IDF of 20,000 words as is usual with scikit-learn (sublinear, English stop words, words in two papers
+at least), and the same split, readers and measures as ours.
+"""
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from newsletter.ranking.evaluate import Measured, Trial, evaluate, interval, measure, read_trial
+
+Libraries = Sequence[np.ndarray]
+Peer = Callable[[csr_matrix, Libraries, csr_matrix], np.ndarray]
+BACKGROUND = 5_000
+
+
+def centroid(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
+    """The mean of the library."""
+    return weighted_mean(papers, libraries, candidates, [np.ones(len(own)) for own in libraries])
+
+
+def zotero_arxiv_daily(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
+    """The mean weighted by 1 / (1 + log10 of the rank), newest first; the order of a library stands for its dates."""
+    return weighted_mean(
+        papers, libraries, candidates, [1 / (1 + np.log10(np.arange(len(own), 0, -1))) for own in libraries]
+    )
+
+
+def weighted_mean(
+    papers: csr_matrix, libraries: Libraries, candidates: csr_matrix, weights: Sequence[np.ndarray]
+) -> np.ndarray:
+    rows = np.repeat(np.arange(len(libraries)), [len(own) for own in libraries])
+    values = np.concatenate([own / own.sum() for own in weights])
+    members = csr_matrix((values, (rows, np.concatenate(libraries))), (len(libraries), papers.shape[0]))
+    return np.asarray((members @ papers @ candidates.T).toarray())
+
+
+def arxiv_sanity_lite(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
+    """A linear SVM a reader, C = 0.01, balanced, against a background of other papers."""
+    return one_solver_run_a_reader(
+        lambda: LinearSVC(class_weight="balanced", max_iter=10_000, tol=1e-6, C=0.01), papers, libraries, candidates
+    )
+
+
+def logistic_regression(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
+    """A logistic regression a reader, C = 10, against a background of other papers."""
+    return one_solver_run_a_reader(lambda: LogisticRegression(C=10, solver="liblinear"), papers, libraries, candidates)
+
+
+def one_solver_run_a_reader(
+    make: Callable[[], LinearSVC | LogisticRegression], papers: csr_matrix, libraries: Libraries, candidates: csr_matrix
+) -> np.ndarray:
+    others = np.random.default_rng(0).permutation(papers.shape[0])[:BACKGROUND]
+    scores = np.empty((len(libraries), candidates.shape[0]))
+    for row, own in enumerate(libraries):
+        rest = others[~np.isin(others, own)]
+        liked = np.concatenate([np.ones(len(own)), np.zeros(len(rest))])
+        scores[row] = make().fit(papers[np.concatenate([own, rest])], liked).decision_function(candidates)
+    return scores
+
+
+PEERS: dict[str, Peer] = {
+    "centroid": centroid,
+    "zotero-arxiv-daily's weighting": zotero_arxiv_daily,
+    "arxiv-sanity-lite's SVM": arxiv_sanity_lite,
+    "logistic regression, C = 10": logistic_regression,
+}
+
+
+def run_peer(peer: Peer, trial: Trial, papers: csr_matrix, candidates: csr_matrix) -> Measured:
+    start = time.perf_counter()
+    scores = peer(papers, trial.libraries, candidates)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :100]
+    return measure(order, trial.held_back, candidates, time.perf_counter() - start, 0.0)
+
+
+def main(folder: Path) -> None:
+    trial = read_trial(folder)
+    machine = platform.processor() or platform.machine()
+    print(f"{folder.name}: {len(trial.libraries)} readers, {len(trial.new)} candidates; {machine}")
+    ours = evaluate(trial)
+    vectorizer = TfidfVectorizer(max_features=20_000, sublinear_tf=True, stop_words="english", min_df=2)
+    papers, candidates = csr_matrix(vectorizer.fit_transform(trial.old)), csr_matrix(vectorizer.transform(trial.new))
+    show("ours", ours, ours)
+    for name, peer in PEERS.items():
+        show(name, run_peer(peer, trial, papers, candidates), ours)
+
+
+def show(name: str, measured: Measured, ours: Measured) -> None:
+    means = [measured.ndcg.mean(), measured.recall.mean(), measured.mrr.mean()]
+    low, high = interval(ours.ndcg - measured.ndcg)
+    gain = f"ours - it {low:+.4f} to {high:+.4f}" if measured is not ours else f"(+ {ours.fit_seconds:.1f} s to fit)"
+    ratio = f"{measured.seconds / ours.seconds:8.1f} x"
+    print(
+        f"{name:32}" + "".join(f"{mean:8.4f}" for mean in means) + f"{measured.seconds:9.2f} s{ratio}  {gain}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    for argument in sys.argv[1:]:
+        main(Path(argument))

@@ -1,0 +1,226 @@
+"""Evaluating the ranking on real readers: part of each reader's library is held back, and must be found again.
+
+The protocol: papers of fold 0 are the new ones. A reader counts who has three or more papers in the other folds and
+one or more in fold 0. Everything is fitted on the other folds alone; all papers of fold 0 are candidates for everybody.
+"""
+
+import gzip
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from newsletter.errors import UserError
+from newsletter.model import Paper
+from newsletter.ranking.profile import taught_by
+from newsletter.ranking.rank import deviations, line_up
+from newsletter.ranking.space import Space, fit, paper_text
+
+NEW_FOLD = 0
+_READERS_AT_ONCE = 256
+_CURVE = (1, 3, 5, 10, 20, 40)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Papers and readers, split.
+
+    Attributes:
+        old, new: the texts of the papers to learn from, and of the candidates.
+        libraries: of each reader the old papers (by place in ``old``); ``held_back``: the new ones (in ``new``).
+        phrases: whether the order of words means something.
+    """
+
+    old: list[str]
+    new: list[str]
+    libraries: list[np.ndarray]
+    held_back: list[np.ndarray]
+    phrases: bool
+
+
+def read_trial(folder: Path, fold: int = NEW_FOLD) -> Trial:
+    """Read ``papers.jsonl.gz`` (id, fold, and title and abstract or text) and ``libraries.jsonl`` (reader, papers).
+
+    A file whose papers have a text without title is a bag of words: its word order means nothing.
+
+    Raises:
+        UserError: a file is missing, or a line is not as it should be.
+    """
+    papers = list(_lines(folder / "papers.jsonl.gz"))
+    libraries = list(_lines(folder / "libraries.jsonl"))
+    try:
+        is_new = np.array([paper["fold"] == fold for paper in papers], dtype=bool)
+        place = dict(zip((paper["id"] for paper in papers), _places(is_new), strict=True))
+        texts = [_text(paper) for paper in papers]
+        split = [[place[name] for name in reader["papers"]] for reader in libraries]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder}: a line is not as it should be ({error}); see docs/ranking.md") from None
+    readers = [
+        (np.array([at for new, at in own if not new], int), np.array([at for new, at in own if new], int))
+        for own in split
+    ]
+    counted = [(old, new) for old, new in readers if len(old) >= 3 and len(new) >= 1]
+    if not counted:
+        raise UserError(f"{folder}: no reader has three papers to learn from and one held back; see docs/ranking.md")
+    return Trial(
+        [text for text, new in zip(texts, is_new, strict=True) if not new],
+        [text for text, new in zip(texts, is_new, strict=True) if new],
+        [old for old, _ in counted],
+        [new for _, new in counted],
+        phrases="title" in papers[0],
+    )
+
+
+def _text(paper: Any) -> str:
+    if "text" in paper:
+        return str(paper["text"])
+    return paper_text(Paper(title=str(paper["title"]), abstract=str(paper["abstract"])))
+
+
+def _places(is_new: np.ndarray) -> list[tuple[bool, int]]:
+    """For each paper whether it is new, and its place among the new ones or the old ones."""
+    at = np.where(is_new, np.cumsum(is_new), np.cumsum(~is_new)) - 1
+    return list(zip(is_new.tolist(), at.tolist(), strict=True))
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise UserError(f"{path}:{number}: not JSON; each line is one object") from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UserError(f"{path}: {what}; name a folder with papers.jsonl.gz and libraries.jsonl") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How well the held back papers were found: a value a reader for each measure.
+
+    Attributes:
+        ndcg: nDCG@10, the ideal counting at most ten held back papers. ``recall``: recall@100. ``mrr``: MRR@100.
+        vendi: how many different papers the first ten are worth (Friedman and Dieng, "The Vendi score", 2023).
+        seconds: for profiles and ranking of all readers. ``fit_seconds``: for fitting the space.
+    """
+
+    ndcg: np.ndarray
+    recall: np.ndarray
+    mrr: np.ndarray
+    vendi: np.ndarray
+    seconds: float
+    fit_seconds: float
+
+
+def evaluate(trial: Trial) -> Measured:
+    """Rank the new papers for every reader through the code that ranks for sending.
+
+    Raises:
+        UserError: the papers hold no word.
+    """
+    start = time.perf_counter()
+    space, old = _fitted(trial)
+    fitted = time.perf_counter()
+    order = rank_readers(space, old, space.vectors(trial.new), trial.libraries)
+    ranked = time.perf_counter()
+    return measure(order, trial.held_back, space.vectors(trial.new), ranked - fitted, fitted - start)
+
+
+def learning_curve(trial: Trial) -> list[tuple[int, int, float]]:
+    """The mean nDCG@10 with only so many liked papers, drawn at random, for readers who have as many as the last step.
+
+    Returns:
+        For each step: how many papers, how many readers, and the mean.
+    """
+    space, old = _fitted(trial)
+    new = space.vectors(trial.new)
+    most = max(len(library) for library in trial.libraries)
+    steps = [step for step in _CURVE if step <= most]
+    chosen = [index for index, library in enumerate(trial.libraries) if len(library) >= steps[-1]]
+    chance = np.random.default_rng(0)
+    shuffled = [chance.permutation(trial.libraries[index]) for index in chosen]
+    held_back = [trial.held_back[index] for index in chosen]
+    curve = []
+    for step in steps:
+        order = rank_readers(space, old, new, [library[:step] for library in shuffled])
+        curve.append((step, len(chosen), float(measure(order, held_back, new, 0, 0).ndcg.mean())))
+    return curve
+
+
+def _fitted(trial: Trial) -> tuple[Space, csr_matrix]:
+    space = fit(trial.old, trial.phrases)
+    if space is None:
+        raise UserError("the papers to learn from hold no word; see docs/ranking.md")
+    return space, space.vectors(trial.old)
+
+
+def rank_readers(
+    space: Space, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
+) -> np.ndarray:
+    """The best candidates of each reader (readers × top), best first."""
+    lineup = line_up(space, new)
+    measured_by = line_up(space, space.sample)
+    best = []
+    for start in range(0, len(libraries), _READERS_AT_ONCE):
+        block = libraries[start : start + _READERS_AT_ONCE]
+        teachers = np.array([len(library) for library in block], dtype=float)
+        profiles = taught_by(old, block)
+        stands_out = deviations(profiles, profiles, teachers, lineup, measured_by)
+        some = np.argpartition(-stands_out, min(top, new.shape[0] - 1), axis=1)[:, :top]
+        inside = np.argsort(-np.take_along_axis(stands_out, some, axis=1), axis=1, kind="stable")
+        best.append(np.take_along_axis(some, inside, axis=1))
+    return np.concatenate(best)
+
+
+def measure(
+    order: np.ndarray, held_back: Sequence[np.ndarray], new: csr_matrix, seconds: float, fit_seconds: float
+) -> Measured:
+    """Measure rankings (readers × at least 100 candidates) against the papers held back."""
+    hits = np.array([np.isin(own, wanted) for own, wanted in zip(order, held_back, strict=True)])
+    wanted = np.array([len(own) for own in held_back])
+    gains = 1 / np.log2(np.arange(10) + 2)
+    ideal = np.concatenate([[0.0], np.cumsum(gains)])[np.minimum(wanted, 10)]
+    first = np.where(hits[:, :100].any(axis=1), hits[:, :100].argmax(axis=1) + 1, np.inf)
+    return Measured(
+        ndcg=hits[:, :10] @ gains / ideal,
+        recall=hits[:, :100].sum(axis=1) / wanted,
+        mrr=1 / first,
+        vendi=np.array([vendi_score(new[own[:10]]) for own in order]),
+        seconds=seconds,
+        fit_seconds=fit_seconds,
+    )
+
+
+def vendi_score(papers: csr_matrix) -> float:
+    """How many different papers some papers (papers × terms) are worth: the exponential of the entropy of the
+    eigenvalues of their cosines, divided by their number. It is 1 for copies and their number for strangers.
+    """
+    dense = papers.toarray().astype(float)
+    lengths = np.linalg.norm(dense, axis=1, keepdims=True)
+    unit = dense / np.where(lengths > 0, lengths, 1)
+    kernel = unit @ unit.T
+    np.fill_diagonal(kernel, 1.0)
+    shares = np.clip(np.linalg.eigvalsh(kernel / len(kernel)), 1e-12, None)
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def interval(values: np.ndarray, draws: int = 1000) -> tuple[float, float]:
+    """A bootstrap interval of 95% for the mean over readers (Efron, 1979)."""
+    chance = np.random.default_rng(0)
+    means = [values[chance.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def summary(measured: Measured) -> Iterable[tuple[str, float, tuple[float, float]]]:
+    """Each measure with its mean over readers and the interval of that."""
+    named = (("nDCG@10", measured.ndcg), ("recall@100", measured.recall), ("MRR@100", measured.mrr))
+    for name, values in (*named, ("Vendi@10", measured.vendi)):
+        yield name, float(values.mean()), interval(values)
