@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 
 from newsletter.errors import UserError
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+
 Clock = Callable[[], datetime]
 """Gives the present moment, aware and in UTC."""
 
@@ -39,10 +41,8 @@ def parse_moment(text: str, option: str = "--now") -> datetime:
         raise UserError(
             f"{option}: {text!r} is not an ISO date-time; write it like 2025-11-25T07:30 or 2025-11-25T07:30+01:00"
         ) from None
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise UserError(f"{option}: {text!r} is outside the years this program knows (1 to 9999)") from None
+    _check_year(moment.year, text, option)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def parse_day(text: str, option: str) -> date:
@@ -52,6 +52,14 @@ def parse_day(text: str, option: str) -> date:
         UserError: it is none, with ``option`` named.
     """
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError:
         raise UserError(f"{option}: {text!r} is not a date; write it like 2025-11-25") from None
+    _check_year(day.year, text, option)
+    return day
+
+
+def _check_year(year: int, text: str, option: str) -> None:
+    # Far enough from the ends of the calendar that no reckoning with days runs out of it.
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        raise UserError(f"{option}: {text!r} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")

@@ -127,7 +127,7 @@ class ArxivSource(Settings):
     replacements: bool = Field(default=False, description="Take announced replacements too.")
     feed_url: Url = "https://rss.arxiv.org/atom"
     api_url: Url = "https://export.arxiv.org/api/query"
-    pause_seconds: float = Field(default=3.0, ge=0, description="Between two calls, as arXiv's terms ask.")
+    pause_seconds: float = Field(default=3.0, ge=0, le=600, description="Between two calls, as arXiv's terms ask.")
 
 
 class BiorxivSource(Settings):
@@ -160,9 +160,11 @@ SourceSettings = Annotated[
 class Network(Settings):
     """How sources are asked over the network."""
 
-    timeout_seconds: float = Field(default=30.0, gt=0)
-    attempts: int = Field(default=4, ge=1, description="How often one request is tried.")
-    wait_seconds: float = Field(default=1.0, ge=0, description="Before the second try; doubled for each one after it.")
+    timeout_seconds: float = Field(default=30.0, gt=0, le=3600)
+    attempts: int = Field(default=4, ge=1, le=20, description="How often one request is tried.")
+    wait_seconds: float = Field(
+        default=1.0, ge=0, le=600, description="Before the second try; doubled for each one after it."
+    )
     contact: Line | None = Field(
         default=None, description="In the User-Agent; the reply-to or from address if not set."
     )
@@ -171,8 +173,10 @@ class Network(Settings):
 class Ranking(Settings):
     """What counts as new, and as a match."""
 
-    max_age_days: int = Field(default=14, ge=1)
-    feedback_half_life_days: float = Field(default=90.0, gt=0, description="After so long feedback counts half.")
+    max_age_days: int = Field(default=14, ge=1, le=36_500)
+    feedback_half_life_days: float = Field(
+        default=90.0, ge=0.01, le=36_500, description="After so long feedback counts half."
+    )
     min_score: float = Field(default=0.5, ge=0, le=1, description="Below this match a paper is not sent.")
 
 
@@ -180,7 +184,7 @@ class DigestSettings(Settings):
     """How a digest is made up."""
 
     trending: int = Field(default=3, ge=0, le=50, description="How many papers the Trending section has at most.")
-    trending_half_life_days: float = Field(default=3.0, gt=0)
+    trending_half_life_days: float = Field(default=3.0, ge=0.01, le=36_500)
 
 
 class Smtp(Settings):
@@ -192,7 +196,7 @@ class Smtp(Settings):
     user: Line | None = None
     password_file: Path | None = None
     oauth2_file: Path | None = None
-    timeout_seconds: float = Field(default=60.0, gt=0)
+    timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
 
 
 class ScheduleSettings(Settings):
@@ -201,7 +205,9 @@ class ScheduleSettings(Settings):
     fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
     timezone: Timezone = "UTC"
     tick_seconds: int = Field(default=60, ge=1, le=3600)
-    keep_skipped_days: int = Field(default=90, ge=1, description="Log lines of digests with nothing in them.")
+    keep_skipped_days: int = Field(
+        default=90, ge=1, le=36_500, description="Log lines of digests with nothing in them."
+    )
 
 
 class Config(Settings):

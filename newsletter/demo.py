@@ -34,7 +34,8 @@ class Loopback:
 
     def __init__(self, handler: object, **options: Any) -> None:
         self.port = 0
-        self._make = lambda: SMTP(handler, **options)
+        # Without a name of its own aiosmtpd asks the network for one at each connection, and may wait long.
+        self._make = lambda: SMTP(handler, hostname="localhost", **options)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 

@@ -9,7 +9,7 @@ _ARXIV = re.compile(
     r"""^(?:https?://)?(?:www\.|export\.)?
         (?:arxiv\.org/(?:abs|pdf|html|format)/|huggingface\.co/papers/|hf\.co/papers/|oai:arxiv\.org:|arxiv:\s*)?
         (?P<id>\d{4}\.\d{4,5}|[a-z][a-z-]+(?:\.[a-z]{2})?/\d{7})
-        (?:v(?P<version>\d+))?(?:\.pdf)?/?(?:[?#].*)?$""",
+        (?:v(?P<version>\d{1,3}))?(?:\.pdf)?/?(?:[?#].*)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
 _DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)

@@ -23,6 +23,7 @@ from newsletter.identifiers import arxiv_id, doi, title_id, title_key
         ("A paper of 2508.13426 things", None),
         ("10.1101/2025.08.01.123456", None),
         ("", None),
+        ("2508.13426v99999999999999999999", None),
     ],
 )
 def test_arxiv_ids_are_recognised(text: str, expected: object) -> None:

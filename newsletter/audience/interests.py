@@ -33,6 +33,8 @@ def _weighted(value: object) -> object:
         return value
     weighted: dict[object, object] = {}
     for item in value:
+        if not isinstance(item, str | dict):
+            return value
         weighted.update(item if isinstance(item, dict) else {item: 1.0})
     return weighted
 

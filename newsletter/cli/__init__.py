@@ -1,21 +1,40 @@
 """The command line: the ``newsletter`` command."""
 
+import os
 import sys
+from pathlib import Path
 
 from newsletter.cli.app import app
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UserError
 
 _ANYWHERE = ("--config", "--now")
 
 
 def main() -> None:
     """Run the command that the arguments name; what a person can mend ends with exit code 2, other failures with 1."""
+    # A shell may start a program without them (``>&-``); then there is nowhere to write, and nothing to fail.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the program runs
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        app(args=global_options_first(sys.argv[1:]), prog_name="newsletter")
+        app(args=global_options_first(_arguments()), prog_name="newsletter")
     except NewsletterError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except OSError as error:
+        # What no part of the program foresaw: a full disk under standard output, say.
+        _end(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
+
+
+def _arguments() -> list[str]:
+    for argument in sys.argv[1:]:
+        if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
+            raise UserError(f"{argument.encode('utf-8', 'replace').decode()!r}: not text in UTF-8; write it as such")
+    return sys.argv[1:]
+
+
+def _end(text: str, code: int) -> None:
+    for line in text.splitlines():
+        print(f"error: {line}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
 
 
 def global_options_first(arguments: list[str]) -> list[str]:

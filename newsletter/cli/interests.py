@@ -154,8 +154,9 @@ def _run_editor(path: Path) -> None:
         raise UserError("no editor is known; set EDITOR to the one you use")
     try:
         done = subprocess.run([*shlex.split(command), str(path)], check=False)  # noqa: S603 - the user's own editor
-    except OSError as error:
-        raise UserError(f"EDITOR: cannot run {command!r}: {error.strerror}; set it to the one you use") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"EDITOR: cannot run {command!r}: {why}; set it to the one you use") from None
     if done.returncode:
         raise UserError(f"EDITOR: {command!r} ended with {done.returncode}; nothing was saved")
 

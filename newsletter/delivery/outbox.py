@@ -66,8 +66,9 @@ def settle(engine: Engine, send: Send, owner: Owner, outcome: Outcome, now: date
     """
     settlement = _settlement(send, outcome, now)
     with writing(engine) as connection:
-        store.settle(connection, send.row, str(owner), settlement, now)
-    return settlement.state
+        held = store.settle(connection, send.row, str(owner), settlement, now)
+    # Given up meanwhile, as a claim of half an hour is: it was told of as unsure, and stays so.
+    return settlement.state if held else SendState.UNSURE
 
 
 def _settlement(send: Send, outcome: Outcome, now: datetime) -> store.Settlement:

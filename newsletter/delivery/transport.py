@@ -200,6 +200,10 @@ def _open(settings: Smtp, folder: Path) -> Any:
             f"smtp: {where} does not accept the login of {settings.user}: {_reply(error.smtp_code, error.smtp_error)}; "
             f"check smtp.user and {_PASSWORD_VARIABLE}"
         ) from None
+    except UnicodeError:
+        raise UserError(
+            f"smtp: {where}: smtp.host is no host name, or the login has letters that SMTP cannot carry; mend it"
+        ) from None
     except smtplib.SMTPNotSupportedError as error:
         mend = "leave out smtp.user" if "AUTH" in str(error) else "set smtp.security to tls or none"
         raise UserError(f"smtp: {where}: {error}; {mend}") from None

@@ -49,7 +49,11 @@ def read_file(path: Path, shown: str, as_of: date) -> Papers:
     if ending not in _READERS:
         raise UserError(f"{shown}: the ending {ending!r} does not say what is in it; known are {_KNOWN}")
     # Before anything is decoded: a feed may be in another encoding than UTF-8, and is still text.
-    if path.is_file() and not path.stat().st_size:
+    try:
+        empty = path.is_file() and not path.stat().st_size
+    except OSError as error:
+        raise UserError(f"{shown}: {error.strerror}; check the path") from None
+    if empty:
         raise UserError(f"{shown}: the file is empty; save it again")
     return _READERS[ending](path, shown, as_of)
 

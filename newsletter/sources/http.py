@@ -176,6 +176,7 @@ class Http:
                 with closing(self._client.send(request, stream=True)) as response:
                     if response.status_code != 304:
                         _check_status(response)
+                        _check_encoding(response)
                     _receive(response, content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:
@@ -245,6 +246,12 @@ class _Deadline:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 return
+
+
+def _check_encoding(response: httpx.Response) -> None:
+    # Each layer may grow a thousandfold, so that a second one would fill any memory before a limit is looked at.
+    if "," in response.headers.get("Content-Encoding", ""):
+        raise _Failed("the answer is compressed more than once", passing=False)
 
 
 def _check_status(response: httpx.Response) -> None:

@@ -198,8 +198,12 @@ class Settlement:
     not_before: datetime | None = None
 
 
-def settle(connection: Connection, row: int, owner: str, settlement: Settlement, now: datetime) -> None:
-    """Write down what became of a send that ``owner`` claimed. One that failed for good releases its papers."""
+def settle(connection: Connection, row: int, owner: str, settlement: Settlement, now: datetime) -> bool:
+    """Write down what became of a send that ``owner`` claimed. One that failed for good releases its papers.
+
+    Returns:
+        Whether the claim still held; when it was given up meanwhile, nothing is changed.
+    """
     values = {
         "state": settlement.state.value,
         "smtp_reply": settlement.smtp_reply,
@@ -208,11 +212,13 @@ def settle(connection: Connection, row: int, owner: str, settlement: Settlement,
         "settled_at": now,
         "claimed_by": None,
     }
-    connection.execute(
+    settled = connection.execute(
         update(sends)
         .where(sends.c.row == row, sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
         .values(**values)
     )
+    if not settled.rowcount:
+        return False
     if settlement.state is SendState.FAILED:
         _release(connection, [row])
     if settlement.state is SendState.SENT:
@@ -223,6 +229,7 @@ def settle(connection: Connection, row: int, owner: str, settlement: Settlement,
             .where(subscribers.c.row == sent.subscriber, subscribers.c.seen_row <= sent.seen_row)
             .values(last_digest=sent.planned_at, seen_row=sent.seen_row)
         )
+    return True
 
 
 def unclaim(connection: Connection, row: int, owner: str) -> None:

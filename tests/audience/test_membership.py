@@ -150,6 +150,11 @@ def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
         ("c.csv", 'email\n"ada\n', "c.csv:1: not CSV"),
         ("a.jsonl", "{", "a.jsonl:1: not JSON; each line is one object"),
         ("b.jsonl", "[1]", "b.jsonl:1: not an object"),
+        (
+            "c.jsonl",
+            '{"email": "a@example.org", "interests": [{"name": "x", "keywords": [["y"]]}]}',
+            "keywords: is wrong",
+        ),
         ("none.csv", None, "none.csv: No such file or directory; check the path and who may read it"),
     ):
         if text is not None:

@@ -81,6 +81,10 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["subscribers", "export", "--format", "xml"], "--format: 'xml' is neither csv nor jsonl"),
         (["import", "nothing.txt"], "nothing.txt"),
         (["--now", "tomorrow", "log"], "--now: 'tomorrow' is not an ISO date-time"),
+        (["--now", "0001-01-01", "log"], "--now: '0001-01-01' is not in the years 1970 to 2999"),
+        (["fetch", "--since", "9999-12-31"], "--since: '9999-12-31' is not in the years 1970 to 2999"),
+        (["import", "x" * 300 + ".txt"], "File name too long; check the path"),
+        (["subscribe", "a\udcff@example.org"], "not text in UTF-8; write it as such"),
         (["preview", "x@example.org", "--format", "pdf"], "--format: 'pdf' is none of html, text, eml, json"),
         (["interests", "check", "x@example.org"], "'x@example.org' has no file"),
     ],
@@ -92,6 +96,26 @@ def test_what_a_person_can_mend_is_one_line_and_exit_2(
     assert expected in ran.err
     assert len(ran.err.splitlines()) == 1
     assert ran.err.startswith("error: ")
+
+
+def test_a_full_disk_under_the_output_is_told(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "newsletter", "papers", "list", "--json"]
+        ran = subprocess.run(command, cwd=newsletter.folder, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert ran.returncode != 0
+    assert "No space left on device" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_closed_output_is_no_fault(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    command = f"{sys.executable} -m newsletter papers list --json"
+    for redirection in (">&-", "| head -c 10 >/dev/null"):
+        ran = subprocess.run(
+            f"{command} {redirection}", shell=True, cwd=newsletter.folder, capture_output=True, text=True
+        )
+        assert ran.stderr == ""
 
 
 def test_an_unknown_option_is_exit_2(newsletter: Newsletter) -> None:

@@ -219,3 +219,14 @@ def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:
         connection.execute(update(sends_table).values(state=SendState.CLAIMED.value, claimed_by=str(HERE)))
         sends.settle(connection, 1, str(HERE), sends.Settlement(state=SendState.FAILED), NOW)
     assert plan(engine, 1, date(2025, 11, 29)) == [2]
+
+
+def test_who_lost_a_claim_changes_nothing_any_more(engine: Engine) -> None:
+    claim_as(engine, "elsewhere/1/mark")
+    assert [send.row for send in outbox.settle_orphans(engine, NOW + timedelta(hours=1))] == [1]
+    with writing(engine) as connection:
+        assert not sends.settle(connection, 1, "elsewhere/1/mark", sends.Settlement(state=SendState.FAILED), NOW)
+    (send,) = everything(engine)
+    assert send.state is SendState.UNSURE
+    with reading(engine) as connection:
+        assert sends.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
