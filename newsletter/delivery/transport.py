@@ -4,7 +4,7 @@ import json
 import os
 import smtplib
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -90,6 +90,7 @@ class Transport:
         if self._client is not None:
             with suppress(smtplib.SMTPException, OSError):
                 self._client.close()
+            _drop(self._client)
         self._client = None
 
     def send(self, message: Message) -> Outcome:
@@ -194,7 +195,10 @@ def _open(settings: Smtp, folder: Path) -> Any:
     # yagmail would make "apikey" into "apikey@gmail.com".
     client.user = settings.user
     try:
-        client.login()
+        with ExitStack() as on_failure:
+            on_failure.callback(_drop, client)
+            client.login()
+            on_failure.pop_all()
     except smtplib.SMTPAuthenticationError as error:
         raise UserError(
             f"smtp: {where} does not accept the login of {settings.user}: {_reply(error.smtp_code, error.smtp_error)}; "
@@ -214,6 +218,13 @@ def _open(settings: Smtp, folder: Path) -> Any:
             f"smtp: cannot reach {where}: {_told(error)}; check smtp.host, port and security"
         ) from None
     return client
+
+
+def _drop(client: Any) -> None:
+    """Shut a session without a word: yagmail would say goodbye when it is thrown away, and wait for the answer."""
+    client.is_closed = True
+    if client.smtp is not None:
+        client.smtp.close()
 
 
 def _check_oauth2(path: Path) -> None:
