@@ -173,20 +173,20 @@ async def _run(desk: Desk, log: Log) -> None:
 
 
 def _keep_jobs(scheduler: Any, desk: Desk) -> None:
-    """Add the jobs that are not there yet; one that is keeps its next time, so that a missed run is made up for."""
-    schedule = desk.config.schedule
+    """Add the jobs as the configuration has them. One that was there keeps its next time, so that a missed run is made
+    up for, unless that lies further off than it should, as after a clock that was wrong.
+    """
+    schedule, now = desk.config.schedule, datetime.now(scheduler.timezone)
     at = [CronTrigger(hour=one.hour, minute=one.minute, timezone=schedule.timezone) for one in schedule.fetch_at]
     jobs = (
-        ("fetch", fetch_job, OrTrigger(at)),
-        ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds)),
-        ("housekeeping", housekeeping_job, CronTrigger(hour=3, minute=17, timezone=schedule.timezone)),
+        ("fetch", fetch_job, OrTrigger(at), now),
+        ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds), now),
+        ("housekeeping", housekeeping_job, CronTrigger(hour=3, minute=17, timezone=schedule.timezone), None),
     )
-    for name, job, trigger in jobs:
-        present = scheduler.get_job(name)
-        if present is None or str(present.trigger) != str(trigger):
-            # The first fetch and tick of a new newsletter come at once.
-            first = {} if name == "housekeeping" else {"next_run_time": datetime.now(scheduler.timezone)}
-            scheduler.add_job(job, trigger, id=name, replace_existing=True, **first)
+    for name, job, trigger, first in jobs:
+        present, usual = scheduler.get_job(name), trigger.get_next_fire_time(None, now)
+        when = min(present.next_run_time, usual) if present is not None else first or usual
+        scheduler.add_job(job, trigger, id=name, replace_existing=True, next_run_time=when)
 
 
 def _facts(desk: Desk, scheduler: Any) -> dict[str, object]:

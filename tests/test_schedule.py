@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
@@ -137,6 +137,18 @@ def test_a_job_that_is_not_due_waits_for_its_time(newsletter: Newsletter, papers
         stop(process)
     # Fetched at the first start, not again at the second.
     assert len({request.query_string for request, _ in papers_source.log}) == len(papers_source.log)
+
+
+def test_a_clock_that_was_wrong_for_a_while_holds_nothing_up(newsletter: Newsletter, papers_source: HTTPServer) -> None:
+    process = newsletter.start("run", **faked("+1500d"))
+    wait_until(lambda: papers_source.log, process)
+    stop(process)
+    process = newsletter.start("run")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    stop(process)
+    next_fetch = datetime.fromisoformat(line.split("next_fetch='")[1].split("'")[0])
+    assert next_fetch - datetime.now(UTC) <= timedelta(days=1)
 
 
 def test_run_once_fetches_sends_what_is_due_and_ends(

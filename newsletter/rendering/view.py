@@ -1,6 +1,7 @@
 """What a template is given: a digest in words, ready to be shown."""
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +15,9 @@ from newsletter.model import Choice, Digest, Paper, Subscriber
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]*[A-Z0-9])")
 _EXTRACT_LENGTH = 420
+_LONGEST_SENTENCE = 900
 _AUTHORS_NAMED = 3
+_LONGEST_CATEGORY = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ def percent(score: float) -> int:
 def byline(paper: Paper) -> str:
     """Who wrote a paper, when, and in which categories: "Ada Lovelace and 3 more · 11 March 2025 · cs.LG"."""
     day = paper.published or paper.listed_on
-    parts = [_writers(paper), f"{day.day} {day:%B %Y}" if day else "", ", ".join(paper.categories[:3])]
+    named = [category for category in paper.categories if len(category) <= _LONGEST_CATEGORY]
+    parts = [_writers(paper), f"{day.day} {day:%B %Y}" if day else "", ", ".join(named[:3])]
     return " · ".join(part for part in parts if part)
 
 
@@ -125,7 +129,8 @@ def extract(abstract: str) -> str:
         if len(" ".join([*taken, sentence])) > _EXTRACT_LENGTH:
             break
         taken.append(sentence)
-    return " ".join(taken)
+    # A text without an end would fill the mail: an abstract in one sentence is cut between words.
+    return textwrap.shorten(" ".join(taken), _LONGEST_SENTENCE, placeholder=" …")
 
 
 def _links(paper: Paper) -> Sequence[Mapping[str, str]]:

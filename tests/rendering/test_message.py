@@ -214,7 +214,9 @@ def test_an_extract_is_whole_sentences() -> None:
     assert extract(text).endswith("long.")
     assert len(extract(text)) <= 420
     assert extract("") == ""
-    assert extract("No end here but long " * 60).endswith("long")
+    assert extract("No end here but long " * 60).endswith(" …")
+    assert len(extract("word" * 99_999)) <= 900
+    assert len(extract("a few words " * 9_999)) <= 900
 
 
 @pytest.mark.parametrize(
