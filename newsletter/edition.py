@@ -1,64 +1,33 @@
 """The road: sources → store → ranking → digest → rendering → delivery → store.
 
-Everything an edition does can be read here. Data goes down the road once; nothing behind looks ahead.
+Everything an edition does can be read here, from top to bottom. Data goes down the road once; nothing behind looks
+ahead.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from newsletter.audience import membership
 from newsletter.audience.due import local_day, next_due
-from newsletter.audience.judgements import followed
-from newsletter.audience.links import Links, Purpose
-from newsletter.clock import Clock
-from newsletter.config import Config
-from newsletter.credentials import signing_key
+from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, score_block, why_nothing
 from newsletter.delivery import outbox, transport
-from newsletter.digest import compose
+from newsletter.desk import Desk, identify, render_message, templates
 from newsletter.errors import NewsletterError
-from newsletter.model import Choice, Digest, Message, Paper, Send, SendState, Subscriber, SubscriberState
-from newsletter.ranking.profile import make_profile
-from newsletter.ranking.rank import Candidates, make_candidates, scores
-from newsletter.ranking.space import Space, fit, paper_text
-from newsletter.rendering.message import make_message, message_id, render_parts
-from newsletter.rendering.template import Templates, load_templates
-from newsletter.rendering.view import PersonalLinks
+from newsletter.model import Digest, Message, Send, SendState, Subscriber, SubscriberState
+from newsletter.rendering.template import Templates
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
-from newsletter.store import open_store, papers, reading, sends, subscribers, writing
+from newsletter.store import reading, sends, subscribers, writing
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
 
-NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
-
 Told = Callable[[str, int], None]
 """Hears of progress: the state that sends came to, and how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What an edition is made with: the configuration, the store, the time and the links."""
-
-    config: Config
-    engine: Engine
-    clock: Clock
-    links: Links
-
-
-def open_desk(config: Config, clock: Clock) -> Desk:
-    """Open the store that a configuration names.
-
-    Raises:
-        UserError: it cannot be opened, or the key that signs links not read.
-    """
-    links = Links(config.site.url, signing_key(config.folder))
-    return Desk(config, open_store(config.store_url), clock, links)
 
 
 def gather(
@@ -75,177 +44,6 @@ def read_files(desk: Desk) -> membership.FilesRead:
     """Bring the store up to date with the subscribers' files."""
     with writing(desk.engine) as connection:
         return membership.read_files(connection, desk.config.subscribers_folder, desk.clock())
-
-
-# Ranking
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """The papers of the hour: the space of the whole store, and those that are new to somebody.
-
-    Attributes:
-        now: when it was made (UTC); what is stored later stands for choice next time.
-    """
-
-    space: Space
-    candidates: Candidates
-    now: datetime
-
-    @property
-    def oldest(self) -> datetime:
-        """First seen of the oldest candidate (UTC), ``now`` without any."""
-        return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
-
-
-def make_field(desk: Desk) -> Field | None:
-    """Fit the space on the store's papers and take those within ``ranking.max_age_days``; None for an empty store."""
-    now = desk.clock()
-    with reading(desk.engine) as connection:
-        space = fit(paper_text(paper) for paper in papers.texts(connection))
-        if space is None:
-            return None
-        new = papers.first_seen_since(connection, now - timedelta(days=desk.config.ranking.max_age_days))
-    half_life = desk.config.digest.trending_half_life_days
-    return Field(space, make_candidates(space, new, now.date(), half_life), now)
-
-
-def score_block(
-    desk: Desk, field: Field, block: Sequence[Subscriber], leaving_out: date | None = None
-) -> list[compose.Scored]:
-    """Score the new papers of a block of subscribers, all their interests in one product.
-
-    Args:
-        leaving_out: an edition whose papers do not count as sent.
-    """
-    with reading(desk.engine) as connection:
-        rows = [subscriber.row for subscriber in block]
-        held = sends.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
-        half_life = desk.config.ranking.feedback_half_life_days
-        follows = followed(connection, block, field.now, half_life)
-    profiles = [
-        [make_profile(field.space, one.interest, one.liked, one.disliked) for one in follows[subscriber.row]]
-        for subscriber in block
-    ]
-    matrix = scores([profile for own in profiles for profile in own], field.candidates)
-    scored, start = [], 0
-    for subscriber, own in zip(block, profiles, strict=True):
-        # What somebody has judged already is no news to them.
-        known = {paper.row for profile in own for paper in profile.judged}
-        new = compose.is_new(subscriber, field.candidates, held[subscriber.row] | known)
-        scored.append(compose.Scored(subscriber, tuple(own), new, matrix[start : start + len(own)]))
-        start += len(own)
-    return scored
-
-
-def compose_digest(desk: Desk, field: Field, scored: compose.Scored) -> Digest:
-    """Compose the digest of a subscriber for the edition of the subscriber's today."""
-    today = local_day(scored.subscriber.preferences.schedule, field.now)
-    config = desk.config
-    return compose.compose(
-        field.space, scored, field.candidates, config.ranking.min_score, config.digest.trending, today
-    )
-
-
-# Looking ahead
-
-
-def rank_papers(desk: Desk, subscriber: Subscriber, top: int) -> tuple[list[Choice], str]:
-    """The papers new to a subscriber today, best first, each with the interest it fits best and the reason; when there
-    are none, why.
-    """
-    field = make_field(desk)
-    if field is None:
-        return [], NO_PAPERS
-    scored = _scored_today(desk, field, subscriber)
-    found = compose.matches(scored, field.candidates, desk.config.ranking.min_score)
-    if not scored.profiles:
-        found = compose.trending(scored, field.candidates)
-    choices = [
-        compose.choice(field.space, scored, field.candidates, match, number)
-        for number, match in enumerate(found[:top], 1)
-    ]
-    return choices, "" if choices else why_nothing(desk, scored)
-
-
-def preview_digest(desk: Desk, subscriber: Subscriber) -> tuple[Digest | None, str]:
-    """A subscriber's digest of today, as it would be made now; when it has no papers, why."""
-    field = make_field(desk)
-    if field is None:
-        return None, NO_PAPERS
-    scored = _scored_today(desk, field, subscriber)
-    digest = compose_digest(desk, field, scored)
-    return digest, "" if digest.choices else why_nothing(desk, scored)
-
-
-def _scored_today(desk: Desk, field: Field, subscriber: Subscriber) -> compose.Scored:
-    """The scores as if today's edition had not gone out yet, so that its effect can still be seen and changed."""
-    today = local_day(subscriber.preferences.schedule, field.now)
-    with reading(desk.engine) as connection:
-        last_digest, seen_row = sends.last_sent_before(connection, subscriber.row, today)
-    (scored,) = score_block(desk, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
-    return scored
-
-
-def best_interest(desk: Desk, subscriber: Subscriber, paper: Paper) -> str | None:
-    """The name of the interest that a paper fits best; None when the subscriber names none."""
-    field = make_field(desk)
-    if field is None or not subscriber.preferences.interests:
-        return None
-    alone = replace(field, candidates=make_candidates(field.space, [paper], field.now.date(), 1.0))
-    (scored,) = score_block(desk, alone, [subscriber])
-    named = len(subscriber.preferences.interests)
-    return scored.profiles[int(scored.matrix[:named, 0].argmax())].interest.name
-
-
-def dry_run(desk: Desk, blocks: Iterator[list[Subscriber]]) -> Iterator[tuple[Subscriber, Digest, str | None]]:
-    """What :func:`run_edition` would plan, without planning it: each digest, or the reason why it is empty."""
-    field: Field | None = None
-    for number, block in enumerate(blocks):
-        field = make_field(desk) if number == 0 else field
-        people = {subscriber.row: subscriber for subscriber in block}
-        for plan in make_plans(desk, field, block):
-            yield people[plan.subscriber], plan.digest, plan.skip_reason
-
-
-# Rendering
-
-
-def templates(desk: Desk) -> Templates:
-    """Load the templates, the newsletter's own before the program's.
-
-    Raises:
-        UserError: one is missing or wrong.
-    """
-    return load_templates(desk.config.folder / desk.config.templates)
-
-
-def render_message(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest) -> Message:
-    """Render a digest into the message that is sent."""
-    identity = identify(desk, subscriber, digest.edition)
-    links = personal_links(desk, subscriber)
-    return make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
-
-
-def render_pages(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
-    """The HTML part and the text part of that message."""
-    return render_parts(desk.config.site, filled, subscriber, digest, personal_links(desk, subscriber))
-
-
-def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
-    """The Message-ID of a subscriber's digest in an edition."""
-    return message_id(desk.config.site, desk.links.key, edition, subscriber.row)
-
-
-def personal_links(desk: Desk, subscriber: Subscriber) -> PersonalLinks:
-    """The signed links of a subscriber."""
-    return PersonalLinks(
-        preferences=desk.links.url(Purpose.PREFERENCES, subscriber.row),
-        unsubscribe=desk.links.url(Purpose.UNSUBSCRIBE, subscriber.row),
-    )
-
-
-# Planning
 
 
 def due_blocks(desk: Desk) -> Iterator[list[Subscriber]]:
@@ -316,18 +114,14 @@ def _plan(desk: Desk, subscriber: Subscriber, digest: Digest, skip_reason: str |
     )
 
 
-def why_nothing(desk: Desk, scored: compose.Scored) -> str:
-    """Why a subscriber has nothing to get, in words."""
-    new = int(scored.new.sum())
-    last = scored.subscriber.last_digest
-    since = f" since {last:%Y-%m-%d}" if last else f" in the last {desk.config.ranking.max_age_days} days"
-    if new == 0:
-        return f"no new papers{since}"
-    best, least = compose.best_score(scored), desk.config.ranking.min_score
-    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}"
-
-
-# Delivery
+def dry_run(desk: Desk, blocks: Iterator[list[Subscriber]]) -> Iterator[tuple[Subscriber, Digest, str | None]]:
+    """What :func:`run_edition` would plan, without planning it: each digest, or the reason why it is empty."""
+    field: Field | None = None
+    for number, block in enumerate(blocks):
+        field = make_field(desk) if number == 0 else field
+        people = {subscriber.row: subscriber for subscriber in block}
+        for plan in make_plans(desk, field, block):
+            yield people[plan.subscriber], plan.digest, plan.skip_reason
 
 
 @dataclass(slots=True)

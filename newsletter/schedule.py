@@ -19,7 +19,8 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from newsletter.edition import Desk, due_blocks, gather, read_files, run_edition
+from newsletter.desk import Desk
+from newsletter.edition import due_blocks, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
 from newsletter.store import sends, subscribers, writing
 

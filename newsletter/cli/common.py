@@ -15,7 +15,8 @@ from rich.text import Text
 
 from newsletter.clock import Clock, parse_moment, started_at, stopped_at, system_clock
 from newsletter.config import Config, load_config
-from newsletter.edition import Desk, open_desk, read_files
+from newsletter.desk import Desk, open_desk
+from newsletter.edition import read_files
 from newsletter.model import Paper
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from newsletter.audience import membership
+from newsletter.choosing import preview_digest, rank_papers
 from newsletter.cli.common import Json, open_for, print_json, print_table, say, warn
-from newsletter.edition import Desk, preview_digest, rank_papers, render_message, render_pages, templates
+from newsletter.desk import Desk, render_message, render_pages, templates
 from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
 from newsletter.rendering.view import percent

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from newsletter.audience import membership
+from newsletter.choosing import best_interest
 from newsletter.cli.common import open_for, say
-from newsletter.edition import best_interest
 from newsletter.errors import UserError
 from newsletter.store import feedback as store
 from newsletter.store import papers, reading, writing

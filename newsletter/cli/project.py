@@ -17,7 +17,8 @@ import typer
 from newsletter.cli.common import Options, err, options, print_table, say
 from newsletter.config import load_config
 from newsletter.demo import SAMPLE_PAPERS, Loopback, MaildirKeeper, lay_out
-from newsletter.edition import Desk, active_blocks, open_desk, read_files, run_edition
+from newsletter.desk import Desk, open_desk
+from newsletter.edition import active_blocks, read_files, run_edition
 from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
 from newsletter.sources.gather import import_file

@@ -15,7 +15,8 @@ from newsletter import schedule
 from newsletter.audience import membership
 from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short, warn
 from newsletter.clock import parse_day
-from newsletter.edition import Desk, EditionReport, Told, active_blocks, dry_run, due_blocks, run_edition
+from newsletter.desk import Desk
+from newsletter.edition import EditionReport, Told, active_blocks, dry_run, due_blocks, run_edition
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Digest, Send, SendState, Subscriber, SubscriberState
 from newsletter.store import reading, sends

@@ -13,7 +13,7 @@ from tzlocal import get_localzone_name
 from newsletter.audience import exchange, membership
 from newsletter.audience.interests import preferences_from_mapping
 from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short
-from newsletter.edition import Desk
+from newsletter.desk import Desk
 from newsletter.errors import UserError
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
 from newsletter.store import reading, writing

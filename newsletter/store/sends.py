@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.model import Choice, Digest, Paper, Send, SendState, SubscriberState
@@ -311,14 +311,6 @@ def log(
         chosen = digests(connection, block)
         yield from ((send, chosen[send.row]) for send in block)
         after = (block[-1].edition, block[-1].row)
-
-
-def state_counts(connection: Connection, editions: Iterable[date] | None = None) -> dict[str, int]:
-    """How many sends are in each state, in all editions or in some."""
-    query = select(sends.c.state, func.count()).group_by(sends.c.state)
-    if editions is not None:
-        query = query.where(sends.c.edition.in_(list(editions)))
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def forget_skipped(connection: Connection, before: date) -> int:

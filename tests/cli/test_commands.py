@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def test_a_full_disk_under_the_output_is_told(newsletter: Newsletter) -> None:
 
 def test_a_closed_output_is_no_fault(newsletter: Newsletter) -> None:
     newsletter.with_sample()
-    command = f"{sys.executable} -m newsletter papers list --json"
+    command = shlex.join([sys.executable, "-m", "newsletter", "papers", "list", "--json"])
     for redirection in (">&-", "| head -c 10 >/dev/null"):
         ran = subprocess.run(
             f"{command} {redirection}", shell=True, cwd=newsletter.folder, capture_output=True, text=True
@@ -247,7 +248,7 @@ def editor(folder: Path, *edits: str) -> str:
         "text = path.read_text()\n"
         "path.write_text(eval(edits[number]))\n"
     )
-    return f"{sys.executable} {script}"
+    return shlex.join([sys.executable, str(script)])
 
 
 ADA = "# mine\nemail: ada@example.org # me\ninterests:\n- looms # by hand\n"

@@ -1,5 +1,7 @@
 """The wire against real servers: what is sent, put off, refused, or cannot be known."""
 
+import base64
+import json
 import socket
 import ssl
 import threading
@@ -9,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+import yagmail.oauth2
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from pytest_httpserver import HTTPServer
 
 from newsletter.config import Smtp
 from newsletter.delivery.transport import Outcome, ServerUnusable, Transport
@@ -245,6 +249,41 @@ def test_login_with_a_password_from_the_environment_or_a_file(
         secret.chmod(0o644)
         with pytest.raises(UserError, match=r"others may read it \(mode 0644\); run 'chmod 600"):
             send(server.port, folder=tmp_path, user="me", password_file="password")
+
+
+class TokenLogin(Mailbox):
+    """Knows the mechanism XOAUTH2, and one token."""
+
+    async def auth_XOAUTH2(self, server: object, args: list[str]) -> AuthResult:
+        said = base64.b64decode(args[1])
+        good = said == b"user=me@example.org\x01auth=Bearer fresh token\x01\x01"
+        return AuthResult(success=good, handled=False, auth_data="me")
+
+
+@pytest.mark.parametrize("token", ["fresh token", "stale token"])
+def test_login_with_oauth2(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer, token: str
+) -> None:
+    httpserver.expect_request("/o/oauth2/token", method="POST").respond_with_json(
+        {"access_token": token, "expires_in": 3599}
+    )
+    # yagmail knows one service that gives out tokens; here another answers in its place.
+    monkeypatch.setattr(yagmail.oauth2, "GOOGLE_ACCOUNTS_BASE_URL", httpserver.url_for("").rstrip("/"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    names = ("google_client_id", "google_client_secret", "google_refresh_token")
+    path = tmp_path / "oauth2.json"
+    path.write_text(json.dumps({"email_address": "me@example.org", **dict.fromkeys(names, "x")}))
+    path.chmod(0o600)
+    login = {"user": "me@example.org", "oauth2_file": "oauth2.json", "host": "localhost", "security": "starttls"}
+    box = TokenLogin()
+    with Loopback(box, tls_context=server_context(authority), require_starttls=True, auth_required=True) as server:
+        if token == "fresh token":
+            assert send(server.port, folder=tmp_path, **login).state is SendState.SENT
+        else:
+            with pytest.raises(UserError, match=r"does not accept the login of me@example\.org: 535"):
+                send(server.port, folder=tmp_path, **login)
+    assert len(box.accepted) == (token == "fresh token")
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"installed": {"client_id": "x"}}'])
