@@ -56,7 +56,7 @@ def show(context: typer.Context, email: Email = None, json: Json = False) -> Non
     """Show what subscribers follow."""
     desk = open_for(context)
     with reading(desk.engine) as connection:
-        found = [membership.require(connection, email)] if email else store.page(connection, 0, 1_000_000)
+        found = [membership.require(connection, email)] if email is not None else store.page(connection, 0, 1_000_000)
     if json:
         print_json({"email": one.email, **to_json(one.preferences)} for one in found)
         return

@@ -32,7 +32,10 @@ def fetch(
     """Gather new papers from the sources."""
     desk = open_for(context, files=False)
     today = desk.clock().date()
-    window = Window(parse_day(since, "--since") if since else None, parse_day(until, "--until") if until else today)
+    window = Window(
+        parse_day(since, "--since") if since is not None else None,
+        parse_day(until, "--until") if until is not None else today,
+    )
     if window.since and window.since > window.until:
         raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
     failed = False
@@ -57,7 +60,7 @@ def import_files(
     A saved Daily Papers page dates itself without a year: it is the latest one that --as-of allows.
     """
     desk = open_for(context, files=False)
-    day = parse_day(as_of, "--as-of") if as_of else desk.clock().date()
+    day = parse_day(as_of, "--as-of") if as_of is not None else desk.clock().date()
     problems = []
     for path in file:
         try:
@@ -182,7 +185,7 @@ def list_papers(
 
 
 def _day(text: str | None, option: str) -> date | None:
-    return parse_day(text, option) if text else None
+    return parse_day(text, option) if text is not None else None
 
 
 def _talk(upvotes: int | None, comments: int | None) -> str:

@@ -54,6 +54,7 @@ def demo(
 ) -> None:
     """Run the main job with no account and no network: papers in, personal emails out, the log."""
     folder = (directory or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))).absolute()
+    _claim(folder)
     with err.status("Laying out a newsletter and its sample papers ..."):
         lay_out(folder, BUNDLED)
         desk = _desk(folder, options(context))
@@ -80,6 +81,18 @@ def demo(
     say(f"   {command} interests edit ada@newsletter.example")
     say(f"   {command} preview ada@newsletter.example --open")
     say(f"Your own newsletter: {command} init DIR")
+
+
+def _claim(folder: Path) -> None:
+    """Take a folder for the demo, unless it holds a real newsletter: its subscribers would be told of as sent to."""
+    mark = folder / ".newsletter-demo"
+    if (folder / "config.yaml").exists() and not mark.exists():
+        raise UserError(f"{folder} holds a newsletter already; name a folder for the demo alone, or none")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; choose a folder that can be written") from None
 
 
 def _desk(folder: Path, given: Options) -> Desk:

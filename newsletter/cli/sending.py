@@ -34,7 +34,7 @@ def send(
     What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
     """
     desk = open_for(context)
-    one = _only(desk, only) if only else None
+    one = _only(desk, only) if only is not None else None
     blocks = iter([[one]]) if one else due_blocks(desk) if due else active_blocks(desk)
     if dry:
         _show_dry_run(desk, blocks, json)
@@ -128,9 +128,9 @@ def log(
 ) -> None:
     """Show what each subscriber was sent, when, and why not."""
     desk = open_for(context, files=False)
-    day = parse_day(edition, "--edition") if edition else None
+    day = parse_day(edition, "--edition") if edition is not None else None
     with reading(desk.engine) as connection:
-        row = membership.require(connection, email).row if email else None
+        row = membership.require(connection, email).row if email is not None else None
         found = sends.log(connection, row, day)
         if json:
             print_json(_log_json(send, digest) for send, digest in found)

@@ -132,11 +132,11 @@ class Transport:
             self.close()
             reason = f"the connection was lost before the server confirmed: {_told(error)}"
             return Outcome(SendState.UNSURE, reason=reason)
-        if not 200 <= code < 600:
+        if 200 <= code < 300:
+            return Outcome(SendState.SENT, _reply(code, words))
+        if not 400 <= code < 600:
             self.close()
             return Outcome(SendState.UNSURE, _reply(code, words), "the server's answer makes no sense")
-        if code == 250:
-            return Outcome(SendState.SENT, _reply(code, words))
         return self._refused(smtp, code, words)
 
     def _envelope(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
@@ -155,11 +155,11 @@ class Transport:
                 raise ServerUnusable(f"the mail server refuses the sender {sender}: {_reply(code, words)}")
             return self._refused(smtp, code, words)
         code, words = smtp.rcpt(recipient)
-        return None if code in (250, 251) else self._refused(smtp, code, words)
+        return None if 200 <= code < 300 else self._refused(smtp, code, words)
 
     def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
         reply = _reply(code, words)
-        if not 200 <= code < 600:
+        if not 400 <= code < 600:
             raise _NotSent(f"the server's answer makes no sense: {reply}")
         if code == _SERVICE_CLOSES:
             self.close()

@@ -65,6 +65,11 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["log", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
         (["log", "--edition", "yesterday"], "--edition: 'yesterday' is not a date; write it like 2025-11-25"),
         (["papers", "show", "2501.99999"], "'2501.99999' is no paper in the store"),
+        (["send", "--only", ""], "'' is no subscriber"),
+        (["log", ""], "'' is no subscriber"),
+        (["log", "--edition", ""], "--edition: '' is not a date"),
+        (["fetch", "--since", ""], "--since: '' is not a date"),
+        (["demo", "."], "holds a newsletter already; name a folder for the demo alone"),
         (["papers", "list", "--since", "May"], "--since: 'May' is not a date"),
         (["fetch", "nowhere"], "'nowhere' is no source; known: none; add one under 'sources' in config.yaml"),
         (
