@@ -43,7 +43,8 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it 
     say("Next:")
     say(f"  cd {directory}")
     say("  edit config.yaml: who sends, and your mail server")
-    say("  replace subscribers/*.yaml by your own: newsletter subscribe you@example.org -i 'what you follow'")
+    say("  remove the samples in subscribers/, before they are first read")
+    say("  newsletter subscribe you@example.org -i 'what you follow'")
     say("  newsletter fetch; newsletter preview you@example.org --open; newsletter send")
     say("  newsletter run: from then on by itself, every day")
 
