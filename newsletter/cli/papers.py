@@ -38,12 +38,12 @@ def fetch(
     )
     if window.since and window.since > window.until:
         raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
-    failed = False
+    # Told when all is done: lines printed under a moving display would be wiped away by it.
     with _progress() as told:
-        for result in gather(desk, source or [], window, told):
-            failed = failed or result.error is not None
-            _report(result, json)
-    if failed:
+        results = list(gather(desk, source or [], window, told))
+    for result in results:
+        _report(result, json)
+    if any(result.error is not None for result in results):
         raise typer.Exit(1)
 
 
@@ -61,12 +61,15 @@ def import_files(
     """
     desk = open_for(context, files=False)
     day = parse_day(as_of, "--as-of") if as_of is not None else desk.clock().date()
-    problems = []
-    for path in file:
-        try:
-            _report(import_file(desk.engine, desk.clock, path, day), json)
-        except UserError as error:
-            problems.append(str(error))
+    results, problems = [], []
+    with _progress() as told:
+        for path in file:
+            try:
+                results.append(import_file(desk.engine, desk.clock, path, day, told(path.name)))
+            except UserError as error:
+                problems.append(str(error))
+    for result in results:
+        _report(result, json)
     with reading(desk.engine) as connection:
         held = papers.count(connection)
     if not json:

@@ -90,18 +90,23 @@ def _gather_one(engine: Engine, config: Config, clock: Clock, name: str, window:
     return gathered
 
 
-def import_file(engine: Engine, clock: Clock, path: Path, as_of: date) -> Gathered:
+def import_file(engine: Engine, clock: Clock, path: Path, as_of: date, told: Told = lambda count: None) -> Gathered:
     """Store the papers of a file.
 
     Args:
         as_of: the day from which a saved page's date without a year is counted back.
+        told: hears of the progress.
 
     Raises:
         UserError: the file cannot be read, or is of no known kind.
     """
     name = f"file:{path.name}"
     steps = _store(engine, clock, name, read_file(path, str(path), as_of), name)
-    return list(steps)[-1]
+    gathered = Gathered(name)
+    for step in steps:
+        gathered = step
+        told(step.papers)
+    return gathered
 
 
 def _store(
