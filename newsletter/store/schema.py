@@ -141,7 +141,6 @@ sends = Table(
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
-    Column("space", String),
     UniqueConstraint("edition", "subscriber"),
     Index(None, "state", "not_before"),
     Index(None, "subscriber"),

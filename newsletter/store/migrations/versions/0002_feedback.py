@@ -1,4 +1,4 @@
-"""Feedback on papers, and the space a send was ranked with."""
+"""Feedback on papers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,4 +21,3 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["subscriber"], ["subscribers.row"], name=op.f("fk_feedback_subscriber")),
         sa.PrimaryKeyConstraint("subscriber", "paper", name=op.f("pk_feedback")),
     )
-    op.add_column("sends", sa.Column("space", sa.String(), nullable=True))
