@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import idna
 import yagmail
 
 from newsletter.config import Smtp
@@ -267,7 +268,9 @@ def _dot_stuffed(content: bytes) -> bytes:
 
 def _wire_address(address: str) -> str:
     local, _, domain = address.rpartition("@")
-    return f"{local}@{domain.encode('idna').decode('ascii')}" if local.isascii() else address
+    if not local.isascii() or domain.isascii():
+        return address
+    return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
 
 
 def _reply(code: int, words: bytes | str) -> str:

@@ -10,6 +10,8 @@ from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
 from urllib.parse import quote
 
+import idna
+
 from newsletter.config import Site
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.template import Templates, render
@@ -105,7 +107,7 @@ def _address_of(name: str, email: str) -> Address:
 
 
 def _ascii_domain(domain: str) -> str:
-    return domain if domain.isascii() else domain.encode("idna").decode("ascii")
+    return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
 
 
 def _quoted(name: str) -> str:
