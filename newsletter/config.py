@@ -106,9 +106,13 @@ class Site(Settings):
 
 
 class Store(Settings):
-    """Where everything is kept: an SQLAlchemy URL; a relative SQLite path counts from the config file's folder."""
+    """Where everything is kept: an SQLAlchemy URL; a relative SQLite path counts from the config file's folder.
+
+    The index of the papers lies in a folder of its own: it can be made again from the store.
+    """
 
     url: str = "sqlite:///var/newsletter.db"
+    index: Path = Path("var/index")
 
 
 class HuggingFaceSource(Settings):
@@ -178,6 +182,10 @@ class Ranking(Settings):
         default=90.0, ge=0.01, le=36_500, description="After so long feedback counts half."
     )
     min_score: float = Field(default=0.5, ge=0, le=1, description="Below this match a paper is not sent.")
+    variety_lambda: float = Field(
+        default=0.8, gt=0, le=1, description="Of maximal marginal relevance: 1 heeds the match alone."
+    )
+    refit_days: float = Field(default=7.0, ge=0.01, le=36_500, description="The space is fitted again after so long.")
 
 
 class DigestSettings(Settings):
@@ -234,6 +242,11 @@ class Config(Settings):
     def subscribers_folder(self) -> Path:
         """Where the subscribers' files are."""
         return self._folder / self.subscribers
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the index of the papers is."""
+        return self._folder / self.store.index
 
     @property
     def store_url(self) -> str:

@@ -171,7 +171,7 @@ def run_edition(
         if stopping():
             report.stopped = True
             return report
-        field = make_field(desk) if number == 0 else field
+        field = make_field(desk, refit=True) if number == 0 else field
         planned = plan_block(desk, field, block)
         report.add(SendState.SKIPPED.value, planned[SendState.SKIPPED.value])
         for state, count in planned.items():

@@ -50,6 +50,15 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
+class PaperName:
+    """A stored paper as it is spoken of, without what it says: ``row``, ``id`` and ``title`` as :class:`Paper` has."""
+
+    row: int
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class BadPaper:
     """What a source could not read as a paper: ``where`` it stood and ``why`` it was left out."""
 

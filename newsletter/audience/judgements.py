@@ -1,28 +1,17 @@
 """What subscribers have judged: the papers their interests name, and their feedback, which fades with time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from newsletter.model import Interest, Paper, Subscriber
+from newsletter.model import Interest, PaperName, Subscriber
+from newsletter.ranking.profile import Followed
 from newsletter.store import feedback, papers
 from newsletter.store.feedback import Feedback, Verdict
 
 FROM_FEEDBACK = "From your feedback"
 """The interest that stands for feedback which belongs to no interest a subscriber names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """An interest with the papers it was taught by, each with its weight (1 for what a file names, less for faded
-    feedback).
-    """
-
-    interest: Interest
-    liked: tuple[tuple[Paper, float], ...]
-    disliked: tuple[tuple[Paper, float], ...]
 
 
 def followed(
@@ -40,16 +29,15 @@ def followed(
     }
 
 
-def _named(connection: Connection, block: Sequence[Subscriber]) -> dict[str, Paper]:
+def _named(connection: Connection, block: Sequence[Subscriber]) -> dict[str, PaperName]:
     interests = [interest for subscriber in block for interest in subscriber.preferences.interests]
     names = {name for interest in interests for name in (*interest.liked, *interest.disliked)}
-    found = {name: papers.find(connection, name) for name in sorted(names)}
-    return {name: paper for name, paper in found.items() if paper is not None}
+    return papers.find_all(connection, names)
 
 
 def _followed(
     subscriber: Subscriber,
-    named: Mapping[str, Paper],
+    named: Mapping[str, PaperName],
     given: Sequence[Feedback],
     now: datetime,
     half_life_days: float,

@@ -31,10 +31,11 @@ def rank(
     """Rank the new papers for a subscriber, and say why."""
     desk = open_for(context)
     subscriber = _subscriber(desk, email)
-    found, nothing = rank_papers(desk, subscriber, top)
+    result = rank_papers(desk, subscriber, top)
+    found = result.choices
     if json:
         if not found:
-            warn(f"nothing for {subscriber.email}: {nothing}")
+            warn(f"nothing for {subscriber.email}: {result.nothing}")
         print_json(
             {
                 "rank": choice.rank,
@@ -48,7 +49,7 @@ def rank(
         )
         return
     if not found:
-        say(f"Nothing for {subscriber.email}: {nothing}.")
+        say(f"Nothing for {subscriber.email}: {result.nothing}.")
         return
     rows = [
         (choice.rank, f"{percent(choice.score)}%", choice.section, f"{choice.paper.title}\n  {choice.because}")

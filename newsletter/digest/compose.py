@@ -1,19 +1,37 @@
 """Composing a digest: which papers, in which section, in which order, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
+from newsletter.digest.never import Hidden
 from newsletter.model import Choice, Digest, Subscriber
+from newsletter.ranking.calibration import deviation, match
+from newsletter.ranking.diversify import cosines, marginal_relevance
 from newsletter.ranking.explain import reason
-from newsletter.ranking.profile import Profile
-from newsletter.ranking.rank import Candidates, scale
-from newsletter.ranking.space import Space
+from newsletter.ranking.index import Index
+from newsletter.ranking.profile import Profiles
+from newsletter.ranking.rank import BY_AUTHOR, Candidates, scale
 from newsletter.ranking.trending import trending_reason
 
 TRENDING = "Trending"
+_AT_LEAST_WEIGHED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How digests are made up, see ``ranking`` and ``digest`` in ``config.yaml``.
+
+    Attributes:
+        min_score: the least match. ``variety``: λ of maximal marginal relevance; 1 heeds the match alone.
+        trending: how many papers Trending has at most.
+    """
+
+    min_score: float
+    variety: float
+    trending: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,114 +39,159 @@ class Scored:
     """One subscriber's new papers, scored.
 
     Attributes:
-        new: which candidates are new to the subscriber and not unwanted (one truth value a paper).
-        matrix: interests × papers.
+        profiles: those of a block of subscribers; ``first``: which of them is this subscriber's first.
+        matrix: how far each candidate stands out for each of the subscriber's interests (interests × papers).
+        new: which candidates are new to the subscriber and not hidden (one truth value a paper).
+        hidden: the new ones that a never-word hides, with the word, by place.
     """
 
     subscriber: Subscriber
-    profiles: tuple[Profile, ...]
-    new: np.ndarray
+    profiles: Profiles
+    first: int
     matrix: np.ndarray
+    new: np.ndarray
+    hidden: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A candidate (by its place among them) with the interest (likewise) that it fits best; -1 stands for Trending."""
+    """A candidate (by its place among them) with the interest (by its place among the subscriber's) that it fits best;
+    -1 stands for Trending.
+    """
 
     candidate: int
     interest: int
     score: float
+    by_author: bool = False
 
 
-def is_new(subscriber: Subscriber, candidates: Candidates, held: set[int]) -> np.ndarray:
-    """Which candidates are new to a subscriber: above what stood for choice last time, neither held nor unwanted.
+def is_new(
+    subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: Hidden
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Which candidates are new to a subscriber: above what stood for choice last time and not known; and of these, by
+    place, those that a never-word hides, which do not count as new.
 
     Args:
-        held: rows of papers that the subscriber was sent or knows.
+        known: rows of papers that the subscriber was sent or has judged.
+        hidden: which papers each never-word hides.
     """
-    never = [word.casefold() for word in subscriber.preferences.never]
-    new = np.asarray(candidates.rows > subscriber.seen_row)
-    for index in np.flatnonzero(new):
-        unwanted = any(word in candidates.texts[index] for word in never)
-        new[index] = not unwanted and int(candidates.rows[index]) not in held
-    return new
+    new = candidates.rows > subscriber.seen_row
+    if known:
+        new &= ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
+    by = {place: word for word in subscriber.preferences.never for place in hidden[word] if new[place]}
+    new[list(by)] = False
+    return new, by
 
 
 def matches(scored: Scored, candidates: Candidates, min_score: float) -> list[Match]:
-    """The new papers that reach the least score, best first; what scores alike stands as Trending has it."""
-    if not scored.profiles:
+    """The new papers that reach the least match, best first; what matches alike stands as Trending has it."""
+    if not len(scored.matrix):
         return []
-    interest = scored.matrix.argmax(axis=0)
     value = scored.matrix.max(axis=0)
-    passed = scored.new & (value >= min_score) & (value > 0)
-    order = np.lexsort((candidates.rows, -candidates.trending, -value))
-    return [Match(int(index), int(interest[index]), float(value[index])) for index in order if passed[index]]
+    places = np.flatnonzero(scored.new & (value >= deviation(min_score)) & (value > -np.inf))
+    order = np.lexsort((candidates.rows[places], -candidates.trending[places], -value[places]))
+    places = places[order]
+    interests = scored.matrix[:, places].argmax(axis=0)
+    scores = match(value[places].astype(float))
+    by_author = value[places] == BY_AUTHOR
+    return [
+        Match(*one) for one in zip(*(list_.tolist() for list_ in (places, interests, scores, by_author)), strict=True)
+    ]
 
 
 def trending(scored: Scored, candidates: Candidates) -> list[Match]:
     """The new papers that the community talks about, most talked about first."""
-    passed = scored.new & (candidates.trending > 0)
-    order = np.lexsort((candidates.rows, -candidates.trending))
-    return [Match(int(index), -1, float(candidates.trending[index])) for index in order if passed[index]]
+    places = np.flatnonzero(scored.new & (candidates.trending > 0))
+    order = np.lexsort((candidates.rows[places], -candidates.trending[places]))
+    return [Match(int(place), -1, float(candidates.trending[place])) for place in places[order]]
 
 
-def compose(
-    space: Space, scored: Scored, candidates: Candidates, min_score: float, trending_papers: int, edition: date
-) -> Digest:
+def compose(index: Index, scored: Scored, candidates: Candidates, rules: Rules, edition: date) -> Digest:
     """Compose a subscriber's digest.
 
-    Every interest has its share of the places, after its weight; places that an interest cannot fill go to the others.
-    Trending has the last places, ``trending_papers`` at most, and all of them when no interest is named.
+    Papers by followed authors are in it, however many there are. Of the other places every interest has its share,
+    after its weight; places that an interest cannot fill go to the others. Trending has the last places,
+    ``rules.trending`` at most, and all of them when no interest is named.
     """
     subscriber = scored.subscriber
     places = subscriber.preferences.papers
-    found = matches(scored, candidates, min_score)
+    picked = list(_pick(scored, candidates, matches(scored, candidates, rules.min_score), rules.variety))
+    followed = sum(one.by_author for one in picked)
     talked_about = trending(scored, candidates)
-    most_trending = min(trending_papers if scored.profiles else places, places)
-    chosen = _share_out(scored.profiles, found, places - min(len(talked_about), most_trending))
-    rest = _without(talked_about, chosen)[:most_trending]
+    most_trending = min(rules.trending if len(scored.matrix) else places, places)
+    chosen = picked[: max(followed, places - min(len(talked_about), most_trending))]
+    rest = _without(talked_about, chosen)[: min(most_trending, max(0, places - len(chosen)))]
     # Places that Trending leaves empty, its papers being chosen already, go back to the interests.
-    chosen = _share_out(scored.profiles, found, places - len(rest))
-    chosen += _without(rest, chosen)
+    chosen = picked[: max(len(chosen), places - len(rest))]
+    in_order = sorted(chosen, key=lambda one: (one.interest, -one.score)) + _without(rest, chosen)
     return Digest(
         edition=edition,
-        choices=tuple(choice(space, scored, candidates, match, rank) for rank, match in enumerate(chosen, 1)),
+        choices=tuple(choice(index, scored, candidates, one, rank) for rank, one in enumerate(in_order, 1)),
         considered=int(scored.new.sum()),
         since=subscriber.last_digest,
         seen_row=int(candidates.rows.max(initial=subscriber.seen_row)),
     )
 
 
-def choice(space: Space, scored: Scored, candidates: Candidates, match: Match, rank: int) -> Choice:
+def choice(index: Index, scored: Scored, candidates: Candidates, one: Match, rank: int) -> Choice:
     """A match with its reason, at a place."""
-    paper = candidates.papers[match.candidate]
-    if match.interest < 0:
-        return Choice(paper, rank, match.score, TRENDING, trending_reason(paper))
-    profile = scored.profiles[match.interest]
+    paper = candidates.papers[one.candidate]
+    if one.interest < 0:
+        return Choice(paper, rank, one.score, TRENDING, trending_reason(paper))
+    row = scored.first + one.interest
     lineup = candidates.lineup
-    factor = scale(lineup.factor[match.candidate], np.array(profile.teachers))
-    scaled = lineup.vectors[match.candidate] * float(factor)
-    return Choice(paper, rank, match.score, profile.interest.name, reason(space, profile, paper, scaled))
+    factor = scale(lineup.factor[one.candidate], scored.profiles.teachers[row])
+    scaled = lineup.vectors[one.candidate] * float(factor)
+    because = reason(index.space, scored.profiles, row, paper, scaled)
+    return Choice(paper, rank, one.score, scored.profiles.followed[row].interest.name, because)
 
 
 def best_score(scored: Scored) -> float:
-    """The best score among the subscriber's new papers, 0 without any."""
-    if not scored.profiles or not scored.new.any():
+    """The best match among the subscriber's new papers, 0 without any."""
+    if not len(scored.matrix) or not scored.new.any():
         return 0.0
-    return float(scored.matrix[:, scored.new].max())
+    return float(match(scored.matrix[:, scored.new].max().astype(float)))
 
 
 def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
-    taken = {match.candidate for match in others}
-    return [match for match in some if match.candidate not in taken]
+    taken = {one.candidate for one in others}
+    return [one for one in some if one.candidate not in taken]
 
 
-def _share_out(profiles: Sequence[Profile], found: Sequence[Match], places: int) -> list[Match]:
-    queues = [[match for match in found if match.interest == number] for number in range(len(profiles))]
+def _pick(scored: Scored, candidates: Candidates, found: Sequence[Match], variety: float) -> Iterator[Match]:
+    """The matches in the order in which they are given places: followed authors first, then turn by turn an interest's
+    best beside what was picked before.
+    """
+    queues = _queues(found, len(scored.matrix), scored.subscriber.preferences.papers)
+    weighed = [one for queue in queues for one in queue]
+    if not weighed:
+        return
+    weights = [scored.profiles.followed[scored.first + number].interest.weight for number in range(len(queues))]
+    alike = cosines(candidates.lineup.vectors[[one.candidate for one in weighed]])
+    scores = np.array([one.score for one in weighed])
+    queue_of = np.array([one.interest for one in weighed])
+    left, closest = np.ones(len(weighed), dtype=bool), np.zeros(len(weighed))
     taken = [0] * len(queues)
-    for _ in range(min(places, len(found))):
-        # Sainte-Laguë: the next place goes to who has most weight for the places held already.
-        still = [number for number, queue in enumerate(queues) if taken[number] < len(queue)]
-        winner = max(still, key=lambda number: profiles[number].interest.weight / (2 * taken[number] + 1))
-        taken[winner] += 1
-    return [match for number, queue in enumerate(queues) for match in queue[: taken[number]]]
+    authors = [place for place, one in enumerate(weighed) if one.by_author]
+    while left.any():
+        if authors:
+            place = authors.pop(0)
+        else:
+            # Sainte-Laguë: the next place goes to who has most weight for the places held already.
+            still = np.unique(queue_of[left])
+            winner = max(still, key=lambda number: weights[number] / (2 * taken[number] + 1))
+            worth = marginal_relevance(scores, closest, variety)
+            place = int(np.where(left & (queue_of == winner), worth, -np.inf).argmax())
+        left[place] = False
+        taken[weighed[place].interest] += 1
+        closest = np.maximum(closest, alike[place])
+        yield weighed[place]
+
+
+def _queues(found: Sequence[Match], interests: int, places: int) -> list[list[Match]]:
+    """Of each interest the best matches, as many as variety may choose from; followed authors all."""
+    queues: list[list[Match]] = [[] for _ in range(interests)]
+    for one in found:
+        if one.by_author or len(queues[one.interest]) < max(_AT_LEAST_WEIGHED, 2 * places):
+            queues[one.interest].append(one)
+    return queues

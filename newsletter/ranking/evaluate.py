@@ -17,8 +17,10 @@ from scipy.sparse import csr_matrix
 
 from newsletter.errors import UserError
 from newsletter.model import Paper
+from newsletter.ranking.diversify import cosines
+from newsletter.ranking.index import line_up
 from newsletter.ranking.profile import taught_by
-from newsletter.ranking.rank import deviations, line_up
+from newsletter.ranking.rank import deviations
 from newsletter.ranking.space import Space, fit, paper_text
 
 NEW_FOLD = 0
@@ -202,10 +204,7 @@ def vendi_score(papers: csr_matrix) -> float:
     """How many different papers some papers (papers × terms) are worth: the exponential of the entropy of the
     eigenvalues of their cosines, divided by their number. It is 1 for copies and their number for strangers.
     """
-    dense = papers.toarray().astype(float)
-    lengths = np.linalg.norm(dense, axis=1, keepdims=True)
-    unit = dense / np.where(lengths > 0, lengths, 1)
-    kernel = unit @ unit.T
+    kernel = cosines(papers).astype(float)
     np.fill_diagonal(kernel, 1.0)
     shares = np.clip(np.linalg.eigvalsh(kernel / len(kernel)), 1e-12, None)
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -5,7 +5,7 @@ from scipy.sparse import csr_matrix
 
 from newsletter.identifiers import title_key
 from newsletter.model import Paper
-from newsletter.ranking.profile import Profile
+from newsletter.ranking.profile import Profiles
 from newsletter.ranking.space import Space, paper_text, surfaces
 
 _TERMS_WEIGHED = 12
@@ -13,45 +13,70 @@ _TERMS_SHOWN = 4
 _LIKED_SHARE = 0.2
 
 
-def reason(space: Space, profile: Profile, paper: Paper, scaled: csr_matrix) -> str:
+def reason(space: Space, profiles: Profiles, row: int, paper: Paper, scaled: csr_matrix) -> str:
     """The followed author, the terms that weighed most, the liked paper that gave most and the followed category.
 
     Args:
+        row: which of the profiles.
         scaled: the paper's vector times the scale of its score (1 × terms), see :func:`newsletter.ranking.rank.scale`.
     """
+    interest = profiles.followed[row].interest
     parts = []
-    followed = [author for author in paper.authors if title_key(author) in profile.authors]
+    followed = followed_author(interest.authors, paper)
     if followed:
-        parts.append(f"by {followed[0]}, whom you follow")
-    terms = _terms(space, profile, paper, scaled)
+        parts.append(f"by {followed}, whom you follow")
+    terms = _terms(space, profiles.vectors[row], paper, scaled)
     if terms:
         parts.append(", ".join(terms))
-    if profile.liked:
-        gifts = liked_parts(profile, scaled)
+    liked, gifts = liked_parts(profiles, row, scaled)
+    if len(gifts):
         most = int(np.argmax(gifts))
-        if gifts[most] >= _LIKED_SHARE * max(float((profile.vector @ scaled.T).sum()), 1e-12):
-            parts.append(f"like “{profile.liked[most].title}”")
-    categories = [category for category in paper.categories if category.casefold() in profile.categories]
+        if gifts[most] >= _LIKED_SHARE * max(float((profiles.vectors[row] @ scaled.T).sum()), 1e-12):
+            parts.append(f"like “{liked[most]}”")
+    wanted = {category.strip().casefold() for category in interest.categories}
+    categories = [category for category in paper.categories if category.casefold() in wanted]
     if categories:
         parts.append(f"in {categories[0]}")
     return "; ".join(parts)
 
 
-def term_parts(space: Space, profile: Profile, scaled: csr_matrix) -> np.ndarray:
-    """What each term of the paper adds to its raw score, in the order of ``scaled.indices``; the parts add up to it."""
-    weights = np.asarray(profile.vector[:, scaled.indices].todense()).ravel() - space.mean[scaled.indices]
-    return np.asarray(weights * scaled.data)
+def followed_author(followed: tuple[str, ...], paper: Paper) -> str | None:
+    """The first author of a paper whom an interest follows."""
+    keys = {title_key(author) for author in followed}
+    return next((author for author in paper.authors if title_key(author) in keys), None)
 
 
-def liked_parts(profile: Profile, scaled: csr_matrix) -> np.ndarray:
-    """What each liked paper gave to the score. A term's damped weight is shared out as its undamped weight is."""
-    whole = np.asarray(profile.whole[:, scaled.indices].todense()).ravel()
-    damping = np.asarray(profile.vector[:, scaled.indices].todense()).ravel() / np.where(whole > 0, whole, 1)
-    return np.asarray(profile.shares[:, scaled.indices] @ (scaled.data * np.maximum(damping, 0)))
+def term_parts(space: Space, vector: csr_matrix, scaled: csr_matrix) -> np.ndarray:
+    """What each term of the paper adds to its raw score, in the order of ``scaled.indices``; the parts add up to it.
+
+    Args:
+        vector: the profile's (1 × terms).
+    """
+    return np.asarray((_at(vector, scaled.indices) - space.mean[scaled.indices]) * scaled.data)
 
 
-def _terms(space: Space, profile: Profile, paper: Paper, scaled: csr_matrix) -> list[str]:
-    parts = term_parts(space, profile, scaled)
+def liked_parts(profiles: Profiles, row: int, scaled: csr_matrix) -> tuple[list[str], np.ndarray]:
+    """The titles of an interest's liked papers, and what each gave to the score. A term's damped weight is shared out
+    as its undamped weight is.
+    """
+    names, shares = profiles.liked_by(row)
+    if not names:
+        return [], np.zeros(0)
+    whole = _at(profiles.whole[row], scaled.indices)
+    damping = _at(profiles.vectors[row], scaled.indices) / np.where(whole > 0, whole, 1)
+    gifts = shares[:, scaled.indices] @ (scaled.data * np.maximum(damping, 0))
+    return [name.title for name in names], np.asarray(gifts)
+
+
+def _at(row: csr_matrix, columns: np.ndarray) -> np.ndarray:
+    """A sparse row's values at some columns."""
+    dense = np.zeros(row.shape[1], dtype=np.float32)
+    dense[row.indices] = row.data
+    return np.asarray(dense[columns])
+
+
+def _terms(space: Space, vector: csr_matrix, paper: Paper, scaled: csr_matrix) -> list[str]:
+    parts = term_parts(space, vector, scaled)
     written = surfaces(paper_text(paper))
     shown: list[str] = []
     for index in np.argsort(-parts, kind="stable")[:_TERMS_WEIGHED]:

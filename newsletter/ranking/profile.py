@@ -1,105 +1,121 @@
-"""Profiles: the TF-IDF vectors that stand for a subscriber's interests."""
+"""Profiles: the TF-IDF vectors that stand for subscribers' interests, made for many interests at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix, vstack
+from scipy.sparse import csr_matrix, diags
 
-from newsletter.identifiers import title_key
-from newsletter.model import Interest, Paper
-from newsletter.ranking.space import Space, damped, paper_text
+from newsletter.model import Interest, PaperName
+from newsletter.ranking.index import Index
+from newsletter.ranking.space import Space, damped
 
 _DISLIKED_WEIGHT = 0.5
 
-Judged = Sequence[tuple[Paper, float]]
-"""Papers, each with the weight of the verdict."""
+Judged = tuple[tuple[PaperName, float], ...]
+"""Papers, each with the weight of the verdict: 1 for what a file names, less for feedback that has faded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """One interest in the space.
-
-    Attributes:
-        vector: 1 × terms; zeros when the interest says nothing that the space knows.
-        wanted: the same before the disliked papers were taken off, which scores are measured by: taking off something
-            never makes a paper stand out more.
-        teachers: how many papers it was made from; a text counts as one, a faded verdict as less.
-        liked: the liked papers that are known. ``shares``: what each of them, weighted, put into the vector before it
-            was damped (liked × terms). ``whole``: the vector then.
-        judged: the liked papers and the disliked ones.
-        authors, categories: as the interest names them, folded for comparing.
-    """
+class Followed:
+    """An interest with the papers it was taught by."""
 
     interest: Interest
-    vector: csr_matrix
+    liked: Judged = ()
+    disliked: Judged = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """Some interests in the space, in one order.
+
+    Attributes:
+        vectors: interests × terms; a row of zeros for one that says nothing that the space knows.
+        wanted: the same before the disliked papers were taken off, which scores are measured by: taking off something
+            never makes a paper stand out more.
+        whole: the same before it was damped.
+        teachers: how many papers each was made from; a text counts as one, a faded verdict as less.
+        gifts: how much of each liked paper went into ``whole`` (interests × liked); ``liked``: these (liked × terms).
+    """
+
+    followed: tuple[Followed, ...]
+    vectors: csr_matrix
     wanted: csr_matrix
-    teachers: float
-    liked: tuple[Paper, ...]
-    shares: csr_matrix
     whole: csr_matrix
-    judged: tuple[Paper, ...]
-    authors: frozenset[str]
-    categories: frozenset[str]
+    teachers: np.ndarray
+    gifts: csr_matrix
+    liked: csr_matrix
+
+    def liked_by(self, row: int) -> tuple[list[PaperName], csr_matrix]:
+        """The liked papers of an interest, with what each put into ``whole`` (papers × terms)."""
+        names = [name for name, _ in self.followed[row].liked]
+        gifts = self.gifts[row]
+        return names, csr_matrix(diags(gifts.data) @ self.liked[gifts.indices])
 
 
-def make_profile(space: Space, interest: Interest, liked: Judged, disliked: Judged) -> Profile:
-    """The profile of an interest: the mean of its liked papers, its text and its keywords, damped, less half of the
+def make_profiles(index: Index, followed: Sequence[Followed]) -> Profiles:
+    """The profile of each interest: the mean of its liked papers, its text and its keywords, damped, less half of the
     same for its disliked papers (Rocchio, "Relevance feedback in information retrieval", 1971).
 
     Text and keywords stand for one liked paper each, and are brought to a usual paper's sum of weights, since a line of
     words is shorter than an abstract. A verdict that has faded counts for less than one paper. An interest that says
     nothing else is followed by its name.
     """
+    liked, gifts = _judged(index, [one.liked for one in followed])
+    texts = _as_papers(index.space, index.space.vectors(_text(one.interest) for one in followed))
+    keywords = _as_papers(index.space, _keywords(index.space, [one.interest for one in followed]))
+    said = sum((np.diff(part.indptr) > 0).astype(float) for part in (texts, keywords))
+    teachers = np.asarray(gifts.sum(axis=1)).ravel() + said
+    share = 1 / np.where(teachers > 0, teachers, 1)
+    gifts.data *= np.repeat(share, np.diff(gifts.indptr)).astype(np.float32)
+    whole = csr_matrix(gifts @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
+    vectors = wanted = damped(whole)
+    disliked, against = _judged(index, [one.disliked for one in followed])
+    if disliked.shape[0]:
+        total = np.asarray(against.sum(axis=1)).ravel()
+        mean = damped(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
+        most = np.asarray(against.max(axis=1).todense()).ravel()
+        vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
+    return Profiles(tuple(followed), vectors, wanted, whole, teachers, gifts, liked)
+
+
+def _text(interest: Interest) -> str:
     says_more = interest.keywords or interest.liked or interest.authors or interest.categories
-    text = interest.text or ("" if says_more else interest.name)
-    liked_vectors, weights = _vectors(space, liked)
-    said = [part for part in (_text(space, text), _keywords(space, interest.keywords)) if part.nnz]
-    teachers = float(weights.sum()) + len(said)
-    shares = csr_matrix(liked_vectors.multiply(weights[:, None] / teachers)) if liked else space.zeros(0)
-    whole = csr_matrix(sum((part / teachers for part in said), start=csr_matrix(shares.sum(axis=0))))
-    vector = wanted = damped(whole)
-    if disliked:
-        disliked_vectors, against = _vectors(space, disliked)
-        mean = csr_matrix(disliked_vectors.multiply(against[:, None] / against.sum()).sum(axis=0))
-        vector = vector - _DISLIKED_WEIGHT * float(against.max()) * damped(mean)
-    return Profile(
-        interest,
-        csr_matrix(vector, dtype=np.float32),
-        wanted,
-        teachers,
-        tuple(paper for paper, _ in liked),
-        shares,
-        whole,
-        tuple(paper for paper, _ in (*liked, *disliked)),
-        frozenset(title_key(author) for author in interest.authors),
-        frozenset(category.strip().casefold() for category in interest.categories),
-    )
+    return interest.text or ("" if says_more else interest.name)
 
 
-def _text(space: Space, text: str) -> csr_matrix:
-    return _as_a_paper(space, space.vectors([text])) if text else space.zeros()
+def _keywords(space: Space, interests: Sequence[Interest]) -> csr_matrix:
+    words = sorted({word for interest in interests for word in interest.keywords})
+    place = {word: number for number, word in enumerate(words)}
+    weights = [list(interest.keywords.values()) for interest in interests]
+    places = [[place[word] for word in interest.keywords] for interest in interests]
+    return csr_matrix(_rows(weights, places, len(words)) @ space.vectors(words)) if words else space.zeros(len(places))
 
 
-def _keywords(space: Space, keywords: Mapping[str, float]) -> csr_matrix:
-    if not keywords:
-        return space.zeros()
-    weights = csr_matrix(np.array([list(keywords.values())]))
-    return _as_a_paper(space, csr_matrix(weights @ space.vectors(keywords)))
+def _judged(index: Index, judged: Sequence[Judged]) -> tuple[csr_matrix, csr_matrix]:
+    """The vectors of all judged papers, and the weight of each for each interest (interests × papers)."""
+    rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
+    place = {int(row): number for number, row in enumerate(rows)}
+    weights = [[weight for _, weight in own] for own in judged]
+    return index.vectors(rows), _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
 
 
-def _as_a_paper(space: Space, vector: csr_matrix) -> csr_matrix:
-    total = float(vector.sum())
-    return csr_matrix(vector * (float(space.sample.sum(axis=1).mean()) / total)) if total > 0 else vector
+def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:
+    """Rows of values at places (rows × width), each row in the order given."""
+    ends = np.cumsum([0, *map(len, values)])
+    flat = [number for own in values for number in own]
+    at = [number for own in places for number in own]
+    return csr_matrix((np.array(flat, np.float32), np.array(at, np.int32), ends), shape=(len(values), width))
 
 
-def _vectors(space: Space, judged: Judged) -> tuple[csr_matrix, np.ndarray]:
-    weights = np.array([weight for _, weight in judged])
-    return space.vectors(paper_text(paper) for paper, _ in judged) if judged else space.zeros(0), weights
+def _as_papers(space: Space, vectors: csr_matrix) -> csr_matrix:
+    usual = float(space.sample.sum(axis=1).mean())
+    totals = np.asarray(vectors.sum(axis=1)).ravel()
+    return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)
 
 
 def taught_by(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix:
-    """Many profiles at once (profiles × terms), each of liked papers alone, all of one weight.
+    """The vectors of profiles (profiles × terms) of liked papers alone, all of one weight.
 
     Args:
         papers: papers × terms. ``libraries``: the liked ones of each profile, by row of ``papers``.
@@ -108,8 +124,3 @@ def taught_by(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix
     weights = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
     places = (np.repeat(np.arange(len(libraries)), sizes), np.concatenate(libraries))
     return damped(csr_matrix((weights, places), shape=(len(libraries), papers.shape[0])) @ papers)
-
-
-def stack(vectors: Sequence[csr_matrix]) -> csr_matrix:
-    """Some vectors, one at least, as one matrix (vectors × terms)."""
-    return csr_matrix(vstack(vectors))

@@ -1,11 +1,12 @@
 """Ranking: many profiles against all new papers in one sparse product.
 
 A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale lessens
-papers that score high with everybody, the more so the more papers have taught the profile. What is told is how far the
-raw score stands out among the store's papers, as a match between 0 and 1 (see :mod:`newsletter.ranking.calibration`).
+papers that score high with everybody, the more so the more papers have taught the profile. How far it stands out among
+the scores of the store's papers, in standard deviations, is what papers are ranked by; it is told as a match between 0
+and 1 (see :mod:`newsletter.ranking.calibration`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,44 +15,23 @@ from scipy.sparse import csr_matrix
 
 from newsletter.identifiers import title_key
 from newsletter.model import Paper
-from newsletter.ranking.calibration import match
-from newsletter.ranking.profile import Profile, stack
-from newsletter.ranking.space import FEW, Space, paper_text
+from newsletter.ranking.calibration import deviation
+from newsletter.ranking.index import Index, Lineup, line_up
+from newsletter.ranking.profile import Profiles
+from newsletter.ranking.space import FEW
 from newsletter.ranking.trending import trending_scores
 
-AUTHOR_SCORE = 1.0
-CATEGORY_SCORE = 0.75
-"""The match of a paper in a followed category, where the interest says nothing else."""
+BY_AUTHOR = np.inf
+"""How far a paper by a followed author stands out: it matches wholly."""
+
+IN_CATEGORY = deviation(0.75)
+"""How far a paper in a followed category stands out, where the interest says nothing else."""
 
 CATEGORY_BONUS = 0.5
 """Deviations that a followed category adds where it does."""
 
 _HUBNESS = 0.6
 _TRUST = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Lineup:
-    """Papers as ranking needs them, in one order.
-
-    Attributes:
-        vectors: papers × terms. ``turned``: the same, terms × papers.
-        centre: what each scores with the mean paper.
-        factor: how much less than usual each one's score varies, whoever reads (1 is usual).
-    """
-
-    vectors: csr_matrix
-    turned: csr_matrix
-    centre: np.ndarray
-    factor: np.ndarray
-
-
-def line_up(space: Space, vectors: csr_matrix) -> Lineup:
-    """Get papers (papers × terms) ready for ranking: once for all subscribers."""
-    deviation = np.sqrt(((vectors @ space.directions) ** 2).sum(axis=1) + vectors.multiply(vectors) @ space.variance)
-    usual = float(np.median(deviation)) if len(deviation) else 0.0
-    factor = usual / np.maximum(deviation, 1e-3 * usual) if usual > 0 else np.ones_like(deviation)
-    return Lineup(vectors, vectors.T.tocsr(), vectors @ space.mean, factor)
 
 
 def raw_scores(profiles: csr_matrix, teachers: np.ndarray, papers: Lineup) -> tuple[np.ndarray, np.ndarray]:
@@ -61,49 +41,16 @@ def raw_scores(profiles: csr_matrix, teachers: np.ndarray, papers: Lineup) -> tu
         profiles: profiles × terms. ``teachers``: how many papers each was made from.
     """
     shared = (profiles @ papers.turned).toarray()
-    raw = (shared - papers.centre) * scale(papers.factor, teachers[:, None])
-    return raw, shared > 0
+    some = shared > 0
+    shared -= papers.centre
+    shared *= scale(papers.factor, teachers[:, None])
+    return shared, some
 
 
 def scale(factor: np.ndarray, teachers: np.ndarray) -> np.ndarray:
     """How a score is scaled for a paper of some factor, and a profile of so many teachers."""
-    return np.asarray(factor ** (_HUBNESS * teachers / (teachers + _TRUST)))
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The papers that stand for choice, with what ranking needs of them, all in one order.
-
-    Attributes:
-        lineup: their vectors. ``sample``: some of the store's papers, to measure scores against.
-        rows: their rows in the store. ``trending``: see :func:`trending_scores`.
-        texts: title and abstract, case folded, for words that are never wanted.
-        authors, categories: folded for comparing.
-    """
-
-    papers: tuple[Paper, ...]
-    lineup: Lineup
-    sample: Lineup
-    rows: np.ndarray
-    trending: np.ndarray
-    texts: tuple[str, ...]
-    authors: tuple[frozenset[str], ...]
-    categories: tuple[frozenset[str], ...]
-
-
-def make_candidates(space: Space, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
-    """Get papers ready for ranking. ``half_life_days`` is that of Trending."""
-    vectors = space.vectors(paper_text(paper) for paper in papers) if papers else space.zeros(0)
-    return Candidates(
-        papers=tuple(papers),
-        lineup=line_up(space, vectors),
-        sample=line_up(space, space.sample),
-        rows=np.array([paper.row for paper in papers], dtype=np.int64),
-        trending=trending_scores(papers, today, half_life_days),
-        texts=tuple(f"{paper.title}\n{paper.abstract}".casefold() for paper in papers),
-        authors=tuple(frozenset(title_key(author) for author in paper.authors) for paper in papers),
-        categories=tuple(frozenset(category.casefold() for category in paper.categories) for paper in papers),
-    )
+    power = (_HUBNESS * teachers / (teachers + _TRUST)).astype(np.float32)
+    return np.asarray(np.exp(power * np.log(factor)))
 
 
 def deviations(
@@ -116,25 +63,65 @@ def deviations(
     usual, _ = raw_scores(wanted, teachers, sample)
     count = usual.shape[1] + FEW
     mean = usual.sum(axis=1) / count
-    spread = np.sqrt(np.maximum((usual**2).sum(axis=1) / count - mean**2, 0))
-    stands_out = (raw - mean[:, None]) / np.where(spread > 0, spread, 1)[:, None]
-    return np.where(shares, stands_out, -np.inf)
+    spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
+    raw -= mean[:, None]
+    raw /= np.where(spread > 0, spread, 1)[:, None]
+    raw[~shares] = -np.inf
+    return raw
 
 
-def scores(profiles: Sequence[Profile], candidates: Candidates) -> np.ndarray:
-    """The match of each paper for each profile (profiles × papers), between 0 and 1; 1 for a followed author."""
-    if not profiles:
-        return np.zeros((0, len(candidates.papers)))
-    teachers = np.array([profile.teachers for profile in profiles])
-    vectors = stack([profile.vector for profile in profiles])
-    wanted = stack([profile.wanted for profile in profiles])
-    stands_out = deviations(vectors, wanted, teachers, candidates.lineup, candidates.sample)
-    matrix = np.empty_like(stands_out)
-    for row, (profile, own) in enumerate(zip(profiles, stands_out, strict=True)):
-        inside = np.array([bool(profile.categories & theirs) for theirs in candidates.categories], dtype=bool)
-        matrix[row] = match(own + CATEGORY_BONUS * inside)
-        if not profile.vector.nnz:
-            matrix[row, inside] = CATEGORY_SCORE
-        if profile.authors:
-            matrix[row, [bool(profile.authors & theirs) for theirs in candidates.authors]] = AUTHOR_SCORE
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The papers that stand for choice, with what ranking needs of them, all in one order.
+
+    Attributes:
+        lineup: their vectors.
+        rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
+        authors, categories: folded for comparing; which papers have each (by place).
+    """
+
+    papers: tuple[Paper, ...]
+    lineup: Lineup
+    rows: np.ndarray
+    trending: np.ndarray
+    authors: Mapping[str, list[int]]
+    categories: Mapping[str, list[int]]
+
+
+def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
+    """Get papers of the index ready for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
+    ordered = tuple(sorted(papers, key=lambda paper: paper.row))
+    rows = np.array([paper.row for paper in ordered], dtype=np.int64)
+    return Candidates(
+        papers=ordered,
+        lineup=line_up(index.space, index.vectors(rows)),
+        rows=rows,
+        trending=trending_scores(ordered, today, half_life_days),
+        authors=_places([[title_key(author) for author in paper.authors] for paper in ordered]),
+        categories=_places([[category.casefold() for category in paper.categories] for paper in ordered]),
+    )
+
+
+def _places(names: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, own in enumerate(names):
+        for name in own:
+            places.setdefault(name, []).append(place)
+    return places
+
+
+def stand_out(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndarray:
+    """How far each paper stands out for each profile (profiles × papers), in deviations, with what followed authors and
+    categories add.
+    """
+    if not profiles.followed:
+        return np.zeros((0, len(candidates.papers)), dtype=np.float32)
+    matrix = deviations(profiles.vectors, profiles.wanted, profiles.teachers, candidates.lineup, index.sample)
+    says_something = np.diff(profiles.vectors.indptr) > 0
+    for row, followed in enumerate(profiles.followed):
+        names = [category.strip().casefold() for category in followed.interest.categories]
+        inside = sorted({place for name in names for place in candidates.categories.get(name, [])})
+        matrix[row, inside] = matrix[row, inside] + CATEGORY_BONUS if says_something[row] else IN_CATEGORY
+        for author in followed.interest.authors:
+            matrix[row, candidates.authors.get(title_key(author), [])] = BY_AUTHOR
     return matrix

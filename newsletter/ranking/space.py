@@ -45,6 +45,7 @@ _RANK = 64
 _FEW_INTERESTS = 200
 _SAMPLE = 500
 _RARE_TERMS_FROM = 1_000
+_MOST_TERMS = 200_000
 _SEED = 0
 
 _WORD = re.compile(r"[^\W_]+")
@@ -71,6 +72,7 @@ class Space:
         terms: the vocabulary. ``idf``: a weight a term. ``pivot``: the usual length of a paper before it is divided.
         mean: the mean paper (terms). ``directions`` (terms × rank) and ``variance`` (terms): the covariance of the
             background interests is ``directions @ directions.T + diag(variance)``.
+        usual: how much the score of a usual paper varies, whoever reads (a standard deviation).
         sample: some papers (papers × terms) to measure scores against.
     """
 
@@ -81,6 +83,7 @@ class Space:
     mean: np.ndarray
     directions: np.ndarray
     variance: np.ndarray
+    usual: float
     sample: csr_matrix
 
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
@@ -92,25 +95,33 @@ class Space:
         return csr_matrix((rows, len(self.terms)), dtype=np.float32)
 
 
+def make_counter(terms: Iterable[str], phrases: bool = True) -> "CountVectorizer":
+    """What counts the terms of texts, in the order given."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vocabulary = {str(term): number for number, term in enumerate(terms)}
+    return CountVectorizer(analyzer=terms_of if phrases else words_of, vocabulary=vocabulary)
+
+
 def fit(texts: Iterable[str], phrases: bool = True) -> Space | None:
     """Fit a space on texts; None when they hold no word at all.
 
-    Costs grow with the texts, but for the background interests: ``_COHORT`` × texts sparse products.
+    Costs grow with the texts, but for the background interests: ``_COHORT`` × texts sparse products. Memory is bounded
+    by ``_MOST_TERMS`` terms, those that most texts have.
 
     Args:
         phrases: whether two words side by side are a term too; not for texts whose word order means nothing.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    counter = CountVectorizer(analyzer=terms_of if phrases else words_of)
+    counter = CountVectorizer(analyzer=terms_of if phrases else words_of, dtype=np.int32)
     try:
         counts = csr_matrix(counter.fit_transform(texts))
     except ValueError:
         return None
     frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    kept = np.flatnonzero(frequency >= (1 if counts.shape[0] < _RARE_TERMS_FROM else 2))
+    kept = _kept_terms(frequency, counts.shape[0])
     terms, counts = counter.get_feature_names_out()[kept], counts[:, kept]
-    counter = CountVectorizer(analyzer=counter.analyzer, vocabulary={str(term): n for n, term in enumerate(terms)})
     documents = counts.shape[0]
     idf = np.log((1 + documents) / np.maximum(frequency[kept], 1)).astype(np.float32)
     raw = _weighted(counts, idf)
@@ -119,15 +130,32 @@ def fit(texts: Iterable[str], phrases: bool = True) -> Space | None:
     papers = _scaled(raw, pivot)
     chance = np.random.default_rng(_SEED)
     seeds = np.sort(chance.permutation(documents)[:_COHORT])
+    directions, variance = _covariance(_background_interests(papers, raw, seeds))
+    sample = papers[np.sort(chance.permutation(documents)[:_SAMPLE])]
     return Space(
-        counter,
-        terms,
-        idf,
-        pivot,
-        np.asarray(papers.sum(axis=0)).ravel() / (documents + FEW),
-        *_covariance(_background_interests(papers, raw, seeds)),
-        papers[np.sort(chance.permutation(documents)[:_SAMPLE])],
+        counter=make_counter(terms, phrases),
+        terms=terms,
+        idf=idf,
+        pivot=pivot,
+        mean=(np.asarray(papers.sum(axis=0)).ravel() / (documents + FEW)).astype(np.float32),
+        directions=directions,
+        variance=variance,
+        usual=float(np.median(varies(sample, directions, variance))),
+        sample=sample,
     )
+
+
+def _kept_terms(frequency: np.ndarray, documents: int) -> np.ndarray:
+    kept = np.flatnonzero(frequency >= (1 if documents < _RARE_TERMS_FROM else 2))
+    if len(kept) <= _MOST_TERMS:
+        return kept
+    return np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:_MOST_TERMS]])
+
+
+def varies(papers: csr_matrix, directions: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """By how much each paper's score varies with who reads: its standard deviation over the background interests."""
+    along = np.asarray(papers @ directions)
+    return np.asarray(np.sqrt((along**2).sum(axis=1) + papers.multiply(papers) @ variance))
 
 
 def damped(profiles: csr_matrix) -> csr_matrix:

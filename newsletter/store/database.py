@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchM
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0

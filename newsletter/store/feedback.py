@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, delete, insert, select
 
-from newsletter.model import Paper
+from newsletter.model import PaperName
 from newsletter.store import papers as paper_store
 from newsletter.store.schema import feedback
 
@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 class Feedback:
     """A verdict, on behalf of an interest (by name; None for whichever fits), and when it was given (UTC)."""
 
-    paper: Paper
+    paper: PaperName
     verdict: Verdict
     interest: str | None
     given_at: datetime
@@ -45,7 +45,7 @@ def of(connection: Connection, subscribers: Sequence[int]) -> dict[int, list[Fee
     """The feedback of some subscribers, by row, oldest first."""
     query = select(feedback).where(feedback.c.subscriber.in_(subscribers)).order_by(feedback.c.given_at)
     rows = connection.execute(query).all()
-    known = paper_store.by_rows(connection, (row.paper for row in rows))
+    known = paper_store.names(connection, (row.paper for row in rows))
     given: dict[int, list[Feedback]] = {subscriber: [] for subscriber in subscribers}
     for row in rows:
         given[row.subscriber].append(Feedback(known[row.paper], Verdict(row.verdict), row.interest, row.given_at))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, or_, select, update
 
 from newsletter.identifiers import arxiv_id, doi, title_id, title_key
-from newsletter.model import Paper
+from newsletter.model import Paper, PaperName
 from newsletter.store.schema import papers
 
 _TUPLES = ("authors", "categories", "keywords", "sources")
@@ -30,6 +30,7 @@ _FILLED = (
     "summary",
     "keywords",
 )
+_INDEXED = {"title", "abstract", "keywords"}
 _BLOCK = 500
 
 
@@ -61,6 +62,8 @@ def keep(connection: Connection, found: Iterable[Paper], source: str, now: datet
             kept = Kept(kept.papers + 1, kept.new + 1, kept.changed)
         else:
             changes = _changes(connection, stored, told)
+            if changes.keys() & _INDEXED:
+                changes["text_change"] = connection.execute(select(func.max(papers.c.text_change) + 1)).scalar_one()
             if changes:
                 connection.execute(update(papers).where(papers.c.row == stored.row).values(**changes))
             kept = Kept(kept.papers + 1, kept.new, kept.changed + bool(changes))
@@ -123,15 +126,43 @@ def count(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
 
-def texts(connection: Connection) -> Iterator[Paper]:
-    """All papers, oldest row first, read in blocks."""
-    last = 0
-    while True:
-        block = list(_select(connection, select(papers).where(papers.c.row > last).order_by(papers.c.row).limit(5000)))
-        yield from block
-        if not block:
-            return
-        last = block[-1].row
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the store holds: how many papers, the highest row and that paper's id, and how many changes of texts."""
+
+    count: int
+    last_row: int
+    last_id: str
+    text_change: int
+
+
+def extent(connection: Connection) -> Extent:
+    """What the store holds at present."""
+    held, changed = connection.execute(
+        select(func.count(), func.coalesce(func.max(papers.c.text_change), 0)).select_from(papers)
+    ).one()
+    last = connection.execute(select(papers.c.row, papers.c.id).order_by(papers.c.row.desc()).limit(1)).first()
+    return Extent(held, last.row if last else 0, last.id if last else "", changed)
+
+
+def rows_after(connection: Connection, row: int) -> list[int]:
+    """The rows of all papers above a row, ascending."""
+    query = select(papers.c.row).where(papers.c.row > row).order_by(papers.c.row)
+    return list(connection.execute(query).scalars())
+
+
+def rows_changed(connection: Connection, after: int) -> list[int]:
+    """The rows of papers whose text has changed since the change of that number."""
+    return list(connection.execute(select(papers.c.row).where(papers.c.text_change > after)).scalars())
+
+
+def texts(connection: Connection, rows: Sequence[int]) -> Iterator[Paper]:
+    """The papers with these row numbers, ascending, with nothing but their texts: title, abstract and keywords."""
+    for start in range(0, len(rows), _BLOCK):
+        block = [int(row) for row in rows[start : start + _BLOCK]]
+        query = select(papers.c.row, papers.c.id, papers.c.title, papers.c.abstract, papers.c.keywords)
+        for row in connection.execute(query.where(papers.c.row.in_(block)).order_by(papers.c.row)):
+            yield Paper(title=row.title, abstract=row.abstract, keywords=tuple(row.keywords), id=row.id, row=row.row)
 
 
 def first_seen_since(connection: Connection, moment: datetime) -> list[Paper]:
@@ -163,6 +194,39 @@ def find(connection: Connection, named: str) -> Paper | None:
         if paper is not None:
             return paper
     return None
+
+
+def names(connection: Connection, rows: Iterable[int]) -> dict[int, PaperName]:
+    """The papers with these row numbers, by row number, as they are spoken of."""
+    columns = (papers.c.row, papers.c.id, papers.c.title)
+    wanted = sorted(set(rows))
+    blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
+    return {
+        row.row: PaperName(row.row, row.id, row.title)
+        for block in blocks
+        for row in connection.execute(select(*columns).where(papers.c.row.in_(block)))
+    }
+
+
+def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperName]:
+    """The papers that people name, by what they wrote: as :func:`find` finds each; those it does not find are left out.
+
+    Names that are ids, as most are, cost one query for hundreds.
+    """
+    wanted = sorted({*named})
+    found: dict[str, PaperName] = {}
+    columns = (papers.c.row, papers.c.id, papers.c.title)
+    for start in range(0, len(wanted), _BLOCK):
+        ids: dict[str, list[str]] = {}
+        for name in wanted[start : start + _BLOCK]:
+            known = arxiv_id(name)
+            ids.setdefault(known[0] if known else doi(name) or name.strip(), []).append(name)
+        for row in connection.execute(select(*columns).where(papers.c.id.in_(list(ids)))):
+            found.update(dict.fromkeys(ids[row.id], PaperName(row.row, row.id, row.title)))
+    for name in wanted:
+        if name not in found and (paper := find(connection, name)) is not None:
+            found[name] = PaperName(paper.row, paper.id, paper.title)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

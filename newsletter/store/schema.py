@@ -80,6 +80,8 @@ papers = Table(
     Column("comments", Integer),
     Column("sources", JSON, nullable=False),
     Column("first_seen", Moment, nullable=False, index=True),
+    # Numbers the changes of texts (title, abstract, keywords), so that whoever has indexed them knows what to read.
+    Column("text_change", Integer, nullable=False, index=True, server_default="0"),
 )
 
 sources = Table(
@@ -141,10 +143,23 @@ sends = Table(
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
+    # What the digest was ranked with: the version of the space, what the subscriber followed, and what was new.
+    Column("space", String),
+    Column("ranked_with", String),
+    Column("after_row", Integer),
     UniqueConstraint("edition", "subscriber"),
     Index(None, "state", "not_before"),
     Index(None, "subscriber"),
 )
+
+ranked_with = Table(
+    "ranked_with",
+    metadata,
+    Column("subscriber", ForeignKey("subscribers.row"), primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("content", JSON, nullable=False),
+)
+"""What subscribers followed, at each time when that was another than before, by a digest of the content."""
 
 feedback = Table(
     "feedback",

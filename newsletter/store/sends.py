@@ -241,6 +241,12 @@ def unclaim(connection: Connection, row: int, owner: str) -> None:
     )
 
 
+def spaces(connection: Connection) -> set[str]:
+    """The versions of the space that the digests of the log were ranked with."""
+    query = select(sends.c.space).where(sends.c.space.is_not(None)).distinct()
+    return set(connection.execute(query).scalars())
+
+
 def claims(connection: Connection) -> list[tuple[int, str, datetime]]:
     """The sends on the wire by the store's account: row, owner and since when (UTC)."""
     query = select(sends.c.row, sends.c.claimed_by, sends.c.claimed_at).where(sends.c.state == SendState.CLAIMED.value)

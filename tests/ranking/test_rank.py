@@ -3,14 +3,15 @@
 import json
 from datetime import date
 
-import numpy as np
 import pytest
 
 from newsletter.demo import SAMPLE_PAPERS
-from newsletter.model import Interest, Paper
-from newsletter.ranking.explain import term_parts
-from newsletter.ranking.profile import make_profile
-from newsletter.ranking.rank import make_candidates, raw_scores, scale, scores
+from newsletter.model import Interest, Paper, PaperName
+from newsletter.ranking.calibration import match
+from newsletter.ranking.explain import liked_parts, term_parts
+from newsletter.ranking.index import Index, make_index, make_part
+from newsletter.ranking.profile import Followed, make_profiles
+from newsletter.ranking.rank import make_candidates, raw_scores, scale, stand_out
 from newsletter.ranking.space import fit, paper_text
 from tests.conftest import Newsletter
 
@@ -151,21 +152,56 @@ def test_a_dislike_or_feedback_leaves_an_interest_its_name(newsletter: Newslette
         assert {row["title"] for row in after[:6]} & {row["title"] for row in before[1:]}
 
 
+def index_of(papers: list[Paper]) -> Index:
+    space = fit(paper_text(paper) for paper in papers)
+    assert space is not None
+    return make_index(space, (make_part(space, papers),))
+
+
+def name(paper: Paper) -> PaperName:
+    return PaperName(paper.row, paper.id, paper.title)
+
+
 def test_the_parts_add_up_to_the_score() -> None:
     read = [json.loads(line) for line in SAMPLE_PAPERS.read_text().splitlines()]
     papers = [Paper(title=row["title"], abstract=row["abstract"], row=number) for number, row in enumerate(read, 1)]
-    space = fit(paper_text(paper) for paper in papers)
-    assert space is not None
-    candidates = make_candidates(space, papers, date(2025, 11, 28), 3.0)
-    liked = [(papers[3], 1.0), (papers[40], 0.25)]
+    index = index_of(papers)
+    candidates = make_candidates(index, papers, date(2025, 11, 28), 3.0)
     interest = Interest(name="x", text="robust preference learning", keywords={"diffusion model": 2.0})
-    for profile in (make_profile(space, interest, liked, [(papers[9], 1.0)]), make_profile(space, interest, [], [])):
-        teachers = np.array([profile.teachers])
-        raw, _ = raw_scores(profile.vector, teachers, candidates.lineup)
-        for index in range(len(papers)):
-            factor = float(scale(candidates.lineup.factor[index], np.array(profile.teachers)))
-            scaled = candidates.lineup.vectors[index] * factor
-            assert term_parts(space, profile, scaled).sum() == pytest.approx(raw[0, index], rel=1e-3, abs=1e-4)
+    liked = ((name(papers[3]), 1.0), (name(papers[40]), 0.25))
+    follows = [Followed(interest, liked, ((name(papers[9]), 1.0),)), Followed(interest), Followed(interest, liked)]
+    profiles = make_profiles(index, follows)
+    raw, _ = raw_scores(profiles.vectors, profiles.teachers, candidates.lineup)
+    for row in range(len(follows)):
+        for place in range(len(papers)):
+            scaled = candidates.lineup.vectors[place] * float(
+                scale(candidates.lineup.factor[place], profiles.teachers[row])
+            )
+            parts = term_parts(index.space, profiles.vectors[row], scaled)
+            assert parts.sum() == pytest.approx(raw[row, place], rel=1e-3, abs=1e-4)
+            # What the liked papers gave, with what text and keywords gave, is the profile's side of it.
+            titles, gifts = liked_parts(profiles, row, scaled)
+            assert titles == [one.title for one, _ in follows[row].liked]
+            assert gifts.sum() <= (profiles.wanted[row] @ scaled.T).sum() * 1.001 + 1e-4
+
+
+def test_profiles_made_together_are_those_made_alone() -> None:
+    read = [json.loads(line) for line in SAMPLE_PAPERS.read_text().splitlines()]
+    papers = [Paper(title=row["title"], abstract=row["abstract"], row=number) for number, row in enumerate(read, 1)]
+    index = index_of(papers)
+    follows = [
+        Followed(Interest(name="nothing known: quokka")),
+        Followed(Interest(name="a", text="energy"), ((name(papers[5]), 1.0), (name(papers[2]), 0.5))),
+        Followed(Interest(name="b", keywords={"pareto front": 3, "reward": 1}), (), ((name(papers[7]), 0.3),)),
+        Followed(Interest(name="c", authors=("Ada Lovelace",))),
+    ]
+    together = make_profiles(index, follows)
+    for row, one in enumerate(follows):
+        alone = make_profiles(index, [one])
+        assert abs(together.vectors[row] - alone.vectors).max() < 1e-6
+        assert together.teachers[row] == pytest.approx(alone.teachers[0])
+        assert together.liked_by(row)[0] == alone.liked_by(0)[0]
+        assert abs(together.liked_by(row)[1] - alone.liked_by(0)[1]).sum() < 1e-5
 
 
 @pytest.mark.parametrize("papers", [1, 2, 3, 7, 30])
@@ -173,11 +209,10 @@ def test_a_store_of_a_few_papers_ranks_too(papers: int) -> None:
     known = [
         Paper(title=f"Engines number {number}", abstract="They turn.", row=number) for number in range(2, papers + 1)
     ]
-    known.append(Paper(title="Weaving looms", abstract="Looms weave cloth.", row=1))
-    space = fit(paper_text(paper) for paper in known)
-    assert space is not None
-    profile = make_profile(space, Interest(name="looms"), [], [])
-    matrix = scores([profile], make_candidates(space, known, date(2025, 11, 28), 3.0))
-    assert matrix[0].argmax() == papers - 1
-    assert matrix[0, -1] > 0.8
-    assert (matrix[0, :-1] == 0).all()
+    known.insert(0, Paper(title="Weaving looms", abstract="Looms weave cloth.", row=1))
+    index = index_of(known)
+    profiles = make_profiles(index, [Followed(Interest(name="looms"))])
+    matrix = match(stand_out(index, profiles, make_candidates(index, known, date(2025, 11, 28), 3.0)).astype(float))
+    assert matrix[0].argmax() == 0
+    assert matrix[0, 0] > 0.8
+    assert (matrix[0, 1:] == 0).all()

@@ -30,7 +30,7 @@ def keep(engine: Engine, *found: Paper, source: str = "a", now: datetime = NOW) 
 
 def everything(engine: Engine) -> list[Paper]:
     with reading(engine) as connection:
-        return list(papers.texts(connection))
+        return list(papers.by_rows(connection, papers.rows_after(connection, 0)).values())
 
 
 def test_sources_meet_in_one_row(engine: Engine) -> None:

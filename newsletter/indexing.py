@@ -1,0 +1,270 @@
+"""Keeping the index: a space fitted on a schedule, and the vectors of the store's papers in it, beside the store.
+
+A fetch transforms what is new; only a refit looks at all papers again. Each fit has a version of its own, which stays
+while the log has digests that were ranked with it. In ``store.index`` there is a folder for each version (the space,
+and parts of papers) and ``state.json``, which names the one in use.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from scipy.sparse import csr_matrix, vstack
+
+from newsletter.desk import Desk
+from newsletter.errors import NewsletterError
+from newsletter.model import Paper
+from newsletter.ranking import saved
+from newsletter.ranking.index import Index, Lineup, Part, background_of, make_index, make_part
+from newsletter.ranking.space import Space, fit, paper_text
+from newsletter.store import papers, reading, sends
+
+FITTED_ON = 60_000
+"""A space is fitted on so many papers at most, drawn by chance: more would cost memory and teach nothing."""
+
+_GROWTH = 1.1
+_AT_ONCE = 5_000
+
+Told = Callable[[str, int, int], None]
+"""Hears of progress: what is being done, and how many papers of how many it is done with."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the index in use is.
+
+    Attributes:
+        version: the name of its space. ``fitted_at``: when that was fitted (ISO, UTC), ``papers``: how many papers
+            the store had then.
+        held: how many papers are in the index, ``last_row`` the highest row of them, and ``last_id`` that one's name.
+        text_change: the highest number of a changed text that it has.
+        recent: which file has the papers that came after the fit.
+    """
+
+    version: str
+    fitted_at: str
+    papers: int
+    held: int
+    last_row: int
+    last_id: str
+    text_change: int
+    recent: int = 0
+
+    def next_fit(self, refit_days: float) -> datetime:
+        """When the space is to be fitted again (UTC)."""
+        return datetime.fromisoformat(self.fitted_at) + timedelta(days=refit_days)
+
+
+def _quiet(_what: str, _done: int, _of: int) -> None: ...
+
+
+def current_index(desk: Desk, refit: bool = False, told: Told = _quiet) -> Index | None:
+    """The index of all papers in the store, brought up to date; None when the store holds no word.
+
+    The space is fitted when there is none, and again when the store has grown by a tenth.
+
+    Args:
+        refit: fit it again too when its time has come (``ranking.refit_days``).
+
+    Raises:
+        NewsletterError: the index cannot be written.
+    """
+    folder = desk.config.index_folder
+    try:
+        state = _fresh(desk, read_state(folder))
+        if state is None or _is_due(desk, state, refit):
+            return fit_anew(desk, told)
+        index = _load(folder, state)
+        if index is None:
+            return fit_anew(desk, told)
+        return _bring_up_to_date(desk, told) or index
+    except OSError as error:
+        raise NewsletterError(
+            f"store.index: {error.filename or folder}: {error.strerror or error}; mend the disk"
+        ) from None
+
+
+def read_state(folder: Path) -> State | None:
+    """The state of the index in a folder; None where there is none that can be used."""
+    try:
+        return State(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _fresh(desk: Desk, state: State | None) -> State | None:
+    """The state, unless the index is that of another store."""
+    if state is None:
+        return None
+    with reading(desk.engine) as connection:
+        last = papers.by_rows(connection, [state.last_row]).get(state.last_row)
+    return state if last is not None and last.id == state.last_id else None
+
+
+def _is_due(desk: Desk, state: State, refit: bool) -> bool:
+    with reading(desk.engine) as connection:
+        extent = papers.extent(connection)
+    old = desk.clock() >= state.next_fit(desk.config.ranking.refit_days)
+    return extent.count >= _GROWTH * state.papers + 1 or (refit and old)
+
+
+def fit_anew(desk: Desk, told: Told = _quiet) -> Index | None:
+    """Fit the space now, and put all papers into it; None when the store holds no word."""
+    folder = desk.config.index_folder
+    with reading(desk.engine) as connection:
+        extent = papers.extent(connection)
+        rows = papers.rows_after(connection, 0)
+    chance = np.random.default_rng(0)
+    some = np.sort(chance.permutation(rows)[:FITTED_ON]).tolist()
+    space = fit(_counted("fitting", (paper_text(paper) for paper in _texts(desk, some)), len(some), told))
+    if space is None:
+        return None
+    part = _part(desk, space, rows, told)
+    # Papers that two processes wrote at once may lie below the last one that was seen.
+    version = f"{desk.clock():%Y%m%d}-{_mark(space)}"
+    state = State(
+        version, desk.clock().isoformat(), extent.count, len(rows), extent.last_row, extent.last_id, extent.text_change
+    )
+    with _locked(folder):
+        if not (folder / version / "base").exists():
+            _publish(folder / version, space, part)
+        _write_state(folder, state)
+        _prune(desk, version)
+    return _load(folder, state)
+
+
+def _mark(space: Space) -> str:
+    digest = hashlib.sha256(space.idf.tobytes() + space.mean.tobytes() + space.directions.tobytes())
+    return digest.hexdigest()[:8]
+
+
+def _publish(target: Path, space: Space, part: Part) -> None:
+    unfinished = target.with_name(f".{target.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    saved.write_space(unfinished / "space", space)
+    saved.write_part(unfinished / "base", part)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+
+
+def _part(desk: Desk, space: Space, rows: Sequence[int], told: Told) -> Part:
+    """All papers with these rows, transformed block by block."""
+    blocks = [space.zeros(0)]
+    texts = _counted("indexing", (paper_text(paper) for paper in _texts(desk, rows)), len(rows), told)
+    while True:
+        block = [text for _, text in zip(range(_AT_ONCE), texts, strict=False)]
+        if not block:
+            break
+        blocks.append(space.vectors(block))
+    vectors = csr_matrix(vstack(blocks), dtype=np.float32)
+    background = [background_of(space, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
+    centre, factor = (np.concatenate(parts) for parts in zip(*background, strict=True))
+    return Part(np.array(rows, dtype=np.int64), Lineup(vectors, vectors.T.tocsr(), centre, factor))
+
+
+def _texts(desk: Desk, rows: Sequence[int]) -> Iterator[Paper]:
+    for start in range(0, len(rows), _AT_ONCE):
+        with reading(desk.engine) as connection:
+            yield from papers.texts(connection, rows[start : start + _AT_ONCE])
+
+
+def _counted(what: str, texts: Iterable[str], of: int, told: Told) -> Iterator[str]:
+    for number, text in enumerate(texts):
+        if number % 100 == 0:
+            told(what, number, of)
+        yield text
+
+
+def _bring_up_to_date(desk: Desk, told: Told) -> Index | None:
+    """Put what came into the store since into the index; None when nothing did."""
+    folder = desk.config.index_folder
+    with reading(desk.engine) as connection:
+        extent = papers.extent(connection)
+    state = read_state(folder)
+    if state is None or (state.held, state.text_change) == (extent.count, extent.text_change):
+        return None
+    with _locked(folder):
+        state = read_state(folder)
+        index = _load(folder, state) if state is not None else None
+        if state is None or index is None:
+            return None
+        rows = _unknown(desk, index, state)
+        recent = index.parts[1].rows if len(index.parts) > 1 else np.array([], dtype=np.int64)
+        part = _part(desk, index.space, sorted({*recent.tolist(), *rows}), told)
+        saved.write_part(folder / state.version / f"recent-{state.recent + 1}", part)
+        old = folder / state.version / f"recent-{state.recent}"
+        held = len(np.union1d(index.parts[0].rows, part.rows))
+        state = replace(
+            state,
+            held=held,
+            last_row=extent.last_row,
+            last_id=extent.last_id,
+            text_change=extent.text_change,
+            recent=state.recent + 1,
+        )
+        _write_state(folder, state)
+        shutil.rmtree(old, ignore_errors=True)
+    return _load(folder, state)
+
+
+def _unknown(desk: Desk, index: Index, state: State) -> list[int]:
+    """The rows of papers that the index does not have, or has with an older text."""
+    with reading(desk.engine) as connection:
+        extent = papers.extent(connection)
+        new = papers.rows_after(connection, state.last_row)
+        if state.held + len(new) != extent.count:
+            # A process that was slow to commit may have left gaps below the last row.
+            known = np.concatenate([part.rows for part in index.parts])
+            new = np.setdiff1d(papers.rows_after(connection, 0), known).tolist()
+        return [*new, *papers.rows_changed(connection, state.text_change)]
+
+
+def _load(folder: Path, state: State) -> Index | None:
+    """The index of a state; None where its files are damaged."""
+    try:
+        space = saved.read_space(folder / state.version / "space")
+        names = ["base"] + ([f"recent-{state.recent}"] if state.recent else [])
+        parts = tuple(saved.read_part(folder / state.version / name, len(space.terms)) for name in names)
+    except (OSError, ValueError, KeyError):
+        return None
+    return make_index(space, parts, state.version)
+
+
+def index_of(desk: Desk, version: str, wanted: Sequence[Paper]) -> Index | None:
+    """Some papers in the space of a version, as digests were ranked with; None when that version is not kept."""
+    try:
+        space = saved.read_space(desk.config.index_folder / version / "space")
+    except (OSError, ValueError, KeyError):
+        return None
+    return make_index(space, (make_part(space, wanted),), version)
+
+
+def _prune(desk: Desk, present: str) -> None:
+    """Remove the versions that no digest of the log was ranked with, and the papers of all but the present one."""
+    with reading(desk.engine) as connection:
+        kept = sends.spaces(connection) | {present}
+    for old in desk.config.index_folder.iterdir():
+        if not old.is_dir() or old.name == present:
+            continue
+        if old.name in kept:
+            for part in (path for path in old.iterdir() if path.name != "space"):
+                shutil.rmtree(part, ignore_errors=True)
+        else:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _locked(folder: Path) -> FileLock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / ".lock")
+
+
+def _write_state(folder: Path, state: State) -> None:
+    unfinished = folder / ".state.json"
+    unfinished.write_text(json.dumps(asdict(state)) + "\n", encoding="utf-8")
+    unfinished.replace(folder / "state.json")

@@ -1,0 +1,96 @@
+"""The index: a fitted space, with the vectors of the store's papers in it.
+
+Papers come in parts, each made once and never changed: one with all papers there were when the space was fitted, and
+one with those that came later. They may lie in memory-mapped files (:mod:`newsletter.ranking.saved`), so that a large
+store costs little memory.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+
+from newsletter.model import Paper
+from newsletter.ranking.space import Space, paper_text, varies
+
+
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """Papers as ranking needs them, in one order.
+
+    Attributes:
+        vectors: papers × terms. ``turned``: the same, terms × papers.
+        centre: what each scores with the mean paper.
+        factor: how much less than usual each one's score varies, whoever reads (1 is usual).
+    """
+
+    vectors: csr_matrix
+    turned: csr_matrix
+    centre: np.ndarray
+    factor: np.ndarray
+
+
+def line_up(space: Space, vectors: csr_matrix) -> Lineup:
+    """Get papers (papers × terms) ready for ranking: once for all subscribers."""
+    return Lineup(vectors, vectors.T.tocsr(), *background_of(space, vectors))
+
+
+def background_of(space: Space, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """The ``centre`` and the ``factor`` of papers (papers × terms)."""
+    centre = np.asarray(vectors @ space.mean, dtype=np.float32)
+    if space.usual <= 0:
+        return centre, np.ones(vectors.shape[0], dtype=np.float32)
+    deviation = np.maximum(varies(vectors, space.directions, space.variance), 1e-3 * space.usual)
+    return centre, (space.usual / deviation).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of the store's papers: their rows in the store, ascending, and what ranking needs of them."""
+
+    rows: np.ndarray
+    lineup: Lineup
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A space with papers. Where two parts have the same paper, the later one has its newer text.
+
+    Attributes:
+        version: the name under which the space is kept, empty for one that is not.
+    """
+
+    space: Space
+    sample: Lineup
+    parts: tuple[Part, ...] = ()
+    version: str = ""
+
+    def vectors(self, rows: np.ndarray) -> csr_matrix:
+        """The vectors of papers (papers × terms) by row in the store; zeros for one that the index does not have."""
+        order = np.full(len(rows), 0)
+        taken, height = [self.space.zeros()], 1
+        for part in self.parts:
+            at = np.minimum(np.searchsorted(part.rows, rows), len(part.rows) - 1)
+            here = np.flatnonzero(part.rows[at] == rows) if len(part.rows) else np.array([], int)
+            taken.append(part.lineup.vectors[at[here]])
+            order[here] = height + np.arange(len(here))
+            height += len(here)
+        return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
+
+    def replaced(self, number: int) -> np.ndarray:
+        """Which papers of a part stand in a later one too (a truth value a paper)."""
+        later = [part.rows for part in self.parts[number + 1 :]]
+        return np.isin(self.parts[number].rows, np.concatenate(later) if later else [])
+
+
+def make_index(space: Space, parts: tuple[Part, ...] = (), version: str = "") -> Index:
+    """An index of some parts."""
+    return Index(space, line_up(space, space.sample), parts, version)
+
+
+def make_part(space: Space, papers: Iterable[Paper]) -> Part:
+    """A part of papers of the store."""
+    ordered = sorted(papers, key=lambda paper: paper.row)
+    vectors = space.vectors(paper_text(paper) for paper in ordered) if ordered else space.zeros(0)
+    return Part(np.array([paper.row for paper in ordered], dtype=np.int64), line_up(space, vectors))
