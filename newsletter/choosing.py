@@ -1,18 +1,22 @@
 """Choosing: the papers of the hour against what some subscribers follow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
+from newsletter.audience import judgements
 from newsletter.audience.due import local_day
-from newsletter.audience.judgements import followed
+from newsletter.audience.judgements import Taught
 from newsletter.desk import Desk
 from newsletter.digest import compose
 from newsletter.digest.never import hidden_by
-from newsletter.indexing import current_index
+from newsletter.errors import UserError
+from newsletter.indexing import current_index, index_of
 from newsletter.model import Choice, Digest, Paper, Subscriber
+from newsletter.ranking.calibration import deviation
 from newsletter.ranking.index import Index
-from newsletter.ranking.profile import Followed, make_profiles
+from newsletter.ranking.profile import make_profiles
 from newsletter.ranking.rank import Candidates, make_candidates, stand_out
 from newsletter.store import papers, reading, sends
 
@@ -67,21 +71,24 @@ def score_block(
     with reading(desk.engine) as connection:
         rows = [subscriber.row for subscriber in block]
         held = sends.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
-        follows = followed(connection, block, field.now, desk.config.ranking.feedback_half_life_days)
-    return score(field, block, follows, held)
+        taught = judgements.taught(connection, block)
+    return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
 
 
 def score(
     field: Field,
     block: Sequence[Subscriber],
-    follows: dict[int, list[Followed]],
-    held: dict[int, set[int]],
+    taught: Mapping[int, Sequence[Taught]],
+    held: Mapping[int, set[int]],
+    half_life_days: float,
 ) -> list[compose.Scored]:
     """Score the new papers of a block of subscribers.
 
     Args:
-        follows: what each follows, by row. ``held``: the rows of the papers each was sent.
+        taught: what each follows, by row. ``held``: the rows of the papers each was sent.
+        half_life_days: of feedback.
     """
+    follows = {row: judgements.faded(known, field.now, half_life_days) for row, known in taught.items()}
     profiles = make_profiles(field.index, [one for subscriber in block for one in follows[subscriber.row]])
     matrix = stand_out(field.index, profiles, field.candidates)
     words = {word for subscriber in block for word in subscriber.preferences.never}
@@ -93,7 +100,7 @@ def score(
         judged = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
         new, by = compose.is_new(subscriber, field.candidates, held[subscriber.row] | judged, hidden)
         end = start + len(own)
-        scored.append(compose.Scored(subscriber, profiles, start, matrix[start:end], new, by))
+        scored.append(compose.Scored(subscriber, profiles, start, matrix[start:end], new, by, taught[subscriber.row]))
         start = end
     return scored
 
@@ -101,9 +108,23 @@ def score(
 def compose_digest(desk: Desk, field: Field, scored: compose.Scored) -> Digest:
     """Compose the digest of a subscriber for the edition of the subscriber's today."""
     today = local_day(scored.subscriber.preferences.schedule, field.now)
-    ranking, digest = desk.config.ranking, desk.config.digest
-    rules = compose.Rules(ranking.min_score, ranking.variety_lambda, digest.trending)
-    return compose.compose(field.index, scored, field.candidates, rules, today)
+    return compose.compose(field.index, scored, field.candidates, _rules(desk), today)
+
+
+def _rules(desk: Desk) -> compose.Rules:
+    ranking = desk.config.ranking
+    return compose.Rules(ranking.min_score, ranking.variety_lambda, desk.config.digest.trending)
+
+
+def ranked_with(desk: Desk, scored: compose.Scored) -> dict[str, Any]:
+    """What a subscriber's papers were ranked with beside the space, as JSON values, so that it can be done again."""
+    return {
+        "interests": judgements.to_json(scored.taught),
+        "never": list(scored.subscriber.preferences.never),
+        "max_age_days": desk.config.ranking.max_age_days,
+        "feedback_half_life_days": desk.config.ranking.feedback_half_life_days,
+        "rules": asdict(_rules(desk)),
+    }
 
 
 def why_nothing(desk: Desk, scored: compose.Scored) -> str:
@@ -130,7 +151,7 @@ class Ranked:
     """The papers new to a subscriber, best first, each with the interest it fits best and the reason.
 
     Attributes:
-        nothing: why there are none, empty when there are. ``hidden``: what never-words hide, each with the word.
+        nothing: why there are none, empty when there are. ``hidden``: what never-words hide of it, each with the word.
         considered: how many new papers there were.
     """
 
@@ -145,19 +166,56 @@ def rank_papers(desk: Desk, subscriber: Subscriber, top: int) -> Ranked:
     field = make_field(desk)
     if field is None:
         return Ranked([], NO_PAPERS, [])
-    return ranked(desk, field, _scored_today(desk, field, subscriber), top)
+    return ranked(desk, field, _scored_today(desk, field, subscriber), top, desk.config.ranking.min_score)
 
 
-def ranked(desk: Desk, field: Field, scored: compose.Scored, top: int) -> Ranked:
+def ranked(desk: Desk, field: Field, scored: compose.Scored, top: int, min_score: float) -> Ranked:
     """The best of a subscriber's scored papers."""
-    found = compose.matches(scored, field.candidates, desk.config.ranking.min_score)
+    found = compose.matches(scored, field.candidates, min_score)
     if not len(scored.matrix):
         found = compose.trending(scored, field.candidates)
     choices = [
         compose.choice(field.index, scored, field.candidates, one, number) for number, one in enumerate(found[:top], 1)
     ]
-    hidden = [(field.candidates.papers[place], word) for place, word in scored.hidden.items()]
+    hidden = [
+        (field.candidates.papers[place], word)
+        for place, word in scored.hidden.items()
+        if (scored.matrix[:, place] >= deviation(min_score)).any()
+    ]
     return Ranked(choices, "" if choices else why_nothing(desk, scored), hidden, int(scored.new.sum()))
+
+
+def rank_again(desk: Desk, subscriber: Subscriber, edition: date, top: int) -> Ranked:
+    """Rank what was new to a subscriber for an edition as it was ranked then: in the same space, with the interests,
+    the feedback and the rules of then.
+
+    Raises:
+        UserError: the log has no such digest, or not what it was ranked with.
+    """
+    with reading(desk.engine) as connection:
+        found = sends.ranked_with(connection, subscriber.row, edition)
+        if found is None:
+            raise UserError(f"--edition: {subscriber.email} has no digest of {edition} that the log can rank again")
+        send, then = found
+        taught = judgements.from_json(connection, then.content["interests"])
+        window = timedelta(days=then.content["max_age_days"])
+        new = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
+        judged = {name.row for one in taught for name, _ in (*one.liked, *one.disliked)}
+        known = papers.by_rows(connection, judged)
+        held = sends.held_before(connection, send)
+        digest = sends.digests(connection, [send])[send.row]
+    index = index_of(desk, then.space, [*{paper.row: paper for paper in (*new, *known.values())}.values()])
+    if index is None:
+        raise UserError(f"--edition: the space {then.space} that it was ranked in is not in {desk.config.index_folder}")
+    field = Field(index, make_candidates(index, new, edition, desk.config.digest.trending_half_life_days), then.now)
+    preferences = replace(subscriber.preferences, never=tuple(then.content["never"]))
+    person = replace(subscriber, preferences=preferences, seen_row=then.after_row, last_digest=send.since)
+    half_life = then.content["feedback_half_life_days"]
+    (scored,) = score(field, [person], {person.row: taught}, {person.row: held}, half_life)
+    if not taught:
+        # Counts change from day to day: what was trending then is what the log has.
+        return Ranked(list(digest.choices[:top]), "" if digest.choices else send.reason or "", [])
+    return ranked(desk, field, scored, top, then.content["rules"]["min_score"])
 
 
 def preview_digest(desk: Desk, subscriber: Subscriber) -> tuple[Digest | None, str]:

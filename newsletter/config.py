@@ -183,7 +183,7 @@ class Ranking(Settings):
     )
     min_score: float = Field(default=0.5, ge=0, le=1, description="Below this match a paper is not sent.")
     variety_lambda: float = Field(
-        default=0.8, gt=0, le=1, description="Of maximal marginal relevance: 1 heeds the match alone."
+        default=0.85, gt=0, le=1, description="Of maximal marginal relevance: 1 heeds the match alone."
     )
     refit_days: float = Field(default=7.0, ge=0.01, le=36_500, description="The space is fitted again after so long.")
 

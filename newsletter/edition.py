@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience import membership
 from newsletter.audience.due import local_day, next_due
-from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, score_block, why_nothing
+from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, ranked_with, score_block, why_nothing
 from newsletter.delivery import outbox, transport
 from newsletter.desk import Desk, identify, render_message, templates
 from newsletter.errors import NewsletterError
@@ -100,17 +100,21 @@ def make_plans(desk: Desk, field: Field | None, block: Sequence[Subscriber]) -> 
     for scored in score_block(desk, field, fresh) if fresh else []:
         digest = compose_digest(desk, field, scored)
         reason = None if digest.choices else why_nothing(desk, scored)
-        plans.append(_plan(desk, scored.subscriber, digest, reason))
+        basis = sends.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
+        plans.append(_plan(desk, scored.subscriber, digest, reason, basis))
     return plans
 
 
-def _plan(desk: Desk, subscriber: Subscriber, digest: Digest, skip_reason: str | None) -> sends.Plan:
+def _plan(
+    desk: Desk, subscriber: Subscriber, digest: Digest, skip_reason: str | None, basis: sends.Basis | None = None
+) -> sends.Plan:
     return sends.Plan(
         subscriber=subscriber.row,
         email=subscriber.email,
         message_id=identify(desk, subscriber, digest.edition),
         digest=digest,
         skip_reason=skip_reason,
+        basis=basis,
     )
 
 

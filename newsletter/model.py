@@ -233,6 +233,7 @@ class Send:
         attempts: how often the message was on the wire.
         smtp_reply: the server's words, as it said them.
         reason: why the send was skipped, deferred, failed or is unsure.
+        space: the version of the space that the digest was ranked in.
     """
 
     row: int
@@ -250,3 +251,4 @@ class Send:
     attempts: int = 0
     smtp_reply: str | None = None
     reason: str | None = None
+    space: str | None = None

@@ -1,7 +1,9 @@
 """What subscribers have judged: the papers their interests name, and their feedback, which fades with time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -9,51 +11,91 @@ from newsletter.model import Interest, PaperName, Subscriber
 from newsletter.ranking.profile import Followed
 from newsletter.store import feedback, papers
 from newsletter.store.feedback import Feedback, Verdict
+from newsletter.store.preferences import interest_from_json, interest_json
 
 FROM_FEEDBACK = "From your feedback"
 """The interest that stands for feedback which belongs to no interest a subscriber names."""
 
-
-def followed(
-    connection: Connection, block: Sequence[Subscriber], now: datetime, half_life_days: float
-) -> dict[int, list[Followed]]:
-    """What each subscriber of a block follows, by row. Papers that the store does not know are left out.
-
-    Args:
-        half_life_days: after so many days feedback counts half.
-    """
-    named = _named(connection, block)
-    given = feedback.of(connection, [subscriber.row for subscriber in block])
-    return {
-        subscriber.row: _followed(subscriber, named, given[subscriber.row], now, half_life_days) for subscriber in block
-    }
+Verdicts = tuple[tuple[PaperName, datetime | None], ...]
+"""Papers, each with when it was judged (UTC); None for what the interest itself names, which does not fade."""
 
 
-def _named(connection: Connection, block: Sequence[Subscriber]) -> dict[str, PaperName]:
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """An interest with the papers that the subscriber has judged for it."""
+
+    interest: Interest
+    liked: Verdicts
+    disliked: Verdicts
+
+
+def taught(connection: Connection, block: Sequence[Subscriber]) -> dict[int, list[Taught]]:
+    """What each subscriber of a block follows, by row. Papers that the store does not know are left out."""
     interests = [interest for subscriber in block for interest in subscriber.preferences.interests]
-    names = {name for interest in interests for name in (*interest.liked, *interest.disliked)}
-    return papers.find_all(connection, names)
+    named = papers.find_all(
+        connection, (name for interest in interests for name in (*interest.liked, *interest.disliked))
+    )
+    given = feedback.of(connection, [subscriber.row for subscriber in block])
+    return {subscriber.row: _taught(subscriber, named, given[subscriber.row]) for subscriber in block}
 
 
-def _followed(
-    subscriber: Subscriber,
-    named: Mapping[str, PaperName],
-    given: Sequence[Feedback],
-    now: datetime,
-    half_life_days: float,
-) -> list[Followed]:
+def _taught(subscriber: Subscriber, named: Mapping[str, PaperName], given: Sequence[Feedback]) -> list[Taught]:
     interests = list(subscriber.preferences.interests)
     names = {interest.name for interest in interests}
     if any(one.interest not in names for one in given):
         interests.append(Interest(name=FROM_FEEDBACK, liked=tuple(one.paper.id for one in given)))
     result = []
     for interest in interests:
-        liked = {paper.row: (paper, 1.0) for name in interest.liked if (paper := named.get(name))}
-        disliked = {paper.row: (paper, 1.0) for name in interest.disliked if (paper := named.get(name))}
+        liked: dict[int, tuple[PaperName, datetime | None]] = _by_row(named, interest.liked)
+        disliked = _by_row(named, interest.disliked)
         for one in given:
             belongs = one.interest if one.interest in names else FROM_FEEDBACK
             if belongs == interest.name:
-                weight = 0.5 ** (max(now - one.given_at, timedelta(0)) / timedelta(days=half_life_days))
-                (liked if one.verdict is Verdict.MORE else disliked)[one.paper.row] = (one.paper, weight)
-        result.append(Followed(interest, tuple(liked.values()), tuple(disliked.values())))
+                (liked if one.verdict is Verdict.MORE else disliked)[one.paper.row] = (one.paper, one.given_at)
+        result.append(Taught(interest, tuple(liked.values()), tuple(disliked.values())))
     return result
+
+
+def _by_row(named: Mapping[str, PaperName], names: Iterable[str]) -> dict[int, tuple[PaperName, datetime | None]]:
+    return {paper.row: (paper, None) for name in names if (paper := named.get(name)) is not None}
+
+
+def faded(known: Sequence[Taught], now: datetime, half_life_days: float) -> list[Followed]:
+    """What the verdicts weigh now: 1 for what an interest names itself, and half after so many days for feedback."""
+
+    def weight(given_at: datetime | None) -> float:
+        if given_at is None:
+            return 1.0
+        return float(0.5 ** (max(now - given_at, timedelta(0)) / timedelta(days=half_life_days)))
+
+    return [
+        Followed(
+            one.interest,
+            tuple((name, weight(at)) for name, at in one.liked),
+            tuple((name, weight(at)) for name, at in one.disliked),
+        )
+        for one in known
+    ]
+
+
+def to_json(known: Sequence[Taught]) -> list[dict[str, Any]]:
+    """What a subscriber follows as JSON values: each interest, with the rows of the papers it was taught by."""
+    return [
+        {
+            **interest_json(one.interest),
+            "taught_liked": [[name.row, at.isoformat() if at else None] for name, at in one.liked],
+            "taught_disliked": [[name.row, at.isoformat() if at else None] for name, at in one.disliked],
+        }
+        for one in known
+    ]
+
+
+def from_json(connection: Connection, content: Sequence[Mapping[str, Any]]) -> list[Taught]:
+    """What :func:`to_json` gave, read again."""
+    verdicts = [pair for one in content for key in ("taught_liked", "taught_disliked") for pair in one[key]]
+    names = papers.names(connection, [row for row, _ in verdicts])
+
+    def read(pairs: Sequence[tuple[int, str | None]]) -> Verdicts:
+        return tuple((names[row], datetime.fromisoformat(at) if at else None) for row, at in pairs)
+
+    return [Taught(interest_from_json(one), read(one["taught_liked"]), read(one["taught_disliked"])) for one in content]

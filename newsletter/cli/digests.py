@@ -10,14 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from newsletter.audience import membership
-from newsletter.choosing import preview_digest, rank_papers
-from newsletter.cli.common import Json, open_for, print_json, print_table, say, warn
+from newsletter.choosing import preview_digest, rank_again, rank_papers
+from newsletter.cli.common import Json, bring_index_up_to_date, open_for, print_json, print_table, say, warn
+from newsletter.clock import parse_day
 from newsletter.desk import Desk, render_message, render_pages, templates
 from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
 from newsletter.rendering.view import percent
 from newsletter.store import reading
 
+_HIDDEN_SHOWN = 5
 _FORMATS = ("html", "text", "eml", "json")
 _ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json"}
 
@@ -26,12 +28,17 @@ def rank(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="For whom.")],
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    edition: Annotated[
+        str | None, typer.Option(metavar="DAY", help="As it was ranked for the digest of that day.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Rank the new papers for a subscriber, and say why."""
+    day = parse_day(edition, "--edition") if edition is not None else None
     desk = open_for(context)
     subscriber = _subscriber(desk, email)
-    result = rank_papers(desk, subscriber, top)
+    bring_index_up_to_date(desk)
+    result = rank_again(desk, subscriber, day, top) if day else rank_papers(desk, subscriber, top)
     found = result.choices
     if json:
         if not found:
@@ -56,6 +63,10 @@ def rank(
         for choice in found
     ]
     print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title, and why", "wide")), rows)
+    for paper, word in result.hidden[:_HIDDEN_SHOWN]:
+        say(f"Hidden by never “{word}”: {paper.title}")
+    if len(result.hidden) > _HIDDEN_SHOWN:
+        say(f"{len(result.hidden) - _HIDDEN_SHOWN} more are hidden by never-words.")
 
 
 def preview(
@@ -73,6 +84,7 @@ def preview(
         raise UserError(f"--format: {chosen!r} is none of {', '.join(_FORMATS)}")
     desk = open_for(context)
     subscriber = _subscriber(desk, email)
+    bring_index_up_to_date(desk)
     digest, nothing = preview_digest(desk, subscriber)
     if digest is None or not digest.choices:
         warn(f"nothing would be sent to {subscriber.email}: {nothing}")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import Json, print_json, print_table, say
+from newsletter.config import Ranking
 from newsletter.ranking import evaluate as trials
 
 _BAR = 40
@@ -23,7 +24,7 @@ def evaluate(
     if learning_curve:
         _curve(trials.learning_curve(trial), json)
         return
-    measured = trials.evaluate(trial)
+    measured = trials.evaluate(trial, Ranking().variety_lambda)
     rows = list(trials.summary(measured))
     if json:
         values = {

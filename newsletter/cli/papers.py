@@ -10,16 +10,33 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from newsletter.cli.common import Json, err, iso, load, open_for, paper_json, print_json, print_table, say, short, warn
+from newsletter.cli.common import (
+    Json,
+    bring_index_up_to_date,
+    err,
+    iso,
+    load,
+    open_for,
+    paper_json,
+    print_json,
+    print_table,
+    say,
+    short,
+    warn,
+)
 from newsletter.clock import parse_day
+from newsletter.desk import Desk
 from newsletter.edition import gather
 from newsletter.errors import UserError
-from newsletter.model import BadPaper
+from newsletter.model import BadPaper, Paper
+from newsletter.rendering.view import percent
+from newsletter.searching import Found, search, similar
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered, Told, import_file
 from newsletter.store import fetches, papers, reading
 
 _BAD_SHOWN = 5
+NONE_YET = "The store has no papers yet; 'newsletter fetch' or 'newsletter import'."
 
 
 def fetch(
@@ -156,18 +173,25 @@ def sources(context: typer.Context, json: Json = False) -> None:
     print_table((*columns, ("state", "wide")), rows)
 
 
+Source = Annotated[str | None, typer.Option(help="Only from this source.")]
+Category = Annotated[str | None, typer.Option(help="Only in this category, as cs.LG.")]
+Since = Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or later.")]
+Until = Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or before.")]
+
+
 def list_papers(
     context: typer.Context,
-    source: Annotated[str | None, typer.Option(help="Only from this source.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or later.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or before.")] = None,
+    source: Source = None,
+    category: Category = None,
+    since: Since = None,
+    until: Until = None,
     title: Annotated[str | None, typer.Option(help="Only with this in the title.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 20 in a table unless given.")] = None,
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
     desk = open_for(context, files=False)
-    wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), title)
+    wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), title, category)
     most = limit if limit is not None or json else 20
     with reading(desk.engine) as connection:
         found = papers.listing(connection, wanted, most)
@@ -180,11 +204,87 @@ def list_papers(
         ]
         held = papers.count(connection)
     if not rows:
-        say("No paper fits." if held else "The store has no papers yet; 'newsletter fetch' or 'newsletter import'.")
+        say("No paper fits." if held else NONE_YET)
         return
     print_table((("id", "left"), ("day", "left"), ("talk", "right"), ("title", "wide")), rows)
     if limit is None and len(rows) == most:
         say(f"The first {most} of {_papers(held)}; --limit shows more.")
+
+
+def search_papers(
+    context: typer.Context,
+    words: Annotated[list[str], typer.Argument(help="What the papers are about.")],
+    source: Source = None,
+    category: Category = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    json: Json = False,
+) -> None:
+    """Search the titles and abstracts of all papers in the store, best match first."""
+    desk = open_for(context, files=False)
+    wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
+    bring_index_up_to_date(desk)
+    _print_found(desk, search(desk, " ".join(words), wanted, limit), json)
+
+
+def similar_papers(
+    context: typer.Context,
+    paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
+    source: Source = None,
+    category: Category = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    json: Json = False,
+) -> None:
+    """Find the papers in the store that are most like one of them."""
+    desk = open_for(context, files=False)
+    wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
+    with reading(desk.engine) as connection:
+        found = papers.find(connection, paper)
+    if found is None:
+        raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers search WORDS' looks for its words")
+    bring_index_up_to_date(desk)
+    _print_found(desk, similar(desk, found, wanted, limit), json)
+
+
+def _print_found(desk: Desk, found: list[Found], json: bool) -> None:
+    if json:
+        print_json(
+            {
+                "rank": rank,
+                "paper_id": one.paper.id,
+                "title": one.paper.title,
+                "score": round(one.score, 6),
+                "day": _paper_day(one.paper),
+                "because": one.because,
+            }
+            for rank, one in enumerate(found, 1)
+        )
+        return
+    if not found:
+        with reading(desk.engine) as connection:
+            held = papers.count(connection)
+        say("No paper fits." if held else NONE_YET)
+        return
+    rows = [
+        (
+            rank,
+            f"{percent(one.score)}%",
+            one.paper.id,
+            f"{one.paper.title}\n  {one.because}".rstrip(),
+        )
+        for rank, one in enumerate(found, 1)
+    ]
+    columns = (("", "right"), ("score", "right"), ("id", "narrow"), ("title, and why", "wide"))
+    print_table(columns, rows)
+
+
+def _paper_day(paper: Paper) -> str | None:
+    """The day a paper was listed, else published."""
+    day = paper.listed_on or paper.published
+    return day.isoformat() if day else None
 
 
 def _day(text: str | None, option: str) -> date | None:

@@ -163,6 +163,7 @@ def _log_json(send: Send, digest: Digest) -> dict[str, Any]:
         "attempts": send.attempts,
         "settled_at": iso(send.settled_at),
         "not_before": iso(send.not_before),
+        "space": send.space,
         "papers": [
             {"id": choice.paper.id, "rank": choice.rank, "score": round(choice.score, 6), "section": choice.section}
             for choice in digest.choices

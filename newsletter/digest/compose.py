@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 
+from newsletter.audience.judgements import Taught
 from newsletter.digest.never import Hidden
 from newsletter.model import Choice, Digest, Subscriber
 from newsletter.ranking.calibration import deviation, match
@@ -43,6 +44,7 @@ class Scored:
         matrix: how far each candidate stands out for each of the subscriber's interests (interests × papers).
         new: which candidates are new to the subscriber and not hidden (one truth value a paper).
         hidden: the new ones that a never-word hides, with the word, by place.
+        taught: what the profiles were made from.
     """
 
     subscriber: Subscriber
@@ -51,18 +53,27 @@ class Scored:
     matrix: np.ndarray
     new: np.ndarray
     hidden: Mapping[int, str]
+    taught: Sequence[Taught]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     """A candidate (by its place among them) with the interest (by its place among the subscriber's) that it fits best;
     -1 stands for Trending.
+
+    Attributes:
+        score: between 0 and 1. ``stands_out``: the same in deviations, for an interest; infinite for a followed author.
     """
 
     candidate: int
     interest: int
     score: float
-    by_author: bool = False
+    stands_out: float = 0.0
+
+    @property
+    def by_author(self) -> bool:
+        """Whether an author of it is followed."""
+        return self.stands_out == BY_AUTHOR
 
 
 def is_new(
@@ -92,10 +103,10 @@ def matches(scored: Scored, candidates: Candidates, min_score: float) -> list[Ma
     order = np.lexsort((candidates.rows[places], -candidates.trending[places], -value[places]))
     places = places[order]
     interests = scored.matrix[:, places].argmax(axis=0)
-    scores = match(value[places].astype(float))
-    by_author = value[places] == BY_AUTHOR
+    values = value[places].astype(float)
     return [
-        Match(*one) for one in zip(*(list_.tolist() for list_ in (places, interests, scores, by_author)), strict=True)
+        Match(int(place), int(interest), float(score), float(stands_out))
+        for place, interest, score, stands_out in zip(places, interests, match(values), values, strict=True)
     ]
 
 
@@ -168,7 +179,8 @@ def _pick(scored: Scored, candidates: Candidates, found: Sequence[Match], variet
         return
     weights = [scored.profiles.followed[scored.first + number].interest.weight for number in range(len(queues))]
     alike = cosines(candidates.lineup.vectors[[one.candidate for one in weighed]])
-    scores = np.array([one.score for one in weighed])
+    stands_out = np.array([one.stands_out for one in weighed])
+    scores = stands_out / stands_out[np.isfinite(stands_out)].max(initial=1.0)
     queue_of = np.array([one.interest for one in weighed])
     left, closest = np.ones(len(weighed), dtype=bool), np.zeros(len(weighed))
     taken = [0] * len(queues)

@@ -8,7 +8,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 
 from newsletter.errors import UserError
 from newsletter.model import Paper
-from newsletter.ranking.diversify import cosines
+from newsletter.ranking.diversify import cosines, varied
 from newsletter.ranking.index import line_up
 from newsletter.ranking.profile import taught_by
 from newsletter.ranking.rank import deviations
@@ -25,6 +25,8 @@ from newsletter.ranking.space import Space, fit, paper_text
 
 NEW_FOLD = 0
 _READERS_AT_ONCE = 256
+_FIRST = 10
+_VARIED_FROM = 30
 _CURVE = (1, 3, 5, 10, 20, 40)
 
 
@@ -110,6 +112,7 @@ class Measured:
     Attributes:
         ndcg: nDCG@10, the ideal counting at most ten held back papers. ``recall``: recall@100. ``mrr``: MRR@100.
         vendi: how many different papers the first ten are worth (Friedman and Dieng, "The Vendi score", 2023).
+        digest_ndcg, digest_vendi: the same of the first ten as digests choose them, for variety.
         seconds: for profiles and ranking of all readers. ``fit_seconds``: for fitting the space.
     """
 
@@ -119,10 +122,15 @@ class Measured:
     vendi: np.ndarray
     seconds: float
     fit_seconds: float
+    digest_ndcg: np.ndarray | None = None
+    digest_vendi: np.ndarray | None = None
 
 
-def evaluate(trial: Trial) -> Measured:
+def evaluate(trial: Trial, variety: float = 1.0) -> Measured:
     """Rank the new papers for every reader through the code that ranks for sending.
+
+    Args:
+        variety: λ of maximal marginal relevance, by which digests choose; it touches the digest's measures alone.
 
     Raises:
         UserError: the papers hold no word.
@@ -130,9 +138,17 @@ def evaluate(trial: Trial) -> Measured:
     start = time.perf_counter()
     space, old = _fitted(trial)
     fitted = time.perf_counter()
-    order = rank_readers(space, old, space.vectors(trial.new), trial.libraries)
+    new = space.vectors(trial.new)
+    order, stands_out = rank_readers(space, old, new, trial.libraries)
     ranked = time.perf_counter()
-    return measure(order, trial.held_back, space.vectors(trial.new), ranked - fitted, fitted - start)
+    measured = measure(order, trial.held_back, new, ranked - fitted, fitted - start)
+    chosen = order.copy()
+    for row, (own, values) in enumerate(zip(order, stands_out, strict=True)):
+        some = np.flatnonzero(values > 0)[:_VARIED_FROM]
+        if len(some) >= _FIRST:
+            chosen[row, :_FIRST] = own[varied(values[some] / values[0], new[own[some]], variety, _FIRST)]
+    digest = measure(chosen, trial.held_back, new, 0, 0)
+    return replace(measured, digest_ndcg=digest.ndcg, digest_vendi=digest.vendi)
 
 
 def learning_curve(trial: Trial) -> list[tuple[int, int, float]]:
@@ -151,7 +167,7 @@ def learning_curve(trial: Trial) -> list[tuple[int, int, float]]:
     held_back = [trial.held_back[index] for index in chosen]
     curve = []
     for step in steps:
-        order = rank_readers(space, old, new, [library[:step] for library in shuffled])
+        order, _ = rank_readers(space, old, new, [library[:step] for library in shuffled])
         curve.append((step, len(chosen), float(measure(order, held_back, new, 0, 0).ndcg.mean())))
     return curve
 
@@ -165,11 +181,11 @@ def _fitted(trial: Trial) -> tuple[Space, csr_matrix]:
 
 def rank_readers(
     space: Space, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
-) -> np.ndarray:
-    """The best candidates of each reader (readers × top), best first."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best candidates of each reader (readers × top), best first, and how far they stand out."""
     lineup = line_up(space, new)
     measured_by = line_up(space, space.sample)
-    best = []
+    best, values = [], []
     for start in range(0, len(libraries), _READERS_AT_ONCE):
         block = libraries[start : start + _READERS_AT_ONCE]
         teachers = np.array([len(library) for library in block], dtype=float)
@@ -178,7 +194,8 @@ def rank_readers(
         some = np.argpartition(-stands_out, min(top, new.shape[0] - 1), axis=1)[:, :top]
         inside = np.argsort(-np.take_along_axis(stands_out, some, axis=1), axis=1, kind="stable")
         best.append(np.take_along_axis(some, inside, axis=1))
-    return np.concatenate(best)
+        values.append(np.take_along_axis(stands_out, best[-1], axis=1))
+    return np.concatenate(best), np.concatenate(values)
 
 
 def measure(
@@ -220,6 +237,14 @@ def interval(values: np.ndarray, draws: int = 1000) -> tuple[float, float]:
 
 def summary(measured: Measured) -> Iterable[tuple[str, float, tuple[float, float]]]:
     """Each measure with its mean over readers and the interval of that."""
-    named = (("nDCG@10", measured.ndcg), ("recall@100", measured.recall), ("MRR@100", measured.mrr))
-    for name, values in (*named, ("Vendi@10", measured.vendi)):
-        yield name, float(values.mean()), interval(values)
+    named = (
+        ("nDCG@10", measured.ndcg),
+        ("recall@100", measured.recall),
+        ("MRR@100", measured.mrr),
+        ("Vendi@10", measured.vendi),
+        ("digest nDCG@10", measured.digest_ndcg),
+        ("digest Vendi@10", measured.digest_vendi),
+    )
+    for name, values in named:
+        if values is not None:
+            yield name, float(values.mean()), interval(values)

@@ -25,7 +25,7 @@ def reason(space: Space, profiles: Profiles, row: int, paper: Paper, scaled: csr
     followed = followed_author(interest.authors, paper)
     if followed:
         parts.append(f"by {followed}, whom you follow")
-    terms = _terms(space, profiles.vectors[row], paper, scaled)
+    terms = main_terms(space, profiles.vectors[row], paper, scaled)
     if terms:
         parts.append(", ".join(terms))
     liked, gifts = liked_parts(profiles, row, scaled)
@@ -75,7 +75,12 @@ def _at(row: csr_matrix, columns: np.ndarray) -> np.ndarray:
     return np.asarray(dense[columns])
 
 
-def _terms(space: Space, vector: csr_matrix, paper: Paper, scaled: csr_matrix) -> list[str]:
+def main_terms(space: Space, vector: csr_matrix, paper: Paper, scaled: csr_matrix) -> list[str]:
+    """The terms of a paper that weighed most in its score, as the paper writes them.
+
+    Args:
+        vector: the profile's (1 × terms). ``scaled``: the paper's, times any scale (1 × terms).
+    """
     parts = term_parts(space, vector, scaled)
     written = surfaces(paper_text(paper))
     shown: list[str] = []

@@ -33,6 +33,8 @@ def read_space(folder: Path) -> Space:
     numbers = json.loads((folder / "space.json").read_text(encoding="utf-8"))
     terms = np.array((folder / "terms.txt").read_text(encoding="utf-8").split("\n"), dtype=object)
     arrays = {name: _read(folder / f"{name}.npy") for name in _ARRAYS}
+    if len(terms) != len(arrays["idf"]):
+        raise ValueError(f"{folder}: its files do not fit together")
     sample = _read_matrix(folder, "sample", len(terms))
     return Space(
         counter=make_counter(terms),

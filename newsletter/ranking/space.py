@@ -18,7 +18,7 @@ the store's papers alone, and makes a profile discriminative at the cost of a do
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -89,6 +89,12 @@ class Space:
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
         """Texts as rows (texts × terms); a text without a known term is a row of zeros."""
         return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot)
+
+    @property
+    def known(self) -> Container[str]:
+        """The terms, to ask whether one is among them."""
+        found: Container[str] = self.counter.vocabulary
+        return found
 
     def zeros(self, rows: int = 1) -> csr_matrix:
         """Rows of zeros (rows × terms)."""

@@ -1,11 +1,25 @@
 """Papers in the store: one row a paper, however many sources name it."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from newsletter.identifiers import arxiv_id, doi, title_id, title_key
 from newsletter.model import Paper, PaperName
@@ -231,32 +245,55 @@ def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperNam
 
 @dataclass(frozen=True, slots=True)
 class PaperFilter:
-    """Which papers to list: ``since`` and ``until`` are days of listing (else of publication), both included."""
+    """Which papers are wanted: ``since`` and ``until`` are days of listing (else of publication), both included."""
 
     source: str | None = None
     since: date | None = None
     until: date | None = None
     title: str | None = None
+    category: str | None = None
+
+
+_DAY = func.coalesce(papers.c.listed_on, papers.c.published)
+
+
+def _conditions(wanted: PaperFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        conditions.append(wanted.since <= _DAY)
+    if wanted.until is not None:
+        conditions.append(wanted.until >= _DAY)
+    if wanted.title is not None:
+        conditions.append(papers.c.title.icontains(wanted.title, autoescape=True))
+    for column, value in ((papers.c.sources, wanted.source), (papers.c.categories, wanted.category)):
+        if value is not None:
+            conditions.append(cast(column, Text).icontains(json.dumps(value), autoescape=True))
+    return conditions
 
 
 def listing(connection: Connection, wanted: PaperFilter, limit: int | None = None) -> Iterator[Paper]:
     """The papers that pass the filter, newest day first."""
-    day = func.coalesce(papers.c.listed_on, papers.c.published)
-    conditions = []
-    if wanted.since is not None:
-        conditions.append(day >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(day <= wanted.until)
-    if wanted.title is not None:
-        conditions.append(papers.c.title.icontains(wanted.title, autoescape=True))
-    query = select(papers).where(and_(True, *conditions)).order_by(day.desc().nulls_last(), papers.c.row)
-    found = _select(connection, query)
-    if wanted.source is not None:
-        found = (paper for paper in found if wanted.source in paper.sources)
-    for number, paper in enumerate(found):
-        if limit is not None and number >= limit:
-            return
-        yield paper
+    query = select(papers).where(and_(True, *_conditions(wanted))).order_by(_DAY.desc().nulls_last(), papers.c.row)
+    yield from _select(connection, query.limit(limit))
+
+
+def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) -> list[int]:
+    """Which of some rows pass the filter, in the order given."""
+    conditions = _conditions(wanted)
+    if not conditions:
+        return list(rows)
+    passed: set[int] = set()
+    for start in range(0, len(rows), _BLOCK):
+        query = select(papers.c.row).where(papers.c.row.in_(rows[start : start + _BLOCK]), *conditions)
+        passed.update(connection.execute(query).scalars())
+    return [row for row in rows if row in passed]
+
+
+def with_title(connection: Connection, word: str, wanted: PaperFilter, limit: int) -> list[int]:
+    """The rows of papers with some letters in their title that pass the filter too, newest row first."""
+    titled = papers.c.title.icontains(word, autoescape=True)
+    query = select(papers.c.row).where(titled, *_conditions(wanted)).order_by(papers.c.row.desc()).limit(limit)
+    return list(connection.execute(query).scalars())
 
 
 def _select(connection: Connection, query: Select[Any]) -> Iterator[Paper]:

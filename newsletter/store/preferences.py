@@ -17,7 +17,7 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
             "timezone": preferences.schedule.timezone,
         },
         "papers": preferences.papers,
-        "interests": [_interest_json(interest) for interest in preferences.interests],
+        "interests": [interest_json(interest) for interest in preferences.interests],
         "never": list(preferences.never),
     }
 
@@ -34,12 +34,13 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
             timezone=schedule["timezone"],
         ),
         papers=data["papers"],
-        interests=tuple(_interest(item) for item in data["interests"]),
+        interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
     )
 
 
-def _interest_json(interest: Interest) -> dict[str, Any]:
+def interest_json(interest: Interest) -> dict[str, Any]:
+    """An interest as JSON values."""
     return {
         "name": interest.name,
         "text": interest.text,
@@ -52,7 +53,8 @@ def _interest_json(interest: Interest) -> dict[str, Any]:
     }
 
 
-def _interest(data: Mapping[str, Any]) -> Interest:
+def interest_from_json(data: Mapping[str, Any]) -> Interest:
+    """An interest from what :func:`interest_json` gave."""
     lists = {name: tuple(data[name]) for name in ("liked", "disliked", "authors", "categories")}
     return Interest(
         name=data["name"], text=data["text"], keywords=dict(data["keywords"]), weight=data["weight"], **lists

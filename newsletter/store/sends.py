@@ -4,6 +4,8 @@ A send is claimed just before its message goes on the wire and settled just afte
 transaction of its own. So a process that dies leaves one claimed send a session, and that one alone is in doubt.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,8 +17,24 @@ from sqlalchemy.dialects import postgresql, sqlite
 from newsletter.model import Choice, Digest, Paper, Send, SendState, SubscriberState
 from newsletter.store import papers as paper_store
 from newsletter.store.schema import papers, send_papers, sends, subscribers
+from newsletter.store.schema import ranked_with as ranked_with_table
 
 _BLOCK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a digest was ranked with, so that it can be ranked again.
+
+    Attributes:
+        space: the version of the space. ``now``: when the papers that were new stood fast (UTC).
+        after_row: above which row papers were new. ``content``: what the subscriber followed, and the rules.
+    """
+
+    space: str
+    now: datetime
+    after_row: int
+    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +46,7 @@ class Plan:
     message_id: str
     digest: Digest
     skip_reason: str | None = None
+    basis: Basis | None = None
 
 
 def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[int]:
@@ -50,7 +69,7 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
 
 
 def _plan_one(connection: Connection, one: Plan, now: datetime) -> int | None:
-    values = {
+    values: dict[str, Any] = {
         "email": one.email,
         "state": (SendState.SKIPPED if one.skip_reason else SendState.PLANNED).value,
         "reason": one.skip_reason,
@@ -60,14 +79,58 @@ def _plan_one(connection: Connection, one: Plan, now: datetime) -> int | None:
         "planned_at": now,
         "settled_at": now if one.skip_reason else None,
     }
-    upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = upsert(sends).values(
+    if one.basis is not None:
+        values |= {
+            "planned_at": one.basis.now,
+            "space": one.basis.space,
+            "after_row": one.basis.after_row,
+            "ranked_with": _keep_content(connection, one.subscriber, one.basis.content),
+        }
+    statement = _upsert(connection)(sends).values(
         edition=one.digest.edition, subscriber=one.subscriber, message_id=one.message_id, attempts=0, **values
     )
     statement = statement.on_conflict_do_update(
         index_elements=["edition", "subscriber"], set_=values, where=sends.c.state == SendState.SKIPPED.value
     )
     return connection.execute(statement.returning(sends.c.row)).scalar()
+
+
+def _upsert(connection: Connection) -> Any:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _keep_content(connection: Connection, subscriber: int, content: Mapping[str, Any]) -> str:
+    """Keep what a subscriber follows, once for all the time it stays the same; returns its name."""
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    statement = _upsert(connection)(ranked_with_table).values(subscriber=subscriber, digest=name, content=content)
+    connection.execute(statement.on_conflict_do_nothing())
+    return name
+
+
+def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple[Send, Basis] | None:
+    """A subscriber's send of an edition with what it was ranked with; None when the log does not have it."""
+    query = (
+        select(sends, ranked_with_table.c.content)
+        .join(
+            ranked_with_table,
+            and_(
+                ranked_with_table.c.subscriber == sends.c.subscriber, ranked_with_table.c.digest == sends.c.ranked_with
+            ),
+        )
+        .where(sends.c.subscriber == subscriber, sends.c.edition == edition)
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    return _send(row), Basis(row["space"], row["planned_at"], row["after_row"], row["content"])
+
+
+def held_before(connection: Connection, send: Send) -> set[int]:
+    """The rows of the papers that a subscriber was sent, or may have been, before a send."""
+    query = select(send_papers.c.paper).where(
+        send_papers.c.subscriber == send.subscriber, send_papers.c.send < send.row, ~send_papers.c.released
+    )
+    return set(connection.execute(query).scalars())
 
 
 def _hold_papers(connection: Connection, row: int, one: Plan) -> None:

@@ -1,0 +1,66 @@
+"""Ranking an edition again gives what was ranked then, whatever has changed since."""
+
+from tests.conftest import Newsletter
+from tests.smtp import Mailbox
+
+YAML = """\
+email: ada@example.org
+never: [survey]
+interests:
+  - {name: Learning, text: reinforcement learning from human feedback, liked: ["Multi-Objective GFlowNets"]}
+  - {name: Models, text: energy-based models}
+"""
+
+
+def grow(newsletter: Newsletter) -> None:
+    lines = [f'{{"title": "Looms {number}", "abstract": "Energy of looms {number}."}}' for number in range(90)]
+    (newsletter.folder / "more.jsonl").write_text("\n".join(lines))
+    newsletter.run("import", "more.jsonl")
+
+
+def test_an_edition_is_ranked_again_as_it_was(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", YAML)
+    newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "less", "--interest", "Models")
+    before = newsletter.run("rank", "ada@example.org", "--top", "60", "--json").rows
+    newsletter.run("send")
+    (sent,) = newsletter.run("log", "--json").rows
+    # The interests change, feedback comes, papers come, and the space is fitted anew.
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [diffusion models]\n")
+    newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], "less")
+    grow(newsletter)
+    newsletter.run("send", now="2025-11-29T09:00")
+    rows = newsletter.run("log", "--json").rows
+    assert rows[1]["space"] != rows[0]["space"] == sent["space"]
+    again = newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], "--top", "60", "--json").rows
+    assert again == before
+    scores = {row["paper_id"]: row["score"] for row in again}
+    for paper in sent["papers"]:
+        if paper["section"] != "Trending":
+            assert scores[paper["id"]] == paper["score"]
+
+
+def test_a_reader_of_trending_alone_gets_the_same_list(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: []\n")
+    newsletter.run("send")
+    (sent,) = newsletter.run("log", "--json").rows
+    again = newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], "--json").rows
+    assert [row["paper_id"] for row in again] == [paper["id"] for paper in sent["papers"]]
+
+
+def test_what_cannot_be_ranked_again_says_why(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", YAML)
+    ran = newsletter.run("rank", "ada@example.org", "--edition", "2025-11-27", code=2)
+    assert "ada@example.org has no digest of 2025-11-27" in ran.err
+    newsletter.run("send")
+    (sent,) = newsletter.run("log", "--json").rows
+    grow(newsletter)
+    newsletter.run("papers", "search", "looms")
+    space = newsletter.folder / "var" / "index" / sent["space"]
+    space.rename(space.with_name("elsewhere"))
+    # In a process of its own: this one may have the space in memory still.
+    process = newsletter.start("rank", "ada@example.org", "--edition", sent["edition"])
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, f"the space {sent['space']}" in err) == (2, True), err
