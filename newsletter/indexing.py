@@ -56,9 +56,14 @@ class State:
     text_change: int
     recent: int = 0
 
+    @property
+    def fitted_on(self) -> datetime:
+        """When the space was fitted (UTC)."""
+        return datetime.fromisoformat(self.fitted_at)
+
     def next_fit(self, refit_days: float) -> datetime:
         """When the space is to be fitted again (UTC)."""
-        return datetime.fromisoformat(self.fitted_at) + timedelta(days=refit_days)
+        return self.fitted_on + timedelta(days=refit_days)
 
 
 def _quiet(_what: str, _done: int, _of: int) -> None: ...

@@ -22,6 +22,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from newsletter.desk import Desk
 from newsletter.edition import due_blocks, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
+from newsletter.indexing import current_index, read_state
 from newsletter.store import sends, subscribers, writing
 
 Log = Callable[..., None]
@@ -81,8 +82,21 @@ def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
         else:
             log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
         if stopping():
-            break
+            return good
+    _index(desk, log)
     return good
+
+
+def _index(desk: Desk, log: Log) -> None:
+    """Index what was fetched, so that the next edition need not; fit the space anew when its time has come."""
+    before = read_state(desk.config.index_folder)
+    current_index(desk, refit=True)
+    after = read_state(desk.config.index_folder)
+    if after is not None and (before is None or before.fitted_at != after.fitted_at):
+        next_fit = after.next_fit(desk.config.ranking.refit_days).isoformat(timespec="minutes")
+        log("fitted", space=after.version, papers=after.papers, next_fit=next_fit)
+    elif after is not None and after != before:
+        log("indexed", space=after.version, papers=after.held)
 
 
 def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:

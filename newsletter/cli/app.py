@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import digests, evaluate, feedback, interests, papers, project, sending, subscribers
+from newsletter.cli import digests, evaluate, feedback, index, interests, papers, project, sending, subscribers
 from newsletter.cli.common import Options
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ app.command(rich_help_panel=START)(project.demo)
 app.command(rich_help_panel=READ)(papers.fetch)
 app.command("import", rich_help_panel=READ)(papers.import_files)
 app.command(rich_help_panel=READ)(papers.sources)
+app.command(rich_help_panel=READ)(index.index)
 app.add_typer(papers_group, name="papers", rich_help_panel=READ)
 papers_group.command("list")(papers.list_papers)
 papers_group.command("search")(papers.search_papers)

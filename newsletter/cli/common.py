@@ -18,7 +18,7 @@ from newsletter.clock import Clock, parse_moment, started_at, stopped_at, system
 from newsletter.config import Config, load_config
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import read_files
-from newsletter.indexing import current_index
+from newsletter.indexing import current_index, fit_anew
 from newsletter.model import Paper
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
@@ -65,7 +65,7 @@ def open_for(context: typer.Context, running: bool = False, files: bool = True) 
     return desk
 
 
-def bring_index_up_to_date(desk: Desk) -> None:
+def bring_index_up_to_date(desk: Desk, refit: bool = False) -> None:
     """Bring the index up to date under a display of how far that is, which on a large store takes minutes."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -74,7 +74,7 @@ def bring_index_up_to_date(desk: Desk) -> None:
         def told(what: str, done: int, of: int) -> None:
             bar.update(task, description=f"{what} papers", completed=done, total=of, visible=True)
 
-        current_index(desk, told=told)
+        fit_anew(desk, told) if refit else current_index(desk, told=told)
 
 
 def warn(text: str) -> None:

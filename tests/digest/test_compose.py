@@ -1,6 +1,9 @@
 """Digests: shares of the interests, Trending, and never a paper twice."""
 
+import json
 from collections import Counter
+
+import pytest
 
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
@@ -88,3 +91,92 @@ def test_too_old_is_not_new(newsletter: Newsletter) -> None:
             "reason": "no new papers in the last 14 days",
         }
     ]
+
+
+def papers_about(newsletter: Newsletter, *papers: dict) -> None:
+    (newsletter.folder / "papers.jsonl").write_text("\n".join(map(json.dumps, papers)))
+    newsletter.run("import", "papers.jsonl")
+
+
+NEAR_REPEATS = (
+    {"title": "Looms weave silk cloth with steam engines", "abstract": "A loom weaves silk cloth by steam."},
+    {"title": "Looms weave silk cloth with steam engines, again", "abstract": "A loom weaves silk cloth by steam."},
+    {"title": "Looms that mend themselves", "abstract": "A loom finds its broken threads."},
+    *({"title": f"Cogs number {number}", "abstract": f"Brass teeth, {number} of them."} for number in range(20)),
+)
+TWO_ON_LOOMS = (
+    "email: ada@example.org\npapers: 2\ninterests:\n  - {name: Looms, text: looms that weave silk with steam}\n"
+)
+
+
+def test_among_good_papers_a_near_repeat_gives_way(newsletter: Newsletter) -> None:
+    papers_about(newsletter, *NEAR_REPEATS)
+    newsletter.subscriber("ada", TWO_ON_LOOMS)
+    newsletter.configure(ranking={"variety_lambda": 1.0})
+    assert sum("steam" in choice["title"] for choice in digest(newsletter)) == 2
+    newsletter.configure(ranking={"variety_lambda": 0.5})
+    varied = digest(newsletter)
+    assert sum("steam" in choice["title"] for choice in varied) == 1
+    assert varied[1]["title"] == "Looms that mend themselves"
+    assert varied[0]["score"] > varied[1]["score"]
+
+
+def test_a_followed_author_is_in_the_digest_however_full_it_is(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    papers_about(
+        newsletter, *({"title": f"Cogs {number}", "authors": ["Ada Lovelace"], "abstract": ""} for number in range(4))
+    )
+    newsletter.subscriber(
+        "ada",
+        """\
+        email: ada@example.org
+        papers: 3
+        interests:
+          - {name: Models, text: energy-based models, weight: 10}
+          - {name: People, authors: [Ada Lovelace], weight: 0.1}
+        """,
+    )
+    chosen = digest(newsletter)
+    assert {choice["title"] for choice in chosen} == {f"Cogs {number}" for number in range(4)}
+    assert {choice["because"] for choice in chosen} == {"by Ada Lovelace, whom you follow"}
+    newsletter.subscriber(
+        "ada", "email: ada@example.org\npapers: 3\nnever: [cog]\ninterests:\n  - energy-based models\n"
+    )
+    assert not [choice for choice in digest(newsletter) if "Cogs" in choice["title"]]
+
+
+@pytest.mark.parametrize(
+    ("never", "hidden"),
+    [
+        ("survey", {"A survey of looms", "Surveys of looms", "Loom-survey"}),
+        ("Surveys", {"A survey of looms", "Surveys of looms", "Loom-survey"}),
+        ("star", set()),
+        ("state of the art", {"State-of-the-art looms"}),
+        ("state-of-the-art looms", {"State-of-the-art looms"}),
+        ("c++", {"Looms in C++"}),
+        ("学習", {"強化学習 looms"}),
+        ("loom-survey", {"Loom-survey"}),
+        ("batteries", {"Looms on battery"}),
+        (".*", set()),
+    ],
+)
+def test_never_words_hide_whole_words_and_say_so(newsletter: Newsletter, never: str, hidden: set[str]) -> None:
+    titles = [
+        *("A survey of looms", "Surveys of looms", "Loom-survey", "Surveyed looms", "Looms startle"),
+        *("State-of-the-art looms", "Looms in C++", "強化学習 looms", "Looms on battery"),
+    ]
+    papers_about(newsletter, *({"title": title, "abstract": "Looms."} for title in titles))
+    newsletter.subscriber("ada", f"email: ada@example.org\nnever: ['{never}']\ninterests: [looms]\n")
+    newsletter.configure(ranking={"min_score": 0.0})
+    rows = newsletter.run("rank", "ada@example.org", "--top", "50", "--json").rows
+    assert set(titles) - {row["title"] for row in rows} == hidden
+    told = newsletter.run("rank", "ada@example.org").out
+    assert told.count("idden by never") == min(len(hidden), 5)
+
+
+def test_when_never_words_hide_everything_the_log_says_so(newsletter: Newsletter, mail: Mailbox) -> None:
+    papers_about(newsletter, {"title": "Looms", "abstract": "A survey."}, {"title": "Cogs", "abstract": "A review."})
+    newsletter.subscriber("ada", "email: ada@example.org\nnever: [survey, review]\ninterests: [looms]\n")
+    newsletter.run("send")
+    (row,) = newsletter.run("log", "--json").rows
+    assert row["reason"] == "no new papers in the last 14 days (2 more hidden by never: “review”, “survey”)"

@@ -1,0 +1,43 @@
+"""The command that shows the index of the papers, and fits it anew."""
+
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.common import Json, bring_index_up_to_date, iso, open_for, print_json, say, short
+from newsletter.indexing import read_state
+from newsletter.store import papers, reading
+
+
+def index(
+    context: typer.Context,
+    refit: Annotated[bool, typer.Option("--refit", help="Fit the space anew now.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring the index of the papers up to date, and say when it was fitted and when it will be again.
+
+    Editions and 'newsletter run' do it by themselves: what is new is added each day, and the whole is fitted anew
+    every ranking.refit_days, or when the store has grown by a tenth.
+    """
+    desk = open_for(context, files=False)
+    bring_index_up_to_date(desk, refit)
+    state = read_state(desk.config.index_folder)
+    with reading(desk.engine) as connection:
+        held = papers.count(connection)
+    if state is None:
+        say("The store has no papers yet; 'newsletter fetch' or 'newsletter import'.")
+        return
+    next_fit = state.next_fit(desk.config.ranking.refit_days)
+    if json:
+        row = {
+            "version": state.version,
+            "fitted_at": iso(state.fitted_on),
+            "fitted_papers": state.papers,
+            "papers": state.held,
+            "next_fit": iso(next_fit),
+        }
+        print_json([row])
+        return
+    say(f"version:  {state.version}, fitted {short(state.fitted_on)} UTC on a store of {state.papers} papers")
+    say(f"papers:   {state.held} of {held} in the index")
+    say(f"next fit: {short(next_fit)} UTC, or when the store has grown by a tenth")

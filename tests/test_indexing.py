@@ -1,0 +1,87 @@
+"""The index is fitted on a schedule, and between fits only what is new is transformed."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.conftest import Newsletter
+from tests.smtp import Mailbox
+
+
+def state(newsletter: Newsletter) -> dict:
+    return json.loads((newsletter.folder / "var" / "index" / "state.json").read_text())
+
+
+def add(newsletter: Newsletter, *titles: str, now: str = "2025-11-28T09:00") -> None:
+    lines = [json.dumps({"title": title, "abstract": f"{title}, looms and energy."}) for title in titles]
+    (newsletter.folder / "more.jsonl").write_text("\n".join(lines))
+    newsletter.run("import", "more.jsonl", now=now)
+
+
+def test_the_command_says_when_it_was_fitted_and_when_it_will_be(newsletter: Newsletter) -> None:
+    assert "no papers yet" in newsletter.run("index").out
+    newsletter.with_sample()
+    (row,) = newsletter.run("index", "--json").rows
+    assert (row["fitted_at"], row["next_fit"]) == ("2025-11-28T09:00:00+00:00", "2025-12-05T09:00:00+00:00")
+    assert row["papers"] == row["fitted_papers"]
+    assert "next fit: 2025-12-05 09:00 UTC" in newsletter.run("index").out
+    assert (
+        newsletter.run("index", "--refit", "--json", now="2025-11-30T10:00").rows[0]["fitted_at"][:10] == "2025-11-30"
+    )
+
+
+def test_a_new_day_is_transformed_and_a_week_later_the_space_is_fitted_anew(
+    newsletter: Newsletter, mail: Mailbox
+) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [energy-based models]\n")
+    newsletter.run("send")
+    first = state(newsletter)
+    add(newsletter, "Quokkas", now="2025-11-29T08:00")
+    newsletter.run("send", now="2025-11-29T09:00")
+    second = state(newsletter)
+    assert (second["version"], second["held"]) == (first["version"], first["held"] + 1)
+    # Looking does not refit, however late; an edition does.
+    newsletter.run("rank", "ada@example.org", now="2025-12-06T09:00")
+    assert state(newsletter)["version"] == first["version"]
+    newsletter.run("send", now="2025-12-06T09:00")
+    third = state(newsletter)
+    assert third["version"] != first["version"]
+    assert (third["fitted_at"][:10], third["papers"]) == ("2025-12-06", first["held"] + 1)
+    # The log's digests keep the space they were ranked in; of its papers nothing is left.
+    kept = sorted(path.name for path in (newsletter.folder / "var" / "index" / first["version"]).iterdir())
+    assert kept == ["space"]
+
+
+def test_a_space_that_no_digest_was_ranked_in_is_removed(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    newsletter.run("papers", "search", "energy")
+    first = state(newsletter)["version"]
+    add(newsletter, *(f"Looms {number}" for number in range(80)))
+    newsletter.run("papers", "search", "energy")
+    assert state(newsletter)["version"] != first
+    assert not (newsletter.folder / "var" / "index" / first).exists()
+
+
+def test_run_indexes_what_it_fetched_and_says_so(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    ran = newsletter.run("run", "--once")
+    assert "event='fitted'" in ran.out
+    assert "next_fit='2025-12-05T09:00+00:00'" in ran.out
+    add(newsletter, "Quokkas")
+    assert "event='indexed'" in newsletter.run("run", "--once").out
+    assert "indexed" not in newsletter.run("run", "--once").out
+
+
+def test_many_processes_may_bring_it_up_to_date_at_once(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    newsletter.run("papers", "search", "energy")
+    add(newsletter, "Quokkas", "Wombats")
+
+    def look(_: int) -> list[str]:
+        out, err = newsletter.start("papers", "search", "quokkas", "wombats", "--json").communicate(timeout=120)
+        assert not err
+        return sorted(json.loads(line)["title"] for line in out.splitlines())
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(look, range(4)))
+    assert found == [["Quokkas", "Wombats"]] * 4
