@@ -11,11 +11,13 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from scipy.sparse import csr_matrix, vstack
+from sqlalchemy import Connection
 
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError
@@ -82,13 +84,18 @@ def current_index(desk: Desk, refit: bool = False, told: Told = _quiet) -> Index
     """
     folder = desk.config.index_folder
     try:
-        state = _fresh(desk, read_state(folder))
-        if state is None or _is_due(desk, state, refit):
+        state = read_state(folder)
+        with reading(desk.engine) as connection:
+            extent = papers.extent(connection)
+            same_store = state is not None and papers.id_of(connection, state.last_row) == state.last_id
+        if state is None or not same_store or _is_due(desk, state, extent, refit):
             return fit_anew(desk, told)
         index = _load(folder, state)
         if index is None:
             return fit_anew(desk, told)
-        return _bring_up_to_date(desk, told) or index
+        if (state.held, state.text_change) != (extent.count, extent.text_change):
+            return _bring_up_to_date(desk, told) or index
+        return index
     except OSError as error:
         raise NewsletterError(
             f"store.index: {error.filename or folder}: {error.strerror or error}; mend the disk"
@@ -103,18 +110,7 @@ def read_state(folder: Path) -> State | None:
         return None
 
 
-def _fresh(desk: Desk, state: State | None) -> State | None:
-    """The state, unless the index is that of another store."""
-    if state is None:
-        return None
-    with reading(desk.engine) as connection:
-        last = papers.by_rows(connection, [state.last_row]).get(state.last_row)
-    return state if last is not None and last.id == state.last_id else None
-
-
-def _is_due(desk: Desk, state: State, refit: bool) -> bool:
-    with reading(desk.engine) as connection:
-        extent = papers.extent(connection)
+def _is_due(desk: Desk, state: State, extent: papers.Extent, refit: bool) -> bool:
     old = desk.clock() >= state.next_fit(desk.config.ranking.refit_days)
     return extent.count >= _GROWTH * state.papers + 1 or (refit and old)
 
@@ -187,19 +183,16 @@ def _counted(what: str, texts: Iterable[str], of: int, told: Told) -> Iterator[s
 
 
 def _bring_up_to_date(desk: Desk, told: Told) -> Index | None:
-    """Put what came into the store since into the index; None when nothing did."""
+    """Put what came into the store since into the index; None when that is gone meanwhile."""
     folder = desk.config.index_folder
-    with reading(desk.engine) as connection:
-        extent = papers.extent(connection)
-    state = read_state(folder)
-    if state is None or (state.held, state.text_change) == (extent.count, extent.text_change):
-        return None
     with _locked(folder):
         state = read_state(folder)
         index = _load(folder, state) if state is not None else None
         if state is None or index is None:
             return None
-        rows = _unknown(desk, index, state)
+        with reading(desk.engine) as connection:
+            extent = papers.extent(connection)
+            rows = _unknown(connection, index, state, extent)
         recent = index.parts[1].rows if len(index.parts) > 1 else np.array([], dtype=np.int64)
         part = _part(desk, index.space, sorted({*recent.tolist(), *rows}), told)
         saved.write_part(folder / state.version / f"recent-{state.recent + 1}", part)
@@ -218,26 +211,29 @@ def _bring_up_to_date(desk: Desk, told: Told) -> Index | None:
     return _load(folder, state)
 
 
-def _unknown(desk: Desk, index: Index, state: State) -> list[int]:
+def _unknown(connection: Connection, index: Index, state: State, extent: papers.Extent) -> list[int]:
     """The rows of papers that the index does not have, or has with an older text."""
-    with reading(desk.engine) as connection:
-        extent = papers.extent(connection)
-        new = papers.rows_after(connection, state.last_row)
-        if state.held + len(new) != extent.count:
-            # A process that was slow to commit may have left gaps below the last row.
-            known = np.concatenate([part.rows for part in index.parts])
-            new = np.setdiff1d(papers.rows_after(connection, 0), known).tolist()
-        return [*new, *papers.rows_changed(connection, state.text_change)]
+    new = papers.rows_after(connection, state.last_row)
+    if state.held + len(new) != extent.count:
+        # A process that was slow to commit may have left gaps below the last row.
+        known = np.concatenate([part.rows for part in index.parts])
+        new = np.setdiff1d(papers.rows_after(connection, 0), known).tolist()
+    return [*new, *papers.rows_changed(connection, state.text_change)]
 
 
 def _load(folder: Path, state: State) -> Index | None:
     """The index of a state; None where its files are damaged."""
     try:
-        space = saved.read_space(folder / state.version / "space")
-        names = ["base"] + ([f"recent-{state.recent}"] if state.recent else [])
-        parts = tuple(saved.read_part(folder / state.version / name, len(space.terms)) for name in names)
+        return _loaded(folder, state)
     except (OSError, ValueError, KeyError):
         return None
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path, state: State) -> Index:
+    space = saved.read_space(folder / state.version / "space")
+    names = ["base"] + ([f"recent-{state.recent}"] if state.recent else [])
+    parts = tuple(saved.read_part(folder / state.version / name, len(space.terms)) for name in names)
     return make_index(space, parts, state.version)
 
 

@@ -1,7 +1,6 @@
 """Spaces and parts of an index kept in files: written once, then memory-mapped by whoever reads them."""
 
 import json
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ def write_space(folder: Path, space: Space) -> None:
     (folder / "space.json").write_text(json.dumps({"pivot": space.pivot, "usual": space.usual}), encoding="utf-8")
 
 
-@lru_cache(maxsize=2)
 def read_space(folder: Path) -> Space:
     """Read what :func:`write_space` wrote.
 
@@ -62,11 +60,6 @@ def read_part(folder: Path, terms: int) -> Part:
     Raises:
         OSError, ValueError: it is not there, or damaged.
     """
-    return _read_part(folder, terms, folder.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _read_part(folder: Path, terms: int, _made_at: int) -> Part:
     rows = _read(folder / "rows.npy")
     vectors = _read_matrix(folder, "vectors", terms)
     turned = _read_matrix(folder, "turned", len(rows))

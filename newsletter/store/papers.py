@@ -159,6 +159,11 @@ def extent(connection: Connection) -> Extent:
     return Extent(held, last.row if last else 0, last.id if last else "", changed)
 
 
+def id_of(connection: Connection, row: int) -> str | None:
+    """The id of the paper in a row, None without one."""
+    return connection.execute(select(papers.c.id).where(papers.c.row == row)).scalar()
+
+
 def rows_after(connection: Connection, row: int) -> list[int]:
     """The rows of all papers above a row, ascending."""
     query = select(papers.c.row).where(papers.c.row > row).order_by(papers.c.row)
