@@ -14,7 +14,7 @@ from newsletter.ranking.explain import main_terms
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Followed, Profiles, make_profiles
 from newsletter.ranking.search import standing_out
-from newsletter.ranking.space import surfaces
+from newsletter.ranking.space import tokens_of
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
 
@@ -40,9 +40,7 @@ def search(desk: Desk, words: str, wanted: PaperFilter, limit: int) -> list[Foun
     if index is None:
         return []
     profiles = make_profiles(index, [Followed(Interest(name=words, text=words))])
-    unknown = [
-        surface for term, surface in surfaces(words).items() if " " not in term and term not in index.space.known
-    ]
+    unknown = [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
     return _found(desk, index, profiles, wanted, limit, unknown)
 
 

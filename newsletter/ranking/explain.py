@@ -1,16 +1,28 @@
 """Why a paper is there, in a few words that a reader understands and that truly made its score."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from newsletter.identifiers import title_key
 from newsletter.model import Paper
 from newsletter.ranking.profile import Profiles
-from newsletter.ranking.space import Space, paper_text, surfaces
+from newsletter.ranking.space import Space, Token, paper_text, tokens_of
 
-_TERMS_WEIGHED = 12
-_TERMS_SHOWN = 4
+_PHRASES_SHOWN = 3
+_LONGEST = 4
+_LEAST_SHARE = 0.15
 _LIKED_SHARE = 0.2
+_MOSTLY = 0.7  # Of the papers that have the one word, half have the other after it.
+_SELDOM = 1.1  # Less than three times as often as the rarest terms, a word says nothing of what follows it.
+_WORDS = re.compile(r"\w+")
+_NAMES = re.compile(r"(?<=[a-z,] )[A-Z]\w*")
+_HYPHEN_BEFORE = re.compile(r"(?:(?<![\w-])\w+-)?$")
+_HYPHEN_AFTER = re.compile(r"(?:-\w+(?![\w-]))?")
 
 
 def reason(space: Space, profiles: Profiles, row: int, paper: Paper, scaled: csr_matrix) -> str:
@@ -76,27 +88,89 @@ def _at(row: csr_matrix, columns: np.ndarray) -> np.ndarray:
 
 
 def main_terms(space: Space, vector: csr_matrix, paper: Paper, scaled: csr_matrix) -> list[str]:
-    """The terms of a paper that weighed most in its score, as the paper writes them.
+    """The words and phrases of a paper that weighed most in its score, as the paper writes them.
+
+    Terms that stand side by side in the text are told as one phrase: "multi objective", "objective reinforcement" and
+    "reinforcement learning" as "multi-objective reinforcement learning".
 
     Args:
         vector: the profile's (1 × terms). ``scaled``: the paper's, times any scale (1 × terms).
     """
     parts = term_parts(space, vector, scaled)
-    written = surfaces(paper_text(paper))
+    terms = space.terms[scaled.indices]
+    untold = {str(terms[place]): float(parts[place]) for place in np.flatnonzero(parts > 0)}
+    if not untold:
+        return []
+    least = _LEAST_SHARE * max(untold.values())
+    text = paper_text(paper)
+    windows = _windows(space, text, untold)
     shown: list[str] = []
-    for index in np.argsort(-parts, kind="stable")[:_TERMS_WEIGHED]:
-        if parts[index] <= 0:
+    while len(shown) < _PHRASES_SHOWN and windows:
+        # Of phrases worth the same the longer one, and the one that comes later: the abstract rather than the title.
+        worth = [sum(untold.get(term, 0.0) for term in window.terms) - least * window.words for window in windows]
+        best = max(range(len(windows)), key=lambda place: (worth[place], windows[place].start))
+        if worth[best] <= 0:
             break
-        term = str(space.terms[scaled.indices[index]])
-        words = set(term.split())
-        # "Pareto front" says all that "Pareto" and "front" say.
-        if any(words <= set(other.split()) for other in shown):
-            continue
-        shown = [other for other in shown if not set(other.split()) <= words]
-        shown.append(term)
-    # Nor need "objective reinforcement" be said between "multi-objective" and "reinforcement learning".
-    for term in [*shown]:
-        others = {word for other in shown if other != term for word in other.split()}
-        if " " in term and set(term.split()) <= others:
-            shown.remove(term)
-    return [written.get(term, term) for term in shown[:_TERMS_SHOWN]]
+        told = windows[best].terms
+        shown.append(_as_written(text, windows[best], paper.abstract))
+        words = {word for term in told for word in term.split()}
+        untold = {term: part for term, part in untold.items() if not set(term.split()) <= words}
+        windows = [window for window in windows if not window.terms <= told]
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Some words side by side in a text: where they stand, and the terms they make."""
+
+    start: int
+    end: int
+    words: int
+    terms: frozenset[str]
+
+
+def _windows(space: Space, text: str, weighed: Mapping[str, float]) -> list[_Window]:
+    """The windows of a text all whose words belong to a term that weighed, or end what would sound broken off."""
+    tokens = _tokens(text)
+    windows = []
+    for first, token in enumerate(tokens):
+        found: set[str] = set()
+        for last in range(first, min(first + _LONGEST, len(tokens))):
+            if last > first and not tokens[last].joined:
+                break
+            own = {term for term in (tokens[last].word, tokens[last].pair if last > first else "") if term in weighed}
+            if not own:
+                break
+            found |= own
+            more = tokens[last + 1] if last + 1 < len(tokens) else None
+            end = more if more is not None and more.pair and _belongs(space, tokens[last], more) else tokens[last]
+            windows.append(_Window(token.start, end.end, last - first + 1, frozenset(found)))
+    return windows
+
+
+def _belongs(space: Space, token: Token, more: Token) -> bool:
+    """Whether a word is mostly followed by another, as "reinforcement" is by "learning"."""
+    alone, together = space.known.get(token.word), space.known.get(more.pair)
+    if alone is None or together is None:
+        return False
+    seldom = space.idf[alone] > space.idf.max() - _SELDOM
+    return bool(not seldom and space.idf[together] - space.idf[alone] < _MOSTLY)
+
+
+@lru_cache(maxsize=4096)
+def _tokens(text: str) -> tuple[Token, ...]:
+    # Kept, since a paper is explained to many subscribers.
+    return tuple(tokens_of(text))
+
+
+def _as_written(text: str, window: _Window, abstract: str) -> str:
+    """A phrase with the whole of its hyphenated words, and without the capitals of a headline: only what the abstract
+    has with a capital in the middle of a sentence keeps it.
+    """
+    start = window.start - len(_HYPHEN_BEFORE.search(text[: window.start])[0])  # type: ignore[index]
+    end = window.end + len(_HYPHEN_AFTER.match(text[window.end :])[0])  # type: ignore[index]
+    names = set(_NAMES.findall(abstract))
+    return _WORDS.sub(
+        lambda word: word[0].lower() if word[0].istitle() and word[0] not in names else word[0],
+        " ".join(text[start:end].split()),
+    )

@@ -18,10 +18,10 @@ the store's papers alone, and makes a profile discriminative at the cost of a do
 """
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
@@ -49,6 +49,7 @@ _MOST_TERMS = 200_000
 _SEED = 0
 
 _WORD = re.compile(r"[^\W_]+")
+_HOLDS_TOGETHER = re.compile(r"-[a-z]+[ -]", re.IGNORECASE)
 # Words that nearly every abstract has, so that they say nothing of its subject.
 _ABSTRACTS_SAY = {
     "abstract", "approach", "based", "demonstrate", "existing", "experiment", "introduce", "method", "novel", "paper",
@@ -91,9 +92,9 @@ class Space:
         return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot)
 
     @property
-    def known(self) -> Container[str]:
-        """The terms, to ask whether one is among them."""
-        found: Container[str] = self.counter.vocabulary
+    def known(self) -> Mapping[str, int]:
+        """The place of each term."""
+        found: Mapping[str, int] = self.counter.vocabulary
         return found
 
     def zeros(self, rows: int = 1) -> csr_matrix:
@@ -245,35 +246,46 @@ def paper_text(paper: Paper) -> str:
 
 def terms_of(text: str) -> list[str]:
     """The terms of a text: its words in singular without the common ones, and each two that stand side by side."""
-    return [term for term, _ in _terms_with_surface(text)]
+    return [term for token in tokens_of(text) for term in ((token.word, token.pair) if token.pair else (token.word,))]
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in singular, without the common ones and without phrases."""
-    return [term for term, _ in _terms_with_surface(text) if " " not in term]
+    return [token.word for token in tokens_of(text)]
 
 
-def surfaces(text: str) -> dict[str, str]:
-    """How each term of a text stands written in it, at its first place."""
-    found: dict[str, str] = {}
-    for term, surface in _terms_with_surface(text):
-        found.setdefault(term, surface)
-    return found
+class Token(NamedTuple):
+    """A word of a text that is not common.
+
+    Attributes:
+        word: in singular and small letters. ``start``, ``end``: where it stands.
+        pair: the term that it makes with the word right before it, empty without one.
+        joined: whether it and the token before it may be told as one phrase: side by side, or as in "energy-based
+            models" with a common word between.
+    """
+
+    word: str
+    start: int
+    end: int
+    pair: str
+    joined: bool
 
 
-def _terms_with_surface(text: str) -> Iterator[tuple[str, str]]:
+def tokens_of(text: str) -> Iterator[Token]:
+    """The words of a text that are not common, in order."""
     common = _common()
-    before: tuple[str, int, int] | None = None
+    before: Token | None = None
     for match in _WORD.finditer(text):
         word = _singular(match[0].lower())
         if word in common or (len(word) < 2 and word.isascii()):
-            before = None
             continue
-        yield word, match[0]
-        # Only a space or a hyphen holds a phrase together.
-        if before is not None and text[before[2] : match.start()] in (" ", "-", "\n"):
-            yield f"{before[0]} {word}", text[before[1] : match.end()].replace("\n", " ")
-        before = (word, match.start(), match.end())
+        start, end = match.span()
+        between = text[before.end : start] if before is not None else ""
+        # Only a space or a hyphen makes a term of two words.
+        pair = f"{before.word} {word}" if before is not None and between in (" ", "-", "\n") else ""
+        joined = bool(pair) or (between[:1] == "-" and _HOLDS_TOGETHER.fullmatch(between) is not None)
+        before = Token(word, start, end, pair, joined)
+        yield before
 
 
 def _singular(word: str) -> str:
