@@ -7,7 +7,6 @@ from typing import Any
 
 from newsletter.audience import judgements
 from newsletter.audience.due import local_day
-from newsletter.audience.judgements import Taught
 from newsletter.desk import Desk
 from newsletter.digest import compose
 from newsletter.digest.never import hidden_by
@@ -16,7 +15,7 @@ from newsletter.indexing import current_index, index_of
 from newsletter.model import Choice, Digest, Paper, Subscriber
 from newsletter.ranking.calibration import deviation
 from newsletter.ranking.index import Index
-from newsletter.ranking.profile import make_profiles
+from newsletter.ranking.profile import Taught, make_profiles
 from newsletter.ranking.rank import Candidates, make_candidates, stand_out
 from newsletter.store import papers, reading, sends
 

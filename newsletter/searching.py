@@ -1,6 +1,6 @@
 """Searching: the whole store by words, or by likeness to a paper, ranked in the space that digests are ranked in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,10 @@ from newsletter.ranking.calibration import match
 from newsletter.ranking.explain import main_terms
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Followed, Profiles, make_profiles
-from newsletter.ranking.search import standing_out
+from newsletter.ranking.search import best_first
 from newsletter.ranking.space import tokens_of
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
-
-_FIRST_LOOK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +56,31 @@ def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int) -> list[F
 def _found(
     desk: Desk, index: Index, profiles: Profiles, wanted: PaperFilter, limit: int, unknown: Sequence[str]
 ) -> list[Found]:
-    rows, stands_out = standing_out(index, profiles)
+    blocks = best_first(index, profiles)
     with reading(desk.engine) as connection:
         titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
-        best = sorted(set(titled), key=lambda row: (-titled.count(row), -_value(rows, stands_out, row), -row))
-        best = (best + _passing(connection, rows, wanted, limit, set(best)))[:limit]
+        found = _passing(connection, blocks, wanted, limit, set(titled))
+        best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
+        best = (best + [row for row in found if row not in titled])[:limit]
         known = papers.by_rows(connection, best)
-    scores = match(np.array([_value(rows, stands_out, row) for row in best]))
+    scores = match(np.array([found.get(row, -np.inf) for row in best]))
     return [
         Found(known[row], float(score), _because(index, profiles, known[row], unknown))
         for row, score in zip(best, scores, strict=True)
     ]
 
 
-def _value(rows: np.ndarray, stands_out: np.ndarray, row: int) -> float:
-    at = np.flatnonzero(rows == row)
-    return float(stands_out[at[0]]) if len(at) else -np.inf
-
-
-def _passing(connection: Connection, rows: np.ndarray, wanted: PaperFilter, limit: int, taken: set[int]) -> list[int]:
-    """The first rows that pass the filter, asked in growing steps: few pass a narrow one."""
-    passed: list[int] = []
-    start, step = 0, _FIRST_LOOK
-    while start < len(rows) and len(passed) < limit:
-        block = [row for row in rows[start : start + step].tolist() if row not in taken]
-        passed += papers.passing(connection, block, wanted)
-        start, step = start + step, 4 * step
-    return passed[:limit]
+def _passing(
+    connection: Connection, blocks: Iterator[dict[int, float]], wanted: PaperFilter, limit: int, kept: set[int]
+) -> dict[int, float]:
+    """The first papers that pass the filter, and of ``kept`` those that are met, with how far they stand out."""
+    passed: dict[int, float] = {}
+    for block in blocks:
+        rows = {*papers.passing(connection, [*block], wanted), *kept}
+        passed |= {row: value for row, value in block.items() if row in rows}
+        if len(passed) >= limit + len(kept):
+            break
+    return passed
 
 
 def _because(index: Index, profiles: Profiles, paper: Paper, unknown: Sequence[str]) -> str:

@@ -1,32 +1,19 @@
 """What subscribers have judged: the papers their interests name, and their feedback, which fades with time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from newsletter.model import Interest, PaperName, Subscriber
-from newsletter.ranking.profile import Followed
+from newsletter.ranking.profile import Followed, Taught, Verdicts
 from newsletter.store import feedback, papers
 from newsletter.store.feedback import Feedback, Verdict
 from newsletter.store.preferences import interest_from_json, interest_json
 
 FROM_FEEDBACK = "From your feedback"
 """The interest that stands for feedback which belongs to no interest a subscriber names."""
-
-Verdicts = tuple[tuple[PaperName, datetime | None], ...]
-"""Papers, each with when it was judged (UTC); None for what the interest itself names, which does not fade."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taught:
-    """An interest with the papers that the subscriber has judged for it."""
-
-    interest: Interest
-    liked: Verdicts
-    disliked: Verdicts
 
 
 def taught(connection: Connection, block: Sequence[Subscriber]) -> dict[int, list[Taught]]:

@@ -6,14 +6,13 @@ from datetime import date
 
 import numpy as np
 
-from newsletter.audience.judgements import Taught
 from newsletter.digest.never import Hidden
 from newsletter.model import Choice, Digest, Subscriber
 from newsletter.ranking.calibration import deviation, match
 from newsletter.ranking.diversify import cosines, marginal_relevance
 from newsletter.ranking.explain import reason
 from newsletter.ranking.index import Index
-from newsletter.ranking.profile import Profiles
+from newsletter.ranking.profile import Profiles, Taught
 from newsletter.ranking.rank import BY_AUTHOR, Candidates, scale
 from newsletter.ranking.trending import trending_reason
 

@@ -79,9 +79,12 @@ class Index:
         return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
 
     def replaced(self, number: int) -> np.ndarray:
-        """Which papers of a part stand in a later one too (a truth value a paper)."""
-        later = [part.rows for part in self.parts[number + 1 :]]
-        return np.isin(self.parts[number].rows, np.concatenate(later) if later else [])
+        """The places of a part's papers that stand in a later part too."""
+        own = self.parts[number].rows
+        later = np.unique(np.concatenate([own[:0], *(part.rows for part in self.parts[number + 1 :])]))
+        at = np.searchsorted(own, later)
+        later, at = later[at < len(own)], at[at < len(own)]
+        return np.asarray(at[own[at] == later])
 
 
 def make_index(space: Space, parts: tuple[Part, ...] = (), version: str = "") -> Index:

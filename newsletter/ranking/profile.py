@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
@@ -16,9 +17,22 @@ Judged = tuple[tuple[PaperName, float], ...]
 """Papers, each with the weight of the verdict: 1 for what a file names, less for feedback that has faded."""
 
 
+Verdicts = tuple[tuple[PaperName, datetime | None], ...]
+"""Papers, each with when it was judged (UTC); None for what the interest itself names, which does not fade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """An interest with the papers that the subscriber has judged for it."""
+
+    interest: Interest
+    liked: Verdicts
+    disliked: Verdicts
+
+
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """An interest with the papers it was taught by."""
+    """An interest with the papers it was taught by, as they weigh today."""
 
     interest: Interest
     liked: Judged = ()
