@@ -144,9 +144,11 @@ class Transport:
         smtp.ehlo_or_helo_if_needed()
         sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
         options = []
-        if not (sender.isascii() and recipient.isascii()):
+        if not (sender.isascii() and recipient.isascii() and message.content.isascii()):
             if not smtp.has_extn("smtputf8"):
                 reason = "the mail server does not take international addresses (SMTPUTF8, RFC 6531)"
+                if recipient.isascii():
+                    raise UserError(f"smtp: {reason}; write site.from and site.reply_to in ASCII")
                 return Outcome(SendState.FAILED, reason=reason)
             options = ["SMTPUTF8", "BODY=8BITMIME"]
             smtp.command_encoding = "utf-8"

@@ -64,11 +64,15 @@ def make_message(
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
     sender = parseaddr(site.sender)[1]
-    mail = EmailMessage(policy=_POLICY)
-    mail["From"] = _address(site.sender)
-    mail["To"] = _address_of(subscriber.preferences.name, subscriber.email)
+    addresses = {"From": _address(site.sender), "To": _address_of(subscriber.preferences.name, subscriber.email)}
     if site.reply_to:
-        mail["Reply-To"] = _address(site.reply_to)
+        addresses["Reply-To"] = _address(site.reply_to)
+    # An encoded word may not stand inside an address (RFC 2047, section 5): one outside ASCII makes a message in UTF-8
+    # (RFC 6532), which the wire asks the server to take.
+    international = not all(address.addr_spec.isascii() for address in addresses.values())
+    mail = EmailMessage(policy=_POLICY.clone(utf8=international))
+    for name, address in addresses.items():
+        mail[name] = address
     mail["Subject"] = _one_line(subject(site, digest))
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = identity

@@ -6,14 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
 
+from newsletter.config import plain_address
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store.preferences import from_json, to_json
 from newsletter.store.schema import subscribers
 
 
 def email_key(email: str) -> str:
-    """What two writings of one address share: addresses are compared without regard to case."""
-    return email.strip().casefold()
+    """What two writings of one address share: addresses are compared without regard to case, domains in normal form."""
+    try:
+        local, _, domain = plain_address(email).rpartition("@")
+    except ValueError:
+        return email.strip().casefold()  # No address, so nobody's.
+    # A domain is not folded further: straße.example and strasse.example are two.
+    return f"{local.casefold()}@{domain}"
 
 
 def add(

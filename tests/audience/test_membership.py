@@ -1,5 +1,7 @@
 """Who is subscribed: files, commands and the states they can and cannot change."""
 
+import pytest
+
 from tests.conftest import Newsletter
 
 ADA = """\
@@ -98,6 +100,23 @@ def test_a_file_that_is_gone_is_told_of_once(newsletter: Newsletter) -> None:
     path.unlink()
     assert "the file is gone; ada@example.org keeps the interests it had" in newsletter.run("subscribers", "list").err
     assert newsletter.run("subscribers", "list").err == ""
+
+
+@pytest.mark.parametrize("written", ["Ada@BÜCHER.example", "ada@bu\u0308cher.example", "ada@xn--bcher-kva.example"])
+def test_an_address_is_found_however_its_domain_is_written(newsletter: Newsletter, written: str) -> None:
+    newsletter.subscriber("ada", ADA.replace("example.org", "bücher.example"))
+    assert state(newsletter, written)["email"] == "ada@bücher.example"
+    newsletter.run("subscribe", written, "--papers", "7")
+    assert [row["papers"] for row in newsletter.run("subscribers", "list", "--json").rows] == [7]
+
+
+def test_domains_that_only_look_alike_are_two(newsletter: Newsletter) -> None:
+    for email in ("ada@straße.example", "ada@strasse.example"):
+        newsletter.run("subscribe", email, "--no-file")
+    assert [row["email"] for row in newsletter.run("subscribers", "list", "--json").rows] == [
+        "ada@straße.example",
+        "ada@strasse.example",
+    ]
 
 
 def test_csv_and_json_lines_go_round(newsletter: Newsletter, tmp_path) -> None:

@@ -189,9 +189,23 @@ def test_no_text_breaks_the_message(title: str, abstract: str, author: str, name
     }
 
 
-def test_an_international_address_is_kept() -> None:
-    mail = parsed(make(PAPER, email="zoë@example.org"))
-    assert mail["To"].addresses[0].addr_spec == "zoë@example.org"
+def test_an_international_address_stands_as_it_is() -> None:
+    message = make(PAPER, name="Zoë", email="zoë@bücher.example")
+    # Never as an encoded word, which mail programs do not read inside an address.
+    assert "\r\nTo: Zoë <zoë@bücher.example>\r\n".encode() in message.content
+
+
+def test_an_international_domain_alone_leaves_the_message_in_ascii() -> None:
+    message = make(PAPER, name="Zoë", email="zoe@bücher.example")
+    assert message.content.isascii()
+    assert b" <zoe@xn--bcher-kva.example>\r\n" in message.content
+
+
+def test_an_international_reply_address_stands_as_it_is() -> None:
+    site = SITE.model_copy(update={"reply_to": "grüße@example.org"})
+    digest = Digest(edition=EDITION, choices=(), considered=0, since=None, seen_row=0)
+    message = make_message(site, TEMPLATES, subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
+    assert "\r\nReply-To: grüße@example.org\r\n".encode() in message.content
 
 
 @pytest.mark.parametrize(
