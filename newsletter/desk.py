@@ -45,9 +45,8 @@ def templates(desk: Desk) -> Templates:
     return load_templates(desk.config.folder / desk.config.templates)
 
 
-def render_message(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest) -> Message:
-    """Render a digest into the message that is sent."""
-    identity = identify(desk, subscriber, digest.edition)
+def render_message(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest, identity: str) -> Message:
+    """Render a digest into the message that is sent, under a Message-ID."""
     links = personal_links(desk, subscriber)
     return make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
 
@@ -58,7 +57,7 @@ def render_pages(desk: Desk, filled: Templates, subscriber: Subscriber, digest: 
 
 
 def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
-    """The Message-ID of a subscriber's digest in an edition."""
+    """The Message-ID to plan a subscriber's digest with. It is written down then: with another key it would differ."""
     return message_id(desk.config.site, desk.links.key, edition, subscriber.row)
 
 

@@ -204,9 +204,12 @@ def _deliver(
             if stopping():
                 report.stopped = True
                 return
+            # To the address of now, which may have changed since it was planned; under the Message-ID of then.
+            person = people[send.subscriber]
+            addressed = replace(send, email=person.email)
             # Rendered before it is claimed: a template that fails leaves the send as it was.
-            message = render_message(desk, filled, people[send.subscriber], digests[send.row])
-            state = _deliver_one(desk, wire, owner, send, message)
+            message = render_message(desk, filled, person, digests[send.row], send.message_id)
+            state = _deliver_one(desk, wire, owner, addressed, message)
             if state is not None:
                 report.add(state.value)
                 told(state.value, 1)

@@ -124,6 +124,24 @@ def test_a_server_that_cannot_be_reached_loses_nothing(newsletter: Newsletter, r
     assert box.recipients() == [reader]
 
 
+def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    path = newsletter.subscriber("ada", "email: ada@example.org\ninterests: [language models]\n")
+    newsletter.run("send", code=1)
+    (planned,) = newsletter.run("log", "--json").rows
+    path.write_text(path.read_text().replace("ada@", "lovelace@"))
+    (newsletter.folder / "var" / "secret.key").unlink()
+    box = Mailbox()
+    with Loopback(box) as server:
+        newsletter.configure(smtp={"port": server.port})
+        newsletter.run("send")
+    (message,) = box.messages()
+    (sent,) = newsletter.run("log", "--json").rows
+    assert box.recipients() == ["lovelace@example.org"]
+    assert message["To"].addresses[0].addr_spec == sent["email"] == "lovelace@example.org"
+    assert message["Message-ID"] == sent["message_id"] == planned["message_id"]
+
+
 @pytest.mark.parametrize("broken", ["accepted", "unheard"])
 def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter, mail: Mailbox, broken: str) -> None:
     newsletter.with_sample()

@@ -53,9 +53,9 @@ def waiting(engine: Engine, now: datetime, subscriber: int | None = None) -> Ite
 
 
 def claim(engine: Engine, send: Send, owner: Owner, now: datetime) -> bool:
-    """Take a send; False when it is not there to take any more."""
+    """Take a send, to go to the address it names; False when it is not there to take any more."""
     with writing(engine) as connection:
-        return store.claim(connection, send.row, str(owner), now)
+        return store.claim(connection, send.row, send.email, str(owner), now)
 
 
 def settle(engine: Engine, send: Send, owner: Owner, outcome: Outcome, now: datetime) -> SendState:

@@ -215,8 +215,11 @@ def waiting(
     return [_send(row) for row in connection.execute(query).mappings()]
 
 
-def claim(connection: Connection, row: int, owner: str, now: datetime) -> bool:
+def claim(connection: Connection, row: int, email: str, owner: str, now: datetime) -> bool:
     """Take a send just before its message goes on the wire.
+
+    Args:
+        email: the address it goes to, which the log is to name.
 
     Returns:
         Whether it was there to take: False when another process took it, or its subscriber gets no mail any more (the
@@ -231,6 +234,7 @@ def claim(connection: Connection, row: int, owner: str, now: datetime) -> bool:
         .where(sends.c.row == row, free, active)
         .values(
             state=SendState.CLAIMED.value,
+            email=email,
             claimed_at=now,
             claimed_by=owner,
             attempts=sends.c.attempts + 1,

@@ -172,7 +172,7 @@ def test_what_was_certainly_not_sent_is_given_back(engine: Engine) -> None:
 def claim_as(engine: Engine, owner: str, since: datetime = NOW) -> None:
     plan(engine, 1)
     with writing(engine) as connection:
-        assert sends.claim(connection, 1, owner, since)
+        assert sends.claim(connection, 1, "r0@example.org", owner, since)
 
 
 def test_the_claim_of_a_dead_process_is_unsure(engine: Engine) -> None:
