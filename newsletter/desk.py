@@ -1,19 +1,31 @@
 """The desk: what an edition is made with, and what one message is made of there."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from email.utils import parseaddr
+from ipaddress import ip_address
+from urllib.parse import quote, urlsplit
 
 from sqlalchemy import Engine
 
 from newsletter.audience.links import Links, Purpose
 from newsletter.clock import Clock
-from newsletter.config import Config
+from newsletter.config import Config, Site
 from newsletter.credentials import signing_key
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
 from newsletter.rendering.view import PersonalLinks
 from newsletter.store import open_store
+
+PAGES = False
+"""Whether the site has its pages. Until it does, links in a message lead to letters: a mail program shows a button for
+a page that it is told of, and the button would do nothing.
+"""
+
+_EXAMPLES = ("example", "test", "invalid", "example.com", "example.net", "example.org")
+"""Domains that nobody has (RFC 2606)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,38 @@ def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
 
 def personal_links(desk: Desk, subscriber: Subscriber) -> PersonalLinks:
     """The signed links of a subscriber."""
-    return PersonalLinks(
-        preferences=desk.links.url(Purpose.PREFERENCES, subscriber.row),
-        unsubscribe=desk.links.url(Purpose.UNSUBSCRIBE, subscriber.row),
-    )
+    site, links = desk.config.site, desk.links
+    letter = _letter(site, f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, subscriber.row)}")
+    if not PAGES:
+        return PersonalLinks(_letter(site, "change my interests"), letter, letter)
+    page = links.url(Purpose.UNSUBSCRIBE, subscriber.row)
+    return PersonalLinks(links.url(Purpose.PREFERENCES, subscriber.row), page, letter, one_click=page)
+
+
+def _letter(site: Site, subject: str) -> str:
+    """A link that begins a letter to whoever runs the newsletter."""
+    return f"mailto:{quote(parseaddr(site.reply_to or site.sender)[1], safe='@')}?subject={quote(subject)}"
+
+
+def doubts(config: Config) -> Iterator[str]:
+    """What a mail to the world should not say of its sender, a line each: names of examples, or of this machine alone.
+    None when the mail server is on this machine, as when things are tried out.
+    """
+    if _is_here(config.smtp.host):
+        return
+    site = config.site
+    mailboxes = (("from", site.sender), ("reply_to", site.reply_to or ""))
+    hosts = [("url", site.url, urlsplit(site.url).hostname or "")]
+    hosts += [(key, mailbox, parseaddr(mailbox)[1].rpartition("@")[2]) for key, mailbox in mailboxes]
+    for key, value, host in hosts:
+        if _is_here(host) or any(f".{host}".endswith(f".{example}") for example in _EXAMPLES):
+            yield f"site.{key}: {value} leads no reader to you, yet mail goes out by {config.smtp.host}; set your own"
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine, by its name or its address."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return f".{host.lower()}".endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

@@ -15,7 +15,7 @@ from newsletter import schedule
 from newsletter.audience import membership
 from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short, warn
 from newsletter.clock import parse_day
-from newsletter.desk import Desk
+from newsletter.desk import Desk, doubts
 from newsletter.edition import EditionReport, Told, active_blocks, dry_run, due_blocks, run_edition
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Digest, Send, SendState, Subscriber, SubscriberState
@@ -39,6 +39,7 @@ def send(
     if dry:
         _show_dry_run(desk, blocks, json)
         return
+    _warn_of_doubts(desk)
     with _stoppable() as stopped, _progress() as told:
         report = run_edition(desk, blocks, stopped.is_set, told, one)
     for note in report.notes:
@@ -51,6 +52,11 @@ def send(
         raise NewsletterError("stopped before the end; run it again to go on")
     if report.failed:
         raise NewsletterError("some digests did not arrive for certain; 'newsletter log' names them")
+
+
+def _warn_of_doubts(desk: Desk) -> None:
+    for doubt in doubts(desk.config):
+        warn(doubt)
 
 
 def _only(desk: Desk, email: str) -> Subscriber:
@@ -182,6 +188,7 @@ def run(
     It runs until it gets SIGTERM or Ctrl-C, and writes one line per event.
     """
     desk = open_for(context, running=not once, files=False)
+    _warn_of_doubts(desk)
     # What the scheduler has to say is said in our own lines.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     log_line = _event_log()

@@ -8,7 +8,6 @@ from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
-from urllib.parse import quote
 
 import idna
 
@@ -76,10 +75,11 @@ def make_message(
     mail["Subject"] = _one_line(subject(site, digest))
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = identity
-    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by mail, and in one click.
+    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing in one click where there is a page, by mail.
     mail["List-Id"] = f"{_quoted(site.name)} <papers.{_ascii_domain(site.domain)}>"
-    mail["List-Unsubscribe"] = f"<{links.unsubscribe}>, <{_unsubscribe_mailto(site, links)}>"
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    mail["List-Unsubscribe"] = ", ".join(f"<{url}>" for url in (links.one_click, links.unsubscribe_letter) if url)
+    if links.one_click:
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(text, cte="quoted-printable")
     mail.add_alternative(html, subtype="html", cte="quoted-printable")
@@ -94,11 +94,6 @@ def render_parts(
     """The HTML part and the text part of a digest."""
     values = view(site, subscriber, digest, links)
     return render(templates.html, values), render(templates.text, values)
-
-
-def _unsubscribe_mailto(site: Site, links: PersonalLinks) -> str:
-    token = links.unsubscribe.rpartition("/")[2]
-    return f"mailto:{quote(parseaddr(site.reply_to or site.sender)[1], safe='@')}?subject=unsubscribe%20{quote(token)}"
 
 
 def _address(mailbox: str) -> Address:

@@ -22,10 +22,18 @@ _LONGEST_CATEGORY = 40
 
 @dataclass(frozen=True, slots=True)
 class PersonalLinks:
-    """The signed links of one subscriber."""
+    """How one subscriber changes or ends the subscription.
+
+    Attributes:
+        preferences, unsubscribe: what the links in a message lead to, a page or a letter (``mailto:``).
+        unsubscribe_letter: likewise, always a letter.
+        one_click: the page that unsubscribes on a POST alone (RFC 8058), None without one.
+    """
 
     preferences: str
     unsubscribe: str
+    unsubscribe_letter: str
+    one_click: str | None = None
 
 
 def view(site: Site, subscriber: Subscriber, digest: Digest, links: PersonalLinks) -> dict[str, Any]:

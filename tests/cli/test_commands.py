@@ -334,4 +334,36 @@ def test_links_stay_the_same_from_run_to_run(newsletter: Newsletter, reader: str
     newsletter.with_sample()
     first, second = (newsletter.run("preview", reader, "--format", "text").out for _ in range(2))
     assert first == second
-    assert "https://papers.example.org/unsubscribe/" in first
+    assert "Unsubscribe: mailto:papers@example.org?subject=unsubscribe%20" in first
+
+
+def test_a_message_names_no_page_that_is_not_there(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    newsletter.configure(site={"reply_to": "Help <help@example.org>"})
+    newsletter.run("send")
+    (message,) = mail.messages()
+    assert str(message["List-Unsubscribe"]).startswith("<mailto:help@example.org?subject=unsubscribe%20")
+    assert "List-Unsubscribe-Post" not in message
+    for kind in ("plain", "html"):
+        text = message.get_body((kind,)).get_content()
+        assert "mailto:help@example.org?subject=change%20my%20interests" in text
+        assert "mailto:help@example.org?subject=unsubscribe%20" in text
+        assert "papers.example.org" not in text
+
+
+@pytest.mark.parametrize("command", [["send"], ["run", "--once"]])
+def test_names_of_examples_are_warned_of_before_mail_goes_to_the_world(
+    newsletter: Newsletter, command: list[str]
+) -> None:
+    newsletter.configure(site={"url": "http://localhost:8000", "from": "papers@newsletter.example"})
+    assert "warning" not in newsletter.run(*command).err
+    newsletter.configure(smtp={"host": "mail.invalid"})
+    assert newsletter.run(*command).err == (
+        "warning: site.url: http://localhost:8000 leads no reader to you, yet mail goes out by mail.invalid; "
+        "set your own\n"
+        "warning: site.from: papers@newsletter.example leads no reader to you, yet mail goes out by mail.invalid; "
+        "set your own\n"
+    )
+    assert newsletter.run("send", "--dry-run").err == ""
+    newsletter.configure(site={"url": "https://papers.loom.io", "from": "papers@loom.io", "reply_to": "me@loom.io"})
+    assert newsletter.run(*command).err == ""

@@ -1,6 +1,7 @@
 """The message: headers that mail needs, text that survives, nothing unescaped."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -29,6 +30,8 @@ SITE = Site.model_validate(
 LINKS = PersonalLinks(
     preferences="https://papers.example.org/preferences/token." + "p" * 60,
     unsubscribe="https://papers.example.org/unsubscribe/token." + "u" * 90,
+    unsubscribe_letter="mailto:help@example.org?subject=unsubscribe%20token." + "u" * 90,
+    one_click="https://papers.example.org/unsubscribe/token." + "u" * 90,
 )
 TEMPLATES = load_templates(None)
 EDITION = date(2025, 11, 28)
@@ -41,14 +44,20 @@ def subscriber(name: str = "Ada", email: str = "ada@example.org") -> Subscriber:
     )
 
 
-def make(*papers: Paper, name: str = "Ada", email: str = "ada@example.org", section: str = "Goals") -> Message:
+def make(
+    *papers: Paper,
+    name: str = "Ada",
+    email: str = "ada@example.org",
+    section: str = "Goals",
+    links: PersonalLinks = LINKS,
+) -> Message:
     choices = tuple(Choice(paper, rank, 0.25, section, "Pareto, <b>fronts</b>") for rank, paper in enumerate(papers, 1))
     digest = Digest(
         edition=EDITION, choices=choices, considered=131, since=datetime(2025, 11, 25, 9, tzinfo=UTC), seen_row=1
     )
     identity = message_id(SITE, "some key", EDITION, 7)
     now = datetime(2025, 11, 28, 9, tzinfo=UTC)
-    return make_message(SITE, TEMPLATES, subscriber(name, email), digest, LINKS, identity, now)
+    return make_message(SITE, TEMPLATES, subscriber(name, email), digest, links, identity, now)
 
 
 def parsed(message: Message) -> EmailMessage:
@@ -106,8 +115,7 @@ def test_the_headers_that_mail_needs() -> None:
     assert mail["Date"].datetime == datetime(2025, 11, 28, 9, tzinfo=UTC)
     assert re.fullmatch(r"<20251128\.[0-9a-f]{24}@example\.org>", str(mail["Message-ID"]))
     assert str(mail["List-Id"]).endswith("<papers.example.org>")
-    assert str(mail["List-Unsubscribe"]).split(", ")[0] == f"<{LINKS.unsubscribe}>"
-    assert "<mailto:help@example.org?subject=unsubscribe%20token.uuu" in str(mail["List-Unsubscribe"])
+    assert str(mail["List-Unsubscribe"]).split(", ") == [f"<{LINKS.one_click}>", f"<{LINKS.unsubscribe_letter}>"]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert [one.get_content_type() for one in mail.iter_parts()] == ["text/plain", "text/html"]
     # The long URL stands whole on one line, not cut or encoded.
@@ -115,6 +123,12 @@ def test_the_headers_that_mail_needs() -> None:
     assert all(len(line) < 998 for line in message.content.split(b"\r\n"))
     assert b"\n" not in message.content.replace(b"\r\n", b"")
     message.content.decode("ascii")
+
+
+def test_without_a_page_unsubscribing_goes_by_mail_alone() -> None:
+    mail = parsed(make(PAPER, links=replace(LINKS, one_click=None)))
+    assert str(mail["List-Unsubscribe"]) == f"<{LINKS.unsubscribe_letter}>"
+    assert "List-Unsubscribe-Post" not in mail
 
 
 def test_the_same_digest_is_the_same_bytes() -> None:
