@@ -4,13 +4,14 @@ Everything an edition does can be read here, from top to bottom. Data goes down 
 ahead.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
 from newsletter.audience import membership
-from newsletter.audience.due import local_day, next_due
+from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, ranked_with, score_block, why_nothing
 from newsletter.delivery import outbox, transport
 from newsletter.desk import Desk, identify, render_message, templates
@@ -46,30 +47,50 @@ def read_files(desk: Desk) -> membership.FilesRead:
         return membership.read_files(connection, desk.config.subscribers_folder, desk.clock())
 
 
-def due_blocks(desk: Desk) -> Iterator[list[Subscriber]]:
-    """The subscribers whose time has come, in blocks."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Subscribers who are ranked together, and by row the edition that each of them is to get."""
+
+    people: Sequence[Subscriber]
+    editions: Mapping[int, date]
+
+
+def due_blocks(desk: Desk) -> Iterator[Block]:
+    """The subscribers whose time has come, each with the edition of that time."""
     now = desk.clock()
-    return _blocks(desk, lambda connection, after: subscribers.due(connection, now, after, BLOCK))
+    for people in _pages(desk, lambda connection, after: subscribers.due(connection, now, after, BLOCK)):
+        yield Block(people, {one.row: _due_edition(one, now) for one in people})
 
 
-def active_blocks(desk: Desk) -> Iterator[list[Subscriber]]:
-    """All subscribers who get mail, in blocks."""
+def _due_edition(subscriber: Subscriber, now: datetime) -> date:
+    return due_edition(subscriber.preferences.schedule, subscriber.next_due or now, now)
+
+
+def active_blocks(desk: Desk) -> Iterator[Block]:
+    """All subscribers who get mail, each with the edition of their today."""
     active = SubscriberState.ACTIVE
-    return _blocks(desk, lambda connection, after: subscribers.page(connection, after, BLOCK, active))
+    for people in _pages(desk, lambda connection, after: subscribers.page(connection, after, BLOCK, active)):
+        yield todays_block(desk, people)
 
 
-def _blocks(desk: Desk, page: Callable[[Connection, int], list[Subscriber]]) -> Iterator[list[Subscriber]]:
+def todays_block(desk: Desk, people: Sequence[Subscriber]) -> Block:
+    """Some subscribers, each with the edition of their today."""
+    now = desk.clock()
+    return Block(people, {one.row: local_day(one.preferences.schedule, now) for one in people})
+
+
+def _pages(desk: Desk, page: Callable[[Connection, int], list[Subscriber]]) -> Iterator[list[Subscriber]]:
     after = 0
     while True:
         with reading(desk.engine) as connection:
-            block = page(connection, after)
-        if not block:
+            people = page(connection, after)
+        if not people:
             return
-        yield block
-        after = block[-1].row
+        yield people
+        after = people[-1].row
 
 
-def plan_block(desk: Desk, field: Field | None, block: Sequence[Subscriber]) -> dict[str, int]:
+def plan_block(desk: Desk, field: Field | None, block: Block) -> dict[str, int]:
     """Write down the digests of a block as planned. Each subscriber is due next at the first moment of the schedule
     from now on.
 
@@ -80,25 +101,24 @@ def plan_block(desk: Desk, field: Field | None, block: Sequence[Subscriber]) -> 
     plans = make_plans(desk, field, block)
     with writing(desk.engine) as connection:
         planned = sends.plan(connection, plans, now)
-        due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in block}
+        due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in block.people}
         subscribers.set_next_due(connection, due)
     skipped = sum(plan.skip_reason is not None for plan in plans)
     return {SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped}
 
 
-def make_plans(desk: Desk, field: Field | None, block: Sequence[Subscriber]) -> list[sends.Plan]:
-    """Compose the digests of those in a block who have none yet in the edition of their today."""
-    now = desk.clock()
-    editions = {subscriber.row: local_day(subscriber.preferences.schedule, now) for subscriber in block}
+def make_plans(desk: Desk, field: Field | None, block: Block) -> list[sends.Plan]:
+    """Compose the digests of those in a block who have none yet in their edition."""
+    editions = block.editions
     with reading(desk.engine) as connection:
         served = sends.in_edition(connection, editions)
-    fresh = [subscriber for subscriber in block if subscriber.row not in served]
+    fresh = [subscriber for subscriber in block.people if subscriber.row not in served]
     if field is None:
-        nothing = Digest(edition=now.date(), choices=(), considered=0, since=None, seen_row=0)
+        nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
         return [_plan(desk, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
     plans = []
     for scored in score_block(desk, field, fresh) if fresh else []:
-        digest = compose_digest(desk, field, scored)
+        digest = replace(compose_digest(desk, field, scored), edition=editions[scored.subscriber.row])
         reason = None if digest.choices else why_nothing(desk, scored)
         basis = sends.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
         plans.append(_plan(desk, scored.subscriber, digest, reason, basis))
@@ -118,12 +138,12 @@ def _plan(
     )
 
 
-def dry_run(desk: Desk, blocks: Iterator[list[Subscriber]]) -> Iterator[tuple[Subscriber, Digest, str | None]]:
+def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[tuple[Subscriber, Digest, str | None]]:
     """What :func:`run_edition` would plan, without planning it: each digest, or the reason why it is empty."""
     field: Field | None = None
     for number, block in enumerate(blocks):
         field = make_field(desk) if number == 0 else field
-        people = {subscriber.row: subscriber for subscriber in block}
+        people = {subscriber.row: subscriber for subscriber in block.people}
         for plan in make_plans(desk, field, block):
             yield people[plan.subscriber], plan.digest, plan.skip_reason
 
@@ -149,7 +169,7 @@ class EditionReport:
 
 def run_edition(
     desk: Desk,
-    blocks: Iterator[list[Subscriber]],
+    blocks: Iterator[Block],
     stopping: Callable[[], bool],
     told: Told,
     only: Subscriber | None = None,

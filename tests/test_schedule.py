@@ -174,6 +174,24 @@ def test_run_once_goes_on_when_a_source_fails(newsletter: Newsletter, mail: Mail
     assert mail.recipients() == ["ada@example.org"]
 
 
+def test_a_digest_that_comes_after_midnight_is_that_of_the_evening(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber(
+        "ada", "email: ada@example.org\nschedule: {days: daily, time: '23:55'}\ninterests: [language models]\n"
+    )
+    newsletter.run("subscribers", "list", now="2025-11-28T09:00")
+    for now in ("2025-11-29T00:03", "2025-11-29T00:04"):
+        newsletter.run("run", "--once", now=now)
+    (newsletter.folder / "new.jsonl").write_text('{"title": "Language models", "abstract": "Of language models."}\n')
+    newsletter.run("import", "new.jsonl", now="2025-11-29T12:00")
+    (dry,) = newsletter.run("send", "--due", "--dry-run", "--json", now="2025-11-29T23:56").rows
+    newsletter.run("run", "--once", now="2025-11-29T23:56")
+    # The next evening's is not swallowed by the one that came late.
+    rows = newsletter.run("log", "--json").rows
+    assert [(row["edition"], row["state"]) for row in rows] == [("2025-11-28", "sent"), ("2025-11-29", "sent")]
+    assert (dry["edition"], dry["papers"]) == (rows[1]["edition"], rows[1]["papers"])
+
+
 def test_digests_missed_for_days_come_once(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
     newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily}\ninterests: [language models]\n")

@@ -1,5 +1,6 @@
 """When a subscriber's next digest is due: the subscriber's own days and time, in the subscriber's own time zone."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,17 +19,29 @@ def next_due(schedule: Schedule, after: datetime) -> datetime:
     Returns:
         A moment in UTC.
     """
-    zone = ZoneInfo(schedule.timezone)
-    days = {list(Day).index(day) for day in schedule.days}
-    day = after.astimezone(zone).date() - timedelta(days=1)
-    while True:
-        if day.weekday() in days:
-            moment = datetime.combine(day, schedule.time, tzinfo=zone).astimezone(UTC)
-            if moment > after:
-                return moment
-        day += timedelta(days=1)
+    return next(moment for moment in _moments(schedule, after, timedelta(days=1)) if moment > after)
+
+
+def due_edition(schedule: Schedule, due: datetime, now: datetime) -> date:
+    """The edition that somebody gets at ``now`` who has been due since ``due``: the day of the last moment of the
+    schedule that has come. So a digest made a little after midnight is still that of the evening before, and days that
+    were missed give one digest.
+    """
+    last = next(moment for moment in _moments(schedule, now, timedelta(days=-1)) if moment <= now)
+    return local_day(schedule, max(due, last))
 
 
 def local_day(schedule: Schedule, moment: datetime) -> date:
-    """The day it is for a subscriber at a moment: the edition that a digest made then belongs to."""
+    """The day it is for a subscriber at a moment."""
     return moment.astimezone(ZoneInfo(schedule.timezone)).date()
+
+
+def _moments(schedule: Schedule, around: datetime, step: timedelta) -> Iterator[datetime]:
+    """The moments of a schedule in UTC, day by day forwards or backwards, from a day before ``around`` on."""
+    zone = ZoneInfo(schedule.timezone)
+    days = {list(Day).index(day) for day in schedule.days}
+    day = around.astimezone(zone).date() - step
+    while True:
+        if day.weekday() in days:
+            yield datetime.combine(day, schedule.time, tzinfo=zone).astimezone(UTC)
+        day += step

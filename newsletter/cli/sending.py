@@ -16,7 +16,16 @@ from newsletter.audience import membership
 from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short, warn
 from newsletter.clock import parse_day
 from newsletter.desk import Desk, doubts
-from newsletter.edition import EditionReport, Told, active_blocks, dry_run, due_blocks, run_edition
+from newsletter.edition import (
+    Block,
+    EditionReport,
+    Told,
+    active_blocks,
+    dry_run,
+    due_blocks,
+    run_edition,
+    todays_block,
+)
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Digest, Send, SendState, Subscriber, SubscriberState
 from newsletter.store import reading, sends
@@ -35,7 +44,7 @@ def send(
     """
     desk = open_for(context)
     one = _only(desk, only) if only is not None else None
-    blocks = iter([[one]]) if one else due_blocks(desk) if due else active_blocks(desk)
+    blocks = iter([todays_block(desk, [one])]) if one else due_blocks(desk) if due else active_blocks(desk)
     if dry:
         _show_dry_run(desk, blocks, json)
         return
@@ -76,7 +85,7 @@ def _summary(report: EditionReport) -> str:
     return ", ".join(parts) + skipped
 
 
-def _show_dry_run(desk: Desk, blocks: Iterator[list[Subscriber]], json: bool) -> None:
+def _show_dry_run(desk: Desk, blocks: Iterator[Block], json: bool) -> None:
     for subscriber, digest, reason in dry_run(desk, blocks):
         if json:
             papers = [

@@ -188,7 +188,7 @@ def last_sent_before(connection: Connection, subscriber: int, edition: date) -> 
 
 
 def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
-    """Which of the subscribers (by row, each with the edition that is its today) have a send that was not skipped."""
+    """Which of the subscribers (by row, each with the edition it is to get) have a send that was not skipped."""
     rows = sorted(pairs)
     settled: set[int] = set()
     for start in range(0, len(rows), _BLOCK):

@@ -1,13 +1,13 @@
 """When a digest is due, across clock changes."""
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.audience.due import local_day, next_due
+from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.model import Day, Schedule
 
 EVERY_DAY = tuple(Day)
@@ -45,7 +45,30 @@ def test_only_the_days_asked_for() -> None:
     assert next_due(schedule, at("2025-11-24T08:59")) == at("2025-11-24T09:00")
 
 
-def test_an_edition_is_of_the_subscribers_own_day() -> None:
+@pytest.mark.parametrize(
+    ("due", "now", "edition"),
+    [
+        ("2025-11-24T23:55", "2025-11-24T23:56", "2025-11-24"),
+        # Late, but still the digest of that evening.
+        ("2025-11-24T23:55", "2025-11-25T00:03", "2025-11-24"),
+        ("2025-11-24T23:55", "2025-11-25T23:54", "2025-11-24"),
+        # Of many that were missed the last counts, and there is none at the weekend.
+        ("2025-11-17T23:55", "2025-11-25T23:55", "2025-11-25"),
+        ("2025-11-17T23:55", "2025-11-23T12:00", "2025-11-21"),
+        # Due at a time that the schedule does not have.
+        ("2025-11-22T12:00", "2025-11-23T12:00", "2025-11-22"),
+    ],
+)
+def test_the_edition_of_who_is_due(due: str, now: str, edition: str) -> None:
+    assert due_edition(Schedule(time=time(23, 55)), at(due), at(now)).isoformat() == edition
+
+
+def test_the_edition_of_who_is_due_is_of_their_own_day() -> None:
+    schedule = Schedule(EVERY_DAY, time(23, 55), "Pacific/Auckland")  # 10:55 UTC in November
+    assert due_edition(schedule, at("2025-11-24T10:55"), at("2025-11-24T11:03")).isoformat() == "2025-11-24"
+
+
+def test_a_day_is_the_subscribers_own() -> None:
     assert local_day(Schedule(timezone="Pacific/Auckland"), at("2025-11-24T12:00")).isoformat() == "2025-11-25"
     assert local_day(Schedule(timezone="Pacific/Honolulu"), at("2025-11-24T09:00")).isoformat() == "2025-11-23"
 
@@ -72,3 +95,6 @@ def test_due_is_later_and_within_days(days: set[Day], asked: time, zone: str, af
     minutes = abs((local.hour * 60 + local.minute) - (asked.hour * 60 + asked.minute))
     assert minutes == 0 or min(minutes, 1440 - minutes) <= 120
     assert next_due(schedule, due) > due
+    # Until the next one comes, it is the edition of this one.
+    assert due_edition(schedule, due, due) == local.date()
+    assert due_edition(schedule, due, next_due(schedule, due) - timedelta(seconds=1)) == local.date()
