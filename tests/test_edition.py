@@ -124,6 +124,33 @@ def test_a_server_that_cannot_be_reached_loses_nothing(newsletter: Newsletter, r
     assert box.recipients() == [reader]
 
 
+def test_days_without_a_mail_server_give_one_digest_of_all_that_is_new(newsletter: Newsletter, reader: str) -> None:
+    newsletter.with_sample()
+    newsletter.run("send", code=1)
+    (newsletter.folder / "new.jsonl").write_text(
+        '{"title": "Pareto fronts", "abstract": "Multi-objective reinforcement learning and Pareto fronts."}\n'
+    )
+    newsletter.run("import", "new.jsonl", now="2025-11-29T08:00")
+    (preview,) = newsletter.run("preview", reader, "--format", "json", now="2025-11-29T09:00").rows
+    (dry,) = newsletter.run("send", "--dry-run", "--json", now="2025-11-29T09:00").rows
+    newsletter.run("send", code=1, now="2025-11-29T09:00")
+    box = Mailbox()
+    with Loopback(box) as server:
+        newsletter.configure(smtp={"port": server.port})
+        assert newsletter.run("send", now="2025-11-29T10:00").out == "1 sent\n"
+        assert newsletter.run("send", now="2025-11-29T10:01").out.startswith("Nothing to send")
+    first, second = newsletter.run("log", "--json").rows
+    assert first["state"] == "skipped"
+    assert first["reason"] == "not sent before the digest of 2025-11-29 was made, which took its place"
+    assert second["state"] == "sent"
+    # The new paper, and those that the first one held.
+    assert second["papers"][0]["id"] not in {paper["id"] for paper in first["papers"]}
+    assert {paper["id"] for paper in second["papers"]} & {paper["id"] for paper in first["papers"]}
+    # What was shown before is what came.
+    assert second["papers"] == dry["papers"]
+    assert [paper["id"] for paper in second["papers"]] == [paper["id"] for paper in preview["papers"]]
+
+
 def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(newsletter: Newsletter) -> None:
     newsletter.with_sample()
     path = newsletter.subscriber("ada", "email: ada@example.org\ninterests: [language models]\n")

@@ -53,19 +53,53 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
     """Write down what is to be sent, before anything is.
 
     A subscriber who has a send in the edition already is left alone, unless it was skipped: then a digest takes its
-    place. So two processes that plan the same edition plan each subscriber once.
+    place. So two processes that plan the same edition plan each subscriber once. A digest takes the place, too, of one
+    that is still planned in another edition.
 
     Returns:
         The rows of the sends now planned.
     """
     planned = []
     for one in plans:
+        if one.skip_reason is None and _is_overtaken(connection, one):
+            continue
         row = _plan_one(connection, one, now)
         if row is not None and one.skip_reason is None:
+            _take_place(connection, row, one, now)
             connection.execute(delete(send_papers).where(send_papers.c.send == row))
             _hold_papers(connection, row, one)
             planned.append(row)
     return planned
+
+
+def _is_overtaken(connection: Connection, one: Plan) -> bool:
+    """Whether a paper of a plan went on the wire, in an older digest, since the plan was made. What is new to the
+    subscriber then waits for the next edition.
+    """
+    chosen = [choice.paper.row for choice in one.digest.choices]
+    on_wire = select(sends.c.row).where(sends.c.subscriber == one.subscriber, sends.c.state != SendState.PLANNED.value)
+    taken = select(send_papers.c.paper).where(
+        send_papers.c.subscriber == one.subscriber,
+        ~send_papers.c.released,
+        send_papers.c.paper.in_(chosen),
+        send_papers.c.send.in_(on_wire),
+    )
+    return connection.execute(taken.limit(1)).first() is not None
+
+
+def _take_place(connection: Connection, row: int, one: Plan, now: datetime) -> None:
+    """Skip the subscriber's other sends that are planned yet, and release their papers: a plan has them in view."""
+    older = connection.execute(
+        update(sends)
+        .where(sends.c.subscriber == one.subscriber, sends.c.state == SendState.PLANNED.value, sends.c.row != row)
+        .values(
+            state=SendState.SKIPPED.value,
+            reason=f"not sent before the digest of {one.digest.edition} was made, which took its place",
+            settled_at=now,
+        )
+        .returning(sends.c.row)
+    )
+    _release(connection, [other.row for other in older])
 
 
 def _plan_one(connection: Connection, one: Plan, now: datetime) -> int | None:
@@ -154,7 +188,8 @@ def _hold_papers(connection: Connection, row: int, one: Plan) -> None:
 def held_papers(
     connection: Connection, subscriber_rows: Sequence[int], first_seen_after: datetime, leaving_out: date | None = None
 ) -> dict[int, set[int]]:
-    """The papers each subscriber was sent, or may have been, as sets of paper rows by subscriber row.
+    """The papers each subscriber was sent, or may have been, as sets of paper rows by subscriber row. Those of a digest
+    that is only planned do not count: a newer one takes its place.
 
     Args:
         first_seen_after: only papers first seen after this (UTC); no others stand for choice.
@@ -162,11 +197,13 @@ def held_papers(
     """
     held: dict[int, set[int]] = {row: set() for row in subscriber_rows}
     recent = select(papers.c.row).where(papers.c.first_seen > first_seen_after)
+    planned = select(sends.c.row).where(sends.c.state == SendState.PLANNED.value)
     for start in range(0, len(subscriber_rows), _BLOCK):
         query = select(send_papers.c.subscriber, send_papers.c.paper).where(
             send_papers.c.subscriber.in_(subscriber_rows[start : start + _BLOCK]),
             ~send_papers.c.released,
             send_papers.c.paper.in_(recent),
+            send_papers.c.send.not_in(planned),
         )
         if leaving_out is not None:
             same = select(sends.c.row).where(sends.c.edition == leaving_out, sends.c.subscriber.in_(subscriber_rows))

@@ -10,13 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, insert, select
 
 from newsletter.delivery import outbox
 from newsletter.delivery.transport import Outcome
+from newsletter.errors import NewsletterError
 from newsletter.model import Choice, Digest, Paper, Preferences, Send, SendState, SubscriberState
 from newsletter.store import open_store, papers, reading, sends, subscribers, writing
-from newsletter.store.schema import sends as sends_table
+from newsletter.store.schema import send_papers
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
 HERE = outbox.Owner.here()
@@ -211,14 +212,37 @@ def test_claims_from_elsewhere_hold_for_a_while(
 
 def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:
     plan(engine, 1)
-    with pytest.raises(Exception, match="UNIQUE constraint failed"):
-        plan(engine, 1, date(2025, 11, 29))
     with reading(engine) as connection:
-        assert connection.execute(select(sends_table.c.row)).all() == [(1,)]
-    with writing(engine) as connection:
-        connection.execute(update(sends_table).values(state=SendState.CLAIMED.value, claimed_by=str(HERE)))
-        sends.settle(connection, 1, str(HERE), sends.Settlement(state=SendState.FAILED), NOW)
-    assert plan(engine, 1, date(2025, 11, 29)) == [2]
+        (held, _) = connection.execute(select(send_papers)).mappings().all()
+    with pytest.raises(NewsletterError, match="UNIQUE constraint failed"), writing(engine) as connection:
+        connection.execute(insert(send_papers).values({**held, "rank": 3}))
+
+
+def test_a_digest_takes_the_place_of_one_that_was_never_on_the_wire(engine: Engine) -> None:
+    plan(engine, 2)
+    first, _ = waiting(engine)
+    outbox.claim(engine, first, HERE, NOW)
+    outbox.settle(engine, first, HERE, Outcome(SendState.FAILED, "550 no"), NOW)
+    assert plan(engine, 2, date(2025, 11, 29)) == [3, 4]
+    states = [(send.state, send.reason) for send in everything(engine)]
+    taken = (SendState.SKIPPED, "not sent before the digest of 2025-11-29 was made, which took its place")
+    assert states == [(SendState.FAILED, None), taken, (SendState.PLANNED, None), (SendState.PLANNED, None)]
+    assert [send.row for send in waiting(engine)] == [3, 4]
+    # One that holds nothing takes no place.
+    assert plan(engine, 2, date(2025, 11, 30), reason="nothing new") == []
+    assert [send.row for send in waiting(engine)] == [3, 4]
+
+
+@pytest.mark.parametrize("state", [SendState.CLAIMED, SendState.DEFERRED, SendState.UNSURE, SendState.SENT])
+def test_a_digest_takes_no_paper_from_one_that_was_on_the_wire(engine: Engine, state: SendState) -> None:
+    plan(engine, 1)
+    (send,) = waiting(engine)
+    outbox.claim(engine, send, HERE, NOW)
+    if state is not SendState.CLAIMED:
+        outbox.settle(engine, send, HERE, Outcome(state, "250 ok"), NOW)
+    # Planned while the first was not on the wire yet: it is left to the next edition.
+    assert plan(engine, 1, date(2025, 11, 29)) == []
+    assert [send.state for send in everything(engine)] == [state]
 
 
 def test_who_lost_a_claim_changes_nothing_any_more(engine: Engine) -> None:
