@@ -6,7 +6,8 @@ ahead.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import cache
 
 from sqlalchemy import Connection
 
@@ -27,6 +28,10 @@ from newsletter.store import reading, sends, subscribers, writing
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
 
+_DUE_PAGE = 1000
+_WITHIN_A_DAY = timedelta(hours=20)
+"""Two moments of a schedule lie further apart, whatever a clock change does to a day."""
+
 Told = Callable[[str, int], None]
 """Hears of progress: the state that sends came to, and how many."""
 
@@ -45,6 +50,25 @@ def read_files(desk: Desk) -> membership.FilesRead:
     """Bring the store up to date with the subscribers' files."""
     with writing(desk.engine) as connection:
         return membership.read_files(connection, desk.config.subscribers_folder, desk.clock())
+
+
+def bring_due_back(desk: Desk) -> None:
+    """Have nobody wait longer than until the next moment of their schedule: a file read with ``--now`` in the future,
+    or by a clock that was wrong, may have set a later one.
+    """
+    now = desk.clock()
+    first = cache(lambda schedule: next_due(schedule, now))  # Many have the same schedule.
+    after = 0
+    while True:
+        with reading(desk.engine) as connection:
+            page = subscribers.due_after(connection, now + _WITHIN_A_DAY, after, _DUE_PAGE)
+        if not page:
+            return
+        late = {row: first(schedule) for row, due, schedule in page if first(schedule) < due}
+        if late:
+            with writing(desk.engine) as connection:
+                subscribers.set_next_due(connection, late)
+        after = page[-1][0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.desk import Desk
-from newsletter.edition import due_blocks, gather, read_files, run_edition
+from newsletter.edition import bring_due_back, due_blocks, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
 from newsletter.indexing import current_index, read_state
 from newsletter.store import sends, subscribers, writing
@@ -116,6 +116,7 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
             log("file_problem", problem=problem)
     _told_problems.clear()
     _told_problems.update(files.problems)
+    bring_due_back(desk)
     report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None)
     if report.counts:
         log("edition", **report.counts)

@@ -192,6 +192,21 @@ def test_a_digest_that_comes_after_midnight_is_that_of_the_evening(newsletter: N
     assert (dry["edition"], dry["papers"]) == (rows[1]["edition"], rows[1]["papers"])
 
 
+@pytest.mark.parametrize("command", [["run", "--once"], ["send", "--due"]])
+def test_a_look_at_the_future_holds_no_digest_up(newsletter: Newsletter, mail: Mailbox, command: list[str]) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily}\ninterests: [language models]\n")
+    newsletter.subscriber("bob", "email: bob@example.org\nschedule: {days: [sat]}\ninterests: [robustness]\n")
+    # A file that is read is scheduled by the time that --now gives.
+    newsletter.run("rank", "ada@example.org", now="2035-01-01T12:00", code=None)
+    newsletter.run(*command, now="2025-11-27T12:00")
+    due = {row["email"]: row["next_due"] for row in newsletter.run("subscribers", "list", "--json").rows}
+    assert due == {"ada@example.org": "2025-11-28T07:30:00+00:00", "bob@example.org": "2025-11-29T07:30:00+00:00"}
+    assert mail.accepted == []
+    newsletter.run(*command, now="2025-11-28T07:31")
+    assert mail.recipients() == ["ada@example.org"]
+
+
 def test_digests_missed_for_days_come_once(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
     newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily}\ninterests: [language models]\n")

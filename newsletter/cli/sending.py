@@ -21,6 +21,7 @@ from newsletter.edition import (
     EditionReport,
     Told,
     active_blocks,
+    bring_due_back,
     dry_run,
     due_blocks,
     run_edition,
@@ -49,6 +50,8 @@ def send(
         _show_dry_run(desk, blocks, json)
         return
     _warn_of_doubts(desk)
+    if due:
+        bring_due_back(desk)
     with _stoppable() as stopped, _progress() as told:
         report = run_edition(desk, blocks, stopped.is_set, told, one)
     for note in report.notes:

@@ -24,18 +24,20 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
 
 def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
     """Preferences from what :func:`to_json` gave."""
-    schedule = data["schedule"]
     return Preferences(
         email=email,
         name=data["name"],
-        schedule=Schedule(
-            days=tuple(Day(day) for day in schedule["days"]),
-            time=time.fromisoformat(schedule["time"]),
-            timezone=schedule["timezone"],
-        ),
+        schedule=schedule_from_json(data["schedule"]),
         papers=data["papers"],
         interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
+    )
+
+
+def schedule_from_json(data: Mapping[str, Any]) -> Schedule:
+    """The schedule alone, from the part of that name."""
+    return Schedule(
+        days=tuple(Day(day) for day in data["days"]), time=time.fromisoformat(data["time"]), timezone=data["timezone"]
     )
 
 

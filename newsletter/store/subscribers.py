@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
 
 from newsletter.config import plain_address
-from newsletter.model import Preferences, Subscriber, SubscriberState
-from newsletter.store.preferences import from_json, to_json
+from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
+from newsletter.store.preferences import from_json, schedule_from_json, to_json
 from newsletter.store.schema import subscribers
 
 
@@ -111,6 +111,20 @@ def due(connection: Connection, now: datetime, after: int, limit: int) -> list[S
     """The active subscribers whose time has come, by row, from the one after ``after`` on."""
     active = subscribers.c.state == SubscriberState.ACTIVE.value
     return _page(connection, select(subscribers).where(active, subscribers.c.next_due <= now), after, limit)
+
+
+def due_after(connection: Connection, moment: datetime, after: int, limit: int) -> list[tuple[int, datetime, Schedule]]:
+    """The active subscribers who are due after a moment: row, when (UTC) and schedule, by row, from the one after
+    ``after`` on.
+    """
+    query = (
+        select(subscribers.c.row, subscribers.c.next_due, subscribers.c.preferences["schedule"].label("schedule"))
+        .where(subscribers.c.state == SubscriberState.ACTIVE.value, subscribers.c.next_due > moment)
+        .where(subscribers.c.row > after)
+        .order_by(subscribers.c.row)
+        .limit(limit)
+    )
+    return [(one.row, one.next_due, schedule_from_json(one.schedule)) for one in connection.execute(query)]
 
 
 def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
