@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -17,15 +18,17 @@ from newsletter.store import sends as store
 FIRST_RETRY = timedelta(minutes=15)
 RETRY_FOR = timedelta(hours=24)
 CLAIM_HOLDS = timedelta(minutes=30)
-"""Longer than any one message can be on the wire; after it a claim's owner is taken to be gone."""
+"""Longer than any one message can be on the wire; after it a claim's owner is taken to be gone, unless it is known to
+live.
+"""
 
 _BLOCK = 100
-_MARK = uuid.uuid4().hex[:8]
+_UNMARKED = uuid.uuid4().hex[:8]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds a claim: a process on a host, with a mark of its own in case its number is used again."""
+    """Who holds a claim: a process on a host, with a mark of its own since its number may be used again."""
 
     host: str
     process: int
@@ -34,7 +37,7 @@ class Owner:
     @classmethod
     def here(cls) -> "Owner":
         """This process."""
-        return cls(socket.gethostname(), os.getpid(), _MARK)
+        return cls(socket.gethostname(), os.getpid(), _mark(os.getpid()) or _UNMARKED)
 
     def __str__(self) -> str:
         return f"{self.host}/{self.process}/{self.mark}"
@@ -109,14 +112,37 @@ def settle_orphans(engine: Engine, now: datetime) -> list[Send]:
 
 
 def _is_gone(owner: str, since: datetime, now: datetime) -> bool:
+    here = Owner.here()
     host, process, mark = (*owner.split("/"), "", "")[:3]
-    if host == socket.gethostname() and process.isdigit():
-        if int(process) == os.getpid() and mark != _MARK:
+    if host == here.host and process.isdigit():
+        number = int(process)
+        present = here.mark if number == here.process else _mark(number)
+        if present is not None:
+            return mark != present
+        if not _lives(number):
             return True
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
     return now - since > CLAIM_HOLDS
+
+
+def _mark(process: int) -> str | None:
+    """What tells a process of this host from all others that have, or had, its number: the boot and the moment it
+    started at. None where the system does not tell (it is no Linux), or there is no such process.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        facts = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    # The name, in brackets, may hold anything; after it come the state, and 19 further on the start (proc(5)).
+    state, *rest = facts.rpartition(")")[2].split()
+    return "ended" if state in "ZX" else f"{boot[:8]}-{rest[18]}"
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

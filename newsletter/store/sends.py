@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.model import Choice, Digest, Paper, Send, SendState, SubscriberState
@@ -242,14 +242,15 @@ def waiting(
     connection: Connection, now: datetime, subscriber: int | None = None, after: int = 0, limit: int = 100
 ) -> list[Send]:
     """The sends that may go on the wire now: planned, or deferred until a time that has come; lowest row first."""
-    ready = or_(
-        sends.c.state == SendState.PLANNED.value,
-        and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now),
-    )
-    query = select(sends).where(ready, sends.c.row > after).order_by(sends.c.row).limit(limit)
+    query = select(sends).where(_ready(now), sends.c.row > after).order_by(sends.c.row).limit(limit)
     if subscriber is not None:
         query = query.where(sends.c.subscriber == subscriber)
     return [_send(row) for row in connection.execute(query).mappings()]
+
+
+def _ready(now: datetime) -> ColumnElement[bool]:
+    put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
+    return or_(sends.c.state == SendState.PLANNED.value, put_off)
 
 
 def claim(connection: Connection, row: int, email: str, owner: str, now: datetime) -> bool:
@@ -259,16 +260,16 @@ def claim(connection: Connection, row: int, email: str, owner: str, now: datetim
         email: the address it goes to, which the log is to name.
 
     Returns:
-        Whether it was there to take: False when another process took it, or its subscriber gets no mail any more (the
-        send is then skipped).
+        Whether it was there to take: False when another process took it, perhaps to have it put off again, or when its
+        subscriber gets no mail any more (the send is then skipped).
     """
     active = exists().where(
         subscribers.c.row == sends.c.subscriber, subscribers.c.state == SubscriberState.ACTIVE.value
     )
-    free = sends.c.state.in_([SendState.PLANNED.value, SendState.DEFERRED.value])
+    ready = _ready(now)
     claimed = connection.execute(
         update(sends)
-        .where(sends.c.row == row, free, active)
+        .where(sends.c.row == row, ready, active)
         .values(
             state=SendState.CLAIMED.value,
             email=email,
@@ -281,7 +282,7 @@ def claim(connection: Connection, row: int, email: str, owner: str, now: datetim
     )
     if claimed.rowcount:
         return True
-    gone = update(sends).where(sends.c.row == row, free, ~active)
+    gone = update(sends).where(sends.c.row == row, ready, ~active)
     values = {
         "state": SendState.SKIPPED.value,
         "reason": "the subscriber gets no mail any more",

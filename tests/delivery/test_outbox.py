@@ -210,6 +210,38 @@ def test_claims_from_elsewhere_hold_for_a_while(
     assert [send.row for send in outbox.settle_orphans(engine, NOW + after)] == orphans
 
 
+ANOTHER = "from newsletter.delivery.outbox import Owner; print(Owner.here(), flush=True); input()"
+
+
+def test_the_claim_of_another_process_holds_while_it_lives(engine: Engine) -> None:
+    command = [sys.executable, "-c", ANOTHER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        claim_as(engine, other.stdout.readline().strip())
+        # However late it is, or --now says it is.
+        assert outbox.settle_orphans(engine, NOW + timedelta(days=365)) == []
+        other.kill()
+        # Its number is taken until we ask how it ended, but it is gone.
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
+
+
+def test_the_claim_of_a_process_whose_number_another_has_now_is_unsure(engine: Engine) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        claim_as(engine, f"{socket.gethostname()}/{other.pid}/mark")
+        assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
+
+
+def test_nobody_claims_what_is_put_off_before_its_time(engine: Engine) -> None:
+    plan(engine, 1)
+    (send,) = waiting(engine)
+    outbox.claim(engine, send, HERE, NOW)
+    outbox.settle(engine, send, HERE, Outcome(SendState.DEFERRED, "450 later"), NOW)
+    # As by another process that saw it waiting before.
+    assert not outbox.claim(engine, send, HERE, NOW + timedelta(minutes=14))
+    assert outbox.claim(engine, send, HERE, NOW + timedelta(minutes=15))
+
+
 def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:
     plan(engine, 1)
     with reading(engine) as connection:
