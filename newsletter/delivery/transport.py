@@ -1,33 +1,39 @@
-"""The wire: messages over one open SMTP session that yagmail opens, and what the server made of each."""
+"""The wire: messages over one open SMTP session, and what the server made of each."""
 
-import json
-import os
 import smtplib
-import ssl
-from contextlib import ExitStack, suppress
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import idna
-import yagmail
 
 from newsletter.config import Smtp
-from newsletter.credentials import secret_file
+from newsletter.delivery.deadline import Deadline
+from newsletter.delivery.session import (
+    ServerUnusable,
+    drop,
+    is_timeout,
+    open_session,
+    shown_error,
+    shown_reply,
+    where,
+)
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Message, SendState
 
-_PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105 - the name of a variable, no password
+LONGEST = 20 * 60.0
+"""Seconds that one message may be on the wire in all, less than its claim holds. RFC 5321, section 4.5.3.2, asks for
+the patience of ten minutes after the final dot.
+"""
+
+_WANTS_MORE = 530
 _SERVICE_CLOSES = 421
-_OAUTH2_KEYS = {"email_address", "google_client_id", "google_client_secret", "google_refresh_token"}
-
-
-class ServerUnusable(NewsletterError):
-    """The server cannot be used at all at present: no message is to blame, and none was sent."""
 
 
 class _NotSent(Exception):
-    """The session broke before the message was handed over whole: it certainly was not sent."""
+    """The message was not handed over whole: it certainly was not sent. The text says what the server did instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +45,20 @@ class Outcome:
     reason: str | None = None
 
 
-class _Client(yagmail.Client):  # type: ignore[misc]
-    """yagmail's client, whose OAuth2 login does not verify TLS and does not look at the server's answer."""
-
-    def _login_oauth2(self, oauth2_info: dict[str, Any]) -> None:
-        known = {key: value for key, value in oauth2_info.items() if key != "email_address"}
-        self.smtp = self.connection(self.host, self.port, **self.kwargs)
-        self.smtp.ehlo()
-        if self.starttls:
-            self.smtp.starttls(**self.starttls)
-            self.smtp.ehlo()
-        code, reply = self.smtp.docmd("AUTH", "XOAUTH2 " + self.get_oauth_string(self.user, known))
-        if code == 334:  # The server explains itself once it has been answered (RFC 7628, section 3.2.3).
-            code, reply = self.smtp.docmd("")
-        if code != 235:
-            raise smtplib.SMTPAuthenticationError(code, reply)
-        self.is_closed = False
-
-
 class Transport:
     """The way to one mail server: a session opened when it is needed, and opened anew when it broke.
 
     Args:
         settings: the server, and how to log in.
         folder: from which the paths in ``settings`` count.
+        longest: seconds that opening a session, or one message, may take in all.
     """
 
-    def __init__(self, settings: Smtp, folder: Path) -> None:
+    def __init__(self, settings: Smtp, folder: Path, longest: float = LONGEST) -> None:
         self._settings = settings
         self._folder = folder
+        self._longest = longest
+        self._deadline = Deadline(longest)
         self._client: Any = None
 
     def __enter__(self) -> Self:
@@ -80,41 +71,68 @@ class Transport:
         """Open a session and log in, unless one is open.
 
         Raises:
-            UserError: a password or key is missing or wrong.
-            ServerUnusable: the server cannot be reached, or its TLS is not to be trusted.
+            UserError: a setting, a password or a key is missing or wrong.
+            ServerUnusable: the server cannot be reached, is not to be trusted, or does not want us at present.
         """
         if self._client is None:
-            self._client = _open(self._settings, self._folder)
+            with Deadline(self._longest) as self._deadline:
+                self._open()
 
     def close(self) -> None:
         """Say goodbye; a session that is broken already is dropped."""
         if self._client is not None:
-            with suppress(smtplib.SMTPException, OSError):
+            with (
+                Deadline(self._settings.timeout_seconds) as self._deadline,
+                suppress(smtplib.SMTPException, OSError),
+            ):
                 self._client.close()
-            _drop(self._client)
-        self._client = None
+            self._drop()
 
     def send(self, message: Message) -> Outcome:
-        """Send one message and hear what the server says. A session that breaks before the message was handed over
-        whole is opened anew, once.
+        """Send one message and hear what the server says. What breaks before the message was handed over whole is
+        tried again on a new session, once.
 
         Raises:
             ServerUnusable: no message gets through at present; this one was not sent.
-            UserError: as :meth:`open`.
+            UserError: as :meth:`open`, or the server wants something that a setting gives.
         """
-        try:
-            return self._try(message)
-        except _NotSent:
-            self.close()
-        try:
-            return self._try(message)
-        except _NotSent as error:
-            self.close()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise ServerUnusable(f"smtp: {where} broke the connection off twice: {error}; try again later") from None
+        with Deadline(self._longest) as self._deadline:
+            try:
+                return self._try(message)
+            except _NotSent:
+                self._drop()
+                self._check_time()
+            try:
+                return self._try(message)
+            except _NotSent as error:
+                self._drop()
+                self._check_time()
+                raise ServerUnusable(f"smtp: {where(self._settings)} {error}, twice; try again later") from None
+
+    def _open(self) -> None:
+        if self._client is None:
+            try:
+                self._client = open_session(self._settings, self._folder, self._watch)
+            except NewsletterError:
+                self._check_time()
+                raise
+
+    def _watch(self, connection: socket.socket | None) -> None:
+        self._deadline.watch(connection)
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            drop(self._client)
+        self._client = None
+
+    def _check_time(self) -> None:
+        if self._deadline.over:
+            raise ServerUnusable(
+                f"smtp: {where(self._settings)} came to no end within {_in_words(self._longest)}; try again later"
+            ) from None
 
     def _try(self, message: Message) -> Outcome:
-        self.open()
+        self._open()
         smtp: smtplib.SMTP = self._client.smtp
         try:
             refused = self._envelope(smtp, message)
@@ -125,47 +143,63 @@ class Transport:
                 return self._refused(smtp, code, words)
             smtp.send(_dot_stuffed(message.content))
         except (smtplib.SMTPException, OSError) as error:
-            raise _NotSent(_told(error)) from error
+            raise _NotSent(self._broken(error)) from error
         # The final dot is out: from here on the server may have taken the message without our hearing so.
         try:
             code, words = smtp.getreply()
+            if self._deadline.over:
+                raise TimeoutError  # What was heard may be the beginning of an answer that was cut.
         except (smtplib.SMTPException, OSError) as error:
-            self.close()
-            reason = f"the connection was lost before the server confirmed: {_told(error)}"
-            return Outcome(SendState.UNSURE, reason=reason)
+            self._drop()
+            return Outcome(SendState.UNSURE, reason=f"handed over, but the server {self._broken(error)}")
         if 200 <= code < 300:
-            return Outcome(SendState.SENT, _reply(code, words))
+            return Outcome(SendState.SENT, shown_reply(code, words))
         if not 400 <= code < 600:
-            self.close()
-            return Outcome(SendState.UNSURE, _reply(code, words), "the server's answer makes no sense")
+            self._drop()
+            return Outcome(SendState.UNSURE, shown_reply(code, words), "the server's answer makes no sense")
         return self._refused(smtp, code, words)
 
+    def _broken(self, error: Exception) -> str:
+        if self._deadline.over:
+            return f"came to no end within {_in_words(self._longest)}"
+        if is_timeout(error):
+            return f"did not answer within {_in_words(self._settings.timeout_seconds)}"
+        return f"broke the connection off ({shown_error(error)})"
+
     def _envelope(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
-        smtp.ehlo_or_helo_if_needed()
         sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
         options = []
         if not (sender.isascii() and recipient.isascii() and message.content.isascii()):
             if not smtp.has_extn("smtputf8"):
-                reason = "the mail server does not take international addresses (SMTPUTF8, RFC 6531)"
+                lack = "does not take international addresses (SMTPUTF8, RFC 6531)"
                 if recipient.isascii():
-                    raise UserError(f"smtp: {reason}; write site.from and site.reply_to in ASCII")
-                return Outcome(SendState.FAILED, reason=reason)
+                    mend = "write site.from and site.reply_to in ASCII"
+                    raise UserError(f"smtp: {where(self._settings)} {lack}; {mend}")
+                return Outcome(SendState.FAILED, reason=f"the mail server {lack}")
             options = ["SMTPUTF8", "BODY=8BITMIME"]
             smtp.command_encoding = "utf-8"
         code, words = smtp.mail(sender, options)
+        if code >= 500 and code != _WANTS_MORE:
+            reply = shown_reply(code, words)
+            raise ServerUnusable(
+                f"smtp: {where(self._settings)} refuses the sender {sender}: {reply}; check site.from and smtp.user"
+            )
         if code != 250:
-            if code >= 500:
-                raise ServerUnusable(f"the mail server refuses the sender {sender}: {_reply(code, words)}")
             return self._refused(smtp, code, words)
         code, words = smtp.rcpt(recipient)
         return None if 200 <= code < 300 else self._refused(smtp, code, words)
 
     def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
-        reply = _reply(code, words)
+        reply = shown_reply(code, words)
         if not 400 <= code < 600:
-            raise _NotSent(f"the server's answer makes no sense: {reply}")
+            raise _NotSent(f"gave an answer that makes no sense ({reply})")
+        if code == _WANTS_MORE:
+            # Nothing is wrong with the message: RFC 4954 says so of a login, RFC 3207 of TLS.
+            self._drop()
+            mend = "set smtp.user, or smtp.security to starttls or tls"
+            raise UserError(f"smtp: {where(self._settings)} wants a login or TLS first: {reply}; {mend}")
         if code == _SERVICE_CLOSES:
-            self.close()
+            self._drop()
         else:
             with suppress(smtplib.SMTPException, OSError):
                 smtp.rset()
@@ -174,90 +208,8 @@ class Transport:
         return Outcome(SendState.DEFERRED, reply, "the mail server asked to try again later")
 
 
-def _open(settings: Smtp, folder: Path) -> Any:
-    where = f"{settings.host}:{settings.port}"
-    context = ssl.create_default_context()
-    tls = settings.security == "tls"
-    options: dict[str, Any] = {"context": context} if tls else {}
-    oauth2_file = folder / settings.oauth2_file if settings.oauth2_file else None
-    if oauth2_file is not None:
-        _check_oauth2(oauth2_file)
-    client = _Client(
-        user=settings.user or "newsletter",
-        password=None if oauth2_file else _password(settings, folder),
-        host=settings.host,
-        port=settings.port,
-        smtp_ssl=tls,
-        smtp_starttls={"context": context} if settings.security == "starttls" else False,
-        smtp_skip_login=settings.user is None,
-        oauth2_file=str(oauth2_file) if oauth2_file else None,
-        soft_email_validation=False,
-        timeout=settings.timeout_seconds,
-        **options,
-    )
-    # yagmail would make "apikey" into "apikey@gmail.com".
-    client.user = settings.user
-    try:
-        with ExitStack() as on_failure:
-            on_failure.callback(_drop, client)
-            client.login()
-            on_failure.pop_all()
-    except smtplib.SMTPAuthenticationError as error:
-        raise UserError(
-            f"smtp: {where} does not accept the login of {settings.user}: {_reply(error.smtp_code, error.smtp_error)}; "
-            f"check smtp.user and {_PASSWORD_VARIABLE}"
-        ) from None
-    except UnicodeError:
-        raise UserError(
-            f"smtp: {where}: smtp.host is no host name, or the login has letters that SMTP cannot carry; mend it"
-        ) from None
-    except smtplib.SMTPNotSupportedError as error:
-        mend = "leave out smtp.user" if "AUTH" in str(error) else "set smtp.security to tls or none"
-        raise UserError(f"smtp: {where}: {error}; {mend}") from None
-    except ssl.SSLCertVerificationError as error:
-        raise ServerUnusable(f"smtp: the certificate of {where} is not to be trusted: {error.verify_message}") from None
-    except (smtplib.SMTPException, OSError) as error:
-        raise ServerUnusable(
-            f"smtp: cannot reach {where}: {_told(error)}; check smtp.host, port and security"
-        ) from None
-    return client
-
-
-def _drop(client: Any) -> None:
-    """Shut a session without a word: yagmail would say goodbye when it is thrown away, and wait for the answer."""
-    client.is_closed = True
-    if client.smtp is not None:
-        client.smtp.close()
-
-
-def _check_oauth2(path: Path) -> None:
-    """yagmail would ask questions on the terminal about a file that is not as it writes it itself."""
-    try:
-        known = json.loads(secret_file(path))
-    except ValueError:
-        known = None
-    if not isinstance(known, dict) or not known.keys() >= _OAUTH2_KEYS:
-        raise UserError(f"{path}: not an OAuth2 file; it needs {', '.join(sorted(_OAUTH2_KEYS))} as JSON")
-
-
-def _password(settings: Smtp, folder: Path) -> str:
-    if settings.user is None:
-        return ""
-    if given := os.environ.get(_PASSWORD_VARIABLE):
-        return given
-    if settings.password_file is not None:
-        return secret_file(folder / settings.password_file)
-    import keyring  # Slow to import, and seldom needed.
-    from keyring.errors import KeyringError
-
-    with suppress(KeyringError):
-        stored = keyring.get_password("yagmail", settings.user)
-        if stored:
-            return str(stored)
-    raise UserError(
-        f"smtp: no password for {settings.user}; set {_PASSWORD_VARIABLE}, smtp.password_file, "
-        f"or run 'keyring set yagmail {settings.user}'"
-    )
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} seconds"
 
 
 def _dot_stuffed(content: bytes) -> bytes:
@@ -273,14 +225,3 @@ def _wire_address(address: str) -> str:
     if not local.isascii() or domain.isascii():
         return address
     return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
-
-
-def _reply(code: int, words: bytes | str) -> str:
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    return f"{code} {' '.join(text.split())}"[:500]
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        return _reply(error.smtp_code, error.smtp_error)
-    return str(error.strerror if isinstance(error, OSError) and error.strerror else error) or type(error).__name__

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import keyring.backends.fail
+import keyring.core
 import pytest
 import trustme
 import yagmail.oauth2
@@ -16,7 +20,8 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from pytest_httpserver import HTTPServer
 
 from newsletter.config import Smtp
-from newsletter.delivery.transport import Outcome, ServerUnusable, Transport
+from newsletter.delivery.session import ServerUnusable
+from newsletter.delivery.transport import Outcome, Transport
 from newsletter.demo import Loopback
 from newsletter.errors import UserError
 from newsletter.model import Message, SendState
@@ -157,7 +162,9 @@ def test_lost_before_the_dot_is_sent_again_at_once() -> None:
 def test_lost_before_the_dot_twice_is_the_servers_fault() -> None:
     with (
         breaking_server(after_dot=False, times=9) as (port, whole),
-        pytest.raises(ServerUnusable, match="broke the connection off twice"),
+        pytest.raises(
+            ServerUnusable, match=r"broke the connection off \(Connection unexpectedly closed\), twice; try again"
+        ),
     ):
         send(port)
     assert whole == []
@@ -167,7 +174,8 @@ def test_lost_after_the_dot_is_unsure_and_not_sent_again() -> None:
     with breaking_server(after_dot=True, times=1) as (port, whole), Transport(settings(port), Path()) as transport:
         outcome = transport.send(message())
         assert outcome.state is SendState.UNSURE
-        assert "the connection was lost before the server confirmed" in (outcome.reason or "")
+        reason = "handed over, but the server broke the connection off (Connection unexpectedly closed)"
+        assert outcome.reason == reason
         assert transport.send(message("bob@example.org")).state is SendState.SENT
     assert len(whole) == 2
 
@@ -182,8 +190,169 @@ def test_an_answer_after_the_dot_that_makes_no_sense_is_unsure(server: Loopback,
 def test_a_silent_server_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(ServerUnusable, match="timed out"):
+        with pytest.raises(ServerUnusable, match=r"did not answer in time; check smtp\.host, port and security"):
             send(port, timeout_seconds=0.2)
+
+
+@contextmanager
+def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Iterator[int]:
+    """A server that answers each command as it is told to (by its first word), else with 250; ``DRIP`` for an answer
+    never comes to its end.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def say(connection: socket.socket, words: str) -> None:
+        while words == "DRIP":
+            connection.sendall(b"2")
+            time.sleep(0.05)
+        connection.sendall(f"{words}\r\n".encode())
+
+    def talk(connection: socket.socket) -> None:
+        with suppress(OSError), connection, connection.makefile("rb") as lines:
+            say(connection, greeting)
+            for line in lines:
+                word = line.split()[0].decode(errors="replace").upper()
+                say(connection, answers.get(word, "354 go on" if word == "DATA" else "250 OK"))
+                if word == "DATA":
+                    while lines.readline() != b".\r\n":
+                        pass
+                    say(connection, answers.get(".", "250 taken"))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("greeting", "answers", "changes", "error", "words"),
+    [
+        (
+            "SSH-2.0-OpenSSH_9.6",
+            {},
+            {},
+            ServerUnusable,
+            "is no mail server, it says '…2.0-OpenSSH_9.6'; check smtp.host",
+        ),
+        ("554 not you", {}, {}, ServerUnusable, "turns us away: 554 not you; try again later"),
+        (
+            "220 hi",
+            {"EHLO": "554 no", "HELO": "554 no"},
+            {},
+            ServerUnusable,
+            "does not take our greeting (EHLO): 554 no",
+        ),
+        (
+            "220 hi",
+            {"EHLO": "554 no", "HELO": "554 no"},
+            {"security": "starttls"},
+            ServerUnusable,
+            "does not take our greeting (EHLO): 554 no; ask who runs it",
+        ),
+        ("220 hi", {"EHLO": "421 full"}, {}, ServerUnusable, "does not take our greeting (EHLO): 421 full"),
+        (
+            "220 hi",
+            {"EHLO": "250-hi\r\n250 STARTTLS", "STARTTLS": "454 no TLS now"},
+            {"security": "starttls"},
+            ServerUnusable,
+            "lets us not begin: 454 no TLS now; try again later",
+        ),
+        (
+            "220 hi",
+            {"EHLO": "250 hi"},
+            {"user": "me"},
+            UserError,
+            "set smtp.security to starttls, or leave out smtp.user",
+        ),
+        (
+            "220 hi",
+            {"EHLO": "250-hi\r\n250 AUTH PLAIN", "AUTH": "454 4.7.0 try later"},
+            {"user": "me"},
+            ServerUnusable,
+            "cannot take the login of me at present: 454 4.7.0 try later; try again later",
+        ),
+        (
+            "220 hi",
+            {"EHLO": "250-hi\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 wrong"},
+            {"user": "me"},
+            UserError,
+            "does not accept the login of me: 535 5.7.8 wrong; check smtp.user and NEWSLETTER_SMTP_PASSWORD",
+        ),
+        (
+            "220 hi",
+            {"EHLO": "250-hi\r\n250 AUTH PLAIN"},
+            {"user": "zoë"},
+            UserError,
+            "the login has letters that SMTP cannot carry; check smtp.user and the password",
+        ),
+        ("220 hi", {}, {"security": "tls"}, ServerUnusable, "no TLS with 127.0.0.1:"),
+        (
+            "220 hi",
+            {"MAIL": "530 5.7.0 log in"},
+            {},
+            UserError,
+            "wants a login or TLS first: 530 5.7.0 log in; set smtp.",
+        ),
+        (
+            "220 hi",
+            {"RCPT": "530 5.7.0 log in"},
+            {},
+            UserError,
+            "wants a login or TLS first: 530 5.7.0 log in; set smtp.",
+        ),
+        (
+            "220 hi",
+            {"MAIL": "what"},
+            {},
+            ServerUnusable,
+            "gave an answer that makes no sense (…), twice; try again later",
+        ),
+        ("220 hi", {}, {"host": "mail..example"}, UserError, "smtp.host: 'mail..example' is no host name"),
+    ],
+)
+def test_what_keeps_mail_from_going_out_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+    greeting: str,
+    answers: dict[str, str],
+    changes: dict[str, str],
+    error: type[Exception],
+    words: str,
+) -> None:
+    monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "secret")
+    with speaking_server(answers, greeting) as port, pytest.raises(error, match=re.escape(words)) as raised:
+        send(port, **changes)
+    assert type(raised.value) is error
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["greeting", "EHLO", "MAIL", "DATA"])
+def test_a_server_that_never_comes_to_an_end_is_given_up(command: str) -> None:
+    greeting = "DRIP" if command == "greeting" else "220 hello"
+    with (
+        speaking_server({command: "DRIP"}, greeting) as port,
+        Transport(settings(port), Path(), longest=0.3) as transport,
+        pytest.raises(ServerUnusable, match=r"came to no end within 0\.3 seconds; try again later"),
+    ):
+        transport.send(message())
+
+
+def test_a_server_that_never_comes_to_an_end_after_the_dot_leaves_it_unsure() -> None:
+    with speaking_server({".": "DRIP"}) as port, Transport(settings(port), Path(), longest=0.3) as transport:
+        outcome = transport.send(message())
+        assert outcome.state is SendState.UNSURE
+        assert outcome.reason == "handed over, but the server came to no end within 0.3 seconds"
+
+
+def test_goodbye_takes_no_longer_than_one_answer() -> None:
+    with speaking_server({"QUIT": "DRIP"}) as port:
+        began = time.monotonic()
+        assert send(port, timeout_seconds=0.3).state is SendState.SENT
+        assert time.monotonic() - began < 5
 
 
 @pytest.fixture(scope="module")
@@ -260,13 +429,11 @@ class TokenLogin(Mailbox):
         return AuthResult(success=good, handled=False, auth_data="me")
 
 
-@pytest.mark.parametrize("token", ["fresh token", "stale token"])
-def test_login_with_oauth2(
-    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer, token: str
-) -> None:
-    httpserver.expect_request("/o/oauth2/token", method="POST").respond_with_json(
-        {"access_token": token, "expires_in": 3599}
-    )
+@pytest.fixture
+def oauth2_login(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer
+) -> dict[str, str]:
+    """Settings that log in by OAuth2, with a test's own server in the place of Google's."""
     # yagmail knows one service that gives out tokens; here another answers in its place.
     monkeypatch.setattr(yagmail.oauth2, "GOOGLE_ACCOUNTS_BASE_URL", httpserver.url_for("").rstrip("/"))
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -275,15 +442,47 @@ def test_login_with_oauth2(
     path = tmp_path / "oauth2.json"
     path.write_text(json.dumps({"email_address": "me@example.org", **dict.fromkeys(names, "x")}))
     path.chmod(0o600)
-    login = {"user": "me@example.org", "oauth2_file": "oauth2.json", "host": "localhost", "security": "starttls"}
+    return {"user": "me@example.org", "oauth2_file": "oauth2.json", "host": "localhost", "security": "starttls"}
+
+
+@pytest.mark.parametrize("token", ["fresh token", "stale token"])
+def test_login_with_oauth2(
+    authority: trustme.CA, tmp_path: Path, httpserver: HTTPServer, oauth2_login: dict[str, str], token: str
+) -> None:
+    httpserver.expect_request("/o/oauth2/token", method="POST").respond_with_json(
+        {"access_token": token, "expires_in": 3599}
+    )
     box = TokenLogin()
     with Loopback(box, tls_context=server_context(authority), require_starttls=True, auth_required=True) as server:
         if token == "fresh token":
-            assert send(server.port, folder=tmp_path, **login).state is SendState.SENT
+            assert send(server.port, folder=tmp_path, **oauth2_login).state is SendState.SENT
         else:
-            with pytest.raises(UserError, match=r"does not accept the login of me@example\.org: 535"):
-                send(server.port, folder=tmp_path, **login)
+            with pytest.raises(
+                UserError, match=r"login of me@example\.org: 535.*; check smtp\.user and smtp\.oauth2_file"
+            ):
+                send(server.port, folder=tmp_path, **oauth2_login)
     assert len(box.accepted) == (token == "fresh token")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (400, UserError, r"Google gives no token for me@example\.org: .*400.*; make .*oauth2\.json anew"),
+        (503, ServerUnusable, r"Google gives no token at present: .*503.*; try again later"),
+        (200, ServerUnusable, r"cannot get a token from Google: .*; try again later"),
+    ],
+)
+def test_no_token_is_no_fault_of_the_mail_server(
+    tmp_path: Path,
+    httpserver: HTTPServer,
+    oauth2_login: dict[str, str],
+    status: int,
+    error: type[Exception],
+    words: str,
+) -> None:
+    httpserver.expect_request("/o/oauth2/token", method="POST").respond_with_data("", status=status)
+    with pytest.raises(error, match=words):
+        send(1, folder=tmp_path, **oauth2_login)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"installed": {"client_id": "x"}}'])
@@ -298,7 +497,12 @@ def test_an_oauth2_file_that_is_none_is_named(tmp_path: Path, text: str) -> None
 def test_no_password_anywhere_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEWSLETTER_SMTP_PASSWORD", raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    with pytest.raises(UserError, match="no password for me; set NEWSLETTER_SMTP_PASSWORD"):
+    with pytest.raises(
+        UserError, match=r"no password for me; set NEWSLETTER_SMTP_PASSWORD .* 'keyring set yagmail me'"
+    ):
+        send(1, user="me")
+    monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.fail.Keyring())
+    with pytest.raises(UserError, match=r"and no keyring here; set NEWSLETTER_SMTP_PASSWORD or smtp\.password_file$"):
         send(1, user="me")
 
 
