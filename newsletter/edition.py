@@ -209,6 +209,8 @@ def run_edition(
         ServerUnusable: the mail server cannot be used; what is planned stays planned.
     """
     report = EditionReport()
+    for late in outbox.settle_unwritten(desk.engine):
+        report.add(late.value)
     orphans = outbox.settle_orphans(desk.engine, desk.clock())
     report.add(SendState.UNSURE.value, len(orphans))
     report.notes += [
@@ -253,14 +255,19 @@ def _deliver(
             addressed = replace(send, email=person.email)
             # Rendered before it is claimed: a template that fails leaves the send as it was.
             message = render_message(desk, filled, person, digests[send.row], send.message_id)
-            state = _deliver_one(desk, wire, owner, addressed, message)
+            state = _deliver_one(desk, wire, owner, addressed, message, stopping)
             if state is not None:
                 report.add(state.value)
                 told(state.value, 1)
 
 
 def _deliver_one(
-    desk: Desk, wire: transport.Transport, owner: outbox.Owner, send: Send, message: Message
+    desk: Desk,
+    wire: transport.Transport,
+    owner: outbox.Owner,
+    send: Send,
+    message: Message,
+    stopping: Callable[[], bool],
 ) -> SendState | None:
     wire.open()
     if not outbox.claim(desk.engine, send, owner, desk.clock()):
@@ -268,6 +275,11 @@ def _deliver_one(
     try:
         outcome = wire.send(message)
     except NewsletterError:
-        outbox.give_back(desk.engine, send, owner)
+        outbox.give_back(desk.engine, send, owner, stopping)
         raise
-    return outbox.settle(desk.engine, send, owner, outcome, desk.clock())
+    except Exception as error:
+        # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
+        unsure = transport.Outcome(SendState.UNSURE, reason=f"the program failed: {type(error).__name__}: {error}")
+        outbox.settle(desk.engine, send, owner, unsure, desk.clock(), stopping)
+        raise
+    return outbox.settle(desk.engine, send, owner, outcome, desk.clock(), stopping)

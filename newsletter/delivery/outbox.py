@@ -2,15 +2,17 @@
 
 import os
 import socket
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from newsletter.delivery.transport import Outcome
+from newsletter.errors import NewsletterError
 from newsletter.model import Send, SendState
 from newsletter.store import reading, writing
 from newsletter.store import sends as store
@@ -22,8 +24,28 @@ CLAIM_HOLDS = timedelta(minutes=30)
 live.
 """
 
+PATIENCE = timedelta(minutes=5)
+"""For how long the store is asked again to take what became of a message: with the longest message, less than a claim
+holds.
+"""
+
+_PAUSE = 2.0
 _BLOCK = 100
 _UNMARKED = uuid.uuid4().hex[:8]
+
+Stopping = Callable[[], bool]
+"""Asked between tries; whether to give up."""
+
+_Write = Callable[[Connection], SendState]
+"""Writes down what became of a claimed send; returns the state it is in now."""
+
+_unwritten: dict[tuple[str, int], _Write] = {}
+"""What this process knows of a send (by store and row) and the store would not take. Nobody else knows it."""
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +83,27 @@ def claim(engine: Engine, send: Send, owner: Owner, now: datetime) -> bool:
         return store.claim(connection, send.row, send.email, str(owner), now)
 
 
-def settle(engine: Engine, send: Send, owner: Owner, outcome: Outcome, now: datetime) -> SendState:
+def settle(
+    engine: Engine, send: Send, owner: Owner, outcome: Outcome, now: datetime, stopping: Stopping = never
+) -> SendState:
     """Write down what became of a claimed send; returns the state it is in now.
 
     What the server put off is tried again after a quarter of an hour, then twice that, and so on for a day; then it
     has failed.
+
+    Raises:
+        NewsletterError: the store did not take it, however often it was asked; the text says what became of the send.
     """
     settlement = _settlement(send, outcome, now)
-    with writing(engine) as connection:
-        held = store.settle(connection, send.row, str(owner), settlement, now)
-    # Given up meanwhile, as a claim of half an hour is: it was told of as unsure, and stays so.
-    return settlement.state if held else SendState.UNSURE
+
+    def write(connection: Connection) -> SendState:
+        if store.settle(connection, send.row, str(owner), settlement, now):
+            return settlement.state
+        # Given up meanwhile, or written by a try that was told it had failed.
+        return store.by_rows(connection, [send.row])[0].state
+
+    reply = outcome.smtp_reply or outcome.reason
+    return _write_down(engine, send, write, f"{outcome.state} ({reply})" if reply else outcome.state.value, stopping)
 
 
 def _settlement(send: Send, outcome: Outcome, now: datetime) -> store.Settlement:
@@ -85,10 +117,51 @@ def _settlement(send: Send, outcome: Outcome, now: datetime) -> store.Settlement
     return store.Settlement(state=SendState.DEFERRED, smtp_reply=reply, reason=reason, not_before=again)
 
 
-def give_back(engine: Engine, send: Send, owner: Owner) -> None:
-    """Put a claimed send back whose message certainly was not sent."""
-    with writing(engine) as connection:
+def give_back(engine: Engine, send: Send, owner: Owner, stopping: Stopping = never) -> None:
+    """Put a claimed send back whose message certainly was not sent.
+
+    Raises:
+        NewsletterError: as :func:`settle`.
+    """
+
+    def write(connection: Connection) -> SendState:
         store.unclaim(connection, send.row, str(owner))
+        return SendState.PLANNED
+
+    _write_down(engine, send, write, "not sent", stopping)
+
+
+def _write_down(engine: Engine, send: Send, write: _Write, what: str, stopping: Stopping) -> SendState:
+    """Have the store told with patience: what is not written down now, the log can only call unsure later."""
+    end = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            with writing(engine) as connection:
+                return write(connection)
+        except NewsletterError as error:
+            if stopping() or time.monotonic() > end:
+                _unwritten[str(engine.url), send.row] = write
+                why = str(error).partition(";")[0]
+                raise NewsletterError(
+                    f"{send.email}, {send.edition}: {what}, but that could not be written down: {why}; note it, since "
+                    "the log will call it unsure if this process ends"
+                ) from error
+        time.sleep(_PAUSE)
+
+
+def settle_unwritten(engine: Engine) -> list[SendState]:
+    """Write down what this process knows of sends and the store did not take at the time.
+
+    Returns:
+        The states they are in now.
+    """
+    states = []
+    for key, write in list(_unwritten.items()):
+        if key[0] == str(engine.url):
+            with writing(engine) as connection:
+                states.append(write(connection))
+            del _unwritten[key]
+    return states
 
 
 def settle_orphans(engine: Engine, now: datetime) -> list[Send]:

@@ -1,11 +1,14 @@
 """The states of a send: claimed by one, settled once, in doubt only when its process died."""
 
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -240,6 +243,47 @@ def test_nobody_claims_what_is_put_off_before_its_time(engine: Engine) -> None:
     # As by another process that saw it waiting before.
     assert not outbox.claim(engine, send, HERE, NOW + timedelta(minutes=14))
     assert outbox.claim(engine, send, HERE, NOW + timedelta(minutes=15))
+
+
+@contextmanager
+def locked(engine: Engine) -> Iterator[sqlite3.Connection]:
+    """The store, as another program holds it that does not let go."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=20")  # Kept by the connection, which the pool gives out again.
+    assert engine.url.database is not None
+    with closing(sqlite3.connect(engine.url.database, check_same_thread=False, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_what_the_server_said_is_written_once_the_store_takes_it(engine: Engine) -> None:
+    plan(engine, 1)
+    (send,) = waiting(engine)
+    outbox.claim(engine, send, HERE, NOW)
+    with locked(engine) as other:
+        threading.Timer(0.5, other.rollback).start()
+        assert outbox.settle(engine, send, HERE, Outcome(SendState.SENT, "250 ok"), NOW) is SendState.SENT
+    assert [(send.state, send.smtp_reply) for send in everything(engine)] == [(SendState.SENT, "250 ok")]
+
+
+@pytest.mark.parametrize("outcome", [Outcome(SendState.SENT, "250 ok"), None], ids=["sent", "given back"])
+def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: Engine, outcome: Outcome | None) -> None:
+    plan(engine, 1)
+    (send,) = waiting(engine)
+    outbox.claim(engine, send, HERE, NOW)
+    words = "sent (250 ok)" if outcome else "not sent"
+    expected = (
+        rf"r0@example\.org, 2025-11-28: {re.escape(words)}, but that could not be written down: .*locked; note it"
+    )
+    with locked(engine), pytest.raises(NewsletterError, match=expected):
+        if outcome:
+            outbox.settle(engine, send, HERE, outcome, NOW, stopping=lambda: True)
+        else:
+            outbox.give_back(engine, send, HERE, stopping=lambda: True)
+    assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
+    assert outbox.settle_unwritten(engine) == [SendState.SENT if outcome else SendState.PLANNED]
+    assert outbox.settle_unwritten(engine) == []
+    assert [send.state for send in everything(engine)] == [SendState.SENT if outcome else SendState.PLANNED]
 
 
 def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:
