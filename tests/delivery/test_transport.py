@@ -342,17 +342,17 @@ def test_a_server_that_never_comes_to_an_end_is_given_up(command: str) -> None:
 
 
 def test_a_server_that_never_comes_to_an_end_after_the_dot_leaves_it_unsure() -> None:
-    with speaking_server({".": "DRIP"}) as port, Transport(settings(port), Path(), longest=0.3) as transport:
+    with speaking_server({".": "DRIP"}) as port, Transport(settings(port), Path(), longest=3) as transport:
         outcome = transport.send(message())
         assert outcome.state is SendState.UNSURE
-        assert outcome.reason == "handed over, but the server came to no end within 0.3 seconds"
+        assert outcome.reason == "handed over, but the server came to no end within 3 seconds"
 
 
 def test_goodbye_takes_no_longer_than_one_answer() -> None:
     with speaking_server({"QUIT": "DRIP"}) as port:
         began = time.monotonic()
-        assert send(port, timeout_seconds=0.3).state is SendState.SENT
-        assert time.monotonic() - began < 5
+        assert send(port, timeout_seconds=3).state is SendState.SENT
+        assert time.monotonic() - began < 30
 
 
 @pytest.fixture(scope="module")
