@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import shorten
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -14,6 +15,7 @@ from newsletter.ranking.profile import Profiles
 from newsletter.ranking.space import Space, Token, paper_text, tokens_of
 
 _PHRASES_SHOWN = 3
+_TITLE_SHOWN = 80
 _LONGEST = 4
 _LEAST_SHARE = 0.15
 _LIKED_SHARE = 0.2
@@ -44,7 +46,7 @@ def reason(space: Space, profiles: Profiles, row: int, paper: Paper, scaled: csr
     if len(gifts):
         most = int(np.argmax(gifts))
         if gifts[most] >= _LIKED_SHARE * max(float((profiles.vectors[row] @ scaled.T).sum()), 1e-12):
-            parts.append(f"like “{liked[most]}”")
+            parts.append(f"like “{shorten(liked[most], _TITLE_SHOWN, placeholder=' …')}”")
     wanted = {category.strip().casefold() for category in interest.categories}
     categories = [category for category in paper.categories if category.casefold() in wanted]
     if categories:

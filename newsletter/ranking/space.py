@@ -55,6 +55,8 @@ _ABSTRACTS_SAY = {
     "abstract", "approach", "based", "demonstrate", "existing", "experiment", "introduce", "method", "novel", "paper",
     "present", "propose", "proposed", "result", "show", "significantly", "state", "study", "use", "used", "using",
     "work",
+    # What is left of "don't", "we'll" and the like.
+    "aren", "couldn", "didn", "doesn", "don", "hasn", "haven", "isn", "ll", "ve", "wasn", "weren", "won",
 }  # fmt: skip
 
 
@@ -276,8 +278,9 @@ def tokens_of(text: str) -> Iterator[Token]:
     common = _common()
     before: Token | None = None
     for match in _WORD.finditer(text):
-        word = _singular(match[0].lower())
-        if word in common or (len(word) < 2 and word.isascii()):
+        written = match[0].lower()
+        word = _singular(written)
+        if written in common or word in common or (len(word) < 2 and word.isascii()):
             continue
         start, end = match.span()
         between = text[before.end : start] if before is not None else ""
