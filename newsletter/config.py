@@ -25,6 +25,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from newsletter.errors import UserError
+from newsletter.plaintext import clean
 from newsletter.yamlfile import check, parse, read_text
 
 
@@ -48,7 +49,10 @@ def _time_of_day(value: object) -> object:
 def _one_line(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("has a line break or control character; write it in one line")
-    return text.strip()
+    cleaned = clean(text)
+    if not cleaned:
+        raise ValueError("is empty; write something")
+    return cleaned
 
 
 def plain_address(text: str) -> str:
@@ -79,7 +83,7 @@ def _web_address(text: str) -> str:
 
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
-Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(_one_line)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Url = Annotated[str, AfterValidator(_web_address)]
 

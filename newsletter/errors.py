@@ -1,25 +1,26 @@
 """The errors that reach people: each is one line that says what is wrong and how to mend it."""
 
+from newsletter.plaintext import shortened, shown
+
+_LONGEST_LINE = 600
+
 
 class NewsletterError(Exception):
-    """Something failed that the person at the keyboard did not do wrong (exit code 1)."""
+    """Something failed that the person at the keyboard did not do wrong (exit code 1).
+
+    Args:
+        lines: what is wrong, a line for each thing. Whatever stands in them of others' text, they stay lines: breaks
+            and what cannot be seen are written out, and one that is far too long loses its middle.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = tuple(shortened(shown(line), _LONGEST_LINE) for line in lines)
+        super().__init__("\n".join(self.lines))
 
 
 class UserError(NewsletterError):
     """Something the person can mend: the text names the place, the value and the mend (exit code 2)."""
 
     exit_code = 2
-
-
-class Invalid(UserError):
-    """Several mistakes in one input, one line each.
-
-    Args:
-        problems: the lines, at least one.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))

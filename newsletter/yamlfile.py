@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from newsletter.errors import Invalid, UserError
+from newsletter.errors import UserError
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,11 +35,16 @@ _NULL = "tag:yaml.org,2002:null"
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML document as plain data, with the line (1 is the first) of each value by its path."""
+    """A YAML document as plain data, with the line (1 is the first) of each value by its path.
+
+    Attributes:
+        numbered: whether ``path`` is a file, in which a line can be named; a line of an import is a place by itself.
+    """
 
     path: str
     data: Any
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    numbered: bool = True
 
     def line(self, path: KeyPath) -> int:
         """The line of the value at ``path``, or of the nearest thing around it that is there."""
@@ -49,7 +54,7 @@ class Document:
 
     def where(self, path: KeyPath) -> str:
         """``file:line`` of the value at ``path``."""
-        return f"{self.path}:{self.line(path)}"
+        return f"{self.path}:{self.line(path)}" if self.numbered else self.path
 
 
 def read_text(path: Path, shown: str) -> str:
@@ -124,12 +129,12 @@ def check(document: Document, model: type[Model], mends: Mapping[str, str] | Non
         mends: for a dotted key, what to say instead of pydantic's words.
 
     Raises:
-        Invalid: a line for each mistake: ``file:line: key: what is wrong; mend``.
+        UserError: a line for each mistake: ``file:line: key: what is wrong; mend``.
     """
     try:
         return model.model_validate({} if document.data is None else document.data)
     except ValidationError as error:
-        raise Invalid(sorted(_told(error, document, model, mends or {}))) from None
+        raise UserError(*sorted(_told(error, document, model, mends or {}))) from None
 
 
 def _told(
@@ -157,7 +162,7 @@ def _told(
             )
             yield f"{document.where(deeper)}: {key}.kind: {said}"
         elif not path:
-            yield f"{document.path}:1: the file must be a mapping of keys to values; begin with a line 'key: value'"
+            yield f"{document.where(())}: the file must be a mapping of keys to values; begin with a line 'key: value'"
         else:
             said = _SHAPES.get(kind) or problem["msg"].removeprefix("Value error, ")
             said = said[0].lower() + said[1:]

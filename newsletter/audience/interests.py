@@ -15,8 +15,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from newsletter.config import TimeOfDay, Timezone, plain_address
-from newsletter.errors import Invalid, UserError
+from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
+from newsletter.plaintext import clean
 from newsletter.yamlfile import Document, KeyPath, check, parse, read_text
 
 ENDINGS = (".yaml", ".yml")
@@ -40,10 +41,10 @@ def _weighted(value: object) -> object:
 
 
 def _some_text(text: str) -> str:
-    stripped = " ".join(text.split())
-    if not stripped:
+    cleaned = clean(text)
+    if not cleaned:
         raise ValueError("is empty; write something, or remove the line")
-    return stripped
+    return cleaned
 
 
 _DAYS: Mapping[str, Sequence[str]] = {
@@ -95,7 +96,7 @@ class _Schedule(_File):
 
 class _Preferences(_File):
     email: Annotated[str, AfterValidator(plain_address)]
-    name: Annotated[str, Field(max_length=200), AfterValidator(lambda text: " ".join(text.split()))] = ""
+    name: Annotated[str, Field(max_length=200), AfterValidator(clean)] = ""
     schedule: _Schedule = _Schedule()
     papers: Annotated[int, Field(ge=1, le=100)] = 10
     interests: list[Annotated[_Interest, BeforeValidator(_interest_or_name)]] = []
@@ -123,10 +124,7 @@ def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences
     Raises:
         UserError: they are wrong somewhere (a line for each mistake).
     """
-    try:
-        return _read(Document(shown, data, dict.fromkeys(_paths(data, ()), 1)))
-    except Invalid as error:
-        raise Invalid([problem.replace(f"{shown}:1:", f"{shown}:") for problem in error.problems]) from None
+    return _read(Document(shown, data, dict.fromkeys(_paths(data, ()), 1), numbered=False))
 
 
 def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
@@ -152,7 +150,7 @@ def _read(document: Document) -> Preferences:
             "is the name of two interests; rename one"
             for index in twice
         ]
-        raise Invalid(problems)
+        raise UserError(*problems)
     return Preferences(
         email=read.email,
         name=read.name,
@@ -166,7 +164,7 @@ def _read(document: Document) -> Preferences:
 def _interest(read: _Interest) -> Interest:
     return Interest(
         name=read.name,
-        text=" ".join(read.text.split()),
+        text=clean(read.text),
         keywords=dict(read.keywords),
         liked=tuple(read.liked),
         disliked=tuple(read.disliked),

@@ -40,7 +40,7 @@ def read_files(connection: Connection, folder: Path, now: datetime) -> FilesRead
         try:
             _read_file(connection, path, known, now, report)
         except UserError as error:
-            report.problems.extend(str(error).splitlines())
+            report.problems.extend(error.lines)
     for name in sorted(set(known) - {path.name for path in present}):
         _file_is_gone(connection, folder / name, report)
     return report

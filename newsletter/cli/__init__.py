@@ -18,10 +18,10 @@ def main() -> None:
     try:
         app(args=global_options_first(_arguments()), prog_name="newsletter")
     except NewsletterError as error:
-        _end(str(error), error.exit_code)
+        _end(error)
     except OSError as error:
         # What no part of the program foresaw: a full disk under standard output, say.
-        _end(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
+        _end(NewsletterError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
 
 
 def _arguments() -> list[str]:
@@ -31,10 +31,10 @@ def _arguments() -> list[str]:
     return sys.argv[1:]
 
 
-def _end(text: str, code: int) -> None:
-    for line in text.splitlines():
+def _end(error: NewsletterError) -> None:
+    for line in error.lines:
         print(f"error: {line}", file=sys.stderr)  # noqa: T201
-    sys.exit(code)
+    sys.exit(error.exit_code)
 
 
 def global_options_first(arguments: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What the commands share: the global options, opening a desk, and writing tables and JSON lines."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +21,15 @@ from newsletter.desk import Desk, open_desk
 from newsletter.edition import read_files
 from newsletter.indexing import current_index, fit_anew
 from newsletter.model import Paper
+from newsletter.plaintext import shown
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+_NOT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON would tell as it is; its own escapes say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +84,22 @@ def bring_index_up_to_date(desk: Desk, refit: bool = False) -> None:
 
 def warn(text: str) -> None:
     """Tell of something that stops nothing but should be looked at."""
-    err.print(Text(f"warning: {text}"), soft_wrap=True)
+    err.print(Text(f"warning: {shown(text)}"), soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print a line as it is."""
-    out.print(Text(text), soft_wrap=True)
+    """Print a line as it is, but for what would give orders to the terminal, or could not be seen."""
+    out.print(Text(shown(text)), soft_wrap=True)
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print one JSON object a line."""
     for row in rows:
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.write(_NOT_FOR_TERMINALS.sub(_json_escape, json.dumps(row, ensure_ascii=False)) + "\n")
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> None:
@@ -99,6 +108,7 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
     Args:
         columns: the heading of each, and its kind: ``left``, ``narrow`` (18 columns at most), ``right`` or ``wide``
             (which takes what room is left).
+        rows: the cells; one of several lines is a tuple of them.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading, kind in columns:
@@ -111,8 +121,13 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
             no_wrap=kind == "right",
         )
     for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*map(_cell, row))
     out.print(table)
+
+
+def _cell(value: object) -> Text:
+    lines = value if isinstance(value, tuple) else ("" if value is None else value,)
+    return Text("\n".join(shown(str(line)) for line in lines))
 
 
 def iso(moment: datetime | None) -> str | None:

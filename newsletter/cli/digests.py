@@ -59,7 +59,7 @@ def rank(
         say(f"Nothing for {subscriber.email}: {result.nothing}.")
         return
     rows = [
-        (choice.rank, f"{percent(choice.score)}%", choice.section, f"{choice.paper.title}\n  {choice.because}")
+        (choice.rank, f"{percent(choice.score)}%", choice.section, (choice.paper.title, f"  {choice.because}"))
         for choice in found
     ]
     print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title, and why", "wide")), rows)

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from newsletter.cli.common import Json, load, open_for, options, print_json, say
 from newsletter.cli.subscribers import interest_line
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber
+from newsletter.plaintext import shortened, shown
 from newsletter.store import open_store, reading, writing
 from newsletter.store import subscribers as store
 from newsletter.store.preferences import to_json
@@ -42,12 +44,12 @@ def check(context: typer.Context, email: Email = None) -> None:
         try:
             good[path] = read_preferences(path)
         except UserError as error:
-            problems.extend(str(error).splitlines())
+            problems.extend(error.lines)
     for path, preferences in good.items():
         count = len(preferences.interests)
         say(f"{path}: good; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError(*problems)
     if not paths:
         say(f"There is no file in {folder}.")
 
@@ -134,18 +136,18 @@ def _edited(text: str, email: str) -> str | None:
                     )
                 return saved
             except UserError as error:
-                _show_problems(saved, str(error))
+                _show_problems(saved, error.lines)
                 if not typer.confirm("Go on editing?", default=True):
                     raise UserError("Nothing was saved.") from None
 
 
-def _show_problems(text: str, problems: str) -> None:
+def _show_problems(text: str, problems: Sequence[str]) -> None:
     lines = text.splitlines()
-    for problem in problems.splitlines():
+    for problem in problems:
         typer.echo(f"error: {problem}", err=True)
         number = problem.split(":")[1] if problem.count(":") > 1 else ""
         if number.isdigit() and 0 < int(number) <= len(lines):
-            typer.echo(f"    {number} | {lines[int(number) - 1]}", err=True)
+            typer.echo(f"    {number} | {shortened(shown(lines[int(number) - 1]), 120)}", err=True)
 
 
 def _run_editor(path: Path) -> None:

@@ -29,6 +29,7 @@ from newsletter.desk import Desk
 from newsletter.edition import gather
 from newsletter.errors import UserError
 from newsletter.model import BadPaper, Paper
+from newsletter.plaintext import shown
 from newsletter.rendering.view import percent
 from newsletter.searching import Found, search, similar
 from newsletter.sources.base import Window
@@ -78,13 +79,14 @@ def import_files(
     """
     desk = open_for(context, files=False)
     day = parse_day(as_of, "--as-of") if as_of is not None else desk.clock().date()
-    results, problems = [], []
+    results: list[Gathered] = []
+    problems: list[str] = []
     with _progress() as told:
         for path in file:
             try:
                 results.append(import_file(desk.engine, desk.clock, path, day, told(path.name)))
             except UserError as error:
-                problems.append(str(error))
+                problems.extend(error.lines)
     for result in results:
         _report(result, json)
     with reading(desk.engine) as connection:
@@ -92,7 +94,7 @@ def import_files(
     if not json:
         say(f"The store holds {_papers(held)}.")
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError(*problems)
 
 
 def _report(result: Gathered, json: bool) -> None:
@@ -131,11 +133,15 @@ def _papers(number: int) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], Told]]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:.0f} papers"))
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.completed:.0f} papers"),
+    )
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
 
         def told(name: str) -> Told:
-            task = bar.add_task(name, total=None)
+            task = bar.add_task(shown(name), total=None)
             return lambda count: bar.update(task, completed=count)
 
         yield told

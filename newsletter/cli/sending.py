@@ -166,7 +166,8 @@ def _log_row(send: Send, digest: Digest) -> tuple[object, ...]:
     again = f"next try {short(send.not_before)}" if send.not_before else None
     words = "; ".join(part for part in (*said, again) if part)
     at = f"{send.settled_at:%H:%M:%S}" if send.settled_at else ""
-    return send.edition, send.state.value, at, len(digest.choices) or "", f"{send.email}\n  {words}".rstrip()
+    who = (send.email, f"  {words}") if words else send.email
+    return send.edition, send.state.value, at, len(digest.choices) or "", who
 
 
 def _log_json(send: Send, digest: Digest) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def import_subscribers(
     problems: list[str] = []
     for line in exchange.read_lines(file):
         if isinstance(line, UserError):
-            problems.append(str(line))
+            problems.extend(line.lines)
             continue
         with writing(desk.engine) as connection:
             outcome = _import_line(desk, connection, line, file)
@@ -172,7 +172,7 @@ def import_subscribers(
         )
     say(f"{added} added, {updated} updated, {kept_out} left as they are (unsubscribed or bounced)")
     if problems:
-        raise UserError("\n".join(problems))
+        raise UserError(*problems)
 
 
 def _import_line(desk: Desk, connection: Any, line: exchange.Line, file: Path) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 from newsletter import identifiers
 from newsletter.config import ArxivSource
 from newsletter.model import BadPaper, Paper
+from newsletter.plaintext import clean
 from newsletter.sources.base import SourceError, Window
 from newsletter.sources.feed import authors_of, categories_of, day_of, parse
 from newsletter.sources.http import Http
-from newsletter.sources.text import clean, paper_link, pdf_link
+from newsletter.sources.text import paper_link, pdf_link
 
 _PAGE = 200
 _EMPTY_PAGES = 3

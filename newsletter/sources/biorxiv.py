@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from newsletter import identifiers
 from newsletter.config import BiorxivSource
 from newsletter.model import BadPaper, Paper
+from newsletter.plaintext import clean
 from newsletter.sources.base import SourceError, Window
 from newsletter.sources.fields import Count, Day, Fields, Text, Title, told
 from newsletter.sources.http import Answer, Http
-from newsletter.sources.text import clean, excerpt
+from newsletter.sources.text import excerpt
 
 
 @dataclass(frozen=True, slots=True)

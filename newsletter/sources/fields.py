@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from newsletter.sources.text import clean, excerpt, web_link
+from newsletter.plaintext import clean
+from newsletter.sources.text import excerpt, web_link
 
 EARLIEST_YEAR, LATEST_YEAR = 1600, 2200
 _MOST = 2**31

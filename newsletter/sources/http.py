@@ -20,8 +20,9 @@ import stamina
 
 from newsletter import __version__
 from newsletter.config import Network
+from newsletter.plaintext import clean
 from newsletter.sources.base import SourceError
-from newsletter.sources.text import clean, excerpt
+from newsletter.sources.text import excerpt
 
 # A source that fails is told of once, when all tries are spent; stamina would print each of them.
 stamina.instrumentation.set_on_retry_hooks([])

@@ -6,11 +6,8 @@ from urllib.parse import urlsplit
 
 import nh3
 
-# Control characters, soft hyphens, zero-width spaces, marks that turn the direction of reading, halves of surrogate
-# pairs: none can be seen, some cannot be stored, and some make a title read as another.
-_UNSEEN = re.compile(
-    "[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
-)
+from newsletter.plaintext import clean, without_unseen
+
 _MATH = re.compile(r"\$[^$\n]{1,300}\$")
 _BLOCKS = "address|article|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|section|table|td|th|tr|ul"
 _INLINE = "a|abbr|b|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|script|small|span|strike|strong|style|sub|sup|tt|u|var"
@@ -20,18 +17,13 @@ _NO_TAG = re.compile(
 )
 
 
-def clean(text: str) -> str:
-    """A text in one line: white space collapsed, unseen characters left out."""
-    return " ".join(_UNSEEN.sub("", text).split())
-
-
 def from_html(text: str) -> str:
     """What a reader sees of a piece of HTML, in one line.
 
     An angle bracket that opens no tag of HTML is text, so ``a < b`` and ``<think>`` stay, and so does all between two
     dollar signs. Scripts and styles go with what is in them.
     """
-    text = _MATH.sub(_with_brackets_escaped, _UNSEEN.sub("", text))
+    text = _MATH.sub(_with_brackets_escaped, without_unseen(text))
     text = _NO_TAG.sub("&lt;", text)
     text = _BLOCK_TAG.sub(" ", text)
     return clean(html.unescape(nh3.clean(text, tags=set(), clean_content_tags={"script", "style"})))
@@ -47,7 +39,7 @@ def _with_brackets_escaped(math: re.Match[str]) -> str:
 def web_link(text: str | None) -> str | None:
     """A link when it is a whole http(s) URL in one piece; None for anything else."""
     link = (text or "").strip()
-    if _UNSEEN.search(link) or any(character.isspace() for character in link):
+    if without_unseen(link) != link or any(character.isspace() for character in link):
         return None
     try:
         parts = urlsplit(link)

@@ -16,6 +16,7 @@ from newsletter.audience.interests import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
+from newsletter.plaintext import clean
 
 FULL = """\
 # Ada's file
@@ -76,6 +77,17 @@ def test_a_mistake_is_named_with_its_line(old: str, new: str, expected: str) -> 
     assert expected in str(caught.value)
 
 
+def test_what_cannot_be_seen_is_left_out() -> None:
+    text = """\
+    email: ada@example.org
+    name: "A\\u200bda\\x1b[1m\\nL\\u202e."
+    interests: ["lo\\u00adoms"]
+    never: ["\\u2060art"]
+    """
+    read = read_preferences_text(text, "ada.yaml")
+    assert (read.name, read.interests[0].name, read.never) == ("Ada[1m L.", "looms", ("art",))
+
+
 def test_a_change_touches_only_what_changed() -> None:
     before = read_preferences_text(FULL, "ada.yaml")
     changed = Preferences(
@@ -112,7 +124,7 @@ def test_an_interest_can_go_and_others_stay(tmp_path: Path) -> None:
 
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=12)
-phrases = st.lists(words, min_size=1, max_size=3).map(" ".join)
+phrases = st.lists(words, min_size=1, max_size=3).map(" ".join).map(clean).filter(bool)
 interests = st.builds(
     Interest,
     name=phrases,
