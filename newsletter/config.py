@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import time
 from email.headerregistry import Address
 from email.utils import parseaddr
@@ -26,7 +27,8 @@ from sqlalchemy.exc import ArgumentError
 
 from newsletter.errors import UserError
 from newsletter.plaintext import clean
-from newsletter.yamlfile import check, parse, read_text
+from newsletter.textfile import read_text
+from newsletter.yamlfile import check, parse
 
 
 def _known_timezone(name: str) -> str:
@@ -281,8 +283,9 @@ def load_config(path: Path) -> Config:
         UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
     """
     shown = str(path)
-    if not path.exists():
-        raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
+    with suppress(OSError):  # which read_text tells of
+        if not path.exists():
+            raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
     document = parse(read_text(path, shown), shown)
     config = check(document, Config, _MENDS)
     try:

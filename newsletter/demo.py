@@ -5,13 +5,14 @@ A sample corpus, two sample subscribers, and a real SMTP server on loopback that
 
 import asyncio
 import mailbox
-import shutil
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP
+
+from newsletter.textfile import replace
 
 SAMPLE_PAPERS = Path(__file__).parent / "data" / "sample_papers.jsonl"
 
@@ -83,7 +84,6 @@ def lay_out(folder: Path, templates: Path) -> list[Path]:
     wanted += [(path, folder / "templates" / path.name) for path in sorted(templates.iterdir()) if path.is_file()]
     for source, target in wanted:
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+            replace(target, source.read_bytes(), mode=0o666)
             made.append(target)
     return made

@@ -7,7 +7,6 @@ turns them into what a field wants.
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -55,20 +54,6 @@ class Document:
     def where(self, path: KeyPath) -> str:
         """``file:line`` of the value at ``path``."""
         return f"{self.path}:{self.line(path)}" if self.numbered else self.path
-
-
-def read_text(path: Path, shown: str) -> str:
-    """The text of a UTF-8 file.
-
-    Raises:
-        UserError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{shown}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None
 
 
 def parse(text: str, shown: str) -> Document:

@@ -12,7 +12,7 @@ from newsletter.audience.interests import preferences_from_mapping
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store.preferences import to_json
-from newsletter.yamlfile import read_text
+from newsletter.textfile import MOST_BYTES_OF_LISTS, read_text
 
 COLUMNS = ("email", "name", "state", "days", "time", "timezone", "papers", "interests", "never")
 """The columns of a CSV file. ``days``, ``interests`` and ``never`` hold several values, parted by ``;``."""
@@ -41,7 +41,7 @@ def read_lines(path: Path) -> Iterator[Line | UserError]:
     Raises:
         UserError: the file as a whole cannot be read.
     """
-    text = read_text(path, str(path))
+    text = read_text(path, str(path), MOST_BYTES_OF_LISTS)
     readers = {".csv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:

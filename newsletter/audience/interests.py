@@ -3,7 +3,6 @@
 import calendar
 import io
 import re
-import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
@@ -18,7 +17,8 @@ from newsletter.config import TimeOfDay, Timezone, plain_address
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
 from newsletter.plaintext import clean
-from newsletter.yamlfile import Document, KeyPath, check, parse, read_text
+from newsletter.textfile import read_text, replace
+from newsletter.yamlfile import Document, KeyPath, check, parse
 
 ENDINGS = (".yaml", ".yml")
 
@@ -177,21 +177,11 @@ def _interest(read: _Interest) -> Interest:
 def write_preferences(path: Path, preferences: Preferences) -> None:
     """Make a subscriber's file say ``preferences``; a file that is there keeps its comments, order and quotes.
 
-    The file is replaced in one step, so that nobody ever reads half of it.
-
     Raises:
         UserError: the present file cannot be read, or the new one not written.
     """
     text = rewritten(read_text(path, str(path)), preferences, str(path)) if path.exists() else new_text(preferences)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
-            file.write(text)
-        Path(file.name).chmod(mode)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; check who may write there") from None
+    replace(path, text.encode(), mode=0o600)
 
 
 def new_text(preferences: Preferences) -> str:

@@ -15,7 +15,7 @@ from newsletter.audience.interests import ENDINGS, read_preferences_text, write_
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
-from newsletter.yamlfile import read_text
+from newsletter.textfile import read_text
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from newsletter.plaintext import shortened, shown
 from newsletter.store import open_store, reading, writing
 from newsletter.store import subscribers as store
 from newsletter.store.preferences import to_json
-from newsletter.yamlfile import read_text
+from newsletter.textfile import read_text, replace
 
 Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless given.")]
 
@@ -93,7 +93,7 @@ def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whos
     if path is None:
         _keep_in_store(engine, subscriber, text, clock())
     else:
-        _replace(path, text)
+        replace(path, text.encode(), mode=0o600)
         with writing(engine) as connection:
             problems = membership.read_files(connection, config.subscribers_folder, clock()).problems
         for problem in problems:
@@ -161,13 +161,6 @@ def _run_editor(path: Path) -> None:
         raise UserError(f"EDITOR: cannot run {command!r}: {why}; set it to the one you use") from None
     if done.returncode:
         raise UserError(f"EDITOR: {command!r} ended with {done.returncode}; nothing was saved")
-
-
-def _replace(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; check who may write there") from None
 
 
 def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:

@@ -29,11 +29,9 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it 
     """Lay out a new newsletter in a folder: config.yaml, templates and two sample subscribers."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        made = lay_out(directory, BUNDLED)
     except OSError as error:
-        raise UserError(
-            f"{error.filename or directory}: {error.strerror}; choose a folder that can be written"
-        ) from None
+        raise UserError(f"{directory}: {error.strerror}; choose a folder that can be written") from None
+    made = lay_out(directory, BUNDLED)
     for path in made:
         say(f"made {path}")
     if not made:

@@ -12,7 +12,7 @@ from newsletter.model import BadPaper, Paper
 from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl
 from newsletter.sources.base import SourceError, Window
 from newsletter.sources.http import Http
-from newsletter.yamlfile import read_text
+from newsletter.textfile import MOST_BYTES_OF_LISTS, read_bytes, read_text
 
 Papers = Iterator[Paper | BadPaper]
 
@@ -20,6 +20,7 @@ _KNOWN = (
     ".txt (a saved Daily Papers page), .jsonl or .ndjson (a paper a line), .json (a saved answer of the Hugging Face "
     "daily papers), .bib (BibTeX), .xml, .atom or .rss (a saved feed)"
 )
+_EMPTY = "{}: the file is empty; save it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,15 @@ def read_file(path: Path, shown: str, as_of: date) -> Papers:
     ending = path.suffix.lower()
     if ending not in _READERS:
         raise UserError(f"{shown}: the ending {ending!r} does not say what is in it; known are {_KNOWN}")
-    # Before anything is decoded: a feed may be in another encoding than UTF-8, and is still text.
-    try:
-        empty = path.is_file() and not path.stat().st_size
-    except OSError as error:
-        raise UserError(f"{shown}: {error.strerror}; check the path") from None
-    if empty:
-        raise UserError(f"{shown}: the file is empty; save it again")
     return _READERS[ending](path, shown, as_of)
 
 
 def _text(path: Path, shown: str) -> str:
-    text = read_text(path, shown)
+    text = read_text(path, shown, MOST_BYTES_OF_LISTS)
     if "\0" in text:
         raise UserError(f"{shown}: this is not text; save the file as UTF-8 text")
     if not text.strip():
-        raise UserError(f"{shown}: the file is empty; save it again")
+        raise UserError(_EMPTY.format(shown))
     return text
 
 
@@ -95,14 +89,14 @@ def _json(path: Path, shown: str, as_of: date) -> Papers:
 
 
 def _feed(path: Path, shown: str, as_of: date) -> Papers:
+    content = read_bytes(path, shown, MOST_BYTES_OF_LISTS)  # not text yet: a feed may be in another encoding than UTF-8
+    if not content.strip():
+        raise UserError(_EMPTY.format(shown))
     try:
-        content = path.read_bytes()
         parsed = feed.parse(content, shown)
         if "arxiv.org" in f"{parsed.feed.get('id', '')} {parsed.feed.get('link', '')}".lower():
             return iter(list(arxiv.papers_in(parsed, shown, replacements=True)))
         return feed.papers_in(parsed, shown)
-    except OSError as error:
-        raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None
     except SourceError as error:
         raise UserError(f"{error}; save the feed again") from None
 

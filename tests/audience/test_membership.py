@@ -216,3 +216,13 @@ def test_an_interest_in_many_words_gets_a_short_name(newsletter: Newsletter) -> 
 def test_the_store_is_its_owners_alone(newsletter: Newsletter) -> None:
     newsletter.run("subscribers", "list")
     assert (newsletter.folder / "var" / "newsletter.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_is_written_in_utf8_whatever_the_machine_speaks(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("zoe", "email: zoe@example.org\nname: Zoë\n")
+    (newsletter.folder / "list.csv").write_text("email,time\nzoe@example.org,11:00\n")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    process = newsletter.start("subscribers", "import", "list.csv", **ascii_only)
+    assert (process.communicate()[1], process.returncode) == ("", 0)
+    assert "name: Zoë" in path.read_text("utf-8")
+    assert "11:00" in path.read_text("utf-8")

@@ -84,3 +84,4 @@ def test_a_value_without_end_fills_no_screen(newsletter: Newsletter, old: str, n
     lines = newsletter.run("log", code=2).err.splitlines()
     assert all(len(line) < 700 for line in lines)
     assert [line for line in lines if line.startswith(begin) and line.endswith(end)]
+    assert len(newsletter.run("--config", LONG, "log", code=2).err) < 700
