@@ -26,7 +26,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from newsletter.errors import UserError
-from newsletter.plaintext import clean
+from newsletter.plaintext import clean, is_utf8
 from newsletter.textfile import read_text
 from newsletter.yamlfile import check, parse
 
@@ -286,17 +286,18 @@ def load_config(path: Path) -> Config:
     with suppress(OSError):  # which read_text tells of
         if not path.exists():
             raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
+    if not is_utf8(str(path.absolute())):
+        raise UserError(f"{path.absolute()}: its name is not UTF-8; rename the folder")
     document = parse(read_text(path, shown), shown)
     config = check(document, Config, _MENDS)
+    where = f"{document.where(('store', 'url'))}: store.url"
     try:
-        make_url(config.store.url)
-    except ArgumentError:
-        where = document.where(("store", "url"))
-        raise UserError(
-            f"{where}: store.url: {config.store.url!r} is not a database URL; write it like sqlite:///var/newsletter.db"
-        ) from None
-    if make_url(config.store.url).password:
-        where = document.where(("store", "url"))
-        raise UserError(f"{where}: store.url: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
+        password = make_url(config.store.url).password
+    except (ArgumentError, ValueError):
+        # A password may stand in it all the same.
+        said = re.sub(r"//[^/]*@", "//...@", config.store.url)
+        raise UserError(f"{where}: {said!r} is not a database URL; write it like sqlite:///var/newsletter.db") from None
+    if password:
+        raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
     object.__setattr__(config, "_folder", path.absolute().parent)
     return config

@@ -50,6 +50,11 @@ def shortened(text: str, most: int) -> str:
     return f"{text[: most - end - 3]} … {text[-end:]}"
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be kept; the names of files and folders may be bytes that are none in UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _each_unseen(text: str, instead: str | None) -> str:
     if not _PERHAPS_UNSEEN.search(text):
         return text  # most texts, at once

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class Newsletter:
         self.processes: list[subprocess.Popen[str]] = []
         self._monkeypatch = monkeypatch
         self._capsys = capsys
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "subscribers").mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(CONFIG)
 
     def run(self, *arguments: object, code: int | None = 0, now: str = NOW) -> Ran:
@@ -95,6 +96,11 @@ class Newsletter:
         )
         self.processes.append(process)
         return process
+
+    def run_on_full_disk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command where no file may grow, which fails as on a full disk."""
+        command = f"ulimit -f 0; exec {shlex.join([sys.executable, '-m', 'newsletter', *arguments])}"
+        return subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60)
 
     def configure(self, **sections: dict) -> None:
         """Change sections of the configuration."""

@@ -33,6 +33,11 @@ from tests.conftest import CONFIG, Newsletter
         ),
         (
             "network:",
+            "store:\n  url: postgresql://me:hunter2@db:many/papers\nnetwork:",
+            "config.yaml:11: store.url: 'postgresql://...@db:many/papers' is not a database URL",
+        ),
+        (
+            "network:",
             "schedule:\n  timezone: Mars/Base\nnetwork:",
             "config.yaml:11: schedule.timezone: 'Mars/Base' is not a time zone",
         ),
@@ -70,6 +75,16 @@ def test_a_missing_file_is_named(newsletter: Newsletter) -> None:
 def test_a_file_that_is_not_utf8_is_named(newsletter: Newsletter) -> None:
     (newsletter.folder / "config.yaml").write_bytes(b"site: \xff")
     assert "config.yaml: byte 6 is not UTF-8" in newsletter.run("log", code=2).err
+
+
+def test_a_folder_whose_name_cannot_be_kept_is_named(newsletter: Newsletter) -> None:
+    folder = newsletter.folder / "caf\udce9"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(CONFIG)
+    newsletter.folder = folder
+    assert newsletter.run("log", code=2).err.endswith(
+        "/caf\\udce9/config.yaml: its name is not UTF-8; rename the folder\n"
+    )
 
 
 def test_paths_count_from_the_config_file(newsletter: Newsletter, tmp_path) -> None:

@@ -1,9 +1,6 @@
-"""Files read whole and replaced in one step; a full disk is one on which files may not grow (``ulimit -f``)."""
+"""Files read whole, and replaced in one step."""
 
 import os
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -59,13 +56,8 @@ def test_a_replaced_file_keeps_its_mode_and_the_link_to_it(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link", "real"]
 
 
-def full_disk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = f"ulimit -f 0; exec {shlex.join([sys.executable, '-m', 'newsletter', *arguments])}"
-    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
-
-
 def test_init_on_a_full_disk_leaves_no_half_of_a_newsletter(newsletter: Newsletter) -> None:
-    ran = full_disk(newsletter.folder, "init", "mine")
+    ran = newsletter.run_on_full_disk("init", "mine")
     assert ran.returncode == 2
     assert ran.stderr == (
         "error: mine/config.yaml: File too large; check who may write there, and the room on the disk\n"

@@ -16,11 +16,11 @@ from ruamel.yaml.comments import CommentedMap
 from newsletter.config import TimeOfDay, Timezone, plain_address
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
-from newsletter.plaintext import clean
+from newsletter.plaintext import clean, is_utf8, shown
 from newsletter.textfile import read_text, replace
 from newsletter.yamlfile import Document, KeyPath, check, parse
 
-ENDINGS = (".yaml", ".yml")
+_ENDINGS = (".yaml", ".yml")
 
 
 def _listed(value: object) -> object:
@@ -101,6 +101,25 @@ class _Preferences(_File):
     papers: Annotated[int, Field(ge=1, le=100)] = 10
     interests: list[Annotated[_Interest, BeforeValidator(_interest_or_name)]] = []
     never: Texts = []
+
+
+def files_in(folder: Path) -> tuple[list[Path], list[str]]:
+    """The subscribers' files in a folder in the order of their names, and a line for each whose name cannot be kept.
+
+    Raises:
+        UserError: there is no such folder, or it cannot be read.
+    """
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.name[0] != ".")
+    except FileNotFoundError:
+        mend = "make it, or name another under 'subscribers' in config.yaml"
+        raise UserError(f"{folder}: no such folder; {mend}") from None
+    except OSError as error:
+        raise UserError(
+            f"{folder}: {error.strerror}; check 'subscribers' in config.yaml, and who may read it"
+        ) from None
+    nameless = [f"{path}: its name is not UTF-8; rename the file" for path in found if not is_utf8(path.name)]
+    return [path for path in found if is_utf8(path.name)], [shown(line) for line in nameless]
 
 
 def read_preferences(path: Path) -> Preferences:

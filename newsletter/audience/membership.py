@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from newsletter.audience.due import next_due
-from newsletter.audience.interests import ENDINGS, read_preferences_text, write_preferences
+from newsletter.audience.interests import files_in, read_preferences_text, write_preferences
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
@@ -31,11 +31,18 @@ def read_files(connection: Connection, folder: Path, now: datetime) -> FilesRead
     """Bring the store up to date with the files in ``folder``; a file that did not change is not read again.
 
     A new file makes an active subscriber. A file that is wrong is reported, and the subscriber keeps what the store
-    has. A file never changes a state: who unsubscribed stays so.
+    has. A file never changes a state: who unsubscribed stays so. When the folder is not there, nobody's file counts as
+    gone; and nobody misses it where all subscribers live in the store alone.
     """
     report = FilesRead()
     known = store.files(connection)
-    present = sorted(path for path in folder.glob("*") if path.suffix in ENDINGS and not path.name.startswith("."))
+    if not known and not folder.exists() and store.counts(connection):
+        return report
+    try:
+        present, report.problems = files_in(folder)
+    except UserError as error:
+        report.problems.extend(error.lines)
+        return report
     for path in present:
         try:
             _read_file(connection, path, known, now, report)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from newsletter.cli.app import app
 from newsletter.errors import NewsletterError, UserError
+from newsletter.plaintext import is_utf8
 
 _ANYWHERE = ("--config", "--now")
 
@@ -26,7 +27,7 @@ def main() -> None:
 
 def _arguments() -> list[str]:
     for argument in sys.argv[1:]:
-        if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
+        if not is_utf8(argument):
             raise UserError(f"{argument.encode('utf-8', 'replace').decode()!r}: not text in UTF-8; write it as such")
     return sys.argv[1:]
 

@@ -14,7 +14,7 @@ import typer
 from sqlalchemy import Engine
 
 from newsletter.audience import membership
-from newsletter.audience.interests import ENDINGS, new_text, read_preferences, read_preferences_text
+from newsletter.audience.interests import files_in, new_text, read_preferences, read_preferences_text
 from newsletter.cli.common import Json, load, open_for, options, print_json, say, warn
 from newsletter.cli.subscribers import interest_line
 from newsletter.errors import UserError
@@ -32,13 +32,12 @@ def check(context: typer.Context, email: Email = None) -> None:
     """Check the files in subscribers/, and say what is wrong in them and where."""
     config = load(context)
     folder = config.subscribers_folder
-    paths = sorted(path for path in folder.glob("*") if path.suffix in ENDINGS and not path.name.startswith("."))
+    paths, problems = files_in(folder)
     if email is not None:
         own = _file_with(folder, email)
         if own is None:
             raise UserError(f"{email!r} has no file in {folder}; 'newsletter subscribers list' shows who is subscribed")
-        paths = [own]
-    problems: list[str] = []
+        paths, problems = [own], []
     good: dict[Path, Preferences] = {}
     for path in paths:
         try:
@@ -50,7 +49,7 @@ def check(context: typer.Context, email: Email = None) -> None:
         say(f"{path}: good; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
     if problems:
         raise UserError(*problems)
-    if not paths:
+    if not paths and not problems:
         say(f"There is no file in {folder}.")
 
 
@@ -104,9 +103,7 @@ def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whos
 def _file_with(folder: Path, email: str) -> Path | None:
     """The file that names an address, found even when it is not right otherwise, so that it can be mended."""
     wanted = store.email_key(email)
-    for path in sorted(folder.glob("*")):
-        if path.suffix not in ENDINGS or path.name.startswith("."):
-            continue
+    for path in files_in(folder)[0] if folder.exists() else ():
         try:
             lines = read_text(path, str(path)).splitlines()
         except UserError:

@@ -7,7 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    NoSuchModuleError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from newsletter.errors import NewsletterError, UserError
 
@@ -40,16 +49,7 @@ def open_store(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    try:
-        _migrate(engine)
-    except OperationalError as error:
-        raise UserError(
-            f"store.url: cannot open {_shown(engine)}: {error.orig}; check the path and who may write it"
-        ) from None
-    except DatabaseError as error:
-        raise NewsletterError(
-            f"store: {_shown(engine)} is not a newsletter's store: {error.orig}; restore it from a backup"
-        ) from None
+    _migrate(engine)
     return engine
 
 
@@ -58,13 +58,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads.
 
     Raises:
-        NewsletterError: the store cannot be read at present.
+        NewsletterError: the store cannot be read at present, or is damaged.
     """
-    try:
-        with engine.connect() as connection, connection.begin():
-            yield connection
-    except OperationalError as error:
-        raise NewsletterError(f"store: {_shown(engine)}: {error.orig}; check the disk and who else uses it") from error
+    with _told(engine), engine.connect() as connection, connection.begin():
+        yield connection
 
 
 @contextmanager
@@ -73,18 +70,33 @@ def writing(engine: Engine) -> Iterator[Connection]:
     give up a transaction that began with reading.
 
     Raises:
-        NewsletterError: the store stayed locked, or its disk is full.
+        NewsletterError: the store stayed locked, is damaged, or its disk is full.
+    """
+    writes = {"newsletter_writes": True}
+    with _told(engine), engine.connect().execution_options(**writes) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    """What goes wrong with the store itself, in our words. Many a command that only reads writes a little on its way
+    (files that changed), so that nothing is said of what was kept.
     """
     try:
-        with engine.connect().execution_options(newsletter_writes=True) as connection, connection.begin():
-            yield connection
+        yield
     except OperationalError as error:
         raise NewsletterError(
-            f"store: {_shown(engine)}: {error.orig}; nothing of this step was kept, run it again"
+            f"store: {_shown(engine)}: {error.orig}; check the disk and who else uses it, then run it again"
         ) from error
     except IntegrityError as error:
         raise NewsletterError(
-            f"store: {error.orig}: another process was first; nothing of this step was kept, run it again"
+            f"store: {_shown(engine)}: another process was first ({error.orig}); run it again"
+        ) from error
+    except (DataError, NotSupportedError, ProgrammingError):
+        raise  # a mistake of ours
+    except DatabaseError as error:
+        raise NewsletterError(
+            f"store: {_shown(engine)} is damaged, or no newsletter's store: {error.orig}; restore it from a backup"
         ) from error
 
 

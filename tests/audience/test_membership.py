@@ -119,6 +119,52 @@ def test_domains_that_only_look_alike_are_two(newsletter: Newsletter) -> None:
     ]
 
 
+def test_a_file_whose_name_cannot_be_kept_is_told_of(newsletter: Newsletter, reader: str) -> None:
+    (newsletter.folder / "subscribers" / "b\udcffb.yaml").write_text("email: bob@example.org\n")
+    ran = newsletter.run("subscribers", "list", "--json")
+    assert [row["email"] for row in ran.rows] == [reader]
+    assert ran.err.endswith("/subscribers/b\\udcffb.yaml: its name is not UTF-8; rename the file\n")
+    assert "its name is not UTF-8" in newsletter.run("interests", "check", code=2).err
+    assert "its name is not UTF-8" in newsletter.run("run", "--once", code=1).out
+
+
+def test_an_ending_in_capitals_is_an_ending(newsletter: Newsletter) -> None:
+    newsletter.subscriber("ada", ADA).rename(newsletter.folder / "subscribers" / "Ada.YAML")
+    (newsletter.folder / "subscribers" / "Bob.YML").write_text("email: bob@example.org\n")
+    rows = newsletter.run("subscribers", "list", "--json").rows
+    assert [(row["email"], row["file"]) for row in rows] == [
+        ("ada@example.org", "Ada.YAML"),
+        ("bob@example.org", "Bob.YML"),
+    ]
+    assert newsletter.run("interests", "check").out.count(": good;") == 2
+
+
+def test_a_folder_that_is_not_there_is_told_of_in_one_line(newsletter: Newsletter) -> None:
+    folder = newsletter.folder / "subscribers"
+    for name in ("ada", "bob"):
+        newsletter.subscriber(name, f"email: {name}@example.org\n")
+    newsletter.run("subscribers", "list")
+    folder.rename(newsletter.folder / "people")
+    told = f"{folder}: no such folder; make it, or name another under 'subscribers' in config.yaml\n"
+    for _ in range(2):
+        assert newsletter.run("subscribers", "list").err == f"warning: {told}"
+    assert newsletter.run("interests", "check", code=2).err == f"error: {told}"
+    (newsletter.folder / "people").rename(folder)
+    assert [row["file"] for row in newsletter.run("subscribers", "list", "--json").rows] == ["ada.yaml", "bob.yaml"]
+    folder.rename(newsletter.folder / "people")
+    folder.touch()
+    assert newsletter.run("subscribers", "list").err == (
+        f"warning: {folder}: Not a directory; check 'subscribers' in config.yaml, and who may read it\n"
+    )
+
+
+def test_nobody_misses_the_folder_when_all_live_in_the_store(newsletter: Newsletter) -> None:
+    (newsletter.folder / "subscribers").rmdir()
+    assert "no such folder" in newsletter.run("subscribers", "list").err
+    newsletter.run("subscribe", "ada@example.org", "--no-file")
+    assert newsletter.run("subscribers", "list").err == ""
+
+
 def test_csv_and_json_lines_go_round(newsletter: Newsletter, tmp_path) -> None:
     newsletter.subscriber("ada", ADA)
     newsletter.run("subscribe", "zoë@example.org", "-i", 'looms, "and" threads', "--no-file", "--name", "Zoë")

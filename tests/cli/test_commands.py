@@ -307,7 +307,7 @@ def test_edit_of_a_subscriber_without_a_file(newsletter: Newsletter) -> None:
     assert ran.returncode == 0, ran.stderr
     (row,) = newsletter.run("interests", "show", "--json").rows
     assert row["interests"][0]["name"] == "engines"
-    assert not (newsletter.folder / "subscribers").exists()
+    assert list((newsletter.folder / "subscribers").iterdir()) == []
 
 
 def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: str, tmp_path: Path) -> None:
