@@ -37,12 +37,16 @@ Told = Callable[[str, int], None]
 
 
 def gather(
-    desk: Desk, names: Sequence[str], window: Window | None = None, told: Callable[[str], HeardPapers] | None = None
+    desk: Desk,
+    names: Sequence[str],
+    window: Window | None = None,
+    told: Callable[[str], HeardPapers] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Gathered]:
     """Ask the sources (all, when none is named) for new papers, or for those of a window, and store them."""
     window = window or Window(since=None, until=desk.clock().date())
     return gathering.gather(
-        desk.engine, desk.config, desk.clock, names, window, told or (lambda name: lambda count: None)
+        desk.engine, desk.config, desk.clock, names, window, told or (lambda name: lambda count: None), stopping
     )
 
 

@@ -75,15 +75,14 @@ def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], bool]) ->
 def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     """Gather new papers, a line a source; returns whether all of them answered."""
     good = True
-    for result in gather(desk, []):
+    for result in gather(desk, [], stopping=stopping):
         if result.error is not None:
             good = False
             log("source_failed", source=result.source, error=result.error)
         else:
             log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
-        if stopping():
-            return good
-    _index(desk, log)
+    if not stopping():
+        _index(desk, log)
     return good
 
 

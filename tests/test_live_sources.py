@@ -1,9 +1,13 @@
 """Live-shaped sources, through the command: servers that answer as arXiv, Hugging Face and bioRxiv do, and fail."""
 
 import json
+import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -185,6 +189,12 @@ def test_what_has_not_changed_is_not_sent_again(newsletter: Newsletter, served: 
     assert newsletter.run("sources", "--json").rows[1]["error"] is None
 
 
+def test_unchanged_is_no_answer_to_who_has_nothing_yet(newsletter: Newsletter, served: HTTPServer) -> None:
+    served.expect_request("/atom/cs.LG").respond_with_data("", status=304)
+    ran = newsletter.run("fetch", "arxiv", code=1)
+    assert "status 304, though it was not asked what has changed (tried once)" in ran.err
+
+
 def test_a_cut_answer_is_asked_for_again_next_time(newsletter: Newsletter, served: HTTPServer) -> None:
     headers = {"ETag": '"v1"'}
     served.expect_ordered_request("/atom/cs.LG").respond_with_data(ATOM[:-30], headers=headers)
@@ -199,3 +209,53 @@ def test_catching_up_asks_for_the_days(newsletter: Newsletter, served: HTTPServe
     served.expect_request("/details/biorxiv/2025-11-01/2025-11-05/0/json").respond_with_json(BIORXIV)
     ran = newsletter.run("fetch", "biorxiv", "--since", "2025-11-01", "--until", "2025-11-05", "--json")
     assert ran.rows[0]["papers"] == 1
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """The port of a server whose queue is full: a connection to it is never made, and never refused."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+def attempts(port: int) -> int:
+    """How many connections to a port are being made just now, as the kernel tells."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2] == f"0100007F:{port:04X}" and row[3] == "02" for row in rows)
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "--once"], ["fetch"]], ids=" ".join)
+@pytest.mark.parametrize("hang", ["connecting", "answering", "waiting for another try"])
+def test_a_source_that_hangs_does_not_hold_up_a_stop(
+    newsletter: Newsletter, talker: Callable[[Talk], str], full: int, hang: str, arguments: list[str]
+) -> None:
+    asked = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        asked.set()
+        time.sleep(60 if hang == "answering" else 0)
+
+    url = f"http://127.0.0.1:{full}/papers" if hang == "connecting" else talker(talk)
+    newsletter.configure(network={"timeout_seconds": 60, "wait_seconds": 60, "attempts": 4})
+    newsletter.configure(sources={"slow": {"kind": "feed", "url": url}})
+    before = attempts(full)
+    process = newsletter.start(*arguments)
+    end = time.monotonic() + 60
+    while not asked.is_set() and attempts(full) == before:
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode == (130 if arguments == ["fetch"] else 0)
+    assert "Traceback" not in err
+    assert "failed" not in out
+    assert newsletter.run("sources", "--json").rows[0]["error"] is None

@@ -13,7 +13,7 @@ from newsletter.config import Config
 from newsletter.errors import UserError
 from newsletter.model import BadPaper, Paper
 from newsletter.sources import make_source
-from newsletter.sources.base import SourceError, Window
+from newsletter.sources.base import SourceError, Stopped, Window
 from newsletter.sources.files import read_file
 from newsletter.sources.http import Http, user_agent
 from newsletter.store import fetches, papers, reading, writing
@@ -44,13 +44,20 @@ class Gathered:
 
 
 def gather(
-    engine: Engine, config: Config, clock: Clock, names: Iterable[str], window: Window, told: Callable[[str], Told]
+    engine: Engine,
+    config: Config,
+    clock: Clock,
+    names: Iterable[str],
+    window: Window,
+    told: Callable[[str], Told],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Gathered]:
     """Ask the sources for the papers of a window and store them.
 
     Args:
         names: which sources; none named means all.
         told: given a source's name, returns what hears of its progress.
+        stopping: asked all the time; when it says so, no source is waited for any longer. What they gave is kept.
 
     Raises:
         UserError: a name is no source of the configuration.
@@ -61,15 +68,28 @@ def gather(
             known = ", ".join(config.sources) or "none; add one under 'sources' in config.yaml"
             raise UserError(f"{name!r} is no source; known: {known}")
     for name in wanted:
-        yield _gather_one(engine, config, clock, name, window, told(name))
+        if stopping():
+            return
+        try:
+            yield _gather_one(engine, config, clock, name, window, told(name), stopping)
+        except Stopped:
+            return
 
 
-def _gather_one(engine: Engine, config: Config, clock: Clock, name: str, window: Window, told: Told) -> Gathered:
+def _gather_one(
+    engine: Engine,
+    config: Config,
+    clock: Clock,
+    name: str,
+    window: Window,
+    told: Told,
+    stopping: Callable[[], bool],
+) -> Gathered:
     source = make_source(name, config.sources[name], config.folder)
     with reading(engine) as connection:
         known = fetches.known_validators(connection)
     gathered = Gathered(name)
-    with Http(config.network, user_agent(config.site.url, config.contact), known) as http:
+    with Http(config.network, user_agent(config.site.url, config.contact), known, stopping) as http:
         try:
             for step in _store(engine, clock, name, source.fetch(window, http), name):
                 gathered = step

@@ -6,7 +6,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ import stamina
 from newsletter import __version__
 from newsletter.config import Network
 from newsletter.plaintext import clean
-from newsletter.sources.base import SourceError
+from newsletter.sources.base import SourceError, Stopped
 from newsletter.sources.text import excerpt
 
 # A source that fails is told of once, when all tries are spent; stamina would print each of them.
@@ -38,6 +39,9 @@ LONGEST_WAIT = 60.0
 
 _WHOLE_ANSWER = 10
 """How many times the timeout of one step a whole answer may take, redirects included."""
+
+_ASK_SECONDS = 0.2
+"""How often it is asked, while an answer is waited for, whether the newsletter is to stop."""
 
 _SECRETS = ("key", "token", "secret", "password", "signature")
 
@@ -83,16 +87,24 @@ class Http:
         network: limits and tries.
         agent: the User-Agent, see :func:`user_agent`.
         validators: what is known by URL from earlier runs.
+        stopping: asked while an answer is waited for; when it says so, the answer is waited for no longer.
 
     Attributes:
         validators_seen: what servers gave in this run. To be kept only after all papers of the run are stored, else a
             paper that was lost on the way would never be asked for again.
     """
 
-    def __init__(self, network: Network, agent: str, validators: Mapping[str, Validators] | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        agent: str,
+        validators: Mapping[str, Validators] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.validators_seen: dict[str, Validators] = {}
         self._network = network
         self._validators = validators or {}
+        self._stopping = stopping
         self._last_call = -float("inf")
         self._client = httpx.Client(
             headers={"User-Agent": agent},
@@ -120,11 +132,10 @@ class Http:
 
         Raises:
             SourceError: no good answer came, however often it was tried.
+            Stopped: the newsletter is to stop.
         """
-        full = _full(url, params)
-        answer = self._tried(full, None, pause_seconds)
-        if answer is None:
-            raise SourceError(f"GET {_shown(full)}: status 304, though it was not asked what has changed", 304)
+        answer = self._waited_for(_full(url, params), None, pause_seconds)
+        assert answer is not None  # noqa: S101 - there are no conditions that it could be unchanged by
         return answer
 
     def get_if_changed(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> Answer | None:
@@ -132,11 +143,30 @@ class Http:
         full = _full(url, params)
         etag, last_modified = self._validators.get(_key(full), (None, None))
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        return self._tried(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
+        return self._waited_for(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
 
     def was_asked(self, url: str, params: Params | None = None) -> bool:
         """Whether an earlier run got an answer for this URL that said how to ask for changes."""
         return _key(_full(url, params)) in self._validators
+
+    def _waited_for(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
+        """What all tries come to. They are made in a thread that is left behind when the newsletter stops: nothing else
+        ends a look-up of a name or a connection that hangs, or the wait for another try.
+        """
+        answer: Future[Answer | None] = Future()
+
+        def work() -> None:
+            try:
+                answer.set_result(self._tried(url, conditions, pause_seconds))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        while not answer.done():
+            if self._stopping():
+                raise Stopped(f"GET {_shown(url)}: stopped before it answered")
+            wait([answer], timeout=_ASK_SECONDS)
+        return answer.result()
 
     def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
         tries = 0
@@ -158,7 +188,7 @@ class Http:
         raise AssertionError("stamina gave no try")
 
     def _try_again(self, error: Exception) -> bool | float:
-        if not isinstance(error, _Failed) or not error.passing:
+        if not isinstance(error, _Failed) or not error.passing or self._stopping():
             return False
         if error.wait is None:
             return True
@@ -178,6 +208,8 @@ class Http:
                     if response.status_code != 304:
                         _check_status(response)
                         _check_encoding(response)
+                    elif not conditions:
+                        raise _Failed("status 304, though it was not asked what has changed", passing=False, status=304)
                     _receive(response, content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:

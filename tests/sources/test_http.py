@@ -177,8 +177,11 @@ def test_unchanged(httpserver: HTTPServer, http_knowing: Callable[..., Http]) ->
 
 def test_unchanged_though_it_was_not_asked(httpserver: HTTPServer, http: Http) -> None:
     httpserver.expect_request("/papers").respond_with_data("", status=304)
-    with pytest.raises(SourceError, match="status 304, though it was not asked"):
-        http.get(httpserver.url_for("/papers"))
+    for ask in (http.get, http.get_if_changed):
+        with pytest.raises(SourceError, match="status 304, though it was not asked") as error:
+            ask(httpserver.url_for("/papers"))
+        assert error.value.status == 304
+    assert http.validators_seen == {}
 
 
 def test_a_pause_lies_between_calls_and_tries(httpserver: HTTPServer, http: Http) -> None:
