@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from newsletter.audience.due import next_due
+from newsletter.audience.exchange import Line
 from newsletter.audience.interests import files_in, read_preferences_text, write_preferences
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
@@ -162,6 +163,44 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
     if "interests" in said:
         changes["interests"] = interests
     return replace(present, schedule=schedule, **changes)
+
+
+def take_in(connection: Connection, line: Line, consent: str, now: datetime, folder: Path) -> str:
+    """Add the subscriber of a line of an import, or change a present one as it says.
+
+    A line may pause somebody and end a pause. Nobody who unsubscribed or bounced comes back by it, and nobody who
+    agreed becomes pending.
+
+    Args:
+        consent: where the agreement to get mail came from, in words.
+        folder: where the files of present subscribers are kept; a new one gets none.
+
+    Returns:
+        What became of it: ``added``, ``updated`` or ``kept out``.
+    """
+    subscriber = store.by_email(connection, line.preferences.email)
+    if subscriber is None:
+        subscriber, outcome = subscribe(connection, line.preferences, consent, now, folder=None), "added"
+    elif subscriber.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
+        return "kept out"
+    else:
+        wanted, outcome = merged(subscriber.preferences, line.preferences, line.said), "updated"
+        change_preferences(connection, subscriber, wanted, folder, now)
+        subscriber = replace(subscriber, preferences=wanted)
+    if line.state is not None and (outcome == "added" or line.state is not SubscriberState.PENDING):
+        _set_state(connection, subscriber, line.state, consent, now)
+    return outcome
+
+
+def _set_state(
+    connection: Connection, subscriber: Subscriber, state: SubscriberState, consent: str, now: datetime
+) -> None:
+    if state is subscriber.state:
+        return
+    agreed = consent if subscriber.state is SubscriberState.PENDING and state is SubscriberState.ACTIVE else None
+    store.set_state(connection, subscriber.row, state, now, agreed)
+    if state is SubscriberState.ACTIVE:
+        store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
 
 
 def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:

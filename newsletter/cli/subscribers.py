@@ -154,7 +154,8 @@ def import_subscribers(
     """Take in subscribers from a file.
 
     CSV columns: email, name, state, days, time, timezone, papers, interests, never; several values are parted by ';'.
-    Who unsubscribed stays unsubscribed. You say by importing that these people agreed to get mail.
+    Who unsubscribed stays unsubscribed; a state 'paused' pauses, 'active' ends a pause. You say by importing that these
+    people agreed to get mail.
     """
     desk = open_for(context)
     added = updated = kept_out = 0
@@ -164,7 +165,8 @@ def import_subscribers(
             problems.extend(line.lines)
             continue
         with writing(desk.engine) as connection:
-            outcome = _import_line(desk, connection, line, file)
+            folder = desk.config.subscribers_folder
+            outcome = membership.take_in(connection, line, f"import {file.name}", desk.clock(), folder)
         added, updated, kept_out = (
             added + (outcome == "added"),
             updated + (outcome == "updated"),
@@ -173,24 +175,6 @@ def import_subscribers(
     say(f"{added} added, {updated} updated, {kept_out} left as they are (unsubscribed or bounced)")
     if problems:
         raise UserError(*problems)
-
-
-def _import_line(desk: Desk, connection: Any, line: exchange.Line, file: Path) -> str:
-    now = desk.clock()
-    present = store.by_email(connection, line.preferences.email)
-    if present is None:
-        subscriber = membership.subscribe(connection, line.preferences, f"import {file.name}", now, folder=None)
-        if line.state not in (None, SubscriberState.ACTIVE):
-            assert line.state is not None  # noqa: S101
-            store.set_state(connection, subscriber.row, line.state, now)
-        return "added"
-    if present.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
-        return "kept out"
-    wanted = membership.merged(present.preferences, line.preferences, line.said)
-    membership.change_preferences(connection, present, wanted, desk.config.subscribers_folder, now)
-    if line.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
-        store.set_state(connection, present.row, line.state, now)
-    return "updated"
 
 
 def export_subscribers(

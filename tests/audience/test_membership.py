@@ -244,6 +244,33 @@ def test_an_import_changes_only_what_it_says(newsletter: Newsletter) -> None:
     assert state(newsletter)["interests"] == before["interests"]
 
 
+def test_an_import_pauses_and_ends_a_pause(newsletter: Newsletter) -> None:
+    newsletter.subscriber("ada", ADA)
+    before = state(newsletter)
+    for said, becomes in (
+        ("paused", "paused"),
+        ("", "paused"),
+        ("pending", "paused"),
+        ("active", "active"),
+        ("pending", "active"),
+        ("bounced", "bounced"),
+        ("active", "bounced"),
+        ("paused", "bounced"),
+    ):
+        (newsletter.folder / "list.csv").write_text(f"email,state\nAda@example.org,{said}\n")
+        newsletter.run("subscribers", "import", "list.csv")
+        row = state(newsletter)
+        assert (row["state"], row["next_due"]) == (becomes, before["next_due"] if becomes == "active" else None)
+
+
+def test_who_was_pending_agrees_by_an_import(newsletter: Newsletter) -> None:
+    for said in ("pending", "active"):
+        (newsletter.folder / "list.csv").write_text(f"email,state,time\nada@example.org,{said},10:00\n")
+        newsletter.run("subscribers", "import", "list.csv")
+        assert state(newsletter)["state"] == said
+    assert state(newsletter)["next_due"] == "2025-11-28T10:00:00+00:00"
+
+
 def test_what_the_list_prints_can_be_taken_in(newsletter: Newsletter) -> None:
     newsletter.subscriber("ada", ADA)
     listed = newsletter.run("subscribers", "list", "--json").out
