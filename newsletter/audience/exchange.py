@@ -80,6 +80,9 @@ def _csv_rows(text: str, shown: str) -> Iterator[tuple[str, Mapping[str, Any]] |
     if "email" not in columns or unknown:
         what = f"unknown column {unknown[0]!r}" if unknown else "no column 'email'"
         raise UserError(f"{shown}:1: {what}; the columns are {', '.join(COLUMNS)}")
+    twice = [name for name in COLUMNS if columns.count(name) > 1]
+    if twice:
+        raise UserError(f"{shown}:1: column {twice[0]!r} is there twice; keep one of them")
     reader.fieldnames = columns
     while True:
         try:

@@ -79,16 +79,18 @@ def import_files(
     """
     desk = open_for(context, files=False)
     day = parse_day(as_of, "--as-of") if as_of is not None else desk.clock().date()
-    results: list[Gathered] = []
+    results: list[tuple[Path, Gathered]] = []
     problems: list[str] = []
     with _progress() as told:
         for path in file:
             try:
-                results.append(import_file(desk.engine, desk.clock, path, day, told(path.name)))
+                results.append((path, import_file(desk.engine, desk.clock, path, day, told(path.name))))
             except UserError as error:
                 problems.extend(error.lines)
-    for result in results:
+    for path, result in results:
         _report(result, json)
+        if not result.papers:
+            problems.append(f"{path}: there is no paper in it; check that it is what its ending says")
     with reading(desk.engine) as connection:
         held = papers.count(connection)
     if not json:

@@ -162,6 +162,26 @@ def test_papers_can_be_filtered(newsletter: Newsletter) -> None:
     assert newsletter.run("papers", "list", "--source", "elsewhere", "--json").rows == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("library.bib", "@comment{nothing}\n"),
+        ("page.bib", "<!doctype html><title>Papers</title><p>One\n"),
+        ("page.txt", "Nov 25\n"),
+        ("day.json", "[]"),
+        ("bad.jsonl", "{}\n"),
+        ("feed.xml", '<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"></feed>'),
+    ],
+)
+def test_a_file_without_a_paper_is_told_of_and_stops_no_other(newsletter: Newsletter, name: str, text: str) -> None:
+    (newsletter.folder / name).write_text(text)
+    (newsletter.folder / "good.jsonl").write_text('{"title": "One"}')
+    ran = newsletter.run("import", name, "good.jsonl", code=2)
+    assert ran.err.endswith(f"error: {name}: there is no paper in it; check that it is what its ending says\n")
+    assert ran.out.endswith("good.jsonl: 1 paper, 1 new\nThe store holds 1 paper.\n")
+    assert [row["papers"] for row in newsletter.run("import", name, "--json", code=2).rows] == [0]
+
+
 def test_rank_json_has_the_promised_keys(newsletter: Newsletter, reader: str) -> None:
     newsletter.with_sample()
     rows = newsletter.run("rank", reader, "--top", "3", "--json").rows
