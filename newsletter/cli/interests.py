@@ -5,7 +5,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +27,9 @@ from newsletter.store.preferences import to_json
 from newsletter.textfile import read_text, replace
 
 Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless given.")]
+
+
+_CHANGED = "{}: was changed while you edited it; edit it again, and bring the two together"
 
 
 def check(context: typer.Context, email: Email = None) -> None:
@@ -85,14 +89,19 @@ def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whos
             membership.read_files(connection, config.subscribers_folder, clock())
             subscriber = membership.require(connection, email)
         path = config.subscribers_folder / subscriber.file if subscriber.file else None
-    text = _edited(read_text(path, str(path)) if path else new_text(subscriber.preferences), email)
-    if text is None:
-        say("Nothing was changed.")
-        return
-    if path is None:
-        _keep_in_store(engine, subscriber, text, clock())
-    else:
-        replace(path, text.encode(), mode=0o600)
+    before = read_text(path, str(path)) if path else new_text(subscriber.preferences)
+    with _draft(before) as draft:
+        text = _edited(draft, before, email)
+        if text is None:
+            say("Nothing was changed.")
+            return
+        if path is None:
+            _keep_in_store(engine, subscriber, text, clock())
+        elif read_text(path, str(path)) != before:
+            raise UserError(_CHANGED.format(path))
+        else:
+            replace(path, text.encode(), mode=0o600)
+    if path is not None:
         with writing(engine) as connection:
             problems = membership.read_files(connection, config.subscribers_folder, clock()).problems
         for problem in problems:
@@ -115,27 +124,38 @@ def _file_with(folder: Path, email: str) -> Path | None:
     return None
 
 
-def _edited(text: str, email: str) -> str | None:
-    """The text as saved in the editor, once it is right; None when it was left as it was, or given up."""
-    with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
-        path = Path(folder) / "interests.yaml"
-        path.write_text(text, encoding="utf-8")
-        while True:
-            _run_editor(path)
-            saved = read_text(path, path.name)
-            if saved == text:
-                return None
-            try:
-                preferences = read_preferences_text(saved, path.name)
-                if store.email_key(preferences.email) != store.email_key(email):
-                    raise UserError(
-                        f"{path.name}: email: was {email}; to follow as somebody else, subscribe that address"
-                    )
-                return saved
-            except UserError as error:
-                _show_problems(saved, error.lines)
-                if not typer.confirm("Go on editing?", default=True):
-                    raise UserError("Nothing was saved.") from None
+@contextmanager
+def _draft(text: str) -> Iterator[Path]:
+    """A file to edit a text in. If what was written there does not come to be saved, it stays, and it is said where."""
+    path = Path(tempfile.mkdtemp(prefix="newsletter-")) / "interests.yaml"
+    path.write_bytes(text.encode())
+    saved = False
+    try:
+        yield path
+        saved = True
+    finally:
+        if saved or not path.exists() or path.read_bytes() == text.encode():
+            shutil.rmtree(path.parent, ignore_errors=True)
+        else:
+            warn(f"what you wrote is kept in {path}")
+
+
+def _edited(path: Path, before: str, email: str) -> str | None:
+    """The text as saved in the editor, once it is right; None when it was left as it was."""
+    while True:
+        _run_editor(path)
+        saved = read_text(path, path.name)
+        if saved == before:
+            return None
+        try:
+            preferences = read_preferences_text(saved, path.name)
+            if store.email_key(preferences.email) != store.email_key(email):
+                raise UserError(f"{path.name}: email: was {email}; to follow as somebody else, subscribe that address")
+            return saved
+        except UserError as error:
+            _show_problems(saved, error.lines)
+            if not typer.confirm("Go on editing?", default=True):
+                raise UserError("Nothing was saved.") from None
 
 
 def _show_problems(text: str, problems: Sequence[str]) -> None:
@@ -162,4 +182,7 @@ def _run_editor(path: Path) -> None:
 
 def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:
     with writing(engine) as connection:
+        present = membership.require(connection, subscriber.email)
+        if (present.preferences, present.file) != (subscriber.preferences, None):
+            raise UserError(_CHANGED.format(subscriber.email))
         membership.change_preferences(connection, subscriber, read_preferences_text(text, "interests.yaml"), None, now)

@@ -279,11 +279,13 @@ def editor(folder: Path, *edits: str) -> str:
 ADA = "# mine\nemail: ada@example.org # me\ninterests:\n- looms # by hand\n"
 
 
-def edit(newsletter: Newsletter, answers: str, *edits: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "EDITOR": editor(newsletter.folder, *edits)}
+def edit(
+    newsletter: Newsletter, answers: str, *edits: str, email: str = "ada@example.org"
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "EDITOR": editor(newsletter.folder, *edits), "TMPDIR": str(newsletter.folder)}
     environment.pop("VISUAL", None)
     return subprocess.run(
-        [sys.executable, "-m", "newsletter", "interests", "edit", "ada@example.org"],
+        [sys.executable, "-m", "newsletter", "interests", "edit", email],
         cwd=newsletter.folder,
         env=environment,
         input=answers,
@@ -309,9 +311,37 @@ def test_edit_given_up_changes_nothing(newsletter: Newsletter) -> None:
     path = newsletter.subscriber("ada", ADA)
     ran = edit(newsletter, "n\n", "text + 'nonsense: 1'")
     assert (ran.returncode, path.read_text()) == (2, ADA)
-    assert "Nothing was saved." in ran.stderr
+    (kept,) = re.findall(r"warning: what you wrote is kept in (.*)\nerror: Nothing was saved\.", ran.stderr)
+    assert Path(kept).read_text() == ADA + "nonsense: 1"
     (newsletter.folder / "editor.count").unlink()
     assert edit(newsletter, "", "text").stdout == "Nothing was changed.\n"
+
+
+def test_edit_keeps_what_was_written_when_the_editor_fails(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    ran = edit(newsletter, "", "(path.write_text('mine'), sys.exit(3))")
+    assert "ended with 3; nothing was saved" in ran.stderr
+    (kept,) = re.findall(r"what you wrote is kept in (.*)\n", ran.stderr)
+    assert (Path(kept).read_text(), path.read_text()) == ("mine", ADA)
+
+
+def test_edit_undoes_no_change_that_was_made_meanwhile(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", ADA)
+    ran = edit(newsletter, "", f"pathlib.Path({str(path)!r}).write_text(text + 'papers: 4') and text + 'papers: 5'")
+    assert ran.returncode == 2
+    assert path.read_text() == ADA + "papers: 4"
+    assert f"error: {path}: was changed while you edited it; edit it again" in ran.stderr
+    (kept,) = re.findall(r"what you wrote is kept in (.*)\n", ran.stderr)
+    assert Path(kept).read_text() == ADA + "papers: 5"
+
+    newsletter.run("subscribe", "bob@example.org", "--no-file", "-i", "looms")
+    subscribe = [sys.executable, "-m", "newsletter", "subscribe", "bob@example.org", "-i", "engines"]
+    (newsletter.folder / "editor.count").unlink()
+    change = f"__import__('subprocess').run({subscribe!r}) and text.replace('looms', 'wheels')"
+    ran = edit(newsletter, "", change, email="bob@example.org")
+    assert "error: bob@example.org: was changed while you edited it" in ran.stderr
+    (row,) = newsletter.run("interests", "show", "bob@example.org", "--json").rows
+    assert [interest["name"] for interest in row["interests"]] == ["looms", "engines"]
 
 
 def test_edit_mends_a_file_that_was_wrong_before(newsletter: Newsletter) -> None:
