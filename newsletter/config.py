@@ -57,6 +57,22 @@ def _one_line(text: str) -> str:
     return cleaned
 
 
+def _file_name(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise ValueError("is empty; write a path, or remove the line")
+    if any(ord(character) < 32 for character in value) or not is_utf8(value):
+        raise ValueError("is not the name of a file; write it in one line")
+    return value
+
+
+def _source_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ValueError("is no name for a source; use letters, digits, '_', '.' and '-' alone")
+    return name
+
+
 def plain_address(text: str) -> str:
     """A mail address brought to its normal form.
 
@@ -86,6 +102,7 @@ def _web_address(text: str) -> str:
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 Line = Annotated[str, AfterValidator(_one_line)]
+FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Url = Annotated[str, AfterValidator(_web_address)]
 
@@ -117,7 +134,7 @@ class Store(Settings):
     The index of the papers lies in a folder of its own: it can be made again from the store.
     """
 
-    url: str = "sqlite:///var/newsletter.db"
+    url: Line = "sqlite:///var/newsletter.db"
     index: Path = Path("var/index")
 
 
@@ -159,7 +176,7 @@ class FileSource(Settings):
     """A file that is read again at each fetch: a saved Daily Papers page, JSON lines or BibTeX, told by its ending."""
 
     kind: Literal["file"]
-    path: Path
+    path: FileName
 
 
 SourceSettings = Annotated[
@@ -208,8 +225,8 @@ class Smtp(Settings):
     port: int = Field(default=587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: Line | None = None
-    password_file: Path | None = None
-    oauth2_file: Path | None = None
+    password_file: FileName | None = None
+    oauth2_file: FileName | None = None
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
 
 
@@ -229,9 +246,9 @@ class Config(Settings):
 
     site: Site
     store: Store = Store()
-    subscribers: Path = Path("subscribers")
-    templates: Path = Field(default=Path("templates"), description="One's own templates, looked in first.")
-    sources: dict[Annotated[str, Field(pattern=r"^[\w.-]+$")], SourceSettings] = Field(default_factory=dict)
+    subscribers: FileName = Path("subscribers")
+    templates: FileName = Field(default=Path("templates"), description="One's own templates, looked in first.")
+    sources: dict[Annotated[str, AfterValidator(_source_name)], SourceSettings] = Field(default_factory=dict)
     network: Network = Network()
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()

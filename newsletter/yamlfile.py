@@ -1,4 +1,4 @@
-"""YAML read with its line numbers, and pydantic's findings told as one line each: file, line, key, mend.
+"""YAML read with its line numbers, and what is wrong in it told as one line each: file, line, key, mend.
 
 Scalars are handed on as they are written, so that ``2402.01310`` stays a name and does not become a number; pydantic
 turns them into what a field wants.
@@ -10,24 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from newsletter.errors import UserError
+from newsletter.mistakes import in_quotes, in_words
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
-_SHAPES = {
-    "model_type": "it has keys of its own; write them below it, indented",
-    "dict_type": "it has keys of its own; write them below it, indented",
-    "list_type": "it is a list; write it like [this, that]",
-    "string_type": "it is a text; write it in one line",
-    "too_short": "it is empty; write at least one",
-    "too_long": "it is too long; shorten it",
-}
 _MOST_NODES = 200_000
 _NULL = "tag:yaml.org,2002:null"
 
@@ -111,7 +105,7 @@ def check(document: Document, model: type[Model], mends: Mapping[str, str] | Non
     Args:
         document: what :func:`parse` gave.
         model: the model; its unknown keys should be forbidden.
-        mends: for a dotted key, what to say instead of pydantic's words.
+        mends: for a dotted key, what to say instead.
 
     Raises:
         UserError: a line for each mistake: ``file:line: key: what is wrong; mend``.
@@ -119,45 +113,34 @@ def check(document: Document, model: type[Model], mends: Mapping[str, str] | Non
     try:
         return model.model_validate({} if document.data is None else document.data)
     except ValidationError as error:
-        raise UserError(*sorted(_told(error, document, model, mends or {}))) from None
+        found = [_told(problem, document, model, mends or {}) for problem in error.errors(include_url=False)]
+        raise UserError(*(told for _, told in sorted(found))) from None
 
 
 def _told(
-    error: ValidationError, document: Document, model: type[BaseModel], mends: Mapping[str, str]
-) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        path = _path_in(document, problem["loc"])
-        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
-        where = document.where(path)
-        kind = problem["type"]
-        if key in mends:
-            yield f"{where}: {key}: {mends[key]}"
-        elif kind == "extra_forbidden":
+    problem: ErrorDetails, document: Document, model: type[BaseModel], mends: Mapping[str, str]
+) -> tuple[int, str]:
+    """A mistake's line, and what is said of it."""
+    path, said = _path_in(document, problem["loc"]), in_words(problem)
+    match problem["type"]:
+        case "extra_forbidden":
             known = _known_keys(model, path[:-1])
             near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
             mend = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
-            yield f"{where}: {key}: unknown key; {mend}"
-        elif kind == "missing":
-            yield f"{where}: {key}: missing; add it"
-        elif kind.startswith("union_tag"):
-            tag, known = problem["ctx"].get("tag"), problem["ctx"].get("expected_tags", "")
-            deeper = (*path, "kind")
-            said = (
-                f"{tag!r} is none of {known}".replace("'", "") if tag else "missing; it says which kind of source it is"
-            )
-            yield f"{document.where(deeper)}: {key}.kind: {said}"
-        elif not path:
-            yield f"{document.where(())}: the file must be a mapping of keys to values; begin with a line 'key: value'"
-        else:
-            said = _SHAPES.get(kind) or problem["msg"].removeprefix("Value error, ")
-            said = said[0].lower() + said[1:]
-            value = problem["input"]
-            shown = f" {value!r}" if isinstance(value, str) else ""
-            yield (
-                f"{where}: {key}:{shown} {said}"
-                if kind == "value_error"
-                else f"{where}: {key}:{shown} is wrong: {said}"
-            )
+            said = f"unknown key; {mend}"
+        case "union_tag_not_found":
+            path, said = (*path, "kind"), "missing; it says which kind of source it is"
+        case "union_tag_invalid":
+            path, said = (*path, "kind"), f"{in_quotes(problem['input']['kind'])} {said}".lstrip()
+        case "missing":
+            pass
+        case _:
+            said = f"{in_quotes(problem['input'])} {said}".lstrip()
+    if not path:
+        said = "the file must be a mapping of keys to values; begin with a line 'key: value'"
+        return 1, f"{document.where(())}: {said}"
+    key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
+    return document.line(path), f"{document.where(path)}: {key}: {mends.get(key, said)}"
 
 
 def _path_in(document: Document, location: tuple[str | int, ...]) -> KeyPath:

@@ -58,9 +58,9 @@ _DAYS: Mapping[str, Sequence[str]] = {
 
 def _days(value: object) -> object:
     listed = _listed(value)
-    if not isinstance(listed, list):
+    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
         return listed
-    words = [word for item in listed for word in re.split(r"[,;\s]+", str(item).lower()) if word]
+    words = [word for item in listed for word in re.split(r"[,;\s]+", item.lower()) if word]
     days = {day for word in words for day in _DAYS.get(word, [word])}
     return sorted(days, key=lambda day: [*Day, day].index(day))
 

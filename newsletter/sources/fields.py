@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from newsletter.mistakes import in_words
 from newsletter.plaintext import clean
 from newsletter.sources.text import excerpt, web_link
 
@@ -79,5 +80,4 @@ def told(error: ValidationError) -> str:
     field = ".".join(str(part) for part in problem["loc"]) or "the paper"
     if problem["type"] == "missing":
         return f"{field}: missing"
-    said = problem["msg"].removeprefix("Value error, ")
-    return f"{field}: {said[0].lower()}{said[1:]}, got {excerpt(problem['input'])}"
+    return f"{field}: {in_words(problem).partition(';')[0]}, got {excerpt(problem['input'])}"

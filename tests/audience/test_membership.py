@@ -198,7 +198,7 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
         ["list.csv:3", ran.err.splitlines()[0].split(": ", 2)[2]],
         [
             "list.csv:4",
-            "papers: 'many' is wrong: input should be a valid integer, unable to parse string as an integer",
+            "papers: 'many' is not a whole number; write one like 5",
         ],
         ["list.csv:5", "state: 'awake' is no state; one of pending, active, paused, unsubscribed, bounced"],
         ["list.csv:6", "more values than columns; put quotes around a value that has a comma"],
@@ -219,7 +219,7 @@ def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
         (
             "c.jsonl",
             '{"email": "a@example.org", "interests": [{"name": "x", "keywords": [["y"]]}]}',
-            "keywords: is wrong",
+            "keywords: is not a mapping of keys to values",
         ),
         ("none.csv", None, "none.csv: No such file or directory; check the path and who may read it"),
     ):

@@ -83,7 +83,7 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
             ["subscribe", "a@example.org", "--timezone", "Mars"],
             "subscribe: schedule.timezone: 'Mars' is not a time zone",
         ),
-        (["subscribe", "a@example.org", "--papers", "0"], "subscribe: papers: '0' is wrong"),
+        (["subscribe", "a@example.org", "--papers", "0"], "subscribe: papers: '0' is too small; it must be 1 or more"),
         (["subscribers", "export", "--format", "xml"], "--format: 'xml' is neither csv nor jsonl"),
         (["import", "nothing.txt"], "nothing.txt"),
         (["--now", "tomorrow", "log"], "--now: 'tomorrow' is not an ISO date-time"),
