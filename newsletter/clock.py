@@ -3,9 +3,13 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfoNotFoundError
+
+from tzlocal import get_localzone_name
 
 from newsletter.errors import UserError
 
+_UTC_NAMES = {f"{folder}{name}" for folder in ("", "Etc/") for name in ("UTC", "UCT", "Universal", "Zulu")}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 Clock = Callable[[], datetime]
@@ -27,6 +31,15 @@ def started_at(moment: datetime) -> Clock:
     """A clock that showed ``moment`` (aware) when it was made and runs on from there: ``--now`` for a long run."""
     offset = moment.timestamp() - time.time()
     return lambda: datetime.fromtimestamp(time.time() + offset, UTC)
+
+
+def own_timezone() -> str:
+    """The machine's time zone as an IANA name; UTC under its plain name, and where the machine cannot tell."""
+    try:
+        name = get_localzone_name()
+    except (ZoneInfoNotFoundError, ValueError):  # settings that contradict each other
+        name = None
+    return "UTC" if name is None or name in _UTC_NAMES else str(name)
 
 
 def parse_moment(text: str, option: str = "--now") -> datetime:

@@ -8,6 +8,7 @@ import typer
 from newsletter import __version__
 from newsletter.cli import digests, evaluate, feedback, index, interests, papers, project, sending, subscribers
 from newsletter.cli.common import Options
+from newsletter.errors import UserError
 
 app = typer.Typer(
     help="A personalised email newsletter of new research papers.",
@@ -26,7 +27,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = Path("config.yaml"),
+    config: Annotated[str, typer.Option(metavar="FILE", help="The configuration file.")] = "config.yaml",
     now: Annotated[
         str | None, typer.Option(metavar="TIME", help="Pretend that it is this time (ISO, UTC unless it says).")
     ] = None,
@@ -36,7 +37,9 @@ def options(
 
     Begin with 'newsletter demo', which needs no account and no network; then 'newsletter init DIR' lays out your own.
     """
-    context.obj = Options(config, now)
+    if not config.strip():
+        raise UserError("--config: no file is named; write it like --config config.yaml")
+    context.obj = Options(Path(config), now)
 
 
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)

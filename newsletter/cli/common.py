@@ -28,6 +28,8 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+_NARROWEST_TABLE = 60
+
 _NOT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON would tell as it is; its own escapes say the same."""
 
@@ -110,6 +112,9 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
             (which takes what room is left).
         rows: the cells; one of several lines is a tuple of them.
     """
+    if out.width < _NARROWEST_TABLE:
+        _print_list([heading for heading, _ in columns], rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for heading, kind in columns:
         table.add_column(
@@ -123,6 +128,16 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
     for row in rows:
         table.add_row(*map(_cell, row))
     out.print(table)
+
+
+def _print_list(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows where there is no room for columns: a cell under another, each behind its heading."""
+    for row in rows:
+        for heading, value in zip(headings, row, strict=True):
+            text = _cell(value)
+            if text.plain:
+                out.print(Text(f"{heading}: " if heading else "").append(text), soft_wrap=True)
+        say("")
 
 
 def _cell(value: object) -> Text:

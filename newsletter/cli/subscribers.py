@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tzlocal import get_localzone_name
 
 from newsletter.audience import exchange, membership
 from newsletter.audience.interests import preferences_from_mapping
 from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short
+from newsletter.clock import own_timezone
 from newsletter.desk import Desk
 from newsletter.errors import UserError
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
@@ -65,7 +65,7 @@ def _said(
 
 def _merged(present: Preferences | None, said: dict[str, Any], interests: list[str]) -> Preferences:
     if present is None:
-        schedule = {"timezone": get_localzone_name() or "UTC", **said["schedule"]}
+        schedule = {"timezone": own_timezone(), **said["schedule"]}
         return preferences_from_mapping({**said, "schedule": schedule, "interests": interests}, "subscribe")
     read = preferences_from_mapping({**said, "interests": interests}, "subscribe")
     changed = membership.merged(present, read, said)

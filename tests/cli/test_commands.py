@@ -67,6 +67,8 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["papers", "show", "2501.99999"], "'2501.99999' is no paper in the store"),
         (["send", "--only", ""], "'' is no subscriber"),
         (["log", ""], "'' is no subscriber"),
+        (["--config", "", "log"], "--config: no file is named; write it like --config config.yaml"),
+        (["log", "--config="], "--config: no file is named; write it like --config config.yaml"),
         (["log", "--edition", ""], "--edition: '' is not a date"),
         (["fetch", "--since", ""], "--since: '' is not a date"),
         (["demo", "."], "holds a newsletter already; name a folder for the demo alone"),
@@ -210,6 +212,27 @@ def test_tables_fit_80_columns(newsletter: Newsletter, mail: Mailbox, reader: st
     lines = newsletter.run(*arguments).out.splitlines()
     assert len(lines) > 1
     assert all(len(line.rstrip()) <= 80 for line in lines)
+
+
+def test_where_there_is_no_room_for_columns_cells_stand_under_another(
+    newsletter: Newsletter, mail: Mailbox, reader: str
+) -> None:
+    newsletter.with_sample()
+    newsletter.run("send")
+    lines = newsletter.start("log", COLUMNS="39").communicate()[0].splitlines()
+    assert lines[:2] == ["edition: 2025-11-28", "state: sent"]
+    assert lines[-3:] == [f"to whom, and what the server said or why not: {reader}", "  250 taken", ""]
+    out = newsletter.start("subscribers", "list", COLUMNS="39").communicate()[0]
+    assert out.startswith(f"email: {reader}\nstate: active\nnext due (UTC): ")
+
+
+@pytest.mark.parametrize(
+    ("tz", "written"), [("UTC", "UTC"), ("Etc/UTC", "UTC"), ("Zulu", "UTC"), (":Europe/London", "Europe/London")]
+)
+def test_who_subscribes_gets_the_time_zone_of_the_machine(newsletter: Newsletter, tz: str, written: str) -> None:
+    process = newsletter.start("subscribe", "ada@example.org", TZ=tz)
+    assert (process.wait(60), process.communicate()[1]) == (0, "")
+    assert f"  timezone: {written}\n" in (newsletter.folder / "subscribers" / "ada.yaml").read_text()
 
 
 def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: Path) -> None:
