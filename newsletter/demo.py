@@ -6,6 +6,7 @@ A sample corpus, two sample subscribers, and a real SMTP server on loopback that
 import asyncio
 import mailbox
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +20,7 @@ SAMPLE_PAPERS = Path(__file__).parent / "data" / "sample_papers.jsonl"
 LAYOUT = next(
     path for path in (Path(__file__).parent / "layout", Path(__file__).parents[1]) if (path / "config.yaml").exists()
 )
-"""Where config.yaml and the sample subscribers are: inside an installed package, or the root of the repository."""
+"""Where config.yaml and the examples of subscribers are: inside an installed package, or the root of the repository."""
 
 
 class Loopback:
@@ -71,17 +72,31 @@ class MaildirKeeper:
 
 
 def lay_out(folder: Path, templates: Path) -> list[Path]:
-    """Make a new newsletter in a folder: config.yaml, two sample subscribers and the templates.
+    """Make a new newsletter in a folder: config.yaml, the templates, and two examples of subscribers, which are not
+    read, so that nobody is mailed by mistake.
 
     What is there already is left as it is.
 
     Returns:
         The files made.
     """
-    made = []
     wanted = [(LAYOUT / "config.yaml", folder / "config.yaml")]
-    wanted += [(path, folder / "subscribers" / path.name) for path in sorted((LAYOUT / "subscribers").glob("*.yaml"))]
+    wanted += [(path, folder / "subscribers" / path.name) for path in _examples()]
     wanted += [(path, folder / "templates" / path.name) for path in sorted(templates.iterdir()) if path.is_file()]
+    return _copied(wanted)
+
+
+def subscribe_examples(folder: Path) -> None:
+    """Make subscribers of the two examples, for a demo that sends nothing away."""
+    _copied((path, folder / "subscribers" / path.stem) for path in _examples())
+
+
+def _examples() -> list[Path]:
+    return sorted((LAYOUT / "subscribers").glob("*.yaml.example"))
+
+
+def _copied(wanted: Iterable[tuple[Path, Path]]) -> list[Path]:
+    made = []
     for source, target in wanted:
         if not target.exists():
             replace(target, source.read_bytes(), mode=0o666)

@@ -16,7 +16,7 @@ import typer
 
 from newsletter.cli.common import Options, err, options, print_table, say
 from newsletter.config import load_config
-from newsletter.demo import SAMPLE_PAPERS, Loopback, MaildirKeeper, lay_out
+from newsletter.demo import SAMPLE_PAPERS, Loopback, MaildirKeeper, lay_out, subscribe_examples
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import active_blocks, read_files, run_edition
 from newsletter.errors import UserError
@@ -26,7 +26,7 @@ from newsletter.store import reading, sends
 
 
 def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it is not there.")]) -> None:
-    """Lay out a new newsletter in a folder: config.yaml, templates and two sample subscribers."""
+    """Lay out a new newsletter in a folder: config.yaml, templates and two examples of subscribers."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,8 +41,8 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it 
     say("Next:")
     say(f"  cd {directory}")
     say("  edit config.yaml: who sends, and your mail server")
-    say("  remove the samples in subscribers/, before they are first read")
     say("  newsletter subscribe you@example.org -i 'what you follow'")
+    say("  (the examples in subscribers/ are not read, and show what a file may say)")
     say("  newsletter fetch; newsletter preview you@example.org --open; newsletter send")
     say("  newsletter run: from then on by itself, every day")
 
@@ -56,6 +56,7 @@ def demo(
     _claim(folder)
     with err.status("Laying out a newsletter and its sample papers ..."):
         lay_out(folder, BUNDLED)
+        subscribe_examples(folder)
         desk = _desk(folder, options(context))
         papers = import_file(desk.engine, desk.clock, SAMPLE_PAPERS, desk.clock().date())
         read_files(desk)

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -238,13 +239,17 @@ def test_who_subscribes_gets_the_time_zone_of_the_machine(newsletter: Newsletter
 def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: Path) -> None:
     ran = newsletter.run("init", tmp_path / "mine")
     assert {str(path.relative_to(tmp_path / "mine")) for path in (tmp_path / "mine").rglob("*") if path.is_file()} == {
-        *("config.yaml", "subscribers/ada.yaml", "subscribers/grace.yaml", "templates/digest.mjml"),
-        "templates/digest.txt",
+        *("config.yaml", "subscribers/ada.yaml.example", "subscribers/grace.yaml.example"),
+        *("templates/digest.mjml", "templates/digest.txt"),
     }
     assert "Next:" in ran.out
     mine = Newsletter.__new__(Newsletter)
     mine.__dict__.update({**newsletter.__dict__, "folder": tmp_path / "mine"})
     mine.with_sample()
+    assert mine.run("subscribers", "list", "--json").rows == []
+    assert "Nothing to send" in mine.run("send").out
+    for example in (tmp_path / "mine" / "subscribers").glob("*.example"):
+        shutil.copyfile(example, example.with_suffix(""))
     emails = [row["email"] for row in mine.run("subscribers", "list", "--json").rows]
     assert len(emails) == 2
     for email in emails:
