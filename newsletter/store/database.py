@@ -40,7 +40,7 @@ def open_store(url: str) -> Engine:
             # It holds people's addresses: for its owner alone.
             Path(parsed.database).touch(mode=0o600)
         engine = create_engine(parsed, **_options(parsed.get_backend_name()))
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         raise UserError(
             f"store.url: {url.partition('://')[0]!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
         ) from None
@@ -49,6 +49,11 @@ def open_store(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    try:
+        with _told(engine):
+            engine.connect().close()
+    except TypeError as error:  # an option behind a question mark that the driver does not know
+        raise UserError(f"store.url: {_shown(engine)}: {error}; write it like sqlite:///var/newsletter.db") from None
     _migrate(engine)
     return engine
 
