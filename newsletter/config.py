@@ -135,7 +135,7 @@ class Store(Settings):
     """
 
     url: Line = "sqlite:///var/newsletter.db"
-    index: Path = Path("var/index")
+    index: FileName = Path("var/index")
 
 
 class HuggingFaceSource(Settings):
