@@ -216,6 +216,8 @@ class DigestSettings(Settings):
 
     trending: int = Field(default=3, ge=0, le=50, description="How many papers the Trending section has at most.")
     trending_half_life_days: float = Field(default=3.0, ge=0.01, le=36_500)
+    template: Line = Field(default="digest", description="The name of the templates, without their ending.")
+    weekly_template: Line = Field(default="weekly", description="For those who get mail on one day a week.")
 
 
 class Smtp(Settings):
@@ -227,6 +229,8 @@ class Smtp(Settings):
     user: Line | None = None
     password_file: FileName | None = None
     oauth2_file: FileName | None = None
+    dkim_selector: Line | None = Field(default=None, description="Messages are signed when it and the key are set.")
+    dkim_key_file: FileName | None = None
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
 
 

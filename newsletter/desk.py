@@ -16,7 +16,7 @@ from newsletter.credentials import signing_key
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
-from newsletter.rendering.view import PersonalLinks
+from newsletter.rendering.view import PersonalLinks, is_weekly
 from newsletter.store import open_store
 
 PAGES = False
@@ -48,24 +48,33 @@ def open_desk(config: Config, clock: Clock) -> Desk:
     return Desk(config, open_store(config.store_url), clock, links)
 
 
-def templates(desk: Desk) -> Templates:
-    """Load the templates, the newsletter's own before the program's.
+Loaded = dict[str, Templates]
+"""The templates in use, by name, each loaded when a subscriber first needs it."""
+
+
+def templates_for(desk: Desk, loaded: Loaded, subscriber: Subscriber) -> Templates:
+    """The templates of a subscriber's messages, the newsletter's own before the program's.
 
     Raises:
         UserError: one is missing or wrong.
     """
-    return load_templates(desk.config.folder / desk.config.templates)
+    settings = desk.config.digest
+    name = settings.weekly_template if is_weekly(subscriber) else settings.template
+    if name not in loaded:
+        loaded[name] = load_templates(desk.config.folder / desk.config.templates, name)
+    return loaded[name]
 
 
-def render_message(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest, identity: str) -> Message:
+def render_message(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Digest, identity: str) -> Message:
     """Render a digest into the message that is sent, under a Message-ID."""
-    links = personal_links(desk, subscriber)
+    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber)
     return make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
 
 
-def render_pages(desk: Desk, filled: Templates, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
+def render_pages(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
     """The HTML part and the text part of that message."""
-    return render_parts(desk.config.site, filled, subscriber, digest, personal_links(desk, subscriber))
+    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber)
+    return render_parts(desk.config.site, filled, subscriber, digest, links)
 
 
 def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:

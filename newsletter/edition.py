@@ -15,10 +15,9 @@ from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, ranked_with, score_block, why_nothing
 from newsletter.delivery import outbox, transport
-from newsletter.desk import Desk, identify, render_message, templates
+from newsletter.desk import Desk, Loaded, identify, render_message
 from newsletter.errors import NewsletterError
 from newsletter.model import Digest, Message, Send, SendState, Subscriber, SubscriberState
-from newsletter.rendering.template import Templates
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
@@ -244,9 +243,8 @@ def _deliver(
     only: Subscriber | None,
 ) -> None:
     owner = outbox.Owner.here()
-    filled: Templates | None = None
+    loaded: Loaded = {}
     for block in outbox.waiting(desk.engine, desk.clock(), only.row if only else None):
-        filled = filled or templates(desk)
         with reading(desk.engine) as connection:
             digests = sends.digests(connection, block)
             people = subscribers.by_rows(connection, [send.subscriber for send in block])
@@ -258,7 +256,7 @@ def _deliver(
             person = people[send.subscriber]
             addressed = replace(send, email=person.email)
             # Rendered before it is claimed: a template that fails leaves the send as it was.
-            message = render_message(desk, filled, person, digests[send.row], send.message_id)
+            message = render_message(desk, loaded, person, digests[send.row], send.message_id)
             state = _deliver_one(desk, wire, owner, addressed, message, stopping)
             if state is not None:
                 report.add(state.value)

@@ -241,7 +241,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
     (newsletter.folder / "own").mkdir()
     (newsletter.folder / "own" / "digest.txt").write_text("{{ nonesuch }}")
     (newsletter.folder / "config.yaml").write_text("templates: own\n" + (newsletter.folder / "config.yaml").read_text())
-    assert "digest.txt: 'nonesuch' is undefined; mend the template" in newsletter.run("send", code=2).err
+    assert "digest.txt:1: 'nonesuch' is undefined; mend the template" in newsletter.run("send", code=2).err
     (newsletter.folder / "own" / "digest.txt").unlink()
     assert newsletter.run("send").out == "1 sent\n"
 
@@ -253,3 +253,20 @@ def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: s
     newsletter.with_sample()
     # A skip is no digest: once there is something, it is sent the same day.
     assert newsletter.run("send").out == "1 sent\n"
+
+
+def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.configure(digest={"template": "compact"})
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [energy-based models]\n")
+    newsletter.subscriber(
+        "bob", "email: bob@example.org\nschedule: {days: weekly}\npapers: 12\ninterests: [energy-based models]\n"
+    )
+    newsletter.run("send")
+    text = {str(one["To"]): one.get_body(("plain",)).get_content() for one in mail.messages()}
+    assert "for you today." in text["ada@example.org"]
+    assert "for you this week." in text["bob@example.org"]
+    assert "Also this week" in text["bob@example.org"]
+    newsletter.configure(digest={"template": "nonesuch"})
+    ran = newsletter.run("preview", "ada@example.org", "--format", "text", code=2)
+    assert ran.err == "error: templates/nonesuch.mjml: missing; 'newsletter init' lays one out\n"

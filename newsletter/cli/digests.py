@@ -13,7 +13,7 @@ from newsletter.audience import membership
 from newsletter.choosing import preview_digest, rank_again, rank_papers
 from newsletter.cli.common import Json, bring_index_up_to_date, open_for, print_json, print_table, say, warn
 from newsletter.clock import parse_day
-from newsletter.desk import Desk, identify, render_message, render_pages, templates
+from newsletter.desk import Desk, identify, render_message, render_pages
 from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
 from newsletter.rendering.view import percent
@@ -118,10 +118,10 @@ def preview(
 def _rendered(desk: Desk, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
     if format == "eml":
         identity = identify(desk, subscriber, digest.edition)
-        return render_message(desk, templates(desk), subscriber, digest, identity).content
+        return render_message(desk, {}, subscriber, digest, identity).content
     if format == "json":
         return (jsonlib.dumps(_digest_json(subscriber, digest), ensure_ascii=False) + "\n").encode()
-    html, text = render_pages(desk, templates(desk), subscriber, digest)
+    html, text = render_pages(desk, {}, subscriber, digest)
     return (html if format == "html" else text).encode()
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import idna
 
 from newsletter.config import Smtp
+from newsletter.credentials import secret_file
 from newsletter.delivery.deadline import Deadline
 from newsletter.delivery.session import (
     ServerUnusable,
@@ -20,6 +21,7 @@ from newsletter.delivery.session import (
     shown_reply,
     where,
 )
+from newsletter.delivery.signing import Signer, signed
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Message, SendState
 
@@ -60,6 +62,7 @@ class Transport:
         self._longest = longest
         self._deadline = Deadline(longest)
         self._client: Any = None
+        self._signer = _signer(settings, folder)
 
     def __enter__(self) -> Self:
         return self
@@ -132,6 +135,7 @@ class Transport:
             ) from None
 
     def _try(self, message: Message) -> Outcome:
+        content = signed(message.content, self._signer) if self._signer is not None else message.content
         self._open()
         smtp: smtplib.SMTP = self._client.smtp
         try:
@@ -141,7 +145,7 @@ class Transport:
             code, words = smtp.docmd("DATA")
             if code != 354:
                 return self._refused(smtp, code, words)
-            smtp.send(_dot_stuffed(message.content))
+            smtp.send(_dot_stuffed(content))
         except (smtplib.SMTPException, OSError) as error:
             raise _NotSent(self._broken(error)) from error
         # The final dot is out: from here on the server may have taken the message without our hearing so.
@@ -225,3 +229,9 @@ def _wire_address(address: str) -> str:
     if not local.isascii() or domain.isascii():
         return address
     return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+
+
+def _signer(settings: Smtp, folder: Path) -> Signer | None:
+    if settings.dkim_selector is None or settings.dkim_key_file is None:
+        return None
+    return Signer(settings.dkim_selector, secret_file(folder / settings.dkim_key_file))

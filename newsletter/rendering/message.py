@@ -3,16 +3,20 @@
 import hashlib
 import hmac
 import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
-from email.message import EmailMessage
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
+from functools import lru_cache
 
 import idna
 
 from newsletter.config import Site
-from newsletter.model import Digest, Message, Subscriber
+from newsletter.model import Choice, Digest, Message, Subscriber
+from newsletter.rendering.mime import alternative
 from newsletter.rendering.template import Templates, render
 from newsletter.rendering.view import PersonalLinks, subject, view
 
@@ -27,6 +31,9 @@ class _ListHeader(UnstructuredHeader):
         name: str = self.name  # type: ignore[attr-defined]  # HeaderRegistry mixes it in
         return f"{name}: {str(self).replace(', ', f',{policy.linesep} ')}{policy.linesep}"
 
+
+CLIPPED_FROM = 102_000
+"""Bytes of HTML above which Gmail cuts a message off."""
 
 _HEADERS = HeaderRegistry()
 for _name in ("list-unsubscribe", "list-help", "message-id"):
@@ -69,31 +76,63 @@ def make_message(
     # An encoded word may not stand inside an address (RFC 2047, section 5): one outside ASCII makes a message in UTF-8
     # (RFC 6532), which the wire asks the server to take.
     international = not all(address.addr_spec.isascii() for address in addresses.values())
-    mail = EmailMessage(policy=_POLICY.clone(utf8=international))
-    for name, address in addresses.items():
-        mail[name] = address
-    mail["Subject"] = _one_line(subject(site, digest))
-    mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = identity
+    headers: dict[str, str] = {name: str(address) for name, address in addresses.items()}
+    headers["Subject"] = _one_line(subject(site, digest))
+    headers["Date"] = format_datetime(now)
+    headers["Message-ID"] = identity
     # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing in one click where there is a page, by mail.
-    mail["List-Id"] = f"{_quoted(site.name)} <papers.{_ascii_domain(site.domain)}>"
-    mail["List-Unsubscribe"] = ", ".join(f"<{url}>" for url in (links.one_click, links.unsubscribe_letter) if url)
+    headers["List-Id"] = f"{_quoted(site.name)} <papers.{_ascii_domain(site.domain)}>"
+    headers["List-Unsubscribe"] = ", ".join(f"<{url}>" for url in (links.one_click, links.unsubscribe_letter) if url)
     if links.one_click:
-        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text, cte="quoted-printable")
-    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    # For the statistics of mailbox providers: the edition, what it is, and who sends it.
+    headers["Feedback-ID"] = f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"
+    headers["Auto-Submitted"] = "auto-generated"
     # A boundary made from the identity, so that the same digest is the same bytes each time.
-    mail.set_boundary("=_" + hashlib.sha256(identity.encode()).hexdigest()[:32])
-    return Message(sender=sender, recipient=subscriber.email, message_id=identity, content=mail.as_bytes())
+    boundary = "=_" + hashlib.sha256(identity.encode()).hexdigest()[:32]
+    folded = [_folded(name, value, international) for name, value in headers.items()]
+    content = alternative(folded, text, html, boundary)
+    return Message(sender=sender, recipient=subscriber.email, message_id=identity, content=content)
+
+
+@lru_cache(maxsize=1024)
+def _folded(name: str, value: str, utf8: bool) -> bytes:
+    # Kept, since most headers are the same in all messages of an edition.
+    policy = _POLICY.clone(utf8=utf8)
+    folded: str = policy.header_factory(name, value).fold(policy=policy)
+    return folded.encode("utf-8" if utf8 else "ascii")
+
+
+def _sender_id(site: Site) -> str:
+    return re.sub(r"[^a-z0-9]", "", _ascii_domain(site.domain).lower())[:15].ljust(5, "0")
 
 
 def render_parts(
     site: Site, templates: Templates, subscriber: Subscriber, digest: Digest, links: PersonalLinks
 ) -> tuple[str, str]:
-    """The HTML part and the text part of a digest."""
-    values = view(site, subscriber, digest, links)
-    return render(templates.html, values), render(templates.text, values)
+    """The HTML part and the text part of a digest.
+
+    HTML over ``CLIPPED_FROM`` bytes would be cut off by Gmail: the last papers of the longest sections are named in it
+    by their titles alone, as many as need be. The text part has them all.
+    """
+    values = view(site, templates, subscriber, digest, links)
+    text = render(templates.text, values)
+    html = render(templates.html, values)
+    kept = list(digest.choices)
+    while (size := len(html.encode())) > CLIPPED_FROM and len(kept) > 1:
+        for _ in range(max(1, (size - CLIPPED_FROM) * len(kept) // size)):
+            kept.remove(_last_of_the_longest(kept))
+        left = [choice for choice in digest.choices if choice not in kept]
+        html = render(
+            templates.html, view(site, templates, subscriber, replace(digest, choices=tuple(kept)), links, left)
+        )
+    return html, text
+
+
+def _last_of_the_longest(choices: Sequence[Choice]) -> Choice:
+    sections = Counter(choice.section for choice in choices)
+    longest = max(sections.values())
+    return next(choice for choice in reversed(choices) if sections[choice.section] == longest)
 
 
 def _address(mailbox: str) -> Address:

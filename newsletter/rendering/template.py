@@ -1,8 +1,17 @@
-"""Templates: MJML compiled to HTML once, when it is loaded; per message only Jinja2 runs."""
+"""Templates: MJML compiled to HTML once, when it is loaded; per message only Jinja2 runs.
 
+What a template's mistake is told with is the file and line that its writer knows, not those of the compiled HTML.
+"""
+
+import re
+import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from html.parser import HTMLParser
+from itertools import count
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
@@ -15,23 +24,57 @@ BUNDLED = next(
 )
 """The templates that come with the program: inside an installed package, beside it in the repository."""
 
+_INCLUDE = re.compile(r'^\s*<mj-include\s+path="(?:\./)?(?P<name>[^"]+)"\s*/>\s*$')
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_SAID = re.compile(r"'([^']+)'")
+_DEEPEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a template, with where its writer finds it."""
+
+    path: Path
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A template ready to be filled; ``lines`` are those it was compiled from, none for one that Jinja2 read itself."""
+
+    template: Template
+    lines: tuple[Line, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """The two parts of a digest, ready to be filled."""
+    """A digest's templates: the two parts of a message, and what they have of a paper that is the same for everybody.
 
-    html: Template
-    text: Template
+    Attributes:
+        about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``: both as text.
+        cards: what these gave, kept while the templates are: one rendering a paper and edition.
+    """
+
+    html: Part
+    text: Part
+    about: Part
+    links: Part
+    about_text: Part
+    cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
 
-def load_templates(own_folder: Path | None) -> Templates:
-    """Load the digest's templates; those in ``own_folder`` come before the program's.
+def load_templates(own_folder: Path | None, name: str = "digest") -> Templates:
+    """Load the templates of a name; those in ``own_folder`` come before the program's.
 
     Raises:
-        UserError: a template is missing or wrong; file and line are named where they are known.
+        UserError: a template is missing or wrong; file and line are named.
     """
     folders = [folder for folder in (own_folder, BUNDLED) if folder is not None and folder.is_dir()]
-    html = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined)
+    html = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     # The text part is no HTML: an "&" in a title is an "&" there.
     text = Environment(
         loader=FileSystemLoader(folders),
@@ -41,47 +84,67 @@ def load_templates(own_folder: Path | None) -> Templates:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return Templates(_compiled(html, "digest.mjml"), _found(text, "digest.txt"))
+    text.filters["wordwrap"] = _wrapped
+    return Templates(
+        html=_compiled(html, f"{name}.mjml"),
+        text=_read(text, f"{name}.txt"),
+        about=_read(html, "partials/paper.html"),
+        links=_read(html, "partials/links.html"),
+        about_text=_read(text, "partials/paper.txt"),
+    )
 
 
-def _compiled(environment: Environment, name: str) -> Template:
+@lru_cache(maxsize=4096)
+def _wrapped(text: str, width: int = 72, break_long_words: bool = False) -> str:
+    """Jinja2's filter of that name, made quicker: most lines are short enough, or come again."""
+    if len(text) <= width and "\n" not in text:
+        return text
+    paragraphs = text.split("\n")
+    return "\n".join("\n".join(wrap(one, width, break_long_words=break_long_words)) for one in paragraphs)
+
+
+def _read(environment: Environment, name: str) -> Part:
+    try:
+        return Part(environment.get_template(name))
+    except TemplateNotFound:
+        raise UserError(f"templates/{name}: missing; 'newsletter init' lays one out") from None
+    except UnicodeDecodeError:
+        raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
+    except TemplateSyntaxError as error:
+        raise UserError(f"{error.filename}:{error.lineno}: {error.message}; mend the template") from None
+
+
+def _compiled(environment: Environment, name: str) -> Part:
     from mjml import mjml_to_html  # Here, since it is slow to import and many commands do without it.
 
-    source = _source(environment, name)
+    lines = _assembled(environment, name)
+    source = "\n".join(line.text for line in lines)
     try:
         # Parsed before MJML moves the lines about, so that a mistake is named by the line it stands in.
-        environment.parse(source.text, name, str(source.path))
-        compiled = mjml_to_html(source.text, template_dir=source.path.parent)
+        environment.parse(source, name)
     except TemplateSyntaxError as error:
-        raise UserError(f"{source.path}:{error.lineno}: {error.message}; mend the template") from None
-    except Exception as error:  # The compiler has no error class of its own.
-        raise UserError(f"{source.path}: not MJML that compiles: {error}; mend the template") from error
-    if compiled.errors:
-        raise UserError(f"{source.path}: {'; '.join(map(str, compiled.errors))}; mend the template")
-    return _checked(environment, compiled.html, source.path)
-
-
-def _found(environment: Environment, name: str) -> Template:
-    source = _source(environment, name)
-    return _checked(environment, source.text, source.path)
-
-
-def _checked(environment: Environment, text: str, path: Path) -> Template:
+        raise UserError(f"{lines[error.lineno - 1]}: {error.message}; mend the template") from None
+    _Checker(lines).check(source)
+    # A stand-in for each of Jinja2's tags: the compiler would escape what is in them.
+    tags, number = _TAG.findall(source), count()
+    source = _TAG.sub(lambda _: f"jinja{next(number)}tag", source)
     try:
-        template = environment.from_string(text)
-    except TemplateSyntaxError as error:
-        raise UserError(f"{path}:{error.lineno}: {error.message}; mend the template") from None
-    template.name = template.filename = str(path)
-    return template
+        compiled = mjml_to_html(source)
+    except Exception as error:  # The compiler has no error class of its own.
+        raise UserError(f"{lines[0].path}: not MJML that compiles: {error}; mend the template") from error
+    if compiled.errors:
+        raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; mend the template")
+    html = re.sub(r"jinja(\d+)tag", lambda found: tags[int(found[1])], _tightened(compiled.html))
+    return Part(environment.from_string(html), lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    text: str
-    path: Path
+def _tightened(html: str) -> str:
+    """HTML without the white space that only the compiler's indentation put there."""
+    return re.sub(r">\s*\n\s*<", ">\n<", re.sub(r"\n\s+", "\n", html))
 
 
-def _source(environment: Environment, name: str) -> _Source:
+def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Line, ...]:
+    """The lines of an MJML file with those of the files it includes, each of which may be the newsletter's own."""
     assert environment.loader is not None  # noqa: S101 - given above
     try:
         text, filename, _ = environment.loader.get_source(environment, name)
@@ -89,17 +152,103 @@ def _source(environment: Environment, name: str) -> _Source:
         raise UserError(f"templates/{name}: missing; 'newsletter init' lays one out") from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
-    return _Source(text, Path(filename or name))
+    lines: list[Line] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        here = Line(Path(filename or name), number, line)
+        include = _INCLUDE.match(line)
+        if include is None and "<mj-include" in line:
+            raise UserError(f'{here}: an include is a line of its own: <mj-include path="./partials/NAME.mjml" />')
+        if include is None:
+            lines.append(here)
+        elif depth == _DEEPEST:
+            raise UserError(f"{here}: includes {include['name']} over and over; mend the template")
+        else:
+            lines += _assembled(environment, include["name"], depth + 1)
+    return tuple(lines)
 
 
-def render(template: Template, values: Mapping[str, Any]) -> str:
+class _Checker(HTMLParser):
+    """Finds what the compiler passes over: tags and attributes that MJML does not have, and tags left open."""
+
+    def __init__(self, lines: tuple[Line, ...]) -> None:
+        super().__init__()
+        self._lines = lines
+        self._open: list[tuple[str, Line]] = []
+
+    def check(self, source: str) -> None:
+        """Raise UserError for the first mistake."""
+        # Jinja2's tags are blanked out, since "a < b" in one is no tag of HTML.
+        self.feed(_TAG.sub(lambda tag: re.sub(r"[^\n]", "_", tag[0]), source))
+        self.close()
+        if self._open:
+            tag, line = self._open[-1]
+            raise UserError(f"{line}: <{tag}> is not closed; mend the template")
+        if not any("<mjml" in line.text for line in self._lines):
+            raise UserError(f"{self._lines[0].path if self._lines else 'template'}: no <mjml>; mend the template")
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An opening tag."""
+        self._check_known(tag, [name for name, _ in attrs])
+        if tag.startswith("mj"):
+            self._open.append((tag, self._here()))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A tag that closes itself."""
+        self._check_known(tag, [name for name, _ in attrs])
+
+    def handle_endtag(self, tag: str) -> None:
+        """A closing tag."""
+        if not tag.startswith("mj"):
+            return
+        opened, line = self._open.pop() if self._open else ("", self._here())
+        if opened != tag:
+            missing = f"<{opened}> of {line} is open" if opened else "none is open"
+            raise UserError(f"{self._here()}: </{tag}>, but {missing}; mend the template")
+
+    def _here(self) -> Line:
+        return self._lines[self.getpos()[0] - 1]
+
+    def _check_known(self, tag: str, names: list[str]) -> None:
+        from mjml.core.registry import components, register_core_components
+
+        register_core_components()
+        if not tag.startswith("mj-") or any(parent == "mj-attributes" for parent, _ in self._open):
+            return
+        component = components.get(tag)
+        if component is None:
+            raise UserError(f"{self._here()}: MJML has no <{tag}>; mend the template")
+        allowed = {*component.allowed_attrs(), "css-class", "mj-class", *getattr(component, "default_attrs", dict)()}
+        for name in names:
+            if tag.startswith("mj-") and name not in allowed and tag not in _FREE:
+                raise UserError(f"{self._here()}: <{tag}> has no attribute {name!r}; mend the template")
+
+
+_FREE = ("mj-html-attribute", "mj-raw", "mj-style", "mj-body", "mj-title", "mj-preview", "mj-attributes", "mj-head")
+
+
+def render(part: Part, values: Mapping[str, Any]) -> str:
     """Fill a template.
 
     Raises:
         UserError: it asks for something that is not there, or fails otherwise.
     """
     try:
-        return template.render(values)
+        return part.template.render(values)
     except Exception as error:  # A template is a program of the operator's: anything may go wrong in it.
         what = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
-        raise UserError(f"{template.name}: {what}; mend the template") from error
+        raise UserError(f"{_place(part, error)}: {what}; mend the template") from error
+
+
+def _place(part: Part, error: Exception) -> str:
+    """Where in a template something went wrong."""
+    if not part.lines:
+        name = part.template.filename or part.template.name or "template"
+        numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+        return f"{name}:{numbers[-1]}" if numbers else name
+    # Compiled, the lines are others; the name that is missing says which it was.
+    for name in reversed(_SAID.findall(str(error))):
+        word = re.compile(rf"\{{[{{%][^}}]*(?<!\w){re.escape(name)}(?!\w)")
+        found = next((line for line in part.lines if word.search(line.text)), None)
+        if found is not None:
+            return str(found)
+    return str(part.lines[0].path)

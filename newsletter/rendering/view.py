@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 from newsletter.config import Site
 from newsletter.digest.compose import TRENDING
 from newsletter.model import Choice, Digest, Paper, Subscriber
+from newsletter.rendering.card import card_of
+from newsletter.rendering.template import Templates
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]*[A-Z0-9])")
 _EXTRACT_LENGTH = 420
 _LONGEST_SENTENCE = 900
-_AUTHORS_NAMED = 3
-_LONGEST_CATEGORY = 40
+_LEFT_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +28,64 @@ class PersonalLinks:
     Attributes:
         preferences, unsubscribe: what the links in a message lead to, a page or a letter (``mailto:``).
         unsubscribe_letter: likewise, always a letter.
-        one_click: the page that unsubscribes on a POST alone (RFC 8058), None without one.
+        one_click: the page that unsubscribes on a POST alone (RFC 8058), ``browser``: the page that shows the digest;
+            None without one.
     """
 
     preferences: str
     unsubscribe: str
     unsubscribe_letter: str
     one_click: str | None = None
+    browser: str | None = None
 
 
-def view(site: Site, subscriber: Subscriber, digest: Digest, links: PersonalLinks) -> dict[str, Any]:
-    """The values that the templates use.
+def view(
+    site: Site,
+    templates: Templates,
+    subscriber: Subscriber,
+    digest: Digest,
+    links: PersonalLinks,
+    left: Sequence[Choice] = (),
+) -> dict[str, Any]:
+    """The values that the templates use; ``docs/templates.md`` tells of each.
 
-    Returns:
-        ``subject``, ``preheader``, ``site``, ``edition_date``, ``greeting``, ``sections`` (``name``, ``papers``),
-        ``made``, ``preferences_url`` and ``unsubscribe_url``.
+    Args:
+        left: papers of the digest that the message names by their titles alone.
     """
     titles = [choice.paper.title for choice in digest.choices]
-    number = len(titles)
+    number = len(titles) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
-    name = subscriber.preferences.name
+    name, when = subscriber.preferences.name, "this week" if is_weekly(subscriber) else "today"
     return {
         "subject": subject(site, digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
         "edition_date": day_in_words(digest.edition),
-        "greeting": f"{name}, {papers} for you today." if name else f"{papers} for you today.",
+        "greeting": f"{name}, {papers} for you {when}." if name else f"{papers} for you {when}.",
         "sections": [
-            {"name": section, "papers": [_choice_view(choice) for choice in choices]}
+            {"name": section, "papers": [_choice_view(templates, choice) for choice in choices]}
             for section, choices in groupby(digest.choices, key=lambda choice: choice.section)
         ],
+        "left_out": _left_out(left),
         "made": made(subscriber, digest),
+        "browser_url": links.browser,
         "preferences_url": links.preferences,
         "unsubscribe_url": links.unsubscribe,
     }
+
+
+def is_weekly(subscriber: Subscriber) -> bool:
+    """Whether a subscriber gets mail on one day a week."""
+    return len(set(subscriber.preferences.schedule.days)) == 1
+
+
+def _left_out(left: Sequence[Choice]) -> str:
+    if not left:
+        return ""
+    titles = "; ".join(choice.paper.title for choice in left[:_LEFT_NAMED])
+    more = f"; and {len(left) - _LEFT_NAMED} more" if len(left) > _LEFT_NAMED else ""
+    number = f"{len(left)} paper{'' if len(left) == 1 else 's'}"
+    return f"{number} of lower rank did not fit, since mail programs cut long messages off: {titles}{more}."
 
 
 def subject(site: Site, digest: Digest) -> str:
@@ -89,44 +114,26 @@ def day_in_words(day: date) -> str:
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
-def _choice_view(choice: Choice) -> Mapping[str, Any]:
-    paper = choice.paper
+def _choice_view(templates: Templates, choice: Choice) -> Mapping[str, Any]:
     return {
         "rank": choice.rank,
-        "title": paper.title,
-        "url": _web(paper.url) or _web(paper.pdf_url),
-        "byline": byline(paper),
-        "extract": extract(paper.abstract),
+        "paper": card_of(templates, choice.paper, sentences_of(choice.paper)),
         "match": None if choice.section == TRENDING else percent(choice.score),
         "because": choice.because,
-        "links": _links(paper),
+        "more_url": None,
+        "less_url": None,
     }
+
+
+def sentences_of(paper: Paper) -> tuple[str, ...]:
+    """What a message says of a paper."""
+    shown = extract(paper.abstract)
+    return (shown,) if shown else ()
 
 
 def percent(score: float) -> int:
     """A score between 0 and 1 as a whole percent; one above zero is at least 1."""
     return max(1, round(100 * score)) if score > 0 else 0
-
-
-def byline(paper: Paper) -> str:
-    """Who wrote a paper, when, and in which categories: "Ada Lovelace and 3 more · 11 March 2025 · cs.LG"."""
-    day = paper.published or paper.listed_on
-    named = [category for category in paper.categories if len(category) <= _LONGEST_CATEGORY]
-    parts = [_writers(paper), f"{day.day} {day:%B %Y}" if day else "", ", ".join(named[:3])]
-    return " · ".join(part for part in parts if part)
-
-
-def _writers(paper: Paper) -> str:
-    if paper.authors:
-        more = max(len(paper.authors), paper.author_count or 0) - _AUTHORS_NAMED
-        named = ", ".join(paper.authors[:_AUTHORS_NAMED])
-        people = f"{named} and {more} more" if more > 0 else named
-        return f"{people} ({paper.organization})" if paper.organization else people
-    if paper.organization:
-        return paper.organization
-    if paper.author_count:
-        return f"{paper.author_count} author{'' if paper.author_count == 1 else 's'}"
-    return ""
 
 
 def extract(abstract: str) -> str:
@@ -139,19 +146,3 @@ def extract(abstract: str) -> str:
         taken.append(sentence)
     # A text without an end would fill the mail: an abstract in one sentence is cut between words.
     return textwrap.shorten(" ".join(taken), _LONGEST_SENTENCE, placeholder=" …")
-
-
-def _links(paper: Paper) -> Sequence[Mapping[str, str]]:
-    stars = f" ({paper.code_stars:,} stars)" if paper.code_stars else ""
-    named = (
-        ("Abstract", paper.url),
-        ("PDF", paper.pdf_url),
-        (f"Code{stars}", paper.code_url),
-        ("Project", paper.project_url),
-    )
-    return [{"name": name, "url": url} for name, link in named if (url := _web(link))]
-
-
-def _web(url: str | None) -> str | None:
-    """A link that is safe to follow. Sources give no others, but a store may hold what another program put there."""
-    return url if url and url.startswith(("https://", "http://")) else None

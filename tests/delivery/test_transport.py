@@ -25,6 +25,7 @@ from newsletter.delivery.transport import Outcome, Transport
 from newsletter.demo import Loopback
 from newsletter.errors import UserError
 from newsletter.model import Message, SendState
+from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
 
@@ -520,3 +521,43 @@ def test_international_addresses(mailbox: Mailbox) -> None:
         # That the newsletter itself goes by such an address is no fault of any reader.
         with pytest.raises(UserError, match=r"SMTPUTF8.*; write site\.from and site\.reply_to in ASCII"):
             send(plain.port, message(content="Reply-To: grüße@example.org\r\n\r\nbody\r\n".encode()))
+
+
+def test_messages_are_signed_with_dkim_when_a_key_is_set(newsletter: Newsletter, mail: Mailbox) -> None:
+    import dkim
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    path = newsletter.folder / "dkim.pem"
+    path.write_bytes(private)
+    path.chmod(0o600)
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\nname: Ädä\ninterests: [energy-based models]\n")
+    newsletter.configure(smtp={"dkim_selector": "news", "dkim_key_file": "dkim.pem"})
+    assert newsletter.run("send").out == "1 sent\n"
+    ((_, content),) = mail.accepted
+    asked = []
+
+    def dns(name: bytes, timeout: int = 5) -> bytes:
+        asked.append(name.decode())
+        return b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+
+    assert dkim.verify(content, dnsfunc=dns)
+    (message,) = mail.messages()
+    domain = message["From"].addresses[0].domain
+    assert set(asked) == {f"news._domainkey.{domain}."}
+    assert "list-unsubscribe" in message["DKIM-Signature"]
+    assert not dkim.verify(content.replace(b"Subject: ", b"Subject: Re: ", 1), dnsfunc=dns)
+    path.write_text("no key")
+    newsletter.subscriber("bob", "email: bob@example.org\ninterests: [energy-based models]\n")
+    ran = newsletter.run("send", code=2)
+    assert "smtp.dkim_key_file: not a private key" in ran.err
+    assert {row["email"]: row["state"] for row in newsletter.run("log", "--json").rows} == {
+        "ada@example.org": "sent",
+        "bob@example.org": "planned",
+    }

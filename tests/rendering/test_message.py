@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from newsletter.config import Site
 from newsletter.errors import UserError
 from newsletter.model import Choice, Digest, Interest, Message, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.rendering.card import byline
 from newsletter.rendering.message import make_message, message_id
 from newsletter.rendering.template import BUNDLED, load_templates
-from newsletter.rendering.view import PersonalLinks, byline, extract
+from newsletter.rendering.view import PersonalLinks, extract
 
 SITE = Site.model_validate(
     {
@@ -193,13 +194,13 @@ def test_no_text_breaks_the_message(title: str, abstract: str, author: str, name
     mail = parsed(message)
     assert set(mail.keys()) == {
         *("From", "To", "Reply-To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe"),
-        *("List-Unsubscribe-Post", "Auto-Submitted", "MIME-Version", "Content-Type"),
+        *("List-Unsubscribe-Post", "Feedback-ID", "Auto-Submitted", "MIME-Version", "Content-Type"),
     }
     assert mail["To"].addresses[0].addr_spec == "ada@example.org"
     html = part(message, "html")
     tags = Shown(html).tags
     assert tags <= {
-        *("html", "head", "title", "body", "div", "table", "tbody", "tr", "td", "a", "span", "style", "meta")
+        *("html", "head", "title", "body", "div", "table", "tbody", "tr", "td", "a", "p", "span", "style", "meta")
     }
 
 
@@ -247,30 +248,144 @@ def test_an_extract_is_whole_sentences() -> None:
     assert len(extract("a few words " * 9_999)) <= 900
 
 
+WHOLE = "<mjml><mj-body><mj-section><mj-column>\n{}\n</mj-column></mj-section></mj-body></mjml>"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
         ("digest.mjml", "<mjml>\n{% for x in %}\n</mjml>", r"digest\.mjml:2: "),
         ("digest.mjml", "<mjml><mj-head></mj-head></mjml>", r"digest\.mjml: not MJML that compiles"),
+        ("digest.mjml", "<p>Hello</p>", r"digest\.mjml: no <mjml>"),
+        ("digest.mjml", WHOLE.format("<mj-txt>x</mj-txt>"), r"digest\.mjml:2: MJML has no <mj-txt>"),
+        ("digest.mjml", WHOLE.format('<mj-text colour="red">x</mj-text>'), r"mjml:2: <mj-text> has no attribute 'col"),
+        ("digest.mjml", WHOLE.format("<mj-text>x"), r"mjml:3: </mj-column>, but <mj-text> of .*mjml:2 is open"),
+        ("digest.mjml", "<mjml>\n<mj-body>", r"digest\.mjml:2: <mj-body> is not closed"),
+        ("digest.mjml", WHOLE.format("x <mj-include path='a'/>"), r"mjml:2: an include is a line of its own"),
+        ("digest.mjml", WHOLE.format('<mj-include path="./partials/no.mjml" />'), r"partials/no\.mjml: missing"),
+        (
+            "digest.mjml",
+            WHOLE.format('<mj-include path="digest.mjml" />'),
+            r"mjml:2: includes digest.mjml over and over",
+        ),
+        ("partials/header.mjml", "<mj-section>\n</mj-section>\n{{ x y }}", r"partials/header\.mjml:3: expected token"),
+        (
+            "partials/header.mjml",
+            "<mj-section>\n<mj-foo/></mj-section>",
+            r"partials/header\.mjml:2: MJML has no <mj-foo>",
+        ),
+        ("partials/paper.html", "one\n{% if %}", r"partials/paper\.html:2: "),
         ("digest.txt", "line\n{{ unclosed", r"digest\.txt:2: "),
     ],
 )
 def test_a_mistake_in_ones_own_template_is_named(tmp_path, name: str, text: str, expected: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=expected):
         load_templates(tmp_path)
 
 
-def test_a_template_that_asks_for_what_is_not_there_is_named(tmp_path) -> None:
-    (tmp_path / "digest.txt").write_text("{{ nonesuch }}")
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("digest.txt", "line\n{{ nonesuch }}", r"digest\.txt:2: 'nonesuch' is undefined"),
+        ("digest.txt", "{{ site.nonesuch }}", r"digest\.txt:1: .*no attribute 'nonesuch'"),
+        ("digest.mjml", WHOLE.format("<mj-text>{{ nonesuch }}</mj-text>"), r"digest\.mjml:2: 'nonesuch' is undefined"),
+        (
+            "partials/footer.mjml",
+            "<mj-section><mj-column>\n<mj-text>{{ made.of.what }}</mj-text></mj-column></mj-section>",
+            r"footer\.mjml:2: .*no attribute 'of'",
+        ),
+        ("partials/paper.html", "one\n{{ greeting }}", r"paper\.html:2: 'greeting' is undefined"),
+        ("partials/paper.txt", "one\n\n{{ 1 / 0 }}", r"paper\.txt:3: ZeroDivisionError"),
+    ],
+)
+def test_a_template_that_asks_for_what_is_not_there_is_named(tmp_path, name: str, text: str, expected: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
     own = load_templates(tmp_path)
-    digest = Digest(edition=EDITION, choices=(), considered=0, since=None, seen_row=0)
-    with pytest.raises(UserError, match=r"digest\.txt: 'nonesuch' is undefined"):
+    choices = (Choice(Paper(title="On looms"), 1, 0.5, "Goals", "looms"),)
+    digest = Digest(edition=EDITION, choices=choices, considered=0, since=None, seen_row=0)
+    with pytest.raises(UserError, match=expected):
         make_message(SITE, own, subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
+
+
+def test_a_partial_of_ones_own_comes_before_the_programs(tmp_path) -> None:
+    (tmp_path / "partials").mkdir()
+    header = (BUNDLED / "partials" / "header.mjml").read_text()
+    (tmp_path / "partials" / "header.mjml").write_text(header.replace("{{ greeting }}", "Good day, {{ greeting }}"))
+    digest = Digest(edition=EDITION, choices=(), considered=0, since=None, seen_row=0)
+    own = make_message(SITE, load_templates(tmp_path), subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
+    assert "Good day, Ada" in part(own, "html")
+    assert "Change your interests" in part(own, "html")
+
+
+@pytest.mark.parametrize("papers", [1, 10, 30, 50])
+def test_no_message_is_clipped_and_what_is_left_out_is_said(papers: int) -> None:
+    long = [
+        Paper(title=f"{number}. " + "Looms " * 60, abstract="They weave. " * 200, row=number)
+        for number in range(papers)
+    ]
+    message = make(*long)
+    html = part(message, "html")
+    assert len(html.encode()) <= 102_000
+    shown = [number for number in range(papers) if f">{number}. Looms" in html]
+    # The first ranks stay, the text part has them all.
+    assert shown == list(range(len(shown)))
+    assert (len(shown) < papers) == ("did not fit" in html)
+    assert all(f"{number}. Looms" in part(message, "plain") for number in range(papers))
+
+
+def test_a_paper_is_rendered_once_for_all_and_says_nothing_of_anybody() -> None:
+    fresh = load_templates(None)
+    paper = Paper(title="On looms", abstract="They weave.", row=1)
+    digest = Digest(
+        edition=EDITION, choices=(Choice(paper, 1, 0.5, "Goals", "looms"),), considered=1, since=None, seen_row=1
+    )
+    for name in ("Ada", "Grace"):
+        html = part(
+            make_message(SITE, fresh, subscriber(name), digest, LINKS, f"<{name}@x>", datetime.now(UTC)), "html"
+        )
+        assert html.count("On looms") >= 1
+        assert name in html
+    ((_, card),) = fresh.cards.items()
+    assert "Ada" not in card.about + card.links + card.about_text
+
+
+def test_another_mime_parser_reads_back_what_went_in() -> None:
+    import mailparser
+
+    title = "Ünïcode, 強化学習 and العربية 🧵 = <b> & a line of " + "words " * 60
+    message = make(Paper(title=title, abstract="First. Second."), name='Ädä, "the" <Countess>')
+    read = mailparser.parse_from_bytes(message.content)
+    assert title.split("=")[0] in read.text_html[0]
+    assert read.to[0][1] == "ada@example.org"
+    assert "Ädä" in read.to[0][0]
 
 
 def test_ones_own_template_comes_before_the_programs(tmp_path) -> None:
     (tmp_path / "digest.txt").write_text((BUNDLED / "digest.txt").read_text() + "\nOur own line.\n")
-    assert "Our own line." in load_templates(tmp_path).text.render(
-        site=SITE, edition_date="", greeting="", sections=[], made="", preferences_url="", unsubscribe_url=""
+    digest = Digest(edition=EDITION, choices=(), considered=0, since=None, seen_row=0)
+    own = make_message(SITE, load_templates(tmp_path), subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
+    assert "Our own line." in part(own, "plain")
+
+
+@pytest.mark.parametrize("name", ["digest", "compact", "weekly"])
+def test_each_template_shows_every_paper_with_its_link(name: str) -> None:
+    papers = [
+        Paper(title=f"Looms {n}", url=f"https://x.example/{n}", abstract="They weave.", row=n) for n in range(1, 8)
+    ]
+    choices = tuple(
+        Choice(one, rank, 0.5, "Goals" if rank < 6 else "Trending", "looms") for rank, one in enumerate(papers, 1)
     )
+    digest = Digest(edition=EDITION, choices=choices, considered=9, since=None, seen_row=1)
+    message = make_message(SITE, load_templates(None, name), subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
+    html, text = part(message, "html"), part(message, "plain")
+    for one in papers:
+        assert f'href="{one.url}"' in html
+        assert one.title in html
+        assert one.title in text
+        assert f"{one.url}\n" in text
+    assert max(len(line) for line in text.splitlines() if "http" not in line and "mailto" not in line) <= 72
+    assert "fonts.googleapis" not in html
+    assert "<img" not in html

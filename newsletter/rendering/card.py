@@ -1,0 +1,101 @@
+"""Cards: what a message shows of a paper, the same for every subscriber, and so rendered once an edition."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from newsletter.model import Paper
+from newsletter.rendering.template import Templates, render
+
+_AUTHORS_NAMED = 3
+_LONGEST_CATEGORY = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A paper as templates have it.
+
+    Attributes:
+        title, byline: in one line each. ``url``: where the title leads, None for nowhere.
+        sentences: those of the abstract that matter, whole ones.
+        shown_links: ``name`` and ``url`` of each.
+        about, links: the same as HTML. ``about_text``: as text.
+    """
+
+    title: str
+    url: str | None
+    byline: str
+    sentences: tuple[str, ...]
+    shown_links: tuple[Mapping[str, str], ...]
+    about: Markup
+    links: Markup
+    about_text: str
+
+
+def card_of(templates: Templates, paper: Paper, sentences: Sequence[str]) -> Card:
+    """The card of a paper, rendered when it is first asked for.
+
+    Args:
+        sentences: what to say of it.
+    """
+    if not paper.row:
+        return _rendered(templates, paper, sentences)  # Not of the store, so that nothing tells it from others.
+    key = (paper.row, paper.title)
+    if key not in templates.cards:
+        templates.cards[key] = _rendered(templates, paper, sentences)
+    found: Card = templates.cards[key]
+    return found
+
+
+def _rendered(templates: Templates, paper: Paper, sentences: Sequence[str]) -> Card:
+    url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(_links(paper)), byline(paper)
+    values = {"paper": {"title": paper.title, "url": url, "byline": by, "sentences": sentences, "links": links}}
+    about, shown = (render(part, values).strip() for part in (templates.about, templates.links))
+    return Card(
+        title=paper.title,
+        url=url,
+        byline=by,
+        sentences=tuple(sentences),
+        shown_links=links,
+        about=Markup(about),  # noqa: S704 - escaped by the template
+        links=Markup(shown),  # noqa: S704 - likewise
+        about_text=render(templates.about_text, values).strip(),
+    )
+
+
+def byline(paper: Paper) -> str:
+    """Who wrote a paper, when, and in which categories: "Ada Lovelace and 3 more · 11 March 2025 · cs.LG"."""
+    day = paper.published or paper.listed_on
+    named = [category for category in paper.categories if len(category) <= _LONGEST_CATEGORY]
+    parts = [_writers(paper), f"{day.day} {day:%B %Y}" if day else "", ", ".join(named[:3])]
+    return " · ".join(part for part in parts if part)
+
+
+def _writers(paper: Paper) -> str:
+    if paper.authors:
+        more = max(len(paper.authors), paper.author_count or 0) - _AUTHORS_NAMED
+        named = ", ".join(paper.authors[:_AUTHORS_NAMED])
+        people = f"{named} and {more} more" if more > 0 else named
+        return f"{people} ({paper.organization})" if paper.organization else people
+    if paper.organization:
+        return paper.organization
+    if paper.author_count:
+        return f"{paper.author_count} author{'' if paper.author_count == 1 else 's'}"
+    return ""
+
+
+def _links(paper: Paper) -> Sequence[Mapping[str, str]]:
+    stars = f" ({paper.code_stars:,} stars)" if paper.code_stars else ""
+    named = (
+        ("Abstract", paper.url),
+        ("PDF", paper.pdf_url),
+        (f"Code{stars}", paper.code_url),
+        ("Project", paper.project_url),
+    )
+    return [{"name": name, "url": url} for name, link in named if (url := _web(link))]
+
+
+def _web(url: str | None) -> str | None:
+    """A link that is safe to follow. Sources give no others, but a store may hold what another program put there."""
+    return url if url and url.startswith(("https://", "http://")) else None
