@@ -200,7 +200,25 @@ def test_no_text_breaks_the_message(title: str, abstract: str, author: str, name
     html = part(message, "html")
     tags = Shown(html).tags
     assert tags <= {
-        *("html", "head", "title", "body", "div", "table", "tbody", "tr", "td", "a", "p", "span", "style", "meta")
+        *(
+            "html",
+            "head",
+            "title",
+            "body",
+            "div",
+            "h1",
+            "h2",
+            "h3",
+            "table",
+            "tbody",
+            "tr",
+            "td",
+            "a",
+            "p",
+            "span",
+            "style",
+            "meta",
+        )
     }
 
 
