@@ -5,12 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking format clean faketime
+.PHONY: demo test check bench bench-ranking format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
 
-test: $(VENV)/installed-dev faketime
+test: $(VENV)/installed-dev programs
 	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/installed-dev
@@ -46,12 +46,16 @@ $(VENV)/installed-bench: $(VENV)/installed-dev
 	$(INSTALL) --editable '.[bench]'
 	@touch $@
 
-# One test sets the clock of a real process; Debian's faketime does that.
-faketime:
-	@command -v faketime >/dev/null || { \
-		echo "Installing faketime ..."; \
-		apt-get install -qq faketime >/dev/null 2>&1 || { apt-get update -qq && apt-get install -qq faketime >/dev/null; } || \
-		{ sudo apt-get update -qq && sudo apt-get install -qq faketime >/dev/null; }; }
+# Programs that tests run beside ours: faketime sets the clock of a process, SpamAssassin judges a message.
+programs:
+	@missing=""; for program in faketime spamassassin; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "Installing$$missing ..."; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get install -qq --no-install-recommends $$missing >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -qq --no-install-recommends $$missing >/dev/null; } || \
+		{ sudo apt-get update -qq && sudo apt-get install -qq --no-install-recommends $$missing >/dev/null; }; \
+	fi
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
