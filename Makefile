@@ -46,9 +46,10 @@ $(VENV)/installed-bench: $(VENV)/installed-dev
 	$(INSTALL) --editable '.[bench]'
 	@touch $@
 
-# Programs that tests run beside ours: faketime sets the clock of a process, SpamAssassin judges a message.
+# Programs that tests run beside ours: faketime sets the clock of a process, SpamAssassin judges a message,
+# Chromium shows one.
 programs:
-	@missing=""; for program in faketime spamassassin; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=""; for program in chromium faketime spamassassin; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "Installing$$missing ..."; \
 		export DEBIAN_FRONTEND=noninteractive; \

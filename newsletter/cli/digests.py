@@ -16,12 +16,13 @@ from newsletter.clock import parse_day
 from newsletter.desk import Desk, identify, render_message, render_pages
 from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
+from newsletter.rendering.picture import picture
 from newsletter.rendering.view import percent
 from newsletter.store import reading
 
 _HIDDEN_SHOWN = 5
-_FORMATS = ("html", "text", "eml", "json")
-_ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json"}
+_FORMATS = ("html", "text", "eml", "json", "png")
+_ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json", ".png": "png"}
 
 
 def rank(
@@ -72,11 +73,13 @@ def rank(
 def preview(
     context: typer.Context,
     email: Annotated[str, typer.Argument(help="Whose.")],
-    format: Annotated[str | None, typer.Option(help="html, text, eml or json.")] = None,
+    format: Annotated[str | None, typer.Option(help="html, text, eml, json or png.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write there; its ending tells the format.")
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Show the HTML in a browser.")] = False,
+    width: Annotated[int, typer.Option(min=200, max=2000, help="Of a png, in pixels; 375 is a phone.")] = 800,
+    dark: Annotated[bool, typer.Option("--dark", help="A png in dark mode.")] = False,
 ) -> None:
     """Render a subscriber's email of today as it would be sent, without sending it."""
     chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
@@ -100,7 +103,9 @@ def preview(
             print_json([{**row, "reason": nothing}])
         return
     content = _rendered(desk, subscriber, digest, chosen)
-    if output is None and (open_browser or (chosen == "html" and sys.stdout.isatty())):
+    if chosen == "png":
+        content = picture(content.decode(), width, dark)
+    if output is None and (open_browser or (chosen in ("html", "png") and sys.stdout.isatty())):
         output = Path(tempfile.mkdtemp(prefix="newsletter-")) / f"preview.{chosen if chosen != 'text' else 'txt'}"
     if output is None:
         sys.stdout.buffer.write(content)
@@ -122,7 +127,7 @@ def _rendered(desk: Desk, subscriber: Subscriber, digest: Digest, format: str) -
     if format == "json":
         return (jsonlib.dumps(_digest_json(subscriber, digest), ensure_ascii=False) + "\n").encode()
     html, text = render_pages(desk, {}, subscriber, digest)
-    return (html if format == "html" else text).encode()
+    return (text if format == "text" else html).encode()
 
 
 def _digest_json(subscriber: Subscriber, digest: Digest) -> dict[str, Any]:
