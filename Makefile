@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking format clean programs
+.PHONY: demo test check bench bench-ranking bench-rendering format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -26,6 +26,10 @@ bench: $(VENV)/installed-dev
 # Time and memory of ranking 100,000 subscribers; about twenty minutes, most of it to make up 250,000 papers, once.
 bench-ranking: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.ranking_speed
+
+# Messages a second; nodemailer beside ours where npm is.
+bench-rendering: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.rendering
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .

@@ -1,12 +1,14 @@
 """Cards: what a message shows of a paper, the same for every subscriber, and so rendered once an edition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from newsletter.model import Paper
 from newsletter.rendering.template import Templates, render
+
+Sentences = Callable[[Paper], Sequence[str]]
 
 _AUTHORS_NAMED = 3
 _LONGEST_CATEGORY = 40
@@ -33,11 +35,11 @@ class Card:
     about_text: str
 
 
-def card_of(templates: Templates, paper: Paper, sentences: Sequence[str]) -> Card:
+def card_of(templates: Templates, paper: Paper, sentences: Sentences) -> Card:
     """The card of a paper, rendered when it is first asked for.
 
     Args:
-        sentences: what to say of it.
+        sentences: gives what to say of it.
     """
     if not paper.row:
         return _rendered(templates, paper, sentences)  # Not of the store, so that nothing tells it from others.
@@ -48,7 +50,8 @@ def card_of(templates: Templates, paper: Paper, sentences: Sequence[str]) -> Car
     return found
 
 
-def _rendered(templates: Templates, paper: Paper, sentences: Sequence[str]) -> Card:
+def _rendered(templates: Templates, paper: Paper, sentences_of: Sentences) -> Card:
+    sentences = sentences_of(paper)
     url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(_links(paper)), byline(paper)
     values = {"paper": {"title": paper.title, "url": url, "byline": by, "sentences": sentences, "links": links}}
     about, shown = (render(part, values).strip() for part in (templates.about, templates.links))

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.policy import SMTP, Policy
 from email.utils import format_datetime, parseaddr
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import idna
 
@@ -69,7 +69,7 @@ def make_message(
         UserError: a template asks for something that is not there.
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
-    sender = parseaddr(site.sender)[1]
+    sender = _bare(site.sender)
     addresses = {"From": _address(site.sender), "To": _address_of(subscriber.preferences.name, subscriber.email)}
     if site.reply_to:
         addresses["Reply-To"] = _address(site.reply_to)
@@ -101,6 +101,11 @@ def _folded(name: str, value: str, utf8: bool) -> bytes:
     policy = _POLICY.clone(utf8=utf8)
     folded: str = policy.header_factory(name, value).fold(policy=policy)
     return folded.encode("utf-8" if utf8 else "ascii")
+
+
+@cache
+def _bare(mailbox: str) -> str:
+    return parseaddr(mailbox)[1]
 
 
 def _sender_id(site: Site) -> str:
@@ -135,6 +140,7 @@ def _last_of_the_longest(choices: Sequence[Choice]) -> Choice:
     return next(choice for choice in reversed(choices) if sections[choice.section] == longest)
 
 
+@cache
 def _address(mailbox: str) -> Address:
     return _address_of(*parseaddr(mailbox))
 

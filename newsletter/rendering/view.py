@@ -117,7 +117,7 @@ def day_in_words(day: date) -> str:
 def _choice_view(templates: Templates, choice: Choice) -> Mapping[str, Any]:
     return {
         "rank": choice.rank,
-        "paper": card_of(templates, choice.paper, sentences_of(choice.paper)),
+        "paper": card_of(templates, choice.paper, sentences_of),
         "match": None if choice.section == TRENDING else percent(choice.score),
         "because": choice.because,
         "more_url": None,
