@@ -1,6 +1,7 @@
-"""Titles and abstracts as mail can show them: LaTeX as plain text in Unicode."""
+"""Titles and abstracts as mail can show them: LaTeX as plain text in Unicode, and long texts cut."""
 
 import re
+from unicodedata import category, combining
 
 from newsletter.rendering.latex import read_latex
 
@@ -20,6 +21,14 @@ _JOINED = re.compile(
     r"|(?P<em>(?<=[^\s\-—<!|])---(?!-)|(?<=[^\s\-—<!|] )---(?=[^\-|>]))"
     r"|(?P<en>(?<=[\w.,)\]}%\"'’”])--(?=[\w(\[\"'“‘])|(?<=[^\s\-–—|] )--(?= [^\s\-|]))"
     r"|(?P<tie>(?:(?<=[^\W\d_]{2})|(?<=[^\W\d_][.,;:])|(?<=\d)(?!~\d))~(?=[\w(\[“‘\"'])(?![A-Z]\w{0,20}\())"
+)
+
+_LOOSE_END = re.compile(r"[\s,;:–—-]+\Z")
+# Zero-width joiners, skin tones and the tags of flags.
+_JOINERS = frozenset(["\u200c", "\u200d", *map(chr, range(0x1F3FB, 0x1F400)), *map(chr, range(0xE0020, 0xE0080))])
+_VIRAMA = 9
+_HANGUL = re.compile(
+    "[\u1100-\u115f][\u1100-\u11a7\uac00-\ud7a3]|[\u1160-\u11a7\uac00-\ud7a3][\u1160-\u11ff]|[\u11a8-\u11ff]{2}"
 )
 
 
@@ -51,3 +60,41 @@ def _with_signs_of_print(text: str) -> str:
     text = _DOUBLE_QUOTED.sub(lambda match: f"“{match['quoted']}”" if match["quoted"] else match[0], text)
     text = _QUOTED.sub(lambda match: f"‘{match['quoted']}’" if match["quoted"] else match[0], text)
     return _JOINED.sub(lambda match: {"em": "—", "en": "–", "tie": " "}.get(match.lastgroup or "", match[0]), text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text of at most so many characters, cut between words, with an ellipsis for what is left out.
+
+    A word too long for that is cut itself, but never between a letter and its marks, or inside an emoji.
+
+    Raises:
+        ValueError: the limit is less than 1.
+    """
+    if limit < 1:
+        raise ValueError(f"a text cannot be shortened to {limit} characters")
+    if len(text) <= limit:
+        return text
+    cut = limit - 1
+    space = next((at for at in range(cut, limit // 2, -1) if text[at].isspace()), 0)
+    while not space and _joined(text, cut):
+        cut -= 1
+    return _LOOSE_END.sub("", text[: space or cut]) + "…"
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether two characters belong to one that is seen: the one before this place and the one after it."""
+    if at <= 0:
+        return False
+    before, after = text[at - 1], text[at]
+    if category(after)[0] == "M" or after in _JOINERS or before == "\u200d" or combining(before) == _VIRAMA:
+        return True
+    if _is_flag(before) and _is_flag(after):
+        run = next((n for n in range(at) if not _is_flag(text[at - 1 - n])), at)
+        return run % 2 == 1
+    return _HANGUL.match(before + after) is not None or (
+        "\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff"
+    )
+
+
+def _is_flag(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.mathtext import plain
+from newsletter.rendering.mathtext import plain, shortened
 
 FORMULAS = [
     (r"From $r$ to $Q^*$: what a reward hides", "From r to Q*: what a reward hides"),
@@ -247,3 +247,44 @@ def calls(text: str) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "cut"),
+    [
+        ("short enough", 12, "short enough"),
+        ("cut between the words", 15, "cut between…"),
+        ("cut between, the words", 14, "cut between…"),
+        ("fits to the space here", 12, "fits to the…"),
+        ("Donaudampfschifffahrt", 10, "Donaudamp…"),
+        ("a Donaudampfschifffahrt", 12, "a Donaudamp…"),
+        ("量子コンピュータの研究", 6, "量子コンピ…"),
+        ("cafe\u0301s", 5, "caf…"),
+        ("a👩‍🔬👩‍🔬", 6, "a👩‍🔬…"),
+        ("🇩🇪🇫🇷🇮🇹", 4, "🇩🇪…"),
+        ("ab👍🏽c", 4, "ab…"),
+        ("क्षिक्षि", 7, "क्षि…"),
+        ("\u1112\u1161\u11ab\u1100\u1173\u11af", 5, "\u1112\u1161\u11ab…"),
+        ("x\ud83d\ude00y\ud83d\ude00", 3, "x…"),
+        ("a" + "\u0301" * 50, 9, "…"),
+        ("anything", 1, "…"),
+        ("", 1, ""),
+    ],
+)
+def test_shortened(text: str, limit: int, cut: str) -> None:
+    assert shortened(text, limit) == cut
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 characters"):
+        shortened("text", 0)
+
+
+@given(ANY_TEXT | LATEX, st.integers(min_value=1, max_value=100))
+def test_a_shortened_text_is_the_beginning_of_it(text: str, limit: int) -> None:
+    cut = shortened(text, limit)
+    assert len(cut) <= limit
+    assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))
+    if cut != text and (rest := text[len(cut) - 1 :]) and cut != "…":
+        assert unicodedata.category(rest[0])[0] != "M"
+        assert "\u200d" not in (rest[0], cut[-2])
