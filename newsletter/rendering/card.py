@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from markupsafe import Markup
 
 from newsletter.model import Paper
+from newsletter.rendering.mathtext import plain, shortened
 from newsletter.rendering.template import Templates, render
 
 Sentences = Callable[[Paper], Sequence[str]]
 
 _AUTHORS_NAMED = 3
+_LONGEST_TITLE = 300
 _LONGEST_CATEGORY = 40
 
 
@@ -53,10 +56,11 @@ def card_of(templates: Templates, paper: Paper, sentences: Sentences) -> Card:
 def _rendered(templates: Templates, paper: Paper, sentences_of: Sentences) -> Card:
     sentences = sentences_of(paper)
     url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(_links(paper)), byline(paper)
-    values = {"paper": {"title": paper.title, "url": url, "byline": by, "sentences": sentences, "links": links}}
+    title = shown_title(paper)
+    values = {"paper": {"title": title, "url": url, "byline": by, "sentences": sentences, "links": links}}
     about, shown = (render(part, values).strip() for part in (templates.about, templates.links))
     return Card(
-        title=paper.title,
+        title=title,
         url=url,
         byline=by,
         sentences=tuple(sentences),
@@ -65,6 +69,17 @@ def _rendered(templates: Templates, paper: Paper, sentences_of: Sentences) -> Ca
         links=Markup(shown),  # noqa: S704 - likewise
         about_text=render(templates.about_text, values).strip(),
     )
+
+
+def shown_title(paper: Paper) -> str:
+    """A paper's title as people read it: LaTeX as Unicode, and of one that fills a page the beginning."""
+    return _shown(paper.title)
+
+
+@lru_cache(maxsize=4096)
+def _shown(title: str) -> str:
+    # Kept, since the first titles of a digest stand in its subject and preheader too.
+    return shortened(plain(title), _LONGEST_TITLE)
 
 
 def byline(paper: Paper) -> str:
@@ -78,7 +93,7 @@ def byline(paper: Paper) -> str:
 def _writers(paper: Paper) -> str:
     if paper.authors:
         more = max(len(paper.authors), paper.author_count or 0) - _AUTHORS_NAMED
-        named = ", ".join(paper.authors[:_AUTHORS_NAMED])
+        named = ", ".join(map(plain, paper.authors[:_AUTHORS_NAMED]))
         people = f"{named} and {more} more" if more > 0 else named
         return f"{people} ({paper.organization})" if paper.organization else people
     if paper.organization:

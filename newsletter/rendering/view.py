@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from newsletter.config import Site
 from newsletter.digest.compose import TRENDING
 from newsletter.model import Choice, Digest, Paper, Subscriber
-from newsletter.rendering.card import card_of
+from newsletter.rendering.card import card_of, shown_title
+from newsletter.rendering.mathtext import plain
 from newsletter.rendering.template import Templates
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]*[A-Z0-9])")
@@ -52,8 +53,8 @@ def view(
     Args:
         left: papers of the digest that the message names by their titles alone.
     """
-    titles = [choice.paper.title for choice in digest.choices]
-    number = len(titles) + len(left)
+    titles = [shown_title(choice.paper) for choice in digest.choices[:4]]
+    number = len(digest.choices) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
     name, when = subscriber.preferences.name, "this week" if is_weekly(subscriber) else "today"
     return {
@@ -82,7 +83,7 @@ def is_weekly(subscriber: Subscriber) -> bool:
 def _left_out(left: Sequence[Choice]) -> str:
     if not left:
         return ""
-    titles = "; ".join(choice.paper.title for choice in left[:_LEFT_NAMED])
+    titles = "; ".join(shown_title(choice.paper) for choice in left[:_LEFT_NAMED])
     more = f"; and {len(left) - _LEFT_NAMED} more" if len(left) > _LEFT_NAMED else ""
     number = f"{len(left)} paper{'' if len(left) == 1 else 's'}"
     return f"{number} of lower rank did not fit, since mail programs cut long messages off: {titles}{more}."
@@ -92,7 +93,7 @@ def subject(site: Site, digest: Digest) -> str:
     """The subject of a digest's message: its first paper, and how many more there are."""
     if not digest.choices:
         return site.name
-    first = digest.choices[0].paper.title
+    first = shown_title(digest.choices[0].paper)
     more = len(digest.choices) - 1
     return f"{first} + {more} more" if more else first
 
@@ -119,7 +120,7 @@ def _choice_view(templates: Templates, choice: Choice) -> Mapping[str, Any]:
         "rank": choice.rank,
         "paper": card_of(templates, choice.paper, sentences_of),
         "match": None if choice.section == TRENDING else percent(choice.score),
-        "because": choice.because,
+        "because": plain(choice.because),
         "more_url": None,
         "less_url": None,
     }
@@ -127,7 +128,7 @@ def _choice_view(templates: Templates, choice: Choice) -> Mapping[str, Any]:
 
 def sentences_of(paper: Paper) -> tuple[str, ...]:
     """What a message says of a paper."""
-    shown = extract(paper.abstract)
+    shown = extract(plain(paper.abstract))
     return (shown,) if shown else ()
 
 

@@ -407,3 +407,29 @@ def test_each_template_shows_every_paper_with_its_link(name: str) -> None:
     assert max(len(line) for line in text.splitlines() if "http" not in line and "mailto" not in line) <= 72
     assert "fonts.googleapis" not in html
     assert "<img" not in html
+
+
+def test_latex_is_read_as_people_write_it_in_every_place() -> None:
+    paper = Paper(
+        title=r"From $r$ to $Q^*$: {\alpha}-looms, \eg of Erd\H{o}s",
+        abstract=r"Looms weave in $\mathcal{O}(n^2)$ for \$5 a yard.",
+        authors=(r"G\"odel, Kurt",),
+    )
+    message = make(paper)
+    title = "From r to Q*: α-looms, e.g. of Erdős"
+    assert str(parsed(message)["Subject"]) == title
+    for kind in ("html", "plain"):
+        shown = " ".join(part(message, kind).split())
+        assert title in shown
+        assert "Looms weave in O(n²) for $5 a yard." in shown
+        assert "Gödel, Kurt" in shown
+
+
+def test_a_title_of_five_hundred_characters_and_three_thousand_authors_have_their_place() -> None:
+    paper = Paper(
+        title="Looms " * 90, authors=tuple(f"Weaver {number}" for number in range(3000)), abstract="A. " * 4000
+    )
+    message = make(paper)
+    assert len(part(message, "html")) < 30_000
+    assert "Weaver 0, Weaver 1, Weaver 2 and 2997 more" in part(message, "html")
+    assert "Looms …" in part(message, "html") or "Looms…" in part(message, "html")
