@@ -82,7 +82,8 @@ def lay_out(folder: Path, templates: Path) -> list[Path]:
     """
     wanted = [(LAYOUT / "config.yaml", folder / "config.yaml")]
     wanted += [(path, folder / "subscribers" / path.name) for path in _examples()]
-    wanted += [(path, folder / "templates" / path.name) for path in sorted(templates.iterdir()) if path.is_file()]
+    files = (path for path in sorted(templates.rglob("*")) if path.is_file())
+    wanted += [(path, folder / "templates" / path.relative_to(templates)) for path in files]
     return _copied(wanted)
 
 

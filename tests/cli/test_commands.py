@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.cli import global_options_first
+from newsletter.rendering.template import BUNDLED
 from tests.conftest import CONFIG, Newsletter
 from tests.smtp import Mailbox
 
@@ -240,8 +241,9 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
     ran = newsletter.run("init", tmp_path / "mine")
     assert {str(path.relative_to(tmp_path / "mine")) for path in (tmp_path / "mine").rglob("*") if path.is_file()} == {
         *("config.yaml", "subscribers/ada.yaml.example", "subscribers/grace.yaml.example"),
-        *("templates/digest.mjml", "templates/digest.txt"),
+        *(str(path.relative_to(BUNDLED.parent)) for path in BUNDLED.rglob("*") if path.is_file()),
     }
+    assert (tmp_path / "mine" / "templates" / "partials" / "paper.html").exists()
     assert "Next:" in ran.out
     mine = Newsletter.__new__(Newsletter)
     mine.__dict__.update({**newsletter.__dict__, "folder": tmp_path / "mine"})
