@@ -151,13 +151,11 @@ class Ranked:
 
     Attributes:
         nothing: why there are none, empty when there are. ``hidden``: what never-words hide of it, each with the word.
-        considered: how many new papers there were.
     """
 
     choices: list[Choice]
     nothing: str
     hidden: list[tuple[Paper, str]]
-    considered: int = 0
 
 
 def rank_papers(desk: Desk, subscriber: Subscriber, top: int) -> Ranked:
@@ -181,7 +179,7 @@ def ranked(desk: Desk, field: Field, scored: compose.Scored, top: int, min_score
         for place, word in scored.hidden.items()
         if (scored.matrix[:, place] >= deviation(min_score)).any()
     ]
-    return Ranked(choices, "" if choices else why_nothing(desk, scored), hidden, int(scored.new.sum()))
+    return Ranked(choices, "" if choices else why_nothing(desk, scored), hidden)
 
 
 def rank_again(desk: Desk, subscriber: Subscriber, edition: date, top: int) -> Ranked:

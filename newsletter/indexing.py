@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -133,8 +134,8 @@ def fit_anew(desk: Desk, told: Told = _quiet) -> Index | None:
         version, desk.clock().isoformat(), extent.count, len(rows), extent.last_row, extent.last_id, extent.text_change
     )
     with _locked(folder):
-        if not (folder / version / "base").exists():
-            _publish(folder / version, space, part)
+        # Also where there is one of that name: it may be damaged, or older.
+        _publish(folder / version, space, part)
         _write_state(folder, state)
         _prune(desk, version)
     return _load(folder, state)
@@ -158,10 +159,7 @@ def _part(desk: Desk, space: Space, rows: Sequence[int], told: Told) -> Part:
     """All papers with these rows, transformed block by block."""
     blocks = [space.zeros(0)]
     texts = _counted("indexing", (paper_text(paper) for paper in _texts(desk, rows)), len(rows), told)
-    while True:
-        block = [text for _, text in zip(range(_AT_ONCE), texts, strict=False)]
-        if not block:
-            break
+    while block := list(islice(texts, _AT_ONCE)):
         blocks.append(space.vectors(block))
     vectors = csr_matrix(vstack(blocks), dtype=np.float32)
     background = [background_of(space, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
@@ -195,7 +193,10 @@ def _bring_up_to_date(desk: Desk, told: Told) -> Index | None:
             rows = _unknown(connection, index, state, extent)
         recent = index.parts[1].rows if len(index.parts) > 1 else np.array([], dtype=np.int64)
         part = _part(desk, index.space, sorted({*recent.tolist(), *rows}), told)
-        saved.write_part(folder / state.version / f"recent-{state.recent + 1}", part)
+        new = folder / state.version / f"recent-{state.recent + 1}"
+        # A process that was killed may have left one behind that no state names.
+        shutil.rmtree(new, ignore_errors=True)
+        saved.write_part(new, part)
         old = folder / state.version / f"recent-{state.recent}"
         held = len(np.union1d(index.parts[0].rows, part.rows))
         state = replace(

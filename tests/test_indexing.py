@@ -85,3 +85,26 @@ def test_many_processes_may_bring_it_up_to_date_at_once(newsletter: Newsletter) 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(look, range(4)))
     assert found == [["Quokkas", "Wombats"]] * 4
+
+
+def test_what_a_killed_process_left_behind_stands_in_nobodys_way(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    newsletter.run("papers", "search", "energy")
+    left = newsletter.folder / "var" / "index" / state(newsletter)["version"] / "recent-1"
+    left.mkdir()
+    (left / "rows.npy").write_bytes(b"half")
+    add(newsletter, "Quokkas")
+    assert [row["title"] for row in newsletter.run("papers", "search", "quokkas", "--json").rows] == ["Quokkas"]
+
+
+def test_an_index_damaged_on_the_day_of_its_fit_is_made_again(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    before = newsletter.run("papers", "search", "energy", "--json").rows
+    version = state(newsletter)["version"]
+    damaged = newsletter.folder / "var" / "index" / version / "base" / "rows.npy"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    # As another process finds it: this one has the index in memory.
+    process = newsletter.start("--now", "2025-11-28T09:00", "papers", "search", "energy", "--json")
+    out, err = process.communicate(timeout=60)
+    assert [json.loads(line) for line in out.splitlines()] == before, err
+    assert state(newsletter)["version"] == version

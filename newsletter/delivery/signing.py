@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from email.utils import parseaddr
 
+from dkim import DKIMException
 from yagmail.dkim import DKIM, add_dkim_sig_to_message
 
 from newsletter.errors import UserError
@@ -50,6 +51,6 @@ def signed(content: bytes, signer: Signer) -> bytes:
     message = _Signable(content)
     try:
         add_dkim_sig_to_message(message, DKIM(domain.encode(), signer.key.encode(), present, signer.selector.encode()))
-    except Exception as error:  # dkimpy has no one class for what is wrong with a key.
+    except (DKIMException, ValueError) as error:
         raise UserError(f"smtp.dkim_key_file: not a private key that signs ({error}); write one in PEM") from None
     return b"DKIM-Signature: " + message["DKIM-Signature"].lstrip().encode() + content

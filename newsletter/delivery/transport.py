@@ -11,7 +11,7 @@ import idna
 
 from newsletter.config import Smtp
 from newsletter.credentials import secret_file
-from newsletter.delivery.deadline import Deadline
+from newsletter.deadline import Deadline
 from newsletter.delivery.session import (
     ServerUnusable,
     drop,

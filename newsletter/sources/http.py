@@ -21,6 +21,7 @@ import stamina
 
 from newsletter import __version__
 from newsletter.config import Network
+from newsletter.deadline import Deadline
 from newsletter.plaintext import clean
 from newsletter.sources.base import SourceError, Stopped
 from newsletter.sources.text import excerpt
@@ -198,11 +199,11 @@ class Http:
         time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
         content = bytearray()
         limit = self._network.timeout_seconds * _WHOLE_ANSWER
-        deadline = _Deadline(limit)
+        deadline = Deadline(limit)
         try:
             with deadline:
                 request = self._client.build_request(
-                    "GET", url, headers=conditions, extensions={"trace": deadline.watch}
+                    "GET", url, headers=conditions, extensions={"trace": _watched_by(deadline)}
                 )
                 with closing(self._client.send(request, stream=True)) as response:
                     if response.status_code != 304:
@@ -245,40 +246,15 @@ class _Failed(Exception):
         super().__init__(text)
 
 
-class _Deadline:
-    """Shuts the connection of an answer that takes too long as a whole; httpx's own timeouts are for one step each."""
+def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
+    """What httpx tells of each connection it makes (its ``trace`` extension), told to a deadline."""
 
-    def __init__(self, seconds: float) -> None:
-        self.over = False
-        self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def watch(self, _event: str, info: Mapping[str, Any]) -> None:
-        """Take note of the socket: httpx tells of each connection it makes (its ``trace`` extension)."""
+    def trace(_event: str, info: Mapping[str, Any]) -> None:
         stream: Any = info.get("return_value")
         if hasattr(stream, "get_extra_info"):
-            self._socket = stream.get_extra_info("socket")
-            if self.over:
-                self._shut()
+            deadline.watch(stream.get_extra_info("socket"))
 
-    def _end(self) -> None:
-        self.over = True
-        self._shut()
-
-    def _shut(self) -> None:
-        if self._socket is not None:
-            try:
-                # The plain method: that of a TLS socket would take the TLS away under the thread that reads from it.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-            except OSError:
-                return
+    return trace
 
 
 def _check_encoding(response: httpx.Response) -> None:
