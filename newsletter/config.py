@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import time
 from email.headerregistry import Address
 from email.utils import parseaddr
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -122,7 +123,7 @@ class Site(Settings):
     reply_to: Mailbox | None = None
     postal_address: Line = Field(description="Required in bulk mail by law in many countries (CAN-SPAM, section 5).")
 
-    @property
+    @cached_property
     def domain(self) -> str:
         """The domain of the sender's address, on which Message-IDs and the List-Id stand."""
         return parseaddr(self.sender)[1].rpartition("@")[2]

@@ -24,18 +24,17 @@ class Card:
     Attributes:
         title, byline: in one line each. ``url``: where the title leads, None for nowhere.
         sentences: those of the abstract that matter, whole ones.
-        shown_links: ``name`` and ``url`` of each.
-        about, links: the same as HTML. ``about_text``: as text.
+        about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
     """
 
     title: str
     url: str | None
     byline: str
     sentences: tuple[str, ...]
-    shown_links: tuple[Mapping[str, str], ...]
     about: Markup
     links: Markup
     about_text: str
+    links_text: str
 
 
 def card_of(templates: Templates, paper: Paper, sentences: Sentences) -> Card:
@@ -58,16 +57,16 @@ def _rendered(templates: Templates, paper: Paper, sentences_of: Sentences) -> Ca
     url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(_links(paper)), byline(paper)
     title = shown_title(paper)
     values = {"paper": {"title": title, "url": url, "byline": by, "sentences": sentences, "links": links}}
-    about, shown = (render(part, values).strip() for part in (templates.about, templates.links))
+    about, links_shown = (render(part, values).strip() for part in (templates.about, templates.links))
     return Card(
         title=title,
         url=url,
         byline=by,
         sentences=tuple(sentences),
-        shown_links=links,
         about=Markup(about),  # noqa: S704 - escaped by the template
-        links=Markup(shown),  # noqa: S704 - likewise
+        links=Markup(links_shown),  # noqa: S704 - likewise
         about_text=render(templates.about_text, values).strip(),
+        links_text=render(templates.links_text, values).strip(),
     )
 
 

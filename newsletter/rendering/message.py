@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
-from email.policy import SMTP, Policy
+from email.headerregistry import Address
+from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import cache, lru_cache
 
@@ -20,25 +20,12 @@ from newsletter.rendering.mime import alternative
 from newsletter.rendering.template import Templates, render
 from newsletter.rendering.view import PersonalLinks, subject, view
 
-
-class _ListHeader(UnstructuredHeader):
-    """A header made of URLs in angle brackets: folded between them, never inside one.
-
-    The standard folding would turn a long URL into an encoded word, which mail programs do not read as a URL.
-    """
-
-    def fold(self, *, policy: Policy) -> str:
-        name: str = self.name  # type: ignore[attr-defined]  # HeaderRegistry mixes it in
-        return f"{name}: {str(self).replace(', ', f',{policy.linesep} ')}{policy.linesep}"
-
-
 CLIPPED_FROM = 102_000
 """Bytes of HTML above which Gmail cuts a message off."""
 
-_HEADERS = HeaderRegistry()
-for _name in ("list-unsubscribe", "list-help", "message-id"):
-    _HEADERS.map_to_type(_name, _ListHeader)  # type: ignore[arg-type]
-_POLICY = SMTP.clone(header_factory=_HEADERS)
+_OF_URLS = frozenset(("List-Unsubscribe", "Message-ID"))
+_LONGEST_LINE = 78
+"""Characters of a header's line (RFC 5322, section 2.1.1)."""
 
 
 def message_id(site: Site, key: str, edition: date, subscriber: int) -> str:
@@ -90,15 +77,28 @@ def make_message(
     headers["Auto-Submitted"] = "auto-generated"
     # A boundary made from the identity, so that the same digest is the same bytes each time.
     boundary = "=_" + hashlib.sha256(identity.encode()).hexdigest()[:32]
-    folded = [_folded(name, value, international) for name, value in headers.items()]
+    folded = [_header(name, value, international) for name, value in headers.items()]
     content = alternative(folded, text, html, boundary)
     return Message(sender=sender, recipient=subscriber.email, message_id=identity, content=content)
+
+
+def _header(name: str, value: str, utf8: bool) -> bytes:
+    """A header's lines, as the standard library's policy folds them.
+
+    What is one line of ASCII already needs no folding. One made of URLs in angle brackets is folded between them: the
+    standard folding would turn a long URL into an encoded word, which mail programs do not read as a URL.
+    """
+    if name in _OF_URLS:
+        return f"{name}: {value}\r\n".replace(", ", ",\r\n ").encode("ascii")
+    if len(name) + 2 + len(value) <= _LONGEST_LINE and value.isascii() and value.isprintable() and "=?" not in value:
+        return f"{name}: {value}\r\n".encode()
+    return _folded(name, value, utf8)
 
 
 @lru_cache(maxsize=1024)
 def _folded(name: str, value: str, utf8: bool) -> bytes:
     # Kept, since most headers are the same in all messages of an edition.
-    policy = _POLICY.clone(utf8=utf8)
+    policy = SMTP.clone(utf8=utf8)
     folded: str = policy.header_factory(name, value).fold(policy=policy)
     return folded.encode("utf-8" if utf8 else "ascii")
 
@@ -160,4 +160,6 @@ def _quoted(name: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())

@@ -6,6 +6,7 @@ longer than all the rest; its policy folds the headers.
 
 import binascii
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 def alternative(headers: Iterable[bytes], text: str, html: str, boundary: str) -> bytes:
@@ -26,5 +27,11 @@ def _part(boundary: str, kind: str, body: str) -> bytes:
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
     # Only what ends a line in mail counts as an end: other separators of Unicode are text.
-    lines = body.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").replace("\n", "\r\n") + "\r\n"
-    return head.encode() + binascii.b2a_qp(lines.encode(), istext=True) + b"\r\n"
+    lines = body.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    return b"".join((head.encode(), *map(_encoded, lines), b"\r\n"))
+
+
+@lru_cache(maxsize=2**14)
+def _encoded(line: str) -> bytes:
+    """A line in quoted-printable, with its end. Kept, since most lines stand in many messages."""
+    return binascii.b2a_qp(line.encode() + b"\r\n", istext=True)

@@ -55,7 +55,8 @@ class Templates:
     """A digest's templates: the two parts of a message, and what they have of a paper that is the same for everybody.
 
     Attributes:
-        about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``: both as text.
+        about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``, ``links_text``: as
+            text.
         cards: what these gave, kept while the templates are: one rendering a paper and edition.
     """
 
@@ -64,6 +65,7 @@ class Templates:
     about: Part
     links: Part
     about_text: Part
+    links_text: Part
     cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
 
@@ -91,6 +93,7 @@ def load_templates(own_folder: Path | None, name: str = "digest") -> Templates:
         about=_read(html, "partials/paper.html"),
         links=_read(html, "partials/links.html"),
         about_text=_read(text, "partials/paper.txt"),
+        links_text=_read(text, "partials/links.txt"),
     )
 
 

@@ -2,9 +2,10 @@
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 from newsletter.config import Site
 from newsletter.digest.compose import TRENDING
 from newsletter.model import Choice, Digest, Paper, Subscriber
-from newsletter.rendering.card import card_of, shown_title
+from newsletter.rendering.card import Card, card_of, shown_title
 from newsletter.rendering.mathtext import plain
 from newsletter.rendering.template import Templates
 
@@ -40,6 +41,27 @@ class PersonalLinks:
     browser: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ShownChoice:
+    """A choice as templates have it; ``reason`` is match and because in one line."""
+
+    rank: int
+    paper: Card
+    match: int | None
+    because: str
+    reason: str
+    more_url: str | None = None
+    less_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSection:
+    """A section as templates have it."""
+
+    name: str
+    papers: Sequence[ShownChoice]
+
+
 def view(
     site: Site,
     templates: Templates,
@@ -64,7 +86,7 @@ def view(
         "edition_date": day_in_words(digest.edition),
         "greeting": f"{name}, {papers} for you {when}." if name else f"{papers} for you {when}.",
         "sections": [
-            {"name": section, "papers": [_choice_view(templates, choice) for choice in choices]}
+            ShownSection(section, [_shown(templates, choice) for choice in choices])
             for section, choices in groupby(digest.choices, key=lambda choice: choice.section)
         ],
         "left_out": _left_out(left),
@@ -110,20 +132,21 @@ def made(subscriber: Subscriber, digest: Digest) -> str:
     return f"Made from {new}{since}, ranked against {against}."
 
 
+@lru_cache(maxsize=64)
 def day_in_words(day: date) -> str:
     """A day as "Tuesday, 25 November 2025"."""
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
-def _choice_view(templates: Templates, choice: Choice) -> Mapping[str, Any]:
-    return {
-        "rank": choice.rank,
-        "paper": card_of(templates, choice.paper, sentences_of),
-        "match": None if choice.section == TRENDING else percent(choice.score),
-        "because": plain(choice.because),
-        "more_url": None,
-        "less_url": None,
-    }
+def _shown(templates: Templates, choice: Choice) -> ShownChoice:
+    match, because = None if choice.section == TRENDING else percent(choice.score), plain(choice.because)
+    return ShownChoice(
+        rank=choice.rank,
+        paper=card_of(templates, choice.paper, sentences_of),
+        match=match,
+        because=because,
+        reason=": ".join(part for part in (f"{match}% match" if match else "", because) if part),
+    )
 
 
 def sentences_of(paper: Paper) -> tuple[str, ...]:
