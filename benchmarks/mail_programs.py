@@ -1,0 +1,84 @@
+"""What others make of our templates: the official MJML compiler, and caniemail. ``make check-mail``; it needs npm.
+
+The compiler validates the templates as they stand in ``templates/``, and compiles them filled; both pages, its and
+ours, are left beside each other with pictures of them. caniemail names what mail programs do not support of ours.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from benchmarks.rendering import LINKS, SITE, digest, subscriber
+from newsletter.rendering.message import render_parts
+from newsletter.rendering.picture import picture
+from newsletter.rendering.template import BUNDLED, load_templates
+from newsletter.rendering.view import view
+
+FOLDER = Path("var/bench/mail")
+NAMES = ("digest", "compact", "weekly")
+WIDTHS = (375, 800)
+PACKAGES = ("mjml@5", "caniemail@1")
+PROGRAM = """
+import mjml2html from "mjml"; import {caniemail} from "caniemail"; import fs from "fs";
+const read = (path) => fs.readFileSync(path, "utf8"), found = {};
+for (const name of ["digest", "compact", "weekly"]) {
+  const options = {validationLevel: "soft", ignoreIncludes: false, includePath: `${process.cwd()}/templates`};
+  const own = await mjml2html(read(`templates/${name}.mjml`),
+    {...options, filePath: `${process.cwd()}/templates/${name}.mjml`});
+  const filled = await mjml2html(read(`${name}.mjml`), options);
+  fs.writeFileSync(`${name}.official.html`, filled.html);
+  const clients = ["gmail.*", "apple-mail.*", "outlook.windows"];
+  const checked = caniemail({clients, html: read(`${name}.ours.html`)});
+  const missing = {};
+  for (const [client, issues] of checked.issues.errors)
+    for (const issue of issues) (missing[issue.title] ??= []).push(client);
+  found[name] = {complaints: [...own.errors, ...filled.errors].map((error) => error.formattedMessage), missing};
+}
+console.log(JSON.stringify(found));
+"""
+
+
+def main() -> None:
+    if shutil.which("npm") is None:
+        sys.exit("make check-mail needs npm; install Node.js")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(BUNDLED, FOLDER / "templates", dirs_exist_ok=True)
+    for name in NAMES:
+        write_pages(name)
+    (FOLDER / "check.mjs").write_text(PROGRAM)
+    if not (FOLDER / "node_modules" / "caniemail").exists():
+        subprocess.run(["npm", "install", "--silent", "--no-save", *PACKAGES], cwd=FOLDER, check=True)
+    ran = subprocess.run(["node", "check.mjs"], cwd=FOLDER, check=True, capture_output=True, text=True)
+    for name, found in json.loads(ran.stdout).items():
+        print(f"{name}: {len(found['complaints'])} complaints of the official compiler")
+        for complaint in found["complaints"]:
+            print(f"  {complaint}")
+        for feature, clients in sorted(found["missing"].items()):
+            print(f"  {feature}: not in {', '.join(sorted(set(clients)))}")
+    take_pictures()
+    print(f"Pages and pictures, ours beside the official: {FOLDER}")
+
+
+def write_pages(name: str) -> None:
+    """Our HTML, and the MJML that the official compiler gets, both with the same values."""
+    templates, person, chosen = load_templates(None, name), subscriber(1), digest(1)
+    html, _ = render_parts(SITE, templates, person, chosen, LINKS)
+    (FOLDER / f"{name}.ours.html").write_text(html)
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    source = environment.from_string("\n".join(line.text for line in templates.html.lines))
+    (FOLDER / f"{name}.mjml").write_text(source.render(view(SITE, templates, person, chosen, LINKS)))
+
+
+def take_pictures() -> None:
+    """Of each page, at a phone's width and a desktop's."""
+    for page in sorted(FOLDER.glob("*.html")):
+        for width in WIDTHS:
+            page.with_suffix(f".{width}.png").write_bytes(picture(page.read_text(), width, dark=False))
+
+
+if __name__ == "__main__":
+    main()
