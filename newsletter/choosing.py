@@ -14,6 +14,7 @@ from newsletter.errors import UserError
 from newsletter.indexing import current_index, index_of
 from newsletter.model import Choice, Digest, Paper, Subscriber
 from newsletter.ranking.calibration import deviation
+from newsletter.ranking.explain import Weighed
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Taught, make_profiles
 from newsletter.ranking.rank import Candidates, make_candidates, stand_out
@@ -21,6 +22,7 @@ from newsletter.store import papers, reading, sends
 
 NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
 _WORDS_TOLD = 3
+_WEIGHED_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +176,15 @@ def ranked(desk: Desk, field: Field, scored: compose.Scored, top: int, min_score
     choices = [
         compose.choice(field.index, scored, field.candidates, one, number) for number, one in enumerate(found[:top], 1)
     ]
-    hidden = [
+    return Ranked(choices, "" if choices else why_nothing(desk, scored), _hidden(field, scored, min_score))
+
+
+def _hidden(field: Field, scored: compose.Scored, min_score: float) -> list[tuple[Paper, str]]:
+    return [
         (field.candidates.papers[place], word)
         for place, word in scored.hidden.items()
         if (scored.matrix[:, place] >= deviation(min_score)).any()
     ]
-    return Ranked(choices, "" if choices else why_nothing(desk, scored), hidden)
 
 
 def rank_again(desk: Desk, subscriber: Subscriber, edition: date, top: int) -> Ranked:
@@ -215,14 +220,34 @@ def rank_again(desk: Desk, subscriber: Subscriber, edition: date, top: int) -> R
     return ranked(desk, field, scored, top, then.content["rules"]["min_score"])
 
 
-def preview_digest(desk: Desk, subscriber: Subscriber) -> tuple[Digest | None, str]:
-    """A subscriber's digest of today, as it would be made now; when it has no papers, why."""
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A subscriber's digest of today, as it would be made now.
+
+    Attributes:
+        digest: None when the store has no papers. ``nothing``: why it has none, empty when it has.
+        weighed: what speaks for each of its papers, by row. ``hidden``: as :class:`Ranked` has it.
+    """
+
+    digest: Digest | None
+    nothing: str
+    weighed: Mapping[int, Weighed]
+    hidden: list[tuple[Paper, str]]
+
+
+def preview_digest(desk: Desk, subscriber: Subscriber) -> Preview:
+    """Make a subscriber's digest of today, and plan nothing."""
     field = make_field(desk)
     if field is None:
-        return None, NO_PAPERS
+        return Preview(None, NO_PAPERS, {}, [])
     scored = _scored_today(desk, field, subscriber)
     digest = compose_digest(desk, field, scored)
-    return digest, "" if digest.choices else why_nothing(desk, scored)
+    weighed = {
+        one.paper.row: compose.weighed_for(field.index, scored, field.candidates, one, _WEIGHED_TOLD)
+        for one in digest.choices
+    }
+    hidden = _hidden(field, scored, desk.config.ranking.min_score)
+    return Preview(digest, "" if digest.choices else why_nothing(desk, scored), weighed, hidden)
 
 
 def _scored_today(desk: Desk, field: Field, subscriber: Subscriber) -> compose.Scored:

@@ -3,6 +3,7 @@
 import json as jsonlib
 import sys
 import tempfile
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +12,14 @@ import typer
 
 from newsletter.audience import membership
 from newsletter.choosing import preview_digest, rank_again, rank_papers
-from newsletter.cli.common import Json, bring_index_up_to_date, open_for, print_json, print_table, say, warn
+from newsletter.cli.common import Json, bring_index_up_to_date, open_for, options, print_json, print_table, say, warn
 from newsletter.clock import parse_day
 from newsletter.desk import Desk, identify, render_message, render_pages
 from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
 from newsletter.rendering.picture import picture
 from newsletter.rendering.view import percent
+from newsletter.sample import SAMPLE_SHOWN, desk_with_papers
 from newsletter.store import reading
 
 _HIDDEN_SHOWN = 5
@@ -77,35 +79,42 @@ def preview(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write there; its ending tells the format.")
     ] = None,
-    open_browser: Annotated[bool, typer.Option("--open", help="Show the HTML in a browser.")] = False,
+    open_browser: Annotated[
+        bool | None,
+        typer.Option("--open/--no-open", help="Show it in a browser; by itself at a terminal."),
+    ] = None,
     width: Annotated[int, typer.Option(min=200, max=2000, help="Of a png, in pixels; 375 is a phone.")] = 800,
     dark: Annotated[bool, typer.Option("--dark", help="A png in dark mode.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="A page with all of it, which follows your changes."),
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="N", help="For --serve; 8100, or one that is free.")
+    ] = None,
 ) -> None:
-    """Render a subscriber's email of today as it would be sent, without sending it."""
+    """Render a subscriber's email of today as it would be sent, without sending it.
+
+    At a terminal it opens in your browser. While the store has no papers, the sample papers stand in for them.
+    """
+    at_terminal = sys.stdout.isatty()
+    if serve:
+        if format is not None or output is not None:
+            raise UserError("--serve shows every format; leave out --format and --output")
+        _serve(context, email, port, at_terminal if open_browser is None else open_browser)
+        return
+    if port is not None:
+        raise UserError("--port goes with --serve; add that")
     chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
     if chosen not in _FORMATS:
         raise UserError(f"--format: {chosen!r} is none of {', '.join(_FORMATS)}")
-    desk = open_for(context)
-    subscriber = _subscriber(desk, email)
-    bring_index_up_to_date(desk)
-    digest, nothing = preview_digest(desk, subscriber)
-    if digest is None or not digest.choices:
-        warn(f"nothing would be sent to {subscriber.email}: {nothing}")
-        if chosen == "json":
-            considered = digest.considered if digest else 0
-            edition = digest.edition.isoformat() if digest else None
-            row: dict[str, Any] = {
-                "email": subscriber.email,
-                "edition": edition,
-                "considered": considered,
-                "papers": [],
-            }
-            print_json([{**row, "reason": nothing}])
+    opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
+    content = _previewed(context, email, chosen)
+    if content is None:
         return
-    content = _rendered(desk, subscriber, digest, chosen)
     if chosen == "png":
         content = picture(content.decode(), width, dark)
-    if output is None and (open_browser or (chosen in ("html", "png") and sys.stdout.isatty())):
+    if output is None and (opens or (chosen in ("html", "png") and at_terminal)):
         output = Path(tempfile.mkdtemp(prefix="newsletter-")) / f"preview.{chosen if chosen != 'text' else 'txt'}"
     if output is None:
         sys.stdout.buffer.write(content)
@@ -116,25 +125,74 @@ def preview(
     except OSError as error:
         raise UserError(f"{output}: {error.strerror}; choose another file") from None
     say(f"Written to {output}.")
-    if open_browser and not webbrowser.open(output.absolute().as_uri()):
-        warn(f"no browser could be opened; open {output} yourself")
+    if opens:
+        _open(output.absolute().as_uri(), str(output))
+
+
+def _open(url: str, shown: str) -> None:
+    if not webbrowser.open(url):
+        warn(f"no browser could be opened; open {shown} yourself")
+
+
+def _serve(context: typer.Context, email: str, port: int | None, opens: bool) -> None:
+    # Here, since the server is slow to import.
+    from newsletter.web import workshop
+    from newsletter.web.sheet import watched
+
+    desk = open_for(context)
+    subscriber = _subscriber(desk, email)
+    with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
+        scratch = Path(folder)
+        with desk_with_papers(desk, scratch) as (filled, _):
+            bring_index_up_to_date(filled)
+        path = options(context).config.absolute()
+        bench = workshop.Workshop(path, desk.clock, subscriber, scratch, watched(path, desk.config, subscriber))
+        secret = workshop.secret_path(desk.links.key, subscriber.email)
+        with workshop.listen(port) as listener:
+            url = f"http://{workshop.HOST}:{listener.getsockname()[1]}/{secret}/"
+            say(f"{subscriber.email}: {url}")
+            say("It follows each change of a template, the configuration or the interests. Ctrl-C ends it.")
+            sys.stdout.flush()
+            if opens:
+                # Beside the server: a browser in the terminal comes to an end only when it is left.
+                threading.Thread(target=_open, args=(url, url), daemon=True).start()
+            workshop.serve(workshop.make_app(bench, secret), listener)
+
+
+def _previewed(context: typer.Context, email: str, chosen: str) -> bytes | None:
+    """The message in a format (of a picture the HTML); None, and it is said why, when nothing would be sent."""
+    desk = open_for(context)
+    subscriber = _subscriber(desk, email)
+    with (
+        tempfile.TemporaryDirectory(prefix="newsletter-") as scratch,
+        desk_with_papers(desk, Path(scratch)) as (filled, sample),
+    ):
+        if sample:
+            warn(SAMPLE_SHOWN)
+        bring_index_up_to_date(filled)
+        found = preview_digest(filled, subscriber)
+        digest = found.digest
+        if digest is None or not digest.choices:
+            warn(f"nothing would be sent to {subscriber.email}: {found.nothing}")
+        if chosen == "json":
+            row = _digest_json(subscriber, digest, found.nothing or None, sample)
+            return (jsonlib.dumps(row, ensure_ascii=False) + "\n").encode()
+        return _rendered(filled, subscriber, digest, chosen) if digest is not None and digest.choices else None
 
 
 def _rendered(desk: Desk, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
     if format == "eml":
         identity = identify(desk, subscriber, digest.edition)
         return render_message(desk, {}, subscriber, digest, identity).content
-    if format == "json":
-        return (jsonlib.dumps(_digest_json(subscriber, digest), ensure_ascii=False) + "\n").encode()
     html, text = render_pages(desk, {}, subscriber, digest)
     return (text if format == "text" else html).encode()
 
 
-def _digest_json(subscriber: Subscriber, digest: Digest) -> dict[str, Any]:
+def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | None, sample: bool) -> dict[str, Any]:
     return {
         "email": subscriber.email,
-        "edition": digest.edition.isoformat(),
-        "considered": digest.considered,
+        "edition": digest.edition.isoformat() if digest else None,
+        "considered": digest.considered if digest else 0,
         "papers": [
             {
                 "id": choice.paper.id,
@@ -144,9 +202,10 @@ def _digest_json(subscriber: Subscriber, digest: Digest) -> dict[str, Any]:
                 "title": choice.paper.title,
                 "because": choice.because,
             }
-            for choice in digest.choices
+            for choice in (digest.choices if digest else ())
         ],
-        "reason": None,
+        "reason": nothing,
+        "sample": sample,
     }
 
 

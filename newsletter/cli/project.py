@@ -43,7 +43,7 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it 
     say("  edit config.yaml: who sends, and your mail server")
     say("  newsletter subscribe you@example.org -i 'what you follow'")
     say("  (the examples in subscribers/ are not read, and show what a file may say)")
-    say("  newsletter fetch; newsletter preview you@example.org --open; newsletter send")
+    say("  newsletter fetch; newsletter preview you@example.org; newsletter send")
     say("  newsletter run: from then on by itself, every day")
 
 
@@ -79,7 +79,7 @@ def demo(
     say(f"   cd {folder}")
     say(f"   {command} rank ada@newsletter.example")
     say(f"   {command} interests edit ada@newsletter.example")
-    say(f"   {command} preview ada@newsletter.example --open")
+    say(f"   {command} preview ada@newsletter.example --serve")
     say(f"Your own newsletter: {command} init DIR")
 
 

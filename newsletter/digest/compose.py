@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from newsletter.digest.never import Hidden
 from newsletter.model import Choice, Digest, Subscriber
 from newsletter.ranking.calibration import deviation, match
 from newsletter.ranking.diversify import cosines, marginal_relevance
-from newsletter.ranking.explain import reason
+from newsletter.ranking.explain import Weighed, reason, weighed
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Profiles, Taught
 from newsletter.ranking.rank import BY_AUTHOR, Candidates, scale
@@ -149,11 +150,23 @@ def choice(index: Index, scored: Scored, candidates: Candidates, one: Match, ran
     if one.interest < 0:
         return Choice(paper, rank, one.score, TRENDING, trending_reason(paper))
     row = scored.first + one.interest
-    lineup = candidates.lineup
-    factor = scale(lineup.factor[one.candidate], scored.profiles.teachers[row])
-    scaled = lineup.vectors[one.candidate] * float(factor)
-    because = reason(index.space, scored.profiles, row, paper, scaled)
+    because = reason(index.space, scored.profiles, row, paper, _scaled(scored, candidates, one.candidate, row))
     return Choice(paper, rank, one.score, scored.profiles.followed[row].interest.name, because)
+
+
+def weighed_for(index: Index, scored: Scored, candidates: Candidates, chosen: Choice, most: int) -> Weighed:
+    """What speaks for a chosen paper, ``most`` terms and liked papers; nothing for one of Trending."""
+    if chosen.section == TRENDING or not len(scored.matrix):
+        return Weighed()
+    place = int(np.searchsorted(candidates.rows, chosen.paper.row))
+    row = scored.first + int(scored.matrix[:, place].argmax())
+    return weighed(index.space, scored.profiles, row, _scaled(scored, candidates, place, row), most)
+
+
+def _scaled(scored: Scored, candidates: Candidates, place: int, row: int) -> csr_matrix:
+    """A candidate's vector times the scale of its score for a profile."""
+    factor = scale(candidates.lineup.factor[place], scored.profiles.teachers[row])
+    return candidates.lineup.vectors[place] * float(factor)
 
 
 def best_score(scored: Scored) -> float:

@@ -1,7 +1,7 @@
 """Why a paper is there, in a few words that a reader understands and that truly made its score."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from textwrap import shorten
@@ -52,6 +52,38 @@ def reason(space: Space, profiles: Profiles, row: int, paper: Paper, scaled: csr
     if categories:
         parts.append(f"in {categories[0]}")
     return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What speaks for a paper, each with its share of the whole (0 to 1), most first.
+
+    Attributes:
+        terms: those that add to its score, as the space has them.
+        liked: the titles of the liked papers that they are from.
+    """
+
+    terms: tuple[tuple[str, float], ...] = ()
+    liked: tuple[tuple[str, float], ...] = ()
+
+
+def weighed(space: Space, profiles: Profiles, row: int, scaled: csr_matrix, most: int) -> Weighed:
+    """The terms and the liked papers that a paper has its score from; arguments as for :func:`reason`.
+
+    Args:
+        most: how many of each.
+    """
+    parts = np.maximum(term_parts(space, profiles.vectors[row], scaled), 0)
+    names, gifts = liked_parts(profiles, row, scaled)
+    return Weighed(
+        _shares([str(term) for term in space.terms[scaled.indices]], parts, float(parts.sum()), most),
+        _shares(names, gifts, float((profiles.vectors[row] @ scaled.T).sum()), most),
+    )
+
+
+def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) -> tuple[tuple[str, float], ...]:
+    order = [place for place in np.argsort(-parts, kind="stable")[:most] if parts[place] > 0]
+    return tuple((names[place], min(1.0, float(parts[place]) / max(whole, 1e-12))) for place in order)
 
 
 def followed_author(followed: tuple[str, ...], paper: Paper) -> str | None:

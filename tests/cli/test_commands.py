@@ -1,19 +1,21 @@
 """The command line as a newcomer and as a script would use it."""
 
 import os
+import pty
 import re
 import shlex
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from newsletter.cli import global_options_first
 from newsletter.rendering.template import BUNDLED
-from tests.conftest import CONFIG, Newsletter
+from tests.conftest import CONFIG, NOW, Newsletter
 from tests.smtp import Mailbox
 
 PAPER_KEYS = (
@@ -96,6 +98,9 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["import", "x" * 300 + ".txt"], "File name too long; check the path"),
         (["subscribe", "a\udcff@example.org"], "not text in UTF-8; write it as such"),
         (["preview", "x@example.org", "--format", "pdf"], "--format: 'pdf' is none of html, text, eml, json"),
+        (["preview", "x@example.org", "--serve"], "'x@example.org' is no subscriber"),
+        (["preview", "x@example.org", "--serve", "--format", "eml"], "--serve shows every format; leave out --format"),
+        (["preview", "x@example.org", "--port", "8200"], "--port goes with --serve; add that"),
         (["interests", "check", "x@example.org"], "'x@example.org' has no file"),
     ],
 )
@@ -397,6 +402,53 @@ def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: st
         content = (tmp_path / f"x.{ending}").read_bytes()
         assert content.startswith(begins) or b"<!doctype html>" in content[:40].lower()
     assert "choose another file" in newsletter.run("preview", reader, "-o", tmp_path / "no" / "x.eml", code=2).err
+
+
+def preview_at_terminal(newsletter: Newsletter, *arguments: str, **environment: str) -> str:
+    """What a preview says at a terminal."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "newsletter", "--now", NOW, "preview", "ada@example.org", *arguments]
+    environment = {**os.environ, "TMPDIR": str(newsletter.folder), "COLUMNS": "200", **environment}
+    ran = subprocess.run(command, cwd=newsletter.folder, env=environment, stdout=theirs, stderr=theirs, timeout=60)
+    os.close(theirs)
+    assert ran.returncode == 0
+    with os.fdopen(ours, "rb") as terminal:
+        return terminal.read1(100_000).decode()
+
+
+def test_a_preview_at_a_terminal_opens_the_browser(newsletter: Newsletter, reader: str, tmp_path: Path) -> None:
+    newsletter.with_sample()
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    browser.chmod(0o755)
+    said = preview_at_terminal(newsletter, BROWSER=str(browser))
+    path = Path(opened.read_text().removeprefix("file://"))
+    assert f"Written to {path}." in said
+    newsletter.run("preview", reader, "--output", tmp_path / "x.html")
+    assert path.read_bytes() == (tmp_path / "x.html").read_bytes()
+    opened.unlink()
+    for arguments in (["--no-open"], ["--format", "html"], ["--output", "x.html"]):
+        assert "Written to " in preview_at_terminal(newsletter, *arguments, BROWSER=str(browser))
+        assert not opened.exists()
+    said = preview_at_terminal(newsletter, BROWSER="", PATH=str(tmp_path / "empty"), DISPLAY="", WAYLAND_DISPLAY="")
+    assert "warning: no browser could be opened; open /" in said
+
+
+def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
+    newsletter: Newsletter, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ran = newsletter.run("preview", reader, "--format", "json")
+    assert ran.err == ("warning: no papers yet: shown with the sample papers; 'newsletter fetch' brings your own\n")
+    (sample,) = ran.rows
+    assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
+    assert newsletter.run("papers", "list", "--json").rows == []
+    assert not newsletter.config.index_folder.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["newsletter"]
+    newsletter.with_sample()
+    ran = newsletter.run("preview", reader, "--format", "json")
+    assert ran.rows == [{**sample, "sample": False}]
+    assert ran.err == ""
 
 
 def test_secrets_are_made_for_their_owner_alone(newsletter: Newsletter, reader: str) -> None:

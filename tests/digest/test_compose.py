@@ -89,6 +89,7 @@ def test_too_old_is_not_new(newsletter: Newsletter) -> None:
             "considered": 0,
             "papers": [],
             "reason": "no new papers in the last 14 days",
+            "sample": False,
         }
     ]
 
