@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import digests, evaluate, feedback, index, interests, papers, project, sending, subscribers
+from newsletter.cli import (
+    digests,
+    evaluate,
+    feedback,
+    highlights,
+    index,
+    interests,
+    papers,
+    project,
+    sending,
+    subscribers,
+)
 from newsletter.cli.common import Options
 from newsletter.errors import UserError
 
@@ -45,6 +56,7 @@ def options(
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
 subscribers_group = typer.Typer(help="Look at the subscribers, import and export them.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
+highlights_group = typer.Typer(help="Train and measure the choice of sentences.", no_args_is_help=True)
 
 START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
 
@@ -74,6 +86,9 @@ app.command(rich_help_panel=PEOPLE)(feedback.feedback)
 app.command(rich_help_panel=SEND)(digests.rank)
 app.command(rich_help_panel=SEND)(digests.preview)
 app.command(rich_help_panel=SEND)(evaluate.evaluate)
+app.add_typer(highlights_group, name="highlights", rich_help_panel=SEND)
+highlights_group.command("train")(highlights.train_highlights)
+highlights_group.command("evaluate")(highlights.evaluate_highlights)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.log)
 app.command(rich_help_panel=SEND)(sending.run)

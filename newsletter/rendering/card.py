@@ -1,20 +1,21 @@
 """Cards: what a message shows of a paper, the same for every subscriber, and so rendered once an edition."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from markupsafe import Markup
 
+from newsletter.digest.highlight import LONGEST, highlights
+from newsletter.digest.sentences import sentences
 from newsletter.model import Paper
 from newsletter.rendering.mathtext import plain, shortened
 from newsletter.rendering.template import Templates, render
 
-Sentences = Callable[[Paper], Sequence[str]]
-
 _AUTHORS_NAMED = 3
 _LONGEST_TITLE = 300
 _LONGEST_CATEGORY = 40
+_LONGEST_SUMMARY = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Card:
 
     Attributes:
         title, byline: in one line each. ``url``: where the title leads, None for nowhere.
-        sentences: those of the abstract that matter, whole ones.
+        sentences: those of the abstract that matter, whole ones. ``summary``: what the source itself says of it.
         about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
     """
 
@@ -31,38 +32,36 @@ class Card:
     url: str | None
     byline: str
     sentences: tuple[str, ...]
+    summary: str
     about: Markup
     links: Markup
     about_text: str
     links_text: str
 
 
-def card_of(templates: Templates, paper: Paper, sentences: Sentences) -> Card:
-    """The card of a paper, rendered when it is first asked for.
-
-    Args:
-        sentences: gives what to say of it.
-    """
+def card_of(templates: Templates, paper: Paper) -> Card:
+    """The card of a paper, rendered when it is first asked for."""
     if not paper.row:
-        return _rendered(templates, paper, sentences)  # Not of the store, so that nothing tells it from others.
+        return _rendered(templates, paper)  # Not of the store, so that nothing tells it from others.
     key = (paper.row, paper.title)
     if key not in templates.cards:
-        templates.cards[key] = _rendered(templates, paper, sentences)
+        templates.cards[key] = _rendered(templates, paper)
     found: Card = templates.cards[key]
     return found
 
 
-def _rendered(templates: Templates, paper: Paper, sentences_of: Sentences) -> Card:
-    sentences = sentences_of(paper)
+def _rendered(templates: Templates, paper: Paper) -> Card:
     url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(_links(paper)), byline(paper)
-    title = shown_title(paper)
-    values = {"paper": {"title": title, "url": url, "byline": by, "sentences": sentences, "links": links}}
+    title, chosen, summary = shown_title(paper), sentences_of(paper), summary_of(paper)
+    said = {"title": title, "byline": by, "sentences": chosen, "summary": summary}
+    values = {"paper": {**said, "url": url, "links": links}}
     about, links_shown = (render(part, values).strip() for part in (templates.about, templates.links))
     return Card(
         title=title,
         url=url,
         byline=by,
-        sentences=tuple(sentences),
+        sentences=chosen,
+        summary=summary,
         about=Markup(about),  # noqa: S704 - escaped by the template
         links=Markup(links_shown),  # noqa: S704 - likewise
         about_text=render(templates.about_text, values).strip(),
@@ -79,6 +78,23 @@ def shown_title(paper: Paper) -> str:
 def _shown(title: str) -> str:
     # Kept, since the first titles of a digest stand in its subject and preheader too.
     return shortened(plain(title), _LONGEST_TITLE)
+
+
+def sentences_of(paper: Paper) -> tuple[str, ...]:
+    """The sentences of a paper's abstract that say its idea and its result; none when it has no whole sentence."""
+    found = highlights(plain(paper.abstract))
+    # A text without an end would fill the mail: it alone is cut, between words.
+    return tuple(shortened(sentence, LONGEST) for sentence in (found.idea, found.result) if sentence)
+
+
+def summary_of(paper: Paper) -> str:
+    """The summary that the source itself gives, its first sentences as far as the space allows; empty without one."""
+    shown = ""
+    for sentence in sentences(" ".join(plain(paper.summary or "").split())):
+        if shown and len(shown + sentence) > _LONGEST_SUMMARY:
+            break
+        shown += sentence
+    return shortened(shown.rstrip(), LONGEST)
 
 
 def byline(paper: Paper) -> str:

@@ -1,7 +1,5 @@
 """What a template is given: a digest in words, ready to be shown."""
 
-import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,14 +10,11 @@ from zoneinfo import ZoneInfo
 
 from newsletter.config import Site
 from newsletter.digest.compose import TRENDING
-from newsletter.model import Choice, Digest, Paper, Subscriber
+from newsletter.model import Choice, Digest, Subscriber
 from newsletter.rendering.card import Card, card_of, shown_title
 from newsletter.rendering.mathtext import plain
 from newsletter.rendering.template import Templates
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“‘(]*[A-Z0-9])")
-_EXTRACT_LENGTH = 420
-_LONGEST_SENTENCE = 900
 _LEFT_NAMED = 5
 
 
@@ -142,31 +137,13 @@ def _shown(templates: Templates, choice: Choice) -> ShownChoice:
     match, because = None if choice.section == TRENDING else percent(choice.score), plain(choice.because)
     return ShownChoice(
         rank=choice.rank,
-        paper=card_of(templates, choice.paper, sentences_of),
+        paper=card_of(templates, choice.paper),
         match=match,
         because=because,
         reason=": ".join(part for part in (f"{match}% match" if match else "", because) if part),
     )
 
 
-def sentences_of(paper: Paper) -> tuple[str, ...]:
-    """What a message says of a paper."""
-    shown = extract(plain(paper.abstract))
-    return (shown,) if shown else ()
-
-
 def percent(score: float) -> int:
     """A score between 0 and 1 as a whole percent; one above zero is at least 1."""
     return max(1, round(100 * score)) if score > 0 else 0
-
-
-def extract(abstract: str) -> str:
-    """The first sentences of an abstract, whole ones, as far as the space allows; one at least."""
-    sentences = _SENTENCE_END.split(" ".join(abstract.split()))
-    taken = sentences[:1]
-    for sentence in sentences[1:]:
-        if len(" ".join([*taken, sentence])) > _EXTRACT_LENGTH:
-            break
-        taken.append(sentence)
-    # A text without an end would fill the mail: an abstract in one sentence is cut between words.
-    return textwrap.shorten(" ".join(taken), _LONGEST_SENTENCE, placeholder=" …")

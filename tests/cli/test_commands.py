@@ -39,10 +39,11 @@ COMMANDS = [
     ),
     *("papers list", "papers show", "subscribers list", "subscribers show", "subscribers import"),
     *("subscribers export", "interests check", "interests show", "interests edit"),
+    *("highlights train", "highlights evaluate"),
 ]
 
 
-@pytest.mark.parametrize("command", ["", "papers", "subscribers", "interests", *COMMANDS])
+@pytest.mark.parametrize("command", ["", "papers", "subscribers", "interests", "highlights", *COMMANDS])
 def test_help_fits_a_screen_and_says_what_the_command_does(
     newsletter: Newsletter, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

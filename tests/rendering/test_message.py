@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from newsletter.config import Site
 from newsletter.errors import UserError
 from newsletter.model import Choice, Digest, Interest, Message, Paper, Preferences, Subscriber, SubscriberState
-from newsletter.rendering.card import byline
+from newsletter.rendering.card import byline, sentences_of, summary_of
 from newsletter.rendering.message import make_message, message_id
 from newsletter.rendering.template import BUNDLED, load_templates
-from newsletter.rendering.view import PersonalLinks, extract
+from newsletter.rendering.view import PersonalLinks
 
 SITE = Site.model_validate(
     {
@@ -256,14 +256,40 @@ def test_bylines(paper: Paper, expected: str) -> None:
     assert byline(paper) == expected
 
 
-def test_an_extract_is_whole_sentences() -> None:
-    text = "First, e.g. this. Second one? " + "A third that is long. " * 40
-    assert extract(text).endswith("long.")
-    assert len(extract(text)) <= 420
-    assert extract("") == ""
-    assert extract("No end here but long " * 60).endswith(" …")
-    assert len(extract("word" * 99_999)) <= 900
-    assert len(extract("a few words " * 9_999)) <= 900
+def test_of_an_abstract_two_whole_sentences_are_shown() -> None:
+    said = (
+        "Looms need a person who changes the cards by hand.",
+        "We present Jacquard-2, a loom that reads $2^n$ cards, e.g. of paper, by itself.",
+        "It has two stages.",
+        "In experiments on three mills it weaves 40\\% faster than the best looms before it.",
+    )
+    message = make(Paper(title="Looms", abstract="\n".join(said), summary="Nothing of this."))
+    html, text = Shown(part(message, "html")).text, " ".join(part(message, "plain").split())
+    for kind in (html, text):
+        assert "We present Jacquard-2, a loom that reads 2ⁿ cards, e.g. of paper, by itself." in kind
+        assert "In experiments on three mills it weaves 40% faster than the best looms before it." in kind
+        assert "It has two stages." not in kind
+        assert "Nothing of this." not in kind
+
+
+@pytest.mark.parametrize("abstract", ["", "The source cut this off in the mid…"])
+def test_where_the_abstract_says_nothing_whole_the_summary_of_the_source_is_shown_as_such(abstract: str) -> None:
+    message = make(Paper(title="Looms", abstract=abstract, summary="A loom <b>that</b> reads cards."))
+    for kind in (Shown(part(message, "html")).text, " ".join(part(message, "plain").split())):
+        assert "The source’s own summary: A loom <b>that</b> reads cards." in kind
+    assert "summary" not in part(make(Paper(title="Looms", abstract=abstract)), "html")
+
+
+def test_only_a_text_without_an_end_is_cut() -> None:
+    for abstract in ("No end here but long " * 600, "word" * 99_999):
+        (shown,) = sentences_of(Paper(title="T", abstract=abstract))
+        assert shown.endswith("…")
+        assert len(shown) <= 900
+    long = "A summary in sentences. " * 600
+    assert summary_of(Paper(title="T", summary=long)).endswith("sentences.")
+    assert len(summary_of(Paper(title="T", summary=long))) <= 600
+    assert sentences_of(Paper(title="T")) == ()
+    assert summary_of(Paper(title="T")) == ""
 
 
 WHOLE = "<mjml><mj-body><mj-section><mj-column>\n{}\n</mj-column></mj-section></mj-body></mjml>"

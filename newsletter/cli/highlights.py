@@ -1,0 +1,89 @@
+"""The commands that train and measure the choice of an abstract's sentences."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from newsletter.cli.common import Json, err, print_json, print_table, say
+from newsletter.digest.highlight import WEIGHTS
+from newsletter.digest.highlight_evaluation import WAYS, evaluate
+from newsletter.digest.highlight_training import train, write_model
+from newsletter.digest.labelled import read_labelled
+
+LabelledFile = Annotated[
+    Path, typer.Argument(metavar="LABELLED", help="JSON lines of abstracts with marks; gzipped or not.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", metavar="FILE", show_default=False, help="Where to; else those in use are replaced.")
+]
+
+
+def train_highlights(labelled: LabelledFile, output: Output = WEIGHTS) -> None:
+    """Train the model that chooses the two sentences, and write its weights.
+
+    The format of LABELLED is told in docs/highlights.md.
+    """
+    with _progress("training", None):
+        abstracts = read_labelled(labelled)
+        model = train(abstracts)
+    write_model(model, output)
+    say(f"{len(abstracts)} abstracts, {len(model.weights)} features, {len(model.words)} of them words")
+    say(f"written to {output}")
+
+
+def evaluate_highlights(
+    labelled: LabelledFile,
+    folds: Annotated[int, typer.Option(min=2, help="How many parts, each held back in turn.")] = 5,
+    splits: Annotated[int, typer.Option(min=1, help="How many random ways to part the abstracts.")] = 5,
+    json: Json = False,
+) -> None:
+    """Measure how often the right sentence is chosen, on abstracts that were held back.
+
+    Beside the model stands a plain logistic regression over words and place, on the same folds.
+    """
+    with _progress("folds", folds * splits) as told:
+        rows = evaluate(read_labelled(labelled), folds, splits, told)
+    if json:
+        print_json(
+            {
+                "label": row.label,
+                "only_fitting": row.fitting,
+                "abstracts": row.abstracts,
+                "best_possible": round(row.best, 6),
+                **{
+                    way: {"mean": round(mean, 6), "deviation": round(deviation, 6)}
+                    for way, mean, deviation in zip(WAYS, row.means, row.deviations, strict=True)
+                },
+            }
+            for row in rows
+        )
+        return
+    print_table(
+        (("label", "left"), ("abstracts", "left"), ("", "right"), *((way, "right") for way in WAYS), ("best", "right")),
+        [
+            (
+                row.label,
+                "marks that fit" if row.fitting else "all",
+                row.abstracts,
+                *(f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(row.means, row.deviations, strict=True)),
+                f"{row.best:.3f}",
+            )
+            for row in rows
+        ],
+    )
+    say(f"Abstracts with the right sentence: mean and deviation of {splits} times {folds} folds;")
+    say("best: what a choice that knew the marks would reach.")
+
+
+@contextmanager
+def _progress(what: str, of: int | None) -> Iterator[Callable[[int], None]]:
+    """A display of how far the work is, in a terminal alone; it gives a function to tell it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    counts = (MofNCompleteColumn(), TimeRemainingColumn()) if of else ()
+    with Progress(*columns, *counts, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=of)
+        yield lambda done: bar.update(task, completed=done)
