@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import digests, evaluate, feedback, index, interests, papers, project, sending, subscribers
+from newsletter.cli import bounces, digests, evaluate, feedback, index, interests, papers, project, sending, subscribers
 from newsletter.cli.common import Options
 from newsletter.errors import UserError
 
@@ -44,6 +44,7 @@ def options(
 
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
 subscribers_group = typer.Typer(help="Look at the subscribers, import and export them.", no_args_is_help=True)
+bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
 
 START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
@@ -77,3 +78,8 @@ app.command(rich_help_panel=SEND)(evaluate.evaluate)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.log)
 app.command(rich_help_panel=SEND)(sending.run)
+app.add_typer(bounces_group, name="bounces", rich_help_panel=SEND)
+bounces_group.command("read")(bounces.read)
+bounces_group.command("list")(bounces.list_bounces)
+bounces_group.command("suppressed")(bounces.list_suppressed)
+bounces_group.command("forgive")(bounces.forgive)
