@@ -8,11 +8,13 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.audience.test_membership import state
 from tests.conftest import Newsletter
 from tests.delivery import reports
 from tests.delivery.reports import About
+from tests.imap import PASSWORD, USER, ImapServer
 from tests.smtp import Mailbox
 from tests.test_schedule import stop, wait_until
 
@@ -279,6 +281,21 @@ def test_the_mailbox_is_read_and_what_is_understood_is_put_away(
     assert newsletter.run("bounces", "read").out == "Nothing unread in the mailbox.\n"
 
 
+def test_a_mailbox_behind_imap_is_read(
+    newsletter: Newsletter, mail: Mailbox, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some_papers(newsletter, 28)
+    sent = send_one(newsletter, mail)
+    with ImapServer(trustme.CA()) as server:
+        settings = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": USER}
+        newsletter.configure(bounces={"imap": settings})
+        monkeypatch.setenv("NEWSLETTER_IMAP_PASSWORD", PASSWORD)
+        server.put("1", reports.gmail(sent))
+        server.put("2", reports.letter("A question"))
+        assert newsletter.run("bounces", "read").out == "2 read: 1 hard, 1 other.\nSubscribers: 1 bounced.\n"
+    assert "Connection refused; check bounces.imap.host" in newsletter.run("bounces", "read", code=1).err
+
+
 def test_run_reads_the_mailbox_before_it_sends_and_goes_on_without_it(
     newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None
 ) -> None:
@@ -354,9 +371,6 @@ def test_a_store_of_before_keeps_its_unsubscribes(newsletter: Newsletter, reader
     assert row == {"email": reader, "reason": "unsubscribed", "since": "2025-11-28T09:00:00+00:00"}
 
 
-def test_what_keeps_it_from_reading_is_told_with_its_mend(newsletter: Newsletter, tmp_path: Path) -> None:
-    assert "bounces: no mailbox is set; set bounces.maildir" in newsletter.run("bounces", "read", code=2).err
+def test_a_maildir_that_is_not_there_is_told_with_its_mend(newsletter: Newsletter, tmp_path: Path) -> None:
     newsletter.configure(bounces={"maildir": str(tmp_path / "nonesuch")})
     assert "/nonesuch: no such Maildir; make it" in newsletter.run("bounces", "read", code=2).err
-    assert "nonesuch.eml: No such file" in newsletter.run("bounces", "read", "nonesuch.eml", code=2).err
-    assert "is not an email address" in newsletter.run("bounces", "forgive", "nobody", code=2).err

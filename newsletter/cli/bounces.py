@@ -28,8 +28,8 @@ def read(
 ) -> None:
     """Read what came back: the mailbox of config.yaml, a file, or what is piped in.
 
-    A report that proves to be about a message of ours is kept and acted on. What is understood is moved to the folder
-    'Processed', all else stays and is marked as read.
+    A report that proves to be about a message of ours is kept and acted on.
+    What is understood is moved away, all else stays and is marked as read.
     """
     if file == "-":
         _read_piped(context)
@@ -122,7 +122,7 @@ def list_bounces(context: typer.Context, json: Json = False) -> None:
 def list_suppressed(context: typer.Context, json: Json = False) -> None:
     """List the addresses that get no mail, whoever imports them.
 
-    An address that no subscriber has is not known any more: the list keeps digests alone.
+    One that no subscriber has is not known any more: the list keeps digests.
     """
     desk = open_for(context, files=False)
     with reading(desk.engine) as connection:
@@ -140,8 +140,8 @@ def list_suppressed(context: typer.Context, json: Json = False) -> None:
 def forgive(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
     """Take an address off the suppression list.
 
-    Who bounced, or was paused for bouncing, gets mail again. Who complained or unsubscribed does not: for that,
-    'subscribe --again', when that person asks.
+    Who bounced, or was paused for bouncing, gets mail again. Who complained or
+    unsubscribed does not: 'subscribe --again' does that, when that person asks.
     """
     try:
         plain_address(email)
