@@ -55,9 +55,10 @@ $(VENV)/installed-bench: $(VENV)/installed-dev
 	@touch $@
 
 # Programs that tests run beside ours: faketime sets the clock of a process, SpamAssassin judges a message,
-# Chromium shows one.
+# Chromium shows one, Dovecot has a mailbox (for the tests it runs without rights, on a port of its own).
 programs:
 	@missing=""; for program in chromium faketime spamassassin; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	test -x /usr/lib/dovecot/imap || missing="$$missing dovecot-imapd"; \
 	if [ -n "$$missing" ]; then \
 		echo "Installing$$missing ..."; \
 		export DEBIAN_FRONTEND=noninteractive; \

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     PrivateAttr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -30,6 +31,9 @@ from newsletter.errors import UserError
 from newsletter.plaintext import clean, is_utf8
 from newsletter.textfile import read_text
 from newsletter.yamlfile import check, parse
+
+_LONGEST_RETURN_LOCAL = 24
+"""Before the @ of ``bounces.address``: with a token it holds to the 64 octets of RFC 5321, section 4.5.3.1.1."""
 
 
 def _known_timezone(name: str) -> str:
@@ -80,8 +84,12 @@ def plain_address(text: str) -> str:
     Raises:
         ValueError: it is none; the text says why.
     """
+    return _validated(text).normalized
+
+
+def _validated(text: str) -> ValidatedEmail:
     try:
-        return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized
+        return validate_email(text.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise ValueError(f"is not an email address: {error}") from None
 
@@ -91,6 +99,23 @@ def _mailbox(text: str) -> str:
     name, address = (match["name"].strip().strip('"'), match["address"]) if match else ("", text)
     local, _, domain = plain_address(address).rpartition("@")
     return str(Address(name, local, domain))
+
+
+def _return_address(text: str) -> str:
+    address = _validated(text).ascii_email or ""
+    local = address.rpartition("@")[0]
+    if not local or "+" in local or len(local) > _LONGEST_RETURN_LOCAL:
+        raise ValueError(
+            f"cannot carry a token; write one with {_LONGEST_RETURN_LOCAL} ASCII characters at most before the @, "
+            "and no '+', like bounces@papers.example.org"
+        )
+    return address
+
+
+def _one_mailbox(imap: "Imap | None", info: ValidationInfo) -> "Imap | None":
+    if imap is not None and info.data.get("maildir") is not None:
+        raise ValueError("is a second mailbox beside bounces.maildir; keep one of them")
+    return imap
 
 
 def _web_address(text: str) -> str:
@@ -235,6 +260,37 @@ class Smtp(Settings):
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
 
 
+class Imap(Settings):
+    """A mailbox on a server. The password comes from NEWSLETTER_IMAP_PASSWORD, the password file or the keyring."""
+
+    host: Line
+    port: int = Field(default=993, ge=1, le=65535)
+    security: Literal["tls", "starttls", "none"] = "tls"
+    user: Line
+    password_file: FileName | None = None
+    folder: Line = "INBOX"
+    timeout_seconds: float = Field(default=60.0, gt=0, le=600)
+
+
+class Bounces(Settings):
+    """Where reports of mail that did not arrive come back to, where they are read, and what they lead to."""
+
+    address: Annotated[str, AfterValidator(_return_address)] | None = Field(
+        default=None, description="With a token behind a plus sign it is the envelope's sender of every message."
+    )
+    maildir: FileName | None = None
+    imap: Annotated[Imap | None, AfterValidator(_one_mailbox)] = None
+    processed: Line = Field(default="Processed", description="The folder that what was understood is moved to.")
+    read_minutes: float = Field(default=10.0, ge=0.1, le=10_080, description="How often 'run' reads the mailbox.")
+    soft_limit: int = Field(default=3, ge=1, le=1000, description="So many digests that bounced softly pause a reader.")
+    soft_days: int = Field(default=14, ge=1, le=3650, description="When they did within so long.")
+
+    @property
+    def mailbox(self) -> bool:
+        """Whether there is a mailbox to be read."""
+        return self.maildir is not None or self.imap is not None
+
+
 class ScheduleSettings(Settings):
     """When papers are fetched, and how often the newsletter looks who is due."""
 
@@ -258,6 +314,7 @@ class Config(Settings):
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()
     smtp: Smtp = Smtp()
+    bounces: Bounces = Bounces()
     schedule: ScheduleSettings = ScheduleSettings()
     _folder: Path = PrivateAttr(default=Path())
 
@@ -294,6 +351,7 @@ class Config(Settings):
 _NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
 _MENDS: Mapping[str, str] = {
     "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
+    "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
     "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
 }
 

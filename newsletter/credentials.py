@@ -31,6 +31,38 @@ def secret_file(path: Path) -> str:
     return text
 
 
+def password(variable: str, service: str, user: str, file: Path | None, folder: Path, section: str) -> str:
+    """The password of a login: from an environment variable, else its file, else the system's keyring.
+
+    Args:
+        service: under which the keyring has it.
+        file: its file, counted from ``folder``, where one is named.
+        section: of the configuration, like ``smtp``.
+
+    Raises:
+        UserError: it is in none of them, or cannot be read.
+    """
+    if given := os.environ.get(variable):
+        return given
+    if file is not None:
+        return secret_file(folder / file)
+    import keyring  # Slow to import, and seldom needed.
+    from keyring.errors import KeyringError, NoKeyringError
+
+    others = f"{variable} or {section}.password_file"
+    try:
+        stored = keyring.get_password(service, user)
+    except NoKeyringError:
+        raise UserError(f"{section}: no password for {user}, and no keyring here; set {others}") from None
+    except KeyringError as error:
+        raise UserError(
+            f"{section}: the keyring does not give the password of {user}: {error}; unlock it, or set {others}"
+        ) from None
+    if not stored:
+        raise UserError(f"{section}: no password for {user}; set {others}, or run 'keyring set {service} {user}'")
+    return str(stored)
+
+
 def signing_key(folder: Path) -> str:
     """The key that signs links: NEWSLETTER_SECRET_KEY, else ``var/secret.key`` in ``folder``, made at first use.
 

@@ -1,7 +1,7 @@
 """The desk: what an edition is made with, and what one message is made of there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import parseaddr
 from ipaddress import ip_address
@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 
 from newsletter.audience.links import Links, Purpose
 from newsletter.clock import Clock
-from newsletter.config import Config, Site
+from newsletter.config import Config
 from newsletter.credentials import signing_key
+from newsletter.delivery.verp import return_path
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
@@ -66,9 +67,15 @@ def templates_for(desk: Desk, loaded: Loaded, subscriber: Subscriber) -> Templat
 
 
 def render_message(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Digest, identity: str) -> Message:
-    """Render a digest into the message that is sent, under a Message-ID."""
+    """Render a digest into the message that is sent, under a Message-ID. Where reports have an address of their own,
+    the envelope's sender is that, with a token of this message.
+    """
     filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber)
-    return make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
+    message = make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
+    address = desk.config.bounces.address
+    if address is None:
+        return message
+    return replace(message, sender=return_path(address, desk.links.key, subscriber.row, digest.edition))
 
 
 def render_pages(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
@@ -85,16 +92,19 @@ def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
 def personal_links(desk: Desk, subscriber: Subscriber) -> PersonalLinks:
     """The signed links of a subscriber."""
     site, links = desk.config.site, desk.links
-    letter = _letter(site, f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, subscriber.row)}")
+    operator = parseaddr(site.reply_to or site.sender)[1]
+    # Where reports are read, letters that unsubscribe are too, and acted on at once.
+    subject = f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, subscriber.row)}"
+    letter = _letter(desk.config.bounces.address or operator, subject)
     if not PAGES:
-        return PersonalLinks(_letter(site, "change my interests"), letter, letter)
+        return PersonalLinks(_letter(operator, "change my interests"), letter, letter)
     page = links.url(Purpose.UNSUBSCRIBE, subscriber.row)
     return PersonalLinks(links.url(Purpose.PREFERENCES, subscriber.row), page, letter, one_click=page)
 
 
-def _letter(site: Site, subject: str) -> str:
-    """A link that begins a letter to whoever runs the newsletter."""
-    return f"mailto:{quote(parseaddr(site.reply_to or site.sender)[1], safe='@')}?subject={quote(subject)}"
+def _letter(address: str, subject: str) -> str:
+    """A link that begins a letter."""
+    return f"mailto:{quote(address, safe='@')}?subject={quote(subject)}"
 
 
 def doubts(config: Config) -> Iterator[str]:

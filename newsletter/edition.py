@@ -18,6 +18,7 @@ from newsletter.delivery import outbox, transport
 from newsletter.desk import Desk, Loaded, identify, render_message
 from newsletter.errors import NewsletterError
 from newsletter.model import Digest, Message, Send, SendState, Subscriber, SubscriberState
+from newsletter.returning import take_refusal
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
@@ -284,4 +285,7 @@ def _deliver_one(
         unsure = transport.Outcome(SendState.UNSURE, reason=f"the program failed: {type(error).__name__}: {error}")
         outbox.settle(desk.engine, send, owner, unsure, desk.clock(), stopping)
         raise
-    return outbox.settle(desk.engine, send, owner, outcome, desk.clock(), stopping)
+    state = outbox.settle(desk.engine, send, owner, outcome, desk.clock(), stopping)
+    if state is SendState.FAILED:
+        take_refusal(desk, send, outcome.smtp_reply)
+    return state

@@ -23,6 +23,7 @@ from newsletter.desk import Desk
 from newsletter.edition import bring_due_back, due_blocks, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
 from newsletter.indexing import current_index, read_state
+from newsletter.returning import Taken, take_mailbox
 from newsletter.store import sends, subscribers, writing
 
 Log = Callable[..., None]
@@ -55,6 +56,11 @@ def tick_job() -> None:
 def housekeeping_job() -> None:
     """Tidy the store."""
     _guarded("housekeeping", housekeeping)
+
+
+def bounces_job() -> None:
+    """Read the mailbox that reports come to."""
+    _guarded("bounces", read_bounces)
 
 
 def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], bool]) -> None:
@@ -124,6 +130,30 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     return not files.problems and not report.failed
 
 
+def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
+    """Read the mailbox that bounces and complaints come to, a line for each that changed something.
+
+    Returns:
+        Whether it could be read, where there is one.
+    """
+    if not desk.config.bounces.mailbox:
+        return True
+
+    def each(taken: Taken) -> None:
+        if taken.effect is not None:
+            log("came_back", kind=taken.report.kind.value, email=taken.email, effect=taken.effect.value)
+
+    try:
+        counts = take_mailbox(desk, each, lambda done, of: None, stopping)
+    except NewsletterError as error:
+        # No digest waits for it, and the next time reads what this one left.
+        log("bounces_failed", error=str(error))
+        return False
+    if counts:
+        log("bounces", **{outcome.replace(" ", "_"): count for outcome, count in sorted(counts.items())})
+    return True
+
+
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     """Forget old lines of the log that say only that there was nothing to send."""
     before = desk.clock().date() - timedelta(days=desk.config.schedule.keep_skipped_days)
@@ -135,7 +165,7 @@ def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def run_once(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Fetch, send what is due, tidy up, and end.
+    """Fetch, read what came back, send what is due, tidy up, and end.
 
     Returns:
         Whether all went well.
@@ -144,7 +174,7 @@ def run_once(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
         NewsletterError: the mail server cannot be used; what is planned stays planned.
     """
     # A list, so that one that does not go well keeps no other from its turn.
-    went_well = [job(desk, log, stopping) for job in (fetch, tick, housekeeping)]
+    went_well = [job(desk, log, stopping) for job in (fetch, read_bounces, tick, housekeeping)]
     return all(went_well)
 
 
@@ -161,7 +191,8 @@ async def _run(desk: Desk, log: Log) -> None:
         timezone=desk.config.schedule.timezone,
         jobstores={"default": SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")},
         # One worker: a tick that comes while papers are fetched waits for them, and has them.
-        executors={"default": ThreadPoolExecutor(1)},
+        # Another for the mailbox, which nobody is to wait for.
+        executors={"default": ThreadPoolExecutor(1), "bounces": ThreadPoolExecutor(1)},
         job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
     )
     ended = asyncio.Event()
@@ -193,15 +224,20 @@ def _keep_jobs(scheduler: Any, desk: Desk) -> None:
     """
     schedule, now = desk.config.schedule, datetime.now(scheduler.timezone)
     at = [CronTrigger(hour=one.hour, minute=one.minute, timezone=schedule.timezone) for one in schedule.fetch_at]
-    jobs = (
+    jobs: tuple[tuple[str, Callable[[], None], Any, datetime | None], ...] = (
         ("fetch", fetch_job, OrTrigger(at), now),
         ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds), now),
         ("housekeeping", housekeeping_job, CronTrigger(hour=3, minute=17, timezone=schedule.timezone), None),
     )
+    if desk.config.bounces.mailbox:
+        jobs = (*jobs, ("bounces", bounces_job, IntervalTrigger(minutes=desk.config.bounces.read_minutes), now))
+    elif scheduler.get_job("bounces") is not None:
+        scheduler.remove_job("bounces")
     for name, job, trigger, first in jobs:
         present, usual = scheduler.get_job(name), trigger.get_next_fire_time(None, now)
         when = min(present.next_run_time, usual) if present is not None else first or usual
-        scheduler.add_job(job, trigger, id=name, replace_existing=True, next_run_time=when)
+        executor = "bounces" if name == "bounces" else "default"
+        scheduler.add_job(job, trigger, id=name, executor=executor, replace_existing=True, next_run_time=when)
 
 
 def _facts(desk: Desk, scheduler: Any) -> dict[str, object]:

@@ -84,16 +84,18 @@ class Newsletter:
         assert code is None or ended == code, ran
         return ran
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start a command as a process of its own, with an environment."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "newsletter", *map(str, arguments)],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, *arguments: object, stdin: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Start a command as a process of its own, with an environment; ``stdin`` is a file that is piped in."""
+        with (stdin or Path(os.devnull)).open("rb") as piped:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "newsletter", *map(str, arguments)],
+                cwd=self.folder,
+                env={**os.environ, **environment},
+                stdin=piped if stdin else None,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         self.processes.append(process)
         return process
 

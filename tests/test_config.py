@@ -36,6 +36,26 @@ from tests.conftest import CONFIG, Newsletter
         ("port: 1", "port: [1", "not YAML"),
         ("port: 1", "password: hunter2", "config.yaml:8: smtp.password: a secret does not belong in config.yaml"),
         (
+            "smtp:",
+            "bounces:\n  address: returned+mail@example.org\nsmtp:",
+            "config.yaml:7: bounces.address: 'returned+mail@example.org' cannot carry a token; write one with 24 ASCII",
+        ),
+        (
+            "smtp:",
+            f"bounces:\n  address: {'b' * 25}@example.org\nsmtp:",
+            "@example.org' cannot carry a token; write one with 24 ASCII characters at most",
+        ),
+        (
+            "smtp:",
+            "bounces:\n  imap: {host: x, user: y}\n  maildir: returned\nsmtp:",
+            "config.yaml:7: bounces.imap: is a second mailbox beside bounces.maildir; keep one of them",
+        ),
+        (
+            "smtp:",
+            "bounces:\n  imap: {host: x, user: y, password: hunter2}\nsmtp:",
+            "config.yaml:7: bounces.imap.password: a secret does not belong in config.yaml",
+        ),
+        (
             "network:",
             "store:\n  url: nonsense\nnetwork:",
             "config.yaml:11: store.url: 'nonsense' is not a database URL",

@@ -87,11 +87,11 @@ def test_a_refused_recipient_fails_and_the_others_get_theirs(
 ) -> None:
     newsletter.with_sample()
     newsletter.run("subscribe", "bob@example.org", "-i", "robustness")
-    mail.on_recipient = lambda address: "550 5.1.1 no such user" if address.startswith("ada") else None
+    mail.on_recipient = lambda address: "550 5.7.1 not from you" if address.startswith("ada") else None
     ran = newsletter.run("send", code=1)
     assert ran.out == "1 sent, 1 failed\n"
     row = newsletter.run("log", reader, "--json").rows[0]
-    assert (row["state"], row["smtp_reply"], row["sent_at"]) == ("failed", "550 5.1.1 no such user", None)
+    assert (row["state"], row["smtp_reply"], row["sent_at"]) == ("failed", "550 5.7.1 not from you", None)
     # Its papers are free for the next day.
     mail.on_recipient = lambda address: None
     newsletter.run("send", now="2025-11-29T09:00", code=None)

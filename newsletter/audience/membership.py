@@ -16,7 +16,13 @@ from newsletter.audience.interests import files_in, read_preferences_text, write
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
+from newsletter.store import suppressions
+from newsletter.store.suppressions import Reason
 from newsletter.textfile import read_text
+
+_ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
+_STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
+"""What being asked to be back is not enough for."""
 
 
 @dataclass(slots=True)
@@ -31,9 +37,9 @@ class FilesRead:
 def read_files(connection: Connection, folder: Path, now: datetime) -> FilesRead:
     """Bring the store up to date with the files in ``folder``; a file that did not change is not read again.
 
-    A new file makes an active subscriber. A file that is wrong is reported, and the subscriber keeps what the store
-    has. A file never changes a state: who unsubscribed stays so. When the folder is not there, nobody's file counts as
-    gone; and nobody misses it where all subscribers live in the store alone.
+    A new file makes an active subscriber, unless its address is suppressed. A file that is wrong is reported, and the
+    subscriber keeps what the store has. A file never changes a state: who unsubscribed stays so. When the folder is not
+    there, nobody's file counts as gone; and nobody misses it where all subscribers live in the store alone.
     """
     report = FilesRead()
     known = store.files(connection)
@@ -70,6 +76,8 @@ def _read_file(
         if subscriber is not None:
             raise UserError(f"{path}: email: {preferences.email} is another subscriber; make a new file for it")
         subscriber = namesake
+    if namesake is None and (subscriber is None or subscriber.state not in _ENDED):
+        _check_not_suppressed(connection, preferences.email, f"{path}: email: ")
     if subscriber is None:
         subscriber = store.add(
             connection, preferences, SubscriberState.ACTIVE, f"file {path.name}", now, file=path.name
@@ -80,6 +88,14 @@ def _read_file(
         report.changed.append(path.name)
     store.set_file(connection, subscriber.row, path.name, digest)
     _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+
+
+def _check_not_suppressed(connection: Connection, email: str, where: str, strict: bool = False) -> None:
+    suppression = suppressions.find(connection, email)
+    if suppression is not None and (not strict or suppression.reason in _STRICT):
+        said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
+        mend = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
+        raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {mend}")
 
 
 def _file_is_gone(connection: Connection, path: Path, report: FilesRead) -> None:
@@ -116,20 +132,27 @@ def subscribe(
         again: the person asked to be back after unsubscribing.
 
     Raises:
-        UserError: the address unsubscribed or bounced, and ``again`` is not set; or the file cannot be written.
+        UserError: the address is suppressed, or it unsubscribed and ``again`` is not set; or the file cannot be
+            written.
     """
     subscriber = store.by_email(connection, preferences.email)
+    ended = subscriber is not None and subscriber.state in _ENDED
+    # What another state says in plain words is said so.
+    _check_not_suppressed(connection, preferences.email, "", strict=again or ended)
+    if again:
+        suppressions.lift(connection, preferences.email)
     if subscriber is None:
         subscriber = store.add(connection, preferences, SubscriberState.ACTIVE, consent, now, file=None)
         if folder is not None:
             path = new_file_path(folder, preferences, set(store.files(connection)))
             _write_home(connection, subscriber.row, path, preferences)
     else:
-        if subscriber.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED) and not again:
+        if ended and not again:
             raise UserError(
                 f"{subscriber.email} is {subscriber.state.value}; add --again if that person asked to be back"
             )
-        store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
+        if again or subscriber.state is not SubscriberState.ACTIVE:
+            store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
         change_preferences(connection, subscriber, preferences, folder, now)
     active = replace(subscriber, preferences=preferences, state=SubscriberState.ACTIVE, next_due=None)
     _schedule(connection, active, now, preferences)
@@ -168,8 +191,8 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
 def take_in(connection: Connection, line: Line, consent: str, now: datetime, folder: Path) -> str:
     """Add the subscriber of a line of an import, or change a present one as it says.
 
-    A line may pause somebody and end a pause. Nobody who unsubscribed or bounced comes back by it, and nobody who
-    agreed becomes pending.
+    A line may pause somebody and end a pause. Nobody who unsubscribed, bounced or is suppressed comes back by it, and
+    nobody who agreed becomes pending.
 
     Args:
         consent: where the agreement to get mail came from, in words.
@@ -179,26 +202,35 @@ def take_in(connection: Connection, line: Line, consent: str, now: datetime, fol
         What became of it: ``added``, ``updated`` or ``kept out``.
     """
     subscriber = store.by_email(connection, line.preferences.email)
+    ended = subscriber is not None and subscriber.state in _ENDED
+    if ended or suppressions.find(connection, line.preferences.email) is not None:
+        return "kept out"
     if subscriber is None:
         subscriber, outcome = subscribe(connection, line.preferences, consent, now, folder=None), "added"
-    elif subscriber.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED):
-        return "kept out"
     else:
         wanted, outcome = merged(subscriber.preferences, line.preferences, line.said), "updated"
         change_preferences(connection, subscriber, wanted, folder, now)
         subscriber = replace(subscriber, preferences=wanted)
     if line.state is not None and (outcome == "added" or line.state is not SubscriberState.PENDING):
-        _set_state(connection, subscriber, line.state, consent, now)
+        agreed = subscriber.state is SubscriberState.PENDING and line.state is SubscriberState.ACTIVE
+        set_state(connection, subscriber, line.state, now, consent if agreed else None)
     return outcome
 
 
-def _set_state(
-    connection: Connection, subscriber: Subscriber, state: SubscriberState, consent: str, now: datetime
+def set_state(
+    connection: Connection, subscriber: Subscriber, state: SubscriberState, now: datetime, consent: str | None = None
 ) -> None:
+    """Bring a subscriber into a state. The address of who unsubscribed or bounced is suppressed; who becomes active is
+    due at the next time of the schedule.
+
+    Args:
+        consent: where a new agreement came from, in words.
+    """
     if state is subscriber.state:
         return
-    agreed = consent if subscriber.state is SubscriberState.PENDING and state is SubscriberState.ACTIVE else None
-    store.set_state(connection, subscriber.row, state, now, agreed)
+    store.set_state(connection, subscriber.row, state, now, consent)
+    if state in _ENDED:
+        suppressions.suppress(connection, subscriber.email, Reason(state.value), now)
     if state is SubscriberState.ACTIVE:
         store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
 
@@ -206,8 +238,8 @@ def _set_state(
 def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:
     """End a subscription, at once; returns who it was, None for an address that is not known."""
     subscriber = store.by_email(connection, email)
-    if subscriber is not None and subscriber.state is not SubscriberState.UNSUBSCRIBED:
-        store.set_state(connection, subscriber.row, SubscriberState.UNSUBSCRIBED, now)
+    if subscriber is not None:
+        set_state(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
     return subscriber
 
 

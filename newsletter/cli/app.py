@@ -7,6 +7,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    bounces,
     digests,
     evaluate,
     feedback,
@@ -55,6 +56,7 @@ def options(
 
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
 subscribers_group = typer.Typer(help="Look at the subscribers, import and export them.", no_args_is_help=True)
+bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
 highlights_group = typer.Typer(help="Train and measure the choice of sentences.", no_args_is_help=True)
 
@@ -92,3 +94,8 @@ highlights_group.command("evaluate")(highlights.evaluate_highlights)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.log)
 app.command(rich_help_panel=SEND)(sending.run)
+app.add_typer(bounces_group, name="bounces", rich_help_panel=SEND)
+bounces_group.command("read")(bounces.read)
+bounces_group.command("list")(bounces.list_bounces)
+bounces_group.command("suppressed")(bounces.list_suppressed)
+bounces_group.command("forgive")(bounces.forgive)

@@ -75,7 +75,9 @@ def _only(desk: Desk, email: str) -> Subscriber:
     with reading(desk.engine) as connection:
         subscriber = membership.require(connection, email)
     if subscriber.state is not SubscriberState.ACTIVE:
-        mend = f"'newsletter subscribe --again {subscriber.email}' changes that, if that person asks"
+        bounced = subscriber.state is SubscriberState.BOUNCED
+        command = f"newsletter {'bounces forgive' if bounced else 'subscribe --again'} {subscriber.email}"
+        mend = f"'{command}' changes that, if {'the mailbox is there again' if bounced else 'that person asks'}"
         raise UserError(f"{subscriber.email} is {subscriber.state} and gets no mail; {mend}")
     return subscriber
 

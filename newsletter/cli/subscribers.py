@@ -172,7 +172,7 @@ def import_subscribers(
             updated + (outcome == "updated"),
             kept_out + (outcome == "kept out"),
         )
-    say(f"{added} added, {updated} updated, {kept_out} left as they are (unsubscribed or bounced)")
+    say(f"{added} added, {updated} updated, {kept_out} left as they are (unsubscribed, bounced or suppressed)")
     if problems:
         raise UserError(*problems)
 

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 import yagmail
 
 from newsletter.config import Smtp
-from newsletter.credentials import secret_file
+from newsletter.credentials import password, secret_file
 from newsletter.errors import NewsletterError, UserError
 
 _PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105 - the name of a variable, no password
@@ -242,24 +242,4 @@ def _check_oauth2(path: Path) -> None:
 def _password(settings: Smtp, folder: Path) -> str:
     if settings.user is None:
         return ""
-    if given := os.environ.get(_PASSWORD_VARIABLE):
-        return given
-    if settings.password_file is not None:
-        return secret_file(folder / settings.password_file)
-    import keyring  # Slow to import, and seldom needed.
-    from keyring.errors import KeyringError, NoKeyringError
-
-    others = f"{_PASSWORD_VARIABLE} or smtp.password_file"
-    try:
-        stored = keyring.get_password("yagmail", settings.user)
-    except NoKeyringError:
-        raise UserError(f"smtp: no password for {settings.user}, and no keyring here; set {others}") from None
-    except KeyringError as error:
-        raise UserError(
-            f"smtp: the keyring does not give the password of {settings.user}: {error}; unlock it, or set {others}"
-        ) from None
-    if not stored:
-        raise UserError(
-            f"smtp: no password for {settings.user}; set {others}, or run 'keyring set yagmail {settings.user}'"
-        )
-    return str(stored)
+    return password(_PASSWORD_VARIABLE, "yagmail", settings.user, settings.password_file, folder, "smtp")

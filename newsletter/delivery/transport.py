@@ -186,7 +186,8 @@ class Transport:
         if code >= 500 and code != _WANTS_MORE:
             reply = shown_reply(code, words)
             raise ServerUnusable(
-                f"smtp: {where(self._settings)} refuses the sender {sender}: {reply}; check site.from and smtp.user"
+                f"smtp: {where(self._settings)} refuses the sender {sender}: {reply}; "
+                "check site.from, bounces.address and smtp.user"
             )
         if code != 250:
             return self._refused(smtp, code, words)

@@ -193,3 +193,28 @@ Index(
     postgresql_where=send_papers.c.released == false(),
 )
 """One paper goes to one subscriber once; a send that failed for good releases its papers."""
+
+bounces = Table(
+    "bounces",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("subscriber", ForeignKey("subscribers.row")),
+    Column("send", ForeignKey("sends.row")),
+    Column("kind", String, nullable=False),
+    Column("status", String),
+    Column("diagnostic", Text, nullable=False),
+    Column("received_at", Moment, nullable=False),
+    Column("effect", String),
+    # Of the mail itself, so that one that is read twice counts once.
+    Column("digest", String, nullable=False, unique=True),
+    Index(None, "subscriber", "received_at"),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address_digest", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("since", Moment, nullable=False),
+)
+"""Addresses that get no mail, whoever imports them; without the addresses, so that it outlives a person forgotten."""

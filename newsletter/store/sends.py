@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.model import Choice, Digest, Paper, Send, SendState, SubscriberState
 from newsletter.store import papers as paper_store
-from newsletter.store.schema import papers, send_papers, sends, subscribers
+from newsletter.store.schema import bounces, papers, send_papers, sends, subscribers
 from newsletter.store.schema import ranked_with as ranked_with_table
 
 _BLOCK = 500
@@ -224,6 +224,19 @@ def last_sent_before(connection: Connection, subscriber: int, edition: date) -> 
     return (row.planned_at, row.seen_row) if row is not None else (None, 0)
 
 
+def by_message_id(connection: Connection, message_ids: Sequence[str]) -> Send | None:
+    """A send that has one of these Message-IDs."""
+    row = connection.execute(select(sends).where(sends.c.message_id.in_(message_ids))).mappings().first()
+    return _send(row) if row is not None else None
+
+
+def of_edition(connection: Connection, subscriber: int, edition: date) -> Send | None:
+    """A subscriber's send in an edition."""
+    query = select(sends).where(sends.c.subscriber == subscriber, sends.c.edition == edition)
+    row = connection.execute(query).mappings().first()
+    return _send(row) if row is not None else None
+
+
 def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
     """Which of the subscribers (by row, each with the edition it is to get) have a send that was not skipped."""
     rows = sorted(pairs)
@@ -428,6 +441,7 @@ def forget_skipped(connection: Connection, before: date) -> int:
     """Remove the log lines of skipped sends of editions before a day; returns how many."""
     old = select(sends.c.row).where(sends.c.state == SendState.SKIPPED.value, sends.c.edition < before)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(old)))
+    connection.execute(update(bounces).where(bounces.c.send.in_(old)).values(send=None))
     gone = delete(sends).where(sends.c.state == SendState.SKIPPED.value, sends.c.edition < before)
     return connection.execute(gone).rowcount
 

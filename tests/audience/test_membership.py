@@ -193,7 +193,7 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
         "zoe@example.org,7,paused\n"
     )
     ran = newsletter.run("subscribers", "import", "list.csv", code=2)
-    assert ran.out == "2 added, 0 updated, 0 left as they are (unsubscribed or bounced)\n"
+    assert ran.out == "2 added, 0 updated, 0 left as they are (unsubscribed, bounced or suppressed)\n"
     assert [line.split(": ", 2)[1:] for line in ran.err.splitlines()] == [
         ["list.csv:3", ran.err.splitlines()[0].split(": ", 2)[2]],
         [

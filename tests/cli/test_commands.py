@@ -103,6 +103,9 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["preview", "x@example.org", "--serve", "--format", "eml"], "--serve shows every format; leave out --format"),
         (["preview", "x@example.org", "--port", "8200"], "--port goes with --serve; add that"),
         (["interests", "check", "x@example.org"], "'x@example.org' has no file"),
+        (["bounces", "read"], "bounces: no mailbox is set; set bounces.maildir or bounces.imap in config.yaml, or"),
+        (["bounces", "read", "nonesuch.eml"], "nonesuch.eml: No such file or directory"),
+        (["bounces", "forgive", "nobody"], "'nobody' is not an email address"),
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_exit_2(
@@ -211,12 +214,24 @@ def test_log_json_has_the_promised_keys(newsletter: Newsletter, mail: Mailbox, r
 
 
 @pytest.mark.parametrize(
-    "arguments", [["rank", "ada@example.org"], ["log"], ["papers", "list"], ["subscribers", "list"], ["sources"]]
+    "arguments",
+    [
+        ["rank", "ada@example.org"],
+        ["log"],
+        ["papers", "list"],
+        ["subscribers", "list"],
+        ["sources"],
+        ["bounces", "list"],
+        ["bounces", "suppressed"],
+    ],
 )
 def test_tables_fit_80_columns(newsletter: Newsletter, mail: Mailbox, reader: str, arguments: list[str]) -> None:
     newsletter.with_sample()
     newsletter.configure(sources={"arxiv": {"kind": "arxiv", "categories": ["cs.LG"]}})
-    newsletter.run("send")
+    newsletter.run("subscribe", "bob@example.org")
+    said = "550 5.1.1 <bob@example.org>: Recipient address rejected: User unknown in local recipient table"
+    mail.on_recipient = lambda address: said if address.startswith("bob") else None
+    newsletter.run("send", code=1)
     lines = newsletter.run(*arguments).out.splitlines()
     assert len(lines) > 1
     assert all(len(line.rstrip()) <= 80 for line in lines)

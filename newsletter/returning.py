@@ -1,0 +1,146 @@
+"""Bounces and complaints: what comes back is read from a mailbox or a pipe, proved, and acted on.
+
+Anybody can send a report that names anybody. One is believed only when it has what nobody can guess who has not had
+the message: the signed token of its return path, its Message-ID as the log has it, or the signed token of a letter that
+unsubscribes.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from newsletter.audience import returns
+from newsletter.audience.links import Purpose
+from newsletter.delivery import inbox
+from newsletter.delivery.bounces import MOST_BYTES, Report, read
+from newsletter.delivery.verdict import Kind, status_in, verdict_on_refusal
+from newsletter.delivery.verp import read_token
+from newsletter.desk import Desk
+from newsletter.model import Send, Subscriber, SubscriberState
+from newsletter.plaintext import clean
+from newsletter.store import bounces, reading, sends, subscribers, writing
+
+Told = Callable[[int, int], None]
+"""Hears of progress: how many messages were read, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a message that came back.
+
+    Attributes:
+        email: whom it is about, None when it proves to be about nobody of ours.
+        effect: the state that it brought the subscriber into, None when it changed no state.
+        again: it was read before.
+    """
+
+    report: Report
+    email: str | None = None
+    effect: SubscriberState | None = None
+    again: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What it counts as: its kind, ``again``, or ``not known`` for a report that proves nothing."""
+        if self.report.kind is not Kind.OTHER and self.email is None:
+            return "not known"
+        return "again" if self.again else self.report.kind.value
+
+
+def take(desk: Desk, content: bytes) -> Taken:
+    """Read a message that came back, keep what it tells when that is proved, and do what it asks for."""
+    report = read(content, desk.config.bounces.address)
+    if report.kind is Kind.OTHER:
+        return Taken(report)
+    if report.kind is Kind.NOTICE:
+        with reading(desk.engine) as connection:
+            subscriber, _ = _about(connection, desk, report)
+        return Taken(report, subscriber.email if subscriber else None)
+    digest = hashlib.sha256(content[:MOST_BYTES]).hexdigest()
+    with writing(desk.engine) as connection:
+        subscriber, send = _about(connection, desk, report)
+        if subscriber is None:
+            return Taken(report)
+        email = send.email if send else subscriber.email
+        if bounces.is_known(connection, digest):
+            return Taken(report, email, again=True)
+        effect = _keep(connection, desk, subscriber, send, report, digest)
+    return Taken(report, email, effect)
+
+
+def _about(connection: Connection, desk: Desk, report: Report) -> tuple[Subscriber | None, Send | None]:
+    """Whom and which send a report is proved to be about."""
+    if report.letter_token is not None:
+        row = desk.links.subscriber(Purpose.UNSUBSCRIBE, report.letter_token)
+        return (subscribers.by_rows(connection, [row]).get(row) if row is not None else None), None
+    signed = (read_token(desk.links.key, token) for token in report.tokens)
+    of_token = next((sends.of_edition(connection, *read) for read in signed if read is not None), None)
+    send = of_token or sends.by_message_id(connection, report.message_ids)
+    return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
+
+
+def _keep(
+    connection: Connection, desk: Desk, subscriber: Subscriber, send: Send | None, report: Report, digest: str
+) -> SubscriberState | None:
+    now = desk.clock()
+    effect = returns.act(connection, subscriber, send, report.kind, desk.config.bounces, now)
+    bounces.keep(
+        connection,
+        subscriber=subscriber.row,
+        send=send.row if send else None,
+        kind=report.kind.value,
+        status=report.status,
+        diagnostic=report.diagnostic,
+        effect=effect.value if effect else None,
+        digest=digest,
+        now=now,
+    )
+    return effect
+
+
+def take_refusal(desk: Desk, send: Send, reply: str | None) -> SubscriberState | None:
+    """Act on a server's final refusal of a send, where that speaks of the mailbox, as on a bounce.
+
+    Returns:
+        The state that it brought the subscriber into, None when it changed no state.
+    """
+    kind = verdict_on_refusal(reply or "")
+    if kind is None or reply is None:
+        return None
+    digest = hashlib.sha256(f"refused|{send.message_id}".encode()).hexdigest()
+    report = Report(kind=kind, status=status_in(reply), diagnostic=clean(reply))
+    with writing(desk.engine) as connection:
+        if bounces.is_known(connection, digest):
+            return None
+        subscriber = subscribers.by_rows(connection, [send.subscriber])[send.subscriber]
+        return _keep(connection, desk, subscriber, send, report, digest)
+
+
+def take_mailbox(desk: Desk, each: Callable[[Taken], None], told: Told, stopping: Callable[[], bool]) -> Counter[str]:
+    """Read what is unread in the mailbox of the configuration. What is understood is moved away, all else stays there,
+    marked as read.
+
+    Args:
+        each: hears of every message.
+        stopping: asked between messages; when it says so, the rest is left for the next time.
+
+    Returns:
+        How many messages there were, by outcome.
+
+    Raises:
+        NewsletterError: the mailbox or the store cannot be used at present; what was read so far is done with.
+        UserError: the mailbox is not there, or a setting or a password is wrong.
+    """
+    counts: Counter[str] = Counter()
+
+    def take_one(content: bytes) -> bool:
+        taken = take(desk, content)
+        counts[taken.outcome] += 1
+        each(taken)
+        return taken.email is not None
+
+    inbox.each_unread(desk.config.bounces, desk.config.folder, take_one, told, stopping)
+    return counts

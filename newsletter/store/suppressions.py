@@ -1,0 +1,89 @@
+"""The suppression list: addresses that get no mail, whoever brings them again.
+
+Of an address only a digest is kept, so that the list may outlive all else that is known of a person. The digest has no
+key: with another key, or a lost one, the list would be silently worth nothing, and who has come by the store has every
+subscriber's address in plain text anyway.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from newsletter.store import subscribers as subscriber_store
+from newsletter.store.schema import subscribers, suppressions
+
+_PAGE = 1000
+
+
+class Reason(StrEnum):
+    """Why an address is suppressed; a later one takes the place of an earlier one that weighs less."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINT = "complaint"
+
+
+_WEIGHT = {Reason.UNSUBSCRIBED: 0, Reason.BOUNCED: 1, Reason.COMPLAINT: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An address that gets no mail.
+
+    Attributes:
+        since: when it came to that (UTC).
+        email: the address, where a subscriber has it; else nobody knows it.
+    """
+
+    reason: Reason
+    since: datetime
+    email: str | None = None
+
+
+def suppress(connection: Connection, email: str, reason: Reason, now: datetime) -> None:
+    """Put an address on the list."""
+    values = {"reason": reason.value, "since": now}
+    present = find(connection, email)
+    if present is None:
+        connection.execute(insert(suppressions).values(address_digest=_digest(email), **values))
+    elif _WEIGHT[present.reason] < _WEIGHT[reason]:
+        statement = update(suppressions).where(suppressions.c.address_digest == _digest(email))
+        connection.execute(statement.values(**values))
+
+
+def find(connection: Connection, email: str) -> Suppression | None:
+    """Why an address is on the list, None when it is not."""
+    row = connection.execute(select(suppressions).where(suppressions.c.address_digest == _digest(email))).first()
+    return Suppression(Reason(row.reason), row.since, email) if row is not None else None
+
+
+def lift(connection: Connection, email: str) -> bool:
+    """Take an address off the list; returns whether it was there."""
+    gone = delete(suppressions).where(suppressions.c.address_digest == _digest(email))
+    return bool(connection.execute(gone).rowcount)
+
+
+def everything(connection: Connection) -> Iterator[Suppression]:
+    """The whole list, first what subscribers have."""
+    query = select(suppressions).order_by(suppressions.c.since, suppressions.c.address_digest)
+    rows = {row.address_digest: Suppression(Reason(row.reason), row.since) for row in connection.execute(query)}
+    after = 0
+    while rows:
+        people = select(subscribers.c.row, subscribers.c.email).where(subscribers.c.row > after)
+        page = connection.execute(people.order_by(subscribers.c.row).limit(_PAGE)).all()
+        if not page:
+            break
+        for one in page:
+            found = rows.pop(_digest(one.email), None)
+            if found is not None:
+                yield Suppression(found.reason, found.since, one.email)
+        after = page[-1].row
+    yield from rows.values()
+
+
+def _digest(email: str) -> str:
+    return hashlib.sha256(subscriber_store.email_key(email).encode()).hexdigest()
