@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import time
+from datetime import date, time
 from email.headerregistry import Address
 from email.utils import parseaddr
 from functools import cached_property
@@ -246,8 +246,30 @@ class DigestSettings(Settings):
     weekly_template: Line = Field(default="weekly", description="For those who get mail on one day a week.")
 
 
-class Smtp(Settings):
-    """The mail server. The password comes from NEWSLETTER_SMTP_PASSWORD, the password file or the keyring."""
+class WarmUp(Settings):
+    """How a sender whom nobody knows yet begins: each day ``factor`` times as many messages as the day before."""
+
+    begins: date
+    first_day: int = Field(default=50, ge=1)
+    factor: float = Field(default=1.5, ge=1, le=10)
+
+
+class Limits(Settings):
+    """How many messages may go."""
+
+    per_second: float | None = Field(default=None, gt=0, le=100_000)
+    per_hour: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1)
+    warm_up: WarmUp | None = None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is none."""
+        return (self.per_second, self.per_hour, self.per_day, self.warm_up) == (None,) * 4
+
+
+class Smtp(Limits):
+    """A mail server. The password comes from NEWSLETTER_SMTP_PASSWORD, the password file or the keyring."""
 
     host: Line = "localhost"
     port: int = Field(default=587, ge=1, le=65535)
@@ -258,6 +280,26 @@ class Smtp(Settings):
     dkim_selector: Line | None = Field(default=None, description="Messages are signed when it and the key are set.")
     dkim_key_file: FileName | None = None
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
+    sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, in each process.")
+    messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
+    weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
+
+    @property
+    def limits(self) -> Limits:
+        """How many messages may go by it."""
+        return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
+
+
+class Delivery(Settings):
+    """How messages go out, by whichever account."""
+
+    retry_minutes: float = Field(
+        default=5, ge=0.1, le=1440, description="To the second try; doubled for each after it."
+    )
+    retry_hours: float = Field(default=20, ge=0.1, le=720, description="What was put off longer is no news any more.")
+    domains: dict[Annotated[str, AfterValidator(str.lower)], Limits] = Field(
+        default_factory=dict, description="Limits of the domains that readers have their mail at."
+    )
 
 
 class Imap(Settings):
@@ -314,6 +356,8 @@ class Config(Settings):
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()
     smtp: Smtp = Smtp()
+    accounts: dict[Line, Smtp] = Field(default_factory=dict, description="Several mail servers, instead of smtp.")
+    delivery: Delivery = Delivery()
     bounces: Bounces = Bounces()
     schedule: ScheduleSettings = ScheduleSettings()
     _folder: Path = PrivateAttr(default=Path())
@@ -341,6 +385,11 @@ class Config(Settings):
             return self.store.url
         path = (self._folder / url.database).absolute()
         return url.set(database=str(path)).render_as_string(hide_password=False)
+
+    @property
+    def mail_accounts(self) -> Mapping[str, Smtp]:
+        """The mail servers by name; the one of ``smtp`` has that name."""
+        return self.accounts or {"smtp": self.smtp}
 
     @property
     def contact(self) -> str:
@@ -379,5 +428,7 @@ def load_config(path: Path) -> Config:
         raise UserError(f"{where}: {said!r} is not a database URL; write it like sqlite:///var/newsletter.db") from None
     if password:
         raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
+    if config.accounts and "smtp" in config.model_fields_set:
+        raise UserError(f"{document.where(('accounts',))}: accounts: stand instead of smtp; remove one of the two")
     object.__setattr__(config, "_folder", path.absolute().parent)
     return config

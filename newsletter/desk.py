@@ -111,7 +111,8 @@ def doubts(config: Config) -> Iterator[str]:
     """What a mail to the world should not say of its sender, a line each: names of examples, or of this machine alone.
     None when the mail server is on this machine, as when things are tried out.
     """
-    if _is_here(config.smtp.host):
+    away = [account.host for account in config.mail_accounts.values() if not _is_here(account.host)]
+    if not away:
         return
     site = config.site
     mailboxes = (("from", site.sender), ("reply_to", site.reply_to or ""))
@@ -119,7 +120,7 @@ def doubts(config: Config) -> Iterator[str]:
     hosts += [(key, mailbox, parseaddr(mailbox)[1].rpartition("@")[2]) for key, mailbox in mailboxes]
     for key, value, host in hosts:
         if _is_here(host) or any(f".{host}".endswith(f".{example}") for example in _EXAMPLES):
-            yield f"site.{key}: {value} leads no reader to you, yet mail goes out by {config.smtp.host}; set your own"
+            yield f"site.{key}: {value} leads no reader to you, yet mail goes out by {away[0]}; set your own"
 
 
 def _is_here(host: str) -> bool:

@@ -14,10 +14,10 @@ from sqlalchemy import Connection
 from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, ranked_with, score_block, why_nothing
-from newsletter.delivery import outbox, transport
+from newsletter.delivery import ledger, outbox
+from newsletter.delivery.dispatch import Dispatcher
 from newsletter.desk import Desk, Loaded, identify, render_message
-from newsletter.errors import NewsletterError
-from newsletter.model import Digest, Message, Send, SendState, Subscriber, SubscriberState
+from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber, SubscriberState
 from newsletter.returning import take_refusal
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
@@ -201,6 +201,7 @@ def run_edition(
     stopping: Callable[[], bool],
     told: Told,
     only: Subscriber | None = None,
+    patience: timedelta | None = None,
 ) -> EditionReport:
     """Make up what is to be sent and send what waits, whether it was planned just now or by a run that was cut short.
 
@@ -208,84 +209,72 @@ def run_edition(
         blocks: the subscribers to plan for.
         stopping: asked between messages; when it says so the run ends, and the next one goes on.
         only: send to this one alone.
+        patience: how long to wait for limits of pace; None: as long as it takes.
 
     Raises:
         ServerUnusable: the mail server cannot be used; what is planned stays planned.
     """
     report = EditionReport()
-    for late in outbox.settle_unwritten(desk.engine):
+    settle_earlier(desk, report)
+    with _dispatcher(desk, report, stopping, told, only) as dispatcher:
+        field: Field | None = None
+        for number, block in enumerate(blocks):
+            if stopping():
+                break
+            field = make_field(desk, refit=True) if number == 0 else field
+            planned = plan_block(desk, field, block)
+            report.add(SendState.SKIPPED.value, planned[SendState.SKIPPED.value])
+            for state, count in planned.items():
+                told(state, count)
+            dispatcher.send_ready()
+        waiting = dispatcher.send_all(patience)
+    report.stopped = stopping()
+    report.notes += dispatcher.notes
+    if waiting is not None:
+        report.notes.append(f"{waiting.number:,} wait until {waiting.until:%Y-%m-%d %H:%M} UTC: {waiting.why}")
+    return report
+
+
+def settle_earlier(desk: Desk, report: EditionReport) -> None:
+    """Settle what this process could not write down before, and what processes that are gone left behind."""
+    for late in ledger.settle_unwritten(desk.engine, desk.clock()):
         report.add(late.value)
     orphans = outbox.settle_orphans(desk.engine, desk.clock())
     report.add(SendState.UNSURE.value, len(orphans))
     report.notes += [
         f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans
     ]
-    field: Field | None = None
-    for number, block in enumerate(blocks):
-        if stopping():
-            report.stopped = True
-            return report
-        field = make_field(desk, refit=True) if number == 0 else field
-        planned = plan_block(desk, field, block)
-        report.add(SendState.SKIPPED.value, planned[SendState.SKIPPED.value])
-        for state, count in planned.items():
-            told(state, count)
-    with transport.Transport(desk.config.smtp, desk.config.folder) as wire:
-        _deliver(desk, wire, report, stopping, told, only)
-    return report
 
 
-def _deliver(
-    desk: Desk,
-    wire: transport.Transport,
-    report: EditionReport,
-    stopping: Callable[[], bool],
-    told: Told,
-    only: Subscriber | None,
-) -> None:
-    owner = outbox.Owner.here()
+def _dispatcher(
+    desk: Desk, report: EditionReport, stopping: Callable[[], bool], told: Told, only: Subscriber | None
+) -> Dispatcher:
     loaded: Loaded = {}
-    for block in outbox.waiting(desk.engine, desk.clock(), only.row if only else None):
+    known: dict[int, Paper] = {}
+
+    def render(block: Sequence[Send]) -> Iterator[tuple[Send, Message]]:
         with reading(desk.engine) as connection:
-            digests = sends.digests(connection, block)
+            digests = sends.digests(connection, block, known)
             people = subscribers.by_rows(connection, [send.subscriber for send in block])
         for send in block:
-            if stopping():
-                report.stopped = True
-                return
-            # To the address of now, which may have changed since it was planned; under the Message-ID of then.
+            # Under the Message-ID that was written down when it was planned, with whatever key.
             person = people[send.subscriber]
-            addressed = replace(send, email=person.email)
-            # Rendered before it is claimed: a template that fails leaves the send as it was.
-            message = render_message(desk, loaded, person, digests[send.row], send.message_id)
-            state = _deliver_one(desk, wire, owner, addressed, message, stopping)
-            if state is not None:
-                report.add(state.value)
-                told(state.value, 1)
+            yield send, render_message(desk, loaded, person, digests[send.row], send.message_id)
 
+    def settled(send: Send, settlement: sends.Settlement) -> None:
+        report.add(settlement.state.value)
+        told(settlement.state.value, 1)
+        if settlement.state is SendState.FAILED:
+            take_refusal(desk, send, settlement.smtp_reply)
 
-def _deliver_one(
-    desk: Desk,
-    wire: transport.Transport,
-    owner: outbox.Owner,
-    send: Send,
-    message: Message,
-    stopping: Callable[[], bool],
-) -> SendState | None:
-    wire.open()
-    if not outbox.claim(desk.engine, send, owner, desk.clock()):
-        return None
-    try:
-        outcome = wire.send(message)
-    except NewsletterError:
-        outbox.give_back(desk.engine, send, owner, stopping)
-        raise
-    except Exception as error:
-        # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
-        unsure = transport.Outcome(SendState.UNSURE, reason=f"the program failed: {type(error).__name__}: {error}")
-        outbox.settle(desk.engine, send, owner, unsure, desk.clock(), stopping)
-        raise
-    state = outbox.settle(desk.engine, send, owner, outcome, desk.clock(), stopping)
-    if state is SendState.FAILED:
-        take_refusal(desk, send, outcome.smtp_reply)
-    return state
+    return Dispatcher(
+        engine=desk.engine,
+        accounts=desk.config.mail_accounts,
+        delivery=desk.config.delivery,
+        folder=desk.config.folder,
+        render=render,
+        clock=desk.clock,
+        settled=settled,
+        stopping=stopping,
+        subscriber=only.row if only else None,
+    )

@@ -234,6 +234,7 @@ class Send:
         smtp_reply: the server's words, as it said them.
         reason: why the send was skipped, deferred, failed or is unsure.
         space: the version of the space that the digest was ranked in.
+        account: by which account it was on the wire last.
     """
 
     row: int
@@ -252,3 +253,4 @@ class Send:
     smtp_reply: str | None = None
     reason: str | None = None
     space: str | None = None
+    account: str | None = None

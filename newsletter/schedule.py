@@ -122,7 +122,9 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     _told_problems.clear()
     _told_problems.update(files.problems)
     bring_due_back(desk)
-    report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None)
+    # What limits hold up waits for a later tick, so that whoever is due by then is not held up with it.
+    patience = timedelta(seconds=desk.config.schedule.tick_seconds)
+    report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None, patience=patience)
     if report.counts:
         log("edition", **report.counts)
     for note in report.notes:

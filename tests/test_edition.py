@@ -103,7 +103,7 @@ def test_what_was_put_off_is_sent_when_its_time_comes(newsletter: Newsletter, ma
     mail.on_recipient = lambda address: "450 4.7.1 greylisted"
     assert newsletter.run("send").out == "1 deferred\n"
     mail.on_recipient = lambda address: None
-    newsletter.run("send", now="2025-11-28T09:14")
+    newsletter.run("send", now="2025-11-28T09:04")
     assert mail.accepted == []
     assert newsletter.run("send", now="2025-11-28T09:16").out == "1 sent\n"
     assert len(newsletter.run("log", "--json").rows) == len(mail.accepted) == 1
@@ -169,6 +169,7 @@ def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(new
 @pytest.mark.parametrize("broken", ["accepted", "unheard"])
 def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter, mail: Mailbox, broken: str) -> None:
     newsletter.with_sample()
+    newsletter.configure(smtp={"sessions": 1})
     for number in range(8):
         newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [language models]\n")
     stopped: list[subprocess.Popen[str]] = []
@@ -202,6 +203,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
 def test_ctrl_c_stops_after_the_message_on_the_wire(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
+    newsletter.configure(smtp={"sessions": 1})
     for number in range(6):
         newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [language models]\n")
     stopped: list[subprocess.Popen[str]] = []
@@ -267,3 +269,23 @@ def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter
     newsletter.configure(digest={"template": "nonesuch"})
     ran = newsletter.run("preview", "ada@example.org", "--format", "text", code=2)
     assert ran.err == "error: templates/nonesuch.mjml: missing; 'newsletter init' lays one out\n"
+
+
+def test_what_nobody_knows_is_settled_as_the_operator_says(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    for name in ("ada", "grace"):
+        newsletter.subscriber(name, f"email: {name}@example.org\ninterests: [language models]\n")
+    mail.on_data = lambda address: "what is this"
+    newsletter.run("send", code=1)
+    unsure = newsletter.run("sends", "resolve", "--json").rows
+    assert {row["email"] for row in unsure} == {"ada@example.org", "grace@example.org"}
+    assert "makes no sense" in newsletter.run("sends", "resolve").out
+    assert newsletter.run("sends", "resolve", "--sent", code=2).err.startswith("error: name subscribers")
+    assert newsletter.run("sends", "resolve", "--sent", "ada@example.org").out == "1 send noted as sent.\n"
+    assert newsletter.run("sends", "resolve", "--again", "--all").out.startswith("1 send planned again")
+    assert newsletter.run("sends", "resolve").out == "Nothing is unsure.\n"
+    mail.on_data = lambda address: None
+    assert newsletter.run("send").out == "1 sent\n"
+    (message,) = mail.messages()
+    assert message["Message-ID"] in {row["message_id"] for row in unsure if row["email"] == "grace@example.org"}
+    assert {row["state"] for row in newsletter.run("log", "--json").rows} == {"sent"}

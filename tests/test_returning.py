@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import create_engine
 
+from newsletter import store
 from tests.audience.test_membership import state
 from tests.conftest import Newsletter
 from tests.delivery import reports
@@ -359,16 +363,24 @@ def test_a_store_that_does_not_answer_has_the_mail_server_try_again(
     assert "was made by a newer newsletter" in err
 
 
-def test_a_store_of_before_keeps_its_unsubscribes(newsletter: Newsletter, reader: str) -> None:
-    newsletter.run("unsubscribe", reader)
+def test_a_store_of_before_keeps_its_unsubscribes(newsletter: Newsletter) -> None:
     path = newsletter.folder / "var" / "newsletter.db"
-    with closing(sqlite3.connect(path)) as connection:
-        for table in ("bounces", "suppressions"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("UPDATE alembic_version SET version_num = '0003'")
-        connection.commit()
+    path.parent.mkdir()
+    settings = AlembicConfig()
+    settings.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0003")
+        connection.exec_driver_sql(
+            "INSERT INTO subscribers "
+            "(email, email_key, state, consent, preferences, seen_row, created_at, state_since) VALUES "
+            "('ada@example.org', 'ada@example.org', 'unsubscribed', 'test', '{}', 0, "
+            "'2025-11-28 09:00:00', '2025-11-28 09:00:00')"
+        )
+    engine.dispose()
     (row,) = newsletter.run("bounces", "suppressed", "--json", now="2025-12-01").rows
-    assert row == {"email": reader, "reason": "unsubscribed", "since": "2025-11-28T09:00:00+00:00"}
+    assert row == {"email": "ada@example.org", "reason": "unsubscribed", "since": "2025-11-28T09:00:00+00:00"}
 
 
 def test_a_maildir_that_is_not_there_is_told_with_its_mend(newsletter: Newsletter, tmp_path: Path) -> None:

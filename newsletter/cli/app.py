@@ -17,6 +17,7 @@ from newsletter.cli import (
     papers,
     project,
     sending,
+    sends,
     subscribers,
 )
 from newsletter.cli.common import Options
@@ -57,6 +58,7 @@ def options(
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
 subscribers_group = typer.Typer(help="Look at the subscribers, import and export them.", no_args_is_help=True)
 bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
+sends_group = typer.Typer(help="Settle what nobody knows.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
 highlights_group = typer.Typer(help="Train and measure the choice of sentences.", no_args_is_help=True)
 
@@ -92,8 +94,10 @@ app.add_typer(highlights_group, name="highlights", rich_help_panel=SEND)
 highlights_group.command("train")(highlights.train_highlights)
 highlights_group.command("evaluate")(highlights.evaluate_highlights)
 app.command(rich_help_panel=SEND)(sending.send)
-app.command(rich_help_panel=SEND)(sending.log)
 app.command(rich_help_panel=SEND)(sending.run)
+app.command(rich_help_panel=SEND)(sends.log)
+app.add_typer(sends_group, name="sends", rich_help_panel=SEND)
+sends_group.command("resolve")(sends.resolve)
 app.add_typer(bounces_group, name="bounces", rich_help_panel=SEND)
 bounces_group.command("read")(bounces.read)
 bounces_group.command("list")(bounces.list_bounces)

@@ -1,11 +1,11 @@
-"""Commands that send, and that tell what was sent."""
+"""Commands that send."""
 
 import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
@@ -13,8 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from newsletter import schedule
 from newsletter.audience import membership
-from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short, warn
-from newsletter.clock import parse_day
+from newsletter.cli.common import Json, err, open_for, print_json, say, warn
 from newsletter.desk import Desk, doubts
 from newsletter.edition import (
     Block,
@@ -28,8 +27,8 @@ from newsletter.edition import (
     todays_block,
 )
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import Digest, Send, SendState, Subscriber, SubscriberState
-from newsletter.store import reading, sends
+from newsletter.model import SendState, Subscriber, SubscriberState
+from newsletter.store import reading
 
 
 def send(
@@ -138,58 +137,6 @@ def _progress() -> Iterator[Told]:
                 bar.advance(task, count)
 
         yield told
-
-
-def log(
-    context: typer.Context,
-    email: Annotated[str | None, typer.Argument(help="Only this subscriber's.")] = None,
-    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
-    json: Json = False,
-) -> None:
-    """Show what each subscriber was sent, when, and why not."""
-    desk = open_for(context, files=False)
-    day = parse_day(edition, "--edition") if edition is not None else None
-    with reading(desk.engine) as connection:
-        row = membership.require(connection, email).row if email is not None else None
-        found = sends.log(connection, row, day)
-        if json:
-            print_json(_log_json(send, digest) for send, digest in found)
-            return
-        rows = [_log_row(send, digest) for send, digest in found]
-    if not rows:
-        say("Nothing was sent yet." if email is None and day is None else "No line of the log fits.")
-        return
-    columns = (("edition", "left"), ("state", "left"), ("at (UTC)", "left"), ("papers", "right"))
-    print_table((*columns, ("to whom, and what the server said or why not", "wide")), rows)
-
-
-def _log_row(send: Send, digest: Digest) -> tuple[object, ...]:
-    said = [send.reason if send.state is not SendState.SENT else None, send.smtp_reply]
-    again = f"next try {short(send.not_before)}" if send.not_before else None
-    words = "; ".join(part for part in (*said, again) if part)
-    at = f"{send.settled_at:%H:%M:%S}" if send.settled_at else ""
-    who = (send.email, f"  {words}") if words else send.email
-    return send.edition, send.state.value, at, len(digest.choices) or "", who
-
-
-def _log_json(send: Send, digest: Digest) -> dict[str, Any]:
-    return {
-        "edition": send.edition.isoformat(),
-        "email": send.email,
-        "state": send.state.value,
-        "message_id": send.message_id,
-        "sent_at": iso(send.settled_at) if send.state is SendState.SENT else None,
-        "smtp_reply": send.smtp_reply,
-        "reason": send.reason,
-        "attempts": send.attempts,
-        "settled_at": iso(send.settled_at),
-        "not_before": iso(send.not_before),
-        "space": send.space,
-        "papers": [
-            {"id": choice.paper.id, "rank": choice.rank, "score": round(choice.score, 6), "section": choice.section}
-            for choice in digest.choices
-        ],
-    }
 
 
 def run(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -17,7 +18,6 @@ from newsletter.config import Smtp
 from newsletter.credentials import password, secret_file
 from newsletter.errors import NewsletterError, UserError
 
-_PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105 - the name of a variable, no password
 _OAUTH2_KEYS = {"email_address", "google_client_id", "google_client_secret", "google_refresh_token"}
 
 Watch = Callable[[socket.socket | None], None]
@@ -87,11 +87,12 @@ class _Client(yagmail.Client):  # type: ignore[misc]
             raise ServerUnusable(f"smtp: cannot get a token from Google: {error}; try again later") from None
 
 
-def open_session(settings: Smtp, folder: Path, watch: Watch) -> Any:
+def open_session(settings: Smtp, folder: Path, name: str, watch: Watch) -> Any:
     """Open a session with a server and log in.
 
     Args:
         folder: from which the paths in ``settings`` count.
+        name: of the account.
 
     Returns:
         yagmail's client; its ``smtp`` is the session, greeted and ready for a message.
@@ -100,7 +101,7 @@ def open_session(settings: Smtp, folder: Path, watch: Watch) -> Any:
         UserError: a setting, a password or a key is missing or wrong.
         ServerUnusable: the server cannot be reached, is not to be trusted, or does not want us at present.
     """
-    client = _client(settings, folder, watch)
+    client = _client(settings, folder, name, watch)
     try:
         with ExitStack() as on_failure:
             on_failure.callback(drop, client)
@@ -108,7 +109,7 @@ def open_session(settings: Smtp, folder: Path, watch: Watch) -> Any:
             client.smtp.ehlo_or_helo_if_needed()
             on_failure.pop_all()
     except (smtplib.SMTPException, OSError, UnicodeError) as error:
-        raise _why_not(error, settings, client.smtp is not None) from None
+        raise _why_not(error, settings, name, client.smtp is not None) from None
     return client
 
 
@@ -143,7 +144,7 @@ def is_timeout(error: BaseException) -> bool:
     return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
-def _client(settings: Smtp, folder: Path, watch: Watch) -> _Client:
+def _client(settings: Smtp, folder: Path, name: str, watch: Watch) -> _Client:
     context = ssl.create_default_context()
     tls = settings.security == "tls"
     options: dict[str, Any] = {"context": context} if tls else {}
@@ -152,7 +153,7 @@ def _client(settings: Smtp, folder: Path, watch: Watch) -> _Client:
         _check_oauth2(oauth2_file)
     client = _Client(
         user=settings.user or "newsletter",
-        password=None if oauth2_file else _password(settings, folder),
+        password=None if oauth2_file else _password(settings, folder, name),
         host=settings.host,
         port=settings.port,
         smtp_ssl=tls,
@@ -169,12 +170,12 @@ def _client(settings: Smtp, folder: Path, watch: Watch) -> _Client:
     return client
 
 
-def _why_not(error: Exception, settings: Smtp, connected: bool) -> NewsletterError:
+def _why_not(error: Exception, settings: Smtp, name: str, connected: bool) -> NewsletterError:
     """Why a session could not be opened, with the mend."""
     server, told = where(settings), shown_error(error)
     match error:
         case smtplib.SMTPAuthenticationError():
-            return _why_no_login(error, settings)
+            return _why_no_login(error, settings, name)
         case smtplib.SMTPNotSupportedError():
             return UserError(f"smtp: {server}: {told}; {_missing_extension(told, settings)}")
         case smtplib.SMTPConnectError() if not 400 <= error.smtp_code < 600:
@@ -204,15 +205,15 @@ def _why_not(error: Exception, settings: Smtp, connected: bool) -> NewsletterErr
     return ServerUnusable(f"smtp: cannot reach {server}: {told}; check smtp.host and port")
 
 
-def _why_no_login(error: smtplib.SMTPAuthenticationError, settings: Smtp) -> NewsletterError:
+def _why_no_login(error: smtplib.SMTPAuthenticationError, settings: Smtp, name: str) -> NewsletterError:
     reply = shown_reply(error.smtp_code, error.smtp_error)
     login = f"the login of {settings.user}"
     if not 500 <= error.smtp_code < 600:
         return ServerUnusable(f"smtp: {where(settings)} cannot take {login} at present: {reply}; try again later")
     if settings.oauth2_file:
         secret = "smtp.oauth2_file"  # noqa: S105 - where it comes from
-    elif os.environ.get(_PASSWORD_VARIABLE):
-        secret = _PASSWORD_VARIABLE
+    elif os.environ.get(password_variable(name)):
+        secret = password_variable(name)
     else:
         secret = "smtp.password_file" if settings.password_file else "the password in the keyring"
     return UserError(f"smtp: {where(settings)} does not accept {login}: {reply}; check smtp.user and {secret}")
@@ -239,7 +240,13 @@ def _check_oauth2(path: Path) -> None:
         raise UserError(f"{path}: not an OAuth2 file; it needs {', '.join(sorted(_OAUTH2_KEYS))} as JSON")
 
 
-def _password(settings: Smtp, folder: Path) -> str:
+def password_variable(name: str) -> str:
+    """The environment variable with the password of an account."""
+    own = "" if name == "smtp" else "_" + re.sub(r"\W", "_", name).upper()
+    return f"NEWSLETTER_SMTP_PASSWORD{own}"
+
+
+def _password(settings: Smtp, folder: Path, name: str) -> str:
     if settings.user is None:
         return ""
-    return password(_PASSWORD_VARIABLE, "yagmail", settings.user, settings.password_file, folder, "smtp")
+    return password(password_variable(name), "yagmail", settings.user, settings.password_file, folder, "smtp")

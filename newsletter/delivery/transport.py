@@ -38,6 +38,10 @@ class _NotSent(Exception):
     """The message was not handed over whole: it certainly was not sent. The text says what the server did instead."""
 
 
+class BrokenOff(ServerUnusable):
+    """The talk about one message came to no end, twice: that message may be to blame. It certainly was not sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one message: sent, deferred, failed or unsure, with the server's words."""
@@ -53,12 +57,15 @@ class Transport:
     Args:
         settings: the server, and how to log in.
         folder: from which the paths in ``settings`` count.
+        name: of the account.
         longest: seconds that opening a session, or one message, may take in all.
     """
 
-    def __init__(self, settings: Smtp, folder: Path, longest: float = LONGEST) -> None:
+    def __init__(self, settings: Smtp, folder: Path, name: str = "smtp", longest: float = LONGEST) -> None:
         self._settings = settings
         self._folder = folder
+        self._name = name
+        self._carried = 0
         self._longest = longest
         self._deadline = Deadline(longest)
         self._client: Any = None
@@ -93,12 +100,15 @@ class Transport:
 
     def send(self, message: Message) -> Outcome:
         """Send one message and hear what the server says. What breaks before the message was handed over whole is
-        tried again on a new session, once.
+        tried again on a new session, once. A session that has carried as many as it may is opened anew.
 
         Raises:
+            BrokenOff: it broke twice; this message was not sent.
             ServerUnusable: no message gets through at present; this one was not sent.
             UserError: as :meth:`open`, or the server wants something that a setting gives.
         """
+        if self._carried >= self._settings.messages_per_session:
+            self.close()
         with Deadline(self._longest) as self._deadline:
             try:
                 return self._try(message)
@@ -110,12 +120,13 @@ class Transport:
             except _NotSent as error:
                 self._drop()
                 self._check_time()
-                raise ServerUnusable(f"smtp: {where(self._settings)} {error}, twice; try again later") from None
+                raise BrokenOff(f"smtp: {where(self._settings)} {error}, twice; try again later") from None
 
     def _open(self) -> None:
         if self._client is None:
             try:
-                self._client = open_session(self._settings, self._folder, self._watch)
+                self._client = open_session(self._settings, self._folder, self._name, self._watch)
+                self._carried = 0
             except NewsletterError:
                 self._check_time()
                 raise
@@ -137,6 +148,7 @@ class Transport:
     def _try(self, message: Message) -> Outcome:
         content = signed(message.content, self._signer) if self._signer is not None else message.content
         self._open()
+        self._carried += 1
         smtp: smtplib.SMTP = self._client.smtp
         try:
             refused = self._envelope(smtp, message)
@@ -219,10 +231,12 @@ def _in_words(seconds: float) -> str:
 
 def _dot_stuffed(content: bytes) -> bytes:
     """A message as DATA wants it: lines ending in CRLF, leading dots doubled, closed by a dot (RFC 5321, 4.5.2)."""
-    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    return b"".join(b"." + line + b"\r\n" if line.startswith(b".") else line + b"\r\n" for line in lines) + b".\r\n"
+    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    first = b"." if content.startswith(b".") else b""
+    return first + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
 
 
 def _wire_address(address: str) -> str:

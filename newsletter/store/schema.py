@@ -130,6 +130,8 @@ sends = Table(
     Column("edition", Date, nullable=False),
     Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
     Column("email", Text, nullable=False),
+    # Of the address, in small letters: limits are kept by it.
+    Column("domain", Text, nullable=False, server_default=""),
     Column("state", String, nullable=False),
     Column("message_id", Text, nullable=False, unique=True),
     Column("considered", Integer, nullable=False),
@@ -138,6 +140,9 @@ sends = Table(
     Column("planned_at", Moment, nullable=False),
     Column("claimed_at", Moment),
     Column("claimed_by", Text),
+    # Since when a claimed message may be on its way to the server, and by which account it goes.
+    Column("wire_at", Moment),
+    Column("account", Text),
     Column("settled_at", Moment),
     Column("not_before", Moment),
     Column("attempts", Integer, nullable=False),
@@ -148,8 +153,8 @@ sends = Table(
     Column("ranked_with", String),
     Column("after_row", Integer),
     UniqueConstraint("edition", "subscriber"),
-    Index(None, "state", "not_before"),
-    Index(None, "subscriber"),
+    Index(None, "state", "not_before", "row"),
+    Index(None, "subscriber", "state"),
 )
 
 ranked_with = Table(
@@ -160,6 +165,25 @@ ranked_with = Table(
     Column("content", JSON, nullable=False),
 )
 """What subscribers followed, at each time when that was another than before, by a digest of the content."""
+
+pace = Table(
+    "pace",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("next_at", Moment, nullable=False),
+    Column("held_until", Moment),
+    Column("held_times", Integer, nullable=False),
+)
+"""For each account and limited domain: when the next message may go, and until when its server wants none."""
+
+pace_counts = Table(
+    "pace_counts",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("minute", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+)
+"""How many messages went in each minute (since 1970, UTC), for the limits of an hour and a day."""
 
 feedback = Table(
     "feedback",

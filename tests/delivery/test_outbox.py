@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, select
 
+from newsletter.config import Delivery
 from newsletter.delivery import outbox
+from newsletter.delivery.ledger import Ledger, settle_unwritten
 from newsletter.delivery.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Choice, Digest, Paper, Preferences, Send, SendState, SubscriberState
@@ -23,7 +26,7 @@ from newsletter.store import open_store, papers, reading, sends, subscribers, wr
 from newsletter.store.schema import send_papers
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
-HERE = outbox.Owner.here()
+HERE = str(outbox.Owner.here())
 
 
 @pytest.fixture
@@ -61,8 +64,28 @@ def everything(engine: Engine) -> list[Send]:
         return [send for send, _ in sends.log(connection)]
 
 
-def waiting(engine: Engine, now: datetime = NOW) -> list[Send]:
-    return [send for block in outbox.waiting(engine, now) for send in block]
+ANY = sends.Lane()
+
+
+def claim(engine: Engine, now: datetime = NOW, limit: int = 100, owner: str = HERE) -> list[Send]:
+    with writing(engine) as connection:
+        return sends.claim(connection, ANY, owner, now, limit)
+
+
+def start(engine: Engine, *claimed: Send, now: datetime = NOW, owner: str = HERE) -> set[int]:
+    with writing(engine) as connection:
+        return sends.start(connection, {send.row: "smtp" for send in claimed}, owner, now)
+
+
+def settle(engine: Engine, send: Send, outcome: Outcome, now: datetime = NOW, owner: str = HERE) -> bool:
+    with writing(engine) as connection:
+        settled = {send.row: outbox.settlement(send, outcome, Delivery(), now)}
+        return send.row in sends.settle(connection, settled, owner, now)
+
+
+def give_back(engine: Engine, *claimed: Send) -> None:
+    with writing(engine) as connection:
+        sends.unclaim(connection, [send.row for send in claimed], HERE)
 
 
 def test_an_edition_is_planned_once(engine: Engine) -> None:
@@ -83,9 +106,8 @@ def test_many_threads_claim_each_send_once(engine: Engine) -> None:
     claimed: list[int] = []
 
     def work() -> None:
-        for send in waiting(engine):
-            if outbox.claim(engine, send, HERE, NOW):
-                claimed.append(send.row)
+        while block := claim(engine, limit=3):
+            claimed.extend(send.row for send in block)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -93,7 +115,6 @@ def test_many_threads_claim_each_send_once(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert sorted(claimed) == list(range(1, 21))
-    assert waiting(engine) == []
 
 
 @pytest.mark.parametrize(
@@ -107,13 +128,13 @@ def test_many_threads_claim_each_send_once(engine: Engine) -> None:
 )
 def test_a_claim_is_settled_as_the_server_said(engine: Engine, outcome: Outcome, state: SendState) -> None:
     plan(engine, 1)
-    (send,) = waiting(engine)
-    assert outbox.claim(engine, send, HERE, NOW)
-    assert outbox.settle(engine, send, HERE, outcome, NOW) is state
+    (send,) = claim(engine)
+    assert start(engine, send) == {1}
+    assert settle(engine, send, outcome)
     (settled,) = everything(engine)
     assert (settled.state, settled.smtp_reply, settled.reason) == (state, outcome.smtp_reply, outcome.reason)
     assert settled.attempts == 1
-    assert waiting(engine) == []
+    assert claim(engine) == []
     with reading(engine) as connection:
         held = sends.held_papers(connection, [1], NOW - timedelta(days=1))
         person = subscribers.by_rows(connection, [1])[1]
@@ -124,75 +145,98 @@ def test_a_claim_is_settled_as_the_server_said(engine: Engine, outcome: Outcome,
 
 def test_a_settled_send_is_settled(engine: Engine) -> None:
     plan(engine, 1)
-    (send,) = waiting(engine)
-    outbox.claim(engine, send, HERE, NOW)
-    outbox.settle(engine, send, HERE, Outcome(SendState.SENT, "250 ok"), NOW)
-    outbox.settle(engine, send, HERE, Outcome(SendState.FAILED, "550 no"), NOW)
-    assert not outbox.claim(engine, send, HERE, NOW)
+    (send,) = claim(engine)
+    start(engine, send)
+    assert settle(engine, send, Outcome(SendState.SENT, "250 ok"))
+    assert not settle(engine, send, Outcome(SendState.FAILED, "550 no"))
+    assert claim(engine) == []
     assert everything(engine)[0].state is SendState.SENT
 
 
-def test_what_is_put_off_comes_back_later_each_time_and_fails_after_a_day(engine: Engine) -> None:
+def test_what_is_put_off_comes_back_later_each_time_and_fails_when_it_is_no_news_any_more(engine: Engine) -> None:
     plan(engine, 1)
     now, waits = NOW, []
     for _ in range(20):
-        (send,) = waiting(engine, now)
-        outbox.claim(engine, send, HERE, now)
-        if (
-            outbox.settle(engine, send, HERE, Outcome(SendState.DEFERRED, "450 later", "put off"), now)
-            is SendState.FAILED
-        ):
-            break
+        (send,) = claim(engine, now)
+        start(engine, send, now=now)
+        settle(engine, send, Outcome(SendState.DEFERRED, "450 later", "put off"), now)
         (put_off,) = everything(engine)
+        if put_off.state is SendState.FAILED:
+            break
         assert put_off.not_before is not None
-        assert waiting(engine, put_off.not_before - timedelta(seconds=1)) == []
+        assert claim(engine, put_off.not_before - timedelta(seconds=1)) == []
         waits.append(put_off.not_before - now)
         now = put_off.not_before
-    assert waits == [timedelta(minutes=15 * 2**number) for number in range(len(waits))]
-    assert everything(engine)[0].reason == f"still put off after {len(waits) + 1} tries"
-    assert now - NOW <= outbox.RETRY_FOR
+    assert len(waits) == 7
+    assert all(1 <= wait / timedelta(minutes=5 * 2**number) <= 1.2 for number, wait in enumerate(waits))
+    assert put_off.reason == "still put off after 8 tries"
+    assert now - NOW <= timedelta(hours=20)
 
 
-def test_who_unsubscribes_gets_nothing_that_was_planned(engine: Engine) -> None:
+def test_who_unsubscribes_gets_nothing_that_is_not_on_the_wire_yet(engine: Engine) -> None:
     plan(engine, 2)
+    claimed = claim(engine)
     with writing(engine) as connection:
         subscribers.set_state(connection, 1, SubscriberState.UNSUBSCRIBED, NOW)
-    first, second = waiting(engine)
-    assert not outbox.claim(engine, first, HERE, NOW)
-    assert outbox.claim(engine, second, HERE, NOW)
+    assert start(engine, *claimed) == {2}
     skipped = everything(engine)[0]
     assert (skipped.state, skipped.reason) == (SendState.SKIPPED, "the subscriber gets no mail any more")
 
 
-def test_what_was_certainly_not_sent_is_given_back(engine: Engine) -> None:
+def test_a_message_to_an_address_that_has_changed_meanwhile_is_made_again(engine: Engine) -> None:
     plan(engine, 1)
-    (send,) = waiting(engine)
-    outbox.claim(engine, send, HERE, NOW)
-    outbox.give_back(engine, send, HERE)
-    (again,) = waiting(engine)
-    assert (again.state, again.attempts) == (SendState.PLANNED, 0)
+    claimed = claim(engine)
+    with writing(engine) as connection:
+        subscribers.set_preferences(connection, 1, Preferences(email="new@example.org"))
+    assert start(engine, *claimed) == set()
+    assert [send.email for send in claim(engine)] == ["new@example.org"]
+
+
+def test_what_was_certainly_not_sent_is_given_back(engine: Engine) -> None:
+    plan(engine, 2)
+    claimed = claim(engine)
+    start(engine, claimed[0])
+    give_back(engine, *claimed)
+    assert [(send.state, send.attempts) for send in everything(engine)] == [(SendState.PLANNED, 0)] * 2
+    assert [send.row for send in claim(engine)] == [1, 2]
+
+
+def test_what_was_put_off_and_is_given_back_is_put_off_still(engine: Engine) -> None:
+    plan(engine, 1)
+    (send,) = claim(engine)
+    start(engine, send)
+    settle(engine, send, Outcome(SendState.DEFERRED, "450 later"))
+    later = NOW + timedelta(minutes=6)
+    give_back(engine, *claim(engine, later))
+    (again,) = everything(engine)
+    assert (again.state, again.attempts) == (SendState.DEFERRED, 1)
+    assert [send.attempts for send in claim(engine, later)] == [1]
 
 
 def claim_as(engine: Engine, owner: str, since: datetime = NOW) -> None:
     plan(engine, 1)
-    with writing(engine) as connection:
-        assert sends.claim(connection, 1, "r0@example.org", owner, since)
+    (send,) = claim(engine, since, owner=owner)
+    assert start(engine, send, now=since, owner=owner) == {1}
 
 
-def test_the_claim_of_a_dead_process_is_unsure(engine: Engine) -> None:
+def test_of_a_dead_process_what_was_on_the_wire_is_unsure_and_the_rest_goes_on(engine: Engine) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    claim_as(engine, f"{socket.gethostname()}/{gone.pid}/mark")
+    plan(engine, 3)
+    owner = f"{socket.gethostname()}/{gone.pid}/mark"
+    claimed = claim(engine, owner=owner)
+    start(engine, claimed[0], owner=owner)
     assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
-    (send,) = everything(engine)
-    assert send.state is SendState.UNSURE
-    assert "ended while the message was on the wire (since 2025-11-28 09:00:00 UTC)" in (send.reason or "")
+    first, *rest = everything(engine)
+    assert first.state is SendState.UNSURE
+    assert "ended while the message was on the wire (since 2025-11-28 09:00:00 UTC)" in (first.reason or "")
     with reading(engine) as connection:
         assert sends.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
+    assert [(send.state, send.attempts) for send in rest] == [(SendState.PLANNED, 0)] * 2
 
 
 def test_the_claim_of_a_process_that_lives_is_left_alone(engine: Engine) -> None:
-    claim_as(engine, str(HERE))
+    claim_as(engine, HERE)
     assert outbox.settle_orphans(engine, NOW) == []
 
 
@@ -211,6 +255,13 @@ def test_claims_from_elsewhere_hold_for_a_while(
 ) -> None:
     claim_as(engine, owner)
     assert [send.row for send in outbox.settle_orphans(engine, NOW + after)] == orphans
+
+
+def test_a_claim_that_is_renewed_holds_from_then_on(engine: Engine) -> None:
+    claim_as(engine, "elsewhere/1/mark")
+    with writing(engine) as connection:
+        sends.renew(connection, "elsewhere/1/mark", NOW + timedelta(minutes=20))
+    assert outbox.settle_orphans(engine, NOW + timedelta(minutes=45)) == []
 
 
 ANOTHER = "from newsletter.delivery.outbox import Owner; print(Owner.here(), flush=True); input()"
@@ -235,16 +286,6 @@ def test_the_claim_of_a_process_whose_number_another_has_now_is_unsure(engine: E
         assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
 
 
-def test_nobody_claims_what_is_put_off_before_its_time(engine: Engine) -> None:
-    plan(engine, 1)
-    (send,) = waiting(engine)
-    outbox.claim(engine, send, HERE, NOW)
-    outbox.settle(engine, send, HERE, Outcome(SendState.DEFERRED, "450 later"), NOW)
-    # As by another process that saw it waiting before.
-    assert not outbox.claim(engine, send, HERE, NOW + timedelta(minutes=14))
-    assert outbox.claim(engine, send, HERE, NOW + timedelta(minutes=15))
-
-
 @contextmanager
 def locked(engine: Engine) -> Iterator[sqlite3.Connection]:
     """The store, as another program holds it that does not let go."""
@@ -256,34 +297,61 @@ def locked(engine: Engine) -> Iterator[sqlite3.Connection]:
         yield other
 
 
+@contextmanager
+def ledger_of(engine: Engine, *, stopping: bool = False) -> Iterator[tuple[Ledger, list[SendState]]]:
+    told: list[SendState] = []
+    with Ledger(
+        engine, Delivery(), lambda: NOW, lambda _, settled: told.append(settled.state), lambda: stopping
+    ) as ledger:
+        yield ledger, told
+
+
 def test_what_the_server_said_is_written_once_the_store_takes_it(engine: Engine) -> None:
     plan(engine, 1)
-    (send,) = waiting(engine)
-    outbox.claim(engine, send, HERE, NOW)
-    with locked(engine) as other:
-        threading.Timer(0.5, other.rollback).start()
-        assert outbox.settle(engine, send, HERE, Outcome(SendState.SENT, "250 ok"), NOW) is SendState.SENT
+    (send,) = claim(engine)
+    with ledger_of(engine) as (ledger, told):
+        assert ledger.start(send, "smtp")
+        with locked(engine) as other:
+            ledger.settle(send, Outcome(SendState.SENT, "250 ok"))
+            time.sleep(0.5)
+            assert told == []
+            other.rollback()
+    assert told == [SendState.SENT]
     assert [(send.state, send.smtp_reply) for send in everything(engine)] == [(SendState.SENT, "250 ok")]
 
 
 @pytest.mark.parametrize("outcome", [Outcome(SendState.SENT, "250 ok"), None], ids=["sent", "given back"])
 def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: Engine, outcome: Outcome | None) -> None:
     plan(engine, 1)
-    (send,) = waiting(engine)
-    outbox.claim(engine, send, HERE, NOW)
+    (send,) = claim(engine)
+    start(engine, send)
     words = "sent (250 ok)" if outcome else "not sent"
     expected = (
         rf"r0@example\.org, 2025-11-28: {re.escape(words)}, but that could not be written down: .*locked; note it"
     )
-    with locked(engine), pytest.raises(NewsletterError, match=expected):
+    with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
         if outcome:
-            outbox.settle(engine, send, HERE, outcome, NOW, stopping=lambda: True)
+            ledger.settle(send, outcome)
         else:
-            outbox.give_back(engine, send, HERE, stopping=lambda: True)
+            ledger.give_back(send)
+    assert re.match(expected, str(ledger.error))
     assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
-    assert outbox.settle_unwritten(engine) == [SendState.SENT if outcome else SendState.PLANNED]
-    assert outbox.settle_unwritten(engine) == []
+    assert settle_unwritten(engine, NOW) == ([SendState.SENT] if outcome else [])
+    assert settle_unwritten(engine, NOW) == []
     assert [send.state for send in everything(engine)] == [SendState.SENT if outcome else SendState.PLANNED]
+
+
+def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine) -> None:
+    plan(engine, 1)
+    (send,) = claim(engine)
+    with (
+        locked(engine),
+        ledger_of(engine, stopping=True) as (ledger, _),
+        pytest.raises(NewsletterError, match="locked"),
+    ):
+        ledger.start(send, "smtp")
+    assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
+    assert [send.state for send in everything(engine)] == [SendState.CLAIMED]
 
 
 def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:
@@ -296,37 +364,45 @@ def test_the_store_itself_refuses_a_paper_twice(engine: Engine) -> None:
 
 def test_a_digest_takes_the_place_of_one_that_was_never_on_the_wire(engine: Engine) -> None:
     plan(engine, 2)
-    first, _ = waiting(engine)
-    outbox.claim(engine, first, HERE, NOW)
-    outbox.settle(engine, first, HERE, Outcome(SendState.FAILED, "550 no"), NOW)
+    (first,) = claim(engine, limit=1)
+    start(engine, first)
+    settle(engine, first, Outcome(SendState.FAILED, "550 no"))
     assert plan(engine, 2, date(2025, 11, 29)) == [3, 4]
     states = [(send.state, send.reason) for send in everything(engine)]
     taken = (SendState.SKIPPED, "not sent before the digest of 2025-11-29 was made, which took its place")
     assert states == [(SendState.FAILED, None), taken, (SendState.PLANNED, None), (SendState.PLANNED, None)]
-    assert [send.row for send in waiting(engine)] == [3, 4]
     # One that holds nothing takes no place.
     assert plan(engine, 2, date(2025, 11, 30), reason="nothing new") == []
-    assert [send.row for send in waiting(engine)] == [3, 4]
+    assert [send.row for send in claim(engine)] == [3, 4]
 
 
 @pytest.mark.parametrize("state", [SendState.CLAIMED, SendState.DEFERRED, SendState.UNSURE, SendState.SENT])
 def test_a_digest_takes_no_paper_from_one_that_was_on_the_wire(engine: Engine, state: SendState) -> None:
     plan(engine, 1)
-    (send,) = waiting(engine)
-    outbox.claim(engine, send, HERE, NOW)
+    (send,) = claim(engine)
+    start(engine, send)
     if state is not SendState.CLAIMED:
-        outbox.settle(engine, send, HERE, Outcome(state, "250 ok"), NOW)
-    # Planned while the first was not on the wire yet: it is left to the next edition.
-    assert plan(engine, 1, date(2025, 11, 29)) == []
-    assert [send.state for send in everything(engine)] == [state]
+        settle(engine, send, Outcome(state, "250 ok"))
+    # Planned while the first was not on the wire yet: it is left to the next edition, and keeps nobody else waiting.
+    assert plan(engine, 2, date(2025, 11, 29)) == [2]
+    assert [(send.subscriber, send.state) for send in everything(engine)] == [(1, state), (2, SendState.PLANNED)]
 
 
 def test_who_lost_a_claim_changes_nothing_any_more(engine: Engine) -> None:
     claim_as(engine, "elsewhere/1/mark")
-    assert [send.row for send in outbox.settle_orphans(engine, NOW + timedelta(hours=1))] == [1]
-    with writing(engine) as connection:
-        assert not sends.settle(connection, 1, "elsewhere/1/mark", sends.Settlement(state=SendState.FAILED), NOW)
+    (lost,) = outbox.settle_orphans(engine, NOW + timedelta(hours=1))
+    assert not settle(engine, lost, Outcome(SendState.FAILED, "550 no"), owner="elsewhere/1/mark")
     (send,) = everything(engine)
     assert send.state is SendState.UNSURE
     with reading(engine) as connection:
         assert sends.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
+
+
+def test_lanes_part_the_sends_by_domain(engine: Engine) -> None:
+    plan(engine, 3)
+    with writing(engine) as connection:
+        assert sends.claim(connection, sends.Lane(only="example.com"), HERE, NOW, 5) == []
+        assert sends.claim(connection, sends.Lane(without=("example.org",)), HERE, NOW, 5) == []
+        assert sends.waiting(connection, NOW, sends.Lane(only="example.org")) == 3
+        assert [one.row for one in sends.claim(connection, sends.Lane(subscriber=2), HERE, NOW, 5)] == [2]
+        assert [one.row for one in sends.claim(connection, sends.Lane(only="example.org"), HERE, NOW, 5)] == [1, 3]

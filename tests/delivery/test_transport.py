@@ -21,7 +21,7 @@ from pytest_httpserver import HTTPServer
 
 from newsletter.config import Smtp
 from newsletter.delivery.session import ServerUnusable
-from newsletter.delivery.transport import Outcome, Transport
+from newsletter.delivery.transport import BrokenOff, Outcome, Transport
 from newsletter.demo import Loopback
 from newsletter.errors import UserError
 from newsletter.model import Message, SendState
@@ -310,7 +310,7 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             "220 hi",
             {"MAIL": "what"},
             {},
-            ServerUnusable,
+            BrokenOff,
             "gave an answer that makes no sense (…), twice; try again later",
         ),
         ("220 hi", {}, {"host": "mail..example"}, UserError, "smtp.host: 'mail..example' is no host name"),

@@ -1,0 +1,227 @@
+"""Dispatch: sends that wait are claimed as fast as they may go, made into messages, and handed to an account."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine
+
+from newsletter.config import Delivery, Smtp
+from newsletter.delivery import pace
+from newsletter.delivery.ledger import Ledger, Settled
+from newsletter.delivery.pool import Account, Letter
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import Message, Send
+from newsletter.store import reading, writing
+from newsletter.store import sends as store
+
+Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message]]]
+"""Makes the messages of claimed sends."""
+
+_BLOCK = 64
+_LOOK_SECONDS = 0.2
+_NOW = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What keeps the rest from going: how many messages, until when (UTC), and why."""
+
+    number: int
+    until: datetime
+    why: str
+
+
+class Dispatcher:
+    """Used as a context manager: its end lets the messages on the wire come to theirs.
+
+    Args:
+        accounts: the mail servers by name. ``folder``: from which paths in them count.
+        render: makes messages. ``clock``: the newsletter's time. ``settled``: hears of each send that came to a state.
+        stopping: whether to end after the messages on the wire.
+        subscriber: send to this one alone (row).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        accounts: Mapping[str, Smtp],
+        delivery: Delivery,
+        folder: Path,
+        render: Render,
+        clock: Callable[[], datetime],
+        settled: Settled,
+        stopping: Callable[[], bool],
+        subscriber: int | None = None,
+    ) -> None:
+        self._engine, self._render, self._clock, self._stopping = engine, render, clock, stopping
+        self._ledger = Ledger(engine, delivery, clock, settled, stopping)
+        self._accounts = [Account(name, one, folder, engine, self._ledger) for name, one in accounts.items()]
+        self._limits = {one.name: one.settings.limits for one in self._accounts}
+        self._domains = delivery.domains
+        self._left_waiting = False
+        rest = store.Lane(without=tuple(delivery.domains), subscriber=subscriber)
+        self._lanes = [rest, *(store.Lane(only=domain, subscriber=subscriber) for domain in delivery.domains)]
+
+    def __enter__(self) -> Self:
+        self._ledger.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for account in self._accounts:
+            held = self._left_waiting and account.held_until is not None and account.held_until > pace.clock()
+            account.close(stop=kind is not None or self._stopping() or held)
+        self._ledger.__exit__()
+        if kind is None:
+            self._check()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of accounts that could not be used, while others could."""
+        return [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
+
+    def send_ready(self) -> None:
+        """Hand over what may go now, without waiting for anything but room."""
+        self.send_all(_NOW)
+
+    def send_all(self, patience: timedelta | None = None) -> Waiting | None:
+        """Hand over all that waits.
+
+        Args:
+            patience: how long to wait for limits, and for a server that asked for patience; None: as long as it takes.
+
+        Returns:
+            What is left to wait for, None when there is nothing.
+
+        Raises:
+            ServerUnusable, UserError: no account can be used; what is planned stays planned.
+        """
+        while not self._stopping():
+            held = self._round()
+            self._check()
+            if held is None:
+                # What a broken session gave back waits again.
+                if patience == _NOW or not (any(one.number for one in self._accounts) or self._waiting()):
+                    return None
+                self._pause(_LOOK_SECONDS)
+            elif patience is not None and held.until - pace.clock() > patience:
+                self._left_waiting = True
+                return held
+            else:
+                self._pause((held.until - pace.clock()).total_seconds())
+        return None
+
+    def _round(self) -> Waiting | None:
+        """Hand over what may go; what limits hold up is told, the one that ends first."""
+        held: list[Waiting] = []
+        for lane in self._lanes:
+            while not self._stopping():
+                account, grant = self._next_account(lane)
+                if account is None:
+                    if grant.again is not None and (number := self._number(lane)):
+                        held.append(Waiting(number, grant.again, grant.why))
+                    break
+                if not self._feed(account, lane, grant):
+                    break
+        held += [
+            Waiting(one.number, one.held_until, f"{one.name}: {pace.HELD}")
+            for one in self._accounts
+            if one.number and one.held_until is not None and one.held_until > pace.clock()
+        ]
+        return min(held, key=lambda one: one.until, default=None)
+
+    def _next_account(self, lane: store.Lane) -> tuple[Account | None, pace.Grant]:
+        """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
+        refused = nothing = pace.Grant(0, pace.clock())
+        while True:
+            usable = [one for one in self._accounts if one.error is None]
+            usable = [one for one in usable if one.settings.weight > 0] or usable
+            if not usable:
+                return None, nothing
+            with_room = [one for one in usable if one.room]
+            if not with_room:
+                self._pause(_LOOK_SECONDS)
+                if self._stopping():
+                    return None, nothing
+                continue
+            for account in sorted(with_room, key=lambda one: one.fed / (one.settings.weight or 1)):
+                grant = self._leave(account, lane)
+                if grant.number:
+                    return account, grant
+                grant = replace(grant, why=f"{account.name}: {grant.why}")
+                if refused.again is None or (grant.again is not None and grant.again < refused.again):
+                    refused = grant
+            return None, refused
+
+    def _leave(self, account: Account, lane: store.Lane) -> pace.Grant:
+        """Leave of the account's limits and of the domain's."""
+        now, limits = pace.clock(), self._limits[account.name]
+        grant = pace.grant(self._engine, account.name, limits, min(_BLOCK, account.room), now)
+        if lane.only is None or not grant.number:
+            return grant
+        domain = pace.grant(self._engine, _key(lane.only), self._domains[lane.only], grant.number, now)
+        pace.give_back(self._engine, account.name, limits, grant.number - domain.number, now)
+        if not domain.number:
+            return pace.Grant(0, now, again=domain.again, why=f"{lane.only}: {domain.why}")
+        return pace.Grant(domain.number, max(grant.first, domain.first), max(grant.step, domain.step))
+
+    def _feed(self, account: Account, lane: store.Lane, grant: pace.Grant) -> int:
+        """Claim sends and hand them to an account; returns how many there were."""
+        with writing(self._engine) as connection:
+            claimed = store.claim(connection, lane, self._ledger.owner, self._clock(), grant.number)
+        self._return_leave(account, lane, grant.number - len(claimed))
+        left = {send.row: send for send in claimed}
+        limits = {"": self._limits[account.name]} | ({lane.only: self._domains[lane.only]} if lane.only else {})
+        spacing = {key: 1 / one.per_second for key, one in limits.items() if one.per_second is not None}
+        try:
+            for place, (send, message) in enumerate(self._render(claimed)):
+                account.put([Letter(send, message, grant.first + place * grant.step, spacing)])
+                del left[send.row]
+        finally:
+            # A template that fails leaves the sends as they were.
+            for send in left.values():
+                self._ledger.give_back(send)
+        return len(claimed)
+
+    def _return_leave(self, account: Account, lane: store.Lane, number: int) -> None:
+        now = pace.clock()
+        pace.give_back(self._engine, account.name, self._limits[account.name], number, now)
+        if lane.only is not None:
+            pace.give_back(self._engine, _key(lane.only), self._domains[lane.only], number, now)
+
+    def _number(self, lane: store.Lane) -> int:
+        with reading(self._engine) as connection:
+            return store.waiting(connection, self._clock(), lane)
+
+    def _waiting(self) -> bool:
+        return any(self._number(lane) for lane in self._lanes)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._stopping() and (left := end - time.monotonic()) > 0:
+            self._accounts[0].wait(min(left, _LOOK_SECONDS))
+            if seconds <= _LOOK_SECONDS:
+                return
+            self._check()
+
+    def _check(self) -> None:
+        """Raise what keeps everything from going on."""
+        if self._ledger.error is not None:
+            raise self._ledger.error
+        errors = [one.error for one in self._accounts if one.error is not None]
+        for error in errors:
+            if not isinstance(error, NewsletterError):
+                raise error
+        if len(errors) == len(self._accounts):
+            raise next((error for error in errors if isinstance(error, UserError)), errors[0])
+
+
+def _key(domain: str) -> str:
+    """What a domain is called among the accounts."""
+    return f"@{domain}"

@@ -1,0 +1,203 @@
+"""The ledger: what this process has on the wire, told to the store by one thread for all sessions.
+
+What sessions have to say while a transaction is written goes into the next one together. Nothing goes on the wire
+before the store knows of it.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Self
+
+from sqlalchemy import Connection, Engine
+
+from newsletter.config import Delivery
+from newsletter.delivery.outbox import Owner, settlement
+from newsletter.delivery.transport import Outcome
+from newsletter.errors import NewsletterError
+from newsletter.model import Send, SendState
+from newsletter.store import sends as store
+from newsletter.store import writing
+
+PATIENCE = timedelta(minutes=5)
+"""For how long the store is asked again to take what became of a message: with the longest message, less than a claim
+holds.
+"""
+
+_PAUSE = 2.0
+_MOST = 500
+_RENEW = 5 * 60.0
+
+Settled = Callable[[Send, store.Settlement], None]
+"""Hears of each send that was settled."""
+
+_unwritten: dict[tuple[str, int], tuple[str, store.Settlement | None]] = {}
+"""What this process knows of a send (by store and row) and the store would not take: by whose claim, and what became of
+it, None when it was not sent. Nobody else knows it.
+"""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What a session has to say of a send: that it goes by an account, or what became of it."""
+
+    send: Send
+    account: str | None = None
+    settled: store.Settlement | None = None
+    heard: Future[bool] = field(default_factory=Future)
+
+
+class Ledger:
+    """Used as a context manager; its end waits until all is written.
+
+    Args:
+        told: called by the ledger's own thread.
+        stopping: whether to stop asking a store that does not take it.
+
+    Attributes:
+        error: why something could not be written down.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        retry: Delivery,
+        clock: Callable[[], datetime],
+        told: Settled,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.error: Exception | None = None
+        self.owner = str(Owner.here())
+        self._engine, self._retry, self._clock, self._told, self._stopping = engine, retry, clock, told, stopping
+        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._renewed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entries.put(None)
+        self._thread.join()
+
+    def start(self, send: Send, account: str) -> bool:
+        """Note that a claimed send goes on the wire; waits until the store knows.
+
+        Returns:
+            Whether it may go: False when it is not ours any more, or its subscriber gets no mail any more.
+
+        Raises:
+            NewsletterError: the store does not take it.
+        """
+        entry = _Entry(send, account=account)
+        self._entries.put(entry)
+        return entry.heard.result()
+
+    def settle(self, send: Send, outcome: Outcome) -> None:
+        """Note what became of a send that was started."""
+        self._entries.put(_Entry(send, settled=settlement(send, outcome, self._retry, self._clock())))
+
+    def give_back(self, send: Send) -> None:
+        """Note that a claimed send was not sent."""
+        self._entries.put(_Entry(send))
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            try:
+                batch = [self._entries.get(timeout=_RENEW)]
+            except queue.Empty:
+                batch = []
+            while len(batch) < _MOST and not self._entries.empty():
+                batch.append(self._entries.get())
+            ended = None in batch
+            self._write([entry for entry in batch if entry is not None])
+
+    def _write(self, batch: Sequence[_Entry]) -> None:
+        """Write a batch, with patience: what is not written down now, the log can only call unsure later."""
+        end = time.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                with writing(self._engine) as connection:
+                    gone, held = self._write_all(connection, batch)
+                break
+            except NewsletterError as error:
+                if self._stopping() or time.monotonic() > end:
+                    self._give_up(batch, error)
+                    return
+            except Exception as error:  # A mistake of ours must not leave the sessions waiting for an answer.
+                self._give_up(batch, error)
+                return
+            time.sleep(_PAUSE)
+        for entry in batch:
+            if entry.account is not None:
+                entry.heard.set_result(entry.send.row in gone)
+            elif entry.settled is not None and entry.send.row in held:
+                self._tell(entry.send, entry.settled)
+
+    def _tell(self, send: Send, settled: store.Settlement) -> None:
+        try:
+            self._told(send, settled)
+        except Exception as error:  # What is written is written, and the sessions wait for the rest.
+            self.error = self.error or error
+
+    def _write_all(self, connection: Connection, batch: Iterable[_Entry]) -> tuple[set[int], set[int]]:
+        now, starting, settled, back = self._clock(), {}, {}, []
+        for entry in batch:
+            if entry.account is not None:
+                starting[entry.send.row] = entry.account
+            elif entry.settled is not None:
+                settled[entry.send.row] = entry.settled
+            else:
+                back.append(entry.send.row)
+        held = store.settle(connection, settled, self.owner, now) if settled else set()
+        if back:
+            store.unclaim(connection, back, self.owner)
+        gone = store.start(connection, starting, self.owner, now) if starting else set()
+        if time.monotonic() > self._renewed + _RENEW:
+            store.renew(connection, self.owner, now)
+            self._renewed = time.monotonic()
+        return gone, held
+
+    def _give_up(self, batch: Iterable[_Entry], error: Exception) -> None:
+        why = str(error).partition(";")[0]
+        for entry in batch:
+            if entry.account is not None:
+                entry.heard.set_exception(error)
+                continue
+            _unwritten[str(self._engine.url), entry.send.row] = (self.owner, entry.settled)
+            self.error = self.error or NewsletterError(
+                f"{entry.send.email}, {entry.send.edition}: {_in_words(entry.settled)}, but that could not be written "
+                f"down: {why}; note it, since the log will call it unsure if this process ends"
+            )
+        self.error = self.error or error
+
+
+def _in_words(settled: store.Settlement | None) -> str:
+    if settled is None:
+        return "not sent"
+    said = settled.smtp_reply or settled.reason
+    return f"{settled.state} ({said})" if said else settled.state.value
+
+
+def settle_unwritten(engine: Engine, now: datetime) -> list[SendState]:
+    """Write down what this process knows of sends and the store did not take at the time.
+
+    Returns:
+        The states of those that were settled.
+    """
+    mine = {key: known for key, known in _unwritten.items() if key[0] == str(engine.url)}
+    states: list[SendState] = []
+    for key, (owner, settled) in mine.items():
+        with writing(engine) as connection:
+            if settled is None:
+                store.unclaim(connection, [key[1]], owner)
+            elif store.settle(connection, {key[1]: settled}, owner, now):
+                states.append(settled.state)
+        del _unwritten[key]
+    return states

@@ -1,0 +1,158 @@
+"""Pace: how many messages may go now, by an account or to a domain, whoever sends them.
+
+The account of it is in the store, so that limits hold across processes and restarts. The time is the machine's: limits
+are about a server out there, whatever ``--now`` says.
+"""
+
+import math
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from newsletter.config import Limits, WarmUp
+from newsletter.store import pace as store
+from newsletter.store import reading, writing
+
+HOUR, DAY = 60, 24 * 60
+"""In minutes."""
+
+HELD = "its server asked for patience"
+
+_AHEAD = timedelta(seconds=1)
+"""So far ahead are moments given out: a process that dies wastes no more."""
+
+_SHORTEST_HOLD = timedelta(seconds=30)
+_LONGEST_HOLD = timedelta(minutes=15)
+_BUSY = re.compile(r"421\b|4\d\d[ -]4\.7\.\d")
+_GREYLISTED = re.compile("gr[ae]y.?list", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to send.
+
+    Attributes:
+        number: how many messages may go, the first at ``first`` (UTC), each ``step`` after the one before it.
+        again: with none, when to ask again (UTC); ``why``: what stands in the way, in words.
+    """
+
+    number: int
+    first: datetime
+    step: timedelta = timedelta()
+    again: datetime | None = None
+    why: str = ""
+
+
+def clock() -> datetime:
+    """The machine's time (UTC)."""
+    return datetime.now(UTC)
+
+
+def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) -> Grant:
+    """Take leave for as many messages as wanted, or as the limits allow; what is not used should be given back.
+
+    A second's limit spaces messages out. Those of an hour and a day hold for any sixty minutes and any 24 hours, to the
+    minute.
+
+    Args:
+        key: the account or domain.
+        want: 1 or more.
+    """
+    if limits.unlimited:
+        with reading(engine) as connection:
+            known = store.state(connection, key)
+        if known is None or known.held_until is None or known.held_until <= now:
+            return Grant(want, now)
+        return _held(known.held_until, now)
+    with writing(engine) as connection:
+        known = store.state(connection, key) or store.PaceState(now)
+        if known.held_until is not None and known.held_until > now:
+            return _held(known.held_until, now)
+        minute = _minute(now)
+        store.forget_counts(connection, key, minute - DAY, minute + 1)
+        per_day = _least(limits.per_day, warm_up_limit(limits.warm_up, now.date()))
+        number = want
+        for limit, minutes, words in ((limits.per_hour, HOUR, "an hour"), (per_day, DAY, "a day")):
+            if limit is None:
+                continue
+            # The minute of an hour ago counts too, since only a part of it lies further back.
+            used = store.counts(connection, key, minute - minutes - 1)
+            number = min(number, limit - sum(count for _, count in used))
+            if number <= 0:
+                again = _moment((used[0][0] if used else minute) + minutes + 1)
+                return Grant(0, now, again=again, why=f"{limit:,} {words} is the limit")
+        first, step = now, timedelta()
+        if limits.per_second is not None:
+            step = timedelta(seconds=1 / limits.per_second)
+            # Further ahead than any process puts it lies only what a wrong clock put there.
+            first = known.next_at if now < known.next_at <= now + 2 * _AHEAD + step else now
+            number = min(number, math.floor((now + _AHEAD - first) / step) + 1)
+            if number <= 0:
+                return Grant(0, now, again=first, why=f"{limits.per_second:g} a second is the limit")
+            store.keep_state(connection, key, replace(known, next_at=first + number * step))
+        store.count(connection, key, minute, number)
+    return Grant(number, first, step)
+
+
+def _held(until: datetime, now: datetime) -> Grant:
+    return Grant(0, now, again=until, why=HELD)
+
+
+def give_back(engine: Engine, key: str, limits: Limits, number: int, now: datetime) -> None:
+    """Give back leave that was not used."""
+    if number and not limits.unlimited:
+        with writing(engine) as connection:
+            store.count(connection, key, _minute(now), -number)
+
+
+def asks_for_patience(reply: str | None) -> bool:
+    """Whether a server's answer is about how much is sent: 421, or 4.7.x (RFC 3463, section 3.8) but for greylisting
+    (RFC 6647), which is about one message.
+    """
+    return reply is not None and _BUSY.match(reply) is not None and _GREYLISTED.search(reply) is None
+
+
+def hold(engine: Engine, key: str, now: datetime) -> datetime:
+    """Send nothing for a while, twice as long each time it comes in a row.
+
+    Returns:
+        Until when (UTC).
+    """
+    with writing(engine) as connection:
+        known = store.state(connection, key) or store.PaceState(now)
+        if known.held_until is not None and now < known.held_until <= now + _LONGEST_HOLD:
+            return known.held_until  # Another session heard it too.
+        until: datetime = now + min(_LONGEST_HOLD, _SHORTEST_HOLD * 2**known.held_times)
+        store.keep_state(connection, key, replace(known, held_until=until, held_times=min(10, known.held_times + 1)))
+    return until
+
+
+def end_hold(engine: Engine, key: str, now: datetime) -> None:
+    """The server takes messages again."""
+    with writing(engine) as connection:
+        store.keep_state(connection, key, store.PaceState(now))
+
+
+def warm_up_limit(warm_up: WarmUp | None, today: date) -> int | None:
+    """How many messages a new sender's warm-up allows on a day; None without one."""
+    if warm_up is None:
+        return None
+    days = max(0, (today - warm_up.begins).days)
+    try:
+        return int(warm_up.first_day * warm_up.factor**days)
+    except OverflowError:
+        return None
+
+
+def _least(first: int | None, second: int | None) -> int | None:
+    return min((one for one in (first, second) if one is not None), default=None)
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp() // 60)
+
+
+def _moment(minute: int) -> datetime:
+    return datetime.fromtimestamp(minute * 60, UTC)

@@ -1,0 +1,61 @@
+"""How fast messages may go, in the store: what all processes know of each account and each limited domain."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from newsletter.store.schema import pace, pace_counts
+
+
+@dataclass(frozen=True, slots=True)
+class PaceState:
+    """When the next message may go (UTC), until when the server wants none, and how often it said so in a row."""
+
+    next_at: datetime
+    held_until: datetime | None = None
+    held_times: int = 0
+
+
+def state(connection: Connection, key: str) -> PaceState | None:
+    """What is known of a key."""
+    query = select(pace.c.next_at, pace.c.held_until, pace.c.held_times).where(pace.c.key == key)
+    # Locked, so that two processes do not give out the same moment; SQLite locks the whole store.
+    row = connection.execute(query.with_for_update()).first()
+    return PaceState(row.next_at, row.held_until, row.held_times) if row is not None else None
+
+
+def keep_state(connection: Connection, key: str, known: PaceState) -> None:
+    """Write down what is known of a key."""
+    values = {"next_at": known.next_at, "held_until": known.held_until, "held_times": known.held_times}
+    statement = _upsert(connection)(pace).values(key=key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+
+
+def counts(connection: Connection, key: str, after: int) -> list[tuple[int, int]]:
+    """How many messages went in each minute after a minute (since 1970, UTC), oldest first."""
+    query = select(pace_counts.c.minute, pace_counts.c.number).where(
+        pace_counts.c.key == key, pace_counts.c.minute > after
+    )
+    return [(row.minute, row.number) for row in connection.execute(query.order_by(pace_counts.c.minute))]
+
+
+def count(connection: Connection, key: str, minute: int, number: int) -> None:
+    """Count messages of a minute; a negative number takes some back."""
+    statement = _upsert(connection)(pace_counts).values(key=key, minute=minute, number=number)
+    statement = statement.on_conflict_do_update(
+        index_elements=["key", "minute"], set_={"number": pace_counts.c.number + statement.excluded.number}
+    )
+    connection.execute(statement)
+
+
+def forget_counts(connection: Connection, key: str, before: int, after: int) -> None:
+    """Forget the counts of minutes long ago, and of those that a wrong clock put into the future."""
+    gone = or_(pace_counts.c.minute < before, pace_counts.c.minute > after)
+    connection.execute(delete(pace_counts).where(pace_counts.c.key == key, gone))
+
+
+def _upsert(connection: Connection) -> Any:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

@@ -1,0 +1,131 @@
+"""Limits of pace: in any window, over processes and restarts, and with a clock that is set back."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from newsletter.config import Limits, WarmUp
+from newsletter.delivery import pace
+from newsletter.store import open_store
+
+NOW = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_store(f"sqlite:///{tmp_path}/store.db")
+    yield engine
+    engine.dispose()
+
+
+def moments(grant: pace.Grant) -> list[datetime]:
+    return [grant.first + place * grant.step for place in range(grant.number)]
+
+
+def test_without_limits_all_may_go_and_nothing_is_counted(engine: Engine) -> None:
+    assert pace.grant(engine, "smtp", Limits(), 500, NOW) == pace.Grant(500, NOW)
+
+
+def test_a_seconds_limit_spaces_messages_out_over_processes(tmp_path: Path, engine: Engine) -> None:
+    other = open_store(f"sqlite:///{tmp_path}/store.db")
+    limits = Limits(per_second=4)
+    first = pace.grant(engine, "smtp", limits, 3, NOW)
+    second = pace.grant(other, "smtp", limits, 64, NOW)
+    assert moments(first) + moments(second) == [NOW + timedelta(seconds=0.25 * place) for place in range(5)]
+    refused = pace.grant(engine, "smtp", limits, 1, NOW)
+    assert (refused.number, refused.again) == (0, NOW + timedelta(seconds=1.25))
+    # Another account has a pace of its own.
+    assert pace.grant(engine, "other", limits, 2, NOW).number == 2
+    other.dispose()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    asked=st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 9), st.integers(0, 3)), min_size=5, max_size=40),
+    limit=st.integers(1, 12),
+)
+def test_no_hour_has_more_than_its_limit(
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[int, int, int]], limit: int
+) -> None:
+    engine = open_store(f"sqlite:///{tmp_path_factory.mktemp('pace')}/store.db")
+    now, gone = NOW, []
+    for seconds, want, unused in asked:
+        now += timedelta(seconds=seconds)
+        grant = pace.grant(engine, "smtp", Limits(per_hour=limit), want, now)
+        assert grant.number <= want
+        if not grant.number:
+            assert grant.again is not None
+            assert now < grant.again <= now + timedelta(minutes=61)
+            # Then at least one may go.
+            continue
+        back = min(unused, grant.number)
+        pace.give_back(engine, "smtp", Limits(per_hour=limit), back, now)
+        gone += [now] * (grant.number - back)
+    for start in gone:
+        assert sum(start <= one < start + timedelta(hours=1) for one in gone) <= limit
+    engine.dispose()
+
+
+def test_when_an_hours_limit_is_reached_it_says_when_it_ends(engine: Engine) -> None:
+    limits = Limits(per_hour=100)
+    assert pace.grant(engine, "smtp", limits, 60, NOW).number == 60
+    assert pace.grant(engine, "smtp", limits, 60, NOW + timedelta(minutes=20)).number == 40
+    refused = pace.grant(engine, "smtp", limits, 60, NOW + timedelta(minutes=30))
+    assert (refused.number, refused.why) == (0, "100 an hour is the limit")
+    assert refused.again is not None
+    assert pace.grant(engine, "smtp", limits, 60, refused.again - timedelta(minutes=1)).number == 0
+    assert pace.grant(engine, "smtp", limits, 99, refused.again).number == 60
+
+
+def test_a_new_sender_is_warmed_up(engine: Engine) -> None:
+    warm_up = WarmUp(begins=date(2026, 3, 2), first_day=50, factor=2)
+    assert [pace.warm_up_limit(warm_up, date(2026, 3, day)) for day in (1, 2, 3, 4)] == [50, 50, 100, 200]
+    limits = Limits(per_day=150, warm_up=warm_up)
+    counts = [
+        pace.grant(engine, "smtp", limits, 1_000, NOW + timedelta(days=1, hours=1) * day).number for day in range(3)
+    ]
+    assert counts == [50, 100, 150]
+    assert pace.warm_up_limit(WarmUp(begins=date(1000, 1, 1), factor=10), date(2026, 1, 1)) is None
+
+
+def test_a_clock_set_back_does_not_stop_mail(engine: Engine) -> None:
+    limits = Limits(per_second=1, per_hour=10, per_day=20)
+    assert pace.grant(engine, "smtp", limits, 2, NOW + timedelta(days=400)).number == 2
+    again = pace.grant(engine, "smtp", limits, 2, NOW)
+    assert (again.number, again.first) == (2, NOW)
+
+
+def test_a_server_that_asks_for_patience_gets_more_each_time(engine: Engine) -> None:
+    now, waits = NOW, []
+    for _ in range(8):
+        until = pace.hold(engine, "smtp", now)
+        # Another session hears the same, and makes it no longer.
+        assert pace.hold(engine, "smtp", now + timedelta(seconds=1)) == until
+        assert pace.grant(engine, "smtp", Limits(), 5, now).again == until
+        waits.append(int((until - now).total_seconds()))
+        now = until + timedelta(seconds=1)
+    assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
+    assert pace.grant(engine, "smtp", Limits(), 5, now).number == 5
+    pace.end_hold(engine, "smtp", now)
+    assert pace.hold(engine, "smtp", now) == now + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("reply", "asks"),
+    [
+        ("421 4.3.2 closing", True),
+        ("450 4.7.1 too many messages", True),
+        ("451 4.7.651 the rate of your IP is limited", True),
+        ("451 4.7.1 Greylisted, come back later", False),
+        ("450 4.2.1 the mailbox gets too much", False),
+        ("550 5.7.1 no", False),
+        (None, False),
+    ],
+)
+def test_which_answers_ask_for_patience(reply: str | None, asks: bool) -> None:
+    assert pace.asks_for_patience(reply) is asks
