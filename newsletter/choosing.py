@@ -173,9 +173,7 @@ def ranked(desk: Desk, field: Field, scored: compose.Scored, top: int, min_score
     found = compose.matches(scored, field.candidates, min_score)
     if not len(scored.matrix):
         found = compose.trending(scored, field.candidates)
-    choices = [
-        compose.choice(field.index, scored, field.candidates, one, number) for number, one in enumerate(found[:top], 1)
-    ]
+    choices = compose.choices(field.index, scored, field.candidates, found[:top])
     return Ranked(choices, "" if choices else why_nothing(desk, scored), _hidden(field, scored, min_score))
 
 

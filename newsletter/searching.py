@@ -10,11 +10,13 @@ from newsletter.desk import Desk
 from newsletter.indexing import current_index
 from newsletter.model import Interest, Paper, PaperName
 from newsletter.ranking.calibration import match
-from newsletter.ranking.explain import main_terms
+from newsletter.ranking.explain import main_terms, taste_of
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Followed, Profiles, make_profiles
 from newsletter.ranking.search import best_first
 from newsletter.ranking.space import tokens_of
+from newsletter.ranking.sparse import row_of
+from newsletter.ranking.wording import read
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
 
@@ -85,5 +87,6 @@ def _passing(
 
 def _because(index: Index, profiles: Profiles, paper: Paper, unknown: Sequence[str]) -> str:
     named = [word for word in unknown if word.casefold() in paper.title.casefold()]
-    terms = main_terms(index.space, profiles.vectors[0], paper, index.vectors(np.array([paper.row])))
+    vector = row_of(index.vectors(np.array([paper.row])).sorted_indices(), 0)
+    terms = main_terms(taste_of(index.space, profiles, 0).terms, read(index.space, paper, vector))
     return ", ".join([*named, *terms])

@@ -1,24 +1,26 @@
 """Composing a digest: which papers, in which section, in which order, and why."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from newsletter.digest.never import Hidden
 from newsletter.model import Choice, Digest, Subscriber
 from newsletter.ranking.calibration import deviation, match
-from newsletter.ranking.diversify import cosines, marginal_relevance
-from newsletter.ranking.explain import Weighed, reason, weighed
+from newsletter.ranking.diversify import Queue
+from newsletter.ranking.explain import Weighed, reason, taste_of, weighed
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Profiles, Taught
-from newsletter.ranking.rank import BY_AUTHOR, Candidates, scale
+from newsletter.ranking.rank import BY_AUTHOR, Candidates
+from newsletter.ranking.sparse import row_of
 from newsletter.ranking.trending import trending_reason
 
 TRENDING = "Trending"
 _AT_LEAST_WEIGHED = 30
+_NO_CLAIM = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +98,41 @@ def is_new(
 
 def matches(scored: Scored, candidates: Candidates, min_score: float) -> list[Match]:
     """The new papers that reach the least match, best first; what matches alike stands as Trending has it."""
+    found = _matching(scored, min_score)
+    if not found:
+        return []
+    interests = np.repeat(np.arange(len(found)), [len(places) for places, _ in found])
+    places, stands_out = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    order = np.lexsort((candidates.standing[places], -stands_out))
+    return _as_matches(places[order].tolist(), interests[order].tolist(), stands_out[order].tolist())
+
+
+def _matching(scored: Scored, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each interest the places of the new papers that reach the least match and fit it best (of interests that a
+    paper fits alike the first one), and how far each stands out.
+    """
     if not len(scored.matrix):
         return []
-    value = scored.matrix.max(axis=0)
-    places = np.flatnonzero(scored.new & (value >= deviation(min_score)) & (value > -np.inf))
-    order = np.lexsort((candidates.rows[places], -candidates.trending[places], -value[places]))
-    places = places[order]
-    interests = scored.matrix[:, places].argmax(axis=0)
-    values = value[places].astype(float)
-    return [
-        Match(int(place), int(interest), float(score), float(stands_out))
-        for place, interest, score, stands_out in zip(places, interests, match(values), values, strict=True)
-    ]
+    best, least = scored.matrix.max(axis=0), deviation(min_score)
+    left = scored.new & (best >= least if least > -np.inf else best > least)
+    found = []
+    for row in scored.matrix:
+        own = (left & (row == best)).nonzero()[0]
+        left[own] = False
+        found.append((own, row[own]))
+    return found
 
 
-def trending(scored: Scored, candidates: Candidates) -> list[Match]:
-    """The new papers that the community talks about, most talked about first."""
-    places = np.flatnonzero(scored.new & (candidates.trending > 0))
-    order = np.lexsort((candidates.rows[places], -candidates.trending[places]))
-    return [Match(int(place), -1, float(candidates.trending[place])) for place in places[order]]
+def _as_matches(places: Sequence[int], interests: Sequence[int], stands_out: Sequence[float]) -> list[Match]:
+    scores = match(np.array(stands_out, dtype=float)).tolist()
+    return [Match(*one) for one in zip(places, interests, scores, stands_out, strict=True)]
+
+
+def trending(scored: Scored, candidates: Candidates, most: int | None = None) -> list[Match]:
+    """The new papers that the community talks about (all, or so many), most talked about first."""
+    places = candidates.talked_about[scored.new[candidates.talked_about]][:most]
+    scores = candidates.trending[places].tolist()
+    return [Match(place, -1, score) for place, score in zip(places.tolist(), scores, strict=True)]
 
 
 def compose(index: Index, scored: Scored, candidates: Candidates, rules: Rules, edition: date) -> Digest:
@@ -126,9 +144,9 @@ def compose(index: Index, scored: Scored, candidates: Candidates, rules: Rules, 
     """
     subscriber = scored.subscriber
     places = subscriber.preferences.papers
-    picked = list(_pick(scored, candidates, matches(scored, candidates, rules.min_score), rules.variety))
+    picked = _pick(scored, candidates, rules)
     followed = sum(one.by_author for one in picked)
-    talked_about = trending(scored, candidates)
+    talked_about = trending(scored, candidates, len(picked) + places)
     most_trending = min(rules.trending if len(scored.matrix) else places, places)
     chosen = picked[: max(followed, places - min(len(talked_about), most_trending))]
     rest = _without(talked_about, chosen)[: min(most_trending, max(0, places - len(chosen)))]
@@ -137,21 +155,26 @@ def compose(index: Index, scored: Scored, candidates: Candidates, rules: Rules, 
     in_order = sorted(chosen, key=lambda one: (one.interest, -one.score)) + _without(rest, chosen)
     return Digest(
         edition=edition,
-        choices=tuple(choice(index, scored, candidates, one, rank) for rank, one in enumerate(in_order, 1)),
-        considered=int(scored.new.sum()),
+        choices=tuple(choices(index, scored, candidates, in_order)),
+        considered=int(np.count_nonzero(scored.new)),
         since=subscriber.last_digest,
-        seen_row=int(candidates.rows.max(initial=subscriber.seen_row)),
+        seen_row=max([subscriber.seen_row, *candidates.rows[-1:].tolist()]),
     )
 
 
-def choice(index: Index, scored: Scored, candidates: Candidates, one: Match, rank: int) -> Choice:
-    """A match with its reason, at a place."""
-    paper = candidates.papers[one.candidate]
-    if one.interest < 0:
-        return Choice(paper, rank, one.score, TRENDING, trending_reason(paper))
-    row = scored.first + one.interest
-    because = reason(index.space, scored.profiles, row, paper, _scaled(scored, candidates, one.candidate, row))
-    return Choice(paper, rank, one.score, scored.profiles.followed[row].interest.name, because)
+def choices(index: Index, scored: Scored, candidates: Candidates, found: Sequence[Match]) -> list[Choice]:
+    """Matches with their reasons, each at its place."""
+    taste = cache(lambda interest: taste_of(index.space, scored.profiles, scored.first + interest))
+
+    def chosen(one: Match, rank: int) -> Choice:
+        paper = candidates.papers[one.candidate]
+        if one.interest < 0:
+            return Choice(paper, rank, one.score, TRENDING, trending_reason(paper))
+        because = reason(scored.profiles, taste(one.interest), paper, candidates.wording(one.candidate))
+        section = scored.profiles.followed[scored.first + one.interest].interest.name
+        return Choice(paper, rank, one.score, section, because)
+
+    return [chosen(one, rank) for rank, one in enumerate(found, 1)]
 
 
 def weighed_for(index: Index, scored: Scored, candidates: Candidates, chosen: Choice, most: int) -> Weighed:
@@ -160,13 +183,7 @@ def weighed_for(index: Index, scored: Scored, candidates: Candidates, chosen: Ch
         return Weighed()
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
     row = scored.first + int(scored.matrix[:, place].argmax())
-    return weighed(index.space, scored.profiles, row, _scaled(scored, candidates, place, row), most)
-
-
-def _scaled(scored: Scored, candidates: Candidates, place: int, row: int) -> csr_matrix:
-    """A candidate's vector times the scale of its score for a profile."""
-    factor = scale(candidates.lineup.factor[place], scored.profiles.teachers[row])
-    return candidates.lineup.vectors[place] * float(factor)
+    return weighed(index.space, scored.profiles, row, row_of(candidates.lineup.vectors, place), most)
 
 
 def best_score(scored: Scored) -> float:
@@ -181,41 +198,47 @@ def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
     return [one for one in some if one.candidate not in taken]
 
 
-def _pick(scored: Scored, candidates: Candidates, found: Sequence[Match], variety: float) -> Iterator[Match]:
-    """The matches in the order in which they are given places: followed authors first, then turn by turn an interest's
-    best beside what was picked before.
+def _pick(scored: Scored, candidates: Candidates, rules: Rules) -> list[Match]:
+    """The matches in the order in which they are given places, as many as there are places or followed authors:
+    followed authors first, then turn by turn an interest's best beside what was picked before.
     """
-    queues = _queues(found, len(scored.matrix), scored.subscriber.preferences.papers)
-    weighed = [one for queue in queues for one in queue]
-    if not weighed:
-        return
-    weights = [scored.profiles.followed[scored.first + number].interest.weight for number in range(len(queues))]
-    alike = cosines(candidates.lineup.vectors[[one.candidate for one in weighed]])
-    stands_out = np.array([one.stands_out for one in weighed])
-    scores = stands_out / stands_out[np.isfinite(stands_out)].max(initial=1.0)
-    queue_of = np.array([one.interest for one in weighed])
-    left, closest = np.ones(len(weighed), dtype=bool), np.zeros(len(weighed))
-    taken = [0] * len(queues)
-    authors = [place for place, one in enumerate(weighed) if one.by_author]
-    while left.any():
-        if authors:
-            place = authors.pop(0)
+    queues = _queues(scored, candidates, rules.min_score)
+    weights = [one.interest.weight for one in scored.profiles.followed[scored.first :][: len(queues)]]
+    authors = [number for number, queue in enumerate(queues) for _ in range(queue.values.count(BY_AUTHOR))]
+    # Sainte-Laguë: the next place goes to who has most weight for the places held already.
+    claims = [weight if queue.places else _NO_CLAIM for weight, queue in zip(weights, queues, strict=True)]
+    held = [0] * len(queues)
+    picked: list[tuple[int, int, float]] = []
+    chosen: list[np.ndarray] = []
+    for turn in range(max(len(authors), scored.subscriber.preferences.papers)):
+        most = max(claims, default=_NO_CLAIM)
+        if most == _NO_CLAIM:
+            break
+        if turn < len(authors):
+            winner = authors[turn]
+            place, stands_out = queues[winner].first()
         else:
-            # Sainte-Laguë: the next place goes to who has most weight for the places held already.
-            still = np.unique(queue_of[left])
-            winner = max(still, key=lambda number: weights[number] / (2 * taken[number] + 1))
-            worth = marginal_relevance(scores, closest, variety)
-            place = int(np.where(left & (queue_of == winner), worth, -np.inf).argmax())
-        left[place] = False
-        taken[weighed[place].interest] += 1
-        closest = np.maximum(closest, alike[place])
-        yield weighed[place]
+            winner = claims.index(most)
+            place, stands_out = queues[winner].most_varied(chosen, rules.variety)
+        held[winner] += 1
+        claims[winner] = weights[winner] / (2 * held[winner] + 1) if queues[winner].places else _NO_CLAIM
+        picked.append((place, winner, stands_out))
+        chosen.append(candidates.alike(place))
+    return _as_matches(*zip(*picked, strict=True)) if picked else []
 
 
-def _queues(found: Sequence[Match], interests: int, places: int) -> list[list[Match]]:
-    """Of each interest the best matches, as many as variety may choose from; followed authors all."""
-    queues: list[list[Match]] = [[] for _ in range(interests)]
-    for one in found:
-        if one.by_author or len(queues[one.interest]) < max(_AT_LEAST_WEIGHED, 2 * places):
-            queues[one.interest].append(one)
-    return queues
+def _queues(scored: Scored, candidates: Candidates, min_score: float) -> list[Queue]:
+    """Of each interest the best matches, best first, as many as variety may choose from; followed authors all."""
+    most = max(_AT_LEAST_WEIGHED, 2 * scored.subscriber.preferences.papers)
+    ordered = []
+    for places, stands_out in _matching(scored, min_score):
+        if len(places) > most:
+            # What comes too late is left out before the rest is put in order.
+            kept = stands_out >= np.partition(stands_out, -most)[-most]
+            places, stands_out = places[kept], stands_out[kept]
+        order = np.lexsort((candidates.standing[places], -stands_out))
+        values = stands_out[order].tolist()
+        upto = max(most, values.count(BY_AUTHOR))
+        ordered.append((places[order].tolist()[:upto], values[:upto]))
+    best = max((value for _, values in ordered for value in values if value < BY_AUTHOR), default=1.0)
+    return [Queue(places, values, max(best, 1.0)) for places, values in ordered]

@@ -1,56 +1,76 @@
 """Why a paper is there, in a few words that a reader understands and that truly made its score."""
 
-import re
-from collections.abc import Mapping, Sequence
+from bisect import insort
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from textwrap import shorten
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from newsletter.identifiers import title_key
 from newsletter.model import Paper
 from newsletter.ranking.profile import Profiles
-from newsletter.ranking.space import Space, Token, paper_text, tokens_of
+from newsletter.ranking.space import Space
+from newsletter.ranking.sparse import Row, row_of, values_at
+from newsletter.ranking.wording import Wording
 
 _PHRASES_SHOWN = 3
 _TITLE_SHOWN = 80
 _LONGEST = 4
 _LEAST_SHARE = 0.15
 _LIKED_SHARE = 0.2
-_MOSTLY = 0.7  # Of the papers that have the one word, half have the other after it.
-_SELDOM = 1.1  # Less than three times as often as the rarest terms, a word says nothing of what follows it.
-_WORDS = re.compile(r"\w+")
-_NAMES = re.compile(r"(?<=[a-z,] )[A-Z]\w*")
-_HYPHEN_BEFORE = re.compile(r"(?:(?<![\w-])\w+-)?$")
-_HYPHEN_AFTER = re.compile(r"(?:-\w+(?![\w-]))?")
 
 
-def reason(space: Space, profiles: Profiles, row: int, paper: Paper, scaled: csr_matrix) -> str:
-    """The followed author, the terms that weighed most, the liked paper that gave most and the followed category.
+_Pair = tuple[int, int]
+_Window = tuple[float, int, int, tuple[int, ...]]
+"""Some words side by side in a text: what they add to the score, less the least for each; the place of the first word;
+how many they are; the terms that they make.
+"""
 
-    Args:
-        row: which of the profiles.
-        scaled: the paper's vector times the scale of its score (1 × terms), see :func:`newsletter.ranking.rank.scale`.
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """What an interest looks for in papers, got ready once for all that are explained to it.
+
+    Attributes:
+        row: which of the profiles it is.
+        terms: by how much it weighs a term more than the mean paper does, for those that it does.
+        authors, categories: those it follows, folded for comparing.
     """
-    interest = profiles.followed[row].interest
+
+    row: int
+    terms: Mapping[int, float]
+    authors: Set[str]
+    categories: Set[str]
+
+
+def taste_of(space: Space, profiles: Profiles, row: int) -> Taste:
+    """What an interest (by its row among the profiles) looks for."""
+    interest, profile = profiles.followed[row].interest, row_of(profiles.vectors, row)
+    above = (profile.values - space.mean[profile.terms]).tolist()
+    return Taste(
+        row=row,
+        terms={term: weight for term, weight in zip(profile.terms.tolist(), above, strict=True) if weight > 0},
+        authors={title_key(author) for author in interest.authors},
+        categories={category.strip().casefold() for category in interest.categories},
+    )
+
+
+def reason(profiles: Profiles, taste: Taste, paper: Paper, wording: Wording) -> str:
+    """The followed author, the terms that weighed most, the liked paper that gave most and the followed category."""
     parts = []
-    followed = followed_author(interest.authors, paper)
-    if followed:
-        parts.append(f"by {followed}, whom you follow")
-    terms = main_terms(space, profiles.vectors[row], paper, scaled)
+    if taste.authors:
+        parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in taste.authors][:1]
+    terms = main_terms(taste.terms, wording)
     if terms:
         parts.append(", ".join(terms))
-    liked, gifts = liked_parts(profiles, row, scaled)
-    if len(gifts):
-        most = int(np.argmax(gifts))
-        if gifts[most] >= _LIKED_SHARE * max(float((profiles.vectors[row] @ scaled.T).sum()), 1e-12):
+    if profiles.followed[taste.row].liked:
+        liked, gifts = liked_parts(profiles, taste.row, wording.vector)
+        most, whole = int(np.argmax(gifts)), profile_part(row_of(profiles.vectors, taste.row), wording.vector)
+        if gifts[most] >= _LIKED_SHARE * max(whole, 1e-12):
             parts.append(f"like “{shorten(liked[most], _TITLE_SHOWN, placeholder=' …')}”")
-    wanted = {category.strip().casefold() for category in interest.categories}
-    categories = [category for category in paper.categories if category.casefold() in wanted]
-    if categories:
-        parts.append(f"in {categories[0]}")
+    if taste.categories:
+        parts += [f"in {one}" for one in paper.categories if one.casefold() in taste.categories][:1]
     return "; ".join(parts)
 
 
@@ -67,17 +87,19 @@ class Weighed:
     liked: tuple[tuple[str, float], ...] = ()
 
 
-def weighed(space: Space, profiles: Profiles, row: int, scaled: csr_matrix, most: int) -> Weighed:
-    """The terms and the liked papers that a paper has its score from; arguments as for :func:`reason`.
+def weighed(space: Space, profiles: Profiles, row: int, paper: Row, most: int) -> Weighed:
+    """The terms and the liked papers that a paper has its score from.
 
     Args:
+        row: which of the profiles. ``paper``: its vector, times any scale.
         most: how many of each.
     """
-    parts = np.maximum(term_parts(space, profiles.vectors[row], scaled), 0)
-    names, gifts = liked_parts(profiles, row, scaled)
+    profile = row_of(profiles.vectors, row)
+    parts = np.maximum(term_parts(space, profile, paper), 0)
+    names, gifts = liked_parts(profiles, row, paper)
     return Weighed(
-        _shares([str(term) for term in space.terms[scaled.indices]], parts, float(parts.sum()), most),
-        _shares(names, gifts, float((profiles.vectors[row] @ scaled.T).sum()), most),
+        _shares([str(term) for term in space.terms[paper.terms]], parts, float(parts.sum()), most),
+        _shares(names, gifts, profile_part(profile, paper), most),
     )
 
 
@@ -86,125 +108,109 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
     return tuple((names[place], min(1.0, float(parts[place]) / max(whole, 1e-12))) for place in order)
 
 
-def followed_author(followed: tuple[str, ...], paper: Paper) -> str | None:
-    """The first author of a paper whom an interest follows."""
-    keys = {title_key(author) for author in followed}
-    return next((author for author in paper.authors if title_key(author) in keys), None)
-
-
-def term_parts(space: Space, vector: csr_matrix, scaled: csr_matrix) -> np.ndarray:
-    """What each term of the paper adds to its raw score, in the order of ``scaled.indices``; the parts add up to it.
+def term_parts(space: Space, profile: Row, paper: Row) -> np.ndarray:
+    """What each term of a paper adds to its raw score, in the order of ``paper.terms``; the parts add up to it.
 
     Args:
-        vector: the profile's (1 × terms).
+        paper: its vector, times the scale of its score (see :func:`newsletter.ranking.rank.scale`).
     """
-    return np.asarray((_at(vector, scaled.indices) - space.mean[scaled.indices]) * scaled.data)
+    return np.asarray((values_at(profile, paper.terms) - space.mean[paper.terms]) * paper.values)
 
 
-def liked_parts(profiles: Profiles, row: int, scaled: csr_matrix) -> tuple[list[str], np.ndarray]:
+def profile_part(profile: Row, paper: Row) -> float:
+    """The profile's side of a raw score: what it is before what the mean paper has of it is taken off."""
+    return float(values_at(profile, paper.terms) @ paper.values)
+
+
+def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np.ndarray]:
     """The titles of an interest's liked papers, and what each gave to the score. A term's damped weight is shared out
     as its undamped weight is.
     """
-    names, shares = profiles.liked_by(row)
-    if not names:
+    liked = profiles.followed[row].liked
+    if not liked:
         return [], np.zeros(0)
-    whole = _at(profiles.whole[row], scaled.indices)
-    damping = _at(profiles.vectors[row], scaled.indices) / np.where(whole > 0, whole, 1)
-    gifts = shares[:, scaled.indices] @ (scaled.data * np.maximum(damping, 0))
-    return [name.title for name in names], np.asarray(gifts)
+    whole = values_at(row_of(profiles.whole, row), paper.terms)
+    damping = values_at(row_of(profiles.vectors, row), paper.terms) / np.where(whole > 0, whole, 1)
+    gained = Row(paper.terms, paper.values * np.maximum(damping, 0))
+    gifts, giver = profiles.liked_by(row)
+    shares = gifts.values * values_at(gained, gifts.terms)
+    return [name.title for name, _ in liked], np.bincount(giver, shares, minlength=len(liked))
 
 
-def _at(row: csr_matrix, columns: np.ndarray) -> np.ndarray:
-    """A sparse row's values at some columns."""
-    dense = np.zeros(row.shape[1], dtype=np.float32)
-    dense[row.indices] = row.data
-    return np.asarray(dense[columns])
-
-
-def main_terms(space: Space, vector: csr_matrix, paper: Paper, scaled: csr_matrix) -> list[str]:
+def main_terms(wanted: Mapping[int, float], wording: Wording) -> list[str]:
     """The words and phrases of a paper that weighed most in its score, as the paper writes them.
 
     Terms that stand side by side in the text are told as one phrase: "multi objective", "objective reinforcement" and
     "reinforcement learning" as "multi-objective reinforcement learning".
 
     Args:
-        vector: the profile's (1 × terms). ``scaled``: the paper's, times any scale (1 × terms).
+        wanted: what an interest looks for, as :class:`Taste` has it in ``terms``.
     """
-    parts = term_parts(space, vector, scaled)
-    terms = space.terms[scaled.indices]
-    untold = {str(terms[place]): float(parts[place]) for place in np.flatnonzero(parts > 0)}
-    if not untold:
+    adds = _products(wanted, wording.weights)
+    if not adds:
         return []
-    least = _LEAST_SHARE * max(untold.values())
-    text = paper_text(paper)
-    windows = _windows(space, text, untold)
+    least = _LEAST_SHARE * max(adds.values())
+    windows, pairs = _windows(wording, adds, least)
+    # Best last. Of phrases worth the same the one that comes later: the abstract rather than the title.
+    windows.sort()
     shown: list[str] = []
-    while len(shown) < _PHRASES_SHOWN and windows:
-        # Of phrases worth the same the longer one, and the one that comes later: the abstract rather than the title.
-        worth = [sum(untold.get(term, 0.0) for term in window.terms) - least * window.words for window in windows]
-        best = max(range(len(windows)), key=lambda place: (worth[place], windows[place].start))
-        if worth[best] <= 0:
+    while windows:
+        worth, first, words, terms = windows.pop()
+        now = sum([adds[term] for term in terms]) - least * words if shown else worth
+        if now < worth:
+            # Some of it was told meanwhile: it goes back to where it belongs now.
+            if now > 0:
+                insort(windows, (now, first, words, terms))
+            continue
+        shown.append(wording.phrase(first, first + words - 1))
+        if len(shown) == _PHRASES_SHOWN:
             break
-        told = windows[best].terms
-        shown.append(_as_written(text, windows[best], paper.abstract))
-        words = {word for term in told for word in term.split()}
-        untold = {term: part for term, part in untold.items() if not set(term.split()) <= words}
-        windows = [window for window in windows if not window.terms <= told]
+        # What is told adds nothing to a phrase that has it too.
+        told = wording.words[first : first + words].tolist()
+        for word in told:
+            if word in adds:
+                adds[word] = 0.0
+        for pair, (one, two) in pairs.items():
+            if one in told and two in told:
+                adds[pair] = 0.0
     return shown
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Some words side by side in a text: where they stand, and the terms they make."""
-
-    start: int
-    end: int
-    words: int
-    terms: frozenset[str]
+def _products(some: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
+    """The products of what two have in common."""
+    few, many = (some, others) if len(some) < len(others) else (others, some)
+    return {term: weight * many[term] for term, weight in few.items() if term in many}
 
 
-def _windows(space: Space, text: str, weighed: Mapping[str, float]) -> list[_Window]:
-    """The windows of a text all whose words belong to a term that weighed, or end what would sound broken off."""
-    tokens = _tokens(text)
-    windows = []
-    for first, token in enumerate(tokens):
-        found: set[str] = set()
-        for last in range(first, min(first + _LONGEST, len(tokens))):
-            if last > first and not tokens[last].joined:
-                break
-            own = {term for term in (tokens[last].word, tokens[last].pair if last > first else "") if term in weighed}
-            if not own:
-                break
-            found |= own
-            more = tokens[last + 1] if last + 1 < len(tokens) else None
-            end = more if more is not None and more.pair and _belongs(space, tokens[last], more) else tokens[last]
-            windows.append(_Window(token.start, end.end, last - first + 1, frozenset(found)))
-    return windows
+def _windows(wording: Wording, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
+    """The windows of a text all whose words belong to a term that adds to the score, if they add more than ``least``
+    for each word. Of windows with the same terms and as many words the last one stands for all.
 
-
-def _belongs(space: Space, token: Token, more: Token) -> bool:
-    """Whether a word is mostly followed by another, as "reinforcement" is by "learning"."""
-    alone, together = space.known.get(token.word), space.known.get(more.pair)
-    if alone is None or together is None:
-        return False
-    seldom = space.idf[alone] > space.idf.max() - _SELDOM
-    return bool(not seldom and space.idf[together] - space.idf[alone] < _MOSTLY)
-
-
-@lru_cache(maxsize=4096)
-def _tokens(text: str) -> tuple[Token, ...]:
-    # Kept, since a paper is explained to many subscribers.
-    return tuple(tokens_of(text))
-
-
-def _as_written(text: str, window: _Window, abstract: str) -> str:
-    """A phrase with the whole of its hyphenated words, and without the capitals of a headline: only what the abstract
-    has with a capital in the middle of a sentence keeps it.
+    Returns:
+        The windows, and the two words of each pair among their terms.
     """
-    start = window.start - len(_HYPHEN_BEFORE.search(text[: window.start])[0])  # type: ignore[index]
-    end = window.end + len(_HYPHEN_AFTER.match(text[window.end :])[0])  # type: ignore[index]
-    names = set(_NAMES.findall(abstract))
-    return _WORDS.sub(
-        lambda word: word[0].lower() if word[0].istitle() and word[0] not in names else word[0],
-        " ".join(text[start:end].split()),
-    )
+    words, pairs, joined = wording.words, wording.pairs, wording.joined
+    windows: list[_Window] = []
+    longer: dict[tuple[int, tuple[int, ...]], int] = {}
+    halves: dict[int, _Pair] = {}
+    for word, part in adds.items():
+        firsts = wording.places.get(word, ())
+        if firsts and part > least:
+            windows.append((part - least, firsts[-1], 1, (word,)))
+        for first in firsts:
+            last = first + 1
+            terms: tuple[int, ...] = (word,)
+            while joined[last] and (words[last] in adds or pairs[last] in adds) and last < first + _LONGEST:
+                own, pair = words[last], pairs[last]
+                if own in adds and own not in terms:
+                    terms += (own,)
+                if pair in adds and pair not in terms:
+                    terms += (pair,)
+                    halves[pair] = words[last - 1], own
+                last += 1
+                longer[last - first, terms] = first
+    for (count, terms), first in longer.items():
+        worth = sum([adds[term] for term in terms]) - least * count
+        if worth > 0:
+            windows.append((worth, first, count, terms))
+    return windows, halves

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix, diags
 from newsletter.model import Interest, PaperName
 from newsletter.ranking.index import Index
 from newsletter.ranking.space import Space, damped
+from newsletter.ranking.sparse import Row, row_of
 
 _DISLIKED_WEIGHT = 0.5
 
@@ -44,10 +45,10 @@ class Profiles:
     """Some interests in the space, in one order.
 
     Attributes:
-        vectors: interests × terms; a row of zeros for one that says nothing that the space knows.
+        vectors: interests × terms, ascending in each row; zeros for one that says nothing that the space knows.
         wanted: the same before the disliked papers were taken off, which scores are measured by: taking off something
             never makes a paper stand out more.
-        whole: the same before it was damped.
+        whole: the same before it was damped, ascending too.
         teachers: how many papers each was made from; a text counts as one, a faded verdict as less.
         gifts: how much of each liked paper went into ``whole`` (interests × liked); ``liked``: these (liked × terms).
     """
@@ -60,11 +61,16 @@ class Profiles:
     gifts: csr_matrix
     liked: csr_matrix
 
-    def liked_by(self, row: int) -> tuple[list[PaperName], csr_matrix]:
-        """The liked papers of an interest, with what each put into ``whole`` (papers × terms)."""
-        names = [name for name, _ in self.followed[row].liked]
-        gifts = self.gifts[row]
-        return names, csr_matrix(diags(gifts.data) @ self.liked[gifts.indices])
+    def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
+        """What the liked papers of an interest put into ``whole``: the terms of one after those of another, each with
+        what it was given, and from which of the papers (by place among ``followed[row].liked``).
+        """
+        which, shares = row_of(self.gifts, row)
+        rows = [row_of(self.liked, one) for one in which]
+        sizes = [len(one.terms) for one in rows]
+        terms = np.concatenate([self.liked.indices[:0], *(one.terms for one in rows)])
+        values = np.concatenate([self.liked.data[:0], *(one.values for one in rows)])
+        return Row(terms, values * np.repeat(shares, sizes)), np.repeat(np.arange(len(rows)), sizes)
 
 
 def make_profiles(index: Index, followed: Sequence[Followed]) -> Profiles:
@@ -90,6 +96,8 @@ def make_profiles(index: Index, followed: Sequence[Followed]) -> Profiles:
         mean = damped(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
         most = np.asarray(against.max(axis=1).todense()).ravel()
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
+    for matrix in (vectors, whole):
+        matrix.sort_indices()
     return Profiles(tuple(followed), vectors, wanted, whole, teachers, gifts, liked)
 
 

@@ -6,9 +6,10 @@ the scores of the store's papers, in standard deviations, is what papers are ran
 and 1 (see :mod:`newsletter.ranking.calibration`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -16,10 +17,13 @@ from scipy.sparse import csr_matrix
 from newsletter.identifiers import title_key
 from newsletter.model import Paper
 from newsletter.ranking.calibration import deviation
+from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, Lineup, line_up
 from newsletter.ranking.profile import Profiles
 from newsletter.ranking.space import FEW
+from newsletter.ranking.sparse import row_of
 from newsletter.ranking.trending import trending_scores
+from newsletter.ranking.wording import Wording, read
 
 BY_AUTHOR = np.inf
 """How far a paper by a followed author stands out: it matches wholly."""
@@ -32,6 +36,7 @@ CATEGORY_BONUS = 0.5
 
 _HUBNESS = 0.6
 _TRUST = 2.0
+_WORDINGS_KEPT = 4_096  # Some thirty kilobytes each.
 
 
 def raw_scores(profiles: csr_matrix, teachers: np.ndarray, papers: Lineup) -> tuple[np.ndarray, np.ndarray]:
@@ -75,30 +80,48 @@ class Candidates:
     """The papers that stand for choice, with what ranking needs of them, all in one order.
 
     Attributes:
-        lineup: their vectors.
+        lineup: their vectors, terms ascending in each row.
         rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
+        talked_about: the places of those that the community talks about, most talked about first. ``standing``: the
+            place of each in this order, those that nobody talks about last.
         authors, categories: folded for comparing; which papers have each (by place).
+        alike: see :func:`newsletter.ranking.diversify.likeness`.
+        wording: the words of the paper at a place, read when somebody first is told of it, and kept for the next.
     """
 
     papers: tuple[Paper, ...]
     lineup: Lineup
     rows: np.ndarray
     trending: np.ndarray
+    talked_about: np.ndarray
+    standing: np.ndarray
     authors: Mapping[str, list[int]]
     categories: Mapping[str, list[int]]
+    alike: Likeness
+    wording: Callable[[int], Wording]
 
 
 def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
     """Get papers of the index ready for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
     ordered = tuple(sorted(papers, key=lambda paper: paper.row))
     rows = np.array([paper.row for paper in ordered], dtype=np.int64)
+    trending = trending_scores(ordered, today, half_life_days)
+    order = np.lexsort((rows, -trending))
+    lineup = line_up(index.space, index.vectors(rows))
+    lineup.vectors.sort_indices()
     return Candidates(
         papers=ordered,
-        lineup=line_up(index.space, index.vectors(rows)),
+        lineup=lineup,
         rows=rows,
-        trending=trending_scores(ordered, today, half_life_days),
+        trending=trending,
+        talked_about=order[: np.count_nonzero(trending)],
+        standing=order.argsort(),
         authors=_places([[title_key(author) for author in paper.authors] for paper in ordered]),
         categories=_places([[category.casefold() for category in paper.categories] for paper in ordered]),
+        alike=likeness(lineup.vectors),
+        wording=lru_cache(_WORDINGS_KEPT)(
+            lambda place: read(index.space, ordered[place], row_of(lineup.vectors, place))
+        ),
     )
 
 

@@ -18,9 +18,9 @@ the store's papers alone, and makes a profile discriminative at the cost of a do
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -48,7 +48,8 @@ _RARE_TERMS_FROM = 1_000
 _MOST_TERMS = 200_000
 _SEED = 0
 
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"([^\W_]+)([\W_]*)")
+_BETWEEN_WORDS = re.compile(r"[\W_]*")
 _HOLDS_TOGETHER = re.compile(r"-[a-z]+[ -]", re.IGNORECASE)
 # Words that nearly every abstract has, so that they say nothing of its subject.
 _ABSTRACTS_SAY = {
@@ -248,12 +249,12 @@ def paper_text(paper: Paper) -> str:
 
 def terms_of(text: str) -> list[str]:
     """The terms of a text: its words in singular without the common ones, and each two that stand side by side."""
-    return [term for token in tokens_of(text) for term in ((token.word, token.pair) if token.pair else (token.word,))]
+    return [term for word, _, _, pair, _ in _tokens(text) for term in ((word, pair) if pair else (word,))]
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in singular, without the common ones and without phrases."""
-    return [token.word for token in tokens_of(text)]
+    return [word for word, *_ in _tokens(text)]
 
 
 class Token(NamedTuple):
@@ -273,22 +274,40 @@ class Token(NamedTuple):
     joined: bool
 
 
-def tokens_of(text: str) -> Iterator[Token]:
+def tokens_of(text: str) -> list[Token]:
     """The words of a text that are not common, in order."""
-    common = _common()
-    before: Token | None = None
-    for match in _WORD.finditer(text):
-        written = match[0].lower()
-        word = _singular(written)
-        if written in common or word in common or (len(word) < 2 and word.isascii()):
+    return [Token(*one) for one in _tokens(text)]
+
+
+def _tokens(text: str) -> list[tuple[str, int, int, str, bool]]:
+    # Plain tuples: all papers of a store come through here, and a class takes half as long again.
+    tokens = []
+    end = _BETWEEN_WORDS.match(text).end()  # type: ignore[union-attr]
+    before, ended = "", -1
+    for written, between in _WORD.findall(text):
+        start, end = end, end + len(written) + len(between)
+        word = _term(written)
+        if not word:
             continue
-        start, end = match.span()
-        between = text[before.end : start] if before is not None else ""
-        # Only a space or a hyphen makes a term of two words.
-        pair = f"{before.word} {word}" if before is not None and between in (" ", "-", "\n") else ""
-        joined = bool(pair) or (between[:1] == "-" and _HOLDS_TOGETHER.fullmatch(between) is not None)
-        before = Token(word, start, end, pair, joined)
-        yield before
+        pair, joined = "", False
+        if before:
+            # Only a space or a hyphen makes a term of two words.
+            if start == ended + 1 and text[ended] in " -\n":
+                pair, joined = f"{before} {word}", True
+            elif text[ended] == "-":
+                joined = _HOLDS_TOGETHER.fullmatch(text, ended, start) is not None
+        before, ended = word, start + len(written)
+        tokens.append((word, start, ended, pair, joined))
+    return tokens
+
+
+@lru_cache(maxsize=100_000)
+def _term(written: str) -> str:
+    """A word in small letters and in singular; empty for a common one. The words of papers are few, so it is kept."""
+    small = written.lower()
+    word = _singular(small)
+    common = _common()
+    return "" if small in common or word in common or (len(word) < 2 and word.isascii()) else word
 
 
 def _singular(word: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import time
+from functools import lru_cache
 from typing import Any
 
 from newsletter.model import Day, Interest, Preferences, Schedule
@@ -36,9 +37,13 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
 
 def schedule_from_json(data: Mapping[str, Any]) -> Schedule:
     """The schedule alone, from the part of that name."""
-    return Schedule(
-        days=tuple(Day(day) for day in data["days"]), time=time.fromisoformat(data["time"]), timezone=data["timezone"]
-    )
+    return _schedule(tuple(data["days"]), data["time"], data["timezone"])
+
+
+@lru_cache(maxsize=1_000)
+def _schedule(days: tuple[str, ...], at: str, timezone: str) -> Schedule:
+    # Many have the same one.
+    return Schedule(days=tuple(Day(day) for day in days), time=time.fromisoformat(at), timezone=timezone)
 
 
 def interest_json(interest: Interest) -> dict[str, Any]:

@@ -1,0 +1,28 @@
+"""One sparse row at a time as two arrays: SciPy's matrices of one row cost more than what is done with them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+
+class Row(NamedTuple):
+    """The terms of a row, ascending, and the value of each."""
+
+    terms: np.ndarray
+    values: np.ndarray
+
+
+def row_of(matrix: csr_matrix, row: int) -> Row:
+    """A row of a matrix that has the terms of each row ascending. It lies in the matrix: nothing is copied."""
+    start, end = matrix.indptr[row], matrix.indptr[row + 1]
+    return Row(matrix.indices[start:end], matrix.data[start:end])
+
+
+def values_at(row: Row, terms: np.ndarray) -> np.ndarray:
+    """A row's values at some terms, in any order; 0 where it has none."""
+    if not len(row.terms):
+        return np.zeros(len(terms), dtype=np.float32)
+    at = row.terms.searchsorted(terms)
+    at[at == len(row.terms)] = 0
+    return np.asarray(row.values[at] * (row.terms[at] == terms))
