@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking bench-rendering check-mail format clean programs
+.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery check-mail format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -30,6 +30,10 @@ bench-ranking: $(VENV)/installed-bench
 # Messages a second; nodemailer beside ours where npm is.
 bench-rendering: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.rendering
+
+# Messages a second on the whole road, to Postfix's smtp-sink (Debian's postfix).
+bench-delivery: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.delivery
 
 # What the official MJML compiler and caniemail make of our templates; both come by npm.
 check-mail: $(VENV)/installed-bench

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -31,15 +32,18 @@ class Links:
 
     def token(self, purpose: Purpose, subscriber: int) -> str:
         """The signed part of such a link: letters, digits, ``-``, ``_`` and dots."""
-        return str(self._serializer(purpose).dumps(subscriber))
+        return str(_serializer(self.key, purpose).dumps(subscriber))
 
     def subscriber(self, purpose: Purpose, token: str) -> int | None:
         """Whom a token speaks for, None when it was not signed here for this purpose."""
         try:
-            read = self._serializer(purpose).loads(token)
+            read = _serializer(self.key, purpose).loads(token)
         except BadSignature:
             return None
         return read if isinstance(read, int) else None
 
-    def _serializer(self, purpose: Purpose) -> URLSafeSerializer:
-        return URLSafeSerializer(self.key, salt=f"newsletter.{purpose.value}")
+
+@cache
+def _serializer(key: str, purpose: Purpose) -> URLSafeSerializer:
+    # Kept, since making one takes longer than signing.
+    return URLSafeSerializer(key, salt=f"newsletter.{purpose.value}")
