@@ -106,8 +106,7 @@ class Dispatcher:
             held = self._round()
             self._check()
             if held is None:
-                # What a broken session gave back waits again.
-                if patience == _NOW or not (any(one.number for one in self._accounts) or self._waiting()):
+                if patience == _NOW or not self._anything_left():
                     return None
                 self._pause(_LOOK_SECONDS)
             elif patience is not None and held.until - pace.clock() > patience:
@@ -199,7 +198,11 @@ class Dispatcher:
         with reading(self._engine) as connection:
             return store.waiting(connection, self._clock(), lane)
 
-    def _waiting(self) -> bool:
+    def _anything_left(self) -> bool:
+        if any(one.number for one in self._accounts):
+            return True
+        # What a broken session gave back waits again, once the store knows.
+        self._ledger.flush()
         return any(self._number(lane) for lane in self._lanes)
 
     def _pause(self, seconds: float) -> None:

@@ -73,7 +73,7 @@ class Ledger:
         self.error: Exception | None = None
         self.owner = str(Owner.here())
         self._engine, self._retry, self._clock, self._told, self._stopping = engine, retry, clock, told, stopping
-        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._entries: queue.SimpleQueue[_Entry | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._renewed = time.monotonic()
 
@@ -106,6 +106,12 @@ class Ledger:
         """Note that a claimed send was not sent."""
         self._entries.put(_Entry(send))
 
+    def flush(self) -> None:
+        """Wait until all that was noted so far is written."""
+        written = threading.Event()
+        self._entries.put(written)
+        written.wait()
+
     def _work(self) -> None:
         ended = False
         while not ended:
@@ -116,7 +122,10 @@ class Ledger:
             while len(batch) < _MOST and not self._entries.empty():
                 batch.append(self._entries.get())
             ended = None in batch
-            self._write([entry for entry in batch if entry is not None])
+            self._write([entry for entry in batch if isinstance(entry, _Entry)])
+            for entry in batch:
+                if isinstance(entry, threading.Event):
+                    entry.set()
 
     def _write(self, batch: Sequence[_Entry]) -> None:
         """Write a batch, with patience: what is not written down now, the log can only call unsure later."""

@@ -213,4 +213,6 @@ class Account:
 
     def _give_back(self) -> None:
         while self._letters:
-            self._ledger.give_back(self._letters.popleft().send)
+            # Told before it is gone: who sees none here is to find all of them in the ledger.
+            self._ledger.give_back(self._letters[0].send)
+            self._letters.popleft()
