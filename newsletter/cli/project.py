@@ -1,6 +1,7 @@
 """Commands to start with: a new newsletter, and the demo."""
 
 import mailbox
+import shlex
 import shutil
 import sys
 import tempfile
@@ -74,9 +75,9 @@ def demo(
     for line in _unpack(maildir, folder):
         say(f"   {line}")
     say("")
-    command = "newsletter" if shutil.which("newsletter") else f"{Path(sys.executable).parent}/newsletter"
+    command = "newsletter" if shutil.which("newsletter") else shlex.quote(f"{Path(sys.executable).parent}/newsletter")
     say("Now try, in that folder:")
-    say(f"   cd {folder}")
+    say(f"   cd {shlex.quote(str(folder))}")
     say(f"   {command} rank ada@newsletter.example")
     say(f"   {command} interests edit ada@newsletter.example")
     say(f"   {command} preview ada@newsletter.example --serve")
