@@ -112,31 +112,40 @@ class Account:
         thread.start()
 
     def _session(self) -> None:
+        carrying = False
         try:
             with Transport(self.settings, self._folder, self.name) as wire:
                 while (letter := self._next(wire)) is not None:
+                    carrying = True
                     self._carry(wire, letter)
-                    with self._changed:
-                        self._busy -= 1
-                        self._idle += 1
-                        self._changed.notify_all()
-        except Exception as error:
+                    carrying = False
+                    self._count(busy=-1, idle=1)
+            self._count(busy=0, idle=-1)
+        except Exception as error:  # Told by the dispatcher: an error of a thread is heard by nobody.
+            self._count(busy=-carrying, idle=carrying - 1)
             with self._changed:
-                self._busy -= 1
                 self._end_session(error)
                 self._changed.notify_all()
 
-    def _next(self, wire: Transport) -> Letter | None:
+    def _count(self, busy: int, idle: int) -> None:
         with self._changed:
-            while not self._letters or self._stopped:
-                if self._closed or self._stopped:
+            self._busy += busy
+            self._idle += idle
+            self._changed.notify_all()
+
+    def _next(self, wire: Transport) -> Letter | None:
+        while True:
+            with self._changed:
+                if self._letters and not self._stopped:
                     self._idle -= 1
+                    self._busy += 1
+                    return self._letters.popleft()
+                if self._closed or self._stopped:
                     return None
-                if not self._changed.wait(_IDLE_SECONDS):
-                    wire.close()
-            self._idle -= 1
-            self._busy += 1
-            return self._letters.popleft()
+                if self._changed.wait(_IDLE_SECONDS):
+                    continue
+            # Not under the lock: the server may take its time to say goodbye.
+            wire.close()
 
     def _carry(self, wire: Transport, letter: Letter) -> None:
         """Carry one letter.

@@ -75,6 +75,15 @@ def test_a_broken_account_leaves_its_mail_to_the_others(newsletter: Newsletter, 
     assert set(delivered(*boxes.values()).values()) == {1}
 
 
+def test_an_account_whose_key_is_missing_leaves_its_mail_to_the_others(newsletter: Newsletter, readers: int) -> None:
+    with servers(newsletter, main={"dkim_selector": "s", "dkim_key_file": "nonesuch"}, spare={"weight": 0}) as boxes:
+        ran = newsletter.run("send")
+    assert ran.out == "12 sent\n"
+    assert "warning: account main: " in ran.err
+    assert "nonesuch" in ran.err
+    assert len(boxes["spare"].accepted) == readers
+
+
 def test_without_any_account_that_works_all_stays_planned(newsletter: Newsletter, readers: int) -> None:
     with servers(newsletter, one={}, two={}) as boxes:
         for box in boxes.values():
