@@ -18,7 +18,7 @@ from newsletter.ranking.explain import Weighed
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Taught, make_profiles
 from newsletter.ranking.rank import Candidates, make_candidates, stand_out
-from newsletter.store import papers, reading, sends
+from newsletter.store import papers, reading, send_log
 
 NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
 _WORDS_TOLD = 3
@@ -71,7 +71,7 @@ def score_block(
     """
     with reading(desk.engine) as connection:
         rows = [subscriber.row for subscriber in block]
-        held = sends.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
+        held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
         taught = judgements.taught(connection, block)
     return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
 
@@ -193,7 +193,7 @@ def rank_again(desk: Desk, subscriber: Subscriber, edition: date, top: int) -> R
         UserError: the log has no such digest, or not what it was ranked with.
     """
     with reading(desk.engine) as connection:
-        found = sends.ranked_with(connection, subscriber.row, edition)
+        found = send_log.ranked_with(connection, subscriber.row, edition)
         if found is None:
             raise UserError(f"--edition: {subscriber.email} has no digest of {edition} that the log can rank again")
         send, then = found
@@ -202,8 +202,8 @@ def rank_again(desk: Desk, subscriber: Subscriber, edition: date, top: int) -> R
         new = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
         judged = {name.row for one in taught for name, _ in (*one.liked, *one.disliked)}
         known = papers.by_rows(connection, judged)
-        held = sends.held_before(connection, send)
-        digest = sends.digests(connection, [send])[send.row]
+        held = send_log.held_before(connection, send)
+        digest = send_log.digests(connection, [send])[send.row]
     index = index_of(desk, then.space, [*{paper.row: paper for paper in (*new, *known.values())}.values()])
     if index is None:
         raise UserError(f"--edition: the space {then.space} that it was ranked in is not in {desk.config.index_folder}")
@@ -252,7 +252,7 @@ def _scored_today(desk: Desk, field: Field, subscriber: Subscriber) -> compose.S
     """The scores as if today's edition had not gone out yet, so that its effect can still be seen and changed."""
     today = local_day(subscriber.preferences.schedule, field.now)
     with reading(desk.engine) as connection:
-        last_digest, seen_row = sends.last_sent_before(connection, subscriber.row, today)
+        last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
     (scored,) = score_block(desk, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
     return scored
 

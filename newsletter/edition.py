@@ -23,7 +23,8 @@ from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
-from newsletter.store import reading, sends, subscribers, writing
+from newsletter.store import plans as plan_store
+from newsletter.store import reading, send_log, sends, subscribers, writing
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
@@ -128,18 +129,18 @@ def plan_block(desk: Desk, field: Field | None, block: Block) -> dict[str, int]:
     now = desk.clock()
     plans = make_plans(desk, field, block)
     with writing(desk.engine) as connection:
-        planned = sends.plan(connection, plans, now)
+        planned = plan_store.plan(connection, plans, now)
         due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in block.people}
         subscribers.set_next_due(connection, due)
     skipped = sum(plan.skip_reason is not None for plan in plans)
     return {SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped}
 
 
-def make_plans(desk: Desk, field: Field | None, block: Block) -> list[sends.Plan]:
+def make_plans(desk: Desk, field: Field | None, block: Block) -> list[plan_store.Plan]:
     """Compose the digests of those in a block who have none yet in their edition."""
     editions = block.editions
     with reading(desk.engine) as connection:
-        served = sends.in_edition(connection, editions)
+        served = send_log.in_edition(connection, editions)
     fresh = [subscriber for subscriber in block.people if subscriber.row not in served]
     if field is None:
         nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
@@ -148,15 +149,15 @@ def make_plans(desk: Desk, field: Field | None, block: Block) -> list[sends.Plan
     for scored in score_block(desk, field, fresh) if fresh else []:
         digest = replace(compose_digest(desk, field, scored), edition=editions[scored.subscriber.row])
         reason = None if digest.choices else why_nothing(desk, scored)
-        basis = sends.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
+        basis = plan_store.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
         plans.append(_plan(desk, scored.subscriber, digest, reason, basis))
     return plans
 
 
 def _plan(
-    desk: Desk, subscriber: Subscriber, digest: Digest, skip_reason: str | None, basis: sends.Basis | None = None
-) -> sends.Plan:
-    return sends.Plan(
+    desk: Desk, subscriber: Subscriber, digest: Digest, skip_reason: str | None, basis: plan_store.Basis | None = None
+) -> plan_store.Plan:
+    return plan_store.Plan(
         subscriber=subscriber.row,
         email=subscriber.email,
         message_id=identify(desk, subscriber, digest.edition),
@@ -254,7 +255,7 @@ def _dispatcher(
 
     def render(block: Sequence[Send]) -> Iterator[tuple[Send, Message]]:
         with reading(desk.engine) as connection:
-            digests = sends.digests(connection, block, known)
+            digests = send_log.digests(connection, block, known)
             people = subscribers.by_rows(connection, [send.subscriber for send in block])
         for send in block:
             # Under the Message-ID that was written down when it was planned, with whatever key.

@@ -26,7 +26,7 @@ from newsletter.model import Paper
 from newsletter.ranking import saved
 from newsletter.ranking.index import Index, Lineup, Part, background_of, make_index, make_part
 from newsletter.ranking.space import Space, fit, paper_text
-from newsletter.store import papers, reading, sends
+from newsletter.store import papers, reading, send_log
 
 FITTED_ON = 60_000
 """A space is fitted on so many papers at most, drawn by chance: more would cost memory and teach nothing."""
@@ -250,7 +250,7 @@ def index_of(desk: Desk, version: str, wanted: Sequence[Paper]) -> Index | None:
 def _prune(desk: Desk, present: str) -> None:
     """Remove the versions that no digest of the log was ranked with, and the papers of all but the present one."""
     with reading(desk.engine) as connection:
-        kept = sends.spaces(connection) | {present}
+        kept = send_log.spaces(connection) | {present}
     for old in desk.config.index_folder.iterdir():
         if not old.is_dir() or old.name == present:
             continue

@@ -21,7 +21,7 @@ from newsletter.delivery.verp import read_token
 from newsletter.desk import Desk
 from newsletter.model import Send, Subscriber, SubscriberState
 from newsletter.plaintext import clean
-from newsletter.store import bounces, reading, sends, subscribers, writing
+from newsletter.store import bounces, reading, send_log, subscribers, writing
 
 Told = Callable[[int, int], None]
 """Hears of progress: how many messages were read, of how many."""
@@ -77,8 +77,8 @@ def _about(connection: Connection, desk: Desk, report: Report) -> tuple[Subscrib
         row = desk.links.subscriber(Purpose.UNSUBSCRIBE, report.letter_token)
         return (subscribers.by_rows(connection, [row]).get(row) if row is not None else None), None
     signed = (read_token(desk.links.key, token) for token in report.tokens)
-    of_token = next((sends.of_edition(connection, *read) for read in signed if read is not None), None)
-    send = of_token or sends.by_message_id(connection, report.message_ids)
+    of_token = next((send_log.of_edition(connection, *read) for read in signed if read is not None), None)
+    send = of_token or send_log.by_message_id(connection, report.message_ids)
     return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
 
 

@@ -24,7 +24,7 @@ from newsletter.edition import bring_due_back, due_blocks, gather, read_files, r
 from newsletter.errors import NewsletterError
 from newsletter.indexing import current_index, read_state
 from newsletter.returning import Taken, take_mailbox
-from newsletter.store import sends, subscribers, writing
+from newsletter.store import send_log, subscribers, writing
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
@@ -160,7 +160,7 @@ def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     """Forget old lines of the log that say only that there was nothing to send."""
     before = desk.clock().date() - timedelta(days=desk.config.schedule.keep_skipped_days)
     with writing(desk.engine) as connection:
-        forgotten = sends.forget_skipped(connection, before)
+        forgotten = send_log.forget_skipped(connection, before)
     if forgotten:
         log("forgot_skipped", lines=forgotten, before=before.isoformat())
     return True

@@ -23,7 +23,7 @@ from newsletter.edition import active_blocks, read_files, run_edition
 from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
 from newsletter.sources.gather import import_file
-from newsletter.store import reading, sends
+from newsletter.store import reading, send_log
 
 
 def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it is not there.")]) -> None:
@@ -114,7 +114,7 @@ def _show_log(desk: Desk) -> None:
     with reading(desk.engine) as connection:
         rows = [
             (send.edition, send.email, send.state.value, len(digest.choices), send.smtp_reply or send.reason)
-            for send, digest in sends.log(connection)
+            for send, digest in send_log.log(connection)
         ]
     columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server said", "wide"))
     print_table(columns, rows)

@@ -9,7 +9,7 @@ from newsletter.cli.common import Json, iso, open_for, print_json, print_table, 
 from newsletter.clock import parse_day
 from newsletter.errors import UserError
 from newsletter.model import Digest, Send, SendState
-from newsletter.store import reading, sends, writing
+from newsletter.store import reading, send_log, sends, writing
 
 
 def log(
@@ -23,7 +23,7 @@ def log(
     day = parse_day(edition, "--edition") if edition is not None else None
     with reading(desk.engine) as connection:
         row = membership.require(connection, email).row if email is not None else None
-        found = sends.log(connection, row, day)
+        found = send_log.log(connection, row, day)
         if json:
             print_json(_log_json(send, digest) for send, digest in found)
             return

@@ -22,7 +22,7 @@ from newsletter.delivery.ledger import Ledger, settle_unwritten
 from newsletter.delivery.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Choice, Digest, Paper, Preferences, Send, SendState, SubscriberState
-from newsletter.store import open_store, papers, reading, sends, subscribers, writing
+from newsletter.store import open_store, papers, plans, reading, send_log, sends, subscribers, writing
 from newsletter.store.schema import send_papers
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
@@ -46,8 +46,8 @@ def plan(engine: Engine, number: int = 20, edition: date = date(2025, 11, 28), r
         known = papers.by_rows(connection, [1, 2])
         choices = tuple(Choice(known[row], row, 0.5, "A", "because") for row in (1, 2))
         digest = Digest(edition=edition, choices=() if reason else choices, considered=3, since=None, seen_row=3)
-        plans = [
-            sends.Plan(
+        wanted = [
+            plans.Plan(
                 subscriber=row,
                 email=f"r{row - 1}@example.org",
                 message_id=f"<{edition}.{row}@example.org>",
@@ -56,12 +56,12 @@ def plan(engine: Engine, number: int = 20, edition: date = date(2025, 11, 28), r
             )
             for row in range(1, number + 1)
         ]
-        return sends.plan(connection, plans, NOW)
+        return plans.plan(connection, wanted, NOW)
 
 
 def everything(engine: Engine) -> list[Send]:
     with reading(engine) as connection:
-        return [send for send, _ in sends.log(connection)]
+        return [send for send, _ in send_log.log(connection)]
 
 
 ANY = sends.Lane()
@@ -136,7 +136,7 @@ def test_a_claim_is_settled_as_the_server_said(engine: Engine, outcome: Outcome,
     assert settled.attempts == 1
     assert claim(engine) == []
     with reading(engine) as connection:
-        held = sends.held_papers(connection, [1], NOW - timedelta(days=1))
+        held = send_log.held_papers(connection, [1], NOW - timedelta(days=1))
         person = subscribers.by_rows(connection, [1])[1]
     # What failed for good may be sent another day; what may have arrived may not.
     assert held == {1: set() if state is SendState.FAILED else {1, 2}}
@@ -231,7 +231,7 @@ def test_of_a_dead_process_what_was_on_the_wire_is_unsure_and_the_rest_goes_on(e
     assert first.state is SendState.UNSURE
     assert "ended while the message was on the wire (since 2025-11-28 09:00:00 UTC)" in (first.reason or "")
     with reading(engine) as connection:
-        assert sends.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
+        assert send_log.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
     assert [(send.state, send.attempts) for send in rest] == [(SendState.PLANNED, 0)] * 2
 
 
@@ -395,7 +395,7 @@ def test_who_lost_a_claim_changes_nothing_any_more(engine: Engine) -> None:
     (send,) = everything(engine)
     assert send.state is SendState.UNSURE
     with reading(engine) as connection:
-        assert sends.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
+        assert send_log.held_papers(connection, [1], NOW - timedelta(days=1)) == {1: {1, 2}}
 
 
 def test_lanes_part_the_sends_by_domain(engine: Engine) -> None:

@@ -91,7 +91,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(talker: Callable[[Talk], s
 def _drip(start: bytes, drop: bytes) -> Talk:
     def talk(connection: socket.socket) -> None:
         connection.sendall(start)
-        for _ in range(200):
+        for _ in range(400):
             connection.sendall(drop)
             time.sleep(0.02)
 
@@ -110,10 +110,10 @@ def _drip(start: bytes, drop: bytes) -> Talk:
 def test_a_slow_drip_has_an_end(talker: Callable[[Talk], str], talk: Talk) -> None:
     url = talker(talk)
     began = time.monotonic()
-    with Http(network(timeout_seconds=0.05, attempts=1), AGENT) as http, pytest.raises(SourceError) as error:
+    with Http(network(timeout_seconds=0.2, attempts=1), AGENT) as http, pytest.raises(SourceError) as error:
         http.get(url)
-    assert str(error.value) == f"GET {url}: no whole answer within 0.5 s (tried once)"
-    assert time.monotonic() - began < 2
+    assert str(error.value) == f"GET {url}: no whole answer within 2 s (tried once)"
+    assert time.monotonic() - began < 4
 
 
 def test_a_body_that_breaks_off_is_not_taken(talker: Callable[[Talk], str], http: Http) -> None:

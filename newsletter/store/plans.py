@@ -1,0 +1,186 @@
+"""Plans in the store: the digests that are to be sent, written down before any of them is."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from newsletter.model import Digest, SendState
+from newsletter.store.schema import ranked_with as ranked_with_table
+from newsletter.store.schema import send_papers, sends
+from newsletter.store.sends import domain_of, release
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a digest was ranked with, so that it can be ranked again.
+
+    Attributes:
+        space: the version of the space. ``now``: when the papers that were new stood fast (UTC).
+        after_row: above which row papers were new. ``content``: what the subscriber followed, and the rules.
+    """
+
+    space: str
+    now: datetime
+    after_row: int
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A digest to be sent, or a subscriber to be skipped with a reason."""
+
+    subscriber: int
+    email: str
+    message_id: str
+    digest: Digest
+    skip_reason: str | None = None
+    basis: Basis | None = None
+
+
+def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[int]:
+    """Write down what is to be sent, before anything is.
+
+    A subscriber who has a send in the edition already is left alone, unless it was skipped: then a digest takes its
+    place. So two processes that plan the same edition plan each subscriber once. A digest takes the place, too, of one
+    that is still planned in another edition. Where a paper of a plan went on the wire, in an older digest, since the
+    plan was made, what is new to the subscriber waits for the next edition.
+
+    Args:
+        plans: one a subscriber at most.
+
+    Returns:
+        The rows of the sends now planned.
+    """
+    todo = list(plans)
+    while True:
+        with connection.begin_nested() as attempt:
+            planned = _write_down(connection, todo, now)
+            overtaken = _hold_papers(connection, planned)
+            if not overtaken:
+                return sorted(planned)
+            attempt.rollback()
+        todo = [one for one in todo if one.subscriber not in overtaken]
+
+
+def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) -> dict[int, Plan]:
+    """The rows of the sends that are planned now, each with its plan; those that stand for skipped ones are not among
+    them.
+    """
+    if not plans:
+        return {}
+    _keep_contents(connection, plans)
+    statement = _upsert(connection)(sends)
+    written = ("email", "domain", "state", "reason", "considered", "since", "seen_row", "planned_at", "settled_at")
+    new = {name: statement.excluded[name] for name in (*written, "space", "after_row", "ranked_with", "not_before")}
+    statement = statement.on_conflict_do_update(
+        index_elements=["edition", "subscriber"], set_=new, where=sends.c.state == SendState.SKIPPED.value
+    )
+    found = connection.execute(
+        statement.returning(sends.c.row, sends.c.subscriber), [_values(one, now) for one in plans]
+    )
+    by_subscriber = {one.subscriber: one for one in plans if one.skip_reason is None}
+    planned = {row: by_subscriber[subscriber] for row, subscriber in found if subscriber in by_subscriber}
+    _take_places(connection, planned, now)
+    return planned
+
+
+def _values(one: Plan, now: datetime) -> dict[str, Any]:
+    basis = one.basis
+    return {
+        "edition": one.digest.edition,
+        "subscriber": one.subscriber,
+        "message_id": one.message_id,
+        "attempts": 0,
+        "email": one.email,
+        "domain": domain_of(one.email),
+        "state": (SendState.SKIPPED if one.skip_reason else SendState.PLANNED).value,
+        "reason": one.skip_reason,
+        "considered": one.digest.considered,
+        "since": one.digest.since,
+        "seen_row": one.digest.seen_row,
+        "planned_at": basis.now if basis else now,
+        "settled_at": now if one.skip_reason else None,
+        "not_before": None,
+        "space": basis.space if basis else None,
+        "after_row": basis.after_row if basis else None,
+        "ranked_with": _name(basis.content) if basis else None,
+    }
+
+
+def _upsert(connection: Connection) -> Any:
+    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _keep_contents(connection: Connection, plans: Sequence[Plan]) -> None:
+    """Keep what subscribers follow, once for all the time it stays the same."""
+    contents = [
+        {"subscriber": one.subscriber, "digest": _name(one.basis.content), "content": one.basis.content}
+        for one in plans
+        if one.basis is not None
+    ]
+    if contents:
+        connection.execute(_upsert(connection)(ranked_with_table).on_conflict_do_nothing(), contents)
+
+
+def _name(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datetime) -> None:
+    """Skip the subscribers' other sends that are planned yet, and release their papers: the plans have them in view."""
+    older: list[int] = []
+    for edition in {one.digest.edition for one in planned.values()}:
+        rows = [row for row, one in planned.items() if one.digest.edition == edition]
+        found = connection.execute(
+            update(sends)
+            .where(
+                sends.c.subscriber.in_([planned[row].subscriber for row in rows]),
+                sends.c.state == SendState.PLANNED.value,
+                sends.c.row.not_in(rows),
+            )
+            .values(
+                state=SendState.SKIPPED.value,
+                reason=f"not sent before the digest of {edition} was made, which took its place",
+                settled_at=now,
+            )
+            .returning(sends.c.row)
+        )
+        older += found.scalars()
+    if older:
+        release(connection, older)
+    connection.execute(delete(send_papers).where(send_papers.c.send.in_(list(planned))))
+
+
+def _hold_papers(connection: Connection, planned: Mapping[int, Plan]) -> set[int]:
+    """Hold the papers of planned digests.
+
+    Returns:
+        The subscribers for whom another digest holds one of them; none when all is well.
+    """
+    values = [
+        {
+            "send": row,
+            "rank": choice.rank,
+            "subscriber": one.subscriber,
+            "paper": choice.paper.row,
+            "score": choice.score,
+            "section": choice.section,
+            "because": choice.because,
+        }
+        for row, one in planned.items()
+        for choice in one.digest.choices
+    ]
+    if not values:
+        return set()
+    held = connection.execute(_upsert(connection)(send_papers).on_conflict_do_nothing(), values)
+    if held.rowcount == len(values):
+        return set()
+    counted = select(send_papers.c.send, func.count()).where(send_papers.c.send.in_(list(planned)))
+    numbers = {row[0]: row[1] for row in connection.execute(counted.group_by(send_papers.c.send))}
+    return {one.subscriber for row, one in planned.items() if numbers.get(row, 0) < len(one.digest.choices)}
