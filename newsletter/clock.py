@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from zoneinfo import ZoneInfoNotFoundError
 
 from tzlocal import get_localzone_name
@@ -23,14 +24,21 @@ def system_clock() -> datetime:
 
 def stopped_at(moment: datetime) -> Clock:
     """A clock that always shows ``moment`` (aware): what ``--now`` gives a command."""
-    fixed = moment.astimezone(UTC)
-    return lambda: fixed
+    return partial(_same, moment.astimezone(UTC))
 
 
 def started_at(moment: datetime) -> Clock:
     """A clock that showed ``moment`` (aware) when it was made and runs on from there: ``--now`` for a long run."""
-    offset = moment.timestamp() - time.time()
-    return lambda: datetime.fromtimestamp(time.time() + offset, UTC)
+    return partial(_shifted, moment.timestamp() - time.time())
+
+
+# Named, so that a clock can be handed to another process.
+def _same(moment: datetime) -> datetime:
+    return moment
+
+
+def _shifted(seconds: float) -> datetime:
+    return datetime.fromtimestamp(time.time() + seconds, UTC)
 
 
 def own_timezone() -> str:

@@ -1,5 +1,6 @@
 """``config.yaml``, checked: what the newsletter is called, where its papers come from, how it is sent and when."""
 
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +33,7 @@ from newsletter.plaintext import clean, is_utf8
 from newsletter.textfile import read_text
 from newsletter.yamlfile import check, parse
 
+_MOST_PROCESSES = 256
 _LONGEST_RETURN_LOCAL = 24
 """Before the @ of ``bounces.address``: with a token it holds to the 64 octets of RFC 5321, section 4.5.3.1.1."""
 
@@ -246,6 +248,19 @@ class DigestSettings(Settings):
     weekly_template: Line = Field(default="weekly", description="For those who get mail on one day a week.")
 
 
+def _engine(value: str) -> str:
+    kind, colon, number = value.partition(":")
+    right = value == "here" or (kind == "processes" and (not colon or (number.isascii() and number.isdigit())))
+    if not right or (colon and not 1 <= int(number) <= _MOST_PROCESSES):
+        raise ValueError(f"is none; write here, processes, or processes: with a number up to {_MOST_PROCESSES}")
+    return value
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class WarmUp(Settings):
     """How a sender whom nobody knows yet begins: each day ``factor`` times as many messages as the day before."""
 
@@ -360,6 +375,9 @@ class Config(Settings):
     delivery: Delivery = Delivery()
     bounces: Bounces = Bounces()
     schedule: ScheduleSettings = ScheduleSettings()
+    engine: Annotated[str, AfterValidator(_engine)] = Field(
+        default="here", description="In this process, in 'processes' (one a core), or in so many: 'processes:4'."
+    )
     _folder: Path = PrivateAttr(default=Path())
 
     @property
@@ -390,6 +408,21 @@ class Config(Settings):
     def mail_accounts(self) -> Mapping[str, Smtp]:
         """The mail servers by name; the one of ``smtp`` has that name."""
         return self.accounts or {"smtp": self.smtp}
+
+    @property
+    def processes(self) -> int:
+        """In how many processes the work of a large edition is done; each has a session of each account at least."""
+        kind, _, number = self.engine.partition(":")
+        wanted = 1 if kind == "here" else int(number or _cores())
+        return min(wanted, *(account.sessions for account in self.mail_accounts.values()))
+
+    def with_share(self, which: int, of: int) -> "Config":
+        """The configuration of one process of so many: with its share of the sessions of each account."""
+        shared = {
+            name: account.model_copy(update={"sessions": (account.sessions + which) // of})
+            for name, account in self.mail_accounts.items()
+        }
+        return self.model_copy(update={"accounts": shared})
 
     @property
     def contact(self) -> str:

@@ -1,35 +1,45 @@
-"""The road: sources → store → ranking → digest → rendering → delivery → store.
+"""The edition: sources → store → ranking → digest → rendering → delivery → store.
 
-Everything an edition does can be read here, from top to bottom. Data goes down the road once; nothing behind looks
-ahead.
+Who is due, and that each is done: this is the coordination; what one process does is in ``road.py``. Data goes down the
+road once; nothing behind looks ahead.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
+from itertools import chain, islice
 
 from sqlalchemy import Connection
 
 from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
-from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, ranked_with, score_block, why_nothing
-from newsletter.delivery import ledger, outbox
-from newsletter.delivery.dispatch import Dispatcher
-from newsletter.desk import Desk, Loaded, identify, render_message
-from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber, SubscriberState
-from newsletter.returning import take_refusal
+from newsletter.choosing import Field, make_field
+from newsletter.delivery import ledger, outbox, pace
+from newsletter.delivery.dispatch import Waiting
+from newsletter.desk import Desk
+from newsletter.engine import Gone, Hand, Stopping, crew
+from newsletter.errors import NewsletterError
+from newsletter.model import Digest, SendState, Subscriber, SubscriberState
+from newsletter.road import Block, Road, Step, lay_road, make_plans
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
-from newsletter.store import plans as plan_store
-from newsletter.store import reading, send_log, sends, subscribers, writing
+from newsletter.store import reading, subscribers, writing
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
 
+_FEW_BLOCKS = 4
+"""Not more than so many are done in this process: others take a while to begin."""
+
+_MOST_DEATHS = 3
 _DUE_PAGE = 1000
+_LOOK_SECONDS = 1.0
 _WITHIN_A_DAY = timedelta(hours=20)
 """Two moments of a schedule lie further apart, whatever a clock change does to a day."""
 
@@ -76,14 +86,6 @@ def bring_due_back(desk: Desk) -> None:
         after = page[-1][0]
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Subscribers who are ranked together, and by row the edition that each of them is to get."""
-
-    people: Sequence[Subscriber]
-    editions: Mapping[int, date]
-
-
 def due_blocks(desk: Desk) -> Iterator[Block]:
     """The subscribers whose time has come, each with the edition of that time."""
     now = desk.clock()
@@ -117,54 +119,6 @@ def _pages(desk: Desk, page: Callable[[Connection, int], list[Subscriber]]) -> I
             return
         yield people
         after = people[-1].row
-
-
-def plan_block(desk: Desk, field: Field | None, block: Block) -> dict[str, int]:
-    """Write down the digests of a block as planned. Each subscriber is due next at the first moment of the schedule
-    from now on.
-
-    Returns:
-        How many were planned, and how many skipped.
-    """
-    now = desk.clock()
-    plans = make_plans(desk, field, block)
-    with writing(desk.engine) as connection:
-        planned = plan_store.plan(connection, plans, now)
-        due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in block.people}
-        subscribers.set_next_due(connection, due)
-    skipped = sum(plan.skip_reason is not None for plan in plans)
-    return {SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped}
-
-
-def make_plans(desk: Desk, field: Field | None, block: Block) -> list[plan_store.Plan]:
-    """Compose the digests of those in a block who have none yet in their edition."""
-    editions = block.editions
-    with reading(desk.engine) as connection:
-        served = send_log.in_edition(connection, editions)
-    fresh = [subscriber for subscriber in block.people if subscriber.row not in served]
-    if field is None:
-        nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
-        return [_plan(desk, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
-    plans = []
-    for scored in score_block(desk, field, fresh) if fresh else []:
-        digest = replace(compose_digest(desk, field, scored), edition=editions[scored.subscriber.row])
-        reason = None if digest.choices else why_nothing(desk, scored)
-        basis = plan_store.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
-        plans.append(_plan(desk, scored.subscriber, digest, reason, basis))
-    return plans
-
-
-def _plan(
-    desk: Desk, subscriber: Subscriber, digest: Digest, skip_reason: str | None, basis: plan_store.Basis | None = None
-) -> plan_store.Plan:
-    return plan_store.Plan(
-        subscriber=subscriber.row,
-        email=subscriber.email,
-        message_id=identify(desk, subscriber, digest.edition),
-        digest=digest,
-        skip_reason=skip_reason,
-        basis=basis,
-    )
 
 
 def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[tuple[Subscriber, Digest, str | None]]:
@@ -217,23 +171,121 @@ def run_edition(
     """
     report = EditionReport()
     settle_earlier(desk, report)
-    with _dispatcher(desk, report, stopping, told, only) as dispatcher:
-        field: Field | None = None
-        for number, block in enumerate(blocks):
-            if stopping():
-                break
-            field = make_field(desk, refit=True) if number == 0 else field
-            planned = plan_block(desk, field, block)
-            report.add(SendState.SKIPPED.value, planned[SendState.SKIPPED.value])
-            for state, count in planned.items():
-                told(state, count)
-            dispatcher.send_ready()
-        waiting = dispatcher.send_all(patience)
+    few = list(islice(blocks, _FEW_BLOCKS + 1))
+    number = desk.config.processes if len(few) > _FEW_BLOCKS else 1
+    todo = _Todo(chain(few, blocks))
+    row = only.row if only else None
+    make = partial(lay_road, desk.config, desk.clock, row) if number > 1 else lambda *_: Road(desk, stopping, row)
+    for _ in range(_MOST_DEATHS):
+        with crew(number, make, stopping) as hands:
+            work = _Work(todo, stopping, told, patience, report)
+            work.by(hands)
+        if not work.gone:
+            break
+        # What a process left that was killed is done by new ones.
+        settle_earlier(desk, report)
+    else:
+        raise NewsletterError("processes of this run were killed again and again; see whether the memory is enough")
     report.stopped = stopping()
-    report.notes += dispatcher.notes
-    if waiting is not None:
-        report.notes.append(f"{waiting.number:,} wait until {waiting.until:%Y-%m-%d %H:%M} UTC: {waiting.why}")
+    if work.waiting is not None:
+        until = f"{work.waiting.until:%Y-%m-%d %H:%M} UTC"
+        report.notes.append(f"{work.waiting.number:,} wait until {until}: {work.waiting.why}")
     return report
+
+
+class _Todo:
+    """The blocks that nobody has taken on yet."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks, self._back = blocks, list[Block]()
+        self._lock = threading.Lock()
+
+    def take(self) -> Block | None:
+        """The next one."""
+        with self._lock:
+            return self._back.pop() if self._back else next(self._blocks, None)
+
+    def put_back(self, block: Block | None) -> None:
+        """Leave one to another hand."""
+        if block is not None:
+            self._back.append(block)
+
+
+class _Work:
+    """What hands do together: each takes the next block, and with none left carries what waits.
+
+    Attributes:
+        waiting: what is left waiting for longer than there is patience. ``gone``: whether the process of a hand died.
+    """
+
+    def __init__(
+        self, todo: _Todo, stopping: Stopping, told: Told, patience: timedelta | None, report: EditionReport
+    ) -> None:
+        self.waiting: Waiting | None = None
+        self.gone = self._failed = False
+        self._todo, self._told, self._patience, self._report = todo, told, patience, report
+        self._lock = threading.Lock()
+        self._stopping: Stopping = lambda: stopping() or self._failed
+
+    def by(self, hands: Sequence[Hand]) -> None:
+        """Have it done.
+
+        Raises:
+            NewsletterError: a hand cannot go on.
+        """
+        if len(hands) == 1:
+            self._drive(hands[0])
+            return
+        with ThreadPoolExecutor(len(hands)) as threads:
+            for driven in [threads.submit(self._drive, hand) for hand in hands]:
+                driven.result()
+
+    def _drive(self, hand: Hand) -> None:
+        stop = True
+        try:
+            try:
+                self._steps(hand)
+                stop = self._stopping()
+            finally:
+                self._heed(hand.ask(Road.end, stop).result())
+        except Gone:
+            self.gone = True
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _steps(self, hand: Hand) -> None:
+        while not self._stopping():
+            block = self._todo.take()
+            try:
+                step: Step = hand.ask(Road.step, block).result()
+            except Gone:
+                self._todo.put_back(block)
+                raise
+            self._heed(step)
+            if step.done:
+                return
+            if step.waiting is None:
+                continue
+            seconds = (step.waiting.until - pace.clock()).total_seconds()
+            if self._patience is not None and seconds > self._patience.total_seconds():
+                self.waiting = step.waiting
+                return
+            self._pause(min(seconds, _LOOK_SECONDS))
+
+    def _heed(self, step: Step) -> None:
+        with self._lock:
+            for state, count in step.counts.items():
+                if state != SendState.PLANNED:
+                    self._report.add(state, count)
+                self._told(state, count)
+            self._report.notes += step.notes
+            ledger.remember(step.unwritten)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._stopping() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
 
 
 def settle_earlier(desk: Desk, report: EditionReport) -> None:
@@ -245,37 +297,3 @@ def settle_earlier(desk: Desk, report: EditionReport) -> None:
     report.notes += [
         f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans
     ]
-
-
-def _dispatcher(
-    desk: Desk, report: EditionReport, stopping: Callable[[], bool], told: Told, only: Subscriber | None
-) -> Dispatcher:
-    loaded: Loaded = {}
-    known: dict[int, Paper] = {}
-
-    def render(block: Sequence[Send]) -> Iterator[tuple[Send, Message]]:
-        with reading(desk.engine) as connection:
-            digests = send_log.digests(connection, block, known)
-            people = subscribers.by_rows(connection, [send.subscriber for send in block])
-        for send in block:
-            # Under the Message-ID that was written down when it was planned, with whatever key.
-            person = people[send.subscriber]
-            yield send, render_message(desk, loaded, person, digests[send.row], send.message_id)
-
-    def settled(send: Send, settlement: sends.Settlement) -> None:
-        report.add(settlement.state.value)
-        told(settlement.state.value, 1)
-        if settlement.state is SendState.FAILED:
-            take_refusal(desk, send, settlement.smtp_reply)
-
-    return Dispatcher(
-        engine=desk.engine,
-        accounts=desk.config.mail_accounts,
-        delivery=desk.config.delivery,
-        folder=desk.config.folder,
-        render=render,
-        clock=desk.clock,
-        settled=settled,
-        stopping=stopping,
-        subscriber=only.row if only else None,
-    )

@@ -211,7 +211,7 @@ def test_ctrl_c_stops_after_the_message_on_the_wire(newsletter: Newsletter, mail
     def on_data(address: str) -> str | None:
         if len(mail.accepted) == 2:
             stopped[0].send_signal(signal.SIGINT)
-            time.sleep(0.2)
+            time.sleep(1)
         return None
 
     mail.on_data = on_data

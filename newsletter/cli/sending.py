@@ -16,7 +16,6 @@ from newsletter.audience import membership
 from newsletter.cli.common import Json, err, open_for, print_json, say, warn
 from newsletter.desk import Desk, doubts
 from newsletter.edition import (
-    Block,
     EditionReport,
     Told,
     active_blocks,
@@ -28,6 +27,7 @@ from newsletter.edition import (
 )
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
+from newsletter.road import Block
 from newsletter.store import reading
 
 

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy import Engine
 
@@ -24,7 +23,6 @@ Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message]]]
 
 _BLOCK = 64
 _LOOK_SECONDS = 0.2
-_NOW = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,16 @@ class Waiting:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it came: whether nothing is left, and what limits hold up."""
+
+    done: bool
+    waiting: Waiting | None = None
+
+
 class Dispatcher:
-    """Used as a context manager: its end lets the messages on the wire come to theirs.
+    """To be closed at its end.
 
     Args:
         accounts: the mail servers by name. ``folder``: from which paths in them count.
@@ -59,26 +65,26 @@ class Dispatcher:
         subscriber: int | None = None,
     ) -> None:
         self._engine, self._render, self._clock, self._stopping = engine, render, clock, stopping
-        self._ledger = Ledger(engine, delivery, clock, settled, stopping)
+        self._open = ExitStack()
+        self._ledger = self._open.enter_context(Ledger(engine, delivery, clock, settled, stopping))
         self._accounts = [Account(name, one, folder, engine, self._ledger) for name, one in accounts.items()]
         self._limits = {one.name: one.settings.limits for one in self._accounts}
         self._domains = delivery.domains
-        self._left_waiting = False
         rest = store.Lane(without=tuple(delivery.domains), subscriber=subscriber)
         self._lanes = [rest, *(store.Lane(only=domain, subscriber=subscriber) for domain in delivery.domains)]
 
-    def __enter__(self) -> Self:
-        self._ledger.__enter__()
-        return self
+    def close(self, stop: bool) -> None:
+        """Let the messages on the wire come to theirs, and those that wait for a session too, unless it is to ``stop``
+        or their server wants nothing at present.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+        Raises:
+            Exception: what went wrong since.
+        """
         for account in self._accounts:
-            held = self._left_waiting and account.held_until is not None and account.held_until > pace.clock()
-            account.close(stop=kind is not None or self._stopping() or held)
-        self._ledger.__exit__()
-        if kind is None:
+            held = account.held_until is not None and account.held_until > pace.clock()
+            account.close(stop=stop or held)
+        self._open.close()
+        if not stop:
             self._check()
 
     @property
@@ -86,47 +92,48 @@ class Dispatcher:
         """What a person should know of accounts that could not be used, while others could."""
         return [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
 
-    def send_ready(self) -> None:
-        """Hand over what may go now, without waiting for anything but room."""
-        self.send_all(_NOW)
-
-    def send_all(self, patience: timedelta | None = None) -> Waiting | None:
-        """Hand over all that waits.
-
-        Args:
-            patience: how long to wait for limits, and for a server that asked for patience; None: as long as it takes.
+    def hand_over(self, seconds: float) -> Waiting | None:
+        """Hand over what may go now; waits for nothing but room, and for that so long at most.
 
         Returns:
-            What is left to wait for, None when there is nothing.
+            What limits hold up.
 
         Raises:
             ServerUnusable, UserError: no account can be used; what is planned stays planned.
         """
-        while not self._stopping():
-            held = self._round()
-            self._check()
-            if held is None:
-                if patience == _NOW or not self._anything_left():
-                    return None
-                self._pause(_LOOK_SECONDS)
-            elif patience is not None and held.until - pace.clock() > patience:
-                self._left_waiting = True
-                return held
-            else:
-                self._pause((held.until - pace.clock()).total_seconds())
-        return None
+        held = self._round(time.monotonic() + seconds)
+        self._check()
+        return held
 
-    def _round(self) -> Waiting | None:
+    def carry(self, seconds: float) -> Progress:
+        """Hand over what waits, for about so long, or until nothing is left but to wait for limits.
+
+        Raises:
+            ServerUnusable, UserError: no account can be used; what is planned stays planned.
+        """
+        end = time.monotonic() + seconds
+        while not self._stopping():
+            held = self.hand_over(end - time.monotonic())
+            if held is not None:
+                return Progress(done=False, waiting=held)
+            if not self._anything_left():
+                return Progress(done=True)
+            if time.monotonic() >= end:
+                break
+            self._accounts[0].wait(_LOOK_SECONDS)
+        return Progress(done=False)
+
+    def _round(self, end: float) -> Waiting | None:
         """Hand over what may go; what limits hold up is told, the one that ends first."""
         held: list[Waiting] = []
         for lane in self._lanes:
             while not self._stopping():
-                account, grant = self._next_account(lane)
+                account, grant = self._next_account(lane, end)
                 if account is None:
                     if grant.again is not None and (number := self._number(lane)):
                         held.append(Waiting(number, grant.again, grant.why))
                     break
-                if not self._feed(account, lane, grant):
+                if not self._feed(account, lane, grant) or time.monotonic() > end:
                     break
         held += [
             Waiting(one.number, one.held_until, f"{one.name}: {pace.HELD}")
@@ -135,7 +142,7 @@ class Dispatcher:
         ]
         return min(held, key=lambda one: one.until, default=None)
 
-    def _next_account(self, lane: store.Lane) -> tuple[Account | None, pace.Grant]:
+    def _next_account(self, lane: store.Lane, end: float) -> tuple[Account | None, pace.Grant]:
         """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
         refused = nothing = pace.Grant(0, pace.clock())
         while True:
@@ -145,9 +152,10 @@ class Dispatcher:
                 return None, nothing
             with_room = [one for one in usable if one.room]
             if not with_room:
-                self._pause(_LOOK_SECONDS)
-                if self._stopping():
+                if self._stopping() or time.monotonic() > end:
                     return None, nothing
+                self._accounts[0].wait(_LOOK_SECONDS)
+                self._check()
                 continue
             for account in sorted(with_room, key=lambda one: one.fed / (one.settings.weight or 1)):
                 grant = self._leave(account, lane)
@@ -204,14 +212,6 @@ class Dispatcher:
         # What a broken session gave back waits again, once the store knows.
         self._ledger.flush()
         return any(self._number(lane) for lane in self._lanes)
-
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopping() and (left := end - time.monotonic()) > 0:
-            self._accounts[0].wait(min(left, _LOOK_SECONDS))
-            if seconds <= _LOOK_SECONDS:
-                return
-            self._check()
 
     def _check(self) -> None:
         """Raise what keeps everything from going on."""

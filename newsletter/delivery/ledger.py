@@ -35,7 +35,9 @@ _RENEW = 5 * 60.0
 Settled = Callable[[Send, store.Settlement], None]
 """Hears of each send that was settled."""
 
-_unwritten: dict[tuple[str, int], tuple[str, store.Settlement | None]] = {}
+Unwritten = dict[tuple[str, int], tuple[str, store.Settlement | None]]
+
+_unwritten: Unwritten = {}
 """What this process knows of a send (by store and row) and the store would not take: by whose claim, and what became of
 it, None when it was not sent. Nobody else knows it.
 """
@@ -192,6 +194,18 @@ def _in_words(settled: store.Settlement | None) -> str:
         return "not sent"
     said = settled.smtp_reply or settled.reason
     return f"{settled.state} ({said})" if said else settled.state.value
+
+
+def take_unwritten() -> Unwritten:
+    """What the store would not take, for a process that lives on to :func:`remember`."""
+    taken = dict(_unwritten)
+    _unwritten.clear()
+    return taken
+
+
+def remember(unwritten: Unwritten) -> None:
+    """Keep what a process knows that ends, until the store takes it."""
+    _unwritten.update(unwritten)
 
 
 def settle_unwritten(engine: Engine, now: datetime) -> list[SendState]:

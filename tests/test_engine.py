@@ -1,0 +1,131 @@
+"""The engine: the work of an edition in several processes, any of which may be killed."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from newsletter.clock import parse_moment, stopped_at
+from newsletter.desk import Desk, open_desk
+from newsletter.edition import EditionReport, run_edition
+from newsletter.errors import NewsletterError
+from newsletter.road import Block
+from newsletter.store import reading, subscribers
+from tests.conftest import NOW, Newsletter
+from tests.smtp import Mailbox
+
+READERS = 24
+
+
+@pytest.fixture
+def desk(newsletter: Newsletter, mail: Mailbox) -> Desk:
+    """That of a newsletter with readers of several topics."""
+    newsletter.with_sample()
+    topics = ("language models", "robots that grasp", "protein folding")
+    for number in range(READERS):
+        newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [{topics[number % 3]}]\n")
+    newsletter.run("subscribers", "list")
+    newsletter.configure(smtp={"sessions": 4})
+    text = (newsletter.folder / "config.yaml").read_text()
+    (newsletter.folder / "config.yaml").write_text(f"engine: processes:2\n{text}")
+    return open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
+
+
+def send_in_small_blocks(desk: Desk, size: int = 2) -> EditionReport:
+    """An edition in blocks so small that there are enough of them for all processes."""
+    with reading(desk.engine) as connection:
+        people = subscribers.page(connection, 0, READERS)
+    day = desk.clock().date()
+    blocks = (
+        Block(people[start : start + size], {one.row: day for one in people[start : start + size]})
+        for start in range(0, len(people), size)
+    )
+    return run_edition(desk, blocks, lambda: False, lambda state, count: None)
+
+
+def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+    assert newsletter.config.processes == 2
+    assert send_in_small_blocks(desk).counts == {"sent": READERS}
+    by_two = dict(mail.accepted)
+    assert len(by_two) == len(mail.accepted) == READERS
+    owners = {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows}
+    (newsletter.folder / "var" / "newsletter.db").unlink()
+    for beside in ("-wal", "-shm"):
+        (newsletter.folder / "var" / f"newsletter.db{beside}").unlink(missing_ok=True)
+    newsletter.with_sample()
+    mail.accepted.clear()
+    newsletter.run("send")
+    assert {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows} == owners
+    assert dict(mail.accepted) == by_two
+
+
+def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+    killed: list[int] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 5:
+            killed.extend(child.pid or 0 for child in multiprocessing.active_children()[:1])
+            os.kill(killed[0], signal.SIGKILL)
+        return None
+
+    mail.on_data = on_data
+    report = send_in_small_blocks(desk)
+    assert killed
+    arrived = Counter(mail.recipients())
+    assert set(arrived.values()) == {1}
+    rows = {row["email"]: row["state"] for row in newsletter.run("log", "--json").rows}
+    assert len(rows) == READERS
+    # Each has arrived, or is named as unsure: no more of them than the sessions that the process had.
+    assert {email for email, state in rows.items() if state == "sent"} <= set(arrived)
+    unsure = [email for email, state in rows.items() if state != "sent"]
+    assert {rows[email] for email in unsure} <= {"unsure"}
+    assert len(unsure) <= 2
+    assert report.counts.get("unsure", 0) == len(unsure)
+
+
+def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: Desk, mail: Mailbox) -> None:
+    mail.on_sender = lambda address: "550 5.7.1 you are blocked"
+    with pytest.raises(NewsletterError, match="refuses the sender"):
+        send_in_small_blocks(desk)
+    assert mail.accepted == []
+    mail.on_sender = lambda address: None
+    assert send_in_small_blocks(desk).counts == {"sent": READERS}
+
+
+def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom newsletter.config import load_config\n"
+        "from newsletter.clock import parse_moment, stopped_at\nfrom newsletter.desk import open_desk\n"
+        "from tests.test_engine import send_in_small_blocks\n"
+        "if __name__ == '__main__':\n"
+        "    config = load_config(Path('config.yaml'))\n"
+        f"    send_in_small_blocks(open_desk(config, stopped_at(parse_moment({NOW!r}))))\n"
+    )
+    (newsletter.folder / "begin.py").write_text(script)
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 3:
+            begun[0].kill()
+            time.sleep(0.3)
+        return None
+
+    mail.on_data = on_data
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
+    begun.append(subprocess.Popen([sys.executable, "begin.py"], cwd=newsletter.folder, env=environment))
+    begun[0].wait(60)
+    # They let what is on the wire come to its end, and write it down; nothing is in doubt.
+    for _ in range(200):
+        states = Counter(row["state"] for row in newsletter.run("log", "--json").rows)
+        if not states["claimed"] and states["sent"] == len(mail.accepted):
+            break
+        time.sleep(0.1)
+    assert set(states) <= {"sent", "planned"}
+    mail.on_data = lambda address: None
+    newsletter.run("send")
+    assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
