@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import parseaddr
+from functools import cache
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
@@ -92,7 +93,7 @@ def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
 def personal_links(desk: Desk, subscriber: Subscriber) -> PersonalLinks:
     """The signed links of a subscriber."""
     site, links = desk.config.site, desk.links
-    operator = parseaddr(site.reply_to or site.sender)[1]
+    operator = _bare(site.reply_to or site.sender)
     # Where reports are read, letters that unsubscribe are too, and acted on at once.
     subject = f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, subscriber.row)}"
     letter = _letter(desk.config.bounces.address or operator, subject)
@@ -100,6 +101,11 @@ def personal_links(desk: Desk, subscriber: Subscriber) -> PersonalLinks:
         return PersonalLinks(_letter(operator, "change my interests"), letter, letter)
     page = links.url(Purpose.UNSUBSCRIBE, subscriber.row)
     return PersonalLinks(links.url(Purpose.PREFERENCES, subscriber.row), page, letter, one_click=page)
+
+
+@cache
+def _bare(mailbox: str) -> str:
+    return parseaddr(mailbox)[1]
 
 
 def _letter(address: str, subject: str) -> str:

@@ -26,6 +26,8 @@ BUNDLED = next(
 
 _INCLUDE = re.compile(r'^\s*<mj-include\s+path="(?:\./)?(?P<name>[^"]+)"\s*/>\s*$')
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_STAND_IN = re.compile(r"jinja(\d+)tag")
+_LONG_LINE = 900
 _SAID = re.compile(r"'([^']+)'")
 _DEEPEST = 5
 
@@ -137,13 +139,25 @@ def _compiled(environment: Environment, name: str) -> Part:
         raise UserError(f"{lines[0].path}: not MJML that compiles: {error}; mend the template") from error
     if compiled.errors:
         raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; mend the template")
-    html = re.sub(r"jinja(\d+)tag", lambda found: tags[int(found[1])], _tightened(compiled.html))
+    html = _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
     return Part(environment.from_string(html), lines)
 
 
 def _tightened(html: str) -> str:
-    """HTML without the white space that only the compiler's indentation put there."""
-    return re.sub(r">\s*\n\s*<", ">\n<", re.sub(r"\n\s+", "\n", html))
+    """HTML without the white space that only the compiler's indentation put there, in long lines: what is the same in
+    all messages is encoded the quicker, the fewer lines it has.
+    """
+    lines: list[str] = []
+    for line in re.sub(r">\s*\n\s*<", ">\n<", re.sub(r"\n\s+", "\n", html)).split("\n"):
+        if lines and _same_for_all(lines[-1]) and _same_for_all(line) and len(lines[-1]) + len(line) < _LONG_LINE:
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _same_for_all(line: str) -> bool:
+    return _STAND_IN.search(line) is None
 
 
 def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Line, ...]:

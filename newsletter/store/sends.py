@@ -9,7 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store.schema import send_papers, sends, subscribers
@@ -88,29 +101,59 @@ def start(connection: Connection, rows: Mapping[int, str], owner: str, now: date
         The rows of those that may go. The others are not ours any more, or their subscribers get no mail any more
         (they are skipped), or have another address since they were claimed (they are put back).
     """
-    ours = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner, sends.c.wire_at.is_(None))
-    active = exists().where(
-        subscribers.c.row == sends.c.subscriber, subscribers.c.state == SubscriberState.ACTIVE.value
-    )
     gone: set[int] = set()
     for account in set(rows.values()):
         chosen = [row for row, by in rows.items() if by == account]
-        going = (
-            update(sends)
-            .where(sends.c.row.in_(chosen), ours, active, sends.c.email == _address())
-            .values(wire_at=now, account=account, attempts=sends.c.attempts + 1, not_before=None, reason=None)
-        )
-        gone |= set(connection.execute(going.returning(sends.c.row)).scalars())
+        values = {"those": chosen, "owner": owner, "by": account, "now": now}
+        gone |= set(connection.execute(_START, values).scalars())
     left = [row for row in rows if row not in gone]
     if left:
-        values = {"state": SendState.SKIPPED.value, "reason": _NO_MAIL, "settled_at": now, "claimed_by": None}
-        skipped = update(sends).where(sends.c.row.in_(left), ours, ~active).values(**values)
-        release(connection, list(connection.execute(skipped.returning(sends.c.row)).scalars()))
+        skipped = connection.execute(_SKIP, {"those": left, "owner": owner, "now": now})
+        release(connection, list(skipped.scalars()))
         unclaim(connection, left, owner)
     return gone
 
 
-_NO_MAIL = "the subscriber gets no mail any more"
+# Made once: these run for every message, and to make a statement takes longer than to execute it.
+_THOSE = sends.c.row.in_(bindparam("those", expanding=True))
+_OWN = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == bindparam("owner"))
+_OWN_OFF_WIRE = and_(_THOSE, _OWN, sends.c.wire_at.is_(None))
+_NOW: BindParameter[datetime] = bindparam("now", type_=sends.c.settled_at.type)
+_ACTIVE = exists().where(subscribers.c.row == sends.c.subscriber, subscribers.c.state == SubscriberState.ACTIVE.value)
+_START = (
+    update(sends)
+    .where(_OWN_OFF_WIRE, _ACTIVE, sends.c.email == _address())
+    .values(wire_at=_NOW, account=bindparam("by"), attempts=sends.c.attempts + 1, not_before=None, reason=None)
+    .returning(sends.c.row)
+)
+_SKIP = (
+    update(sends)
+    .where(_OWN_OFF_WIRE, ~_ACTIVE)
+    .values(
+        state=SendState.SKIPPED.value,
+        reason="the subscriber gets no mail any more",
+        settled_at=_NOW,
+        claimed_by=None,
+    )
+    .returning(sends.c.row)
+)
+_HELD = select(sends.c.row).where(_THOSE, _OWN)
+_SETTLE = (
+    update(sends)
+    .where(sends.c.row == bindparam("one"), _OWN)
+    .values(
+        **{name: bindparam(name) for name in ("state", "smtp_reply", "reason", "not_before")},
+        settled_at=_NOW,
+        claimed_by=None,
+        wire_at=None,
+    )
+)
+# One that was put off may arrive after a newer one.
+_MOVE_ON = (
+    update(subscribers)
+    .where(_THOSE, subscribers.c.row == sends.c.subscriber, subscribers.c.seen_row <= sends.c.seen_row)
+    .values(last_digest=sends.c.planned_at, seen_row=sends.c.seen_row)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +172,12 @@ def settle(connection: Connection, settled: Mapping[int, Settlement], owner: str
     Returns:
         The rows of those whose claim still held; of one that was given up meanwhile nothing is changed.
     """
-    mine = (sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
-    held = set(connection.execute(select(sends.c.row).where(sends.c.row.in_(list(settled)), *mine)).scalars())
+    held = set(connection.execute(_HELD, {"those": list(settled), "owner": owner}).scalars())
     values = [
         {
-            "settled_row": row,
+            "one": row,
+            "owner": owner,
+            "now": now,
             "state": one.state.value,
             "smtp_reply": one.smtp_reply,
             "reason": one.reason,
@@ -144,9 +188,7 @@ def settle(connection: Connection, settled: Mapping[int, Settlement], owner: str
     ]
     if not values:
         return held
-    written: dict[str, Any] = {name: bindparam(name) for name in ("state", "smtp_reply", "reason", "not_before")}
-    statement = update(sends).where(sends.c.row == bindparam("settled_row"), *mine)
-    connection.execute(statement.values(**written, settled_at=now, claimed_by=None, wire_at=None), values)
+    connection.execute(_SETTLE, values)
     release(connection, [row for row in held if settled[row].state is SendState.FAILED])
     _move_on(connection, [row for row in held if settled[row].state is SendState.SENT])
     return held
@@ -154,17 +196,8 @@ def settle(connection: Connection, settled: Mapping[int, Settlement], owner: str
 
 def _move_on(connection: Connection, rows: Sequence[int]) -> None:
     """Have the subscribers of sent digests be told next of what is newer."""
-    if not rows:
-        return
-    sent = connection.execute(
-        select(sends.c.subscriber, sends.c.planned_at, sends.c.seen_row).where(sends.c.row.in_(rows))
-    )
-    values = [{"who": who, "planned_at": planned_at, "seen": seen} for who, planned_at, seen in sent]
-    # One that was put off may arrive after a newer one.
-    statement = update(subscribers).where(
-        subscribers.c.row == bindparam("who"), subscribers.c.seen_row <= bindparam("seen")
-    )
-    connection.execute(statement.values(last_digest=bindparam("planned_at"), seen_row=bindparam("seen")), values)
+    if rows:
+        connection.execute(_MOVE_ON, {"those": rows})
 
 
 def unclaim(connection: Connection, rows: Sequence[int], owner: str) -> None:

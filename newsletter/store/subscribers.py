@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, insert, select, update
 
 from newsletter.config import plain_address
 from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
@@ -103,8 +103,9 @@ def set_state(
 
 def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> None:
     """Set when each subscriber (by row) is due next (UTC)."""
-    for row, moment in due.items():
-        connection.execute(update(subscribers).where(subscribers.c.row == row).values(next_due=moment))
+    if due:
+        statement = update(subscribers).where(subscribers.c.row == bindparam("of")).values(next_due=bindparam("moment"))
+        connection.execute(statement, [{"of": row, "moment": moment} for row, moment in due.items()])
 
 
 def due(connection: Connection, now: datetime, after: int, limit: int) -> list[Subscriber]:
