@@ -66,6 +66,7 @@ CUES: Mapping[str, str] = {
 _PATTERNS = [
     re.compile("|".join(re.escape(word).replace(r"\*", r".*") for word in words.split())) for words in CUES.values()
 ]
+_ANY = re.compile("|".join(pattern.pattern for pattern in _PATTERNS))
 _TOKENS = re.compile(
     r"\d+(?:\.\d+)?(?:\s?(?:\\?%|×|(?:x|percent|times|db|fps)\b))?|[^\W\d_]+(?:[-'][^\W\d_]+)*|\?",
 )
@@ -128,6 +129,8 @@ def _marks(tokens: Sequence[Sequence[str]]) -> np.ndarray:
 
 @lru_cache(maxsize=2**16)
 def _cues_of(token: str) -> frozenset[int]:
+    if not _ANY.fullmatch(token):
+        return frozenset()
     return frozenset(place for place, pattern in enumerate(_PATTERNS) if pattern.fullmatch(token))
 
 
