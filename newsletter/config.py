@@ -295,7 +295,7 @@ class Smtp(Limits):
     dkim_selector: Line | None = Field(default=None, description="Messages are signed when it and the key are set.")
     dkim_key_file: FileName | None = None
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
-    sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, in each process.")
+    sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, by one command.")
     messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
     weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
 

@@ -24,7 +24,7 @@ from newsletter.desk import Desk
 from newsletter.engine import Gone, Hand, Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.model import Digest, SendState, Subscriber, SubscriberState
-from newsletter.road import Block, Road, Step, lay_road, make_plans
+from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
@@ -44,7 +44,7 @@ _WITHIN_A_DAY = timedelta(hours=20)
 """Two moments of a schedule lie further apart, whatever a clock change does to a day."""
 
 Told = Callable[[str, int], None]
-"""Hears of progress: the state that sends came to, and how many."""
+"""Hears of progress: the state that sends came to (or ``ALREADY``), and how many."""
 
 
 def gather(
@@ -276,7 +276,7 @@ class _Work:
     def _heed(self, step: Step) -> None:
         with self._lock:
             for state, count in step.counts.items():
-                if state != SendState.PLANNED:
+                if state not in (SendState.PLANNED, ALREADY):
                     self._report.add(state, count)
                 self._told(state, count)
             self._report.notes += step.notes

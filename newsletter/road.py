@@ -22,6 +22,9 @@ from newsletter.returning import take_refusal
 from newsletter.store import plans as plan_store
 from newsletter.store import reading, send_log, sends, subscribers, writing
 
+ALREADY = "already"
+"""What subscribers are counted as who have a digest of the edition already, or one that another process planned."""
+
 _STEP_SECONDS = 1.0
 """So long a step may carry messages before it tells how far it came."""
 
@@ -39,7 +42,7 @@ def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:
     from now on.
 
     Returns:
-        How many were planned, and how many skipped.
+        How many were planned, how many skipped, and how many had theirs already.
     """
     now = desk.clock()
     plans = make_plans(desk, field, block)
@@ -48,7 +51,8 @@ def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:
         due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in block.people}
         subscribers.set_next_due(connection, due)
     skipped = sum(plan.skip_reason is not None for plan in plans)
-    return Counter({SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped})
+    already = len(block.people) - len(planned) - skipped
+    return Counter({SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped, ALREADY: already})
 
 
 def make_plans(desk: Desk, field: Field | None, block: Block) -> list[plan_store.Plan]:

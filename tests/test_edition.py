@@ -219,7 +219,7 @@ def test_ctrl_c_stops_after_the_message_on_the_wire(newsletter: Newsletter, mail
     stopped.append(process)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "3 sent\n")
-    assert "stopped before the end; run it again to go on" in err
+    assert "stopped before the end: 3 left; run it again to go on" in err
     assert newsletter.run("send").out == "3 sent\n"
     assert len(set(mail.recipients())) == len(mail.accepted) == 6
 

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -28,7 +29,7 @@ from newsletter.edition import (
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
 from newsletter.road import Block
-from newsletter.store import reading
+from newsletter.store import reading, subscribers
 
 
 def send(
@@ -51,7 +52,8 @@ def send(
     _warn_of_doubts(desk)
     if due:
         bring_due_back(desk)
-    with _stoppable() as stopped, _progress() as told:
+    tally = _Tally(_number(desk, one, due))
+    with _stoppable() as stopped, _progress(tally, stopped) as told:
         report = run_edition(desk, blocks, stopped.is_set, told, one)
     for note in report.notes:
         warn(note)
@@ -60,7 +62,7 @@ def send(
     else:
         say(_summary(report))
     if report.stopped:
-        raise NewsletterError("stopped before the end; run it again to go on")
+        raise NewsletterError(f"stopped before the end: {tally.left:,} left; run it again to go on")
     if report.failed:
         raise NewsletterError("some digests did not arrive for certain; 'newsletter log' names them")
 
@@ -124,17 +126,60 @@ def _stoppable() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+class _Tally:
+    """How far a run came: of the readers it is for, how many came to what."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.counts = total, Counter[str]()
+
+    def told(self, state: str, count: int) -> None:
+        """Hear of progress."""
+        self.counts[state] += count
+
+    @property
+    def done(self) -> int:
+        """How many have come to an end, whatever it is."""
+        return self.counts.total() - self.counts[SendState.PLANNED]
+
+    @property
+    def left(self) -> int:
+        """How many are to be done yet."""
+        return max(0, self.total - self.done)
+
+    def in_words(self) -> str:
+        """What became of those whose digest was not sent."""
+        states = (SendState.SKIPPED, SendState.DEFERRED, SendState.FAILED, SendState.UNSURE)
+        return ", ".join(f"{self.counts[state]:,} {state.value}" for state in states if self.counts[state])
+
+
+def _number(desk: Desk, only: Subscriber | None, due: bool) -> int:
+    if only is not None:
+        return 1
+    with reading(desk.engine) as connection:
+        if due:
+            return subscribers.number_due(connection, desk.clock())
+        return subscribers.counts(connection).get(SubscriberState.ACTIVE.value, 0)
+
+
 @contextmanager
-def _progress() -> Iterator[Told]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("sending", total=0)
+def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[Told]:
+    """A bar with the rate, the time left, and how many were not sent."""
+    bar_and_number = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn())
+    rest = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+    with Progress(*bar_and_number, *rest, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("sending", total=tally.total, rate="", words="")
 
         def told(state: str, count: int) -> None:
-            if state == SendState.PLANNED:
-                bar.update(task, total=(bar.tasks[0].total or 0) + count)
-            elif state != SendState.SKIPPED:
-                bar.advance(task, count)
+            tally.told(state, count)
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                completed=tally.done,
+                total=max(tally.total, tally.done),
+                rate=f"{speed:,.0f}/s" if speed else "",
+                words=tally.in_words(),
+                description="stopping" if stopped.is_set() else "sending",
+            )
 
         yield told
 

@@ -114,6 +114,13 @@ def due(connection: Connection, now: datetime, after: int, limit: int) -> list[S
     return _page(connection, select(subscribers).where(active, subscribers.c.next_due <= now), after, limit)
 
 
+def number_due(connection: Connection, now: datetime) -> int:
+    """How many active subscribers there are whose time has come."""
+    query = select(func.count()).select_from(subscribers)
+    active = subscribers.c.state == SubscriberState.ACTIVE.value
+    return connection.execute(query.where(active, subscribers.c.next_due <= now)).scalar_one()
+
+
 def due_after(connection: Connection, moment: datetime, after: int, limit: int) -> list[tuple[int, datetime, Schedule]]:
     """The active subscribers who are due after a moment: row, when (UTC) and schedule, by row, from the one after
     ``after`` on.
