@@ -300,6 +300,11 @@ class Smtp(Limits):
     weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
 
     @property
+    def signs(self) -> bool:
+        """Whether messages are signed before they go by it (DKIM)."""
+        return self.dkim_selector is not None and self.dkim_key_file is not None
+
+    @property
     def limits(self) -> Limits:
         """How many messages may go by it."""
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})

@@ -117,7 +117,7 @@ def doubts(config: Config) -> Iterator[str]:
     """What a mail to the world should not say of its sender, a line each: names of examples, or of this machine alone.
     None when the mail server is on this machine, as when things are tried out.
     """
-    away = [account.host for account in config.mail_accounts.values() if not _is_here(account.host)]
+    away = [account.host for account in config.mail_accounts.values() if not is_here(account.host)]
     if not away:
         return
     site = config.site
@@ -125,11 +125,16 @@ def doubts(config: Config) -> Iterator[str]:
     hosts = [("url", site.url, urlsplit(site.url).hostname or "")]
     hosts += [(key, mailbox, parseaddr(mailbox)[1].rpartition("@")[2]) for key, mailbox in mailboxes]
     for key, value, host in hosts:
-        if _is_here(host) or any(f".{host}".endswith(f".{example}") for example in _EXAMPLES):
+        if is_here(host) or is_example(host):
             yield f"site.{key}: {value} leads no reader to you, yet mail goes out by {away[0]}; set your own"
 
 
-def _is_here(host: str) -> bool:
+def is_example(host: str) -> bool:
+    """Whether a host is one that nobody has."""
+    return any(f".{host.lower()}".endswith(f".{example}") for example in _EXAMPLES)
+
+
+def is_here(host: str) -> bool:
     """Whether a host is this machine, by its name or its address."""
     try:
         address = ip_address(host.strip("[]"))

@@ -9,6 +9,7 @@ from newsletter import __version__
 from newsletter.cli import (
     bounces,
     digests,
+    doctor,
     evaluate,
     feedback,
     highlights,
@@ -66,6 +67,7 @@ START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
 
 app.command(rich_help_panel=START)(project.init)
 app.command(rich_help_panel=START)(project.demo)
+app.command(rich_help_panel=START)(doctor.doctor)
 app.command(rich_help_panel=READ)(papers.fetch)
 app.command("import", rich_help_panel=READ)(papers.import_files)
 app.command(rich_help_panel=READ)(papers.sources)

@@ -44,6 +44,7 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it 
     say("  edit config.yaml: who sends, and your mail server")
     say("  newsletter subscribe you@example.org -i 'what you follow'")
     say("  (the examples in subscribers/ are not read, and show what a file may say)")
+    say("  newsletter doctor: what is missing yet, and what mends it")
     say("  newsletter fetch; newsletter preview you@example.org; newsletter send")
     say("  newsletter run: from then on by itself, every day")
 

@@ -48,11 +48,23 @@ def each_unread(settings: Bounces, folder: Path, take: Take, told: Told, stoppin
         _each_by_imap(settings.imap, folder, settings.processed, take, told, stopping)
 
 
+def count_unread(settings: Bounces, folder: Path) -> int:
+    """How many messages are unread in the mailbox; nothing there is changed. It raises as :func:`each_unread`."""
+    if settings.maildir is not None:
+        path = folder / settings.maildir
+        with _maildir(path):
+            return len(_unread_in(path))
+    if settings.imap is None:
+        return 0
+    with _opened(settings.imap, folder) as client, Deadline(_LONGEST) as deadline:
+        deadline.watch(client.socket())
+        return len(client.search(["UNSEEN", "UNDELETED"]))
+
+
 def _each_in_maildir(path: Path, processed: str, take: Take, told: Told, stopping: Callable[[], bool]) -> None:
     target = processed.replace("/", ".")  # as Maildir++ has it
-    try:
-        inbox = mailbox.Maildir(path, factory=None, create=False)
-        unread = sorted(one for name in ("new", "cur") for one in (path / name).iterdir() if _is_unread(one))
+    with _maildir(path) as inbox:
+        unread = _unread_in(path)
         for number, one in enumerate(unread):
             told(number, len(unread))
             if stopping():
@@ -65,6 +77,13 @@ def _each_in_maildir(path: Path, processed: str, take: Take, told: Told, stoppin
                     inbox.add_folder(target)
                 one.rename((path / f".{target}" if done_with else path) / "cur" / _seen_name(one.name))
         told(len(unread), len(unread))
+
+
+@contextmanager
+def _maildir(path: Path) -> Iterator[Any]:
+    """A Maildir to work in; whatever is wrong with it is told with its mend."""
+    try:
+        yield mailbox.Maildir(path, factory=None, create=False)
     except mailbox.NoSuchMailboxError:
         raise UserError(f"bounces.maildir: {path}: no such Maildir; make it, or name another") from None
     except OSError as error:
@@ -72,6 +91,10 @@ def _each_in_maildir(path: Path, processed: str, take: Take, told: Told, stoppin
             f"bounces.maildir: {error.filename or path}: {error.strerror}; check that it is a Maildir, and who may "
             "write there"
         ) from None
+
+
+def _unread_in(path: Path) -> list[Path]:
+    return sorted(one for name in ("new", "cur") for one in (path / name).iterdir() if _is_unread(one))
 
 
 def _is_unread(path: Path) -> bool:
@@ -110,13 +133,20 @@ def _each_by_imap(
         told(len(unread), len(unread))
 
 
+def imap_password(settings: Imap, folder: Path) -> str:
+    """The password of a mailbox.
+
+    Raises:
+        UserError: it is nowhere, or cannot be read.
+    """
+    return password(PASSWORD_VARIABLE, _KEYRING_SERVICE, settings.user, settings.password_file, folder, "bounces.imap")
+
+
 @contextmanager
 def _opened(settings: Imap, folder: Path) -> Iterator[Any]:
     """A session with the folder selected; whatever keeps it from that, or breaks it, is told with its mend."""
     where = f"bounces.imap: {settings.host}:{settings.port}"
-    secret = password(
-        PASSWORD_VARIABLE, _KEYRING_SERVICE, settings.user, settings.password_file, folder, "bounces.imap"
-    )
+    secret = imap_password(settings, folder)
     tls = settings.security == "tls"
     context = ssl.create_default_context() if settings.security != "none" else None
     try:

@@ -153,7 +153,7 @@ def _client(settings: Smtp, folder: Path, name: str, watch: Watch) -> _Client:
         _check_oauth2(oauth2_file)
     client = _Client(
         user=settings.user or "newsletter",
-        password=None if oauth2_file else _password(settings, folder, name),
+        password=None if oauth2_file else account_password(settings, folder, name),
         host=settings.host,
         port=settings.port,
         smtp_ssl=tls,
@@ -246,7 +246,12 @@ def password_variable(name: str) -> str:
     return f"NEWSLETTER_SMTP_PASSWORD{own}"
 
 
-def _password(settings: Smtp, folder: Path, name: str) -> str:
+def account_password(settings: Smtp, folder: Path, name: str) -> str:
+    """The password of an account; empty where there is no login.
+
+    Raises:
+        UserError: it is nowhere, or cannot be read.
+    """
     if settings.user is None:
         return ""
     return password(password_variable(name), "yagmail", settings.user, settings.password_file, folder, "smtp")

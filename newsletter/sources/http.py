@@ -93,6 +93,8 @@ class Http:
     Attributes:
         validators_seen: what servers gave in this run. To be kept only after all papers of the run are stored, else a
             paper that was lost on the way would never be asked for again.
+        ahead: by how many seconds the clock of the server that answered last is ahead of ours; None when it told no
+            time.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Http:
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.validators_seen: dict[str, Validators] = {}
+        self.ahead: float | None = None
         self._network = network
         self._validators = validators or {}
         self._stopping = stopping
@@ -206,6 +209,7 @@ class Http:
                     "GET", url, headers=conditions, extensions={"trace": _watched_by(deadline)}
                 )
                 with closing(self._client.send(request, stream=True)) as response:
+                    self.ahead = _ahead(response)
                     if response.status_code != 304:
                         _check_status(response)
                         _check_encoding(response)
@@ -286,6 +290,18 @@ def _retry_after(response: httpx.Response) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _ahead(response: httpx.Response) -> float | None:
+    """By how many seconds a server's clock is ahead of ours (RFC 9110, section 6.6.1; a cache adds Age)."""
+    try:
+        moment = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    age = response.headers.get("Age", "").strip()
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp() + (int(age[:9]) if age.isascii() and age.isdecimal() else 0) - time.time()
 
 
 def _receive(response: httpx.Response, content: bytearray) -> None:

@@ -1,0 +1,80 @@
+"""The command that looks at all that a newsletter needs, and says what mends it."""
+
+import sys
+from collections import Counter
+from textwrap import wrap
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from newsletter.cli.common import Json, load, options, out, print_json, say
+from newsletter.config import plain_address
+from newsletter.doctor.finding import Finding, State
+from newsletter.errors import UserError
+from newsletter.plaintext import shown
+
+_INDENT = 12
+_NARROWEST = 40
+_STYLES = {State.OK: "green", State.WARNING: "yellow", State.BAD: "bold red", State.NOT_CHECKED: "dim"}
+
+
+def doctor(
+    context: typer.Context,
+    send_to: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send a sample digest there, by each account.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave out what needs the network.")] = False,
+    json: Json = False,
+) -> None:
+    """Look at all that the newsletter needs: a line for each, with the mend where it is not well.
+
+    Config, templates, store, sources, mail servers, SPF, DKIM, DMARC, the site, clock, disk.
+    Nothing is sent without --send-to, and no paper is stored. It ends with 1 when something is bad.
+    """
+    if send_to is not None:
+        if offline:
+            raise UserError("--send-to and --offline: say one of them")
+        try:
+            send_to = plain_address(send_to)
+        except ValueError as error:
+            raise UserError(f"--send-to: {send_to!r} {error}; write one like you@example.org") from None
+    from newsletter.doctor.rounds import bad_config, rounds  # Here, since it is slow to import.
+
+    counts: Counter[State] = Counter()
+    ended = 1
+    try:
+        config, given = load(context), options(context)
+        findings = rounds(given.config, config, given.clock(), send_to=send_to, offline=offline)
+    except UserError as error:
+        findings, ended = bad_config(error), error.exit_code
+    for finding in findings:
+        counts[finding.state] += 1
+        _tell(finding, json)
+    if not json:
+        say("")
+        say(", ".join(_counted(state, counts[state]) for state in State if counts[state]) + ".")
+    if counts[State.BAD]:
+        raise typer.Exit(ended)
+
+
+def _counted(state: State, count: int) -> str:
+    return f"{count} {state}{'s' if state is State.WARNING and count > 1 else ''}"
+
+
+def _tell(finding: Finding, json: bool) -> None:
+    if json:
+        row = {"name": finding.name, "state": finding.state.value, "found": finding.found, "mend": finding.mend or None}
+        print_json([row])
+        sys.stdout.flush()
+        return
+    first, *others = _lines(f"{finding.name}: {finding.found}")
+    out.print(Text(f"{finding.state:<{_INDENT}}", _STYLES[finding.state]).append(first, "default"), soft_wrap=True)
+    mend = _lines(f"mend: {finding.mend}") if finding.mend else []
+    for line in [*others, *mend]:
+        say(" " * _INDENT + line)
+
+
+def _lines(text: str) -> list[str]:
+    """A text in lines that fit beside the states."""
+    return wrap(shown(text), max(out.width, _NARROWEST) - _INDENT, break_on_hyphens=False) or [""]

@@ -1,0 +1,262 @@
+"""The sender's domain: whether those who get the mail can know by the DNS that it is ours.
+
+Gmail and Yahoo ask for SPF or DKIM of everybody, and for both and DMARC of who sends many messages a day.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parseaddr
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import dkim
+import spf
+from dkim.util import InvalidTagValueList, parse_tag_value
+
+from newsletter.config import Config, Smtp
+from newsletter.credentials import secret_file
+from newsletter.delivery.signing import Signer, signed
+from newsletter.desk import is_example
+from newsletter.doctor.finding import Finding, NotKnown, bad, ok, warning
+from newsletter.doctor.names import Names, ascii_name
+
+_NOBODY = "192.0.2.1"
+"""An address that no mail comes from (RFC 5737): with it, all of an SPF record is read."""
+
+_SHORTEST_KEY, _SHORT_KEY = 1024, 2048
+"""Bits of an RSA key: verifiers must not take a shorter one, and signers should not use one (RFC 8301, section 3.2)."""
+
+_MAIL_TO_SIGN = b"From: papers@%s\r\nSubject: newsletter doctor\r\n\r\nIs the key the one in the DNS?\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom mail comes from.
+
+    Attributes:
+        domain: of From. ``envelope``: the address whose domain SPF is about, and to which bounces go.
+    """
+
+    domain: str
+    envelope: str
+
+    @property
+    def return_domain(self) -> str:
+        """The domain of the envelope's sender."""
+        return self.envelope.rpartition("@")[2]
+
+
+def sender_of(config: Config) -> Sender:
+    """Whom the mail of a newsletter comes from."""
+    local, _, domain = parseaddr(config.site.sender)[1].rpartition("@")
+    domain = ascii_name(domain)
+    return Sender(domain, config.bounces.address or f"{local}@{domain}")
+
+
+def spf_record(names: Names, sender: Sender, accounts: Mapping[str, Smtp]) -> Finding:
+    """SPF (RFC 7208) of the return path's domain: one record that can be read, and that lists the mail servers."""
+    domain = _real(sender.return_domain)
+    records = [text for text in names.texts(domain) if f"{text.lower()} ".startswith("v=spf1 ")]
+    if not records:
+        record = f'"v=spf1 a:{next(iter(accounts.values())).host} ~all"'
+        return bad("spf", f"{domain} has no SPF record", f"publish a TXT record at {domain}, like {record}")
+    if len(records) > 1:
+        return bad("spf", f"{domain} has {len(records)} SPF records, so that none counts", "make one of them")
+    read = _Spf(names, _NOBODY, sender.envelope)
+    result, words = read.verdict()
+    if result == "permerror":
+        mend = "take out or flatten an include" if "lookups" in words else f"mend the TXT record at {domain}"
+        return bad("spf", f"{domain}: {words} in {records[0]!r}", mend)
+    if result == "pass":
+        return warning("spf", f"{domain} lets anybody send in its name", "write '~all' instead of '+all' in it")
+    return _covered(names, sender, accounts, f"{domain}: {read.lookups} of 10 look-ups")
+
+
+def _covered(names: Names, sender: Sender, accounts: Mapping[str, Smtp], facts: str) -> Finding:
+    outside = [one for account in accounts.values() for one in _addresses(names, account.host) if one.is_global]
+    left_out = [str(one) for one in outside if _Spf(names, str(one), sender.envelope).verdict()[0] != "pass"]
+    if left_out:
+        found = f"{sender.return_domain} does not list the mail server's address {', '.join(left_out)}"
+        return warning("spf", found, f"if mail leaves from there, add ip{6 if ':' in left_out[0] else 4}:{left_out[0]}")
+    covers = "lists the mail server" if outside else "by which address mail leaves is not known here"
+    return ok("spf", f"{facts}; {covers}")
+
+
+def _addresses(names: Names, host: str) -> list[Any]:
+    try:
+        return [ip_address(host)]
+    except ValueError:
+        return [ip_address(one) for one in names.addresses(host)]
+
+
+class _Spf(spf.query):  # type: ignore[misc]
+    """pyspf's evaluation of a record, which asks our resolver."""
+
+    def __init__(self, names: Names, address: str, envelope: str) -> None:
+        super().__init__(i=address, s=envelope, h=envelope.rpartition("@")[2])
+        self._names = names
+
+    def verdict(self) -> tuple[str, str]:
+        """What the record says of the address, and why."""
+        result, _, words = self.check()
+        if result == "temperror":
+            raise NotKnown(str(self.prob))
+        return result, str(words).removeprefix("SPF Permanent Error: ")
+
+    def dns(self, name: Any, qtype: str, cnames: Any = None, ignore_void: bool = False) -> list[Any]:
+        """The records of a name in the form that pyspf takes them; those that are not there are counted."""
+        try:
+            records = self._names.records(str(name), qtype)
+        except NotKnown as error:
+            raise spf.TempError(str(error)) from None
+        if not records and not ignore_void:
+            self.void_lookups += 1
+            if self.void_lookups > spf.MAX_VOID_LOOKUPS:
+                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} names that are not there")
+        return [_plain(record, qtype) for record in records]
+
+
+def _plain(record: Any, kind: str) -> Any:
+    match kind:
+        case "TXT" | "SPF":
+            return record.strings
+        case "MX":
+            return record.preference, record.exchange.to_text(omit_final_dot=True)
+        case "PTR":
+            return record.target.to_text(omit_final_dot=True)
+    return record.address
+
+
+def dkim_key(names: Names, name: str, account: Smtp, folder: Path, domain: str) -> Finding:
+    """DKIM (RFC 6376): a signature of ours, verified with the key in the DNS.
+
+    Raises:
+        UserError: the private key cannot be read, or is none.
+    """
+    signed_domain = _real(domain).encode()
+    if account.dkim_selector is None or account.dkim_key_file is None:
+        mend = "set dkim_selector and dkim_key_file, unless the mail server signs by itself"
+        return warning(name, "messages are not signed here", mend)
+    content = signed(
+        _MAIL_TO_SIGN % signed_domain,
+        Signer(account.dkim_selector, secret_file(folder / account.dkim_key_file)),
+    )
+    where = f"{account.dkim_selector}._domainkey.{domain}"
+    texts = names.texts(where)
+    if len(texts) != 1:
+        mend = f"publish the public half of {account.dkim_key_file} there, as 'v=DKIM1; k=rsa; p=...'"
+        count = "two keys, so that none may count" if texts else "no key"
+        return bad(name, f"{where} has {count}", mend if not texts else "keep the TXT record of the key in use")
+    return _verified(name, content, where, texts[0], str(account.dkim_key_file))
+
+
+def _verified(name: str, content: bytes, where: str, text: str, file: str) -> Finding:
+    again, tags = f"publish the public half of {file} there", _tags(text)
+    if tags.get("p") == "":
+        return bad(name, f"{where}: its key is withdrawn (p= is empty)", again)
+    # The length is judged below, with a mend.
+    verifier = dkim.DKIM(content, minkey=1)
+    try:
+        good = verifier.verify(dnsfunc=lambda name, timeout: text.encode())
+    except dkim.DKIMException as error:
+        return bad(name, f"{where}: {error}", again)
+    if not good:
+        return bad(name, f"the key at {where} is not that of {file}: signatures fail", again)
+    bits = verifier.keysize
+    if bits < _SHORTEST_KEY:
+        return bad(name, f"{where} has {bits} bits, which verifiers do not take", "make a key of 2048 bits")
+    if "y" in tags.get("t", "").split(":"):
+        return warning(name, f"{where} says that it is a test (t=y)", "take t=y out of the TXT record")
+    if bits < _SHORT_KEY:
+        return warning(name, f"{where} has {bits} bits, which is short", "make a key of 2048 bits")
+    return ok(name, f"{where} verifies what is signed here, {bits} bits")
+
+
+def dmarc_policy(names: Names, sender: Sender, signs: bool) -> Finding:
+    """DMARC (RFC 7489): a policy, and something that is aligned with the domain in From.
+
+    Args:
+        signs: whether messages are signed here, in the name of that domain.
+    """
+    organisation = _organisation(_real(sender.domain))
+    where, records = sender.domain, _dmarc_records(names, sender.domain)
+    if not records and organisation != sender.domain:
+        where, records = organisation, _dmarc_records(names, organisation)
+    if not records:
+        mend = f'publish a TXT record at _dmarc.{sender.domain}, like "v=DMARC1; p=none"'
+        return warning("dmarc", f"{sender.domain} has no policy, which Gmail and Yahoo want of bulk mail", mend)
+    if len(records) > 1:
+        return bad("dmarc", f"_dmarc.{where} has {len(records)} policies, so that none counts", "keep one of them")
+    tags = _tags(records[0])
+    policy = tags.get("p", "") if where == sender.domain else tags.get("sp", tags.get("p", ""))
+    if policy.lower() not in ("none", "quarantine", "reject"):
+        mend = "write p=none, p=quarantine or p=reject behind v=DMARC1"
+        return bad("dmarc", f"_dmarc.{where}: no policy in {records[0]!r}", mend)
+    aligned = _aligned(sender, tags.get("aspf", "r"))
+    if not aligned and not signs:
+        found = (
+            f"p={policy}, and neither the return path ({sender.return_domain}) nor a signature is of {sender.domain}"
+        )
+        mend = f"set bounces.address to one at {sender.domain}, or sign with DKIM"
+        return (warning if policy.lower() == "none" else bad)("dmarc", found, mend)
+    by = " and ".join(what for what, does in (("the return path", aligned), ("DKIM", signs)) if does)
+    return ok("dmarc", f"_dmarc.{where}: p={policy}, met by {by}")
+
+
+def _dmarc_records(names: Names, domain: str) -> list[str]:
+    return [text for text in names.texts(f"_dmarc.{domain}") if text.replace(" ", "").startswith("v=DMARC1")]
+
+
+def _aligned(sender: Sender, mode: str) -> bool:
+    """Whether the return path's domain counts as that of From (RFC 7489, section 3.1.2)."""
+    if mode.lower() == "s":
+        return sender.return_domain == sender.domain
+    return _organisation(sender.return_domain) == _organisation(sender.domain)
+
+
+@cache
+def _organisation(domain: str) -> str:
+    """The domain as its owner registered it (RFC 7489, section 3.2)."""
+    from publicsuffixlist import PublicSuffixList  # Here, since it reads a long list.
+
+    return PublicSuffixList().privatesuffix(domain.lower()) or domain
+
+
+def _tags(text: str) -> dict[str, str]:
+    """A record's tags; none of one that cannot be read."""
+    try:
+        found: Mapping[bytes, bytes] = parse_tag_value(text.encode())
+    except InvalidTagValueList:
+        return {}
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in found.items()}
+
+
+def return_address(names: Names, sender: Sender) -> Finding:
+    """Whether the domain that bounces go to takes mail (RFC 5321, section 5.1)."""
+    domain, name = _real(sender.return_domain), "bounces"
+    mend = f"publish an MX record for {domain}, or set bounces.address to an address that takes mail"
+    hosts = names.mail_hosts(domain)
+    if hosts == [""]:
+        return bad(name, f"{domain} says that it takes no mail (its MX is '.')", mend)
+    if not hosts and not names.addresses(domain):
+        return bad(name, f"no mail gets to {domain}: it has neither an MX record nor an address", mend)
+    if hosts and not _any_address(names, hosts):
+        return bad(name, f"no mail gets to {domain}: {', '.join(hosts)} (MX) has no address", mend)
+    return ok(name, f"{sender.envelope} is reached by {', '.join(hosts) or domain}")
+
+
+def _any_address(names: Names, hosts: Iterable[str]) -> bool:
+    return any(names.addresses(host) for host in hosts)
+
+
+def _real(domain: str) -> str:
+    """A domain that stands in the DNS.
+
+    Raises:
+        NotKnown: it is a name of examples.
+    """
+    if is_example(domain):
+        raise NotKnown(f"{domain} is a name for examples; set site.from (and bounces.address) to your own")
+    return domain

@@ -1,0 +1,158 @@
+"""The machine: the programs that ours stands on, its disks and its clock."""
+
+import errno
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+import zoneinfo
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+
+from newsletter import __version__
+from newsletter.doctor.finding import Finding, NotKnown, bad, ok, warning
+
+_OLDEST_SQLITE = (3, 35, 0)
+"""The first that tells what it changed (RETURNING)."""
+
+_LITTLE, _TOO_LITTLE = 1_000_000_000, 50_000_000
+"""Bytes free."""
+
+_OF_A_SEND = 4_000
+"""Bytes that a digest takes up in the log, with ten papers."""
+
+_OFF, _FAR_OFF = 60.0, 600.0
+"""Seconds by which a clock is wrong: signatures and logins carry the time."""
+
+_AHEAD = timedelta(minutes=5)
+_OLD_ZONES = 3
+"""Years after which some country has changed its clocks."""
+
+
+def programs(now: datetime) -> Finding:
+    """Ours, Python, SQLite, and the rules of the time zones."""
+    name, zones = "program", _zones()
+    told = f"newsletter {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
+    told = f"{told}, time zones {zones}" if zones else told
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        return bad(name, told, f"SQLite must be {'.'.join(map(str, _OLDEST_SQLITE))} or later: take a newer Python")
+    if zones[:4].isdecimal() and int(zones[:4]) + _OLD_ZONES <= now.year:
+        return warning(name, told, "update the system's tzdata, else 'pip install --upgrade tzdata'")
+    return ok(name, told)
+
+
+def _zones() -> str:
+    """Which version of the time zones counts: the system's before the one that came with us."""
+    for folder in zoneinfo.TZPATH:
+        path = Path(folder) / "tzdata.zi"
+        if path.is_file():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                return file.readline().rpartition("version")[2].strip()
+        if Path(folder).is_dir():
+            return ""  # It is the system's, and does not say.
+    try:
+        return version("tzdata")
+    except PackageNotFoundError:
+        return ""
+
+
+def disk(folders: Iterable[Path], index: Path, subscribers: int) -> Finding:
+    """Room where the newsletter writes, for the next edition and a new fit of the index.
+
+    Args:
+        folders: where it writes; one that is not there yet is made there.
+        index: the folder of the index, of which there are two while it is made anew.
+        subscribers: how many a digest is made for.
+    """
+    name = "disk"
+    needed = _size(index) + subscribers * _OF_A_SEND
+    places = {_present(folder) for folder in folders}
+    for place in sorted(places):
+        if (error := _why_not_writable(place)) is not None:
+            closed = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
+            mend = "say who may write there" if closed else "free some room there, or see what limits it"
+            return bad(name, f"{place}: {error.strerror}", mend)
+    free, place = min((shutil.disk_usage(place).free, place) for place in places)
+    told = f"{_in_words(free)} free at {place}"
+    if free < max(needed, _TOO_LITTLE):
+        return bad(name, f"{told}, an edition needs {_in_words(max(needed, _TOO_LITTLE))}", "free some room there")
+    if free < _LITTLE:
+        return warning(name, told, "free some room there")
+    return ok(name, told)
+
+
+def _present(folder: Path) -> Path:
+    return next(one for one in (folder, *folder.parents) if one.is_dir())
+
+
+def _why_not_writable(folder: Path) -> OSError | None:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0" * 4096)
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+
+
+def _in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def clock(now: datetime, newest: datetime | None, ahead: Sequence[float]) -> Finding:
+    """The time, beside that of the servers that answered and the newest row of the store.
+
+    Args:
+        now: by the clock that commands go by (UTC). ``newest``: the latest moment of the store.
+        ahead: by how many seconds the servers' clocks are ahead of this machine's.
+
+    Raises:
+        NotKnown: no server told its time.
+    """
+    name = "clock"
+    if newest is not None and newest - now > _AHEAD:
+        told = f"it is {now:%Y-%m-%d %H:%M} UTC, but the store knows of {newest:%Y-%m-%d %H:%M}"
+        return bad(name, told, "set the clock right; after a --now in the future wait until then")
+    if not ahead:
+        raise NotKnown("no server told the time; compare it with another clock")
+    off = median(ahead)
+    told = f"{_apart(off)} the clocks of {len(ahead)} server{'' if len(ahead) == 1 else 's'}"
+    if abs(off) >= _OFF:
+        return (bad if abs(off) >= _FAR_OFF else warning)(
+            name, told, "set it by NTP, as with 'timedatectl set-ntp true'"
+        )
+    return ok(name, told)
+
+
+def _apart(seconds: float) -> str:
+    if abs(seconds) < 2:
+        return "the same as"
+    return f"{timedelta(seconds=round(abs(seconds)))} {'behind' if seconds > 0 else 'ahead of'}"
+
+
+def on_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
+    """The kind of network file system that a path lies on; None when it is on a disk of this machine, or nobody says
+    (it is no Linux).
+    """
+    try:
+        lines = mounts.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    found = ("", "")
+    for line in lines:
+        _, mounted, kind, *_ = line.split(" ")
+        folder = mounted.replace("\\040", " ")
+        if path.is_relative_to(folder) and len(folder) >= len(found[0]):
+            found = (folder, kind)
+    return found[1] if found[1].startswith(_NETWORK) else None
+
+
+_NETWORK = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "fuse.sshfs", "fuse.gluster", "fuse.s3", "lustre", "fuse.rclone")

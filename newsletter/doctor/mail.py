@@ -1,0 +1,158 @@
+"""The mail servers: a session with each account, a message to yourself, and the mailbox that bounces come to."""
+
+import smtplib
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from newsletter.config import Bounces, Smtp
+from newsletter.deadline import Deadline
+from newsletter.delivery import inbox
+from newsletter.delivery.session import ServerUnusable, drop, open_session, shown_error, shown_reply, where
+from newsletter.delivery.transport import Transport
+from newsletter.delivery.verdict import Kind, verdict_on_refusal
+from newsletter.desk import is_here
+from newsletter.doctor.finding import Finding, bad, ok, warning
+from newsletter.errors import NewsletterError
+from newsletter.model import Message, SendState
+
+STEP = 8.0
+"""Seconds that one step of a talk may take, whatever the configuration says: somebody waits for the doctor."""
+
+TALK = 20.0
+"""Seconds that a talk with a mail server may take in all."""
+
+_ENDS_SOON = 14
+"""Days; certificates that are renewed by themselves have more left."""
+
+_LARGEST = 500_000
+"""Bytes: no digest is larger, since its HTML stays under what Gmail shows."""
+
+_NO_MAILBOX = "make that mailbox, or name another in bounces.address or site.from"
+
+
+def session(line: str, name: str, account: Smtp, folder: Path, sender: str) -> Finding:
+    """A session up to the point where a message would follow: connected, TLS, logged in, the sender taken.
+
+    Args:
+        line: what the line is called. ``name``: of the account.
+        sender: the envelope's sender, to whom the server is asked, too, whether it would deliver.
+
+    Raises:
+        NewsletterError: no session can be opened.
+    """
+    with Deadline(TALK) as deadline:
+        client = _opened(account, folder, name, deadline)
+        try:
+            return _looked_at(line, account, client.smtp, sender)
+        except (smtplib.SMTPException, OSError) as error:
+            return bad(line, f"{where(account)} broke off: {shown_error(error)}", "ask who runs it")
+        finally:
+            with suppress(smtplib.SMTPException, OSError):
+                client.close()
+            drop(client)
+
+
+def _opened(account: Smtp, folder: Path, name: str, deadline: Deadline) -> Any:
+    try:
+        return open_session(_quick(account), folder, name, deadline.watch)
+    except NewsletterError:
+        if deadline.over:
+            raise ServerUnusable(f"smtp: {where(account)} came to no end within {TALK:g} s; ask who runs it") from None
+        raise
+
+
+def _quick(account: Smtp) -> Smtp:
+    return account.model_copy(update={"timeout_seconds": min(account.timeout_seconds, STEP)})
+
+
+def _looked_at(name: str, account: Smtp, smtp: Any, sender: str) -> Finding:
+    server, days = where(account), _days_left(smtp.sock)
+    facts = [server]
+    if days is not None:
+        facts.append(f"{smtp.sock.version()}, certificate good for {days} days")
+    if account.user is not None:
+        facts.append(f"logged in as {account.user}")
+    refused = _refused(name, server, smtp, sender)
+    if refused is not None:
+        return refused
+    size = smtp.esmtp_features.get("size", "")
+    if size.isdecimal() and 0 < int(size) < _LARGEST:
+        return warning(name, f"{server} takes {int(size):,} bytes a message at most", "have it take a megabyte")
+    if days is not None and days < _ENDS_SOON:
+        return warning(name, f"{server}: its certificate ends in {days} days", "have it renewed")
+    if days is None and not is_here(account.host):
+        return warning(name, f"{server}: no TLS, so anybody on the way reads along", "set security to starttls or tls")
+    return ok(name, ", ".join([*facts, f"takes mail from {sender}"]))
+
+
+def _days_left(connection: Any) -> int | None:
+    """How long the certificate of a connection is good yet; None without TLS."""
+    if not isinstance(connection, ssl.SSLSocket):
+        return None
+    ends = ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
+    return int((ends - time.time()) // 86_400)
+
+
+def _refused(name: str, server: str, smtp: Any, sender: str) -> Finding | None:
+    """What the server has against mail from the sender, to the sender; no message follows."""
+    options: list[str] = []
+    if not sender.isascii():
+        if not smtp.has_extn("smtputf8"):
+            return bad(name, f"{server} takes no address like {sender} (SMTPUTF8)", "write site.from in ASCII")
+        options, smtp.command_encoding = ["SMTPUTF8"], "utf-8"
+    code, words = smtp.mail(sender, options)
+    if code != 250:
+        mend = "set user and password of the account" if code == 530 else "check site.from, bounces.address and user"
+        told = f"{server} does not take mail from {sender}: {shown_reply(code, words)}"
+        return (bad if code >= 500 else warning)(name, told, mend if code >= 500 else "try again later")
+    code, words = smtp.rcpt(sender)
+    reply = shown_reply(code, words)
+    smtp.rset()
+    if 200 <= code < 300:
+        return None
+    told = f"{server} takes no mail to {sender}: {reply}"
+    if code < 500:
+        return warning(name, told, "try again later")
+    if verdict_on_refusal(reply) is Kind.HARD:
+        return warning(name, told, _NO_MAILBOX)
+    return bad(name, told, "have the server relay for you: set user, or ask who runs it")
+
+
+def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Callable[[], Message]) -> Finding:
+    """A message to yourself, by the account ``name``.
+
+    Raises:
+        NewsletterError: it cannot be composed, or no session be opened.
+    """
+    message = compose()
+    with Transport(_quick(account), folder, name, longest=TALK) as transport:
+        outcome = transport.send(message)
+    said = outcome.smtp_reply or outcome.reason or ""
+    if outcome.state is SendState.SENT:
+        return ok(line, f"taken for {message.recipient}: {said}; look for {message.message_id}")
+    told = f"{where(account)} did not take it for {message.recipient}: {said}"
+    if outcome.state is SendState.DEFERRED:
+        return warning(line, told, "try again in some minutes")
+    if outcome.state is SendState.UNSURE:
+        return bad(line, f"nobody knows whether it arrived: {said}", "look into the mailbox")
+    return bad(line, told, "do as the server says, or ask who runs it")
+
+
+def mailbox(settings: Bounces, folder: Path) -> Finding:
+    """The mailbox that bounces are read from.
+
+    Raises:
+        NewsletterError: it cannot be opened.
+    """
+    name = "bounce mailbox"
+    imap = settings.imap
+    if imap is not None:
+        quick = imap.model_copy(update={"timeout_seconds": min(imap.timeout_seconds, STEP)})
+        settings = settings.model_copy(update={"imap": quick})
+    unread = inbox.count_unread(settings, folder)
+    place = f"{imap.folder} of {imap.user} at {imap.host}:{imap.port}" if imap else str(settings.maildir)
+    return ok(name, f"{place}, {unread} unread")

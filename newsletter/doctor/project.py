@@ -1,0 +1,113 @@
+"""The project: what stands in its files, the secrets, the templates."""
+
+from datetime import date
+from email.utils import parseaddr
+from pathlib import Path
+
+from newsletter.config import Config, Imap, Smtp
+from newsletter.credentials import secret_file, signing_key
+from newsletter.delivery.inbox import imap_password
+from newsletter.delivery.session import account_password as account_secret
+from newsletter.demo import SAMPLE_PAPERS
+from newsletter.desk import doubts, is_example
+from newsletter.doctor.finding import Finding, ok, warning
+from newsletter.errors import UserError
+from newsletter.model import Choice, Digest, Interest, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.rendering.message import CLIPPED_FROM
+from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
+from newsletter.rendering.view import PersonalLinks, view
+from newsletter.sources.files import read_file
+
+_DAY = date(2025, 11, 25)
+_SHOWN = 10
+"""Papers in a digest, unless a subscriber says otherwise."""
+
+_INTEREST = "A test by the doctor"
+
+
+def sender(config: Config) -> Finding:
+    """Who sends: nobody's name of examples."""
+    site, name = config.site, "sender"
+    domain = parseaddr(site.sender)[1].rpartition("@")[2]
+    if is_example(domain):
+        return warning(name, f"site.from: {site.sender} is an address for examples", "set site.from to your own")
+    for doubt in doubts(config):
+        found, _, mend = doubt.rpartition("; ")
+        return warning(name, found, mend)
+    if "example" in site.postal_address.lower():
+        return warning(name, f"site.postal_address: {site.postal_address} is an example", "set it to your own")
+    return ok(name, f"{site.sender}, {site.postal_address}")
+
+
+def key(folder: Path) -> Finding:
+    """The key that signs links.
+
+    Raises:
+        UserError: it cannot be had, or others may read it.
+    """
+    return ok("signing key", f"{len(signing_key(folder))} characters, which others cannot read")
+
+
+def account_password(name: str, account_name: str, account: Smtp, folder: Path) -> Finding:
+    """What an account logs in with. It raises as :func:`key`."""
+    if account.user is None:
+        return ok(name, "none needed: there is no login")
+    if account.oauth2_file is not None:
+        secret_file(folder / account.oauth2_file)
+        return ok(name, f"{account.user}: OAuth2, {account.oauth2_file}")
+    account_secret(account, folder, account_name)
+    return ok(name, f"{account.user}: there")
+
+
+def mailbox_password(settings: Imap, folder: Path) -> Finding:
+    """What the mailbox of bounces is opened with. It raises as :func:`key`."""
+    imap_password(settings, folder)
+    return ok("password bounces", f"{settings.user}: there")
+
+
+def templates(config: Config) -> Finding:
+    """All templates compile, those of the newsletter's own before the program's, and a digest of the sample papers fits
+    into what Gmail shows.
+
+    Raises:
+        UserError: one of those in use is wrong.
+    """
+    name, own = "templates", config.folder / config.templates
+    used = list(dict.fromkeys((config.digest.template, config.digest.weekly_template)))
+    sizes = {one: len(_sample(config, load_templates(own, one)).encode()) for one in used}
+    unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - set(used))
+    for one in unused:
+        try:
+            _sample(config, load_templates(own, one))
+        except UserError as error:
+            found, _, mend = error.lines[0].rpartition("; ")
+            return warning(name, found, f"{mend}, or remove it: it is not in use")
+    largest = max(sizes, key=lambda one: sizes[one])
+    told = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
+    if sizes[largest] > CLIPPED_FROM:
+        mend = f"make it lighter: over {CLIPPED_FROM // 1000} kB the last papers are named by their titles alone"
+        return warning(name, told, mend)
+    return ok(name, f"{', '.join((*used, *unused))}; {told}")
+
+
+def _sample(config: Config, filled: Templates) -> str:
+    links = PersonalLinks(*["mailto:papers@example.org?subject=unsubscribe"] * 3)
+    values = view(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
+    render(filled.text, values)
+    return render(filled.html, values)
+
+
+def sample_digest(edition: date) -> Digest:
+    """A digest of the sample papers, such as nobody is sent."""
+    read = (paper for paper in read_file(SAMPLE_PAPERS, SAMPLE_PAPERS.name, edition) if isinstance(paper, Paper))
+    choices = [
+        Choice(paper, rank, 0.8, _INTEREST, "as an example")
+        for rank, paper in zip(range(1, _SHOWN + 1), read, strict=False)
+    ]
+    return Digest(edition=edition, choices=tuple(choices), considered=len(choices), since=None, seen_row=0)
+
+
+def sample_reader(email: str) -> Subscriber:
+    """Somebody who is no subscriber, to look at a digest with."""
+    preferences = Preferences(email=email, interests=(Interest(name=_INTEREST),))
+    return Subscriber(preferences=preferences, state=SubscriberState.ACTIVE, row=0)

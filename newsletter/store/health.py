@@ -1,0 +1,94 @@
+"""How the store is: whole, writable, up to what time its rows go, and what waits in it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy.exc import OperationalError
+
+from newsletter.model import SendState, SubscriberState
+from newsletter.store.schema import papers, sends, sources, subscribers
+
+_STEPS = 100_000
+"""How many of SQLite's steps pass between two looks at the time."""
+
+
+def damage(connection: Connection, seconds: float) -> str | None:
+    """What SQLite finds damaged, first thing first; None when the store is whole.
+
+    Raises:
+        TimeoutError: it is too large to be looked at within ``seconds``.
+    """
+    if connection.dialect.name != "sqlite":
+        return None
+    end = time.monotonic() + seconds
+    driver: Any = connection.connection.driver_connection
+    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    except OperationalError:
+        if time.monotonic() > end:
+            raise TimeoutError from None
+        raise
+    finally:
+        driver.set_progress_handler(None, 0)
+    return None if found == "ok" else found
+
+
+def journal(connection: Connection) -> str:
+    """How SQLite keeps its journal: ``wal`` as it should be. Empty for another database."""
+    if connection.dialect.name != "sqlite":
+        return ""
+    return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
+
+
+def write_nothing(connection: Connection) -> None:
+    """Write what stands there already: it goes to the disk as any other change does."""
+    connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+
+def newest(connection: Connection) -> datetime | None:
+    """The latest moment (UTC) that the store knows of as past; None when it holds nothing."""
+    last_send = select(sends.c.planned_at).order_by(sends.c.row.desc()).limit(1)
+    last_subscriber = select(subscribers.c.created_at).order_by(subscribers.c.row.desc()).limit(1)
+    queries = (last_send, last_subscriber, select(func.max(papers.c.first_seen)), select(func.max(sources.c.last_try)))
+    found = [connection.execute(query).scalar() for query in queries]
+    return max((moment for moment in found if moment is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Sends in one state: how many, and since when the one that was planned first (UTC)."""
+
+    count: int
+    since: datetime
+
+
+def waiting(connection: Connection) -> Mapping[SendState, Waiting]:
+    """The sends that are not settled, or unsure, by state; a state that none is in is left out."""
+    states = (SendState.PLANNED, SendState.CLAIMED, SendState.DEFERRED, SendState.UNSURE)
+    query = (
+        select(sends.c.state, func.count(), func.min(sends.c.planned_at))
+        .where(sends.c.state.in_([state.value for state in states]))
+        .group_by(sends.c.state)
+    )
+    return {SendState(row[0]): Waiting(row[1], row[2]) for row in connection.execute(query)}
+
+
+def overdue(connection: Connection, before: datetime) -> Waiting | None:
+    """The active subscribers who were due before a moment; None when there is none."""
+    active = subscribers.c.state == SubscriberState.ACTIVE.value
+    query = select(func.count(), func.min(subscribers.c.next_due)).where(active, subscribers.c.next_due < before)
+    count, since = connection.execute(query).one()
+    return Waiting(count, since) if count else None
+
+
+def next_tick(connection: Connection) -> datetime | None:
+    """When ``newsletter run`` looks next who is due (UTC): long past when it runs no more, None when it never did."""
+    if not inspect(connection).has_table("scheduled_jobs"):
+        return None
+    found = connection.execute(text("SELECT next_run_time FROM scheduled_jobs WHERE id = 'tick'")).scalar()
+    return datetime.fromtimestamp(float(found), UTC) if found is not None else None

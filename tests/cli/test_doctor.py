@@ -1,0 +1,281 @@
+"""``newsletter doctor``, worked as an operator would."""
+
+import re
+import sqlite3
+import threading
+
+import pytest
+
+from newsletter.doctor.examination import examine
+from newsletter.doctor.finding import Check, Finding, State, of_error, ok
+from newsletter.errors import NewsletterError
+from newsletter.model import SendState
+from tests.conftest import NOW, Newsletter, Ran
+from tests.smtp import Mailbox
+
+
+def lines(ran: Ran) -> dict[str, Finding]:
+    """What ``--json`` told, by name."""
+    return {row["name"]: Finding(row["name"], State(row["state"]), row["found"], row["mend"] or "") for row in ran.rows}
+
+
+def look(newsletter: Newsletter, code: int | None = None, now: str = NOW) -> dict[str, Finding]:
+    """All that needs no network."""
+    return lines(newsletter.run("doctor", "--offline", "--json", code=code, now=now))
+
+
+def test_a_fresh_newsletter_where_nothing_answers(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
+    newsletter.run("init", "mine")
+    monkeypatch.setenv("COLUMNS", "80")
+    newsletter.configure(site={"from": "Papers <papers@newsletter.example>", "url": "http://localhost:1"})
+    closed = {"kind": "feed", "url": "http://127.0.0.1:1/feed"}
+    newsletter.configure(sources={"journal": closed})
+    ran = newsletter.run("doctor", code=1)
+    assert max(map(len, ran.out.splitlines())) <= 80
+    told = re.sub(r"\s+", " ", ran.out)
+    assert "warning sender: site.from: Papers <papers@newsletter.example> is an address for examples" in told
+    assert "bad source journal: GET http://127.0.0.1:1/feed: connection refused (tried once)" in told
+    assert "bad smtp: cannot reach 127.0.0.1:1: Connection refused mend: check smtp.host and port" in told
+    assert "not checked spf: newsletter.example is a name for examples mend: set site.from" in told
+    assert "not checked clock: no server told the time" in told
+    assert "ok templates: digest, weekly, compact; " in told
+    assert ran.out.splitlines()[-1].endswith(" not checked.")
+    assert ran.err == ""
+
+
+def test_json_names_the_same_lines(newsletter: Newsletter) -> None:
+    found = lines(newsletter.run("doctor", "--json", code=1))
+    assert list(found)[:3] == ["config", "program", "sender"]
+    assert found["smtp"].mend == "check smtp.host and port"
+    assert set(newsletter.run("doctor", "--json", code=1).rows[0]) == {"name", "state", "found", "mend"}
+
+
+def test_all_is_well_with_a_good_mail_server(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample().run("send")
+    ran = newsletter.run("doctor", "--json")
+    found = lines(ran)
+    assert found["smtp"].state is State.OK
+    assert found["subscribers"].found == "1 active"
+    assert "whole, writable" in found["store"].found
+    assert found["sends"].found == "nothing waits"
+    assert not [one for one in found.values() if one.state is State.BAD]
+    assert len(mail.accepted) == 1  # the digest alone
+
+
+def test_a_message_to_yourself_by_each_account(newsletter: Newsletter, mail: Mailbox) -> None:
+    port = newsletter.config.smtp.port
+    text = (newsletter.folder / "config.yaml").read_text()
+    account = f"{{host: 127.0.0.1, port: {port}, security: none}}"
+    (newsletter.folder / "config.yaml").write_text(
+        re.sub(r"smtp:\n(  .*\n)+", f"accounts: {{main: {account}, spare: {account}}}\n", text)
+    )
+    found = lines(newsletter.run("doctor", "--send-to", "me@Example.org", "--json"))
+    assert mail.recipients() == ["me@example.org"] * 2
+    first, second = mail.messages()
+    assert first["Subject"] and first["List-Unsubscribe"]
+    assert first["Message-ID"] != second["Message-ID"]
+    told = found["message main"].found + found["message spare"].found
+    assert first["Message-ID"] in told and second["Message-ID"] in told
+    assert newsletter.run("log").out == "Nothing was sent yet.\n"
+    mail.on_sender = lambda address: "553 5.7.1 not yours"
+    unsent = lines(newsletter.run("doctor", "--send-to", "me@example.org", "--json", code=1))["message main"]
+    assert unsent.found == f"127.0.0.1:{port} refuses the sender papers@example.org: 553 5.7.1 not yours"
+    mail.on_sender = lambda address: None
+    mail.on_data = lambda address: "554 5.7.1 looks like spam"
+    refused = lines(newsletter.run("doctor", "--send-to", "me@example.org", "--json", code=1))["message main"]
+    assert (refused.state, "554 5.7.1 looks like spam" in refused.found) == (State.BAD, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--send-to", "me"), "--send-to: 'me' is not an email address"),
+        (("--send-to", "a@b.org", "--offline"), "say one of"),
+    ],
+)
+def test_bad_usage(newsletter: Newsletter, options: tuple[str, ...], words: str) -> None:
+    ran = newsletter.run("doctor", *options, code=2)
+    assert words in ran.err
+    assert ran.out == ""
+
+
+def test_a_configuration_that_cannot_be_read(newsletter: Newsletter) -> None:
+    newsletter.configure(smtp={"prot": 25}, ranking={"min_score": 7})
+    ran = newsletter.run("doctor", "--json", code=2)
+    assert [(row["name"], row["state"]) for row in ran.rows] == [
+        ("config", "bad"),
+        ("config", "bad"),
+        ("all else", "not checked"),
+    ]
+    assert ran.rows[0]["found"].endswith("smtp.prot: unknown key")
+    assert ran.rows[0]["mend"] == "did you mean 'port'?"
+    (newsletter.folder / "config.yaml").unlink()
+    assert "'newsletter init .' makes one" in newsletter.run("doctor", "--json", code=2).rows[0]["mend"]
+
+
+def test_secrets(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
+    newsletter.configure(smtp={"user": "me", "password_file": "password"})
+    newsletter.configure(bounces={"imap": {"host": "127.0.0.1", "user": "me", "password_file": "password"}})
+    assert "make the file" in look(newsletter, 1)["password"].mend
+    path = newsletter.folder / "password"
+    path.write_text("open-sesame")
+    path.chmod(0o640)
+    found = look(newsletter, 1)
+    for name in ("password", "password bounces"):
+        assert (found[name].state, found[name].mend) == (State.BAD, f"run 'chmod 600 {path}'")
+    path.chmod(0o600)
+    (newsletter.folder / "var" / "secret.key").chmod(0o644)
+    ran = newsletter.run("doctor", "--offline", "--json", code=1)
+    assert lines(ran)["password"].state is lines(ran)["password bounces"].state is State.OK
+    assert lines(ran)["signing key"].mend.startswith("run 'chmod 600 ")
+    assert "open-sesame" not in ran.out
+
+
+def test_templates(newsletter: Newsletter) -> None:
+    folder = newsletter.folder / "templates"
+    folder.mkdir()
+    (folder / "mine.mjml").write_text("<mjml><mj-body>\n<mj-txt>x</mj-txt></mj-body></mjml>")
+    unused = look(newsletter, 0)["templates"]
+    assert (unused.state, unused.found) == (State.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
+    assert unused.mend == "mend the template, or remove it: it is not in use"
+    newsletter.configure(digest={"template": "mine"})
+    assert look(newsletter, 1)["templates"].state is State.BAD
+    long = "<mj-text>" + "long " * 25_000 + "{{ unsubscribe_url }}</mj-text>"
+    (folder / "mine.mjml").write_text(
+        f"<mjml><mj-body><mj-section><mj-column>{long}</mj-column></mj-section></mj-body></mjml>"
+    )
+    (folder / "mine.txt").write_text("{{ nothing }}")
+    assert "mine.txt:1: 'nothing' is undefined" in look(newsletter, 1)["templates"].found
+    (folder / "mine.txt").write_text("text")
+    heavy = look(newsletter, 0)["templates"]
+    assert (heavy.state, "over 102 kB the last papers" in heavy.mend) == (State.WARNING, True)
+
+
+def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newsletter, reader: str) -> None:
+    found = look(newsletter, 0)["subscribers"]
+    assert found.found == "1 active, 1 of them in new files"
+    assert newsletter.run("doctor", "--offline").out.count("1 of them in new files") == 1
+    bob = newsletter.subscriber("bob", "email: bob\n")
+    one = look(newsletter, 1)["subscribers"]
+    assert one.found.startswith(f"{bob}:1: email: 'bob' is not an email address")
+    newsletter.subscriber("cyd", "email: ada@example.org\nintrests: []\n")
+    two = look(newsletter, 1)["subscribers"]
+    assert (two.found, two.mend) == ("2 mistakes in bob.yaml, cyd.yaml", "'newsletter interests check' tells each")
+
+
+def test_nobody_is_subscribed_yet(newsletter: Newsletter) -> None:
+    finding = look(newsletter, 0)["subscribers"]
+    assert (finding.state, "newsletter subscribe" in finding.mend) == (State.WARNING, True)
+
+
+def test_what_waits_in_the_store(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample()
+    mail.on_recipient = lambda address: "421 4.3.2 going down"
+    newsletter.run("send", code=None)
+    assert look(newsletter, 0)["sends"] == ok("sends", "1 deferred")
+    sql(newsletter, f"UPDATE sends SET state = '{SendState.PLANNED}', not_before = NULL")
+    planned = look(newsletter, 0, now="2025-11-28T11:00")["sends"]
+    assert (planned.found, planned.mend) == (
+        "1 planned; the first since 2025-11-28 09:00 UTC",
+        "'newsletter send' sends them",
+    )
+    sql(newsletter, f"UPDATE sends SET state = '{SendState.UNSURE}'")
+    unsure = look(newsletter, 0)["sends"]
+    assert (unsure.state, "newsletter sends resolve" in unsure.mend) == (State.WARNING, True)
+
+
+def test_nothing_sends_by_itself(newsletter: Newsletter, reader: str) -> None:
+    newsletter.run("subscribers", "list")
+    assert look(newsletter, 0)["schedule"].state is State.OK
+    newsletter.run("fetch")
+    newsletter.with_sample().run("send", "--dry-run")
+    late = look(newsletter, 0, now="2025-12-03T12:00")["schedule"]
+    assert late.state is State.WARNING
+    assert "1 due since 2025-12-01 07:30 UTC got no digest" in late.found
+    assert "newsletter run" in late.mend
+
+
+def sql(newsletter: Newsletter, statement: str) -> None:
+    connection = sqlite3.connect(newsletter.folder / "var" / "newsletter.db")
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+def test_a_damaged_store(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    sql(newsletter, "PRAGMA wal_checkpoint(TRUNCATE)")
+    path = newsletter.folder / "var" / "newsletter.db"
+    content = bytearray(path.read_bytes())
+    middle = content.index(b"Bayesian")
+    page = middle - middle % 4096
+    content[page : page + 200] = b"\xff" * 200
+    path.write_bytes(content)
+    store = look(newsletter, 1)["store"]
+    assert (store.state, "damaged" in store.found) == (State.BAD, True), store
+    assert store.mend == "restore it from a backup"
+
+
+def test_a_store_that_others_may_read(newsletter: Newsletter) -> None:
+    newsletter.run("papers", "list")
+    path = newsletter.folder / "var" / "newsletter.db"
+    path.chmod(0o644)
+    store = look(newsletter, 0)["store"]
+    assert (store.state, store.mend) == (State.WARNING, f"run 'chmod 600 {path}'")
+
+
+def test_a_store_that_cannot_be_opened(newsletter: Newsletter) -> None:
+    (newsletter.folder / "var").mkdir()
+    (newsletter.folder / "var" / "newsletter.db").write_bytes(b"this is no store" * 100)
+    found = look(newsletter, 1)
+    assert (found["store"].state, found["store"].mend) == (State.BAD, "restore it from a backup")
+    assert "no newsletter's store" in found["store"].found
+    assert "subscribers" not in found
+    assert found["templates"].state is State.OK
+
+
+def test_a_full_disk(newsletter: Newsletter) -> None:
+    newsletter.run("papers", "list")
+    ended = newsletter.run_on_full_disk("--now", NOW, "doctor", "--offline")
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1
+    told = re.sub(r"\s+", " ", ended.stdout)
+    assert "File too large mend: free some room there, or see what limits it" in told
+    assert "disk I/O error mend: check the disk and who else uses it" in told
+
+
+def test_a_clock_that_was_set_back(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    clock = look(newsletter, 1, now="2025-11-27T09:00")["clock"]
+    assert (clock.state, clock.found) == (
+        State.BAD,
+        "it is 2025-11-27 09:00 UTC, but the store knows of 2025-11-28 09:00",
+    )
+
+
+def test_a_check_that_fails_or_hangs_keeps_no_other_from_being_told() -> None:
+    never = threading.Event()
+
+    def hangs() -> Finding:
+        never.wait()
+        return ok("slow", "")
+
+    def fails() -> Finding:
+        raise RuntimeError("a mistake of ours")
+
+    def broken() -> Finding:
+        raise NewsletterError("smtp: it is broken; mend it")
+
+    checks = [
+        Check("slow", hangs, "wait longer"),
+        Check("wrong", fails, "tell us"),
+        Check("smtp", broken, "?"),
+        Check("good", lambda: ok("good", "well"), "?"),
+    ]
+    told = list(examine(checks, 0.5))
+    never.set()
+    assert [one.state for one in told] == [State.BAD, State.BAD, State.BAD, State.OK]
+    assert (told[0].found, told[0].mend) == ("came to no end within 0.5 s", "wait longer")
+    assert told[1].found == "RuntimeError: a mistake of ours"
+    assert (told[2].found, told[2].mend) == ("it is broken", "mend it")
+    assert of_error("x", NewsletterError("no mend in it"), "this one").mend == "this one"
