@@ -1,12 +1,14 @@
 """Messages a second on the whole road: ranked, rendered, composed, logged and sent. ``make bench-delivery``.
 
-Ours goes by ``newsletter send`` in a process of its own, to Postfix's smtp-sink, with ten papers a message. The peers
-carry one finished message of the same size over and over: they rank, render and log nothing.
+Ours goes by ``newsletter send`` in processes of its own, to Postfix's smtp-sink, with ten papers a message. The peers
+carry one finished message of the same size over and over: they rank, render and log nothing. Then ours under a limit,
+to a server that waits before each reply; and, with ``memory`` behind the command, the most memory that ours takes.
 """
 
 import asyncio
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -19,8 +21,9 @@ from itertools import islice
 from pathlib import Path
 
 import aiosmtplib
+import psutil
 import yagmail
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert
 
 from benchmarks import corpus
 from benchmarks.ranking_speed import desk_of
@@ -28,7 +31,7 @@ from benchmarks.rendering import NODE_FOLDER, ours_html
 from newsletter.indexing import current_index
 from newsletter.model import Interest, Paper, Preferences, SubscriberState
 from newsletter.rendering.mime import alternative
-from newsletter.store import papers, reading, schema, subscribers, writing
+from newsletter.store import papers, schema, subscribers, writing
 from newsletter.store.preferences import to_json
 
 FOLDER = Path("var/bench/delivery")
@@ -37,11 +40,15 @@ OLD, TODAY = datetime(2025, 11, 1, tzinfo=UTC), datetime(2025, 11, 28, 6, tzinfo
 NOW = "2025-11-28T09:00"
 CONFIG = """\
 site: {{name: Bench, url: http://localhost:8000, from: bench@newsletter.example, postal_address: nowhere}}
-smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: {sessions}, messages_per_session: 10000}}
+smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: {sessions}, messages_per_session: 10000{limit}}}
 ranking: {{refit_days: 36500, min_score: 0}}
+engine: {engine}
 """
-READERS = 10_000
+READERS = 20_000
+FEW, MANY = 10_000, 100_000
 SESSIONS = 8
+OUR_SESSIONS = 16
+LATENCY, LIMIT, LIMITED_SESSIONS, LIMITED_READERS = 0.05, 100, 40, 2_000
 PEER_MESSAGES = 2_000
 NODEMAILER = """
 const nodemailer = require("nodemailer"), fs = require("fs");
@@ -59,13 +66,17 @@ const pool = nodemailer.createTransport({host: "127.0.0.1", port, ignoreTLS: tru
 """
 
 
+def configured(port: int, sessions: int = 1, engine: str = "here", limit: str = "") -> str:
+    return CONFIG.format(port=port, sessions=sessions, engine=engine, limit=limit)
+
+
 def lay_out(readers: int) -> Path:
     """A newsletter with papers, a new day, and so many subscribers; nothing sent. The papers are made once."""
     made = FOLDER / "papers"
     if not (made / "done").exists():
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
-        (made / "config.yaml").write_text(CONFIG.format(port=1, sessions=1))
+        (made / "config.yaml").write_text(configured(1))
         for day, count, seed in ((OLD, STORE, 1), (TODAY, NEW, 2)):
             desk = desk_of(made, day)
             found = (readable(paper) for paper, _ in corpus.papers(count, seed=seed))
@@ -149,26 +160,77 @@ def sink() -> Iterator[int]:
         run.kill()
 
 
-def ours(readers: int, sessions: int, processes: int) -> None:
+async def serve_slowly() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reply, data = b"220 slow", False
+        with suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(LATENCY)
+                writer.write(reply + b"\r\n")
+                await writer.drain()
+                if data:
+                    await reader.readuntil(b"\r\n.\r\n")
+                line = b"" if data else (await reader.readline()).upper()
+                if data:
+                    print(time.monotonic(), flush=True)
+                reply, data = (b"354 go on", True) if line.startswith(b"DATA") else (b"250 taken", False)
+                if line.startswith(b"QUIT") or (not line and reader.at_eof()):
+                    writer.close()
+                    return
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, limit=10_000_000)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def ours(readers: int, engine: str) -> float:
+    """Send to so many readers, and tell how fast; returns the megabytes of the largest process."""
     folder = lay_out(readers)
     with sink() as port:
-        (folder / "config.yaml").write_text(CONFIG.format(port=port, sessions=sessions))
-        start = time.monotonic()
-        command = [sys.executable, "-m", "newsletter", "--now", NOW, "send"]
-        running = [subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) for _ in range(processes)]
-        peaks = []
-        for one in running:
-            _, status, usage = os.wait4(one.pid, 0)
-            one.returncode = os.waitstatus_to_exitcode(status)
-            peaks.append(usage.ru_maxrss / 1024)
-            if one.returncode:
-                sys.exit(f"newsletter send ended with {one.returncode}")
-        seconds = time.monotonic() - start
-    desk = desk_of(folder, TODAY)
-    with reading(desk.engine) as connection:
-        sent = connection.execute(select(func.count()).where(schema.sends.c.state == "sent")).scalar_one()
-    more = f"  {sent:,} sent in {seconds:.1f} s, {', '.join(f'{peak:.0f} MB' for peak in peaks)}"
-    report(f"ours, {processes} process{'es' if processes > 1 else ''}, {sessions} sessions each", sent / seconds, more)
+        (folder / "config.yaml").write_text(configured(port, OUR_SESSIONS, engine))
+        seconds, peak = run(folder)
+    more = f"  {readers:,} in {seconds:.1f} s, {peak:.0f} MB"
+    report(f"ours, engine {engine}", readers / seconds, more)
+    return peak
+
+
+def ours_limited() -> None:
+    """Send under a limit, to a server that is slow to answer, which tells when it took each message."""
+    folder = lay_out(LIMITED_READERS)
+    command = [sys.executable, "-m", "benchmarks.delivery", "slow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        (folder / "config.yaml").write_text(configured(port, LIMITED_SESSIONS, limit=f", per_second: {LIMIT}"))
+        run(folder)
+        taken = [float(server.stdout.readline()) for _ in range(LIMITED_READERS)]
+        server.kill()
+    name = f"ours, limit of {LIMIT}, {LATENCY * 1000:.0f} ms a reply"
+    report(name, (len(taken) - 1) / (taken[-1] - taken[0]), f"  {LIMITED_SESSIONS} sessions")
+
+
+def run(folder: Path) -> tuple[float, float]:
+    """Send in a newsletter; returns how long it took (seconds), and the memory of the largest process (MB)."""
+    command = [sys.executable, "-m", "newsletter", "--now", NOW, "send"]
+    start = time.monotonic()
+    peaks: dict[int, float] = {}
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as sending:
+        while sending.poll() is None:
+            peaks |= dict(largest(psutil.Process(sending.pid)))
+            time.sleep(0.2)
+    seconds = time.monotonic() - start
+    if sending.returncode:
+        sys.exit(f"newsletter send ended with {sending.returncode}")
+    return seconds, max(peaks.values())
+
+
+def largest(parent: psutil.Process) -> Iterator[tuple[int, float]]:
+    """The most memory (MB) that a process and those it began have had resident so far, each by its number."""
+    with suppress(psutil.Error, OSError):
+        for one in (parent, *parent.children(recursive=True)):
+            found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{one.pid}/status").read_text())
+            if found:
+                yield one.pid, int(found[1]) / 1024
 
 
 def message() -> bytes:
@@ -235,9 +297,23 @@ def nodemailers() -> None:
 
 
 def main() -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for processes in (1, 2):
-        ours(READERS, SESSIONS, processes)
+    if sys.argv[1:] != ["slow"]:
+        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    match sys.argv[1:]:
+        case ["slow"]:
+            asyncio.run(serve_slowly())
+        case ["memory"]:
+            few, many = (ours(readers, "here") for readers in (FEW, MANY))
+            print(f"{MANY:,} readers take {many / few:.2f} times the memory of {FEW:,}")
+        case _:
+            compare()
+
+
+def compare() -> None:
+    """Ours beside the others."""
+    for engine in ("here", "processes"):
+        ours(READERS, engine)
+    ours_limited()
     rate("yagmail.send", yagmails)
     rate("aiosmtplib", aiosmtplibs)
     nodemailers()

@@ -144,7 +144,7 @@ class Road:
             self._field = make_field(self._desk, refit=True)
             self._planned_any = True
         planned = plan_block(self._desk, self._field, block)
-        self._dispatcher.hand_over(_STEP_SECONDS)
+        self._dispatcher.hand_over(planned[SendState.PLANNED.value])
         return Step(planned + self._take_counts())
 
     def end(self, stop: bool) -> Step:

@@ -23,6 +23,7 @@ Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message]]]
 
 _BLOCK = 64
 _LOOK_SECONDS = 0.2
+_ROOM_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Progress:
     """How far it came: whether nothing is left, and what limits hold up."""
 
     done: bool
+    waiting: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """How many messages were handed over, and what limits hold up."""
+
+    number: int
     waiting: Waiting | None = None
 
 
@@ -92,18 +101,21 @@ class Dispatcher:
         """What a person should know of accounts that could not be used, while others could."""
         return [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
 
-    def hand_over(self, seconds: float) -> Waiting | None:
-        """Hand over what may go now; waits for nothing but room, and for that so long at most.
-
-        Returns:
-            What limits hold up.
+    def hand_over(self, most: int) -> Handed:
+        """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.
 
         Raises:
             ServerUnusable, UserError: no account can be used; what is planned stays planned.
         """
-        held = self._round(time.monotonic() + seconds)
+        handed = [self._hand_over(lane, most) for lane in self._lanes]
         self._check()
-        return held
+        held = [one.waiting for one in handed if one.waiting is not None]
+        held += [
+            Waiting(one.number, one.held_until, f"{one.name}: {pace.HELD}")
+            for one in self._accounts
+            if one.number and one.held_until is not None and one.held_until > pace.clock()
+        ]
+        return Handed(sum(one.number for one in handed), min(held, key=lambda one: one.until, default=None))
 
     def carry(self, seconds: float) -> Progress:
         """Hand over what waits, for about so long, or until nothing is left but to wait for limits.
@@ -113,38 +125,34 @@ class Dispatcher:
         """
         end = time.monotonic() + seconds
         while not self._stopping():
-            held = self.hand_over(end - time.monotonic())
-            if held is not None:
-                return Progress(done=False, waiting=held)
-            if not self._anything_left():
-                return Progress(done=True)
+            handed = self.hand_over(_BLOCK)
+            if handed.waiting is not None:
+                return Progress(done=False, waiting=handed.waiting)
             if time.monotonic() >= end:
                 break
-            self._accounts[0].wait(_LOOK_SECONDS)
+            if not handed.number:
+                if not self._anything_left():
+                    return Progress(done=True)
+                self._accounts[0].wait(_LOOK_SECONDS)
         return Progress(done=False)
 
-    def _round(self, end: float) -> Waiting | None:
-        """Hand over what may go; what limits hold up is told, the one that ends first."""
-        held: list[Waiting] = []
-        for lane in self._lanes:
-            while not self._stopping():
-                account, grant = self._next_account(lane, end)
-                if account is None:
-                    if grant.again is not None and (number := self._number(lane)):
-                        held.append(Waiting(number, grant.again, grant.why))
-                    break
-                if not self._feed(account, lane, grant) or time.monotonic() > end:
-                    break
-        held += [
-            Waiting(one.number, one.held_until, f"{one.name}: {pace.HELD}")
-            for one in self._accounts
-            if one.number and one.held_until is not None and one.held_until > pace.clock()
-        ]
-        return min(held, key=lambda one: one.until, default=None)
+    def _hand_over(self, lane: store.Lane, most: int) -> Handed:
+        number = 0
+        while number < most and not self._stopping():
+            account, grant = self._next_account(lane)
+            if account is None:
+                waiting = self._number(lane) if grant.again is not None else 0
+                return Handed(number, Waiting(waiting, grant.again, grant.why) if grant.again and waiting else None)
+            fed = self._feed(account, lane, grant)
+            if not fed:
+                break
+            number += fed
+        return Handed(number)
 
-    def _next_account(self, lane: store.Lane, end: float) -> tuple[Account | None, pace.Grant]:
+    def _next_account(self, lane: store.Lane) -> tuple[Account | None, pace.Grant]:
         """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
         refused = nothing = pace.Grant(0, pace.clock())
+        end = time.monotonic() + _ROOM_SECONDS
         while True:
             usable = [one for one in self._accounts if one.error is None]
             usable = [one for one in usable if one.settings.weight > 0] or usable

@@ -20,8 +20,10 @@ HOUR, DAY = 60, 24 * 60
 
 HELD = "its server asked for patience"
 
-_AHEAD = timedelta(seconds=1)
-"""So far ahead are moments given out: a process that dies wastes no more."""
+_AHEAD = timedelta(seconds=5)
+"""So far ahead are moments given out, so that none passes unused while digests are made up; a process that dies wastes
+no more.
+"""
 
 _SHORTEST_HOLD = timedelta(seconds=30)
 _LONGEST_HOLD = timedelta(minutes=15)
@@ -90,7 +92,8 @@ def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) ->
             first = known.next_at if now < known.next_at <= now + 2 * _AHEAD + step else now
             number = min(number, math.floor((now + _AHEAD - first) / step) + 1)
             if number <= 0:
-                return Grant(0, now, again=first, why=f"{limits.per_second:g} a second is the limit")
+                # Before the moments run out, so that the next messages are ready for theirs.
+                return Grant(0, now, again=first - _AHEAD / 2, why=f"{limits.per_second:g} a second is the limit")
             store.keep_state(connection, key, replace(known, next_at=first + number * step))
         store.count(connection, key, minute, number)
     return Grant(number, first, step)
