@@ -173,7 +173,10 @@ def test_other_files_that_name_the_forgotten_are_told(newsletter: Newsletter, kn
     assert ran.err == f"warning: {beside}: names ada@example.org too; look at it\n"
 
 
-def test_bytes_that_others_keep_from_going_are_told_and_go_the_next_time(newsletter: Newsletter, known: About) -> None:
+def test_bytes_that_others_keep_from_going_are_told_and_go_the_next_time(
+    newsletter: Newsletter, known: About, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.store.database._BUSY_SECONDS", 0.1)
     with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as reading:
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM subscribers").fetchone()

@@ -86,13 +86,15 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def erasing(engine: Engine) -> Iterator[Connection]:
     """The same, with what is deleted overwritten in SQLite's file."""
     with writing(engine) as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        if connection.dialect.name != "sqlite":
+            yield connection
+            return
+        usual = connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
         try:
             yield connection
         finally:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA secure_delete=OFF")
+            connection.exec_driver_sql(f"PRAGMA secure_delete={usual}")
 
 
 def rewrite(engine: Engine) -> None:

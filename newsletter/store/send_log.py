@@ -247,7 +247,7 @@ def log(connection: Connection, wanted: LogFilter | None = None) -> Iterator[Log
 
 
 def editions_made(connection: Connection, days: Iterable[date]) -> set[date]:
-    """For which of some days anybody has a send that is not older than the log is kept."""
+    """For which of some days the log has a send of anybody."""
     return {
         day for day in days if connection.execute(select(sends.c.row).where(sends.c.edition == day).limit(1)).first()
     }
