@@ -359,9 +359,13 @@ class ScheduleSettings(Settings):
     fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
     timezone: Timezone = "UTC"
     tick_seconds: int = Field(default=60, ge=1, le=3600)
-    keep_skipped_days: int = Field(
-        default=90, ge=1, le=36_500, description="Log lines of digests with nothing in them."
-    )
+
+
+class LogSettings(Settings):
+    """How long the log is kept."""
+
+    keep_days: int = Field(default=400, ge=1, le=36_500, description="What was sent or failed, and what came back.")
+    keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Lines of digests with nothing in them.")
 
 
 class Config(Settings):
@@ -383,6 +387,7 @@ class Config(Settings):
     engine: Annotated[str, AfterValidator(_engine)] = Field(
         default="here", description="In this process, in 'processes' (one a core), or in so many: 'processes:4'."
     )
+    log: LogSettings = LogSettings()
     _folder: Path = PrivateAttr(default=Path())
 
     @property
@@ -430,15 +435,28 @@ class Config(Settings):
         return self.model_copy(update={"accounts": shared})
 
     @property
+    def keep_days(self) -> int:
+        """How long the log is kept: as it says, but no shorter than it must be."""
+        return max(self.log.keep_days, *_needed_for(self).values())
+
+    @property
     def contact(self) -> str:
         """Whom a source's operator may write to."""
         return self.network.contact or parseaddr(self.site.reply_to or self.site.sender)[1]
+
+
+def _needed_for(config: Config) -> Mapping[str, int]:
+    """For how many days the log must be kept, by the setting that asks for it: so that no paper is sent twice, and
+    digests that bounce are counted.
+    """
+    return {"ranking.max_age_days": config.ranking.max_age_days, "bounces.soft_days": config.bounces.soft_days}
 
 
 _NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
 _MENDS: Mapping[str, str] = {
     "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
     "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
+    "schedule.keep_skipped_days": "is called log.keep_skipped_days now; move it there",
     "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
 }
 
@@ -468,5 +486,12 @@ def load_config(path: Path) -> Config:
         raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
     if config.accounts and "smtp" in config.model_fields_set:
         raise UserError(f"{document.where(('accounts',))}: accounts: stand instead of smtp; remove one of the two")
+    if "keep_days" in config.log.model_fields_set:
+        for key, days in _needed_for(config).items():
+            if config.log.keep_days < days:
+                raise UserError(
+                    f"{document.where(('log', 'keep_days'))}: log.keep_days: {config.log.keep_days} is too small; it "
+                    f"must be {days} or more, as {key} is"
+                )
     object.__setattr__(config, "_folder", path.absolute().parent)
     return config

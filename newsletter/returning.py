@@ -115,7 +115,9 @@ def take_refusal(desk: Desk, send: Send, reply: str | None) -> SubscriberState |
     with writing(desk.engine) as connection:
         if bounces.is_known(connection, digest):
             return None
-        subscriber = subscribers.by_rows(connection, [send.subscriber])[send.subscriber]
+        subscriber = subscribers.by_rows(connection, [send.subscriber]).get(send.subscriber)
+        if subscriber is None:  # forgotten just now
+            return None
         return _keep(connection, desk, subscriber, send, report, digest)
 
 

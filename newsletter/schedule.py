@@ -22,9 +22,10 @@ from apscheduler.triggers.interval import IntervalTrigger
 from newsletter.desk import Desk
 from newsletter.edition import bring_due_back, due_blocks, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
+from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
 from newsletter.returning import Taken, take_mailbox
-from newsletter.store import send_log, subscribers, writing
+from newsletter.store import subscribers, writing
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
@@ -157,12 +158,10 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Forget old lines of the log that say only that there was nothing to send."""
-    before = desk.clock().date() - timedelta(days=desk.config.schedule.keep_skipped_days)
-    with writing(desk.engine) as connection:
-        forgotten = send_log.forget_skipped(connection, before)
-    if forgotten:
-        log("forgot_skipped", lines=forgotten, before=before.isoformat())
+    """Forget what the log is not to keep any longer."""
+    forgotten = forget_old(desk, stopping)
+    if any(forgotten.values()):
+        log("forgot", **forgotten)
     return True
 
 

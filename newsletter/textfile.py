@@ -3,8 +3,10 @@
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from newsletter.errors import UserError
 
@@ -57,13 +59,22 @@ def replace(path: Path, content: bytes, mode: int) -> None:
     Raises:
         UserError: it cannot be written.
     """
+    with replacing(path, mode) as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
+    """The same for what is written bit by bit: the file becomes that when the block ends, and stays as it was when it
+    fails.
+    """
     target = path.resolve()
     made = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                file.write(content)
+                yield file
             if target.exists():
                 _make_alike(made, target.stat())
             made.replace(target)

@@ -28,7 +28,8 @@ network: {timeout_seconds: 1, attempts: 1, wait_seconds: 1, contact: a}
 ranking: {max_age_days: 1, feedback_half_life_days: 1, min_score: 1}
 digest: {trending: 1, trending_half_life_days: 1}
 smtp: {host: a, port: 1, security: tls, user: a, password_file: a, oauth2_file: a, timeout_seconds: 1}
-schedule: {fetch_at: ["01:00"], timezone: UTC, tick_seconds: 1, keep_skipped_days: 1}
+schedule: {fetch_at: ["01:00"], timezone: UTC, tick_seconds: 1}
+log: {keep_days: 14, keep_skipped_days: 1}
 """
 
 FULL_PREFERENCES = """\

@@ -31,6 +31,13 @@ def due_edition(schedule: Schedule, due: datetime, now: datetime) -> date:
     return local_day(schedule, max(due, last))
 
 
+def due_on(schedule: Schedule, day: date) -> datetime | None:
+    """The moment of a schedule on one of the subscriber's days (UTC), None when it has none on that."""
+    if list(Day)[day.weekday()] not in schedule.days:
+        return None
+    return datetime.combine(day, schedule.time, tzinfo=ZoneInfo(schedule.timezone)).astimezone(UTC)
+
+
 def local_day(schedule: Schedule, moment: datetime) -> date:
     """The day it is for a subscriber at a moment."""
     return moment.astimezone(ZoneInfo(schedule.timezone)).date()
@@ -39,9 +46,9 @@ def local_day(schedule: Schedule, moment: datetime) -> date:
 def _moments(schedule: Schedule, around: datetime, step: timedelta) -> Iterator[datetime]:
     """The moments of a schedule in UTC, day by day forwards or backwards, from a day before ``around`` on."""
     zone = ZoneInfo(schedule.timezone)
-    days = {list(Day).index(day) for day in schedule.days}
     day = around.astimezone(zone).date() - step
     while True:
-        if day.weekday() in days:
-            yield datetime.combine(day, schedule.time, tzinfo=zone).astimezone(UTC)
+        moment = due_on(schedule, day)
+        if moment is not None:
+            yield moment
         day += step

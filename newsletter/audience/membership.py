@@ -1,5 +1,6 @@
 """Who is subscribed: the states of a subscriber, and the files in ``subscribers/`` read when they changed."""
 
+import difflib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -95,6 +96,8 @@ def _check_not_suppressed(connection: Connection, email: str, where: str, strict
     if suppression is not None and (not strict or suppression.reason in _STRICT):
         said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
         mend = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
+        if not where and suppression.reason not in _STRICT:
+            mend = "add --again if that person asked to be back"
         raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {mend}")
 
 
@@ -258,7 +261,12 @@ def require(connection: Connection, email: str) -> Subscriber:
     """
     subscriber = store.by_email(connection, email)
     if subscriber is None:
-        raise UserError(f"{email!r} is no subscriber; 'newsletter subscribers list' shows them")
+        gone = suppressions.find(connection, email)
+        if gone is not None:
+            raise UserError(f"{email!r} is no subscriber any more: {gone.reason} on {gone.since:%Y-%m-%d}")
+        near = difflib.get_close_matches(email, store.near(connection, email), n=1, cutoff=0.8)
+        mend = f"did you mean {near[0]}?" if near else "'newsletter subscribers list' shows them"
+        raise UserError(f"{email!r} is no subscriber; {mend}")
     return subscriber
 
 

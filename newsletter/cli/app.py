@@ -57,7 +57,7 @@ def options(
 
 
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
-subscribers_group = typer.Typer(help="Look at the subscribers, import and export them.", no_args_is_help=True)
+subscribers_group = typer.Typer(help="Look at the subscribers, import, export and forget them.", no_args_is_help=True)
 bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
 sends_group = typer.Typer(help="Settle what nobody knows.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
@@ -84,6 +84,7 @@ subscribers_group.command("list")(subscribers.list_subscribers)
 subscribers_group.command("show")(subscribers.show_subscriber)
 subscribers_group.command("import")(subscribers.import_subscribers)
 subscribers_group.command("export")(subscribers.export_subscribers)
+subscribers_group.command("forget")(subscribers.forget)
 app.add_typer(interests_group, name="interests", rich_help_panel=PEOPLE)
 interests_group.command("check")(interests.check)
 interests_group.command("show")(interests.show)

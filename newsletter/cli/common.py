@@ -97,30 +97,37 @@ def say(text: str) -> None:
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print one JSON object a line."""
     for row in rows:
-        sys.stdout.write(_NOT_FOR_TERMINALS.sub(_json_escape, json.dumps(row, ensure_ascii=False)) + "\n")
+        sys.stdout.write(json_line(row))
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """A JSON object as a line."""
+    return _NOT_FOR_TERMINALS.sub(_json_escape, json.dumps(row, ensure_ascii=False)) + "\n"
 
 
 def _json_escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 
 
-def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> None:
+def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]], heading: bool = True) -> None:
     """Print a table.
 
     Args:
         columns: the heading of each, and its kind: ``left``, ``narrow`` (18 columns at most), ``right`` or ``wide``
             (which takes what room is left).
         rows: the cells; one of several lines is a tuple of them.
+        heading: whether it has its headings above it.
     """
     if out.width < _NARROWEST_TABLE:
         _print_list([heading for heading, _ in columns], rows)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for heading, kind in columns:
+    table = Table(box=None, pad_edge=False, show_header=heading, header_style="bold", padding=(0, 2, 0, 0))
+    for name, kind in columns:
         table.add_column(
-            heading,
+            name,
             justify="right" if kind == "right" else "left",
             ratio=1 if kind == "wide" else None,
+            min_width=len(name),  # so that tables of one kind stand alike, one under another
             max_width=18 if kind == "narrow" else None,
             overflow="fold",
             no_wrap=kind == "right",

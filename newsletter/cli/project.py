@@ -114,8 +114,8 @@ def _sending_to(maildir: Path, desk: Desk) -> Iterator[Desk]:
 def _show_log(desk: Desk) -> None:
     with reading(desk.engine) as connection:
         rows = [
-            (send.edition, send.email, send.state.value, len(digest.choices), send.smtp_reply or send.reason)
-            for send, digest in send_log.log(connection)
+            (send.edition, send.email, send.state.value, len(papers), send.smtp_reply or send.reason)
+            for send, papers in send_log.log(connection)
         ]
     columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server said", "wide"))
     print_table(columns, rows)

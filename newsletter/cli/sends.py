@@ -1,66 +1,205 @@
 """Commands that tell what was sent, and settle what nobody knows."""
 
+import difflib
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
-from newsletter.audience import membership
-from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short
+from newsletter.audience import log as logged
+from newsletter.audience import membership, why
+from newsletter.audience.why import Story, day_in_words
+from newsletter.cli.common import Json, iso, json_line, open_for, print_json, print_table, say, short
 from newsletter.clock import parse_day
+from newsletter.desk import Desk
 from newsletter.errors import UserError
-from newsletter.model import Digest, Send, SendState
-from newsletter.store import reading, send_log, sends, writing
+from newsletter.model import SendState
+from newsletter.store import papers, reading, sends, writing
+from newsletter.store.send_log import LogFilter, LogLine
+from newsletter.textfile import replacing
+
+_FORMATS = ("csv", "jsonl")
+_ROWS = 200
 
 
 def log(
     context: typer.Context,
-    email: Annotated[str | None, typer.Argument(help="Only this subscriber's.")] = None,
+    email: Annotated[str | None, typer.Argument(help="Only this subscriber's.", show_default=False)] = None,
     edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="Editions from this day on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Editions up to this day.")] = None,
+    paper: Annotated[str | None, typer.Option(help="Digests with this paper: an id, URL or title.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(metavar="STATE", help="Sends in this state; may be given often.")
+    ] = None,
+    why_: Annotated[
+        str | None, typer.Option("--why", metavar="EMAIL", help="Tell the last 14 days of one subscriber in words.")
+    ] = None,
     json: Json = False,
+    format: Annotated[str | None, typer.Option(metavar="csv|jsonl", help="Write it as a file of this kind.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to the screen.")] = None,
 ) -> None:
-    """Show what each subscriber was sent, when, and why not."""
-    desk = open_for(context, files=False)
-    day = parse_day(edition, "--edition") if edition is not None else None
-    with reading(desk.engine) as connection:
-        row = membership.require(connection, email).row if email is not None else None
-        found = send_log.log(connection, row, day)
-        if json:
-            print_json(_log_json(send, digest) for send, digest in found)
-            return
-        rows = [_log_row(send, digest) for send, digest in found]
-    if not rows:
-        say("Nothing was sent yet." if email is None and day is None else "No line of the log fits.")
+    """Show what each subscriber was sent, when, and why not.
+
+    States: planned, claimed, sent, deferred, failed, skipped, unsure.
+    """
+    if why_ is not None:
+        if any((email, edition, since, until, paper, state, format, output)):
+            raise UserError("--why stands alone, or with --json; leave out the rest")
+        _tell_why(open_for(context, files=False), why_, json)
         return
+    kind = _kind(json, format, output)
+    days = _days(edition, since, until)
+    desk = open_for(context, files=False)
+    with reading(desk.engine) as connection:
+        wanted = _wanted(connection, email, days, paper, state or [])
+    lines = logged.lines(desk.engine, wanted)
+    if output is not None:
+        _write(output, kind, lines)
+    elif kind is not None:
+        for text in _texts(kind, lines):
+            sys.stdout.write(text)
+    else:
+        _print_log(lines, everything=wanted == LogFilter())
+
+
+def _kind(json: bool, format: str | None, output: Path | None) -> str | None:
+    """What the log is written as; None for a table."""
+    if format is not None and format not in _FORMATS:
+        raise UserError(f"--format: {format!r} is neither csv nor jsonl")
+    if json and format == "csv":
+        raise UserError("--json and --format csv: say one of them")
+    kind = "jsonl" if json else format
+    if kind is None and output is not None:
+        kind = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(output.suffix.lower())
+        if kind is None:
+            raise UserError(f"--output: {output}: of no known kind; name it .csv or .jsonl, or add --format")
+    return kind
+
+
+def _days(edition: str | None, since: str | None, until: str | None) -> tuple[date | None, date | None]:
+    if edition is not None:
+        if since is not None or until is not None:
+            raise UserError("--edition is one day; leave out --since and --until")
+        day = parse_day(edition, "--edition")
+        return day, day
+    first = parse_day(since, "--since") if since is not None else None
+    last = parse_day(until, "--until") if until is not None else None
+    if first and last and first > last:
+        raise UserError(f"--since {first} lies after --until {last}; swap them")
+    return first, last
+
+
+def _wanted(
+    connection: Connection,
+    email: str | None,
+    days: tuple[date | None, date | None],
+    paper: str | None,
+    states: Iterable[str],
+) -> LogFilter:
+    found = papers.find(connection, paper) if paper is not None else None
+    if paper is not None and found is None:
+        raise UserError(
+            f"--paper: {paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one"
+        )
+    return LogFilter(
+        subscriber=membership.require(connection, email).row if email is not None else None,
+        paper=found.row if found is not None else None,
+        since=days[0],
+        until=days[1],
+        states=tuple(dict.fromkeys(map(_state, states))),
+    )
+
+
+def _state(named: str) -> SendState:
+    try:
+        return SendState(named)
+    except ValueError:
+        near = difflib.get_close_matches(named, SendState, n=1)
+        mend = f"did you mean {str(near[0])!r}?" if near else f"one of {', '.join(SendState)}"
+        raise UserError(f"--state: {named!r} is no state of a send; {mend}") from None
+
+
+def _texts(kind: str, lines: Iterable[LogLine]) -> Iterator[str]:
+    return logged.csv_lines(lines) if kind == "csv" else (json_line(logged.to_object(line)) for line in lines)
+
+
+def _write(path: Path, kind: str | None, lines: Iterable[LogLine]) -> None:
+    number = 0
+
+    def counted() -> Iterator[LogLine]:
+        nonlocal number
+        for number, line in enumerate(lines, 1):  # noqa: B007 - told below
+            yield line
+
+    with replacing(path, 0o600) as file:
+        for text in _texts(kind or "", counted()):
+            file.write(text.encode())
+    say(f"{number:,} line{'' if number == 1 else 's'} written to {path}.")
+
+
+def _print_log(lines: Iterator[LogLine], everything: bool) -> None:
     columns = (("edition", "left"), ("state", "left"), ("at (UTC)", "left"), ("papers", "right"))
-    print_table((*columns, ("to whom, and what the server said or why not", "wide")), rows)
+    wide = ("to whom; what was said, or why not", "wide")
+    first = True
+    # A table at a time, since one is laid out as a whole.
+    while block := [_log_row(line) for line in islice(lines, _ROWS)]:
+        print_table((*columns, wide), block, heading=first)
+        first = False
+    if first:
+        say("Nothing was sent yet." if everything else "No line of the log fits.")
 
 
-def _log_row(send: Send, digest: Digest) -> tuple[object, ...]:
+def _log_row(line: LogLine) -> tuple[object, ...]:
+    send = line.send
     said = [send.reason if send.state is not SendState.SENT else None, send.smtp_reply]
     again = f"next try {short(send.not_before)}" if send.not_before else None
     words = "; ".join(part for part in (*said, again) if part)
-    at = f"{send.settled_at:%H:%M:%S}" if send.settled_at else ""
+    at: tuple[str, ...] = ()
+    if send.settled_at is not None:
+        # Without the day where that is the edition's.
+        other = send.settled_at.date() != send.edition
+        at = (f"{send.settled_at:%H:%M:%S}", *([f"{send.settled_at:%d %b}"] if other else []))
     who = (send.email, f"  {words}") if words else send.email
-    return send.edition, send.state.value, at, len(digest.choices) or "", who
+    return send.edition, send.state, at, len(line.papers) or "", who
 
 
-def _log_json(send: Send, digest: Digest) -> dict[str, Any]:
+def _tell_why(desk: Desk, email: str, json: bool) -> None:
+    with reading(desk.engine) as connection:
+        subscriber = membership.require(connection, email)
+        story = why.tell(connection, subscriber, desk.clock(), desk.config.log.keep_skipped_days)
+    if json:
+        print_json([_why_json(story)])
+        return
+    say(subscriber.email)
+    rows: list[tuple[object, ...]] = [("now", story.now)]
+    for first, last, words in why.spans(story.days):
+        days = day_in_words(first) if first == last else f"{day_in_words(first)} to {day_in_words(last)}"
+        rows.append((days, words))
+    print_table((("", "left"), ("", "wide")), [*rows, ("next", story.next)], heading=False)
+
+
+def _why_json(story: Story) -> dict[str, Any]:
+    subscriber = story.subscriber
     return {
-        "edition": send.edition.isoformat(),
-        "email": send.email,
-        "state": send.state.value,
-        "message_id": send.message_id,
-        "sent_at": iso(send.settled_at) if send.state is SendState.SENT else None,
-        "smtp_reply": send.smtp_reply,
-        "reason": send.reason,
-        "attempts": send.attempts,
-        "settled_at": iso(send.settled_at),
-        "not_before": iso(send.not_before),
-        "space": send.space,
-        "account": send.account,
-        "papers": [
-            {"id": choice.paper.id, "rank": choice.rank, "score": round(choice.score, 6), "section": choice.section}
-            for choice in digest.choices
+        "email": subscriber.email,
+        "state": subscriber.state.value,
+        "state_since": iso(subscriber.state_since),
+        "next_due": iso(subscriber.next_due),
+        "next": story.next,
+        "days": [
+            {
+                "day": one.day.isoformat(),
+                "state": one.line.send.state.value if one.line else None,
+                "papers": len(one.line.papers) if one.line else 0,
+                "words": list(one.words),
+            }
+            for one in story.days
         ],
     }
 

@@ -11,12 +11,13 @@ import typer
 
 from newsletter.audience import exchange, membership
 from newsletter.audience.interests import preferences_from_mapping
-from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short
+from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short, warn
 from newsletter.clock import own_timezone
 from newsletter.desk import Desk
-from newsletter.errors import UserError
+from newsletter.errors import NewsletterError, UserError
+from newsletter.forgetting import Person, forget_person, look_up, mentions
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
-from newsletter.store import reading, writing
+from newsletter.store import reading, rewrite, suppressions, writing
 from newsletter.store import subscribers as store
 
 _PAGE = 500
@@ -82,6 +83,62 @@ def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(hel
         subscriber = membership.unsubscribe(connection, email, desk.clock())
     assert subscriber is not None  # noqa: S101 - required above
     say(f"{subscriber.email} is unsubscribed.")
+
+
+def forget(
+    context: typer.Context,
+    emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Whose.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove all that there is of a person, for good.
+
+    That is the subscriber, interests with their file, feedback, what was sent,
+    and what came back. Of the address a digest stays, so that no file and no
+    import brings that person back. Backups and exports are out of reach.
+    """
+    desk = open_for(context)
+    people = []
+    for email in dict.fromkeys(emails):
+        if _is_gone(desk, email):
+            say(f"{email} is no subscriber any more.")
+        else:
+            people.append(look_up(desk, email))
+    for person in people:
+        say(_in_words(person))
+    if people and not yes:
+        if not (sys.stdin and sys.stdin.isatty()):
+            raise UserError("nobody is there to be asked, and it cannot be undone; add --yes")
+        typer.confirm("Remove that for good?", abort=True)
+    for person in people:
+        for other in forget_person(desk, person):
+            warn(f"{other.email}, {other.edition}: unsure, since a process ended while it was on the wire")
+        say(f"{person.subscriber.email} is forgotten.")
+    _leave_nothing(desk, [person.subscriber.email for person in people])
+
+
+def _is_gone(desk: Desk, email: str) -> bool:
+    with reading(desk.engine) as connection:
+        gone = suppressions.find(connection, email)
+        return gone is not None and store.by_email(connection, email) is None
+
+
+def _in_words(person: Person) -> str:
+    one, has = person.subscriber, person.belongings
+    numbers = ((has.sends, "log line"), (has.feedback, "judged paper"), (has.bounces, "bounce"))
+    said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in numbers if number]
+    said += [str(person.file)] if person.file else []
+    return f"{one.email}: {one.state} since {short(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"
+
+
+def _leave_nothing(desk: Desk, emails: list[str]) -> None:
+    try:
+        rewrite(desk.engine)
+    except NewsletterError as error:
+        why = str(error).partition(";")[0]
+        warn(f"bytes of what was removed may still lie in the store's file, since {why}; run it again later")
+    for email in emails:
+        for path in mentions(desk.config.subscribers_folder, email):
+            warn(f"{path}: names {email} too; look at it")
 
 
 def list_subscribers(

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select
 
 from newsletter.store.schema import bounces, sends, subscribers
 
@@ -87,12 +88,25 @@ def last_effect(connection: Connection, subscriber: int) -> tuple[str, datetime]
 
 def everything(connection: Connection) -> Iterator[Bounce]:
     """All that came back, oldest first."""
-    query = (
+    for row in connection.execute(_all()).mappings():
+        yield _bounce(row)
+
+
+def of_subscriber(connection: Connection, subscriber: int, since: datetime) -> list[Bounce]:
+    """What came back of a subscriber (row) since a moment (UTC), oldest first."""
+    query = _all().where(bounces.c.subscriber == subscriber, bounces.c.received_at >= since)
+    return [_bounce(row) for row in connection.execute(query).mappings()]
+
+
+def _all() -> Select[Any]:
+    return (
         select(bounces, func.coalesce(sends.c.email, subscribers.c.email).label("email"), sends.c.edition)
         .add_columns(sends.c.message_id)
         .outerjoin(sends, sends.c.row == bounces.c.send)
         .outerjoin(subscribers, subscribers.c.row == bounces.c.subscriber)
         .order_by(bounces.c.row)
     )
-    for row in connection.execute(query).mappings():
-        yield Bounce(**{name: row[name] for name in Bounce.__dataclass_fields__})
+
+
+def _bounce(row: RowMapping) -> Bounce:
+    return Bounce(**{name: row[name] for name in Bounce.__dataclass_fields__})

@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
@@ -83,6 +83,38 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def erasing(engine: Engine) -> Iterator[Connection]:
+    """The same, with what is deleted overwritten in SQLite's file."""
+    with writing(engine) as connection:
+        if connection.dialect.name != "sqlite":
+            yield connection
+            return
+        usual = connection.exec_driver_sql("PRAGMA secure_delete").scalar_one()
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql(f"PRAGMA secure_delete={usual}")
+
+
+def rewrite(engine: Engine) -> None:
+    """Write SQLite's file anew from what is in the store, so that nothing is left in it of what was deleted, nor in the
+    log beside it. It takes as much room again as the store, for so long.
+
+    Raises:
+        NewsletterError: other processes use the store all the time, or the disk is full.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    outside = engine.connect().execution_options(newsletter_transaction=False)
+    with _told(engine), outside as connection:
+        connection.exec_driver_sql("VACUUM")
+        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    if busy:
+        raise NewsletterError(f"store: {_shown(engine)}: other processes read it; run it again")
+
+
+@contextmanager
 def _told(engine: Engine) -> Iterator[None]:
     """What goes wrong with the store itself, in our words. Many a command that only reads writes a little on its way
     (files that changed), so that nothing is said of what was kept.
@@ -123,7 +155,10 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("newsletter_writes", False)
+    options = connection.get_execution_options()
+    if not options.get("newsletter_transaction", True):
+        return
+    writes = options.get("newsletter_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -144,10 +179,34 @@ def _migrate(engine: Engine) -> None:
         raise NewsletterError(
             f"store: {_shown(engine)} was made by a newer newsletter ({present}); upgrade this program"
         )
-    with writing(engine) as connection:
+    writes = {"newsletter_writes": True}
+    with (
+        _told(engine),
+        engine.connect().execution_options(**writes) as connection,
+        _without_foreign_keys(connection),
+        connection.begin(),
+    ):
         # A second process may wait here while the first migrates; Alembic then finds nothing left to do.
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite can change a table that others refer to only by making it anew, and cannot leave off checking inside a
+    transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Below SQLAlchemy, which would begin a transaction.
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
 
 
 def _revision(engine: Engine) -> str | None:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.model import Digest, SendState
 from newsletter.store.schema import ranked_with as ranked_with_table
-from newsletter.store.schema import send_papers, sends
+from newsletter.store.schema import send_papers, sends, subscribers
 from newsletter.store.sends import domain_of, release
 
 
@@ -57,7 +57,7 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
     Returns:
         The rows of the sends now planned.
     """
-    todo = list(plans)
+    todo = _of_present(connection, list(plans))
     while True:
         with connection.begin_nested() as attempt:
             planned = _write_down(connection, todo, now)
@@ -66,6 +66,13 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
                 return sorted(planned)
             attempt.rollback()
         todo = [one for one in todo if one.subscriber not in overtaken]
+
+
+def _of_present(connection: Connection, plans: Sequence[Plan]) -> list[Plan]:
+    """Plans without those for people who were forgotten since they were made."""
+    present = select(subscribers.c.row).where(subscribers.c.row.in_([one.subscriber for one in plans]))
+    rows = set(connection.execute(present).scalars())
+    return [one for one in plans if one.subscriber in rows]
 
 
 def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) -> dict[int, Plan]:

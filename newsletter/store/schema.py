@@ -121,6 +121,8 @@ subscribers = Table(
     Column("created_at", Moment, nullable=False),
     Column("state_since", Moment, nullable=False),
     Index(None, "state", "next_due"),
+    # Signed links, return paths and Message-IDs name a subscriber by row: that of one who was forgotten is nobody's.
+    sqlite_autoincrement=True,
 )
 
 sends = Table(
@@ -223,7 +225,7 @@ bounces = Table(
     metadata,
     Column("row", Integer, primary_key=True),
     Column("subscriber", ForeignKey("subscribers.row")),
-    Column("send", ForeignKey("sends.row")),
+    Column("send", ForeignKey("sends.row"), index=True),
     Column("kind", String, nullable=False),
     Column("status", String),
     Column("diagnostic", Text, nullable=False),

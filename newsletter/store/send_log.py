@@ -1,17 +1,18 @@
 """The log: what each subscriber was sent, and what each digest was ranked with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from newsletter.model import Choice, Digest, Paper, Send, SendState
 from newsletter.store import papers as paper_store
 from newsletter.store.plans import Basis
-from newsletter.store.schema import bounces, papers, send_papers, sends
+from newsletter.store.schema import papers, send_papers, sends
 from newsletter.store.schema import ranked_with as ranked_with_table
-from newsletter.store.sends import send_of
+from newsletter.store.sends import SEND_COLUMNS, send_of
 
 _BLOCK = 500
 
@@ -148,32 +149,105 @@ def _choice(row: Any, known: Mapping[int, Paper]) -> Choice:
     return Choice(known[row.paper], row.rank, row.score, row.section, row.because)
 
 
-def log(
-    connection: Connection, subscriber: int | None = None, edition: date | None = None
-) -> Iterator[tuple[Send, Digest]]:
-    """The log, oldest first: each send with its digest, read in blocks."""
-    after = (date.min, 0)
-    while True:
-        query = select(sends).where(
-            or_(sends.c.edition > after[0], and_(sends.c.edition == after[0], sends.c.row > after[1]))
-        )
-        if subscriber is not None:
-            query = query.where(sends.c.subscriber == subscriber)
-        if edition is not None:
-            query = query.where(sends.c.edition == edition)
-        query = query.order_by(sends.c.edition, sends.c.row).limit(200)
-        block = [send_of(row) for row in connection.execute(query).mappings()]
-        if not block:
-            return
-        chosen = digests(connection, block)
-        yield from ((send, chosen[send.row]) for send in block)
-        after = (block[-1].edition, block[-1].row)
+@dataclass(frozen=True, slots=True)
+class LoggedPaper:
+    """A paper of a logged digest: its id, its place (1 is first), its score and its section."""
+
+    id: str
+    rank: int
+    score: float
+    section: str
 
 
-def forget_skipped(connection: Connection, before: date) -> int:
-    """Remove the log lines of skipped sends of editions before a day; returns how many."""
-    old = select(sends.c.row).where(sends.c.state == SendState.SKIPPED.value, sends.c.edition < before)
-    connection.execute(delete(send_papers).where(send_papers.c.send.in_(old)))
-    connection.execute(update(bounces).where(bounces.c.send.in_(old)).values(send=None))
-    gone = delete(sends).where(sends.c.state == SendState.SKIPPED.value, sends.c.edition < before)
-    return connection.execute(gone).rowcount
+class LogLine(NamedTuple):
+    """A line of the log: a send, and the papers of its digest by rank."""
+
+    send: Send
+    papers: tuple[LoggedPaper, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which lines of the log are wanted; None, and no state, for any.
+
+    Attributes:
+        subscriber: the row of whom it was for. ``paper``: the row of one of its papers.
+        since, until: days of editions, both included.
+        states: one of these.
+    """
+
+    subscriber: int | None = None
+    paper: int | None = None
+    since: date | None = None
+    until: date | None = None
+    states: tuple[SendState, ...] = ()
+
+
+def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
+    """Between which rows of sends, both included, all lines that are wanted lie. The log is then read by row, each row
+    once, whatever is asked of it.
+    """
+    rows = select(func.min(sends.c.row), func.max(sends.c.row))
+    if wanted.subscriber is not None:
+        rows = rows.where(sends.c.subscriber == wanted.subscriber)
+    elif wanted.since is not None or wanted.until is not None:
+        rows = rows.where(sends.c.edition.between(wanted.since or date.min, wanted.until or date.max))
+    first, last = connection.execute(rows).one()
+    if wanted.paper is not None and wanted.subscriber is None:
+        of_paper = select(func.min(send_papers.c.send), func.max(send_papers.c.send))
+        one = connection.execute(of_paper.where(send_papers.c.paper == wanted.paper)).one()
+        first, last = max(first or 0, one[0] or 0), min(last or 0, one[1] or 0)
+    return first or 0, last or 0
+
+
+def page(connection: Connection, wanted: LogFilter, first: int, last: int, limit: int) -> list[LogLine]:
+    """The first lines that are wanted among the sends from row ``first`` to row ``last``, in the order in which they
+    were first planned.
+    """
+    query = select(*SEND_COLUMNS).where(sends.c.row.between(first, last))
+    if wanted.subscriber is not None:
+        query = query.where(sends.c.subscriber == wanted.subscriber)
+    if wanted.since is not None or wanted.until is not None:
+        # Not by the index, after which all of them would be sorted by row for every page; nor those of a state.
+        query = query.where(_unindexed(sends.c.edition).between(wanted.since or date.min, wanted.until or date.max))
+    if wanted.states:
+        query = query.where(_unindexed(sends.c.state).in_([state.value for state in wanted.states]))
+    if wanted.paper is not None:
+        held = exists().where(send_papers.c.send == sends.c.row, send_papers.c.paper == wanted.paper)
+        query = query.where(held)
+    found = [send_of(row) for row in connection.execute(query.order_by(sends.c.row).limit(limit)).mappings()]
+    chosen = _logged_papers(connection, [send.row for send in found])
+    return [LogLine(send, tuple(chosen.get(send.row, ()))) for send in found]
+
+
+def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(column, column, type_=column.type)
+
+
+def _logged_papers(connection: Connection, rows: Sequence[int]) -> dict[int, list[LoggedPaper]]:
+    query = (
+        select(send_papers.c.send, papers.c.id, send_papers.c.rank, send_papers.c.score, send_papers.c.section)
+        .join(papers, papers.c.row == send_papers.c.paper)
+        .where(send_papers.c.send.in_(rows))
+        .order_by(send_papers.c.send, send_papers.c.rank)
+    )
+    found: dict[int, list[LoggedPaper]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.send, []).append(LoggedPaper(row.id, row.rank, row.score, row.section))
+    return found
+
+
+def log(connection: Connection, wanted: LogFilter | None = None) -> Iterator[LogLine]:
+    """The log, or the lines of it that are wanted, in the order in which they were first planned, read in blocks."""
+    wanted = wanted or LogFilter()
+    first, last = span(connection, wanted)
+    while lines := page(connection, wanted, first, last, _BLOCK):
+        yield from lines
+        first = lines[-1].send.row + 1
+
+
+def editions_made(connection: Connection, days: Iterable[date]) -> set[date]:
+    """For which of some days the log has a send of anybody."""
+    return {
+        day for day in days if connection.execute(select(sends.c.row).where(sends.c.edition == day).limit(1)).first()
+    }

@@ -11,6 +11,9 @@ from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
 from newsletter.store.preferences import from_json, schedule_from_json, to_json
 from newsletter.store.schema import subscribers
 
+_BEGIN = 2
+"""Letters at the beginning of an address that a slip of the pen is thought to leave alone."""
+
 
 def email_key(email: str) -> str:
     """What two writings of one address share: addresses are compared without regard to case, domains in normal form."""
@@ -60,6 +63,20 @@ def by_email(connection: Connection, email: str) -> Subscriber | None:
     query = select(subscribers).where(subscribers.c.email_key == email_key(email))
     row = connection.execute(query).mappings().first()
     return _subscriber(row) if row is not None else None
+
+
+def near(connection: Connection, email: str, limit: int = 500) -> list[str]:
+    """Addresses that may be meant by one that nobody has: of those that have the part before the @ in common with it,
+    and of those that begin like it, ``limit`` at most.
+    """
+    key = email_key(email)
+    begins = [f"{key.partition('@')[0]}@", key[:_BEGIN]]
+    found: list[str] = []
+    for begin in begins if key else []:
+        like = subscribers.c.email_key.startswith(begin, autoescape=True)
+        query = select(subscribers.c.email).where(subscribers.c.email_key >= begin, like)
+        found += connection.execute(query.order_by(subscribers.c.email_key).limit(limit)).scalars()
+    return found
 
 
 def by_file(connection: Connection, file: str) -> Subscriber | None:

@@ -22,12 +22,13 @@ _PAGE = 1000
 class Reason(StrEnum):
     """Why an address is suppressed; a later one takes the place of an earlier one that weighs less."""
 
+    FORGOTTEN = "forgotten"
     UNSUBSCRIBED = "unsubscribed"
     BOUNCED = "bounced"
     COMPLAINT = "complaint"
 
 
-_WEIGHT = {Reason.UNSUBSCRIBED: 0, Reason.BOUNCED: 1, Reason.COMPLAINT: 2}
+_WEIGHT = {Reason.FORGOTTEN: 0, Reason.UNSUBSCRIBED: 1, Reason.BOUNCED: 2, Reason.COMPLAINT: 3}
 
 
 @dataclass(frozen=True, slots=True)

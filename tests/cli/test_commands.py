@@ -38,7 +38,7 @@ COMMANDS = [
         "run",
     ),
     *("papers list", "papers show", "subscribers list", "subscribers show", "subscribers import"),
-    *("subscribers export", "interests check", "interests show", "interests edit"),
+    *("subscribers export", "subscribers forget", "interests check", "interests show", "interests edit"),
     *("highlights train", "highlights evaluate"),
 ]
 
@@ -69,6 +69,16 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["unsubscribe", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
         (["log", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
         (["log", "--edition", "yesterday"], "--edition: 'yesterday' is not a date; write it like 2025-11-25"),
+        (["log", "--state", "snt"], "--state: 'snt' is no state of a send; did you mean 'sent'?"),
+        (["log", "--state", ""], "--state: '' is no state of a send; one of planned, claimed, sent"),
+        (["log", "--paper", "2501.99999"], "--paper: '2501.99999' is no paper in the store"),
+        (["log", "--since", "2025-02-02", "--until", "2025-02-01"], "--since 2025-02-02 lies after --until"),
+        (["log", "--edition", "2025-02-02", "--until", "2025-02-01"], "--edition is one day; leave out"),
+        (["log", "-o", "log.xls"], "--output: log.xls: of no known kind; name it .csv or .jsonl, or add --format"),
+        (["log", "--format", "xml"], "--format: 'xml' is neither csv nor jsonl"),
+        (["log", "--why", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["log", "--why", "nobody@example.org", "--state", "sent"], "--why stands alone, or with --json"),
+        (["subscribers", "forget", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
         (["papers", "show", "2501.99999"], "'2501.99999' is no paper in the store"),
         (["send", "--only", ""], "'' is no subscriber"),
         (["log", ""], "'' is no subscriber"),
@@ -218,6 +228,7 @@ def test_log_json_has_the_promised_keys(newsletter: Newsletter, mail: Mailbox, r
     [
         ["rank", "ada@example.org"],
         ["log"],
+        ["log", "--why", "bob@example.org"],
         ["papers", "list"],
         ["subscribers", "list"],
         ["sources"],
@@ -244,7 +255,7 @@ def test_where_there_is_no_room_for_columns_cells_stand_under_another(
     newsletter.run("send")
     lines = newsletter.start("log", COLUMNS="39").communicate()[0].splitlines()
     assert lines[:2] == ["edition: 2025-11-28", "state: sent"]
-    assert lines[-3:] == [f"to whom, and what the server said or why not: {reader}", "  250 taken", ""]
+    assert lines[-3:] == [f"to whom; what was said, or why not: {reader}", "  250 taken", ""]
     out = newsletter.start("subscribers", "list", COLUMNS="39").communicate()[0]
     assert out.startswith(f"email: {reader}\nstate: active\nnext due (UTC): ")
 
