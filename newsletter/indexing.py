@@ -138,7 +138,11 @@ def fit_anew(desk: Desk, told: Told = _quiet) -> Index | None:
         _publish(folder / version, space, part)
         _write_state(folder, state)
         _prune(desk, version)
-    return _load(folder, state)
+        # Here, since another process that has fitted it too is about to put its own in this place.
+        index = _load(folder, state)
+    if index is None:
+        raise NewsletterError(f"store.index: {folder}: what was just written cannot be read; check the disk")
+    return index
 
 
 def _mark(space: Space) -> str:

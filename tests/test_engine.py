@@ -50,7 +50,8 @@ def send_in_small_blocks(desk: Desk, size: int = 2) -> EditionReport:
 
 def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
     assert newsletter.config.processes == 2
-    assert send_in_small_blocks(desk).counts == {"sent": READERS}
+    counts = send_in_small_blocks(desk).counts
+    assert counts == {"sent": READERS}, newsletter.run("log").out
     by_two = dict(mail.accepted)
     assert len(by_two) == len(mail.accepted) == READERS
     owners = {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows}

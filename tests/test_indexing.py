@@ -3,7 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.conftest import Newsletter
+from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
 
@@ -85,6 +85,21 @@ def test_many_processes_may_bring_it_up_to_date_at_once(newsletter: Newsletter) 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(look, range(4)))
     assert found == [["Quokkas", "Wombats"]] * 4
+
+
+def test_many_processes_may_fit_it_at_once(newsletter: Newsletter, reader: str) -> None:
+    """Each has what it fitted, though another puts its own in the same place."""
+    newsletter.with_sample()
+
+    def look(_: int) -> int:
+        out, err = newsletter.start("--now", NOW, "send", "--dry-run", "--json").communicate(timeout=120)
+        assert not err
+        (row,) = map(json.loads, out.splitlines())
+        assert row["reason"] is None
+        return len(row["papers"])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(look, range(4))) == [10] * 4
 
 
 def test_what_a_killed_process_left_behind_stands_in_nobodys_way(newsletter: Newsletter) -> None:
