@@ -29,7 +29,7 @@ from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
-from newsletter.store import reading, subscribers, writing
+from newsletter.store import reading, sends, subscribers, writing
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
@@ -289,10 +289,15 @@ class _Work:
 
 
 def settle_earlier(desk: Desk, report: EditionReport) -> None:
-    """Settle what this process could not write down before, and what processes that are gone left behind."""
-    for late in ledger.settle_unwritten(desk.engine, desk.clock()):
+    """Settle what this process could not write down before, and what processes that are gone left behind; what a wrong
+    clock put off for longer than any retry takes is tried now.
+    """
+    now = desk.clock()
+    with writing(desk.engine) as connection:
+        sends.bring_back(connection, now + timedelta(hours=desk.config.delivery.retry_hours), now)
+    for late in ledger.settle_unwritten(desk.engine, now):
         report.add(late.value)
-    orphans = outbox.settle_orphans(desk.engine, desk.clock())
+    orphans = outbox.settle_orphans(desk.engine, now)
     report.add(SendState.UNSURE.value, len(orphans))
     report.notes += [
         f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans

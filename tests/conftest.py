@@ -3,11 +3,13 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +132,24 @@ class Newsletter:
     def config(self):
         """The configuration, as the program reads it."""
         return load_config(self.folder / "config.yaml")
+
+
+def wait_until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+
+
+def faked(when: str) -> dict[str, str]:
+    """The environment in which Debian's faketime would start a process. It is started without faketime in between,
+    which would keep its signals from it.
+    """
+    assert shutil.which("faketime"), "faketime is missing; 'make test' installs it"
+    printed = subprocess.run(["faketime", "-f", when, "env"], capture_output=True, text=True, check=True).stdout
+    variables = dict(line.partition("=")[::2] for line in printed.splitlines())
+    return {"LD_PRELOAD": variables["LD_PRELOAD"], "FAKETIME": when, "TZ": "UTC"}
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """The running newsletter: a real process, a real clock set before a clock change, a clean stop."""
 
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
@@ -12,16 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tests.conftest import Newsletter
+from tests.conftest import Newsletter, faked, wait_until
 from tests.smtp import Mailbox
-
-
-def wait_until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.1)
 
 
 def stop(process: subprocess.Popen[str]) -> str:
@@ -30,16 +20,6 @@ def stop(process: subprocess.Popen[str]) -> str:
     assert process.returncode == 0, err
     assert "Traceback" not in err
     return out
-
-
-def faked(when: str) -> dict[str, str]:
-    """The environment in which Debian's faketime would start a process. It is started without faketime in between,
-    which would keep its signals from it.
-    """
-    assert shutil.which("faketime"), "faketime is missing; 'make test' installs it"
-    printed = subprocess.run(["faketime", "-f", when, "env"], capture_output=True, text=True, check=True).stdout
-    variables = dict(line.partition("=")[::2] for line in printed.splitlines())
-    return {"LD_PRELOAD": variables["LD_PRELOAD"], "FAKETIME": when, "TZ": "UTC"}
 
 
 PEOPLE = {

@@ -98,8 +98,11 @@ class Dispatcher:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of accounts that could not be used, while others could."""
-        return [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
+        """What a person should know: of accounts that could not be used, while others could, and of a message of which
+        the store could not be told what became.
+        """
+        notes = [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
+        return notes if self._ledger.error is None else [*notes, str(self._ledger.error)]
 
     def hand_over(self, most: int) -> Handed:
         """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.

@@ -65,13 +65,12 @@ def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) ->
     if limits.unlimited:
         with reading(engine) as connection:
             known = store.state(connection, key)
-        if known is None or known.held_until is None or known.held_until <= now:
-            return Grant(want, now)
-        return _held(known.held_until, now)
+        until = _hold_of(known, now)
+        return Grant(want, now) if until is None else _held(until, now)
     with writing(engine) as connection:
         known = store.state(connection, key) or store.PaceState(now)
-        if known.held_until is not None and known.held_until > now:
-            return _held(known.held_until, now)
+        if (until := _hold_of(known, now)) is not None:
+            return _held(until, now)
         minute = _minute(now)
         store.forget_counts(connection, key, minute - DAY, minute + 1)
         per_day = _least(limits.per_day, warm_up_limit(limits.warm_up, now.date()))
@@ -97,6 +96,13 @@ def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) ->
             store.keep_state(connection, key, replace(known, next_at=first + number * step))
         store.count(connection, key, minute, number)
     return Grant(number, first, step)
+
+
+def _hold_of(known: store.PaceState | None, now: datetime) -> datetime | None:
+    """Until when a server wants nothing; a hold longer than any is what a wrong clock left."""
+    if known is None or known.held_until is None:
+        return None
+    return known.held_until if now < known.held_until <= now + _LONGEST_HOLD else None
 
 
 def _held(until: datetime, now: datetime) -> Grant:
@@ -125,8 +131,8 @@ def hold(engine: Engine, key: str, now: datetime) -> datetime:
     """
     with writing(engine) as connection:
         known = store.state(connection, key) or store.PaceState(now)
-        if known.held_until is not None and now < known.held_until <= now + _LONGEST_HOLD:
-            return known.held_until  # Another session heard it too.
+        if (heard := _hold_of(known, now)) is not None:
+            return heard  # By another session too.
         until: datetime = now + min(_LONGEST_HOLD, _SHORTEST_HOLD * 2**known.held_times)
         store.keep_state(connection, key, replace(known, held_until=until, held_times=min(10, known.held_times + 1)))
     return until

@@ -91,6 +91,12 @@ def waiting(connection: Connection, now: datetime, lane: Lane) -> int:
     return connection.execute(select(func.count()).select_from(sends).where(ready, *_in_lane(lane))).scalar_one()
 
 
+def bring_back(connection: Connection, latest: datetime, now: datetime) -> None:
+    """Have sends that were put off until after ``latest`` be tried now: a clock that was wrong put them there."""
+    stuck = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > latest)
+    connection.execute(update(sends).where(stuck).values(not_before=now))
+
+
 def start(connection: Connection, rows: Mapping[int, str], owner: str, now: datetime) -> set[int]:
     """Note that claimed sends go on the wire.
 

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from newsletter.demo import Loopback
-from tests.conftest import Newsletter
+from tests.conftest import Newsletter, faked
 from tests.smtp import Mailbox
 
 
@@ -162,6 +162,11 @@ def test_a_server_that_closes_in_the_middle_is_left_alone_for_a_while(
     assert "8 wait until" in out and "its server asked for patience" in out
     states = Counter(row["state"] for row in newsletter.run("log", "--json").rows)
     assert states == {"sent": 3, "deferred": 1, "planned": 8}
+    # Later by the machine's clock, which the server is left alone by, and by that of the newsletter.
+    mail.on_recipient = lambda address: None
+    process = newsletter.start("--now", "2025-12-01T10:00", "send", **faked("+1h"))
+    assert process.communicate(timeout=60) == ("9 sent\n", "")
+    assert sorted(delivered(mail).values()) == [1] * readers
 
 
 def test_one_message_that_breaks_the_server_keeps_no_other_from_going(

@@ -245,10 +245,12 @@ def test_the_claim_of_a_process_that_lives_is_left_alone(engine: Engine) -> None
     [
         ("elsewhere/1/mark", timedelta(minutes=29), []),
         ("elsewhere/1/mark", timedelta(minutes=31), [1]),
+        ("elsewhere/1/mark", timedelta(minutes=-29), []),
+        ("elsewhere/1/mark", timedelta(days=-1), [1]),
         # The same number as this process, but not this process: a container that was started again.
         (f"{socket.gethostname()}/{os.getpid()}/other", timedelta(0), [1]),
     ],
-    ids=["held", "lapsed", "same number"],
+    ids=["held", "lapsed", "a clock a little behind", "a clock set back", "same number"],
 )
 def test_claims_from_elsewhere_hold_for_a_while(
     engine: Engine, owner: str, after: timedelta, orphans: list[int]

@@ -100,6 +100,16 @@ def test_a_clock_set_back_does_not_stop_mail(engine: Engine) -> None:
     assert (again.number, again.first) == (2, NOW)
 
 
+@pytest.mark.parametrize("limits", [Limits(), Limits(per_hour=100)], ids=["unlimited", "limited"])
+def test_a_clock_set_back_ends_a_servers_patience(engine: Engine, limits: Limits) -> None:
+    pace.hold(engine, "smtp", NOW + timedelta(days=1))
+    assert pace.grant(engine, "smtp", limits, 5, NOW) == pace.Grant(5, NOW)
+    # Asked anew, it is left alone from now on.
+    until = pace.hold(engine, "smtp", NOW)
+    assert until - NOW <= timedelta(minutes=15)
+    assert pace.grant(engine, "smtp", limits, 5, NOW).again == until
+
+
 def test_a_server_that_asks_for_patience_gets_more_each_time(engine: Engine) -> None:
     now, waits = NOW, []
     for _ in range(8):
