@@ -151,13 +151,15 @@ def sink() -> Iterator[int]:
     with subprocess.Popen(
         [program("smtp-sink"), "-u", "nobody", "-c", f"127.0.0.1:{port}", "1000"], stdout=subprocess.DEVNULL
     ) as run:
-        for _ in range(100):
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            time.sleep(0.05)
-        yield port
-        run.kill()
+        try:
+            for _ in range(100):
+                with suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                time.sleep(0.05)
+            yield port
+        finally:
+            run.kill()
 
 
 async def serve_slowly() -> None:

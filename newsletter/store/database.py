@@ -1,5 +1,7 @@
 """Opening a store: SQLite by default, PostgreSQL by URL, brought to the present schema as it is opened."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,8 @@ HEAD = "0006"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
+_TURN = 2  # milliseconds
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
 
 
 def open_store(url: str) -> Engine:
@@ -158,8 +162,30 @@ def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     if not options.get("newsletter_transaction", True):
         return
-    writes = options.get("newsletter_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if options.get("newsletter_writes", False):
+        _begin_writing(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Take the write lock of SQLite, in short turns: its own waiting sleeps longer and longer, up to a tenth of a second,
+    while the lock is free for others again and again.
+    """
+    driver: Any = connection.connection.driver_connection
+    (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    end = time.monotonic() + patience / 1000
+    driver.execute(f"PRAGMA busy_timeout={min(_TURN, patience)}")
+    try:
+        while True:
+            try:
+                driver.execute(_BEGIN_WRITING)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise OperationalError(_BEGIN_WRITING, None, error) from error
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience}")
 
 
 def _migrate(engine: Engine) -> None:
