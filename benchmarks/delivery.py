@@ -41,7 +41,7 @@ NOW = "2025-11-28T09:00"
 CONFIG = """\
 site: {{name: Bench, url: http://localhost:8000, from: bench@newsletter.example, postal_address: nowhere}}
 smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: {sessions}, messages_per_session: 10000{limit}}}
-ranking: {{refit_days: 36500, min_score: 0}}
+ranking: {{refit_days: 36500}}
 engine: {engine}
 """
 READERS = 20_000

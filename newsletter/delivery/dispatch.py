@@ -90,8 +90,7 @@ class Dispatcher:
             Exception: what went wrong since.
         """
         for account in self._accounts:
-            held = account.held_until is not None and account.held_until > pace.clock()
-            account.close(stop=stop or held)
+            account.close(stop=stop or account.held_until is not None)
         self._open.close()
         if not stop:
             self._check()
@@ -116,7 +115,7 @@ class Dispatcher:
         held += [
             Waiting(one.number, one.held_until, f"{one.name}: {pace.HELD}")
             for one in self._accounts
-            if one.number and one.held_until is not None and one.held_until > pace.clock()
+            if one.number and one.held_until is not None
         ]
         return Handed(sum(one.number for one in handed), min(held, key=lambda one: one.until, default=None))
 
@@ -196,10 +195,11 @@ class Dispatcher:
         self._return_leave(account, lane, grant.number - len(claimed))
         left = {send.row: send for send in claimed}
         limits = {"": self._limits[account.name]} | ({lane.only: self._domains[lane.only]} if lane.only else {})
+        first = time.monotonic() + (grant.first - pace.clock()).total_seconds()
         spacing = {key: 1 / one.per_second for key, one in limits.items() if one.per_second is not None}
         try:
             for place, (send, message) in enumerate(self._render(claimed)):
-                account.put([Letter(send, message, grant.first + place * grant.step, spacing)])
+                account.put([Letter(send, message, first + place * grant.step.total_seconds(), spacing)])
                 del left[send.row]
         finally:
             # A template that fails leaves the sends as they were.

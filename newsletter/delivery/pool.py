@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -29,15 +29,16 @@ _FULL = 16
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A claimed send and its message, to go on the wire not before a moment (UTC).
+    """A claimed send and its message.
 
     Attributes:
+        at: when it may go on the wire: seconds of the clock that nobody sets back.
         spacing: seconds to the next one of the account, and of a limited domain, by their names.
     """
 
     send: Send
     message: Message
-    at: datetime
+    at: float
     spacing: Mapping[str, float]
 
 
@@ -49,14 +50,13 @@ class Account:
 
     Attributes:
         fed: how many letters it was given. ``error``: why it cannot be used.
-        held_until: until when its server wants nothing (UTC).
     """
 
     def __init__(self, name: str, settings: Smtp, folder: Path, engine: Engine, ledger: Ledger) -> None:
         self.name, self.settings = name, settings
         self.fed = 0
         self.error: Exception | None = None
-        self.held_until: datetime | None = None
+        self._held = 0.0
         self._folder, self._engine, self._ledger = folder, engine, ledger
         self._letters: deque[Letter] = deque()
         self._changed = threading.Condition()
@@ -156,7 +156,7 @@ class Account:
         try:
             wire.open()
             at = self._take_moment(letter)
-            while (seconds := max(at, self._held()) - time.time()) > 0 and not self._stopped:
+            while (seconds := max(at, self._held) - time.monotonic()) > 0 and not self._stopped:
                 self.wait(min(seconds, _IDLE_SECONDS))
             if self._stopped:
                 self._ledger.give_back(letter.send)
@@ -191,22 +191,26 @@ class Account:
         return outcome
 
     def _take_moment(self, letter: Letter) -> float:
-        """When a letter may go (seconds since 1970): at its own moment, or later where those before it were late."""
+        """When a letter may go: at its own moment, or later where those before it were late."""
         with self._changed:
-            at = max([letter.at.timestamp(), *(self._next_at.get(key, 0.0) for key in letter.spacing)])
+            at = max([letter.at, *(self._next_at.get(key, 0.0) for key in letter.spacing)])
             # Nothing is made up for by going faster.
-            self._next_at |= {key: max(at, time.time()) + seconds for key, seconds in letter.spacing.items()}
+            self._next_at |= {key: max(at, time.monotonic()) + seconds for key, seconds in letter.spacing.items()}
         return at
 
-    def _held(self) -> float:
-        return self.held_until.timestamp() if self.held_until else 0.0
+    @property
+    def held_until(self) -> datetime | None:
+        """Until when its server wants nothing (UTC); None when it takes messages."""
+        left = self._held - time.monotonic()
+        return pace.clock() + timedelta(seconds=left) if left > 0 else None
 
     def _heed(self, outcome: Outcome) -> None:
         """Slow down when the server asks for it."""
         if outcome.state is SendState.DEFERRED and pace.asks_for_patience(outcome.smtp_reply):
-            self.held_until = pace.hold(self._engine, self.name, pace.clock())
-        elif outcome.state is SendState.SENT and self.held_until is not None:
-            self.held_until = None
+            now = pace.clock()
+            self._held = time.monotonic() + (pace.hold(self._engine, self.name, now) - now).total_seconds()
+        elif outcome.state is SendState.SENT and self._held:
+            self._held = 0.0
             pace.end_hold(self._engine, self.name, pace.clock())
 
     def _end_session(self, error: Exception) -> None:

@@ -27,7 +27,9 @@ def _part(boundary: str, kind: str, body: str) -> bytes:
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
     # Only what ends a line in mail counts as an end: other separators of Unicode are text.
-    lines = body.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    if "\r" in body:
+        body = body.replace("\r\n", "\n").replace("\r", "\n")
+    lines = body.removesuffix("\n").split("\n")
     return b"".join((head.encode(), *map(_encoded, lines), b"\r\n"))
 
 

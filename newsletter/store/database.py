@@ -169,8 +169,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_writing(connection: Connection) -> None:
-    """Take the write lock of SQLite, in short turns: its own waiting sleeps longer and longer, up to a tenth of a second,
-    while the lock is free for others again and again.
+    """Take the write lock of SQLite, in short turns: its own waiting sleeps longer and longer, up to a tenth of a
+    second, while the lock is free for others again and again.
     """
     driver: Any = connection.connection.driver_connection
     (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
