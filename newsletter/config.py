@@ -10,6 +10,7 @@ from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
@@ -368,6 +369,21 @@ class LogSettings(Settings):
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Lines of digests with nothing in them.")
 
 
+class Web(Settings):
+    """How the site is served."""
+
+    host: Line = Field(default="127.0.0.1", description="The address that is listened on.")
+    port: int = Field(default=8000, ge=1, le=65535)
+    trusted_proxies: list[Line] = Field(
+        default_factory=lambda: ["127.0.0.1", "::1"],
+        description="Who may say (X-Forwarded-For) whom a request is from.",
+    )
+
+    def hosts(self, site: Site) -> list[str]:
+        """The names that the site answers to."""
+        return [urlsplit(site.url).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+
+
 class Config(Settings):
     """The whole of ``config.yaml``."""
 
@@ -383,6 +399,7 @@ class Config(Settings):
     accounts: dict[Line, Smtp] = Field(default_factory=dict, description="Several mail servers, instead of smtp.")
     delivery: Delivery = Delivery()
     bounces: Bounces = Bounces()
+    web: Web = Web()
     schedule: ScheduleSettings = ScheduleSettings()
     engine: Annotated[str, AfterValidator(_engine)] = Field(
         default="here", description="In this process, in 'processes' (one a core), or in so many: 'processes:4'."

@@ -19,6 +19,7 @@ from newsletter.cli import (
     project,
     sending,
     sends,
+    site,
     subscribers,
 )
 from newsletter.cli.common import Options
@@ -98,6 +99,7 @@ highlights_group.command("train")(highlights.train_highlights)
 highlights_group.command("evaluate")(highlights.evaluate_highlights)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.run)
+app.command(rich_help_panel=SEND)(site.serve)
 app.command(rich_help_panel=SEND)(sends.log)
 app.add_typer(sends_group, name="sends", rich_help_panel=SEND)
 sends_group.command("resolve")(sends.resolve)

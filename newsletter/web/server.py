@@ -1,0 +1,37 @@
+"""The server of the site: uvicorn, until it is told to stop."""
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from newsletter.config import Web
+from newsletter.errors import UserError
+
+
+def listen(web: Web) -> socket.socket:
+    """A socket at the address that ``web`` names.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
+    try:
+        return socket.create_server((web.host, web.port), family=family, backlog=2048)
+    except OSError as error:
+        raise UserError(f"web.port: {web.host}:{web.port}: {error.strerror}; choose another") from None
+
+
+def serve(app: FastAPI, listener: socket.socket, web: Web) -> None:
+    """Answer until Ctrl-C or SIGTERM, which let what was begun come to its end."""
+    settings = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=web.trusted_proxies,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(settings).run(sockets=[listener])
