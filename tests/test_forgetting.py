@@ -45,7 +45,8 @@ def bytes_kept(newsletter: Newsletter) -> bytes:
 @pytest.fixture
 def known(newsletter: Newsletter, mail: Mailbox, reader: str) -> About:
     """Bob and Ada were sent a digest each. Ada, who came last, judged a paper, and one of hers bounced."""
-    newsletter.configure(bounces={"address": "bounces@papers.example.org"})
+    # One session: senders are seen in the order of the messages.
+    newsletter.configure(bounces={"address": "bounces@papers.example.org"}, smtp={"sessions": 1})
     newsletter.subscriber("bob", "email: bob@example.org\ninterests: [language models]\n")
     path = newsletter.folder / "subscribers" / "ada.yaml"
     path.rename(path.with_name("zoe-ada.yaml"))
