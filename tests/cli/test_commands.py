@@ -454,7 +454,7 @@ def test_a_preview_at_a_terminal_opens_the_browser(newsletter: Newsletter, reade
     newsletter.run("preview", reader, "--output", tmp_path / "x.html")
     assert path.read_bytes() == (tmp_path / "x.html").read_bytes()
     opened.unlink()
-    for arguments in (["--no-open"], ["--format", "html"], ["--output", "x.html"]):
+    for arguments in (["--no-open"], ["--format", "html", "--output", "x.html"]):
         assert "Written to " in preview_at_terminal(newsletter, *arguments, BROWSER=str(browser))
         assert not opened.exists()
     said = preview_at_terminal(newsletter, BROWSER="", PATH=str(tmp_path / "empty"), DISPLAY="", WAYLAND_DISPLAY="")
