@@ -101,7 +101,7 @@ class Dispatcher:
         the store could not be told what became.
         """
         notes = [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
-        return notes if self._ledger.error is None else [*notes, str(self._ledger.error)]
+        return notes if self._ledger.error is None else [*notes, *str(self._ledger.error).splitlines()]
 
     def hand_over(self, most: int) -> Handed:
         """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.

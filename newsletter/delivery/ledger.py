@@ -177,15 +177,20 @@ class Ledger:
 
     def _give_up(self, batch: Iterable[_Entry], error: Exception) -> None:
         why = str(error).partition(";")[0]
+        lost = []
         for entry in batch:
             if entry.account is not None:
                 entry.heard.set_exception(error)
                 continue
             _unwritten[str(self._engine.url), entry.send.row] = (self.owner, entry.settled)
-            self.error = self.error or NewsletterError(
+            lost.append(
                 f"{entry.send.email}, {entry.send.edition}: {_in_words(entry.settled)}, but that could not be written "
                 f"down: {why}; note it, since the log will call it unsure if this process ends"
             )
+        if lost:
+            # Each is named, also when several sessions had something to say.
+            before = self.error.lines if isinstance(self.error, NewsletterError) else ()
+            self.error = NewsletterError(*before, *lost)
         self.error = self.error or error
 
 

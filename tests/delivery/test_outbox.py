@@ -343,6 +343,18 @@ def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: E
     assert [send.state for send in everything(engine)] == [SendState.SENT if outcome else SendState.PLANNED]
 
 
+def test_each_message_is_named_of_which_the_store_took_nothing(engine: Engine) -> None:
+    plan(engine, 3)
+    claimed = claim(engine)
+    for send in claimed:
+        start(engine, send)
+    with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
+        for send in claimed:
+            ledger.settle(send, Outcome(SendState.SENT, "250 ok"))
+    assert [line.partition(",")[0] for line in str(ledger.error).splitlines()] == [send.email for send in claimed]
+    assert settle_unwritten(engine, NOW) == [SendState.SENT] * 3
+
+
 def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine) -> None:
     plan(engine, 1)
     (send,) = claim(engine)
