@@ -33,7 +33,7 @@ def _part(boundary: str, kind: str, body: str) -> bytes:
     return b"".join((head.encode(), *map(_encoded, lines), b"\r\n"))
 
 
-@lru_cache(maxsize=2**17)
+@lru_cache(maxsize=2**16)
 def _encoded(line: str) -> bytes:
     """A line in quoted-printable, with its end. Kept, since most lines stand in many messages: those of all papers of a
     day fit in.
