@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -63,10 +63,6 @@ CUES: Mapping[str, str] = {
     "number": "0",
     "measure": "0%",
 }
-_PATTERNS = [
-    re.compile("|".join(re.escape(word).replace(r"\*", r".*") for word in words.split())) for words in CUES.values()
-]
-_ANY = re.compile("|".join(pattern.pattern for pattern in _PATTERNS))
 _TOKENS = re.compile(
     r"\d+(?:\.\d+)?(?:\s?(?:\\?%|×|(?:x|percent|times|db|fps)\b))?|[^\W\d_]+(?:[-'][^\W\d_]+)*|\?",
 )
@@ -129,9 +125,17 @@ def _marks(tokens: Sequence[Sequence[str]]) -> np.ndarray:
 
 @lru_cache(maxsize=2**16)
 def _cues_of(token: str) -> frozenset[int]:
-    if not _ANY.fullmatch(token):
+    any_cue, patterns = _patterns()
+    if not any_cue.fullmatch(token):
         return frozenset()
-    return frozenset(place for place, pattern in enumerate(_PATTERNS) if pattern.fullmatch(token))
+    return frozenset(place for place, pattern in enumerate(patterns) if pattern.fullmatch(token))
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
+    """What matches any cue, and what matches each; made when first asked for, since that takes a while."""
+    each = ["|".join(re.escape(word).replace(r"\*", r".*") for word in words.split()) for words in CUES.values()]
+    return re.compile("|".join(each)), list(map(re.compile, each))
 
 
 def _by_place(cues: np.ndarray, places: np.ndarray) -> np.ndarray:
