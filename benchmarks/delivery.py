@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -200,12 +201,14 @@ def ours_limited() -> None:
     """Send under a limit, to a server that is slow to answer, which tells when it took each message."""
     folder = lay_out(LIMITED_READERS)
     command = [sys.executable, "-m", "benchmarks.delivery", "slow"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, ThreadPoolExecutor(1) as listening:
+        said = server.stdout
+        assert said is not None
+        port = int(said.readline())
+        times = listening.submit(lambda: [float(said.readline()) for _ in range(LIMITED_READERS)])
         (folder / "config.yaml").write_text(configured(port, LIMITED_SESSIONS, limit=f", per_second: {LIMIT}"))
         run(folder)
-        taken = [float(server.stdout.readline()) for _ in range(LIMITED_READERS)]
+        taken = times.result()
         server.kill()
     name = f"ours, limit of {LIMIT}, {LATENCY * 1000:.0f} ms a reply"
     report(name, (len(taken) - 1) / (taken[-1] - taken[0]), f"  {LIMITED_SESSIONS} sessions")
