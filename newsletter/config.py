@@ -378,6 +378,7 @@ class Web(Settings):
         default_factory=lambda: ["127.0.0.1", "::1"],
         description="Who may say (X-Forwarded-For) whom a request is from.",
     )
+    keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long a public page is kept ready.")
 
     def hosts(self, site: Site) -> list[str]:
         """The names that the site answers to."""

@@ -8,12 +8,15 @@ and parts of papers) and ``state.json``, which names the one in use.
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock, Thread
 
 import numpy as np
 from filelock import FileLock
@@ -72,13 +75,14 @@ class State:
 def _quiet(_what: str, _done: int, _of: int) -> None: ...
 
 
-def current_index(desk: Desk, refit: bool = False, told: Told = _quiet) -> Index | None:
+def current_index(desk: Desk, refit: bool = False, told: Told = _quiet, grown: bool = True) -> Index | None:
     """The index of all papers in the store, brought up to date; None when the store holds no word.
 
     The space is fitted when there is none, and again when the store has grown by a tenth.
 
     Args:
         refit: fit it again too when its time has come (``ranking.refit_days``).
+        grown: without it the space stays as it is however much the store has grown.
 
     Raises:
         NewsletterError: the index cannot be written.
@@ -89,7 +93,7 @@ def current_index(desk: Desk, refit: bool = False, told: Told = _quiet) -> Index
         with reading(desk.engine) as connection:
             extent = papers.extent(connection)
             same_store = state is not None and papers.id_of(connection, state.last_row) == state.last_id
-        if state is None or not same_store or _is_due(desk, state, extent, refit):
+        if state is None or not same_store or (grown and _is_due(desk, state, extent, refit)):
             return fit_anew(desk, told)
         index = _load(folder, state)
         if index is None:
@@ -101,6 +105,45 @@ def current_index(desk: Desk, refit: bool = False, told: Told = _quiet) -> Index
         raise NewsletterError(
             f"store.index: {error.filename or folder}: {error.strerror or error}; mend the disk"
         ) from None
+
+
+class LiveIndex:
+    """The index for whoever asks again and again, as a site does. Who asks never waits for what came in meanwhile: a
+    thread looks after that, every few seconds at most, and leaves it to others to fit the space anew.
+    """
+
+    def __init__(self, desk: Desk, seconds: float = 10.0) -> None:
+        self._desk, self._seconds = desk, seconds
+        self._index: Index | None = None
+        self._looked = 0.0
+        self._looking = Lock()
+
+    def __call__(self) -> Index | None:
+        """The index; None while the store holds no word.
+
+        Raises:
+            NewsletterError: it is asked for the first time, and cannot be read or written.
+        """
+        if self._index is None:
+            with self._looking:
+                if self._index is None:
+                    self._look()
+        elif time.monotonic() - self._looked > self._seconds and self._looking.acquire(blocking=False):
+            Thread(target=self._look_again, daemon=True).start()
+        return self._index
+
+    def _look_again(self) -> None:
+        # What stands in the way of it is told by whoever fetches; here there is one that still serves.
+        with suppress(NewsletterError):
+            try:
+                self._look()
+            finally:
+                self._looked = time.monotonic()
+                self._looking.release()
+
+    def _look(self) -> None:
+        self._index = current_index(self._desk, grown=False)
+        self._looked = time.monotonic()
 
 
 def read_state(folder: Path) -> State | None:

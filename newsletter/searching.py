@@ -30,8 +30,16 @@ class Found:
     because: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The row of a paper that was found, with its match (between 0 and 1)."""
+
+    row: int
+    score: float
+
+
 def search(desk: Desk, words: str, wanted: PaperFilter, limit: int) -> list[Found]:
-    """The papers of the store that a line of words describes, best first.
+    """The papers of the store that a line of words describes, best first, each with the words that weighed most in it.
 
     A word that the space does not know, being rare or newer than the fit, is looked for in titles; papers that have it
     come before the others.
@@ -39,36 +47,63 @@ def search(desk: Desk, words: str, wanted: PaperFilter, limit: int) -> list[Foun
     index = current_index(desk)
     if index is None:
         return []
-    profiles = make_profiles(index, [Followed(Interest(name=words, text=words))])
-    unknown = [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
-    return _found(desk, index, profiles, wanted, limit, unknown)
+    profiles, unknown = _by_words(index, words)
+    return _told(desk, index, profiles, _hits(desk, index, profiles, wanted, limit, unknown), unknown)
+
+
+def search_rows(desk: Desk, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[Hit]:
+    """The same as :func:`search`, by rows alone, which takes a small part of the time."""
+    profiles, unknown = _by_words(index, words)
+    return _hits(desk, index, profiles, wanted, limit, unknown)
 
 
 def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int) -> list[Found]:
-    """The papers of the store most like one of them, best first, without itself."""
+    """The papers of the store most like one of them, best first, without itself, each with what they share."""
     index = current_index(desk)
     if index is None:
         return []
+    profiles = _by_paper(index, paper)
+    found = [hit for hit in _hits(desk, index, profiles, wanted, limit + 1, []) if hit.row != paper.row]
+    return _told(desk, index, profiles, found[:limit], [])
+
+
+def similar_rows(desk: Desk, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[Hit]:
+    """The same as :func:`similar`, by rows alone."""
+    found = _hits(desk, index, _by_paper(index, paper), wanted, limit + 1, [])
+    return [hit for hit in found if hit.row != paper.row][:limit]
+
+
+def _by_words(index: Index, words: str) -> tuple[Profiles, list[str]]:
+    """The profile of a line of words, and those of them that the space does not know."""
+    unknown = [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
+    return make_profiles(index, [Followed(Interest(name=words, text=words))]), unknown
+
+
+def _by_paper(index: Index, paper: Paper) -> Profiles:
     liked = ((PaperName(paper.row, paper.id, paper.title), 1.0),)
-    profiles = make_profiles(index, [Followed(Interest(name=paper.title, liked=(paper.id,)), liked)])
-    found = _found(desk, index, profiles, wanted, limit + 1, [])
-    return [one for one in found if one.paper.row != paper.row][:limit]
+    return make_profiles(index, [Followed(Interest(name=paper.title, liked=(paper.id,)), liked)])
 
 
-def _found(
+def _hits(
     desk: Desk, index: Index, profiles: Profiles, wanted: PaperFilter, limit: int, unknown: Sequence[str]
-) -> list[Found]:
+) -> list[Hit]:
     blocks = best_first(index, profiles)
     with reading(desk.engine) as connection:
         titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
         found = _passing(connection, blocks, wanted, limit, set(titled))
-        best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
-        best = (best + [row for row in found if row not in titled])[:limit]
-        known = papers.by_rows(connection, best)
+    best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
+    best = (best + [row for row in found if row not in titled])[:limit]
     scores = match(np.array([found.get(row, -np.inf) for row in best]))
+    return [Hit(row, float(score)) for row, score in zip(best, scores, strict=True)]
+
+
+def _told(desk: Desk, index: Index, profiles: Profiles, hits: Sequence[Hit], unknown: Sequence[str]) -> list[Found]:
+    with reading(desk.engine) as connection:
+        known = papers.by_rows(connection, [hit.row for hit in hits])
     return [
-        Found(known[row], float(score), _because(index, profiles, known[row], unknown))
-        for row, score in zip(best, scores, strict=True)
+        Found(known[hit.row], hit.score, _because(index, profiles, known[hit.row], unknown))
+        for hit in hits
+        if hit.row in known
     ]
 
 

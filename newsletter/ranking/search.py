@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Profiles
-from newsletter.ranking.rank import deviations
+from newsletter.ranking.rank import scale, usual_scores
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
 
@@ -29,13 +30,21 @@ def best_first(index: Index, profiles: Profiles) -> Iterator[dict[int, float]]:
 
 
 def _standing_out(index: Index, profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`newsletter.ranking.rank.deviations`, of the papers alone that share something with the profile, which
+    are few where a line of words is looked for.
+    """
+    profile, teachers = profiles.vectors[:1], profiles.teachers[:1]
+    mean, spread = usual_scores(profiles.wanted[:1], teachers, index.sample)
     rows, values = [np.array([], dtype=np.int64)], [np.array([], dtype=np.float32)]
     for number, part in enumerate(index.parts):
-        found = deviations(
-            profiles.vectors[:1], profiles.wanted[:1], profiles.teachers[:1], part.lineup, index.sample
-        ).ravel()
-        found[index.replaced(number)] = -np.inf
-        shared = np.flatnonzero(found > -np.inf)
-        rows.append(part.rows[shared])
-        values.append(found[shared])
+        shared = csr_matrix(profile @ part.lineup.turned)
+        some = shared.data > 0
+        places, scores = shared.indices[some], shared.data[some]
+        found = (scores - part.lineup.centre[places]) * scale(part.lineup.factor[places], teachers)
+        found = (found - mean) / spread
+        if len(replaced := index.replaced(number)):
+            kept = ~np.isin(places, replaced)
+            places, found = places[kept], found[kept]
+        rows.append(part.rows[places])
+        values.append(found.astype(np.float32))
     return np.concatenate(rows), np.concatenate(values)

@@ -51,7 +51,7 @@ def card_of(templates: Templates, paper: Paper) -> Card:
 
 
 def _rendered(templates: Templates, paper: Paper) -> Card:
-    url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(_links(paper)), byline(paper)
+    url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(paper_links(paper)), byline(paper)
     title, chosen, summary = shown_title(paper), sentences_of(paper), summary_of(paper)
     said = {"title": title, "byline": by, "sentences": chosen, "summary": summary}
     values = {"paper": {**said, "url": url, "links": links}}
@@ -118,7 +118,8 @@ def _writers(paper: Paper) -> str:
     return ""
 
 
-def _links(paper: Paper) -> Sequence[Mapping[str, str]]:
+def paper_links(paper: Paper) -> Sequence[Mapping[str, str]]:
+    """What a paper leads to, each with a ``name`` and a ``url`` that is safe to follow."""
     stars = f" ({paper.code_stars:,} stars)" if paper.code_stars else ""
     named = (
         ("Abstract", paper.url),

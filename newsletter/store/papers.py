@@ -130,6 +130,12 @@ def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, An
             taken = connection.execute(select(papers.c.row).where(column == value)).first()
             if taken is None:
                 changes[name] = value
+    if changes.keys() & {"listed_on", "published"}:
+        changes["day"] = next(
+            day
+            for name in ("listed_on", "published")
+            if (day := changes.get(name) or getattr(stored, name)) is not None
+        )
     if not set(told.sources) <= set(stored.sources):
         changes["sources"] = sorted({*stored.sources, *told.sources})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
@@ -296,9 +302,17 @@ def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) ->
 
 def with_title(connection: Connection, word: str, wanted: PaperFilter, limit: int) -> list[int]:
     """The rows of papers with some letters in their title that pass the filter too, newest row first."""
-    titled = papers.c.title.icontains(word, autoescape=True)
-    query = select(papers.c.row).where(titled, *_conditions(wanted)).order_by(papers.c.row.desc()).limit(limit)
-    return list(connection.execute(query).scalars())
+    # The keys of titles lie in an index, which is read in a tenth of the time of the table.
+    titled = papers.c.title_key.contains(title_key(word), autoescape=True)
+    found = connection.execute(select(papers.c.row).where(titled)).scalars()
+    rows, passed = sorted(found, reverse=True), list[int]()
+    for start in range(0, len(rows), _BLOCK):
+        written = and_(papers.c.row.in_(rows[start : start + _BLOCK]), papers.c.title.icontains(word, autoescape=True))
+        query = select(papers.c.row).where(written, *_conditions(wanted)).order_by(papers.c.row.desc())
+        passed += connection.execute(query.limit(limit - len(passed))).scalars()
+        if len(passed) == limit:
+            break
+    return passed
 
 
 def _select(connection: Connection, query: Select[Any]) -> Iterator[Paper]:

@@ -1,6 +1,6 @@
 """The tables, as SQLAlchemy Core knows them; ``migrations/`` holds how a store gets there."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import (
     JSON,
@@ -18,8 +18,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    or_,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.types import TypeDecorator
 
 
@@ -52,6 +54,13 @@ metadata = MetaData(
     }
 )
 
+
+def _day(context: DefaultExecutionContext) -> date:
+    told = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    day: date = told.get("listed_on") or told.get("published") or told["first_seen"].date()
+    return day
+
+
 papers = Table(
     "papers",
     metadata,
@@ -82,7 +91,16 @@ papers = Table(
     Column("first_seen", Moment, nullable=False, index=True),
     # Numbers the changes of texts (title, abstract, keywords), so that whoever has indexed them knows what to read.
     Column("text_change", Integer, nullable=False, index=True, server_default="0"),
+    # The day it came to its readers: listed, else published, else first seen (UTC).
+    Column("day", Date, default=_day),
+    # With all that a list of some days is put in order by, so that it is made from the index alone.
+    Index(None, "day", "upvotes", "comments"),
 )
+
+talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
+
+Index("ix_papers_talked_of", papers.c.day, sqlite_where=talked_of, postgresql_where=talked_of)
+"""Which papers the community talks about."""
 
 sources = Table(
     "sources",

@@ -1,16 +1,19 @@
 """The application: the site's pages and its API behind one door, each answer with the headers that keep it safe."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError
+from newsletter.web import feeds, papers
+from newsletter.web.kept import Kept
 from newsletter.web.site import Site, as_json, make_site, static
 
 POLICY = (
@@ -42,15 +45,10 @@ def make_app(desk: Desk) -> FastAPI:
     """The site of a newsletter, ready to be served."""
     site = make_site(desk)
     app = FastAPI(title=desk.config.site.name, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    # The last one that is added stands before the others.
+    app.add_middleware(Kept, seconds=desk.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*desk.config.web.hosts(desk.config.site)])
-
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        secure = _TLS_ONLY if request.url.scheme == "https" else {}
-        for name, value in {**_HEADERS, **secure}.items():
-            response.headers.setdefault(name, value)
-        return response
+    app.add_middleware(_Guarded)
 
     @app.get("/static/{name}", include_in_schema=False)
     def asset(name: str) -> Response:
@@ -62,8 +60,30 @@ def make_app(desk: Desk) -> FastAPI:
             content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=300", "ETag": mark}
         )
 
+    # The parts of the site, by name.
+    app.include_router(feeds.routes(site))
+    app.include_router(papers.routes(site))
     _tell_errors(app, site)
     return app
+
+
+class _Guarded:
+    """Middleware that gives each answer the headers that keep it safe, unless it has its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        added = {**_HEADERS, **(_TLS_ONLY if scope.get("scheme") == "https" else {})}
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in added.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, tell)
 
 
 def _tell_errors(app: FastAPI, site: Site) -> None:
