@@ -246,6 +246,43 @@ def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber
     return subscriber
 
 
+def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: datetime) -> bool:
+    """Have a subscriber be again what it was before it unsubscribed at a moment; returns whether that could be: not
+    when more has happened since, such as a complaint.
+    """
+    subscriber = store.by_rows(connection, [row]).get(row)
+    if subscriber is None or (subscriber.state, subscriber.state_since) != (SubscriberState.UNSUBSCRIBED, since):
+        return False
+    suppression = suppressions.find(connection, subscriber.email)
+    if suppression is not None and suppression.reason in _STRICT:
+        return False
+    suppressions.lift(connection, subscriber.email)
+    until = subscriber.paused_until
+    if until is not None and until > now:
+        pause(connection, subscriber, now, until)
+    else:
+        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+    return True
+
+
+def pause(connection: Connection, subscriber: Subscriber, now: datetime, until: datetime) -> None:
+    """Have a subscriber get nothing until a moment (UTC)."""
+    set_state(connection, subscriber, SubscriberState.PAUSED, now)
+    store.set_pause(connection, subscriber.row, until)
+
+
+def end_pauses(connection: Connection, now: datetime, limit: int) -> int:
+    """Bring back those whose pause is over, ``limit`` at most: each is due at the next time of the schedule, or now
+    when that time has come since the pause ended. Returns how many.
+    """
+    back = store.pauses_over(connection, now, limit)
+    for subscriber in back:
+        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+        due = next_due(subscriber.preferences.schedule, subscriber.paused_until or now)
+        store.set_next_due(connection, {subscriber.row: due})
+    return len(back)
+
+
 def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:
     """A file name for a subscriber, after the first part of the address, that no other has."""
     local = re.sub(r"[^\w.-]+", "-", preferences.email.partition("@")[0], flags=re.ASCII).strip(".-").lower()

@@ -33,12 +33,17 @@ def give(
     connection: Connection, subscriber: int, paper: int, verdict: Verdict, interest: str | None, now: datetime
 ) -> None:
     """Keep a subscriber's verdict on a paper (both by row), in place of an earlier one."""
-    connection.execute(delete(feedback).where(feedback.c.subscriber == subscriber, feedback.c.paper == paper))
+    take_back(connection, subscriber, paper)
     connection.execute(
         insert(feedback).values(
             subscriber=subscriber, paper=paper, verdict=verdict.value, interest=interest, given_at=now
         )
     )
+
+
+def take_back(connection: Connection, subscriber: int, paper: int) -> None:
+    """Remove a subscriber's verdict on a paper (both by row)."""
+    connection.execute(delete(feedback).where(feedback.c.subscriber == subscriber, feedback.c.paper == paper))
 
 
 def of(connection: Connection, subscribers: Sequence[int]) -> dict[int, list[Feedback]]:
