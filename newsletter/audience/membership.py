@@ -22,7 +22,7 @@ from newsletter.store.suppressions import Reason
 from newsletter.textfile import read_text
 
 _ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
-_STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
+STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
 """What being asked to be back is not enough for."""
 
 
@@ -93,10 +93,10 @@ def _read_file(
 
 def _check_not_suppressed(connection: Connection, email: str, where: str, strict: bool = False) -> None:
     suppression = suppressions.find(connection, email)
-    if suppression is not None and (not strict or suppression.reason in _STRICT):
+    if suppression is not None and (not strict or suppression.reason in STRICT):
         said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
         mend = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
-        if not where and suppression.reason not in _STRICT:
+        if not where and suppression.reason not in STRICT:
             mend = "add --again if that person asked to be back"
         raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {mend}")
 
@@ -254,7 +254,7 @@ def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: dat
     if subscriber is None or (subscriber.state, subscriber.state_since) != (SubscriberState.UNSUBSCRIBED, since):
         return False
     suppression = suppressions.find(connection, subscriber.email)
-    if suppression is not None and suppression.reason in _STRICT:
+    if suppression is not None and suppression.reason in STRICT:
         return False
     suppressions.lift(connection, subscriber.email)
     until = subscriber.paused_until

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from newsletter.desk import Desk
 from newsletter.errors import UserError
+from newsletter.joining import Postman
 from newsletter.rendering.template import BUNDLED
 
 PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
@@ -25,10 +26,12 @@ class Site:
 
     Attributes:
         pages: the templates of ``templates/pages``, the newsletter's own before the program's.
+        postman: sends letters to who signs up.
     """
 
     desk: Desk
     pages: Environment = field(repr=False)
+    postman: Postman = field(repr=False)
 
     def page(
         self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
@@ -60,7 +63,7 @@ def make_site(desk: Desk) -> Site:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return Site(desk, pages)
+    return Site(desk, pages, Postman(desk))
 
 
 def static(name: str) -> bytes:

@@ -1,5 +1,8 @@
 """What the tests of people's pages share: the links that letters have, and a client that keeps to itself."""
 
+import re
+import time
+from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 import httpx
@@ -8,6 +11,7 @@ from newsletter.audience.links import Links
 from newsletter.credentials import signing_key
 from newsletter.store import open_store, reading, subscribers
 from tests.conftest import Newsletter
+from tests.smtp import Mailbox
 
 
 def links_of(newsletter: Newsletter) -> Links:
@@ -48,3 +52,21 @@ def forged(url: str) -> list[str]:
     first = chr(ord(token[0]) ^ 1)
     last = "A" if token[-5] != "A" else "B"
     return [f"{start}/{one}" for one in (first + token[1:], f"{token[:-5]}{last}{token[-4:]}", token[:9], "x", "1..a")]
+
+
+def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
+    """The letters that have come, once there are so many; they are sent in the background."""
+    end = time.monotonic() + 30
+    while len(mail.accepted) < number:
+        assert time.monotonic() < end, f"{len(mail.accepted)} letters came, not {number}"
+        time.sleep(0.02)
+    return mail.messages()
+
+
+def link_in(letter: EmailMessage) -> str:
+    """The path of the first link in a letter's text."""
+    body = letter.get_body(["plain"])
+    assert body is not None
+    found = re.search(r"^https://\S+", body.get_content(), re.MULTILINE)
+    assert found is not None
+    return path_of(found[0])
