@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,15 @@ from sqlalchemy import Connection
 
 from newsletter.audience.due import next_due
 from newsletter.audience.exchange import Line
-from newsletter.audience.interests import files_in, read_preferences_text, write_preferences
+from newsletter.audience.interests import files_in, read_preferences_text, rewritten, write_preferences
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
 from newsletter.store import suppressions
+from newsletter.store.preferences import to_json
 from newsletter.store.suppressions import Reason
 from newsletter.textfile import read_text
+from newsletter.textfile import replace as write_file
 
 _ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
 STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
@@ -172,6 +175,71 @@ def change_preferences(
     _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
         _write_home(connection, subscriber.row, folder / subscriber.file, preferences)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What a subscriber prefers, as it stands where it is kept.
+
+    Attributes:
+        mark: changes whenever that does, in the store or in the file.
+        file: the name of the file that is home to it, with its ``text``; None without one.
+        problems: what is wrong in the file, a line each; the preferences are then those that the store has.
+    """
+
+    preferences: Preferences
+    mark: str
+    file: str | None
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+def read_home(subscriber: Subscriber, folder: Path) -> Home:
+    """Read what a subscriber prefers, from the file where there is one, which may have changed since the store read it.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = folder / subscriber.file if subscriber.file else None
+    text = read_text(path, str(path)) if path is not None and path.exists() else None
+    kept = json.dumps([subscriber.email, to_json(subscriber.preferences), text], sort_keys=True)
+    mark = hashlib.sha256(kept.encode()).hexdigest()[:32]
+    if text is None:
+        return Home(subscriber.preferences, mark, None, "")
+    try:
+        return Home(read_preferences_text(text, str(path)), mark, subscriber.file, text)
+    except UserError as error:
+        return Home(subscriber.preferences, mark, subscriber.file, text, error.lines)
+
+
+def save_preferences(
+    connection: Connection, subscriber: Subscriber, wanted: Preferences, mark: str, folder: Path, now: datetime
+) -> bool:
+    """Change what a subscriber prefers, where it is kept, unless somebody else has changed it meanwhile.
+
+    Args:
+        mark: that of the :class:`Home` from which ``wanted`` was made.
+
+    Returns:
+        Whether it was saved.
+
+    Raises:
+        UserError: the file has a mistake, or cannot be written.
+    """
+    present = store.locked(connection, subscriber.row)
+    home = read_home(present, folder) if present is not None else None
+    if present is None or home is None or home.mark != mark:
+        return False
+    if home.file is not None:
+        path = folder / home.file
+        text = rewritten(home.text, wanted, str(path))
+        if read_text(path, str(path)) != home.text:  # An editor saves whenever it likes.
+            return False
+        write_file(path, text.encode(), mode=0o600)
+        store.set_file(connection, present.row, home.file, hashlib.sha256(text.encode()).hexdigest())
+    store.set_preferences(connection, present.row, wanted)
+    _schedule(connection, replace(present, preferences=wanted), now, present.preferences)
+    return True
 
 
 def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> Preferences:

@@ -184,6 +184,13 @@ def by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, Subscriber
     return {row["row"]: _subscriber(row) for row in connection.execute(query).mappings()}
 
 
+def locked(connection: Connection, row: int) -> Subscriber | None:
+    """The subscriber with this row number, whom no other transaction changes until this one ends."""
+    query = select(subscribers).where(subscribers.c.row == row).with_for_update()
+    found = connection.execute(query).mappings().first()
+    return _subscriber(found) if found is not None else None
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """How many subscribers are in each state."""
     query = select(subscribers.c.state, func.count()).group_by(subscribers.c.state)
