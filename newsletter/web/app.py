@@ -11,7 +11,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError
-from newsletter.web import preferences, signup, unsubscribe
+from newsletter.web import browse, feedback, preferences, signup, unsubscribe
 from newsletter.web.site import Site, as_json, make_site, static
 
 POLICY = (
@@ -63,6 +63,8 @@ def make_app(desk: Desk) -> FastAPI:
             content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=300", "ETag": mark}
         )
 
+    app.include_router(browse.routes(site))
+    app.include_router(feedback.routes(site))
     app.include_router(preferences.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))
