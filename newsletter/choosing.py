@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from newsletter.audience import judgements
 from newsletter.audience.due import local_day
 from newsletter.desk import Desk
@@ -16,13 +18,15 @@ from newsletter.model import Choice, Digest, Paper, Subscriber
 from newsletter.ranking.calibration import deviation
 from newsletter.ranking.explain import Weighed
 from newsletter.ranking.index import Index
-from newsletter.ranking.profile import Taught, make_profiles
+from newsletter.ranking.profile import Judged, Taught, make_profiles
 from newsletter.ranking.rank import Candidates, make_candidates, stand_out
 from newsletter.store import papers, reading, send_log
+from newsletter.store.feedback import Verdict
 
 NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
 _WORDS_TOLD = 3
 _WEIGHED_TOLD = 5
+_WORDS_TAUGHT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,3 +271,32 @@ def best_interest(desk: Desk, subscriber: Subscriber, paper: Paper) -> str | Non
     (scored,) = score_block(desk, alone, [subscriber])
     named = len(subscriber.preferences.interests)
     return scored.profiles.followed[int(scored.matrix[:named, 0].argmax())].interest.name
+
+
+def lesson(desk: Desk, subscriber: Subscriber, interest: str | None, paper: int, verdict: Verdict) -> list[str]:
+    """The words that a subscriber's verdict on a paper (by row) has changed an interest's profile by most: those that
+    count for more since, or for less.
+
+    Args:
+        interest: its name; None for the one that stands for feedback.
+    """
+    index = current_index(desk)
+    if index is None:
+        return []
+    with reading(desk.engine) as connection:
+        known = judgements.taught(connection, [subscriber])[subscriber.row]
+    names = {one.interest.name for one in known}
+    name = interest if interest in names else judgements.FROM_FEEDBACK
+    follows = judgements.faded(known, desk.clock(), desk.config.ranking.feedback_half_life_days)
+    after = next((one for one in follows if one.interest.name == name), None)
+    if after is None:
+        return []
+    before = replace(after, liked=_without(after.liked, paper), disliked=_without(after.disliked, paper))
+    vectors = make_profiles(index, [before, after]).vectors
+    change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
+    most = np.argsort(-change, kind="stable")[:_WORDS_TAUGHT]
+    return [str(index.space.terms[term]) for term in most if change[term] > 0]
+
+
+def _without(judged: Judged, paper: int) -> Judged:
+    return tuple((name, weight) for name, weight in judged if name.row != paper)

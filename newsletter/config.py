@@ -369,6 +369,14 @@ class LogSettings(Settings):
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Lines of digests with nothing in them.")
 
 
+class SignUps(Settings):
+    """How often people may ask on the site to be signed up, in any sixty minutes."""
+
+    per_address: int = Field(default=3, ge=1, description="Letters to one address; more requests are passed over.")
+    per_network: int = Field(default=20, ge=1, description="Requests from one network (/24, of IPv6 /64).")
+    per_hour: int = Field(default=500, ge=1, description="Requests from everywhere.")
+
+
 class Web(Settings):
     """How the site is served."""
 
@@ -379,6 +387,7 @@ class Web(Settings):
         description="Who may say (X-Forwarded-For) whom a request is from.",
     )
     keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long a public page is kept ready.")
+    sign_ups: SignUps = SignUps()
 
     def hosts(self, site: Site) -> list[str]:
         """The names that the site answers to."""

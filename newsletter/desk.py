@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import parseaddr
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
@@ -20,11 +20,6 @@ from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
 from newsletter.rendering.view import PersonalLinks, is_weekly
 from newsletter.store import open_store
-
-PAGES = False
-"""Whether the site has its pages. Until it does, links in a message lead to letters: a mail program shows a button for
-a page that it is told of, and the button would do nothing.
-"""
 
 _EXAMPLES = ("example", "test", "invalid", "example.com", "example.net", "example.org")
 """Domains that nobody has (RFC 2606)."""
@@ -71,7 +66,7 @@ def render_message(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: D
     """Render a digest into the message that is sent, under a Message-ID. Where reports have an address of their own,
     the envelope's sender is that, with a token of this message.
     """
-    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber)
+    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber, digest.edition)
     message = make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
     address = desk.config.bounces.address
     if address is None:
@@ -81,7 +76,7 @@ def render_message(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: D
 
 def render_pages(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
     """The HTML part and the text part of that message."""
-    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber)
+    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber, digest.edition)
     return render_parts(desk.config.site, filled, subscriber, digest, links)
 
 
@@ -90,17 +85,21 @@ def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
     return message_id(desk.config.site, desk.links.key, edition, subscriber.row)
 
 
-def personal_links(desk: Desk, subscriber: Subscriber) -> PersonalLinks:
-    """The signed links of a subscriber."""
-    site, links = desk.config.site, desk.links
+def personal_links(desk: Desk, subscriber: Subscriber, edition: date) -> PersonalLinks:
+    """The signed links of a subscriber in the digest of an edition."""
+    site, links, row = desk.config.site, desk.links, subscriber.row
     operator = _bare(site.reply_to or site.sender)
     # Where reports are read, letters that unsubscribe are too, and acted on at once.
-    subject = f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, subscriber.row)}"
-    letter = _letter(desk.config.bounces.address or operator, subject)
-    if not PAGES:
-        return PersonalLinks(_letter(operator, "change my interests"), letter, letter)
-    page = links.url(Purpose.UNSUBSCRIBE, subscriber.row)
-    return PersonalLinks(links.url(Purpose.PREFERENCES, subscriber.row), page, letter, one_click=page)
+    subject = f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, row)}"
+    page = links.url(Purpose.UNSUBSCRIBE, row)
+    return PersonalLinks(
+        preferences=links.url(Purpose.PREFERENCES, row),
+        unsubscribe=page,
+        unsubscribe_letter=_letter(desk.config.bounces.address or operator, subject),
+        one_click=page,
+        browser=links.digest_url(row, edition),
+        judge=partial(links.feedback_url, row),
+    )
 
 
 @cache

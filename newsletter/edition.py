@@ -67,6 +67,17 @@ def read_files(desk: Desk) -> membership.FilesRead:
         return membership.read_files(connection, desk.config.subscribers_folder, desk.clock())
 
 
+def end_pauses(desk: Desk) -> int:
+    """Bring back those whose pause is over; returns how many."""
+    back = 0
+    while True:
+        with reading(desk.engine) as connection:
+            if not subscribers.pauses_over(connection, desk.clock(), 1):
+                return back
+        with writing(desk.engine) as connection:
+            back += membership.end_pauses(connection, desk.clock(), BLOCK)
+
+
 def bring_due_back(desk: Desk) -> None:
     """Have nobody wait longer than until the next moment of their schedule: a file read with ``--now`` in the future,
     or by a clock that was wrong, may have set a later one.

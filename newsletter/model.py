@@ -145,6 +145,7 @@ class Subscriber:
         next_due: when the next digest is due (UTC), None for who is not active.
         last_digest: when the last digest that was sent was made up (UTC), None before the first.
         seen_row: the highest paper row that stood for choice then; what is new to the subscriber lies above it.
+        paused_until: when the pause ends by itself (UTC); None for one that is ended by hand, and without one.
     """
 
     preferences: Preferences
@@ -156,6 +157,7 @@ class Subscriber:
     seen_row: int = 0
     created_at: datetime | None = None
     state_since: datetime | None = None
+    paused_until: datetime | None = None
 
     @property
     def email(self) -> str:

@@ -20,10 +20,11 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.desk import Desk
-from newsletter.edition import bring_due_back, due_blocks, gather, read_files, run_edition
+from newsletter.edition import bring_due_back, due_blocks, end_pauses, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
 from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
+from newsletter.joining import forget_unconfirmed
 from newsletter.returning import Taken, take_mailbox
 from newsletter.store import subscribers, writing
 
@@ -122,6 +123,9 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
             log("file_problem", problem=problem)
     _told_problems.clear()
     _told_problems.update(files.problems)
+    back = end_pauses(desk)
+    if back:
+        log("pauses_over", subscribers=back)
     bring_due_back(desk)
     # What limits hold up waits for a later tick, so that whoever is due by then is not held up with it.
     patience = timedelta(seconds=desk.config.schedule.tick_seconds)
@@ -158,8 +162,11 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Forget what the log is not to keep any longer."""
+    """Forget what the log is not to keep any longer, and who did not confirm in time."""
     forgotten = forget_old(desk, stopping)
+    unconfirmed = forget_unconfirmed(desk, stopping)
+    if unconfirmed:
+        log("forgot_unconfirmed", subscribers=unconfirmed)
     if any(forgotten.values()):
         log("forgot", **forgotten)
     return True

@@ -253,10 +253,10 @@ def _update(node: Any, present: Mapping[str, Any], wanted: Mapping[str, Any]) ->
 def _updated_interests(nodes: Any, present: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> Any:
     if nodes is None:
         return list(wanted)
-    by_name = {item["name"]: (node, item) for node, item in zip(list(nodes), present, strict=True)}
-    kept = []
-    for interest in wanted:
-        node, item = by_name.get(interest["name"], (None, {}))
+    origins = _origins([item["name"] for item in present], [item["name"] for item in wanted])
+    kept: list[Any] = []
+    for interest, origin in zip(wanted, origins, strict=True):
+        node, item = (None, {}) if origin is None else (nodes[origin], present[origin])
         if item == interest:
             kept.append(node)
         elif isinstance(node, CommentedMap):
@@ -264,15 +264,34 @@ def _updated_interests(nodes: Any, present: Sequence[Mapping[str, Any]], wanted:
             kept.append(node)
         else:
             kept.append(dict(interest))
-    if [item["name"] for item in present] == [item["name"] for item in wanted[: len(present)]]:
-        # Assigned one by one, the sequence keeps the comments that hang on it.
-        for index, node in enumerate(kept):
-            if index < len(nodes):
-                nodes[index] = node
-            else:
-                nodes.append(node)
-        return nodes
-    return kept
+    stay = [origin for origin in origins if origin is not None]
+    if stay != sorted(stay) or origins[: len(stay)] != stay:
+        return kept
+    # Changed one by one, the sequence keeps the comments that hang on it.
+    for place in reversed(range(len(present))):
+        if place not in stay:
+            del nodes[place]
+    for place, node in enumerate(kept):
+        if place < len(nodes):
+            nodes[place] = node
+        else:
+            nodes.append(node)
+    return nodes
+
+
+def _origins(present: Sequence[str], wanted: Sequence[str]) -> list[int | None]:
+    """Which of the present names each wanted one comes from: the same name; or, renamed, the one in its place that is
+    wanted no more.
+    """
+    origins: list[int | None] = []
+    for place, name in enumerate(wanted):
+        if name in present:
+            origins.append(present.index(name))
+        elif len(wanted) >= len(present) > place and present[place] not in wanted:
+            origins.append(place)
+        else:
+            origins.append(None)
+    return origins
 
 
 def _plain(preferences: Preferences) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 
@@ -13,6 +14,19 @@ class Purpose(StrEnum):
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
+    FEEDBACK = "feedback"
+    DIGEST = "digest"
+    FEED = "feeds/private"
+    CONFIRM = "confirm"
+    UNDO = "undo"
+
+
+GOOD_FOR = {Purpose.CONFIRM: timedelta(hours=48), Purpose.UNDO: timedelta(hours=1)}
+"""How long links are good that are not good for ever."""
+
+
+class Expired(Exception):
+    """A token was signed here, and its time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +47,71 @@ class Links:
 
     def token(self, purpose: Purpose, subscriber: int) -> str:
         """The signed part of such a link: letters, digits, ``-``, ``_`` and dots."""
-        return _signer(self.key, purpose).sign(str(subscriber)).decode()
+        return self._signed(purpose, str(subscriber))
 
     def subscriber(self, purpose: Purpose, token: str) -> int | None:
         """Whom a token speaks for, None when it was not signed here for this purpose."""
+        return _number(self._read(purpose, token))
+
+    def feedback_url(self, subscriber: int, paper: int, verdict: str) -> str:
+        """The link by which a subscriber says ``more`` or ``less`` of a paper (both by row)."""
+        token = self._signed(Purpose.FEEDBACK, f"{subscriber}.{paper}.{verdict}")
+        return f"{self.site_url}/{Purpose.FEEDBACK.value}/{token}"
+
+    def feedback(self, token: str) -> tuple[int, int, str] | None:
+        """Whom such a token speaks for, of which paper, and what it says; None as in :meth:`subscriber`."""
+        parts = (self._read(Purpose.FEEDBACK, token) or "").split(".")
+        return (int(parts[0]), int(parts[1]), parts[2]) if len(parts) == 3 else None
+
+    def digest_url(self, subscriber: int, edition: date) -> str:
+        """The link to a subscriber's digest of an edition."""
+        token = self._signed(Purpose.DIGEST, f"{subscriber}.{edition:%Y%m%d}")
+        return f"{self.site_url}/{Purpose.DIGEST.value}/{token}"
+
+    def digest(self, token: str) -> tuple[int, date] | None:
+        """Whose digest such a token is for, and of which edition; None as in :meth:`subscriber`."""
+        row, _, day = (self._read(Purpose.DIGEST, token) or "").partition(".")
+        return (int(row), datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date()) if day else None
+
+    def timed_token(self, purpose: Purpose, row: int, at: datetime) -> str:
+        """A token that is good for as long as ``GOOD_FOR`` says from a moment (UTC) on, which is kept to the
+        microsecond.
+        """
+        return self._signed(purpose, f"{row}.{_microseconds(at)}")
+
+    def timed(self, purpose: Purpose, token: str, now: datetime) -> tuple[int, datetime] | None:
+        """The row that such a token is for, and the moment it was made for; None as in :meth:`subscriber`.
+
+        Raises:
+            Expired: its time is over.
+        """
+        row, _, at = (self._read(purpose, token) or "").partition(".")
+        if not at:
+            return None
+        made = _EPOCH + timedelta(microseconds=int(at))
+        if now - made > GOOD_FOR[purpose]:
+            raise Expired
+        return int(row), made
+
+    def _signed(self, purpose: Purpose, value: str) -> str:
+        return _signer(self.key, purpose).sign(value).decode()
+
+    def _read(self, purpose: Purpose, token: str) -> str | None:
         try:
-            return int(_signer(self.key, purpose).unsign(token))
+            return _signer(self.key, purpose).unsign(token).decode()
         except (BadSignature, ValueError):
             return None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,16 +14,18 @@ from sqlalchemy import Connection
 
 from newsletter.audience.due import next_due
 from newsletter.audience.exchange import Line
-from newsletter.audience.interests import files_in, read_preferences_text, write_preferences
+from newsletter.audience.interests import files_in, read_preferences_text, rewritten, write_preferences
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
 from newsletter.store import suppressions
+from newsletter.store.preferences import to_json
 from newsletter.store.suppressions import Reason
 from newsletter.textfile import read_text
+from newsletter.textfile import replace as write_file
 
 _ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
-_STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
+STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
 """What being asked to be back is not enough for."""
 
 
@@ -93,10 +96,10 @@ def _read_file(
 
 def _check_not_suppressed(connection: Connection, email: str, where: str, strict: bool = False) -> None:
     suppression = suppressions.find(connection, email)
-    if suppression is not None and (not strict or suppression.reason in _STRICT):
+    if suppression is not None and (not strict or suppression.reason in STRICT):
         said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
         mend = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
-        if not where and suppression.reason not in _STRICT:
+        if not where and suppression.reason not in STRICT:
             mend = "add --again if that person asked to be back"
         raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {mend}")
 
@@ -174,6 +177,71 @@ def change_preferences(
         _write_home(connection, subscriber.row, folder / subscriber.file, preferences)
 
 
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What a subscriber prefers, as it stands where it is kept.
+
+    Attributes:
+        mark: changes whenever that does, in the store or in the file.
+        file: the name of the file that is home to it, with its ``text``; None without one.
+        problems: what is wrong in the file, a line each; the preferences are then those that the store has.
+    """
+
+    preferences: Preferences
+    mark: str
+    file: str | None
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+def read_home(subscriber: Subscriber, folder: Path) -> Home:
+    """Read what a subscriber prefers, from the file where there is one, which may have changed since the store read it.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = folder / subscriber.file if subscriber.file else None
+    text = read_text(path, str(path)) if path is not None and path.exists() else None
+    kept = json.dumps([subscriber.email, to_json(subscriber.preferences), text], sort_keys=True)
+    mark = hashlib.sha256(kept.encode()).hexdigest()[:32]
+    if text is None:
+        return Home(subscriber.preferences, mark, None, "")
+    try:
+        return Home(read_preferences_text(text, str(path)), mark, subscriber.file, text)
+    except UserError as error:
+        return Home(subscriber.preferences, mark, subscriber.file, text, error.lines)
+
+
+def save_preferences(
+    connection: Connection, subscriber: Subscriber, wanted: Preferences, mark: str, folder: Path, now: datetime
+) -> bool:
+    """Change what a subscriber prefers, where it is kept, unless somebody else has changed it meanwhile.
+
+    Args:
+        mark: that of the :class:`Home` from which ``wanted`` was made.
+
+    Returns:
+        Whether it was saved.
+
+    Raises:
+        UserError: the file has a mistake, or cannot be written.
+    """
+    present = store.locked(connection, subscriber.row)
+    home = read_home(present, folder) if present is not None else None
+    if present is None or home is None or home.mark != mark:
+        return False
+    if home.file is not None:
+        path = folder / home.file
+        text = rewritten(home.text, wanted, str(path))
+        if read_text(path, str(path)) != home.text:  # An editor saves whenever it likes.
+            return False
+        write_file(path, text.encode(), mode=0o600)
+        store.set_file(connection, present.row, home.file, hashlib.sha256(text.encode()).hexdigest())
+    store.set_preferences(connection, present.row, wanted)
+    _schedule(connection, replace(present, preferences=wanted), now, present.preferences)
+    return True
+
+
 def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> Preferences:
     """What a subscriber prefers, changed by what was said of it; the rest stays.
 
@@ -244,6 +312,43 @@ def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber
     if subscriber is not None:
         set_state(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
     return subscriber
+
+
+def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: datetime) -> bool:
+    """Have a subscriber be again what it was before it unsubscribed at a moment; returns whether that could be: not
+    when more has happened since, such as a complaint.
+    """
+    subscriber = store.by_rows(connection, [row]).get(row)
+    if subscriber is None or (subscriber.state, subscriber.state_since) != (SubscriberState.UNSUBSCRIBED, since):
+        return False
+    suppression = suppressions.find(connection, subscriber.email)
+    if suppression is not None and suppression.reason in STRICT:
+        return False
+    suppressions.lift(connection, subscriber.email)
+    until = subscriber.paused_until
+    if until is not None and until > now:
+        pause(connection, subscriber, now, until)
+    else:
+        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+    return True
+
+
+def pause(connection: Connection, subscriber: Subscriber, now: datetime, until: datetime) -> None:
+    """Have a subscriber get nothing until a moment (UTC)."""
+    set_state(connection, subscriber, SubscriberState.PAUSED, now)
+    store.set_pause(connection, subscriber.row, until)
+
+
+def end_pauses(connection: Connection, now: datetime, limit: int) -> int:
+    """Bring back those whose pause is over, ``limit`` at most: each is due at the next time of the schedule, or now
+    when that time has come since the pause ended. Returns how many.
+    """
+    back = store.pauses_over(connection, now, limit)
+    for subscriber in back:
+        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+        due = next_due(subscriber.preferences.schedule, subscriber.paused_until or now)
+        store.set_next_due(connection, {subscriber.row: due})
+    return len(back)
 
 
 def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:

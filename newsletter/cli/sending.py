@@ -23,6 +23,7 @@ from newsletter.edition import (
     bring_due_back,
     dry_run,
     due_blocks,
+    end_pauses,
     run_edition,
     todays_block,
 )
@@ -44,6 +45,8 @@ def send(
     What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
     """
     desk = open_for(context)
+    if not dry:
+        end_pauses(desk)
     one = _only(desk, only) if only is not None else None
     blocks = iter([todays_block(desk, [one])]) if one else due_blocks(desk) if due else active_blocks(desk)
     if dry:

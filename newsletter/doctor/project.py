@@ -91,7 +91,10 @@ def templates(config: Config) -> Finding:
 
 
 def _sample(config: Config, filled: Templates) -> str:
-    links = PersonalLinks(*["mailto:papers@example.org?subject=unsubscribe"] * 3)
+    link = f"{config.site.url}/preferences/1.{'x' * 43}"
+    links = PersonalLinks(
+        link, link, link, one_click=link, browser=link, judge=lambda row, verdict: f"{link}.{verdict}"
+    )
     values = view(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
     render(filled.text, values)
     return render(filled.html, values)

@@ -14,7 +14,7 @@ from newsletter.clock import Clock
 from newsletter.config import Config
 from newsletter.credentials import signing_key
 from newsletter.delivery.verp import return_path
-from newsletter.desk import PAGES, Desk, render_message
+from newsletter.desk import Desk, render_message
 from newsletter.doctor import asking, domain, keeping, machine, mail, project
 from newsletter.doctor.examination import examine, started
 from newsletter.doctor.finding import Check, Finding, not_checked, of_error, ok, warning
@@ -56,7 +56,7 @@ def rounds(
     names: Names | None = None,
     send_to: str | None = None,
     offline: bool = False,
-    pages: bool = PAGES,
+    pages: bool = True,
 ) -> Iterator[Finding]:
     """Look at everything that a newsletter needs. A line comes as soon as it and those before it are known.
 

@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import re
+import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from email.headerregistry import Address
@@ -56,17 +57,7 @@ def make_message(
         UserError: a template asks for something that is not there.
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
-    sender = _bare(site.sender)
-    addresses = {"From": _address(site.sender), "To": _address_of(subscriber.preferences.name, subscriber.email)}
-    if site.reply_to:
-        addresses["Reply-To"] = _address(site.reply_to)
-    # An encoded word may not stand inside an address (RFC 2047, section 5): one outside ASCII makes a message in UTF-8
-    # (RFC 6532), which the wire asks the server to take.
-    international = not all(address.addr_spec.isascii() for address in addresses.values())
-    headers: dict[str, str] = {name: str(address) for name, address in addresses.items()}
-    headers["Subject"] = _one_line(subject(site, digest))
-    headers["Date"] = format_datetime(now)
-    headers["Message-ID"] = identity
+    headers = {"Subject": _one_line(subject(site, digest)), "Date": format_datetime(now), "Message-ID": identity}
     # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing in one click where there is a page, by mail.
     headers["List-Id"] = f"{_quoted(site.name)} <papers.{_ascii_domain(site.domain)}>"
     headers["List-Unsubscribe"] = ", ".join(f"<{url}>" for url in (links.one_click, links.unsubscribe_letter) if url)
@@ -74,12 +65,35 @@ def make_message(
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     # For the statistics of mailbox providers: the edition, what it is, and who sends it.
     headers["Feedback-ID"] = f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"
-    headers["Auto-Submitted"] = "auto-generated"
+    return _message(site, (subscriber.preferences.name, subscriber.email), headers, html, text)
+
+
+def make_letter(site: Site, email: str, subject: str, html: str, text: str, now: datetime) -> Message:
+    """A letter that somebody asked for, such as one to confirm a subscription: no bulk mail.
+
+    Args:
+        now: for the Date header and the Message-ID (aware).
+    """
+    identity = f"<{now:%Y%m%d}.{secrets.token_hex(12)}@{_ascii_domain(site.domain)}>"
+    headers = {"Subject": _one_line(subject), "Date": format_datetime(now), "Message-ID": identity}
+    return _message(site, ("", email), headers, html, text)
+
+
+def _message(site: Site, to: tuple[str, str], headers: Mapping[str, str], html: str, text: str) -> Message:
+    addresses = {"From": _address(site.sender), "To": _address_of(*to)}
+    if site.reply_to:
+        addresses["Reply-To"] = _address(site.reply_to)
+    # An encoded word may not stand inside an address (RFC 2047, section 5): one outside ASCII makes a message in UTF-8
+    # (RFC 6532), which the wire asks the server to take.
+    international = not all(address.addr_spec.isascii() for address in addresses.values())
+    whole = {name: str(address) for name, address in addresses.items()} | dict(headers)
+    whole["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
+    identity = headers["Message-ID"]
     # A boundary made from the identity, so that the same digest is the same bytes each time.
     boundary = "=_" + hashlib.sha256(identity.encode()).hexdigest()[:32]
-    folded = [_header(name, value, international) for name, value in headers.items()]
+    folded = [_header(name, value, international) for name, value in whole.items()]
     content = alternative(folded, text, html, boundary)
-    return Message(sender=sender, recipient=subscriber.email, message_id=identity, content=content)
+    return Message(sender=_bare(site.sender), recipient=to[1], message_id=identity, content=content)
 
 
 def _header(name: str, value: str, utf8: bool) -> bytes:

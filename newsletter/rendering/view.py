@@ -1,6 +1,6 @@
 """What a template is given: a digest in words, ready to be shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -27,6 +27,7 @@ class PersonalLinks:
         unsubscribe_letter: likewise, always a letter.
         one_click: the page that unsubscribes on a POST alone (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
+        judge: gives the page on which ``more`` or ``less`` is said of a paper (by row), None without such pages.
     """
 
     preferences: str
@@ -34,6 +35,7 @@ class PersonalLinks:
     unsubscribe_letter: str
     one_click: str | None = None
     browser: str | None = None
+    judge: Callable[[int, str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,9 @@ def view(
         "site": site,
         "edition_date": day_in_words(digest.edition),
         "greeting": f"{name}, {papers} for you {when}." if name else f"{papers} for you {when}.",
+        "first": digest.since is None,
         "sections": [
-            ShownSection(section, [_shown(templates, choice) for choice in choices])
+            ShownSection(section, [_shown(templates, choice, links) for choice in choices])
             for section, choices in groupby(digest.choices, key=lambda choice: choice.section)
         ],
         "left_out": _left_out(left),
@@ -133,7 +136,8 @@ def day_in_words(day: date) -> str:
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
-def _shown(templates: Templates, choice: Choice) -> ShownChoice:
+def _shown(templates: Templates, choice: Choice, links: PersonalLinks) -> ShownChoice:
+    judge, row = links.judge, choice.paper.row
     match, because = None if choice.section == TRENDING else percent(choice.score), plain(choice.because)
     return ShownChoice(
         rank=choice.rank,
@@ -141,6 +145,8 @@ def _shown(templates: Templates, choice: Choice) -> ShownChoice:
         match=match,
         because=because,
         reason=": ".join(part for part in (f"{match}% match" if match else "", because) if part),
+        more_url=judge(row, "more") if judge else None,
+        less_url=judge(row, "less") if judge else None,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from newsletter.model import PaperName
 from newsletter.store import papers as paper_store
@@ -33,12 +33,23 @@ def give(
     connection: Connection, subscriber: int, paper: int, verdict: Verdict, interest: str | None, now: datetime
 ) -> None:
     """Keep a subscriber's verdict on a paper (both by row), in place of an earlier one."""
-    connection.execute(delete(feedback).where(feedback.c.subscriber == subscriber, feedback.c.paper == paper))
+    take_back(connection, subscriber, paper)
     connection.execute(
         insert(feedback).values(
             subscriber=subscriber, paper=paper, verdict=verdict.value, interest=interest, given_at=now
         )
     )
+
+
+def take_back(connection: Connection, subscriber: int, paper: int) -> None:
+    """Remove a subscriber's verdict on a paper (both by row)."""
+    connection.execute(delete(feedback).where(feedback.c.subscriber == subscriber, feedback.c.paper == paper))
+
+
+def rename_interest(connection: Connection, subscriber: int, old: str, new: str) -> None:
+    """Have a subscriber's verdicts for an interest belong to it under its new name."""
+    of_old = update(feedback).where(feedback.c.subscriber == subscriber, feedback.c.interest == old)
+    connection.execute(of_old.values(interest=new))
 
 
 def of(connection: Connection, subscribers: Sequence[int]) -> dict[int, list[Feedback]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, select, tuple_, update
 
 from newsletter.model import SendState
-from newsletter.store.schema import bounces, feedback, ranked_with, send_papers, sends, subscribers
+from newsletter.store.schema import bounces, feedback, ranked_with, send_papers, sends, sign_ups, subscribers
 
 _Name = tuple[int, str]
 
@@ -105,4 +105,6 @@ def forget_person(connection: Connection, subscriber: int) -> None:
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
     for table in (bounces, feedback, sends, ranked_with):
         connection.execute(delete(table).where(table.c.subscriber == subscriber))
+    own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
+    connection.execute(delete(sign_ups).where(sign_ups.c.email_key == own_key))
     connection.execute(delete(subscribers).where(subscribers.c.row == subscriber))

@@ -57,5 +57,10 @@ def forget_counts(connection: Connection, key: str, before: int, after: int) -> 
     connection.execute(delete(pace_counts).where(pace_counts.c.key == key, gone))
 
 
+def forget_old_counts(connection: Connection, before: int) -> None:
+    """Forget the counts of minutes long ago, of whatever key."""
+    connection.execute(delete(pace_counts).where(pace_counts.c.minute < before))
+
+
 def _upsert(connection: Connection) -> Any:
     return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert

@@ -138,10 +138,29 @@ subscribers = Table(
     Column("seen_row", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("state_since", Moment, nullable=False),
+    # When a pause that the person made ends; one without is ended by hand.
+    Column("paused_until", Moment),
     Index(None, "state", "next_due"),
     # Signed links, return paths and Message-IDs name a subscriber by row: that of one who was forgotten is nobody's.
     sqlite_autoincrement=True,
 )
+
+sign_ups = Table(
+    "sign_ups",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("email_key", Text, nullable=False, index=True),
+    Column("email", Text, nullable=False),
+    Column("preferences", JSON, nullable=False),
+    Column("network", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    # When its letter is to be sent; none once that was done.
+    Column("not_before", Moment, index=True),
+    Column("attempts", Integer, nullable=False),
+    # Links that confirm name one by row.
+    sqlite_autoincrement=True,
+)
+"""Who asked on the site to be signed up: until that is confirmed, and no longer than it can be."""
 
 sends = Table(
     "sends",

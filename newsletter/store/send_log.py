@@ -96,6 +96,13 @@ def of_edition(connection: Connection, subscriber: int, edition: date) -> Send |
     return send_of(row) if row is not None else None
 
 
+def last_sent(connection: Connection, subscriber: int, limit: int) -> list[Send]:
+    """The last digests that a subscriber was sent, newest first."""
+    query = select(sends).where(sends.c.subscriber == subscriber, sends.c.state == SendState.SENT.value)
+    rows = connection.execute(query.order_by(sends.c.edition.desc()).limit(limit)).mappings()
+    return [send_of(row) for row in rows]
+
+
 def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
     """Which of the subscribers (by row, each with the edition it is to get) have a send that was not skipped."""
     rows = sorted(pairs)

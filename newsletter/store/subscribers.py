@@ -111,11 +111,29 @@ def set_state(
 ) -> None:
     """Change a subscriber's state; ``consent`` says where a new agreement came from. Who is not active is never due."""
     values: dict[str, Any] = {"state": state.value, "state_since": now}
+    if state is not SubscriberState.UNSUBSCRIBED:
+        values["paused_until"] = None  # Who undoes that is paused again.
     if consent is not None:
         values["consent"] = consent
     if state is not SubscriberState.ACTIVE:
         values["next_due"] = None
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+
+
+def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
+    """Set when the pause of a subscriber who is paused ends by itself (UTC)."""
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(paused_until=until))
+
+
+def pauses_over(connection: Connection, now: datetime, limit: int) -> list[Subscriber]:
+    """Paused subscribers whose pause is over."""
+    paused = subscribers.c.state == SubscriberState.PAUSED.value
+    return _page(connection, select(subscribers).where(paused, subscribers.c.paused_until <= now), 0, limit)
+
+
+def consent(connection: Connection, row: int) -> str:
+    """Where a subscriber's agreement to get mail came from, in words."""
+    return str(connection.execute(select(subscribers.c.consent).where(subscribers.c.row == row)).scalar_one())
 
 
 def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> None:
@@ -166,6 +184,13 @@ def by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, Subscriber
     return {row["row"]: _subscriber(row) for row in connection.execute(query).mappings()}
 
 
+def locked(connection: Connection, row: int) -> Subscriber | None:
+    """The subscriber with this row number, whom no other transaction changes until this one ends."""
+    query = select(subscribers).where(subscribers.c.row == row).with_for_update()
+    found = connection.execute(query).mappings().first()
+    return _subscriber(found) if found is not None else None
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """How many subscribers are in each state."""
     query = select(subscribers.c.state, func.count()).group_by(subscribers.c.state)
@@ -188,4 +213,5 @@ def _subscriber(row: RowMapping) -> Subscriber:
         seen_row=row["seen_row"],
         created_at=row["created_at"],
         state_since=row["state_since"],
+        paused_until=row["paused_until"],
     )

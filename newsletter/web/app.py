@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError
-from newsletter.web import feeds, papers
+from newsletter.web import browse, feedback, feeds, papers, preferences, signup, unsubscribe
 from newsletter.web.kept import Kept
 from newsletter.web.site import Site, as_json, make_site, static
 
@@ -61,8 +61,13 @@ def make_app(desk: Desk) -> FastAPI:
         )
 
     # The parts of the site, by name.
+    app.include_router(browse.routes(site))
+    app.include_router(feedback.routes(site))
     app.include_router(feeds.routes(site))
     app.include_router(papers.routes(site))
+    app.include_router(preferences.routes(site))
+    app.include_router(signup.routes(site))
+    app.include_router(unsubscribe.routes(site))
     _tell_errors(app, site)
     return app
 

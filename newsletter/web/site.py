@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from newsletter.desk import Desk
 from newsletter.errors import UserError
 from newsletter.indexing import LiveIndex
+from newsletter.joining import Postman
 from newsletter.rendering.template import BUNDLED
 
 PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
@@ -27,11 +28,13 @@ class Site:
     Attributes:
         pages: the templates of ``templates/pages``, the newsletter's own before the program's.
         index: the index of the store's papers, kept loaded; call it each time.
+        postman: sends letters to who signs up.
     """
 
     desk: Desk
     pages: Environment = field(repr=False)
     index: LiveIndex = field(repr=False)
+    postman: Postman = field(repr=False)
 
     def page(
         self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
@@ -63,7 +66,7 @@ def make_site(desk: Desk) -> Site:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return Site(desk, pages, LiveIndex(desk))
+    return Site(desk, pages, LiveIndex(desk), Postman(desk))
 
 
 def static(name: str) -> bytes:

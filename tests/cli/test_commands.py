@@ -493,21 +493,23 @@ def test_links_stay_the_same_from_run_to_run(newsletter: Newsletter, reader: str
     newsletter.with_sample()
     first, second = (newsletter.run("preview", reader, "--format", "text").out for _ in range(2))
     assert first == second
-    assert "Unsubscribe: mailto:papers@example.org?subject=unsubscribe%20" in first
+    assert "Unsubscribe: https://papers.example.org/unsubscribe/" in first
 
 
-def test_a_message_names_no_page_that_is_not_there(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+def test_a_message_has_the_links_of_its_reader(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     newsletter.configure(site={"reply_to": "Help <help@example.org>"})
     newsletter.run("send")
     (message,) = mail.messages()
-    assert str(message["List-Unsubscribe"]).startswith("<mailto:help@example.org?subject=unsubscribe%20")
-    assert "List-Unsubscribe-Post" not in message
+    page, letter = str(message["List-Unsubscribe"]).split(", ")
+    assert page.startswith("<https://papers.example.org/unsubscribe/")
+    assert letter.startswith("<mailto:help@example.org?subject=unsubscribe%20")
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     for kind in ("plain", "html"):
         text = message.get_body((kind,)).get_content()
-        assert "mailto:help@example.org?subject=change%20my%20interests" in text
-        assert "mailto:help@example.org?subject=unsubscribe%20" in text
-        assert "papers.example.org" not in text
+        assert "This is your first digest" in " ".join(text.split())
+        for path in ("preferences", "unsubscribe", "digest", "feedback"):
+            assert f"https://papers.example.org/{path}/" in text
 
 
 @pytest.mark.parametrize("command", [["send"], ["run", "--once"]])

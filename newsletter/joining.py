@@ -1,0 +1,179 @@
+"""Joining: people who ask on the site to be signed up, and the letters that this takes.
+
+The letters go in the background, from requests that are kept in the store: who asks waits for no mail server and
+learns nothing from it, and a letter that could not go is tried again, also by a process that is started later.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+
+from newsletter.audience import signup
+from newsletter.audience.links import GOOD_FOR, Purpose
+from newsletter.audience.signup import Letter
+from newsletter.delivery import pace
+from newsletter.delivery.transport import Outcome, Transport
+from newsletter.desk import Desk
+from newsletter.errors import NewsletterError
+from newsletter.model import Message, Preferences, SendState
+from newsletter.rendering.message import make_letter
+from newsletter.rendering.template import load_templates, render
+from newsletter.store import reading, sign_ups, subscribers, writing
+from newsletter.store.sign_ups import SignUp
+
+_HOLD = timedelta(minutes=10)
+"""So long a letter that a process has in its hands is taken up by no other: more than it may be on the wire."""
+
+_LONGEST_PAUSE = timedelta(hours=1)
+_LOOK_SECONDS = 30.0
+_LONGEST_ON_WIRE = 120.0
+
+_log = logging.getLogger(__name__)
+
+
+class Postman:
+    """Sends the letters that requests lead to, in a thread that lives while there are any."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._woken = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Have the letters sent that wait."""
+        with self._lock:
+            self._woken.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                while send_next(self._desk):
+                    pass
+                with reading(self._desk.engine) as connection:
+                    waits = sign_ups.next_letter(connection) is not None
+            except Exception as error:  # A mistake of ours must not be the end of all letters.
+                told = error if isinstance(error, NewsletterError) else repr(error)
+                _log.warning("letters to who signs up wait: %s", told)
+                waits = True
+            with self._lock:
+                if not waits and not self._woken.is_set():
+                    self._thread = None
+                    return
+            self._woken.wait(_LOOK_SECONDS)
+
+
+def ask(desk: Desk, wanted: Preferences, network: str) -> bool:
+    """Take a request to be signed up (see :func:`newsletter.audience.signup.ask`); then a postman is to be woken."""
+    with writing(desk.engine) as connection:
+        limits = desk.config.web.sign_ups
+        return signup.ask(connection, desk.links.key, wanted, network, limits, desk.clock())
+
+
+def send_next(desk: Desk) -> bool:
+    """Send the next letter that waits; returns whether there was one."""
+    now = desk.clock()
+    with writing(desk.engine) as connection:
+        request = sign_ups.take(connection, now, now + _HOLD)
+        if request is None:
+            return False
+        letter = signup.answer_to(connection, request, now)
+        if letter is None:
+            sign_ups.remove(connection, request.row)
+            return True
+    outcome = _carry(desk, _message(desk, request, letter))
+    with writing(desk.engine) as connection:
+        gone = outcome is not None and outcome.state in (SendState.SENT, SendState.UNSURE)
+        if gone and letter is Letter.CONFIRM:
+            sign_ups.put_off(connection, request.row, None)
+            return True
+        again = now + min(_LONGEST_PAUSE, timedelta(minutes=2 ** min(request.attempts - 1, 10)))
+        put_off = outcome is None or outcome.state is SendState.DEFERRED
+        if put_off and again < request.asked_at + GOOD_FOR[Purpose.CONFIRM]:
+            sign_ups.put_off(connection, request.row, again)
+        else:
+            sign_ups.remove(connection, request.row)
+    return True
+
+
+def _message(desk: Desk, request: SignUp, letter: Letter) -> Message:
+    site, email = desk.config.site, request.preferences.email
+    templates = load_templates(desk.config.folder / desk.config.templates, letter.value)
+    if letter is Letter.CONFIRM:
+        token = desk.links.timed_token(Purpose.CONFIRM, request.row, request.asked_at)
+        link, subject = f"{site.url}/confirm/{token}", f"Confirm your subscription to {site.name}"
+    else:
+        with reading(desk.engine) as connection:
+            subscriber = subscribers.by_email(connection, email)
+        row = subscriber.row if subscriber is not None else 0
+        link, subject = desk.links.url(Purpose.PREFERENCES, row), f"You have {site.name} already"
+    # Nothing that was written into the form stands in a letter to somebody who may not have written it.
+    hours = int(GOOD_FOR[Purpose.CONFIRM] / timedelta(hours=1))
+    values = {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+    html, text = render(templates.html, values), render(templates.text, values)
+    message = make_letter(site, email, subject, html, text, desk.clock())
+    # What comes back of a letter is read where other reports are, if they are.
+    return replace(message, sender=desk.config.bounces.address or parseaddr(site.sender)[1])
+
+
+def _carry(desk: Desk, message: Message) -> Outcome | None:
+    """Send a letter by the first account that can; None when none can at present."""
+    accounts = sorted(desk.config.mail_accounts.items(), key=lambda one: -one[1].weight)
+    for name, settings in accounts:
+        grant = pace.grant(desk.engine, name, settings.limits, 1, pace.clock())
+        if not grant.number:
+            continue
+        time.sleep(max(0.0, (grant.first - pace.clock()).total_seconds()))
+        try:
+            with Transport(settings, desk.config.folder, name, longest=_LONGEST_ON_WIRE) as wire:
+                return wire.send(message)
+        except NewsletterError as error:
+            pace.give_back(desk.engine, name, settings.limits, 1, pace.clock())
+            _log.warning("a letter to who signs up waits: account %s: %s", name, error)
+    return None
+
+
+def forget_unconfirmed(desk: Desk, stopping: Callable[[], bool]) -> int:
+    """Remove who asked to be signed up and did not confirm it in time; returns how many."""
+    forgotten = 0
+    while not stopping():
+        with writing(desk.engine) as connection:
+            number = signup.forget_unconfirmed(connection, desk.clock())
+        forgotten += number
+        if not number:
+            break
+    return forgotten
+
+
+def find_request(desk: Desk, token: str) -> SignUp | None:
+    """The request that a link confirms; None when it was confirmed, or is there no more.
+
+    Raises:
+        Expired: the link is too old.
+        ValueError: it is not ours.
+    """
+    found = desk.links.timed(Purpose.CONFIRM, token, desk.clock())
+    if found is None:
+        raise ValueError("not a link of ours")
+    row, asked_at = found
+    with reading(desk.engine) as connection:
+        request = sign_ups.find(connection, row)
+    return request if request is not None and _same(request.asked_at, asked_at) else None
+
+
+def _same(one: datetime, other: datetime) -> bool:
+    return abs(one - other) < timedelta(milliseconds=1)
+
+
+def confirm(desk: Desk, request: SignUp, network: str) -> signup.Confirmed | None:
+    """Make a subscriber of who confirms a request (see :func:`newsletter.audience.signup.confirm`)."""
+    with writing(desk.engine) as connection:
+        return signup.confirm(connection, request, network, desk.clock(), desk.config.subscribers_folder)

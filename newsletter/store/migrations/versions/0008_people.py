@@ -1,0 +1,28 @@
+"""People on the site: pauses that end by themselves, and requests to be signed up."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from newsletter.store.schema import Moment
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    op.add_column("subscribers", sa.Column("paused_until", Moment(), nullable=True))
+    op.create_table(
+        "sign_ups",
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("email_key", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("preferences", sa.JSON(), nullable=False),
+        sa.Column("network", sa.Text(), nullable=False),
+        sa.Column("asked_at", Moment(), nullable=False),
+        sa.Column("not_before", Moment(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_sign_ups")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_sign_ups_email_key"), "sign_ups", ["email_key"])
+    op.create_index(op.f("ix_sign_ups_not_before"), "sign_ups", ["not_before"])

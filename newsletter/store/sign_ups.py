@@ -1,0 +1,96 @@
+"""Requests to be signed up, as they came by the site: each waits for its letter to go, then to be confirmed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
+
+from newsletter.model import Preferences, SubscriberState
+from newsletter.store.preferences import from_json, to_json
+from newsletter.store.schema import sign_ups, subscribers
+from newsletter.store.subscribers import email_key
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """Somebody's request.
+
+    Attributes:
+        network: where it came from, as far as it is kept. ``asked_at``: when (UTC).
+        attempts: how often its letter was tried.
+    """
+
+    row: int
+    preferences: Preferences
+    network: str
+    asked_at: datetime
+    attempts: int
+
+
+def add(connection: Connection, preferences: Preferences, network: str, now: datetime) -> None:
+    """Keep a request; its letter may go at once."""
+    values = {"email": preferences.email, "email_key": email_key(preferences.email), "network": network}
+    connection.execute(
+        insert(sign_ups).values(**values, preferences=to_json(preferences), asked_at=now, not_before=now, attempts=0)
+    )
+
+
+def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None:
+    """Take the oldest request whose letter may go now; no other takes it until ``hold``."""
+    ready = select(sign_ups.c.row).where(sign_ups.c.not_before <= now).order_by(sign_ups.c.row).limit(1)
+    taken = (
+        update(sign_ups)
+        .where(sign_ups.c.row.in_(ready.with_for_update(skip_locked=True).scalar_subquery()))
+        .values(not_before=hold, attempts=sign_ups.c.attempts + 1)
+        .returning(*sign_ups.c)
+    )
+    row = connection.execute(taken).mappings().first()
+    return _sign_up(row) if row is not None else None
+
+
+def find(connection: Connection, row: int) -> SignUp | None:
+    """The request of a row, None when it was confirmed, or is too old."""
+    found = connection.execute(select(sign_ups).where(sign_ups.c.row == row)).mappings().first()
+    return _sign_up(found) if found is not None else None
+
+
+def next_letter(connection: Connection) -> datetime | None:
+    """When the next letter may go (UTC), None when none waits."""
+    found: datetime | None = connection.execute(select(func.min(sign_ups.c.not_before))).scalar()
+    return found
+
+
+def put_off(connection: Connection, row: int, until: datetime | None) -> None:
+    """Set when the letter of a request may go; None when it has gone."""
+    connection.execute(update(sign_ups).where(sign_ups.c.row == row).values(not_before=until))
+
+
+def remove(connection: Connection, row: int) -> None:
+    """Remove a request."""
+    connection.execute(delete(sign_ups).where(sign_ups.c.row == row))
+
+
+def remove_of(connection: Connection, email: str) -> None:
+    """Remove all requests of an address."""
+    connection.execute(delete(sign_ups).where(sign_ups.c.email_key == email_key(email)))
+
+
+def forget(connection: Connection, before: datetime) -> int:
+    """Remove the requests of before a moment (UTC); returns how many."""
+    return connection.execute(delete(sign_ups).where(sign_ups.c.asked_at < before)).rowcount
+
+
+def never_confirmed(connection: Connection, consent: str, before: datetime, limit: int) -> list[int]:
+    """The rows of subscribers who are pending, with this said of their consent, since before a moment (UTC), and have
+    no request any more.
+    """
+    asks = exists().where(sign_ups.c.email_key == subscribers.c.email_key)
+    pending = subscribers.c.state == SubscriberState.PENDING.value
+    query = select(subscribers.c.row).where(pending, subscribers.c.consent == consent, ~asks)
+    return list(connection.execute(query.where(subscribers.c.state_since < before).limit(limit)).scalars())
+
+
+def _sign_up(row: Any) -> SignUp:
+    preferences = from_json(row["email"], row["preferences"])
+    return SignUp(row["row"], preferences, row["network"], row["asked_at"], row["attempts"])

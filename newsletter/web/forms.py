@@ -1,0 +1,110 @@
+"""Forms: what a browser posts, read within limits and from our own pages alone, and whom a link speaks for."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException
+from starlette.types import Message
+
+from newsletter.audience.links import Purpose
+from newsletter.model import Subscriber
+from newsletter.store import reading, subscribers
+from newsletter.web.site import PRIVATE, Site
+
+PAGE = ["GET", "HEAD"]
+"""Methods of a page; programs that look at links ask by either, and neither changes anything."""
+
+_MOST_BYTES = 300_000
+_MOST_FIELDS = 2_000
+
+WRONG_LINK = "This link is not one of ours, or a part of it got lost. Please use the link in your email as it is."
+GONE = "This link is good no more: there is nobody here any longer whom it speaks for."
+
+
+async def posted(request: Request) -> FormData:
+    """The fields that were posted, as a form or as multipart.
+
+    Raises:
+        HTTPException: they are more than a form of ours has, or cannot be read.
+    """
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > _MOST_BYTES:
+            raise HTTPException(413)
+        chunks.append(chunk)
+    parts = _replayed(b"".join(chunks))
+
+    async def receive() -> Message:
+        return await anext(parts)
+
+    try:
+        found = await Request(request.scope, receive).form(max_files=0, max_fields=_MOST_FIELDS)
+    except (MultiPartException, HTTPException, UnicodeDecodeError):
+        raise HTTPException(400, "That form cannot be read.") from None
+    return FormData([(key, value) for key, value in found.multi_items() if isinstance(value, str)])
+
+
+async def _replayed(body: bytes) -> AsyncIterator[Message]:
+    yield {"type": "http.request", "body": body, "more_body": False}
+
+
+def same_site(request: Request) -> None:
+    """Take what our own pages post alone: browsers say where a form stood (Fetch Metadata, Sec-Fetch-Site).
+
+    Raises:
+        HTTPException: it stood on another site.
+    """
+    if is_foreign(request):
+        raise HTTPException(403, "That was sent by another site. Please use the page here.")
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a browser says that a request comes from another site."""
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+
+Posted = Annotated[FormData, Depends(posted)]
+OwnPage = Depends(same_site)
+
+
+def text(form: FormData, name: str) -> str:
+    """A field's value, empty when it was not posted."""
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def texts(form: FormData, name: str) -> list[str]:
+    """All values of a field."""
+    return [value for value in form.getlist(name) if isinstance(value, str)]
+
+
+def subscriber_of(site: Site, purpose: Purpose, token: str) -> Subscriber:
+    """Whom a link speaks for.
+
+    Raises:
+        HTTPException: it is not ours, or that person is here no more.
+    """
+    return subscriber_at(site, site.desk.links.subscriber(purpose, token))
+
+
+def subscriber_at(site: Site, row: int | None) -> Subscriber:
+    """The subscriber of a row that stood in a signed link; None for a link that is not ours.
+
+    Raises:
+        HTTPException: as :func:`subscriber_of`.
+    """
+    if row is None:
+        raise wrong_link()
+    with reading(site.desk.engine) as connection:
+        found = subscribers.by_rows(connection, [row]).get(row)
+    if found is None:
+        raise HTTPException(410, GONE, headers=PRIVATE)
+    return found
+
+
+def wrong_link() -> HTTPException:
+    """What is told of a link that was not made here, or for something else."""
+    return HTTPException(404, WRONG_LINK, headers=PRIVATE)

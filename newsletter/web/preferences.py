@@ -1,0 +1,226 @@
+"""Preferences: what a subscriber follows, how often and when, changed in the browser by a link that speaks for them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from newsletter.audience import belongings, membership
+from newsletter.audience.due import local_day
+from newsletter.audience.links import Purpose
+from newsletter.audience.membership import Home
+from newsletter.choosing import NO_PAPERS, rank_papers
+from newsletter.errors import NewsletterError, UserError
+from newsletter.forgetting import forget_person, look_up
+from newsletter.model import Day, Preferences, Subscriber, SubscriberState
+from newsletter.rendering.card import shown_title
+from newsletter.rendering.mathtext import plain
+from newsletter.rendering.view import day_in_words, percent
+from newsletter.store import feedback, papers, reading, writing
+from newsletter.web.forms import PAGE, OwnPage, Posted, subscriber_of, text
+from newsletter.web.preference_form import Fields, InterestFields, fields_of, posted_fields, read_fields, renamed
+from newsletter.web.signup import zones
+from newsletter.web.site import PRIVATE, Site
+
+_PAUSE = timedelta(days=14)
+_SHOWN = 10
+_DAYS = dict(zip(Day, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
+_SAID = {
+    "welcome": "Welcome! Your first digest is being made, and comes within minutes.",
+    "saved": "Saved. The next digest heeds it.",
+    "paused": "Nothing comes for two weeks; then it goes on by itself.",
+    "resumed": "It goes on.",
+}
+_LOST = (
+    "This was changed elsewhere since you opened the page, so nothing was saved yet. What you wrote stands below; what "
+    "is kept now stands beside it. Save again, and yours takes its place."
+)
+
+
+def routes(site: Site) -> APIRouter:
+    """The pages of a subscriber's preferences."""
+    router = APIRouter(prefix="/preferences/{token}", include_in_schema=False)
+    desk, folder = site.desk, site.desk.config.subscribers_folder
+
+    def form_page(
+        request: Request,
+        token: str,
+        subscriber: Subscriber,
+        home: Home,
+        fields: Fields,
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """The form with what stands in it; the ranking beside it is that of ``ranked``."""
+        ranked: Preferences | None = values.pop("ranked", home.preferences)
+        shown = {
+            "note": "",
+            "problems": (),
+            "kept": None,
+            **values,
+            **_ranking(site, subscriber, ranked),
+            **_standing(site, subscriber, home),
+        }
+        blank = [*fields.interests, InterestFields()]
+        return site.page(
+            request,
+            "preferences",
+            status,
+            headers=PRIVATE,
+            token=token,
+            fields=fields,
+            interests=blank,
+            mark=home.mark,
+            titles=_titles(site, fields),
+            days=_DAYS,
+            zones=zones(),
+            **shown,
+        )
+
+    @router.api_route("", methods=PAGE)
+    def show(request: Request, token: str, said: str = "") -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        home = membership.read_home(subscriber, folder)
+        return form_page(request, token, subscriber, home, fields_of(home.preferences), note=_SAID.get(said, ""))
+
+    @router.post("", dependencies=[OwnPage])
+    def save(request: Request, token: str, form: Posted) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        home, fields = membership.read_home(subscriber, folder), posted_fields(form)
+        try:
+            wanted = read_fields(fields, home.preferences)
+        except UserError as error:
+            return form_page(request, token, subscriber, home, fields, 422, problems=error.lines, ranked=None)
+        if text(form, "act") == "preview":
+            # With the mark that it came with: looking is no knowledge of what others changed.
+            looked = replace(home, mark=text(form, "mark"))
+            return form_page(request, token, subscriber, looked, fields, ranked=wanted, note="Not saved yet.")
+        try:
+            with writing(desk.engine) as connection:
+                saved = membership.save_preferences(
+                    connection, subscriber, wanted, text(form, "mark"), folder, desk.clock()
+                )
+                if saved:
+                    for old, new in renamed(fields, wanted).items():
+                        feedback.rename_interest(connection, subscriber.row, old, new)
+        except UserError:
+            problems = [f"Your interests are kept in {home.file}, which cannot be changed just now. Nothing was saved."]
+            return form_page(request, token, subscriber, home, fields, 409, problems=problems, ranked=wanted)
+        if saved:
+            return RedirectResponse(f"/preferences/{token}?said=saved", 303, headers=PRIVATE)
+        now = subscriber_of(site, Purpose.PREFERENCES, token)
+        home = membership.read_home(now, folder)
+        kept = fields_of(home.preferences)
+        return form_page(request, token, now, home, fields, 409, problems=[_LOST], kept=kept, ranked=wanted)
+
+    @router.post("/preview", dependencies=[OwnPage])
+    def preview(request: Request, token: str, form: Posted) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        try:
+            wanted = read_fields(posted_fields(form), subscriber.preferences)
+        except UserError as error:
+            return site.page(request, "ranking", 200, headers=PRIVATE, choices=[], nothing=" ".join(error.lines))
+        return site.page(request, "ranking", headers=PRIVATE, **_ranking(site, subscriber, wanted))
+
+    @router.post("/pause", dependencies=[OwnPage])
+    def pause(token: str) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        if subscriber.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
+            with writing(desk.engine) as connection:
+                membership.pause(connection, subscriber, desk.clock(), desk.clock() + _PAUSE)
+        return RedirectResponse(f"/preferences/{token}?said=paused", 303, headers=PRIVATE)
+
+    @router.post("/resume", dependencies=[OwnPage])
+    def resume(token: str) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        if subscriber.state is SubscriberState.PAUSED:
+            with writing(desk.engine) as connection:
+                membership.set_state(connection, subscriber, SubscriberState.ACTIVE, desk.clock())
+        return RedirectResponse(f"/preferences/{token}?said=resumed", 303, headers=PRIVATE)
+
+    @router.post("/export", dependencies=[OwnPage])
+    def export(token: str) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        with reading(desk.engine) as connection:
+            content = belongings.everything(connection, subscriber)
+        name = f"newsletter-{desk.clock():%Y-%m-%d}.json"
+        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(json.dumps(content, ensure_ascii=False, indent=1), 200, headers, "application/json")
+
+    @router.api_route("/forget", methods=PAGE)
+    def ask_to_forget(request: Request, token: str) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        return site.page(request, "forget", headers=PRIVATE, email=subscriber.email, token=token, done=False)
+
+    @router.post("/forget", dependencies=[OwnPage])
+    def forget(request: Request, token: str, form: Posted) -> Response:
+        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
+        if text(form, "sure") != "yes":
+            return RedirectResponse(f"/preferences/{token}/forget", 303, headers=PRIVATE)
+        forget_person(desk, look_up(desk, subscriber.email))
+        return site.page(request, "forget", headers=PRIVATE, done=True)
+
+    return router
+
+
+def _ranking(site: Site, subscriber: Subscriber, wanted: Preferences | None) -> Mapping[str, Any]:
+    if wanted is None:
+        return {"choices": [], "nothing": "Once the form is right, what it finds stands here."}
+    try:
+        found = rank_papers(site.desk, replace(subscriber, preferences=wanted), _SHOWN)
+    except NewsletterError:
+        return {"choices": [], "nothing": "This cannot be shown at present."}
+    choices = [
+        {
+            "title": shown_title(one.paper),
+            "url": one.paper.url,
+            "section": one.section,
+            "match": percent(one.score) if wanted.interests else None,
+            "because": plain(one.because),
+        }
+        for one in found.choices
+    ]
+    nothing = "There are no papers yet." if found.nothing == NO_PAPERS else found.nothing
+    return {"choices": choices, "nothing": nothing[:1].upper() + nothing[1:]}
+
+
+def _standing(site: Site, subscriber: Subscriber, home: Home) -> Mapping[str, Any]:
+    """How the subscription stands, in words."""
+    desk, config = site.desk, site.desk.config
+    return {
+        "email": subscriber.email,
+        "state": subscriber.state.value,
+        "next_digest": _when(subscriber.next_due, subscriber, desk.clock()),
+        "paused_until": _day(subscriber.paused_until, subscriber),
+        "file": f"{config.subscribers.name}/{home.file}" if home.file else None,
+        "file_wrong": bool(home.problems),
+        "unsubscribe": f"/unsubscribe/{desk.links.token(Purpose.UNSUBSCRIBE, subscriber.row)}",
+        "feed": f"{desk.links.url(Purpose.FEED, subscriber.row)}.atom",
+    }
+
+
+def _when(moment: datetime | None, subscriber: Subscriber, now: datetime) -> str:
+    if moment is None:
+        return ""
+    if moment <= now:
+        return "within minutes"
+    schedule = subscriber.preferences.schedule
+    local = moment.astimezone(ZoneInfo(schedule.timezone))
+    return f"{day_in_words(local.date())}, {local:%H:%M}"
+
+
+def _day(moment: datetime | None, subscriber: Subscriber) -> str:
+    return day_in_words(local_day(subscriber.preferences.schedule, moment)) if moment else ""
+
+
+def _titles(site: Site, fields: Fields) -> Mapping[str, str]:
+    """The titles of the papers that interests name, by what they name them; one that is not known is left as it is."""
+    named: Sequence[str] = [name for one in fields.interests for name in (*one.liked, *one.disliked)]
+    with reading(site.desk.engine) as connection:
+        found = papers.find_all(connection, named)
+    return {name: plain(paper.title) for name in named if (paper := found.get(name)) is not None}

@@ -1,0 +1,129 @@
+"""Signing up: the form, the answer that is the same for every address, and the page that confirms."""
+
+from collections.abc import Sequence
+from functools import cache
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from newsletter import joining
+from newsletter.audience.links import Expired, Purpose
+from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, network_of, read_request
+from newsletter.errors import UserError
+from newsletter.store.sign_ups import SignUp
+from newsletter.web.forms import PAGE, OwnPage, Posted, text, texts, wrong_link
+from newsletter.web.site import PRIVATE, Site
+
+TOPICS = (
+    "large language models",
+    "reasoning and planning",
+    "agents that use tools",
+    "image and video generation",
+    "vision and language",
+    "reinforcement learning",
+    "robot learning",
+    "speech and audio",
+    "safety and alignment",
+    "interpretability",
+    "efficient training and inference",
+    "proteins and molecules",
+)
+"""What the form suggests; whatever else is written into it is as good."""
+
+_REGIONS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+_USED = "This link was used already, or it is more than two days old. Please subscribe again, if you like."
+_SUPPRESSED = "Mail to this address came back, or was called unwanted. Please write to us, and we look into it."
+
+
+def routes(site: Site) -> APIRouter:
+    """The pages by which a subscription begins."""
+    router = APIRouter(include_in_schema=False)
+    desk = site.desk
+
+    def form_page(
+        request: Request,
+        status: int,
+        email: str,
+        interests: str,
+        topics: Sequence[str],
+        zone: str,
+        problems: Sequence[str],
+    ) -> Response:
+        return site.page(
+            request,
+            "subscribe",
+            status,
+            headers={"Cache-Control": "no-store"},
+            email=email,
+            interests=interests,
+            topics=[(topic, topic in topics) for topic in TOPICS],
+            zone=zone,
+            zones=zones(),
+            problems=problems,
+            longest=LONGEST_INTEREST,
+            most=MOST_INTERESTS,
+        )
+
+    @router.api_route("/subscribe", methods=PAGE)
+    def form(request: Request, email: str = "", interest: str = "") -> Response:
+        return form_page(request, 200, email[:320], interest[:LONGEST_INTEREST], (), "UTC", ())
+
+    @router.post("/subscribe", dependencies=[OwnPage])
+    def ask(request: Request, form: Posted) -> Response:
+        email, interests, topics = text(form, "email"), text(form, "interests"), texts(form, "topic")
+        zone = text(form, "timezone") or "UTC"
+        try:
+            wanted = read_request(email, [*topics, *interests.splitlines()], zone)
+        except UserError as error:
+            return form_page(request, 422, email, interests, topics, zone, error.lines)
+        # A field that nobody sees, and programs fill in.
+        if not text(form, "website"):
+            if not joining.ask(desk, wanted, network_of(request.client.host if request.client else None)):
+                raise HTTPException(429)
+            site.postman.wake()
+        return RedirectResponse("/subscribe/sent", 303)
+
+    @router.api_route("/subscribe/sent", methods=PAGE)
+    def sent(request: Request) -> Response:
+        return site.page(request, "subscribe_sent", headers={"X-Robots-Tag": "noindex"})
+
+    @router.api_route("/confirm/{token}", methods=PAGE)
+    def confirm(request: Request, token: str) -> Response:
+        asked = _request_of(site, token).preferences
+        interests = [interest.name for interest in asked.interests]
+        return site.page(request, "confirm", headers=PRIVATE, email=asked.email, interests=interests, token=token)
+
+    @router.post("/confirm/{token}", dependencies=[OwnPage])
+    def act(request: Request, token: str) -> Response:
+        network = network_of(request.client.host if request.client else None)
+        done = joining.confirm(desk, _request_of(site, token), network)
+        if done is None:
+            raise HTTPException(409, _SUPPRESSED, headers=PRIVATE)
+        page = f"/{Purpose.PREFERENCES.value}/{desk.links.token(Purpose.PREFERENCES, done.subscriber.row)}"
+        return RedirectResponse(page if done.already else f"{page}?said=welcome", 303, headers=PRIVATE)
+
+    site.postman.wake()
+    return router
+
+
+def _request_of(site: Site, token: str) -> SignUp:
+    try:
+        request = joining.find_request(site.desk, token)
+    except Expired:
+        request = None
+    except ValueError:
+        raise wrong_link() from None
+    if request is None:
+        raise HTTPException(410, _USED, headers=PRIVATE)
+    return request
+
+
+@cache
+def zones() -> dict[str, list[str]]:
+    """The time zones that a form offers, by region."""
+    named = sorted(name for name in available_timezones() if name.partition("/")[0] in _REGIONS)
+    found: dict[str, list[str]] = {"": ["UTC"]}
+    for name in named:
+        found.setdefault(name.partition("/")[0], []).append(name)
+    return found
