@@ -25,7 +25,7 @@ from newsletter.errors import NewsletterError
 from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
 from newsletter.returning import Taken, take_mailbox
-from newsletter.store import subscribers, writing
+from newsletter.store import figures, subscribers, writing
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
@@ -158,7 +158,9 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Forget what the log is not to keep any longer."""
+    """Count the subscribers of the day, and forget what the log is not to keep any longer."""
+    with writing(desk.engine) as connection:
+        figures.keep_counts(connection, desk.clock().date())
     forgotten = forget_old(desk, stopping)
     if any(forgotten.values()):
         log("forgot", **forgotten)

@@ -16,9 +16,13 @@ from newsletter.ranking.profile import Followed, Profiles, make_profiles
 from newsletter.ranking.search import best_first
 from newsletter.ranking.space import tokens_of
 from newsletter.ranking.sparse import row_of
+from newsletter.ranking.trending import trending_reason, trending_scores
 from newsletter.ranking.wording import read
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
+
+_TALKED = 2_000
+"""How many papers are compared: the newest that are talked about at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,16 @@ def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int) -> list[F
     profiles = make_profiles(index, [Followed(Interest(name=paper.title, liked=(paper.id,)), liked)])
     found = _found(desk, index, profiles, wanted, limit + 1, [])
     return [one for one in found if one.paper.row != paper.row][:limit]
+
+
+def trending(desk: Desk, limit: int) -> list[Found]:
+    """The papers that the community talks about now, most first, with the score that digests have."""
+    today, half_life = desk.clock().date(), desk.config.digest.trending_half_life_days
+    with reading(desk.engine) as connection:
+        talked = papers.talked_of(connection, PaperFilter(until=today), _TALKED)
+    scores = trending_scores(talked, today, half_life)
+    best = np.argsort(-scores, kind="stable")[:limit]
+    return [Found(talked[place], float(scores[place]), trending_reason(talked[place])) for place in best]
 
 
 def _found(

@@ -142,6 +142,12 @@ def wait_until(true: Callable[[], object], process: subprocess.Popen[str], secon
         time.sleep(0.1)
 
 
+def free_port() -> int:
+    """A port on loopback that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 def faked(when: str) -> dict[str, str]:
     """The environment in which Debian's faketime would start a process. It is started without faketime in between,
     which would keep its signals from it.

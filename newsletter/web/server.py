@@ -1,6 +1,9 @@
 """The server of the site: uvicorn, until it is told to stop."""
 
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +27,23 @@ def listen(web: Web) -> socket.socket:
 
 def serve(app: FastAPI, listener: socket.socket, web: Web) -> None:
     """Answer until Ctrl-C or SIGTERM, which let what was begun come to its end."""
+    _server(app, web).run(sockets=[listener])
+
+
+@contextmanager
+def serving(app: FastAPI, listener: socket.socket, web: Web) -> Iterator[None]:
+    """Answer in a thread beside whatever is done meanwhile; then let what was begun come to its end."""
+    server = _server(app, web)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="site", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _server(app: FastAPI, web: Web) -> uvicorn.Server:
     settings = uvicorn.Config(
         app,
         lifespan="off",
@@ -34,4 +54,4 @@ def serve(app: FastAPI, listener: socket.socket, web: Web) -> None:
         forwarded_allow_ips=web.trusted_proxies,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(settings).run(sockets=[listener])
+    return uvicorn.Server(settings)
