@@ -210,7 +210,11 @@ def send_answer(line: LogLine) -> SendAnswer:
     """A line of the log."""
     send: Send = line.send
     own = {name: getattr(send, name) for name in SendAnswer.model_fields if name not in ("id", "papers")}
-    return SendAnswer(id=send.row, papers=[LoggedPaperAnswer(**asdict(one)) for one in line.papers], **own)
+    papers = [
+        LoggedPaperAnswer(id=one.id, rank=one.rank, score=round(one.score, 6), section=one.section)
+        for one in line.papers
+    ]
+    return SendAnswer(id=send.row, papers=papers, **own)
 
 
 class SendPage(BaseModel):

@@ -51,7 +51,7 @@ def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
                 await app(scope, _limited(receive), answer.send)
         except Exception:
             # What went wrong is for the operator's log alone; whom it was about is not even for that.
-            log.exception("a mistake in %s", getattr(scope.get("route"), "path", "the site"))
+            log.exception("a mistake in %s", getattr(scope.get("route"), "path_format", "the site"))
             if answer.begun:
                 raise
             status = 500

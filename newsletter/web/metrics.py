@@ -65,7 +65,7 @@ class Requests:
                 await app(scope, receive, noting)
             finally:
                 method = scope["method"] if scope["method"] in _METHODS else "other"
-                route = getattr(scope.get("route"), "path", "none")
+                route = getattr(scope.get("route"), "path_format", "none")
                 self._count.labels(method, route, status).inc()
                 self._seconds.labels(method, route).observe(time.perf_counter() - begun)
 

@@ -1,5 +1,6 @@
 """The server of the site: uvicorn, until it is told to stop."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,9 +21,12 @@ def listen(web: Web) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     try:
-        return socket.create_server((web.host, web.port), family=family, backlog=2048)
+        listener = socket.create_server((web.host, web.port), family=family, backlog=2048)
+        # Its connections inherit this. Without it the body of an answer waits 40 ms until its head was acknowledged.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
-        raise UserError(f"web.port: {web.host}:{web.port}: {error.strerror}; choose another") from None
+        raise UserError(f"web.port: {web.host}:{web.port}: {os.strerror(error.errno or 0)}; choose another") from None
 
 
 def serve(app: FastAPI, listener: socket.socket, web: Web) -> None:
