@@ -16,6 +16,7 @@ _CHOICE = "is none of {expected}"
 
 _WORDS: Mapping[str, str] = {
     "missing": "missing; add it",
+    "extra_forbidden": "is not known here; leave it out",
     "model_type": _OWN_KEYS,
     "model_attributes_type": _OWN_KEYS,
     "dict_type": _OWN_KEYS,

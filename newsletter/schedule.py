@@ -26,7 +26,7 @@ from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
 from newsletter.joining import forget_unconfirmed
 from newsletter.returning import Taken, take_mailbox
-from newsletter.store import subscribers, writing
+from newsletter.store import figures, subscribers, writing
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
@@ -162,7 +162,9 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Forget what the log is not to keep any longer, and who did not confirm in time."""
+    """Count the subscribers of the day; forget what the log is not to keep, and who did not confirm in time."""
+    with writing(desk.engine) as connection:
+        figures.keep_counts(connection, desk.clock().date())
     forgotten = forget_old(desk, stopping)
     unconfirmed = forget_unconfirmed(desk, stopping)
     if unconfirmed:

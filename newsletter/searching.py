@@ -16,9 +16,13 @@ from newsletter.ranking.profile import Followed, Profiles, make_profiles
 from newsletter.ranking.search import best_first
 from newsletter.ranking.space import tokens_of
 from newsletter.ranking.sparse import row_of
+from newsletter.ranking.trending import trending_reason, trending_scores
 from newsletter.ranking.wording import read
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
+
+_TALKED = 2_000
+"""How many papers are compared: the newest that are talked about at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,16 @@ def _by_words(index: Index, words: str) -> tuple[Profiles, list[str]]:
 def _by_paper(index: Index, paper: Paper) -> Profiles:
     liked = ((PaperName(paper.row, paper.id, paper.title), 1.0),)
     return make_profiles(index, [Followed(Interest(name=paper.title, liked=(paper.id,)), liked)])
+
+
+def trending(desk: Desk, limit: int) -> list[Found]:
+    """The papers that the community talks about now, most first, with the score that digests have."""
+    today, half_life = desk.clock().date(), desk.config.digest.trending_half_life_days
+    with reading(desk.engine) as connection:
+        talked = papers.talked_of(connection, PaperFilter(until=today), _TALKED)
+    scores = trending_scores(talked, today, half_life)
+    best = np.argsort(-scores, kind="stable")[:limit]
+    return [Found(talked[place], float(scores[place]), trending_reason(talked[place])) for place in best]
 
 
 def _hits(

@@ -21,6 +21,7 @@ from newsletter.cli import (
     sends,
     site,
     subscribers,
+    tokens,
 )
 from newsletter.cli.common import Options
 from newsletter.errors import UserError
@@ -62,6 +63,7 @@ subscribers_group = typer.Typer(help="Look at the subscribers, import, export an
 bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
 sends_group = typer.Typer(help="Settle what nobody knows.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
+token_group = typer.Typer(help="Say who may see the operator's page.", no_args_is_help=True)
 highlights_group = typer.Typer(help="Train and measure the choice of sentences.", no_args_is_help=True)
 
 START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
@@ -100,6 +102,10 @@ highlights_group.command("evaluate")(highlights.evaluate_highlights)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.run)
 app.command(rich_help_panel=SEND)(site.serve)
+app.add_typer(token_group, name="token", rich_help_panel=SEND)
+token_group.command("create")(tokens.create)
+token_group.command("list")(tokens.list_tokens)
+token_group.command("revoke")(tokens.revoke)
 app.command(rich_help_panel=SEND)(sends.log)
 app.add_typer(sends_group, name="sends", rich_help_panel=SEND)
 sends_group.command("resolve")(sends.resolve)

@@ -5,7 +5,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
 import structlog
@@ -192,11 +192,14 @@ def run(
     once: Annotated[
         bool, typer.Option("--once", help="Fetch, send what is due, and end: for cron or a timer.")
     ] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the site too, as 'newsletter serve' does.")] = False,
 ) -> None:
     """Run the newsletter: fetch papers, and send each subscriber's digest at their own time.
 
     It runs until it gets SIGTERM or Ctrl-C, and writes one line per event.
     """
+    if once and web:
+        raise UserError("--web: a site has to stay, and --once ends; leave out one of them")
     desk = open_for(context, running=not once, files=False)
     _warn_of_doubts(desk)
     # What the scheduler has to say is said in our own lines.
@@ -208,7 +211,20 @@ def run(
         if not good:
             raise typer.Exit(1)
     else:
-        schedule.run(desk, log_line)
+        with _site(desk, log_line) if web else nullcontext():
+            schedule.run(desk, log_line)
+
+
+@contextmanager
+def _site(desk: Desk, log_line: schedule.Log) -> Iterator[None]:
+    """The site, answering beside the jobs and until they have ended."""
+    from newsletter.web.app import make_app  # Here, since it is slow to import.
+    from newsletter.web.server import listen, serving
+
+    settings = desk.config.web
+    with listen(settings) as listener, serving(make_app(desk), listener, settings):
+        log_line("serving", host=settings.host, port=settings.port)
+        yield
 
 
 def _event_log() -> schedule.Log:

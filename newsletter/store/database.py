@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0008"
+HEAD = "0009"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0

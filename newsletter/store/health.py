@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
 from newsletter.model import SendState, SubscriberState
+from newsletter.store.database import HEAD
 from newsletter.store.schema import papers, sends, sources, subscribers
 
 _STEPS = 100_000
@@ -48,6 +49,11 @@ def journal(connection: Connection) -> str:
 def write_nothing(connection: Connection) -> None:
     """Write what stands there already: it goes to the disk as any other change does."""
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the store has the schema that this program works with."""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == HEAD
 
 
 def newest(connection: Connection) -> datetime | None:

@@ -288,6 +288,35 @@ def listing(connection: Connection, wanted: PaperFilter, limit: int | None = Non
     yield from _select(connection, query.limit(limit))
 
 
+def page(connection: Connection, wanted: PaperFilter, after: Paper | None, limit: int) -> list[Paper]:
+    """The next papers that pass the filter, newest day first, from the one after ``after`` on."""
+    conditions = _conditions(wanted)
+    if after is not None:
+        day, later = after.listed_on or after.published, papers.c.row > after.row
+        if day is None:
+            conditions.append(and_(_DAY.is_(None), later))
+        else:
+            conditions.append(or_(_DAY.is_(None), day > _DAY, and_(_DAY.in_([day]), later)))
+    query = select(papers).where(and_(True, *conditions)).order_by(_DAY.desc().nulls_last(), papers.c.row)
+    return list(_select(connection, query.limit(limit)))
+
+
+def talked_of(connection: Connection, wanted: PaperFilter, limit: int) -> list[Paper]:
+    """The newest papers that the community talks about and that pass the filter."""
+    talk = or_(papers.c.upvotes > 0, papers.c.comments > 0)
+    query = select(papers).where(talk, *_conditions(wanted)).order_by(_DAY.desc().nulls_last(), papers.c.row)
+    return list(_select(connection, query.limit(limit)))
+
+
+def by_id(connection: Connection, paper: str) -> Paper | None:
+    """The paper of an id, which may also be written as an arXiv id with its version, or as the DOI of one."""
+    known, found_doi = arxiv_id(paper), doi(paper)
+    named = [papers.c.id == paper]
+    named += [papers.c.arxiv_id == known[0]] if known is not None else []
+    named += [papers.c.doi == found_doi] if found_doi is not None else []
+    return next(_select(connection, select(papers).where(or_(*named)).order_by(papers.c.row).limit(1)), None)
+
+
 def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) -> list[int]:
     """Which of some rows pass the filter, in the order given."""
     conditions = _conditions(wanted)

@@ -194,6 +194,8 @@ sends = Table(
     UniqueConstraint("edition", "subscriber"),
     Index(None, "state", "not_before", "row"),
     Index(None, "subscriber", "state"),
+    # So that editions are counted by state without a look at their rows.
+    Index(None, "edition", "state"),
 )
 
 ranked_with = Table(
@@ -281,3 +283,26 @@ suppressions = Table(
     Column("since", Moment, nullable=False),
 )
 """Addresses that get no mail, whoever imports them; without the addresses, so that it outlives a person forgotten."""
+
+operator_tokens = Table(
+    "operator_tokens",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("last_used", Moment),
+    # A session names its token by row: that of one that was revoked is nobody's.
+    sqlite_autoincrement=True,
+)
+"""Who may see what operators see. Of a token only a digest is kept."""
+
+daily_counts = Table(
+    "daily_counts",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""How many subscribers were in each state on a day."""

@@ -1,54 +1,65 @@
 """The application: the site's pages and its API behind one door, each answer with the headers that keep it safe."""
 
 import hashlib
+from functools import partial
 from http import HTTPStatus
+from typing import cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import MutableHeaders
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError
-from newsletter.web import browse, feedback, feeds, papers, preferences, signup, unsubscribe
+from newsletter.mistakes import in_words
+from newsletter.web import (
+    api,
+    browse,
+    feedback,
+    feeds,
+    metrics,
+    operator,
+    operator_api,
+    papers,
+    preferences,
+    signup,
+    unsubscribe,
+)
+from newsletter.web.guard import guard, log
 from newsletter.web.kept import Kept
 from newsletter.web.site import Site, as_json, make_site, static
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    # A link that acts for its reader must not be told to other sites.
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-_TLS_ONLY = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 _STATIC = {"site.css": "text/css", "site.js": "text/javascript"}
 _WORDS = {
+    400: "The request cannot be understood.",
     404: "There is no such page.",
     405: "This page cannot be used in that way.",
     413: "That is too much at once.",
     422: "Something in the form is missing or wrong.",
     429: "That was often in a short time. Please try again later.",
+    500: "Something went wrong here. Please try again later.",
 }
 
 
 def make_app(desk: Desk) -> FastAPI:
     """The site of a newsletter, ready to be served."""
-    site = make_site(desk)
-    app = FastAPI(title=desk.config.site.name, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
-    # The last one that is added stands before the others.
+    site, requests = make_site(desk), metrics.Requests()
+    app = FastAPI(
+        title=desk.config.site.name,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        # A path means one page; a redirect to it would repeat what a stranger wrote as the host.
+        redirect_slashes=False,
+    )
+    # The last that is added is the first that is asked.
     app.add_middleware(Kept, seconds=desk.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*desk.config.web.hosts(desk.config.site)])
-    app.add_middleware(_Guarded)
+    app.add_middleware(guard, partial(_told, site))
+    app.add_middleware(requests.counted)
 
     @app.get("/static/{name}", include_in_schema=False)
     def asset(name: str) -> Response:
@@ -61,9 +72,13 @@ def make_app(desk: Desk) -> FastAPI:
         )
 
     # The parts of the site, by name.
+    app.include_router(api.routes(site))
     app.include_router(browse.routes(site))
     app.include_router(feedback.routes(site))
     app.include_router(feeds.routes(site))
+    app.include_router(metrics.routes(site, requests))
+    app.include_router(operator.routes(site))
+    app.include_router(operator_api.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(preferences.routes(site))
     app.include_router(signup.routes(site))
@@ -72,35 +87,19 @@ def make_app(desk: Desk) -> FastAPI:
     return app
 
 
-class _Guarded:
-    """Middleware that gives each answer the headers that keep it safe, unless it has its own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        added = {**_HEADERS, **(_TLS_ONLY if scope.get("scheme") == "https" else {})}
-
-        async def tell(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in added.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, tell)
+def _told(site: Site, request: Request, status: int, words: str = "") -> Response:
+    """An error, as JSON to who asks the API, else as a page."""
+    words = words or _WORDS.get(status, "That did not work.")
+    if request.url.path.startswith("/api/"):
+        return as_json({"error": words}, status)
+    return site.page(request, "error", status, title=HTTPStatus(status).phrase, words=words)
 
 
 def _tell_errors(app: FastAPI, site: Site) -> None:
-    def told(request: Request, status: int, words: str) -> Response:
-        if request.url.path.startswith("/api"):
-            return as_json({"error": words}, status)
-        return site.page(request, "error", status, title=HTTPStatus(status).phrase, words=words)
-
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-        answer = told(request, error.status_code, said or _WORDS.get(error.status_code, "That did not work."))
+        answer = _told(site, request, error.status_code, said)
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer
@@ -109,9 +108,10 @@ def _tell_errors(app: FastAPI, site: Site) -> None:
     def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return told(request, 422, f"{where}: {first['msg']}" if where else _WORDS[422])
+        return _told(site, request, 422, f"{where}: {in_words(cast(ErrorDetails, first))}" if where else "")
 
     @app.exception_handler(NewsletterError)
     def failed(request: Request, error: NewsletterError) -> Response:
         # What went wrong here is the operator's to know; the reader is told that it was not theirs.
-        return told(request, 503, "The newsletter cannot do that at present. Please try again later.")
+        log.warning("%s", error)
+        return _told(site, request, 503, "The newsletter cannot do that at present. Please try again later.")

@@ -16,7 +16,6 @@ from newsletter.web.site import PRIVATE, Site
 PAGE = ["GET", "HEAD"]
 """Methods of a page; programs that look at links ask by either, and neither changes anything."""
 
-_MOST_BYTES = 300_000
 _MOST_FIELDS = 2_000
 
 WRONG_LINK = "This link is not one of ours, or a part of it got lost. Please use the link in your email as it is."
@@ -27,15 +26,9 @@ async def posted(request: Request) -> FormData:
     """The fields that were posted, as a form or as multipart.
 
     Raises:
-        HTTPException: they are more than a form of ours has, or cannot be read.
+        HTTPException: they cannot be read.
     """
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > _MOST_BYTES:
-            raise HTTPException(413)
-        chunks.append(chunk)
-    parts = _replayed(b"".join(chunks))
+    parts = _replayed(await request.body())
 
     async def receive() -> Message:
         return await anext(parts)

@@ -1,0 +1,93 @@
+"""Tokens of operators: who holds one may see what is not for the world. Of a token only a digest is kept."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from newsletter.store.schema import operator_tokens
+
+_BEGINS = "nl_"
+_BYTES = 32
+_USED_EVERY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token as it is kept.
+
+    Attributes:
+        name: whose it is, or what for.
+        created_at, expires_at, last_used: in UTC; ``expires_at`` None: never, ``last_used`` None: not yet.
+    """
+
+    row: int
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires_at is None or now < self.expires_at
+
+
+_COLUMNS = tuple(operator_tokens.c[name] for name in Token.__dataclass_fields__)
+
+
+def create(connection: Connection, name: str, now: datetime, expires_at: datetime | None) -> str | None:
+    """Make a token, which is told this once; None when one of that name is there already."""
+    if connection.execute(select(operator_tokens.c.row).where(operator_tokens.c.name == name)).first() is not None:
+        return None
+    token = _BEGINS + secrets.token_urlsafe(_BYTES)
+    connection.execute(
+        insert(operator_tokens).values(name=name, digest=_digest(token), created_at=now, expires_at=expires_at)
+    )
+    return token
+
+
+def everything(connection: Connection) -> list[Token]:
+    """All tokens, by name."""
+    query = select(*_COLUMNS).order_by(operator_tokens.c.name)
+    return [Token(*row) for row in connection.execute(query)]
+
+
+def revoke(connection: Connection, name: str) -> bool:
+    """Have a token hold no longer; returns whether there was one of that name."""
+    return bool(connection.execute(delete(operator_tokens).where(operator_tokens.c.name == name)).rowcount)
+
+
+def find(connection: Connection, token: str, now: datetime) -> Token | None:
+    """The token that somebody shows, None when it is none or has expired. It takes as long for any."""
+    shown, found = _digest(token), None
+    for *fields, digest in connection.execute(select(*_COLUMNS, operator_tokens.c.digest)):
+        if hmac.compare_digest(digest, shown):
+            found = Token(*fields)
+    return found if found is not None and found.holds(now) else None
+
+
+def by_row(connection: Connection, row: int, now: datetime) -> Token | None:
+    """The token of a session, None when it was revoked or has expired."""
+    one = connection.execute(select(*_COLUMNS).where(operator_tokens.c.row == row)).first()
+    found = Token(*one) if one is not None else None
+    return found if found is not None and found.holds(now) else None
+
+
+def is_stale(token: Token, now: datetime) -> bool:
+    """Whether its last use is to be written down anew. Not at each: one that is used all the time would have the store
+    written all the time.
+    """
+    return token.last_used is None or abs(now - token.last_used) > _USED_EVERY
+
+
+def note_use(connection: Connection, row: int, now: datetime) -> None:
+    """Write down that a token was used."""
+    connection.execute(update(operator_tokens).where(operator_tokens.c.row == row).values(last_used=now))
+
+
+def _digest(token: str) -> str:
+    # It is long and random, so that a plain digest tells nobody anything.
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,140 @@
+"""The JSON API for everyone: papers by day, one paper and those like it, search, and what is trending."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from newsletter.model import Paper
+from newsletter.searching import search, similar, trending
+from newsletter.store import papers, reading
+from newsletter.store.papers import PaperFilter
+from newsletter.web.answers import Matches, PaperAnswer, PaperPage, Problem, matches, paper_answer
+from newsletter.web.site import Site
+
+LONGEST_PAGE = 100
+_LONGEST_WORDS = 500
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The request cannot be understood."},
+    404: {"model": Problem, "description": "There is none such."},
+    422: {"model": Problem, "description": "A parameter is wrong, or not known."},
+    503: {"model": Problem, "description": "The newsletter cannot do that at present."},
+}
+
+
+def _plain(value: object) -> object:
+    """Numbers of seconds are no days to us."""
+    if isinstance(value, str) and (len(value) != len("2025-11-28") or value[4] != "-"):
+        raise ValueError("is not a day; write it like 2025-11-28")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_plain)]
+Id = Annotated[str, Field(max_length=500)]
+Limit = Annotated[int, Field(ge=1, le=LONGEST_PAGE)]
+
+
+class Parameters(BaseModel):
+    """What a request may ask; a parameter that is not known is told, since it would be passed over in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Listed(Parameters):
+    """Which papers."""
+
+    day: Day | None = Field(None, description="Listed (else published) on this day.")
+    week: str | None = Field(None, pattern=r"^[12]\d{3}-W(0[1-9]|[1-4]\d|5[0-3])$", description="Like 2025-W48 (ISO).")
+    month: str | None = Field(None, pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$", description="Like 2025-11.")
+    category: str | None = Field(None, max_length=100)
+    source: str | None = Field(None, max_length=100)
+    limit: Limit = 20
+    after: Id | None = Field(None, description="The `next` of the page before: the id of its last paper.")
+
+
+class Searched(Parameters):
+    """What is searched for."""
+
+    q: str = Field(min_length=1, max_length=_LONGEST_WORDS, description="What the papers are about, in words.")
+    since: Day | None = None
+    until: Day | None = None
+    category: str | None = Field(None, max_length=100)
+    source: str | None = Field(None, max_length=100)
+    limit: Limit = 20
+
+
+class Limited(Parameters):
+    """How many."""
+
+    limit: Limit = 20
+
+
+def routes(site: Site) -> APIRouter:
+    """The API for everyone."""
+    desk = site.desk
+    router = APIRouter(prefix="/api", tags=["papers"], responses=ERRORS)
+
+    @router.get("/papers")
+    def list_papers(asked: Annotated[Listed, Query()]) -> PaperPage:
+        """The papers of a day, a week or a month, or all, newest day first."""
+        since, until = _span(asked)
+        wanted = PaperFilter(asked.source, since, until, category=asked.category)
+        last = _paper(site, asked.after) if asked.after is not None else None
+        with reading(desk.engine) as connection:
+            found = papers.page(connection, wanted, last, asked.limit + 1)
+        shown = found[: asked.limit]
+        more = len(found) > len(shown)
+        return PaperPage(papers=[paper_answer(one) for one in shown], next=shown[-1].id if more else None)
+
+    @router.get("/papers/{id:path}")
+    def show_paper(id: Id) -> PaperAnswer:
+        """A paper by its id; an arXiv id or a DOI will do."""
+        return paper_answer(_paper(site, id))
+
+    @router.get("/similar/{id:path}")
+    def find_similar(id: Id, asked: Annotated[Limited, Query()]) -> Matches:
+        """The papers most like a paper, best first."""
+        return matches(similar(desk, _paper(site, id), PaperFilter(), asked.limit))
+
+    @router.get("/search")
+    def find_papers(asked: Annotated[Searched, Query()]) -> Matches:
+        """The papers that some words describe, best first."""
+        wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
+        return matches(search(desk, asked.q, wanted, asked.limit))
+
+    @router.get("/trending")
+    def list_trending(asked: Annotated[Limited, Query()]) -> Matches:
+        """What is talked about, most first: upvotes and comments, faded by age. The best has the score 1."""
+        return matches(trending(desk, asked.limit))
+
+    return router
+
+
+def _paper(site: Site, id: str) -> Paper:
+    with reading(site.desk.engine) as connection:
+        found = papers.by_id(connection, id)
+    if found is None:
+        raise HTTPException(404, "There is no paper of that id.")
+    return found
+
+
+def _span(asked: Listed) -> tuple[date | None, date | None]:
+    """The days, both included, that are in all of what was asked for."""
+    spans = [(asked.day, asked.day)] if asked.day is not None else []
+    if asked.week is not None:
+        spans.append(_week(asked.week))
+    if asked.month is not None:
+        first = date.fromisoformat(f"{asked.month}-01")
+        spans.append((first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)))
+    return max((one[0] for one in spans), default=None), min((one[1] for one in spans), default=None)
+
+
+def _week(named: str) -> tuple[date, date]:
+    try:
+        monday = date.fromisocalendar(int(named[:4]), int(named[6:]), 1)
+    except ValueError:
+        raise HTTPException(404, "That year has no week 53.") from None
+    return monday, monday + timedelta(days=6)

@@ -1,0 +1,187 @@
+"""Figures for machines: ``/metrics`` for Prometheus, and ``/healthz`` for whatever asks whether the site is well."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from newsletter import overview
+from newsletter.desk import Desk, is_here
+from newsletter.errors import NewsletterError
+from newsletter.model import SendState, SubscriberState
+from newsletter.overview import Queue, SourceHealth
+from newsletter.store import figures, health, reading, subscribers
+from newsletter.web.operators import Shown, bearer
+from newsletter.web.site import Site, as_json
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_METHODS = ("GET", "HEAD", "POST")
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+
+# When each counter began tells nothing, and doubles what is read.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Requests:
+    """Requests of the site, counted and timed by the template of their route, never by what a reader asked for."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._count = Counter("newsletter_http_requests", "Answers of the site.", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "newsletter_http_request_seconds",
+            "How long answers took.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def counted(self, app: ASGIApp) -> ASGIApp:
+        """An application whose requests are counted."""
+
+        async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            begun, status = time.perf_counter(), 500
+
+            async def noting(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                await send(message)
+
+            try:
+                await app(scope, receive, noting)
+            finally:
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                route = getattr(scope.get("route"), "path_format", "none")
+                self._count.labels(method, route, status).inc()
+                self._seconds.labels(method, route).observe(time.perf_counter() - begun)
+
+        return counting
+
+
+def routes(site: Site, requests: Requests) -> APIRouter:
+    """``/metrics`` and ``/healthz``."""
+    router = APIRouter(include_in_schema=False)
+    requests.registry.register(_Store(site.desk))
+    operator = bearer(site.desk)
+
+    @router.get("/metrics")
+    def metrics(request: Request, shown: Shown) -> Response:
+        if not _from_this_machine(request):
+            operator(shown)
+        headers = {"Cache-Control": "no-store"}
+        return Response(generate_latest(requests.registry), media_type=CONTENT_TYPE_LATEST, headers=headers)
+
+    @router.api_route("/healthz", methods=["GET", "HEAD"])
+    def healthz() -> Response:
+        well = _is_well(site.desk)
+        return as_json({"status": "ok" if well else "the store does not answer"}, 200 if well else 503)
+
+    return router
+
+
+def _is_well(desk: Desk) -> bool:
+    try:
+        with reading(desk.engine) as connection:
+            return health.is_current(connection)
+    except NewsletterError:
+        return False
+
+
+def _from_this_machine(request: Request) -> bool:
+    """Whether a request was made on this machine. A proxy on it makes requests for others: it is known by the headers
+    that proxies add, and by the name that it was asked for.
+    """
+    if any(name in request.headers for name in _FORWARDED) or not is_here(request.url.hostname or ""):
+        return False
+    try:
+        return ip_address(request.client.host if request.client else "").is_loopback
+    except ValueError:
+        return False
+
+
+class _Store(Collector):
+    """What the store knows, read anew each time it is asked."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def describe(self) -> list[Metric]:
+        return []  # So that the store is not asked when this is registered.
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("newsletter_store_up", "Whether the store answers.")
+        try:
+            families = [*_families(self._desk)]
+        except NewsletterError:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        yield from families
+
+
+def _families(desk: Desk) -> Iterator[Metric]:
+    now = desk.clock()
+    with reading(desk.engine) as connection:
+        people, returns = subscribers.counts(connection), figures.returns(connection)
+        total, today = figures.totals(connection), figures.totals(connection, now.date())
+        yield _numbers("newsletter_subscribers", "Subscribers by state.", SubscriberState, people)
+        yield _numbers("newsletter_sends", "Sends in the log by state.", SendState, total)
+        yield _numbers("newsletter_sends_today", "Sends of today's edition (UTC) by state.", SendState, today)
+        yield _numbers("newsletter_returns", "What came back, by kind.", returns, returns, label="kind")
+        yield from _queue(overview.queue(desk, connection), now)
+        yield from _sources(overview.sources(desk, connection))
+
+
+def _numbers(name: str, words: str, labels: Iterable[str], numbers: Mapping[Any, int], label: str = "state") -> Metric:
+    """A figure for each label, so that one that nothing is counted for is told as 0."""
+    family = GaugeMetricFamily(name, words, labels=[label])
+    for one in labels:
+        family.add_metric([str(one)], numbers.get(one, 0))
+    return family
+
+
+def _queue(queue: Queue, now: datetime) -> Iterator[Metric]:
+    waits = [one for state, one in queue.waiting.items() if state is not SendState.UNSURE]
+    yield GaugeMetricFamily("newsletter_queue", "Sends that wait.", value=sum(one.count for one in waits))
+    oldest = max(((now - one.since).total_seconds() for one in waits), default=0)
+    yield GaugeMetricFamily("newsletter_queue_oldest_seconds", "For how long the oldest waits.", value=max(0, oldest))
+    overdue = queue.overdue.count if queue.overdue is not None else 0
+    yield GaugeMetricFamily("newsletter_overdue", "Active subscribers whose time has passed.", value=overdue)
+    held = GaugeMetricFamily(
+        "newsletter_hold_seconds", "For how long a server wants nothing, by account and domain.", labels=["key"]
+    )
+    for key, until in queue.holds.items():
+        held.add_metric([key], (until - now).total_seconds())
+    yield held
+
+
+def _sources(known: Sequence[SourceHealth]) -> Iterator[Metric]:
+    success = GaugeMetricFamily(
+        "newsletter_source_last_success_timestamp_seconds", "When a source answered last.", labels=["source"]
+    )
+    failing = GaugeMetricFamily("newsletter_source_failing", "Whether its last try failed.", labels=["source"])
+    papers = GaugeMetricFamily("newsletter_source_new_papers", "New papers at its last success.", labels=["source"])
+    for one in known:
+        if one.record is None or one.kind is None:
+            continue
+        failing.add_metric([one.name], one.record.error is not None)
+        if one.record.last_success is not None:
+            success.add_metric([one.name], one.record.last_success.timestamp())
+            papers.add_metric([one.name], one.record.new_papers or 0)
+    yield from (success, failing, papers)

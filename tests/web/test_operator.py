@@ -1,0 +1,99 @@
+"""The operator's page: who gets to it, what it shows, and that everyone can read it."""
+
+import shutil
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.conftest import Newsletter
+from tests.smtp import Mailbox
+from tests.web.conftest import serving
+
+Served = tuple[str, Newsletter]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as tools:
+        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+
+
+def token_of(newsletter: Newsletter, name: str = "ada") -> str:
+    return newsletter.run("token", "create", name).out.strip()
+
+
+def login(where: str, token: str, **headers: str) -> httpx.Response:
+    return httpx.post(f"{where}/operator/login", data={"token": token}, headers=headers)
+
+
+def test_it_shows_how_the_newsletter_is_doing_without_script_and_on_a_phone(
+    mail: Mailbox, reader: str, served: Served, browser: Browser
+) -> None:
+    _, newsletter = served
+    newsletter.configure(sources={"gone": {"kind": "file", "path": "nonesuch.jsonl"}})
+    newsletter.with_sample().run("send")
+    newsletter.run("fetch", code=1)
+    with serving(newsletter) as fresh:
+        page = browser.new_page(java_script_enabled=False, viewport={"width": 375, "height": 800})
+        page.goto(f"{fresh}/operator")
+        page.get_by_label("Token").fill(token_of(newsletter))
+        page.get_by_role("button", name="Log in").press("Enter")
+        expect(page.get_by_role("heading", name="How it is doing")).to_be_visible()
+        expect(page.locator(".tiles li").first).to_have_text("1 active subscribers")
+        rows = page.get_by_role("region", name="Sends by state, each edition: the numbers")
+        page.get_by_text("The numbers", exact=True).nth(1).click()
+        expect(rows.get_by_role("row").nth(1)).to_contain_text("2025-11-28")
+        expect(page.locator("#plot-editions ~ .drawn .of-sent")).to_have_count(1)
+        expect(page.locator(".why")).to_contain_text("nonesuch.jsonl")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.goto(f"{fresh}/operator")
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_on_it_shuts_anybody_out(mail: Mailbox, reader: str, served: Served, browser: Browser, scheme) -> None:
+    where, newsletter = served
+    newsletter.with_sample().run("send")
+    said: list[str] = []
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 375, "height": 800})
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(f"{where}/operator")
+    found = [*Axe().run(page, options={"iframes": False}).response["violations"]]
+    page.get_by_label("Token").fill(token_of(newsletter))
+    page.get_by_role("button").click()
+    page.wait_for_url("**/operator")
+    for shut in page.locator("details").all():
+        shut.locator("summary").click()
+    found += Axe().run(page).response["violations"]
+    assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert said == []
+    page.close()
+
+
+def test_a_session_ends_with_its_time_and_with_its_token(served: Served) -> None:
+    where, newsletter = served
+    token = token_of(newsletter)
+    cookies = login(where, token).cookies
+    assert httpx.get(f"{where}/operator", cookies=cookies).status_code == 200
+    for now, status in (("2025-11-28T20:59", 200), ("2025-11-28T21:01", 303)):
+        with serving(newsletter, now) as later:
+            assert httpx.get(f"{later}/operator", cookies=dict(cookies)).status_code == status
+    newsletter.run("token", "revoke", "ada")
+    token_of(newsletter, "grace")
+    assert httpx.get(f"{where}/operator", cookies=cookies).status_code == 303
+
+
+def test_subscribers_are_counted_each_night(mail: Mailbox, reader: str, served: Served) -> None:
+    where, newsletter = served
+    newsletter.run("run", "--once", now="2025-11-26T03:00")
+    newsletter.run("unsubscribe", reader, now="2025-11-27T03:00")
+    newsletter.run("run", "--once", now="2025-11-27T04:00")
+    page = httpx.get(f"{where}/operator", cookies=login(where, token_of(newsletter)).cookies).text
+    for told in ("2025-11-26: 1 active", "2025-11-27: 1 unsubscribed", "2025-11-28: 1 unsubscribed"):
+        assert f"<title>{told}</title>" in page

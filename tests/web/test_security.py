@@ -1,0 +1,307 @@
+"""What an attacker tries on a site: a test for each line of a scanner's list, over real HTTP and raw sockets."""
+
+import hashlib
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import product
+from urllib.parse import quote
+
+import httpx
+from itsdangerous import TimestampSigner
+
+from newsletter.clock import parse_moment, stopped_at
+from newsletter.config import Web
+from newsletter.desk import open_desk
+from newsletter.web.app import make_app
+from newsletter.web.guard import LARGEST_BODY
+from newsletter.web.server import listen, serving
+from tests.conftest import NOW, Newsletter, free_port
+
+Served = tuple[str, Newsletter]
+
+EVIL = "evil.example"
+ALWAYS = {
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+TLS = {"X-Forwarded-Proto": "https"}
+
+
+@contextmanager
+def behind(newsletter: Newsletter, *proxies: str) -> Iterator[str]:
+    """The site, which believes these proxies alone."""
+    desk = open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
+    web = Web(port=free_port(), trusted_proxies=list(proxies))
+    with listen(web) as listener, serving(make_app(desk), listener, web):
+        yield f"http://127.0.0.1:{web.port}"
+    desk.engine.dispose()
+
+
+def raw(where: str, sent: bytes, seconds: float = 10) -> bytes:
+    """What the server says to bytes as they are, until it closes or says nothing more."""
+    host, _, port = where.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=seconds) as connection:
+        connection.sendall(sent)
+        said = b""
+        while b"\r\n\r\n" not in said and (more := connection.recv(65536)):
+            said += more
+    return said
+
+
+def login(where: str, newsletter: Newsletter, **headers: str) -> httpx.Response:
+    name = f"t{len(newsletter.run('token', 'list', '--json').rows)}"
+    token = newsletter.run("token", "create", name).out.strip()
+    return httpx.post(f"{where}/operator/login", data={"token": token}, headers=headers)
+
+
+def parameters(where: str) -> Iterator[tuple[str, str]]:
+    """Every path of the API with the name of each of its parameters in the query."""
+    document = httpx.get(f"{where}/api/openapi.json").json()
+    for path, methods in document["paths"].items():
+        for one in methods.get("get", {}).get("parameters", []):
+            if one["in"] == "query":
+                yield path.replace("{id}", "1"), one["name"]
+
+
+def test_every_answer_carries_the_headers_whatever_went_wrong(served: Served) -> None:
+    where, _ = served
+    answers = [
+        httpx.get(f"{where}/static/site.css"),
+        httpx.get(f"{where}/operator/login"),
+        httpx.get(f"{where}/operator"),
+        httpx.get(f"{where}/healthz"),
+        httpx.get(f"{where}/nonesuch"),
+        httpx.get(f"{where}/api/nonesuch"),
+        httpx.get(f"{where}/api/stats"),
+        httpx.get(f"{where}/api/search"),
+        httpx.put(f"{where}/operator"),
+        httpx.get(f"{where}/operator", headers={"Host": EVIL}),
+        httpx.get(f"{where}/api/papers?source=%00"),
+        httpx.post(f"{where}/operator/login", content=b"x" * (LARGEST_BODY + 1)),
+    ]
+    assert {one.status_code for one in answers} == {200, 303, 404, 401, 422, 405, 400, 413}
+    for answer in answers:
+        policy = dict(rule.split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split("; "))
+        assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
+        assert {name: answer.headers[name] for name in ALWAYS} == ALWAYS, answer.url
+        assert "server" not in answer.headers
+
+
+def test_only_behind_tls_a_browser_is_told_to_stay_with_it(newsletter: Newsletter) -> None:
+    with behind(newsletter, "127.0.0.1") as where:
+        assert "max-age=31536000" in httpx.get(where, headers=TLS).headers["Strict-Transport-Security"]
+        assert "Strict-Transport-Security" not in httpx.get(where).headers
+    with behind(newsletter, "192.0.2.1") as where:
+        assert "Strict-Transport-Security" not in httpx.get(where, headers=TLS).headers
+
+
+def test_only_a_trusted_proxy_says_whom_a_request_is_from(newsletter: Newsletter) -> None:
+    for proxies, status in ((["127.0.0.1"], 403), (["192.0.2.1"], 429), ([], 429)):
+        with behind(newsletter, *proxies) as where, httpx.Client() as client:
+            for number in range(11):
+                # The first address is what the client itself may have claimed; the last is what the proxy saw.
+                headers = {"X-Forwarded-For": f"10.9.9.9, 192.0.2.{number}"}
+                last = client.post(f"{where}/operator/login", data={"token": "guess"}, headers=headers)
+        assert last.status_code == status, proxies
+
+
+def test_guesses_are_few(served: Served) -> None:
+    where, newsletter = served
+    answers = [httpx.post(f"{where}/operator/login", data={"token": f"nl_{number}"}) for number in range(10)]
+    assert {(one.status_code, "set-cookie" in one.headers) for one in answers} == {(403, False)}
+    assert len({one.text for one in answers}) == 1
+    good = login(where, newsletter)
+    assert (good.status_code, "set-cookie" in good.headers) == (429, False)
+    assert good.headers["Retry-After"] == "900"
+
+
+def test_the_cookie_is_out_of_reach(served: Served) -> None:
+    where, newsletter = served
+    for headers, secure in (({}, False), (TLS, True)):
+        told = login(where, newsletter, **headers).headers["Set-Cookie"].split("; ")
+        flags = {flag.lower() for flag in told[1:]}
+        assert {"httponly", "samesite=strict", "path=/operator", "max-age=43200"} <= flags
+        assert ("secure" in flags) == secure
+
+
+def test_a_cookie_that_was_not_made_here_is_worth_nothing(served: Served) -> None:
+    where, newsletter = served
+    good = login(where, newsletter).cookies["operator"]
+    key = (newsletter.folder / "var" / "secret.key").read_text().strip()
+    forged = [
+        "",
+        "1",
+        good[:-1] + ("A" if good[-1] != "A" else "B"),
+        good.replace("1", "2", 1),
+        TimestampSigner("another key", salt="newsletter.operator", digest_method=hashlib.sha256).sign("1").decode(),
+        TimestampSigner(key, salt="newsletter.unsubscribe", digest_method=hashlib.sha256).sign("1").decode(),
+    ]
+    for cookie in forged:
+        answer = httpx.get(f"{where}/operator", headers={"Cookie": f"operator={cookie}"})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/operator/login"), cookie
+    assert httpx.get(f"{where}/operator", headers={"Cookie": f"operator={good}"}).status_code == 200
+
+
+def test_what_another_site_posts_does_nothing(served: Served) -> None:
+    where, newsletter = served
+    for site in ("cross-site", "same-site"):
+        for answer in (
+            login(where, newsletter, **{"Sec-Fetch-Site": site}),
+            httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": site}),
+        ):
+            assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    # Nor does a link or a picture log anybody out.
+    assert httpx.get(f"{where}/operator/logout").status_code == 405
+    assert httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
+def test_nobody_is_sent_elsewhere(served: Served) -> None:
+    where, newsletter = served
+    paths = [f"//{EVIL}", f"//{EVIL}/", f"/%2f{EVIL}", f"/\\{EVIL}", f"/operator/?next=https://{EVIL}", "/operator/"]
+    paths += [f"/operator?next=//{EVIL}", f"/operator/login?next=https://{EVIL}", f"/static/..//{EVIL}"]
+    for path in paths:
+        said = raw(where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert re.search(rb"\r\nlocation: (?!/operator/login\r\n)", said) is None, (path, said)
+    answer = login(f"{where}", newsletter)
+    assert answer.headers["Location"] == "/operator"
+
+
+def test_no_line_of_a_request_becomes_one_of_an_answer(served: Served) -> None:
+    where, newsletter = served
+    for line in ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<script>", "\rX-Injected: yes"):
+        quoted = line.replace("\r", "%0d").replace("\n", "%0a").replace(" ", "%20")
+        for path in (f"/{quoted}", f"/operator?a={quoted}", f"/static/{quoted}", f"/api/papers?after={quoted}"):
+            said = raw(where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: operator={quoted}\r\n\r\n".encode())
+            assert b"x-injected" not in said.lower().partition(b"\r\n\r\n")[0]
+        for data in ({"token": line}, {f"token{line}": "x"}):
+            assert "x-injected" not in httpx.post(f"{where}/operator/login", data=data).headers
+        newsletter.run("token", "create", f"ada{line}", code=2)
+
+
+def test_no_path_leads_out_of_its_folder(served: Served) -> None:
+    where, newsletter = served
+    (newsletter.folder / "app.py").write_text("secret")
+    ways = ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "..%5capp.py", "....//app.py", "%252e%252e%252fapp.py")
+    for root, path in product(("/static/", "/api/papers/", "/api/similar/", "/"), (*ways, "/etc/passwd")):
+        said = raw(where, f"GET {root}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert said.split(b" ", 2)[1] in (b"404", b"400"), (root, path, said)
+
+
+ATTACKS = (
+    "' OR '1'='1",
+    "1; DROP TABLE papers; --",
+    '" UNION SELECT email FROM subscribers --',
+    "%' OR 1=1 --",
+    "{{7*191}}${7*191}<%= 7*191 %>#{7*191}",
+    "<script>alert(1)</script>",
+    "\x00",
+    "\ud7ff\uffff" * 60,
+)
+
+
+def test_what_is_asked_stays_a_text(reader: str, served: Served) -> None:
+    where, newsletter = served
+    newsletter.with_sample()
+    token = newsletter.run("token", "create", "ada").out.strip()
+    asked = list(parameters(where))
+    assert len(asked) > 25
+    with httpx.Client(base_url=where, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        for attack in ATTACKS:
+            for path, name in asked:
+                needed = {"q": "x"} if "search" in path and name != "q" else {}
+                answer = client.get(path, params={name: attack, **needed})
+                assert answer.status_code in (200, 400, 404, 422), (path, name, answer.text)
+                assert "1337" not in answer.text
+                assert answer.headers["Content-Type"] == "application/json"
+            for path, name in (("papers", "category"), ("papers", "source"), ("subscribers", "email")):
+                assert client.get(f"/api/{path}", params={name: attack}).json().get(path, []) == []
+            pages = [client.get(path, params={"q": attack}).text for path in ("/operator/login", "/nonesuch")]
+            pages.append(client.get(f"/{quote(attack)}").text)
+            assert "1337" not in "".join(pages)
+            assert "<script>alert" not in "".join(pages)
+        assert client.get("/api/stats").json()["papers"] == 145
+
+
+def test_a_name_that_is_not_ours_gets_nothing(served: Served) -> None:
+    where, _ = served
+    for host in (EVIL, f"{EVIL}:80", f"papers.example.org.{EVIL}", f"localhost.{EVIL}", f"x@{EVIL}", ""):
+        assert raw(where, f"GET /operator HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).split(b" ", 2)[1] == b"400", host
+    for host in ("papers.example.org", "papers.example.org:8443", "localhost", "[::1]:8000"):
+        answer = httpx.get(f"{where}/operator", headers={"Host": host, "X-Forwarded-Host": EVIL})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/operator/login"), host
+
+
+def test_other_methods_do_nothing(served: Served) -> None:
+    paths = ("/operator", "/operator/login", "/static/site.css", "/api/papers", "/api/subscribers", "/healthz")
+    methods = ("TRACE", "TRACK", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND")
+    for method, path in product(methods, paths):
+        answer = httpx.request(method, served[0] + path, headers={"X-Told": "echoed"})
+        assert answer.status_code == 405, (method, path)
+        assert "echoed" not in answer.text + str(answer.headers)
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_too_much_is_turned_away_before_it_is_read(served: Served) -> None:
+    where, _ = served
+    head = "POST /operator/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    for length in (LARGEST_BODY + 1, 10**12):
+        # Nothing of it is ever sent, and yet there is an answer.
+        said = raw(where, f"{head}Content-Length: {length}\r\n\r\n".encode())
+        assert said.split(b" ", 2)[1] == b"413"
+        assert b"content-security-policy" in said
+    assert raw(where, f"{head}Content-Length: -5\r\n\r\n".encode()).split(b" ", 2)[1] == b"400"
+    # Who does not say how much is stopped at the limit.
+    chunk = b"%x\r\n%b\r\n" % (60_000, b"a" * 60_000)
+    said = raw(where, f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 2)
+    assert said.split(b" ", 2)[1] == b"413"
+    fits = httpx.post(f"{where}/operator/login", content=b"token=" + b"a" * (LARGEST_BODY - 6))
+    assert fits.status_code == 403
+
+
+def test_slow_and_garbled_requests_keep_nobody_else_waiting(served: Served) -> None:
+    where, _ = served
+    port = int(where.rpartition(":")[2])
+    begun = [
+        b"GET / HTTP/1.1\r\nHost: loc",
+        b"POST /operator/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\ntok",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\x00" * 100,
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 100_000,
+    ]
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+    try:
+        for number, connection in enumerate(held):
+            connection.sendall(begun[number % len(begun)])
+        assert httpx.get(f"{where}/healthz").status_code == 200
+        assert httpx.get(f"{where}/operator/login").status_code == 200
+    finally:
+        for connection in held:
+            connection.close()
+    assert httpx.get(f"{where}/healthz").status_code == 200
+
+
+def test_an_error_tells_nothing_of_what_is_inside(served: Served) -> None:
+    where, newsletter = served
+    newsletter.with_sample()
+    with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as store, store:
+        store.execute("DROP TABLE operator_tokens")
+        store.execute("ALTER TABLE papers RENAME COLUMN title TO taken")
+    pages = newsletter.folder / "templates" / "pages"
+    pages.mkdir(parents=True)
+    broken = [httpx.get(f"{where}/api/papers"), httpx.post(f"{where}/operator/login", data={"token": "x"})]
+    (pages / "error.html").write_text("{{ nonesuch }} {{ site.name }}")
+    with behind(newsletter) as again:
+        broken += [httpx.get(f"{again}/api/papers"), httpx.get(f"{again}/nonesuch")]
+    assert {one.status_code for one in broken} == {500, 503}
+    for answer in broken:
+        for inside in ("Traceback", "sqlite", "SELECT", "no such", ".py", ".html", str(newsletter.folder), "Undefined"):
+            assert inside not in answer.text, (answer.url, inside)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
