@@ -13,9 +13,9 @@ from newsletter.ranking.calibration import match
 from newsletter.ranking.explain import main_terms, taste_of
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import Followed, Profiles, make_profiles
-from newsletter.ranking.search import best_first
+from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.space import tokens_of
-from newsletter.ranking.sparse import row_of
+from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.trending import trending_reason, trending_scores
 from newsletter.ranking.wording import read
 from newsletter.store import papers, reading
@@ -51,14 +51,14 @@ def search(desk: Desk, words: str, wanted: PaperFilter, limit: int) -> list[Foun
     index = current_index(desk)
     if index is None:
         return []
-    profiles, unknown = _by_words(index, words)
-    return _told(desk, index, profiles, _hits(desk, index, profiles, wanted, limit, unknown), unknown)
+    hits = search_rows(desk, index, words, wanted, limit)
+    profiles = make_profiles(index, [Followed(Interest(name=words, text=words))])
+    return _told(desk, index, profiles, hits, _unknown(index, words))
 
 
 def search_rows(desk: Desk, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[Hit]:
     """The same as :func:`search`, by rows alone, which takes a small part of the time."""
-    profiles, unknown = _by_words(index, words)
-    return _hits(desk, index, profiles, wanted, limit, unknown)
+    return _hits(desk, index, by_words(index, words), wanted, limit, _unknown(index, words))
 
 
 def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int) -> list[Found]:
@@ -66,26 +66,20 @@ def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int) -> list[F
     index = current_index(desk)
     if index is None:
         return []
-    profiles = _by_paper(index, paper)
-    found = [hit for hit in _hits(desk, index, profiles, wanted, limit + 1, []) if hit.row != paper.row]
-    return _told(desk, index, profiles, found[:limit], [])
+    liked = ((PaperName(paper.row, paper.id, paper.title), 1.0),)
+    profiles = make_profiles(index, [Followed(Interest(name=paper.title, liked=(paper.id,)), liked)])
+    return _told(desk, index, profiles, similar_rows(desk, index, paper, wanted, limit), [])
 
 
 def similar_rows(desk: Desk, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[Hit]:
     """The same as :func:`similar`, by rows alone."""
-    found = _hits(desk, index, _by_paper(index, paper), wanted, limit + 1, [])
+    found = _hits(desk, index, by_paper(index, paper.row), wanted, limit + 1, [])
     return [hit for hit in found if hit.row != paper.row][:limit]
 
 
-def _by_words(index: Index, words: str) -> tuple[Profiles, list[str]]:
-    """The profile of a line of words, and those of them that the space does not know."""
-    unknown = [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
-    return make_profiles(index, [Followed(Interest(name=words, text=words))]), unknown
-
-
-def _by_paper(index: Index, paper: Paper) -> Profiles:
-    liked = ((PaperName(paper.row, paper.id, paper.title), 1.0),)
-    return make_profiles(index, [Followed(Interest(name=paper.title, liked=(paper.id,)), liked)])
+def _unknown(index: Index, words: str) -> list[str]:
+    """Those of some words that the space does not know."""
+    return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
 
 
 def trending(desk: Desk, limit: int) -> list[Found]:
@@ -98,10 +92,8 @@ def trending(desk: Desk, limit: int) -> list[Found]:
     return [Found(talked[place], float(scores[place]), trending_reason(talked[place])) for place in best]
 
 
-def _hits(
-    desk: Desk, index: Index, profiles: Profiles, wanted: PaperFilter, limit: int, unknown: Sequence[str]
-) -> list[Hit]:
-    blocks = best_first(index, profiles)
+def _hits(desk: Desk, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]) -> list[Hit]:
+    blocks = best_first(index, profile)
     with reading(desk.engine) as connection:
         titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
         found = _passing(connection, blocks, wanted, limit, set(titled))

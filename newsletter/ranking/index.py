@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from newsletter.model import Paper
 from newsletter.ranking.space import Space, paper_text, varies
+from newsletter.ranking.sparse import Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,16 @@ class Index:
             order[here] = height + np.arange(len(here))
             height += len(here)
         return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
+
+    def row(self, row: int) -> Row:
+        """The vector of one paper, its terms ascending; an empty one for a paper that the index does not have."""
+        for part in reversed(self.parts):
+            at = int(np.searchsorted(part.rows, row))
+            if at < len(part.rows) and part.rows[at] == row:
+                found = row_of(part.lineup.vectors, at)
+                order = found.terms.argsort()
+                return Row(found.terms[order], found.values[order])
+        return Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32))
 
     def replaced(self, number: int) -> np.ndarray:
         """The places of a part's papers that stand in a later part too."""

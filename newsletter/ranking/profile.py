@@ -82,7 +82,7 @@ def make_profiles(index: Index, followed: Sequence[Followed]) -> Profiles:
     nothing else is followed by its name.
     """
     liked, gifts = _judged(index, [one.liked for one in followed])
-    texts = _as_papers(index.space, index.space.vectors(_text(one.interest) for one in followed))
+    texts = _as_papers(index.space, _texts(index.space, [_text(one.interest) for one in followed]))
     keywords = _as_papers(index.space, _keywords(index.space, [one.interest for one in followed]))
     said = sum((np.diff(part.indptr) > 0).astype(float) for part in (texts, keywords))
     teachers = np.asarray(gifts.sum(axis=1)).ravel() + said
@@ -106,6 +106,10 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
+def _texts(space: Space, texts: Sequence[str]) -> csr_matrix:
+    return space.vectors(texts) if any(texts) else space.zeros(len(texts))
+
+
 def _keywords(space: Space, interests: Sequence[Interest]) -> csr_matrix:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
@@ -116,6 +120,8 @@ def _keywords(space: Space, interests: Sequence[Interest]) -> csr_matrix:
 
 def _judged(index: Index, judged: Sequence[Judged]) -> tuple[csr_matrix, csr_matrix]:
     """The vectors of all judged papers, and the weight of each for each interest (interests × papers)."""
+    if not any(judged):
+        return index.space.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
@@ -131,6 +137,8 @@ def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], wi
 
 
 def _as_papers(space: Space, vectors: csr_matrix) -> csr_matrix:
+    if not vectors.nnz:
+        return vectors
     usual = float(space.sample.sum(axis=1).mean())
     totals = np.asarray(vectors.sum(axis=1)).ravel()
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)

@@ -65,22 +65,14 @@ def deviations(
     sample of the store's papers; minus infinity for a paper that shares nothing with the profile.
     """
     raw, shares = raw_scores(profiles, teachers, papers)
-    mean, spread = usual_scores(wanted, teachers, sample)
-    raw -= mean[:, None]
-    raw /= spread[:, None]
-    raw[~shares] = -np.inf
-    return raw
-
-
-def usual_scores(wanted: csr_matrix, teachers: np.ndarray, sample: Lineup) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of the raw scores that each profile gives to a sample of the store's papers, and their standard
-    deviation (1 where it is none).
-    """
     usual, _ = raw_scores(wanted, teachers, sample)
     count = usual.shape[1] + FEW
     mean = usual.sum(axis=1) / count
     spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
-    return mean, np.where(spread > 0, spread, 1)
+    raw -= mean[:, None]
+    raw /= np.where(spread > 0, spread, 1)[:, None]
+    raw[~shares] = -np.inf
+    return raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,49 @@
-"""Search: one profile against all papers of the index."""
+"""Search: one profile against all papers of the index.
+
+A site's pages wait for it, so that it is done with plain arrays: SciPy's matrices of one row cost more than the sums.
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from newsletter.ranking.index import Index
-from newsletter.ranking.profile import Profiles
-from newsletter.ranking.rank import scale, usual_scores
+from newsletter.ranking.index import Index, Lineup
+from newsletter.ranking.rank import scale
+from newsletter.ranking.space import DAMPING, FEW
+from newsletter.ranking.sparse import Row
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
+_TEACHERS = np.ones(1)
 
 
-def best_first(index: Index, profiles: Profiles) -> Iterator[dict[int, float]]:
-    """The papers that share something with a profile (the first of ``profiles``), in blocks that grow, best first.
+def by_words(index: Index, words: str) -> Row:
+    """The profile of a line of words, as :func:`newsletter.ranking.profile.make_profiles` makes it."""
+    space, found = index.space, index.space.row(words)
+    usual = float(space.sample.data.sum()) / max(1, space.sample.shape[0])
+    total = float(found.values.sum())
+    return _damped(Row(found.terms, found.values * np.float32(usual / total if total else 1)))
+
+
+def by_paper(index: Index, row: int) -> Row:
+    """The profile of one liked paper, by its row in the store, likewise."""
+    return _damped(index.row(row))
+
+
+def _damped(row: Row) -> Row:
+    """As :func:`newsletter.ranking.space.damped`."""
+    values = row.values**DAMPING
+    total = values.sum()
+    return Row(row.terms, (values * (row.values.sum() / total if total > 0 else 1)).astype(np.float32))
+
+
+def best_first(index: Index, profile: Row) -> Iterator[dict[int, float]]:
+    """The papers that share something with a profile, in blocks that grow, best first.
 
     Returns:
         How far each stands out, in deviations, by row in the store.
     """
-    rows, stands_out = _standing_out(index, profiles)
+    rows, stands_out = _standing_out(index, profile)
     bounds = [0, *(bound for bound in _BOUNDS if bound < len(rows)), len(rows)]
     # Parted at the bounds, and a block put in order only when it is asked for: most searches end with the first.
     parted = np.argpartition(-stands_out, bounds[1:-1]) if len(bounds) > 2 else np.arange(len(rows))
@@ -29,22 +53,36 @@ def best_first(index: Index, profiles: Profiles) -> Iterator[dict[int, float]]:
         yield dict(zip(rows[block].tolist(), stands_out[block].tolist(), strict=True))
 
 
-def _standing_out(index: Index, profiles: Profiles) -> tuple[np.ndarray, np.ndarray]:
-    """As :func:`newsletter.ranking.rank.deviations`, of the papers alone that share something with the profile, which
-    are few where a line of words is looked for.
-    """
-    profile, teachers = profiles.vectors[:1], profiles.teachers[:1]
-    mean, spread = usual_scores(profiles.wanted[:1], teachers, index.sample)
+def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`newsletter.ranking.rank.deviations`, of the papers alone that share something with the profile."""
+    usual = np.zeros(index.sample.vectors.shape[0]) - index.sample.centre
+    places, sums = _shared(index.sample, profile)
+    usual[places] += sums
+    usual *= scale(index.sample.factor, _TEACHERS)
+    count = len(usual) + FEW
+    mean = usual.sum() / count
+    spread = np.sqrt(max(usual @ usual / count - mean**2, 0)) or 1.0
     rows, values = [np.array([], dtype=np.int64)], [np.array([], dtype=np.float32)]
     for number, part in enumerate(index.parts):
-        shared = csr_matrix(profile @ part.lineup.turned)
-        some = shared.data > 0
-        places, scores = shared.indices[some], shared.data[some]
-        found = (scores - part.lineup.centre[places]) * scale(part.lineup.factor[places], teachers)
-        found = (found - mean) / spread
+        places, sums = _shared(part.lineup, profile)
         if len(replaced := index.replaced(number)):
             kept = ~np.isin(places, replaced)
-            places, found = places[kept], found[kept]
+            places, sums = places[kept], sums[kept]
+        found = (sums - part.lineup.centre[places]) * scale(part.lineup.factor[places], _TEACHERS)
         rows.append(part.rows[places])
-        values.append(found.astype(np.float32))
+        values.append(((found - mean) / spread).astype(np.float32))
     return np.concatenate(rows), np.concatenate(values)
+
+
+def _shared(papers: Lineup, profile: Row) -> tuple[np.ndarray, np.ndarray]:
+    """The places of the papers that share something with a profile, and the sum of what they share."""
+    turned = papers.turned
+    ends = turned.indptr
+    spans = [slice(ends[term], ends[term + 1]) for term in profile.terms]
+    if not spans:
+        return np.array([], dtype=np.int64), np.array([], dtype=np.float32)
+    places = np.concatenate([turned.indices[span] for span in spans])
+    parts = np.concatenate([turned.data[span] * value for span, value in zip(spans, profile.values, strict=True)])
+    sums = np.bincount(places, parts, minlength=turned.shape[1])
+    some = np.flatnonzero(sums > 0)
+    return some, sums[some].astype(np.float32)

@@ -18,6 +18,7 @@ the store's papers alone, and makes a profile discriminative at the cost of a do
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -28,6 +29,7 @@ from scipy.sparse import csr_matrix, diags, vstack
 from threadpoolctl import threadpool_limits
 
 from newsletter.model import Paper
+from newsletter.ranking.sparse import Row
 
 # scikit-learn is imported where it is first needed: it takes a second, and most commands do without it.
 if TYPE_CHECKING:
@@ -93,6 +95,14 @@ class Space:
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
         """Texts as rows (texts × terms); a text without a known term is a row of zeros."""
         return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot)
+
+    def row(self, text: str) -> Row:
+        """The same of one text, in a small part of the time."""
+        counts = Counter(found for term in self.counter.analyzer(text) if (found := self.known.get(term)) is not None)
+        terms = np.array(sorted(counts), dtype=np.int32)
+        raw = (1 + np.log(np.array([counts[term] for term in sorted(counts)], dtype=np.float32))) * self.idf[terms]
+        length = float(np.sqrt(raw @ raw)) or self.pivot
+        return Row(terms, (raw * ((self.pivot / length) ** LENGTH / self.pivot)).astype(np.float32))
 
     @property
     def known(self) -> Mapping[str, int]:

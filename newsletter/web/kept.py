@@ -11,8 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PUBLIC = {"Cache-Control": "public, max-age=60"}
 """The header of a page that is the same for everybody: it alone has a page kept here, and in proxies and browsers."""
 
+WITHIN = ("/papers", "/feeds/")
+"""How the paths begin whose public pages are kept."""
+
+_METHODS = ("GET", "HEAD")
 _MOST_BYTES = 32 * 1024 * 1024
 _LONGEST_KEY = 2_000
+_MADE_AT_ONCE = 4
+"""More threads than that would only be in each other's way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class _Answer:
 
 
 class Kept:
-    """Middleware that keeps public answers to GET and HEAD, by path and query.
+    """Middleware that keeps public answers to GET and HEAD of some paths, by path and query.
 
     Who asks for a page that is being made waits for it, rather than have it made twice.
     """
@@ -41,10 +47,11 @@ class Kept:
         self._kept: OrderedDict[bytes, _Answer] = OrderedDict()
         self._bytes = 0
         self._making: dict[bytes, asyncio.Event] = {}
+        self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        if not (scope["type"] == "http" and scope["method"] in _METHODS and scope["path"].startswith(WITHIN)):
             await self._app(scope, receive, send)
             return
         key = (scope.get("raw_path") or scope["path"].encode()) + b"?" + scope["query_string"]
@@ -75,7 +82,8 @@ class Kept:
                 body.append(message.get("body", b""))
 
         try:
-            await self._app(scope, receive, hear)
+            async with self._turns:
+                await self._app(scope, receive, hear)
             if not begun:
                 return None
             whole = b"".join(body)

@@ -1,17 +1,20 @@
 """Ranking on the sample corpus: what an interest asks for stands on top, with the reason."""
 
 import json
+from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
 from newsletter.demo import SAMPLE_PAPERS
 from newsletter.model import Interest, Paper, PaperName
 from newsletter.ranking.calibration import match
 from newsletter.ranking.explain import liked_parts, profile_part, term_parts
-from newsletter.ranking.index import Index, make_index, make_part
+from newsletter.ranking.index import Index, line_up, make_index, make_part
 from newsletter.ranking.profile import Followed, make_profiles
-from newsletter.ranking.rank import make_candidates, raw_scores, scale, stand_out
+from newsletter.ranking.rank import deviations, make_candidates, raw_scores, scale, stand_out
+from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.space import fit, paper_text
 from newsletter.ranking.sparse import Row, row_of
 from tests.conftest import Newsletter
@@ -219,3 +222,27 @@ def test_a_store_of_a_few_papers_ranks_too(papers: int) -> None:
     assert matrix[0].argmax() == 0
     assert matrix[0, 0] > 0.8
     assert (matrix[0, 1:] == 0).all()
+
+
+def test_a_search_ranks_as_an_interest_does() -> None:
+    texts = [
+        f"Looms number {number} weave {'reinforcement learning' if number % 3 else 'silk'}" for number in range(60)
+    ]
+    found = [Paper(title=text, abstract=text * (1 + row % 3), row=row) for row, text in enumerate(texts, 1)]
+    space = fit([paper_text(paper) for paper in found])
+    assert space is not None
+    changed = replace(found[4], abstract="Silk looms and learning.")
+    index = make_index(space, (make_part(space, found), make_part(space, [changed])))
+    name = PaperName(3, "3", "")
+    for profile, followed in (
+        (by_words(index, "silk looms, silk learning"), Followed(Interest(name="x", text="silk looms, silk learning"))),
+        (by_paper(index, 3), Followed(Interest(name="x", liked=("3",)), ((name, 1.0),))),
+        (by_words(index, "nonesuch"), Followed(Interest(name="x", text="nonesuch"))),
+    ):
+        profiles = make_profiles(index, [followed])
+        part = line_up(space, index.vectors(np.arange(1, 61)))
+        (expected,) = deviations(profiles.vectors, profiles.wanted, profiles.teachers, part, index.sample)
+        told = {row: value for block in best_first(index, profile) for row, value in block.items()}
+        assert sorted(told) == (np.flatnonzero(expected > -np.inf) + 1).tolist()
+        assert list(told.values()) == sorted(told.values(), reverse=True)
+        assert [told[row] for row in sorted(told)] == pytest.approx(expected[expected > -np.inf].tolist(), abs=1e-4)

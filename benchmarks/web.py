@@ -1,0 +1,240 @@
+"""How fast the site answers, with 50 clients, alone and while an edition is being sent. ``make bench-web``.
+
+A made-up store of 250,000 papers of 500 days (``benchmarks/corpus.py``) and 100,000 subscribers; ``newsletter serve``
+as a process, wrk (Debian's wrk) beside it on the same machine, ten seconds a page. Each is asked for over and over, as
+when a crowd reads it; then, as ``distinct``, another page of its kind each time, so that nothing kept ready serves.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+
+import httpx
+import numpy as np
+from sqlalchemy import delete, insert, update
+
+from benchmarks import corpus
+from benchmarks.delivery import NOW, readable, reader, sink
+from benchmarks.ranking_speed import OLD, TODAY, desk_of
+from newsletter.identifiers import title_key
+from newsletter.indexing import current_index
+from newsletter.model import Paper
+from newsletter.store import papers, schema, writing
+
+FOLDER = Path("var/bench")
+NEW = 1_500
+DAYS = 500
+CLIENTS = 50
+PORT = 8765
+CONFIG = """\
+site: {{name: Bench, url: http://localhost:{web}, from: bench@newsletter.example, postal_address: nowhere}}
+smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: 16, messages_per_session: 10000}}
+web: {{port: {web}}}
+ranking: {{refit_days: 36500}}
+"""
+LUA = """
+local paths, at = {}, 0
+for line in io.lines(os.getenv("PATHS")) do paths[#paths + 1] = line end
+request = function()
+  at = at + 1
+  return wrk.format("GET", paths[(at - 1) % #paths + 1])
+end
+done = function(summary, latency, requests)
+  local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
+  io.write(string.format('\\n{"median": %f, "p95": %f, "a_second": %f, "bad": %d}\\n', latency:percentile(50) / 1000,
+    latency:percentile(95) / 1000, summary.requests / summary.duration * 1e6, bad))
+end
+"""
+
+
+def lay_out(store: int, readers: int) -> Path:
+    """A newsletter with so many papers, indexed, a day with new ones, and so many subscribers. Made once, and kept."""
+    folder = FOLDER / f"web-{store}-{readers}"
+    if (folder / "done").exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(configured(1))
+    desk = desk_of(folder, OLD)
+    found = (stored(paper) for paper, _ in corpus.papers(store))
+    while block := list(islice(found, 5_000)):
+        with writing(desk.engine) as connection:
+            connection.execute(insert(schema.papers), block)
+    current_index(desk)
+    morning = desk_of(folder, TODAY)
+    with writing(morning.engine) as connection:
+        papers.keep(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
+    current_index(morning)
+    with writing(morning.engine) as connection:
+        for start in range(0, readers, 1_000):
+            connection.execute(
+                insert(schema.subscribers), [reader(n) for n in range(start, min(start + 1_000, readers))]
+            )
+    (folder / "done").touch()
+    return folder
+
+
+def configured(port: int) -> str:
+    return CONFIG.format(port=port, web=PORT)
+
+
+def stored(paper: Paper) -> dict[str, object]:
+    told = readable(paper)
+    chance = np.random.default_rng(paper.row)
+    votes = int(chance.geometric(0.05)) if chance.random() < 0.3 else None
+    return {
+        "row": paper.row,
+        "id": paper.id,
+        "title": told.title,
+        "title_key": title_key(told.title),
+        "abstract": told.abstract,
+        "authors": list(told.authors),
+        "categories": list(told.categories),
+        "keywords": [],
+        "sources": ["bench"],
+        "url": told.url,
+        "pdf_url": told.pdf_url,
+        "code_url": told.code_url,
+        "upvotes": votes,
+        "comments": votes and votes // 5,
+        "published": OLD.date() - timedelta(days=paper.row % DAYS),
+        "first_seen": OLD,
+    }
+
+
+def unsend(folder: Path) -> None:
+    """As if nothing had been sent."""
+    desk = desk_of(folder, TODAY)
+    with writing(desk.engine) as connection:
+        for table in (schema.send_papers, schema.sends, schema.ranked_with, schema.pace, schema.pace_counts):
+            connection.execute(delete(table))
+        connection.execute(update(schema.subscribers).values(last_digest=None, seen_row=0, next_due=None))
+
+
+def pages(store: int) -> Iterator[tuple[str, list[str]]]:
+    """The pages by name, each with the paths that are asked for in turn."""
+    chance = np.random.default_rng(7)
+    own, _ = corpus.topics()
+    day, week = OLD.date(), date.isocalendar(OLD.date())
+    searches = [
+        "/papers?q=" + "+".join(corpus.word(int(one)) for one in chance.choice(own[chance.integers(corpus.TOPICS)], 3))
+        for _ in range(20_000)
+    ]
+    days = [f"/papers/date/{day - timedelta(days=number % DAYS)}" for number in range(DAYS)]
+    paged = [f"{path}?page={number}" for number in range(1, 1 + max(1, store // DAYS // 50)) for path in days]
+    ones = [f"/papers/{row}" for row in chance.permutation(store)[:20_000] + 1]
+    yield "today", ["/papers"]
+    yield "a day", days[:1]
+    yield "a week", [f"/papers/week/{week.year}-W{week.week:02}"]
+    yield "a month", [f"/papers/month/{day:%Y-%m}"]
+    yield "trending", ["/papers/trending"]
+    yield "a paper", ones[:1]
+    yield "a search", searches[:1]
+    yield "feed of new papers", ["/feeds/papers.atom"]
+    yield "feed of trending", ["/feeds/trending.atom"]
+    yield "100 searches", searches[:100]
+    yield "distinct days", paged
+    yield "distinct papers", ones
+    yield "distinct searches", searches
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The site of a newsletter, as a process of its own."""
+    command = [sys.executable, "-m", "newsletter", "--now", NOW, "serve"]
+    where = f"http://127.0.0.1:{PORT}"
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(600):
+                if server.poll() is not None:
+                    sys.exit("newsletter serve ended")
+                try:
+                    httpx.get(f"{where}/papers?q=begin", timeout=60)
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.1)
+            yield where
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def sending(folder: Path) -> Iterator[None]:
+    """An edition on its way to a local sink, through all that is done meanwhile."""
+    unsend(folder)
+    with sink() as port:
+        (folder / "config.yaml").write_text(configured(port))
+        command = [sys.executable, "-m", "newsletter", "--now", NOW, "send"]
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as sender:
+            try:
+                time.sleep(15)  # Until the first messages are on their way.
+                yield
+                print(
+                    "  (the edition was still being sent)"
+                    if sender.poll() is None
+                    else "  (it was sent before the end)"
+                )
+            finally:
+                sender.terminate()
+
+
+def measure(where: str, paths: list[str], seconds: int) -> dict[str, float]:
+    """wrk's figures: the median and the 95th percentile (milliseconds), answers a second, and how many were bad."""
+    with tempfile.TemporaryDirectory() as scratch:
+        script, listed = Path(scratch, "ask.lua"), Path(scratch, "paths.txt")
+        script.write_text(LUA)
+        listed.write_text("\n".join(paths) + "\n")
+        command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script), where]
+        ran = subprocess.run(
+            command, env={**os.environ, "PATHS": str(listed)}, check=True, capture_output=True, text=True
+        )
+    figures: dict[str, float] = json.loads(ran.stdout.strip().splitlines()[-1])
+    return figures
+
+
+def table(where: str, store: int, seconds: int) -> None:
+    print(f"{'page':24}{'median ms':>10}{'95th':>10}{'a second':>10}{'bad':>6}", flush=True)
+    for name, paths in pages(store):
+        one = measure(where, paths, seconds)
+        print(
+            f"{name:24}{one['median']:>10.1f}{one['p95']:>10.1f}{one['a_second']:>10.0f}{one['bad']:>6.0f}", flush=True
+        )
+
+
+def main(store: int, readers: int, seconds: int) -> None:
+    if shutil.which("wrk") is None:
+        sys.exit("make bench-web needs wrk; install Debian's wrk")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {CLIENTS} clients")
+    start = time.monotonic()
+    folder = lay_out(store, readers)
+    print(f"{store:,} papers and {readers:,} subscribers, laid out in {time.monotonic() - start:.0f} s", flush=True)
+    with serving(folder) as where:
+        print("\nnothing else going on:")
+        table(where, store, seconds)
+    with sending(folder), serving(folder) as where:
+        print("\nwhile an edition is being sent:")
+        table(where, store, seconds)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--papers", type=int, default=250_000)
+    parser.add_argument("--subscribers", type=int, default=100_000)
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--lay-out", action="store_true", help="lay the store out, and no more")
+    given = parser.parse_args()
+    if given.lay_out:
+        lay_out(given.papers, given.subscribers)
+    else:
+        main(given.papers, given.subscribers, given.seconds)
