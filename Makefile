@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery torture check-mail format clean programs
+.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery bench-web torture check-mail format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -34,6 +34,11 @@ bench-rendering: $(VENV)/installed-bench
 # Messages a second on the whole road, to Postfix's smtp-sink (Debian's postfix).
 bench-delivery: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.delivery
+
+# How fast the site answers, alone and while an edition is sent (Debian's wrk and postfix); ten minutes, and ten more to
+# make up 250,000 papers, once.
+bench-web: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.web
 
 # Two processes send to 2,000 readers and are killed at random moments, 50 times over; about ten minutes.
 torture: $(VENV)/installed-dev

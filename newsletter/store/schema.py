@@ -18,7 +18,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    or_,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -96,11 +95,6 @@ papers = Table(
     # With all that a list of some days is put in order by, so that it is made from the index alone.
     Index(None, "day", "upvotes", "comments"),
 )
-
-talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
-
-Index("ix_papers_talked_of", papers.c.day, sqlite_where=talked_of, postgresql_where=talked_of)
-"""Which papers the community talks about."""
 
 sources = Table(
     "sources",

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, desc, func, or_, select
 from newsletter.identifiers import arxiv_id, doi
 from newsletter.model import Paper
 from newsletter.store.papers import by_rows
-from newsletter.store.schema import papers, talked_of
+from newsletter.store.schema import papers
 
 ABSTRACT_READ = 1_200
 """A list reads so many characters of an abstract, of which it shows the beginning."""
@@ -71,6 +71,7 @@ def talked_about(connection: Connection, until: date, limit: int) -> list[Paper]
         until: none of a later day.
     """
     columns = (papers.c.row, papers.c.day, papers.c.upvotes, papers.c.comments)
+    talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
     query = select(*columns).where(talked_of, papers.c.day <= until).order_by(papers.c.day.desc()).limit(limit)
     return [
         Paper(title="", row=row, listed_on=day, upvotes=upvotes, comments=comments)

@@ -12,5 +12,3 @@ def upgrade() -> None:
     seen = "date(first_seen)" if op.get_bind().dialect.name == "sqlite" else "(first_seen AT TIME ZONE 'UTC')::date"
     op.execute(f"UPDATE papers SET day = coalesce(listed_on, published, {seen})")  # noqa: S608 - ours
     op.create_index(op.f("ix_papers_day_upvotes_comments"), "papers", ["day", "upvotes", "comments"])
-    talked_of = sa.text("upvotes > 0 OR comments > 0")
-    op.create_index("ix_papers_talked_of", "papers", ["day"], sqlite_where=talked_of, postgresql_where=talked_of)
