@@ -294,8 +294,13 @@ def lesson(desk: Desk, subscriber: Subscriber, interest: str | None, paper: int,
     before = replace(after, liked=_without(after.liked, paper), disliked=_without(after.disliked, paper))
     vectors = make_profiles(index, [before, after]).vectors
     change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
-    most = np.argsort(-change, kind="stable")[:_WORDS_TAUGHT]
-    return [str(index.space.terms[term]) for term in most if change[term] > 0]
+    told: list[str] = []
+    for place in np.argsort(-change, kind="stable")[: _WORDS_TAUGHT**2]:
+        term = str(index.space.terms[place])
+        # Of terms that have a word in common the first says enough.
+        if change[place] > 0 and not {*term.split()} & {word for one in told for word in one.split()}:
+            told.append(term)
+    return told[:_WORDS_TAUGHT]
 
 
 def _without(judged: Judged, paper: int) -> Judged:
