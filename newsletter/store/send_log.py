@@ -194,12 +194,14 @@ def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
     """Between which rows of sends, both included, all lines that are wanted lie. The log is then read by row, each row
     once, whatever is asked of it.
     """
-    rows = select(func.min(sends.c.row), func.max(sends.c.row))
+    # One by one, each found at an end of the index; SQLite would go through all rows for both at once.
+    ends = [select(func.min(sends.c.row)), select(func.max(sends.c.row))]
     if wanted.subscriber is not None:
-        rows = rows.where(sends.c.subscriber == wanted.subscriber)
+        ends = [end.where(sends.c.subscriber == wanted.subscriber) for end in ends]
     elif wanted.since is not None or wanted.until is not None:
-        rows = rows.where(sends.c.edition.between(wanted.since or date.min, wanted.until or date.max))
-    first, last = connection.execute(rows).one()
+        days = sends.c.edition.between(wanted.since or date.min, wanted.until or date.max)
+        ends = [end.where(days) for end in ends]
+    first, last = (connection.execute(end).scalar() for end in ends)
     if wanted.paper is not None and wanted.subscriber is None:
         of_paper = select(func.min(send_papers.c.send), func.max(send_papers.c.send))
         one = connection.execute(of_paper.where(send_papers.c.paper == wanted.paper)).one()
