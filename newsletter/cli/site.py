@@ -13,10 +13,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on (web.host).")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on (web.port).")] = None,
 ) -> None:
-    """Serve the site: sign-up, preferences, the papers by day, search, feeds and the API.
-
-    Until Ctrl-C or SIGTERM. Put nginx or Caddy in front of it for the world: docs/deploy.md.
-    """
+    """Serve the site until Ctrl-C or SIGTERM. It has its door alone so far: the pages behind it are to come."""
     from newsletter.web.app import make_app  # Here, since it is slow to import.
     from newsletter.web.server import listen
     from newsletter.web.server import serve as answer
