@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
+_LOOK_SECONDS = 0.2
+
 Stopping = Callable[[], bool]
 
 Gone = BrokenExecutor
@@ -78,7 +80,7 @@ def crew(number: int, make: Make, stopping: Stopping) -> Iterator[list[Hand]]:
         return
     context = _context()
     stop = context.Event()
-    with ExitStack() as pools:
+    with ExitStack() as pools, _passed_on(stopping, stop):
         # Each has a pool for itself, so that it can be asked to go on with what it holds.
         yield [
             Elsewhere(
@@ -88,7 +90,27 @@ def crew(number: int, make: Make, stopping: Stopping) -> Iterator[list[Hand]]:
             )
             for which in range(number)
         ]
+
+
+@contextmanager
+def _passed_on(stopping: Stopping, stop: Any) -> Iterator[None]:
+    """Have the other processes told to stop, too, while one of them is in the middle of a call."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            if stopping():
+                stop.set()
+                return
+
+    watching = threading.Thread(target=look, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
         stop.set()
+        watching.join()
 
 
 def _context() -> BaseContext:

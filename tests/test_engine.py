@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
@@ -13,6 +14,7 @@ import pytest
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import EditionReport, run_edition
+from newsletter.engine import Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.road import Block
 from newsletter.store import reading, subscribers
@@ -96,6 +98,31 @@ def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: Desk, mail: M
     assert mail.accepted == []
     mail.on_sender = lambda address: None
     assert send_in_small_blocks(desk).counts == {"sent": READERS}
+
+
+class Waits:
+    """A place where one waits to be stopped."""
+
+    def __init__(self, which: int, of: int, stopping: Stopping) -> None:
+        self.stopping = stopping
+
+    def wait(self) -> bool:
+        """Whether a stop was heard of in time."""
+        end = time.monotonic() + 20
+        while not self.stopping() and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.stopping()
+
+    def end(self, stop: bool) -> None:
+        """Nothing to leave."""
+
+
+def test_a_stop_is_heard_in_the_middle_of_a_call() -> None:
+    stopped = threading.Event()
+    with crew(2, Waits, stopped.is_set) as hands:
+        asked = [hand.ask(Waits.wait) for hand in hands]
+        stopped.set()
+        assert [answer.result(60) for answer in asked] == [True, True]
 
 
 def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
