@@ -22,6 +22,7 @@ from newsletter.errors import NewsletterError
 from newsletter.model import Message, Preferences, SendState
 from newsletter.rendering.message import make_letter
 from newsletter.rendering.template import load_templates, render
+from newsletter.rendering.view import letter_view
 from newsletter.store import reading, sign_ups, subscribers, writing
 from newsletter.store.sign_ups import SignUp
 
@@ -117,7 +118,7 @@ def _message(desk: Desk, request: SignUp, letter: Letter) -> Message:
         link, subject = desk.links.url(Purpose.PREFERENCES, row), f"You have {site.name} already"
     # Nothing that was written into the form stands in a letter to somebody who may not have written it.
     hours = int(GOOD_FOR[Purpose.CONFIRM] / timedelta(hours=1))
-    values = {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+    values = letter_view(site, subject, link, hours)
     html, text = render(templates.html, values), render(templates.text, values)
     message = make_letter(site, email, subject, html, text, desk.clock())
     # What comes back of a letter is read where other reports are, if they are.

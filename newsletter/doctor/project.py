@@ -4,6 +4,7 @@ from datetime import date
 from email.utils import parseaddr
 from pathlib import Path
 
+from newsletter.audience.signup import Letter
 from newsletter.config import Config, Imap, Smtp
 from newsletter.credentials import secret_file, signing_key
 from newsletter.delivery.inbox import imap_password
@@ -15,7 +16,7 @@ from newsletter.errors import UserError
 from newsletter.model import Choice, Digest, Interest, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
-from newsletter.rendering.view import PersonalLinks, view
+from newsletter.rendering.view import PersonalLinks, letter_view, view
 from newsletter.sources.files import read_file
 
 _DAY = date(2025, 11, 25)
@@ -75,13 +76,15 @@ def templates(config: Config) -> Finding:
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys((config.digest.template, config.digest.weekly_template)))
     sizes = {one: len(_sample(config, load_templates(own, one)).encode()) for one in used}
-    unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - set(used))
+    unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *Letter})
     for one in unused:
         try:
             _sample(config, load_templates(own, one))
         except UserError as error:
             found, _, mend = error.lines[0].rpartition("; ")
             return warning(name, found, f"{mend}, or remove it: it is not in use")
+    for letter in Letter:
+        _sample_letter(config, load_templates(own, letter.value))
     largest = max(sizes, key=lambda one: sizes[one])
     told = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:
@@ -98,6 +101,12 @@ def _sample(config: Config, filled: Templates) -> str:
     values = view(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
     render(filled.text, values)
     return render(filled.html, values)
+
+
+def _sample_letter(config: Config, filled: Templates) -> None:
+    values = letter_view(config.site, "As an example", f"{config.site.url}/confirm/1.{'x' * 43}", 48)
+    for part in (filled.text, filled.html):
+        render(part, values)
 
 
 def sample_digest(edition: date) -> Digest:

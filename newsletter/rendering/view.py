@@ -95,6 +95,15 @@ def view(
     }
 
 
+def letter_view(site: Site, subject: str, link: str, hours: int) -> dict[str, Any]:
+    """The values that the templates of letters to who signs up use.
+
+    Args:
+        link: what is to be opened. ``hours``: how long it is good.
+    """
+    return {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+
+
 def is_weekly(subscriber: Subscriber) -> bool:
     """Whether a subscriber gets mail on one day a week."""
     return len(set(subscriber.preferences.schedule.days)) == 1
