@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import mrml
@@ -19,6 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from mjml import mjml_to_html
 from yagmail.message import prepare_message
 
+from newsletter.audience.links import Links, Purpose
 from newsletter.config import Site
 from newsletter.demo import SAMPLE_PAPERS
 from newsletter.model import Choice, Digest, Interest, Paper, Preferences, Subscriber, SubscriberState
@@ -32,9 +34,7 @@ SECONDS = 3.0
 SITE = Site.model_validate(
     {"name": "Papers", "url": "https://p.example.org", "from": "p@example.org", "postal_address": "1 Test Street"}
 )
-LINKS = PersonalLinks(
-    "https://p.example.org/p/" + "t" * 90, "https://p.example.org/u/" + "t" * 90, "mailto:p@example.org"
-)
+SIGNED = Links("https://p.example.org", "a key of some length")
 NOW = datetime(2025, 11, 28, 9, tzinfo=UTC)
 NODE_FOLDER = Path("var/bench/node")
 NODEMAILER = """
@@ -65,6 +65,19 @@ def subscriber(number: int) -> Subscriber:
     return Subscriber(preferences=preferences, state=SubscriberState.ACTIVE, row=number)
 
 
+def links_of(number: int) -> PersonalLinks:
+    """The reader's own links, signed for each."""
+    page = SIGNED.url(Purpose.UNSUBSCRIBE, number)
+    return PersonalLinks(
+        SIGNED.url(Purpose.PREFERENCES, number),
+        page,
+        "mailto:p@example.org",
+        one_click=page,
+        browser=SIGNED.digest_url(number, date(2025, 11, 28)),
+        judge=partial(SIGNED.feedback_url, number),
+    )
+
+
 def digest(number: int) -> Digest:
     """Ten papers, with reasons that no other subscriber has."""
     choices = tuple(
@@ -77,7 +90,9 @@ def digest(number: int) -> Digest:
 def ours() -> Callable[[int], bytes]:
     templates = load_templates(None)
     return lambda number: (
-        make_message(SITE, templates, subscriber(number), digest(number), LINKS, f"<{number}@example.org>", NOW).content
+        make_message(
+            SITE, templates, subscriber(number), digest(number), links_of(number), f"<{number}@example.org>", NOW
+        ).content
     )
 
 
@@ -89,7 +104,7 @@ def compiled_each_time(compile_: Callable[[str], str]) -> Callable[[int], bytes]
     headers = [b"From: p@example.org\r\nTo: reader@example.org\r\nSubject: Papers\r\n"]
 
     def make(number: int) -> bytes:
-        values = view(SITE, templates, subscriber(number), digest(number), LINKS)
+        values = view(SITE, templates, subscriber(number), digest(number), links_of(number))
         text = templates.text.template.render(values)
         return alternative(headers, text, compile_(source.render(values)), "=_boundary")
 
@@ -115,7 +130,7 @@ def yagmails_own() -> Callable[[int], bytes]:
 
 def ours_html() -> str:
     templates = load_templates(None)
-    return templates.html.template.render(view(SITE, templates, subscriber(1), digest(1), LINKS))
+    return templates.html.template.render(view(SITE, templates, subscriber(1), digest(1), links_of(1)))
 
 
 def a_second(make: Callable[[int], bytes]) -> tuple[float, int]:

@@ -217,13 +217,28 @@ def new_text(preferences: Preferences) -> str:
 
 def rewritten(text: str, preferences: Preferences, shown: str) -> str:
     """The text of a file changed to say ``preferences``: only what differs is touched."""
-    present = _plain(read_preferences_text(text, shown))
+    present, wanted = _plain(read_preferences_text(text, shown)), _plain(preferences)
+    changed = _changed(text, present, wanted, anew=False)
+    # A comment that hung on what was removed may end up where it breaks the rest: then the interests go without theirs.
+    return changed if _says(changed, wanted, shown) else _changed(text, present, wanted, anew=True)
+
+
+def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], anew: bool) -> str:
     yaml = _yaml()
     document = yaml.load(text)
-    _update(document, present, _plain(preferences))
+    _update(document, present, wanted)
+    if anew:
+        document["interests"] = wanted["interests"]
     out = io.StringIO()
     yaml.dump(document, out)
     return out.getvalue()
+
+
+def _says(text: str, wanted: Mapping[str, Any], shown: str) -> bool:
+    try:
+        return _plain(read_preferences_text(text, shown)) == wanted
+    except UserError:
+        return False
 
 
 def _yaml() -> YAML:

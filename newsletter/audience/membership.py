@@ -68,7 +68,7 @@ def _read_file(
     connection: Connection, path: Path, known: dict[str, str | None], now: datetime, report: FilesRead
 ) -> None:
     text = read_text(path, str(path))
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = _digest(text)
     if known.get(path.name) == digest:
         return
     preferences = read_preferences_text(text, str(path))
@@ -170,11 +170,33 @@ def subscribe(
 def change_preferences(
     connection: Connection, subscriber: Subscriber, preferences: Preferences, folder: Path | None, now: datetime
 ) -> None:
-    """Change what a subscriber prefers, in the store and in the file that is home to it, if there is one."""
+    """Change what a subscriber prefers, in the store and in the file that is home to it, if there is one.
+
+    Raises:
+        UserError: the file cannot be written, or was changed since the store read it.
+    """
     store.set_preferences(connection, subscriber.row, preferences)
     _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
-        _write_home(connection, subscriber.row, folder / subscriber.file, preferences)
+        path = folder / subscriber.file
+        if _digest(read_text(path, str(path))) != store.file_digest(connection, subscriber.row):
+            read_preferences_text(read_text(path, str(path)), str(path))  # One that is wrong is told of as such.
+            raise UserError(f"{path}: was changed just now; run it again, and it is heeded")
+        _write_home(connection, subscriber.row, path, preferences)
+
+
+def refresh(connection: Connection, subscriber: Subscriber, folder: Path, now: datetime) -> tuple[Subscriber, bool]:
+    """Read a subscriber's own file, if it changed; returns the subscriber as it is then, and whether the file may be
+    written: not one with a mistake, nor none.
+    """
+    path = folder / subscriber.file if subscriber.file is not None else None
+    if path is None or not path.exists():
+        return subscriber, False
+    try:
+        _read_file(connection, path, {path.name: store.file_digest(connection, subscriber.row)}, now, FilesRead())
+    except UserError:
+        return subscriber, False
+    return store.by_rows(connection, [subscriber.row])[subscriber.row], True
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +258,7 @@ def save_preferences(
         if read_text(path, str(path)) != home.text:  # An editor saves whenever it likes.
             return False
         write_file(path, text.encode(), mode=0o600)
-        store.set_file(connection, present.row, home.file, hashlib.sha256(text.encode()).hexdigest())
+        store.set_file(connection, present.row, home.file, _digest(text))
     store.set_preferences(connection, present.row, wanted)
     _schedule(connection, replace(present, preferences=wanted), now, present.preferences)
     return True
@@ -377,4 +399,8 @@ def require(connection: Connection, email: str) -> Subscriber:
 
 def _write_home(connection: Connection, row: int, path: Path, preferences: Preferences) -> None:
     write_preferences(path, preferences)
-    store.set_file(connection, row, path.name, hashlib.sha256(read_text(path, str(path)).encode()).hexdigest())
+    store.set_file(connection, row, path.name, _digest(read_text(path, str(path))))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -173,19 +173,22 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
         None when the address gets no mail, since it bounced or complained meanwhile.
     """
     email = request.preferences.email
-    present = store.by_email(connection, email)
+    present, suppression = store.by_email(connection, email), suppressions.find(connection, email)
     sign_ups.remove_of(connection, email)
     if present is not None and present.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
         return Confirmed(present, already=True)
-    wanted = request.preferences if present is None else _joined(present, request.preferences)
+    if suppression is not None and suppression.reason in membership.STRICT:
+        return None
+    wanted, writable = request.preferences, False
+    if present is not None:
+        present, writable = membership.refresh(connection, present, folder, now)
+        wanted = _joined(present, wanted)
     consent = (
         f"asked for on the site at {request.asked_at:%Y-%m-%d %H:%M} UTC from {request.network}, "
         f"confirmed at {now:%Y-%m-%d %H:%M} UTC from {network}"
     )
-    try:
-        subscriber = membership.subscribe(connection, wanted, consent, now, folder if present else None, again=True)
-    except UserError:
-        return None
+    home = folder if writable else None
+    subscriber = membership.subscribe(connection, wanted, consent, now, home, again=True)
     store.set_next_due(connection, {subscriber.row: now})
     return Confirmed(replace(subscriber, next_due=now), already=False)
 

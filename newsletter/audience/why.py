@@ -109,6 +109,8 @@ class _Teller:
         match one.state:
             case SubscriberState.PENDING:
                 return "none, until that person agrees"
+            case SubscriberState.PAUSED if one.paused_until is not None:
+                return f"none until {self._at(one.paused_until)}, when the pause ends"
             case SubscriberState.PAUSED:
                 return f"none while paused; 'newsletter subscribe {one.email}' ends that"
             case SubscriberState.UNSUBSCRIBED:

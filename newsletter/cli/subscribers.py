@@ -181,7 +181,8 @@ def show_subscriber(
         return
     preferences, schedule = subscriber.preferences, subscriber.preferences.schedule
     say(f"{preferences.name} <{subscriber.email}>".lstrip() if preferences.name else subscriber.email)
-    say(f"state: {subscriber.state}, since {short(subscriber.state_since)} UTC")
+    until = f", until {short(subscriber.paused_until)} UTC" if subscriber.paused_until else ""
+    say(f"state: {subscriber.state}, since {short(subscriber.state_since)} UTC{until}")
     say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {schedule.timezone}")
     say(f"next digest: {short(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
     say(f"last digest: {short(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
@@ -221,9 +222,13 @@ def import_subscribers(
         if isinstance(line, UserError):
             problems.extend(line.lines)
             continue
-        with writing(desk.engine) as connection:
-            folder = desk.config.subscribers_folder
-            outcome = membership.take_in(connection, line, f"import {file.name}", desk.clock(), folder)
+        folder = desk.config.subscribers_folder
+        try:
+            with writing(desk.engine) as connection:
+                outcome = membership.take_in(connection, line, f"import {file.name}", desk.clock(), folder)
+        except UserError as error:
+            problems.extend(error.lines)
+            continue
         added, updated, kept_out = (
             added + (outcome == "added"),
             updated + (outcome == "updated"),

@@ -91,6 +91,12 @@ def files(connection: Connection) -> dict[str, str | None]:
     return {row.file: row.file_digest for row in connection.execute(query)}
 
 
+def file_digest(connection: Connection, row: int) -> str | None:
+    """The digest of what was last read from a subscriber's file."""
+    found: str | None = connection.execute(select(subscribers.c.file_digest).where(subscribers.c.row == row)).scalar()
+    return found
+
+
 def set_preferences(connection: Connection, row: int, preferences: Preferences) -> None:
     """Replace what a subscriber decides, the address included."""
     values = {
