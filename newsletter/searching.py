@@ -16,13 +16,9 @@ from newsletter.ranking.profile import Followed, Profiles, make_profiles
 from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.space import tokens_of
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.trending import trending_reason, trending_scores
 from newsletter.ranking.wording import read
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
-
-_TALKED = 2_000
-"""How many papers are compared: the newest that are talked about at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,16 @@ class Hit:
     score: float
 
 
-def search(desk: Desk, words: str, wanted: PaperFilter, limit: int) -> list[Found]:
+def search(desk: Desk, words: str, wanted: PaperFilter, limit: int, index: Index | None = None) -> list[Found]:
     """The papers of the store that a line of words describes, best first, each with the words that weighed most in it.
 
     A word that the space does not know, being rare or newer than the fit, is looked for in titles; papers that have it
     come before the others.
+
+    Args:
+        index: one that is loaded; else it is brought up to date first.
     """
-    index = current_index(desk)
+    index = index or current_index(desk)
     if index is None:
         return []
     hits = search_rows(desk, index, words, wanted, limit)
@@ -61,9 +60,11 @@ def search_rows(desk: Desk, index: Index, words: str, wanted: PaperFilter, limit
     return _hits(desk, index, by_words(index, words), wanted, limit, _unknown(index, words))
 
 
-def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int) -> list[Found]:
-    """The papers of the store most like one of them, best first, without itself, each with what they share."""
-    index = current_index(desk)
+def similar(desk: Desk, paper: Paper, wanted: PaperFilter, limit: int, index: Index | None = None) -> list[Found]:
+    """The papers of the store most like one of them, best first, without itself, each with what they share; ``index``
+    as :func:`search` has it.
+    """
+    index = index or current_index(desk)
     if index is None:
         return []
     liked = ((PaperName(paper.row, paper.id, paper.title), 1.0),)
@@ -80,16 +81,6 @@ def similar_rows(desk: Desk, index: Index, paper: Paper, wanted: PaperFilter, li
 def _unknown(index: Index, words: str) -> list[str]:
     """Those of some words that the space does not know."""
     return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
-
-
-def trending(desk: Desk, limit: int) -> list[Found]:
-    """The papers that the community talks about now, most first, with the score that digests have."""
-    today, half_life = desk.clock().date(), desk.config.digest.trending_half_life_days
-    with reading(desk.engine) as connection:
-        talked = papers.talked_of(connection, PaperFilter(until=today), _TALKED)
-    scores = trending_scores(talked, today, half_life)
-    best = np.argsort(-scores, kind="stable")[:limit]
-    return [Found(talked[place], float(scores[place]), trending_reason(talked[place])) for place in best]
 
 
 def _hits(desk: Desk, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]) -> list[Hit]:

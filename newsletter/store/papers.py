@@ -289,22 +289,17 @@ def listing(connection: Connection, wanted: PaperFilter, limit: int | None = Non
 
 
 def page(connection: Connection, wanted: PaperFilter, after: Paper | None, limit: int) -> list[Paper]:
-    """The next papers that pass the filter, newest day first, from the one after ``after`` on."""
-    conditions = _conditions(wanted)
+    """The next papers that pass the filter, newest day first (listed, published, else first seen), from the one after
+    ``after`` on.
+    """
+    conditions = _conditions(replace(wanted, since=None, until=None))
+    # By the column that has an index.
+    conditions += [wanted.since <= papers.c.day] if wanted.since is not None else []
+    conditions += [wanted.until >= papers.c.day] if wanted.until is not None else []
     if after is not None:
-        day, later = after.listed_on or after.published, papers.c.row > after.row
-        if day is None:
-            conditions.append(and_(_DAY.is_(None), later))
-        else:
-            conditions.append(or_(_DAY.is_(None), day > _DAY, and_(_DAY.in_([day]), later)))
-    query = select(papers).where(and_(True, *conditions)).order_by(_DAY.desc().nulls_last(), papers.c.row)
-    return list(_select(connection, query.limit(limit)))
-
-
-def talked_of(connection: Connection, wanted: PaperFilter, limit: int) -> list[Paper]:
-    """The newest papers that the community talks about and that pass the filter."""
-    talk = or_(papers.c.upvotes > 0, papers.c.comments > 0)
-    query = select(papers).where(talk, *_conditions(wanted)).order_by(_DAY.desc().nulls_last(), papers.c.row)
+        day = select(papers.c.day).where(papers.c.row == after.row).scalar_subquery()
+        conditions.append(or_(papers.c.day < day, and_(papers.c.day == day, papers.c.row > after.row)))
+    query = select(papers).where(and_(True, *conditions)).order_by(papers.c.day.desc(), papers.c.row)
     return list(_select(connection, query.limit(limit)))
 
 

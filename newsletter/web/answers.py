@@ -93,6 +93,12 @@ def matches(found: Sequence[Found]) -> Matches:
     )
 
 
+class Asked(BaseModel):
+    """What became of a request to be signed up."""
+
+    status: str
+
+
 class ScheduleAnswer(BaseModel):
     """When a subscriber wants the digest: days and local time of day."""
 

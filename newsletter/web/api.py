@@ -1,17 +1,23 @@
-"""The JSON API for everyone: papers by day, one paper and those like it, search, and what is trending."""
+"""The JSON API for everyone: papers by day, one paper and those like it, search, what is trending, and signing up."""
 
 from datetime import date, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from newsletter import joining
+from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, network_of, read_request
+from newsletter.errors import UserError
 from newsletter.model import Paper
-from newsletter.searching import search, similar, trending
+from newsletter.ranking.trending import trending_reason
+from newsletter.searching import Found, search, similar
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
-from newsletter.web.answers import Matches, PaperAnswer, PaperPage, Problem, matches, paper_answer
+from newsletter.web.answers import Asked, Matches, PaperAnswer, PaperPage, Problem, matches, paper_answer
+from newsletter.web.forms import OwnPage
+from newsletter.web.shelves import trending_hits
 from newsletter.web.site import Site
 
 LONGEST_PAGE = 100
@@ -72,6 +78,30 @@ class Limited(Parameters):
     limit: Limit = 20
 
 
+class SignUp(BaseModel):
+    """Who asks for the newsletter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str = Field(
+        min_length=3,
+        max_length=254,
+        description="An address; one that lasts a short time only is refused.",
+        json_schema_extra={"format": "email"},
+    )
+    interests: list[Annotated[str, Field(max_length=LONGEST_INTEREST)]] = Field(
+        default_factory=list, max_length=MOST_INTERESTS, description="What to follow, in words."
+    )
+    timezone: str = Field("UTC", max_length=60, description="An IANA name; one that is not known counts as UTC.")
+
+
+_SIGN_UP: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "Sent by a page of another site."},
+    413: {"model": Problem, "description": "Too much at once."},
+    429: {"model": Problem, "description": "Too often in a short time."},
+}
+
+
 def routes(site: Site) -> APIRouter:
     """The API for everyone."""
     desk = site.desk
@@ -97,18 +127,36 @@ def routes(site: Site) -> APIRouter:
     @router.get("/similar/{id:path}")
     def find_similar(id: Id, asked: Annotated[Limited, Query()]) -> Matches:
         """The papers most like a paper, best first."""
-        return matches(similar(desk, _paper(site, id), PaperFilter(), asked.limit))
+        return matches(similar(desk, _paper(site, id), PaperFilter(), asked.limit, site.index()))
 
     @router.get("/search")
     def find_papers(asked: Annotated[Searched, Query()]) -> Matches:
         """The papers that some words describe, best first."""
         wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
-        return matches(search(desk, asked.q, wanted, asked.limit))
+        return matches(search(desk, asked.q, wanted, asked.limit, site.index()))
 
     @router.get("/trending")
     def list_trending(asked: Annotated[Limited, Query()]) -> Matches:
         """What is talked about, most first: upvotes and comments, faded by age. The best has the score 1."""
-        return matches(trending(desk, asked.limit))
+        hits = trending_hits(desk, desk.clock().date())[: asked.limit]
+        with reading(desk.engine) as connection:
+            known = papers.by_rows(connection, [hit.row for hit in hits])
+        found = [(known[hit.row], hit.score) for hit in hits if hit.row in known]
+        return matches([Found(paper, score, trending_reason(paper)) for paper, score in found])
+
+    @router.post("/subscribe", status_code=202, responses=_SIGN_UP, dependencies=[OwnPage], tags=["sign-up"])
+    def subscribe(request: Request, asked: SignUp) -> Asked:
+        """Ask for the newsletter. A letter goes to the address, and nothing comes of it before that is confirmed. The
+        answer is the same whoever has the address.
+        """
+        try:
+            wanted = read_request(asked.email, asked.interests, asked.timezone)
+        except UserError as error:
+            raise HTTPException(422, "; ".join(error.lines)) from None
+        if not joining.ask(desk, wanted, network_of(request.client.host if request.client else None)):
+            raise HTTPException(429)
+        site.postman.wake()
+        return Asked(status="a letter is on its way to that address; follow the link in it")
 
     return router
 

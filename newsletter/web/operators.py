@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 from threading import Lock
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from itsdangerous import BadSignature, TimestampSigner
 from starlette.exceptions import HTTPException
 
+from newsletter.audience.signup import network_of
 from newsletter.clock import Clock
 from newsletter.desk import Desk
 from newsletter.store import reading, tokens, writing
@@ -125,12 +125,3 @@ class Attempts:
                 return False
             tries.append(now)
             return True
-
-
-def network_of(host: str) -> str:
-    """The network of an address: an IPv4 address itself, the /64 of an IPv6 one, which is what one customer gets."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    return str(ip_network((address, 64), strict=False)) if address.version == 6 else str(address)

@@ -13,7 +13,7 @@ from newsletter.indexing import LiveIndex
 from newsletter.model import Paper
 from newsletter.ranking.trending import trending_scores
 from newsletter.rendering.view import percent
-from newsletter.searching import search_rows, similar_rows
+from newsletter.searching import Hit, search_rows, similar_rows
 from newsletter.store import reading, shelf
 from newsletter.store.papers import PaperFilter
 from newsletter.web.listed import Listed, listed
@@ -81,12 +81,16 @@ def trending(desk: Desk, today: date, number: int) -> Shelf:
 
 def trending_rows(desk: Desk, today: date) -> list[int]:
     """The rows of the papers that are talked about, most first."""
+    return [hit.row for hit in trending_hits(desk, today)]
+
+
+def trending_hits(desk: Desk, today: date) -> list[Hit]:
+    """The same, each with its score."""
     with reading(desk.engine) as connection:
         talked = shelf.talked_about(connection, today, _TALKED_ABOUT)
     scores = trending_scores(talked, today, desk.config.digest.trending_half_life_days)
     rows = np.array([paper.row for paper in talked], dtype=np.int64)
-    order: list[int] = rows[np.lexsort((rows, -scores))].tolist()
-    return order
+    return [Hit(int(rows[place]), float(scores[place])) for place in np.lexsort((rows, -scores))]
 
 
 def found(desk: Desk, index: LiveIndex, words: str, number: int) -> Shelf:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 
 import httpx
@@ -140,6 +141,25 @@ def test_only_a_token_that_holds_lets_in(served: Served) -> None:
     assert httpx.get(f"{where}/api/stats", headers=good).status_code == 401
 
 
+def test_who_asks_by_it_is_written_to_like_any_other(mail: Mailbox, reader: str, served: Served) -> None:
+    where, newsletter = served
+    newsletter.run("subscribers", "list")
+    answers = [
+        httpx.post(f"{where}/api/subscribe", json={"email": email, "interests": ["diffusion"]})
+        for email in ("new@example.org", reader)
+    ]
+    assert {(one.status_code, one.text) for one in answers} == {(202, answers[0].text)}
+    end = time.monotonic() + 30
+    while len(mail.accepted) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert sorted(mail.recipients()) == [reader, "new@example.org"]
+    states = {row["email"]: row["state"] for row in newsletter.run("subscribers", "list", "--json").rows}
+    assert states == {reader: "active", "new@example.org": "pending"}
+    refused = httpx.post(f"{where}/api/subscribe", json={"email": "no address"})
+    assert (refused.status_code, "error" in refused.json()) == (422, True)
+
+
 def test_its_document_is_true(mail: Mailbox, reader: str, served: Served) -> None:
     where, newsletter = served
     newsletter.with_sample().run("send")
@@ -155,4 +175,4 @@ def test_its_document_is_true(mail: Mailbox, reader: str, served: Served) -> Non
         timeout=90,
     )
     assert ran.returncode == 0, ran.stdout
-    assert "Tested: 10" in ran.stdout
+    assert "Tested: 11" in ran.stdout

@@ -76,6 +76,10 @@ def test_every_answer_carries_the_headers_whatever_went_wrong(served: Served) ->
         httpx.get(f"{where}/operator/login"),
         httpx.get(f"{where}/operator"),
         httpx.get(f"{where}/healthz"),
+        httpx.get(f"{where}/papers"),
+        httpx.get(f"{where}/papers?q=diffusion"),
+        httpx.get(f"{where}/subscribe"),
+        httpx.get(f"{where}/preferences/forged"),
         httpx.get(f"{where}/nonesuch"),
         httpx.get(f"{where}/api/nonesuch"),
         httpx.get(f"{where}/api/stats"),
@@ -103,11 +107,11 @@ def test_only_behind_tls_a_browser_is_told_to_stay_with_it(newsletter: Newslette
 
 
 def test_only_a_trusted_proxy_says_whom_a_request_is_from(newsletter: Newsletter) -> None:
-    for proxies, status in ((["127.0.0.1"], 403), (["192.0.2.1"], 429), ([], 429)):
+    for proxies, status in ((["127.0.0.1"], 403), (["127.0.0.0/8"], 403), (["192.0.2.1"], 429), ([], 429)):
         with behind(newsletter, *proxies) as where, httpx.Client() as client:
             for number in range(11):
                 # The first address is what the client itself may have claimed; the last is what the proxy saw.
-                headers = {"X-Forwarded-For": f"10.9.9.9, 192.0.2.{number}"}
+                headers = {"X-Forwarded-For": f"10.9.9.9, 192.0.{number}.1"}
                 last = client.post(f"{where}/operator/login", data={"token": "guess"}, headers=headers)
         assert last.status_code == status, proxies
 
@@ -155,8 +159,15 @@ def test_what_another_site_posts_does_nothing(served: Served) -> None:
         for answer in (
             login(where, newsletter, **{"Sec-Fetch-Site": site}),
             httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": site}),
+            httpx.post(f"{where}/subscribe", data={"email": "x@example.org"}, headers={"Sec-Fetch-Site": site}),
+            httpx.post(f"{where}/api/subscribe", json={"email": "x@example.org"}, headers={"Sec-Fetch-Site": site}),
         ):
             assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    # A form of another site cannot send JSON, and what it can send is not taken for it.
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        headers = {"Content-Type": kind}
+        posted = httpx.post(f"{where}/api/subscribe", content=b'{"email": "x@example.org"}', headers=headers)
+        assert posted.status_code == 422
     # Nor does a link or a picture log anybody out.
     assert httpx.get(f"{where}/operator/logout").status_code == 405
     assert httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
@@ -222,7 +233,10 @@ def test_what_is_asked_stays_a_text(reader: str, served: Served) -> None:
                 assert answer.headers["Content-Type"] == "application/json"
             for path, name in (("papers", "category"), ("papers", "source"), ("subscribers", "email")):
                 assert client.get(f"/api/{path}", params={name: attack}).json().get(path, []) == []
-            pages = [client.get(path, params={"q": attack}).text for path in ("/operator/login", "/nonesuch")]
+            fields = [("/papers", "q"), ("/papers", "page"), ("/subscribe", "email"), ("/subscribe", "interest")]
+            fields += [("/papers/trending", "page"), ("/operator/login", "token"), ("/nonesuch", "q")]
+            pages = [client.get(path, params={name: attack}).text for path, name in fields]
+            pages += [client.get(f"/papers/{kind}/{quote(attack)}").text for kind in ("date", "week", "month")]
             pages.append(client.get(f"/{quote(attack)}").text)
             assert "1337" not in "".join(pages)
             assert "<script>alert" not in "".join(pages)
