@@ -132,6 +132,15 @@ class LiveIndex:
             Thread(target=self._look_again, daemon=True).start()
         return self._index
 
+    def warm(self) -> None:
+        """Load it beside whatever else is done, so that who asks first does not wait for that."""
+        Thread(target=self._begin, daemon=True).start()
+
+    def _begin(self) -> None:
+        # What stands in the way of it is told to who asks.
+        with suppress(NewsletterError):
+            self()
+
     def _look_again(self) -> None:
         # What stands in the way of it is told by whoever fetches; here there is one that still serves.
         with suppress(NewsletterError):

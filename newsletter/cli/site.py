@@ -27,4 +27,4 @@ def serve(
     listener = listen(web)
     at = f"[{web.host}]" if ":" in web.host else web.host
     say(f"The site is at http://{at}:{web.port}/ (Ctrl-C ends it).")
-    answer(make_app(desk), listener, web)
+    answer(make_app(desk, warm=True), listener, web)

@@ -43,9 +43,11 @@ _WORDS = {
 }
 
 
-def make_app(desk: Desk) -> FastAPI:
-    """The site of a newsletter, ready to be served."""
+def make_app(desk: Desk, warm: bool = False) -> FastAPI:
+    """The site of a newsletter, ready to be served; ``warm``: with what a search needs loaded beside."""
     site, requests = make_site(desk), metrics.Requests()
+    if warm:
+        site.index.warm()
     app = FastAPI(
         title=desk.config.site.name,
         version="1",
