@@ -41,7 +41,7 @@ def routes(site: Site) -> APIRouter:
 
     @router.api_route("/papers", methods=_GET)
     def papers(request: Request, q: str = "", page: str = "1") -> Response:
-        words = " ".join(q.replace("\0", " ").split())[:_LONGEST_SEARCH]
+        words = " ".join(q.split())[:_LONGEST_SEARCH]
         return found(request, words, _number(page)) if words else today(request)
 
     def listing(
@@ -128,8 +128,7 @@ def routes(site: Site) -> APIRouter:
     @router.api_route("/papers/{name:path}", methods=_GET)
     def one(request: Request, name: str) -> Response:
         with reading(site.desk.engine) as connection:
-            # PostgreSQL knows no text with a NUL in it.
-            paper = shelf.named(connection, name) if "\0" not in name else None
+            paper = shelf.named(connection, name)
         if paper is None:
             raise HTTPException(404, "There is no such paper here. It can be looked for by its words.")
         if paper.id != name:
