@@ -72,8 +72,8 @@ class MaildirKeeper:
 
 
 def lay_out(folder: Path, templates: Path) -> list[Path]:
-    """Make a new newsletter in a folder: config.yaml, the templates, and two examples of subscribers, which are not
-    read, so that nobody is mailed by mistake.
+    """Make a new newsletter in a folder: config.yaml, the templates of its mail, and two examples of subscribers, which
+    are not read, so that nobody is mailed by mistake.
 
     What is there already is left as it is.
 
@@ -82,8 +82,8 @@ def lay_out(folder: Path, templates: Path) -> list[Path]:
     """
     wanted = [(LAYOUT / "config.yaml", folder / "config.yaml")]
     wanted += [(path, folder / "subscribers" / path.name) for path in _examples()]
-    files = (path for path in sorted(templates.rglob("*")) if path.is_file())
-    wanted += [(path, folder / "templates" / path.relative_to(templates)) for path in files]
+    files = (path.relative_to(templates) for path in sorted(templates.rglob("*")) if path.is_file())
+    wanted += [(templates / path, folder / "templates" / path) for path in files if path.parts[0] != "pages"]
     return _copied(wanted)
 
 

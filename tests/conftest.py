@@ -5,13 +5,17 @@ import os
 import shlex
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +47,12 @@ network:
 """
 
 NOW = "2025-11-28T09:00"
+
+
+@cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is there until the tests end."""
+    return tempfile.TemporaryDirectory()
 
 
 @dataclass(frozen=True)
@@ -124,8 +134,21 @@ class Newsletter:
         return path
 
     def with_sample(self) -> "Newsletter":
-        """Take in the sample corpus."""
+        """Take in the sample corpus.
+
+        What the command makes of it in a new newsletter with usual settings is kept for the next one.
+        """
+        var, kept = self.folder / "var", Path(_kept().name, "var")
+        usual = not var.exists() and not {"ranking", "store"} & YAML().load(self.folder / "config.yaml").keys()
+        if usual and kept.exists():
+            shutil.copytree(kept, var)
+            return self
         self.run("import", SAMPLE_PAPERS)
+        if usual:
+            shutil.copytree(var, kept, ignore=shutil.ignore_patterns("newsletter.db*", ".lock"))
+            with closing(sqlite3.connect(var / "newsletter.db")) as store:
+                store.execute("VACUUM INTO ?", [str(kept / "newsletter.db")])
+            (kept / "newsletter.db").chmod(0o600)
         return self
 
     @property

@@ -31,6 +31,7 @@ TOPICS = (
 )
 """What the form suggests; whatever else is written into it is as good."""
 
+_LONGEST_EMAIL = 320
 _REGIONS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 _USED = "This link was used already, or it is more than two days old. Please subscribe again, if you like."
 _SUPPRESSED = "Mail to this address came back, or was called unwanted. Please write to us, and we look into it."
@@ -66,8 +67,14 @@ def routes(site: Site) -> APIRouter:
         )
 
     @router.api_route("/subscribe", methods=PAGE)
-    def form(request: Request, email: str = "", interest: str = "") -> Response:
-        return form_page(request, 200, email[:320], interest[:LONGEST_INTEREST], (), "UTC", ())
+    def form(request: Request, interest: str = "") -> Response:
+        return form_page(request, 200, "", interest[:LONGEST_INTEREST], (), "UTC", ())
+
+    @router.post("/subscribe/begin", dependencies=[OwnPage])
+    def begin(request: Request, form: Posted) -> Response:
+        # From the box on other pages. Posted, so that no log and no history keeps the address.
+        email, interest = text(form, "email")[:_LONGEST_EMAIL], text(form, "interest")[:LONGEST_INTEREST]
+        return form_page(request, 200, email, interest, (), "UTC", ())
 
     @router.post("/subscribe", dependencies=[OwnPage])
     def ask(request: Request, form: Posted) -> Response:

@@ -273,7 +273,8 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
     ran = newsletter.run("init", tmp_path / "mine")
     assert {str(path.relative_to(tmp_path / "mine")) for path in (tmp_path / "mine").rglob("*") if path.is_file()} == {
         *("config.yaml", "subscribers/ada.yaml.example", "subscribers/grace.yaml.example"),
-        *(str(path.relative_to(BUNDLED.parent)) for path in BUNDLED.rglob("*") if path.is_file()),
+        *(str(path.relative_to(BUNDLED.parent)) for path in BUNDLED.rglob("*") if path.suffix in (".mjml", ".txt")),
+        *(str(path.relative_to(BUNDLED.parent)) for path in (BUNDLED / "partials").iterdir()),
     }
     assert (tmp_path / "mine" / "templates" / "partials" / "paper.html").exists()
     assert "Next:" in ran.out
