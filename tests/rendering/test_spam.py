@@ -1,26 +1,33 @@
 """What a spam filter makes of a message: SpamAssassin, with its local rules alone."""
 
+import mailbox
 import re
 import subprocess
-
-import pytest
+from pathlib import Path
 
 from tests.conftest import Newsletter
 
 MOST_POINTS = 0.5
 
 
-@pytest.mark.parametrize("template", ["digest", "compact", "weekly"])
-def test_spamassassin_has_next_to_nothing_against_a_digest(newsletter: Newsletter, template: str) -> None:
+def test_spamassassin_has_next_to_nothing_against_a_digest(newsletter: Newsletter, tmp_path: Path) -> None:
     newsletter.with_sample()
-    newsletter.configure(digest={"template": template})
     newsletter.subscriber(
         "ada", "email: ada@example.org\nname: Ada\npapers: 20\ninterests: [multi-objective learning, language models]\n"
     )
-    path = newsletter.folder / "digest.eml"
-    newsletter.run("preview", "ada@example.org", "--output", path)
-    ran = subprocess.run(["spamassassin", "-L", "-t"], input=path.read_bytes(), capture_output=True, check=True)
-    report = ran.stdout.decode("utf-8", "replace")
-    points = re.search(r"Content analysis details:\s+\((-?[\d.]+) points", report)
-    assert points is not None, report
-    assert float(points[1]) <= MOST_POINTS, report[report.index("Content analysis") :]
+    # In one go, since it reads its rules for seconds.
+    digests = mailbox.mbox(tmp_path / "digests.mbox")
+    templates = ["digest", "compact", "weekly"]
+    for template in templates:
+        newsletter.configure(digest={"template": template})
+        path = newsletter.folder / "digest.eml"
+        newsletter.run("preview", "ada@example.org", "--output", path)
+        digests.add(path.read_bytes())
+    digests.close()
+    command = ["spamassassin", "-L", "-t", "--mbox", tmp_path / "digests.mbox"]
+    report = subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8", "replace")
+    points = re.findall(r"Content analysis details:\s+\((-?[\d.]+) points", report)
+    assert len(points) == len(templates), report
+    details = report.split("Content analysis details")[1:]
+    for template, found, detail in zip(templates, points, details, strict=True):
+        assert float(found) <= MOST_POINTS, (template, detail[:1_000])
