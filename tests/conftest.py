@@ -25,6 +25,7 @@ from ruamel.yaml import YAML
 from newsletter.cli import main
 from newsletter.config import load_config
 from newsletter.demo import SAMPLE_PAPERS, Loopback
+from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
 
 # How long one example takes says more of the machine than of the code.
@@ -181,14 +182,51 @@ def faked(when: str) -> dict[str, str]:
     return {"LD_PRELOAD": variables["LD_PRELOAD"], "FAKETIME": when, "TZ": "UTC"}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests with the mark ``both_stores`` are run on SQLite, then on PostgreSQL."""
+    if metafunc.definition.get_closest_marker("both_stores") and "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server; each process of the tests that needs one has its own."""
+    with PostgreSQL() as server:
+        yield server
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> str:
+    """In which kind of database the store of a test is."""
+    return getattr(request, "param", os.environ.get("TRY_BACKEND", "sqlite"))
+
+
+@pytest.fixture
+def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a new store."""
+    if backend == "sqlite":
+        yield f"sqlite:///{tmp_path}/store.db"
+        return
+    server = request.getfixturevalue("postgresql")
+    url = server.fresh()
+    yield url
+    server.drop(url)
+
+
 @pytest.fixture
 def newsletter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    backend: str,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Newsletter]:
     """A newsletter with no papers and no subscribers."""
     monkeypatch.delenv("NEWSLETTER_SMTP_PASSWORD", raising=False)
     monkeypatch.delenv("NEWSLETTER_SECRET_KEY", raising=False)
     made = Newsletter(tmp_path / "newsletter", monkeypatch, capsys)
+    if backend != "sqlite":
+        made.configure(store={"url": request.getfixturevalue("store_url")})
     yield made
     for process in made.processes:
         process.kill()

@@ -46,6 +46,7 @@ def read_files(connection: Connection, folder: Path, now: datetime) -> FilesRead
     there, nobody's file counts as gone; and nobody misses it where all subscribers live in the store alone.
     """
     report = FilesRead()
+    store.one_by_one(connection)
     known = store.files(connection)
     if not known and not folder.exists() and store.counts(connection):
         return report
@@ -248,7 +249,7 @@ def save_preferences(
     Raises:
         UserError: the file has a mistake, or cannot be written.
     """
-    present = store.locked(connection, subscriber.row)
+    present = store.by_rows(connection, [subscriber.row]).get(subscriber.row)
     home = read_home(present, folder) if present is not None else None
     if present is None or home is None or home.mark != mark:
         return False

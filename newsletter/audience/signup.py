@@ -113,6 +113,7 @@ def ask(connection: Connection, key: str, wanted: Preferences, network: str, lim
     Returns:
         Whether the limits of the network and of all requests allow one more.
     """
+    sign_ups.one_by_one(connection)
     minute = int(now.timestamp() // 60)
     of_network, of_address, of_all = (
         _counted_by(key, what) for what in (f"network {network}", f"address {store.email_key(wanted.email)}", "all")

@@ -20,6 +20,7 @@ from newsletter.cli import (
     sending,
     sends,
     site,
+    store,
     subscribers,
     tokens,
 )
@@ -64,6 +65,7 @@ bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.
 sends_group = typer.Typer(help="Settle what nobody knows.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
 token_group = typer.Typer(help="Say who may see the operator's page.", no_args_is_help=True)
+store_group = typer.Typer(help="Move the newsletter to another database.", no_args_is_help=True)
 highlights_group = typer.Typer(help="Train and measure the choice of sentences.", no_args_is_help=True)
 
 START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
@@ -71,6 +73,8 @@ START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
 app.command(rich_help_panel=START)(project.init)
 app.command(rich_help_panel=START)(project.demo)
 app.command(rich_help_panel=START)(doctor.doctor)
+app.add_typer(store_group, name="store", rich_help_panel=START)
+store_group.command("copy")(store.copy)
 app.command(rich_help_panel=READ)(papers.fetch)
 app.command("import", rich_help_panel=READ)(papers.import_files)
 app.command(rich_help_panel=READ)(papers.sources)

@@ -73,7 +73,7 @@ def settle_orphans(engine: Engine, now: datetime) -> list[Send]:
             continue
         with writing(engine) as connection:
             if claim.wire_at is None:
-                store.unclaim(connection, [claim.row], claim.owner)
+                store.unclaim(connection, [claim.row], claim.owner, started=False)
                 continue
             reason = (
                 "the sending process ended while the message was on the wire "

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, func, insert, select
 
+from newsletter.store.database import alone
 from newsletter.store.schema import bounces, sends, subscribers
 
 
@@ -33,7 +34,8 @@ class Bounce:
 
 
 def is_known(connection: Connection, digest: str) -> bool:
-    """Whether a mail with this digest was kept before."""
+    """Whether a mail with this digest was kept before. Another process that has the same mail waits for the answer."""
+    alone(connection, f"bounce {digest}")
     return connection.execute(select(bounces.c.row).where(bounces.c.digest == digest)).first() is not None
 
 

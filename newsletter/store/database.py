@@ -3,16 +3,19 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, func, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
     DataError,
+    DBAPIError,
     IntegrityError,
     NoSuchModuleError,
     NotSupportedError,
@@ -22,68 +25,114 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0009"
+HEAD = "0010"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
 _TURN = 2  # milliseconds
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
 
+_CONNECT_SECONDS = 10
+_LOCKS = 0x6E6C  # ours among the advisory locks of a PostgreSQL that others use too
+_LOOK_SECONDS = 0.1
 
-def open_store(url: str) -> Engine:
+
+def open_store(url: str, named: str = "store.url") -> Engine:
     """Open the store at an SQLAlchemy URL, making or migrating it where needed.
+
+    Args:
+        named: what the URL is called where it was given.
 
     Raises:
         UserError: the URL names no store that can be opened.
-        NewsletterError: the store was made by a newer program, or is damaged.
+        NewsletterError: the store cannot be reached, was made by a newer program, or is damaged.
     """
+    engine = _connect(url, named)
+    _migrate(engine)
+    return engine
+
+
+def _connect(url: str, named: str) -> Engine:
     try:
-        parsed = make_url(url)
+        parsed = _with_driver(make_url(url))
         if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             # It holds people's addresses: for its owner alone.
             Path(parsed.database).touch(mode=0o600)
-        engine = create_engine(parsed, **_options(parsed.get_backend_name()))
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        engine = create_engine(parsed, **_options(parsed))
+    except ImportError as error:
+        if url.startswith("postgres"):
+            raise UserError(f"{named}: PostgreSQL needs a driver; pip install 'newsletter[postgresql]'") from None
+        raise UserError(f"{named}: {url.partition('://')[0]!r} cannot be used: {error}") from None
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise UserError(
-            f"store.url: {url.partition('://')[0]!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
+            f"{named}: {url.partition('://')[0]!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
         ) from None
     except OSError as error:
-        raise UserError(f"store.url: {error.filename}: {error.strerror}; choose a folder that can be written") from None
+        raise UserError(f"{named}: {error.filename}: {error.strerror}; choose a folder that can be written") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _set_up_postgresql)
     try:
         with _told(engine):
             engine.connect().close()
     except TypeError as error:  # an option behind a question mark that the driver does not know
-        raise UserError(f"store.url: {_shown(engine)}: {error}; write it like sqlite:///var/newsletter.db") from None
-    _migrate(engine)
+        raise UserError(f"{named}: {shown(engine)}: {error}; write it like sqlite:///var/newsletter.db") from None
+    except ProgrammingError as error:  # the same, of PostgreSQL's driver
+        raise UserError(f"{named}: {shown(engine)}: {_words(error)}; see docs/configuration.md") from None
     return engine
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads.
+    """A transaction that only reads, and sees one moment of the store from its first query to its last.
 
     Raises:
         NewsletterError: the store cannot be read at present, or is damaged.
     """
-    with _told(engine), engine.connect() as connection, connection.begin():
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _told(engine), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, connected: Connection | None = None) -> Iterator[Connection]:
     """A transaction that writes: all of it or nothing. SQLite takes its write lock at once, so that it never has to
     give up a transaction that began with reading.
+
+    Args:
+        connected: a connection to use, instead of any.
 
     Raises:
         NewsletterError: the store stayed locked, is damaged, or its disk is full.
     """
-    writes = {"newsletter_writes": True}
-    with _told(engine), engine.connect().execution_options(**writes) as connection, connection.begin():
-        yield connection
+    opened = engine.connect() if connected is None else nullcontext(connected)
+    with _told(engine), opened as connection:
+        connection.execution_options(newsletter_writes=True)
+        with connection.begin():
+            yield connection
+
+
+def writes(connection: Connection) -> bool:
+    """Whether this is a transaction of :func:`writing`. What it reads of one person, and is to judge by, it locks."""
+    return bool(connection.get_execution_options().get("newsletter_writes", False))
+
+
+def alone(connection: Connection, work: str) -> None:
+    """Wait until no other transaction is at the same work, and keep others from it until this one ends. For what is
+    read first and then written where no row is there to be locked. In SQLite who writes is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(work))))
+
+
+def inserting(connection: Connection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which SQLAlchemy has for each kind of database apart."""
+    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
 
 
 @contextmanager
@@ -115,7 +164,7 @@ def rewrite(engine: Engine) -> None:
         connection.exec_driver_sql("VACUUM")
         busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     if busy:
-        raise NewsletterError(f"store: {_shown(engine)}: other processes read it; run it again")
+        raise NewsletterError(f"store: {shown(engine)}: other processes read it; run it again")
 
 
 @contextmanager
@@ -125,26 +174,75 @@ def _told(engine: Engine) -> Iterator[None]:
     """
     try:
         yield
-    except OperationalError as error:
-        raise NewsletterError(
-            f"store: {_shown(engine)}: {error.orig}; check the disk and who else uses it, then run it again"
-        ) from error
     except IntegrityError as error:
         raise NewsletterError(
-            f"store: {_shown(engine)}: another process was first ({error.orig}); run it again"
+            f"store: {shown(engine)}: another process was first ({_words(error)}); run it again"
         ) from error
+    except OperationalError as error:
+        mend = "check the disk and who else uses it, then run it again"
+        if engine.dialect.name == "postgresql":
+            mend = "check that its server runs, and store.url, then run it again"
+        raise NewsletterError(f"store: {shown(engine)}: {_words(error)}; {mend}") from error
     except (DataError, NotSupportedError, ProgrammingError):
         raise  # a mistake of ours
-    except DatabaseError as error:
+    except DBAPIError as error:
+        if engine.dialect.name == "postgresql":
+            raise NewsletterError(f"store: {shown(engine)}: {_words(error)}; run it again") from error
+        if not isinstance(error, DatabaseError):
+            raise
         raise NewsletterError(
-            f"store: {_shown(engine)} is damaged, or no newsletter's store: {error.orig}; restore it from a backup"
+            f"store: {shown(engine)} is damaged, or no newsletter's store: {error.orig}; restore it from a backup"
         ) from error
 
 
-def _options(backend: str) -> dict[str, Any]:
-    if backend == "sqlite":
+def _words(error: DBAPIError) -> str:
+    """What the database says, in one line: PostgreSQL adds details and hints on lines of their own."""
+    lines = [line.strip() for line in str(error.orig).splitlines()]
+    return next((line for line in lines if line), type(error.orig).__name__).rstrip(".;")
+
+
+def _with_driver(url: URL) -> URL:
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
-    return {"pool_pre_ping": True}
+    if url.get_driver_name() != "psycopg":
+        raise ValueError("a newsletter's store is SQLite, or PostgreSQL by psycopg")
+    usual: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "application_name": "newsletter",
+        # A server that is cut off is missed within a minute, not within the system's two hours.
+        "keepalives_idle": 20,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 50_000,
+        "options": f"-c lock_timeout={int(_BUSY_SECONDS * 1000)}",
+    }
+    return {
+        # A connection that broke while nobody used it is made anew.
+        "pool_pre_ping": True,
+        "connect_args": {name: value for name, value in usual.items() if name not in url.query},
+    }
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    connection.adapters.register_dumper(str, _text_dumper())
+
+
+@cache
+def _text_dumper() -> Any:
+    from psycopg.types.string import StrDumperUnknown
+
+    class TextDumper(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            # PostgreSQL keeps no NUL, which SQLite does.
+            return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+    return TextDumper
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -203,36 +301,55 @@ def _migrate(engine: Engine) -> None:
     known = {revision.revision for revision in script.walk_revisions()}
     if present is not None and present not in known:
         raise NewsletterError(
-            f"store: {_shown(engine)} was made by a newer newsletter ({present}); upgrade this program"
+            f"store: {shown(engine)} was made by a newer newsletter ({present}); upgrade this program"
         )
-    writes = {"newsletter_writes": True}
-    with (
-        _told(engine),
-        engine.connect().execution_options(**writes) as connection,
-        _without_foreign_keys(connection),
-        connection.begin(),
-    ):
+    with _told(engine), _connection_to_migrate(engine) as connection:
         # A second process may wait here while the first migrates; Alembic then finds nothing left to do.
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
 @contextmanager
-def _without_foreign_keys(connection: Connection) -> Iterator[None]:
-    """SQLite can change a table that others refer to only by making it anew, and cannot leave off checking inside a
-    transaction.
+def _connection_to_migrate(engine: Engine) -> Iterator[Connection]:
+    """SQLite is migrated in one transaction. PostgreSQL takes one for each migration, since an index of a large table
+    is made outside of any.
     """
-    if connection.dialect.name != "sqlite":
-        yield
+    if engine.dialect.name == "sqlite":
+        with without_foreign_keys(engine) as unchecked, writing(engine, unchecked) as connection:
+            yield connection
         return
-    # Below SQLAlchemy, which would begin a transaction.
-    cursor = connection.connection.cursor()
-    cursor.execute("PRAGMA foreign_keys=OFF")
-    try:
-        yield
-    finally:
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
+    lock = select(func.pg_try_advisory_lock(_LOCKS, func.hashtext("migrate")))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as outside:
+        # Who waited for the lock inside a query would keep the index that is being made waiting for that query.
+        while not outside.execute(lock).scalar():
+            time.sleep(_LOOK_SECONDS)
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("SET lock_timeout = 0")
+                connection.commit()
+                yield connection
+                connection.rollback()
+        finally:
+            outside.invalidate()  # With the session ends the lock, whatever became of it.
+
+
+@contextmanager
+def without_foreign_keys(engine: Engine) -> Iterator[Connection]:
+    """A connection on which SQLite does not look whether the row is there that another refers to: it changes a table
+    that others refer to only by making it anew, and cannot leave off looking inside a transaction.
+    """
+    with _told(engine), engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            yield connection
+            return
+        # Below SQLAlchemy, which would begin a transaction.
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield connection
+        finally:
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.close()
 
 
 def _revision(engine: Engine) -> str | None:
@@ -243,5 +360,8 @@ def _revision(engine: Engine) -> str | None:
     return str(found) if found is not None else None
 
 
-def _shown(engine: Engine) -> str:
-    return engine.url.database if engine.dialect.name == "sqlite" and engine.url.database else str(engine.url)
+def shown(engine: Engine) -> str:
+    """How a store is spoken of: SQLite's by its file, another by its URL without what is secret in it."""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        return engine.url.database
+    return engine.url.set(query={}).render_as_string(hide_password=True)

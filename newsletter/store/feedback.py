@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from newsletter.model import PaperName
 from newsletter.store import papers as paper_store
+from newsletter.store.database import inserting
 from newsletter.store.schema import feedback
 
 
@@ -33,12 +34,9 @@ def give(
     connection: Connection, subscriber: int, paper: int, verdict: Verdict, interest: str | None, now: datetime
 ) -> None:
     """Keep a subscriber's verdict on a paper (both by row), in place of an earlier one."""
-    take_back(connection, subscriber, paper)
-    connection.execute(
-        insert(feedback).values(
-            subscriber=subscriber, paper=paper, verdict=verdict.value, interest=interest, given_at=now
-        )
-    )
+    said = {"verdict": verdict.value, "interest": interest, "given_at": now}
+    statement = inserting(connection, feedback).values(subscriber=subscriber, paper=paper, **said)
+    connection.execute(statement.on_conflict_do_update(index_elements=["subscriber", "paper"], set_=said))
 
 
 def take_back(connection: Connection, subscriber: int, paper: int) -> None:

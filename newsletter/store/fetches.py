@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, select
 
+from newsletter.store.database import inserting
 from newsletter.store.schema import sources, validators
 
 
@@ -38,9 +39,8 @@ def record_failure(connection: Connection, name: str, now: datetime, error: str)
 
 
 def _write(connection: Connection, name: str, values: Mapping[str, object]) -> None:
-    done = connection.execute(update(sources).where(sources.c.name == name).values(**values))
-    if done.rowcount == 0:
-        connection.execute(insert(sources).values(name=name, **values))
+    statement = inserting(connection, sources).values(name=name, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
 def known_validators(connection: Connection) -> dict[str, tuple[str | None, str | None]]:
@@ -50,6 +50,7 @@ def known_validators(connection: Connection) -> dict[str, tuple[str | None, str 
 
 def keep_validators(connection: Connection, seen: Mapping[str, tuple[str | None, str | None]]) -> None:
     """Remember what the servers said, once the papers that came with it are stored."""
-    for url, (etag, last_modified) in seen.items():
-        connection.execute(delete(validators).where(validators.c.url == url))
-        connection.execute(insert(validators).values(url=url, etag=etag, last_modified=last_modified))
+    for url, (etag, last_modified) in sorted(seen.items()):
+        said = {"etag": etag, "last_modified": last_modified}
+        statement = inserting(connection, validators).values(url=url, **said)
+        connection.execute(statement.on_conflict_do_update(index_elements=["url"], set_=said))

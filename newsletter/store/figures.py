@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.store import subscribers as subscriber_store
+from newsletter.store.database import alone
 from newsletter.store.schema import bounces, daily_counts, pace, sends, subscribers
 
 
@@ -96,6 +97,7 @@ def left_since(connection: Connection, moment: datetime) -> int:
 
 def keep_counts(connection: Connection, day: date) -> None:
     """Write down how many subscribers there are in each state, as the count of a day."""
+    alone(connection, "daily counts")
     connection.execute(delete(daily_counts).where(daily_counts.c.day == day))
     rows = [{"day": day, "state": state, "number": n} for state, n in subscriber_store.counts(connection).items()]
     if rows:

@@ -94,7 +94,10 @@ def belongings(connection: Connection, subscriber: int) -> Belongings:
 
 
 def with_a_process(connection: Connection, subscriber: int) -> date | None:
-    """The edition of a subscriber's digest that a process has in its hands, None when there is none."""
+    """The edition of a subscriber's digest that a process has in its hands, None when there is none. Nothing more is
+    planned for the subscriber before this transaction ends.
+    """
+    connection.execute(select(subscribers.c.row).where(subscribers.c.row == subscriber).with_for_update())
     claimed = select(sends.c.edition).where(sends.c.subscriber == subscriber, sends.c.state == SendState.CLAIMED.value)
     return connection.execute(claimed).scalar()
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, or_, select, tuple_
 
+from newsletter.store.database import alone, inserting, writes
 from newsletter.store.schema import pace, pace_counts
 
 
@@ -20,17 +19,20 @@ class PaceState:
 
 
 def state(connection: Connection, key: str) -> PaceState | None:
-    """What is known of a key."""
+    """What is known of a key. In a transaction that writes, no other learns or changes it until this one ends, also
+    where nothing is known yet: two processes would give out the same moment, or the last message of a day twice.
+    """
+    if writes(connection):
+        alone(connection, f"pace {key}")
     query = select(pace.c.next_at, pace.c.held_until, pace.c.held_times).where(pace.c.key == key)
-    # Locked, so that two processes do not give out the same moment; SQLite locks the whole store.
-    row = connection.execute(query.with_for_update()).first()
+    row = connection.execute(query).first()
     return PaceState(row.next_at, row.held_until, row.held_times) if row is not None else None
 
 
 def keep_state(connection: Connection, key: str, known: PaceState) -> None:
     """Write down what is known of a key."""
     values = {"next_at": known.next_at, "held_until": known.held_until, "held_times": known.held_times}
-    statement = _upsert(connection)(pace).values(key=key, **values)
+    statement = inserting(connection, pace).values(key=key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
 
@@ -44,7 +46,7 @@ def counts(connection: Connection, key: str, after: int) -> list[tuple[int, int]
 
 def count(connection: Connection, key: str, minute: int, number: int) -> None:
     """Count messages of a minute; a negative number takes some back."""
-    statement = _upsert(connection)(pace_counts).values(key=key, minute=minute, number=number)
+    statement = inserting(connection, pace_counts).values(key=key, minute=minute, number=number)
     statement = statement.on_conflict_do_update(
         index_elements=["key", "minute"], set_={"number": pace_counts.c.number + statement.excluded.number}
     )
@@ -58,9 +60,7 @@ def forget_counts(connection: Connection, key: str, before: int, after: int) -> 
 
 
 def forget_old_counts(connection: Connection, before: int) -> None:
-    """Forget the counts of minutes long ago, of whatever key."""
-    connection.execute(delete(pace_counts).where(pace_counts.c.minute < before))
-
-
-def _upsert(connection: Connection) -> Any:
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    """Forget the counts of minutes long ago, of whatever key, but for those that another forgets just now."""
+    old = select(pace_counts.c.key, pace_counts.c.minute).where(pace_counts.c.minute < before)
+    name = tuple_(pace_counts.c.key, pace_counts.c.minute)
+    connection.execute(delete(pace_counts).where(name.in_(old.with_for_update(skip_locked=True))))

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from newsletter.identifiers import arxiv_id, doi, title_id, title_key
 from newsletter.model import Paper, PaperName
+from newsletter.store.database import alone
 from newsletter.store.schema import papers
 
 _TUPLES = ("authors", "categories", "keywords", "sources")
@@ -67,6 +68,9 @@ def keep(connection: Connection, found: Iterable[Paper], source: str, now: datet
         found: what the source told; ``source`` is its name.
         now: becomes ``first_seen`` of those not known before (UTC).
     """
+    # Their rows stand in the order in which they can be seen, since what is new to a subscriber is what lies above the
+    # last row seen; and who looks for a paper by its title finds one that another process is about to keep.
+    alone(connection, "papers")
     kept = Kept()
     for paper in found:
         stored = _same_paper(connection, paper)

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from newsletter.model import Digest, SendState
+from newsletter.store.database import inserting
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.schema import send_papers, sends, subscribers
 from newsletter.store.sends import domain_of, release
@@ -57,7 +57,7 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
     Returns:
         The rows of the sends now planned.
     """
-    todo = _of_present(connection, list(plans))
+    todo = _of_present(connection, sorted(plans, key=lambda one: one.subscriber))
     while True:
         with connection.begin_nested() as attempt:
             planned = _write_down(connection, todo, now)
@@ -69,9 +69,11 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
 
 
 def _of_present(connection: Connection, plans: Sequence[Plan]) -> list[Plan]:
-    """Plans without those for people who were forgotten since they were made."""
+    """Plans without those for people who were forgotten since they were made. The others are locked, so that no other
+    process plans anything for them, in whatever edition, before this is written.
+    """
     present = select(subscribers.c.row).where(subscribers.c.row.in_([one.subscriber for one in plans]))
-    rows = set(connection.execute(present).scalars())
+    rows = set(connection.execute(present.order_by(subscribers.c.row).with_for_update(key_share=True)).scalars())
     return [one for one in plans if one.subscriber in rows]
 
 
@@ -82,7 +84,7 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     if not plans:
         return {}
     _keep_contents(connection, plans)
-    statement = _upsert(connection)(sends)
+    statement = inserting(connection, sends)
     written = ("email", "domain", "state", "reason", "considered", "since", "seen_row", "planned_at", "settled_at")
     new = {name: statement.excluded[name] for name in (*written, "space", "after_row", "ranked_with", "not_before")}
     statement = statement.on_conflict_do_update(
@@ -120,10 +122,6 @@ def _values(one: Plan, now: datetime) -> dict[str, Any]:
     }
 
 
-def _upsert(connection: Connection) -> Any:
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-
-
 def _keep_contents(connection: Connection, plans: Sequence[Plan]) -> None:
     """Keep what subscribers follow, once for all the time it stays the same."""
     contents = [
@@ -132,7 +130,7 @@ def _keep_contents(connection: Connection, plans: Sequence[Plan]) -> None:
         if one.basis is not None
     ]
     if contents:
-        connection.execute(_upsert(connection)(ranked_with_table).on_conflict_do_nothing(), contents)
+        connection.execute(inserting(connection, ranked_with_table).on_conflict_do_nothing(), contents)
 
 
 def _name(content: Mapping[str, Any]) -> str:
@@ -185,7 +183,7 @@ def _hold_papers(connection: Connection, planned: Mapping[int, Plan]) -> set[int
     ]
     if not values:
         return set()
-    held = connection.execute(_upsert(connection)(send_papers).on_conflict_do_nothing(), values)
+    held = connection.execute(inserting(connection, send_papers).on_conflict_do_nothing(), values)
     if held.rowcount == len(values):
         return set()
     counted = select(send_papers.c.send, func.count()).where(send_papers.c.send.in_(list(planned)))

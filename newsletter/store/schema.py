@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Date,
@@ -43,6 +44,12 @@ class Moment(TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+
+_Key = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text that is compared byte by byte, as SQLite does."""
+
+_Many = BigInteger().with_variant(Integer, "sqlite")
+"""A number of a row in a table that may have more than 2,147,483,647; SQLite counts rows by its one kind of integer."""
 
 metadata = MetaData(
     naming_convention={
@@ -121,7 +128,7 @@ subscribers = Table(
     metadata,
     Column("row", Integer, primary_key=True),
     Column("email", Text, nullable=False),
-    Column("email_key", Text, nullable=False, unique=True),
+    Column("email_key", _Key, nullable=False, unique=True),
     Column("state", String, nullable=False),
     Column("consent", Text, nullable=False),
     Column("preferences", JSON, nullable=False),
@@ -159,7 +166,7 @@ sign_ups = Table(
 sends = Table(
     "sends",
     metadata,
-    Column("row", Integer, primary_key=True),
+    Column("row", _Many, primary_key=True),
     Column("edition", Date, nullable=False),
     Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
     Column("email", Text, nullable=False),

@@ -58,10 +58,11 @@ def claim(connection: Connection, lane: Lane, owner: str, now: datetime, limit: 
     for ready in (put_off, planned):
         if len(claimed) < limit:
             rows = select(sends.c.row).where(ready, *fields).order_by(sends.c.not_before, sends.c.row)
-            rows = rows.limit(limit - len(claimed)).with_for_update(skip_locked=True)
+            # By itself, before the update: PostgreSQL might carry out a subquery more than once, and lock more.
+            free = rows.limit(limit - len(claimed)).with_for_update(skip_locked=True).cte("free")
             taken = (
                 update(sends)
-                .where(sends.c.row.in_(rows.scalar_subquery()))
+                .where(sends.c.row.in_(select(free.c.row)))
                 .values(state=SendState.CLAIMED.value, claimed_at=now, claimed_by=owner, email=_address())
                 .returning(*SEND_COLUMNS)
             )
@@ -143,7 +144,8 @@ _SKIP = (
     )
     .returning(sends.c.row)
 )
-_HELD = select(sends.c.row).where(_THOSE, _OWN)
+# Locked, so that what is found to be held is still held when it is settled.
+_HELD = select(sends.c.row).where(_THOSE, _OWN).order_by(sends.c.row).with_for_update()
 _SETTLE = (
     update(sends)
     .where(sends.c.row == bindparam("one"), _OWN)
@@ -153,6 +155,12 @@ _SETTLE = (
         claimed_by=None,
         wire_at=None,
     )
+)
+_PEOPLE = (
+    select(subscribers.c.row)
+    .where(subscribers.c.row.in_(select(sends.c.subscriber).where(_THOSE)))
+    .order_by(subscribers.c.row)
+    .with_for_update(key_share=True)
 )
 # One that was put off may arrive after a newer one.
 _MOVE_ON = (
@@ -202,17 +210,27 @@ def settle(connection: Connection, settled: Mapping[int, Settlement], owner: str
 
 def _move_on(connection: Connection, rows: Sequence[int]) -> None:
     """Have the subscribers of sent digests be told next of what is newer."""
-    if rows:
-        connection.execute(_MOVE_ON, {"those": rows})
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        # In the order in which whoever plans locks them, so that neither waits for the other.
+        connection.execute(_PEOPLE, {"those": rows})
+    connection.execute(_MOVE_ON, {"those": rows})
 
 
-def unclaim(connection: Connection, rows: Sequence[int], owner: str) -> None:
-    """Give back claimed sends whose messages certainly did not reach the server."""
+def unclaim(connection: Connection, rows: Sequence[int], owner: str, started: bool = True) -> None:
+    """Give back claimed sends whose messages certainly did not reach the server.
+
+    Args:
+        started: also those that their owner started; else another may ask for what was not on the wire a moment ago.
+    """
     was_put_off = sends.c.not_before.is_not(None)
     on_wire = sends.c.wire_at.is_not(None)
+    off_wire = [] if started else [~on_wire]
+    own = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
     connection.execute(
         update(sends)
-        .where(sends.c.row.in_(rows), sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
+        .where(sends.c.row.in_(rows), own, *off_wire)
         .values(
             state=case((was_put_off, SendState.DEFERRED.value), else_=SendState.PLANNED.value),
             attempts=case((on_wire, sends.c.attempts - 1), else_=sends.c.attempts),

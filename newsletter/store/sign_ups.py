@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from newsletter.model import Preferences, SubscriberState
+from newsletter.store.database import alone, writes
 from newsletter.store.preferences import from_json, to_json
 from newsletter.store.schema import sign_ups, subscribers
 from newsletter.store.subscribers import email_key
@@ -28,6 +29,11 @@ class SignUp:
     attempts: int
 
 
+def one_by_one(connection: Connection) -> None:
+    """Have no other request be counted before this transaction ends: each is held against the limits."""
+    alone(connection, "sign-ups")
+
+
 def add(connection: Connection, preferences: Preferences, network: str, now: datetime) -> None:
     """Keep a request; its letter may go at once."""
     values = {"email": preferences.email, "email_key": email_key(preferences.email), "network": network}
@@ -39,9 +45,10 @@ def add(connection: Connection, preferences: Preferences, network: str, now: dat
 def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None:
     """Take the oldest request whose letter may go now; no other takes it until ``hold``."""
     ready = select(sign_ups.c.row).where(sign_ups.c.not_before <= now).order_by(sign_ups.c.row).limit(1)
+    free = ready.with_for_update(skip_locked=True).cte("free")
     taken = (
         update(sign_ups)
-        .where(sign_ups.c.row.in_(ready.with_for_update(skip_locked=True).scalar_subquery()))
+        .where(sign_ups.c.row.in_(select(free.c.row)))
         .values(not_before=hold, attempts=sign_ups.c.attempts + 1)
         .returning(*sign_ups.c)
     )
@@ -51,7 +58,8 @@ def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None
 
 def find(connection: Connection, row: int) -> SignUp | None:
     """The request of a row, None when it was confirmed, or is too old."""
-    found = connection.execute(select(sign_ups).where(sign_ups.c.row == row)).mappings().first()
+    query = select(sign_ups).where(sign_ups.c.row == row)
+    found = connection.execute(query.with_for_update() if writes(connection) else query).mappings().first()
     return _sign_up(found) if found is not None else None
 
 

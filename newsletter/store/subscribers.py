@@ -8,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, Select, bindparam, func, insert, 
 
 from newsletter.config import plain_address
 from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
+from newsletter.store.database import alone, writes
 from newsletter.store.preferences import from_json, schedule_from_json, to_json
 from newsletter.store.schema import subscribers
 
@@ -60,7 +61,7 @@ def add(
 
 def by_email(connection: Connection, email: str) -> Subscriber | None:
     """The subscriber with this address, in whatever case it is written."""
-    query = select(subscribers).where(subscribers.c.email_key == email_key(email))
+    query = _people(connection).where(subscribers.c.email_key == email_key(email))
     row = connection.execute(query).mappings().first()
     return _subscriber(row) if row is not None else None
 
@@ -81,8 +82,13 @@ def near(connection: Connection, email: str, limit: int = 500) -> list[str]:
 
 def by_file(connection: Connection, file: str) -> Subscriber | None:
     """The subscriber whose home is this file."""
-    row = connection.execute(select(subscribers).where(subscribers.c.file == file)).mappings().first()
+    row = connection.execute(_people(connection).where(subscribers.c.file == file)).mappings().first()
     return _subscriber(row) if row is not None else None
+
+
+def one_by_one(connection: Connection) -> None:
+    """Have no other process read the subscribers' files before this transaction ends: both would add who is new."""
+    alone(connection, "files")
 
 
 def files(connection: Connection) -> dict[str, str | None]:
@@ -134,7 +140,7 @@ def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
 def pauses_over(connection: Connection, now: datetime, limit: int) -> list[Subscriber]:
     """Paused subscribers whose pause is over."""
     paused = subscribers.c.state == SubscriberState.PAUSED.value
-    return _page(connection, select(subscribers).where(paused, subscribers.c.paused_until <= now), 0, limit)
+    return _page(connection, _people(connection).where(paused, subscribers.c.paused_until <= now), 0, limit)
 
 
 def consent(connection: Connection, row: int) -> str:
@@ -186,21 +192,20 @@ def page(connection: Connection, after: int, limit: int, state: SubscriberState 
 
 def by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, Subscriber]:
     """The subscribers with these row numbers, by row number."""
-    query = select(subscribers).where(subscribers.c.row.in_(rows))
+    query = _people(connection).where(subscribers.c.row.in_(rows)).order_by(subscribers.c.row)
     return {row["row"]: _subscriber(row) for row in connection.execute(query).mappings()}
-
-
-def locked(connection: Connection, row: int) -> Subscriber | None:
-    """The subscriber with this row number, whom no other transaction changes until this one ends."""
-    query = select(subscribers).where(subscribers.c.row == row).with_for_update()
-    found = connection.execute(query).mappings().first()
-    return _subscriber(found) if found is not None else None
 
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many subscribers are in each state."""
     query = select(subscribers.c.state, func.count()).group_by(subscribers.c.state)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _people(connection: Connection) -> Select[Any]:
+    """Who is read in a transaction that writes stays as read until it ends; in SQLite all does."""
+    query = select(subscribers)
+    return query.with_for_update(key_share=True) if writes(connection) else query
 
 
 def _page(connection: Connection, query: Select[Any], after: int, limit: int) -> list[Subscriber]:

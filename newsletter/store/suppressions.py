@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select
 
 from newsletter.store import subscribers as subscriber_store
+from newsletter.store.database import inserting
 from newsletter.store.schema import subscribers, suppressions
 
 _PAGE = 1000
@@ -48,12 +49,12 @@ class Suppression:
 def suppress(connection: Connection, email: str, reason: Reason, now: datetime) -> None:
     """Put an address on the list."""
     values = {"reason": reason.value, "since": now}
-    present = find(connection, email)
-    if present is None:
-        connection.execute(insert(suppressions).values(address_digest=_digest(email), **values))
-    elif _WEIGHT[present.reason] < _WEIGHT[reason]:
-        statement = update(suppressions).where(suppressions.c.address_digest == _digest(email))
-        connection.execute(statement.values(**values))
+    lighter = [one.value for one in Reason if _WEIGHT[one] < _WEIGHT[reason]]
+    statement = inserting(connection, suppressions).values(address_digest=_digest(email), **values)
+    statement = statement.on_conflict_do_update(
+        index_elements=["address_digest"], set_=values, where=suppressions.c.reason.in_(lighter)
+    )
+    connection.execute(statement)
 
 
 def find(connection: Connection, email: str) -> Suppression | None:

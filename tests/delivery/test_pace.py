@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +15,12 @@ from newsletter.store import open_store
 NOW = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 
 
+pytestmark = pytest.mark.both_stores
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(f"sqlite:///{tmp_path}/store.db")
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
     yield engine
     engine.dispose()
 
@@ -31,8 +33,8 @@ def test_without_limits_all_may_go_and_nothing_is_counted(engine: Engine) -> Non
     assert pace.grant(engine, "smtp", Limits(), 500, NOW) == pace.Grant(500, NOW)
 
 
-def test_a_seconds_limit_spaces_messages_out_over_processes(tmp_path: Path, engine: Engine) -> None:
-    other = open_store(f"sqlite:///{tmp_path}/store.db")
+def test_a_seconds_limit_spaces_messages_out_over_processes(store_url: str, engine: Engine) -> None:
+    other = open_store(store_url)
     limits = Limits(per_second=4)
     first = pace.grant(engine, "smtp", limits, 3, NOW)
     second = pace.grant(other, "smtp", limits, 64, NOW)

@@ -19,9 +19,12 @@ from tests.conftest import Newsletter
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
 
 
+pytestmark = pytest.mark.both_stores
+
+
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(f"sqlite:///{tmp_path}/store.db")
+def engine(store_url: str) -> Iterator[Engine]:
+    engine = open_store(store_url)
     yield engine
     engine.dispose()
 

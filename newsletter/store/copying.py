@@ -1,0 +1,230 @@
+"""Copying a whole store into an empty one, whichever database each is in.
+
+Rows travel in the form in which SQLite keeps them: numbers and texts, with a moment as a text in UTC. What is read back
+from the new store must come to the same sums before anything of it is kept.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Connection,
+    Date,
+    Engine,
+    ForeignKeyConstraint,
+    Integer,
+    Table,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.schema import AddConstraint, DropConstraint
+
+from newsletter.errors import NewsletterError, UserError
+from newsletter.store.database import reading, shown, without_foreign_keys, writing
+from newsletter.store.schema import Moment, metadata
+
+Told = Callable[[str, int, int], None]
+"""Hears which table is worked at, how many of its rows are done with, and how many there are."""
+
+_BLOCK = 5_000
+_CACHE = 64_000  # kB, for the indexes that SQLite writes to all over
+
+_NUL, _IN_ITS_PLACE = "\0", "\N{REPLACEMENT CHARACTER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What a table holds: how many rows, and the sum of their digests, whatever order they stand in."""
+
+    rows: int = 0
+    digests: int = 0
+
+    @property
+    def checksum(self) -> str:
+        """The sum of the digests, as it is shown."""
+        return f"{self.digests:032x}"
+
+
+def copy(source: Engine, target: Engine, told: Told) -> dict[str, Sum]:
+    """Copy all that a store holds, as it is at one moment, into an empty one: all of it or nothing.
+
+    The times at which ``newsletter run`` wakes up are not copied; it makes them anew.
+
+    Returns:
+        What each table holds, in either.
+
+    Raises:
+        UserError: the target is not empty.
+        NewsletterError: a store cannot be used, or the copy is not what was copied.
+    """
+    tables = metadata.sorted_tables
+    with reading(source) as origin, without_foreign_keys(target) as connection, writing(target, connection) as copied:
+        for table in tables:
+            if copied.execute(select(table.primary_key.columns.values()[0]).limit(1)).first() is not None:
+                raise UserError(f"TO: {shown(target)} holds a newsletter already; name a store that has nothing in it")
+        _prepare(copied)
+        sums = {}
+        for table in tables:
+            sums[table.name] = _copy_table(origin, copied, table, told)
+            _carry_on_numbers(origin, copied, table)
+        _finish(copied)
+        for table in tables:
+            if _sum_of(copied, table, told, sums[table.name].rows) != sums[table.name]:
+                raise NewsletterError(f"{shown(target)}: {table.name} is not what was copied; nothing was kept of it")
+    return sums
+
+
+def _copy_table(origin: Connection, copied: Connection, table: Table, told: Told) -> Sum:
+    rows = origin.execute(select(func.count()).select_from(table)).scalar_one()
+    so_far = Sum()
+    told(table.name, 0, rows)
+    write = _write_postgresql if copied.dialect.name == "postgresql" else _write_sqlite
+    for block in _blocks(origin, table):
+        if copied.dialect.name == "postgresql":
+            block = _without_nul(block)
+        so_far = _add(so_far, block)
+        write(copied, table, block)
+        told(table.name, so_far.rows, rows)
+    return so_far
+
+
+def _sum_of(connection: Connection, table: Table, told: Told, rows: int) -> Sum:
+    so_far = Sum()
+    for block in _blocks(connection, table):
+        so_far = _add(so_far, block)
+        told(f"{table.name}, again", so_far.rows, rows)
+    return so_far
+
+
+def _add(so_far: Sum, block: Sequence[tuple[Any, ...]]) -> Sum:
+    total = so_far.digests
+    for row in block:
+        total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest())
+    return Sum(so_far.rows + len(block), total % 2**128)
+
+
+def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of a table in blocks, each found by the key of the last row of the one before it."""
+    key = list(table.primary_key.columns)
+    places = [list(table.columns).index(column) for column in key]
+    columns: list[Any] = [literal_column(_as_kept(connection, column)) for column in table.columns]
+    query = select(*columns).select_from(table).order_by(*key).limit(_BLOCK)
+    after = [bindparam(f"after_{place}", type_=column.type) for place, column in enumerate(key)]
+    further = query.where(tuple_(*key) > tuple_(*after) if len(key) > 1 else key[0] > after[0])
+    block = [tuple(row) for row in connection.execute(query)]
+    while block:
+        yield block
+        last = [_value(column.type, block[-1][place]) for column, place in zip(key, places, strict=True)]
+        values = {one.key: value for one, value in zip(after, last, strict=True)}
+        block = [tuple(row) for row in connection.execute(further, values)]
+
+
+def _as_kept(connection: Connection, column: Any) -> str:
+    name = f'"{column.name}"'
+    if connection.dialect.name == "sqlite":
+        return name
+    if isinstance(column.type, Moment):
+        return f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
+    if isinstance(column.type, Boolean):
+        return f"{name}::int"
+    return f"{name}::text" if isinstance(column.type, JSON | Date) else name
+
+
+def _value(kind: Any, kept: Any) -> Any:
+    """A value of a key, of which some are days, as SQLAlchemy takes it."""
+    return kind.python_type.fromisoformat(kept) if isinstance(kind, Date) else kept
+
+
+def _without_nul(block: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [
+        tuple(one.replace(_NUL, _IN_ITS_PLACE) if isinstance(one, str) else one for one in row)
+        if any(isinstance(one, str) and _NUL in one for one in row)
+        else row
+        for row in block
+    ]
+
+
+def _write_sqlite(connection: Connection, table: Table, block: Sequence[tuple[Any, ...]]) -> None:
+    marks = ", ".join("?" * len(table.columns))
+    connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({_names(table)}) VALUES ({marks})', list(block))  # noqa: S608
+
+
+def _write_postgresql(connection: Connection, table: Table, block: Sequence[tuple[Any, ...]]) -> None:
+    from psycopg.types.string import StrDumperUnknown
+
+    cursor: Any = connection.connection.cursor()
+    cursor.adapters.register_dumper(str, StrDumperUnknown)  # NUL is out of it already, and this one is faster.
+    with cursor, cursor.copy(f'COPY "{table.name}" ({_names(table)}) FROM STDIN') as wire:
+        for row in block:
+            wire.write_row(row)
+
+
+def _names(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.columns)
+
+
+def _prepare(connection: Connection) -> None:
+    """Have no index kept, nor reference looked up, for each row by itself: both are quicker for all at once."""
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.drop(connection)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{_CACHE}")
+        return
+    connection.exec_driver_sql("SET LOCAL TimeZone = 'UTC'")
+    for reference in _references():
+        connection.execute(DropConstraint(reference))
+
+
+def _finish(connection: Connection) -> None:
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(connection)
+    if connection.dialect.name == "postgresql":
+        for reference in _references():
+            connection.execute(AddConstraint(reference))
+    elif connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+        raise NewsletterError("FROM: some of its rows name others that are not there; nothing was kept of it")
+
+
+def _references() -> list[ForeignKeyConstraint]:
+    found = (one for table in metadata.sorted_tables for one in table.foreign_key_constraints)
+    return sorted(found, key=lambda one: str(one.name))
+
+
+def _carry_on_numbers(origin: Connection, copied: Connection, table: Table) -> None:
+    """Have the new store give the numbers that follow, and none that the old one ever gave: not even that of somebody
+    who was forgotten.
+    """
+    key = list(table.primary_key.columns)
+    if len(key) > 1 or not isinstance(key[0].type, Integer) or not key[0].autoincrement:
+        return
+    highest = origin.execute(select(func.coalesce(func.max(key[0]), 0))).scalar_one()
+    given = max(highest, _last_number(origin, table, key[0].name) or 0)
+    if not given:
+        return
+    if copied.dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(table.name, key[0].name)
+        copied.execute(select(func.setval(sequence, given)))
+    elif table.dialect_options["sqlite"]["autoincrement"]:
+        copied.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+        copied.execute(text("INSERT INTO sqlite_sequence VALUES (:name, :given)"), {"name": table.name, "given": given})
+
+
+def _last_number(connection: Connection, table: Table, column: str) -> int | None:
+    if connection.dialect.name == "postgresql":
+        query = text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:name, :column)::regclass)")
+    elif table.dialect_options["sqlite"]["autoincrement"]:
+        query = text("SELECT seq FROM sqlite_sequence WHERE name = :name AND :column != ''")
+    else:
+        return None
+    found: int | None = connection.execute(query, {"name": table.name, "column": column}).scalar()
+    return found
