@@ -5,7 +5,7 @@ from the new store must come to the same sums before anything of it is kept.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ Told = Callable[[str, int, int], None]
 _BLOCK = 5_000
 _CACHE = 64_000  # kB, for the indexes that SQLite writes to all over
 
-_NUL, _IN_ITS_PLACE = "\0", "\N{REPLACEMENT CHARACTER}"
+_NUL_IN_REPR, _IN_ITS_PLACE = r"\x00", "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,11 @@ def _copy_table(origin: Connection, copied: Connection, table: Table, told: Told
     told(table.name, 0, rows)
     write = _write_postgresql if copied.dialect.name == "postgresql" else _write_sqlite
     for block in _blocks(origin, table):
-        if copied.dialect.name == "postgresql":
+        texts = list(map(repr, block))
+        if copied.dialect.name == "postgresql" and any(_NUL_IN_REPR in one for one in texts):
             block = _without_nul(block)
-        so_far = _add(so_far, block)
+            texts = list(map(repr, block))
+        so_far = _add(so_far, texts)
         write(copied, table, block)
         told(table.name, so_far.rows, rows)
     return so_far
@@ -99,16 +101,14 @@ def _copy_table(origin: Connection, copied: Connection, table: Table, told: Told
 def _sum_of(connection: Connection, table: Table, told: Told, rows: int) -> Sum:
     so_far = Sum()
     for block in _blocks(connection, table):
-        so_far = _add(so_far, block)
+        so_far = _add(so_far, map(repr, block))
         told(f"{table.name}, again", so_far.rows, rows)
     return so_far
 
 
-def _add(so_far: Sum, block: Sequence[tuple[Any, ...]]) -> Sum:
-    total = so_far.digests
-    for row in block:
-        total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest())
-    return Sum(so_far.rows + len(block), total % 2**128)
+def _add(so_far: Sum, rows: Iterable[str]) -> Sum:
+    digests = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=16).digest()) for one in rows]
+    return Sum(so_far.rows + len(digests), (so_far.digests + sum(digests)) % 2**128)
 
 
 def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
@@ -119,12 +119,12 @@ def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ..
     query = select(*columns).select_from(table).order_by(*key).limit(_BLOCK)
     after = [bindparam(f"after_{place}", type_=column.type) for place, column in enumerate(key)]
     further = query.where(tuple_(*key) > tuple_(*after) if len(key) > 1 else key[0] > after[0])
-    block = [tuple(row) for row in connection.execute(query)]
+    block = list(map(tuple, connection.execute(query).all()))
     while block:
         yield block
         last = [_value(column.type, block[-1][place]) for column, place in zip(key, places, strict=True)]
         values = {one.key: value for one, value in zip(after, last, strict=True)}
-        block = [tuple(row) for row in connection.execute(further, values)]
+        block = list(map(tuple, connection.execute(further, values).all()))
 
 
 def _as_kept(connection: Connection, column: Any) -> str:
@@ -144,12 +144,7 @@ def _value(kind: Any, kept: Any) -> Any:
 
 
 def _without_nul(block: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return [
-        tuple(one.replace(_NUL, _IN_ITS_PLACE) if isinstance(one, str) else one for one in row)
-        if any(isinstance(one, str) and _NUL in one for one in row)
-        else row
-        for row in block
-    ]
+    return [tuple(one.replace("\0", _IN_ITS_PLACE) if isinstance(one, str) else one for one in row) for row in block]
 
 
 def _write_sqlite(connection: Connection, table: Table, block: Sequence[tuple[Any, ...]]) -> None:

@@ -1,20 +1,15 @@
 """One paper is one row, however many sources name it."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Paper
 from newsletter.store import open_store, papers, reading, writing
-from tests.conftest import Newsletter
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
 
@@ -112,66 +107,4 @@ def test_fetching_the_same_again_changes_nothing(found: list[Paper]) -> None:
     assert len({paper.id for paper in settled}) == len(settled)
     # Two entries of one fetch may disagree about a paper; but the same fetch ends in the same state each time.
     assert everything(engine) == settled
-    engine.dispose()
-
-
-def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder")
-    with pytest.raises(UserError, match=r"store\.url: .*choose a folder that can be written"):
-        open_store(f"sqlite:///{tmp_path}/file/store.db")
-    (tmp_path / "broken.db").write_bytes(b"this is no database, it only looks like a long file" * 100)
-    with pytest.raises(NewsletterError, match=r"broken\.db is damaged, or no newsletter's store: .*; restore it"):
-        open_store(f"sqlite:///{tmp_path}/broken.db")
-    with pytest.raises(UserError, match="cannot be used"):
-        open_store("nosuchbase://x")
-    with pytest.raises(UserError, match=r"'soon'; write it like sqlite:///var/newsletter\.db"):
-        open_store(f"sqlite:///{tmp_path}/store.db?timeout=soon")
-
-
-def test_a_store_that_turns_bad_is_told(newsletter: Newsletter) -> None:
-    newsletter.with_sample()
-    path = newsletter.folder / "var" / "newsletter.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with path.open("r+b") as file:  # all but what is looked at when it is opened
-        file.seek(4096 * 4)
-        file.write(b"rust" * (path.stat().st_size // 4 - 4096))
-    for command in ("papers list", "subscribers list", "import x.jsonl"):
-        (newsletter.folder / "x.jsonl").write_text('{"title": "One"}')
-        (line,) = newsletter.run(*command.split(), code=1).err.splitlines()
-        assert line.startswith("error: store: ")
-        assert "newsletter.db is damaged" in line
-        assert line.endswith("restore it from a backup")
-
-
-def test_a_command_that_reads_has_no_word_of_what_was_kept(newsletter: Newsletter) -> None:
-    newsletter.run("subscribers", "list")
-    newsletter.subscriber("ada", "email: ada@example.org\n")
-    (line,) = newsletter.run_on_full_disk("subscribers", "list").stderr.splitlines()
-    assert line.startswith("error: store: ")
-    assert line.endswith("; check the disk and who else uses it, then run it again")
-
-
-def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/store.db"
-    engine = open_store(url)
-    with writing(engine) as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    engine.dispose()
-    with pytest.raises(NewsletterError, match=r"was made by a newer newsletter \(9999\); upgrade this program"):
-        open_store(url)
-
-
-def test_the_migrations_make_the_schema(tmp_path: Path) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from newsletter.store.database import HEAD
-    from newsletter.store.schema import metadata
-
-    engine = open_store(f"sqlite:///{tmp_path}/store.db")
-    with reading(engine) as connection:
-        migrations = MigrationContext.configure(connection)
-        assert migrations.get_current_revision() == HEAD
-        assert compare_metadata(migrations, metadata) == []
     engine.dispose()
