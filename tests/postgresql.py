@@ -16,8 +16,8 @@ import psycopg
 
 from newsletter.store import open_store
 
-# What is lost by a power cut is of no worth here.
-_CAREFREE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
+# What a power cut would lose is of no worth here; what the end of the server would lose is.
+_CAREFREE = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
 # The server ends when its standard input does, so also when the tests are killed.
 _WATCHED = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
 
@@ -82,7 +82,7 @@ class PostgreSQL:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop the server as a power cut does."""
+        """Stop the server at once, whoever is connected to it."""
         if self._process is not None:
             self._process.communicate()
             self._process = None

@@ -9,9 +9,11 @@ import pytest
 
 from newsletter.demo import Loopback
 from tests.conftest import NOW, Newsletter
+from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
 
 
+@pytest.mark.both_stores
 def test_rank_preview_send_and_log_agree_paper_by_paper(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     ranked = newsletter.run("rank", reader, "--top", "50", "--json").rows
@@ -83,6 +85,7 @@ def test_angle_brackets_are_shown_as_text(newsletter: Newsletter, mail: Mailbox)
     assert "From <Answer> to <Think>" in mail.messages()[0].get_body(("plain",)).get_content()
 
 
+@pytest.mark.both_stores
 def test_a_refused_recipient_fails_and_the_others_get_theirs(
     newsletter: Newsletter, mail: Mailbox, reader: str
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_refused_recipient_fails_and_the_others_get_theirs(
     assert newsletter.run("log", reader, "--json").rows[1]["papers"] == row["papers"]
 
 
+@pytest.mark.both_stores
 def test_what_was_put_off_is_sent_when_its_time_comes(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     mail.on_recipient = lambda address: "450 4.7.1 greylisted"
@@ -167,6 +171,7 @@ def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(new
     assert message["Message-ID"] == sent["message_id"] == planned["message_id"]
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("broken", ["accepted", "unheard"])
 def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter, mail: Mailbox, broken: str) -> None:
     newsletter.with_sample()
@@ -202,6 +207,29 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
     assert len(mail.accepted) == (8 if broken == "accepted" else 7)
 
 
+def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
+    newsletter: Newsletter, mail: Mailbox, postgresql: PostgreSQL
+) -> None:
+    url = postgresql.fresh()
+    newsletter.configure(smtp={"sessions": 2}, store={"url": url})
+    newsletter.with_sample()
+    for number in range(40):
+        newsletter.subscriber(f"r{number}", f"email: r{number}@example.org\ninterests: [language models]\n")
+
+    def on_data(address: str) -> None:
+        if len(mail.accepted) == 10:
+            postgresql.stop()
+            postgresql.start()
+
+    mail.on_data = on_data
+    ran = newsletter.run("send", code=None)
+    assert all(line.count("store: ") <= 1 for line in ran.err.splitlines())
+    newsletter.run("send", code=None)
+    assert sorted(mail.recipients()) == sorted(f"r{number}@example.org" for number in range(40))
+    assert {row["state"] for row in newsletter.run("log", "--json").rows} == {"sent"}
+    postgresql.drop(url)
+
+
 @pytest.mark.parametrize(("number", "sessions"), [(signal.SIGINT, 1), (signal.SIGTERM, 3)])
 def test_a_stop_comes_after_the_messages_on_the_wire(
     newsletter: Newsletter, mail: Mailbox, number: signal.Signals, sessions: int
@@ -232,6 +260,7 @@ def test_a_stop_comes_after_the_messages_on_the_wire(
     assert len(set(mail.recipients())) == len(mail.accepted) == 12
 
 
+@pytest.mark.both_stores
 def test_two_processes_at_once_deliver_each_digest_once(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
     for number in range(30):
@@ -279,6 +308,7 @@ def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter
     assert ran.err == "error: templates/nonesuch.mjml: missing; 'newsletter init' lays one out\n"
 
 
+@pytest.mark.both_stores
 def test_what_nobody_knows_is_settled_as_the_operator_says(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
     for name in ("ada", "grace"):

@@ -12,6 +12,8 @@ from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
 
+pytestmark = pytest.mark.both_stores
+
 Served = tuple[str, Newsletter]
 
 

@@ -12,6 +12,8 @@ from tests.smtp import Mailbox
 from tests.web.conftest import serving
 from tests.web.people import browse, forged, letters, link_in, state_of
 
+pytestmark = pytest.mark.both_stores
+
 BOB = "bob@example.org"
 IN_TIME, TOO_LATE = "2025-11-30T08:59", "2025-11-30T09:01"
 
