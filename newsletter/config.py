@@ -504,7 +504,8 @@ def load_config(path: Path) -> Config:
     config = check(document, Config, _MENDS)
     where = f"{document.where(('store', 'url'))}: store.url"
     try:
-        password = make_url(config.store.url).password
+        url = make_url(config.store.url)
+        password = url.password or url.query.get("password")
     except (ArgumentError, ValueError):
         # A password may stand in it all the same.
         said = re.sub(r"//[^/]*@", "//...@", config.store.url)

@@ -84,17 +84,17 @@ def bring_due_back(desk: Desk) -> None:
     """
     now = desk.clock()
     first = cache(lambda schedule: next_due(schedule, now))  # Many have the same schedule.
-    after = 0
+    moment, row = now + _WITHIN_A_DAY, 0
     while True:
         with reading(desk.engine) as connection:
-            page = subscribers.due_after(connection, now + _WITHIN_A_DAY, after, _DUE_PAGE)
+            page = subscribers.due_after(connection, moment, row, _DUE_PAGE)
         if not page:
             return
         late = {row: first(schedule) for row, due, schedule in page if first(schedule) < due}
         if late:
             with writing(desk.engine) as connection:
                 subscribers.set_next_due(connection, late)
-        after = page[-1][0]
+        row, moment, _ = page[-1]
 
 
 def due_blocks(desk: Desk) -> Iterator[Block]:
@@ -111,7 +111,7 @@ def _due_edition(subscriber: Subscriber, now: datetime) -> date:
 def active_blocks(desk: Desk) -> Iterator[Block]:
     """All subscribers who get mail, each with the edition of their today."""
     active = SubscriberState.ACTIVE
-    for people in _pages(desk, lambda connection, after: subscribers.page(connection, after, BLOCK, active)):
+    for people in _pages(desk, lambda connection, after: subscribers.page(connection, _row(after), BLOCK, active)):
         yield todays_block(desk, people)
 
 
@@ -121,15 +121,19 @@ def todays_block(desk: Desk, people: Sequence[Subscriber]) -> Block:
     return Block(people, {one.row: local_day(one.preferences.schedule, now) for one in people})
 
 
-def _pages(desk: Desk, page: Callable[[Connection, int], list[Subscriber]]) -> Iterator[list[Subscriber]]:
-    after = 0
+def _row(subscriber: Subscriber | None) -> int:
+    return subscriber.row if subscriber is not None else 0
+
+
+def _pages(desk: Desk, page: Callable[[Connection, Subscriber | None], list[Subscriber]]) -> Iterator[list[Subscriber]]:
+    after: Subscriber | None = None
     while True:
         with reading(desk.engine) as connection:
             people = page(connection, after)
         if not people:
             return
         yield people
-        after = people[-1].row
+        after = people[-1]
 
 
 def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[tuple[Subscriber, Digest, str | None]]:

@@ -196,7 +196,9 @@ def texts(connection: Connection, rows: Sequence[int]) -> Iterator[Paper]:
 
 def first_seen_since(connection: Connection, moment: datetime) -> list[Paper]:
     """The papers first seen after ``moment`` (UTC), oldest first."""
-    return list(_select(connection, select(papers).where(papers.c.first_seen > moment).order_by(papers.c.row)))
+    # Sorted here: to have them in the order of rows, SQLite would go through all rows.
+    found = _select(connection, select(papers).where(papers.c.first_seen > moment))
+    return sorted(found, key=lambda paper: paper.row)
 
 
 def by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Paper]:

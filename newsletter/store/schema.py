@@ -141,7 +141,10 @@ subscribers = Table(
     Column("state_since", Moment, nullable=False),
     # When a pause that the person made ends; one without is ended by hand.
     Column("paused_until", Moment),
-    Index(None, "state", "next_due"),
+    Index(None, "state", "next_due", "row"),
+    Index(None, "state", "state_since"),
+    Index(None, "state", "paused_until"),
+    Index(None, "created_at"),
     # Signed links, return paths and Message-IDs name a subscriber by row: that of one who was forgotten is nobody's.
     sqlite_autoincrement=True,
 )
@@ -193,7 +196,8 @@ sends = Table(
     Column("ranked_with", String),
     Column("after_row", Integer),
     UniqueConstraint("edition", "subscriber"),
-    Index(None, "state", "not_before", "row"),
+    # With the domain, so that those of another lane are passed over without a look at their rows.
+    Index(None, "state", "not_before", "row", "domain"),
     Index(None, "subscriber", "state"),
     # So that editions are counted by state without a look at their rows.
     Index(None, "edition", "state"),
@@ -269,7 +273,7 @@ bounces = Table(
     Column("kind", String, nullable=False),
     Column("status", String),
     Column("diagnostic", Text, nullable=False),
-    Column("received_at", Moment, nullable=False),
+    Column("received_at", Moment, nullable=False, index=True),
     Column("effect", String),
     # Of the mail itself, so that one that is read twice counts once.
     Column("digest", String, nullable=False, unique=True),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, select, tuple_, update
 
 from newsletter.config import plain_address
 from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
@@ -93,7 +93,8 @@ def one_by_one(connection: Connection) -> None:
 
 def files(connection: Connection) -> dict[str, str | None]:
     """The files known to the store, with the digest of what was last read from each."""
-    query = select(subscribers.c.file, subscribers.c.file_digest).where(subscribers.c.file.is_not(None))
+    # Written so that SQLite looks into the index.
+    query = select(subscribers.c.file, subscribers.c.file_digest).where(subscribers.c.file > "")
     return {row.file: row.file_digest for row in connection.execute(query)}
 
 
@@ -140,7 +141,9 @@ def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
 def pauses_over(connection: Connection, now: datetime, limit: int) -> list[Subscriber]:
     """Paused subscribers whose pause is over."""
     paused = subscribers.c.state == SubscriberState.PAUSED.value
-    return _page(connection, _people(connection).where(paused, subscribers.c.paused_until <= now), 0, limit)
+    query = _people(connection).where(paused, subscribers.c.paused_until <= now)
+    found = connection.execute(query.order_by(subscribers.c.paused_until).limit(limit))
+    return [_subscriber(row) for row in found.mappings()]
 
 
 def consent(connection: Connection, row: int) -> str:
@@ -155,10 +158,19 @@ def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> 
         connection.execute(statement, [{"of": row, "moment": moment} for row, moment in due.items()])
 
 
-def due(connection: Connection, now: datetime, after: int, limit: int) -> list[Subscriber]:
-    """The active subscribers whose time has come, by row, from the one after ``after`` on."""
+def due(connection: Connection, now: datetime, after: Subscriber | None, limit: int) -> list[Subscriber]:
+    """The active subscribers whose time has come, who waits longest first, from the one after ``after`` on."""
     active = subscribers.c.state == SubscriberState.ACTIVE.value
-    return _page(connection, select(subscribers).where(active, subscribers.c.next_due <= now), after, limit)
+    query = select(subscribers).where(active, subscribers.c.next_due <= now)
+    if after is not None and after.next_due is not None:
+        query = query.where(_later(after.next_due, after.row))
+    query = query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit)
+    return [_subscriber(row) for row in connection.execute(query).mappings()]
+
+
+def _later(due: datetime, row: int) -> ColumnElement[bool]:
+    """After a place in the index of those who are due. By rows alone, whoever is due would be sorted for each page."""
+    return tuple_(subscribers.c.next_due, subscribers.c.row) > (due, row)
 
 
 def number_due(connection: Connection, now: datetime) -> int:
@@ -168,15 +180,14 @@ def number_due(connection: Connection, now: datetime) -> int:
     return connection.execute(query.where(active, subscribers.c.next_due <= now)).scalar_one()
 
 
-def due_after(connection: Connection, moment: datetime, after: int, limit: int) -> list[tuple[int, datetime, Schedule]]:
-    """The active subscribers who are due after a moment: row, when (UTC) and schedule, by row, from the one after
-    ``after`` on.
+def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[tuple[int, datetime, Schedule]]:
+    """The active subscribers who are due after a moment, or at that moment and have a higher row: row, when (UTC) and
+    schedule, who is due next first.
     """
     query = (
         select(subscribers.c.row, subscribers.c.next_due, subscribers.c.preferences["schedule"].label("schedule"))
-        .where(subscribers.c.state == SubscriberState.ACTIVE.value, subscribers.c.next_due > moment)
-        .where(subscribers.c.row > after)
-        .order_by(subscribers.c.row)
+        .where(subscribers.c.state == SubscriberState.ACTIVE.value, _later(moment, row))
+        .order_by(subscribers.c.next_due, subscribers.c.row)
         .limit(limit)
     )
     return [(one.row, one.next_due, schedule_from_json(one.schedule)) for one in connection.execute(query)]
@@ -186,7 +197,11 @@ def page(connection: Connection, after: int, limit: int, state: SubscriberState 
     """All subscribers, or those in one state, by row, from the one after ``after`` on."""
     query = select(subscribers)
     if state is not None:
-        query = query.where(subscribers.c.state == state.value)
+        column: ColumnElement[str] = subscribers.c.state
+        if connection.dialect.name == "sqlite":
+            # Not by the index of states, after which all of one state would be sorted by row for every page.
+            column = func.coalesce(column, "")
+        query = query.where(column == state.value)
     return _page(connection, query, after, limit)
 
 
