@@ -35,11 +35,16 @@ def forget_old(desk: Desk, stopping: Callable[[], bool]) -> dict[str, int]:
         "bounces": _in_blocks(desk, stopping, lambda connection: store.forget_bounces(connection, old, _BLOCK)),
     }
     if any(forgotten.values()):
-        after: tuple[int, str] | None = (0, "")
-        while after is not None and not stopping():
-            with writing(desk.engine) as connection:
-                after = store.forget_contents(connection, after, _BLOCK)
+        forget_contents(desk, stopping)
     return forgotten
+
+
+def forget_contents(desk: Desk, stopping: Callable[[], bool]) -> None:
+    """Forget what subscribers followed at a time of which no digest is in the log any more."""
+    after: tuple[int, str] | None = (0, "")
+    while after is not None and not stopping():
+        with writing(desk.engine) as connection:
+            after = store.forget_contents(connection, after, _BLOCK)
 
 
 def _in_blocks(desk: Desk, stopping: Callable[[], bool], forget: Callable[[Connection], int]) -> int:

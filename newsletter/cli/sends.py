@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from newsletter import archiving
 from newsletter.audience import log as logged
 from newsletter.audience import membership, why
 from newsletter.audience.why import Story, day_in_words
@@ -250,3 +251,21 @@ def resolve(
     else:
         rows = [(send.edition, (send.email, f"  {send.message_id}", f"  {send.reason}")) for send in unsure]
         print_table((("edition", "left"), ("to whom, Message-ID, and why nobody knows", "wide")), rows)
+
+
+def archive(
+    context: typer.Context,
+    before: Annotated[str, typer.Option(metavar="MONTH", help="Editions before this month, like 2025-01.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")] = Path("var/archive"),
+) -> None:
+    """Move old lines of the log into compressed files, one a month, and out of the store.
+
+    A line is what 'newsletter log --json' shows. What waits or is unsure stays. The files hold addresses, which
+    'newsletter subscribers forget' does not reach.
+    """
+    day = parse_day(f"{before}-01", "--before")
+    written = archiving.archive(open_for(context, files=False), day, folder, lambda: False)
+    for path, number in sorted(written.items()):
+        say(f"{number:,} line{'' if number == 1 else 's'} moved to {path}.")
+    if not written:
+        say(f"Nothing to archive before {before}.")
