@@ -198,7 +198,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
     """In which kind of database the store of a test is."""
-    return getattr(request, "param", os.environ.get("TRY_BACKEND", "sqlite"))
+    return getattr(request, "param", "sqlite")
 
 
 @pytest.fixture

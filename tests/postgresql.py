@@ -18,8 +18,8 @@ from newsletter.store import open_store
 
 # What a power cut would lose is of no worth here; what the end of the server would lose is.
 _CAREFREE = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
-# The server ends when its standard input does, so also when the tests are killed.
-_WATCHED = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
+# The server ends when its standard input does, so also when the tests are killed; then its data go with it.
+_WATCHED = '"$@" & server=$!; read -r told; kill -QUIT $server; wait $server; [ "$told" ] || rm -rf data'
 
 
 class PostgreSQL:
@@ -84,7 +84,7 @@ class PostgreSQL:
     def stop(self) -> None:
         """Stop the server at once, whoever is connected to it."""
         if self._process is not None:
-            self._process.communicate()
+            self._process.communicate(b"stop\n")
             self._process = None
 
     def fresh(self, migrated: bool = True) -> str:

@@ -186,6 +186,9 @@ def _finish(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for reference in _references():
             connection.execute(AddConstraint(reference))
+        # So that the first queries are not planned as for empty tables.
+        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+        connection.exec_driver_sql(f"ANALYZE {names}")
     elif connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
         raise NewsletterError("FROM: some of its rows name others that are not there; nothing was kept of it")
 
