@@ -171,7 +171,6 @@ def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(new
     assert message["Message-ID"] == sent["message_id"] == planned["message_id"]
 
 
-@pytest.mark.both_stores
 @pytest.mark.parametrize("broken", ["accepted", "unheard"])
 def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter, mail: Mailbox, broken: str) -> None:
     newsletter.with_sample()

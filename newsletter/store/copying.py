@@ -5,7 +5,9 @@ from the new store must come to the same sums before anything of it is kept.
 """
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +68,11 @@ def copy(source: Engine, target: Engine, told: Told) -> dict[str, Sum]:
         NewsletterError: a store cannot be used, or the copy is not what was copied.
     """
     tables = metadata.sorted_tables
-    with reading(source) as origin, without_foreign_keys(target) as connection, writing(target, connection) as copied:
+    with reading(target) as connection:
         for table in tables:
-            if copied.execute(select(table.primary_key.columns.values()[0]).limit(1)).first() is not None:
+            if connection.execute(select(table.primary_key.columns.values()[0]).limit(1)).first() is not None:
                 raise UserError(f"TO: {shown(target)} holds a newsletter already; name a store that has nothing in it")
+    with reading(source) as origin, _to_be_filled(target) as connection, writing(target, connection) as copied:
         _prepare(copied)
         sums = {}
         for table in tables:
@@ -80,6 +83,26 @@ def copy(source: Engine, target: Engine, told: Told) -> dict[str, Sum]:
             if _sum_of(copied, table, told, sums[table.name].rows) != sums[table.name]:
                 raise NewsletterError(f"{shown(target)}: {table.name} is not what was copied; nothing was kept of it")
     return sums
+
+
+@contextmanager
+def _to_be_filled(target: Engine) -> Iterator[Connection]:
+    """A connection that fills a store at once. SQLite gets on without its log of writes (WAL) meanwhile, in which it
+    would look for each page of the whole: an empty file has nothing that could be lost.
+    """
+    with without_foreign_keys(target) as connection:
+        if target.dialect.name != "sqlite":
+            yield connection
+            return
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.OperationalError as error:
+            raise NewsletterError(f"TO: {shown(target)}: {error}; name a store that nobody uses") from None
+        try:
+            yield connection
+        finally:
+            driver.execute("PRAGMA journal_mode=WAL")
 
 
 def _copy_table(origin: Connection, copied: Connection, table: Table, told: Told) -> Sum:

@@ -82,6 +82,17 @@ def test_a_paper_is_found_by_any_of_its_names(engine: Engine, named: str) -> Non
         assert papers.find(connection, "2501.99999") is None
 
 
+def test_no_text_is_too_strange_to_be_kept(engine: Engine) -> None:
+    strange = "a\0b \\N \t %s {} '\" 织机 \U0001f9f5"
+    keep(engine, Paper(title=f"Looms {strange}", abstract=strange, authors=(strange,), keywords=(strange,)))
+    (paper,) = everything(engine)
+    # PostgreSQL keeps no NUL.
+    assert paper.abstract in (strange, strange.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    assert (paper.authors, paper.keywords) == ((strange,), (strange,))
+    with reading(engine) as connection:
+        assert papers.find(connection, f"looms {paper.abstract}") == paper
+
+
 titles = st.sampled_from(["Looms", "looms!", "Engines", "Engine notes", "?", "织机"])
 some_papers = st.builds(
     Paper,

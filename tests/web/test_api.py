@@ -93,6 +93,7 @@ def test_what_cannot_be_answered_is_told(served: Served, asked: str, words: str)
     assert (answer.status_code, answer.json()) == (422, {"error": words})
 
 
+@pytest.mark.both_stores
 def test_operators_see_what_the_command_line_shows(mail: Mailbox, reader: str, served: Served) -> None:
     where, newsletter = served
     newsletter.with_sample().run("send")

@@ -12,7 +12,6 @@ from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
 
-pytestmark = pytest.mark.both_stores
 
 Served = tuple[str, Newsletter]
 
@@ -31,6 +30,7 @@ def login(where: str, token: str, **headers: str) -> httpx.Response:
     return httpx.post(f"{where}/operator/login", data={"token": token}, headers=headers)
 
 
+@pytest.mark.both_stores
 def test_it_shows_how_the_newsletter_is_doing_without_script_and_on_a_phone(
     mail: Mailbox, reader: str, served: Served, browser: Browser
 ) -> None:
@@ -78,6 +78,7 @@ def test_nothing_on_it_shuts_anybody_out(mail: Mailbox, reader: str, served: Ser
     page.close()
 
 
+@pytest.mark.both_stores
 def test_a_session_ends_with_its_time_and_with_its_token(served: Served) -> None:
     where, newsletter = served
     token = token_of(newsletter)
@@ -91,6 +92,7 @@ def test_a_session_ends_with_its_time_and_with_its_token(served: Served) -> None
     assert httpx.get(f"{where}/operator", cookies=cookies).status_code == 303
 
 
+@pytest.mark.both_stores
 def test_subscribers_are_counted_each_night(mail: Mailbox, reader: str, served: Served) -> None:
     where, newsletter = served
     newsletter.run("run", "--once", now="2025-11-26T03:00")
