@@ -85,7 +85,6 @@ def test_angle_brackets_are_shown_as_text(newsletter: Newsletter, mail: Mailbox)
     assert "From <Answer> to <Think>" in mail.messages()[0].get_body(("plain",)).get_content()
 
 
-@pytest.mark.both_stores
 def test_a_refused_recipient_fails_and_the_others_get_theirs(
     newsletter: Newsletter, mail: Mailbox, reader: str
 ) -> None:

@@ -87,7 +87,6 @@ def test_nothing_is_left_of_who_is_forgotten(newsletter: Newsletter, mail: Mailb
     assert "is no subscriber any more: forgotten on 2025-11-28" in newsletter.run("log", READER, code=2).err
 
 
-@pytest.mark.both_stores
 def test_no_file_and_no_import_brings_back_who_was_forgotten(newsletter: Newsletter, known: About) -> None:
     newsletter.run("subscribers", "forget", READER, "--yes")
     assert suppressed(newsletter) == [(None, "forgotten")]
@@ -110,7 +109,6 @@ def test_why_somebody_got_no_mail_outlives_being_forgotten(newsletter: Newslette
     assert "(complaint, 2025-11-28)" in newsletter.run("subscribe", READER, "--again", code=2).err
 
 
-@pytest.mark.both_stores
 def test_what_the_forgotten_had_in_hand_does_nothing_to_who_comes_after(
     newsletter: Newsletter, mail: Mailbox, known: About
 ) -> None:

@@ -12,8 +12,6 @@ from tests.smtp import Mailbox
 from tests.web.conftest import serving
 from tests.web.people import browse, forged, links_of, path_of, row_of
 
-pytestmark = pytest.mark.both_stores
-
 
 @pytest.fixture
 def message(newsletter: Newsletter, mail: Mailbox, reader: str) -> str:

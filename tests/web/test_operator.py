@@ -12,7 +12,6 @@ from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
 
-
 Served = tuple[str, Newsletter]
 
 

@@ -12,8 +12,6 @@ from tests.smtp import Mailbox
 from tests.web.conftest import serving
 from tests.web.people import browse, forged, links_of, path_of, row_of, state_of
 
-pytestmark = pytest.mark.both_stores
-
 LATER, TOO_LATE = "2025-11-28T09:59", "2025-11-28T10:01"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
