@@ -110,8 +110,7 @@ def writing(engine: Engine, connected: Connection | None = None) -> Iterator[Con
     Raises:
         NewsletterError: the store stayed locked, is damaged, or its disk is full.
     """
-    opened = engine.connect() if connected is None else nullcontext(connected)
-    with _told(engine), opened as connection:
+    with _told(engine), engine.connect() if connected is None else nullcontext(connected) as connection:
         connection.execution_options(newsletter_writes=True)
         with connection.begin():
             yield connection
