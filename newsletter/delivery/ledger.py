@@ -4,6 +4,7 @@ What sessions have to say while a transaction is written goes into the next one 
 before the store knows of it.
 """
 
+import itertools
 import queue
 import threading
 import time
@@ -37,6 +38,8 @@ Settled = Callable[[Send, store.Settlement], None]
 
 Unwritten = dict[tuple[str, int], tuple[str, store.Settlement | None]]
 
+_numbers = itertools.count(1)
+
 _unwritten: Unwritten = {}
 """What this process knows of a send (by store and row) and the store would not take: by whose claim, and what became of
 it, None when it was not sent. Nobody else knows it.
@@ -61,7 +64,8 @@ class Ledger:
         stopping: whether to stop asking a store that does not take it.
 
     Attributes:
-        error: why something could not be written down.
+        owner: in whose name sends are claimed; each ledger has its own, so that one that ends late gives back nothing
+            of its successor's. ``error``: why something could not be written down.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class Ledger:
         stopping: Callable[[], bool],
     ) -> None:
         self.error: Exception | None = None
-        self.owner = str(Owner.here())
+        self.owner = f"{Owner.here()}/{next(_numbers)}"
         self._engine, self._retry, self._clock, self._told, self._stopping = engine, retry, clock, told, stopping
         self._entries: queue.SimpleQueue[_Entry | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)

@@ -4,6 +4,7 @@ import os
 import random
 import socket
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,9 @@ _UNMARKED = uuid.uuid4().hex[:8]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who holds a claim: a process on a host, with a mark of its own since its number may be used again."""
+    """Who holds a claim: a process on a host, with a mark of its own since its number may be used again. What comes
+    behind these, after a slash, tells apart what one process does for several runs.
+    """
 
     host: str
     process: int
@@ -58,9 +61,13 @@ def settlement(send: Send, outcome: Outcome, retry: Delivery, now: datetime) -> 
     return store.Settlement(state=SendState.DEFERRED, smtp_reply=reply, reason=reason, not_before=again)
 
 
-def settle_orphans(engine: Engine, now: datetime) -> list[Send]:
+def settle_orphans(engine: Engine, now: datetime, lost: Collection[str] = ()) -> list[Send]:
     """Settle the claims of processes that are gone: what was on the wire is unsure, since it may or may not have
     arrived; the rest is put back.
+
+    Args:
+        lost: owners that cannot be reached, though they may live; what they have on the wire stays theirs for as long
+            as any claim holds.
 
     Returns:
         The sends now unsure.
@@ -69,7 +76,8 @@ def settle_orphans(engine: Engine, now: datetime) -> list[Send]:
         held = store.claims(connection)
     orphans: list[int] = []
     for claim in held:
-        if not _is_gone(claim.owner, claim.since, now):
+        gone = _is_gone(claim.owner, claim.since, now)
+        if not gone and (claim.owner not in lost or claim.wire_at is not None):
             continue
         with writing(engine) as connection:
             if claim.wire_at is None:

@@ -289,6 +289,44 @@ def test_the_claim_of_a_process_whose_number_another_has_now_is_unsure(engine: E
         assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
 
 
+def test_what_an_owner_that_cannot_be_reached_has_on_the_wire_stays_its_own_and_the_rest_is_free(
+    engine: Engine,
+) -> None:
+    plan(engine, 2)
+    on_wire, waits = claim(engine, owner="elsewhere/1/mark/3")
+    start(engine, on_wire, owner="elsewhere/1/mark/3")
+    assert outbox.settle_orphans(engine, NOW, lost={"elsewhere/1/mark/3"}) == []
+    assert [send.state for send in everything(engine)] == [SendState.CLAIMED, SendState.PLANNED]
+    # It lives: what was taken from it does not go on the wire, whoever has it now, and what it had there is settled.
+    assert start(engine, waits, owner="elsewhere/1/mark/3") == set()
+    claim(engine)
+    assert start(engine, waits, owner="elsewhere/1/mark/3") == set()
+    assert settle(engine, on_wire, Outcome(SendState.SENT, "250 ok"), owner="elsewhere/1/mark/3")
+
+
+def test_what_goes_on_the_wire_as_its_claim_runs_out_is_left_alone(engine: Engine) -> None:
+    plan(engine, 1)
+    (send,) = claim(engine, owner="elsewhere/1/mark")
+    with writing(engine) as connection:
+        assert sends.start(connection, {send.row: "smtp"}, "elsewhere/1/mark", NOW) == {send.row}
+        # Who saw the claim a moment ago, not on the wire and long not renewed.
+        sends.unclaim(connection, [send.row], "elsewhere/1/mark", started=False)
+    assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
+
+
+def test_two_runs_in_one_process_hold_their_claims_apart(engine: Engine) -> None:
+    first, second = (
+        Ledger(engine, Delivery(), lambda: NOW, lambda send, settled: None, lambda: False) for _ in range(2)
+    )
+    claim_as(engine, first.owner)
+    (send,) = everything(engine)
+    with second:
+        second.give_back(send)
+    assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
+    # Both are known by their process, which lives.
+    assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
+
+
 @contextmanager
 def locked(engine: Engine) -> Iterator[Connection]:
     """The store, as another program holds it that does not let go."""
@@ -311,6 +349,7 @@ def ledger_of(engine: Engine, *, stopping: bool = False) -> Iterator[tuple[Ledge
     with Ledger(
         engine, Delivery(), lambda: NOW, lambda _, settled: told.append(settled.state), lambda: stopping
     ) as ledger:
+        ledger.owner = HERE  # that the claims of these tests are made by
         yield ledger, told
 
 
