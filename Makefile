@@ -60,7 +60,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing what tests and checks need ..."
-	$(INSTALL) --editable '.[test,check]'
+	$(INSTALL) --editable '.[cluster,test,check]'
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

@@ -17,9 +17,9 @@ from newsletter.indexing import current_index, index_of
 from newsletter.model import Choice, Digest, Paper, Subscriber
 from newsletter.ranking.calibration import deviation
 from newsletter.ranking.explain import Weighed
-from newsletter.ranking.index import Index
+from newsletter.ranking.index import Index, Lineup, Part
 from newsletter.ranking.profile import Judged, Taught, make_profiles
-from newsletter.ranking.rank import Candidates, make_candidates, stand_out
+from newsletter.ranking.rank import Candidates, candidates_of, make_candidates, stand_out
 from newsletter.store import papers, reading, send_log
 from newsletter.store.feedback import Verdict
 
@@ -65,18 +65,63 @@ def _field_of(desk: Desk, index: Index, now: datetime) -> Field:
     return Field(index, make_candidates(index, new, now.date(), half_life), now)
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A field as it is handed to other processes: plain data, and of the index only what the new papers need."""
+
+    index: Index
+    papers: tuple[Paper, ...]
+    lineup: Lineup
+    now: datetime
+
+
+def pack(field: Field) -> Packed:
+    """Get a field ready to be handed over."""
+    return Packed(field.index.without_papers(), field.candidates.papers, field.candidates.lineup, field.now)
+
+
+def unpack(desk: Desk, packed: Packed) -> Field:
+    """The field that was handed over. What subscribers have judged is not in it: see :func:`learn`."""
+    today, half_life = packed.now.date(), desk.config.digest.trending_half_life_days
+    candidates = candidates_of(packed.index.space, packed.papers, packed.lineup, today, half_life)
+    return Field(packed.index, candidates, packed.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What some subscribers follow, by row, and the papers of the index that they have judged."""
+
+    taught: Mapping[int, Sequence[Taught]]
+    judged: Part
+
+
+def learn(desk: Desk, index: Index, block: Sequence[Subscriber]) -> Learnt:
+    """What some subscribers follow, for a process that has not the whole index."""
+    with reading(desk.engine) as connection:
+        taught = judgements.taught(connection, block)
+    judged = {name.row for own in taught.values() for one in own for name, _ in (*one.liked, *one.disliked)}
+    return Learnt(taught, index.part_of(np.array(sorted(judged), dtype=np.int64)))
+
+
 def score_block(
-    desk: Desk, field: Field, block: Sequence[Subscriber], leaving_out: date | None = None
+    desk: Desk,
+    field: Field,
+    block: Sequence[Subscriber],
+    leaving_out: date | None = None,
+    learnt: Learnt | None = None,
 ) -> list[compose.Scored]:
     """Score the new papers of a block of subscribers, all their interests in one product.
 
     Args:
         leaving_out: an edition whose papers do not count as sent.
+        learnt: what they follow, where the field has not the whole index.
     """
     with reading(desk.engine) as connection:
         rows = [subscriber.row for subscriber in block]
         held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
-        taught = judgements.taught(connection, block)
+        taught = learnt.taught if learnt is not None else judgements.taught(connection, block)
+    if learnt is not None:
+        field = replace(field, index=replace(field.index, parts=(learnt.judged,)))
     return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
 
 

@@ -29,12 +29,14 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from newsletter.engine import Cluster
 from newsletter.errors import UserError
 from newsletter.plaintext import clean, is_utf8
 from newsletter.textfile import read_text
 from newsletter.yamlfile import check, parse
 
 _MOST_PROCESSES = 256
+_MOST_WORKERS = 10_000
 _LONGEST_RETURN_LOCAL = 24
 """Before the @ of ``bounces.address``: with a token it holds to the 64 octets of RFC 5321, section 4.5.3.1.1."""
 
@@ -249,11 +251,18 @@ class DigestSettings(Settings):
     weekly_template: Line = Field(default="weekly", description="For those who get mail on one day a week.")
 
 
+_ENGINE = re.compile(
+    r"here|processes(:[1-9][0-9]{0,2})?|dask://(?P<address>[^/\s:]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5})|dask:(?!//)(?P<file>\S.*)"
+)
+
+
 def _engine(value: str) -> str:
-    kind, colon, number = value.partition(":")
-    right = value == "here" or (kind == "processes" and (not colon or (number.isascii() and number.isdigit())))
-    if not right or (colon and not 1 <= int(number) <= _MOST_PROCESSES):
-        raise ValueError(f"is none; write here, processes, or processes: with a number up to {_MOST_PROCESSES}")
+    found = _ENGINE.fullmatch(value)
+    if found is None or (found[1] and int(found[1][1:]) > _MOST_PROCESSES):
+        raise ValueError(
+            f"is none; write here, processes, processes: with a number up to {_MOST_PROCESSES}, dask://HOST:PORT, or "
+            "dask: with the path of the file that a Dask scheduler writes"
+        )
     return value
 
 
@@ -412,7 +421,8 @@ class Config(Settings):
     web: Web = Web()
     schedule: ScheduleSettings = ScheduleSettings()
     engine: Annotated[str, AfterValidator(_engine)] = Field(
-        default="here", description="In this process, in 'processes' (one a core), or in so many: 'processes:4'."
+        default="here",
+        description="In this process, in 'processes' (one a core), in so many, 'processes:4', or on a cluster of Dask.",
     )
     log: LogSettings = LogSettings()
     _folder: Path = PrivateAttr(default=Path())
@@ -447,10 +457,20 @@ class Config(Settings):
         return self.accounts or {"smtp": self.smtp}
 
     @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that the work of a large edition is done on; None for this machine."""
+        found = _ENGINE.fullmatch(self.engine)
+        if found is None or not self.engine.startswith("dask:"):
+            return None
+        return Cluster(address=found["address"]) if found["address"] else Cluster(file=self._folder / found["file"])
+
+    @property
     def processes(self) -> int:
-        """In how many processes the work of a large edition is done; each has a session of each account at least."""
+        """In how many processes the work of a large edition is done (at most, on a cluster); each has a session of each
+        account at least.
+        """
         kind, _, number = self.engine.partition(":")
-        wanted = 1 if kind == "here" else int(number or _cores())
+        wanted = 1 if kind == "here" else _MOST_WORKERS if kind == "dask" else int(number or _cores())
         return min(wanted, *(account.sessions for account in self.mail_accounts.values()))
 
     def with_share(self, which: int, of: int) -> "Config":

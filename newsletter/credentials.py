@@ -63,11 +63,14 @@ def password(variable: str, service: str, user: str, file: Path | None, folder: 
     return str(stored)
 
 
-def signing_key(folder: Path) -> str:
+def signing_key(folder: Path, make: bool = True) -> str:
     """The key that signs links: NEWSLETTER_SECRET_KEY, else ``var/secret.key`` in ``folder``, made at first use.
 
+    Args:
+        make: whether to make it where there is none.
+
     Raises:
-        UserError: the key is too short to be safe, or its file cannot be read or made.
+        UserError: the key is too short to be safe, or its file is not there, or cannot be read or made.
     """
     path = folder / "var" / "secret.key"
     key = os.environ.get(_KEY_VARIABLE, "")
@@ -75,6 +78,8 @@ def signing_key(folder: Path) -> str:
         if len(key) < _SHORTEST_KEY:
             raise UserError(f"{_KEY_VARIABLE}: shorter than {_SHORTEST_KEY} characters; set a longer random one")
         return key
+    if not make:
+        return secret_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _make_once(path)

@@ -6,9 +6,10 @@ road once; nothing behind looks ahead.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache, partial
 from itertools import chain, islice
@@ -17,12 +18,13 @@ from sqlalchemy import Connection
 
 from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
-from newsletter.choosing import Field, make_field
+from newsletter.choosing import Field, learn, make_field, pack
 from newsletter.delivery import ledger, outbox, pace
 from newsletter.delivery.dispatch import Waiting
 from newsletter.desk import Desk
-from newsletter.engine import Gone, Hand, Stopping, crew
+from newsletter.engine import Gone, Hand, Job, Stopping, crew
 from newsletter.errors import NewsletterError
+from newsletter.kit import kit_of
 from newsletter.model import Digest, SendState, Subscriber, SubscriberState
 from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans
 from newsletter.sources import gather as gathering
@@ -148,10 +150,13 @@ def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[tuple[Subscriber, D
 
 @dataclass(slots=True)
 class EditionReport:
-    """What a run came to: how many sends by state, and what a person should look at."""
+    """What a run came to: how many sends by state, what a person should look at, and which hand of the engine did how
+    many.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    by_hand: dict[str, Counter[str]] = field(default_factory=dict)
     stopped: bool = False
 
     @property
@@ -172,6 +177,7 @@ def run_edition(
     told: Told,
     only: Subscriber | None = None,
     patience: timedelta | None = None,
+    seen: Callable[[str], None] = lambda line: None,
 ) -> EditionReport:
     """Make up what is to be sent and send what waits, whether it was planned just now or by a run that was cut short.
 
@@ -180,6 +186,7 @@ def run_edition(
         stopping: asked between messages; when it says so the run ends, and the next one goes on.
         only: send to this one alone.
         patience: how long to wait for limits of pace; None: as long as it takes.
+        seen: hears where the work of a cluster can be seen.
 
     Raises:
         ServerUnusable: the mail server cannot be used; what is planned stays planned.
@@ -188,17 +195,23 @@ def run_edition(
     settle_earlier(desk, report)
     few = list(islice(blocks, _FEW_BLOCKS + 1))
     number = desk.config.processes if len(few) > _FEW_BLOCKS else 1
+    papers = make_field(desk, refit=True) if few else None
     todo = _Todo(chain(few, blocks))
     row = only.row if only else None
-    make = partial(lay_road, desk.config, desk.clock, row) if number > 1 else lambda *_: Road(desk, stopping, row)
+    if number == 1:
+        job = Job(lambda *_: Road(desk, papers, stopping, row), None, stopping)
+    else:
+        make = partial(lay_road, desk.config, desk.clock, row, kit_of(desk.config, desk.links.key))
+        job = Job(make, pack(papers) if papers is not None else None, stopping, seen)
+        todo = _Todo(_with_learnt(desk, papers, chain(few, blocks)))
     for _ in range(_MOST_DEATHS):
-        with crew(number, make, stopping) as hands:
+        with crew(job, number, desk.config.cluster) as hands:
             work = _Work(todo, stopping, told, patience, report)
             work.by(hands)
-        if not work.gone:
+        if not work.lost:
             break
         # What a process left that was killed is done by new ones.
-        settle_earlier(desk, report)
+        settle_earlier(desk, report, work.lost)
     else:
         raise NewsletterError("processes of this run were killed again and again; see whether the memory is enough")
     report.stopped = stopping()
@@ -206,6 +219,11 @@ def run_edition(
         until = f"{work.waiting.until:%Y-%m-%d %H:%M} UTC"
         report.notes.append(f"{work.waiting.number:,} wait until {until}: {work.waiting.why}")
     return report
+
+
+def _with_learnt(desk: Desk, papers: Field | None, blocks: Iterator[Block]) -> Iterator[Block]:
+    for block in blocks:
+        yield replace(block, learnt=learn(desk, papers.index, block.people)) if papers is not None else block
 
 
 class _Todo:
@@ -230,14 +248,16 @@ class _Work:
     """What hands do together: each takes the next block, and with none left carries what waits.
 
     Attributes:
-        waiting: what is left waiting for longer than there is patience. ``gone``: whether the process of a hand died.
+        waiting: what is left waiting for longer than there is patience. ``lost``: those hands that are no more: in
+            whose name they claimed what they sent.
     """
 
     def __init__(
         self, todo: _Todo, stopping: Stopping, told: Told, patience: timedelta | None, report: EditionReport
     ) -> None:
         self.waiting: Waiting | None = None
-        self.gone = self._failed = False
+        self.lost: set[str] = set()
+        self._failed = False
         self._todo, self._told, self._patience, self._report = todo, told, patience, report
         self._lock = threading.Lock()
         self._stopping: Stopping = lambda: stopping() or self._failed
@@ -256,15 +276,16 @@ class _Work:
                 driven.result()
 
     def _drive(self, hand: Hand) -> None:
-        stop = True
+        stop, owner = True, ""
         try:
+            owner = hand.ask(Road.owner).result()
             try:
                 self._steps(hand)
                 stop = self._stopping()
             finally:
-                self._heed(hand.ask(Road.end, stop).result())
+                self._heed(hand, hand.ask(Road.end, stop).result())
         except Gone:
-            self.gone = True
+            self.lost.add(owner)
         except BaseException:
             self._failed = True
             raise
@@ -277,7 +298,7 @@ class _Work:
             except Gone:
                 self._todo.put_back(block)
                 raise
-            self._heed(step)
+            self._heed(hand, step)
             if step.done:
                 return
             if step.waiting is None:
@@ -288,11 +309,12 @@ class _Work:
                 return
             self._pause(min(seconds, _LOOK_SECONDS))
 
-    def _heed(self, step: Step) -> None:
+    def _heed(self, hand: Hand, step: Step) -> None:
         with self._lock:
             for state, count in step.counts.items():
                 if state not in (SendState.PLANNED, ALREADY):
                     self._report.add(state, count)
+                    self._report.by_hand.setdefault(hand.name, Counter())[state] += count
                 self._told(state, count)
             self._report.notes += step.notes
             ledger.remember(step.unwritten)
@@ -303,16 +325,19 @@ class _Work:
             time.sleep(min(left, 0.1))
 
 
-def settle_earlier(desk: Desk, report: EditionReport) -> None:
+def settle_earlier(desk: Desk, report: EditionReport, lost: Collection[str] = ()) -> None:
     """Settle what this process could not write down before, and what processes that are gone left behind; what a wrong
     clock put off for longer than any retry takes is tried now.
+
+    Args:
+        lost: in whose name sends were claimed by processes that cannot be reached.
     """
     now = desk.clock()
     with writing(desk.engine) as connection:
         sends.bring_back(connection, now + timedelta(hours=desk.config.delivery.retry_hours), now)
     for late in ledger.settle_unwritten(desk.engine, now):
         report.add(late.value)
-    orphans = outbox.settle_orphans(desk.engine, now)
+    orphans = outbox.settle_orphans(desk.engine, now, lost)
     report.add(SendState.UNSURE.value, len(orphans))
     report.notes += [
         f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans

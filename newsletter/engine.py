@@ -1,40 +1,76 @@
-"""The engine: where the work of an edition is done, in this process or in others of this machine.
+"""The engine: where the work of an edition is done, in this process, in others of this machine, or on a cluster.
 
 A hand does one call after another at a place of its own, which is made where the hand is. Calls and what they return
-are plain data.
+are plain data. What all places need is shared out once.
 """
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Any, Protocol
 
 _LOOK_SECONDS = 0.2
 
 Stopping = Callable[[], bool]
 
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a Dask scheduler is: at an address (``host:port``), or as a file says that it writes."""
+
+    address: str | None = None
+    file: Path | None = None
+
+    def __str__(self) -> str:
+        return self.address or str(self.file)
+
+
 Gone = BrokenExecutor
-"""What a call ends with whose hand is no more: its process was killed."""
+"""What a call ends with whose hand is no more: its process was killed, or cannot be reached."""
 
 
 class Place(Protocol):
     """Where a hand works."""
 
     def end(self, stop: bool) -> object:
-        """Leave it; to ``stop``, without doing what waits."""
+        """Leave it; to ``stop``, without doing what waits. For one that was left already, it does nothing."""
 
 
-Make = Callable[[int, int, Stopping], Place]
-"""Makes the place of one hand of so many; what it is given says whether to stop."""
+Make = Callable[[Any, int, int, Stopping], Place]
+"""Makes the place of one hand, from what is shared, for this one of so many; the last says whether to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a crew is for.
+
+    Attributes:
+        make: makes the place of each hand. ``shared``: data that each is given, once.
+        stopping: says whether to stop. ``told``: hears where the work is done, if there is something to see.
+    """
+
+    make: Make
+    shared: Any
+    stopping: Stopping
+    told: Callable[[str], None] = lambda line: None
 
 
 class Hand(Protocol):
-    """Does what it is asked, one call after another."""
+    """Does what it is asked, one call after another.
+
+    Attributes:
+        name: tells it from the others.
+    """
+
+    name: str
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Have it call something with its place and these arguments."""
@@ -43,14 +79,16 @@ class Hand(Protocol):
 class Here:
     """A hand in this process: a call is done when :meth:`ask` returns."""
 
-    def __init__(self, make: Make, stopping: Stopping) -> None:
-        self._make, self._stopping = make, stopping
+    name = "here"
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._place: Place | None = None
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         answer: Future[Any] = Future()
         try:
-            self._place = self._place or self._make(0, 1, self._stopping)
+            self._place = self._place or self._job.make(self._job.shared, 0, 1, self._job.stopping)
             answer.set_result(call(self._place, *arguments))
         except Exception as error:
             answer.set_exception(error)
@@ -60,8 +98,8 @@ class Here:
 class Elsewhere:
     """A hand in a process of its own, which begins with the first call."""
 
-    def __init__(self, pool: ProcessPoolExecutor) -> None:
-        self._pool = pool
+    def __init__(self, name: str, pool: ProcessPoolExecutor) -> None:
+        self.name, self._pool = name, pool
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         try:
@@ -73,20 +111,40 @@ class Elsewhere:
 
 
 @contextmanager
-def crew(number: int, make: Make, stopping: Stopping) -> Iterator[list[Hand]]:
-    """So many hands: one works in this process, more of them each in a process of their own."""
+def crew(job: Job, number: int, cluster: Cluster | None = None) -> Iterator[Sequence[Hand]]:
+    """So many hands: one works in this process, more of them each in a process of their own, or on a cluster as many as
+    it has workers, up to that number.
+
+    Raises:
+        NewsletterError: the cluster cannot be used.
+    """
     if number == 1:
-        yield [Here(make, stopping)]
-        return
+        yield [Here(job)]
+    elif cluster is not None:
+        from newsletter import cluster as on_cluster  # Only here, since Dask is an extra, and slow to import.
+
+        with on_cluster.crew(job, number, cluster) as hands:
+            yield hands
+    else:
+        with _processes(job, number) as hands:
+            yield hands
+
+
+@contextmanager
+def _processes(job: Job, number: int) -> Iterator[Sequence[Hand]]:
     context = _context()
     stop = context.Event()
-    with ExitStack() as pools, _passed_on(stopping, stop):
+    shared = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
+    with ExitStack() as pools, _passed_on(job.stopping, stop):
         # Each has a pool for itself, so that it can be asked to go on with what it holds.
         yield [
             Elsewhere(
+                f"process {which + 1}",
                 pools.enter_context(
-                    ProcessPoolExecutor(1, context, initializer=_begin, initargs=(make, which, number, stop))
-                )
+                    ProcessPoolExecutor(
+                        1, context, initializer=_begin, initargs=(job.make, shared, which, number, stop)
+                    )
+                ),
             )
             for which in range(number)
         ]
@@ -127,12 +185,13 @@ _make_place: Callable[[], Place] | None = None
 _place: Place | None = None
 
 
-def _begin(make: Make, which: int, number: int, stop: Any) -> None:
+def _begin(make: Make, shared: bytes, which: int, number: int, stop: Any) -> None:
     """Set a process up. The signals that end a command go to all its processes, and the first one tells the others."""
     global _make_place
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _make_place = lambda: make(which, number, stop.is_set)  # noqa: E731 - the place is made by the first call
+    # The place is made by the first call.
+    _make_place = lambda: make(pickle.loads(shared), which, number, stop.is_set)  # noqa: E731, S301 - our own
     threading.Thread(target=_leave_with_parent, args=(stop,), daemon=True).start()
 
 

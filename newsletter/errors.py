@@ -19,6 +19,10 @@ class NewsletterError(Exception):
         self.lines = tuple(shortened(shown(line), _LONGEST_LINE) for line in lines)
         super().__init__("\n".join(self.lines))
 
+    def __reduce__(self) -> tuple[type["NewsletterError"], tuple[str, ...]]:
+        # Handed to another process it keeps its lines.
+        return type(self), self.lines
+
 
 class UserError(NewsletterError):
     """Something the person can mend: the text names the place, the value and the mend (exit code 2)."""

@@ -10,13 +10,24 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from newsletter.audience.due import next_due
-from newsletter.choosing import NO_PAPERS, Field, compose_digest, make_field, ranked_with, score_block, why_nothing
+from newsletter.choosing import (
+    NO_PAPERS,
+    Field,
+    Learnt,
+    Packed,
+    compose_digest,
+    ranked_with,
+    score_block,
+    unpack,
+    why_nothing,
+)
 from newsletter.clock import Clock
 from newsletter.config import Config
 from newsletter.delivery.dispatch import Dispatcher, Waiting
-from newsletter.delivery.ledger import Unwritten, take_unwritten
+from newsletter.delivery.ledger import Unwritten, settle_unwritten, take_unwritten
 from newsletter.desk import Desk, Loaded, identify, open_desk, render_message
 from newsletter.engine import Stopping
+from newsletter.kit import Kit, check_kit
 from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber
 from newsletter.returning import take_refusal
 from newsletter.store import plans as plan_store
@@ -31,10 +42,15 @@ _STEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Subscribers who are ranked together, and by row the edition that each of them is to get."""
+    """Subscribers who are ranked together, and by row the edition that each of them is to get.
+
+    Attributes:
+        learnt: what they follow, for a road that has not the whole index.
+    """
 
     people: Sequence[Subscriber]
     editions: Mapping[int, date]
+    learnt: Learnt | None = None
 
 
 def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:
@@ -65,7 +81,7 @@ def make_plans(desk: Desk, field: Field | None, block: Block) -> list[plan_store
         nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
         return [_plan(desk, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
     plans = []
-    for scored in score_block(desk, field, fresh) if fresh else []:
+    for scored in score_block(desk, field, fresh, learnt=block.learnt) if fresh else []:
         digest = replace(compose_digest(desk, field, scored), edition=editions[scored.subscriber.row])
         reason = None if digest.choices else why_nothing(desk, scored)
         basis = plan_store.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
@@ -107,14 +123,13 @@ class Road:
     """What one process does for an edition; a place for a hand of the engine.
 
     Args:
+        field: the papers of the hour; None for an empty store, or where nothing is planned.
         stopping: whether to end after the messages on the wire.
         only: the row of the subscriber to send to alone; None: to all.
     """
 
-    def __init__(self, desk: Desk, stopping: Stopping, only: int | None = None) -> None:
-        self._desk, self._stopping, self._only = desk, stopping, only
-        self._field: Field | None = None
-        self._planned_any = False
+    def __init__(self, desk: Desk, field: Field | None, stopping: Stopping, only: int | None = None) -> None:
+        self._desk, self._field = desk, field
         # What the ledger tells in a thread of its own.
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._loaded: Loaded = {}
@@ -131,6 +146,10 @@ class Road:
             subscriber=only,
         )
 
+    def owner(self) -> str:
+        """In whose name it claims what it sends."""
+        return self._dispatcher.owner
+
     def step(self, block: Block | None) -> Step:
         """Plan a block and hand over what may go now; without one, carry for a while what waits.
 
@@ -140,9 +159,6 @@ class Road:
         if block is None:
             progress = self._dispatcher.carry(_STEP_SECONDS)
             return Step(self._take_counts(), progress.done, progress.waiting)
-        if not self._planned_any:
-            self._field = make_field(self._desk, refit=True)
-            self._planned_any = True
         planned = plan_block(self._desk, self._field, block)
         self._dispatcher.hand_over(planned[SendState.PLANNED.value])
         return Step(planned + self._take_counts())
@@ -173,6 +189,26 @@ class Road:
             take_refusal(self._desk, send, settlement.smtp_reply)
 
 
-def lay_road(config: Config, clock: Clock, only: int | None, which: int, of: int, stopping: Stopping) -> Road:
-    """The road of one hand of so many: it has its share of each account's sessions, and a store of its own."""
-    return Road(open_desk(config.with_share(which, of), clock), stopping, only)
+def lay_road(
+    config: Config,
+    clock: Clock,
+    only: int | None,
+    kit: Kit,
+    packed: Packed | None,
+    which: int,
+    of: int,
+    stopping: Stopping,
+) -> Road:
+    """The road of one hand of so many, anywhere: it has its share of each account's sessions, and a store of its own.
+
+    Args:
+        kit: what the one who leads works with.
+
+    Raises:
+        UserError: where the hand is, messages would not be what they are there.
+    """
+    check_kit(config, kit)
+    desk = open_desk(config.with_share(which, of), clock)
+    # What an earlier run in this process could not write down, and nobody else knows.
+    settle_unwritten(desk.engine, desk.clock())
+    return Road(desk, unpack(desk, packed) if packed is not None else None, stopping, only)

@@ -14,7 +14,7 @@ import pytest
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import EditionReport, run_edition
-from newsletter.engine import Stopping, crew
+from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.road import Block
 from newsletter.store import reading, subscribers
@@ -103,7 +103,7 @@ def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: Desk, mail: M
 class Waits:
     """A place where one waits to be stopped."""
 
-    def __init__(self, which: int, of: int, stopping: Stopping) -> None:
+    def __init__(self, shared: None, which: int, of: int, stopping: Stopping) -> None:
         self.stopping = stopping
 
     def wait(self) -> bool:
@@ -119,7 +119,7 @@ class Waits:
 
 def test_a_stop_is_heard_in_the_middle_of_a_call() -> None:
     stopped = threading.Event()
-    with crew(2, Waits, stopped.is_set) as hands:
+    with crew(Job(Waits, None, stopped.is_set), 2) as hands:
         asked = [hand.ask(Waits.wait) for hand in hands]
         stopped.set()
         assert [answer.result(60) for answer in asked] == [True, True]

@@ -96,6 +96,11 @@ class Dispatcher:
             self._check()
 
     @property
+    def owner(self) -> str:
+        """In whose name it claims."""
+        return self._ledger.owner
+
+    @property
     def notes(self) -> list[str]:
         """What a person should know: of accounts that could not be used, while others could, and of a message of which
         the store could not be told what became.

@@ -6,7 +6,7 @@ store costs little memory.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
@@ -88,6 +88,18 @@ class Index:
                 order = found.terms.argsort()
                 return Row(found.terms[order], found.values[order])
         return Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32))
+
+    def part_of(self, rows: np.ndarray) -> Part:
+        """Some papers, by row ascending, as a part of their own: their vectors alone, to be looked up."""
+        none = np.zeros(0, dtype=np.float32)
+        return Part(rows, Lineup(self.vectors(rows), self.space.zeros(0), none, none))
+
+    def without_papers(self) -> "Index":
+        """What profiles are made with, and measured by: a small part of an index, which can be handed to other
+        processes. No paper can be got ready for ranking with it.
+        """
+        space = replace(self.space, directions=self.space.directions[:0], variance=self.space.variance[:0])
+        return Index(space, self.sample, (), self.version)
 
     def replaced(self, number: int) -> np.ndarray:
         """The places of a part's papers that stand in a later part too."""

@@ -20,7 +20,7 @@ from newsletter.ranking.calibration import deviation
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, Lineup, line_up
 from newsletter.ranking.profile import Profiles
-from newsletter.ranking.space import FEW
+from newsletter.ranking.space import FEW, Space
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.trending import trending_scores
 from newsletter.ranking.wording import Wording, read
@@ -104,25 +104,34 @@ class Candidates:
 def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
     """Get papers of the index ready for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
     ordered = tuple(sorted(papers, key=lambda paper: paper.row))
-    rows = np.array([paper.row for paper in ordered], dtype=np.int64)
-    trending = trending_scores(ordered, today, half_life_days)
-    order = np.lexsort((rows, -trending))
-    lineup = line_up(index.space, index.vectors(rows))
+    lineup = line_up(index.space, index.vectors(_rows(ordered)))
     lineup.vectors.sort_indices()
+    return candidates_of(index.space, ordered, lineup, today, half_life_days)
+
+
+def candidates_of(
+    space: Space, papers: tuple[Paper, ...], lineup: Lineup, today: date, half_life_days: float
+) -> Candidates:
+    """The same of papers, in the order of their rows, whose ``lineup`` has been made: in another process, perhaps."""
+    rows = _rows(papers)
+    trending = trending_scores(papers, today, half_life_days)
+    order = np.lexsort((rows, -trending))
     return Candidates(
-        papers=ordered,
+        papers=papers,
         lineup=lineup,
         rows=rows,
         trending=trending,
         talked_about=order[: np.count_nonzero(trending)],
         standing=order.argsort(),
-        authors=_places([[title_key(author) for author in paper.authors] for paper in ordered]),
-        categories=_places([[category.casefold() for category in paper.categories] for paper in ordered]),
+        authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
+        categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
         alike=likeness(lineup.vectors),
-        wording=lru_cache(_WORDINGS_KEPT)(
-            lambda place: read(index.space, ordered[place], row_of(lineup.vectors, place))
-        ),
+        wording=lru_cache(_WORDINGS_KEPT)(lambda place: read(space, papers[place], row_of(lineup.vectors, place))),
     )
+
+
+def _rows(papers: Sequence[Paper]) -> np.ndarray:
+    return np.array([paper.row for paper in papers], dtype=np.int64)
 
 
 def _places(names: Sequence[Sequence[str]]) -> dict[str, list[int]]:
