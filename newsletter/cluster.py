@@ -1,12 +1,13 @@
 """The engine on a Dask cluster: a hand is a worker, and its place lives in that worker's process from call to call.
 
-A call is a task that is pinned to its worker, one at a time, so that a worker holds one block and no more. Which
-workers are there, Dask's scheduler knows. A place that hears nothing from the one who leads for half a minute is left,
-and so is that of a worker which closes.
+A call is a task that is pinned to its worker, one at a time, so that a worker holds one block and no more. A place is
+there for as long as Dask keeps the result of the task that made it: it is left when the one who leads lets go of that
+or is gone, and when the worker closes.
 """
 
 import logging
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,19 +20,20 @@ from newsletter.engine import Cluster, Gone, Hand, Job, Make, Place
 from newsletter.errors import NewsletterError, UserError
 
 try:
-    from distributed import CancelledError, Client, KilledWorker, Status, get_worker, wait
+    from distributed import CancelledError, Client, KilledWorker, Status, get_worker
+    from distributed import Future as Task
     from distributed.scheduler import NoValidWorkerError
 except ModuleNotFoundError as error:
     raise UserError(f"engine: no module {error.name}; run \"pip install 'newsletter[cluster]'\"") from None
 
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
-_LOOKS_ALONE = 30
-"""So many looks in which nothing is heard; not seconds, since a process that was stopped for a minute missed none."""
+_LOOKS_BEFORE = 60
+"""So often a worker looks for the result of a task that has just ended."""
 
 
 class _NoPlace(Exception):
-    """The worker has left the place: it heard nothing for too long, or is another process by now."""
+    """The worker has left the place, or is another process by now."""
 
 
 class Worker:
@@ -40,26 +42,28 @@ class Worker:
     def __init__(self, client: Client, cluster: Cluster, name: str, place: str, begin: Sequence[Any], job: Job) -> None:
         self.name = name
         self._client, self._cluster, self._place, self._begin, self._job = client, cluster, place, begin, job
-        self._telling = threading.Thread()
+        self._held: Task[Any] | None = None
+        self._stopped = False
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         answer: Future[Any] = Future()
         try:
-            if self._begin:
-                self._do("begin", _begin, self._place, *self._begin)
-                self._begin = ()
-            answer.set_result(self._do(call.__name__, _call, self._place, call, *arguments))
+            if self._held is None:
+                self._held = self._task(self._place, _begin, self._place, *self._begin)
+                self._result(self._held)
+            title = f"{call.__name__}-{uuid.uuid4().hex}"
+            answer.set_result(self._result(self._task(title, _call, self._place, call, *arguments)))
         except Exception as error:
             answer.set_exception(error)
         return answer
 
-    def _do(self, title: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Have the worker do something, under a title for the dashboard, and wait for it."""
-        key, here = f"{title}-{uuid.uuid4().hex}", {"workers": [self.name], "allow_other_workers": False}
-        task = self._client.submit(function, *arguments, key=key, pure=False, retries=0, **here)
+    def _task(self, title: str, function: Callable[..., Any], *arguments: Any) -> "Task[Any]":
+        here = {"workers": [self.name], "allow_other_workers": False}
+        return self._client.submit(function, *arguments, key=title, pure=False, retries=0, **here)
+
+    def _result(self, task: "Task[Any]") -> Any:
         while True:
             try:
-                wait(task, timeout=_LOOK_SECONDS)
                 failed = task.exception(timeout=_LOOK_SECONDS)
                 result = task.result(timeout=_LOOK_SECONDS) if failed is None else None
                 break
@@ -74,7 +78,7 @@ class Worker:
         return result
 
     def _look(self) -> None:
-        """See that the worker is there still, and let it hear from us.
+        """See that the worker is there still, and tell it when to stop.
 
         Raises:
             Gone: it is not. NewsletterError: the scheduler is not.
@@ -89,24 +93,14 @@ class Worker:
             )
         if not there:
             raise Gone(f"the worker {self.name} is gone")
-        # In a thread, since a worker that is stopped answers only when it goes on.
-        if not self._telling.is_alive():
-            self._telling = self._tell(_hear, self._place, self._job.stopping())
+        if self._job.stopping() and not self._stopped:
+            self._stopped = True
+            # In a thread, since a worker that is paused by its system answers only when it goes on.
+            threading.Thread(target=self._stop, daemon=True).start()
 
-    def leave(self) -> None:
-        """Have the place left, if it is not."""
-        self._tell(_leave, self._place).join(_LOOK_SECONDS)
-
-    def _tell(self, function: Callable[..., None], *arguments: Any) -> threading.Thread:
-        """Have something done at once, beside the worker's task."""
-
-        def tell() -> None:
-            with suppress(Exception):
-                self._client.run(function, *arguments, workers=[self.name], on_error="ignore")
-
-        thread = threading.Thread(target=tell, daemon=True)
-        thread.start()
-        return thread
+    def _stop(self) -> None:
+        with suppress(Exception):
+            self._client.run(_stop, self._place, workers=[self.name], on_error="ignore")
 
 
 def _as_told(error: BaseException, name: str) -> BaseException:
@@ -136,16 +130,10 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
             raise NewsletterError(f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'")
         job.told(f"{len(names)} workers, to be seen at {client.dashboard_link}")
         (shared,) = client.scatter([job.shared], workers=names, broadcast=True, hash=False)
-        run = uuid.uuid4().hex
-        hands = [
-            Worker(client, cluster, name, f"{run}/{which}", (job.make, shared, which, len(names)), job)
+        yield [
+            Worker(client, cluster, name, f"place-{uuid.uuid4().hex}", (job.make, shared, which, len(names)), job)
             for which, name in enumerate(names)
         ]
-        try:
-            yield hands
-        finally:
-            for hand in hands:
-                hand.leave()
 
 
 @contextmanager
@@ -173,22 +161,19 @@ def _connected(cluster: Cluster) -> Iterator[Client]:
 
 @dataclass(slots=True)
 class _Kept:
-    """A place that is kept from call to call; ``looks``: in how many nothing was heard."""
+    """A place that is kept from call to call."""
 
-    stop: threading.Event = field(default_factory=threading.Event)
-    left: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event
+    place: Place
     lock: threading.Lock = field(default_factory=threading.Lock)
-    place: Place | None = None
-    looks: int = 0
 
 
 _places: dict[str, _Kept] = {}
 
 
 def _begin(name: str, make: Make, shared: Any, which: int, of: int) -> None:
-    kept = _Kept()
-    kept.place = make(shared, which, of, kept.stop.is_set)
-    _places[name] = kept
+    stop = threading.Event()
+    kept = _places[name] = _Kept(stop, make(shared, which, of, stop.is_set))
     # No daemon: a worker that is told to end waits for the messages on the wire.
     threading.Thread(target=_keep, args=(name, kept, get_worker()), name="place of a newsletter").start()
 
@@ -198,33 +183,26 @@ def _call(name: str, call: Callable[..., Any], *arguments: Any) -> Any:
     if kept is None:
         raise _NoPlace(f"{name} is left")
     with kept.lock:
-        kept.looks = 0
-        try:
-            return call(kept.place, *arguments)
-        finally:
-            kept.looks = 0
+        return call(kept.place, *arguments)
 
 
-def _hear(name: str, stop: bool) -> None:
+def _stop(name: str) -> None:
     if kept := _places.get(name):
-        kept.looks = 0
-        if stop:
-            kept.stop.set()
-
-
-def _leave(name: str) -> None:
-    if kept := _places.get(name):
-        kept.left.set()
+        kept.stop.set()
 
 
 def _keep(name: str, kept: _Kept, worker: Any) -> None:
     """Wait until the place is to be left, and leave it."""
-    while not kept.left.wait(_LOOK_SECONDS):
-        kept.looks += 1
-        if kept.looks > _LOOKS_ALONE or worker.status not in (Status.running, Status.paused):
+    looks = 0
+    while worker.status in (Status.running, Status.paused):
+        time.sleep(_LOOK_SECONDS)
+        if name in worker.data:
+            looks = _LOOKS_BEFORE
+        elif looks == _LOOKS_BEFORE:
             break
+        else:
+            looks += 1
     kept.stop.set()
     with kept.lock:
         del _places[name]
-        if kept.place is not None:
-            kept.place.end(stop=True)
+        kept.place.end(stop=True)
