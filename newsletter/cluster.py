@@ -175,7 +175,7 @@ def _begin(name: str, make: Make, shared: Any, which: int, of: int) -> None:
     stop = threading.Event()
     kept = _places[name] = _Kept(stop, make(shared, which, of, stop.is_set))
     # No daemon: a worker that is told to end waits for the messages on the wire.
-    threading.Thread(target=_keep, args=(name, kept, get_worker()), name="place of a newsletter").start()
+    threading.Thread(target=_keep, args=(name, kept, get_worker()), name="keeper of a place", daemon=False).start()
 
 
 def _call(name: str, call: Callable[..., Any], *arguments: Any) -> Any:

@@ -1,7 +1,6 @@
 """The engine on a real Dask cluster: a scheduler and workers in processes of their own, any of which may be killed."""
 
 import os
-import pickle
 import signal
 import sqlite3
 import subprocess
@@ -19,13 +18,16 @@ from newsletter.clock import parse_moment, stopped_at
 from newsletter.cluster import Client
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import EditionReport, run_edition
+from newsletter.engine import Cluster as Place
+from newsletter.engine import Job, crew
 from newsletter.errors import NewsletterError, UserError
 from newsletter.road import Block
 from newsletter.store import reading, subscribers
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
+from tests.test_engine import Waits
 
-READERS = 40
+READERS = 24
 WORKERS = 3
 
 
@@ -39,7 +41,17 @@ class Cluster:
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
 
     def _start(self, kind: str, *options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dask", kind, "--scheduler-file", str(self.file), *options]
+        command = [
+            sys.executable,
+            "-m",
+            "dask",
+            kind,
+            "--scheduler-file",
+            str(self.file),
+            "--host",
+            "127.0.0.1",
+            *options,
+        ]
         path = os.pathsep.join(["", *sys.path])
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stdout=self._log, stderr=self._log)
 
@@ -96,7 +108,7 @@ def desk_with(newsletter: Newsletter, engine: str, store: str = "newsletter") ->
     return open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
 
 
-def send(desk: Desk, size: int = 4, stopping: Callable[[], bool] = lambda: False) -> EditionReport:
+def send(desk: Desk, size: int = 2, stopping: Callable[[], bool] = lambda: False) -> EditionReport:
     """An edition in blocks so small that there are some for each worker."""
     with reading(desk.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
@@ -128,3 +140,131 @@ def test_every_engine_sends_the_same_to_the_last_byte(newsletter: Newsletter, de
     here, *others = arrived.values()
     assert others == [here, here]
     assert len(report.by_hand) == WORKERS and all(name.startswith("tcp://") for name in report.by_hand)
+
+
+def test_what_a_killed_worker_left_is_done_by_others(
+    newsletter: Newsletter, cluster: Cluster, desk: Desk, mail: Mailbox
+) -> None:
+    killed: list[subprocess.Popen[bytes]] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 5:
+            killed.append(next(iter(cluster.workers.values())))
+            killed[0].kill()
+        return None
+
+    mail.on_data = on_data
+    report = send(desk)
+    assert killed[0].wait() == -signal.SIGKILL
+    arrived = Counter(mail.recipients())
+    assert set(arrived.values()) == {1}
+    rows = states(newsletter)
+    assert len(rows) == READERS
+    # Each has arrived, or is named as unsure: no more of them than the sessions that the worker had.
+    assert {email for email, state in rows.items() if state == "sent"} <= set(arrived)
+    unsure = [email for email, state in rows.items() if state != "sent"]
+    assert {rows[email] for email in unsure} <= {"unsure"}
+    assert len(unsure) <= 2
+    assert report.counts.get("unsure", 0) == len(unsure)
+
+
+def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: Desk, mail: Mailbox) -> None:
+    still: list[int] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 4 and not still:
+            still.extend(cluster.workers)
+            os.kill(still[0], signal.SIGSTOP)
+            threading.Timer(3, os.kill, (still[0], signal.SIGCONT)).start()
+        return None
+
+    mail.on_data = on_data
+    assert send(desk).counts == {"sent": READERS}
+    assert still
+    assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
+
+
+def test_an_error_of_one_worker_ends_the_run_in_plain_words(desk: Desk, mail: Mailbox) -> None:
+    mail.on_sender = lambda address: "550 5.7.1 you are blocked"
+    with pytest.raises(NewsletterError, match=r"refuses the sender.*\(the worker tcp://127\.0\.0\.1:\d+\)"):
+        send(desk)
+    assert mail.accepted == []
+    mail.on_sender = lambda address: None
+    assert send(desk).counts == {"sent": READERS}
+
+
+def test_a_worker_with_another_key_sends_nothing(
+    newsletter: Newsletter, desk: Desk, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "the key of the one who leads")
+    with pytest.raises(UserError, match=r"engine: on the host \S+ the signing key is not that of"):
+        send(desk_with(newsletter, newsletter.config.engine))
+    assert mail.accepted == []
+
+
+def test_a_stop_is_heard_in_the_middle_of_a_call(cluster: Cluster) -> None:
+    cluster.with_workers()
+    stopped = threading.Event()
+    threading.Timer(1, stopped.set).start()
+    with crew(Job(Waits, None, stopped.is_set), 2, Place(file=cluster.file)) as hands:
+        assert len(hands) == 2
+        assert hands[0].ask(Waits.wait).result() is True
+
+
+def test_workers_let_go_after_the_command_was_killed(
+    newsletter: Newsletter, cluster: Cluster, desk: Desk, mail: Mailbox
+) -> None:
+    (newsletter.folder / "begin.py").write_text(BEGIN)
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 3:
+            begun[0].kill()
+            time.sleep(0.3)
+        return None
+
+    mail.on_data = on_data
+    path = os.pathsep.join(["", *sys.path])
+    command = [sys.executable, "begin.py"]
+    begun.append(subprocess.Popen(command, cwd=newsletter.folder, env={**os.environ, "PYTHONPATH": path}))
+    begun[0].wait(60)
+    for _ in range(300):
+        counted = Counter(states(newsletter).values())
+        if not counted["claimed"] and counted["sent"] == len(mail.accepted):
+            break
+        time.sleep(0.1)
+    assert set(counted) <= {"sent", "planned"}
+    assert [one.poll() for one in cluster.workers.values()] == [None] * WORKERS
+    mail.on_data = lambda address: None
+    newsletter.run("send")
+    assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
+
+
+BEGIN = f"""
+from pathlib import Path
+from newsletter.clock import parse_moment, stopped_at
+from newsletter.config import load_config
+from newsletter.desk import open_desk
+from tests.test_cluster import send
+if __name__ == "__main__":
+    send(open_desk(load_config(Path("config.yaml")), stopped_at(parse_moment({NOW!r}))))
+"""
+
+
+def test_without_its_scheduler_a_run_ends_in_one_line_and_the_next_goes_on(
+    newsletter: Newsletter, cluster: Cluster, desk: Desk, mail: Mailbox
+) -> None:
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) == 5:
+            cluster.scheduler.kill()
+        return None
+
+    mail.on_data = on_data
+    with pytest.raises(NewsletterError, match=r"^engine: the Dask scheduler at \S+ is gone; .* run it again to go on$"):
+        send(desk)
+    # Each of its workers ends, after the messages on the wire.
+    for process in cluster.workers.values():
+        process.wait(60)
+    assert set(states(newsletter).values()) <= {"sent", "planned"}
+    newsletter.run("send")
+    assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
