@@ -128,7 +128,8 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
         names = sorted(client.scheduler_info()["workers"])[:most]
         if not names:
             raise NewsletterError(f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'")
-        job.told(f"{len(names)} workers, to be seen at {client.dashboard_link}")
+        with suppress(KeyError):  # A scheduler may do without.
+            job.told(f"{len(names)} workers; Dask's dashboard: {client.dashboard_link}")
         (shared,) = client.scatter([job.shared], workers=names, broadcast=True, hash=False)
         yield [
             Worker(client, cluster, name, f"place-{uuid.uuid4().hex}", (job.make, shared, which, len(names)), job)

@@ -129,7 +129,11 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     bring_due_back(desk)
     # What limits hold up waits for a later tick, so that whoever is due by then is not held up with it.
     patience = timedelta(seconds=desk.config.schedule.tick_seconds)
-    report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None, patience=patience)
+
+    def seen(line: str) -> None:
+        log("cluster", at=line)
+
+    report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None, patience=patience, seen=seen)
     if report.counts:
         log("edition", **report.counts)
     for note in report.notes:

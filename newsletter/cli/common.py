@@ -89,6 +89,11 @@ def warn(text: str) -> None:
     err.print(Text(f"warning: {shown(text)}"), soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Tell of something beside what is printed."""
+    err.print(Text(shown(text)), soft_wrap=True)
+
+
 def say(text: str) -> None:
     """Print a line as it is, but for what would give orders to the terminal, or could not be seen."""
     out.print(Text(shown(text)), soft_wrap=True)

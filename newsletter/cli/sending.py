@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from newsletter import schedule
 from newsletter.audience import membership
-from newsletter.cli.common import Json, err, open_for, print_json, say, warn
+from newsletter.cli.common import Json, err, note, open_for, print_json, say, warn
 from newsletter.desk import Desk, doubts
 from newsletter.edition import (
     EditionReport,
@@ -57,17 +57,32 @@ def send(
         bring_due_back(desk)
     tally = _Tally(_number(desk, one, due))
     with _stoppable() as stopped, _progress(tally, stopped) as told:
-        report = run_edition(desk, blocks, stopped.is_set, told, one)
-    for note in report.notes:
-        warn(note)
+        report = run_edition(desk, blocks, stopped.is_set, told, one, seen=note)
+    for one_note in report.notes:
+        warn(one_note)
     if json:
-        print_json([{state.value: report.counts.get(state.value, 0) for state in SendState}])
+        print_json([{**_by_state(report.counts), "hands": {name: _by_state(own) for name, own in _hands(report)}}])
     else:
         say(_summary(report))
+        for name, own in _hands(report):
+            say(f"  {name}: {_in_words(own)}")
     if report.stopped:
         raise NewsletterError(f"stopped before the end: {tally.left:,} left; run it again to go on")
     if report.failed:
         raise NewsletterError("some digests did not arrive for certain; 'newsletter log' names them")
+
+
+def _by_state(counts: Mapping[str, int]) -> dict[str, int]:
+    return {state.value: counts.get(state.value, 0) for state in SendState}
+
+
+def _hands(report: EditionReport) -> list[tuple[str, Mapping[str, int]]]:
+    """What each hand of the engine did, where there were several."""
+    return sorted(report.by_hand.items()) if len(report.by_hand) > 1 else []
+
+
+def _in_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[state]} {state.value}" for state in SendState if counts.get(state))
 
 
 def _warn_of_doubts(desk: Desk) -> None:
@@ -87,11 +102,11 @@ def _only(desk: Desk, email: str) -> Subscriber:
 
 
 def _summary(report: EditionReport) -> str:
-    parts = [f"{report.counts[state]} {state.value}" for state in SendState if report.counts.get(state)]
-    if not parts:
+    done = _in_words(report.counts)
+    if not done:
         return "Nothing to send: everyone has a digest of today already ('newsletter log')."
     skipped = "" if not report.counts.get(SendState.SKIPPED) else " ('newsletter log' says why some were skipped)"
-    return ", ".join(parts) + skipped
+    return done + skipped
 
 
 def _show_dry_run(desk: Desk, blocks: Iterator[Block], json: bool) -> None:
