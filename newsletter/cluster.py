@@ -36,26 +36,55 @@ class _NoPlace(Exception):
     """The worker has left the place, or is another process by now."""
 
 
+@dataclass(slots=True)
+class _Crew:
+    """What the hands of a run have in common.
+
+    Attributes:
+        shared: what is shared out, as Dask knows it. ``used``: the addresses of all that are, or were, hands.
+    """
+
+    client: Client
+    cluster: Cluster
+    job: Job
+    shared: "Task[Any]"
+    of: int
+    used: set[str]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Worker:
     """A hand that is a worker of the cluster, known by its address."""
 
-    def __init__(self, client: Client, cluster: Cluster, name: str, place: str, begin: Sequence[Any], job: Job) -> None:
+    def __init__(self, crew: _Crew, name: str, which: int) -> None:
         self.name = name
-        self._client, self._cluster, self._place, self._begin, self._job = client, cluster, place, begin, job
+        self._crew, self._client, self._which = crew, crew.client, which
+        self._place = f"place-{uuid.uuid4().hex}"
         self._held: Task[Any] | None = None
-        self._stopped = False
+        self._begun = self._stopped = False
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         answer: Future[Any] = Future()
         try:
             if self._held is None:
-                self._held = self._task(self._place, _begin, self._place, *self._begin)
+                crew = self._crew
+                given = (crew.job.make, crew.shared, self._which, crew.of)
+                self._held = self._task(self._place, _begin, self._place, *given)
                 self._result(self._held)
+                self._begun = True
             title = f"{call.__name__}-{uuid.uuid4().hex}"
             answer.set_result(self._result(self._task(title, _call, self._place, call, *arguments)))
         except Exception as error:
             answer.set_exception(error)
         return answer
+
+    def instead(self) -> "Worker | None":
+        crew = self._crew
+        with crew.lock, suppress(OSError, TimeoutError, ValueError):
+            for name in sorted(crew.client.scheduler_info()["workers"].keys() - crew.used):
+                crew.used.add(name)
+                return Worker(crew, name, self._which)
+        return None
 
     def _task(self, title: str, function: Callable[..., Any], *arguments: Any) -> "Task[Any]":
         here = {"workers": [self.name], "allow_other_workers": False}
@@ -89,11 +118,11 @@ class Worker:
             there = None
         if there is None:
             raise NewsletterError(
-                f"engine: the Dask scheduler at {self._cluster} is gone; when it is back, run it again to go on"
+                f"engine: the Dask scheduler at {self._crew.cluster} is gone; when it is back, run it again to go on"
             )
         if not there:
             raise Gone(f"the worker {self.name} is gone")
-        if self._job.stopping() and not self._stopped:
+        if self._crew.job.stopping() and self._begun and not self._stopped:
             self._stopped = True
             # In a thread, since a worker that is paused by its system answers only when it goes on.
             threading.Thread(target=self._stop, daemon=True).start()
@@ -131,10 +160,8 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
         with suppress(KeyError):  # A scheduler may do without.
             job.told(f"{len(names)} workers; Dask's dashboard: {client.dashboard_link}")
         (shared,) = client.scatter([job.shared], workers=names, broadcast=True, hash=False)
-        yield [
-            Worker(client, cluster, name, f"place-{uuid.uuid4().hex}", (job.make, shared, which, len(names)), job)
-            for which, name in enumerate(names)
-        ]
+        common = _Crew(client, cluster, job, shared, len(names), set(names))
+        yield [Worker(common, name, which) for which, name in enumerate(names)]
 
 
 @contextmanager

@@ -204,6 +204,7 @@ def run_edition(
         make = partial(lay_road, desk.config, desk.clock, row, kit_of(desk.config, desk.links.key))
         job = Job(make, pack(papers) if papers is not None else None, stopping, seen)
         todo = _Todo(_with_learnt(desk, papers, chain(few, blocks)))
+    lost: set[str] = set()
     for _ in range(_MOST_DEATHS):
         with crew(job, number, desk.config.cluster) as hands:
             work = _Work(todo, stopping, told, patience, report)
@@ -211,10 +212,14 @@ def run_edition(
         if not work.lost:
             break
         # What a process left that was killed is done by new ones.
-        settle_earlier(desk, report, work.lost)
+        lost |= work.lost
+        settle_earlier(desk, report, lost)
     else:
         raise NewsletterError("processes of this run were killed again and again; see whether the memory is enough")
     report.stopped = stopping()
+    if lost and (held := outbox.held_by(desk.engine, lost)):
+        again = f"run it again in {outbox.LEASE.seconds // 60} minutes, which settles them"
+        report.notes.append(f"{held:,} were on the wire of workers that cannot be reached any more; {again}")
     if work.waiting is not None:
         until = f"{work.waiting.until:%Y-%m-%d %H:%M} UTC"
         report.notes.append(f"{work.waiting.number:,} wait until {until}: {work.waiting.why}")
@@ -258,6 +263,7 @@ class _Work:
         self.waiting: Waiting | None = None
         self.lost: set[str] = set()
         self._failed = False
+        self._busy = 0
         self._todo, self._told, self._patience, self._report = todo, told, patience, report
         self._lock = threading.Lock()
         self._stopping: Stopping = lambda: stopping() or self._failed
@@ -275,7 +281,28 @@ class _Work:
             for driven in [threads.submit(self._drive, hand) for hand in hands]:
                 driven.result()
 
-    def _drive(self, hand: Hand) -> None:
+    def _drive(self, first: Hand) -> None:
+        hand: Hand | None = first
+        while hand is not None:
+            with self._lock:
+                self._busy += 1
+            try:
+                lost = self._drive_one(hand)
+            finally:
+                with self._lock:
+                    self._busy -= 1
+            hand = self._another_for(hand) if lost else None
+
+    def _another_for(self, gone: Hand) -> Hand | None:
+        """Another hand, if one comes while the rest are at work."""
+        while self._busy and not self._stopping():
+            if (another := gone.instead()) is not None:
+                return another
+            time.sleep(_LOOK_SECONDS)
+        return None
+
+    def _drive_one(self, hand: Hand) -> bool:
+        """Have a hand do what there is; returns whether it is lost."""
         stop, owner = True, ""
         try:
             owner = hand.ask(Road.owner).result()
@@ -286,9 +313,11 @@ class _Work:
                 self._heed(hand, hand.ask(Road.end, stop).result())
         except Gone:
             self.lost.add(owner)
+            return True
         except BaseException:
             self._failed = True
             raise
+        return False
 
     def _steps(self, hand: Hand) -> None:
         while not self._stopping():

@@ -75,6 +75,9 @@ class Hand(Protocol):
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         """Have it call something with its place and these arguments."""
 
+    def instead(self) -> "Hand | None":
+        """Another, where this one is gone; None when there is none at present."""
+
 
 class Here:
     """A hand in this process: a call is done when :meth:`ask` returns."""
@@ -94,6 +97,8 @@ class Here:
             answer.set_exception(error)
         return answer
 
+    def instead(self) -> None: ...
+
 
 class Elsewhere:
     """A hand in a process of its own, which begins with the first call."""
@@ -108,6 +113,8 @@ class Elsewhere:
             answer: Future[Any] = Future()
             answer.set_exception(error)
             return answer
+
+    def instead(self) -> None: ...
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from newsletter.cluster import Client
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import EditionReport, run_edition
 from newsletter.engine import Cluster as Place
-from newsletter.engine import Job, crew
+from newsletter.engine import Gone, Job, crew
 from newsletter.errors import NewsletterError, UserError
 from newsletter.road import Block
 from newsletter.store import reading, subscribers
@@ -63,6 +64,7 @@ class Cluster:
             self.workers[begun.pid] = begun
         with Client(scheduler_file=str(self.file), timeout=60, set_as_default=False) as client:
             client.wait_for_workers(WORKERS, timeout=60)
+            client.run(import_module, "newsletter.__main__")
         return self
 
     def end(self) -> None:
@@ -166,6 +168,23 @@ def test_what_a_killed_worker_left_is_done_by_others(
     assert {rows[email] for email in unsure} <= {"unsure"}
     assert len(unsure) <= 2
     assert report.counts.get("unsure", 0) == len(unsure)
+
+
+def test_another_worker_comes_in_for_one_that_is_gone(cluster: Cluster) -> None:
+    cluster.with_workers()
+    with crew(Job(Waits, None, lambda: True), 2, Place(file=cluster.file)) as (one, other):
+        assert one.ask(Waits.wait).result() is other.ask(Waits.wait).result() is True
+        cluster.workers[one.ask(process_of).result()].kill()
+        with pytest.raises(Gone):
+            one.ask(Waits.wait).result()
+        third = one.instead()
+        assert third is not None and third.name not in (one.name, other.name)
+        assert third.ask(Waits.wait).result() is True
+        assert other.instead() is None
+
+
+def process_of(place: Waits) -> int:
+    return os.getpid()
 
 
 def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: Desk, mail: Mailbox) -> None:

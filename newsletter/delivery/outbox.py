@@ -93,6 +93,12 @@ def settle_orphans(engine: Engine, now: datetime, lost: Collection[str] = ()) ->
         return store.by_rows(connection, orphans)
 
 
+def held_by(engine: Engine, owners: Collection[str]) -> int:
+    """How many sends some owners hold."""
+    with reading(engine) as connection:
+        return sum(claim.owner in owners for claim in store.claims(connection))
+
+
 def _is_gone(owner: str, since: datetime, now: datetime) -> bool:
     here = Owner.here()
     host, process, mark = (*owner.split("/"), "", "")[:3]
