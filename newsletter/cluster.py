@@ -158,7 +158,8 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
         if not names:
             raise NewsletterError(f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'")
         with suppress(KeyError):  # A scheduler may do without.
-            job.told(f"{len(names)} workers; Dask's dashboard: {client.dashboard_link}")
+            workers = "1 worker" if len(names) == 1 else f"{len(names)} workers"
+            job.told(f"{workers}; Dask's dashboard: {client.dashboard_link}")
         (shared,) = client.scatter([job.shared], workers=names, broadcast=True, hash=False)
         common = _Crew(client, cluster, job, shared, len(names), set(names))
         yield [Worker(common, name, which) for which, name in enumerate(names)]

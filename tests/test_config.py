@@ -134,3 +134,30 @@ def test_any_text_is_a_config_or_a_clear_error(text: str) -> None:
         check(parse(text, "config.yaml"), Config)
     except UserError as error:
         assert all(line.startswith("config.yaml") for line in str(error).splitlines() if line)
+
+
+@pytest.mark.parametrize(
+    ("engine", "cluster"),
+    [
+        ("here", None),
+        ("processes:3", None),
+        ("dask://10.0.0.1:8786", "10.0.0.1:8786"),
+        ("dask://[fd00::1]:8786", "[fd00::1]:8786"),
+        ("dask:var/scheduler.json", "{folder}/var/scheduler.json"),
+        ("dask:/shared/scheduler.json", "/shared/scheduler.json"),
+    ],
+)
+def test_an_engine_may_be_a_cluster(newsletter: Newsletter, engine: str, cluster: str | None) -> None:
+    (newsletter.folder / "config.yaml").write_text(f"{CONFIG}engine: '{engine}'\n")
+    config = newsletter.config
+    assert (str(config.cluster) if config.cluster else None) == (cluster and cluster.format(folder=newsletter.folder))
+    # No more hands than an account has sessions.
+    assert config.processes == {"here": 1, "processes:3": 3}.get(engine, 4)
+
+
+@pytest.mark.parametrize(
+    "engine", ["there", "processes:0", "processes:257", "dask", "dask://10.0.0.1", "dask:", "dask:// x:1"]
+)
+def test_an_engine_that_is_none_is_told(newsletter: Newsletter, engine: str) -> None:
+    (newsletter.folder / "config.yaml").write_text(f"{CONFIG}engine: '{engine}'\n")
+    assert f"engine: '{engine}' is none; write here" in newsletter.run("log", code=2).err
