@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/newsletter demo
 
 test: $(VENV)/installed-dev programs
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

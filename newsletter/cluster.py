@@ -6,6 +6,7 @@ or is gone, and when the worker closes.
 """
 
 import logging
+import pickle
 import threading
 import time
 import uuid
@@ -41,13 +42,13 @@ class _Crew:
     """What the hands of a run have in common.
 
     Attributes:
-        shared: what is shared out, as Dask knows it. ``used``: the addresses of all that are, or were, hands.
+        shared: what is shared out. ``used``: the addresses of all that are, or were, hands.
     """
 
     client: Client
     cluster: Cluster
     job: Job
-    shared: "Task[Any]"
+    shared: bytes
     of: int
     used: set[str]
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -56,8 +57,8 @@ class _Crew:
 class Worker:
     """A hand that is a worker of the cluster, known by its address."""
 
-    def __init__(self, crew: _Crew, name: str, which: int) -> None:
-        self.name = name
+    def __init__(self, crew: _Crew, name: str, which: int, shared: "Task[Any]") -> None:
+        self.name, self._shared = name, shared
         self._crew, self._client, self._which = crew, crew.client, which
         self._place = f"place-{uuid.uuid4().hex}"
         self._held: Task[Any] | None = None
@@ -68,7 +69,7 @@ class Worker:
         try:
             if self._held is None:
                 crew = self._crew
-                given = (crew.job.make, crew.shared, self._which, crew.of)
+                given = (crew.job.make, self._shared, self._which, crew.of)
                 self._held = self._task(self._place, _begin, self._place, *given)
                 self._result(self._held)
                 self._begun = True
@@ -83,7 +84,9 @@ class Worker:
         with crew.lock, suppress(OSError, TimeoutError, ValueError):
             for name in sorted(crew.client.scheduler_info()["workers"].keys() - crew.used):
                 crew.used.add(name)
-                return Worker(crew, name, self._which)
+                # Those who had it may be gone by now.
+                shared = crew.client.scatter(crew.shared, workers=[name], hash=False)
+                return Worker(crew, name, self._which, shared)
         return None
 
     def _task(self, title: str, function: Callable[..., Any], *arguments: Any) -> "Task[Any]":
@@ -136,8 +139,6 @@ def _as_told(error: BaseException, name: str) -> BaseException:
     """What a task failed with, as the one who leads tells it."""
     if isinstance(error, _NoPlace | KilledWorker | NoValidWorkerError):
         return Gone(str(error))
-    if isinstance(error, ImportError):
-        return UserError(f"engine: the worker {name} cannot load the newsletter ({error}); install the same there")
     if isinstance(error, NewsletterError):
         return type(error)(*(f"{line} (the worker {name})" for line in error.lines))
     return error
@@ -154,15 +155,28 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
     # What Dask has to say is said in our own lines.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with _connected(cluster) as client:
+        try:
+            # Those that were killed may be about to begin anew.
+            client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+        except TimeoutError:
+            raise NewsletterError(
+                f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'"
+            ) from None
         names = sorted(client.scheduler_info()["workers"])[:most]
-        if not names:
-            raise NewsletterError(f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'")
         with suppress(KeyError):  # A scheduler may do without.
             workers = "1 worker" if len(names) == 1 else f"{len(names)} workers"
             job.told(f"{workers}; Dask's dashboard: {client.dashboard_link}")
-        (shared,) = client.scatter([job.shared], workers=names, broadcast=True, hash=False)
-        common = _Crew(client, cluster, job, shared, len(names), set(names))
-        yield [Worker(common, name, which) for which, name in enumerate(names)]
+        # A worker would close that is sent what it cannot load.
+        loaded = client.run(exec, f"import {__name__}", workers=names, on_error="return")
+        for name, error in loaded.items():
+            if error is not None:
+                raise UserError(
+                    f"engine: the worker {name} cannot load the newsletter ({error}); install the same there"
+                )
+        packed = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
+        shared = client.scatter(packed, workers=names, broadcast=True, hash=False)
+        common = _Crew(client, cluster, job, packed, len(names), set(names))
+        yield [Worker(common, name, which, shared) for which, name in enumerate(names)]
 
 
 @contextmanager
@@ -200,9 +214,9 @@ class _Kept:
 _places: dict[str, _Kept] = {}
 
 
-def _begin(name: str, make: Make, shared: Any, which: int, of: int) -> None:
+def _begin(name: str, make: Make, shared: bytes, which: int, of: int) -> None:
     stop = threading.Event()
-    kept = _places[name] = _Kept(stop, make(shared, which, of, stop.is_set))
+    kept = _places[name] = _Kept(stop, make(pickle.loads(shared), which, of, stop.is_set))  # noqa: S301 - Dask itself would
     # No daemon: a worker that is told to end waits for the messages on the wire.
     threading.Thread(target=_keep, args=(name, kept, get_worker()), name="keeper of a place", daemon=False).start()
 

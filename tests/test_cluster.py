@@ -28,6 +28,9 @@ from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 from tests.test_engine import Waits
 
+# One cluster for all that are here.
+pytestmark = pytest.mark.xdist_group("cluster")
+
 READERS = 24
 WORKERS = 3
 
@@ -228,6 +231,16 @@ def test_a_stop_is_heard_in_the_middle_of_a_call(cluster: Cluster) -> None:
     with crew(Job(Waits, None, stopped.is_set), 2, Place(file=cluster.file)) as hands:
         assert len(hands) == 2
         assert hands[0].ask(Waits.wait).result() is True
+
+
+def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+    report = send(desk, stopping=lambda: len(mail.accepted) > 4)
+    assert report.stopped
+    counted = Counter(states(newsletter).values())
+    assert set(counted) <= {"sent", "planned"} and counted["sent"] == len(mail.accepted) == report.counts["sent"]
+    assert len(mail.accepted) < READERS
+    newsletter.run("send")
+    assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
 
 
 def test_workers_let_go_after_the_command_was_killed(
