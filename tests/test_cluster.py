@@ -99,7 +99,8 @@ def desk(newsletter: Newsletter, mail: Mailbox, cluster: Cluster) -> Desk:
             f"email: r{number}@example.org\ninterests:\n  - name: {topics[number % 3]}{liked}\n",
         )
     newsletter.run("subscribers", "list")
-    newsletter.configure(smtp={"sessions": 6})
+    # A session that says goodbye to the server of a test that has ended does not wait long.
+    newsletter.configure(smtp={"sessions": 6, "timeout_seconds": 5})
     cluster.with_workers()
     return desk_with(newsletter, f"dask:{cluster.file}")
 
