@@ -1,0 +1,190 @@
+"""An edition for a million: ranked, composed, rendered, logged, and sent, by each engine. ``make bench-scale``.
+
+A made-up store of 250,000 papers with 1,500 new ones and so many subscribers with three interests each. First the wire
+is left out (sessions that take whatever they are given); then a part of the readers goes to Postfix's smtp-sink. Each
+engine does the same edition, in processes whose memory is watched.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import delete, insert
+
+from benchmarks import corpus, web
+from benchmarks.delivery import NOW, TOPICS, largest, reader, sink
+from benchmarks.ranking_speed import TODAY, desk_of
+from newsletter import edition
+from newsletter.cli import main as run_newsletter
+from newsletter.delivery import pool
+from newsletter.delivery.transport import Outcome, Transport
+from newsletter.model import Interest, Message, Preferences, SendState
+from newsletter.road import Road, lay_road
+from newsletter.store import schema, writing
+from newsletter.store.preferences import to_json
+
+STORE = 250_000
+READERS, SENT = 1_000_000, 100_000
+ENGINES = ("here", "processes:2", "dask")
+SESSIONS = 16
+CONFIG = """\
+site: {{name: Bench, url: http://localhost:8000, from: bench@newsletter.example, postal_address: nowhere}}
+smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: {sessions}, messages_per_session: 10000}}
+ranking: {{refit_days: 36500}}
+engine: {engine}
+"""
+
+
+class NoWire(Transport):
+    """A session that takes whatever it is given."""
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def send(self, message: Message) -> Outcome:
+        """Taken."""
+        return Outcome(SendState.SENT, "250 2.0.0 taken by nobody")
+
+
+def lay_road_without_wire(*arguments: Any) -> Road:
+    """The road of a hand, wherever that is, with nothing behind its sessions."""
+    pool.Transport = NoWire  # type: ignore[misc]
+    return lay_road(*arguments)
+
+
+def send_without_wire() -> None:
+    """``newsletter send``, with nothing behind its sessions."""
+    pool.Transport = NoWire  # type: ignore[misc]
+    edition.lay_road = lay_road_without_wire  # type: ignore[attr-defined]
+    sys.argv = ["newsletter", "--now", NOW, "send"]
+    run_newsletter()
+
+
+def lay_out(readers: int) -> Path:
+    """A newsletter with so many subscribers to whom nothing was sent; its papers are made once."""
+    papers = web.lay_out(STORE, 100_000)
+    folder = web.FOLDER / f"scale-{readers}"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(papers, folder)
+    (folder / "config.yaml").write_text(CONFIG.format(port=1, sessions=SESSIONS, engine="here"))
+    desk = desk_of(folder, TODAY)
+    with writing(desk.engine) as connection:
+        connection.execute(delete(schema.subscribers))
+        for start in range(0, readers, 1_000):
+            rows = [with_three(number) for number in range(start, min(start + 1_000, readers))]
+            connection.execute(insert(schema.subscribers), rows)
+    desk.engine.dispose()
+    return folder
+
+
+def with_three(number: int) -> dict[str, object]:
+    """A row of a subscriber with three interests, each some words of a topic."""
+    own, _ = TOPICS
+    interests = tuple(
+        Interest(name=f"Topic {topic}", text=" ".join(corpus.word(one) for one in own[topic][:12]))
+        for topic in ((number * 7 + step * 13) % corpus.TOPICS for step in range(3))
+    )
+    row = reader(number)
+    preferences = Preferences(email=str(row["email"]), name=f"Reader {number}", interests=interests)
+    return {**row, "preferences": to_json(preferences)}
+
+
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[str]:
+    """A Dask scheduler with so many workers of one thread on this machine; gives how ``engine`` names it."""
+    file = folder.resolve() / "scheduler.json"
+    file.unlink(missing_ok=True)
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
+    dask = [sys.executable, "-m", "dask"]
+    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = [*dask, "worker", "--nthreads", "1", "--no-nanny", "--memory-limit", "0", "--no-dashboard"]
+    with ExitStack() as processes:
+        for command in (scheduler, *[worker] * workers):
+            process = processes.enter_context(
+                subprocess.Popen([*command, "--scheduler-file", str(file)], cwd=folder, **quiet)
+            )
+            processes.callback(process.terminate)
+            while not file.exists():
+                time.sleep(0.1)
+        yield f"dask:{file.name}"
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+
+
+def measure(name: str, folder: Path, command: Sequence[str], readers: int) -> float:
+    """Do an edition; tell how fast it was, when the first message was taken, and the memory of the largest processes.
+
+    Returns:
+        Messages a second.
+    """
+    start, first = time.monotonic(), 0.0
+    peaks: dict[int, float] = {}
+    with subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=folder, env=environment(), stdout=subprocess.DEVNULL
+    ) as sending:
+        while sending.poll() is None:
+            peaks |= dict(largest(psutil.Process()))
+            first = first or (time.monotonic() - start if any_taken(folder) else 0.0)
+            time.sleep(0.5)
+    seconds = time.monotonic() - start
+    if sending.returncode:
+        sys.exit(f"the edition ended with {sending.returncode}")
+    del peaks[os.getpid()]
+    shown = ", ".join(f"{peak:.0f}" for peak in sorted(peaks.values(), reverse=True) if peak > 100)
+    times = f"{first:>8.1f} s to the first{seconds:>9.1f} s in all"
+    print(f"{name:24}{readers / seconds:>8.0f} a second{times}  MB: {shown}", flush=True)
+    return readers / seconds
+
+
+def any_taken(folder: Path) -> bool:
+    with closing(sqlite3.connect(f"file:{folder}/var/newsletter.db?mode=ro", uri=True)) as store:
+        return store.execute("SELECT 1 FROM sends WHERE state = 'sent' LIMIT 1").fetchone() is not None
+
+
+def compare(readers: int, engines: Sequence[str], what: str, command: Sequence[str]) -> None:
+    """An edition by each engine, one after the other, from the same beginning."""
+    print(f"{readers:,} readers, {what}")
+    speed: dict[str, float] = {}
+    for engine in engines:
+        folder = lay_out(readers)
+        with ExitStack() as beside:
+            port = beside.enter_context(sink())
+            named = beside.enter_context(cluster(folder, 2)) if engine == "dask" else engine
+            (folder / "config.yaml").write_text(CONFIG.format(port=port, sessions=SESSIONS, engine=named))
+            speed[engine] = measure(f"engine {engine}", folder, command, readers)
+        shutil.rmtree(folder)
+    for engine in engines:
+        if engine != "here" and "here" in speed:
+            print(f"  {engine} is {speed[engine] / speed['here']:.2f} times as fast as one process")
+
+
+def main() -> None:
+    if sys.argv[1:] == ["without-wire"]:
+        send_without_wire()
+        return
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--readers", type=int, default=READERS)
+    asked.add_argument("--sent", type=int, default=SENT, help="how many of them go to smtp-sink")
+    asked.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
+    given = asked.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {STORE:,} papers")
+    if given.readers:
+        compare(given.readers, given.engines, "without the wire", ["benchmarks.scale", "without-wire"])
+    if given.sent:
+        compare(given.sent, given.engines, "to smtp-sink", ["newsletter", "--now", NOW, "send"])
+
+
+if __name__ == "__main__":
+    main()
