@@ -1,10 +1,12 @@
 """Signing up, over HTTP and with a real mail server."""
 
+import threading
 import time
 from datetime import UTC, datetime
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 
 from newsletter.store import open_store, suppressions, writing
 from tests.conftest import Newsletter
@@ -85,6 +87,28 @@ def test_the_answer_is_the_same_whoever_has_the_address(newsletter: Newsletter, 
 
 def _but_date(answer: httpx.Response) -> list[tuple[str, str]]:
     return [(name, value) for name, value in answer.headers.items() if name != "date"]
+
+
+def test_the_work_is_the_same_whoever_has_the_address(newsletter: Newsletter, mail: Mailbox, complained: str) -> None:
+    newsletter.run("subscribe", BOB, "-i", "Pareto fronts")
+    done: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if threading.current_thread().name != "postman":
+            done.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        with serving(newsletter) as where, browse(where) as client:
+            taken = []
+            for email in ("first@example.org", BOB, "new@example.org", complained):
+                done.clear()
+                ask(client, email, interests="robots")
+                taken.append([*done])
+            letters(mail, 3)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert taken[0] and all(one == taken[0] for one in taken)
 
 
 def test_who_complained_gets_no_letter(newsletter: Newsletter, mail: Mailbox, complained: str) -> None:
