@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery bench-web bench-scale torture check-mail format clean programs
+.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery bench-web bench-scale torture torture-cluster check-mail format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -47,6 +47,10 @@ bench-scale: $(VENV)/installed-bench
 # Two processes send to 2,000 readers and are killed at random moments, 50 times over; about ten minutes.
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m tests.torture
+
+# A cluster of three workers and PostgreSQL sends to 20,000 readers while they are killed, stopped and begun anew.
+torture-cluster: $(VENV)/installed-dev
+	$(BIN)/python -m tests.cluster_torture
 
 # What the official MJML compiler and caniemail make of our templates; both come by npm.
 check-mail: $(VENV)/installed-bench
