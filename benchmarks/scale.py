@@ -129,7 +129,7 @@ def measure(name: str, folder: Path, command: Sequence[str], readers: int) -> fl
     Returns:
         Messages a second.
     """
-    start, first = time.monotonic(), 0.0
+    start, first, size = time.monotonic(), 0.0, store_bytes(folder)
     peaks: dict[int, float] = {}
     with subprocess.Popen(
         [sys.executable, "-m", *command], cwd=folder, env=environment(), stdout=subprocess.DEVNULL
@@ -143,9 +143,14 @@ def measure(name: str, folder: Path, command: Sequence[str], readers: int) -> fl
         sys.exit(f"the edition ended with {sending.returncode}")
     del peaks[os.getpid()]
     shown = ", ".join(f"{peak:.0f}" for peak in sorted(peaks.values(), reverse=True) if peak > 100)
-    times = f"{first:>8.1f} s to the first{seconds:>9.1f} s in all"
-    print(f"{name:24}{readers / seconds:>8.0f} a second{times}  MB: {shown}", flush=True)
+    times = f"{first:>6.1f} s to the first{seconds:>8.1f} s in all"
+    grown = (store_bytes(folder) - size) / readers
+    print(f"{name:20}{readers / seconds:>7.0f} a second{times}{grown:>7.0f} B a message  MB: {shown}", flush=True)
     return readers / seconds
+
+
+def store_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("var/newsletter.db*"))
 
 
 def any_taken(folder: Path) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -27,6 +28,9 @@ from newsletter.config import load_config
 from newsletter.demo import SAMPLE_PAPERS, Loopback
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
+
+# In the background of a shell Ctrl-C is ignored, also by whatever the tests would start there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("newsletter", deadline=None)
