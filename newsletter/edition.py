@@ -31,7 +31,7 @@ from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
-from newsletter.store import reading, sends, subscribers, writing
+from newsletter.store import reading, sends, subscribers, workers, writing
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
@@ -42,6 +42,7 @@ _FEW_BLOCKS = 4
 _MOST_DEATHS = 3
 _DUE_PAGE = 1000
 _LOOK_SECONDS = 1.0
+_WORKERS_KEPT = timedelta(days=7)
 _WITHIN_A_DAY = timedelta(hours=20)
 """Two moments of a schedule lie further apart, whatever a clock change does to a day."""
 
@@ -364,6 +365,7 @@ def settle_earlier(desk: Desk, report: EditionReport, lost: Collection[str] = ()
     now = desk.clock()
     with writing(desk.engine) as connection:
         sends.bring_back(connection, now + timedelta(hours=desk.config.delivery.retry_hours), now)
+        workers.forget(connection, now - _WORKERS_KEPT)
     for late in ledger.settle_unwritten(desk.engine, now):
         report.add(late.value)
     orphans = outbox.settle_orphans(desk.engine, now, lost)

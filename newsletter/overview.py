@@ -8,15 +8,17 @@ from sqlalchemy import Connection
 
 from newsletter.desk import Desk
 from newsletter.model import Send, SendState
-from newsletter.store import fetches, figures, health, reading, sends, subscribers
+from newsletter.store import fetches, figures, health, reading, sends, subscribers, workers
 from newsletter.store.fetches import SourceRecord
 from newsletter.store.figures import PutOff
 from newsletter.store.health import Waiting
+from newsletter.store.workers import Worker
 
 _EDITIONS = 30
 _DAYS = 90
 _RECENT = timedelta(days=30)
 _REASONS = 20
+_AT_WORK = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Overview:
         editions: the last ones, newest first, with how many sends are in each state.
         came_back: how much came back of each kind, by the day on which it was read (UTC), in the last 30 days.
         unsure: the sends of which nobody knows whether they arrived, the first of them.
+        workers: the processes that settled a send in the last ten minutes.
     """
 
     now: datetime
@@ -69,6 +72,7 @@ class Overview:
     sources: Sequence[SourceHealth]
     queue: Queue
     unsure: Sequence[Send]
+    workers: Sequence[Worker]
 
 
 def overview(desk: Desk) -> Overview:
@@ -91,6 +95,7 @@ def overview(desk: Desk) -> Overview:
             sources=sources(desk, connection),
             queue=queue(desk, connection),
             unsure=sends.unsure(connection)[:_REASONS],
+            workers=workers.seen_since(connection, now - _AT_WORK),
         )
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,8 +17,9 @@ from newsletter.desk import Desk, open_desk
 from newsletter.edition import EditionReport, run_edition
 from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError
+from newsletter.model import SendState
 from newsletter.road import Block
-from newsletter.store import reading, subscribers
+from newsletter.store import reading, subscribers, workers
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
@@ -56,6 +58,11 @@ def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: Desk, m
     assert counts == {"sent": READERS}, newsletter.run("log").out
     by_two = dict(mail.accepted)
     assert len(by_two) == len(mail.accepted) == READERS
+    with reading(desk.engine) as connection:
+        at_work = workers.seen_since(connection, desk.clock())
+    assert sum((one.sends for one in at_work), Counter()) == {SendState.SENT: READERS}
+    assert {one.host for one in at_work} == {socket.gethostname()}
+    assert os.getpid() not in {int(one.process) for one in at_work}
     owners = {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows}
     (newsletter.folder / "var" / "newsletter.db").unlink()
     for beside in ("-wal", "-shm"):

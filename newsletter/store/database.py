@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0010"
+HEAD = "0011"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
@@ -131,7 +131,12 @@ def alone(connection: Connection, work: str) -> None:
 
 def inserting(connection: Connection, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, which SQLAlchemy has for each kind of database apart."""
-    return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
+    return inserting_by(connection.dialect.name, table)
+
+
+def inserting_by(dialect: str, table: Table) -> Any:
+    """The same, for who keeps it for many connections to one kind of database."""
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 @contextmanager

@@ -289,6 +289,17 @@ suppressions = Table(
 )
 """Addresses that get no mail, whoever imports them; without the addresses, so that it outlives a person forgotten."""
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("number", _Many, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("last", Moment, nullable=False),
+)
+"""How many sends each process settled, by the state that they came to."""
+
 operator_tokens = Table(
     "operator_tokens",
     metadata,

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import Send, SendState, SubscriberState
+from newsletter.store import workers
 from newsletter.store.schema import send_papers, sends, subscribers
 
 
@@ -203,6 +204,7 @@ def settle(connection: Connection, settled: Mapping[int, Settlement], owner: str
     if not values:
         return held
     connection.execute(_SETTLE, values)
+    workers.count(connection, owner, (settled[row].state for row in held), now)
     release(connection, [row for row in held if settled[row].state is SendState.FAILED])
     _move_on(connection, [row for row in held if settled[row].state is SendState.SENT])
     return held

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -19,11 +19,13 @@ from newsletter.desk import Desk, is_here
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState, SubscriberState
 from newsletter.overview import Queue, SourceHealth
-from newsletter.store import figures, health, reading, subscribers
+from newsletter.store import figures, health, reading, subscribers, workers
+from newsletter.store.workers import Worker
 from newsletter.web.operators import Shown, bearer
 from newsletter.web.site import Site, as_json
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_WORKERS_SHOWN = timedelta(days=1)
 _METHODS = ("GET", "HEAD", "POST")
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
@@ -139,12 +141,12 @@ def _families(desk: Desk) -> Iterator[Metric]:
     now = desk.clock()
     with reading(desk.engine) as connection:
         people, returns = subscribers.counts(connection), figures.returns(connection)
-        total, today = figures.totals(connection), figures.totals(connection, now.date())
+        today = figures.totals(connection, now.date())
         yield _numbers("newsletter_subscribers", "Subscribers by state.", SubscriberState, people)
-        yield _numbers("newsletter_sends", "Sends in the log by state.", SendState, total)
         yield _numbers("newsletter_sends_today", "Sends of today's edition (UTC) by state.", SendState, today)
         yield _numbers("newsletter_returns", "What came back, by kind.", returns, returns, label="kind")
         yield from _queue(overview.queue(desk, connection), now)
+        yield from _workers(workers.seen_since(connection, now - _WORKERS_SHOWN))
         yield from _sources(overview.sources(desk, connection))
 
 
@@ -161,6 +163,9 @@ def _queue(queue: Queue, now: datetime) -> Iterator[Metric]:
     yield GaugeMetricFamily("newsletter_queue", "Sends that wait.", value=sum(one.count for one in waits))
     oldest = max(((now - one.since).total_seconds() for one in waits), default=0)
     yield GaugeMetricFamily("newsletter_queue_oldest_seconds", "For how long the oldest waits.", value=max(0, oldest))
+    unsure = queue.waiting.get(SendState.UNSURE)
+    words = "Sends of which nobody knows whether they arrived."
+    yield GaugeMetricFamily("newsletter_unsure", words, value=unsure.count if unsure is not None else 0)
     overdue = queue.overdue.count if queue.overdue is not None else 0
     yield GaugeMetricFamily("newsletter_overdue", "Active subscribers whose time has passed.", value=overdue)
     held = GaugeMetricFamily(
@@ -169,6 +174,20 @@ def _queue(queue: Queue, now: datetime) -> Iterator[Metric]:
     for key, until in queue.holds.items():
         held.add_metric([key], (until - now).total_seconds())
     yield held
+
+
+def _workers(known: Sequence[Worker]) -> Iterator[Metric]:
+    settled = CounterMetricFamily(
+        "newsletter_worker_sends", "Sends that a process settled, by state.", labels=["worker", "state"]
+    )
+    seen = GaugeMetricFamily(
+        "newsletter_worker_last_settled_timestamp_seconds", "When it settled one last.", labels=["worker"]
+    )
+    for one in known:
+        for state, number in one.sends.items():
+            settled.add_metric([one.name, state.value], number)
+        seen.add_metric([one.name], one.last.timestamp())
+    yield from (settled, seen)
 
 
 def _sources(known: Sequence[SourceHealth]) -> Iterator[Metric]:

@@ -1,6 +1,7 @@
 """The operator's page: how the newsletter is doing, behind a login."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from fastapi import APIRouter, Request, Response
@@ -48,7 +49,15 @@ def routes(site: Site) -> APIRouter:
         rates = _delivered(known)
         days = _deliverability(known)
         return site.page(
-            request, "operator", 200, PRIVATE, known=known, plots=plots, days=days, token=token, rates=rates
+            request,
+            "operator",
+            headers=PRIVATE,
+            known=known,
+            plots=plots,
+            days=days,
+            token=token,
+            rates=rates,
+            under_way=_under_way(known),
         )
 
     @router.get("/login")
@@ -81,6 +90,24 @@ def _people(known: Overview) -> Plot:
 
 def _editions(known: Overview) -> Plot:
     return stacked(_SENDS, [(day.isoformat(), _plain(known.editions[day])) for day in sorted(known.editions)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How many sends of an edition are planned, or were, and how many of them are settled."""
+
+    planned: int
+    settled: int
+
+
+def _under_way(known: Overview) -> dict[date, _Progress]:
+    """The editions that are being sent, newest first."""
+    progress: dict[date, _Progress] = {}
+    for day, counts in known.editions.items():
+        planned = sum(number for state, number in counts.items() if state is not SendState.SKIPPED)
+        if left := sum(counts.get(state, 0) for state in (SendState.PLANNED, SendState.CLAIMED)):
+            progress[day] = _Progress(planned, planned - left)
+    return progress
 
 
 def _plain(counts: Mapping[SendState, int]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from newsletter.delivery.ledger import Ledger, settle_unwritten
 from newsletter.delivery.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Choice, Digest, Paper, Preferences, Send, SendState, SubscriberState
-from newsletter.store import open_store, papers, plans, reading, send_log, sends, subscribers, writing
+from newsletter.store import open_store, papers, plans, reading, send_log, sends, subscribers, workers, writing
 from newsletter.store.schema import send_papers
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
@@ -466,3 +466,31 @@ def test_lanes_part_the_sends_by_domain(engine: Engine) -> None:
         assert sends.waiting(connection, NOW, sends.Lane(only="example.org")) == 3
         assert [one.row for one in sends.claim(connection, sends.Lane(subscriber=2), HERE, NOW, 5)] == [2]
         assert [one.row for one in sends.claim(connection, sends.Lane(only="example.org"), HERE, NOW, 5)] == [1, 3]
+
+
+def test_each_process_is_counted_by_what_it_settled_for_as_long_as_it_is_at_work(engine: Engine) -> None:
+    plan(engine)
+    later = NOW + timedelta(seconds=10)
+    for owner, number, state, now in (
+        ("one/1/mark/1", 3, SendState.SENT, NOW),
+        ("one/1/mark/2", 1, SendState.FAILED, later),
+        ("one/1/mark/2", 2, SendState.SENT, later),
+        ("two/1/mark/1", 4, SendState.SENT, NOW),
+    ):
+        claimed = claim(engine, limit=number, owner=owner)
+        rows = start(engine, *claimed, owner=owner)
+        with writing(engine) as connection:
+            sends.settle(connection, {row: sends.Settlement(state=state) for row in rows}, owner, now)
+            # Of a claim that was lost nothing is counted.
+            sends.settle(connection, {row: sends.Settlement(state=state) for row in rows}, owner, now)
+    with reading(engine) as connection:
+        one, two = workers.seen_since(connection, NOW)
+        assert workers.seen_since(connection, later) == [one]
+    assert (one.host, one.process, two.host) == ("one", "1", "two")
+    assert one.sends == {SendState.SENT: 5, SendState.FAILED: 1}
+    assert two.sends == {SendState.SENT: 4}
+    assert (one.since, one.last, one.a_second) == (NOW, later, 0.6)
+    assert two.a_second is None
+    with writing(engine) as connection:
+        workers.forget(connection, later)
+        assert workers.seen_since(connection, NOW) == [one]

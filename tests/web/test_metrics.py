@@ -33,8 +33,11 @@ def test_prometheus_reads_what_the_store_knows_and_what_was_asked(mail: Mailbox,
     assert known["newsletter_store_up",] == 1
     assert known["newsletter_subscribers", "active"] == 2
     assert known["newsletter_subscribers", "bounced"] == 0
-    assert known["newsletter_sends", "sent"] == known["newsletter_sends_today", "sent"] == 1
-    assert known["newsletter_queue",] == known["newsletter_queue_oldest_seconds",] == 0
+    assert known["newsletter_sends_today", "sent"] == 1
+    assert known["newsletter_queue",] == known["newsletter_queue_oldest_seconds",] == known["newsletter_unsure",] == 0
+    ((_, state, worker),) = (key for key in known if key[0] == "newsletter_worker_sends_total")
+    assert worker.startswith(f"{socket.gethostname()}/")
+    assert known["newsletter_worker_sends_total", state, worker] == 1 and state == "sent"
     # By the route's template: what a reader asked for makes no series of its own.
     assert known["newsletter_http_requests_total", "GET", "/api/papers/{id}", "404"] == 2
     assert known["newsletter_http_requests_total", "GET", "none", "404"] == 1

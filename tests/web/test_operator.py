@@ -1,6 +1,8 @@
 """The operator's page: who gets to it, what it shows, and that everyone can read it."""
 
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -49,6 +51,8 @@ def test_it_shows_how_the_newsletter_is_doing_without_script_and_on_a_phone(
         expect(rows.get_by_role("row").nth(1)).to_contain_text("2025-11-28")
         expect(page.locator("#plot-editions ~ .drawn .of-sent")).to_have_count(1)
         expect(page.locator(".why")).to_contain_text("nonesuch.jsonl")
+        at_work = page.get_by_role("region", name="Workers").get_by_role("row").nth(1)
+        expect(at_work).to_contain_text(re.compile(rf"{re.escape(socket.gethostname())}, process \d+\s+1\s+0"))
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_label("Token")).to_be_visible()
         page.goto(f"{fresh}/operator")
@@ -100,3 +104,15 @@ def test_subscribers_are_counted_each_night(mail: Mailbox, reader: str, served: 
     page = httpx.get(f"{where}/operator", cookies=login(where, token_of(newsletter)).cookies).text
     for told in ("2025-11-26: 1 active", "2025-11-27: 1 unsubscribed", "2025-11-28: 1 unsubscribed"):
         assert f"<title>{told}</title>" in page
+
+
+def test_it_shows_how_far_an_edition_is(mail: Mailbox, reader: str, served: Served) -> None:
+    where, newsletter = served
+    newsletter.with_sample().run("subscribe", "grace@example.org", "--no-file", "--interest", "robots")
+    cookies = login(where, token_of(newsletter)).cookies
+    # The first one is taken, and then the server wants no more of us.
+    mail.on_sender = lambda address: "550 5.7.1 you are blocked" if mail.accepted else None
+    newsletter.configure(smtp={"sessions": 1})
+    newsletter.run("send", code=1)
+    page = httpx.get(f"{where}/operator", cookies=cookies).text
+    assert "Edition of 2025-11-28: 1 of 2 settled" in page
