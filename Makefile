@@ -49,8 +49,9 @@ torture: $(VENV)/installed-dev
 	$(BIN)/python -m tests.torture
 
 # A cluster of three workers and PostgreSQL sends to 20,000 readers while they are killed, stopped and begun anew.
+# ARGS=--hosts gives each worker a host of its own (a network namespace; wants root, iproute2 and nftables).
 torture-cluster: $(VENV)/installed-dev
-	$(BIN)/python -m tests.cluster_torture
+	$(BIN)/python -m tests.cluster_torture $(ARGS)
 
 # What the official MJML compiler and caniemail make of our templates; both come by npm.
 check-mail: $(VENV)/installed-bench

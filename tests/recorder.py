@@ -1,7 +1,7 @@
 """A mail server in a process of its own, which outlives its clients, and writes down what it accepts before it says so.
 
-``python -m tests.recorder FILE SLOWEST`` prints its port, writes to the file, and ends with its standard input. Each
-line of the file is an event in JSON: a session was opened or closed, or a message was accepted.
+``python -m tests.recorder FILE SLOWEST HOST`` prints its port, writes to the file, and ends with its standard input.
+Each line of the file is an event in JSON: a session was opened or closed, or a message was accepted.
 """
 
 import asyncio
@@ -81,15 +81,16 @@ class Record:
 
 
 @contextmanager
-def recorder(path: Path, slowest: float) -> Iterator[Record]:
+def recorder(path: Path, slowest: float, host: str = "127.0.0.1") -> Iterator[Record]:
     """The server as a process.
 
     Args:
         path: what it writes to.
         slowest: seconds that it takes at most for each step of a message.
+        host: the address that it listens on.
     """
     path.touch()
-    command = [sys.executable, "-m", "tests.recorder", str(path), str(slowest)]
+    command = [sys.executable, "-m", "tests.recorder", str(path), str(slowest), host]
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -144,7 +145,7 @@ class _Session(SMTP):
         self._note(event="closed", broken=not self.said_goodbye)
 
 
-async def _serve(path: Path, slowest: float) -> None:
+async def _serve(path: Path, slowest: float, host: str) -> None:
     loop = asyncio.get_running_loop()
     with path.open("a", buffering=1) as file:
 
@@ -152,10 +153,10 @@ async def _serve(path: Path, slowest: float) -> None:
             file.write(json.dumps(event) + "\n")
 
         make = partial(_Session, _Handler(note, slowest), note)
-        server = await loop.create_server(make, "127.0.0.1", 0)
+        server = await loop.create_server(make, host, 0)
         print(server.sockets[0].getsockname()[1], flush=True)
         await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(_serve(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3]))

@@ -35,6 +35,14 @@ _BEGIN_WRITING = "BEGIN IMMEDIATE"
 _CONNECT_SECONDS = 10
 _LOCKS = 0x6E6C  # ours among the advisory locks of a PostgreSQL that others use too
 _LOOK_SECONDS = 0.1
+_POSTGRESQL = {
+    "lock_timeout": int(_BUSY_SECONDS * 1000),
+    # The server, too, is to miss a client that is cut off: what it had locked is free before others give up.
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
 
 
 def open_store(url: str, named: str = "store.url") -> Engine:
@@ -224,7 +232,7 @@ def _options(url: URL) -> dict[str, Any]:
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "tcp_user_timeout": 50_000,
-        "options": f"-c lock_timeout={int(_BUSY_SECONDS * 1000)}",
+        "options": " ".join(f"-c {name}={value}" for name, value in _POSTGRESQL.items()),
     }
     return {
         # A connection that broke while nobody used it is made anew.
