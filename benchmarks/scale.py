@@ -2,7 +2,8 @@
 
 A made-up store of 250,000 papers with 1,500 new ones and so many subscribers with three interests each. First the wire
 is left out (sessions that take whatever they are given); then a part of the readers goes to Postfix's smtp-sink. Each
-engine does the same edition, in processes whose memory is watched.
+engine does the same edition, in processes whose memory is watched. With ``--postgresql`` the store is one, that of the
+tests.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from sqlalchemy import insert
+from sqlalchemy import Engine, func, insert, select
 
 from benchmarks import corpus, web
 from benchmarks.delivery import NOW, TOPICS, largest, reader, sink
@@ -30,8 +31,9 @@ from newsletter.delivery import pool
 from newsletter.delivery.transport import Outcome, Transport
 from newsletter.model import Interest, Message, Preferences, SendState
 from newsletter.road import Road, lay_road
-from newsletter.store import schema, writing
+from newsletter.store import copying, open_store, reading, schema, writing
 from newsletter.store.preferences import to_json
+from tests.postgresql import PostgreSQL
 
 STORE = 250_000
 READERS, SENT = 1_000_000, 100_000
@@ -42,7 +44,9 @@ site: {{name: Bench, url: http://localhost:8000, from: bench@newsletter.example,
 smtp: {{host: 127.0.0.1, port: {port}, security: none, sessions: {sessions}, messages_per_session: 10000}}
 ranking: {{refit_days: 36500}}
 engine: {engine}
+store: {{url: "{store}"}}
 """
+SQLITE = "sqlite:///var/newsletter.db"
 
 
 class NoWire(Transport):
@@ -76,7 +80,7 @@ def lay_out(readers: int) -> Path:
     folder = web.FOLDER / f"scale-{readers}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(papers, folder)
-    (folder / "config.yaml").write_text(CONFIG.format(port=1, sessions=SESSIONS, engine="here"))
+    (folder / "config.yaml").write_text(CONFIG.format(port=1, sessions=SESSIONS, engine="here", store=SQLITE))
     web.unsend(folder)
     with closing(sqlite3.connect(folder / "var" / "newsletter.db")) as store, store:
         store.execute("DELETE FROM subscribers")  # Without looking whether others name them: it takes minutes.
@@ -125,20 +129,20 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
 
 
-def measure(name: str, folder: Path, command: Sequence[str], readers: int) -> float:
+def measure(name: str, folder: Path, store: Engine, command: Sequence[str], readers: int) -> float:
     """Do an edition; tell how fast it was, when the first message was taken, and the memory of the largest processes.
 
     Returns:
         Messages a second.
     """
-    start, first, size = time.monotonic(), 0.0, store_bytes(folder)
+    start, first, size = time.monotonic(), 0.0, store_bytes(store)
     peaks: dict[int, float] = {}
     with subprocess.Popen(
         [sys.executable, "-m", *command], cwd=folder, env=environment(), stdout=subprocess.DEVNULL
     ) as sending:
         while sending.poll() is None:
             peaks |= dict(largest(psutil.Process()))
-            first = first or (time.monotonic() - start if any_taken(folder) else 0.0)
+            first = first or (time.monotonic() - start if any_taken(store) else 0.0)
             time.sleep(0.5)
     seconds = time.monotonic() - start
     if sending.returncode:
@@ -146,26 +150,33 @@ def measure(name: str, folder: Path, command: Sequence[str], readers: int) -> fl
     del peaks[os.getpid()]
     shown = ", ".join(f"{peak:.0f}" for peak in sorted(peaks.values(), reverse=True) if peak > 100)
     times = f"{first:>6.1f} s to the first{seconds:>8.1f} s in all"
-    grown = (store_bytes(folder) - size) / readers
+    grown = (store_bytes(store) - size) / readers
     print(f"{name:20}{readers / seconds:>7.0f} a second{times}{grown:>7.0f} B a message  MB: {shown}", flush=True)
     return readers / seconds
 
 
-def store_bytes(folder: Path) -> int:
-    """What the store holds, without the room in its file that is free."""
-    with closing(sqlite3.connect(folder / "var" / "newsletter.db")) as store:
+def store_bytes(store: Engine) -> int:
+    """What the store holds, without the room in SQLite's file that is free."""
+    with reading(store) as connection:
+        if store.dialect.name == "postgresql":
+            return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
         pages, free, size = (
-            store.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("page_count", "freelist_count", "page_size")
         )
     return int((pages - free) * size)
 
 
-def any_taken(folder: Path) -> bool:
-    with closing(sqlite3.connect(f"file:{folder}/var/newsletter.db?mode=ro", uri=True)) as store:
-        return store.execute("SELECT 1 FROM sends WHERE state = 'sent' LIMIT 1").fetchone() is not None
+def any_taken(store: Engine) -> bool:
+    """Whether a message has gone."""
+    with reading(store) as connection:
+        sent = select(schema.sends.c.row).where(schema.sends.c.state == SendState.SENT.value)
+        return connection.execute(sent.limit(1)).first() is not None
 
 
-def compare(readers: int, engines: Sequence[str], what: str, command: Sequence[str]) -> None:
+def compare(
+    readers: int, engines: Sequence[str], what: str, command: Sequence[str], server: PostgreSQL | None = None
+) -> None:
     """An edition by each engine, one after the other, from the same beginning."""
     print(f"{readers:,} readers, {what}")
     speed: dict[str, float] = {}
@@ -174,12 +185,28 @@ def compare(readers: int, engines: Sequence[str], what: str, command: Sequence[s
         with ExitStack() as beside:
             port = beside.enter_context(sink())
             named = beside.enter_context(cluster(folder, 2)) if engine == "dask" else engine
-            (folder / "config.yaml").write_text(CONFIG.format(port=port, sessions=SESSIONS, engine=named))
-            speed[engine] = measure(f"engine {engine}", folder, command, readers)
+            url = f"sqlite:///{folder.resolve()}/var/newsletter.db"
+            if server is not None:
+                url = copied(url, server)
+            configured = CONFIG.format(port=port, sessions=SESSIONS, engine=named, store=url)
+            (folder / "config.yaml").write_text(configured)
+            store = open_store(url)
+            beside.callback(store.dispose)
+            speed[engine] = measure(f"engine {engine}", folder, store, command, readers)
         shutil.rmtree(folder)
     for engine in engines:
         if engine != "here" and "here" in speed:
             print(f"  {engine} is {speed[engine] / speed['here']:.2f} times as fast as one process")
+
+
+def copied(url: str, server: PostgreSQL) -> str:
+    """A store as a database of a server."""
+    there = server.fresh()
+    origin, target = open_store(url), open_store(there)
+    copying.copy(origin, target, lambda *_: None)
+    origin.dispose()
+    target.dispose()
+    return there
 
 
 def main() -> None:
@@ -190,12 +217,16 @@ def main() -> None:
     asked.add_argument("--readers", type=int, default=READERS)
     asked.add_argument("--sent", type=int, default=SENT, help="how many of them go to smtp-sink")
     asked.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
+    asked.add_argument("--postgresql", action="store_true", help="with the store in one")
     given = asked.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {STORE:,} papers")
-    if given.readers:
-        compare(given.readers, given.engines, "without the wire", ["benchmarks.scale", "without-wire"])
-    if given.sent:
-        compare(given.sent, given.engines, "to smtp-sink", ["newsletter", "--now", NOW, "send"])
+    with ExitStack() as beside:
+        server = beside.enter_context(PostgreSQL(carefree=False)) if given.postgresql else None
+        if given.readers:
+            without = ["benchmarks.scale", "without-wire"]
+            compare(given.readers, given.engines, "without the wire", without, server)
+        if given.sent:
+            compare(given.sent, given.engines, "to smtp-sink", ["newsletter", "--now", NOW, "send"], server)
 
 
 if __name__ == "__main__":

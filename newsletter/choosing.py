@@ -1,6 +1,6 @@
 """Choosing: the papers of the hour against what some subscribers follow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from newsletter.ranking.explain import Weighed
 from newsletter.ranking.index import Index, Lineup, Part
 from newsletter.ranking.profile import Judged, Taught, make_profiles
 from newsletter.ranking.rank import Candidates, candidates_of, make_candidates, stand_out
-from newsletter.store import papers, reading, send_log
+from newsletter.store import papers, reading, send_log, subscribers
 from newsletter.store.feedback import Verdict
 
 NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
@@ -81,26 +81,19 @@ def pack(field: Field) -> Packed:
 
 
 def unpack(desk: Desk, packed: Packed) -> Field:
-    """The field that was handed over. What subscribers have judged is not in it: see :func:`learn`."""
+    """The field that was handed over. What subscribers have judged is not in it: see :func:`judged_by`."""
     today, half_life = packed.now.date(), desk.config.digest.trending_half_life_days
     candidates = candidates_of(packed.index.space, packed.papers, packed.lineup, today, half_life)
     return Field(packed.index, candidates, packed.now)
 
 
-@dataclass(frozen=True, slots=True)
-class Learnt:
-    """What some subscribers follow, by row, and the papers of the index that they have judged."""
-
-    taught: Mapping[int, Sequence[Taught]]
-    judged: Part
-
-
-def learn(desk: Desk, index: Index, block: Sequence[Subscriber]) -> Learnt:
-    """What some subscribers follow, for a process that has not the whole index."""
+def judged_by(desk: Desk, index: Index, rows: Collection[int]) -> Part:
+    """The papers that some subscribers (by row) have judged, for a process that has not the whole index."""
     with reading(desk.engine) as connection:
-        taught = judgements.taught(connection, block)
+        people = subscribers.by_rows(connection, rows)
+        taught = judgements.taught(connection, list(people.values()))
     judged = {name.row for own in taught.values() for one in own for name, _ in (*one.liked, *one.disliked)}
-    return Learnt(taught, index.part_of(np.array(sorted(judged), dtype=np.int64)))
+    return index.part_of(np.array(sorted(judged), dtype=np.int64))
 
 
 def score_block(
@@ -108,20 +101,20 @@ def score_block(
     field: Field,
     block: Sequence[Subscriber],
     leaving_out: date | None = None,
-    learnt: Learnt | None = None,
+    judged: Part | None = None,
 ) -> list[compose.Scored]:
     """Score the new papers of a block of subscribers, all their interests in one product.
 
     Args:
         leaving_out: an edition whose papers do not count as sent.
-        learnt: what they follow, where the field has not the whole index.
+        judged: the papers that they have judged, where the field has not the whole index.
     """
     with reading(desk.engine) as connection:
         rows = [subscriber.row for subscriber in block]
         held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
-        taught = learnt.taught if learnt is not None else judgements.taught(connection, block)
-    if learnt is not None:
-        field = replace(field, index=replace(field.index, parts=(learnt.judged,)))
+        taught = judgements.taught(connection, block)
+    if judged is not None:
+        field = replace(field, index=replace(field.index, parts=(judged,)))
     return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
 
 

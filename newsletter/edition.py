@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from functools import cache, partial
 from itertools import chain, islice
 
@@ -18,20 +18,22 @@ from sqlalchemy import Connection
 
 from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
-from newsletter.choosing import Field, learn, make_field, pack
+from newsletter.choosing import Field, judged_by, make_field, pack
 from newsletter.delivery import ledger, outbox, pace
 from newsletter.delivery.dispatch import Waiting
 from newsletter.desk import Desk
 from newsletter.engine import Gone, Hand, Job, Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.kit import kit_of
-from newsletter.model import Digest, SendState, Subscriber, SubscriberState
-from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans
+from newsletter.model import SendState, Subscriber
+from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans, people_of
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
 from newsletter.store import reading, sends, subscribers, workers, writing
+from newsletter.store.plans import Plan
+from newsletter.store.subscribers import Timed
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
@@ -93,60 +95,49 @@ def bring_due_back(desk: Desk) -> None:
             page = subscribers.due_after(connection, moment, row, _DUE_PAGE)
         if not page:
             return
-        late = {row: first(schedule) for row, due, schedule in page if first(schedule) < due}
+        late = {one.row: first(one.schedule) for one in page if one.next_due and first(one.schedule) < one.next_due}
         if late:
             with writing(desk.engine) as connection:
                 subscribers.set_next_due(connection, late)
-        row, moment, _ = page[-1]
+        row, moment = page[-1].row, page[-1].next_due or moment
 
 
 def due_blocks(desk: Desk) -> Iterator[Block]:
     """The subscribers whose time has come, each with the edition of that time."""
     now = desk.clock()
-    for people in _pages(desk, lambda connection, after: subscribers.due(connection, now, after, BLOCK)):
-        yield Block(people, {one.row: _due_edition(one, now) for one in people})
-
-
-def _due_edition(subscriber: Subscriber, now: datetime) -> date:
-    return due_edition(subscriber.preferences.schedule, subscriber.next_due or now, now)
+    for page in _pages(desk, lambda connection, after: subscribers.due(connection, now, after, BLOCK)):
+        yield Block({one.row: due_edition(one.schedule, one.next_due or now, now) for one in page})
 
 
 def active_blocks(desk: Desk) -> Iterator[Block]:
     """All subscribers who get mail, each with the edition of their today."""
-    active = SubscriberState.ACTIVE
-    for people in _pages(desk, lambda connection, after: subscribers.page(connection, _row(after), BLOCK, active)):
-        yield todays_block(desk, people)
+    for page in _pages(desk, lambda connection, after: subscribers.active(connection, after, BLOCK)):
+        now = desk.clock()
+        yield Block({one.row: local_day(one.schedule, now) for one in page})
 
 
-def todays_block(desk: Desk, people: Sequence[Subscriber]) -> Block:
-    """Some subscribers, each with the edition of their today."""
-    now = desk.clock()
-    return Block(people, {one.row: local_day(one.preferences.schedule, now) for one in people})
+def block_of(desk: Desk, subscriber: Subscriber) -> Block:
+    """One subscriber, with the edition of the subscriber's today."""
+    return Block({subscriber.row: local_day(subscriber.preferences.schedule, desk.clock())})
 
 
-def _row(subscriber: Subscriber | None) -> int:
-    return subscriber.row if subscriber is not None else 0
-
-
-def _pages(desk: Desk, page: Callable[[Connection, Subscriber | None], list[Subscriber]]) -> Iterator[list[Subscriber]]:
-    after: Subscriber | None = None
+def _pages(desk: Desk, page: Callable[[Connection, Timed | None], list[Timed]]) -> Iterator[list[Timed]]:
+    after: Timed | None = None
     while True:
         with reading(desk.engine) as connection:
-            people = page(connection, after)
-        if not people:
+            found = page(connection, after)
+        if not found:
             return
-        yield people
-        after = people[-1]
+        yield found
+        after = found[-1]
 
 
-def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[tuple[Subscriber, Digest, str | None]]:
-    """What :func:`run_edition` would plan, without planning it: each digest, or the reason why it is empty."""
+def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[Plan]:
+    """What :func:`run_edition` would plan, without planning it."""
     field: Field | None = None
     for number, block in enumerate(blocks):
         field = make_field(desk) if number == 0 else field
-        people = {subscriber.row: subscriber for subscriber in block.people}
-        for plan in make_plans(desk, field, block):
-            yield people[plan.subscriber], plan.digest, plan.skip_reason
+        yield from make_plans(desk, field, block, people_of(desk, block))
 
 
 @dataclass(slots=True)
@@ -204,7 +195,7 @@ def run_edition(
     else:
         make = partial(lay_road, desk.config, desk.clock, row, kit_of(desk.config, desk.links.key))
         job = Job(make, pack(papers) if papers is not None else None, stopping, seen)
-        todo = _Todo(_with_learnt(desk, papers, chain(few, blocks)))
+        todo = _Todo(_with_judged(desk, papers, chain(few, blocks)))
     lost: set[str] = set()
     for _ in range(_MOST_DEATHS):
         with crew(job, number, desk.config.cluster) as hands:
@@ -227,9 +218,9 @@ def run_edition(
     return report
 
 
-def _with_learnt(desk: Desk, papers: Field | None, blocks: Iterator[Block]) -> Iterator[Block]:
+def _with_judged(desk: Desk, papers: Field | None, blocks: Iterator[Block]) -> Iterator[Block]:
     for block in blocks:
-        yield replace(block, learnt=learn(desk, papers.index, block.people)) if papers is not None else block
+        yield replace(block, judged=judged_by(desk, papers.index, block.editions)) if papers is not None else block
 
 
 class _Todo:

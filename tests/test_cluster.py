@@ -120,7 +120,7 @@ def send(desk: Desk, size: int = 2, stopping: Callable[[], bool] = lambda: False
         people = subscribers.page(connection, 0, READERS)
     day = desk.clock().date()
     starts = range(0, READERS, size)
-    blocks = (Block(people[at : at + size], {one.row: day for one in people[at : at + size]}) for at in starts)
+    blocks = (Block({one.row: day for one in people[at : at + size]}) for at in starts)
     return run_edition(desk, blocks, stopping, lambda state, count: None)
 
 

@@ -45,10 +45,7 @@ def send_in_small_blocks(desk: Desk, size: int = 2) -> EditionReport:
     with reading(desk.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
     day = desk.clock().date()
-    blocks = (
-        Block(people[start : start + size], {one.row: day for one in people[start : start + size]})
-        for start in range(0, len(people), size)
-    )
+    blocks = (Block({one.row: day for one in people[start : start + size]}) for start in range(0, len(people), size))
     return run_edition(desk, blocks, lambda: False, lambda state, count: None)
 
 

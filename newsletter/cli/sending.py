@@ -20,12 +20,12 @@ from newsletter.edition import (
     EditionReport,
     Told,
     active_blocks,
+    block_of,
     bring_due_back,
     dry_run,
     due_blocks,
     end_pauses,
     run_edition,
-    todays_block,
 )
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
@@ -48,7 +48,7 @@ def send(
     if not dry:
         end_pauses(desk)
     one = _only(desk, only) if only is not None else None
-    blocks = iter([todays_block(desk, [one])]) if one else due_blocks(desk) if due else active_blocks(desk)
+    blocks = iter([block_of(desk, one)]) if one else due_blocks(desk) if due else active_blocks(desk)
     if dry:
         _show_dry_run(desk, blocks, json)
         return
@@ -110,18 +110,19 @@ def _summary(report: EditionReport) -> str:
 
 
 def _show_dry_run(desk: Desk, blocks: Iterator[Block], json: bool) -> None:
-    for subscriber, digest, reason in dry_run(desk, blocks):
+    for plan in dry_run(desk, blocks):
+        digest, reason = plan.digest, plan.skip_reason
         if json:
             papers = [
                 {"id": one.paper.id, "rank": one.rank, "score": round(one.score, 6), "section": one.section}
                 for one in digest.choices
             ]
-            row = {"edition": digest.edition.isoformat(), "email": subscriber.email, "papers": papers, "reason": reason}
+            row = {"edition": digest.edition.isoformat(), "email": plan.email, "papers": papers, "reason": reason}
             print_json([row])
         elif reason:
-            say(f"{subscriber.email}: nothing: {reason}")
+            say(f"{plan.email}: nothing: {reason}")
         else:
-            say(f"{subscriber.email}: {len(digest.choices)} papers")
+            say(f"{plan.email}: {len(digest.choices)} papers")
             for choice in digest.choices:
                 say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
 

@@ -1,6 +1,7 @@
 """Subscribers in the store: their state, consent and preferences, and when each is due."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
 from newsletter.store.database import alone, writes
 from newsletter.store.preferences import from_json, schedule_from_json, to_json
 from newsletter.store.schema import subscribers
+
+_ACTIVE = subscribers.c.state == SubscriberState.ACTIVE.value
 
 _BEGIN = 2
 """Letters at the beginning of an address that a slip of the pen is thought to leave alone."""
@@ -158,14 +161,28 @@ def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> 
         connection.execute(statement, [{"of": row, "moment": moment} for row, moment in due.items()])
 
 
-def due(connection: Connection, now: datetime, after: Subscriber | None, limit: int) -> list[Subscriber]:
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """When a subscriber (by row) gets mail: the schedule, and when the next is due (UTC)."""
+
+    row: int
+    schedule: Schedule
+    next_due: datetime | None
+
+
+def due(connection: Connection, now: datetime, after: Timed | None, limit: int) -> list[Timed]:
     """The active subscribers whose time has come, who waits longest first, from the one after ``after`` on."""
-    active = subscribers.c.state == SubscriberState.ACTIVE.value
-    query = select(subscribers).where(active, subscribers.c.next_due <= now)
+    query = _timed().where(_ACTIVE, subscribers.c.next_due <= now)
     if after is not None and after.next_due is not None:
         query = query.where(_later(after.next_due, after.row))
-    query = query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit)
-    return [_subscriber(row) for row in connection.execute(query).mappings()]
+    return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))
+
+
+def active(connection: Connection, after: Timed | None, limit: int) -> list[Timed]:
+    """All active subscribers, by row, from the one after ``after`` on."""
+    query = _timed().where(_in_state(connection, SubscriberState.ACTIVE))
+    query = query.where(subscribers.c.row > (after.row if after is not None else 0))
+    return _read_timed(connection, query.order_by(subscribers.c.row).limit(limit))
 
 
 def _later(due: datetime, row: int) -> ColumnElement[bool]:
@@ -176,36 +193,44 @@ def _later(due: datetime, row: int) -> ColumnElement[bool]:
 def number_due(connection: Connection, now: datetime) -> int:
     """How many active subscribers there are whose time has come."""
     query = select(func.count()).select_from(subscribers)
-    active = subscribers.c.state == SubscriberState.ACTIVE.value
-    return connection.execute(query.where(active, subscribers.c.next_due <= now)).scalar_one()
+    return connection.execute(query.where(_ACTIVE, subscribers.c.next_due <= now)).scalar_one()
 
 
-def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[tuple[int, datetime, Schedule]]:
-    """The active subscribers who are due after a moment, or at that moment and have a higher row: row, when (UTC) and
-    schedule, who is due next first.
+def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[Timed]:
+    """The active subscribers who are due after a moment, or at that moment and have a higher row, who is due next
+    first.
     """
-    query = (
-        select(subscribers.c.row, subscribers.c.next_due, subscribers.c.preferences["schedule"].label("schedule"))
-        .where(subscribers.c.state == SubscriberState.ACTIVE.value, _later(moment, row))
-        .order_by(subscribers.c.next_due, subscribers.c.row)
-        .limit(limit)
-    )
-    return [(one.row, one.next_due, schedule_from_json(one.schedule)) for one in connection.execute(query)]
+    query = _timed().where(_ACTIVE, _later(moment, row))
+    return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))
+
+
+def _timed() -> Select[Any]:
+    schedule = subscribers.c.preferences["schedule"].label("schedule")
+    return select(subscribers.c.row, schedule, subscribers.c.next_due)
+
+
+def _read_timed(connection: Connection, query: Select[Any]) -> list[Timed]:
+    return [Timed(one.row, schedule_from_json(one.schedule), one.next_due) for one in connection.execute(query)]
 
 
 def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
     """All subscribers, or those in one state, by row, from the one after ``after`` on."""
     query = select(subscribers)
     if state is not None:
-        column: ColumnElement[str] = subscribers.c.state
-        if connection.dialect.name == "sqlite":
-            # Not by the index of states, after which all of one state would be sorted by row for every page.
-            column = func.coalesce(column, "")
-        query = query.where(column == state.value)
+        query = query.where(_in_state(connection, state))
     return _page(connection, query, after, limit)
 
 
-def by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, Subscriber]:
+def _in_state(connection: Connection, state: SubscriberState) -> ColumnElement[bool]:
+    """Being in a state, for who goes on by row."""
+    column: ColumnElement[str] = subscribers.c.state
+    if connection.dialect.name == "sqlite":
+        # Not by the index of states, after which all of one state would be sorted by row for every page.
+        column = func.coalesce(column, "")
+    return column == state.value
+
+
+def by_rows(connection: Connection, rows: Collection[int]) -> dict[int, Subscriber]:
     """The subscribers with these row numbers, by row number."""
     query = _people(connection).where(subscribers.c.row.in_(rows)).order_by(subscribers.c.row)
     return {row["row"]: _subscriber(row) for row in connection.execute(query).mappings()}
