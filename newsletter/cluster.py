@@ -162,21 +162,33 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
             raise NewsletterError(
                 f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'"
             ) from None
-        names = sorted(client.scheduler_info()["workers"])[:most]
+        known = sorted(client.scheduler_info()["workers"])
+        answering = _answering(client, known)
+        names = answering[:most]
+        if not names:
+            raise NewsletterError(f"engine: no worker of the Dask scheduler at {cluster} answers; see how they are")
         with suppress(KeyError):  # A scheduler may do without.
             workers = "1 worker" if len(names) == 1 else f"{len(names)} workers"
             job.told(f"{workers}; Dask's dashboard: {client.dashboard_link}")
-        # A worker would close that is sent what it cannot load.
-        loaded = client.run(exec, f"import {__name__}", workers=names, on_error="return")
-        for name, error in loaded.items():
-            if error is not None:
-                raise UserError(
-                    f"engine: the worker {name} cannot load the newsletter ({error}); install the same there"
-                )
         packed = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
         shared = client.scatter(packed, workers=names, broadcast=True, hash=False)
-        common = _Crew(client, cluster, job, packed, len(names), set(names))
+        # Those beyond ``most`` stand by for who is lost.
+        unheard = set(known) - set(answering)
+        common = _Crew(client, cluster, job, packed, len(names), {*names, *unheard})
         yield [Worker(common, name, which, shared) for which, name in enumerate(names)]
+
+
+def _answering(client: Client, names: list[str]) -> list[str]:
+    """Those workers that can be reached; each can load the newsletter, since one would close that is sent what it cannot.
+
+    Raises:
+        UserError: one cannot.
+    """
+    loaded = client.run(exec, f"import {__name__}", workers=names, on_error="return")
+    for name, error in loaded.items():
+        if error is not None and not isinstance(error, OSError | TimeoutError):
+            raise UserError(f"engine: the worker {name} cannot load the newsletter ({error}); install the same there")
+    return [name for name in names if name in loaded and loaded[name] is None]
 
 
 @contextmanager
