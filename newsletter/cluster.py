@@ -179,7 +179,7 @@ def crew(job: Job, most: int, cluster: Cluster) -> Iterator[Sequence[Hand]]:
 
 
 def _answering(client: Client, names: list[str]) -> list[str]:
-    """Those workers that can be reached; each can load the newsletter, since one would close that is sent what it cannot.
+    """Those workers that can be reached. Each can load the newsletter: one that is sent what it cannot would close.
 
     Raises:
         UserError: one cannot.
