@@ -115,4 +115,4 @@ def test_it_shows_how_far_an_edition_is(mail: Mailbox, reader: str, served: Serv
     newsletter.configure(smtp={"sessions": 1})
     newsletter.run("send", code=1)
     page = httpx.get(f"{where}/operator", cookies=cookies).text
-    assert "Edition of 2025-11-28: 1 of 2 settled" in page
+    assert "Edition of 2025-11-28: 1 settled of 2 planned so far" in page
