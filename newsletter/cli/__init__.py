@@ -2,7 +2,11 @@
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
+
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from newsletter.cli.app import app
 from newsletter.errors import NewsletterError, UserError
@@ -17,12 +21,20 @@ def main() -> None:
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the program runs
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        app(args=global_options_first(_arguments()), prog_name="newsletter")
+        _command()(args=global_options_first(_arguments()), prog_name="newsletter")
     except NewsletterError as error:
         _end(error)
     except OSError as error:
         # What no part of the program foresaw: a full disk under standard output, say.
         _end(NewsletterError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
+
+
+@cache
+def _command() -> TyperGroup:
+    # Kept, since making it takes longer than many a command, and tests run thousands of them in one process.
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)  # noqa: S101 - it has commands
+    return command
 
 
 def _arguments() -> list[str]:

@@ -114,7 +114,7 @@ def _insert(connection: Connection, paper: Paper) -> None:
     values = {item.name: getattr(paper, item.name) for item in fields(paper) if item.name != "row"}
     values.update({name: list(values[name]) for name in _TUPLES})
     values.update(id=public, title_key=title_key(paper.title))
-    connection.execute(insert(papers).values(**values))
+    connection.execute(insert(papers), values)
 
 
 def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, Any]:
