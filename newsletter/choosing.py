@@ -115,6 +115,8 @@ def score_block(
         taught = judgements.taught(connection, block)
     if judged is not None:
         field = replace(field, index=replace(field.index, parts=(judged,)))
+        # A verdict that came since counts from the next edition on.
+        taught = judgements.of_these(taught, set(judged.rows.tolist()))
     return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
 
 

@@ -1,6 +1,13 @@
 """Ranking an edition again gives what was ranked then, whatever has changed since."""
 
-from tests.conftest import Newsletter
+from dataclasses import replace
+
+from newsletter.choosing import judged_by, make_field, pack, unpack
+from newsletter.clock import parse_moment, stopped_at
+from newsletter.desk import open_desk
+from newsletter.edition import active_blocks
+from newsletter.road import plan_block
+from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
 YAML = """\
@@ -38,6 +45,27 @@ def test_an_edition_is_ranked_again_as_it_was(newsletter: Newsletter, mail: Mail
     for paper in sent["papers"]:
         if paper["section"] != "Trending":
             assert scores[paper["id"]] == paper["score"]
+
+
+def test_a_verdict_that_comes_while_blocks_are_handed_out_counts_from_the_next_edition_on(
+    newsletter: Newsletter, mail: Mailbox
+) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", YAML)
+    before = newsletter.run("rank", "ada@example.org", "--top", "60", "--json").rows
+    desk = open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
+    field = make_field(desk)
+    assert field is not None
+    (block,) = active_blocks(desk)
+    handed = replace(block, judged=judged_by(desk, field.index, block.editions))
+    newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], "less")
+    newsletter.run("feedback", "ada@example.org", before[-1]["paper_id"], "more")
+    plan_block(desk, unpack(desk, pack(field)), handed)
+    newsletter.run("send")
+    (sent,) = newsletter.run("log", "--json").rows
+    assert before[0]["paper_id"] in {paper["id"] for paper in sent["papers"]}
+    again = newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], "--top", "60", "--json").rows
+    assert again == before
 
 
 def test_a_reader_of_trending_alone_gets_the_same_list(newsletter: Newsletter, mail: Mailbox) -> None:

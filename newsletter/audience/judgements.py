@@ -1,6 +1,7 @@
 """What subscribers have judged: the papers their interests name, and their feedback, which fades with time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,18 @@ def taught(connection: Connection, block: Sequence[Subscriber]) -> dict[int, lis
     )
     given = feedback.of(connection, [subscriber.row for subscriber in block])
     return {subscriber.row: _taught(subscriber, named, given[subscriber.row]) for subscriber in block}
+
+
+def of_these(known: Mapping[int, Sequence[Taught]], papers: Collection[int]) -> dict[int, list[Taught]]:
+    """What subscribers follow, by row, without their verdicts on any other papers (by row)."""
+
+    def these(verdicts: Verdicts) -> Verdicts:
+        return tuple((name, at) for name, at in verdicts if name.row in papers)
+
+    return {
+        row: [replace(one, liked=these(one.liked), disliked=these(one.disliked)) for one in own]
+        for row, own in known.items()
+    }
 
 
 def _taught(subscriber: Subscriber, named: Mapping[str, PaperName], given: Sequence[Feedback]) -> list[Taught]:
