@@ -26,10 +26,14 @@ from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
 from newsletter.joining import forget_unconfirmed
 from newsletter.returning import Taken, take_mailbox
-from newsletter.store import figures, subscribers, writing
+from newsletter.store import figures, reading, subscribers, writing
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
+
+
+_STILL = timedelta(days=7)
+"""How many days an edition's sends may change yet."""
 
 
 @dataclass(slots=True)
@@ -166,9 +170,19 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Count the subscribers of the day; forget what the log is not to keep, and who did not confirm in time."""
+    """Count the subscribers of the day, and editions that are past; forget what the log is not to keep, and who did not
+    confirm in time.
+    """
     with writing(desk.engine) as connection:
         figures.keep_counts(connection, desk.clock().date())
+        figures.forget_editions(connection)
+    with reading(desk.engine) as connection:
+        past = figures.to_be_kept(connection, desk.clock().date() - _STILL)
+    for day in past:
+        if stopping():
+            break
+        with writing(desk.engine) as connection:
+            figures.keep_edition(connection, day)
     forgotten = forget_old(desk, stopping)
     unconfirmed = forget_unconfirmed(desk, stopping)
     if unconfirmed:

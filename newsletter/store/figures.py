@@ -2,32 +2,64 @@
 subscribers there were.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.store import subscribers as subscriber_store
 from newsletter.store.database import alone
-from newsletter.store.schema import bounces, daily_counts, pace, sends, subscribers
+from newsletter.store.schema import bounces, daily_counts, edition_counts, pace, sends, subscribers
+
+_SETTLED = {SendState.SENT, SendState.SKIPPED, SendState.FAILED}
 
 
 def editions(connection: Connection, limit: int, before: date | None = None) -> dict[date, dict[SendState, int]]:
-    """The last editions, newest first, with how many sends are in each state.
+    """The last editions, newest first, with how many sends are in each state; of those that are past, as they stood
+    when they were counted (:func:`keep_edition`).
 
     Args:
         before: only editions of earlier days.
     """
-    counted: dict[date, dict[SendState, int]] = {}
+    days = list(islice(_days(connection, before or date.max), limit))
+    kept: dict[date, dict[SendState, int]] = {}
+    for row in connection.execute(select(edition_counts).where(edition_counts.c.edition.in_(days))):
+        kept.setdefault(row.edition, {})[SendState(row.state)] = row.number
+    return {day: kept.get(day) or totals(connection, day) for day in days}
+
+
+def _days(connection: Connection, before: date) -> Iterator[date]:
+    """The days of editions, newest first."""
     # One after the other, each found in the index at once; together, all lines of the log would be gone through.
-    day: date | None = before or date.max
-    while day is not None and len(counted) < limit:
-        day = connection.execute(select(func.max(sends.c.edition)).where(sends.c.edition < day)).scalar()
-        if day is not None:
-            counted[day] = totals(connection, day)
-    return counted
+    query = select(func.max(sends.c.edition))
+    while (day := connection.execute(query.where(sends.c.edition < before)).scalar()) is not None:
+        yield day
+        before = day
+
+
+def to_be_kept(connection: Connection, before: date) -> list[date]:
+    """The editions of days before one that were not counted yet, newest first."""
+    counted = set(connection.execute(select(edition_counts.c.edition).distinct()).scalars())
+    return [day for day in _days(connection, before) if day not in counted]
+
+
+def keep_edition(connection: Connection, day: date) -> None:
+    """Count an edition that is past, for good; one of which something waits or is unsure is left for later."""
+    alone(connection, "edition counts")
+    counts = totals(connection, day)
+    if counts and counts.keys() <= _SETTLED:
+        rows = [{"edition": day, "state": state.value, "number": number} for state, number in counts.items()]
+        connection.execute(delete(edition_counts).where(edition_counts.c.edition == day))
+        connection.execute(insert(edition_counts), rows)
+
+
+def forget_editions(connection: Connection) -> None:
+    """Forget the counts of editions that the log has nothing of any more."""
+    oldest = connection.execute(select(func.min(sends.c.edition))).scalar() or date.max
+    connection.execute(delete(edition_counts).where(edition_counts.c.edition < oldest))
 
 
 def totals(connection: Connection, edition: date | None = None) -> dict[SendState, int]:

@@ -314,6 +314,15 @@ operator_tokens = Table(
 )
 """Who may see what operators see. Of a token only a digest is kept."""
 
+edition_counts = Table(
+    "edition_counts",
+    metadata,
+    Column("edition", Date, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+"""How many sends of an edition that is past are in each state: counted once, since a large one takes long."""
+
 daily_counts = Table(
     "daily_counts",
     metadata,

@@ -1,0 +1,53 @@
+"""Figures for operators that do not cost more the longer the log is."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import update
+
+from newsletter.clock import parse_moment, stopped_at
+from newsletter.desk import open_desk
+from newsletter.model import SendState
+from newsletter.store import figures, reading, writing
+from newsletter.store.schema import sends
+from tests.conftest import Newsletter
+from tests.smtp import Mailbox
+
+Counts = dict[str, dict[SendState, int]]
+
+
+def counted(newsletter: Newsletter) -> Counts:
+    desk = open_desk(newsletter.config, stopped_at(parse_moment("2025-12-09T09:00")))
+    with reading(desk.engine) as connection:
+        found = figures.editions(connection, 30)
+    desk.engine.dispose()
+    return {str(day): counts for day, counts in found.items()}
+
+
+@pytest.mark.both_stores
+def test_an_edition_that_is_past_is_counted_once(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.with_sample().run("subscribe", "grace@example.org", "--no-file", "--interest", "robots")
+    days = ("2025-11-28", "2025-11-29", "2025-12-08")
+    for day in days:
+        (newsletter.folder / "one.jsonl").write_text(f'{{"title": "Robots of {day}", "abstract": "Robots grasp."}}')
+        newsletter.run("import", "one.jsonl", now=f"{day}T08:00")
+        newsletter.run("send", now=f"{day}T09:00")
+    before = counted(newsletter)
+    assert list(before) == sorted(days, reverse=True)
+    desk = open_desk(newsletter.config, stopped_at(parse_moment("2025-12-09T09:00")))
+    with writing(desk.engine) as connection:
+        doubtful = sends.c.edition == date(2025, 11, 29)
+        connection.execute(update(sends).where(doubtful).values(state=SendState.UNSURE.value))
+    newsletter.run("run", "--once", now="2025-12-09T04:00", code=None)
+    with reading(desk.engine) as connection:
+        # That of yesterday may change yet, and so may one with sends that are in doubt.
+        assert figures.to_be_kept(connection, date(2025, 12, 9)) == [date(2025, 12, 8), date(2025, 11, 29)]
+    assert counted(newsletter)["2025-11-28"] == before["2025-11-28"]
+    newsletter.run("subscribers", "forget", "grace@example.org", "--yes")
+    after = counted(newsletter)
+    assert after["2025-11-28"] == before["2025-11-28"]
+    assert sum(after["2025-12-08"].values()) == sum(before["2025-12-08"].values()) - 1
+    newsletter.run("subscribers", "forget", reader, "--yes", code=None)
+    newsletter.run("run", "--once", now="2025-12-09T05:00", code=None)
+    desk.engine.dispose()
+    assert counted(newsletter) == {}
