@@ -126,7 +126,9 @@ def cluster(folder: Path, workers: int) -> Iterator[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    # Dask would keep a profile of each second.
+    without = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false"}
+    return {**os.environ, **without, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
 
 
 def measure(name: str, folder: Path, store: Engine, command: Sequence[str], readers: int) -> float:
