@@ -50,10 +50,6 @@ class Hosts:
         for way in ("input", "output"):
             _on(name, "nft", _FIREWALL.format(way))
 
-    def join(self, name: str) -> None:
-        """Have it pass again."""
-        _on(name, "nft", "delete table inet cut")
-
 
 def _ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True)

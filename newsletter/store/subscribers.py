@@ -215,10 +215,11 @@ def _read_timed(connection: Connection, query: Select[Any]) -> list[Timed]:
 
 def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
     """All subscribers, or those in one state, by row, from the one after ``after`` on."""
-    query = select(subscribers)
+    query = select(subscribers).where(subscribers.c.row > after)
     if state is not None:
         query = query.where(_in_state(connection, state))
-    return _page(connection, query, after, limit)
+    found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
+    return [_subscriber(row) for row in found.mappings()]
 
 
 def _in_state(connection: Connection, state: SubscriberState) -> ColumnElement[bool]:
@@ -246,11 +247,6 @@ def _people(connection: Connection) -> Select[Any]:
     """Who is read in a transaction that writes stays as read until it ends; in SQLite all does."""
     query = select(subscribers)
     return query.with_for_update(key_share=True) if writes(connection) else query
-
-
-def _page(connection: Connection, query: Select[Any], after: int, limit: int) -> list[Subscriber]:
-    query = query.where(subscribers.c.row > after).order_by(subscribers.c.row).limit(limit)
-    return [_subscriber(row) for row in connection.execute(query).mappings()]
 
 
 def _subscriber(row: RowMapping) -> Subscriber:

@@ -3,13 +3,13 @@
 from datetime import date
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.desk import open_desk
 from newsletter.model import SendState
 from newsletter.store import figures, reading, writing
-from newsletter.store.schema import sends
+from newsletter.store.schema import edition_counts, sends
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
@@ -49,5 +49,7 @@ def test_an_edition_that_is_past_is_counted_once(newsletter: Newsletter, mail: M
     assert sum(after["2025-12-08"].values()) == sum(before["2025-12-08"].values()) - 1
     newsletter.run("subscribers", "forget", reader, "--yes", code=None)
     newsletter.run("run", "--once", now="2025-12-09T05:00", code=None)
+    with reading(desk.engine) as connection:
+        assert connection.execute(select(edition_counts)).all() == []
     desk.engine.dispose()
     assert counted(newsletter) == {}
