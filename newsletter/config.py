@@ -320,6 +320,18 @@ class Smtp(Limits):
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
 
+class CircuitBreakerSettings(Settings):
+    """When an account whose server refuses messages is set aside."""
+
+    in_a_row: int = Field(default=10, ge=2, le=10_000, description="So many refusals in a row set it aside.")
+    share: float = Field(default=0.5, gt=0, le=1, description="Or this share of the last messages ...")
+    least: int = Field(default=20, ge=2, le=100_000, description="... once so many of them were refused.")
+    minutes: float = Field(default=10, ge=0.1, le=1440, description="After so long a message counts half.")
+    probe_minutes: float = Field(
+        default=15, ge=0.1, le=240, description="To the first test message; doubled for each after it, up to 4 hours."
+    )
+
+
 class Delivery(Settings):
     """How messages go out, by whichever account."""
 
@@ -327,6 +339,7 @@ class Delivery(Settings):
         default=5, ge=0.1, le=1440, description="To the second try; doubled for each after it."
     )
     retry_hours: float = Field(default=20, ge=0.1, le=720, description="What was put off longer is no news any more.")
+    circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     domains: dict[Annotated[str, AfterValidator(str.lower)], Limits] = Field(
         default_factory=dict, description="Limits of the domains that readers have their mail at."
     )

@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, partial
 from itertools import chain, islice
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
@@ -23,7 +24,7 @@ from newsletter.delivery import ledger, outbox, pace
 from newsletter.delivery.dispatch import Waiting
 from newsletter.desk import Desk
 from newsletter.engine import Gone, Hand, Job, Stopping, crew
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UserError
 from newsletter.kit import kit_of
 from newsletter.model import SendState, Subscriber
 from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans, people_of
@@ -31,7 +32,8 @@ from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
 from newsletter.sources.gather import Told as HeardPapers
-from newsletter.store import reading, sends, subscribers, workers, writing
+from newsletter.store import pauses, reading, sends, subscribers, workers, writing
+from newsletter.store.pauses import SendingPause
 from newsletter.store.plans import Plan
 from newsletter.store.subscribers import Timed
 
@@ -181,8 +183,13 @@ def run_edition(
         seen: hears where the work of a cluster can be seen.
 
     Raises:
+        SendingPaused: the operator has paused all sending; nothing was planned.
         ServerUnusable: the mail server cannot be used; what is planned stays planned.
     """
+    pause = PauseWatch(desk.engine)
+    if (found := pause.look()) is not None:
+        raise SendingPaused(str(found))
+    stopping = pause.or_when(stopping)
     report = EditionReport()
     settle_earlier(desk, report)
     few = list(islice(blocks, _FEW_BLOCKS + 1))
@@ -209,6 +216,8 @@ def run_edition(
     else:
         raise NewsletterError("processes of this run were killed again and again; see whether the memory is enough")
     report.stopped = stopping()
+    if (found := pause.look()) is not None:
+        report.notes.append(str(found))
     if lost and (held := outbox.held_by(desk.engine, lost)):
         again = f"run it again in {outbox.LEASE.seconds // 60} minutes, which settles them"
         report.notes.append(f"{held:,} were on the wire of workers that cannot be reached any more; {again}")
@@ -218,9 +227,55 @@ def run_edition(
     return report
 
 
+class SendingPaused(UserError):
+    """The operator has paused all sending."""
+
+
+class PauseWatch:
+    """Looks now and then whether the operator has paused all sending."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._looked_at = 0.0
+        self._is_paused = False
+
+    def look(self) -> SendingPause | None:
+        """The pause that is in force now, if there is one."""
+        with reading(self._engine) as connection:
+            return pauses.find(connection)
+
+    def or_when(self, stopping: Stopping) -> Stopping:
+        """Whether to stop: when ``stopping`` says so, or while sending is paused. It is asked between messages."""
+
+        def paused_or_stopping() -> bool:
+            if stopping():
+                return True
+            now = time.monotonic()
+            if now - self._looked_at > _LOOK_SECONDS:
+                self._looked_at = now
+                with suppress(NewsletterError):  # What sends finds out for itself that the store cannot be read.
+                    self._is_paused = self.look() is not None
+            return self._is_paused
+
+        return paused_or_stopping
+
+
 def _with_judged(desk: Desk, papers: Field | None, blocks: Iterator[Block]) -> Iterator[Block]:
     for block in blocks:
-        yield replace(block, judged=judged_by(desk, papers.index, block.editions)) if papers is not None else block
+        if papers is None:
+            yield block
+            continue
+        try:
+            yield replace(block, judged=judged_by(desk, papers.index, block.editions))
+        except NewsletterError:
+            raise
+        except Exception:
+            # Whoever of the block is at fault fails where it is planned, each in a block of their own.
+            for row, edition in block.editions.items():
+                alone = Block({row: edition})
+                with suppress(Exception):
+                    alone = replace(alone, judged=judged_by(desk, papers.index, [row]))
+                yield alone
 
 
 class _Todo:

@@ -1,8 +1,13 @@
 """The errors that reach people: each is one line that says what is wrong and how to mend it."""
 
+import traceback
+from pathlib import Path
+
 from newsletter.plaintext import shortened, shown
 
 _LONGEST_LINE = 600
+_LONGEST_WORDS = 200
+_PACKAGE = str(Path(__file__).parent)
 
 
 class NewsletterError(Exception):
@@ -22,6 +27,17 @@ class NewsletterError(Exception):
     def __reduce__(self) -> tuple[type["NewsletterError"], tuple[str, ...]]:
         # Handed to another process it keeps its lines.
         return type(self), self.lines
+
+
+def describe(error: BaseException) -> str:
+    """What went wrong, in one line: the words of an error for people, else which error it was, and where."""
+    if isinstance(error, NewsletterError):
+        return error.lines[0] if error.lines else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((frame for frame in reversed(frames) if _PACKAGE in frame.filename), None)
+    where = f" ({Path(place.filename).name}:{place.lineno})" if place is not None else ""
+    words = shortened(shown(str(error)), _LONGEST_WORDS)
+    return f"{type(error).__name__}: {words}{where}" if words else f"{type(error).__name__}{where}"
 
 
 class UserError(NewsletterError):

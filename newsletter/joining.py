@@ -23,7 +23,7 @@ from newsletter.model import Message, Preferences, SendState
 from newsletter.rendering.message import make_letter
 from newsletter.rendering.template import load_templates, render
 from newsletter.rendering.view import letter_view
-from newsletter.store import reading, sign_ups, subscribers, writing
+from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
 from newsletter.store.sign_ups import SignUp
 
 _HOLD = timedelta(minutes=10)
@@ -80,9 +80,11 @@ def ask(desk: Desk, wanted: Preferences, network: str) -> bool:
 
 
 def send_next(desk: Desk) -> bool:
-    """Send the next letter that waits; returns whether there was one."""
+    """Send the next letter that waits; returns whether there was one. While all sending is paused, none goes."""
     now = desk.clock()
     with writing(desk.engine) as connection:
+        if pauses.find(connection) is not None:
+            return False
         request = sign_ups.take(connection, now, now + _HOLD)
         if request is None:
             return False
@@ -128,7 +130,11 @@ def _message(desk: Desk, request: SignUp, letter: Letter) -> Message:
 def _carry(desk: Desk, message: Message) -> Outcome | None:
     """Send a letter by the first account that can; None when none can at present."""
     accounts = sorted(desk.config.mail_accounts.items(), key=lambda one: -one[1].weight)
+    with reading(desk.engine) as connection:
+        set_aside = {one.account for one in circuit_breakers.set_aside(connection)}
     for name, settings in accounts:
+        if name in set_aside:
+            continue
         grant = pace.grant(desk.engine, name, settings.limits, 1, pace.clock())
         if not grant.number:
             continue

@@ -146,6 +146,7 @@ class Subscriber:
         last_digest: when the last digest that was sent was made up (UTC), None before the first.
         seen_row: the highest paper row that stood for choice then; what is new to the subscriber lies above it.
         paused_until: when the pause ends by itself (UTC); None for one that is ended by hand, and without one.
+        damage: what the store could not read of the preferences, which are the defaults there; None: nothing.
     """
 
     preferences: Preferences
@@ -158,6 +159,7 @@ class Subscriber:
     created_at: datetime | None = None
     state_since: datetime | None = None
     paused_until: datetime | None = None
+    damage: str | None = None
 
     @property
     def email(self) -> str:

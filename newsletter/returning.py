@@ -7,7 +7,7 @@ unsubscribes.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -19,9 +19,9 @@ from newsletter.delivery.bounces import MOST_BYTES, Report, read
 from newsletter.delivery.verdict import Kind, status_in, verdict_on_refusal
 from newsletter.delivery.verp import read_token
 from newsletter.desk import Desk
-from newsletter.model import Send, Subscriber, SubscriberState
+from newsletter.model import Send, SendState, Subscriber, SubscriberState
 from newsletter.plaintext import clean
-from newsletter.store import bounces, reading, send_log, subscribers, writing
+from newsletter.store import bounces, reading, send_log, sends, subscribers, writing
 
 Told = Callable[[int, int], None]
 """Hears of progress: how many messages were read, of how many."""
@@ -110,15 +110,31 @@ def take_refusal(desk: Desk, send: Send, reply: str | None) -> SubscriberState |
     kind = verdict_on_refusal(reply or "")
     if kind is None or reply is None:
         return None
-    digest = hashlib.sha256(f"refused|{send.message_id}".encode()).hexdigest()
+    digest = _refusal_digest(send)
     report = Report(kind=kind, status=status_in(reply), diagnostic=clean(reply))
     with writing(desk.engine) as connection:
         if bounces.is_known(connection, digest):
             return None
         subscriber = subscribers.by_rows(connection, [send.subscriber]).get(send.subscriber)
-        if subscriber is None:  # forgotten just now
-            return None
+        now = sends.by_rows(connection, [send.row])
+        if subscriber is None or not now or now[0].state is not SendState.FAILED:
+            return None  # The subscriber was deleted just now, or the send planned again.
         return _keep(connection, desk, subscriber, send, report, digest)
+
+
+def undo_refusals(desk: Desk, rows: Sequence[int]) -> None:
+    """Undo what refusals of sends (by row) led to, since their account was at fault: who bounced is active again."""
+    with reading(desk.engine) as connection:
+        planned_again = sends.by_rows(connection, rows)
+    for send in planned_again:
+        with writing(desk.engine) as connection:
+            effect = bounces.remove(connection, _refusal_digest(send))
+            if effect is not None:
+                returns.forgive(connection, send.email, desk.clock())
+
+
+def _refusal_digest(send: Send) -> str:
+    return hashlib.sha256(f"refused|{send.message_id}".encode()).hexdigest()
 
 
 def take_mailbox(desk: Desk, each: Callable[[Taken], None], told: Told, stopping: Callable[[], bool]) -> Counter[str]:

@@ -7,9 +7,10 @@ import queue
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 
 from newsletter.audience.due import next_due
+from newsletter.canary import check_ranking, check_rendering
 from newsletter.choosing import (
     NO_PAPERS,
     Field,
@@ -22,19 +23,23 @@ from newsletter.choosing import (
 )
 from newsletter.clock import Clock
 from newsletter.config import Config
-from newsletter.delivery.dispatch import Dispatcher, Waiting
+from newsletter.delivery.dispatch import Dispatcher, RenderError, Waiting
 from newsletter.delivery.ledger import Unwritten, settle_unwritten, take_unwritten
 from newsletter.desk import Desk, Loaded, identify, open_desk, render_message
 from newsletter.engine import Stopping
+from newsletter.errors import NewsletterError, describe
 from newsletter.kit import Kit, check_kit
 from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber, SubscriberState
 from newsletter.ranking.index import Part
-from newsletter.returning import take_refusal
+from newsletter.returning import take_refusal, undo_refusals
 from newsletter.store import plans as plan_store
 from newsletter.store import reading, send_log, sends, subscribers, writing
 
 ALREADY = "already"
 """What subscribers are counted as who have a digest of the edition already, or one that another process planned."""
+
+_NAMED_FAILURES = 20
+"""So many failures of a run are named; the log has the rest."""
 
 _STEP_SECONDS = 1.0
 """So long a step may carry messages before it tells how far it came."""
@@ -53,23 +58,50 @@ class Block:
     judged: Part | None = None
 
 
-def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:
-    """Write down the digests of a block as planned. Each subscriber is due next at the first moment of the schedule
-    from now on.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What planning a block came to: how many were planned, skipped, failed, or had theirs already; and who failed."""
 
-    Returns:
-        How many were planned, how many skipped, and how many had theirs already.
+    counts: Counter[str]
+    failed: Sequence[plan_store.Plan]
+
+
+def plan_block(desk: Desk, field: Field | None, block: Block) -> Planned:
+    """Write down the digests of a block as planned. Each subscriber is due next at the first moment of the schedule
+    from now on. A subscriber whose digest cannot be made fails; the others get theirs.
     """
     now = desk.clock()
     people = people_of(desk, block)
     plans = make_plans(desk, field, block, people)
+    planned, failed = _write_plans(desk, plans, now)
     with writing(desk.engine) as connection:
-        planned = plan_store.plan(connection, plans, now)
         due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in people}
         subscribers.set_next_due(connection, due)
-    skipped = sum(plan.skip_reason is not None for plan in plans)
-    already = len(block.editions) - len(planned) - skipped
-    return Counter({SendState.PLANNED.value: len(planned), SendState.SKIPPED.value: skipped, ALREADY: already})
+    skipped = sum(plan.state is SendState.SKIPPED for plan in plans)
+    already = len(block.editions) - planned - skipped - len(failed)
+    counts = {SendState.PLANNED: planned, SendState.SKIPPED: skipped, SendState.FAILED: len(failed)}
+    return Planned(Counter({state.value: n for state, n in counts.items()} | {ALREADY: already}), failed)
+
+
+def _write_plans(desk: Desk, plans: Sequence[plan_store.Plan], now: datetime) -> tuple[int, list[plan_store.Plan]]:
+    """Write plans down; where that fails, one by one, so that only the one at fault fails.
+
+    Returns:
+        How many digests are planned, and the plans that failed.
+    """
+    failed = [plan for plan in plans if plan.state is SendState.FAILED]
+    try:
+        with writing(desk.engine) as connection:
+            return len(plan_store.plan(connection, plans, now)), failed
+    except NewsletterError:
+        raise
+    except Exception as error:
+        if len(plans) > 1:
+            written = [_write_plans(desk, [plan], now) for plan in plans]
+            return sum(planned for planned, _ in written), [one for _, failed in written for one in failed]
+        if failed:
+            raise
+        return _write_plans(desk, [_failed(plans[0], error)], now)
 
 
 def people_of(desk: Desk, block: Block) -> list[Subscriber]:
@@ -88,13 +120,46 @@ def make_plans(desk: Desk, field: Field | None, block: Block, people: Sequence[S
     if field is None:
         nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
         return [_plan(desk, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
+    damaged = [subscriber for subscriber in fresh if subscriber.damage is not None]
+    plans = [_unmade(desk, one, editions[one.row], one.damage or "") for one in damaged]
+    return plans + _compose(desk, field, block, [one for one in fresh if one.damage is None])
+
+
+def _compose(desk: Desk, field: Field, block: Block, people: Sequence[Subscriber]) -> list[plan_store.Plan]:
+    """Compose digests together; where that fails, one by one, so that only the one at fault fails.
+
+    Raises:
+        NewsletterError: nobody's digest can be made.
+    """
+    try:
+        return _compose_together(desk, field, block, people) if people else []
+    except NewsletterError:
+        raise
+    except Exception as error:
+        if len(people) > 1:
+            return [plan for one in people for plan in _compose(desk, field, block, [one])]
+        check_ranking(desk, field)
+        return [_unmade(desk, people[0], block.editions[people[0].row], describe(error))]
+
+
+def _compose_together(desk: Desk, field: Field, block: Block, people: Sequence[Subscriber]) -> list[plan_store.Plan]:
     plans = []
-    for scored in score_block(desk, field, fresh, judged=block.judged) if fresh else []:
-        digest = replace(compose_digest(desk, field, scored), edition=editions[scored.subscriber.row])
+    for scored in score_block(desk, field, people, judged=block.judged):
+        digest = replace(compose_digest(desk, field, scored), edition=block.editions[scored.subscriber.row])
         reason = None if digest.choices else why_nothing(desk, scored)
         basis = plan_store.Basis(field.index.version, field.now, scored.subscriber.seen_row, ranked_with(desk, scored))
         plans.append(_plan(desk, scored.subscriber, digest, reason, basis))
     return plans
+
+
+def _unmade(desk: Desk, subscriber: Subscriber, edition: date, why: str) -> plan_store.Plan:
+    digest = Digest(edition=edition, choices=(), considered=0, since=None, seen_row=0)
+    return replace(_plan(desk, subscriber, digest, None), failure=f"the digest could not be made: {why}")
+
+
+def _failed(plan: plan_store.Plan, error: Exception) -> plan_store.Plan:
+    why = f"the digest could not be written down: {describe(error)}"
+    return replace(plan, digest=replace(plan.digest, choices=()), basis=None, skip_reason=None, failure=why)
 
 
 def _plan(
@@ -140,6 +205,8 @@ class Road:
         self._desk, self._field = desk, field
         # What the ledger tells in a thread of its own.
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._failures = 0
         self._loaded: Loaded = {}
         self._known: dict[int, Paper] = {}
         self._dispatcher = Dispatcher(
@@ -166,15 +233,21 @@ class Road:
         """
         if block is None:
             progress = self._dispatcher.carry(_STEP_SECONDS)
-            return Step(self._take_counts(), progress.done, progress.waiting)
+            return Step(self._take_counts(), progress.done, progress.waiting, self._take_notes())
         planned = plan_block(self._desk, self._field, block)
-        self._dispatcher.hand_over(planned[SendState.PLANNED.value])
-        return Step(planned + self._take_counts())
+        for plan in planned.failed:
+            self._note_failure(plan.email, plan.digest.edition, plan.failure or "")
+        self._dispatcher.hand_over(planned.counts[SendState.PLANNED.value])
+        return Step(planned.counts + self._take_counts(), notes=self._take_notes())
 
     def end(self, stop: bool) -> Step:
         """Let the messages on the wire come to theirs; what waits still goes too, unless it is to ``stop``."""
         self._dispatcher.close(stop)
-        return Step(self._take_counts(), notes=tuple(self._dispatcher.notes), unwritten=take_unwritten())
+        notes = (*self._take_notes(), *self._dispatcher.notes)
+        if self._failures > _NAMED_FAILURES:
+            more = self._failures - _NAMED_FAILURES
+            notes = (*notes, f"{more:,} more failed; 'newsletter log --state failed' names them")
+        return Step(self._take_counts(), notes=notes, unwritten=take_unwritten())
 
     def _take_counts(self) -> Counter[str]:
         counts: Counter[str] = Counter()
@@ -182,19 +255,66 @@ class Road:
             counts[self._told.get()] += 1
         return counts
 
-    def _render(self, block: Sequence[Send]) -> Iterator[tuple[Send, Message]]:
+    def _take_notes(self) -> tuple[str, ...]:
+        """What a person should look at, each once. Bounces that turned out to be the account's fault are undone."""
+        if planned_again := self._dispatcher.take_planned_again():
+            undo_refusals(self._desk, planned_again)
+        notes = []
+        while not self._notes.empty():
+            notes.append(self._notes.get())
+        return tuple(notes)
+
+    def _note_failure(self, email: str, edition: date, why: str) -> None:
+        self._failures += 1
+        if self._failures <= _NAMED_FAILURES:
+            self._notes.put(f"{email}, {edition}: failed: {why}")
+
+    def _render(self, block: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
+        try:
+            made = self._render_together(block)
+        except NewsletterError:
+            raise
+        except Exception as error:
+            if len(block) > 1:
+                for send in block:
+                    yield from self._render([send])
+                return
+            made = iter([(block[0], RenderError(f"the message could not be made: {describe(error)}"))])
+        yield from made
+
+    def _render_together(self, block: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
         with reading(self._desk.engine) as connection:
             digests = send_log.digests(connection, block, self._known)
             people = subscribers.by_rows(connection, [send.subscriber for send in block])
-        for send in block:
+        return ((send, self._render_one(send, people.get(send.subscriber), digests[send.row])) for send in block)
+
+    def _render_one(self, send: Send, person: Subscriber | None, digest: Digest) -> Message | RenderError:
+        """Make one message.
+
+        Raises:
+            NewsletterError: nobody's message can be made.
+        """
+        if person is None:
+            return RenderError("the subscriber was deleted")
+        try:
             # Under the Message-ID that was written down when it was planned, with whatever key.
-            person = people[send.subscriber]
-            yield send, render_message(self._desk, self._loaded, person, digests[send.row], send.message_id)
+            return render_message(self._desk, self._loaded, person, digest, send.message_id)
+        except Exception as error:
+            check_rendering(self._desk, self._loaded, person)
+            return RenderError(f"the message could not be made: {describe(error)}")
 
     def _settled(self, send: Send, settlement: sends.Settlement) -> None:
+        """Hear, in the ledger's thread, what became of a send; whatever goes wrong here is this send's alone."""
         self._told.put(settlement.state.value)
-        if settlement.state is SendState.FAILED:
+        if settlement.state is not SendState.FAILED:
+            return
+        if settlement.smtp_reply is None:
+            self._note_failure(send.email, send.edition, settlement.reason or "")
+            return
+        try:
             take_refusal(self._desk, send, settlement.smtp_reply)
+        except Exception as error:
+            self._notes.put(f"{send.email}, {send.edition}: the refusal could not be counted: {describe(error)}")
 
 
 def lay_road(

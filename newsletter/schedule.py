@@ -20,7 +20,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.desk import Desk
-from newsletter.edition import bring_due_back, due_blocks, end_pauses, gather, read_files, run_edition
+from newsletter.edition import SendingPaused, bring_due_back, due_blocks, end_pauses, gather, read_files, run_edition
 from newsletter.errors import NewsletterError
 from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
@@ -137,7 +137,11 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
     def seen(line: str) -> None:
         log("cluster", at=line)
 
-    report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None, patience=patience, seen=seen)
+    try:
+        report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None, patience=patience, seen=seen)
+    except SendingPaused as error:
+        log("paused", reason=str(error))
+        return not files.problems
     if report.counts:
         log("edition", **report.counts)
     for note in report.notes:

@@ -16,6 +16,7 @@ from newsletter.cli import (
     index,
     interests,
     papers,
+    pausing,
     project,
     sending,
     sends,
@@ -105,6 +106,8 @@ highlights_group.command("train")(highlights.train_highlights)
 highlights_group.command("evaluate")(highlights.evaluate_highlights)
 app.command(rich_help_panel=SEND)(sending.send)
 app.command(rich_help_panel=SEND)(sending.run)
+app.command(rich_help_panel=SEND)(pausing.pause)
+app.command(rich_help_panel=SEND)(pausing.resume)
 app.command(rich_help_panel=SEND)(site.serve)
 app.add_typer(token_group, name="token", rich_help_panel=SEND)
 token_group.command("create")(tokens.create)

@@ -117,8 +117,15 @@ def _show_dry_run(desk: Desk, blocks: Iterator[Block], json: bool) -> None:
                 {"id": one.paper.id, "rank": one.rank, "score": round(one.score, 6), "section": one.section}
                 for one in digest.choices
             ]
-            row = {"edition": digest.edition.isoformat(), "email": plan.email, "papers": papers, "reason": reason}
+            row = {
+                "edition": digest.edition.isoformat(),
+                "email": plan.email,
+                "papers": papers,
+                "reason": plan.failure or reason,
+            }
             print_json([row])
+        elif plan.failure:
+            say(f"{plan.email}: {plan.failure}")
         elif reason:
             say(f"{plan.email}: nothing: {reason}")
         else:

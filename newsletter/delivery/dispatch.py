@@ -4,26 +4,38 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from newsletter.config import Delivery, Smtp
-from newsletter.delivery import pace
+from newsletter.delivery import circuit_breaker, pace
 from newsletter.delivery.ledger import Ledger, Settled
 from newsletter.delivery.pool import Account, Letter
-from newsletter.errors import NewsletterError, UserError
-from newsletter.model import Message, Send
+from newsletter.delivery.session import AccountUnusable
+from newsletter.delivery.transport import Outcome
+from newsletter.errors import NewsletterError, UserError, describe
+from newsletter.model import Message, Send, SendState
 from newsletter.store import reading, writing
 from newsletter.store import sends as store
+from newsletter.store.circuit_breakers import CircuitBreaker
 
-Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message]]]
-"""Makes the messages of claimed sends."""
+
+@dataclass(frozen=True, slots=True)
+class RenderError:
+    """Why one message could not be made."""
+
+    reason: str
+
+
+Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message | RenderError]]]
+"""Makes the messages of claimed sends; raises what would go wrong with any of them."""
 
 _BLOCK = 64
 _LOOK_SECONDS = 0.2
 _ROOM_SECONDS = 1.0
+_TEST_WAIT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,7 @@ class Dispatcher:
         subscriber: int | None = None,
     ) -> None:
         self._engine, self._render, self._clock, self._stopping = engine, render, clock, stopping
+        self._breaker = delivery.circuit_breaker
         self._open = ExitStack()
         self._ledger = self._open.enter_context(Ledger(engine, delivery, clock, settled, stopping))
         self._accounts = [Account(name, one, folder, engine, self._ledger) for name, one in accounts.items()]
@@ -105,8 +118,15 @@ class Dispatcher:
         """What a person should know: of accounts that could not be used, while others could, and of a message of which
         the store could not be told what became.
         """
-        notes = [f"account {one.name}: {one.error}" for one in self._accounts if one.error is not None]
+        notes = [_note(one.name, one.error) for one in self._accounts if one.error is not None]
         return notes if self._ledger.error is None else [*notes, *str(self._ledger.error).splitlines()]
+
+    def take_planned_again(self) -> list[int]:
+        """The rows of sends that had failed and are planned again, since their account was set aside; each once."""
+        rows = []
+        while not self._ledger.planned_again.empty():
+            rows.append(self._ledger.planned_again.get())
+        return rows
 
     def hand_over(self, most: int) -> Handed:
         """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.
@@ -184,27 +204,51 @@ class Dispatcher:
     def _leave(self, account: Account, lane: store.Lane) -> pace.Grant:
         """Leave of the account's limits and of the domain's."""
         now, limits = pace.clock(), self._limits[account.name]
-        grant = pace.grant(self._engine, account.name, limits, min(_BLOCK, account.room), now)
+        known = circuit_breaker.look(self._engine, account.name)
+        is_set_aside = known is not None and known.opened_at is not None
+        if is_set_aside and account.number:
+            return pace.Grant(0, now, again=now + _TEST_WAIT, why="a test message is on its way")
+        if is_set_aside and not self._number(lane):
+            return pace.Grant(0, now)
+        grant = pace.grant(self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.room), now)
+        if known is not None and is_set_aside and grant.number:
+            if not self._may_test(account, known):
+                pace.give_back(self._engine, account.name, limits, grant.number, now)
+                return pace.Grant(0, now)
+            grant = replace(grant, is_test=True)
         if lane.only is None or not grant.number:
             return grant
         domain = pace.grant(self._engine, _key(lane.only), self._domains[lane.only], grant.number, now)
         pace.give_back(self._engine, account.name, limits, grant.number - domain.number, now)
         if not domain.number:
             return pace.Grant(0, now, again=domain.again, why=f"{lane.only}: {domain.why}")
-        return pace.Grant(domain.number, max(grant.first, domain.first), max(grant.step, domain.step))
+        first, step = max(grant.first, domain.first), max(grant.step, domain.step)
+        return replace(grant, number=domain.number, first=first, step=step)
+
+    def _may_test(self, account: Account, known: CircuitBreaker) -> bool:
+        """Whether a test message may go by an account that is set aside; else the account is used no more."""
+        if circuit_breaker.take_probe(self._engine, account.name, self._breaker, self._clock()):
+            self._ledger.breakers.set_aside.pop(account.name, None)
+            return True
+        self._ledger.breakers.learn(known)
+        account.set_aside(AccountUnusable(circuit_breaker.describe(known)))
+        return False
 
     def _feed(self, account: Account, lane: store.Lane, grant: pace.Grant) -> int:
         """Claim sends and hand them to an account; returns how many there were."""
         with writing(self._engine) as connection:
-            claimed = store.claim(connection, lane, self._ledger.owner, self._clock(), grant.number)
+            claimed = store.claim(connection, lane, self._ledger.owner, self._clock(), grant.number, grant.is_test)
         self._return_leave(account, lane, grant.number - len(claimed))
         left = {send.row: send for send in claimed}
         limits = {"": self._limits[account.name]} | ({lane.only: self._domains[lane.only]} if lane.only else {})
         first = time.monotonic() + (grant.first - pace.clock()).total_seconds()
         spacing = {key: 1 / one.per_second for key, one in limits.items() if one.per_second is not None}
         try:
-            for place, (send, message) in enumerate(self._render(claimed)):
-                account.put([Letter(send, message, first + place * grant.step.total_seconds(), spacing)])
+            for place, (send, made) in enumerate(self._render(claimed)):
+                if isinstance(made, RenderError):
+                    self._ledger.settle(send, Outcome(SendState.FAILED, reason=made.reason))
+                else:
+                    account.put([Letter(send, made, first + place * grant.step.total_seconds(), spacing)])
                 del left[send.row]
         finally:
             # A template that fails leaves the sends as they were.
@@ -234,11 +278,13 @@ class Dispatcher:
         if self._ledger.error is not None:
             raise self._ledger.error
         errors = [one.error for one in self._accounts if one.error is not None]
-        for error in errors:
-            if not isinstance(error, NewsletterError):
-                raise error
         if len(errors) == len(self._accounts):
             raise next((error for error in errors if isinstance(error, UserError)), errors[0])
+
+
+def _note(name: str, error: NewsletterError) -> str:
+    words = describe(error)
+    return words if words.startswith(f"account {name}") else f"account {name}: {words}"
 
 
 def _key(domain: str) -> str:

@@ -17,6 +17,7 @@ from typing import Self
 from sqlalchemy import Connection, Engine
 
 from newsletter.config import Delivery
+from newsletter.delivery.circuit_breaker import CircuitBreakers, Result
 from newsletter.delivery.outbox import Owner, settlement
 from newsletter.delivery.transport import Outcome
 from newsletter.errors import NewsletterError
@@ -48,11 +49,14 @@ it, None when it was not sent. Nobody else knows it.
 
 @dataclass(slots=True)
 class _Entry:
-    """What a session has to say of a send: that it goes by an account, or what became of it."""
+    """What a session has to say of a send: that it goes by an account, or what became of it, and how its server treated
+    it. Neither: it was not sent.
+    """
 
     send: Send
     account: str | None = None
     settled: store.Settlement | None = None
+    result: Result | None = None
     heard: Future[bool] = field(default_factory=Future)
 
 
@@ -66,6 +70,8 @@ class Ledger:
     Attributes:
         owner: in whose name sends are claimed; each ledger has its own, so that one that ends late gives back nothing
             of its successor's. ``error``: why something could not be written down.
+        breakers: which accounts are set aside. ``planned_again``: rows of sends that had failed and are planned again,
+            since their account was set aside.
     """
 
     def __init__(
@@ -77,6 +83,8 @@ class Ledger:
         stopping: Callable[[], bool],
     ) -> None:
         self.error: Exception | None = None
+        self.breakers = CircuitBreakers(retry.circuit_breaker)
+        self.planned_again: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.owner = f"{Owner.here()}/{next(_numbers)}"
         self._engine, self._retry, self._clock, self._told, self._stopping = engine, retry, clock, told, stopping
         self._entries: queue.SimpleQueue[_Entry | threading.Event | None] = queue.SimpleQueue()
@@ -95,7 +103,8 @@ class Ledger:
         """Note that a claimed send goes on the wire; waits until the store knows.
 
         Returns:
-            Whether it may go: False when it is not ours any more, or its subscriber gets no mail any more.
+            Whether it may go: False when it is not ours any more, its subscriber gets no mail any more, all sending is
+            paused, or the account is set aside.
 
         Raises:
             NewsletterError: the store does not take it.
@@ -104,9 +113,14 @@ class Ledger:
         self._entries.put(entry)
         return entry.heard.result()
 
-    def settle(self, send: Send, outcome: Outcome) -> None:
-        """Note what became of a send that was started."""
-        self._entries.put(_Entry(send, settled=settlement(send, outcome, self._retry, self._clock())))
+    def settle(self, send: Send, outcome: Outcome, account: str | None = None) -> None:
+        """Note what became of a send.
+
+        Args:
+            account: by which it was on the wire; None when it never was.
+        """
+        result = _result(send, outcome, account) if account is not None else None
+        self._entries.put(_Entry(send, settled=settlement(send, outcome, self._retry, self._clock()), result=result))
 
     def give_back(self, send: Send) -> None:
         """Note that a claimed send was not sent."""
@@ -139,7 +153,7 @@ class Ledger:
         while True:
             try:
                 with writing(self._engine) as connection:
-                    gone, held = self._write_all(connection, batch)
+                    gone, held, planned_again = self._write_all(connection, batch)
                 break
             except NewsletterError as error:
                 if self._stopping() or time.monotonic() > end:
@@ -149,6 +163,8 @@ class Ledger:
                 self._give_up(batch, error)
                 return
             time.sleep(_PAUSE)
+        for row in planned_again:
+            self.planned_again.put(row)
         for entry in batch:
             if entry.account is not None:
                 entry.heard.set_result(entry.send.row in gone)
@@ -161,12 +177,14 @@ class Ledger:
         except Exception as error:  # What is written is written, and the sessions wait for the rest.
             self.error = self.error or error
 
-    def _write_all(self, connection: Connection, batch: Iterable[_Entry]) -> tuple[set[int], set[int]]:
+    def _write_all(self, connection: Connection, batch: Sequence[_Entry]) -> tuple[set[int], set[int], Sequence[int]]:
         now, starting, settled, back = self._clock(), {}, {}, []
+        results = [entry.result for entry in batch if entry.result is not None]
+        put_back, planned_again = self.breakers.count(connection, results, now) if results else (set(), [])
         for entry in batch:
-            if entry.account is not None:
+            if entry.account is not None and entry.account not in self.breakers.set_aside:
                 starting[entry.send.row] = entry.account
-            elif entry.settled is not None:
+            elif entry.settled is not None and entry.send.row not in put_back:
                 settled[entry.send.row] = entry.settled
             else:
                 back.append(entry.send.row)
@@ -177,7 +195,7 @@ class Ledger:
         if time.monotonic() > self._renewed + _RENEW:
             store.renew(connection, self.owner, now)
             self._renewed = time.monotonic()
-        return gone, held
+        return gone, held, planned_again
 
     def _give_up(self, batch: Iterable[_Entry], error: Exception) -> None:
         why = str(error).partition(";")[0]
@@ -196,6 +214,16 @@ class Ledger:
             before = self.error.lines if isinstance(self.error, NewsletterError) else ()
             self.error = NewsletterError(*before, *lost)
         self.error = self.error or error
+
+
+def _result(send: Send, outcome: Outcome, account: str) -> Result:
+    return Result(
+        row=send.row,
+        account=account,
+        refused=outcome.refused,
+        may_be_planned_again=outcome.state is SendState.FAILED,
+        reply=outcome.smtp_reply or outcome.reason or "",
+    )
 
 
 def _in_words(settled: store.Settlement | None) -> str:

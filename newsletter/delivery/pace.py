@@ -38,6 +38,7 @@ class Grant:
     Attributes:
         number: how many messages may go, the first at ``first`` (UTC), each ``step`` after the one before it.
         again: with none, when to ask again (UTC); ``why``: what stands in the way, in words.
+        is_test: the one message tests whether the account can be used again.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Grant:
     step: timedelta = timedelta()
     again: datetime | None = None
     why: str = ""
+    is_test: bool = False
 
 
 def clock() -> datetime:

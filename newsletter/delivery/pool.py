@@ -13,8 +13,9 @@ from sqlalchemy import Engine
 from newsletter.config import Smtp
 from newsletter.delivery import pace
 from newsletter.delivery.ledger import Ledger
+from newsletter.delivery.session import AccountUnusable
 from newsletter.delivery.transport import BrokenOff, Outcome, Transport
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, describe
 from newsletter.model import Message, Send, SendState
 
 _IDLE_SECONDS = 30.0
@@ -55,7 +56,7 @@ class Account:
     def __init__(self, name: str, settings: Smtp, folder: Path, engine: Engine, ledger: Ledger) -> None:
         self.name, self.settings = name, settings
         self.fed = 0
-        self.error: Exception | None = None
+        self.error: NewsletterError | None = None
         self._held = 0.0
         self._folder, self._engine, self._ledger = folder, engine, ledger
         self._letters: deque[Letter] = deque()
@@ -161,7 +162,9 @@ class Account:
             if self._stopped:
                 self._ledger.give_back(letter.send)
                 return
-        except NewsletterError:
+            if (why := self._ledger.breakers.set_aside.get(self.name)) is not None:
+                raise AccountUnusable(why)
+        except Exception:
             self._ledger.give_back(letter.send)
             raise
         if not self._ledger.start(letter.send, self.name):
@@ -173,9 +176,10 @@ class Account:
             raise
         except Exception as error:
             # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
-            self._ledger.settle(letter.send, Outcome(SendState.UNSURE, reason=f"the program failed: {error!r}"))
+            reason = f"the program failed: {describe(error)}"
+            self._ledger.settle(letter.send, Outcome(SendState.UNSURE, reason=reason), self.name)
             raise
-        self._ledger.settle(letter.send, outcome)
+        self._ledger.settle(letter.send, outcome, self.name)
         self._heed(outcome)
 
     def _send(self, wire: Transport, message: Message) -> Outcome:
@@ -213,16 +217,24 @@ class Account:
             self._held = 0.0
             pace.end_hold(self._engine, self.name, pace.clock())
 
-    def _end_session(self, error: Exception) -> None:
-        """A session that breaks leaves the others alone, since a server may take fewer than we would open; with the
-        last one the account cannot be used.
-        """
-        self._threads.remove(threading.current_thread())
-        self._most = max(1, len(self._threads))
-        if not self._threads or not isinstance(error, NewsletterError):
+    def set_aside(self, error: Exception) -> None:
+        """Use the account no more, and give back what waits for it."""
+        if not isinstance(error, NewsletterError):
+            error = NewsletterError(f"account {self.name}: the program failed: {describe(error)}")
+        with self._changed:
             self.error = self.error or error
             self._stopped = True
             self._give_back()
+            self._changed.notify_all()
+
+    def _end_session(self, error: Exception) -> None:
+        """A session that breaks leaves the others alone, since a server may take fewer than we would open; with the
+        last one the account cannot be used, nor after an error that holds for all of them.
+        """
+        self._threads.remove(threading.current_thread())
+        self._most = max(1, len(self._threads))
+        if not self._threads or isinstance(error, AccountUnusable) or not isinstance(error, NewsletterError):
+            self.set_aside(error)
 
     def _give_back(self) -> None:
         while self._letters:

@@ -28,6 +28,10 @@ class ServerUnusable(NewsletterError):
     """The server cannot be used at all at present: no message is to blame, and none was sent."""
 
 
+class AccountUnusable(ServerUnusable):
+    """The server takes nothing at all by this account, in whichever session."""
+
+
 class _Watched(smtplib.SMTP):
     """A session whose waits can be ended from outside."""
 

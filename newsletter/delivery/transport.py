@@ -13,6 +13,7 @@ from newsletter.config import Smtp
 from newsletter.credentials import secret_file
 from newsletter.deadline import Deadline
 from newsletter.delivery.session import (
+    AccountUnusable,
     ServerUnusable,
     drop,
     is_timeout,
@@ -22,7 +23,7 @@ from newsletter.delivery.session import (
     where,
 )
 from newsletter.delivery.signing import Signer, signed
-from newsletter.errors import NewsletterError, UserError
+from newsletter.errors import NewsletterError, UserError, describe
 from newsletter.model import Message, SendState
 
 LONGEST = 20 * 60.0
@@ -44,11 +45,16 @@ class BrokenOff(ServerUnusable):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one message: sent, deferred, failed or unsure, with the server's words."""
+    """What became of one message: sent, deferred, failed or unsure, with the server's words.
+
+    Attributes:
+        refused: it was not accepted, which may be the account's fault: when it happens to message after message, it is.
+    """
 
     state: SendState
     smtp_reply: str | None = None
     reason: str | None = None
+    refused: bool = False
 
 
 class Transport:
@@ -146,20 +152,22 @@ class Transport:
             ) from None
 
     def _try(self, message: Message) -> Outcome:
-        content = signed(message.content, self._signer) if self._signer is not None else message.content
         self._open()
         self._carried += 1
         smtp: smtplib.SMTP = self._client.smtp
         try:
-            refused = self._envelope(smtp, message)
-            if refused is not None:
-                return refused
-            code, words = smtp.docmd("DATA")
-            if code != 354:
-                return self._refused(smtp, code, words)
-            smtp.send(_dot_stuffed(content))
+            refused = self._hand_over(smtp, message)
         except (smtplib.SMTPException, OSError) as error:
             raise _NotSent(self._broken(error)) from error
+        except (NewsletterError, _NotSent):
+            raise
+        except Exception as error:
+            # Something in this message is more than the program can take; the next one needs a session that is not in
+            # the middle of it.
+            self._drop()
+            return Outcome(SendState.FAILED, reason=f"the message could not be sent: {describe(error)}", refused=True)
+        if refused is not None:
+            return refused
         # The final dot is out: from here on the server may have taken the message without our hearing so.
         try:
             code, words = smtp.getreply()
@@ -167,13 +175,26 @@ class Transport:
                 raise TimeoutError  # What was heard may be the beginning of an answer that was cut.
         except (smtplib.SMTPException, OSError) as error:
             self._drop()
-            return Outcome(SendState.UNSURE, reason=f"handed over, but the server {self._broken(error)}")
+            return Outcome(SendState.UNSURE, reason=f"handed over, but the server {self._broken(error)}", refused=True)
         if 200 <= code < 300:
             return Outcome(SendState.SENT, shown_reply(code, words))
         if not 400 <= code < 600:
             self._drop()
-            return Outcome(SendState.UNSURE, shown_reply(code, words), "the server's answer makes no sense")
+            reason = "the server's answer makes no sense"
+            return Outcome(SendState.UNSURE, shown_reply(code, words), reason, refused=True)
         return self._refused(smtp, code, words)
+
+    def _hand_over(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
+        """Hand a message over up to the final dot; returns what became of it where the server does not take it."""
+        content = signed(message.content, self._signer) if self._signer is not None else message.content
+        refused = self._envelope(smtp, message)
+        if refused is not None:
+            return refused
+        code, words = smtp.docmd("DATA")
+        if code != 354:
+            return self._refused(smtp, code, words)
+        smtp.send(_dot_stuffed(content))
+        return None
 
     def _broken(self, error: Exception) -> str:
         if self._deadline.over:
@@ -197,7 +218,7 @@ class Transport:
         code, words = smtp.mail(sender, options)
         if code >= 500 and code != _WANTS_MORE:
             reply = shown_reply(code, words)
-            raise ServerUnusable(
+            raise AccountUnusable(
                 f"smtp: {where(self._settings)} refuses the sender {sender}: {reply}; "
                 "check site.from, bounces.address and smtp.user"
             )
@@ -221,7 +242,7 @@ class Transport:
             with suppress(smtplib.SMTPException, OSError):
                 smtp.rset()
         if code >= 500:
-            return Outcome(SendState.FAILED, reply, "the mail server refused it for good")
+            return Outcome(SendState.FAILED, reply, "the mail server refused it for good", refused=True)
         return Outcome(SendState.DEFERRED, reply, "the mail server asked to try again later")
 
 

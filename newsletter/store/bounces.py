@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, select
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select
 
 from newsletter.store.database import alone
 from newsletter.store.schema import bounces, sends, subscribers
@@ -64,6 +64,12 @@ def keep(
             received_at=now,
         )
     )
+
+
+def remove(connection: Connection, digest: str) -> str | None:
+    """Remove what came back, by its digest; returns its effect, None when it had none or is not there."""
+    gone = delete(bounces).where(bounces.c.digest == digest).returning(bounces.c.effect)
+    return connection.execute(gone).scalar()
 
 
 def sends_back(connection: Connection, subscriber: int, kind: str, since: datetime) -> set[int]:

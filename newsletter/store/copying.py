@@ -31,7 +31,7 @@ from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from newsletter.errors import NewsletterError, UserError
 from newsletter.store.database import reading, shown, without_foreign_keys, writing
-from newsletter.store.schema import Moment, metadata
+from newsletter.store.schema import Moment, StoredJson, metadata
 
 Told = Callable[[str, int, int], None]
 """Hears which table is worked at, how many of its rows are done with, and how many there are."""
@@ -153,12 +153,14 @@ def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ..
 def _as_kept(connection: Connection, column: Any) -> str:
     name = f'"{column.name}"'
     if connection.dialect.name == "sqlite":
-        return name
+        # PostgreSQL takes no damaged JSON; it counts as none here, too, when it is read.
+        damaged = isinstance(column.type, StoredJson)
+        return f"CASE WHEN json_valid({name}) THEN {name} ELSE 'null' END" if damaged else name
     if isinstance(column.type, Moment):
         return f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
     if isinstance(column.type, Boolean):
         return f"{name}::int"
-    return f"{name}::text" if isinstance(column.type, JSON | Date) else name
+    return f"{name}::text" if isinstance(column.type, JSON | StoredJson | Date) else name
 
 
 def _value(kind: Any, kept: Any) -> Any:

@@ -33,14 +33,26 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A digest to be sent, or a subscriber to be skipped with a reason."""
+    """A digest to be sent, a subscriber to be skipped with a reason, or one whose digest could not be made.
+
+    Attributes:
+        failure: why it could not be made.
+    """
 
     subscriber: int
     email: str
     message_id: str
     digest: Digest
     skip_reason: str | None = None
+    failure: str | None = None
     basis: Basis | None = None
+
+    @property
+    def state(self) -> SendState:
+        """The state that the send begins with."""
+        if self.failure is not None:
+            return SendState.FAILED
+        return SendState.PLANNED if self.skip_reason is None else SendState.SKIPPED
 
 
 def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[int]:
@@ -93,7 +105,7 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     found = connection.execute(
         statement.returning(sends.c.row, sends.c.subscriber), [_values(one, now) for one in plans]
     )
-    by_subscriber = {one.subscriber: one for one in plans if one.skip_reason is None}
+    by_subscriber = {one.subscriber: one for one in plans if one.state is SendState.PLANNED}
     planned = {row: by_subscriber[subscriber] for row, subscriber in found if subscriber in by_subscriber}
     _take_places(connection, planned, now)
     return planned
@@ -108,13 +120,13 @@ def _values(one: Plan, now: datetime) -> dict[str, Any]:
         "attempts": 0,
         "email": one.email,
         "domain": domain_of(one.email),
-        "state": (SendState.SKIPPED if one.skip_reason else SendState.PLANNED).value,
-        "reason": one.skip_reason,
+        "state": one.state.value,
+        "reason": one.failure or one.skip_reason,
         "considered": one.digest.considered,
         "since": one.digest.since,
         "seen_row": one.digest.seen_row,
         "planned_at": basis.now if basis else now,
-        "settled_at": now if one.skip_reason else None,
+        "settled_at": None if one.state is SendState.PLANNED else now,
         "not_before": None,
         "space": basis.space if basis else None,
         "after_row": basis.after_row if basis else None,

@@ -1,6 +1,7 @@
 """Preferences as plain JSON and back: the form in which they stand in the store, in exports and on the screen."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import time
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,31 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
     )
+
+
+def stored_preferences(email: str, data: object) -> tuple[Preferences, str | None]:
+    """Read what the store has of a subscriber's preferences, however damaged it is.
+
+    Returns:
+        The preferences, with defaults for what cannot be read, and what is damaged (None: nothing).
+    """
+    if not isinstance(data, Mapping):
+        return Preferences(email=email), "the stored preferences are damaged: they are no JSON object"
+    try:
+        return from_json(email, data), None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"the stored preferences are damaged ({type(error).__name__}: {error})"
+    name = data.get("name")
+    known = Preferences(email=email, schedule=stored_schedule(data.get("schedule")))
+    return (replace(known, name=name) if isinstance(name, str) else known), what
+
+
+def stored_schedule(data: object) -> Schedule:
+    """The schedule that the store has, or the default one where that cannot be read."""
+    try:
+        return schedule_from_json(data)  # type: ignore[arg-type]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Schedule()
 
 
 def schedule_from_json(data: Mapping[str, Any]) -> Schedule:

@@ -1,6 +1,8 @@
 """The tables, as SQLAlchemy Core knows them; ``migrations/`` holds how a store gets there."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -22,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
 
@@ -43,6 +46,27 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class StoredJson(TypeDecorator[Any]):
+    """JSON that reads as None where it is damaged, so that one row does not keep the others from being read."""
+
+    impl = JSON
+    cache_ok = True
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> Any:
+        return self.impl_instance.coerce_compared_value(op, value)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        read = super().result_processor(dialect, coltype)
+
+        def read_or_none(value: Any) -> Any:
+            try:
+                return read(value) if read is not None else value
+            except (ValueError, RecursionError):
+                return None
+
+        return read_or_none
 
 
 _Key = Text().with_variant(Text(collation="C"), "postgresql")
@@ -131,7 +155,7 @@ subscribers = Table(
     Column("email_key", _Key, nullable=False, unique=True),
     Column("state", String, nullable=False),
     Column("consent", Text, nullable=False),
-    Column("preferences", JSON, nullable=False),
+    Column("preferences", StoredJson, nullable=False),
     Column("file", Text, unique=True),
     Column("file_digest", String),
     Column("next_due", Moment),
@@ -155,7 +179,7 @@ sign_ups = Table(
     Column("row", Integer, primary_key=True),
     Column("email_key", Text, nullable=False, index=True),
     Column("email", Text, nullable=False),
-    Column("preferences", JSON, nullable=False),
+    Column("preferences", StoredJson, nullable=False),
     Column("network", Text, nullable=False),
     Column("asked_at", Moment, nullable=False),
     # When its letter is to be sent; none once that was done.
@@ -230,6 +254,34 @@ pace_counts = Table(
     Column("number", Integer, nullable=False),
 )
 """How many messages went in each minute (since 1970, UTC), for the limits of an hour and a day."""
+
+sending_pauses = Table(
+    "sending_pauses",
+    metadata,
+    Column("row", Integer, primary_key=True, autoincrement=False),
+    Column("since", Moment, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""One row while the operator has paused all sending, else none."""
+
+circuit_breakers = Table(
+    "circuit_breakers",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("refused_in_row", Integer, nullable=False),
+    # Since when messages are refused in a row.
+    Column("since", Moment),
+    # How many were accepted and refused lately; both fade, as of the moment beside them.
+    Column("accepted", Float, nullable=False),
+    Column("refused", Float, nullable=False),
+    Column("counted_at", Moment, nullable=False),
+    # Since when the account is set aside, why, when the next test message may go by it, and how many went.
+    Column("opened_at", Moment),
+    Column("reason", Text),
+    Column("probe_at", Moment),
+    Column("probes", Integer, nullable=False),
+)
+"""For each account, how its server treats messages; one that refuses too many is set aside."""
 
 feedback = Table(
     "feedback",

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store import workers
+from newsletter.store.pauses import IS_PAUSED
 from newsletter.store.schema import send_papers, sends, subscribers
 
 
@@ -48,9 +49,14 @@ class Lane:
     subscriber: int | None = None
 
 
-def claim(connection: Connection, lane: Lane, owner: str, now: datetime, limit: int) -> list[Send]:
+def claim(
+    connection: Connection, lane: Lane, owner: str, now: datetime, limit: int, is_test: bool = False
+) -> list[Send]:
     """Take sends that may go on the wire now: planned ones, oldest first, and those put off until a time that has come.
     Each goes to the address that its subscriber has now.
+
+    Args:
+        is_test: take any of them, to test an account with: the oldest may be refused for a reason of its own.
     """
     fields = _in_lane(lane)
     planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
@@ -58,7 +64,8 @@ def claim(connection: Connection, lane: Lane, owner: str, now: datetime, limit: 
     claimed: list[Send] = []
     for ready in (put_off, planned):
         if len(claimed) < limit:
-            rows = select(sends.c.row).where(ready, *fields).order_by(sends.c.not_before, sends.c.row)
+            order = [func.random()] if is_test else [sends.c.not_before, sends.c.row]
+            rows = select(sends.c.row).where(ready, *fields).order_by(*order)
             # By itself, before the update: PostgreSQL might carry out a subquery more than once, and lock more.
             free = rows.limit(limit - len(claimed)).with_for_update(skip_locked=True).cte("free")
             taken = (
@@ -107,7 +114,8 @@ def start(connection: Connection, rows: Mapping[int, str], owner: str, now: date
 
     Returns:
         The rows of those that may go. The others are not ours any more, or their subscribers get no mail any more
-        (they are skipped), or have another address since they were claimed (they are put back).
+        (they are skipped), or have another address since they were claimed, or all sending is paused (they are put
+        back).
     """
     gone: set[int] = set()
     for account in set(rows.values()):
@@ -130,7 +138,7 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=sends.c.settled_at.type)
 _ACTIVE = exists().where(subscribers.c.row == sends.c.subscriber, subscribers.c.state == SubscriberState.ACTIVE.value)
 _START = (
     update(sends)
-    .where(_OWN_OFF_WIRE, _ACTIVE, sends.c.email == _address())
+    .where(_OWN_OFF_WIRE, _ACTIVE, sends.c.email == _address(), ~IS_PAUSED)
     .values(wire_at=_NOW, account=bindparam("by"), attempts=sends.c.attempts + 1, not_before=None, reason=None)
     .returning(sends.c.row)
 )
@@ -302,6 +310,46 @@ def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: dat
     found = connection.execute(update(sends).where(still).values(**values).returning(sends.c.row)).scalars().all()
     if arrived:
         _move_on(connection, found)
+
+
+def plan_refused_again(connection: Connection, account: str, since: datetime) -> list[int]:
+    """Plan again what a server refused for good since a moment (UTC), by an account that has turned out not to be
+    usable. A send whose papers went to its subscriber in another digest meanwhile stays as it is.
+
+    Returns:
+        The rows of the sends now planned.
+    """
+    other = send_papers.alias("other")
+    elsewhere = (
+        select(send_papers.c.send)
+        .join(
+            other,
+            and_(
+                other.c.subscriber == send_papers.c.subscriber,
+                other.c.paper == send_papers.c.paper,
+                other.c.send != send_papers.c.send,
+                ~other.c.released,
+            ),
+        )
+        .where(send_papers.c.send == sends.c.row)
+    )
+    refused = or_(sends.c.smtp_reply.is_(None), sends.c.smtp_reply.startswith("5"))
+    found = connection.execute(
+        update(sends)
+        .where(
+            sends.c.state == SendState.FAILED.value,
+            sends.c.account == account,
+            sends.c.settled_at >= since,
+            refused,
+            ~exists(elsewhere),
+        )
+        .values(state=SendState.PLANNED.value, settled_at=None, smtp_reply=None, reason=None, not_before=None)
+        .returning(sends.c.row)
+    )
+    rows = list(found.scalars())
+    if rows:
+        connection.execute(update(send_papers).where(send_papers.c.send.in_(rows)).values(released=False))
+    return rows
 
 
 def release(connection: Connection, rows: Sequence[int]) -> None:

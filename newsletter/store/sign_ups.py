@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from newsletter.model import Preferences, SubscriberState
 from newsletter.store.database import alone, writes
-from newsletter.store.preferences import from_json, to_json
+from newsletter.store.preferences import stored_preferences, to_json
 from newsletter.store.schema import sign_ups, subscribers
 from newsletter.store.subscribers import email_key
 
@@ -100,5 +100,5 @@ def never_confirmed(connection: Connection, consent: str, before: datetime, limi
 
 
 def _sign_up(row: Any) -> SignUp:
-    preferences = from_json(row["email"], row["preferences"])
+    preferences, _ = stored_preferences(row["email"], row["preferences"])
     return SignUp(row["row"], preferences, row["network"], row["asked_at"], row["attempts"])

@@ -5,12 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    case,
+    func,
+    insert,
+    null,
+    select,
+    tuple_,
+    update,
+)
 
 from newsletter.config import plain_address
 from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
 from newsletter.store.database import alone, writes
-from newsletter.store.preferences import from_json, schedule_from_json, to_json
+from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
 from newsletter.store.schema import subscribers
 
 _ACTIVE = subscribers.c.state == SubscriberState.ACTIVE.value
@@ -172,7 +185,7 @@ class Timed:
 
 def due(connection: Connection, now: datetime, after: Timed | None, limit: int) -> list[Timed]:
     """The active subscribers whose time has come, who waits longest first, from the one after ``after`` on."""
-    query = _timed().where(_ACTIVE, subscribers.c.next_due <= now)
+    query = _timed(connection).where(_ACTIVE, subscribers.c.next_due <= now)
     if after is not None and after.next_due is not None:
         query = query.where(_later(after.next_due, after.row))
     return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))
@@ -180,7 +193,7 @@ def due(connection: Connection, now: datetime, after: Timed | None, limit: int) 
 
 def active(connection: Connection, after: Timed | None, limit: int) -> list[Timed]:
     """All active subscribers, by row, from the one after ``after`` on."""
-    query = _timed().where(_in_state(connection, SubscriberState.ACTIVE))
+    query = _timed(connection).where(_in_state(connection, SubscriberState.ACTIVE))
     query = query.where(subscribers.c.row > (after.row if after is not None else 0))
     return _read_timed(connection, query.order_by(subscribers.c.row).limit(limit))
 
@@ -200,17 +213,20 @@ def due_after(connection: Connection, moment: datetime, row: int, limit: int) ->
     """The active subscribers who are due after a moment, or at that moment and have a higher row, who is due next
     first.
     """
-    query = _timed().where(_ACTIVE, _later(moment, row))
+    query = _timed(connection).where(_ACTIVE, _later(moment, row))
     return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))
 
 
-def _timed() -> Select[Any]:
-    schedule = subscribers.c.preferences["schedule"].label("schedule")
-    return select(subscribers.c.row, schedule, subscribers.c.next_due)
+def _timed(connection: Connection) -> Select[Any]:
+    schedule: ColumnElement[Any] = subscribers.c.preferences["schedule"]
+    if connection.dialect.name == "sqlite":
+        # One damaged row would fail the whole query; PostgreSQL takes nothing else than JSON.
+        schedule = case((func.json_valid(subscribers.c.preferences) == 1, schedule), else_=null())
+    return select(subscribers.c.row, schedule.label("schedule"), subscribers.c.next_due)
 
 
 def _read_timed(connection: Connection, query: Select[Any]) -> list[Timed]:
-    return [Timed(one.row, schedule_from_json(one.schedule), one.next_due) for one in connection.execute(query)]
+    return [Timed(one.row, stored_schedule(one.schedule), one.next_due) for one in connection.execute(query)]
 
 
 def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
@@ -250,8 +266,10 @@ def _people(connection: Connection) -> Select[Any]:
 
 
 def _subscriber(row: RowMapping) -> Subscriber:
+    preferences, damage = stored_preferences(row["email"], row["preferences"])
     return Subscriber(
-        preferences=from_json(row["email"], row["preferences"]),
+        preferences=preferences,
+        damage=damage,
         state=SubscriberState(row["state"]),
         row=row["row"],
         file=row["file"],

@@ -15,7 +15,7 @@ from sqlalchemy import JSON, Boolean, Date, Engine, Float, Integer, Table, delet
 from newsletter.errors import UserError
 from newsletter.model import Preferences, SubscriberState
 from newsletter.store import copying, forgetting, open_store, reading, subscribers, writing
-from newsletter.store.schema import Moment, metadata
+from newsletter.store.schema import Moment, StoredJson, metadata
 from tests.conftest import Newsletter
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
@@ -76,7 +76,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         return moments
     if isinstance(kind, Date):
         return days
-    if isinstance(kind, JSON):
+    if isinstance(kind, JSON | StoredJson):
         return documents
     if isinstance(kind, Boolean):
         return st.booleans()

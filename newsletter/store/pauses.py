@@ -1,0 +1,43 @@
+"""Whether the operator has paused all sending: one row, which every process that sends looks at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, select
+
+from newsletter.store.database import inserting
+from newsletter.store.schema import sending_pauses
+
+_ONLY = 1
+
+IS_PAUSED = exists(select(sending_pauses.c.row))
+"""Holds while sending is paused; for other statements."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendingPause:
+    """Since when all sending is paused (UTC), and why, in the operator's words (may be empty)."""
+
+    since: datetime
+    reason: str
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"sending is paused since {self.since:%Y-%m-%d %H:%M} UTC{why}; 'newsletter resume' continues it"
+
+
+def find(connection: Connection) -> SendingPause | None:
+    """The pause that is in force, if there is one."""
+    row = connection.execute(select(sending_pauses.c.since, sending_pauses.c.reason)).first()
+    return SendingPause(row.since, row.reason) if row is not None else None
+
+
+def begin(connection: Connection, reason: str, now: datetime) -> None:
+    """Pause all sending; where it is paused already, the moment stays and the reason is replaced."""
+    statement = inserting(connection, sending_pauses).values(row=_ONLY, since=now, reason=reason)
+    connection.execute(statement.on_conflict_do_update(index_elements=["row"], set_={"reason": reason}))
+
+
+def end(connection: Connection) -> bool:
+    """End the pause; returns whether there was one."""
+    return bool(connection.execute(delete(sending_pauses)).rowcount)
