@@ -8,10 +8,23 @@ from sqlalchemy import Connection
 
 from newsletter.desk import Desk
 from newsletter.model import Send, SendState
-from newsletter.store import fetches, figures, health, reading, sends, subscribers, workers
+from newsletter.store import (
+    circuit_breakers,
+    fetches,
+    figures,
+    health,
+    pauses,
+    reading,
+    send_log,
+    sends,
+    subscribers,
+    workers,
+)
+from newsletter.store.circuit_breakers import CircuitBreaker
 from newsletter.store.fetches import SourceRecord
 from newsletter.store.figures import PutOff
 from newsletter.store.health import Waiting
+from newsletter.store.pauses import SendingPause
 from newsletter.store.workers import Worker
 
 _EDITIONS = 30
@@ -19,6 +32,7 @@ _DAYS = 90
 _RECENT = timedelta(days=30)
 _REASONS = 20
 _AT_WORK = timedelta(minutes=10)
+_FAILED_SHOWN = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,8 @@ class Queue:
         holds: accounts and domains whose servers asked for patience, and until when (UTC).
         overdue: active subscribers whose time passed more than a tick ago.
         next_tick: when ``newsletter run`` looks next (UTC); None when it never ran.
+        pause: since when, and why, the operator has paused all sending; None when it goes on.
+        set_aside: the accounts whose servers refused too many messages.
     """
 
     waiting: Mapping[SendState, Waiting]
@@ -47,6 +63,8 @@ class Queue:
     holds: Mapping[str, datetime]
     overdue: Waiting | None
     next_tick: datetime | None
+    pause: SendingPause | None
+    set_aside: Sequence[CircuitBreaker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,7 @@ class Overview:
         editions: the last ones, newest first, with how many sends are in each state.
         came_back: how much came back of each kind, by the day on which it was read (UTC), in the last 30 days.
         unsure: the sends of which nobody knows whether they arrived, the first of them.
+        failed: the sends of the last seven days that failed, the latest of them, newest first.
         workers: the processes that settled a send in the last ten minutes.
     """
 
@@ -72,6 +91,7 @@ class Overview:
     sources: Sequence[SourceHealth]
     queue: Queue
     unsure: Sequence[Send]
+    failed: Sequence[Send]
     workers: Sequence[Worker]
 
 
@@ -95,6 +115,7 @@ def overview(desk: Desk) -> Overview:
             sources=sources(desk, connection),
             queue=queue(desk, connection),
             unsure=sends.unsure(connection)[:_REASONS],
+            failed=send_log.failed_since(connection, (now - _FAILED_SHOWN).date(), _REASONS),
             workers=workers.seen_since(connection, now - _AT_WORK),
         )
 
@@ -108,6 +129,8 @@ def queue(desk: Desk, connection: Connection) -> Queue:
         holds=figures.holds(connection, now),
         overdue=health.overdue(connection, now - timedelta(seconds=desk.config.schedule.tick_seconds)),
         next_tick=health.next_tick(connection),
+        pause=pauses.find(connection),
+        set_aside=circuit_breakers.set_aside(connection),
     )
 
 

@@ -103,6 +103,15 @@ def last_sent(connection: Connection, subscriber: int, limit: int) -> list[Send]
     return [send_of(row) for row in rows]
 
 
+def failed_since(connection: Connection, edition: date, limit: int) -> list[Send]:
+    """The sends of editions since a day that failed, newest first."""
+    # By the index of editions and states.
+    days = select(sends.c.edition).where(sends.c.edition >= edition).distinct()
+    query = select(*SEND_COLUMNS).where(sends.c.edition.in_(days), sends.c.state == SendState.FAILED.value)
+    rows = connection.execute(query.order_by(sends.c.edition.desc(), sends.c.row.desc()).limit(limit)).mappings()
+    return [send_of(row) for row in rows]
+
+
 def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
     """Which of the subscribers (by row, each with the edition it is to get) have a send that was not skipped."""
     rows = sorted(pairs)

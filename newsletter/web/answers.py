@@ -246,6 +246,22 @@ class PutOffAnswer(BaseModel):
     last: Moment
 
 
+class PauseAnswer(BaseModel):
+    """Since when the operator has paused all sending, and why."""
+
+    since: Moment
+    reason: str
+
+
+class SetAsideAnswer(BaseModel):
+    """An account whose server refused too many messages."""
+
+    account: str
+    since: Moment
+    reason: str
+    next_test: Moment | None = Field(description="When the next test message may go by it.")
+
+
 class QueueAnswer(BaseModel):
     """What waits to be sent, and what holds it up."""
 
@@ -254,6 +270,8 @@ class QueueAnswer(BaseModel):
     holds: dict[str, Moment] = Field(description="Accounts and domains whose servers want nothing, and until when.")
     overdue: int = Field(description="Active subscribers whose time has passed.")
     next_tick: Moment | None
+    pause: PauseAnswer | None
+    set_aside: list[SetAsideAnswer]
 
 
 def queue_answer(queue: Queue) -> QueueAnswer:
@@ -264,6 +282,16 @@ def queue_answer(queue: Queue) -> QueueAnswer:
         holds=dict(queue.holds),
         overdue=queue.overdue.count if queue.overdue is not None else 0,
         next_tick=queue.next_tick,
+        pause=PauseAnswer(**asdict(queue.pause)) if queue.pause is not None else None,
+        set_aside=[
+            SetAsideAnswer(
+                account=one.account,
+                since=one.opened_at or one.counted_at,
+                reason=one.reason or "",
+                next_test=one.probe_at,
+            )
+            for one in queue.set_aside
+        ],
     )
 
 

@@ -174,6 +174,14 @@ def _queue(queue: Queue, now: datetime) -> Iterator[Metric]:
     for key, until in queue.holds.items():
         held.add_metric([key], (until - now).total_seconds())
     yield held
+    paused = queue.pause is not None
+    yield GaugeMetricFamily("newsletter_paused", "Whether the operator has paused all sending.", value=paused)
+    aside = GaugeMetricFamily(
+        "newsletter_account_set_aside", "1 for an account whose server refused too many messages.", labels=["account"]
+    )
+    for one in queue.set_aside:
+        aside.add_metric([one.account], 1)
+    yield aside
 
 
 def _workers(known: Sequence[Worker]) -> Iterator[Metric]:

@@ -116,3 +116,34 @@ def test_it_shows_how_far_an_edition_is(mail: Mailbox, reader: str, served: Serv
     newsletter.run("send", code=1)
     page = httpx.get(f"{where}/operator", cookies=cookies).text
     assert "Edition of 2025-11-28: 1 settled of 2 planned so far" in page
+
+
+@pytest.mark.both_stores
+def test_it_names_who_failed_and_why_nothing_goes(mail: Mailbox, reader: str, served: Served) -> None:
+    where, newsletter = served
+    newsletter.with_sample()
+    newsletter.run("subscribe", "bob@example.org", "-i", "robustness")
+    mail.on_recipient = lambda address: "550 5.1.1 no such user" if address == reader else None
+    newsletter.run("send", code=1)
+    newsletter.run("subscribe", "cy@example.org", "-i", "robustness")
+    newsletter.configure(delivery={"circuit_breaker": {"in_a_row": 2}})
+    mail.on_recipient = lambda address: "554 5.7.1 relay access denied"
+    newsletter.run("subscribe", "di@example.org", "-i", "robustness")
+    newsletter.run("send", code=1, now="2025-11-28T09:05")
+    newsletter.run("pause", "--reason", "the relay refuses us")
+    session = httpx.Client(base_url=where)
+    session.post("/operator/login", data={"token": token_of(newsletter)})
+    page = session.get("/operator").text
+    assert "All sending is paused since" in page
+    assert "the relay refuses us" in page
+    assert "Account smtp is set aside since" in page
+    assert "554 5.7.1 relay access denied" in page
+    assert "Failed in the last seven days" in page
+    assert f'<th scope="row">{reader}</th>' in page
+    assert "550 5.1.1 no such user" in page
+    shown = session.get("/api/stats", headers={"Authorization": f"Bearer {token_of(newsletter, 'api')}"}).json()
+    assert shown["queue"]["pause"]["reason"] == "the relay refuses us"
+    assert [one["account"] for one in shown["queue"]["set_aside"]] == ["smtp"]
+    metrics = httpx.get(f"{where}/metrics").text
+    assert "newsletter_paused 1.0" in metrics
+    assert 'newsletter_account_set_aside{account="smtp"} 1.0' in metrics
