@@ -122,9 +122,10 @@ def test_it_shows_how_far_an_edition_is(mail: Mailbox, reader: str, served: Serv
 def test_it_names_who_failed_and_why_nothing_goes(mail: Mailbox, reader: str, served: Served) -> None:
     where, newsletter = served
     newsletter.with_sample()
-    newsletter.run("subscribe", "bob@example.org", "-i", "robustness")
     mail.on_recipient = lambda address: "550 5.1.1 no such user" if address == reader else None
     newsletter.run("send", code=1)
+    newsletter.run("subscribe", "bob@example.org", "-i", "robustness")
+    newsletter.run("send", now="2025-11-28T09:01")
     newsletter.run("subscribe", "cy@example.org", "-i", "robustness")
     newsletter.configure(delivery={"circuit_breaker": {"in_a_row": 2}})
     mail.on_recipient = lambda address: "554 5.7.1 relay access denied"
