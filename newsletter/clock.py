@@ -1,8 +1,9 @@
 """What time it is: one function passed to whatever needs it, so that ``--now`` sets it for every command."""
 
+import re
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -12,6 +13,7 @@ from newsletter.errors import UserError
 
 _UTC_NAMES = {f"{folder}{name}" for folder in ("", "Etc/") for name in ("UTC", "UCT", "Universal", "Zulu")}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
+_LONGEST_DURATION = 10_000_000
 
 Clock = Callable[[], datetime]
 """Gives the present moment, aware and in UTC."""
@@ -64,6 +66,24 @@ def parse_moment(text: str, option: str = "--now") -> datetime:
         ) from None
     _check_year(moment.year, text, option)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def clock_time(moment: datetime, now: datetime) -> str:
+    """A moment (aware) in UTC as people say it: without the day within 24 hours of ``now``."""
+    near = abs(moment - now) < timedelta(hours=24)
+    return f"{moment.astimezone(UTC):{'%H:%M' if near else '%Y-%m-%d %H:%M'}} UTC"
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """Read a duration: seconds, or a number followed by s, m or h, like 90s, 10m or 1.5h.
+
+    Raises:
+        UserError: it is none, with ``option`` named.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    if found is None or float(found[1]) > _LONGEST_DURATION:
+        raise UserError(f"{option}: {text!r} is not a duration; write it like 90, 90s, 10m or 1.5h")
+    return timedelta(seconds=float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]])
 
 
 def parse_day(text: str, option: str) -> date:

@@ -4,13 +4,11 @@ Who is due, and that each is done: this is the coordination; what one process do
 road once; nothing behind looks ahead.
 """
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache, partial
 from itertools import chain, islice
@@ -20,14 +18,14 @@ from sqlalchemy import Connection, Engine
 from newsletter.audience import membership
 from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.choosing import Field, judged_by, make_field, pack
-from newsletter.delivery import ledger, outbox, pace
+from newsletter.delivery import outbox
 from newsletter.delivery.dispatch import Waiting
 from newsletter.desk import Desk
-from newsletter.engine import Gone, Hand, Job, Stopping, crew
+from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError, UserError
 from newsletter.kit import kit_of
 from newsletter.model import SendState, Subscriber
-from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans, people_of
+from newsletter.road import Block, Road, lay_road, make_plans, people_of
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
 from newsletter.sources.gather import Gathered
@@ -36,6 +34,7 @@ from newsletter.store import pauses, reading, sends, subscribers, workers, writi
 from newsletter.store.pauses import SendingPause
 from newsletter.store.plans import Plan
 from newsletter.store.subscribers import Timed
+from newsletter.teamwork import AGAIN_AND_AGAIN, BlockQueue, EditionReport, Left, TeamWork, Told, settle_earlier
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
@@ -43,15 +42,11 @@ BLOCK = 200
 _FEW_BLOCKS = 4
 """Not more than so many are done in this process: others take a while to begin."""
 
-_MOST_DEATHS = 3
+_MOST_CREWS = 3
 _DUE_PAGE = 1000
 _LOOK_SECONDS = 1.0
-_WORKERS_KEPT = timedelta(days=7)
 _WITHIN_A_DAY = timedelta(hours=20)
 """Two moments of a schedule lie further apart, whatever a clock change does to a day."""
-
-Told = Callable[[str, int], None]
-"""Hears of progress: the state that sends came to (or ``ALREADY``), and how many."""
 
 
 def gather(
@@ -142,28 +137,6 @@ def dry_run(desk: Desk, blocks: Iterator[Block]) -> Iterator[Plan]:
         yield from make_plans(desk, field, block, people_of(desk, block))
 
 
-@dataclass(slots=True)
-class EditionReport:
-    """What a run came to: how many sends by state, what a person should look at, and which hand of the engine did how
-    many.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    by_hand: dict[str, Counter[str]] = field(default_factory=dict)
-    stopped: bool = False
-
-    @property
-    def failed(self) -> bool:
-        """Whether a digest failed, or may have."""
-        return any(self.counts.get(state) for state in (SendState.FAILED, SendState.UNSURE))
-
-    def add(self, state: str, number: int = 1) -> None:
-        """Count sends in a state."""
-        if number:
-            self.counts[state] = self.counts.get(state, 0) + number
-
-
 def run_edition(
     desk: Desk,
     blocks: Iterator[Block],
@@ -172,6 +145,7 @@ def run_edition(
     only: Subscriber | None = None,
     patience: timedelta | None = None,
     seen: Callable[[str], None] = lambda line: None,
+    on_wait: Callable[[str], None] = lambda line: None,
 ) -> EditionReport:
     """Make up what is to be sent and send what waits, whether it was planned just now or by a run that was cut short.
 
@@ -179,8 +153,8 @@ def run_edition(
         blocks: the subscribers to plan for.
         stopping: asked between messages; when it says so the run ends, and the next one goes on.
         only: send to this one alone.
-        patience: how long to wait for limits of pace; None: as long as it takes.
-        seen: hears where the work of a cluster can be seen.
+        patience: how long to wait for limits of pace in all; None: as long as it takes.
+        seen: hears where the work of a cluster can be seen. ``on_wait``: hears what is waited for.
 
     Raises:
         SendingPaused: the operator has paused all sending; nothing was planned.
@@ -195,36 +169,54 @@ def run_edition(
     few = list(islice(blocks, _FEW_BLOCKS + 1))
     number = desk.config.processes if len(few) > _FEW_BLOCKS else 1
     papers = make_field(desk, refit=True) if few else None
-    todo = _Todo(chain(few, blocks))
+    todo = BlockQueue(chain(few, blocks))
     row = only.row if only else None
     if number == 1:
         job = Job(lambda *_: Road(desk, papers, stopping, row), None, stopping)
     else:
         make = partial(lay_road, desk.config, desk.clock, row, kit_of(desk.config, desk.links.key))
         job = Job(make, pack(papers) if papers is not None else None, stopping, seen)
-        todo = _Todo(_with_judged(desk, papers, chain(few, blocks)))
-    lost: set[str] = set()
-    for _ in range(_MOST_DEATHS):
+        todo = BlockQueue(_with_judged(desk, papers, chain(few, blocks)))
+    for _ in range(_MOST_CREWS):
         with crew(job, number, desk.config.cluster) as hands:
-            work = _Work(todo, stopping, told, patience, report)
+            work = TeamWork(desk, todo, stopping, told, patience, report, on_wait)
             work.by(hands)
-        if not work.lost:
+        if not work.unfinished:
             break
-        # What a process left that was killed is done by new ones.
-        lost |= work.lost
-        settle_earlier(desk, report, lost)
     else:
-        raise NewsletterError("processes of this run were killed again and again; see whether the memory is enough")
+        raise NewsletterError(AGAIN_AND_AGAIN)
+    _count(desk, report)
+    lost = work.lost
     report.stopped = stopping()
     if (found := pause.look()) is not None:
         report.notes.append(str(found))
     if lost and (held := outbox.held_by(desk.engine, lost)):
         again = f"run it again in {outbox.LEASE.seconds // 60} minutes, which settles them"
         report.notes.append(f"{held:,} were on the wire of workers that cannot be reached any more; {again}")
-    if work.waiting is not None:
-        until = f"{work.waiting.until:%Y-%m-%d %H:%M} UTC"
-        report.notes.append(f"{work.waiting.number:,} wait until {until}: {work.waiting.why}")
+    report.left = _left(desk, row, work.waiting)
     return report
+
+
+def _left(desk: Desk, only: int | None, held_up: Waiting | None) -> Left:
+    """What is left to send, to all or to one subscriber (row) alone."""
+    now, lane = desk.clock(), sends.Lane(subscriber=only)
+    with reading(desk.engine) as connection:
+        waiting = sends.waiting(connection, now, lane)
+        deferred, again = sends.deferred(connection, now, lane)
+    why, until = (held_up.why, held_up.until) if held_up is not None else ("", None)
+    return Left(waiting, why, until, deferred, again)
+
+
+def _count(desk: Desk, report: EditionReport) -> None:
+    """Count what the run came to from what the store has of it: a process that was killed told nobody all it did."""
+    with reading(desk.engine) as connection:
+        settled = workers.of_owners(connection, report.owners)
+    for owner, states in settled.items():
+        for state, number in states.items():
+            report.add(state.value, number)
+            report.by_hand.setdefault(report.owners[owner], Counter())[state.value] += number
+    failed = report.counts.pop(SendState.FAILED.value, 0) - report.planned_again
+    report.add(SendState.FAILED.value, max(0, failed))
 
 
 class SendingPaused(UserError):
@@ -276,146 +268,3 @@ def _with_judged(desk: Desk, papers: Field | None, blocks: Iterator[Block]) -> I
                 with suppress(Exception):
                     alone = replace(alone, judged=judged_by(desk, papers.index, [row]))
                 yield alone
-
-
-class _Todo:
-    """The blocks that nobody has taken on yet."""
-
-    def __init__(self, blocks: Iterator[Block]) -> None:
-        self._blocks, self._back = blocks, list[Block]()
-        self._lock = threading.Lock()
-
-    def take(self) -> Block | None:
-        """The next one."""
-        with self._lock:
-            return self._back.pop() if self._back else next(self._blocks, None)
-
-    def put_back(self, block: Block | None) -> None:
-        """Leave one to another hand."""
-        if block is not None:
-            self._back.append(block)
-
-
-class _Work:
-    """What hands do together: each takes the next block, and with none left carries what waits.
-
-    Attributes:
-        waiting: what is left waiting for longer than there is patience. ``lost``: those hands that are no more: in
-            whose name they claimed what they sent.
-    """
-
-    def __init__(
-        self, todo: _Todo, stopping: Stopping, told: Told, patience: timedelta | None, report: EditionReport
-    ) -> None:
-        self.waiting: Waiting | None = None
-        self.lost: set[str] = set()
-        self._failed = False
-        self._busy = 0
-        self._todo, self._told, self._patience, self._report = todo, told, patience, report
-        self._lock = threading.Lock()
-        self._stopping: Stopping = lambda: stopping() or self._failed
-
-    def by(self, hands: Sequence[Hand]) -> None:
-        """Have it done.
-
-        Raises:
-            NewsletterError: a hand cannot go on.
-        """
-        if len(hands) == 1:
-            self._drive(hands[0])
-            return
-        with ThreadPoolExecutor(len(hands)) as threads:
-            for driven in [threads.submit(self._drive, hand) for hand in hands]:
-                driven.result()
-
-    def _drive(self, first: Hand) -> None:
-        hand: Hand | None = first
-        while hand is not None:
-            with self._lock:
-                self._busy += 1
-            try:
-                lost = self._drive_one(hand)
-            finally:
-                with self._lock:
-                    self._busy -= 1
-            hand = self._another_for(hand) if lost else None
-
-    def _another_for(self, gone: Hand) -> Hand | None:
-        """Another hand, if one comes while the rest are at work."""
-        while self._busy and not self._stopping():
-            if (another := gone.instead()) is not None:
-                return another
-            time.sleep(_LOOK_SECONDS)
-        return None
-
-    def _drive_one(self, hand: Hand) -> bool:
-        """Have a hand do what there is; returns whether it is lost."""
-        stop, owner = True, ""
-        try:
-            owner = hand.ask(Road.owner).result()
-            try:
-                self._steps(hand)
-                stop = self._stopping()
-            finally:
-                self._heed(hand, hand.ask(Road.end, stop).result())
-        except Gone:
-            self.lost.add(owner)
-            return True
-        except BaseException:
-            self._failed = True
-            raise
-        return False
-
-    def _steps(self, hand: Hand) -> None:
-        while not self._stopping():
-            block = self._todo.take()
-            try:
-                step: Step = hand.ask(Road.step, block).result()
-            except Gone:
-                self._todo.put_back(block)
-                raise
-            self._heed(hand, step)
-            if step.done:
-                return
-            if step.waiting is None:
-                continue
-            seconds = (step.waiting.until - pace.clock()).total_seconds()
-            if self._patience is not None and seconds > self._patience.total_seconds():
-                self.waiting = step.waiting
-                return
-            self._pause(min(seconds, _LOOK_SECONDS))
-
-    def _heed(self, hand: Hand, step: Step) -> None:
-        with self._lock:
-            for state, count in step.counts.items():
-                if state not in (SendState.PLANNED, ALREADY):
-                    self._report.add(state, count)
-                    self._report.by_hand.setdefault(hand.name, Counter())[state] += count
-                self._told(state, count)
-            self._report.notes += step.notes
-            ledger.remember(step.unwritten)
-
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopping() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
-
-
-def settle_earlier(desk: Desk, report: EditionReport, lost: Collection[str] = ()) -> None:
-    """Settle what this process could not write down before, and what processes that are gone left behind; what a wrong
-    clock put off for longer than any retry takes is tried now.
-
-    Args:
-        lost: in whose name sends were claimed by processes that cannot be reached.
-    """
-    now = desk.clock()
-    with writing(desk.engine) as connection:
-        sends.bring_back(connection, now + timedelta(hours=desk.config.delivery.retry_hours), now)
-        workers.forget(connection, now - _WORKERS_KEPT)
-    for late in ledger.settle_unwritten(desk.engine, now):
-        report.add(late.value)
-    orphans = outbox.settle_orphans(desk.engine, now, lost)
-    report.add(SendState.UNSURE.value, len(orphans))
-    report.notes += [
-        f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans
-    ]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,10 +102,15 @@ class Here:
 
 
 class Elsewhere:
-    """A hand in a process of its own, which begins with the first call."""
+    """A hand in a process of its own, which begins with the first call.
 
-    def __init__(self, name: str, pool: ProcessPoolExecutor) -> None:
-        self.name, self._pool = name, pool
+    Args:
+        begin: makes the pool of one process. It is made anew for a replacement.
+    """
+
+    def __init__(self, name: str, begin: Callable[[], ProcessPoolExecutor]) -> None:
+        self.name, self._begin = name, begin
+        self._pool = begin()
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         try:
@@ -114,7 +120,8 @@ class Elsewhere:
             answer.set_exception(error)
             return answer
 
-    def instead(self) -> None: ...
+    def instead(self) -> "Elsewhere":
+        return Elsewhere(self.name, self._begin)
 
 
 @contextmanager
@@ -144,17 +151,11 @@ def _processes(job: Job, number: int) -> Iterator[Sequence[Hand]]:
     shared = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
     with ExitStack() as pools, _passed_on(job.stopping, stop):
         # Each has a pool for itself, so that it can be asked to go on with what it holds.
-        yield [
-            Elsewhere(
-                f"process {which + 1}",
-                pools.enter_context(
-                    ProcessPoolExecutor(
-                        1, context, initializer=_begin, initargs=(job.make, shared, which, number, stop)
-                    )
-                ),
-            )
-            for which in range(number)
-        ]
+        def begin(which: int) -> ProcessPoolExecutor:
+            given = (job.make, shared, which, number, stop)
+            return pools.enter_context(ProcessPoolExecutor(1, context, initializer=_begin, initargs=given))
+
+        yield [Elsewhere(f"process {which + 1}", partial(begin, which)) for which in range(number)]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from newsletter.model import Digest, Message, Paper, Send, SendState, Subscriber
 from newsletter.ranking.index import Part
 from newsletter.returning import take_refusal, undo_refusals
 from newsletter.store import plans as plan_store
-from newsletter.store import reading, send_log, sends, subscribers, writing
+from newsletter.store import reading, send_log, sends, subscribers, workers, writing
 
 ALREADY = "already"
 """What subscribers are counted as who have a digest of the edition already, or one that another process planned."""
@@ -52,10 +52,12 @@ class Block:
     Attributes:
         editions: by row, the edition that each of them is to get.
         judged: the papers that they have judged, for a road that has not the whole index.
+        lost: how many workers were lost while they had it.
     """
 
     editions: Mapping[int, date]
     judged: Part | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,29 @@ class Planned:
     failed: Sequence[plan_store.Plan]
 
 
-def plan_block(desk: Desk, field: Field | None, block: Block) -> Planned:
+def plan_block(desk: Desk, field: Field | None, block: Block, owner: str) -> Planned:
     """Write down the digests of a block as planned. Each subscriber is due next at the first moment of the schedule
     from now on. A subscriber whose digest cannot be made fails; the others get theirs.
+
+    Args:
+        owner: who plans, for the counts of the run.
     """
-    now = desk.clock()
     people = people_of(desk, block)
-    plans = make_plans(desk, field, block, people)
-    planned, failed = _write_plans(desk, plans, now)
+    return _keep_plans(desk, block, people, make_plans(desk, field, block, people), owner)
+
+
+def fail_block(desk: Desk, block: Block, why: str, owner: str) -> Planned:
+    """Write down that the digests of a block could not be made, instead of planning them."""
+    people = people_of(desk, block)
+    plans = [_unmade(desk, one, block.editions[one.row], why) for one in people]
+    return _keep_plans(desk, block, people, plans, owner)
+
+
+def _keep_plans(
+    desk: Desk, block: Block, people: Sequence[Subscriber], plans: Sequence[plan_store.Plan], owner: str
+) -> Planned:
+    now = desk.clock()
+    planned, failed = _write_plans(desk, plans, owner, now)
     with writing(desk.engine) as connection:
         due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in people}
         subscribers.set_next_due(connection, due)
@@ -83,7 +100,9 @@ def plan_block(desk: Desk, field: Field | None, block: Block) -> Planned:
     return Planned(Counter({state.value: n for state, n in counts.items()} | {ALREADY: already}), failed)
 
 
-def _write_plans(desk: Desk, plans: Sequence[plan_store.Plan], now: datetime) -> tuple[int, list[plan_store.Plan]]:
+def _write_plans(
+    desk: Desk, plans: Sequence[plan_store.Plan], owner: str, now: datetime
+) -> tuple[int, list[plan_store.Plan]]:
     """Write plans down; where that fails, one by one, so that only the one at fault fails.
 
     Returns:
@@ -92,16 +111,19 @@ def _write_plans(desk: Desk, plans: Sequence[plan_store.Plan], now: datetime) ->
     failed = [plan for plan in plans if plan.state is SendState.FAILED]
     try:
         with writing(desk.engine) as connection:
-            return len(plan_store.plan(connection, plans, now)), failed
+            planned = len(plan_store.plan(connection, plans, now))
+            settled = [plan.state for plan in plans if plan.state is not SendState.PLANNED]
+            workers.count(connection, owner, settled, now)
+            return planned, failed
     except NewsletterError:
         raise
     except Exception as error:
         if len(plans) > 1:
-            written = [_write_plans(desk, [plan], now) for plan in plans]
+            written = [_write_plans(desk, [plan], owner, now) for plan in plans]
             return sum(planned for planned, _ in written), [one for _, failed in written for one in failed]
         if failed:
             raise
-        return _write_plans(desk, [_failed(plans[0], error)], now)
+        return _write_plans(desk, [_failed(plans[0], error)], owner, now)
 
 
 def people_of(desk: Desk, block: Block) -> list[Subscriber]:
@@ -183,6 +205,7 @@ class Step:
         counts: how many sends came to each state. ``done``: nothing is left to carry, here or in the store.
         waiting: what limits of pace hold up, None when nothing. ``notes``: what a person should look at.
         unwritten: what this process knows of sends and the store would not take.
+        planned_again: how many sends that were counted as failed are planned again.
     """
 
     counts: Mapping[str, int]
@@ -190,6 +213,7 @@ class Step:
     waiting: Waiting | None = None
     notes: tuple[str, ...] = ()
     unwritten: Unwritten = field(default_factory=dict)
+    planned_again: int = 0
 
 
 class Road:
@@ -233,36 +257,30 @@ class Road:
         """
         if block is None:
             progress = self._dispatcher.carry(_STEP_SECONDS)
-            return Step(self._take_counts(), progress.done, progress.waiting, self._take_notes())
-        planned = plan_block(self._desk, self._field, block)
+            return replace(self._so_far(), done=progress.done, waiting=progress.waiting)
+        planned = plan_block(self._desk, self._field, block, self.owner())
         for plan in planned.failed:
             self._note_failure(plan.email, plan.digest.edition, plan.failure or "")
         self._dispatcher.hand_over(planned.counts[SendState.PLANNED.value])
-        return Step(planned.counts + self._take_counts(), notes=self._take_notes())
+        step = self._so_far()
+        return replace(step, counts=planned.counts + Counter(step.counts))
 
     def end(self, stop: bool) -> Step:
         """Let the messages on the wire come to theirs; what waits still goes too, unless it is to ``stop``."""
         self._dispatcher.close(stop)
-        notes = (*self._take_notes(), *self._dispatcher.notes)
+        step = self._so_far()
+        notes = (*step.notes, *self._dispatcher.notes)
         if self._failures > _NAMED_FAILURES:
             more = self._failures - _NAMED_FAILURES
             notes = (*notes, f"{more:,} more failed; 'newsletter log --state failed' names them")
-        return Step(self._take_counts(), notes=notes, unwritten=take_unwritten())
+        return replace(step, notes=notes, unwritten=take_unwritten())
 
-    def _take_counts(self) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        while not self._told.empty():
-            counts[self._told.get()] += 1
-        return counts
-
-    def _take_notes(self) -> tuple[str, ...]:
-        """What a person should look at, each once. Bounces that turned out to be the account's fault are undone."""
+    def _so_far(self) -> Step:
+        """What there is to tell since the last step. Bounces that turned out to be the account's fault are undone."""
         if planned_again := self._dispatcher.take_planned_again():
             undo_refusals(self._desk, planned_again)
-        notes = []
-        while not self._notes.empty():
-            notes.append(self._notes.get())
-        return tuple(notes)
+        counts = Counter(_drain(self._told))
+        return Step(counts, notes=tuple(_drain(self._notes)), planned_again=len(planned_again))
 
     def _note_failure(self, email: str, edition: date, why: str) -> None:
         self._failures += 1
@@ -315,6 +333,11 @@ class Road:
             take_refusal(self._desk, send, settlement.smtp_reply)
         except Exception as error:
             self._notes.put(f"{send.email}, {send.edition}: the refusal could not be counted: {describe(error)}")
+
+
+def _drain(waiting: "queue.SimpleQueue[str]") -> Iterator[str]:
+    while not waiting.empty():
+        yield waiting.get()
 
 
 def lay_road(

@@ -144,6 +144,8 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
         return not files.problems
     if report.counts:
         log("edition", **report.counts)
+    if report.left:
+        log("left", what=str(report.left))
     for note in report.notes:
         log("look_at", note=note)
     return not files.problems and not report.failed

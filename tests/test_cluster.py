@@ -18,7 +18,8 @@ import pytest
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.cluster import Client
 from newsletter.desk import Desk, open_desk
-from newsletter.edition import EditionReport, run_edition
+from newsletter.edition import run_edition
+from newsletter.teamwork import EditionReport
 from newsletter.engine import Cluster as Place
 from newsletter.engine import Gone, Job, crew
 from newsletter.errors import NewsletterError, UserError

@@ -47,7 +47,7 @@ def test_rank_preview_send_and_log_agree_paper_by_paper(newsletter: Newsletter, 
 def test_a_second_send_on_the_same_day_sends_nothing(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     assert newsletter.run("send").out == "1 sent\n"
-    assert newsletter.run("send").out == "Nothing to send: everyone has a digest of today already ('newsletter log').\n"
+    assert newsletter.run("send").out == "Everyone already has today's digest ('newsletter log').\n"
     assert newsletter.run("run", "--once", now="2025-11-28T23:00").code == 0
     assert len(mail.accepted) == 1
 
@@ -105,7 +105,7 @@ def test_a_refused_recipient_fails_and_the_others_get_theirs(
 def test_what_was_put_off_is_sent_when_its_time_comes(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     mail.on_recipient = lambda address: "450 4.7.1 greylisted"
-    assert newsletter.run("send").out == "1 deferred\n"
+    assert newsletter.run("send").out.startswith("1 deferred until 2025-11-28 09:0")
     mail.on_recipient = lambda address: None
     newsletter.run("send", now="2025-11-28T09:04")
     assert mail.accepted == []
@@ -139,7 +139,7 @@ def test_days_without_a_mail_server_give_one_digest_of_all_that_is_new(newslette
     with Loopback(box) as server:
         newsletter.configure(smtp={"port": server.port})
         assert newsletter.run("send", now="2025-11-29T10:00").out == "1 sent\n"
-        assert newsletter.run("send", now="2025-11-29T10:01").out.startswith("Nothing to send")
+        assert newsletter.run("send", now="2025-11-29T10:01").out.startswith("Everyone already")
     first, second = newsletter.run("log", "--json").rows
     assert first["state"] == "skipped"
     assert first["reason"] == "not sent before the digest of 2025-11-29 was made, which took its place"
@@ -252,7 +252,7 @@ def test_a_stop_comes_after_the_messages_on_the_wire(
     # The third, and what other sessions had on the wire: nothing is in doubt, and nothing more began.
     assert 3 <= states["sent"] < 12
     assert states == {"sent": states["sent"], "planned": 12 - states["sent"]}
-    assert (process.returncode, out) == (1, f"{states['sent']} sent\n")
+    assert (process.returncode, out) == (1, f"{states['sent']} sent; {states['planned']} waiting\n")
     assert f"stopped before the end: {states['planned']} left; run it again to go on" in err
     assert newsletter.run("send").out == f"{states['planned']} sent\n"
     assert len(set(mail.recipients())) == len(mail.accepted) == 12

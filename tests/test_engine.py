@@ -14,7 +14,8 @@ import pytest
 
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.desk import Desk, open_desk
-from newsletter.edition import EditionReport, run_edition
+from newsletter.edition import run_edition
+from newsletter.teamwork import EditionReport
 from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
@@ -161,3 +162,63 @@ def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, des
     mail.on_data = lambda address: None
     newsletter.run("send")
     assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
+
+
+def test_killed_processes_are_replaced_at_once_and_the_counts_stay_true(
+    newsletter: Newsletter, desk: Desk, mail: Mailbox
+) -> None:
+    """Three kills in one edition: another process begins within two seconds each time, and nothing is counted twice."""
+    pids: dict[int, float] = {}
+    killed: list[tuple[int, float]] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            for child in multiprocessing.active_children():
+                pids.setdefault(child.pid or 0, time.monotonic())
+
+    def on_data(address: str) -> str | None:
+        if len(mail.accepted) in (4, 9, 15):
+            alive = [child.pid for child in multiprocessing.active_children() if child.pid]
+            os.kill(alive[-1], signal.SIGKILL)
+            killed.append((alive[-1], time.monotonic()))
+        time.sleep(0.1)
+        return None
+
+    mail.on_data = on_data
+    watching = threading.Thread(target=watch)
+    watching.start()
+    report = send_in_small_blocks(desk, 1)
+    ended.set()
+    watching.join()
+    assert len(killed) == 3
+    for _, at in killed:
+        assert any(at < began < at + 2 for began in pids.values()), (killed, pids)
+    rows = newsletter.run("log", "--json").rows
+    assert Counter(row["state"] for row in rows) == report.counts
+    assert set(Counter(mail.recipients()).values()) == {1}
+    assert len(rows) == READERS
+
+
+class Bomb(dict):
+    """Editions of a block that end the process that looks at them, as too much memory would."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Bomb, (dict(self),))
+
+    def __init__(self, editions: dict[int, object]) -> None:
+        super().__init__(editions)
+        if multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_digest_that_ends_its_process_fails_alone(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+    with reading(desk.engine) as connection:
+        people = subscribers.page(connection, 0, READERS)
+    day = desk.clock().date()
+    bad, *others = people
+    blocks = [Block(Bomb({bad.row: day})), *(Block({one.row: day}) for one in others)]
+    report = run_edition(desk, iter(blocks), lambda: False, lambda state, count: None)
+    assert report.counts == {"sent": READERS - 1, "failed": 1}
+    assert any(bad.email in note and "ended, more than once" in note for note in report.notes)
+    assert Counter(mail.recipients()) == Counter(one.email for one in others)

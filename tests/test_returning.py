@@ -121,7 +121,7 @@ def test_a_mailbox_that_is_gone_gets_nothing_any_more(
     # Read again, it is no second one.
     assert take(newsletter, reports.postfix(sent)) == "Read before: hard, ada@example.org.\n"
     assert len(listed(newsletter)) == 1
-    assert newsletter.run("send", now="2025-11-29T09:00").out.startswith("Nothing to send")
+    assert newsletter.run("send", now="2025-11-29T09:00").out.startswith("Everyone already")
 
 
 def test_a_forged_report_changes_nothing(newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None) -> None:

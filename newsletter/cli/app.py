@@ -18,6 +18,7 @@ from newsletter.cli import (
     papers,
     pausing,
     project,
+    send_changes,
     sending,
     sends,
     site,
@@ -63,7 +64,7 @@ def options(
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
 subscribers_group = typer.Typer(help="Look at the subscribers, import, export and forget them.", no_args_is_help=True)
 bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
-sends_group = typer.Typer(help="Settle what nobody knows, and archive what is long past.", no_args_is_help=True)
+sends_group = typer.Typer(help="Try sends again, cancel, resolve and archive them.", no_args_is_help=True)
 interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
 token_group = typer.Typer(help="Say who may see the operator's page.", no_args_is_help=True)
 store_group = typer.Typer(help="Move the newsletter to another database.", no_args_is_help=True)
@@ -116,6 +117,9 @@ token_group.command("revoke")(tokens.revoke)
 app.command(rich_help_panel=SEND)(sends.log)
 app.add_typer(sends_group, name="sends", rich_help_panel=SEND)
 sends_group.command("resolve")(sends.resolve)
+sends_group.command("retry")(send_changes.retry)
+sends_group.command("cancel")(send_changes.cancel)
+sends_group.command("mark-sent")(send_changes.mark_sent)
 sends_group.command("archive")(sends.archive)
 app.add_typer(bounces_group, name="bounces", rich_help_panel=SEND)
 bounces_group.command("read")(bounces.read)

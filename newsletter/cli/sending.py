@@ -1,24 +1,28 @@
 """Commands that send."""
 
 import logging
+import os
 import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from typing import Annotated
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import timedelta
+from json import dumps, loads
+from pathlib import Path
+from typing import Annotated, Any
 
 import structlog
 import typer
+from filelock import FileLock, Timeout
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from newsletter import schedule
 from newsletter.audience import membership
-from newsletter.cli.common import Json, err, note, open_for, print_json, say, warn
+from newsletter.cli.common import Json, err, iso, note, open_for, print_json, say, warn
+from newsletter.clock import parse_duration, system_clock
 from newsletter.desk import Desk, doubts
 from newsletter.edition import (
-    EditionReport,
-    Told,
     active_blocks,
     block_of,
     bring_due_back,
@@ -31,12 +35,23 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
 from newsletter.road import Block
 from newsletter.store import reading, subscribers
+from newsletter.teamwork import EditionReport, Left, Told
+
+_DUE_PATIENCE = timedelta(minutes=1)
 
 
 def send(
     context: typer.Context,
     only: Annotated[str | None, typer.Option(metavar="EMAIL", help="To this subscriber alone.")] = None,
     due: Annotated[bool, typer.Option("--due", help="Only to those whose own time has come.")] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Longest wait for limits, like 90s or 10m. Default: a minute with --due, else as long as it takes.",
+            show_default=False,
+        ),
+    ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send and log nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -44,7 +59,14 @@ def send(
 
     What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
     """
+    patience = parse_duration(wait, "--wait") if wait is not None else _DUE_PATIENCE if due else None
     desk = open_for(context)
+    with _alone(desk, json) if due and not dry else nullcontext(True) as may_send:
+        if may_send:
+            _send(desk, only, due, dry, patience, json)
+
+
+def _send(desk: Desk, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
     if not dry:
         end_pauses(desk)
     one = _only(desk, only) if only is not None else None
@@ -57,19 +79,69 @@ def send(
         bring_due_back(desk)
     tally = _Tally(_number(desk, one, due))
     with _stoppable() as stopped, _progress(tally, stopped) as told:
-        report = run_edition(desk, blocks, stopped.is_set, told, one, seen=note)
+        report = run_edition(desk, blocks, stopped.is_set, told, one, patience, seen=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
     if json:
-        print_json([{**_by_state(report.counts), "hands": {name: _by_state(own) for name, own in _hands(report)}}])
+        hands = {name: _by_state(own) for name, own in _hands(report)}
+        print_json([{**_by_state(report.counts), "hands": hands, "left": _left_json(report.left)}])
     else:
-        say(_summary(report))
+        say(_summary(report, tally.total, due))
         for name, own in _hands(report):
             say(f"  {name}: {_in_words(own)}")
     if report.stopped:
         raise NewsletterError(f"stopped before the end: {tally.left:,} left; run it again to go on")
     if report.failed:
-        raise NewsletterError("some digests did not arrive for certain; 'newsletter log' names them")
+        raise NewsletterError(f"{_what_failed(report)}; 'newsletter log' names them")
+
+
+def _left_json(left: Left) -> dict[str, Any]:
+    return {
+        "waiting": left.waiting,
+        "why": left.why or None,
+        "until": iso(left.until),
+        "deferred": left.deferred,
+        "again": iso(left.again),
+    }
+
+
+def _what_failed(report: EditionReport) -> str:
+    failed, unsure = (report.counts.get(state, 0) for state in (SendState.FAILED, SendState.UNSURE))
+    parts = [f"{failed:,} {'digest' if failed == 1 else 'digests'} failed"] if failed else []
+    if unsure:
+        parts.append(f"of {unsure:,} nobody knows whether {'it' if unsure == 1 else 'they'} arrived")
+    return ", ".join(parts)
+
+
+@contextmanager
+def _alone(desk: Desk, json: bool) -> Iterator[bool]:
+    """Whether this is the only 'send --due' of this newsletter on this machine, and stays so. The system frees the lock
+    of a process that was killed.
+    """
+    folder = desk.config.index_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    running = folder / ".send.json"
+    try:
+        with FileLock(folder / ".send.lock", timeout=0):
+            running.write_text(dumps({"process": os.getpid(), "since": system_clock().isoformat(timespec="seconds")}))
+            yield True
+    except Timeout:
+        known = _running(running)
+        if json:
+            print_json([{"already_running": known}])
+        else:
+            since = f" since {known['since']}, process {known['process']}" if known else ""
+            say(f"Another 'newsletter send --due' is running{since}; it sends what is due.")
+        yield False
+
+
+def _running(path: Path) -> dict[str, Any]:
+    """Which process sends, and since when; empty where its word cannot be read."""
+    with suppress(OSError, ValueError):
+        known = loads(path.read_text())
+        if isinstance(known, dict) and {"since", "process"} <= known.keys():
+            return known
+    return {}
 
 
 def _by_state(counts: Mapping[str, int]) -> dict[str, int]:
@@ -101,10 +173,19 @@ def _only(desk: Desk, email: str) -> Subscriber:
     return subscriber
 
 
-def _summary(report: EditionReport) -> str:
-    done = _in_words(report.counts)
+def _summary(report: EditionReport, readers: int, due: bool) -> str:
+    counts = dict(report.counts)
+    if report.left.deferred:
+        counts.pop(SendState.DEFERRED, None)  # They are among those that are left.
+    done = _in_words(counts)
+    if report.left:
+        return "; ".join(part for part in (done, str(report.left)) if part)
+    if not done and not readers:
+        return (
+            "Nobody is due now." if due else "There are no active subscribers; 'newsletter subscribe EMAIL' adds one."
+        )
     if not done:
-        return "Nothing to send: everyone has a digest of today already ('newsletter log')."
+        return "Everyone already has today's digest ('newsletter log')."
     skipped = "" if not report.counts.get(SendState.SKIPPED) else " ('newsletter log' says why some were skipped)"
     return done + skipped
 

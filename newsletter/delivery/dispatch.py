@@ -138,7 +138,7 @@ class Dispatcher:
         self._check()
         held = [one.waiting for one in handed if one.waiting is not None]
         held += [
-            Waiting(one.number, one.held_until, f"{one.name}: {pace.HELD}")
+            Waiting(one.number, one.held_until, _why(pace.HELD, f"account {one.name}"))
             for one in self._accounts
             if one.number and one.held_until is not None
         ]
@@ -196,7 +196,7 @@ class Dispatcher:
                 grant = self._leave(account, lane)
                 if grant.number:
                     return account, grant
-                grant = replace(grant, why=f"{account.name}: {grant.why}")
+                grant = replace(grant, why=_why(grant.why, f"account {account.name}"))
                 if refused.again is None or (grant.again is not None and grant.again < refused.again):
                     refused = grant
             return None, refused
@@ -221,7 +221,7 @@ class Dispatcher:
         domain = pace.grant(self._engine, _key(lane.only), self._domains[lane.only], grant.number, now)
         pace.give_back(self._engine, account.name, limits, grant.number - domain.number, now)
         if not domain.number:
-            return pace.Grant(0, now, again=domain.again, why=f"{lane.only}: {domain.why}")
+            return pace.Grant(0, now, again=domain.again, why=f"{domain.why} of {lane.only}")
         first, step = max(grant.first, domain.first), max(grant.step, domain.step)
         return replace(grant, number=domain.number, first=first, step=step)
 
@@ -285,6 +285,11 @@ class Dispatcher:
 def _note(name: str, error: NewsletterError) -> str:
     words = describe(error)
     return words if words.startswith(f"account {name}") else f"account {name}: {words}"
+
+
+def _why(what: str, who: str) -> str:
+    """What stands in the way, and for whom; what tells for whom already stays as it is."""
+    return what if " of " in what and "a second" not in what else f"{what} of {who}"
 
 
 def _key(domain: str) -> str:

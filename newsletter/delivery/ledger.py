@@ -245,19 +245,19 @@ def remember(unwritten: Unwritten) -> None:
     _unwritten.update(unwritten)
 
 
-def settle_unwritten(engine: Engine, now: datetime) -> list[SendState]:
+def settle_unwritten(engine: Engine, now: datetime) -> list[tuple[str, SendState]]:
     """Write down what this process knows of sends and the store did not take at the time.
 
     Returns:
-        The states of those that were settled.
+        Of those that were settled, in whose name they were claimed, and the state.
     """
     mine = {key: known for key, known in _unwritten.items() if key[0] == str(engine.url)}
-    states: list[SendState] = []
+    states: list[tuple[str, SendState]] = []
     for key, (owner, settled) in mine.items():
         with writing(engine) as connection:
             if settled is None:
                 store.unclaim(connection, [key[1]], owner)
             elif store.settle(connection, {key[1]: settled}, owner, now):
-                states.append(settled.state)
+                states.append((owner, settled.state))
         del _unwritten[key]
     return states

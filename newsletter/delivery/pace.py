@@ -18,7 +18,7 @@ from newsletter.store import reading, writing
 HOUR, DAY = 60, 24 * 60
 """In minutes."""
 
-HELD = "its server asked for patience"
+HELD = "pause requested by the server"
 
 _AHEAD = timedelta(seconds=5)
 """So far ahead are moments given out, so that none passes unused while digests are made up; a process that dies wastes
@@ -37,7 +37,7 @@ class Grant:
 
     Attributes:
         number: how many messages may go, the first at ``first`` (UTC), each ``step`` after the one before it.
-        again: with none, when to ask again (UTC); ``why``: what stands in the way, in words.
+        again: with none, when to ask again (UTC); ``why``: what stands in the way, as in "hourly limit".
         is_test: the one message tests whether the account can be used again.
     """
 
@@ -77,7 +77,7 @@ def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) ->
         store.forget_counts(connection, key, minute - DAY, minute + 1)
         per_day = _least(limits.per_day, warm_up_limit(limits.warm_up, now.date()))
         number = want
-        for limit, minutes, words in ((limits.per_hour, HOUR, "an hour"), (per_day, DAY, "a day")):
+        for limit, minutes, name in ((limits.per_hour, HOUR, "hourly limit"), (per_day, DAY, "daily limit")):
             if limit is None:
                 continue
             # The minute of an hour ago counts too, since only a part of it lies further back.
@@ -85,7 +85,7 @@ def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) ->
             number = min(number, limit - sum(count for _, count in used))
             if number <= 0:
                 again = _moment((used[0][0] if used else minute) + minutes + 1)
-                return Grant(0, now, again=again, why=f"{limit:,} {words} is the limit")
+                return Grant(0, now, again=again, why=name)
         first, step = now, timedelta()
         if limits.per_second is not None:
             step = timedelta(seconds=1 / limits.per_second)
@@ -94,7 +94,7 @@ def grant(engine: Engine, key: str, limits: Limits, want: int, now: datetime) ->
             number = min(number, math.floor((now + _AHEAD - first) / step) + 1)
             if number <= 0:
                 # Before the moments run out, so that the next messages are ready for theirs.
-                return Grant(0, now, again=first - _AHEAD / 2, why=f"{limits.per_second:g} a second is the limit")
+                return Grant(0, now, again=first - _AHEAD / 2, why=f"limit of {limits.per_second:g} a second")
             store.keep_state(connection, key, replace(known, next_at=first + number * step))
         store.count(connection, key, minute, number)
     return Grant(number, first, step)

@@ -13,7 +13,7 @@ from newsletter.model import Digest, SendState
 from newsletter.store.database import inserting
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.schema import send_papers, sends, subscribers
-from newsletter.store.sends import domain_of, release
+from newsletter.store.sends import IS_TAKEN_UP, domain_of, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,7 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     statement = inserting(connection, sends)
     written = ("email", "domain", "state", "reason", "considered", "since", "seen_row", "planned_at", "settled_at")
     new = {name: statement.excluded[name] for name in (*written, "space", "after_row", "ranked_with", "not_before")}
-    statement = statement.on_conflict_do_update(
-        index_elements=["edition", "subscriber"], set_=new, where=sends.c.state == SendState.SKIPPED.value
-    )
+    statement = statement.on_conflict_do_update(index_elements=["edition", "subscriber"], set_=new, where=IS_TAKEN_UP)
     found = connection.execute(
         statement.returning(sends.c.row, sends.c.subscriber), [_values(one, now) for one in plans]
     )

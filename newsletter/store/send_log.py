@@ -12,7 +12,7 @@ from newsletter.store import papers as paper_store
 from newsletter.store.plans import Basis
 from newsletter.store.schema import papers, send_papers, sends
 from newsletter.store.schema import ranked_with as ranked_with_table
-from newsletter.store.sends import SEND_COLUMNS, send_of
+from newsletter.store.sends import IS_TAKEN_UP, SEND_COLUMNS, send_of
 
 _BLOCK = 500
 
@@ -113,14 +113,14 @@ def failed_since(connection: Connection, edition: date, limit: int) -> list[Send
 
 
 def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
-    """Which of the subscribers (by row, each with the edition it is to get) have a send that was not skipped."""
+    """Which of the subscribers (by row, each with the edition it is to get) have a send that no run plans anew."""
     rows = sorted(pairs)
     settled: set[int] = set()
     for start in range(0, len(rows), _BLOCK):
         query = select(sends.c.subscriber, sends.c.edition).where(
             sends.c.subscriber.in_(rows[start : start + _BLOCK]),
             sends.c.edition.in_(set(pairs.values())),
-            sends.c.state != SendState.SKIPPED.value,
+            ~IS_TAKEN_UP,
         )
         settled |= {row.subscriber for row in connection.execute(query) if pairs[row.subscriber] == row.edition}
     return settled

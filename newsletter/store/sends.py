@@ -29,6 +29,12 @@ from newsletter.store import workers
 from newsletter.store.pauses import IS_PAUSED
 from newsletter.store.schema import send_papers, sends, subscribers
 
+CANCELLED = "cancelled by the operator"
+"""Why a send was skipped that no later run of its edition takes up again."""
+
+IS_TAKEN_UP = and_(sends.c.state == SendState.SKIPPED.value, or_(sends.c.reason.is_(None), sends.c.reason != CANCELLED))
+"""Whether a later run of the edition may plan a send anew."""
+
 
 def domain_of(email: str) -> str:
     """The domain of an address, in small letters."""
@@ -100,6 +106,14 @@ def waiting(connection: Connection, now: datetime, lane: Lane) -> int:
     return connection.execute(select(func.count()).select_from(sends).where(ready, *_in_lane(lane))).scalar_one()
 
 
+def deferred(connection: Connection, now: datetime, lane: Lane) -> tuple[int, datetime | None]:
+    """How many sends are put off until after a moment (UTC), and until when the first of them."""
+    later = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > now)
+    query = select(func.count(), func.min(sends.c.not_before)).where(later, *_in_lane(lane))
+    number, first = connection.execute(query).one()
+    return number, first
+
+
 def bring_back(connection: Connection, latest: datetime, now: datetime) -> None:
     """Have sends that were put off until after ``latest`` be tried now: a clock that was wrong put them there."""
     stuck = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > latest)
@@ -125,7 +139,9 @@ def start(connection: Connection, rows: Mapping[int, str], owner: str, now: date
     left = [row for row in rows if row not in gone]
     if left:
         skipped = connection.execute(_SKIP, {"those": left, "owner": owner, "now": now})
-        release(connection, list(skipped.scalars()))
+        gone_away = list(skipped.scalars())
+        release(connection, gone_away)
+        workers.count(connection, owner, [SendState.SKIPPED] * len(gone_away), now)
         unclaim(connection, left, owner)
     return gone
 

@@ -1,7 +1,7 @@
 """The workers in the store: how much each process that sends has sent."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -48,14 +48,22 @@ class Worker:
 def count(connection: Connection, owner: str, states: Iterable[SendState], now: datetime) -> None:
     """Count what an owner of claims has settled, in the transaction that settles it."""
     values = [
-        {"name": _name(owner), "state": state.value, "number": number, "since": now, "last": now}
+        {"name": owner, "state": state.value, "number": number, "since": now, "last": now}
         for state, number in Counter(states).items()
     ]
     if values:
         connection.execute(_add(connection.dialect.name), values)
 
 
-def _name(owner: str) -> str:
+def of_owners(connection: Connection, owners: Collection[str]) -> dict[str, Counter[SendState]]:
+    """How many sends some owners of claims have settled, by state."""
+    found: dict[str, Counter[SendState]] = {owner: Counter() for owner in owners}
+    for row in connection.execute(select(workers).where(workers.c.name.in_(owners))):
+        found[row.name][SendState(row.state)] += row.number
+    return found
+
+
+def _process(owner: str) -> str:
     # What comes behind these three tells apart what one process does for several runs.
     return "/".join(owner.split("/")[:3])
 
@@ -76,9 +84,10 @@ def seen_since(connection: Connection, moment: datetime) -> list[Worker]:
     recent = select(workers.c.name).where(workers.c.last >= moment)
     found: dict[str, Worker] = {}
     for row in connection.execute(select(workers).where(workers.c.name.in_(recent)).order_by(workers.c.name)):
-        known = found.get(row.name) or Worker(row.name, row.since, row.last, Counter())
+        name = _process(row.name)
+        known = found.get(name) or Worker(name, row.since, row.last, Counter())
         sends = known.sends + Counter({SendState(row.state): row.number})
-        found[row.name] = Worker(row.name, min(known.since, row.since), max(known.last, row.last), sends)
+        found[name] = Worker(name, min(known.since, row.since), max(known.last, row.last), sends)
     return list(found.values())
 
 

@@ -282,7 +282,7 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
     mine.__dict__.update({**newsletter.__dict__, "folder": tmp_path / "mine"})
     mine.with_sample()
     assert mine.run("subscribers", "list", "--json").rows == []
-    assert "Nothing to send" in mine.run("send").out
+    assert "There are no active subscribers" in mine.run("send").out
     for example in (tmp_path / "mine" / "subscribers").glob("*.example"):
         shutil.copyfile(example, example.with_suffix(""))
     emails = [row["email"] for row in mine.run("subscribers", "list", "--json").rows]

@@ -80,7 +80,7 @@ def test_what_a_server_puts_off_comes_when_its_time_has_come(
     setattr(mail, stage, lambda address: answer if len(mail.accepted) == 1 else None)
     if stage != "on_sender":
         setattr(mail, stage, lambda address: answer if address == "r1@example.org" else None)
-        assert newsletter.run("send").out == "2 sent, 1 deferred\n"
+        assert newsletter.run("send").out.startswith("2 sent; 1 deferred until ")
         assert states(newsletter) == ["sent", "deferred", "sent"]
     else:
         assert newsletter.run("send").out == "1 sent, 2 deferred\n"
@@ -88,7 +88,7 @@ def test_what_a_server_puts_off_comes_when_its_time_has_come(
     assert (put_off["smtp_reply"], put_off["attempts"]) == (answer, 1)
     assert "2025-11-28T09:05" <= put_off["not_before"] <= "2025-11-28T09:06:01"
     setattr(mail, stage, lambda address: None)
-    assert newsletter.run("send", now="2025-11-28T09:04").out.startswith("Nothing to send")
+    assert newsletter.run("send", now="2025-11-28T09:04").out.startswith("1 deferred until ")
     newsletter.run("send", now="2025-11-28T09:07")
     assert_each_once(newsletter, mail)
 
@@ -140,7 +140,7 @@ def test_a_connection_reset_twice_before_the_message_puts_that_one_off(
     newsletter: Newsletter, mail: Mailbox, wire: Wire
 ) -> None:
     wire.fault, wire.times = Fault.RESET_AT_DATA, 2
-    assert newsletter.run("send").out == "2 sent, 1 deferred\n"
+    assert newsletter.run("send").out.startswith("2 sent; 1 deferred until ")
     assert states(newsletter) == ["deferred", "sent", "sent"]
     assert "broke the connection off" in log(newsletter)[0]["reason"]
     newsletter.run("send", now="2025-11-28T09:07")
@@ -172,7 +172,7 @@ def test_what_may_have_arrived_is_unsure_and_left_to_the_operator(
     assert ran.out == "2 sent, 1 unsure\n"
     assert states(newsletter) == ["unsure", "sent", "sent"]
     assert words in log(newsletter)[0]["reason"]
-    assert newsletter.run("send", now="2025-11-28T12:00").out.startswith("Nothing to send")
+    assert newsletter.run("send", now="2025-11-28T12:00").out.startswith("Everyone already")
     assert len(mail.accepted) == 2 + arrived
     newsletter.run("sends", "resolve", "--sent" if arrived else "--again", "--all")
     assert_each_once(newsletter, mail)

@@ -1,0 +1,126 @@
+"""Commands that change what waits to be sent, or is said to have been."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from newsletter import send_changes
+from newsletter.audience import membership
+from newsletter.cli.common import Json, iso, open_for, print_json, say
+from newsletter.clock import parse_day, parse_moment
+from newsletter.errors import UserError
+from newsletter.model import SendState
+from newsletter.store import reading
+from newsletter.store.send_changes import Retry, Selection
+
+_RECENT = timedelta(days=7)
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]
+Edition = Annotated[str, typer.Option(metavar="DAY", help="The edition of this day, like 2025-11-25.")]
+
+
+def retry(
+    context: typer.Context,
+    failed: Annotated[bool, typer.Option("--failed", help="Leave deferred sends to their own time.")] = False,
+    edition: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only this edition's; else those of the last seven days.")
+    ] = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Only those to this domain.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only this subscriber's.")] = None,
+    dry: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Plan failed sends again, and have deferred ones tried at once.
+
+    They keep their Message-IDs. A digest that was sent is never sent again, and a paper that went out in another digest
+    is left out. 'newsletter send' or 'newsletter run' then sends them.
+    """
+    desk = open_for(context, files=False)
+    day = parse_day(edition, "--edition") if edition is not None else None
+    with reading(desk.engine) as connection:
+        subscriber = membership.require(connection, only).row if only is not None else None
+    states = (SendState.FAILED,) if failed else (SendState.FAILED, SendState.DEFERRED)
+    since = None if day is not None else (desk.clock() - _RECENT).date()
+    wanted = Selection(
+        states=states,
+        edition=day,
+        since=since,
+        domain=domain.lower().lstrip("@") if domain is not None else None,
+        subscriber=subscriber,
+    )
+    counts: Counter[Retry] = Counter()
+    for send, outcome in send_changes.retry(desk, wanted, dry):
+        counts[outcome] += 1
+        if json:
+            print_json([{"edition": send.edition.isoformat(), "email": send.email, "outcome": outcome.value}])
+    if not json:
+        _say_retried(counts, dry)
+
+
+def _say_retried(counts: Counter[Retry], dry: bool) -> None:
+    if not counts:
+        say("No send to try again.")
+    if counts[Retry.PLANNED]:
+        verb = "would be planned" if dry else "planned"
+        say(f"{_sends(counts[Retry.PLANNED])} {verb} again; 'newsletter send' sends what is planned.")
+    if counts[Retry.MADE_AGAIN]:
+        verb = "would be made" if dry else "will be made"
+        say(f"{_sends(counts[Retry.MADE_AGAIN])} {verb} again by the next run, since their digests could not be made.")
+    if counts[Retry.INACTIVE]:
+        say(f"{_sends(counts[Retry.INACTIVE])} left alone: the subscriber gets no mail at present.")
+    if counts[Retry.NOTHING_LEFT]:
+        say(f"{_sends(counts[Retry.NOTHING_LEFT])} left alone: every paper went out in another digest.")
+
+
+def cancel(context: typer.Context, edition: Edition, json: Json = False) -> None:
+    """Cancel what is planned or deferred of an edition; no later run sends it.
+
+    Its papers may come in a later digest. Subscribers whose digest is not planned yet still get theirs: 'newsletter
+    pause' stops these.
+    """
+    desk = open_for(context, files=False)
+    cancelled, on_wire = send_changes.cancel(desk, parse_day(edition, "--edition"))
+    if json:
+        print_json([{"cancelled": cancelled, "on_wire": on_wire}])
+        return
+    say(f"{_sends(cancelled)} cancelled.")
+    if on_wire:
+        say(f"{_sends(on_wire)} on the wire, not cancelled.")
+
+
+def mark_sent(
+    context: typer.Context,
+    edition: Edition,
+    before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only those whose time for it lay before this (ISO); default: now."),
+    ] = None,
+    dry: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Note that an edition was sent which the log does not have, as after a restore from a backup.
+
+    Whoever was due gets no digest of that edition any more, and the papers that the store has now are not new to them.
+    Run 'newsletter fetch' first, so that it has the papers that the lost digests were made from.
+    """
+    desk = open_for(context, files=False)
+    moment = parse_moment(before, "--before") if before is not None else desk.clock()
+    if moment > desk.clock():
+        raise UserError(f"--before: {before} lies in the future; name a moment that has passed")
+    counts = send_changes.mark_sent(desk, parse_day(edition, "--edition"), moment, dry)
+    if json:
+        print_json(
+            [{"noted": counts["noted"], "had": counts["had"], "not_due": counts["not_due"], "before": iso(moment)}]
+        )
+        return
+    say(f"{_sends(counts['noted'])} {'would be noted' if dry else 'noted'} as sent.")
+    if counts["had"]:
+        say(f"{_sends(counts['had'])} in the log already.")
+    if counts["not_due"]:
+        say(f"{counts['not_due']:,} active subscribers were not due before {iso(moment)}; they get theirs.")
+
+
+def _sends(number: int) -> str:
+    return f"{number:,} send{'' if number == 1 else 's'}"

@@ -1,0 +1,215 @@
+"""Changes that an operator makes to sends: planned again, cancelled, or noted as sent.
+
+A send that was sent is never touched, and a paper that went to a subscriber in one digest is taken out of another
+before that is planned again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, and_, case, delete, exists, func, select, update
+
+from newsletter.model import Send, SendState, SubscriberState
+from newsletter.store.database import inserting
+from newsletter.store.schema import papers, send_papers, sends, subscribers
+from newsletter.store.sends import CANCELLED, SEND_COLUMNS, domain_of, release, send_of
+
+_NOTED = "marked as sent by the operator"
+
+
+class Retry(StrEnum):
+    """What becomes of a send that is to be tried again: ``planned``, ``made_again`` (its digest could not be made, so
+    the subscriber is due again), ``inactive`` (the subscriber gets no mail), or ``nothing_left`` (every paper of it
+    went out in another digest).
+    """
+
+    PLANNED = "planned"
+    MADE_AGAIN = "made_again"
+    INACTIVE = "inactive"
+    NOTHING_LEFT = "nothing_left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which sends are meant; None for any.
+
+    Attributes:
+        states: in one of these. ``edition``: of this day; ``since``: of this day or later.
+        domain: to this domain. ``subscriber``: to this subscriber (row).
+    """
+
+    states: Sequence[SendState]
+    edition: date | None = None
+    since: date | None = None
+    domain: str | None = None
+    subscriber: int | None = None
+
+
+def select_sends(connection: Connection, wanted: Selection, before: int | None, limit: int) -> list[Send]:
+    """The sends that are meant, newest first, from the one before row ``before`` on."""
+    query = select(*SEND_COLUMNS).where(sends.c.state.in_([state.value for state in wanted.states]))
+    if wanted.edition is not None:
+        query = query.where(sends.c.edition == wanted.edition)
+    if wanted.since is not None:
+        query = query.where(sends.c.edition >= wanted.since)
+    if wanted.domain is not None:
+        query = query.where(sends.c.domain == wanted.domain)
+    if wanted.subscriber is not None:
+        query = query.where(sends.c.subscriber == wanted.subscriber)
+    if before is not None:
+        query = query.where(sends.c.row < before)
+    rows = connection.execute(query.order_by(sends.c.row.desc()).limit(limit)).mappings()
+    return [send_of(row) for row in rows]
+
+
+def retry(connection: Connection, chosen: Sequence[Send], now: datetime, dry: bool = False) -> list[Retry]:
+    """Plan sends again that failed, under the same Message-IDs, and have deferred ones tried at once.
+
+    Args:
+        chosen: failed or deferred sends. ``dry``: change nothing.
+
+    Returns:
+        What becomes of each, in their order.
+    """
+    states = select(subscribers.c.row, subscribers.c.state).where(
+        subscribers.c.row.in_([send.subscriber for send in chosen])
+    )
+    active = {row.row for row in connection.execute(states) if row.state == SubscriberState.ACTIVE.value}
+    outcomes = []
+    for send in chosen:
+        if send.subscriber not in active:
+            outcomes.append(Retry.INACTIVE)
+        elif send.state is SendState.DEFERRED:
+            outcomes.append(Retry.PLANNED)
+            if not dry:
+                still = and_(sends.c.row == send.row, sends.c.state == SendState.DEFERRED.value)
+                connection.execute(update(sends).where(still).values(not_before=now))
+        else:
+            outcomes.append(_plan_again(connection, send, now, dry))
+    return outcomes
+
+
+def _plan_again(connection: Connection, send: Send, now: datetime, dry: bool) -> Retry:
+    held = exists().where(
+        _OTHER.c.subscriber == send_papers.c.subscriber,
+        _OTHER.c.paper == send_papers.c.paper,
+        _OTHER.c.send != send_papers.c.send,
+        ~_OTHER.c.released,
+    )
+    query = select(send_papers.c.rank, held.label("held")).where(send_papers.c.send == send.row)
+    found = connection.execute(query.order_by(send_papers.c.rank)).all()
+    still_failed = and_(sends.c.row == send.row, sends.c.state == SendState.FAILED.value)
+    if not found:
+        if not dry:
+            again = {"state": SendState.SKIPPED.value, "reason": "the digest is to be made again"}
+            connection.execute(update(sends).where(still_failed).values(**again))
+            connection.execute(update(subscribers).where(subscribers.c.row == send.subscriber).values(next_due=now))
+        return Retry.MADE_AGAIN
+    free = [row.rank for row in found if not row.held]
+    if not free:
+        return Retry.NOTHING_LEFT
+    if not dry:
+        _keep_papers(connection, send.row, free)
+        values = {"state": SendState.PLANNED.value, "attempts": 0, "settled_at": None}
+        connection.execute(
+            update(sends).where(still_failed).values(**values, not_before=None, smtp_reply=None, reason=None)
+        )
+    return Retry.PLANNED
+
+
+def _keep_papers(connection: Connection, send: int, ranks: Sequence[int]) -> None:
+    """Hold the papers of a send at some ranks again, numbered from 1, and leave the others out."""
+    of_send = send_papers.c.send == send
+    connection.execute(delete(send_papers).where(of_send, send_papers.c.rank.not_in(ranks)))
+    for place, rank in enumerate(sorted(ranks), 1):
+        at = and_(of_send, send_papers.c.rank == rank)
+        connection.execute(update(send_papers).where(at).values(rank=place, released=False))
+
+
+_OTHER = send_papers.alias("other")
+
+
+def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, int]:
+    """Cancel what is planned or deferred of an edition, and let go of its papers.
+
+    Returns:
+        How many sends were cancelled, and how many are on the wire and were not.
+    """
+    of_edition = sends.c.edition == edition
+    waits = sends.c.state.in_([SendState.PLANNED.value, SendState.DEFERRED.value])
+    off_wire = and_(sends.c.state == SendState.CLAIMED.value, sends.c.wire_at.is_(None))
+    values = {"state": SendState.SKIPPED.value, "reason": CANCELLED, "settled_at": now, "not_before": None}
+    found = connection.execute(
+        update(sends).where(of_edition, waits | off_wire).values(**values, claimed_by=None).returning(sends.c.row)
+    )
+    rows = list(found.scalars())
+    release(connection, rows)
+    on_wire = select(func.count()).select_from(sends).where(of_edition, sends.c.state == SendState.CLAIMED.value)
+    return len(rows), connection.execute(on_wire).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A subscriber (row and address) whose digest of an edition counts as sent, with the Message-ID it gets if the log
+    has none yet, and when the next digest is due (UTC).
+    """
+
+    subscriber: int
+    email: str
+    message_id: str
+    next_due: datetime
+
+
+def without_edition(connection: Connection, rows: Sequence[int], edition: date) -> set[int]:
+    """Which subscribers (by row) have no send of an edition that was sent, failed, is unsure or on the wire."""
+    done = (SendState.SENT, SendState.FAILED, SendState.UNSURE, SendState.CLAIMED)
+    query = select(sends.c.subscriber).where(
+        sends.c.edition == edition, sends.c.subscriber.in_(rows), sends.c.state.in_([state.value for state in done])
+    )
+    return set(rows) - set(connection.execute(query).scalars())
+
+
+def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now: datetime) -> None:
+    """Note that subscribers got the digest of an edition, though the log does not know it. What the store has of papers
+    until now is not new to them any more.
+    """
+    if not noted:
+        return
+    seen = connection.execute(select(func.max(papers.c.row))).scalar() or 0
+    values = [
+        {
+            "edition": edition,
+            "subscriber": one.subscriber,
+            "message_id": one.message_id,
+            "email": one.email,
+            "domain": domain_of(one.email),
+            "state": SendState.SENT.value,
+            "reason": _NOTED,
+            "attempts": 0,
+            "considered": 0,
+            "seen_row": seen,
+            "planned_at": now,
+            "settled_at": now,
+        }
+        for one in noted
+    ]
+    statement = inserting(connection, sends)
+    taken = {name: statement.excluded[name] for name in ("state", "reason", "settled_at")}
+    waiting = [state.value for state in (SendState.PLANNED, SendState.DEFERRED, SendState.SKIPPED)]
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["edition", "subscriber"],
+            set_={**taken, "not_before": None},
+            where=sends.c.state.in_(waiting),
+        ),
+        values,
+    )
+    for one in noted:
+        latest = case((subscribers.c.seen_row > seen, subscribers.c.seen_row), else_=seen)
+        connection.execute(
+            update(subscribers)
+            .where(subscribers.c.row == one.subscriber)
+            .values(last_digest=now, seen_row=latest, next_due=one.next_due)
+        )
