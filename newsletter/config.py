@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, time
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import parseaddr, unquote
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,6 +37,9 @@ from newsletter.yamlfile import check, parse
 
 _MOST_PROCESSES = 256
 _MOST_WORKERS = 10_000
+_MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
+"""A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
+
 _LONGEST_RETURN_LOCAL = 24
 """Before the @ of ``bounces.address``: with a token it holds to the 64 octets of RFC 5321, section 4.5.3.1.1."""
 
@@ -100,10 +103,10 @@ def _validated(text: str) -> ValidatedEmail:
 
 
 def _mailbox(text: str) -> str:
-    match = re.fullmatch(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>", _one_line(text))
-    name, address = (match["name"].strip().strip('"'), match["address"]) if match else ("", text)
+    match = _MAILBOX.fullmatch(_one_line(text))
+    name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
     local, _, domain = plain_address(address).rpartition("@")
-    return str(Address(name, local, domain))
+    return str(Address(name.strip(), local, domain))
 
 
 def _return_address(text: str) -> str:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from newsletter.config import Site
 from newsletter.digest.compose import TRENDING
 from newsletter.model import Choice, Digest, Subscriber
+from newsletter.plaintext import clean
 from newsletter.rendering.card import Card, card_of, shown_title
 from newsletter.rendering.mathtext import plain
 from newsletter.rendering.template import Templates
@@ -75,7 +76,7 @@ def view(
     titles = [shown_title(choice.paper) for choice in digest.choices[:4]]
     number = len(digest.choices) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
-    name, when = subscriber.preferences.name, "this week" if is_weekly(subscriber) else "today"
+    name, when = clean(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
     return {
         "subject": subject(site, digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
