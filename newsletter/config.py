@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import (
@@ -29,6 +28,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from newsletter import timezones
 from newsletter.engine import Cluster
 from newsletter.errors import UserError
 from newsletter.plaintext import clean, is_utf8
@@ -45,11 +45,11 @@ _LONGEST_RETURN_LOCAL = 24
 
 
 def _known_timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a time zone; write an IANA name like Europe/London") from None
-    return name
+    if timezones.is_known(name):
+        return name
+    near = timezones.near(name)
+    fix = f"did you mean {near}?" if near else "write an IANA name like Europe/London"
+    raise ValueError(f"is not a time zone; {fix}")
 
 
 def _time_of_day(value: object) -> object:

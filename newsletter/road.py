@@ -47,10 +47,12 @@ class Block:
     Attributes:
         editions: by row, the edition that each of them is to get.
         judged: the papers that they have judged, for a road that has not the whole index.
+        unknown_zones: the rows of those whose time zone is not known here.
     """
 
     editions: Mapping[int, date]
     judged: Part | None = None
+    unknown_zones: frozenset[int] = frozenset()
 
 
 def plan_block(desk: Desk, field: Field | None, block: Block) -> Counter[str]:

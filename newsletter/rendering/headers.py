@@ -34,7 +34,7 @@ def text_field(name: str, text: str, utf8: bool = False) -> bytes:
     """A field of free text, such as Subject.
 
     Args:
-        utf8: whether text outside ASCII may stand as it is (RFC 6532).
+        utf8: whether text outside ASCII may stay unencoded (RFC 6532).
     """
     text = clean(text)
     start = f"{name}: "
@@ -58,7 +58,7 @@ def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> b
 
     Args:
         address: as :func:`address_spec` writes it.
-        utf8: whether text outside ASCII may stand as it is (RFC 6532).
+        utf8: whether text outside ASCII may stay unencoded (RFC 6532).
     """
     person = clean(person)
     if not person:
@@ -85,15 +85,15 @@ def _phrase_field(name: str, phrase: str, literal: str, identity: str, utf8: boo
 def plain_field(name: str, *values: str) -> bytes:
     """A field of ASCII in a fixed form, such as a date; several values stand on lines of their own.
 
-    None is folded inside: mail programs do not read a URL that is in pieces.
+    A value is never folded: mail programs cannot read a URL in pieces.
     """
     return _ended(f"{name}: " + ",\r\n ".join(_NOT_PRINTABLE.sub("", value) for value in values))
 
 
 def address_spec(email: str) -> str:
-    """An address as it stands in a header; a domain is written in ASCII unless what stands before it cannot be.
+    """An address for a header. The domain is in ASCII if the local part is.
 
-    What no address may have is left out, so that even a damaged one is one mailbox.
+    Characters that an address cannot have are removed, so that even a damaged address is one mailbox.
     """
     local, _, domain = "".join(clean(email).split()).rpartition("@")
     domain = _NOT_IN_DOMAIN.sub("", domain)
@@ -104,7 +104,7 @@ def address_spec(email: str) -> str:
 
 @lru_cache(maxsize=1024)
 def ascii_domain(domain: str) -> str:
-    """A domain with its labels in Punycode; one that has none stays as it is."""
+    """A domain in Punycode; one that cannot be converted stays as it is."""
     try:
         return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
     except UnicodeError:  # idna's errors are of that kind
@@ -112,7 +112,7 @@ def ascii_domain(domain: str) -> str:
 
 
 def _may_stand(text: str, utf8: bool) -> bool:
-    """Whether text may stand in a field as it is: what looks like an encoded word would be decoded by who reads it."""
+    """Whether a field can hold text unencoded. Mail programs would decode what looks like an encoded word."""
     return (utf8 or text.isascii()) and "=?" not in text
 
 
