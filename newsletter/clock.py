@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfoNotFoundError
 from tzlocal import get_localzone_name
 
 from newsletter.errors import UserError
+from newsletter.timezones import is_known
 
 _UTC_NAMES = {f"{folder}{name}" for folder in ("", "Etc/") for name in ("UTC", "UCT", "Universal", "Zulu")}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
@@ -49,7 +50,7 @@ def own_timezone() -> str:
         name = get_localzone_name()
     except (ZoneInfoNotFoundError, ValueError):  # settings that contradict each other
         name = None
-    return "UTC" if name is None or name in _UTC_NAMES else str(name)
+    return "UTC" if name is None or name in _UTC_NAMES or not is_known(name) else str(name)
 
 
 def parse_moment(text: str, option: str = "--now") -> datetime:

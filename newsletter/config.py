@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, time
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import parseaddr, unquote
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import (
@@ -29,6 +28,7 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from newsletter import timezones
 from newsletter.engine import Cluster
 from newsletter.errors import UserError
 from newsletter.plaintext import clean, is_utf8
@@ -37,16 +37,19 @@ from newsletter.yamlfile import check, parse
 
 _MOST_PROCESSES = 256
 _MOST_WORKERS = 10_000
+_MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
+"""A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
+
 _LONGEST_RETURN_LOCAL = 24
 """Before the @ of ``bounces.address``: with a token it holds to the 64 octets of RFC 5321, section 4.5.3.1.1."""
 
 
 def _known_timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not a time zone; write an IANA name like Europe/London") from None
-    return name
+    if timezones.is_known(name):
+        return name
+    near = timezones.near(name)
+    fix = f"did you mean {near}?" if near else "write an IANA name like Europe/London"
+    raise ValueError(f"is not a time zone; {fix}")
 
 
 def _time_of_day(value: object) -> object:
@@ -100,10 +103,10 @@ def _validated(text: str) -> ValidatedEmail:
 
 
 def _mailbox(text: str) -> str:
-    match = re.fullmatch(r"(?P<name>[^<>]*)<(?P<address>[^<>]+)>", _one_line(text))
-    name, address = (match["name"].strip().strip('"'), match["address"]) if match else ("", text)
+    match = _MAILBOX.fullmatch(_one_line(text))
+    name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
     local, _, domain = plain_address(address).rpartition("@")
-    return str(Address(name, local, domain))
+    return str(Address(name.strip(), local, domain))
 
 
 def _return_address(text: str) -> str:

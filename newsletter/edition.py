@@ -35,6 +35,7 @@ from newsletter.store.pauses import SendingPause
 from newsletter.store.plans import Plan
 from newsletter.store.subscribers import Timed
 from newsletter.teamwork import AGAIN_AND_AGAIN, BlockQueue, EditionReport, Left, TeamWork, Told, settle_earlier
+from newsletter.timezones import described, is_known
 
 BLOCK = 200
 """Subscribers ranked together: enough for one product to be worth its while, few enough for any memory."""
@@ -103,19 +104,26 @@ def due_blocks(desk: Desk) -> Iterator[Block]:
     """The subscribers whose time has come, each with the edition of that time."""
     now = desk.clock()
     for page in _pages(desk, lambda connection, after: subscribers.due(connection, now, after, BLOCK)):
-        yield Block({one.row: due_edition(one.schedule, one.next_due or now, now) for one in page})
+        editions = {one.row: due_edition(one.schedule, one.next_due or now, now) for one in page}
+        yield Block(editions, unknown_zones=_unknown_zones(page))
 
 
 def active_blocks(desk: Desk) -> Iterator[Block]:
     """All subscribers who get mail, each with the edition of their today."""
     for page in _pages(desk, lambda connection, after: subscribers.active(connection, after, BLOCK)):
         now = desk.clock()
-        yield Block({one.row: local_day(one.schedule, now) for one in page})
+        yield Block({one.row: local_day(one.schedule, now) for one in page}, unknown_zones=_unknown_zones(page))
+
+
+def _unknown_zones(page: Sequence[Timed]) -> frozenset[int]:
+    return frozenset(one.row for one in page if not is_known(one.schedule.timezone))
 
 
 def block_of(desk: Desk, subscriber: Subscriber) -> Block:
     """One subscriber, with the edition of the subscriber's today."""
-    return Block({subscriber.row: local_day(subscriber.preferences.schedule, desk.clock())})
+    schedule, row = subscriber.preferences.schedule, subscriber.row
+    unknown = frozenset() if is_known(schedule.timezone) else frozenset((row,))
+    return Block({row: local_day(schedule, desk.clock())}, unknown_zones=unknown)
 
 
 def _pages(desk: Desk, page: Callable[[Connection, Timed | None], list[Timed]]) -> Iterator[list[Timed]]:
@@ -166,6 +174,7 @@ def run_edition(
     stopping = pause.or_when(stopping)
     report = EditionReport()
     settle_earlier(desk, report)
+    blocks = _warned_of_zones(desk, blocks, report.notes)
     few = list(islice(blocks, _FEW_BLOCKS + 1))
     number = desk.config.processes if len(few) > _FEW_BLOCKS else 1
     papers = make_field(desk, refit=True) if few else None
@@ -250,6 +259,19 @@ class PauseWatch:
             return self._is_paused
 
         return paused_or_stopping
+
+
+def _warned_of_zones(desk: Desk, blocks: Iterator[Block], notes: list[str]) -> Iterator[Block]:
+    """The same blocks; notes get a line for each subscriber whose time zone is not known here."""
+    for block in blocks:
+        if block.unknown_zones:
+            with reading(desk.engine) as connection:
+                people = subscribers.by_rows(connection, block.unknown_zones)
+            for one in people.values():
+                name = described(one.preferences.schedule.timezone)
+                fix = f"'newsletter subscribe {one.email} --timezone ZONE' sets another"
+                notes.append(f"{one.email}: time zone {name}; {fix}")
+        yield block
 
 
 def _with_judged(desk: Desk, papers: Field | None, blocks: Iterator[Block]) -> Iterator[Block]:

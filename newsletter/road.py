@@ -53,11 +53,13 @@ class Block:
         editions: by row, the edition that each of them is to get.
         judged: the papers that they have judged, for a road that has not the whole index.
         lost: how many workers were lost while they had it.
+        unknown_zones: the rows of those whose time zone is not known here.
     """
 
     editions: Mapping[int, date]
     judged: Part | None = None
     lost: int = 0
+    unknown_zones: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

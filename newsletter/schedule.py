@@ -9,14 +9,12 @@ import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.combining import OrTrigger
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.desk import Desk
@@ -27,10 +25,14 @@ from newsletter.indexing import current_index, read_state
 from newsletter.joining import forget_unconfirmed
 from newsletter.returning import Taken, take_mailbox
 from newsletter.store import figures, reading, subscribers, writing
+from newsletter.timezones import zone
+from newsletter.triggers import DailyTrigger
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
 
+
+_HOUSEKEEPING_AT = time(3, 17)
 
 _STILL = timedelta(days=7)
 """How many days an edition's sends may change yet."""
@@ -222,7 +224,7 @@ async def _run(desk: Desk, log: Log) -> None:
     _running = _Running(desk, log, threading.Event())
     # The loop, not a thread, waits for the next job: its waits go by the clock even when that is set from outside.
     scheduler = AsyncIOScheduler(
-        timezone=desk.config.schedule.timezone,
+        timezone=UTC,
         jobstores={"default": SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")},
         # One worker: a tick that comes while papers are fetched waits for them, and has them.
         # Another for the mailbox, which nobody is to wait for.
@@ -256,15 +258,18 @@ def _keep_jobs(scheduler: Any, desk: Desk) -> None:
     """Add the jobs as the configuration has them. One that was there keeps its next time, so that a missed run is made
     up for, unless that lies further off than it should, as after a clock that was wrong.
     """
-    schedule, now = desk.config.schedule, datetime.now(scheduler.timezone)
-    at = [CronTrigger(hour=one.hour, minute=one.minute, timezone=schedule.timezone) for one in schedule.fetch_at]
+    schedule, now = desk.config.schedule, datetime.now(UTC)
+    fetch_at = DailyTrigger(tuple(schedule.fetch_at), schedule.timezone)
     jobs: tuple[tuple[str, Callable[[], None], Any, datetime | None], ...] = (
-        ("fetch", fetch_job, OrTrigger(at), now),
-        ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds), now),
-        ("housekeeping", housekeeping_job, CronTrigger(hour=3, minute=17, timezone=schedule.timezone), None),
+        ("fetch", fetch_job, fetch_at, now),
+        ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds, timezone=UTC), now),
+        ("housekeeping", housekeeping_job, DailyTrigger((_HOUSEKEEPING_AT,), schedule.timezone), None),
     )
     if desk.config.bounces.mailbox:
-        jobs = (*jobs, ("bounces", bounces_job, IntervalTrigger(minutes=desk.config.bounces.read_minutes), now))
+        jobs = (
+            *jobs,
+            ("bounces", bounces_job, IntervalTrigger(minutes=desk.config.bounces.read_minutes, timezone=UTC), now),
+        )
     elif scheduler.get_job("bounces") is not None:
         scheduler.remove_job("bounces")
     for name, job, trigger, first in jobs:
@@ -277,8 +282,9 @@ def _keep_jobs(scheduler: Any, desk: Desk) -> None:
 def _facts(desk: Desk, scheduler: Any) -> dict[str, object]:
     with writing(desk.engine) as connection:
         counts = subscribers.counts(connection)
+    next_fetch = scheduler.get_job("fetch").next_run_time.astimezone(zone(desk.config.schedule.timezone))
     return {
         "active": counts.get("active", 0),
-        "next_fetch": scheduler.get_job("fetch").next_run_time.isoformat(timespec="seconds"),
+        "next_fetch": next_fetch.isoformat(timespec="seconds"),
         "store": desk.config.store_url.rpartition("/")[2],
     }

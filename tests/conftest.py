@@ -22,10 +22,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
+from sqlalchemy import select, update
 
 from newsletter.cli import main
 from newsletter.config import load_config
 from newsletter.demo import SAMPLE_PAPERS, Loopback
+from newsletter.store import open_store, schema, writing
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
 
@@ -156,10 +158,24 @@ class Newsletter:
             (kept / "newsletter.db").chmod(0o600)
         return self
 
+    def damage(self, email: str, **values: object) -> None:
+        """Change what the store keeps of a subscriber's preferences, past every check."""
+        engine = open_store(self.config.store_url)
+        of_email = schema.subscribers.c.email == email
+        with writing(engine) as connection:
+            present = connection.execute(select(schema.subscribers.c.preferences).where(of_email)).scalar_one()
+            kept = {**present, **{key: _merged(present[key], value) for key, value in values.items()}}
+            connection.execute(update(schema.subscribers).where(of_email).values(preferences=kept))
+        engine.dispose()
+
     @property
     def config(self):
         """The configuration, as the program reads it."""
         return load_config(self.folder / "config.yaml")
+
+
+def _merged(present: object, value: object) -> object:
+    return {**present, **value} if isinstance(present, dict) and isinstance(value, dict) else value
 
 
 def wait_until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90) -> None:

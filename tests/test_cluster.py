@@ -19,12 +19,12 @@ from newsletter.clock import parse_moment, stopped_at
 from newsletter.cluster import Client
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import run_edition
-from newsletter.teamwork import EditionReport
 from newsletter.engine import Cluster as Place
 from newsletter.engine import Gone, Job, crew
 from newsletter.errors import NewsletterError, UserError
 from newsletter.road import Block
 from newsletter.store import reading, subscribers
+from newsletter.teamwork import EditionReport
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 from tests.test_engine import Waits

@@ -15,12 +15,12 @@ import pytest
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.desk import Desk, open_desk
 from newsletter.edition import run_edition
-from newsletter.teamwork import EditionReport
 from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
 from newsletter.road import Block
 from newsletter.store import reading, subscribers, workers
+from newsletter.teamwork import EditionReport
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 

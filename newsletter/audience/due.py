@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from newsletter.model import Day, Schedule
+from newsletter.timezones import zone
 
 
 def next_due(schedule: Schedule, after: datetime) -> datetime:
@@ -35,18 +35,17 @@ def due_on(schedule: Schedule, day: date) -> datetime | None:
     """The moment of a schedule on one of the subscriber's days (UTC), None when it has none on that."""
     if list(Day)[day.weekday()] not in schedule.days:
         return None
-    return datetime.combine(day, schedule.time, tzinfo=ZoneInfo(schedule.timezone)).astimezone(UTC)
+    return datetime.combine(day, schedule.time, tzinfo=zone(schedule.timezone)).astimezone(UTC)
 
 
 def local_day(schedule: Schedule, moment: datetime) -> date:
     """The day it is for a subscriber at a moment."""
-    return moment.astimezone(ZoneInfo(schedule.timezone)).date()
+    return moment.astimezone(zone(schedule.timezone)).date()
 
 
 def _moments(schedule: Schedule, around: datetime, step: timedelta) -> Iterator[datetime]:
     """The moments of a schedule in UTC, day by day forwards or backwards, from a day before ``around`` on."""
-    zone = ZoneInfo(schedule.timezone)
-    day = around.astimezone(zone).date() - step
+    day = local_day(schedule, around) - step
     while True:
         moment = due_on(schedule, day)
         if moment is not None:

@@ -6,7 +6,6 @@ What the store cannot know is not made up: it has the schedule and the state of 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
@@ -15,6 +14,7 @@ from newsletter.model import Send, SendState, Subscriber, SubscriberState
 from newsletter.store import bounces, send_log
 from newsletter.store.bounces import Bounce
 from newsletter.store.send_log import LogFilter, LogLine
+from newsletter.timezones import described, zone
 
 DAYS = 14
 
@@ -76,7 +76,7 @@ class _Teller:
     def __init__(self, connection: Connection, subscriber: Subscriber, now: datetime, kept_since: datetime) -> None:
         self._subscriber, self._now, self._kept_since = subscriber, now, kept_since
         self._schedule = subscriber.preferences.schedule
-        self._zone = ZoneInfo(self._schedule.timezone)
+        self._zone = zone(self._schedule.timezone)
         today = local_day(self._schedule, now)
         first = today - timedelta(days=DAYS - 1)
         wanted = LogFilter(subscriber=subscriber.row, since=first)
@@ -92,7 +92,8 @@ class _Teller:
         """What the subscriber is, and asked for."""
         one, schedule = self._subscriber, self._schedule
         since = f" since {self._day_of(one.state_since)}" if one.state_since else ""
-        return f"{one.state}{since}; {', '.join(schedule.days)} at {schedule.time:%H:%M} ({schedule.timezone})"
+        zone_words = described(schedule.timezone)
+        return f"{one.state}{since}; {', '.join(schedule.days)} at {schedule.time:%H:%M} ({zone_words})"
 
     def days(self) -> Iterator[Day]:
         """Each day with what happened."""

@@ -19,6 +19,7 @@ from newsletter.forgetting import Person, forget_person, look_up, mentions
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
 from newsletter.store import reading, rewrite, suppressions, writing
 from newsletter.store import subscribers as store
+from newsletter.timezones import described
 
 _PAGE = 500
 
@@ -183,7 +184,7 @@ def show_subscriber(
     say(f"{preferences.name} <{subscriber.email}>".lstrip() if preferences.name else subscriber.email)
     until = f", until {short(subscriber.paused_until)} UTC" if subscriber.paused_until else ""
     say(f"state: {subscriber.state}, since {short(subscriber.state_since)} UTC{until}")
-    say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {schedule.timezone}")
+    say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {described(schedule.timezone)}")
     say(f"next digest: {short(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
     say(f"last digest: {short(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
     say(f"papers: {preferences.papers} at most")

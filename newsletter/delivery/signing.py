@@ -1,7 +1,7 @@
 """DKIM (RFC 6376): the sender's domain answers for a message, by a signature that yagmail adds."""
 
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from email.utils import parseaddr
 
 from dkim import DKIMException
@@ -45,7 +45,8 @@ def signed(content: bytes, signer: Signer) -> bytes:
     Raises:
         UserError: the key is none.
     """
-    headers = BytesHeaderParser().parsebytes(content)
+    # Read as text: of bytes that are not ASCII the parser makes no plain strings.
+    headers = HeaderParser().parsestr(content.partition(b"\r\n\r\n")[0].decode())
     domain = parseaddr(headers["From"])[1].rpartition("@")[2]
     present = [name.encode() for name in _SIGNED if name in headers]
     message = _Signable(content)

@@ -1,7 +1,7 @@
 """MIME: a message's bytes from its headers and its two parts.
 
 The parts are put together here, since the standard library's generator writes a message line by line, which takes
-longer than all the rest; its policy folds the headers.
+longer than all the rest.
 """
 
 import binascii
@@ -36,6 +36,6 @@ def _part(boundary: str, kind: str, body: str) -> bytes:
 @lru_cache(maxsize=2**16)
 def _encoded(line: str) -> bytes:
     """A line in quoted-printable, with its end. Kept, since most lines stand in many messages: those of all papers of a
-    day fit in.
+    day fit in. Half a surrogate pair, which cannot be encoded, becomes a question mark.
     """
-    return binascii.b2a_qp(line.encode() + b"\r\n", istext=True)
+    return binascii.b2a_qp(line.encode(errors="replace") + b"\r\n", istext=True)

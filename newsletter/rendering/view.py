@@ -6,14 +6,15 @@ from datetime import date
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from newsletter.config import Site
 from newsletter.digest.compose import TRENDING
 from newsletter.model import Choice, Digest, Subscriber
+from newsletter.plaintext import clean
 from newsletter.rendering.card import Card, card_of, shown_title
 from newsletter.rendering.mathtext import plain
 from newsletter.rendering.template import Templates
+from newsletter.timezones import zone
 
 _LEFT_NAMED = 5
 
@@ -75,7 +76,7 @@ def view(
     titles = [shown_title(choice.paper) for choice in digest.choices[:4]]
     number = len(digest.choices) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
-    name, when = subscriber.preferences.name, "this week" if is_weekly(subscriber) else "today"
+    name, when = clean(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
     return {
         "subject": subject(site, digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
@@ -129,9 +130,9 @@ def subject(site: Site, digest: Digest) -> str:
 
 def made(subscriber: Subscriber, digest: Digest) -> str:
     """How the digest was made, in a sentence."""
-    zone = ZoneInfo(subscriber.preferences.schedule.timezone)
     new = f"{digest.considered} new paper{'' if digest.considered == 1 else 's'}"
-    since = f" since {day_in_words(digest.since.astimezone(zone).date())}" if digest.since else ""
+    here = zone(subscriber.preferences.schedule.timezone)
+    since = f" since {day_in_words(digest.since.astimezone(here).date())}" if digest.since else ""
     interests = len(subscriber.preferences.interests)
     if all(choice.section == TRENDING for choice in digest.choices) and not interests:
         return f"Made from {new}{since}: those most talked about, since you have not named an interest yet."

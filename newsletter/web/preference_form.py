@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from newsletter.audience.interests import preferences_from_mapping
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences
+from newsletter.timezones import is_known
 from newsletter.web.forms import text, texts
 
 MOST_INTERESTS = 50
@@ -71,7 +72,8 @@ def fields_of(preferences: Preferences) -> Fields:
         name=preferences.name,
         days=[day.value for day in schedule.days],
         time=f"{schedule.time:%H:%M}",
-        timezone=schedule.timezone,
+        # One that is not known here cannot be saved again.
+        timezone=schedule.timezone if is_known(schedule.timezone) else "UTC",
         papers=str(preferences.papers),
         never="\n".join(preferences.never),
         interests=[_interest_fields(one) for one in preferences.interests],

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -22,6 +21,7 @@ from newsletter.rendering.card import shown_title
 from newsletter.rendering.mathtext import plain
 from newsletter.rendering.view import day_in_words, percent
 from newsletter.store import feedback, papers, reading, writing
+from newsletter.timezones import is_known, zone
 from newsletter.web.forms import PAGE, OwnPage, Posted, subscriber_of, text
 from newsletter.web.preference_form import Fields, InterestFields, fields_of, posted_fields, read_fields, renamed
 from newsletter.web.signup import zones
@@ -199,6 +199,7 @@ def _standing(site: Site, subscriber: Subscriber, home: Home) -> Mapping[str, An
         "paused_until": _day(subscriber.paused_until, subscriber),
         "file": f"{config.subscribers.name}/{home.file}" if home.file else None,
         "file_wrong": bool(home.problems),
+        "unknown_zone": "" if is_known(named := subscriber.preferences.schedule.timezone) else named,
         "unsubscribe": f"/unsubscribe/{desk.links.token(Purpose.UNSUBSCRIBE, subscriber.row)}",
         "feed": f"{desk.links.url(Purpose.FEED, subscriber.row)}.atom",
     }
@@ -210,7 +211,7 @@ def _when(moment: datetime | None, subscriber: Subscriber, now: datetime) -> str
     if moment <= now:
         return "within minutes"
     schedule = subscriber.preferences.schedule
-    local = moment.astimezone(ZoneInfo(schedule.timezone))
+    local = moment.astimezone(zone(schedule.timezone))
     return f"{day_in_words(local.date())}, {local:%H:%M}"
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import cache
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from newsletter import joining
+from newsletter import joining, timezones
 from newsletter.audience.links import Expired, Purpose
 from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, network_of, read_request
 from newsletter.errors import UserError
@@ -129,7 +128,7 @@ def _request_of(site: Site, token: str) -> SignUp:
 @cache
 def zones() -> dict[str, list[str]]:
     """The time zones that a form offers, by region."""
-    named = sorted(name for name in available_timezones() if name.partition("/")[0] in _REGIONS)
+    named = sorted(name for name in timezones.names() if name.partition("/")[0] in _REGIONS)
     found: dict[str, list[str]] = {"": ["UTC"]}
     for name in named:
         found.setdefault(name.partition("/")[0], []).append(name)

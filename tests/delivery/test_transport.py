@@ -523,8 +523,8 @@ def test_international_addresses(mailbox: Mailbox) -> None:
             send(plain.port, message(content="Reply-To: grüße@example.org\r\n\r\nbody\r\n".encode()))
 
 
-def test_messages_are_signed_with_dkim_when_a_key_is_set(newsletter: Newsletter, mail: Mailbox) -> None:
-    import dkim
+def write_key(path: Path) -> bytes:
+    """Write a private key into a file; returns the record with its public half."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -533,9 +533,31 @@ def test_messages_are_signed_with_dkim_when_a_key_is_set(newsletter: Newsletter,
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    path = newsletter.folder / "dkim.pem"
     path.write_bytes(private)
     path.chmod(0o600)
+    return b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+
+
+def test_a_message_in_utf8_is_signed_too(newsletter: Newsletter, mail: Mailbox) -> None:
+    import dkim
+
+    record = write_key(newsletter.folder / "dkim.pem")
+    newsletter.with_sample()
+    newsletter.configure(
+        smtp={"dkim_selector": "news", "dkim_key_file": "dkim.pem"}, site={"from": "Łódź <papers@example.org>"}
+    )
+    newsletter.subscriber("zoe", "email: zoë@example.org\nname: Zoë\ninterests: [energy-based models]\n")
+    assert newsletter.run("send").out == "1 sent\n"
+    ((_, content),) = mail.accepted
+    assert "From: Łódź <papers@example.org>\r\n".encode() in content
+    assert dkim.verify(content, dnsfunc=lambda name, timeout=5: record)
+
+
+def test_messages_are_signed_with_dkim_when_a_key_is_set(newsletter: Newsletter, mail: Mailbox) -> None:
+    import dkim
+
+    path = newsletter.folder / "dkim.pem"
+    record = write_key(path)
     newsletter.with_sample()
     newsletter.subscriber("ada", "email: ada@example.org\nname: Ädä\ninterests: [energy-based models]\n")
     newsletter.configure(smtp={"dkim_selector": "news", "dkim_key_file": "dkim.pem"})
@@ -545,7 +567,7 @@ def test_messages_are_signed_with_dkim_when_a_key_is_set(newsletter: Newsletter,
 
     def dns(name: bytes, timeout: int = 5) -> bytes:
         asked.append(name.decode())
-        return b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+        return record
 
     assert dkim.verify(content, dnsfunc=dns)
     (message,) = mail.messages()

@@ -1,0 +1,128 @@
+"""Header fields of a message: plain text in, folded bytes out.
+
+Text is encoded here and never parsed, so nothing in a name or a title can act as an encoded word, a mailbox or another
+field. Of the standard library only the encoder of RFC 2047 is used: its policy decodes encoded words that it finds in
+a value, loses spaces between those it writes (python/cpython#92081) and the quotes of a long name
+(python/cpython#80222).
+"""
+
+import re
+from email.header import Header
+from functools import lru_cache
+from textwrap import wrap
+
+import idna
+
+from newsletter.plaintext import clean
+
+_LINE = 78
+"""Characters of a line (RFC 5322, section 2.1.1; RFC 6532, section 3.4)."""
+
+_ENCODED_LINE = 76
+"""Characters of a line with an encoded word in it (RFC 2047, section 2)."""
+
+_SPECIALS = re.compile(r'[()<>@,:;.\\"\[\]]')
+"""What stands in a phrase only between quotes (RFC 5322, section 3.2.3)."""
+
+_DOT_ATOM = re.compile(r'[^\s()<>\[\]:;@\\,."]+(?:\.[^\s()<>\[\]:;@\\,."]+)*')
+_NOT_IN_DOMAIN = re.compile(r'[()<>;@\\,"]')
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
+
+
+@lru_cache(maxsize=1024)
+def text_field(name: str, text: str, utf8: bool = False) -> bytes:
+    """A field of free text, such as Subject.
+
+    Args:
+        utf8: whether text outside ASCII may stay unencoded (RFC 6532).
+    """
+    text = clean(text)
+    start = f"{name}: "
+    if _may_stand(text, utf8):
+        lines = wrap(
+            text,
+            _LINE,
+            initial_indent=start,
+            subsequent_indent=" ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [start]
+        if max(map(len, lines)) <= _LINE:
+            return _ended("\r\n".join(lines))
+    return _ended(start + _encoded_words(name, text))
+
+
+@lru_cache(maxsize=1024)
+def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> bytes:
+    """A field of one mailbox, such as ``From: Ada <ada@example.org>``; without a name the address alone.
+
+    Args:
+        address: as :func:`address_spec` writes it.
+        utf8: whether text outside ASCII may stay unencoded (RFC 6532).
+    """
+    person = clean(person)
+    if not person:
+        return _ended(f"{name}: {address}")
+    return _phrase_field(name, person, _quoted(person) if _SPECIALS.search(person) else person, address, utf8)
+
+
+@lru_cache(maxsize=64)
+def list_id_field(title: str, identity: str) -> bytes:
+    """The List-Id (RFC 2919): what the list is called, and its identity on a domain of the sender."""
+    title = clean(title)
+    return _phrase_field("List-Id", title, _quoted(title), identity, utf8=False)
+
+
+def _phrase_field(name: str, phrase: str, literal: str, identity: str, utf8: bool) -> bytes:
+    head, longest = f"{name}: {literal}", _LINE
+    if not _may_stand(phrase, utf8) or len(head) > longest:
+        head, longest = f"{name}: {_encoded_words(name, phrase)}", _ENCODED_LINE
+    room = longest - len(head.rpartition("\n")[2])
+    gap = " " if len(identity) + 3 <= room else "\r\n "
+    return _ended(f"{head}{gap}<{identity}>")
+
+
+def plain_field(name: str, *values: str) -> bytes:
+    """A field of ASCII in a fixed form, such as a date; several values stand on lines of their own.
+
+    A value is never folded: mail programs cannot read a URL in pieces.
+    """
+    return _ended(f"{name}: " + ",\r\n ".join(_NOT_PRINTABLE.sub("", value) for value in values))
+
+
+def address_spec(email: str) -> str:
+    """An address for a header. The domain is in ASCII if the local part is.
+
+    Characters that an address cannot have are removed, so that even a damaged address is one mailbox.
+    """
+    local, _, domain = "".join(clean(email).split()).rpartition("@")
+    domain = _NOT_IN_DOMAIN.sub("", domain)
+    if local.isascii():
+        domain = ascii_domain(domain)
+    return f"{local if _DOT_ATOM.fullmatch(local) else _quoted(local)}@{domain}"
+
+
+@lru_cache(maxsize=1024)
+def ascii_domain(domain: str) -> str:
+    """A domain in Punycode; one that cannot be converted stays as it is."""
+    try:
+        return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+    except UnicodeError:  # idna's errors are of that kind
+        return domain
+
+
+def _may_stand(text: str, utf8: bool) -> bool:
+    """Whether a field can hold text unencoded. Mail programs would decode what looks like an encoded word."""
+    return (utf8 or text.isascii()) and "=?" not in text
+
+
+def _encoded_words(name: str, text: str) -> str:
+    return Header(text, "utf-8", maxlinelen=_ENCODED_LINE, header_name=name).encode(linesep="\r\n")
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
+def _ended(lines: str) -> bytes:
+    return f"{lines}\r\n".encode()
