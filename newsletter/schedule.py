@@ -217,7 +217,8 @@ async def _run(desk: Desk, log: Log) -> None:
     _running = _Running(desk, log, threading.Event())
     jobs = SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")
     with writing(desk.engine) as connection:
-        # By itself it would look first and create then, which SQLite refuses when another has written meanwhile.
+        # APScheduler checks and creates in one deferred transaction, which SQLite refuses if another process writes in
+        # between ("database is locked").
         jobs.jobs_t.create(connection, checkfirst=True)
     # The loop, not a thread, waits for the next job: its waits go by the clock even when that is set from outside.
     scheduler = AsyncIOScheduler(
