@@ -412,6 +412,27 @@ class Web(Settings):
         description="Who may say (X-Forwarded-For) whom a request is from.",
     )
     keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long a public page is kept ready.")
+    max_connections: int = Field(
+        default=1000, ge=10, le=100_000, description="Fewer if the process may not open enough files."
+    )
+    max_connections_per_address: int = Field(
+        default=64, ge=1, description="An IPv6 /64 counts as one address; trusted proxies are exempt."
+    )
+    header_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="For a whole header, from the connection or the last response."
+    )
+    body_timeout_seconds: float = Field(
+        default=30.0, gt=0, le=600, description="For a whole body; the largest allowed is 100 kB."
+    )
+    send_timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=600,
+        description="A client that reads below 2,000 bytes a second for this long is dropped.",
+    )
+    keep_alive_seconds: int = Field(
+        default=5, ge=1, le=600, description="How long an idle connection stays open after a response."
+    )
     sign_ups: SignUps = SignUps()
 
     def hosts(self, site: Site) -> list[str]:
@@ -471,6 +492,11 @@ class Config(Settings):
     def mail_accounts(self) -> Mapping[str, Smtp]:
         """The mail servers by name; the one of ``smtp`` has that name."""
         return self.accounts or {"smtp": self.smtp}
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions with mail servers may be open at the same time."""
+        return sum(account.sessions for account in self.mail_accounts.values())
 
     @property
     def cluster(self) -> Cluster | None:

@@ -9,6 +9,7 @@ from newsletter.errors import UserError
 
 _KEY_VARIABLE = "NEWSLETTER_SECRET_KEY"
 _SHORTEST_KEY = 16
+"""Bytes: 128 bits, below which a key could be guessed by trying (RFC 2104, section 3)."""
 
 
 def secret_file(path: Path) -> str:
@@ -17,6 +18,13 @@ def secret_file(path: Path) -> str:
     Raises:
         UserError: it cannot be read, others than its owner may read it, or it is empty.
     """
+    text = _private_text(path)
+    if not text:
+        raise UserError(f"{path}: empty; write the secret into it")
+    return text
+
+
+def _private_text(path: Path) -> str:
     try:
         mode = path.stat().st_mode
         text = path.read_text("utf-8").strip()
@@ -26,8 +34,6 @@ def secret_file(path: Path) -> str:
         raise UserError(f"{path}: {error.strerror}; make the file, or name another in config.yaml") from None
     if stat.S_IMODE(mode) & 0o077:
         raise UserError(f"{path}: others may read it (mode {stat.S_IMODE(mode):04o}); run 'chmod 600 {path}'")
-    if not text:
-        raise UserError(f"{path}: empty; write the secret into it")
     return text
 
 
@@ -75,17 +81,22 @@ def signing_key(folder: Path, make: bool = True) -> str:
     path = folder / "var" / "secret.key"
     key = os.environ.get(_KEY_VARIABLE, "")
     if key:
-        if len(key) < _SHORTEST_KEY:
-            raise UserError(f"{_KEY_VARIABLE}: shorter than {_SHORTEST_KEY} characters; set a longer random one")
-        return key
-    if not make:
-        return secret_file(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make_once(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; make it writable, or set {_KEY_VARIABLE}") from None
-    return secret_file(path)
+        return _long_enough(key, _KEY_VARIABLE, "set a long random one, as 'openssl rand -base64 48' prints")
+    if make:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_once(path)
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; make it writable, or set {_KEY_VARIABLE}") from None
+    mend = "restore it from a backup, or delete it to get a new one (links in emails already sent then stop working)"
+    return _long_enough(_private_text(path), str(path), mend)
+
+
+def _long_enough(key: str, where: str, mend: str) -> str:
+    size = len(key.strip().encode())
+    if size < _SHORTEST_KEY:
+        raise UserError(f"{where}: the signing key has {size} bytes and needs {_SHORTEST_KEY} or more; {mend}")
+    return key
 
 
 def _make_once(path: Path) -> None:

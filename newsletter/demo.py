@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP
 
-from newsletter.textfile import replace
+from newsletter.textfile import PRIVATE, replace
 
 SAMPLE_PAPERS = Path(__file__).parent / "data" / "sample_papers.jsonl"
 
@@ -60,14 +60,18 @@ class Loopback:
 
 
 class MaildirKeeper:
-    """Keeps every message that a :class:`Loopback` server accepts in a Maildir."""
+    """Keeps every message that a :class:`Loopback` server accepts in a Maildir, which only its owner may read."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._box = mailbox.Maildir(folder, create=True)
+        # Before the first message: each can be read by others until its own mode is set.
+        folder.chmod(0o700)
+        self._new = folder / "new"
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
         """Called by aiosmtpd for each message."""
-        mailbox.Maildir(self._folder, create=True).add(envelope.original_content)
+        key = self._box.add(envelope.original_content)
+        (self._new / key).chmod(PRIVATE)
         return "250 kept in the Maildir"
 
 

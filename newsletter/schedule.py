@@ -24,7 +24,7 @@ from newsletter.forgetting import forget_old
 from newsletter.indexing import current_index, read_state
 from newsletter.joining import forget_unconfirmed
 from newsletter.returning import Taken, take_mailbox
-from newsletter.store import figures, reading, subscribers, writing
+from newsletter.store import figures, reading, subscribers, tokens, writing
 from newsletter.timezones import zone
 from newsletter.triggers import DailyTrigger
 
@@ -178,12 +178,13 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Count the subscribers of the day, and editions that are past; forget what the log is not to keep, and who did not
-    confirm in time.
+    """Count the subscribers of the day, and editions that are past; forget what the log is not to keep, who did not
+    confirm in time, and sessions of operators that are over.
     """
     with writing(desk.engine) as connection:
         figures.keep_counts(connection, desk.clock().date())
         figures.forget_editions(connection)
+        tokens.forget_sessions(connection, desk.clock())
     with reading(desk.engine) as connection:
         past = figures.to_be_kept(connection, desk.clock().date() - _STILL)
     for day in past:
@@ -222,10 +223,15 @@ def run(desk: Desk, log: Log) -> None:
 async def _run(desk: Desk, log: Log) -> None:
     global _running
     _running = _Running(desk, log, threading.Event())
+    jobs = SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")
+    with writing(desk.engine) as connection:
+        # APScheduler checks and creates in one deferred transaction, which SQLite refuses if another process writes in
+        # between ("database is locked").
+        jobs.jobs_t.create(connection, checkfirst=True)
     # The loop, not a thread, waits for the next job: its waits go by the clock even when that is set from outside.
     scheduler = AsyncIOScheduler(
         timezone=UTC,
-        jobstores={"default": SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")},
+        jobstores={"default": jobs},
         # One worker: a tick that comes while papers are fetched waits for them, and has them.
         # Another for the mailbox, which nobody is to wait for.
         executors={"default": ThreadPoolExecutor(1), "bounces": ThreadPoolExecutor(1)},

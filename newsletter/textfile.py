@@ -10,6 +10,9 @@ from typing import BinaryIO
 
 from newsletter.errors import UserError
 
+PRIVATE = 0o600
+"""The mode of a file with personal data or signed links: for its owner alone."""
+
 MOST_BYTES = 1_000_000
 """The size above which a file that people write by hand is taken for something else."""
 
@@ -48,6 +51,42 @@ def read_text(path: Path, shown: str, most: int = MOST_BYTES) -> str:
         raise UserError(f"{shown}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, whoever could read one that was there before.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with writing_private(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing_private(path: Path) -> Iterator[BinaryIO]:
+    """The same for content that is written in parts.
+
+    The new file has mode 0600 from its first byte, and replaces one that is there when the block ends. A pipe or a
+    device, as /dev/stdout, is written to.
+    """
+    if not _is_special(path):
+        with replacing(path, PRIVATE, keeps_mode=False) as file:
+            yield file
+        return
+    try:
+        with path.open("wb") as file:
+            yield file
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
 def replace(path: Path, content: bytes, mode: int) -> None:
     """Make a file hold ``content``, in one step: nobody ever reads half of it, and a full disk leaves it as it was.
 
@@ -64,9 +103,12 @@ def replace(path: Path, content: bytes, mode: int) -> None:
 
 
 @contextmanager
-def replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
+def replacing(path: Path, mode: int, keeps_mode: bool = True) -> Iterator[BinaryIO]:
     """The same for what is written bit by bit: the file becomes that when the block ends, and stays as it was when it
     fails.
+
+    Args:
+        keeps_mode: whether a file that is there keeps its mode and owner.
     """
     target = path.resolve()
     made = target.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -75,13 +117,17 @@ def replacing(path: Path, mode: int) -> Iterator[BinaryIO]:
         try:
             with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 yield file
-            if target.exists():
+            if keeps_mode and target.exists():
                 _make_alike(made, target.stat())
             made.replace(target)
         finally:
             made.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; check who may write there, and the room on the disk") from None
+        raise _cannot_write(path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: {error.strerror}; check who may write there, and the room on the disk")
 
 
 def _make_alike(made: Path, present: os.stat_result) -> None:

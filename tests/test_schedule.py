@@ -4,6 +4,7 @@ import pickle
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,31 @@ def test_the_first_fetch_and_tick_come_at_once_and_sigterm_stops_cleanly(
     assert "edition" in events
     assert "stopping" in events
     assert events[-1] == "stopped"
+
+
+def test_the_first_start_waits_for_others_that_write(newsletter: Newsletter) -> None:
+    newsletter.run("subscribers", "list")
+    ended = threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db", timeout=60)) as store:
+            while not ended.is_set():
+                with store:
+                    store.execute("INSERT OR REPLACE INTO daily_counts VALUES ('2025-03-01', 'active', 1)")
+                time.sleep(0.0005)
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        process = newsletter.start("run")
+        assert process.stdout is not None
+        assert "event='started'" in process.stdout.readline()
+    finally:
+        ended.set()
+        for writer in writers:
+            writer.join()
+    stop(process)
 
 
 def test_a_job_that_was_missed_is_made_up_for_once(newsletter: Newsletter, papers_source: HTTPServer) -> None:

@@ -21,6 +21,7 @@ from newsletter.rendering.picture import picture
 from newsletter.rendering.view import percent
 from newsletter.sample import SAMPLE_SHOWN, desk_with_papers
 from newsletter.store import reading
+from newsletter.textfile import write_private
 
 _HIDDEN_SHOWN = 5
 _FORMATS = ("html", "text", "eml", "json", "png")
@@ -120,10 +121,7 @@ def preview(
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{output}: {error.strerror}; choose another file") from None
+    write_private(output, content)
     say(f"Written to {output}.")
     if opens:
         _open(output.absolute().as_uri(), str(output))

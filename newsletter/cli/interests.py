@@ -24,7 +24,7 @@ from newsletter.plaintext import shortened, shown
 from newsletter.store import open_store, reading, writing
 from newsletter.store import subscribers as store
 from newsletter.store.preferences import to_json
-from newsletter.textfile import read_text, replace
+from newsletter.textfile import read_text, replace, write_private
 
 Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless given.")]
 
@@ -128,7 +128,7 @@ def _file_with(folder: Path, email: str) -> Path | None:
 def _draft(text: str) -> Iterator[Path]:
     """A file to edit a text in. If what was written there does not come to be saved, it stays, and it is said where."""
     path = Path(tempfile.mkdtemp(prefix="newsletter-")) / "interests.yaml"
-    path.write_bytes(text.encode())
+    write_private(path, text.encode())
     saved = False
     try:
         yield path

@@ -24,6 +24,7 @@ from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
 from newsletter.sources.gather import import_file
 from newsletter.store import reading, send_log
+from newsletter.textfile import write_private
 
 
 def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it is not there.")]) -> None:
@@ -130,10 +131,10 @@ def _unpack(maildir: Path, folder: Path) -> Iterator[str]:
         assert isinstance(message, EmailMessage)  # noqa: S101 - by that policy
         address = str(message["To"].addresses[0].addr_spec)
         stem = folder / f"digest-{address.partition('@')[0]}"
-        stem.with_suffix(".eml").write_bytes(content)
+        write_private(stem.with_suffix(".eml"), content)
         html = message.get_body(("html",))
         assert html is not None  # noqa: S101 - every digest has one
-        stem.with_suffix(".html").write_text(html.get_content(), encoding="utf-8")
+        write_private(stem.with_suffix(".html"), html.get_content().encode())
         yield f"{address}: {message['Subject']}"
         yield f"   {stem.with_suffix('.html')}"
         yield f"   {stem.with_suffix('.eml')}"

@@ -326,7 +326,7 @@ def _site(desk: Desk, log_line: schedule.Log) -> Iterator[None]:
     from newsletter.web.server import listen, serving
 
     settings = desk.config.web
-    with listen(settings) as listener, serving(make_app(desk, warm=True), listener, settings):
+    with listen(settings) as listener, serving(make_app(desk, warm=True), listener, settings, desk.config.sessions):
         log_line("serving", host=settings.host, port=settings.port)
         yield
 

@@ -22,7 +22,7 @@ from newsletter.errors import UserError
 from newsletter.model import SendState
 from newsletter.store import papers, reading, sends, writing
 from newsletter.store.send_log import LogFilter, LogLine
-from newsletter.textfile import replacing
+from newsletter.textfile import writing_private
 
 _FORMATS = ("csv", "jsonl")
 _ROWS = 200
@@ -138,7 +138,7 @@ def _write(path: Path, kind: str | None, lines: Iterable[LogLine]) -> None:
         for number, line in enumerate(lines, 1):  # noqa: B007 - told below
             yield line
 
-    with replacing(path, 0o600) as file:
+    with writing_private(path) as file:
         for text in _texts(kind or "", counted()):
             file.write(text.encode())
     say(f"{number:,} line{'' if number == 1 else 's'} written to {path}.")

@@ -19,6 +19,7 @@ from newsletter.forgetting import Person, forget_person, look_up, mentions
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
 from newsletter.store import reading, rewrite, suppressions, writing
 from newsletter.store import subscribers as store
+from newsletter.textfile import write_private
 from newsletter.timezones import described
 
 _PAGE = 500
@@ -253,11 +254,7 @@ def export_subscribers(
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        output.touch(mode=0o600)
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{output}: {error.strerror}; choose another file") from None
+    write_private(output, text.encode())
     say(f"Written to {output}.")
 
 

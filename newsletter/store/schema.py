@@ -361,10 +361,18 @@ operator_tokens = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("last_used", Moment),
-    # A session names its token by row: that of one that was revoked is nobody's.
     sqlite_autoincrement=True,
 )
 """Who may see what operators see. Of a token only a digest is kept."""
+
+operator_sessions = Table(
+    "operator_sessions",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("token", ForeignKey("operator_tokens.row", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires_at", Moment, nullable=False),
+)
+"""Who is logged in to the operator's page. The store keeps only a digest of the cookie."""
 
 edition_counts = Table(
     "edition_counts",

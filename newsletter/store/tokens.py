@@ -1,4 +1,4 @@
-"""Tokens of operators: who holds one may see what is not for the world. Of a token only a digest is kept."""
+"""Tokens of operators, and the sessions that begin with one. The store keeps only digests of tokens and cookies."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from newsletter.store.schema import operator_tokens
+from newsletter.store.schema import operator_sessions, operator_tokens
 
 _BEGINS = "nl_"
 _BYTES = 32
@@ -56,7 +56,7 @@ def everything(connection: Connection) -> list[Token]:
 
 
 def revoke(connection: Connection, name: str) -> bool:
-    """Have a token hold no longer; returns whether there was one of that name."""
+    """Have a token hold no longer, nor any session that began with it; returns whether there was one of that name."""
     return bool(connection.execute(delete(operator_tokens).where(operator_tokens.c.name == name)).rowcount)
 
 
@@ -69,11 +69,32 @@ def find(connection: Connection, token: str, now: datetime) -> Token | None:
     return found if found is not None and found.holds(now) else None
 
 
-def by_row(connection: Connection, row: int, now: datetime) -> Token | None:
-    """The token of a session, None when it was revoked or has expired."""
-    one = connection.execute(select(*_COLUMNS).where(operator_tokens.c.row == row)).first()
+def begin_session(connection: Connection, token: int, expires_at: datetime) -> str:
+    """Begin a session with a token (row); returns the value of the cookie, which is not kept."""
+    cookie = secrets.token_urlsafe(_BYTES)
+    connection.execute(insert(operator_sessions).values(digest=_digest(cookie), token=token, expires_at=expires_at))
+    return cookie
+
+
+def of_session(connection: Connection, cookie: str, now: datetime) -> Token | None:
+    """The token that a session began with; None if there is no such session, it is over, or the token has expired."""
+    # Looking up a digest leaks nothing about a cookie by how long it takes.
+    query = select(*_COLUMNS).join(operator_sessions, operator_sessions.c.token == operator_tokens.c.row)
+    one = connection.execute(
+        query.where(operator_sessions.c.digest == _digest(cookie), operator_sessions.c.expires_at > now)
+    ).first()
     found = Token(*one) if one is not None else None
     return found if found is not None and found.holds(now) else None
+
+
+def end_session(connection: Connection, cookie: str) -> None:
+    """End a session, if there is one."""
+    connection.execute(delete(operator_sessions).where(operator_sessions.c.digest == _digest(cookie)))
+
+
+def forget_sessions(connection: Connection, now: datetime) -> None:
+    """Delete the sessions that are over."""
+    connection.execute(delete(operator_sessions).where(operator_sessions.c.expires_at <= now))
 
 
 def is_stale(token: Token, now: datetime) -> bool:
@@ -88,6 +109,6 @@ def note_use(connection: Connection, row: int, now: datetime) -> None:
     connection.execute(update(operator_tokens).where(operator_tokens.c.row == row).values(last_used=now))
 
 
-def _digest(token: str) -> str:
-    # It is long and random, so that a plain digest tells nobody anything.
-    return hashlib.sha256(token.encode()).hexdigest()
+def _digest(secret: str) -> str:
+    # A token or a cookie is long and random, so that a plain digest tells nobody anything.
+    return hashlib.sha256(secret.encode()).hexdigest()

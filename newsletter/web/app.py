@@ -39,6 +39,7 @@ _WORDS = {
     413: "That is too much at once.",
     422: "Something in the form is missing or wrong.",
     429: "That was often in a short time. Please try again later.",
+    431: "That is too much at once.",
     500: "Something went wrong here. Please try again later.",
 }
 
@@ -57,6 +58,7 @@ def make_app(desk: Desk, warm: bool = False) -> FastAPI:
         # A path means one page; a redirect to it would repeat what a stranger wrote as the host.
         redirect_slashes=False,
     )
+    app.state.url = desk.config.site.url
     # The last that is added is the first that is asked.
     app.add_middleware(Kept, seconds=desk.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*desk.config.web.hosts(desk.config.site)])

@@ -3,15 +3,18 @@ what went wrong inside.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fastapi import Request, Response
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 100_000
 """Bytes. No form of the site, and nothing that the API takes, comes near it."""
+
+LARGEST_HEADER = 16_384
+"""Bytes of a request before its body. Browsers send about a thousand."""
 
 _DIGITS = 9
 
@@ -24,8 +27,9 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    # A link that acts for its reader must not be told to other sites.
-    "Referrer-Policy": "no-referrer",
+    # Other sites must not learn a link that acts for its reader. With "no-referrer" browsers would send "Origin: null"
+    # with our own forms (Fetch, "append a request Origin header"), and the check of Origin would be worth nothing.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -47,8 +51,14 @@ def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
         answer = _Answer(scope, send)
         status = _status_for(scope)
         try:
-            if status is None:
-                await app(scope, _limited(receive), answer.send)
+            # Read it whole first: until then a slow client costs no more than its connection.
+            body = await _read(receive) if status is None else None
+            if body is not None:
+                await app(scope, _replayed(body, receive), answer.send)
+            else:
+                status = status or 413
+        except ClientDisconnect:
+            return  # The client has gone, or was too slow: there is nobody to answer.
         except Exception:
             # What went wrong is for the operator's log alone; whom it was about is not even for that.
             log.exception("a mistake in %s", getattr(scope.get("route"), "path_format", "the site"))
@@ -63,10 +73,13 @@ def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
 
 def _refused(refusal: Refusal, scope: Scope, status: int) -> Response:
     try:
-        return refusal(Request(scope), status)
+        answer = refusal(Request(scope), status)
     except Exception:
         log.exception("no page for an error")
-        return Response("That did not work.", status, media_type="text/plain")
+        answer = Response("That did not work.", status, media_type="text/plain")
+    if status in (400, 431):
+        answer.headers["Connection"] = "close"
+    return answer
 
 
 class _Answer:
@@ -88,8 +101,17 @@ class _Answer:
 
 def _status_for(scope: Scope) -> int | None:
     """The status with which a request is turned away before anybody reads it."""
-    length = Headers(scope=scope).get("content-length", "0")
-    if len(length) > _DIGITS or int(length) > LARGEST_BODY:
+    headers = Headers(scope=scope)
+    length = (
+        len(scope["path"]) + len(scope["query_string"]) + sum(len(name) + len(value) for name, value in headers.raw)
+    )
+    if length > LARGEST_HEADER:
+        return 431
+    # Request smuggling: its end is ambiguous, and a proxy may see it elsewhere (RFC 9112, sections 6.1 and 6.3).
+    if "transfer-encoding" in headers and ("content-length" in headers or scope["http_version"] == "1.0"):
+        return 400
+    promised = headers.get("content-length", "0")
+    if len(promised) > _DIGITS or int(promised) > LARGEST_BODY:
         return 413
     # No text of ours has one, and databases trip over it.
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
@@ -97,16 +119,29 @@ def _status_for(scope: Scope) -> int | None:
     return None
 
 
-def _limited(receive: Receive) -> Receive:
-    """What a request brings, up to the limit: who sends without saying how much is stopped there."""
-    taken = 0
+async def _read(receive: Receive) -> bytes | None:
+    """Read the body of a request; None when it is larger than the limit.
 
-    async def limited() -> Message:
-        nonlocal taken
+    Raises:
+        ClientDisconnect: the client has gone before the end.
+    """
+    body, more = bytearray(), True
+    while more:
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > LARGEST_BODY:
-            raise HTTPException(413)
-        return message
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            return None
+        more = message.get("more_body", False)
+    return bytes(body)
 
-    return limited
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that returns a body that was read before, then whatever follows it."""
+    parts: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def replayed() -> Message:
+        return next(parts, None) or await receive()
+
+    return replayed

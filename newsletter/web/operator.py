@@ -78,7 +78,7 @@ def routes(site: Site) -> APIRouter:
     @router.post("/logout", dependencies=[OwnPage])
     def logout(request: Request) -> Response:
         answer = RedirectResponse(_LOGIN, 303, PRIVATE)
-        end_session(request, answer)
+        end_session(site.desk, request, answer)
         return answer
 
     return router

@@ -1,16 +1,14 @@
 """Who is an operator: by a token in a header, or by the session that began with one."""
 
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Literal, TypedDict
 
 from fastapi import Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from itsdangerous import BadSignature, TimestampSigner
 from starlette.exceptions import HTTPException
 
 from newsletter.audience.signup import network_of
@@ -29,6 +27,15 @@ _REFUSED = (
     "makes one."
 )
 _bearer = HTTPBearer(auto_error=False, description="A token made by `newsletter token create NAME`.")
+
+
+class _Flags(TypedDict):
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: Literal["strict"]
+
+
 Shown = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
@@ -57,47 +64,46 @@ def bearer(desk: Desk) -> Callable[[HTTPAuthorizationCredentials | None], Token]
 
 
 def begin_session(desk: Desk, request: Request, answer: Response, token: Token) -> None:
-    """Give the browser a cookie that stands for the token, which it does not hold itself."""
-    answer.set_cookie(
-        COOKIE,
-        _signer(desk).sign(str(token.row)).decode(),
-        max_age=int(LASTS.total_seconds()),
-        path=HOME,
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="strict",
-    )
+    """Begin a session and give the browser its cookie. A session that the browser had before ends."""
+    with writing(desk.engine) as connection:
+        tokens.end_session(connection, _cookie(request))
+        cookie = tokens.begin_session(connection, token.row, desk.clock() + LASTS)
+    answer.set_cookie(cookie_name(request), cookie, max_age=int(LASTS.total_seconds()), **_flags(request))
 
 
-def end_session(request: Request, answer: Response) -> None:
-    """Have the browser forget the cookie."""
-    secure = request.url.scheme == "https"
-    answer.delete_cookie(COOKIE, path=HOME, secure=secure, httponly=True, samesite="strict")
+def end_session(desk: Desk, request: Request, answer: Response) -> None:
+    """End the session in the store, so that a copy of the cookie is worth nothing, and delete the cookie."""
+    with writing(desk.engine) as connection:
+        tokens.end_session(connection, _cookie(request))
+    answer.delete_cookie(cookie_name(request), **_flags(request))
 
 
 def session(desk: Desk, request: Request) -> Token | None:
-    """The token of a browser's session; None without one, when it was forged or is over, or the token holds no more."""
-    try:
-        row = int(_signer(desk).unsign(request.cookies.get(COOKIE, ""), max_age=int(LASTS.total_seconds())))
-    except (BadSignature, ValueError):
+    """The token of a browser's session; None if there is no session, it is over, or the token is no longer valid."""
+    if not has_session(request):
         return None
     with reading(desk.engine) as connection:
-        return tokens.by_row(connection, row, desk.clock())
+        return tokens.of_session(connection, _cookie(request), desk.clock())
 
 
-class _Signer(TimestampSigner):
-    """Signs with the newsletter's time."""
-
-    clock: Clock
-
-    def get_timestamp(self) -> int:
-        return int(self.clock().timestamp())
+def has_session(request: Request) -> bool:
+    """Whether a request has a session cookie, valid or not."""
+    return bool(_cookie(request))
 
 
-def _signer(desk: Desk) -> _Signer:
-    signer = _Signer(desk.links.key, salt="newsletter.operator", digest_method=hashlib.sha256)
-    signer.clock = desk.clock
-    return signer
+def cookie_name(request: Request) -> str:
+    """The name of the cookie. Behind TLS its prefix makes browsers refuse one that another host or a page without TLS
+    has set (RFC 6265bis, section 4.1.3.2).
+    """
+    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+
+
+def _cookie(request: Request) -> str:
+    return request.cookies.get(cookie_name(request), "")
+
+
+def _flags(request: Request) -> _Flags:
+    return {"path": "/", "secure": request.url.scheme == "https", "httponly": True, "samesite": "strict"}
 
 
 @dataclass(slots=True)

@@ -1,16 +1,29 @@
 """The server of the site: uvicorn, until it is told to stop."""
 
+import asyncio
+import logging
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import LOGGING_CONFIG
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from newsletter.config import Web
 from newsletter.errors import UserError
+from newsletter.web.connections import ACCEPTED_AT_ONCE, RESERVED_FILES, Connections, Listener, possible_connections
+from newsletter.web.guard import LARGEST_HEADER
+from newsletter.web.protocol import Connection
+from newsletter.web.repeats import RepeatFilter
+
+log = logging.getLogger("uvicorn.error")
 
 
 def listen(web: Web) -> socket.socket:
@@ -21,7 +34,7 @@ def listen(web: Web) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     try:
-        listener = socket.create_server((web.host, web.port), family=family, backlog=2048)
+        listener = socket.create_server((web.host, web.port), family=family)
         # Its connections inherit this. Without it the body of an answer waits 40 ms until its head was acknowledged.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
@@ -29,16 +42,21 @@ def listen(web: Web) -> socket.socket:
         raise UserError(f"web.port: {web.host}:{web.port}: {os.strerror(error.errno or 0)}; choose another") from None
 
 
-def serve(app: FastAPI, listener: socket.socket, web: Web) -> None:
-    """Answer until Ctrl-C or SIGTERM, which let what was begun come to its end."""
-    _server(app, web).run(sockets=[listener])
+def serve(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) -> None:
+    """Answer until Ctrl-C or SIGTERM, which let what was begun come to its end.
+
+    Args:
+        sessions: how many sessions with mail servers this process may have open at the same time.
+    """
+    server, door = _server(app, listener, web, sessions)
+    server.run(sockets=[door])
 
 
 @contextmanager
-def serving(app: FastAPI, listener: socket.socket, web: Web) -> Iterator[None]:
+def serving(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) -> Iterator[None]:
     """Answer in a thread beside whatever is done meanwhile; then let what was begun come to its end."""
-    server = _server(app, web)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="site", daemon=True)
+    server, door = _server(app, listener, web, sessions)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="site", daemon=True)
     thread.start()
     try:
         yield
@@ -47,15 +65,44 @@ def serving(app: FastAPI, listener: socket.socket, web: Web) -> Iterator[None]:
         thread.join()
 
 
-def _server(app: FastAPI, web: Web) -> uvicorn.Server:
+def _server(app: FastAPI, listener: socket.socket, web: Web, sessions: int) -> tuple[uvicorn.Server, Listener]:
+    proxies = ProxyHeadersMiddleware(app, web.trusted_proxies).trusted_hosts  # type: ignore[arg-type]
+    most = possible_connections(web.max_connections, RESERVED_FILES + sessions)
+    connections = Connections(most, web.max_connections_per_address, lambda host: host in proxies)
     settings = uvicorn.Config(
         app,
+        # Pinned: the deadlines depend on this protocol and the limits on this event loop. By default uvicorn takes
+        # httptools, uvloop and websockets where they are installed.
+        http=cast(type[asyncio.Protocol], partial(Connection, web, connections)),
+        ws="none",
+        loop="asyncio",
         lifespan="off",
+        log_config=_logging(),
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=True,
         forwarded_allow_ips=web.trusted_proxies,
+        backlog=ACCEPTED_AT_ONCE,
+        h11_max_incomplete_event_size=LARGEST_HEADER,
+        timeout_keep_alive=web.keep_alive_seconds,
         timeout_graceful_shutdown=5,
     )
-    return uvicorn.Server(settings)
+    if most < web.max_connections:
+        log.warning(
+            "web.max_connections: only %d of %d connections, because this process may open too few files; raise the "
+            "limit (ulimit -n, or LimitNOFILE in systemd) to %d",
+            most,
+            web.max_connections,
+            web.max_connections + RESERVED_FILES + sessions,
+        )
+    return uvicorn.Server(settings), Listener(listener, connections)
+
+
+def _logging() -> dict[str, Any]:
+    """The logging of uvicorn and asyncio, with a limit for lines that repeat."""
+    settings = deepcopy(LOGGING_CONFIG)
+    settings["filters"] = {"repeats": {"()": RepeatFilter}}
+    settings["handlers"]["default"]["filters"] = ["repeats"]
+    settings["loggers"]["asyncio"] = {"handlers": ["default"], "level": "WARNING"}
+    return settings

@@ -429,7 +429,11 @@ def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: st
         newsletter.run("preview", reader, "-o", tmp_path / f"x.{ending}")
         content = (tmp_path / f"x.{ending}").read_bytes()
         assert content.startswith(begins) or b"<!doctype html>" in content[:40].lower()
-    assert "choose another file" in newsletter.run("preview", reader, "-o", tmp_path / "no" / "x.eml", code=2).err
+    folder = tmp_path / "folder.eml"
+    folder.mkdir()
+    assert (
+        "folder.eml: Is a directory; check who may write" in newsletter.run("preview", reader, "-o", folder, code=2).err
+    )
 
 
 def preview_at_terminal(newsletter: Newsletter, *arguments: str, **environment: str) -> str:
@@ -487,7 +491,7 @@ def test_secrets_are_made_for_their_owner_alone(newsletter: Newsletter, reader: 
     ran = newsletter.run("log", code=2)
     assert "secret.key: others may read it (mode 0644); run 'chmod 600" in ran.err
     newsletter._monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "short")
-    assert "NEWSLETTER_SECRET_KEY: shorter than 16 characters" in newsletter.run("log", code=2).err
+    assert "NEWSLETTER_SECRET_KEY: the signing key has 5 bytes and needs 16" in newsletter.run("log", code=2).err
 
 
 def test_links_stay_the_same_from_run_to_run(newsletter: Newsletter, reader: str) -> None:

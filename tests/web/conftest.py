@@ -1,17 +1,16 @@
 """What the tests of the site share: the site of a newsletter, answering on loopback."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import uvicorn
 
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.config import Web
 from newsletter.desk import open_desk
 from newsletter.web.app import make_app
 from newsletter.web.server import listen
+from newsletter.web.server import serving as serve_beside
 from tests.conftest import NOW, Newsletter, free_port
 
 
@@ -23,26 +22,10 @@ def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
     """
     desk = open_desk(newsletter.config, stopped_at(parse_moment(now)))
     web = Web(port=free_port())
-    settings = uvicorn.Config(
-        make_app(desk),
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=web.trusted_proxies,
-    )
-    server = uvicorn.Server(settings)
-    with listen(web) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            # What connects before it answers waits at the socket.
-            yield f"http://127.0.0.1:{web.port}"
-        finally:
-            server.should_exit = True
-            thread.join()
-            desk.engine.dispose()
+    with listen(web) as listener, serve_beside(make_app(desk), listener, web):
+        # What connects before it answers waits at the socket.
+        yield f"http://127.0.0.1:{web.port}"
+    desk.engine.dispose()
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect, sync_playwright
+from sqlalchemy import func, select
 
+from newsletter.store import open_store, reading, schema
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
@@ -93,6 +95,44 @@ def test_a_session_ends_with_its_time_and_with_its_token(served: Served) -> None
     newsletter.run("token", "revoke", "ada")
     token_of(newsletter, "grace")
     assert httpx.get(f"{where}/operator", cookies=cookies).status_code == 303
+
+
+@pytest.mark.both_stores
+def test_a_cookie_is_worth_nothing_once_somebody_logged_out(served: Served) -> None:
+    where, newsletter = served
+    token, own = token_of(newsletter), {"Origin": where}
+    mine, another = (dict(login(where, token).cookies) for _ in range(2))
+    assert mine != another
+    ended = httpx.post(f"{where}/operator/logout", cookies=mine, headers=own)
+    assert 'operator=""' in ended.headers["Set-Cookie"]
+    # A copy of it, as one that was stolen, is no session any more; that of the other browser is.
+    assert httpx.get(f"{where}/operator", cookies=mine).status_code == 303
+    assert httpx.get(f"{where}/operator", cookies=another).status_code == 200
+    # Whoever logs in again has a new cookie, and the one before ends.
+    again = httpx.post(f"{where}/operator/login", data={"token": token}, cookies=another, headers=own)
+    assert again.cookies["operator"] != another["operator"]
+    assert httpx.get(f"{where}/operator", cookies=another).status_code == 303
+    # A session that is over is kept no longer than until the next night.
+    for now, number in (("2025-11-28T20:59", 1), ("2025-11-28T21:01", 0)):
+        newsletter.run("run", "--once", now=now)
+        engine = open_store(newsletter.config.store_url)
+        with reading(engine) as connection:
+            assert connection.execute(select(func.count()).select_from(schema.operator_sessions)).scalar() == number
+        engine.dispose()
+
+
+def test_every_form_of_ours_says_where_it_stands(served: Served, browser: Browser) -> None:
+    where, newsletter = served
+    page = browser.new_page()
+    sent = []
+    page.on("request", lambda request: sent.append(request.all_headers()) if request.method == "POST" else None)
+    page.goto(f"{where}/operator/login")
+    page.get_by_label("Token").fill(token_of(newsletter))
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    assert [(headers["origin"], headers["sec-fetch-site"]) for headers in sent] == [(where, "same-origin")] * 2
+    page.close()
 
 
 @pytest.mark.both_stores

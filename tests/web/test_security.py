@@ -5,13 +5,15 @@ import re
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import product
 from urllib.parse import quote
 
 import httpx
+import pytest
 from itsdangerous import TimestampSigner
 
+from newsletter.audience.links import Purpose
 from newsletter.clock import parse_moment, stopped_at
 from newsletter.config import Web
 from newsletter.desk import open_desk
@@ -19,6 +21,7 @@ from newsletter.web.app import make_app
 from newsletter.web.guard import LARGEST_BODY
 from newsletter.web.server import listen, serving
 from tests.conftest import NOW, Newsletter, free_port
+from tests.web.people import links_of, path_of, row_of, state_of
 
 Served = tuple[str, Newsletter]
 
@@ -26,7 +29,7 @@ EVIL = "evil.example"
 ALWAYS = {
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -129,28 +132,36 @@ def test_guesses_are_few(served: Served) -> None:
 def test_the_cookie_is_out_of_reach(served: Served) -> None:
     where, newsletter = served
     for headers, secure in (({}, False), (TLS, True)):
-        told = login(where, newsletter, **headers).headers["Set-Cookie"].split("; ")
-        flags = {flag.lower() for flag in told[1:]}
-        assert {"httponly", "samesite=strict", "path=/operator", "max-age=43200"} <= flags
-        assert ("secure" in flags) == secure
+        cookie, *told = login(where, newsletter, **headers).headers["Set-Cookie"].split("; ")
+        flags = {flag.lower() for flag in told}
+        assert {"httponly", "samesite=strict", "path=/", "max-age=43200"} <= flags
+        assert not any(flag.startswith("domain") for flag in flags)
+        assert ("secure" in flags) == cookie.startswith("__Host-operator=") == secure
 
 
 def test_a_cookie_that_was_not_made_here_is_worth_nothing(served: Served) -> None:
     where, newsletter = served
     good = login(where, newsletter).cookies["operator"]
+    assert len(good) >= 43
     key = (newsletter.folder / "var" / "secret.key").read_text().strip()
+    with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as store:
+        ((kept,),) = store.execute("SELECT digest FROM operator_sessions")
+    assert good not in kept
     forged = [
         "",
         "1",
-        good[:-9] + ("A" if good[-9] != "A" else "B") + good[-8:],  # Of the last one, not every bit counts.
-        good.replace("1", "2", 1),
-        TimestampSigner("another key", salt="newsletter.operator", digest_method=hashlib.sha256).sign("1").decode(),
-        TimestampSigner(key, salt="newsletter.unsubscribe", digest_method=hashlib.sha256).sign("1").decode(),
+        good[:-1],
+        ("A" if good[0] != "A" else "B") + good[1:],
+        kept,  # Who reads the store has no cookie.
+        TimestampSigner(key, salt="newsletter.operator", digest_method=hashlib.sha256).sign("1").decode(),
+        "x" * 10_000,
     ]
     for cookie in forged:
         answer = httpx.get(f"{where}/operator", headers={"Cookie": f"operator={cookie}"})
         assert (answer.status_code, answer.headers["Location"]) == (303, "/operator/login"), cookie
     assert httpx.get(f"{where}/operator", headers={"Cookie": f"operator={good}"}).status_code == 200
+    # Behind TLS only the name counts that nobody without TLS can set.
+    assert httpx.get(f"{where}/operator", headers={"Cookie": f"operator={good}", **TLS}).status_code == 303
 
 
 def test_what_another_site_posts_does_nothing(served: Served) -> None:
@@ -171,6 +182,98 @@ def test_what_another_site_posts_does_nothing(served: Served) -> None:
     # Nor does a link or a picture log anybody out.
     assert httpx.get(f"{where}/operator/logout").status_code == 405
     assert httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
+OURS, THEIRS = "https://papers.example.org", f"https://{EVIL}"
+SENT_BY = [
+    # Origin, Sec-Fetch-Site, and whether it is taken from our own pages alone.
+    (None, "same-origin", True),
+    (None, "none", True),
+    (None, "same-site", False),
+    (None, "cross-site", False),
+    (None, "made-up", False),
+    (OURS, None, True),
+    (OURS, "same-origin", True),
+    (f"{OURS}:443", None, True),
+    (OURS.upper(), None, True),
+    (OURS, "cross-site", False),
+    (THEIRS, None, False),
+    (THEIRS, "same-origin", False),
+    (THEIRS, "none", False),
+    ("http://papers.example.org", None, False),
+    (f"{OURS}:8443", None, False),
+    (f"{OURS}.{EVIL}", None, False),
+    (f"{OURS}@{EVIL}", None, False),
+    (f"{OURS} {THEIRS}", None, False),
+    ("https://a.papers.example.org", None, False),
+    ("https://example.org", None, False),
+    ("papers.example.org", None, False),
+    ("https://[", None, False),
+    ("", None, False),
+    ("null", None, False),
+    ("null", "none", False),
+    ("null", "cross-site", False),
+    # A page of ours whose referrer policy an extension has changed.
+    ("null", "same-origin", True),
+    ("file://", None, False),
+]
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_a_form_is_taken_from_our_own_pages_alone(served: Served, proxied: bool) -> None:
+    where, _ = served
+    # As a proxy asks that ends TLS, which may or may not say so: the site's own URL counts in any case.
+    reached = {"Host": "papers.example.org", **(TLS if proxied else {})}
+    paths = ("/operator/login", "/operator/logout", "/subscribe", "/confirm/x", "/preferences/x", "/unsubscribe/x")
+    paths += ("/undo/x", "/feedback/x", "/api/subscribe")
+    for origin, fetched, taken in SENT_BY:
+        if not proxied and origin == "http://papers.example.org":
+            taken = True  # It was reached by that very origin.
+        headers = {"Origin": origin, "Sec-Fetch-Site": fetched}
+        sent = {**reached, **{name: value for name, value in headers.items() if value is not None}}
+        for path in paths:
+            status = httpx.post(where + path, headers=sent, data={"token": ""}).status_code
+            if path == "/operator/login" and taken:
+                assert status in (403, 429)  # By what was guessed, not by where it came from.
+                continue
+            assert (status == 403) == (not taken), (origin, fetched, path, status)
+
+
+def test_a_site_is_reached_by_the_name_and_port_that_it_listens_on_too(served: Served) -> None:
+    where, _ = served
+    port = where.rpartition(":")[2]
+    for host, origin, status in (
+        (f"127.0.0.1:{port}", f"http://127.0.0.1:{port}", 303),
+        (f"localhost:{port}", f"http://localhost:{port}", 303),
+        (f"[::1]:{port}", f"http://[::1]:{port}", 303),
+        (f"127.0.0.1:{port}", f"http://localhost:{port}", 403),
+        (f"127.0.0.1:{port}", "http://127.0.0.1:1", 403),
+        (f"127.0.0.1:{port}", f"https://127.0.0.1:{port}", 403),
+    ):
+        answer = httpx.post(f"{where}/operator/logout", headers={"Host": host, "Origin": origin})
+        assert answer.status_code == status, (host, origin)
+
+
+def test_a_session_needs_a_browser_that_says_where_a_form_stood(served: Served) -> None:
+    where, newsletter = served
+    # A program logs in with its token, and posts what a signed link allows ...
+    cookies = login(where, newsletter).cookies
+    assert httpx.post(f"{where}/subscribe", data={"email": ""}).status_code != 403
+    # ... but what a browser adds to anything by itself is not taken on its word.
+    assert httpx.post(f"{where}/operator/logout", cookies=cookies).status_code == 403
+    assert httpx.get(f"{where}/operator", cookies=cookies).status_code == 200
+    assert httpx.post(f"{where}/operator/logout", cookies=cookies, headers={"Origin": where}).status_code == 303
+
+
+def test_the_one_click_of_mail_programs_comes_from_anywhere(reader: str, served: Served) -> None:
+    where, newsletter = served
+    newsletter.run("subscribers", "list")
+    path = path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, reader)))
+    foreign = {"Origin": THEIRS, "Sec-Fetch-Site": "cross-site"}
+    assert httpx.post(where + path, headers=foreign).status_code == 403
+    assert state_of(newsletter, reader) == "active"
+    assert httpx.post(where + path, headers=foreign, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert state_of(newsletter, reader) == "unsubscribed"
 
 
 def test_nobody_is_sent_elsewhere(served: Served) -> None:
@@ -277,6 +380,63 @@ def test_too_much_is_turned_away_before_it_is_read(served: Served) -> None:
     assert said.split(b" ", 2)[1] == b"413"
     fits = httpx.post(f"{where}/operator/login", content=b"token=" + b"a" * (LARGEST_BODY - 6))
     assert fits.status_code == 403
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+UNCLEAR = [
+    # What of a request a proxy may end elsewhere than we do.
+    ("1.1", f"Content-Length: 6\r\n{CHUNKED}", "0\r\n\r\n"),
+    ("1.1", f"{CHUNKED}\r\nContent-Length: 6", "0\r\n\r\n"),
+    ("1.0", CHUNKED, "0\r\n\r\n"),
+    ("1.1", "Content-Length: 6\r\nContent-Length: 5", "token="),
+    ("1.1", "Content-Length: 6, 5", "token="),
+    ("1.1", "Content-Length: +6", "token="),
+    ("1.1", "Content-Length: 0x6", "token="),
+    ("1.1", "Content-Length: 6_0", "token="),
+    ("1.1", "Content-Length: ", "token="),
+    ("1.1", f"Content-Length: {'9' * 5000}", ""),
+    ("1.1", "Transfer-Encoding: xchunked", "0\r\n\r\n"),
+    ("1.1", "Transfer-Encoding: identity", ""),
+    ("1.1", "Transfer-Encoding: gzip, chunked", "0\r\n\r\n"),
+    ("1.1", f"{CHUNKED}\r\n{CHUNKED}", "0\r\n\r\n"),
+    ("1.1", "Transfer-Encoding : chunked", "0\r\n\r\n"),
+    ("1.1", "Transfer-Encoding: \x0bchunked", "0\r\n\r\n"),
+    ("1.1", CHUNKED, "-1\r\n\r\n"),
+    ("1.1", CHUNKED, "f" * 30 + "\r\n"),
+    ("1.1", CHUNKED, "1\r\naXX0\r\n\r\n"),
+    ("1.1", f"Content-Length: 6\r\nHost: {EVIL}", "token="),
+    ("1.1", "X: a\0b", ""),
+    ("1.1", "X: a\rb", ""),
+    ("1.1", f"X: {'a' * 70_000}", ""),
+    ("1.1", "X: a\r\n" * 20_000 + "X: a", ""),
+]
+
+
+@pytest.mark.parametrize("unclear", range(len(UNCLEAR)))
+def test_no_request_hides_in_another(served: Served, unclear: int) -> None:
+    where, _ = served
+    version, headers, body = UNCLEAR[unclear]
+    hidden = "GET /static/site.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    sent = f"POST /operator/login HTTP/{version}\r\nHost: localhost\r\n{headers}\r\n\r\n{body}{hidden}"
+    said = whole(where, sent.encode())
+    # Too large where it came at once, and given up where it did not.
+    assert said.split(b" ", 2)[1] == b"400" or (len(headers) > 16_384 and said.split(b" ", 2)[1] == b"431")
+    assert said.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in said.lower()
+
+
+def whole(where: str, sent: bytes) -> bytes:
+    """All that the server says to some bytes, until it closes."""
+    host, _, port = where.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        said = b""
+        # It may have closed before it took everything.
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+        with suppress(ConnectionError):
+            while more := connection.recv(65536):
+                said += more
+    return said
 
 
 def test_slow_and_garbled_requests_keep_nobody_else_waiting(served: Served) -> None:

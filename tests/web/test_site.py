@@ -11,7 +11,7 @@ def test_every_answer_has_the_headers_that_keep_it_safe(served: tuple[str, Newsl
         headers = httpx.get(where + path).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"], path
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Referrer-Policy"] == "same-origin"
     assert httpx.get(f"{where}/nonesuch").status_code == 404
     # A page that calls this machine by a name of its own gets nothing.
     assert httpx.get(f"{where}/static/site.css", headers={"Host": "evil.example"}).status_code == 400
