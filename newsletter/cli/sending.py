@@ -1,7 +1,6 @@
 """Commands that send."""
 
 import logging
-import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from newsletter import schedule
 from newsletter.audience import membership
-from newsletter.cli.common import Json, err, note, open_for, print_json, say, warn
+from newsletter.cli.common import Json, err, note, open_for, print_json, say, stoppable, warn
 from newsletter.desk import Desk, doubts
 from newsletter.edition import (
     EditionReport,
@@ -56,7 +55,7 @@ def send(
     if due:
         bring_due_back(desk)
     tally = _Tally(_number(desk, one, due))
-    with _stoppable() as stopped, _progress(tally, stopped) as told:
+    with stoppable() as stopped, _progress(tally, stopped) as told:
         report = run_edition(desk, blocks, stopped.is_set, told, one, seen=note)
     for one_note in report.notes:
         warn(one_note)
@@ -125,24 +124,6 @@ def _show_dry_run(desk: Desk, blocks: Iterator[Block], json: bool) -> None:
             say(f"{plan.email}: {len(digest.choices)} papers")
             for choice in digest.choices:
                 say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM end the run after the message on the wire; a second one ends it at once."""
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Tally:
@@ -222,7 +203,7 @@ def run(
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     log_line = _event_log()
     if once:
-        with _stoppable() as stopped:
+        with stoppable() as stopped:
             good = schedule.run_once(desk, log_line, stopped.is_set)
         if not good:
             raise typer.Exit(1)

@@ -61,9 +61,10 @@ def test_links_of_identifiers() -> None:
 @pytest.mark.parametrize(
     ("piece", "end"),
     [
-        ("<div>", "text"), ("<b>", "text"), ("<p><b>", "text"), ("<", ""), ("</div>", ""), ("<!--", ""), ("<![CDATA[", ""),
-        ("<a ", ""), ('<a x="', ""), ("<a x='\"", ">"), ("<script>", ""), ("<jats:", ""), ("&", ""), ("&amp", ""),
-        ("&#", ""), ("<a =", ">"), ("<a/", ""), ("$x<", ""), ("<?x ", ""), ("<style ", ">"), ("&#9", ";"), ("<table>", "x"),
+        ("<div>", "text"), ("<b>", "text"), ("<p><b>", "text"), ("<", ""), ("</div>", ""), ("<!--", ""),
+        ("<![CDATA[", ""), ("<a ", ""), ('<a x="', ""), ("<a x='\"", ">"), ("<script>", ""), ("<jats:", ""), ("&", ""),
+        ("&amp", ""), ("&#", ""), ("<a =", ">"), ("<a/", ""), ("$x<", ""), ("<?x ", ""), ("<style ", ">"), ("&#9", ";"),
+        ("<table>", "x"),
     ],
 )  # fmt: skip
 def test_cleaning_takes_time_in_proportion_to_the_length(piece: str, end: str) -> None:
