@@ -24,8 +24,10 @@ from newsletter.delivery.dispatch import Waiting
 from newsletter.desk import Desk
 from newsletter.engine import Gone, Hand, Job, Stopping, crew
 from newsletter.errors import NewsletterError
+from newsletter.indexing import current_index
 from newsletter.kit import kit_of
 from newsletter.model import SendState, Subscriber
+from newsletter.ranking.index import Index
 from newsletter.road import ALREADY, Block, Road, Step, lay_road, make_plans, people_of
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
@@ -170,6 +172,7 @@ def run_edition(
     only: Subscriber | None = None,
     patience: timedelta | None = None,
     seen: Callable[[str], None] = lambda line: None,
+    index_of_now: Callable[[], Index | None] | None = None,
 ) -> EditionReport:
     """Make up what is to be sent and send what waits, whether it was planned just now or by a run that was cut short.
 
@@ -179,6 +182,7 @@ def run_edition(
         only: send to this one alone.
         patience: how long to wait for limits of pace; None: as long as it takes.
         seen: hears where the work of a cluster can be seen.
+        index_of_now: gives the index; by default it is brought up to date, and fitted again when its time has come.
 
     Raises:
         ServerUnusable: the mail server cannot be used; what is planned stays planned.
@@ -187,7 +191,7 @@ def run_edition(
     settle_earlier(desk, report)
     few = list(islice(blocks, _FEW_BLOCKS + 1))
     number = desk.config.processes if len(few) > _FEW_BLOCKS else 1
-    papers = make_field(desk, refit=True) if few else None
+    papers = make_field(desk, index_of_now or partial(current_index, desk, refit=True)) if few else None
     todo = _Todo(chain(few, blocks))
     row = only.row if only else None
     if number == 1:
