@@ -1,6 +1,6 @@
 """Choosing: the papers of the hour against what some subscribers follow."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -47,20 +47,22 @@ class Field:
         return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
 
 
-def make_field(desk: Desk, refit: bool = False) -> Field | None:
+def make_field(desk: Desk, index_of_now: Callable[[], Index | None] | None = None) -> Field | None:
     """Bring the index up to date and take the papers within ``ranking.max_age_days``; None for an empty store.
 
     Args:
-        refit: fit the space again when its time has come, as editions do.
+        index_of_now: gives the index, where it is not simply to be brought up to date.
     """
     now = desk.clock()
-    index = current_index(desk, refit)
+    index = current_index(desk) if index_of_now is None else index_of_now()
     return _field_of(desk, index, now) if index is not None else None
 
 
 def _field_of(desk: Desk, index: Index, now: datetime) -> Field:
     with reading(desk.engine) as connection:
-        new = papers.first_seen_since(connection, now - timedelta(days=desk.config.ranking.max_age_days))
+        found = papers.first_seen_since(connection, now - timedelta(days=desk.config.ranking.max_age_days))
+    # What has come since the index was made stands for choice next time.
+    new = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
     half_life = desk.config.digest.trending_half_life_days
     return Field(index, make_candidates(index, new, now.date(), half_life), now)
 

@@ -8,6 +8,7 @@ from datetime import date, time
 from email.headerregistry import Address
 from email.utils import parseaddr, unquote
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -133,12 +134,22 @@ def _web_address(text: str) -> str:
         raise ValueError("is not a web address; write it like https://papers.example.org") from None
 
 
+def _private_address(text: str) -> str:
+    text = text.strip()
+    with suppress(ValueError):
+        return str(ip_network(text))
+    if not re.fullmatch(r"[\w-]+(?:\.[\w-]+)*\.?", text) or re.fullmatch(r"[\d.]+", text):
+        raise ValueError("is neither a host nor a network; write it like intranet.example.org or 10.0.0.0/8")
+    return text.rstrip(".").lower()
+
+
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 Line = Annotated[str, AfterValidator(_one_line)]
 FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Url = Annotated[str, AfterValidator(_web_address)]
+PrivateAddress = Annotated[str, AfterValidator(_private_address)]
 
 
 class Settings(BaseModel):
@@ -229,6 +240,17 @@ class Network(Settings):
     contact: Line | None = Field(
         default=None, description="In the User-Agent; the reply-to or from address if not set."
     )
+    source_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="For one source in all: requests, waits, pages, reading and storing.",
+    )
+    source_papers: int = Field(default=10_000, ge=1, le=1_000_000, description="Of one source in one fetch at most.")
+    allow_private: list[PrivateAddress] = Field(
+        default_factory=list, description="Hosts and networks (10.0.0.0/8) that may be on a private address."
+    )
+    proxy: Url | None = Field(default=None, description="For requests to sources; the environment's is not used.")
 
 
 class Ranking(Settings):
@@ -384,7 +406,7 @@ class ScheduleSettings(Settings):
 
     fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
     timezone: Timezone = "UTC"
-    tick_seconds: int = Field(default=60, ge=1, le=3600)
+    tick_seconds: int = Field(default=30, ge=1, le=3600)
 
 
 class LogSettings(Settings):

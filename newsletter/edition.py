@@ -23,8 +23,10 @@ from newsletter.delivery.dispatch import Waiting
 from newsletter.desk import Desk
 from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError, UserError
+from newsletter.indexing import current_index
 from newsletter.kit import kit_of
 from newsletter.model import SendState, Subscriber
+from newsletter.ranking.index import Index
 from newsletter.road import Block, Road, lay_road, make_plans, people_of
 from newsletter.sources import gather as gathering
 from newsletter.sources.base import Window
@@ -154,6 +156,7 @@ def run_edition(
     patience: timedelta | None = None,
     seen: Callable[[str], None] = lambda line: None,
     on_wait: Callable[[str], None] = lambda line: None,
+    index_of_now: Callable[[], Index | None] | None = None,
 ) -> EditionReport:
     """Make up what is to be sent and send what waits, whether it was planned just now or by a run that was cut short.
 
@@ -163,6 +166,7 @@ def run_edition(
         only: send to this one alone.
         patience: how long to wait for limits of pace in all; None: as long as it takes.
         seen: hears where the work of a cluster can be seen. ``on_wait``: hears what is waited for.
+        index_of_now: gives the index; by default it is brought up to date, and fitted again when its time has come.
 
     Raises:
         SendingPaused: the operator has paused all sending; nothing was planned.
@@ -177,7 +181,7 @@ def run_edition(
     blocks = _warned_of_zones(desk, blocks, report.notes)
     few = list(islice(blocks, _FEW_BLOCKS + 1))
     number = desk.config.processes if len(few) > _FEW_BLOCKS else 1
-    papers = make_field(desk, refit=True) if few else None
+    papers = make_field(desk, index_of_now or partial(current_index, desk, refit=True)) if few else None
     todo = BlockQueue(chain(few, blocks))
     row = only.row if only else None
     if number == 1:

@@ -146,7 +146,7 @@ def crew(job: Job, number: int, cluster: Cluster | None = None) -> Iterator[Sequ
 
 @contextmanager
 def _processes(job: Job, number: int) -> Iterator[Sequence[Hand]]:
-    context = _context()
+    context = process_context()
     stop = context.Event()
     shared = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
     with ExitStack() as pools, _passed_on(job.stopping, stop):
@@ -179,7 +179,7 @@ def _passed_on(stopping: Stopping, stop: Any) -> Iterator[None]:
         watching.join()
 
 
-def _context() -> BaseContext:
+def process_context() -> BaseContext:
     """Processes that are no copies of this one, since it may have threads; they import what they need once."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")

@@ -44,3 +44,7 @@ class UserError(NewsletterError):
     """Something the person can mend: the text names the place, the value and the mend (exit code 2)."""
 
     exit_code = 2
+
+
+class Stopped(NewsletterError):
+    """The newsletter is to stop, and something was not waited for any longer; nothing is wrong with it."""

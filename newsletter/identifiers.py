@@ -13,6 +13,9 @@ _ARXIV = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
+_LONGEST_KEY = 2_000
+"""Bytes: an index of PostgreSQL takes 2,704."""
+
 _ARXIV_DOI = re.compile(r"^10\.48550/arxiv\.(.+)$", re.IGNORECASE)
 
 
@@ -46,11 +49,15 @@ def doi(text: str) -> str | None:
 def title_key(title: str) -> str:
     """A title stripped to what two writings of it share: letters and digits, case folded, compatibility forms unified.
 
-    A title without a letter or digit is its own key, spaces collapsed, so that two such titles stay apart.
+    A title without a letter or digit is its own key, spaces collapsed, so that two such titles stay apart. A key that
+    no index could hold ends in a digest of the whole.
     """
     folded = unicodedata.normalize("NFKC", title).casefold()
-    key = "".join(character for character in folded if character.isalnum())
-    return key or " ".join(title.split())
+    key = "".join(character for character in folded if character.isalnum()) or " ".join(title.split())
+    encoded = key.encode(errors="replace")
+    if len(encoded) <= _LONGEST_KEY:
+        return key
+    return encoded[: _LONGEST_KEY - 64].decode(errors="ignore") + hashlib.sha256(encoded).hexdigest()
 
 
 def title_id(title: str) -> str:

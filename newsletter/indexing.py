@@ -155,6 +155,17 @@ class LiveIndex:
         self._looked = time.monotonic()
 
 
+def saved_index(desk: Desk) -> Index | None:
+    """The index as it is, however far behind; None where there is none that belongs to the store."""
+    state = read_state(desk.config.index_folder)
+    if state is None:
+        return None
+    with reading(desk.engine) as connection:
+        if papers.id_of(connection, state.last_row) != state.last_id:
+            return None
+    return _load(desk.config.index_folder, state)
+
+
 def read_state(folder: Path) -> State | None:
     """The state of the index in a folder; None where there is none that can be used."""
     try:

@@ -6,10 +6,13 @@ There is one clock tick for all subscribers, not a job for each: the tick takes 
 import asyncio
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from functools import partial
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -19,10 +22,12 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from newsletter.desk import Desk
 from newsletter.edition import SendingPaused, bring_due_back, due_blocks, end_pauses, gather, read_files, run_edition
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, Stopped
 from newsletter.forgetting import forget_old
-from newsletter.indexing import current_index, read_state
+from newsletter.index_updater import IndexUpdater
+from newsletter.indexing import read_state
 from newsletter.joining import forget_unconfirmed
+from newsletter.ranking.index import Index
 from newsletter.returning import Taken, take_mailbox
 from newsletter.store import figures, reading, subscribers, tokens, writing
 from newsletter.timezones import zone
@@ -32,19 +37,45 @@ Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
 
 
-_HOUSEKEEPING_AT = time(3, 17)
+_HOUSEKEEPING_AT = time_of_day(3, 17)
 
+_OWN_EXECUTORS = ("fetch", "bounces")
+_LOOK_SECONDS = 0.1
 _STILL = timedelta(days=7)
 """How many days an edition's sends may change yet."""
 
 
+_PATIENCE = 20.0
+"""Seconds that a tick waits at most for a fetch that has just begun and for the index, so that digests have the papers
+of the hour; nobody's digest waits longer for a source.
+"""
+
+
 @dataclass(slots=True)
 class _Running:
-    """What the jobs work with. APScheduler's stored jobs name a function; they cannot carry an open store."""
+    """What the jobs work with. APScheduler's stored jobs name a function; they cannot carry an open store.
+
+    Attributes:
+        fetch_began: when the last fetch did, by the monotonic clock. ``fetch_ended``: whether it has ended.
+    """
 
     desk: Desk
     log: Log
     stop: threading.Event
+    index: IndexUpdater
+    fetch_began: float = 0.0
+    fetch_ended: threading.Event = field(default_factory=threading.Event)
+
+    def begin_fetch(self) -> None:
+        """A fetch begins."""
+        self.fetch_began = time.monotonic()
+        self.fetch_ended.clear()
+
+    def wait_for_fetch(self) -> None:
+        """Wait for a fetch that began only just now."""
+        while not self.stop.is_set() and time.monotonic() < self.fetch_began + _PATIENCE:
+            if self.fetch_ended.wait(_LOOK_SECONDS):
+                return
 
 
 _running: _Running | None = None
@@ -53,12 +84,21 @@ _told_problems: set[str] = set()
 
 def fetch_job() -> None:
     """Gather new papers from every source."""
-    _guarded("fetch", fetch)
+    assert _running is not None  # noqa: S101 - set before the scheduler starts
+    _running.begin_fetch()
+    try:
+        _guarded("fetch", partial(fetch, index=_running.index))
+    finally:
+        _running.fetch_ended.set()
 
 
 def tick_job() -> None:
     """Send to whoever is due."""
-    _guarded("tick", tick)
+    assert _running is not None  # noqa: S101
+    end = time.monotonic() + _PATIENCE
+    _running.wait_for_fetch()
+    patience = timedelta(seconds=max(0.0, end - time.monotonic()))
+    _guarded("tick", partial(tick, index_of_now=partial(_running.index.current, patience, _running.stop.is_set)))
 
 
 def housekeeping_job() -> None:
@@ -77,6 +117,8 @@ def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], bool]) ->
         return
     try:
         job(_running.desk, _running.log, _running.stop.is_set)
+    except Stopped:
+        return
     except NewsletterError as error:
         # The next run of the job tries again; the newsletter goes on.
         _running.log(f"{name}_failed", error=str(error))
@@ -86,8 +128,12 @@ def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], bool]) ->
         traceback.print_exc()
 
 
-def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Gather new papers, a line a source; returns whether all of them answered."""
+def fetch(desk: Desk, log: Log, stopping: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
+    """Gather new papers, a line a source; returns whether all of them answered.
+
+    Raises:
+        Stopped: it was to stop before the papers were indexed.
+    """
     good = True
     for result in gather(desk, [], stopping=stopping):
         if result.error is not None:
@@ -95,15 +141,16 @@ def fetch(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
             log("source_failed", source=result.source, error=result.error)
         else:
             log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
-    if not stopping():
-        _index(desk, log)
+        if result.cut:
+            log("beyond_bounds", source=result.source, papers=len(result.cut), first=result.cut[0])
+    _index(desk, log, stopping, index or IndexUpdater(desk))
     return good
 
 
-def _index(desk: Desk, log: Log) -> None:
+def _index(desk: Desk, log: Log, stopping: Callable[[], bool], index: IndexUpdater) -> None:
     """Index what was fetched, so that the next edition need not; fit the space anew when its time has come."""
     before = read_state(desk.config.index_folder)
-    current_index(desk, refit=True)
+    index.update(stopping)
     after = read_state(desk.config.index_folder)
     if after is not None and (before is None or before.fitted_at != after.fitted_at):
         next_fit = after.next_fit(desk.config.ranking.refit_days).isoformat(timespec="minutes")
@@ -112,8 +159,13 @@ def _index(desk: Desk, log: Log) -> None:
         log("indexed", space=after.version, papers=after.held)
 
 
-def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
+def tick(
+    desk: Desk, log: Log, stopping: Callable[[], bool], index_of_now: Callable[[], Index | None] | None = None
+) -> bool:
     """Read the files that changed, then send to whoever is due, and what was put off until now.
+
+    Args:
+        index_of_now: gives the index; see :func:`newsletter.edition.run_edition`.
 
     Returns:
         Whether all that was tried went well.
@@ -140,7 +192,15 @@ def tick(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
         log("cluster", at=line)
 
     try:
-        report = run_edition(desk, due_blocks(desk), stopping, lambda state, count: None, patience=patience, seen=seen)
+        report = run_edition(
+            desk,
+            due_blocks(desk),
+            stopping,
+            lambda state, count: None,
+            patience=patience,
+            seen=seen,
+            index_of_now=index_of_now,
+        )
     except SendingPaused as error:
         log("paused", reason=str(error))
         return not files.problems
@@ -222,7 +282,7 @@ def run(desk: Desk, log: Log) -> None:
 
 async def _run(desk: Desk, log: Log) -> None:
     global _running
-    _running = _Running(desk, log, threading.Event())
+    _running = _Running(desk, log, threading.Event(), IndexUpdater(desk))
     jobs = SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")
     with writing(desk.engine) as connection:
         # APScheduler checks and creates in one deferred transaction, which SQLite refuses if another process writes in
@@ -232,9 +292,8 @@ async def _run(desk: Desk, log: Log) -> None:
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         jobstores={"default": jobs},
-        # One worker: a tick that comes while papers are fetched waits for them, and has them.
-        # Another for the mailbox, which nobody is to wait for.
-        executors={"default": ThreadPoolExecutor(1), "bounces": ThreadPoolExecutor(1)},
+        # Nobody is to wait for the sources, nor for the mailbox.
+        executors={name: ThreadPoolExecutor(1) for name in ("default", *_OWN_EXECUTORS)},
         job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
     )
     ended = asyncio.Event()
@@ -253,6 +312,8 @@ async def _run(desk: Desk, log: Log) -> None:
     scheduler.start(paused=True)
     _keep_jobs(scheduler, desk)
     log("started", **_facts(desk, scheduler))
+    if scheduler.get_job("fetch").next_run_time <= datetime.now(scheduler.timezone):
+        _running.begin_fetch()  # So that the first tick knows of it, whichever comes first.
     scheduler.resume()
     await ended.wait()
     log("stopping")
@@ -281,7 +342,7 @@ def _keep_jobs(scheduler: Any, desk: Desk) -> None:
     for name, job, trigger, first in jobs:
         present, usual = scheduler.get_job(name), trigger.get_next_fire_time(None, now)
         when = min(present.next_run_time, usual) if present is not None else first or usual
-        executor = "bounces" if name == "bounces" else "default"
+        executor = name if name in _OWN_EXECUTORS else "default"
         scheduler.add_job(job, trigger, id=name, executor=executor, replace_existing=True, next_run_time=when)
 
 

@@ -22,12 +22,13 @@ from newsletter.cli.common import (
     print_table,
     say,
     short,
+    stoppable,
     warn,
 )
 from newsletter.clock import parse_day
 from newsletter.desk import Desk
 from newsletter.edition import gather
-from newsletter.errors import UserError
+from newsletter.errors import NewsletterError, UserError
 from newsletter.model import BadPaper, Paper
 from newsletter.plaintext import shown
 from newsletter.rendering.view import percent
@@ -57,10 +58,15 @@ def fetch(
     if window.since and window.since > window.until:
         raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
     # Told when all is done: lines printed under a moving display would be wiped away by it.
-    with _progress() as told:
-        results = list(gather(desk, source or [], window, told))
-    for result in results:
+    with stoppable() as stopped, _progress() as told:
+        results = list(gather(desk, source or [], window, told, stopped.is_set))
+    order = list(desk.config.sources)
+    for result in sorted(results, key=lambda result: order.index(result.source)):
         _report(result, json)
+    if stopped.is_set():
+        raise NewsletterError(
+            "stopped before the end; what came until then is kept, and the next fetch brings the rest"
+        )
     if any(result.error is not None for result in results):
         raise typer.Exit(1)
 
@@ -97,6 +103,8 @@ def import_files(
         say(f"The store holds {_papers(held)}.")
     if problems:
         raise UserError(*problems)
+    if any(result.error is not None for _, result in results):
+        raise typer.Exit(2)
 
 
 def _report(result: Gathered, json: bool) -> None:
@@ -109,6 +117,7 @@ def _report(result: Gathered, json: bool) -> None:
                     "new": result.new,
                     "changed": result.changed,
                     "bad": [{"where": bad.where, "why": bad.why} for bad in result.bad],
+                    "cut": list(result.cut),
                     "error": result.error,
                 }
             ]
@@ -121,6 +130,10 @@ def _report(result: Gathered, json: bool) -> None:
         warn(_bad(bad))
     if len(result.bad) > _BAD_SHOWN:
         warn(f"{name}: {len(result.bad) - _BAD_SHOWN} more could not be read; --json names them all")
+    for line in result.cut[:_BAD_SHOWN]:
+        warn(f"{name}: {line}")
+    if len(result.cut) > _BAD_SHOWN:
+        warn(f"{name}: {len(result.cut) - _BAD_SHOWN} more were cut to the bounds; --json names them all")
     if result.error:
         warn(f"{name}: {result.error}")
 

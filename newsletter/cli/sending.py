@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from newsletter import schedule
 from newsletter.audience import membership
-from newsletter.cli.common import Json, err, iso, note, open_for, print_json, say, warn
+from newsletter.cli.common import Json, err, iso, note, open_for, print_json, say, stoppable, warn
 from newsletter.clock import parse_duration, system_clock
 from newsletter.desk import Desk, doubts
 from newsletter.edition import (
@@ -78,7 +77,7 @@ def _send(desk: Desk, only: str | None, due: bool, dry: bool, patience: timedelt
     if due:
         bring_due_back(desk)
     tally = _Tally(_number(desk, one, due))
-    with _stoppable() as stopped, _progress(tally, stopped) as told:
+    with stoppable() as stopped, _progress(tally, stopped) as told:
         report = run_edition(desk, blocks, stopped.is_set, told, one, patience, seen=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
@@ -215,24 +214,6 @@ def _show_dry_run(desk: Desk, blocks: Iterator[Block], json: bool) -> None:
                 say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
 
 
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM end the run after the message on the wire; a second one ends it at once."""
-    stopped = threading.Event()
-
-    def stop(*_: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 class _Tally:
     """How far a run came: of the readers it is for, how many came to what."""
 
@@ -310,7 +291,7 @@ def run(
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     log_line = _event_log()
     if once:
-        with _stoppable() as stopped:
+        with stoppable() as stopped:
             good = schedule.run_once(desk, log_line, stopped.is_set)
         if not good:
             raise typer.Exit(1)

@@ -2,10 +2,9 @@
 
 from datetime import datetime, timedelta
 from email.utils import parseaddr
-from itertools import islice
 from urllib.parse import urlsplit
 
-from newsletter.config import Config
+from newsletter.config import Config, Network
 from newsletter.desk import is_example, is_here
 from newsletter.doctor.finding import Finding, NotKnown, bad, ok, warning
 from newsletter.model import BadPaper
@@ -13,9 +12,11 @@ from newsletter.plaintext import clean
 from newsletter.sources import make_source
 from newsletter.sources.base import SourceError, Window
 from newsletter.sources.http import Http, user_agent
+from newsletter.sources.reading import SourceReader, access_of
 from newsletter.store.fetches import SourceRecord
 
 _SECONDS = 10.0
+_SOURCE_SECONDS = 60.0
 _PAPERS = 20
 _STALE = timedelta(days=3)
 """Longer than a weekend, in which some sources have nothing new, but are asked all the same."""
@@ -31,13 +32,15 @@ def source(config: Config, name: str, record: SourceRecord | None, now: datetime
         record: what the store knows of it. ``ahead``: takes by how much the server's clock is ahead.
     """
     line, asked = f"source {name}", make_source(name, config.sources[name], config.folder)
-    with _http(config) as http:
-        try:
-            read = list(islice(asked.fetch(Window(None, now.date()), http), _PAPERS))
-        except SourceError as error:
-            return bad(line, clean(str(error)), f"see sources.{name} in config.yaml, or try again later")
-        finally:
-            _take_time(http, ahead)
+    access = access_of(config, name, _once(config))
+    try:
+        with SourceReader(asked, Window(None, now.date()), access, _PAPERS) as reader:
+            try:
+                read = [bounded.item for block in reader.blocks() for bounded in block]
+            finally:
+                _take_time(reader.ahead, ahead)
+    except SourceError as error:
+        return bad(line, clean(str(error)), f"see sources.{name} in config.yaml, or try again later")
     wrong = [paper for paper in read if isinstance(paper, BadPaper)]
     if wrong and len(wrong) == len(read):
         return warning(line, f"nothing in it can be read: {wrong[0].where}: {wrong[0].why}", "look at what it gives")
@@ -70,7 +73,9 @@ def site(config: Config, pages: bool, ahead: list[float]) -> Finding:
     needed = "readers unsubscribe there" if pages else "no link in a message leads there yet"
     if is_example(host):
         raise NotKnown(f"{url} is a name for examples, {needed}; set site.url to your own")
-    with _http(config) as http:
+    # The configuration names the site, wherever it is; its name may well have a private address in its own network.
+    network = _once(config).model_copy(update={"allow_private": [*config.network.allow_private, host]})
+    with Http(network, user_agent(config.site.url, config.contact)) as http:
         try:
             http.get(f"{url}{HEALTH if pages else '/'}")
             told = "answers"
@@ -79,7 +84,7 @@ def site(config: Config, pages: bool, ahead: list[float]) -> Finding:
                 return _no_answer(name, config, error, pages)
             told = f"answers with status {error.status}"
         finally:
-            _take_time(http, ahead)
+            _take_time(http.ahead, ahead)
     if not (url.startswith("https:") or is_here(host)):
         return warning(name, f"{url} {told}, without TLS", "serve it by https, as RFC 8058 wants for unsubscribing")
     return ok(name, f"{url} {told}; {needed}")
@@ -110,11 +115,13 @@ def unsubscribing(config: Config, pages: bool) -> Finding:
     return ok(name, f"by letter to {bounces.address}, which acts by itself")
 
 
-def _http(config: Config) -> Http:
-    once = {"attempts": 1, "timeout_seconds": min(config.network.timeout_seconds, _SECONDS)}
-    return Http(config.network.model_copy(update=once), user_agent(config.site.url, config.contact))
+def _once(config: Config) -> Network:
+    """The limits for a look, which is not tried again."""
+    limits = {"attempts": 1, "timeout_seconds": min(config.network.timeout_seconds, _SECONDS)}
+    limits["source_seconds"] = min(config.network.source_seconds, _SOURCE_SECONDS)
+    return config.network.model_copy(update=limits)
 
 
-def _take_time(http: Http, ahead: list[float]) -> None:
-    if http.ahead is not None:
-        ahead.append(http.ahead)
+def _take_time(told: float | None, ahead: list[float]) -> None:
+    if told is not None:
+        ahead.append(told)

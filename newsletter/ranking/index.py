@@ -5,7 +5,7 @@ one with those that came later. They may lie in memory-mapped files (:mod:`newsl
 store costs little memory.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,6 +78,14 @@ class Index:
             order[here] = height + np.arange(len(here))
             height += len(here)
         return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
+
+    def holds(self, rows: Sequence[int]) -> np.ndarray:
+        """Which of some rows in the store the index has."""
+        wanted = np.array(rows, dtype=np.int64)
+        held = np.zeros(len(wanted), dtype=bool)
+        for part in self.parts:
+            held |= np.isin(wanted, part.rows)
+        return held
 
     def row(self, row: int) -> Row:
         """The vector of one paper, its terms ascending; an empty one for a paper that the index does not have."""

@@ -25,10 +25,6 @@ class SourceError(NewsletterError):
         super().__init__(text)
 
 
-class Stopped(NewsletterError):
-    """The newsletter is to stop, and the source was not waited for any longer; nothing is wrong with it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """The days asked for, both ends included; ``until`` is never None, ``since`` is None for "what is new now"."""

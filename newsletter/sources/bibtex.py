@@ -16,7 +16,7 @@ from pylatexenc.latexwalker import LatexWalkerError  # type: ignore[import-untyp
 from newsletter import identifiers
 from newsletter.model import BadPaper, Paper
 from newsletter.plaintext import clean
-from newsletter.sources.fields import sane_day
+from newsletter.sources.bounds import sane_day
 from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
 
 # What the parser logs of broken entries is told by this module; without a handler it would go to stderr as well.

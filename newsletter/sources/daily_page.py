@@ -20,7 +20,7 @@ from typing import TypeAlias
 from newsletter.errors import UserError
 from newsletter.model import BadPaper, Paper
 from newsletter.plaintext import clean
-from newsletter.sources.fields import EARLIEST_YEAR, LATEST_YEAR, sane_day
+from newsletter.sources.bounds import EARLIEST_YEAR, LATEST_YEAR, sane_day
 from newsletter.sources.text import excerpt
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -14,7 +14,7 @@ from newsletter.config import FeedSource
 from newsletter.model import BadPaper, Paper
 from newsletter.plaintext import clean
 from newsletter.sources.base import SourceError, Window
-from newsletter.sources.fields import sane_day
+from newsletter.sources.bounds import sane_day
 from newsletter.sources.http import Http
 from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
 

@@ -7,21 +7,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from newsletter.mistakes import in_words
 from newsletter.plaintext import clean
+from newsletter.sources.bounds import MAX_COUNT, sane_day
 from newsletter.sources.text import excerpt, web_link
-
-EARLIEST_YEAR, LATEST_YEAR = 1600, 2200
-_MOST = 2**31
-
-
-def sane_day(day: date) -> date:
-    """The same day.
-
-    Raises:
-        ValueError: no paper can be of that year.
-    """
-    if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
-        raise ValueError(f"is not a day in {EARLIEST_YEAR} to {LATEST_YEAR}")
-    return day
 
 
 def _cleaned(value: object) -> object:
@@ -58,7 +45,7 @@ Title = Annotated[Text, AfterValidator(_not_empty)]
 Texts = Annotated[list[Text] | None, AfterValidator(_filled)]
 """A list of texts; empty ones are left out, and null is an empty list."""
 
-Count = Annotated[int, Field(ge=0, lt=_MOST)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 """A number of things, 0 or more."""
 
 Link = Annotated[str | None, AfterValidator(web_link)]

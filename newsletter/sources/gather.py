@@ -1,24 +1,31 @@
-"""Gathering: each source asked in turn, its papers stored; one that fails stops no other."""
+"""Gathering: the sources asked side by side, their papers stored; one that fails or hangs stops no other."""
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from newsletter.clock import Clock
 from newsletter.config import Config
-from newsletter.errors import UserError
+from newsletter.errors import NewsletterError, Stopped, UserError
 from newsletter.model import BadPaper, Paper
 from newsletter.sources import make_source
-from newsletter.sources.base import SourceError, Stopped, Window
+from newsletter.sources.base import SourceError, Window
+from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
 from newsletter.sources.files import read_file
-from newsletter.sources.http import Http, user_agent
+from newsletter.sources.reading import SourceReader, access_of, in_blocks
 from newsletter.store import fetches, papers, reading, writing
 
-_BLOCK = 200
+_AT_ONCE = 4
+"""Sources that are read side by side, so that a slow one does not keep the others waiting."""
+
+_GIVE_WAY_SECONDS = 0.02
+"""Between two blocks of papers, so that whoever sends gets at the store."""
 
 Told = Callable[[int], None]
 """Hears how many papers of a source have been read so far."""
@@ -32,6 +39,7 @@ class Gathered:
         papers: how many it named. ``new``: how many of them the store did not know. ``changed``: how many it did, but
             with less or older news of them.
         bad: those that could not be read as papers.
+        cut: what was cut or left out of papers, since it was beyond the bounds, a line each.
         error: why the source failed, in one line; None when it did not. What it gave before that is kept.
     """
 
@@ -40,6 +48,7 @@ class Gathered:
     new: int = 0
     changed: int = 0
     bad: tuple[BadPaper, ...] = field(default=())
+    cut: tuple[str, ...] = field(default=())
     error: str | None = None
 
 
@@ -52,12 +61,12 @@ def gather(
     told: Callable[[str], Told],
     stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Gathered]:
-    """Ask the sources for the papers of a window and store them.
+    """Ask the sources for the papers of a window and store them; gives what each gave in the order in which they end.
 
     Args:
         names: which sources; none named means all.
         told: given a source's name, returns what hears of its progress.
-        stopping: asked all the time; when it says so, no source is waited for any longer. What they gave is kept.
+        stopping: looked at all the time; when it says so, no source is waited for any longer. What they gave is kept.
 
     Raises:
         UserError: a name is no source of the configuration.
@@ -67,13 +76,22 @@ def gather(
         if name not in config.sources:
             known = ", ".join(config.sources) or "none; add one under 'sources' in config.yaml"
             raise UserError(f"{name!r} is no source; known: {known}")
-    for name in wanted:
-        if stopping():
-            return
-        try:
-            yield _gather_one(engine, config, clock, name, window, told(name), stopping)
-        except Stopped:
-            return
+    left = threading.Event()
+    pool = ThreadPoolExecutor(_AT_ONCE, "source")
+    try:
+        futures = [
+            pool.submit(
+                _gather_one, engine, config, clock, name, window, told(name), lambda: left.is_set() or stopping()
+            )
+            for name in wanted
+        ]
+        for future in as_completed(futures):
+            gathered = future.result()
+            if gathered is not None:
+                yield gathered
+    finally:
+        left.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def _gather_one(
@@ -84,30 +102,38 @@ def _gather_one(
     window: Window,
     told: Told,
     stopping: Callable[[], bool],
-) -> Gathered:
-    source = make_source(name, config.sources[name], config.folder)
-    with reading(engine) as connection:
-        known = fetches.known_validators(connection)
+) -> Gathered | None:
+    """What one source gave; None when the newsletter stopped before its end."""
+    if stopping():
+        return None
     gathered = Gathered(name)
-    with Http(config.network, user_agent(config.site.url, config.contact), known, stopping) as http:
-        try:
-            for step in _store(engine, clock, name, source.fetch(window, http), name):
-                gathered = step
-                told(step.papers)
-        except (SourceError, UserError) as error:
-            gathered = replace(gathered, error=str(error))
-            with writing(engine) as connection:
-                fetches.record_failure(connection, name, clock(), str(error))
-            return gathered
-        with writing(engine) as connection:
-            fetches.keep_validators(connection, http.validators_seen)
-            fetches.record_success(
-                connection,
-                name,
-                clock(),
-                {"papers": gathered.papers, "new_papers": gathered.new, "bad_papers": len(gathered.bad)},
-            )
+    try:
+        source = make_source(name, config.sources[name], config.folder)
+        with reading(engine) as connection:
+            known = fetches.known_validators(connection)
+        with SourceReader(source, window, access_of(config, name, validators=known), stopping=stopping) as reader:
+            for gathered in _store(engine, clock, name, reader.blocks()):
+                told(gathered.papers)
+                time.sleep(_GIVE_WAY_SECONDS)
+    except Stopped:
+        return None
+    except (SourceError, UserError) as error:
+        return _failed(engine, clock, gathered, str(error))
+    except NewsletterError:
+        raise  # the store is at fault, for all of them
+    except Exception as error:  # whatever it is, it is the failure of this source alone
+        return _failed(engine, clock, gathered, f"cannot be stored: {type(error).__name__}: {brief(str(error))}")
+    counts = {"papers": gathered.papers, "new_papers": gathered.new, "bad_papers": len(gathered.bad)}
+    with writing(engine) as connection:
+        fetches.keep_validators(connection, reader.validators)
+        fetches.record_success(connection, name, clock(), counts)
     return gathered
+
+
+def _failed(engine: Engine, clock: Clock, gathered: Gathered, error: str) -> Gathered:
+    with writing(engine) as connection:
+        fetches.record_failure(connection, gathered.source, clock(), error)
+    return replace(gathered, error=error)
 
 
 def import_file(engine: Engine, clock: Clock, path: Path, as_of: date, told: Told = lambda count: None) -> Gathered:
@@ -121,39 +147,29 @@ def import_file(engine: Engine, clock: Clock, path: Path, as_of: date, told: Tol
         UserError: the file cannot be read, or is of no known kind.
     """
     name = f"file:{path.name}"
-    steps = _store(engine, clock, name, read_file(path, str(path), as_of), name)
     gathered = Gathered(name)
-    for step in steps:
-        gathered = step
-        told(step.papers)
+    found = all_within_bounds(read_file(path, str(path), as_of), MAX_FILE_PAPERS, "split the file")
+    try:
+        for gathered in _store(engine, clock, name, in_blocks(found)):
+            told(gathered.papers)
+    except SourceError as error:
+        return replace(gathered, error=str(error))
     return gathered
 
 
-def _store(
-    engine: Engine, clock: Clock, source: str, found: Iterator[Paper | BadPaper], shown: str
-) -> Iterator[Gathered]:
-    """Store papers block by block; gives the counts so far, first those of nothing."""
-    so_far = Gathered(shown)
-    yield so_far
-    error: SourceError | None = None
-    while error is None:
-        block: list[Paper | BadPaper] = []
-        try:
-            block.extend(islice(found, _BLOCK))
-        except SourceError as failed:
-            # What came before the failure in this block is kept below, then the failure goes on.
-            error = failed
-        if not block:
-            break
+def _store(engine: Engine, clock: Clock, source: str, blocks: Iterable[list[Bounded]]) -> Iterator[Gathered]:
+    """Store papers block by block; gives the counts so far."""
+    so_far = Gathered(source)
+    for block in blocks:
+        found = [bounded.item for bounded in block if isinstance(bounded.item, Paper)]
         with writing(engine) as connection:
-            kept = papers.keep(connection, (item for item in block if isinstance(item, Paper)), source, clock())
+            kept = papers.keep(connection, found, source, clock())
         so_far = replace(
             so_far,
             papers=so_far.papers + kept.papers,
             new=so_far.new + kept.new,
             changed=so_far.changed + kept.changed,
-            bad=so_far.bad + tuple(item for item in block if isinstance(item, BadPaper)),
+            bad=so_far.bad + tuple(bounded.item for bounded in block if isinstance(bounded.item, BadPaper)),
+            cut=so_far.cut + tuple(line for bounded in block for line in bounded.cut),
         )
         yield so_far
-    if error is not None:
-        raise error

@@ -4,10 +4,8 @@ import email.utils
 import json
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +21,9 @@ from newsletter import __version__
 from newsletter.config import Network
 from newsletter.deadline import Deadline
 from newsletter.plaintext import clean
-from newsletter.sources.base import SourceError, Stopped
+from newsletter.sources.addresses import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
+from newsletter.sources.base import SourceError
+from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.text import excerpt
 
 # A source that fails is told of once, when all tries are spent; stamina would print each of them.
@@ -32,17 +32,17 @@ stamina.instrumentation.set_on_retry_hooks([])
 Validators = tuple[str | None, str | None]
 """ETag and Last-Modified, as a server gave them for one URL."""
 
-MOST_BYTES = 50_000_000
-"""The size of an answer, decompressed, above which it is refused."""
-
 LONGEST_WAIT = 60.0
 """Seconds: the longest wait before another try. A server that asks for a longer one is not asked again."""
 
 _WHOLE_ANSWER = 10
 """How many times the timeout of one step a whole answer may take, redirects included."""
 
-_ASK_SECONDS = 0.2
-"""How often it is asked, while an answer is waited for, whether the newsletter is to stop."""
+_LONGEST_VALIDATOR = 1_000
+
+_ENCODINGS = ("gzip", "deflate")
+_UNBOUNDED_ENCODINGS = ("br", "zstd")
+"""One piece of them, as it is received, may decompress to any size."""
 
 _SECRETS = ("key", "token", "secret", "password", "signature")
 
@@ -88,7 +88,7 @@ class Http:
         network: limits and tries.
         agent: the User-Agent, see :func:`user_agent`.
         validators: what is known by URL from earlier runs.
-        stopping: asked while an answer is waited for; when it says so, the answer is waited for no longer.
+        urls: those that the configuration has for the source; see :class:`newsletter.sources.addresses.AddressPolicy`.
 
     Attributes:
         validators_seen: what servers gave in this run. To be kept only after all papers of the run are stored, else a
@@ -102,21 +102,25 @@ class Http:
         network: Network,
         agent: str,
         validators: Mapping[str, Validators] | None = None,
-        stopping: Callable[[], bool] = lambda: False,
+        urls: Iterable[str] = (),
     ) -> None:
         self.validators_seen: dict[str, Validators] = {}
         self.ahead: float | None = None
         self._network = network
         self._validators = validators or {}
-        self._stopping = stopping
         self._last_call = -float("inf")
+        # Without connections kept open each response has a socket of its own, which its deadline can shut.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        transport = httpx.HTTPTransport(verify=_tls(), limits=limits, proxy=network.proxy, trust_env=False)
         self._client = httpx.Client(
-            headers={"User-Agent": agent},
+            headers={"User-Agent": agent, "Accept-Encoding": ", ".join(_ENCODINGS)},
             timeout=network.timeout_seconds,
-            verify=_tls(),
             follow_redirects=True,
-            # Without connections kept open each answer has a socket of its own, which its deadline can shut.
-            limits=httpx.Limits(max_keepalive_connections=0),
+            transport=CheckedTransport(
+                transport, AddressPolicy(urls, network.allow_private), proxied=network.proxy is not None
+            ),
+            # Neither proxies nor the passwords of a .netrc come from the environment.
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:
@@ -136,9 +140,8 @@ class Http:
 
         Raises:
             SourceError: no good answer came, however often it was tried.
-            Stopped: the newsletter is to stop.
         """
-        answer = self._waited_for(_full(url, params), None, pause_seconds)
+        answer = self._tried(_full(url, params), None, pause_seconds)
         assert answer is not None  # noqa: S101 - there are no conditions that it could be unchanged by
         return answer
 
@@ -147,36 +150,17 @@ class Http:
         full = _full(url, params)
         etag, last_modified = self._validators.get(_key(full), (None, None))
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        return self._waited_for(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
+        return self._tried(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
 
     def was_asked(self, url: str, params: Params | None = None) -> bool:
         """Whether an earlier run got an answer for this URL that said how to ask for changes."""
         return _key(_full(url, params)) in self._validators
 
-    def _waited_for(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
-        """What all tries come to. They are made in a thread that is left behind when the newsletter stops: nothing else
-        ends a look-up of a name or a connection that hangs, or the wait for another try.
-        """
-        answer: Future[Answer | None] = Future()
-
-        def work() -> None:
-            try:
-                answer.set_result(self._tried(url, conditions, pause_seconds))
-            except BaseException as error:
-                answer.set_exception(error)
-
-        threading.Thread(target=work, daemon=True).start()
-        while not answer.done():
-            if self._stopping():
-                raise Stopped(f"GET {_shown(url)}: stopped before it answered")
-            wait([answer], timeout=_ASK_SECONDS)
-        return answer.result()
-
     def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
         tries = 0
         try:
             for attempt in stamina.retry_context(
-                on=self._try_again,
+                on=_may_try_again(self._network.wait_seconds),
                 attempts=self._network.attempts,
                 timeout=None,
                 wait_initial=self._network.wait_seconds,
@@ -190,13 +174,6 @@ class Http:
             often = "tried once" if tries == 1 else f"tried {tries} times"
             raise SourceError(f"GET {_shown(url)}: {failed} ({often})", failed.status) from failed.__cause__
         raise AssertionError("stamina gave no try")
-
-    def _try_again(self, error: Exception) -> bool | float:
-        if not isinstance(error, _Failed) or not error.passing or self._stopping():
-            return False
-        if error.wait is None:
-            return True
-        return max(error.wait, self._network.wait_seconds)
 
     def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
         time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
@@ -216,6 +193,10 @@ class Http:
                     elif not conditions:
                         raise _Failed("status 304, though it was not asked what has changed", passing=False, status=304)
                     _receive(response, content)
+        except PrivateAddressError as error:
+            raise _Failed(str(error), passing=False) from error
+        except ResponseTooLarge as error:
+            raise _too_large() from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:
                 raise _Failed(f"no whole answer within {limit:g} s", passing=True) from error
@@ -233,7 +214,8 @@ class Http:
     def _remember(self, url: httpx.URL, response: httpx.Response) -> None:
         etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
         # A header goes out as ASCII only, so what is none could never be sent back.
-        if (etag or last_modified) and f"{etag}{last_modified}".isascii():
+        told = f"{etag}{last_modified}"
+        if (etag or last_modified) and told.isascii() and len(told) <= _LONGEST_VALIDATOR:
             self.validators_seen[_key(url)] = (etag, last_modified)
 
 
@@ -250,6 +232,17 @@ class _Failed(Exception):
         super().__init__(text)
 
 
+def _may_try_again(shortest_wait: float) -> Callable[[Exception], bool | float]:
+    """Says whether another try may fare better, and after how many seconds where a server said so."""
+
+    def decide(error: Exception) -> bool | float:
+        if not isinstance(error, _Failed) or not error.passing:
+            return False
+        return True if error.wait is None else max(error.wait, shortest_wait)
+
+    return decide
+
+
 def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
     """What httpx tells of each connection it makes (its ``trace`` extension), told to a deadline."""
 
@@ -262,9 +255,12 @@ def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
 
 
 def _check_encoding(response: httpx.Response) -> None:
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
     # Each layer may grow a thousandfold, so that a second one would fill any memory before a limit is looked at.
-    if "," in response.headers.get("Content-Encoding", ""):
+    if "," in encoding:
         raise _Failed("the answer is compressed more than once", passing=False)
+    if encoding in _UNBOUNDED_ENCODINGS:
+        raise _Failed(f"the answer is compressed by {excerpt(encoding)}, which was not asked for", passing=False)
 
 
 def _check_status(response: httpx.Response) -> None:
@@ -307,8 +303,12 @@ def _ahead(response: httpx.Response) -> float | None:
 def _receive(response: httpx.Response, content: bytearray) -> None:
     for chunk in response.iter_bytes():
         content += chunk
-        if len(content) > MOST_BYTES:
-            raise _Failed(f"the answer is larger than {MOST_BYTES // 1_000_000} MB", passing=False)
+        if len(content) > MAX_RESPONSE_BYTES:
+            raise _too_large()
+
+
+def _too_large() -> _Failed:
+    return _Failed(f"the answer is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB", passing=False)
 
 
 def _failed(error: Exception, received: int, timeout: float) -> _Failed:

@@ -95,15 +95,12 @@ def _same_paper(connection: Connection, paper: Paper) -> Paper | None:
             if row is not None:
                 return _paper(row)
     same_title = select(papers).where(papers.c.title_key == title_key(paper.title)).order_by(papers.c.row)
-    for row in connection.execute(same_title).mappings():
-        candidate = _paper(row)
-        if not _contradict(candidate.arxiv_id, paper.arxiv_id) and not _contradict(candidate.doi, paper.doi):
-            return candidate
-    return None
-
-
-def _contradict(one: str | None, other: str | None) -> bool:
-    return one is not None and other is not None and one != other
+    # Unless both have an identifier, and another.
+    for column, value in ((papers.c.arxiv_id, paper.arxiv_id), (papers.c.doi, paper.doi)):
+        if value is not None:
+            same_title = same_title.where(column.is_(None))
+    row = connection.execute(same_title.limit(1)).mappings().first()
+    return _paper(row) if row is not None else None
 
 
 def _insert(connection: Connection, paper: Paper) -> None:

@@ -10,6 +10,10 @@ from newsletter.sources.http import Http, Validators, user_agent
 AGENT = user_agent("https://papers.example.org", "papers@example.org")
 
 
+LOOPBACK = ["http://127.0.0.1", "http://localhost"]
+"""What the servers of the tests are named by in their configuration."""
+
+
 def network(**changes: float | int) -> Network:
     """Limits so small that a failing try takes no time."""
     return Network.model_validate({"timeout_seconds": 2, "attempts": 3, "wait_seconds": 0.01, **changes})
@@ -17,7 +21,7 @@ def network(**changes: float | int) -> Network:
 
 @pytest.fixture
 def http() -> Iterator[Http]:
-    with Http(network(), AGENT) as one:
+    with Http(network(), AGENT, urls=LOOPBACK) as one:
         yield one
 
 
@@ -26,7 +30,7 @@ def http_knowing() -> Iterator[Callable[[dict[str, Validators]], Http]]:
     made: list[Http] = []
 
     def make(validators: dict[str, Validators]) -> Http:
-        made.append(Http(network(), AGENT, validators))
+        made.append(Http(network(), AGENT, validators, LOOPBACK))
         return made[-1]
 
     yield make

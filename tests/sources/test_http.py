@@ -10,10 +10,11 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from newsletter.sources.base import SourceError
-from newsletter.sources.http import MOST_BYTES, Http, user_agent
+from newsletter.sources.bounds import MAX_RESPONSE_BYTES
+from newsletter.sources.http import Http, user_agent
 from tests.conftest import Talk
 
-from .conftest import AGENT, network
+from .conftest import AGENT, LOOPBACK, network
 
 
 def test_the_user_agent_says_who_asks_and_whom_to_write_to(httpserver: HTTPServer, http: Http) -> None:
@@ -83,7 +84,10 @@ def test_who_asks_for_a_long_wait_is_left_alone(httpserver: HTTPServer, http: Ht
 
 def test_a_server_that_says_nothing_is_not_waited_for(talker: Callable[[Talk], str]) -> None:
     url = talker(lambda _: time.sleep(0.4))
-    with Http(network(timeout_seconds=0.1, attempts=2), AGENT) as http, pytest.raises(SourceError) as error:
+    with (
+        Http(network(timeout_seconds=0.1, attempts=2), AGENT, urls=LOOPBACK) as http,
+        pytest.raises(SourceError) as error,
+    ):
         http.get(url)
     assert str(error.value) == f"GET {url}: no answer within 0.1 s (tried 2 times)"
 
@@ -110,7 +114,10 @@ def _drip(start: bytes, drop: bytes) -> Talk:
 def test_a_slow_drip_has_an_end(talker: Callable[[Talk], str], talk: Talk) -> None:
     url = talker(talk)
     began = time.monotonic()
-    with Http(network(timeout_seconds=0.2, attempts=1), AGENT) as http, pytest.raises(SourceError) as error:
+    with (
+        Http(network(timeout_seconds=0.2, attempts=1), AGENT, urls=LOOPBACK) as http,
+        pytest.raises(SourceError) as error,
+    ):
         http.get(url)
     assert str(error.value) == f"GET {url}: no whole answer within 2 s (tried once)"
     assert time.monotonic() - began < 4
@@ -209,7 +216,7 @@ def test_redirects_are_followed_on_the_web_only(httpserver: HTTPServer, http: Ht
 
 
 def test_an_answer_without_end_is_refused(httpserver: HTTPServer, http: Http) -> None:
-    bomb = gzip.compress(bytes(MOST_BYTES + 1))
+    bomb = gzip.compress(bytes(MAX_RESPONSE_BYTES + 1))
     httpserver.expect_request("/papers").respond_with_data(bomb, headers={"Content-Encoding": "gzip"})
     with pytest.raises(SourceError, match=r"the answer is larger than 50 MB \(tried once\)"):
         http.get(httpserver.url_for("/papers"))

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +56,48 @@ def test_links_of_identifiers() -> None:
     assert paper_link(None, None) is None
     assert pdf_link("2508.13426") == "https://arxiv.org/pdf/2508.13426"
     assert pdf_link(None) is None
+
+
+@pytest.mark.parametrize(
+    ("piece", "end"),
+    [
+        ("<div>", "text"), ("<b>", "text"), ("<p><b>", "text"), ("<", ""), ("</div>", ""), ("<!--", ""),
+        ("<![CDATA[", ""), ("<a ", ""), ('<a x="', ""), ("<a x='\"", ">"), ("<script>", ""), ("<jats:", ""), ("&", ""),
+        ("&amp", ""), ("&#", ""), ("<a =", ">"), ("<a/", ""), ("$x<", ""), ("<?x ", ""), ("<style ", ">"), ("&#9", ";"),
+        ("<table>", "x"),
+    ],
+)  # fmt: skip
+def test_cleaning_takes_time_in_proportion_to_the_length(piece: str, end: str) -> None:
+    def seconds(count: int) -> float:
+        began = time.perf_counter()
+        from_html(piece * count + end)
+        return time.perf_counter() - began
+
+    # What takes quadratic time takes sixteen times as long; the rest is for a machine that is busy.
+    assert min(seconds(300_000) for _ in range(2)) < 8 * seconds(75_000) + 1
+
+
+def test_nested_tags_leave_their_text() -> None:
+    assert from_html("<div>" * 300_000 + "text" + "</div>" * 300_000) == "text"
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "0" * 5000 + "65", "x" + "f" * 5000])
+def test_a_character_reference_without_end_is_one_character(digits: str) -> None:
+    assert from_html(f"a &#{digits}; b") == "a \N{REPLACEMENT CHARACTER} b"
+
+
+@pytest.mark.parametrize(
+    ("html", "seen"),
+    [
+        ('<a title="x>y">link</a>', "link"),
+        ("<a href='x' data-y>it's</a>", "it's"),
+        ("a<!-- not > seen -->b<!-- nor this", "ab"),
+        ("<SCRIPT type=x>a</b></SCRIPT >b", "b"),
+        ("stray</script>", "stray"),
+        ("<p\nclass=x>a</p\n>", "a"),
+        ("<thing>", "<thing>"),
+        ('<a x="<b>">', '<a x="">'),
+    ],
+)
+def test_markup_of_odd_shapes(html: str, seen: str) -> None:
+    assert from_html(html) == seen

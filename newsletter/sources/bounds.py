@@ -1,0 +1,162 @@
+"""The bounds of what a source may give: every paper passes :func:`within_bounds` on its way to the store.
+
+What is too long is cut, what cannot be right is left out, and both are reported. A paper whose identifier cannot be
+used is no paper. docs/sources.md has the same numbers.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from typing import Any
+
+from newsletter.model import BadPaper, Paper
+from newsletter.plaintext import clean
+from newsletter.sources.base import SourceError
+from newsletter.sources.text import excerpt, web_link
+
+MAX_RESPONSE_BYTES = 50_000_000
+"""The size of a response, as sent and decompressed, above which it is refused."""
+
+MAX_FILE_PAPERS = 500_000
+"""Papers of a file that is imported by command; those of a source are counted by ``network.source_papers``."""
+
+MAX_COUNT = 2**31 - 1
+"""The highest number that an integer column of every database holds."""
+
+EARLIEST_YEAR, LATEST_YEAR = 1600, 2200
+
+MAX_CHARACTERS = {"title": 1_000, "abstract": 10_000, "summary": 2_000, "organization": 300}
+MAX_ITEMS = {"authors": (5_000, 200), "categories": (50, 100), "keywords": (50, 100)}
+"""How many there may be, and the characters of each."""
+
+MAX_IDENTIFIER = 300
+MAX_URL = 2_000
+MAX_PROBLEM = 500
+"""Characters of what is said about a paper that cannot be read, or about a source that failed."""
+
+_COUNTS = ("author_count", "version", "code_stars", "upvotes", "comments")
+_DAYS = ("published", "listed_on")
+_URLS = ("url", "pdf_url", "code_url", "project_url")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """What may be stored: a paper, or what is said about one that cannot be read.
+
+    Attributes:
+        cut: what was cut or left out of the paper, a line each.
+    """
+
+    item: Paper | BadPaper
+    cut: tuple[str, ...] = ()
+
+
+def all_within_bounds(found: Iterator[Paper | BadPaper], most: int, setting: str) -> Iterator[Bounded]:
+    """The first ``most`` papers, each within its bounds.
+
+    Args:
+        setting: what to do about more of them, for the error.
+
+    Raises:
+        SourceError: there are more.
+    """
+    for number, item in enumerate(found):
+        if number == most:
+            raise SourceError(f"gives more than {most:,} papers; those after them are left out; {setting}")
+        yield within_bounds(item)
+
+
+def within_bounds(item: Paper | BadPaper) -> Bounded:
+    """A paper within the bounds of this module. Its texts are in one line, without what a database cannot keep."""
+    if isinstance(item, BadPaper):
+        return Bounded(BadPaper(brief(item.where), brief(item.why)))
+    title = clean(item.title)
+    if not title:
+        return Bounded(BadPaper("a paper without a title", "title: missing"))
+    if (why := _unusable(item)) is not None:
+        return Bounded(BadPaper(excerpt(title), why))
+    values = {field.name: getattr(item, field.name) for field in fields(item)}
+    cut: list[str] = []
+    _bound_texts(values, cut)
+    _bound_lists(values, cut)
+    _bound_numbers(values, cut)
+    _bound_urls(values, cut)
+    return Bounded(replace(item, **values), tuple(f"{excerpt(title)}: {line}" for line in cut))
+
+
+def sane_day(day: date) -> date:
+    """The same day.
+
+    Raises:
+        ValueError: no paper can be of that year.
+    """
+    if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
+        raise ValueError(f"is not a day in {EARLIEST_YEAR} to {LATEST_YEAR}")
+    return day
+
+
+def brief(text: str) -> str:
+    """What is said about a source or a paper, in one line of bounded length."""
+    return _cut_at_word(clean(text), MAX_PROBLEM)
+
+
+def _unusable(paper: Paper) -> str | None:
+    """Why an identifier cannot be used; None when all can."""
+    for name in ("arxiv_id", "doi"):
+        value = getattr(paper, name)
+        if value is None:
+            continue
+        if len(value) > MAX_IDENTIFIER:
+            return f"{name}: longer than {MAX_IDENTIFIER} characters, got {excerpt(value)}"
+        if not value or clean(value) != value:
+            return f"{name}: has characters that no identifier has, got {excerpt(value)}"
+    return None
+
+
+def _bound_texts(values: dict[str, Any], cut: list[str]) -> None:
+    for name, most in MAX_CHARACTERS.items():
+        text = clean(values[name]) if values[name] else values[name]
+        if text and len(text) > most:
+            cut.append(f"{name} cut to {most:,} of {len(text):,} characters")
+            text = _cut_at_word(text, most)
+        values[name] = text
+
+
+def _bound_lists(values: dict[str, Any], cut: list[str]) -> None:
+    for name, (most, longest) in MAX_ITEMS.items():
+        items: Sequence[str] = values[name]
+        if len(items) > most:
+            cut.append(f"{name} cut to the first {most:,} of {len(items):,}")
+        kept = [clean(item) for item in items[:most]]
+        if too_long := sum(len(item) > longest for item in kept):
+            cut.append(f"{name}: {too_long:,} cut to {longest} characters")
+        values[name] = tuple(_cut_at_word(item, longest) for item in kept if item)
+
+
+def _bound_numbers(values: dict[str, Any], cut: list[str]) -> None:
+    for name in _COUNTS:
+        if values[name] is not None and not 0 <= values[name] <= MAX_COUNT:
+            cut.append(f"{name} left out, since it is not in 0 to {MAX_COUNT:,}")
+            values[name] = None
+    for name in _DAYS:
+        if values[name] is not None and not EARLIEST_YEAR <= values[name].year <= LATEST_YEAR:
+            cut.append(f"{name} left out, since {values[name]} is not in {EARLIEST_YEAR} to {LATEST_YEAR}")
+            values[name] = None
+
+
+def _bound_urls(values: dict[str, Any], cut: list[str]) -> None:
+    for name in _URLS:
+        url = values[name]
+        if url and len(url) > MAX_URL:
+            cut.append(f"{name} left out, since it is longer than {MAX_URL:,} characters")
+            url = None
+        values[name] = web_link(url)
+
+
+def _cut_at_word(text: str, most: int) -> str:
+    """At most ``most`` characters of a text in one line, with an ellipsis for what is cut off."""
+    if len(text) <= most:
+        return text
+    head = text[:most]
+    space = head.rfind(" ", most // 2)
+    return (head[:space] if space > 0 else head[: most - 1]).rstrip() + "…"
