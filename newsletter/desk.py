@@ -18,7 +18,7 @@ from newsletter.delivery.verp import return_path
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
-from newsletter.rendering.view import PersonalLinks, is_weekly
+from newsletter.rendering.view import PersonalLinks, is_weekly, shared_links
 from newsletter.store import open_store
 
 _EXAMPLES = ("example", "test", "invalid", "example.com", "example.net", "example.org")
@@ -78,6 +78,12 @@ def render_pages(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Dig
     """The HTML part and the text part of that message."""
     filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber, digest.edition)
     return render_parts(desk.config.site, filled, subscriber, digest, links)
+
+
+def render_shared(desk: Desk, subscriber: Subscriber, digest: Digest) -> str:
+    """The HTML of a digest for whoever has its address: it names no reader, and no link in it acts for one."""
+    filled = templates_for(desk, {}, subscriber)
+    return render_parts(desk.config.site, filled, subscriber, digest, shared_links(desk.config.site))[0]
 
 
 def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:

@@ -1,4 +1,4 @@
-"""Feedback: more, or less, like a paper, by one tap in an email, with what it changed and a way back."""
+"""Feedback: more, or less, like a paper, by a button on a page, with what it changed and a way back."""
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse

@@ -115,7 +115,12 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         digest = text_of(mail, 2)
         assert "This is your first digest" in " ".join(digest.split())
         assert "SEVERAL GOALS" in digest
-        page.goto(where + linked(digest, "Less like this"))  # One tap: the page does the rest.
+        page.goto(where + linked(digest, "Less like this"))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Less like this?")
+        fine(page)
+        button = page.get_by_role("button", name="Less like this").bounding_box()
+        assert button is not None and button["height"] >= 44 and button["width"] >= 44
+        press(page, "Less like this")
         expect(page.get_by_role("heading", level=1)).to_have_text("Noted: less like this")
         expect(page.locator(".words li").first).to_be_visible()
         fine(page)
