@@ -93,18 +93,18 @@ def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
 
 def personal_links(desk: Desk, subscriber: Subscriber, edition: date) -> PersonalLinks:
     """The signed links of a subscriber in the digest of an edition."""
-    site, links, row = desk.config.site, desk.links, subscriber.row
+    site, links, row, version = desk.config.site, desk.links, subscriber.row, subscriber.link_version
     operator = _bare(site.reply_to or site.sender)
     # Where reports are read, letters that unsubscribe are too, and acted on at once.
     subject = f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, row)}"
     page = links.url(Purpose.UNSUBSCRIBE, row)
     return PersonalLinks(
-        preferences=links.url(Purpose.PREFERENCES, row),
+        preferences=links.url(Purpose.PREFERENCES, row, version),
         unsubscribe=page,
         unsubscribe_letter=_letter(desk.config.bounces.address or operator, subject),
         one_click=page,
         browser=links.digest_url(row, edition),
-        judge=partial(links.feedback_url, row),
+        judge=partial(links.feedback_url, row, version=version),
     )
 
 
