@@ -130,7 +130,8 @@ def _used(connection: Connection, key: str, minute: int) -> _Used:
 
 
 def _verdict(used: Mapping[str, _Used], network: str, mailbox: str, domain: str, limits: SignUps) -> Verdict:
-    full_domain = domain not in limits.large_domains and used[f"domain {domain}"].day >= limits.per_domain_per_day
+    large = domain in map(domain_of, limits.large_domains)
+    full_domain = not large and used[f"domain {domain}"].day >= limits.per_domain_per_day
     of_network = used[network]
     full_network = of_network.hour >= limits.per_network or of_network.day >= limits.per_network_per_day
     if full_domain or full_network or used["all"].hour >= limits.per_hour:
