@@ -128,9 +128,9 @@ _SUBJECTS = {
     Letter.CONFIRM: "Confirm your subscription to {name}",
     Letter.ALREADY: "You have {name} already",
     Letter.NEW_LINK: "Your link to {name}",
-    Letter.EXPORT: "Get your data from {name}",
-    Letter.FORGET: "Confirm that {name} deletes your data",
-    Letter.CHANGE_ADDRESS: "Confirm your change of address at {name}",
+    Letter.EXPORT: "Download your data from {name}",
+    Letter.FORGET: "Confirm that you want {name} to delete your data",
+    Letter.CHANGE_ADDRESS: "Confirm your change of address for {name}",
     Letter.NEW_ADDRESS: "Confirm this address for {name}",
 }
 

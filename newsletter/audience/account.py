@@ -1,7 +1,7 @@
-"""What a link to the preferences is not enough for: a new address, one's data, being forgotten.
+"""Changes that a link to the preferences is not enough for: a new address, an export, deletion.
 
-A digest is passed on with the links in it, and whoever gets it must not take over the subscription, read what is kept
-of its reader, or delete it. So each is confirmed by email first, at the present address; a new address confirms too.
+People forward digests with the links in them. Someone who holds such a link must not take over the subscription, read
+its data or delete it. So the present address confirms each by email first, and a new address confirms as well.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ def ask(
     now: datetime,
     new_email: str | None = None,
 ) -> Verdict:
-    """Take what somebody asks for by a subscriber's link; an email to the subscriber's address is then to be sent.
+    """Queue a request made with a subscriber's link: an email to the subscriber's address will ask for confirmation.
 
     Args:
         new_email: the address to move to, in normal form.
@@ -50,7 +50,7 @@ def sign_out(
     connection: Connection, key: str, subscriber: Subscriber, asked: Asked, limits: SignUps, now: datetime
 ) -> Verdict:
     """Sign out all links that a subscriber has had so far, with what was asked for by them, and have a new one sent to
-    the subscriber's address, as far as limits allow. Whoever asks gets none: the link may be in wrong hands.
+    the subscriber's address, as far as limits allow. It is not shown on the page: a stranger may ask.
     """
     subscribers.sign_out_links(connection, subscriber.row)
     sign_ups.remove_of_subscriber(connection, subscriber.row)
@@ -58,7 +58,7 @@ def sign_out(
 
 
 def find(connection: Connection, request: SignUp) -> Subscriber | None:
-    """Whose request this is; None when the subscriber is here no more, or has another address since."""
+    """Return the subscriber of a request; None when it was deleted, or has had another address since."""
     row = request.subscriber or 0
     subscriber = subscribers.by_rows(connection, [row]).get(row)
     if subscriber is None or request.kind is Kind.NEW_ADDRESS:
@@ -75,7 +75,7 @@ def ask_new_address(
     limits: SignUps,
     now: datetime,
 ) -> Verdict:
-    """Have the new address asked, now that the present one agreed; the request is then over."""
+    """Queue the email to the new address, now that the present one has confirmed. This ends the request."""
     email = request.new_email or ""
     verdict = take(connection, key, email, asked, limits, now, challenge=False)
     if verdict is Verdict.TAKEN:

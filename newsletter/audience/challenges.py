@@ -1,6 +1,6 @@
-"""Challenges: a little work that a browser does before a request is taken, once too many requests come.
+"""Challenges: proof of work that a browser does before a form is accepted, once many requests arrive.
 
-They are ALTCHA's proof of work, made and checked by its library: signed here, good for a while, and for one request.
+The ALTCHA library creates and verifies them. Each is signed, expires, and is good for one request.
 """
 
 import base64
@@ -33,7 +33,7 @@ def create(key: str, tries: int, now: datetime) -> dict[str, Any]:
         cost=1,
         counter=secrets.randbelow(tries),
         hmac_secret=_secret(key),
-        # Not the library's own expiry, which goes by the machine's clock alone.
+        # Not the library's own expiry, which ignores our clock (--now).
         data={"expires": int((now + GOOD_FOR).timestamp())},
     )
     return dict(made.to_dict())
@@ -50,7 +50,7 @@ def use(connection: Connection, key: str, solution: str, now: datetime) -> bool:
 
 
 def forget(connection: Connection, now: datetime) -> None:
-    """Forget the challenges that are good no more."""
+    """Delete the challenges that have expired."""
     store.forget(connection, now)
 
 

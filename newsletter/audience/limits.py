@@ -32,7 +32,7 @@ class Verdict(Enum):
 
     TAKEN = auto()
     FULL_MAILBOX = auto()
-    """So many emails have gone to that mailbox that no more go. Whoever asks may be a stranger, and is not told."""
+    """That mailbox got its share of emails. The request is ignored silently: a stranger may have made it."""
     TOO_MANY = auto()
     CHALLENGE = auto()
     """A challenge is to be solved first."""
@@ -60,7 +60,7 @@ def mailbox_of(email: str) -> str:
 
 
 def domain_of(email: str) -> str:
-    """The domain of an address as it is registered: whoever has it can make up any name, and any domain, below it."""
+    """The registered domain of an address: its owner can create any name, and any domain, below it."""
     domain = _ascii(email.rpartition("@")[2])
     if domain in _GMAIL:
         return "gmail.com"
@@ -90,7 +90,7 @@ def take(
     now: datetime,
     challenge: bool = True,
 ) -> Verdict:
-    """Count a request for an email to an address, unless a limit says no. The work is the same whoever has the address.
+    """Count a request for an email to an address, unless a limit says no. The work is the same for every address.
 
     Args:
         key: makes what is counted unreadable in the store.
@@ -149,7 +149,7 @@ def _needs_challenge(of_network: int, of_all: int, limits: SignUps) -> bool:
 
 
 def forget_counts(connection: Connection, now: datetime) -> None:
-    """Forget what no limit looks at any more."""
+    """Delete the counts that no limit needs any longer."""
     pace.forget_old_counts(connection, int(now.timestamp() // 60) - _KEPT)
     challenges.forget(connection, now)
 

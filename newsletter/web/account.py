@@ -20,12 +20,12 @@ from newsletter.store.sign_ups import Kind, SignUp
 from newsletter.web.forms import PAGE, OwnPage, Posted, asked_by, path_for, request_of, subscriber_of, text, used_link
 from newsletter.web.site import PRIVATE, Site
 
-_MANY_EMAILS = "Several emails have gone to this address already. Please try again tomorrow."
+_MANY_EMAILS = "We have sent several emails to this address already. Please try again tomorrow."
 _NO_MAIL = (
     "Mail to your address came back, or was reported as spam, so we cannot ask you there. Please write to us, or "
     "subscribe with another address."
 )
-_ENDED = "We do not send anything to this address at present. Please subscribe with the new one instead."
+_ENDED = "We send nothing to your present address. Please subscribe with the new one instead."
 _NOT_MOVED = (
     "Nothing was changed: this address has, or had, a subscription of its own, or the one to be moved has ended. "
     "Please subscribe with this address instead."
@@ -43,7 +43,7 @@ def routes(site: Site) -> APIRouter:
 
 
 def _add_new_links(router: APIRouter, site: Site) -> None:
-    """A new link for who lost it or signed it out: answered alike whoever has the address."""
+    """Add the pages that email a new link. The answer is the same for every address."""
 
     def form_page(request: Request, status: int, email: str, **values: Any) -> Response:
         shown = {"problems": (), "challenge": None, **values}
@@ -74,7 +74,7 @@ def _add_new_links(router: APIRouter, site: Site) -> None:
 
 
 def _add_requests(router: APIRouter, site: Site) -> None:
-    """What a link to the preferences may ask for, each of which leads to an email to the subscriber's address."""
+    """Add what a link to the preferences can request. Each request sends an email to the subscriber's address."""
     desk = site.desk
     key, limits = desk.links.key, desk.config.web.sign_ups
 
@@ -119,7 +119,7 @@ def _add_requests(router: APIRouter, site: Site) -> None:
 
 
 def _add_approval(router: APIRouter, site: Site) -> None:
-    """What the link of such an email leads to: a page that says what is asked for, and a button that does it."""
+    """Add the pages that such an email links to: each says what was requested, and has a button that does it."""
     desk = site.desk
     acts: dict[Kind, Callable[[Request, SignUp, Subscriber], Response]] = {
         Kind.EXPORT: lambda _, asked, subscriber: _export(site, asked, subscriber),

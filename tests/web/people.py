@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from newsletter.audience.links import Links
 from newsletter.credentials import signing_key
-from newsletter.store import feedback, open_store, reading, subscribers
+from newsletter.store import feedback, open_store, reading, sign_ups, subscribers
 from newsletter.store.schema import metadata
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
@@ -94,6 +94,20 @@ def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
         assert time.monotonic() < end, f"{len(mail.accepted)} letters came, not {number}"
         time.sleep(0.02)
     return mail.messages()
+
+
+def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
+    """All that the store holds once no letter waits any longer, which it learns after the mail server."""
+    engine = open_store(newsletter.config.store_url)
+    end = time.monotonic() + 30
+    waits = True
+    while waits:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+        with reading(engine) as connection:
+            waits = sign_ups.next_letter(connection) is not None
+    engine.dispose()
+    return dump(newsletter)
 
 
 def link_in(letter: EmailMessage) -> str:

@@ -47,7 +47,7 @@ def test_the_script_of_the_page_solves_it(newsletter: Newsletter, mail: Mailbox,
         page.goto(f"{where}/links")
         page.get_by_label("Your email address").fill(reader)
         page.get_by_role("button", name="Email me a new link").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mailbox", timeout=60_000)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your mailbox", timeout=60_000)
         page.close()
         assert said == []
         assert {str(one["To"]) for one in letters(mail, 3)} == {"first@example.org", "bob@example.org", reader}
@@ -79,7 +79,7 @@ def test_the_page_is_for_everybody(newsletter: Newsletter, mail: Mailbox, browse
             page.goto(f"{where}/links")
             page.get_by_label("Your email address").fill("bob@example.org")
             page.get_by_role("button", name="Email me a new link").click()
-            expect(page.get_by_text("Many requests come in just now.")).to_be_visible()
+            expect(page.get_by_text("We are getting many requests right now.")).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") == 375
             assert [one["id"] for one in Axe().run(page).response["violations"]] == []
             page.close()

@@ -11,7 +11,7 @@ from newsletter.audience.links import Purpose
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
-from tests.web.people import browse, dump, letters, link_in, links_of, path_of, row_of, urls_in
+from tests.web.people import browse, dump, letters, link_in, links_of, path_of, row_of, settled, urls_in
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_opening_every_link_of_every_email_changes_nothing(
         assert kinds == {"feedback", "digest", "preferences", "unsubscribe", "confirm", "approve"}
         # One each for the new address, one's data, being forgotten, and the address that was asked for last.
         assert len([url for url in urls if "/approve/" in url]) == 5
-        before = dump(newsletter)
+        before = settled(newsletter)
         assert len(before["sign_ups"]) == 5
         tab = browser.new_page()
         posted: list[str] = []
