@@ -281,16 +281,24 @@ def test_to_an_address_that_bounces_nothing_is_sent(newsletter: Newsletter, mail
     assert dump(newsletter)["sign_ups"] == []
 
 
-def test_a_letter_that_cannot_be_made_holds_up_no_other(newsletter: Newsletter, mail: Mailbox, page: str) -> None:
-    (newsletter.folder / "templates").mkdir()
-    (newsletter.folder / "templates" / "new_link.txt").write_text("{{ nonesuch }}")
+def test_letters_that_cannot_be_made_hold_up_no_other(newsletter: Newsletter, mail: Mailbox) -> None:
+    broken = newsletter.folder / "templates" / "already.txt"
+    broken.parent.mkdir()
+    broken.write_text("{{ nonesuch }}")
+    subscribed = [f"reader{number}@example.org" for number in range(4)]
+    for email in subscribed:
+        newsletter.run("subscribe", email, "-i", "Pareto fronts", "--no-file")
+    newsletter.run("pause")
     with serving(newsletter) as where, browse(where) as client:
-        client.post("/links", data={"email": ADA})
-        client.post("/subscribe", data={"email": "bob@example.org"})
+        for email in (*subscribed, "bob@example.org"):
+            assert client.post("/subscribe", data={"email": email}).status_code == 303
+    newsletter.run("resume")
+    with serving(newsletter):
         assert [str(one["To"]) for one in letters(mail, 1)] == ["bob@example.org"]
-    (newsletter.folder / "templates" / "new_link.txt").unlink()
+    broken.unlink()
     with serving(newsletter, "2025-11-28T09:02"):
-        assert last(mail, 2)["To"] == ADA
+        letters(mail, 5)
+    assert sorted(mail.recipients()) == ["bob@example.org", *subscribed]
 
 
 def test_wrong_addresses_are_told_kindly(newsletter: Newsletter, page: str) -> None:
