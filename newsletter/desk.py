@@ -18,7 +18,7 @@ from newsletter.delivery.verp import return_path
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
-from newsletter.rendering.view import PersonalLinks, is_weekly
+from newsletter.rendering.view import PersonalLinks, is_weekly, shared_links
 from newsletter.store import open_store
 
 _EXAMPLES = ("example", "test", "invalid", "example.com", "example.net", "example.org")
@@ -80,6 +80,12 @@ def render_pages(desk: Desk, loaded: Loaded, subscriber: Subscriber, digest: Dig
     return render_parts(desk.config.site, filled, subscriber, digest, links)
 
 
+def render_shared(desk: Desk, subscriber: Subscriber, digest: Digest) -> str:
+    """The HTML of a digest for whoever has its address: it names no reader, and no link in it acts for one."""
+    filled = templates_for(desk, {}, subscriber)
+    return render_parts(desk.config.site, filled, subscriber, digest, shared_links(desk.config.site))[0]
+
+
 def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
     """The Message-ID to plan a subscriber's digest with. It is written down then: with another key it would differ."""
     return message_id(desk.config.site, desk.links.key, edition, subscriber.row)
@@ -87,18 +93,18 @@ def identify(desk: Desk, subscriber: Subscriber, edition: date) -> str:
 
 def personal_links(desk: Desk, subscriber: Subscriber, edition: date) -> PersonalLinks:
     """The signed links of a subscriber in the digest of an edition."""
-    site, links, row = desk.config.site, desk.links, subscriber.row
+    site, links, row, version = desk.config.site, desk.links, subscriber.row, subscriber.link_version
     operator = _bare(site.reply_to or site.sender)
     # Where reports are read, letters that unsubscribe are too, and acted on at once.
     subject = f"unsubscribe {links.token(Purpose.UNSUBSCRIBE, row)}"
     page = links.url(Purpose.UNSUBSCRIBE, row)
     return PersonalLinks(
-        preferences=links.url(Purpose.PREFERENCES, row),
+        preferences=links.url(Purpose.PREFERENCES, row, version),
         unsubscribe=page,
         unsubscribe_letter=_letter(desk.config.bounces.address or operator, subject),
         one_click=page,
         browser=links.digest_url(row, edition),
-        judge=partial(links.feedback_url, row),
+        judge=partial(links.feedback_url, row, version=version),
     )
 
 

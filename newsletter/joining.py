@@ -1,4 +1,4 @@
-"""Joining: people who ask on the site to be signed up, and the letters that this takes.
+"""Joining: people who ask on the site to be signed up, and the letters that this and other requests there take.
 
 The letters go in the background, from requests that are kept in the store: who asks waits for no mail server and
 learns nothing from it, and a letter that could not go is tried again, also by a process that is started later.
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 
 from newsletter.audience import signup
+from newsletter.audience.limits import Asked, Verdict
 from newsletter.audience.links import GOOD_FOR, Purpose
 from newsletter.audience.signup import Letter
 from newsletter.delivery import pace
@@ -24,7 +25,7 @@ from newsletter.rendering.message import make_letter
 from newsletter.rendering.template import load_templates, render
 from newsletter.rendering.view import letter_view
 from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
-from newsletter.store.sign_ups import SignUp
+from newsletter.store.sign_ups import Kind, SignUp
 
 _HOLD = timedelta(minutes=10)
 """So long a letter that a process has in its hands is taken up by no other: more than it may be on the wire."""
@@ -72,59 +73,93 @@ class Postman:
             self._woken.wait(_LOOK_SECONDS)
 
 
-def ask(desk: Desk, wanted: Preferences, network: str) -> bool:
-    """Take a request to be signed up (see :func:`newsletter.audience.signup.ask`); then a postman is to be woken."""
+def ask(desk: Desk, wanted: Preferences, asked: Asked, kind: Kind = Kind.SIGN_UP) -> Verdict:
+    """Take a request of anybody (see :func:`newsletter.audience.signup.ask`); then a postman is to be woken."""
     with writing(desk.engine) as connection:
         limits = desk.config.web.sign_ups
-        return signup.ask(connection, desk.links.key, wanted, network, limits, desk.clock())
+        return signup.ask(connection, desk.links.key, wanted, asked, limits, desk.clock(), kind)
 
 
 def send_next(desk: Desk) -> bool:
-    """Send the next letter that waits; returns whether there was one. While all sending is paused, none goes."""
+    """Send the next letter that waits; returns whether there was one. While all sending is paused, none goes.
+
+    A letter that cannot be made or sent is put off, whatever went wrong: those of others do not wait for it.
+    """
     now = desk.clock()
     with writing(desk.engine) as connection:
         if pauses.find(connection) is not None:
             return False
         request = sign_ups.take(connection, now, now + _HOLD)
-        if request is None:
-            return False
-        letter = signup.answer_to(connection, request, now)
-        if letter is None:
-            sign_ups.remove(connection, request.row)
-            return True
-    outcome = _carry(desk, _message(desk, request, letter))
+    if request is None:
+        return False
+    letter: Letter | None = None
+    outcome: Outcome | None = None
+    try:
+        with writing(desk.engine) as connection:
+            letter = signup.answer_to(connection, request, now)
+            if letter is None:
+                sign_ups.remove(connection, request.row)
+                return True
+        outcome = _carry(desk, _message(desk, request, letter))
+    except Exception as error:
+        # Not in its own words where they are not ours: they may hold an address.
+        told = error if isinstance(error, NewsletterError) else type(error).__name__
+        _log.warning("the letter of request %s on the site is put off: %s", request.row, told)
+    _settle(desk, request, letter, outcome, now)
+    return True
+
+
+def _settle(desk: Desk, request: SignUp, letter: Letter | None, outcome: Outcome | None, now: datetime) -> None:
+    """Note what became of a letter; no outcome: nothing yet."""
     with writing(desk.engine) as connection:
         gone = outcome is not None and outcome.state in (SendState.SENT, SendState.UNSURE)
-        if gone and letter is Letter.CONFIRM:
+        if gone and letter is not None and letter.asks:
             sign_ups.put_off(connection, request.row, None)
-            return True
+            return
         again = now + min(_LONGEST_PAUSE, timedelta(minutes=2 ** min(request.attempts - 1, 10)))
         put_off = outcome is None or outcome.state is SendState.DEFERRED
         if put_off and again < request.asked_at + GOOD_FOR[Purpose.CONFIRM]:
             sign_ups.put_off(connection, request.row, again)
         else:
             sign_ups.remove(connection, request.row)
-    return True
+
+
+_SUBJECTS = {
+    Letter.CONFIRM: "Confirm your subscription to {name}",
+    Letter.ALREADY: "You have {name} already",
+    Letter.NEW_LINK: "Your link to {name}",
+    Letter.EXPORT: "Download your data from {name}",
+    Letter.FORGET: "Confirm that you want {name} to delete your data",
+    Letter.CHANGE_ADDRESS: "Confirm your change of address for {name}",
+    Letter.NEW_ADDRESS: "Confirm this address for {name}",
+}
 
 
 def _message(desk: Desk, request: SignUp, letter: Letter) -> Message:
-    site, email = desk.config.site, request.preferences.email
+    site = desk.config.site
     templates = load_templates(desk.config.folder / desk.config.templates, letter.value)
-    if letter is Letter.CONFIRM:
-        token = desk.links.timed_token(Purpose.CONFIRM, request.row, request.asked_at)
-        link, subject = f"{site.url}/confirm/{token}", f"Confirm your subscription to {site.name}"
-    else:
-        with reading(desk.engine) as connection:
-            subscriber = subscribers.by_email(connection, email)
-        row = subscriber.row if subscriber is not None else 0
-        link, subject = desk.links.url(Purpose.PREFERENCES, row), f"You have {site.name} already"
-    # Nothing that was written into the form stands in a letter to somebody who may not have written it.
+    # Nothing that was written into a form stands in a letter to somebody who may not have written it.
     hours = int(GOOD_FOR[Purpose.CONFIRM] / timedelta(hours=1))
-    values = letter_view(site, subject, link, hours)
+    subject = _SUBJECTS[letter].format(name=site.name)
+    values = letter_view(site, subject, _link(desk, request, letter), hours)
     html, text = render(templates.html, values), render(templates.text, values)
-    message = make_letter(site, email, subject, html, text, desk.clock())
+    message = make_letter(site, request.email, subject, html, text, desk.clock())
     # What comes back of a letter is read where other reports are, if they are.
     return replace(message, sender=desk.config.bounces.address or parseaddr(site.sender)[1])
+
+
+def _link(desk: Desk, request: SignUp, letter: Letter) -> str:
+    """What the reader of a letter is to open."""
+    if letter.asks:
+        purpose = Purpose.CONFIRM if letter is Letter.CONFIRM else Purpose.APPROVE
+        return (
+            f"{desk.config.site.url}/{purpose.value}/{desk.links.timed_token(purpose, request.row, request.asked_at)}"
+        )
+    with reading(desk.engine) as connection:
+        subscriber = subscribers.by_email(connection, request.email)
+    if subscriber is None:
+        raise NewsletterError("whom it is for was forgotten just now")
+    return desk.links.url(Purpose.PREFERENCES, subscriber.row, subscriber.link_version)
 
 
 def _carry(desk: Desk, message: Message) -> Outcome | None:
@@ -160,14 +195,17 @@ def forget_unconfirmed(desk: Desk, stopping: Callable[[], bool]) -> int:
     return forgotten
 
 
-def find_request(desk: Desk, token: str) -> SignUp | None:
+def find_request(desk: Desk, purpose: Purpose, token: str) -> SignUp | None:
     """The request that a link confirms; None when it was confirmed, or is there no more.
+
+    Args:
+        purpose: ``CONFIRM`` for one to be signed up, ``APPROVE`` for one of a subscriber.
 
     Raises:
         Expired: the link is too old.
         ValueError: it is not ours.
     """
-    found = desk.links.timed(Purpose.CONFIRM, token, desk.clock())
+    found = desk.links.timed(purpose, token, desk.clock())
     if found is None:
         raise ValueError("not a link of ours")
     row, asked_at = found

@@ -146,6 +146,7 @@ class Subscriber:
         last_digest: when the last digest that was sent was made up (UTC), None before the first.
         seen_row: the highest paper row that stood for choice then; what is new to the subscriber lies above it.
         paused_until: when the pause ends by itself (UTC); None for one that is ended by hand, and without one.
+        link_version: how often all links were signed out; only those made in this version work.
         damage: what the store could not read of the preferences, which are the defaults there; None: nothing.
     """
 
@@ -159,6 +160,7 @@ class Subscriber:
     created_at: datetime | None = None
     state_since: datetime | None = None
     paused_until: datetime | None = None
+    link_version: int = 0
     damage: str | None = None
 
     @property

@@ -74,8 +74,8 @@ def take(desk: Desk, content: bytes) -> Taken:
 def _about(connection: Connection, desk: Desk, report: Report) -> tuple[Subscriber | None, Send | None]:
     """Whom and which send a report is proved to be about."""
     if report.letter_token is not None:
-        row = desk.links.subscriber(Purpose.UNSUBSCRIBE, report.letter_token)
-        return (subscribers.by_rows(connection, [row]).get(row) if row is not None else None), None
+        holder = desk.links.subscriber(Purpose.UNSUBSCRIBE, report.letter_token)
+        return (subscribers.by_rows(connection, [holder.row]).get(holder.row) if holder is not None else None), None
     signed = (read_token(desk.links.key, token) for token in report.tokens)
     of_token = next((send_log.of_edition(connection, *read) for read in signed if read is not None), None)
     send = of_token or send_log.by_message_id(connection, report.message_ids)

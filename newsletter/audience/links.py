@@ -1,4 +1,8 @@
-"""Signed links: who holds one may act for the subscriber it names, for the one purpose it was made for."""
+"""Signed links: who holds one may act for the subscriber it names, for the one purpose it was made for.
+
+A link is the same each time it is made, until the subscriber signs out all links: that raises the version in which they
+are made from then on. What can only end mail (``UNSUBSCRIBE``), and what carries no rights (``DIGEST``), has none.
+"""
 
 import hashlib
 import hmac
@@ -20,15 +24,29 @@ class Purpose(StrEnum):
     DIGEST = "digest"
     FEED = "feeds/private"
     CONFIRM = "confirm"
+    APPROVE = "approve"
     UNDO = "undo"
 
 
-GOOD_FOR = {Purpose.CONFIRM: timedelta(hours=48), Purpose.UNDO: timedelta(hours=1)}
+_BY_EMAIL = timedelta(hours=48)
+GOOD_FOR = {Purpose.CONFIRM: _BY_EMAIL, Purpose.APPROVE: _BY_EMAIL, Purpose.UNDO: timedelta(hours=1)}
 """How long links are good that are not good for ever."""
+
+
+REVOCABLE = frozenset({Purpose.PREFERENCES, Purpose.FEEDBACK, Purpose.FEED})
+"""Links that a subscriber can sign out; all others stand as they were made."""
 
 
 class Expired(Exception):
     """A token was signed here, and its time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a link speaks for: a subscriber (by row), and the version of the links that it was made in."""
+
+    row: int
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +61,36 @@ class Links:
     site_url: str
     key: str
 
-    def url(self, purpose: Purpose, subscriber: int) -> str:
+    def url(self, purpose: Purpose, subscriber: int, version: int = 0) -> str:
         """The link by which a subscriber (a row of the store) can act. The same link each time."""
-        return f"{self.site_url}/{purpose.value}/{self.token(purpose, subscriber)}"
+        return f"{self.site_url}/{purpose.value}/{self.token(purpose, subscriber, version)}"
 
-    def token(self, purpose: Purpose, subscriber: int) -> str:
-        """The signed part of such a link: letters, digits and dots."""
-        return self._signed(purpose, str(subscriber))
+    def token(self, purpose: Purpose, subscriber: int, version: int = 0) -> str:
+        """The signed part of such a link: letters, digits and dots.
 
-    def subscriber(self, purpose: Purpose, token: str) -> int | None:
-        """Whom a token speaks for, None when it was not signed here for this purpose."""
-        return _number(self._read(purpose, token))
+        Args:
+            version: the subscriber's ``link_version``; of no account where the purpose is not ``REVOCABLE``.
+        """
+        return self._signed(purpose, f"{subscriber}{_suffix(purpose, version)}")
 
-    def feedback_url(self, subscriber: int, paper: int, verdict: str) -> str:
+    def subscriber(self, purpose: Purpose, token: str) -> Holder | None:
+        """Whom a token speaks for, None when it was not signed here for this purpose. Whether the subscriber has signed
+        it out since is the caller's to check: the version is then another.
+        """
+        return _holder((self._read(purpose, token) or "").split("."))
+
+    def feedback_url(self, subscriber: int, paper: int, verdict: str, version: int = 0) -> str:
         """The link by which a subscriber says ``more`` or ``less`` of a paper (both by row)."""
-        token = self._signed(Purpose.FEEDBACK, f"{subscriber}.{paper}.{verdict}")
+        token = self._signed(Purpose.FEEDBACK, f"{subscriber}.{paper}.{verdict}{_suffix(Purpose.FEEDBACK, version)}")
         return f"{self.site_url}/{Purpose.FEEDBACK.value}/{token}"
 
-    def feedback(self, token: str) -> tuple[int, int, str] | None:
+    def feedback(self, token: str) -> tuple[Holder, int, str] | None:
         """Whom such a token speaks for, of which paper, and what it says; None as in :meth:`subscriber`."""
-        parts = (self._read(Purpose.FEEDBACK, token) or "").split(".")
-        return (int(parts[0]), int(parts[1]), parts[2]) if len(parts) == 3 else None
+        row, *rest = (self._read(Purpose.FEEDBACK, token) or "").split(".")
+        if len(rest) not in (2, 3):
+            return None
+        holder = _holder([row, *rest[2:]])
+        return (holder, int(rest[0]), rest[1]) if holder is not None else None
 
     def digest_url(self, subscriber: int, edition: date) -> str:
         """The link to a subscriber's digest of an edition."""
@@ -112,8 +139,15 @@ def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+def _suffix(purpose: Purpose, version: int) -> str:
+    # None in the first version, so that the links of messages sent before there were versions go on working.
+    return f".{version}" if version and purpose in REVOCABLE else ""
+
+
+def _holder(parts: list[str]) -> Holder | None:
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        return None
+    return Holder(*(int(part) for part in parts))
 
 
 class _HexSigner(Signer):

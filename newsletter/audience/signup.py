@@ -3,41 +3,76 @@
 A request changes nothing for the address it names before that is confirmed, and is answered alike whoever has it.
 """
 
-import hashlib
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from newsletter.audience import membership
 from newsletter.audience.interests import preferences_from_mapping
+from newsletter.audience.limits import Asked, Verdict, forget_counts, take
 from newsletter.audience.links import GOOD_FOR, Purpose
 from newsletter.config import SignUps, plain_address
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
-from newsletter.store import forgetting, pace, sign_ups, suppressions
+from newsletter.store import forgetting, sign_ups, suppressions
 from newsletter.store import subscribers as store
-from newsletter.store.sign_ups import SignUp
+from newsletter.store.sign_ups import Kind, SignUp
 
 MOST_INTERESTS = 20
 LONGEST_INTEREST = 300
 
 _NOT_CONFIRMED = "asked for on the site, not confirmed"
-_HOUR = 60
 _BLOCK = 500
+_WITH_LINKS = (SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED)
 
 
 class Letter(StrEnum):
-    """What is written to an address that somebody asked to sign up."""
+    """What is written to an address that somebody named on the site; the name of its templates."""
 
     CONFIRM = "confirm"
     ALREADY = "already"
+    NEW_LINK = "new_link"
+    EXPORT = "export"
+    FORGET = "forget"
+    CHANGE_ADDRESS = "change_address"
+    NEW_ADDRESS = "new_address"
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for a click, for which its request is kept."""
+        return self not in (Letter.ALREADY, Letter.NEW_LINK)
+
+
+def read_address(email: str) -> str:
+    """An address that was written into a form, in normal form.
+
+    Raises:
+        UserError: it is none, in words for who filled the form in.
+    """
+    try:
+        return plain_address(email)
+    except ValueError as error:
+        said = str(error).partition(": ")[2]
+        raise UserError(
+            f"That is not an email address. {said}" if email.strip() else "Please write your address."
+        ) from None
+
+
+def read_lasting_address(email: str) -> str:
+    """The same, unless it is one that lasts a short time."""
+    address = read_address(email)
+    if is_disposable(address):
+        domain = address.rpartition("@")[2]
+        raise UserError(
+            f"Addresses at {domain} last a short time only, and a newsletter would soon bounce from yours. "
+            "Please use one that stays."
+        )
+    return address
 
 
 def read_request(email: str, interests: Iterable[str], timezone: str) -> Preferences:
@@ -50,19 +85,7 @@ def read_request(email: str, interests: Iterable[str], timezone: str) -> Prefere
     Raises:
         UserError: something is wrong in it, a line for each, in words for who filled the form in.
     """
-    try:
-        address = plain_address(email)
-    except ValueError as error:
-        said = str(error).partition(": ")[2]
-        raise UserError(
-            f"That is not an email address. {said}" if email.strip() else "Please write your address."
-        ) from None
-    if is_disposable(address):
-        domain = address.rpartition("@")[2]
-        raise UserError(
-            f"Addresses at {domain} last a short time only, and a newsletter would soon bounce from yours. "
-            "Please use one that stays."
-        )
+    address = read_lasting_address(email)
     wanted = list(dict.fromkeys(line for line in (" ".join(one.split()) for one in interests) if line))
     if len(wanted) > MOST_INTERESTS:
         raise UserError(f"Please begin with {MOST_INTERESTS} interests at most; more can be added later.")
@@ -90,50 +113,25 @@ def is_disposable(email: str) -> bool:
     return any(".".join(labels[start:]) in _disposable() for start in range(len(labels) - 1))
 
 
-def network_of(host: str | None) -> str:
-    """The network that an address of a machine is in, which is all that is kept of it: a /24, of IPv6 a /64."""
-    try:
-        address = ip_address(host or "")
-    except ValueError:
-        return "an unknown network"
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))
-
-
-def ask(connection: Connection, key: str, wanted: Preferences, network: str, limits: SignUps, now: datetime) -> bool:
-    """Take a request, whose letter is then to be sent.
-
-    Above the limit of an address it is passed over in silence, since who asks may be a stranger to it.
+def ask(
+    connection: Connection,
+    key: str,
+    wanted: Preferences,
+    asked: Asked,
+    limits: SignUps,
+    now: datetime,
+    kind: Kind = Kind.SIGN_UP,
+) -> Verdict:
+    """Take a request of somebody who may be a stranger to the address; its letter is then to be sent.
 
     Args:
         key: by which what requests are counted by is made unreadable.
-        network: as :func:`network_of` has it.
-
-    Returns:
-        Whether the limits of the network and of all requests allow one more.
+        kind: to be signed up, or to get a new link.
     """
-    sign_ups.one_by_one(connection)
-    minute = int(now.timestamp() // 60)
-    of_network, of_address, of_all = (
-        _counted_by(key, what) for what in (f"network {network}", f"address {store.email_key(wanted.email)}", "all")
-    )
-    used = {one: _used(connection, one, minute) for one in (of_network, of_address, of_all)}
-    if used[of_network] >= limits.per_network or used[of_all] >= limits.per_hour:
-        return False
-    for one in used:
-        pace.count(connection, one, minute, 1)
-    if used[of_address] < limits.per_address:
-        sign_ups.add(connection, wanted, network, now)
-    return True
-
-
-def _counted_by(key: str, what: str) -> str:
-    return "sign-up " + hmac.new(key.encode(), f"sign-up|{what}".encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def _used(connection: Connection, key: str, minute: int) -> int:
-    return sum(number for _, number in pace.counts(connection, key, minute - _HOUR - 1))
+    verdict = take(connection, key, wanted.email, asked, limits, now)
+    if verdict is Verdict.TAKEN:
+        sign_ups.add(connection, wanted, asked.network, now, kind)
+    return verdict
 
 
 def answer_to(connection: Connection, request: SignUp, now: datetime) -> Letter | None:
@@ -144,6 +142,10 @@ def answer_to(connection: Connection, request: SignUp, now: datetime) -> Letter 
     subscriber, suppression = store.by_email(connection, email), suppressions.find(connection, email)
     if suppression is not None and suppression.reason in membership.STRICT:
         return None
+    if request.kind is Kind.NEW_LINK:
+        return Letter.NEW_LINK if subscriber is not None and subscriber.state in _WITH_LINKS else None
+    if request.kind is not Kind.SIGN_UP:
+        return Letter(request.kind.value)
     if subscriber is None:
         # With no more than the address: what else was asked for is nobody's wish yet.
         bare = replace(request.preferences, interests=())
@@ -208,5 +210,5 @@ def forget_unconfirmed(connection: Connection, now: datetime) -> int:
     rows = sign_ups.never_confirmed(connection, _NOT_CONFIRMED, before, _BLOCK)
     for row in rows:
         forgetting.forget_person(connection, row)
-    pace.forget_old_counts(connection, int(now.timestamp() // 60) - 2 * 24 * 60)
+    forget_counts(connection, now)
     return len(rows)

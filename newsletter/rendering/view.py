@@ -29,6 +29,8 @@ class PersonalLinks:
         one_click: the page that unsubscribes on a POST alone (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
         judge: gives the page on which ``more`` or ``less`` is said of a paper (by row), None without such pages.
+        subscribe: the page where anybody can subscribe; set when the digest is shown to whoever has its address
+            (see :func:`shared_links`), else None.
     """
 
     preferences: str
@@ -37,6 +39,15 @@ class PersonalLinks:
     one_click: str | None = None
     browser: str | None = None
     judge: Callable[[int, str], str] | None = None
+    subscribe: str | None = None
+
+
+def shared_links(site: Site) -> PersonalLinks:
+    """The links of a digest that is shown to whoever has its address: none of them acts for its reader. In a template
+    of one's own, what leads to the preferences in a message leads to the page where anybody can subscribe.
+    """
+    page = f"{site.url}/subscribe"
+    return PersonalLinks(preferences=page, unsubscribe=page, unsubscribe_letter=page, subscribe=page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +87,21 @@ def view(
     titles = [shown_title(choice.paper) for choice in digest.choices[:4]]
     number = len(digest.choices) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
-    name, when = clean(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
+    shared = links.subscribe is not None
     return {
         "subject": subject(site, digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
         "edition_date": day_in_words(digest.edition),
-        "greeting": f"{name}, {papers} for you {when}." if name else f"{papers} for you {when}.",
-        "first": digest.since is None,
+        "greeting": f"{papers}, chosen for a reader of {site.name}." if shared else _greeting(subscriber, papers),
+        "first": digest.since is None and not shared,
         "sections": [
             ShownSection(section, [_shown(templates, choice, links) for choice in choices])
             for section, choices in groupby(digest.choices, key=lambda choice: choice.section)
         ],
         "left_out": _left_out(left),
-        "made": made(subscriber, digest),
+        "made": made(subscriber, digest, "the reader’s" if shared else "your"),
+        "subscribe_url": links.subscribe,
         "browser_url": links.browser,
         "preferences_url": links.preferences,
         "unsubscribe_url": links.unsubscribe,
@@ -103,6 +115,11 @@ def letter_view(site: Site, subject: str, link: str, hours: int) -> dict[str, An
         link: what is to be opened. ``hours``: how long it is good.
     """
     return {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+
+
+def _greeting(subscriber: Subscriber, papers: str) -> str:
+    name, when = clean(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
+    return f"{name}, {papers} for you {when}." if name else f"{papers} for you {when}."
 
 
 def is_weekly(subscriber: Subscriber) -> bool:
@@ -128,15 +145,16 @@ def subject(site: Site, digest: Digest) -> str:
     return f"{first} + {more} more" if more else first
 
 
-def made(subscriber: Subscriber, digest: Digest) -> str:
-    """How the digest was made, in a sentence."""
+def made(subscriber: Subscriber, digest: Digest, whose: str = "your") -> str:
+    """How the digest was made, in a sentence; ``whose`` interests it names."""
     new = f"{digest.considered} new paper{'' if digest.considered == 1 else 's'}"
     here = zone(subscriber.preferences.schedule.timezone)
     since = f" since {day_in_words(digest.since.astimezone(here).date())}" if digest.since else ""
     interests = len(subscriber.preferences.interests)
     if all(choice.section == TRENDING for choice in digest.choices) and not interests:
-        return f"Made from {new}{since}: those most talked about, since you have not named an interest yet."
-    against = {0: "your feedback", 1: "your interest"}.get(interests, f"your {interests} interests")
+        unnamed = "you have not named an interest yet" if whose == "your" else "no interest is named yet"
+        return f"Made from {new}{since}: those most talked about, since {unnamed}."
+    against = {0: f"{whose} feedback", 1: f"{whose} interest"}.get(interests, f"{whose} {interests} interests")
     return f"Made from {new}{since}, ranked against {against}."
 
 

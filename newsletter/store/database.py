@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0014"
+HEAD = "0015"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, or_, select, tuple_, update
 
 from newsletter.model import SendState
 from newsletter.store.schema import bounces, feedback, ranked_with, send_papers, sends, sign_ups, subscribers
@@ -109,5 +109,7 @@ def forget_person(connection: Connection, subscriber: int) -> None:
     for table in (bounces, feedback, sends, ranked_with):
         connection.execute(delete(table).where(table.c.subscriber == subscriber))
     own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
-    connection.execute(delete(sign_ups).where(sign_ups.c.email_key == own_key))
+    connection.execute(
+        delete(sign_ups).where(or_(sign_ups.c.email_key == own_key, sign_ups.c.subscriber == subscriber))
+    )
     connection.execute(delete(subscribers).where(subscribers.c.row == subscriber))

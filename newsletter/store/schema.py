@@ -165,6 +165,8 @@ subscribers = Table(
     Column("state_since", Moment, nullable=False),
     # When a pause that the person made ends; one without is ended by hand.
     Column("paused_until", Moment),
+    # How often the subscriber signed out all links; only those made in this version work.
+    Column("link_version", Integer, nullable=False, server_default="0"),
     Index(None, "state", "next_due", "row"),
     Index(None, "state", "state_since"),
     Index(None, "state", "paused_until"),
@@ -185,10 +187,22 @@ sign_ups = Table(
     # When its letter is to be sent; none once that was done.
     Column("not_before", Moment, index=True),
     Column("attempts", Integer, nullable=False),
+    # What is asked for, of which subscriber (by row), and the address that one wants to move to.
+    Column("kind", Text, nullable=False, server_default="sign_up"),
+    Column("subscriber", Integer, index=True),
+    Column("new_email", Text),
     # Links that confirm name one by row.
     sqlite_autoincrement=True,
 )
-"""Who asked on the site to be signed up: until that is confirmed, and no longer than it can be."""
+"""What was asked for on the site and is confirmed by email: until that is done, and no longer than it can be."""
+
+solved_challenges = Table(
+    "solved_challenges",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+"""Proof-of-work challenges that were used, until they expire: each is good for one request."""
 
 sends = Table(
     "sends",

@@ -1,7 +1,8 @@
-"""Requests to be signed up, as they came by the site: each waits for its letter to go, then to be confirmed."""
+"""Requests that came by the site and are answered by email: each waits for its letter to go, then to be confirmed."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
@@ -13,13 +14,31 @@ from newsletter.store.schema import sign_ups, subscribers
 from newsletter.store.subscribers import email_key
 
 
+class Kind(StrEnum):
+    """What is asked for. The first two may come from anybody who knows an address, the others from who holds a link to
+    the preferences of a subscriber.
+    """
+
+    SIGN_UP = "sign_up"
+    NEW_LINK = "new_link"
+    EXPORT = "export"
+    FORGET = "forget"
+    CHANGE_ADDRESS = "change_address"
+    """The present address is asked whether to move."""
+    NEW_ADDRESS = "new_address"
+    """It agreed, and the new address is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignUp:
     """Somebody's request.
 
     Attributes:
+        preferences: with the address that the letter goes to.
         network: where it came from, as far as it is kept. ``asked_at``: when (UTC).
         attempts: how often its letter was tried.
+        subscriber: whose it is (by row), where the kind says that.
+        new_email: the address to move to.
     """
 
     row: int
@@ -27,6 +46,14 @@ class SignUp:
     network: str
     asked_at: datetime
     attempts: int
+    kind: Kind = Kind.SIGN_UP
+    subscriber: int | None = None
+    new_email: str | None = None
+
+    @property
+    def email(self) -> str:
+        """The address that the letter goes to."""
+        return self.preferences.email
 
 
 def one_by_one(connection: Connection) -> None:
@@ -34,11 +61,29 @@ def one_by_one(connection: Connection) -> None:
     alone(connection, "sign-ups")
 
 
-def add(connection: Connection, preferences: Preferences, network: str, now: datetime) -> None:
+def add(
+    connection: Connection,
+    preferences: Preferences,
+    network: str,
+    now: datetime,
+    kind: Kind = Kind.SIGN_UP,
+    subscriber: int | None = None,
+    new_email: str | None = None,
+) -> None:
     """Keep a request; its letter may go at once."""
-    values = {"email": preferences.email, "email_key": email_key(preferences.email), "network": network}
     connection.execute(
-        insert(sign_ups).values(**values, preferences=to_json(preferences), asked_at=now, not_before=now, attempts=0)
+        insert(sign_ups).values(
+            email=preferences.email,
+            email_key=email_key(preferences.email),
+            preferences=to_json(preferences),
+            network=network,
+            asked_at=now,
+            not_before=now,
+            attempts=0,
+            kind=kind.value,
+            subscriber=subscriber,
+            new_email=new_email,
+        )
     )
 
 
@@ -80,8 +125,14 @@ def remove(connection: Connection, row: int) -> None:
 
 
 def remove_of(connection: Connection, email: str) -> None:
-    """Remove all requests of an address."""
-    connection.execute(delete(sign_ups).where(sign_ups.c.email_key == email_key(email)))
+    """Remove all requests to sign an address up."""
+    of_kind = sign_ups.c.kind == Kind.SIGN_UP.value
+    connection.execute(delete(sign_ups).where(sign_ups.c.email_key == email_key(email), of_kind))
+
+
+def remove_of_subscriber(connection: Connection, subscriber: int) -> None:
+    """Remove what was asked for by links of a subscriber (by row)."""
+    connection.execute(delete(sign_ups).where(sign_ups.c.subscriber == subscriber))
 
 
 def forget(connection: Connection, before: datetime) -> int:
@@ -93,7 +144,8 @@ def never_confirmed(connection: Connection, consent: str, before: datetime, limi
     """The rows of subscribers who are pending, with this said of their consent, since before a moment (UTC), and have
     no request any more.
     """
-    asks = exists().where(sign_ups.c.email_key == subscribers.c.email_key)
+    of_kind = sign_ups.c.kind == Kind.SIGN_UP.value
+    asks = exists().where(sign_ups.c.email_key == subscribers.c.email_key, of_kind)
     pending = subscribers.c.state == SubscriberState.PENDING.value
     query = select(subscribers.c.row).where(pending, subscribers.c.consent == consent, ~asks)
     return list(connection.execute(query.where(subscribers.c.state_since < before).limit(limit)).scalars())
@@ -101,4 +153,13 @@ def never_confirmed(connection: Connection, consent: str, before: datetime, limi
 
 def _sign_up(row: Any) -> SignUp:
     preferences, _ = stored_preferences(row["email"], row["preferences"])
-    return SignUp(row["row"], preferences, row["network"], row["asked_at"], row["attempts"])
+    return SignUp(
+        row=row["row"],
+        preferences=preferences,
+        network=row["network"],
+        asked_at=row["asked_at"],
+        attempts=row["attempts"],
+        kind=Kind(row["kind"]),
+        subscriber=row["subscriber"],
+        new_email=row["new_email"],
+    )

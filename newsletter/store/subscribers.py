@@ -154,6 +154,17 @@ def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(paused_until=until))
 
 
+def set_consent(connection: Connection, row: int, consent: str) -> None:
+    """Write down where a subscriber's agreement to get mail came from, in words."""
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(consent=consent))
+
+
+def sign_out_links(connection: Connection, row: int) -> None:
+    """Make all links that a subscriber has had so far worth nothing."""
+    raised = subscribers.c.link_version + 1
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(link_version=raised))
+
+
 def pauses_over(connection: Connection, now: datetime, limit: int) -> list[Subscriber]:
     """Paused subscribers whose pause is over."""
     paused = subscribers.c.state == SubscriberState.PAUSED.value
@@ -279,4 +290,5 @@ def _subscriber(row: RowMapping) -> Subscriber:
         created_at=row["created_at"],
         state_since=row["state_since"],
         paused_until=row["paused_until"],
+        link_version=row["link_version"],
     )

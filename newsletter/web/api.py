@@ -8,7 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from newsletter import joining
-from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, network_of, read_request
+from newsletter.audience.limits import Verdict
+from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
 from newsletter.errors import UserError
 from newsletter.model import Paper
 from newsletter.ranking.trending import trending_reason
@@ -16,7 +17,7 @@ from newsletter.searching import Found, search, similar
 from newsletter.store import papers, reading
 from newsletter.store.papers import PaperFilter
 from newsletter.web.answers import Asked, Matches, PaperAnswer, PaperPage, Problem, matches, paper_answer
-from newsletter.web.forms import OwnPage
+from newsletter.web.forms import OwnPage, asked_by
 from newsletter.web.shelves import trending_hits
 from newsletter.web.site import Site
 
@@ -153,7 +154,8 @@ def routes(site: Site) -> APIRouter:
             wanted = read_request(asked.email, asked.interests, asked.timezone)
         except UserError as error:
             raise HTTPException(422, "; ".join(error.lines)) from None
-        if not joining.ask(desk, wanted, network_of(request.client.host if request.client else None)):
+        # Who has no page to solve a challenge on comes back later.
+        if joining.ask(desk, wanted, asked_by(request)) in (Verdict.TOO_MANY, Verdict.CHALLENGE):
             raise HTTPException(429)
         site.postman.wake()
         return Asked(status="a letter is on its way to that address; follow the link in it")

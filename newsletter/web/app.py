@@ -15,6 +15,7 @@ from newsletter.desk import Desk
 from newsletter.errors import NewsletterError
 from newsletter.mistakes import in_words
 from newsletter.web import (
+    account,
     api,
     browse,
     feedback,
@@ -27,11 +28,12 @@ from newsletter.web import (
     signup,
     unsubscribe,
 )
+from newsletter.web.forms import LinkError
 from newsletter.web.guard import guard, log
 from newsletter.web.kept import Kept
 from newsletter.web.site import Site, as_json, make_site, static
 
-_STATIC = {"site.css": "text/css", "site.js": "text/javascript"}
+_STATIC = {"site.css": "text/css", "site.js": "text/javascript", "challenge.js": "text/javascript"}
 _WORDS = {
     400: "The request cannot be understood.",
     404: "There is no such page.",
@@ -76,6 +78,7 @@ def make_app(desk: Desk, warm: bool = False) -> FastAPI:
         )
 
     # The parts of the site, by name.
+    app.include_router(account.routes(site))
     app.include_router(api.routes(site))
     app.include_router(browse.routes(site))
     app.include_router(feedback.routes(site))
@@ -91,19 +94,20 @@ def make_app(desk: Desk, warm: bool = False) -> FastAPI:
     return app
 
 
-def _told(site: Site, request: Request, status: int, words: str = "") -> Response:
+def _told(site: Site, request: Request, status: int, words: str = "", offers_link: bool = False) -> Response:
     """An error, as JSON to who asks the API, else as a page."""
     words = words or _WORDS.get(status, "That did not work.")
     if request.url.path.startswith("/api/"):
         return as_json({"error": words}, status)
-    return site.page(request, "error", status, title=HTTPStatus(status).phrase, words=words)
+    title = "This link does not work" if offers_link else HTTPStatus(status).phrase
+    return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
 
 
 def _tell_errors(app: FastAPI, site: Site) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-        answer = _told(site, request, error.status_code, said)
+        answer = _told(site, request, error.status_code, said, isinstance(error, LinkError))
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer

@@ -1,13 +1,18 @@
-"""Digests in the browser: each as it was sent, by a link of its own, and all of a person's as a feed."""
+"""Digests in the browser: each by an address of its own, to be passed on as one likes, and a person's as a feed.
 
+Neither carries any right of its reader: no link that acts, no name, no address.
+"""
+
+import hmac
 from datetime import date
+from uuid import UUID
 from xml.etree import ElementTree
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import HTMLResponse
 
 from newsletter.audience.links import Purpose
-from newsletter.desk import render_pages
+from newsletter.desk import render_shared
 from newsletter.model import Digest, SendState, Subscriber
 from newsletter.rendering.card import shown_title
 from newsletter.rendering.view import day_in_words, subject
@@ -40,7 +45,7 @@ def routes(site: Site) -> APIRouter:
         shown = _digest(site, subscriber, edition)
         if shown is None:
             raise HTTPException(410, _NO_DIGEST, headers=PRIVATE)
-        html, _ = render_pages(desk, {}, subscriber, shown)
+        html = render_shared(desk, subscriber, shown)
         return HTMLResponse(html, 200, {**PRIVATE, "Content-Security-Policy": _POLICY})
 
     @router.api_route("/feeds/private/{token}.atom", methods=PAGE)
@@ -67,14 +72,13 @@ def _digest(site: Site, subscriber: Subscriber, edition: date) -> Digest | None:
 def _feed(site: Site, subscriber: Subscriber, digests: list[Digest]) -> bytes:
     """RFC 4287: the digests, newest first, each with its papers by title."""
     desk, settings = site.desk, site.desk.config.site
-    own = f"{desk.links.url(Purpose.FEED, subscriber.row)}.atom"
     ElementTree.register_namespace("", _ATOM)
     feed = ElementTree.Element(f"{{{_ATOM}}}feed")
-    # The identity is public to whoever reads the feed; the key to it is the link.
-    _text(feed, "id", own)
-    _text(feed, "title", f"{settings.name}, for {subscriber.preferences.name or 'you'}")
+    # Feed readers pass an entry on with the id and the links of its feed (section 4.2.11), so that the feed does not
+    # name its own address, by which all digests can be read.
+    _text(feed, "id", f"urn:uuid:{_identity(desk.links.key, subscriber.row)}")
+    _text(feed, "title", f"{settings.name}: digests")
     _text(feed, "updated", _noon(digests[0].edition if digests else desk.clock().date()))
-    ElementTree.SubElement(feed, f"{{{_ATOM}}}link", rel="self", href=own)
     author = ElementTree.SubElement(feed, f"{{{_ATOM}}}author")
     _text(author, "name", settings.name)
     for one in digests:
@@ -88,6 +92,10 @@ def _feed(site: Site, subscriber: Subscriber, digests: list[Digest]) -> bytes:
         _text(entry, "content", summary)
     content: bytes = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return content
+
+
+def _identity(key: str, row: int) -> UUID:
+    return UUID(bytes=hmac.digest(key.encode(), f"feed|{row}".encode(), "sha256")[:16], version=5)
 
 
 def _text(parent: ElementTree.Element, name: str, text: str) -> None:

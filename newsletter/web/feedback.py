@@ -1,4 +1,4 @@
-"""Feedback: more, or less, like a paper, by one tap in an email, with what it changed and a way back."""
+"""Feedback: more, or less, like a paper, by a button on a page, with what it changed and a way back."""
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
@@ -10,7 +10,7 @@ from newsletter.rendering.card import shown_title
 from newsletter.store import feedback as store
 from newsletter.store import papers, reading, writing
 from newsletter.store.feedback import Verdict
-from newsletter.web.forms import PAGE, OwnPage, subscriber_at, wrong_link
+from newsletter.web.forms import PAGE, OwnPage, holder_of, path_for, wrong_link
 from newsletter.web.site import PRIVATE, Site
 
 _NO_PAPER = "This paper is kept no more, so nothing can be said of it."
@@ -40,7 +40,7 @@ def routes(site: Site) -> APIRouter:
             interest=given.interest if given is not None and given.interest in names else None,
             words=words,
             undone=undone,
-            preferences=f"/preferences/{desk.links.token(Purpose.PREFERENCES, subscriber.row)}",
+            preferences=path_for(site, Purpose.PREFERENCES, subscriber),
         )
 
     @router.post("", dependencies=[OwnPage])
@@ -65,8 +65,8 @@ def _read(site: Site, token: str) -> tuple[Subscriber, Paper, Verdict]:
     found = site.desk.links.feedback(token)
     if found is None:
         raise wrong_link()
-    row, paper_row, verdict = found
-    subscriber = subscriber_at(site, row)
+    holder, paper_row, verdict = found
+    subscriber = holder_of(site, Purpose.FEEDBACK, holder)
     with reading(site.desk.engine) as connection:
         paper = papers.by_rows(connection, [paper_row]).get(paper_row)
     if paper is None:

@@ -9,9 +9,12 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.limits import Asked, network_of
+from newsletter.audience.links import REVOCABLE, Expired, Holder, Purpose
+from newsletter.joining import find_request
 from newsletter.model import Subscriber
 from newsletter.store import reading, subscribers
+from newsletter.store.sign_ups import SignUp
 from newsletter.web.operators import has_session
 from newsletter.web.site import PRIVATE, Site
 
@@ -22,6 +25,8 @@ _MOST_FIELDS = 2_000
 
 WRONG_LINK = "This link is not one of ours, or a part of it got lost. Please use the link in your email as it is."
 GONE = "This link is good no more: there is nobody here any longer whom it speaks for."
+_USED = "This link was used already, or it is more than two days old."
+SIGNED_OUT = "This link was signed out, so it does not work any more. You can get a new one by email."
 
 
 async def posted(request: Request) -> FormData:
@@ -102,23 +107,53 @@ def texts(form: FormData, name: str) -> list[str]:
     return [value for value in form.getlist(name) if isinstance(value, str)]
 
 
+def asked_by(request: Request, form: FormData | None = None) -> Asked:
+    """Who sent a request: from which network, and the solution of a challenge that stands in its form."""
+    solution = text(form, "altcha") if form is not None else ""
+    return Asked(network_of(request.client.host if request.client else None), solution)
+
+
+def path_for(site: Site, purpose: Purpose, subscriber: Subscriber) -> str:
+    """The path of a subscriber's own page for a purpose."""
+    return f"/{purpose.value}/{site.desk.links.token(purpose, subscriber.row, subscriber.link_version)}"
+
+
+class LinkError(HTTPException):
+    """A link that does not work; the page says so and offers a new one by email."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(status, words, headers=PRIVATE)
+
+
 def subscriber_of(site: Site, purpose: Purpose, token: str) -> Subscriber:
     """Whom a link speaks for.
 
     Raises:
-        HTTPException: it is not ours, or that person is here no more.
+        LinkError: it is not ours, was signed out, or that person is here no more.
     """
-    return subscriber_at(site, site.desk.links.subscriber(purpose, token))
+    return holder_of(site, purpose, site.desk.links.subscriber(purpose, token))
 
 
-def subscriber_at(site: Site, row: int | None) -> Subscriber:
-    """The subscriber of a row that stood in a signed link; None for a link that is not ours.
+def holder_of(site: Site, purpose: Purpose, holder: Holder | None) -> Subscriber:
+    """The subscriber whom a link for a purpose speaks for; None is a link that is not ours.
 
     Raises:
-        HTTPException: as :func:`subscriber_of`.
+        LinkError: as :func:`subscriber_of`.
     """
-    if row is None:
+    if holder is None:
         raise wrong_link()
+    found = subscriber_at(site, holder.row)
+    if purpose in REVOCABLE and holder.version != found.link_version:
+        raise LinkError(410, SIGNED_OUT)
+    return found
+
+
+def subscriber_at(site: Site, row: int) -> Subscriber:
+    """The subscriber of a row that stood in a signed link.
+
+    Raises:
+        HTTPException: that person is here no more.
+    """
     with reading(site.desk.engine) as connection:
         found = subscribers.by_rows(connection, [row]).get(row)
     if found is None:
@@ -126,6 +161,30 @@ def subscriber_at(site: Site, row: int | None) -> Subscriber:
     return found
 
 
-def wrong_link() -> HTTPException:
+def request_of(site: Site, purpose: Purpose, token: str) -> SignUp:
+    """The request that the link of an email confirms.
+
+    Raises:
+        HTTPException: the link is not ours, too old, or was used.
+    """
+    try:
+        request = find_request(site.desk, purpose, token)
+    except Expired:
+        request = None
+    except ValueError:
+        raise wrong_link() from None
+    if request is None:
+        raise used_link(purpose)
+    return request
+
+
+def used_link(purpose: Purpose) -> HTTPException:
+    """What is told of a link to confirm a request that is there no more."""
+    if purpose is Purpose.CONFIRM:
+        return HTTPException(410, f"{_USED} Please subscribe again, if you like.", headers=PRIVATE)
+    return LinkError(410, f"{_USED} You can ask again on the page of your preferences.")
+
+
+def wrong_link() -> LinkError:
     """What is told of a link that was not made here, or for something else."""
-    return HTTPException(404, WRONG_LINK, headers=PRIVATE)
+    return LinkError(404, WRONG_LINK)

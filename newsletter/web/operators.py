@@ -11,7 +11,7 @@ from fastapi import Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from newsletter.audience.signup import network_of
+from newsletter.audience.limits import network_of
 from newsletter.clock import Clock
 from newsletter.desk import Desk
 from newsletter.store import reading, tokens, writing

@@ -1,6 +1,5 @@
 """Preferences: what a subscriber follows, how often and when, changed in the browser by a link that speaks for them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,20 +8,19 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from newsletter.audience import belongings, membership
+from newsletter.audience import membership
 from newsletter.audience.due import local_day
 from newsletter.audience.links import Purpose
 from newsletter.audience.membership import Home
 from newsletter.choosing import NO_PAPERS, rank_papers
 from newsletter.errors import NewsletterError, UserError
-from newsletter.forgetting import forget_person, look_up
 from newsletter.model import Day, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.card import shown_title
 from newsletter.rendering.mathtext import plain
 from newsletter.rendering.view import day_in_words, percent
 from newsletter.store import feedback, papers, reading, writing
 from newsletter.timezones import is_known, zone
-from newsletter.web.forms import PAGE, OwnPage, Posted, subscriber_of, text
+from newsletter.web.forms import PAGE, OwnPage, Posted, path_for, subscriber_of, text
 from newsletter.web.preference_form import Fields, InterestFields, fields_of, posted_fields, read_fields, renamed
 from newsletter.web.signup import zones
 from newsletter.web.site import PRIVATE, Site
@@ -35,6 +33,7 @@ _SAID = {
     "saved": "Saved. The next digest heeds it.",
     "paused": "Nothing comes for two weeks; then it goes on by itself.",
     "resumed": "It goes on.",
+    "moved": "Your digests come to this address from now on. Links in emails sent to the old one do not work any more.",
 }
 _LOST = (
     "This was changed elsewhere since you opened the page, so nothing was saved yet. What you wrote stands below; what "
@@ -143,28 +142,6 @@ def routes(site: Site) -> APIRouter:
                 membership.set_state(connection, subscriber, SubscriberState.ACTIVE, desk.clock())
         return RedirectResponse(f"/preferences/{token}?said=resumed", 303, headers=PRIVATE)
 
-    @router.post("/export", dependencies=[OwnPage])
-    def export(token: str) -> Response:
-        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
-        with reading(desk.engine) as connection:
-            content = belongings.everything(connection, subscriber)
-        name = f"newsletter-{desk.clock():%Y-%m-%d}.json"
-        headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(json.dumps(content, ensure_ascii=False, indent=1), 200, headers, "application/json")
-
-    @router.api_route("/forget", methods=PAGE)
-    def ask_to_forget(request: Request, token: str) -> Response:
-        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
-        return site.page(request, "forget", headers=PRIVATE, email=subscriber.email, token=token, done=False)
-
-    @router.post("/forget", dependencies=[OwnPage])
-    def forget(request: Request, token: str, form: Posted) -> Response:
-        subscriber = subscriber_of(site, Purpose.PREFERENCES, token)
-        if text(form, "sure") != "yes":
-            return RedirectResponse(f"/preferences/{token}/forget", 303, headers=PRIVATE)
-        forget_person(desk, look_up(desk, subscriber.email))
-        return site.page(request, "forget", headers=PRIVATE, done=True)
-
     return router
 
 
@@ -200,8 +177,8 @@ def _standing(site: Site, subscriber: Subscriber, home: Home) -> Mapping[str, An
         "file": f"{config.subscribers.name}/{home.file}" if home.file else None,
         "file_wrong": bool(home.problems),
         "unknown_zone": "" if is_known(named := subscriber.preferences.schedule.timezone) else named,
-        "unsubscribe": f"/unsubscribe/{desk.links.token(Purpose.UNSUBSCRIBE, subscriber.row)}",
-        "feed": f"{desk.links.url(Purpose.FEED, subscriber.row)}.atom",
+        "unsubscribe": path_for(site, Purpose.UNSUBSCRIBE, subscriber),
+        "feed": f"{desk.links.url(Purpose.FEED, subscriber.row, subscriber.link_version)}.atom",
     }
 
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from newsletter import joining, timezones
-from newsletter.audience.links import Expired, Purpose
-from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, network_of, read_request
+from newsletter.audience.limits import Verdict
+from newsletter.audience.links import Purpose
+from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
 from newsletter.errors import UserError
-from newsletter.store.sign_ups import SignUp
-from newsletter.web.forms import PAGE, OwnPage, Posted, text, texts, wrong_link
+from newsletter.web.forms import PAGE, OwnPage, Posted, asked_by, path_for, request_of, text, texts
 from newsletter.web.site import PRIVATE, Site
 
 TOPICS = (
@@ -32,7 +32,6 @@ TOPICS = (
 
 _LONGEST_EMAIL = 320
 _REGIONS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
-_USED = "This link was used already, or it is more than two days old. Please subscribe again, if you like."
 _SUPPRESSED = "Mail to this address came back, or was called unwanted. Please write to us, and we look into it."
 
 
@@ -49,6 +48,7 @@ def routes(site: Site) -> APIRouter:
         topics: Sequence[str],
         zone: str,
         problems: Sequence[str],
+        challenge: str | None = None,
     ) -> Response:
         return site.page(
             request,
@@ -61,6 +61,7 @@ def routes(site: Site) -> APIRouter:
             zone=zone,
             zones=zones(),
             problems=problems,
+            challenge=challenge,
             longest=LONGEST_INTEREST,
             most=MOST_INTERESTS,
         )
@@ -85,8 +86,11 @@ def routes(site: Site) -> APIRouter:
             return form_page(request, 422, email, interests, topics, zone, error.lines)
         # A field that nobody sees, and programs fill in.
         if not text(form, "website"):
-            if not joining.ask(desk, wanted, network_of(request.client.host if request.client else None)):
+            verdict = joining.ask(desk, wanted, asked_by(request, form))
+            if verdict is Verdict.TOO_MANY:
                 raise HTTPException(429)
+            if verdict is Verdict.CHALLENGE:
+                return form_page(request, 429, email, interests, topics, zone, (), site.challenge())
             site.postman.wake()
         return RedirectResponse("/subscribe/sent", 303)
 
@@ -96,33 +100,20 @@ def routes(site: Site) -> APIRouter:
 
     @router.api_route("/confirm/{token}", methods=PAGE)
     def confirm(request: Request, token: str) -> Response:
-        asked = _request_of(site, token).preferences
+        asked = request_of(site, Purpose.CONFIRM, token).preferences
         interests = [interest.name for interest in asked.interests]
         return site.page(request, "confirm", headers=PRIVATE, email=asked.email, interests=interests, token=token)
 
     @router.post("/confirm/{token}", dependencies=[OwnPage])
     def act(request: Request, token: str) -> Response:
-        network = network_of(request.client.host if request.client else None)
-        done = joining.confirm(desk, _request_of(site, token), network)
+        done = joining.confirm(desk, request_of(site, Purpose.CONFIRM, token), asked_by(request).network)
         if done is None:
             raise HTTPException(409, _SUPPRESSED, headers=PRIVATE)
-        page = f"/{Purpose.PREFERENCES.value}/{desk.links.token(Purpose.PREFERENCES, done.subscriber.row)}"
+        page = path_for(site, Purpose.PREFERENCES, done.subscriber)
         return RedirectResponse(page if done.already else f"{page}?said=welcome", 303, headers=PRIVATE)
 
     site.postman.wake()
     return router
-
-
-def _request_of(site: Site, token: str) -> SignUp:
-    try:
-        request = joining.find_request(site.desk, token)
-    except Expired:
-        request = None
-    except ValueError:
-        raise wrong_link() from None
-    if request is None:
-        raise HTTPException(410, _USED, headers=PRIVATE)
-    return request
 
 
 @cache

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
+from newsletter.audience import challenges
 from newsletter.desk import Desk
 from newsletter.errors import UserError
 from newsletter.indexing import LiveIndex
@@ -45,6 +46,12 @@ class Site:
             UserError: the template is missing or wrong.
         """
         return HTMLResponse(self.render(request, name, **values), status, dict(headers or {}))
+
+    def challenge(self) -> str:
+        """A challenge for a page's script, as JSON."""
+        desk = self.desk
+        tries = desk.config.web.sign_ups.challenge_tries
+        return json.dumps(challenges.create(desk.links.key, tries, desk.clock()))
 
     def render(self, request: Request, name: str, **values: Any) -> str:
         """The text of such a page."""

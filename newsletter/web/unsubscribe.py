@@ -9,7 +9,17 @@ from newsletter.audience import membership
 from newsletter.audience.links import GOOD_FOR, Expired, Purpose
 from newsletter.model import Subscriber, SubscriberState
 from newsletter.store import writing
-from newsletter.web.forms import PAGE, OwnPage, Posted, same_site, subscriber_at, subscriber_of, text, wrong_link
+from newsletter.web.forms import (
+    PAGE,
+    OwnPage,
+    Posted,
+    path_for,
+    same_site,
+    subscriber_at,
+    subscriber_of,
+    text,
+    wrong_link,
+)
 from newsletter.web.site import PRIVATE, Site
 
 _TOO_LATE = "This can be undone for an hour only, and as long as nothing else has changed."
@@ -65,7 +75,7 @@ def routes(site: Site) -> APIRouter:
         if not done:
             raise HTTPException(410, _TOO_LATE, headers=PRIVATE)
         back = subscriber_at(site, row)
-        return RedirectResponse(f"{_path(site, back)}?back=1", 303, headers=PRIVATE)
+        return RedirectResponse(f"{path_for(site, Purpose.UNSUBSCRIBE, back)}?back=1", 303, headers=PRIVATE)
 
     return router
 
@@ -75,7 +85,3 @@ def _undo_token(site: Site, subscriber: Subscriber, now: datetime) -> str | None
     if subscriber.state is not SubscriberState.UNSUBSCRIBED or since is None or now - since > GOOD_FOR[Purpose.UNDO]:
         return None
     return site.desk.links.timed_token(Purpose.UNDO, subscriber.row, since)
-
-
-def _path(site: Site, subscriber: Subscriber) -> str:
-    return f"/unsubscribe/{site.desk.links.token(Purpose.UNSUBSCRIBE, subscriber.row)}"

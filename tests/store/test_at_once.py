@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from newsletter.audience import membership, signup
+from newsletter.audience.limits import Asked, Verdict
 from newsletter.config import Limits, SignUps
 from newsletter.delivery import pace
 from newsletter.model import Choice, Digest, Paper, Preferences, SendState, SubscriberState
@@ -172,7 +173,7 @@ def test_requests_are_counted_one_by_one(engine: Engine) -> None:
     def ask(number: int) -> bool:
         with writing(engine) as connection:
             person = Preferences(email=f"r{number}@example.org")
-            return signup.ask(connection, "key", person, "192.0.2.0/24", limits, NOW)
+            return signup.ask(connection, "key", person, Asked("192.0.2.0/24"), limits, NOW) is Verdict.TAKEN
 
     assert sum(at_once(*(lambda one=one: ask(one) for one in range(8)))) == 3  # type: ignore[arg-type]
     with reading(engine) as connection:

@@ -1,15 +1,18 @@
 """What the tests of people's pages share: the links that letters have, and a client that keeps to itself."""
 
+import html
 import re
 import time
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 import httpx
+from sqlalchemy import select
 
 from newsletter.audience.links import Links
 from newsletter.credentials import signing_key
-from newsletter.store import open_store, reading, subscribers
+from newsletter.store import feedback, open_store, reading, sign_ups, subscribers
+from newsletter.store.schema import metadata
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
@@ -33,6 +36,36 @@ def row_of(newsletter: Newsletter, email: str) -> int:
     engine.dispose()
     assert found is not None
     return found.row
+
+
+def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str | None]]:
+    """What a subscriber said of papers: title, verdict, and the interest that it counts for."""
+    row = row_of(newsletter, email)
+    engine = open_store(newsletter.config.store_url)
+    with reading(engine) as connection:
+        given = feedback.of(connection, [row])[row]
+    engine.dispose()
+    return [(one.paper.title, one.verdict.value, one.interest) for one in given]
+
+
+def dump(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
+    """All that the store holds, by table."""
+    engine = open_store(newsletter.config.store_url)
+    with reading(engine) as connection:
+        tables = metadata.sorted_tables
+        held = {one.name: sorted(tuple(row) for row in connection.execute(select(one))) for one in tables}
+    engine.dispose()
+    return held
+
+
+def urls_in(message: EmailMessage) -> set[str]:
+    """Every address in either part of a message."""
+    found: set[str] = set()
+    for kind in ("html", "plain"):
+        body = message.get_body([kind])
+        assert body is not None
+        found |= {html.unescape(url) for url in re.findall(r"https?://[^\s\"<>]+", body.get_content())}
+    return found
 
 
 def state_of(newsletter: Newsletter, email: str) -> str:
@@ -61,6 +94,20 @@ def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
         assert time.monotonic() < end, f"{len(mail.accepted)} letters came, not {number}"
         time.sleep(0.02)
     return mail.messages()
+
+
+def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
+    """All that the store holds once no letter waits any longer, which it learns after the mail server."""
+    engine = open_store(newsletter.config.store_url)
+    end = time.monotonic() + 30
+    waits = True
+    while waits:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+        with reading(engine) as connection:
+            waits = sign_ups.next_letter(connection) is not None
+    engine.dispose()
+    return dump(newsletter)
 
 
 def link_in(letter: EmailMessage) -> str:

@@ -3,14 +3,12 @@
 import re
 from datetime import date
 
-import httpx
 import pytest
 
-from newsletter.audience.links import Purpose
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
-from tests.web.people import browse, forged, links_of, path_of, row_of
+from tests.web.people import browse, feedback_of, forged, links_of, path_of, row_of
 
 
 @pytest.fixture
@@ -20,12 +18,6 @@ def message(newsletter: Newsletter, mail: Mailbox, reader: str) -> str:
     body = mail.messages()[0].get_body(["plain"])
     assert body is not None
     return str(body.get_content())
-
-
-def given(newsletter: Newsletter, client: httpx.Client, email: str) -> list[tuple[str, str, str]]:
-    page = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, email)))
-    told = client.post(f"{page}/export").json()["feedback"]
-    return [(one["title"], one["verdict"], one["interest"]) for one in told]
 
 
 def link(message: str, kind: str) -> str:
@@ -41,10 +33,10 @@ def test_it_acts_by_post_says_what_changed_and_is_undone(newsletter: Newsletter,
         before = newsletter.run("rank", reader, "--json").rows
         for answer in (client.head(less), client.get(less)):
             assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-        assert given(newsletter, client, reader) == []
+        assert feedback_of(newsletter, reader) == []
         acted = client.post(less)
         assert (acted.status_code, acted.headers["location"]) == (303, less)
-        ((title, verdict, interest),) = given(newsletter, client, reader)
+        ((title, verdict, interest),) = feedback_of(newsletter, reader)
         assert title.startswith(first.rstrip("…")[:30])
         assert (verdict, interest) == ("less", "Several goals")
         noted = client.get(less).text
@@ -53,12 +45,10 @@ def test_it_acts_by_post_says_what_changed_and_is_undone(newsletter: Newsletter,
         assert newsletter.run("rank", reader, "--json").rows != before
         # The other verdict takes its place.
         client.post(link(message, "More"))
-        assert [one[1] for one in given(newsletter, client, reader)] == ["more"]
+        assert [one[1] for one in feedback_of(newsletter, reader)] == ["more"]
         undone = client.post(f"{link(message, 'More')}/undo").headers["location"]
-        # Undone is undone: no script says it again by itself.
-        assert "data-once" in client.get(less).text
-        assert "data-once" not in client.get(undone).text
-        assert given(newsletter, client, reader) == []
+        assert "Undone." in client.get(undone).text
+        assert feedback_of(newsletter, reader) == []
     assert newsletter.run("rank", reader, "--json").rows == before
 
 
@@ -70,7 +60,7 @@ def test_wrong_links_and_other_sites_say_nothing(newsletter: Newsletter, reader:
             assert client.get(path).status_code == client.post(path).status_code == 404
             assert client.post(f"{path}/undo").status_code == 404
         assert client.post(less, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-        assert given(newsletter, client, reader) == []
+        assert feedback_of(newsletter, reader) == []
 
 
 def test_a_scanner_that_follows_every_link_changes_nothing(newsletter: Newsletter, reader: str, message: str) -> None:
@@ -81,5 +71,5 @@ def test_a_scanner_that_follows_every_link_changes_nothing(newsletter: Newslette
     with serving(newsletter) as where, browse(where) as client:
         for path in links:
             assert client.head(path).status_code == client.get(path).status_code == 200
-        assert given(newsletter, client, reader) == []
+        assert feedback_of(newsletter, reader) == []
     assert newsletter.run("subscribers", "list", "--json").rows == listed

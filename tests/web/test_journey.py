@@ -115,7 +115,12 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         digest = text_of(mail, 2)
         assert "This is your first digest" in " ".join(digest.split())
         assert "SEVERAL GOALS" in digest
-        page.goto(where + linked(digest, "Less like this"))  # One tap: the page does the rest.
+        page.goto(where + linked(digest, "Less like this"))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Less like this?")
+        fine(page)
+        button = page.get_by_role("button", name="Less like this").bounding_box()
+        assert button is not None and button["height"] >= 44 and button["width"] >= 44
+        press(page, "Less like this")
         expect(page.get_by_role("heading", level=1)).to_have_text("Noted: less like this")
         expect(page.locator(".words li").first).to_be_visible()
         fine(page)
@@ -162,3 +167,43 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         page.get_by_role("button", name="Undo").click()
         expect(page.get_by_text("You are back")).to_be_visible()
     assert state_of(newsletter, BOB) == "active"
+
+
+def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: str, look: Callable[..., Page]) -> None:
+    newsletter.with_sample().run("send")
+    newsletter.configure(web={"sign_ups": {"per_address": 9, "per_address_per_day": 9}})
+    new = "ada@new.example"
+    page = look()
+    with serving(newsletter) as where:
+        page.goto(where + linked(text_of(mail, 1), "Change your interests"))
+        fine(page)
+        press(page, "Sign out all links")
+        expect(page.get_by_role("heading", level=1)).to_have_text("All links are signed out")
+        fine(page)
+        page.get_by_role("link", name="Get a new link").click()
+        fine(page)
+        reach(page, page.get_by_label("Your email address"))
+        page.keyboard.type(reader)
+        press(page, "Email me a new link")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your mailbox")
+        fine(page)
+        page.goto(where + link_in(letters(mail, 3)[-1]))
+        reach(page, page.get_by_label("New email address"))
+        page.keyboard.type(new)
+        press(page, "Change address")
+        expect(page.get_by_text("to confirm your new address")).to_be_visible()
+        fine(page)
+        page.goto(where + link_in(letters(mail, 4)[-1]))
+        fine(page)
+        press(page, "Change my address")
+        expect(page.get_by_text("your digests will be sent to that address")).to_be_visible()
+        page.goto(where + link_in(letters(mail, 5)[-1]))
+        press(page, "Use this address")
+        expect(page.get_by_text("Your digests come to this address from now on.")).to_be_visible()
+        press(page, "Export my data")
+        page.goto(where + link_in(letters(mail, 6)[-1]))
+        fine(page)
+        with page.expect_download() as download:
+            press(page, "Download my data")
+        assert new in download.value.path().read_text()
+    assert state_of(newsletter, new) == "active"

@@ -9,7 +9,7 @@ import pytest
 from newsletter.audience.links import Purpose
 from tests.conftest import Newsletter
 from tests.web.conftest import serving
-from tests.web.people import browse, forged, links_of, path_of, row_of, state_of
+from tests.web.people import browse, feedback_of, forged, links_of, path_of, row_of, state_of
 
 FILE = """\
 # Ada's own words
@@ -91,15 +91,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
     assert now["schedule"] == {"days": ["mon", "thu"], "time": "18:15", "timezone": "Asia/Kolkata"}
     assert (now["papers"], now["never"], now["name"]) == (5, ["survey", "benchmark"], "Ada")
     # What was said of a paper stays with the interest, whatever it is called.
-    exported = exported_data(newsletter, page)
-    assert exported["feedback"][0]["interest"] == "Energies"
-
-
-def exported_data(newsletter: Newsletter, page: str) -> dict:
-    with serving(newsletter) as where, browse(where) as client:
-        answer = client.post(f"{page}/export")
-        assert answer.headers["content-disposition"].startswith("attachment")
-        return dict(answer.json())
+    assert [interest for _, _, interest in feedback_of(newsletter, "ada@example.org")] == ["Energies"]
 
 
 def test_removing_and_looking_first(newsletter: Newsletter, page: str) -> None:
@@ -199,31 +191,16 @@ def test_a_pause_ends_by_itself(newsletter: Newsletter, page: str) -> None:
     assert state_of(newsletter, "ada@example.org") == "active"
 
 
-def test_all_that_is_kept_is_handed_over_and_forgotten(newsletter: Newsletter, page: str) -> None:
-    data = exported_data(newsletter, page)
-    assert (data["email"], data["consent"]) == ("ada@example.org", "file ada.yaml")
-    assert [one["name"] for one in data["interests"]] == ["Several goals", "Energy"]
-    with serving(newsletter) as where, browse(where) as client:
-        assert "cannot be undone" in client.get(f"{page}/forget").text
-        assert client.post(f"{page}/forget").status_code == 303  # not without the second step
-        assert state_of(newsletter, "ada@example.org") == "active"
-        assert "You are forgotten" in client.post(f"{page}/forget", data={"sure": "yes"}).text
-        for path in (page, f"{page}/forget", f"{page}/export"):
-            assert client.post(path).status_code == 410
-    assert newsletter.run("subscribers", "list", "--json").rows == []
-    assert not (newsletter.folder / "subscribers" / "ada.yaml").exists()
-
-
 def test_wrong_links_and_other_sites_change_nothing(newsletter: Newsletter, page: str) -> None:
     foreign = path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, "ada@example.org")))
     wrong = [*forged(page), "/preferences/" + foreign.rpartition("/")[2]]
     with serving(newsletter) as where, browse(where) as client:
         fields = filled(client, page)
         for path in wrong:
-            for end in ("", "/preview", "/pause", "/resume", "/export", "/forget"):
+            for end in ("", "/preview", "/pause", "/resume", "/export", "/forget", "/address", "/sign-out"):
                 assert client.post(path + end, data=fields | {"sure": "yes"}).status_code == 404
             assert client.get(path).status_code == 404
-        for end in ("", "/preview", "/pause", "/resume", "/export", "/forget"):
+        for end in ("", "/preview", "/pause", "/resume", "/export", "/forget", "/address", "/sign-out"):
             answer = client.post(page + end, data=fields, headers={"Sec-Fetch-Site": "cross-site"})
             assert answer.status_code == 403
     assert state_of(newsletter, "ada@example.org") == "active"

@@ -134,6 +134,7 @@ def complained(newsletter: Newsletter) -> str:
     [
         ("", "Please write your address."),
         ("bob@", "That is not an email address."),
+        ('"bob+x"@example.org', "That is not an email address."),
         ("bob example.org", "That is not an email address."),
         ("bob@example.org\r\nBcc: eve@example.org", "That is not an email address."),
         ("bob@mailinator.com", "Addresses at mailinator.com last a short time only"),

@@ -87,13 +87,3 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
   });
   form.querySelector("button[value=preview]").hidden = true;
 }
-
-// people: one tap in an email is enough; a page that is only got ready, or that nobody sees, does nothing
-for (const form of document.querySelectorAll("form[data-once]")) {
-  const act = () => {
-    if (document.visibilityState === "visible" && !document.prerendering) form.requestSubmit();
-  };
-  if (document.prerendering) document.addEventListener("prerenderingchange", act, { once: true });
-  else if (document.visibilityState === "visible") act();
-  else document.addEventListener("visibilitychange", act, { once: true });
-}

@@ -1,0 +1,117 @@
+"""Changes that a link to the preferences is not enough for: a new address, an export, deletion.
+
+People forward digests with the links in them. Someone who holds such a link must not take over the subscription, read
+its data or delete it. So the present address confirms each by email first, and a new address confirms as well.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from newsletter.audience import membership
+from newsletter.audience.limits import Asked, Verdict, take
+from newsletter.config import SignUps
+from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.store import sign_ups, subscribers, suppressions
+from newsletter.store.sign_ups import Kind, SignUp
+
+
+def ask(
+    connection: Connection,
+    key: str,
+    subscriber: Subscriber,
+    kind: Kind,
+    asked: Asked,
+    limits: SignUps,
+    now: datetime,
+    new_email: str | None = None,
+) -> Verdict:
+    """Queue a request made with a subscriber's link: an email to the subscriber's address will ask for confirmation.
+
+    Args:
+        new_email: the address to move to, in normal form.
+    """
+    verdict = take(connection, key, subscriber.email, asked, limits, now, challenge=False)
+    if verdict is Verdict.TAKEN:
+        to = Preferences(email=subscriber.email)
+        sign_ups.add(connection, to, asked.network, now, kind, subscriber.row, new_email)
+    return verdict
+
+
+def gets_mail(connection: Connection, subscriber: Subscriber) -> bool:
+    """Whether mail to a subscriber's address is of any use: it does not bounce, and nobody complained of it there."""
+    suppression = suppressions.find(connection, subscriber.email)
+    return suppression is None or suppression.reason not in membership.STRICT
+
+
+def sign_out(
+    connection: Connection, key: str, subscriber: Subscriber, asked: Asked, limits: SignUps, now: datetime
+) -> Verdict:
+    """Sign out all links that a subscriber has had so far, with what was asked for by them, and have a new one sent to
+    the subscriber's address, as far as limits allow. It is not shown on the page: a stranger may ask.
+    """
+    subscribers.sign_out_links(connection, subscriber.row)
+    sign_ups.remove_of_subscriber(connection, subscriber.row)
+    return ask(connection, key, subscriber, Kind.NEW_LINK, asked, limits, now)
+
+
+def find(connection: Connection, request: SignUp) -> Subscriber | None:
+    """Return the subscriber of a request; None when it was deleted, or has had another address since."""
+    row = request.subscriber or 0
+    subscriber = subscribers.by_rows(connection, [row]).get(row)
+    if subscriber is None or request.kind is Kind.NEW_ADDRESS:
+        return subscriber
+    same = subscribers.email_key(subscriber.email) == subscribers.email_key(request.email)
+    return subscriber if same else None
+
+
+def ask_new_address(
+    connection: Connection,
+    key: str,
+    request: SignUp,
+    asked: Asked,
+    limits: SignUps,
+    now: datetime,
+) -> Verdict:
+    """Queue the email to the new address, now that the present one has confirmed. This ends the request."""
+    email = request.new_email or ""
+    verdict = take(connection, key, email, asked, limits, now, challenge=False)
+    if verdict is Verdict.TAKEN:
+        to = Preferences(email=email)
+        sign_ups.add(connection, to, asked.network, now, Kind.NEW_ADDRESS, request.subscriber, email)
+        sign_ups.remove(connection, request.row)
+    return verdict
+
+
+def change_address(
+    connection: Connection, subscriber: Subscriber, request: SignUp, network: str, folder: Path, now: datetime
+) -> bool:
+    """Move a subscription to the address that confirmed it. All links sent to the old address are signed out.
+
+    Returns:
+        Whether it was moved: not when the subscription has ended, or another one has the address, or had it.
+
+    Raises:
+        UserError: the subscriber's file has a mistake, or cannot be written.
+    """
+    email = request.email
+    if sign_ups.find(connection, request.row) is None:
+        return False  # Used, or signed out, just now.
+    holder, suppression = subscribers.by_email(connection, email), suppressions.find(connection, email)
+    if holder is not None or subscriber.state not in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
+        return False
+    if suppression is not None and suppression.reason in membership.STRICT:
+        return False
+    home = membership.read_home(subscriber, folder)
+    wanted = replace(home.preferences, email=email)
+    if not membership.save_preferences(connection, subscriber, wanted, home.mark, folder, now):
+        return False
+    suppressions.lift(connection, email)
+    consent = subscribers.consent(connection, subscriber.row)
+    moved = f"{consent}; moved from {subscriber.email} at {now:%Y-%m-%d %H:%M} UTC, confirmed at both from {network}"
+    subscribers.set_consent(connection, subscriber.row, moved)
+    subscribers.sign_out_links(connection, subscriber.row)
+    sign_ups.remove_of_subscriber(connection, subscriber.row)
+    return True
