@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from newsletter.audience import exchange, membership
-from newsletter.audience.interests import preferences_from_mapping
+from newsletter.audience.interests import checked, preferences_from_mapping
 from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short, warn
 from newsletter.clock import own_timezone
 from newsletter.desk import Desk
@@ -72,7 +72,7 @@ def _merged(present: Preferences | None, said: dict[str, Any], interests: list[s
     changed = membership.merged(present, read, said)
     known = {interest.name for interest in present.interests}
     added = tuple(interest for interest in read.interests if interest.name not in known)
-    return replace(changed, interests=present.interests + added)
+    return checked(replace(changed, interests=present.interests + added), "subscribe")
 
 
 def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
