@@ -41,8 +41,14 @@ _MOST_WORKERS = 10_000
 _MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
 """A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
 
+_LONGEST_LOCAL = 64
+"""Octets before the @ of an address (RFC 5321, section 4.5.3.1.1)."""
+
+_LONGEST_ADDRESS = 254
+"""Octets of an address: a path has 256 with its angle brackets (RFC 5321, section 4.5.3.1.3)."""
+
 _LONGEST_RETURN_LOCAL = 24
-"""Before the @ of ``bounces.address``: with a token it holds to the 64 octets of RFC 5321, section 4.5.3.1.1."""
+"""Before the @ of ``bounces.address``: with a token it keeps to the 64 octets of a local part."""
 
 
 def _known_timezone(name: str) -> str:
@@ -98,9 +104,15 @@ def plain_address(text: str) -> str:
 
 def _validated(text: str) -> ValidatedEmail:
     try:
-        return validate_email(text.strip(), check_deliverability=False, test_environment=True)
+        address = validate_email(text.strip(), strict=True, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise ValueError(f"is not an email address: {error}") from None
+    # The library counts characters; a mail server counts octets.
+    if len(address.local_part.encode()) > _LONGEST_LOCAL:
+        raise ValueError(f"is not an email address: The part before the @-sign is over {_LONGEST_LOCAL} bytes long.")
+    if len(address.normalized.encode()) > _LONGEST_ADDRESS:
+        raise ValueError(f"is not an email address: It is over {_LONGEST_ADDRESS} bytes long.")
+    return address
 
 
 def _mailbox(text: str) -> str:

@@ -26,6 +26,8 @@ from newsletter.store import bounces, reading, send_log, sends, subscribers, wri
 Told = Callable[[int, int], None]
 """Hears of progress: how many messages were read, of how many."""
 
+_LONGEST_ERROR = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -73,11 +75,12 @@ def take(desk: Desk, content: bytes) -> Taken:
 
 def _about(connection: Connection, desk: Desk, report: Report) -> tuple[Subscriber | None, Send | None]:
     """Whom and which send a report is proved to be about."""
-    if report.letter_token is not None:
-        holder = desk.links.subscriber(Purpose.UNSUBSCRIBE, report.letter_token)
+    if report.unsubscribe_tokens:
+        holders = (desk.links.subscriber(Purpose.UNSUBSCRIBE, token) for token in report.unsubscribe_tokens)
+        holder = next((one for one in holders if one is not None), None)
         return (subscribers.by_rows(connection, [holder.row]).get(holder.row) if holder is not None else None), None
     signed = (read_token(desk.links.key, token) for token in report.tokens)
-    of_token = next((send_log.of_edition(connection, *read) for read in signed if read is not None), None)
+    of_token = next((send_log.of_edition(connection, *one) for one in signed if one is not None), None)
     send = of_token or send_log.by_message_id(connection, report.message_ids)
     return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
 
@@ -137,13 +140,20 @@ def _refusal_digest(send: Send) -> str:
     return hashlib.sha256(f"refused|{send.message_id}".encode()).hexdigest()
 
 
-def take_mailbox(desk: Desk, each: Callable[[Taken], None], told: Told, stopping: Callable[[], bool]) -> Counter[str]:
+def take_mailbox(
+    desk: Desk,
+    each: Callable[[Taken], None],
+    told: Told,
+    stopping: Callable[[], bool],
+    on_failure: Callable[[str, str], None],
+) -> Counter[str]:
     """Read what is unread in the mailbox of the configuration. What is understood is moved away, all else stays there,
     marked as read.
 
     Args:
         each: hears of every message.
         stopping: asked between messages; when it says so, the rest is left for the next time.
+        on_failure: called with the name of a message that could not be acted on, and why; the others are read.
 
     Returns:
         How many messages there were, by outcome.
@@ -160,5 +170,9 @@ def take_mailbox(desk: Desk, each: Callable[[Taken], None], told: Told, stopping
         each(taken)
         return taken.email is not None
 
-    inbox.each_unread(desk.config.bounces, desk.config.folder, take_one, told, stopping)
+    def failed(name: str, error: Exception) -> None:
+        counts["failed"] += 1
+        on_failure(name, clean(f"{type(error).__name__}: {error}")[:_LONGEST_ERROR])
+
+    inbox.each_unread(desk.config.bounces, desk.config.folder, take_one, told, stopping, failed)
     return counts

@@ -214,10 +214,10 @@ def tick(
 
 
 def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
-    """Read the mailbox that bounces and complaints come to, a line for each that changed something.
+    """Read the mailbox that bounces and complaints come to, a line for each that changed something, or failed.
 
     Returns:
-        Whether it could be read, where there is one.
+        Whether it could be read, where there is one, with every message in it.
     """
     if not desk.config.bounces.mailbox:
         return True
@@ -226,15 +226,18 @@ def read_bounces(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:
         if taken.effect is not None:
             log("came_back", kind=taken.report.kind.value, email=taken.email, effect=taken.effect.value)
 
+    def failed(message: str, error: str) -> None:
+        log("bounce_failed", message=message, error=error)
+
     try:
-        counts = take_mailbox(desk, each, lambda done, of: None, stopping)
+        counts = take_mailbox(desk, each, lambda done, of: None, stopping, failed)
     except NewsletterError as error:
         # No digest waits for it, and the next time reads what this one left.
         log("bounces_failed", error=str(error))
         return False
     if counts:
         log("bounces", **{outcome.replace(" ", "_"): count for outcome, count in sorted(counts.items())})
-    return True
+    return not counts["failed"]
 
 
 def housekeeping(desk: Desk, log: Log, stopping: Callable[[], bool]) -> bool:

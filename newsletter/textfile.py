@@ -20,6 +20,21 @@ MOST_BYTES_OF_LISTS = 200_000_000
 """The size above which a file of papers or subscribers would take too much memory."""
 
 
+def open_file(path: Path, shown: str) -> BinaryIO:
+    """A file, opened to be read as bytes.
+
+    Raises:
+        UserError: it cannot be read, or is none, but a pipe or a device, which may have no end.
+    """
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UserError(f"{shown}: not a file, but a pipe or a device; save what it gives in a file")
+        return path.open("rb")
+    except OSError as error:
+        raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None
+
+
 def read_bytes(path: Path, shown: str, most: int = MOST_BYTES) -> bytes:
     """What is in a file of at most ``most`` bytes.
 
@@ -27,10 +42,7 @@ def read_bytes(path: Path, shown: str, most: int = MOST_BYTES) -> bytes:
         UserError: it cannot be read, is larger, or is none, but a pipe or a device, which may have no end.
     """
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise UserError(f"{shown}: not a file, but a pipe or a device; save what it gives in a file")
-        with path.open("rb") as file:
+        with open_file(path, shown) as file:
             content = file.read(most + 1)
     except OSError as error:
         raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -22,7 +23,10 @@ from newsletter.mistakes import in_quotes, in_words
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
-_MOST_NODES = 200_000
+_MOST_VALUES = 20_000
+"""Keys and values in a document; its aliases count as often as they are used."""
+
+_DEEPEST = 50
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -50,6 +54,32 @@ class Document:
         return f"{self.path}:{self.line(path)}" if self.numbered else self.path
 
 
+class _TooLarge(Exception):
+    """A document has too many values, or is nested too deeply; it names the line where that shows."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+class _BoundedComposer(Composer):
+    """Stops reading as soon as a document is too large: composing half a million values would take minutes."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False
+        self._values = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._values += 1
+        line = self.parser.peek_event().start_mark.line + 1
+        if self._values > _MOST_VALUES:
+            raise _TooLarge(line, f"more than {_MOST_VALUES:,} keys and values; keep those that matter")
+        if self.depth >= _DEEPEST:
+            raise _TooLarge(line, f"nested more than {_DEEPEST} levels deep; check brackets and indents")
+        return super().compose_node(parent, index)
+
+
 def parse(text: str, shown: str) -> Document:
     """Parse one YAML document.
 
@@ -58,12 +88,16 @@ def parse(text: str, shown: str) -> Document:
         shown: the file's name, for errors.
 
     Raises:
-        UserError: it is not YAML, says a key twice, or grows without end through its aliases.
+        UserError: it is not YAML, says a key twice, has too many values, or is nested too deeply.
     """
     lines: dict[KeyPath, int] = {}
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _BoundedComposer
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        node = yaml.compose(text)
         data = _plain(node, (), lines, shown, []) if node is not None else None
+    except _TooLarge as error:
+        raise UserError(f"{shown}:{error.line}: {error}") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -78,9 +112,14 @@ def parse(text: str, shown: str) -> Document:
 
 
 def _plain(node: Node, path: KeyPath, lines: dict[KeyPath, int], shown: str, above: list[Node]) -> Any:
-    if any(node is one for one in above) or len(lines) > _MOST_NODES:
-        raise UserError(f"{shown}:{node.start_mark.line + 1}: an alias repeats without end; write the values out")
-    lines[path] = node.start_mark.line + 1
+    line = node.start_mark.line + 1
+    if any(node is one for one in above):
+        raise UserError(f"{shown}:{line}: an alias contains itself; write the values out")
+    if len(lines) > _MOST_VALUES:
+        raise _TooLarge(line, f"more than {_MOST_VALUES:,} keys and values through its aliases; write the values out")
+    if len(above) >= _DEEPEST:
+        raise _TooLarge(line, f"nested more than {_DEEPEST} levels deep through its aliases; write the values out")
+    lines[path] = line
     inside = [*above, node]
     if isinstance(node, SequenceNode):
         return [_plain(item, (*path, index), lines, shown, inside) for index, item in enumerate(node.value)]

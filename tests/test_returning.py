@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from email import message_from_bytes
 from pathlib import Path
@@ -241,6 +242,73 @@ def test_letters_unsubscribe_at_once(newsletter: Newsletter, mail: Mailbox, read
     reply = reports.letter("Re: papers", "unsubscribe\n> Hello", bob["Message-ID"])
     assert take(newsletter, reply) == "bob@example.org: unsubscribe; now unsubscribed.\n"
     assert sorted(suppressed(newsletter)) == [(READER, "unsubscribed"), ("bob@example.org", "unsubscribed")]
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        lambda subject: reports.letter(f"[EXTERNAL] Re: {subject}"),
+        lambda subject: reports.letter("(no subject)", f"Sent from my phone\n\n{subject}\n"),
+    ],
+    ids=["tags", "body"],
+)
+def test_an_unsubscribe_email_is_understood_whatever_a_gateway_writes_around_it(
+    newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None, letter: Callable[[str], bytes]
+) -> None:
+    newsletter.run("send")
+    subject = mail.messages()[0]["List-Unsubscribe"].partition("subject=")[2].rstrip(">").replace("%20", " ")
+    other = subject.replace("unsubscribe ", "unsubscribe 9")  # of another reader, and not signed
+    assert take(newsletter, letter(other)).startswith("Not known: unsubscribe")
+    assert state(newsletter)["state"] == "active"
+    assert take(newsletter, letter(subject)) == "ada@example.org: unsubscribe; now unsubscribed.\n"
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        lambda about: reports.wrapped(reports.gone(about), about, levels=2),
+        lambda about: reports.gone(about, kind="global-delivery-status", returned="message/global-headers"),
+        lambda about: reports.report(about, *reports.VENDORS["Cisco ESA"][:2]),
+    ],
+    ids=["wrapped", "internationalised", "words in another field"],
+)
+def test_reports_of_every_form_are_believed_by_their_proof_alone(
+    newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None, style: Callable[[About], bytes]
+) -> None:
+    sent = send_one(newsletter, mail)
+    assert take(newsletter, style(About(READER))).startswith("Not known: hard")
+    assert take(newsletter, style(sent)).startswith("ada@example.org: hard, ")
+    assert state(newsletter)["state"] == "bounced"
+
+
+def test_a_message_that_cannot_be_acted_on_keeps_no_other_from_being_read(
+    newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None
+) -> None:
+    newsletter.subscriber("bob", "email: bob@example.org\ninterests: [language models]\n")
+    senders, box = Senders(mail), newsletter.folder / "returned"
+    newsletter.run("send")
+    sent = {
+        recipient: About(recipient, sender, message_from_bytes(content)["Message-ID"])
+        for sender, (recipient, content) in zip(senders.seen, mail.accepted, strict=True)
+    }
+    with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as connection:
+        connection.execute("UPDATE subscribers SET state = 'damaged' WHERE email = ?", (READER,))
+        connection.commit()
+    (box / "new" / "1").write_bytes(reports.postfix(sent[READER]))
+    (box / "new" / "2").mkdir()
+    os.mkfifo(box / "new" / "3")
+    (box / "new" / "4").write_bytes(reports.postfix(sent["bob@example.org"]))
+    ran = newsletter.run("bounces", "read", code=1)
+    assert ran.out == "2 read: 1 failed, 1 hard.\nSubscribers: 1 bounced.\n"
+    assert ran.err.startswith("error: 1: cannot be read (ValueError: 'damaged' is not a valid SubscriberState)")
+    assert (box / "cur" / "1:2,S").exists()
+    assert newsletter.run("bounces", "read").out == "Nothing unread in the mailbox.\n"
+    (box / "new" / "5").write_bytes(reports.gone(sent[READER]))
+    ran = newsletter.run("run", "--once", code=1)
+    assert "event='bounce_failed' message='5' error=\"ValueError: 'damaged' is not" in ran.out
+    # A mail server that pipes it in is to keep it, and try again.
+    code, _, err = piped(newsletter, reports.gone(sent[READER]))
+    assert (code, err.partition(": Value")[0]) == (os.EX_TEMPFAIL, "error: this message cannot be read")
 
 
 def test_what_waits_is_not_sent_to_who_left(newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None) -> None:

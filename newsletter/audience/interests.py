@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,19 @@ from newsletter.textfile import read_text, replace
 from newsletter.yamlfile import Document, KeyPath, check, parse
 
 _ENDINGS = (".yaml", ".yml")
+
+MOST_INTERESTS = 100
+_MOST_KEYWORDS = 500
+_MOST_LIKED = 5_000
+_MOST_AUTHORS = 1_000
+_MOST_CATEGORIES = 200
+_MOST_NEVER = 500
+_MOST_VALUES = 20_000
+"""All keys and values that say what one subscriber prefers, wherever they come from."""
+
+_LONGEST_TEXT = 20_000
+_LONGEST_ENTRY = 1_000
+"""Characters of a keyword, a title, an author, a category or a never-word."""
 
 
 def _listed(value: object) -> object:
@@ -69,8 +83,9 @@ def _interest_or_name(value: object) -> object:
     return {"name": textwrap.shorten(value, 80, placeholder=" …"), "text": value} if isinstance(value, str) else value
 
 
-Text = Annotated[str, AfterValidator(_some_text)]
+Text = Annotated[str, Field(max_length=_LONGEST_ENTRY), AfterValidator(_some_text)]
 Texts = Annotated[list[Text], BeforeValidator(_listed)]
+Weight = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
 class _File(BaseModel):
@@ -79,13 +94,13 @@ class _File(BaseModel):
 
 class _Interest(_File):
     name: Annotated[Text, Field(max_length=100)]
-    text: Annotated[str, Field(max_length=20_000)] = ""
-    keywords: Annotated[dict[Text, Annotated[float, Field(gt=0, le=100)]], BeforeValidator(_weighted)] = {}
-    liked: Texts = []
-    disliked: Texts = []
-    authors: Texts = []
-    categories: Texts = []
-    weight: Annotated[float, Field(gt=0, le=100)] = 1.0
+    text: Annotated[str, Field(max_length=_LONGEST_TEXT)] = ""
+    keywords: Annotated[dict[Text, Weight], BeforeValidator(_weighted), Field(max_length=_MOST_KEYWORDS)] = {}
+    liked: Annotated[Texts, Field(max_length=_MOST_LIKED)] = []
+    disliked: Annotated[Texts, Field(max_length=_MOST_LIKED)] = []
+    authors: Annotated[Texts, Field(max_length=_MOST_AUTHORS)] = []
+    categories: Annotated[Texts, Field(max_length=_MOST_CATEGORIES)] = []
+    weight: Weight = 1.0
 
 
 class _Schedule(_File):
@@ -99,8 +114,10 @@ class _Preferences(_File):
     name: Annotated[str, Field(max_length=200), AfterValidator(clean)] = ""
     schedule: _Schedule = _Schedule()
     papers: Annotated[int, Field(ge=1, le=100)] = 10
-    interests: list[Annotated[_Interest, BeforeValidator(_interest_or_name)]] = []
-    never: Texts = []
+    interests: Annotated[
+        list[Annotated[_Interest, BeforeValidator(_interest_or_name)]], Field(max_length=MOST_INTERESTS)
+    ] = []
+    never: Annotated[Texts, Field(max_length=_MOST_NEVER)] = []
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[str]]:
@@ -141,9 +158,25 @@ def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences
     """Check preferences that come as plain values, as a line of an import does; ``shown`` says where they stand.
 
     Raises:
-        UserError: they are wrong somewhere (a line for each mistake).
+        UserError: they are wrong somewhere (a line for each mistake), or too many.
     """
-    return _read(Document(shown, data, dict.fromkeys(_paths(data, ()), 1), numbered=False))
+    try:
+        paths = list(islice(_paths(data, ()), _MOST_VALUES + 1))
+    except RecursionError:
+        raise UserError(f"{shown}: nested too deeply; write it as the documentation shows") from None
+    if len(paths) > _MOST_VALUES:
+        raise UserError(f"{shown}: more than {_MOST_VALUES:,} keys and values; keep those that matter")
+    return _read(Document(shown, data, dict.fromkeys(paths, 1), numbered=False))
+
+
+def checked(preferences: Preferences, shown: str) -> Preferences:
+    """Preferences that were put together from several, held against the same bounds.
+
+    Raises:
+        UserError: they are wrong somewhere (a line for each mistake), or too many.
+    """
+    preferences_from_mapping(_plain(preferences), shown)
+    return preferences
 
 
 def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
@@ -158,11 +191,8 @@ def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
 
 def _read(document: Document) -> Preferences:
     read = check(document, _Preferences)
-    twice = [
-        index
-        for index, interest in enumerate(read.interests)
-        if interest.name in [other.name for other in read.interests[:index]]
-    ]
+    first = {interest.name: index for index, interest in reversed(list(enumerate(read.interests)))}
+    twice = [index for index, interest in enumerate(read.interests) if first[interest.name] != index]
     if twice:
         problems = [
             f"{document.where(('interests', index))}: interests.{index + 1}.name: {read.interests[index].name!r} "

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from newsletter.csvfile import guarded
 from newsletter.model import SendState
 from newsletter.plaintext import shown
 from newsletter.store import reading, send_log
@@ -20,7 +21,6 @@ COLUMNS = (
 """The columns of CSV: ``papers`` is their number, ``paper_ids`` has them by rank, parted by ``;``."""
 
 _PAGE = 500
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def lines(engine: Engine, wanted: LogFilter) -> Iterator[LogLine]:
@@ -78,9 +78,7 @@ def csv_lines(found: Iterable[LogLine]) -> Iterator[str]:
 
 
 def _cell(value: object) -> str:
-    """A value for a table program, which takes what begins like a formula for one, whoever wrote it."""
-    text = "" if value is None else shown(str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return "" if value is None else guarded(shown(str(value)))
 
 
 def _iso(moment: datetime | None) -> str | None:

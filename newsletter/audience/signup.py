@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from newsletter.audience import membership
+from newsletter.audience.interests import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.audience.interests import preferences_from_mapping
 from newsletter.audience.limits import Asked, Verdict, forget_counts, take
 from newsletter.audience.links import GOOD_FOR, Purpose
@@ -200,7 +201,8 @@ def _joined(present: Subscriber, asked: Preferences) -> Preferences:
     known = {interest.name for interest in present.preferences.interests}
     added = tuple(interest for interest in asked.interests if interest.name not in known)
     schedule = asked.schedule if present.state is SubscriberState.PENDING else present.preferences.schedule
-    return replace(present.preferences, schedule=schedule, interests=present.preferences.interests + added)
+    interests = (present.preferences.interests + added)[: max(MOST_IN_ALL, len(present.preferences.interests))]
+    return replace(present.preferences, schedule=schedule, interests=interests)
 
 
 def forget_unconfirmed(connection: Connection, now: datetime) -> int:

@@ -16,6 +16,7 @@ from newsletter.delivery.bounces import MOST_BYTES
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SubscriberState
+from newsletter.plaintext import shown
 from newsletter.returning import Taken, take, take_mailbox
 from newsletter.store import bounces as store
 from newsletter.store import reading, suppressions, writing
@@ -52,6 +53,9 @@ def _read_piped(context: typer.Context) -> None:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(os.EX_TEMPFAIL) from None
+    except Exception as error:
+        print(f"error: this message cannot be read: {type(error).__name__}: {shown(str(error))}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(os.EX_TEMPFAIL) from None
 
 
 def _read_mailbox(desk: Desk) -> None:
@@ -61,16 +65,20 @@ def _read_mailbox(desk: Desk) -> None:
             "standard input)"
         )
     effects: Counter[str] = Counter()
+    problems: list[str] = []
 
     def each(taken: Taken) -> None:
         if taken.effect is not None:
             effects[taken.effect.value] += 1
 
+    def failed(message: str, error: str) -> None:
+        problems.append(f"{message}: cannot be read ({error}); it is marked as read and stays in the mailbox")
+
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
         counts = take_mailbox(
-            desk, each, lambda done, of: bar.update(task, completed=done, total=of), stopping=lambda: False
+            desk, each, lambda done, of: bar.update(task, completed=done, total=of), lambda: False, failed
         )
     if not counts:
         say("Nothing unread in the mailbox.")
@@ -78,6 +86,8 @@ def _read_mailbox(desk: Desk) -> None:
     say(f"{counts.total()} read: {', '.join(f'{count} {outcome}' for outcome, count in sorted(counts.items()))}.")
     if effects:
         say(f"Subscribers: {', '.join(f'{count} {effect}' for effect, count in sorted(effects.items()))}.")
+    if problems:
+        raise NewsletterError(*problems)
 
 
 def _told(taken: Taken) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from newsletter.audience import exchange, membership
-from newsletter.audience.interests import preferences_from_mapping
+from newsletter.audience.interests import checked, preferences_from_mapping
 from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short, warn
 from newsletter.clock import own_timezone
 from newsletter.desk import Desk
@@ -23,6 +24,7 @@ from newsletter.textfile import write_private
 from newsletter.timezones import described
 
 _PAGE = 500
+_MOST_PROBLEMS = 1_000
 
 
 def subscribe(
@@ -74,7 +76,7 @@ def _merged(present: Preferences | None, said: dict[str, Any], interests: list[s
     changed = membership.merged(present, read, said)
     known = {interest.name for interest in present.interests}
     added = tuple(interest for interest in read.interests if interest.name not in known)
-    return replace(changed, interests=present.interests + added)
+    return checked(replace(changed, interests=present.interests + added), "subscribe")
 
 
 def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
@@ -209,36 +211,48 @@ def interest_line(interest: Interest) -> str:
 
 
 def import_subscribers(
-    context: typer.Context, file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file.")]
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file, or the .zip that Mailchimp exports.")],
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Leave out columns that are not known, and name them.")
+    ] = False,
 ) -> None:
     """Take in subscribers from a file.
 
     CSV columns: email, name, state, days, time, timezone, papers, interests, never; several values are parted by ';'.
+    The exports of listmonk and Mailchimp are read as they are.
     Who unsubscribed stays unsubscribed; a state 'paused' pauses, 'active' ends a pause. You say by importing that these
     people agreed to get mail.
     """
     desk = open_for(context)
-    added = updated = kept_out = 0
+    outcomes: Counter[str] = Counter()
     problems: list[str] = []
-    for line in exchange.read_lines(file):
-        if isinstance(line, UserError):
-            problems.extend(line.lines)
+    for found in exchange.read_lines(file, ignore_unknown):
+        if isinstance(found, exchange.Remark):
+            warn(found.text)
             continue
-        folder = desk.config.subscribers_folder
         try:
-            with writing(desk.engine) as connection:
-                outcome = membership.take_in(connection, line, f"import {file.name}", desk.clock(), folder)
+            outcomes[_take_in(desk, found, file)] += 1
         except UserError as error:
-            problems.extend(error.lines)
-            continue
-        added, updated, kept_out = (
-            added + (outcome == "added"),
-            updated + (outcome == "updated"),
-            kept_out + (outcome == "kept out"),
-        )
-    say(f"{added} added, {updated} updated, {kept_out} left as they are (unsubscribed, bounced or suppressed)")
+            outcomes["wrong"] += 1
+            if len(problems) < _MOST_PROBLEMS:
+                problems.extend(error.lines)
+    say(
+        f"{outcomes['added']} added, {outcomes['updated']} updated, {outcomes['kept out']} left as they are "
+        "(unsubscribed, bounced or suppressed)"
+    )
+    if outcomes["wrong"] > _MOST_PROBLEMS:
+        problems.append(f"{file}: {outcomes['wrong']:,} lines are wrong; the first ones are named above")
     if problems:
         raise UserError(*problems)
+
+
+def _take_in(desk: Desk, found: exchange.Line | UserError, file: Path) -> str:
+    if isinstance(found, UserError):
+        raise found
+    consent = ", ".join(part for part in (f"import {file.name}", found.consent) if part)
+    with writing(desk.engine) as connection:
+        return membership.take_in(connection, found, consent, desk.clock(), desk.config.subscribers_folder)
 
 
 def export_subscribers(

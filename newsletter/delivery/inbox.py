@@ -24,28 +24,53 @@ Take = Callable[[bytes], bool]
 Told = Callable[[int, int], None]
 """Hears of progress: how many messages were read, of how many."""
 
+Failed = Callable[[str, Exception], None]
+"""Hears of a message that could not be read or acted on: its name in the mailbox, and the error."""
+
 PASSWORD_VARIABLE = "NEWSLETTER_IMAP_PASSWORD"  # noqa: S105 - the name of a variable, no password
 _KEYRING_SERVICE = "newsletter-imap"
 _LONGEST = 300.0
 """Seconds that opening a mailbox, or one message, may take in all."""
 
 
-def each_unread(settings: Bounces, folder: Path, take: Take, told: Told, stopping: Callable[[], bool]) -> None:
+def each_unread(
+    settings: Bounces, folder: Path, take: Take, told: Told, stopping: Callable[[], bool], on_failure: Failed
+) -> None:
     """Hand over each unread message of the mailbox. What is done with is moved to the folder for that, all else stays;
     both are marked as read, nothing is deleted.
 
     Args:
         folder: from which the paths in ``settings`` count.
         stopping: asked between messages.
+        on_failure: called for a message on which ``take`` fails with any other error than a :class:`NewsletterError`.
+            It is marked as read, and the next one is read.
 
     Raises:
         UserError: the mailbox is not there, or a setting or a password is wrong.
         NewsletterError: it cannot be used at present.
     """
     if settings.maildir is not None:
-        _each_in_maildir(folder / settings.maildir, settings.processed, take, told, stopping)
+        _each_in_maildir(folder / settings.maildir, settings.processed, _contained(take, on_failure), told, stopping)
     elif settings.imap is not None:
-        _each_by_imap(settings.imap, folder, settings.processed, take, told, stopping)
+        _each_by_imap(settings.imap, folder, settings.processed, _contained(take, on_failure), told, stopping)
+
+
+_TakeNamed = Callable[[str, bytes], bool]
+
+
+def _contained(take: Take, on_failure: Failed) -> _TakeNamed:
+    """Take a message by its name, so that whatever goes wrong with it is reported, and the next one is read."""
+
+    def taken(name: str, content: bytes) -> bool:
+        try:
+            return take(content)
+        except NewsletterError:
+            raise  # Not this message is at fault, but the store or the configuration.
+        except Exception as error:
+            on_failure(name, error)
+            return False
+
+    return taken
 
 
 def count_unread(settings: Bounces, folder: Path) -> int:
@@ -61,7 +86,7 @@ def count_unread(settings: Bounces, folder: Path) -> int:
         return len(client.search(["UNSEEN", "UNDELETED"]))
 
 
-def _each_in_maildir(path: Path, processed: str, take: Take, told: Told, stopping: Callable[[], bool]) -> None:
+def _each_in_maildir(path: Path, processed: str, take: _TakeNamed, told: Told, stopping: Callable[[], bool]) -> None:
     target = processed.replace("/", ".")  # as Maildir++ has it
     with _maildir(path) as inbox:
         unread = _unread_in(path)
@@ -72,7 +97,7 @@ def _each_in_maildir(path: Path, processed: str, take: Take, told: Told, stoppin
             with suppress(FileNotFoundError):  # another process was first
                 with one.open("rb") as file:
                     content = file.read(MOST_BYTES)
-                done_with = take(content)
+                done_with = take(one.name, content)
                 if done_with:
                     inbox.add_folder(target)
                 one.rename((path / f".{target}" if done_with else path) / "cur" / _seen_name(one.name))
@@ -98,6 +123,8 @@ def _unread_in(path: Path) -> list[Path]:
 
 
 def _is_unread(path: Path) -> bool:
+    if not path.is_file():
+        return False  # A folder cannot be read, and a pipe may never end.
     return not path.name.startswith(".") and not {"S", "T"} & set(path.name.partition(":2,")[2])
 
 
@@ -107,7 +134,7 @@ def _seen_name(name: str) -> str:
 
 
 def _each_by_imap(
-    settings: Imap, folder: Path, processed: str, take: Take, told: Told, stopping: Callable[[], bool]
+    settings: Imap, folder: Path, processed: str, take: _TakeNamed, told: Told, stopping: Callable[[], bool]
 ) -> None:
     with _opened(settings, folder) as client:
         with Deadline(_LONGEST) as deadline:
@@ -123,7 +150,7 @@ def _each_by_imap(
                 content = _beginning(client, uid)
                 if content is None:
                     continue  # another process was first
-            done_with = take(content)
+            done_with = take(f"message {uid} of {settings.folder}", content)
             with Deadline(_LONGEST) as deadline:
                 deadline.watch(client.socket())
                 client.add_flags([uid], [SEEN], silent=True)

@@ -1,6 +1,7 @@
 """The verdict: what a mail server's refusal says of a mailbox."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -22,6 +23,8 @@ class Kind(StrEnum):
 
 
 _STATUS = re.compile(r"(?<![\d.])([245]\.[0-7]\.\d{1,3})(?!\.?\d)")
+
+_REPLY = re.compile(r"(?<![\w.:-])[45][0-5]\d(?=[ -]\S)")
 
 _GONE = {"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1"}
 _OF_THE_SENDER = {".1.7", ".1.8"}
@@ -49,6 +52,11 @@ def status_in(words: str) -> str | None:
     """The first enhanced status code (RFC 3463) in a text."""
     found = _STATUS.search(words)
     return found[1] if found else None
+
+
+def replies_in(lines: Iterable[str]) -> list[str]:
+    """The lines that quote what a server said: those with a reply code (RFC 5321) or an enhanced status code."""
+    return [line for line in lines if _REPLY.search(line) or _STATUS.search(line)]
 
 
 def verdict(status: str | None, words: str) -> Kind:

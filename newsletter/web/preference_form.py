@@ -7,13 +7,11 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from newsletter.audience.interests import preferences_from_mapping
+from newsletter.audience.interests import MOST_INTERESTS, preferences_from_mapping
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences
 from newsletter.timezones import is_known
 from newsletter.web.forms import text, texts
-
-MOST_INTERESTS = 50
 
 _FIELD = re.compile(r"^i(\d{1,3})-name$")
 _WORD_WEIGHT = re.compile(r"^(?P<word>.*\S)\s*:\s*(?P<weight>\d+(?:[.,]\d+)?)$")

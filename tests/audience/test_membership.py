@@ -209,11 +209,11 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
 
 def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
     for name, text, expected in (
-        ("a.xls", "x", "a.xls: of no known kind; name it .csv or .jsonl"),
+        ("a.xls", "x", "a.xls: of no known kind; name it .csv, .jsonl or .zip"),
         ("a.csv", "name\nAda\n", "a.csv:1: no column 'email'; the columns are"),
         ("b.csv", "email,shoe size\n", "b.csv:1: unknown column 'shoe size'; the columns are"),
         ("d.csv", "email,name, Email\n", "d.csv:1: column 'email' is there twice; keep one of them"),
-        ("c.csv", 'email\n"ada\n', "c.csv:1: not CSV"),
+        ("c.csv", 'email\n"ada\n', "c.csv:2: a quote is not closed; close it"),
         ("a.jsonl", "{", "a.jsonl:1: not JSON; each line is one object"),
         ("b.jsonl", "[1]", "b.jsonl:1: not an object"),
         (

@@ -1,5 +1,7 @@
 """Reports as mail servers and providers write them, each about one message: its recipient, return path, Message-ID."""
 
+import base64
+import quopri
 from dataclasses import dataclass
 from textwrap import dedent
 
@@ -336,3 +338,120 @@ def letter(subject: str, text: str = "", in_reply_to: str | None = None) -> byte
         f"From: Ada <ada@example.net>\nTo: papers@papers.example.org\nSubject: {subject}\n{reply}"
         f"Content-Type: text/plain; charset=utf-8\n\n{text}\n"
     )
+
+
+def report(
+    about: About,
+    fields: str,
+    text: str = "Your message could not be delivered.",
+    kind: str = "delivery-status",
+    encoding: str = "8bit",
+    returned: str = "message/rfc822",
+) -> bytes:
+    """A multipart/report of the usual three parts.
+
+    Args:
+        fields: of the recipient, in which ``TO`` stands for the address.
+        kind: ``global-delivery-status`` for RFC 6533.
+        encoding: of the part with the fields.
+        returned: the type of the part with the message that is returned.
+    """
+    status = f"Reporting-MTA: dns; mx.example.net\n\n{fields.replace('TO', about.recipient)}\n"
+    if encoding == "base64":
+        status = base64.encodebytes(status.encode()).decode()
+    elif encoding == "quoted-printable":
+        status = quopri.encodestring(status.encode()).decode()
+    return joined(
+        f"Return-Path: <>\nFrom: Mail Delivery System <MAILER-DAEMON@mx.example.net>\nTo: {about.return_path}\n"
+        "Subject: Delivery Status Notification (Failure)\nMIME-Version: 1.0\n"
+        f'Content-Type: multipart/report; report-type={kind}; boundary="part-7"\n\n'
+        f"--part-7\nContent-Type: text/plain; charset=utf-8\n\n{text.replace('TO', about.recipient)}\n\n"
+        f"--part-7\nContent-Type: message/{kind}\nContent-Transfer-Encoding: {encoding}\n\n{status}\n"
+        f"--part-7\nContent-Type: {returned}\n\n{about.headers}\nHello.\n--part-7--\n"
+    )
+
+
+def wrapped(content: bytes, about: About, levels: int = 1) -> bytes:
+    """A report that a gateway has put into a message of its own, beside its remark."""
+    for level in range(levels):
+        head, _, body = content.decode().replace("\r\n", "\n").partition("\n\n")
+        kept = [line for line in head.replace("\n ", " ").splitlines() if line.lower().startswith("content-")]
+        inner = "\n".join(kept) + "\n\n" + body
+        content = joined(
+            f"Return-Path: <>\nFrom: postmaster@gateway.example.net\nTo: {about.return_path}\nSubject: Undeliverable\n"
+            f'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="gate{level}"\n\n'
+            f"--gate{level}\nContent-Type: text/plain\n\nScanned.\n\n--gate{level}\n{inner}\n--gate{level}--\n"
+        )
+    return content
+
+
+_GONE = "Final-Recipient: rfc822; TO\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 user unknown\n"
+
+VENDORS: dict[str, tuple[str, str, str]] = {
+    "Cisco ESA": (
+        "Final-recipient: RFC822; TO\nAction: failed\nStatus: 5.0.0\nRemote-MTA: dns; [192.0.2.7]\n"
+        "X-Supplementary-Info: <mx2.example.net #5.0.0 smtp; 550 Mailbox not found>\n",
+        "The following message to <TO> was undeliverable.\n",
+        "Mailbox not found",
+    ),
+    "Cisco ESA, in its text alone": (
+        "Final-recipient: RFC822; TO\nAction: failed\nStatus: 5.0.0\nRemote-MTA: dns; [192.0.2.7]\n",
+        "The following message to <TO> was undeliverable.\nThe reason for the problem:\n"
+        "5.1.0 - Unknown address error 550-'no such mailbox'\n",
+        "Unknown address",
+    ),
+    "Sendmail": (
+        "Final-Recipient: RFC822; TO\nAction: failed\nStatus: 5.1.1\nRemote-MTA: DNS; mail.example.net\n"
+        "Diagnostic-Code: SMTP; 550 5.1.1 <TO>: Recipient address rejected\nLast-Attempt-Date: Fri, 28 Nov 2025\n",
+        "   ----- The following addresses had permanent fatal errors -----\n<TO>\n    (reason: 550 5.1.1 <TO>)\n",
+        "Recipient address rejected",
+    ),
+    "Zimbra": (
+        "Final-Recipient: rfc822; TO\nOriginal-Recipient: rfc822;TO\nAction: failed\nStatus: 5.1.1\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 TO: Recipient address rejected: example.net\n",
+        "This is the mail system at host zimbra.example.net.\n",
+        "Recipient address rejected",
+    ),
+    "Mimecast": (
+        "Final-Recipient: rfc822; TO\nAction: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 Invalid Recipient\n"
+        "X-Mimecast-Reference: https://community.example.com/docs/DOC-1369#550\n",
+        "Message delivery failed.\n",
+        "Invalid Recipient",
+    ),
+    "Proofpoint": (
+        "Final-Recipient: RFC822; TO\nX-Actual-Recipient: RFC822; TO\nAction: failed\nStatus: 5.1.1\n"
+        "Remote-MTA: DNS; mx.example.net\nDiagnostic-Code: SMTP; 550 5.1.1 <TO>... User unknown\n",
+        "The original message was received at Fri, 28 Nov 2025 07:30:04 GMT\n",
+        "User unknown",
+    ),
+    "Barracuda": (
+        "Final-Recipient: rfc822; TO\nAction: failed\nStatus: 5.0.0\n"
+        "Diagnostic-Code: smtp; mail.example.net[192.0.2.7]: 550 permanent failure for one or more recipients\n"
+        "X-Barracuda-Response: 550 TO: unknown recipient\n",
+        "**** This is an automatic message from the Barracuda Spam Firewall ****\n",
+        "unknown recipient",
+    ),
+    "OpenSMTPD": (
+        "Final-Recipient: rfc822; TO\nAction: error\nStatus: 5.0.0\n"
+        "Diagnostic-Code: smtp; 550 Invalid recipient: <TO>\n",
+        "    Hi!\n    This is the MAILER-DAEMON, please DO NOT REPLY to this email.\n",
+        "Invalid recipient",
+    ),
+    "Exchange 2003": (
+        "Final-Recipient: rfc822;TO\nAction: failed\nStatus: 5.1.1\nX-Display-Name: Ada L\n",
+        "Your message did not reach some or all of the intended recipients.\n",
+        "",
+    ),
+    "Exim 4.95": (
+        "Action: failed\nFinal-Recipient: rfc822;TO\nStatus: 5.0.0\nRemote-MTA: dns; mail.example.net\n"
+        "Diagnostic-Code: smtp; 550 Unrouteable address\n",
+        "This message was created automatically by mail delivery software.\n",
+        "Unrouteable address",
+    ),
+}
+"""By vendor: the fields of the recipient, the text, and words of the diagnostic."""
+
+
+def gone(about: About, **options: str) -> bytes:
+    """A report of a mailbox that is not there."""
+    return report(about, _GONE, **options)

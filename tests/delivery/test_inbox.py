@@ -38,6 +38,10 @@ def server(running: ImapServer, monkeypatch: pytest.MonkeyPatch) -> ImapServer:
     return running
 
 
+def refuse(name: str, error: Exception) -> None:
+    raise AssertionError(name) from error
+
+
 def read(settings: Imap, folder: Path = Path(), processed: str = "Processed") -> list[bytes]:
     seen: list[bytes] = []
 
@@ -45,7 +49,7 @@ def read(settings: Imap, folder: Path = Path(), processed: str = "Processed") ->
         seen.append(content)
         return b"done" in content
 
-    each_unread(Bounces(imap=settings, processed=processed), folder, take, lambda done, of: None, lambda: False)
+    each_unread(Bounces(imap=settings, processed=processed), folder, take, lambda done, of: None, lambda: False, refuse)
     return seen
 
 
@@ -68,8 +72,31 @@ def test_a_message_that_could_not_be_kept_stays_unread(server: ImapServer) -> No
         raise NewsletterError("the store is locked")
 
     with pytest.raises(NewsletterError, match=r"^the store is locked$"):
-        each_unread(Bounces(imap=server.settings()), Path(), take, lambda done, of: None, lambda: False)
+        each_unread(Bounces(imap=server.settings()), Path(), take, lambda done, of: None, lambda: False, refuse)
     assert len(read(server.settings())) == 2
+
+
+def test_a_message_that_fails_is_reported_and_the_next_is_read(server: ImapServer) -> None:
+    seen: list[bytes] = []
+    failed: list[tuple[str, str]] = []
+
+    def take(content: bytes) -> bool:
+        if b"one" in content:
+            raise LookupError("unknown encoding: nonesuch")
+        seen.append(content)
+        return True
+
+    def on_failure(name: str, error: Exception) -> None:
+        failed.append((name, str(error)))
+
+    settings = Bounces(imap=server.settings(), processed="Processed")
+    for _ in range(2):  # the second time, nothing is left to try
+        each_unread(settings, Path(), take, lambda done, of: None, lambda: False, on_failure)
+    assert len(seen) == 1
+    ((name, error),) = failed
+    assert name.startswith("message ") and name.endswith(" of INBOX")
+    assert error == "unknown encoding: nonesuch"
+    assert (files(server), files(server, ".Processed")) == (["S"], ["S"])
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])

@@ -1,0 +1,88 @@
+"""A file read line by line, of any size and in any of the usual encodings."""
+
+import codecs
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import TextIOWrapper
+from typing import IO
+
+MOST_OF_A_LINE = 1_000_000
+"""Characters. A longer line is passed over, never kept in memory."""
+
+_CHUNK = 1 << 20
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WRONG = re.compile("[\udc80-\udcff]")
+_RIGHT = re.compile("[^\0-\x7f\udc80-\udcff]")
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line with its number (1 is the first) and its line end. One that is too long has no text.
+
+    Bytes that are not text stand in it as halves of surrogate pairs (``surrogateescape``).
+    """
+
+    number: int
+    text: str
+    is_too_long: bool = False
+
+
+def encoding_of(open_file: Callable[[], IO[bytes]]) -> str:
+    """The encoding of a file: by its byte order mark, UTF-8 where most of it is that, else Windows-1252.
+
+    Args:
+        open_file: opens it anew; it is read to its end.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    right = wrong = 0
+    with open_file() as file:
+        chunk = file.read(_CHUNK)
+        for mark, encoding in _BOMS:
+            if chunk.startswith(mark):
+                return encoding
+        if re.match(rb"(?:[^\0]\0){2}", chunk):
+            return "utf-16-le"
+        if re.match(rb"(?:\0[^\0]){2}", chunk):
+            return "utf-16-be"
+        while chunk:
+            text = decoder.decode(chunk)
+            if not text.isascii():
+                right += len(_RIGHT.findall(text))
+                wrong += len(_WRONG.findall(text))
+            chunk = file.read(_CHUNK)
+    return "cp1252" if wrong > right else "utf-8"
+
+
+class LineReader:
+    """Reads lines one at a time, and can go back."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        wide = encoding.startswith(("utf-16", "utf-32"))
+        self._file = TextIOWrapper(file, encoding, errors="replace" if wide else "surrogateescape", newline="")
+        self._again: deque[TextLine] = deque()
+        self._number = 0
+
+    def read(self) -> TextLine | None:
+        """The next line, None at the end."""
+        if self._again:
+            return self._again.popleft()
+        text = self._file.readline(MOST_OF_A_LINE)
+        if not text:
+            return None
+        self._number += 1
+        too_long = False
+        while len(text) == MOST_OF_A_LINE and not text.endswith(("\n", "\r")):
+            text, too_long = self._file.readline(MOST_OF_A_LINE), True
+        return TextLine(self._number, "" if too_long else text, too_long)
+
+    def put_back(self, lines: Iterable[TextLine]) -> None:
+        """Read these lines again next."""
+        self._again.extendleft(reversed(list(lines)))
