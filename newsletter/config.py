@@ -416,6 +416,9 @@ class Bounces(Settings):
     imap: Annotated[Imap | None, AfterValidator(_one_mailbox)] = None
     processed: Line = Field(default="Processed", description="The folder that what was understood is moved to.")
     read_minutes: float = Field(default=10.0, ge=0.1, le=10_080, description="How often 'run' reads the mailbox.")
+    hard_limit: int = Field(
+        default=1, ge=1, le=1000, description="So many digests that bounced hard end a subscription."
+    )
     soft_limit: int = Field(default=3, ge=1, le=1000, description="So many digests that bounced softly pause a reader.")
     soft_days: int = Field(default=14, ge=1, le=3650, description="When they did within so long.")
 
