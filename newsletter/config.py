@@ -8,11 +8,12 @@ from datetime import date, time
 from email.headerregistry import Address
 from email.utils import parseaddr, unquote
 from functools import cached_property
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+import idna
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import (
     AfterValidator,
@@ -25,6 +26,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -122,6 +124,38 @@ def _mailbox(text: str) -> str:
     return str(Address(name.strip(), local, domain))
 
 
+def host_name(text: str) -> str:
+    """A full host name in ASCII, with its international labels encoded (RFC 5890).
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        name = idna.encode(text.strip().rstrip("."), uts46=True, std3_rules=True).decode("ascii")
+    except idna.IDNAError:
+        name = ""
+    last = name.rpartition(".")[2]
+    if "." not in name or last.isdigit():
+        raise ValueError("is not a full host name; write one like mail.example.org")
+    return name
+
+
+def _ehlo_name(text: str) -> str:
+    """What stands behind EHLO: a full host name, or an address literal (RFC 5321, section 4.1.3)."""
+    literal = re.fullmatch(r"\[(?:(?P<v6>ipv6:)(?P<six>[\da-f:.]+)|(?P<four>[\d.]+))\]", text.strip(), re.IGNORECASE)
+    try:
+        if literal is not None and literal["four"]:
+            return f"[{IPv4Address(literal['four'])}]"
+        if literal is not None:
+            return f"[IPv6:{IPv6Address(literal['six'])}]"
+        return host_name(text)
+    except ValueError:
+        raise ValueError(
+            "is not a full host name; write one like mail.example.org, or an address like [192.0.2.1] or "
+            "[IPv6:2001:db8::1]"
+        ) from None
+
+
 def _return_address(text: str) -> str:
     address = _validated(text).ascii_email or ""
     local = address.rpartition("@")[0]
@@ -183,6 +217,11 @@ class Site(Settings):
     def domain(self) -> str:
         """The domain of the sender's address, on which Message-IDs and the List-Id stand."""
         return parseaddr(self.sender)[1].rpartition("@")[2]
+
+    @property
+    def ascii_domain(self) -> str:
+        """The same, with its international labels encoded."""
+        return _validated(parseaddr(self.sender)[1]).ascii_domain
 
 
 class Store(Settings):
@@ -344,7 +383,16 @@ class Smtp(Limits):
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
     sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, by one command.")
     messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
+    ehlo_name: Annotated[str, AfterValidator(_ehlo_name)] | None = Field(
+        default=None, description="What this host calls itself; its full name, or the sender's domain, if not set."
+    )
     weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
+    _sender_domain: str | None = PrivateAttr(default=None)
+
+    @property
+    def sender_domain(self) -> str | None:
+        """The domain of ``site.from`` in ASCII; None outside of a whole configuration."""
+        return self._sender_domain
 
     @property
     def signs(self) -> bool:
@@ -404,6 +452,9 @@ class Bounces(Settings):
     imap: Annotated[Imap | None, AfterValidator(_one_mailbox)] = None
     processed: Line = Field(default="Processed", description="The folder that what was understood is moved to.")
     read_minutes: float = Field(default=10.0, ge=0.1, le=10_080, description="How often 'run' reads the mailbox.")
+    hard_limit: int = Field(
+        default=1, ge=1, le=1000, description="So many digests that bounced hard end a subscription."
+    )
     soft_limit: int = Field(default=3, ge=1, le=1000, description="So many digests that bounced softly pause a reader.")
     soft_days: int = Field(default=14, ge=1, le=3650, description="When they did within so long.")
 
@@ -513,7 +564,7 @@ class Config(Settings):
     network: Network = Network()
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()
-    smtp: Smtp = Smtp()
+    smtp: Smtp = Field(default_factory=Smtp)
     accounts: dict[Line, Smtp] = Field(default_factory=dict, description="Several mail servers, instead of smtp.")
     delivery: Delivery = Delivery()
     bounces: Bounces = Bounces()
@@ -525,6 +576,12 @@ class Config(Settings):
     )
     log: LogSettings = LogSettings()
     _folder: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _tell_accounts_the_sender(self) -> Self:
+        for account in (self.smtp, *self.accounts.values()):
+            account._sender_domain = self.site.ascii_domain
+        return self
 
     @property
     def folder(self) -> Path:

@@ -16,6 +16,7 @@ class Mailbox:
         on_sender, on_recipient, on_data: what to answer; each is given the address (``on_data`` the recipient's).
         accepted: what was taken: recipient and raw message.
         connections: how many sessions said hello.
+        greeted_by: the names they gave.
     """
 
     def __init__(self) -> None:
@@ -24,11 +25,13 @@ class Mailbox:
         self.on_data: Answer = lambda address: None
         self.accepted: list[tuple[str, bytes]] = []
         self.connections = 0
+        self.greeted_by: list[str] = []
 
     async def handle_EHLO(
         self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
         self.connections += 1
+        self.greeted_by.append(hostname)
         session.host_name = hostname
         return responses
 

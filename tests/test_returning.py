@@ -166,6 +166,54 @@ def test_soft_ones_of_several_editions_pause(newsletter: Newsletter, mail: Mailb
     assert state(newsletter)["state"] == "active"
 
 
+def test_how_many_hard_ones_suppress_is_a_setting(
+    newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None
+) -> None:
+    newsletter.configure(bounces={"hard_limit": 2})
+    first = send_one(newsletter, mail, 24)
+    take(newsletter, reports.postfix(first), now="2025-11-24T10:00")
+    # Another report of the same digest is no second one.
+    take(newsletter, reports.postfix(first, said="smtp; 550 5.1.1 once more"), now="2025-11-24T11:00")
+    assert (state(newsletter)["state"], suppressed(newsletter)) == ("active", [])
+    assert listed(newsletter) == [("hard", READER, "5.1.1", None)] * 2
+    second = send_again(newsletter, mail, 25)
+    assert "now bounced" in take(newsletter, reports.postfix(second), now="2025-11-25T10:00")
+    assert suppressed(newsletter) == [(READER, "bounced")]
+    # Forgiven, it begins anew.
+    newsletter.run("bounces", "forgive", READER, now="2025-11-26T10:00")
+    third = send_again(newsletter, mail, 29)
+    assert "no state changed" in take(newsletter, reports.postfix(third), now="2025-11-29T10:00")
+    assert state(newsletter)["state"] == "active"
+
+
+def test_refusals_while_sending_count_to_the_limit(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
+    newsletter.configure(bounces={"hard_limit": 2})
+    mail.on_recipient = lambda address: "550 5.1.1 no such user"
+    for day, becomes in ((24, "active"), (25, "bounced")):
+        some_papers(newsletter, day)
+        newsletter.run("send", now=f"2025-11-{day}T09:00", code=1)
+        assert state(newsletter)["state"] == becomes
+    assert suppressed(newsletter) == [(READER, "bounced")]
+
+
+@pytest.mark.parametrize(("status", "limit"), [("5.1.1", "hard_limit"), ("5.2.2", "soft_limit")])
+def test_what_came_back_from_an_old_address_does_not_count_for_the_new_one(
+    newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None, status: str, limit: str
+) -> None:
+    newsletter.configure(bounces={limit: 2})
+    first, second = send_one(newsletter, mail, 24), send_again(newsletter, mail, 25)
+    path = newsletter.folder / "subscribers" / "ada.yaml"
+    path.write_text(path.read_text().replace("ada@", "lovelace@"))
+    third = send_again(newsletter, mail, 28)
+    assert third.recipient == "lovelace@example.org"
+    for number, sent in enumerate((first, third, second)):
+        report = reports.postfix(sent, status, f"smtp; 550 {status} failed")
+        assert "no state changed" in take(newsletter, report, now=f"2025-11-28T1{number}:00")
+    assert state(newsletter, "lovelace@example.org")["state"] == "active"
+    # The old one is suppressed by its own two.
+    assert suppressed(newsletter) == ([(None, "bounced")] if status == "5.1.1" else [])
+
+
 def test_a_pause_of_ones_own_is_not_ended_by_forgiving(newsletter: Newsletter, reader: str) -> None:
     (newsletter.folder / "list.csv").write_text("email,state\nada@example.org,paused\n")
     newsletter.run("subscribers", "list")

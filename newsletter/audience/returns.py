@@ -21,7 +21,7 @@ def act(
 
     Args:
         send: what it is about; None for a letter.
-        settings: how many soft ones pause a subscriber.
+        settings: how many hard ones suppress an address, and how many soft ones pause a subscriber.
 
     Returns:
         The state that it brought the subscriber into, None when it changed no state.
@@ -34,14 +34,16 @@ def act(
                 suppressions.suppress(connection, address, Reason.COMPLAINT, now)
             return _changed(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
         case Kind.HARD if send is not None and not _is_old_news(subscriber, send):
+            if _number_back(connection, subscriber, send, kind, subscriber.state_since) < settings.hard_limit:
+                return None
             suppressions.suppress(connection, send.email, Reason.BOUNCED, now)
-            ended = subscriber.state is SubscriberState.UNSUBSCRIBED
-            if not ended and store.email_key(send.email) == store.email_key(subscriber.email):
+            if subscriber.state is not SubscriberState.UNSUBSCRIBED and _is_to_current_address(subscriber, send):
                 return _changed(connection, subscriber, SubscriberState.BOUNCED, now)
         case Kind.SOFT if send is not None and not _is_old_news(subscriber, send):
             since = max(now - timedelta(days=settings.soft_days), subscriber.state_since or now)
-            came_back = bounces.sends_back(connection, subscriber.row, Kind.SOFT, since) | {send.row}
-            if subscriber.state is SubscriberState.ACTIVE and len(came_back) >= settings.soft_limit:
+            number = _number_back(connection, subscriber, send, kind, since)
+            active = subscriber.state is SubscriberState.ACTIVE and _is_to_current_address(subscriber, send)
+            if active and number >= settings.soft_limit:
                 return _changed(connection, subscriber, SubscriberState.PAUSED, now)
     return None
 
@@ -50,6 +52,17 @@ def _is_old_news(subscriber: Subscriber, send: Send) -> bool:
     """Whether a send went out before the subscriber became active, as after it bounced and was forgiven."""
     active, since = subscriber.state is SubscriberState.ACTIVE, subscriber.state_since
     return active and send.settled_at is not None and since is not None and send.settled_at < since
+
+
+def _is_to_current_address(subscriber: Subscriber, send: Send) -> bool:
+    return store.email_key(send.email) == store.email_key(subscriber.email)
+
+
+def _number_back(connection: Connection, subscriber: Subscriber, send: Send, kind: Kind, since: datetime | None) -> int:
+    """How many digests to the address of a send came back in a kind, with this one."""
+    if since is None:
+        return 1
+    return len(bounces.sends_back(connection, subscriber.row, kind, send.email, since) | {send.row})
 
 
 def _changed(

@@ -14,7 +14,7 @@ from urllib.error import HTTPError
 
 import yagmail
 
-from newsletter.config import Smtp
+from newsletter.config import Smtp, host_name
 from newsletter.credentials import password, secret_file
 from newsletter.errors import NewsletterError, UserError
 
@@ -166,12 +166,24 @@ def _client(settings: Smtp, folder: Path, name: str, watch: Watch) -> _Client:
         oauth2_file=str(oauth2_file) if oauth2_file else None,
         soft_email_validation=False,
         timeout=settings.timeout_seconds,
+        local_hostname=settings.ehlo_name or _own_name() or settings.sender_domain,
         watch=watch,
         **options,
     )
     # yagmail would make "apikey" into "apikey@gmail.com".
     client.user = settings.user
     return client
+
+
+def _own_name() -> str | None:
+    """This host's full name; None when it has none that another host could know."""
+    try:
+        name = host_name(socket.getfqdn())
+    except ValueError:
+        return None
+    first, last = name.partition(".")[0], name.rpartition(".")[2]
+    # "localhost.localdomain", or the name of an address that has none ("1.0.0.127.in-addr.arpa").
+    return None if first == "localhost" or last in ("localdomain", "localhost", "arpa") else name
 
 
 def _why_not(error: Exception, settings: Smtp, name: str, connected: bool) -> NewsletterError:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, sel
 
 from newsletter.store.database import alone
 from newsletter.store.schema import bounces, sends, subscribers
+from newsletter.store.subscribers import email_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +73,15 @@ def remove(connection: Connection, digest: str) -> str | None:
     return connection.execute(gone).scalar()
 
 
-def sends_back(connection: Connection, subscriber: int, kind: str, since: datetime) -> set[int]:
-    """The sends (by row) to a subscriber that came back in a kind since a moment (UTC)."""
-    query = select(bounces.c.send).where(
-        bounces.c.subscriber == subscriber,
-        bounces.c.kind == kind,
-        bounces.c.received_at >= since,
-        bounces.c.send.is_not(None),
+def sends_back(connection: Connection, subscriber: int, kind: str, email: str, since: datetime) -> set[int]:
+    """The sends (by row) to a subscriber at an address that came back in a kind since a moment (UTC)."""
+    query = (
+        select(sends.c.row, sends.c.email)
+        .join(bounces, bounces.c.send == sends.c.row)
+        .where(bounces.c.subscriber == subscriber, bounces.c.kind == kind, bounces.c.received_at >= since)
     )
-    return set(connection.execute(query).scalars())
+    key = email_key(email)
+    return {row for row, address in connection.execute(query) if email_key(address) == key}
 
 
 def last_effect(connection: Connection, subscriber: int) -> tuple[str, datetime] | None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newsletter.delivery.bounces import Report, read
-from newsletter.delivery.verdict import Kind, verdict, verdict_on_refusal
+from newsletter.delivery.verdict import Kind, verdict
 from newsletter.delivery.verp import read_token, return_path
 from tests.delivery import reports
 from tests.delivery.reports import About
@@ -149,22 +149,6 @@ def test_a_verdict_without_a_code_goes_by_the_words() -> None:
     assert verdict(None, "550 unknown user") is Kind.HARD
     assert verdict(None, "450 unknown user, try again") is Kind.SOFT
     assert verdict(None, "552 over quota: user unknown to us") is Kind.SOFT
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        ("550 5.1.1 no such user", Kind.HARD),
-        ("550 5.2.1 disabled", Kind.HARD),
-        ("552 5.2.2 full", Kind.SOFT),
-        ("550 5.7.1 we do not like you", None),
-        ("550 5.1.8 nor your domain", None),
-        ("550 no such user", None),
-        ("554 5.3.4 too big", None),
-    ],
-)
-def test_a_refusal_speaks_of_the_mailbox_by_its_code_alone(reply: str, kind: Kind | None) -> None:
-    assert verdict_on_refusal(reply) is kind
 
 
 @pytest.mark.parametrize("feedback", ["abuse", "Fraud"])
