@@ -7,6 +7,7 @@ a value, loses spaces between those it writes (python/cpython#92081) and the quo
 """
 
 import re
+from collections.abc import Iterable
 from email.header import Header
 from functools import lru_cache
 from textwrap import wrap
@@ -36,20 +37,11 @@ def text_field(name: str, text: str, utf8: bool = False) -> bytes:
     Args:
         utf8: whether text outside ASCII may stay unencoded (RFC 6532).
     """
-    text = clean(text)
-    start = f"{name}: "
-    if _may_stand(text, utf8):
-        lines = wrap(
-            text,
-            _LINE,
-            initial_indent=start,
-            subsequent_indent=" ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        ) or [start]
-        if max(map(len, lines)) <= _LINE:
-            return _ended("\r\n".join(lines))
-    return _ended(start + _encoded_words(name, text))
+    text, start = clean(text), f"{name}: "
+    lines = _lines(start, _parts(start, text, _LINE))
+    if not _may_stand(text, utf8) or _too_long(lines):
+        lines = _encoded_lines(name, text)
+    return _ended(lines)
 
 
 @lru_cache(maxsize=1024)
@@ -62,24 +54,56 @@ def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> b
     """
     person = clean(person)
     if not person:
-        return _ended(f"{name}: {address}")
-    return _phrase_field(name, person, _quoted(person) if _SPECIALS.search(person) else person, address, utf8)
+        return _ended([f"{name}: {address}"])
+    return _ended(_named(name, person, address, utf8, quoted=False))
 
 
 @lru_cache(maxsize=64)
 def list_id_field(title: str, identity: str) -> bytes:
     """The List-Id (RFC 2919): what the list is called, and its identity on a domain of the sender."""
-    title = clean(title)
-    return _phrase_field("List-Id", title, _quoted(title), identity, utf8=False)
+    return _ended(_named("List-Id", clean(title), identity, utf8=False, quoted=True))
 
 
-def _phrase_field(name: str, phrase: str, literal: str, identity: str, utf8: bool) -> bytes:
-    head, longest = f"{name}: {literal}", _LINE
-    if not _may_stand(phrase, utf8) or len(head) > longest:
-        head, longest = f"{name}: {_encoded_words(name, phrase)}", _ENCODED_LINE
-    room = longest - len(head.rpartition("\n")[2])
-    gap = " " if len(identity) + 3 <= room else "\r\n "
-    return _ended(f"{head}{gap}<{identity}>")
+def _named(name: str, phrase: str, identity: str, utf8: bool, quoted: bool) -> list[str]:
+    """The lines of a field of a phrase and what it names."""
+    lines, longest = _phrase_lines(f"{name}: ", phrase, quoted), _LINE
+    if not _may_stand(phrase, utf8) or _too_long(lines):
+        lines, longest = _encoded_lines(name, phrase), _ENCODED_LINE
+    end = f" <{identity}>"
+    if len(lines[-1]) + len(end) <= longest:
+        return [*lines[:-1], lines[-1] + end]
+    return [*lines, end]
+
+
+def _phrase_lines(start: str, phrase: str, quoted: bool) -> list[str]:
+    """A phrase on as few lines as possible. Each line is a quoted string of its own where it needs quotes, since some
+    parsers lose what follows a line break inside quotes; between its words a phrase has one space (RFC 5322, 3.2.5).
+    """
+
+    def written(part: str) -> str:
+        return _quoted(part) if quoted or _SPECIALS.search(part) else part
+
+    if len(whole := start + written(phrase)) <= _LINE:
+        return [whole]
+    return _lines(start, map(written, _parts(start, phrase, _LINE - len('""'))))
+
+
+def _parts(start: str, text: str, longest: int) -> list[str]:
+    """A text cut between words, so that each part fits on a line, the first one behind ``start``."""
+    indent = " " * len(start)
+    lines = wrap(
+        text, longest, initial_indent=indent, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
+    )
+    return [line.strip() for line in lines]
+
+
+def _lines(start: str, parts: Iterable[str]) -> list[str]:
+    first, *others = [*parts] or [""]
+    return [start + first, *(f" {part}" for part in others)]
+
+
+def _too_long(lines: list[str]) -> bool:
+    return any(len(line) > _LINE for line in lines)
 
 
 def plain_field(name: str, *values: str) -> bytes:
@@ -87,7 +111,7 @@ def plain_field(name: str, *values: str) -> bytes:
 
     A value is never folded: mail programs cannot read a URL in pieces.
     """
-    return _ended(f"{name}: " + ",\r\n ".join(_NOT_PRINTABLE.sub("", value) for value in values))
+    return _ended([f"{name}: " + ",\r\n ".join(_NOT_PRINTABLE.sub("", value) for value in values)])
 
 
 def address_spec(email: str) -> str:
@@ -116,13 +140,14 @@ def _may_stand(text: str, utf8: bool) -> bool:
     return (utf8 or text.isascii()) and "=?" not in text
 
 
-def _encoded_words(name: str, text: str) -> str:
-    return Header(text, "utf-8", maxlinelen=_ENCODED_LINE, header_name=name).encode(linesep="\r\n")
+def _encoded_lines(name: str, text: str) -> list[str]:
+    encoded = Header(text, "utf-8", maxlinelen=_ENCODED_LINE, header_name=name).encode()
+    return f"{name}: {encoded}".split("\n")
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
-def _ended(lines: str) -> bytes:
-    return f"{lines}\r\n".encode()
+def _ended(lines: list[str]) -> bytes:
+    return ("\r\n".join(lines) + "\r\n").encode()

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
-from email import message_from_string
+from email import message_from_bytes, message_from_string, policy
 from email.header import decode_header, make_header
 from email.message import Message as Parsed
 from email.utils import getaddresses, parsedate_to_datetime
@@ -64,6 +64,12 @@ def head_of(message: Message) -> str:
     return message.content.partition(b"\r\n\r\n")[0].decode()
 
 
+def names_in(message: Message, name: str) -> list[str]:
+    """The names of a field's mailboxes, as the newest parser of the standard library has them."""
+    read = message_from_bytes(message.content, policy=policy.default)
+    return [mailbox.display_name for mailbox in read[name].addresses]
+
+
 def check_lines(head: str, utf8: bool = False) -> None:
     """RFC 5322, sections 2.1.1 and 2.2; RFC 2047, section 2."""
     lines = head.split("\r\n")
@@ -106,10 +112,9 @@ def mailbox(message: Message, name: str) -> tuple[str, str]:
 
 
 def list_id(message: Message) -> tuple[str, str]:
-    pattern = r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<words>.*)) <(?P<id>[^<>]+)>'
-    found = re.fullmatch(pattern, field(message, "List-Id"))
-    assert found is not None, field(message, "List-Id")
-    return decoded(re.sub(r"\\(.)", r"\1", found["quoted"] or found["words"] or "")), found["id"]
+    phrase, _, identity = field(message, "List-Id").rpartition(" <")
+    words = [quoted or word for quoted, word in re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', phrase)]
+    return decoded(" ".join(re.sub(r"\\(.)", r"\1", word) for word in words)), identity.removesuffix(">")
 
 
 @st.composite
@@ -187,6 +192,10 @@ def test_a_name_with_signs_that_part_addresses_is_one_mailbox(text: str, email: 
     message = make(name=text, email=email, of=site(text, text, text))
     for name, address in (("From", "papers@example.org"), ("To", email), ("Reply-To", "help@example.org")):
         assert mailbox(message, name) == (text, address)
+        if (
+            text.isascii() and text != INJECTION
+        ):  # Between encoded words it has a space too many (python/cpython#128110).
+            assert names_in(message, name) == [text]
     assert list_id(message) == (text, "papers.example.org")
     check_lines(head_of(message), utf8=not email.isascii())
 
