@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery bench-web bench-scale torture torture-cluster check-mail format clean programs
+.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -39,6 +39,10 @@ bench-delivery: $(VENV)/installed-bench
 # make up 250,000 papers, once.
 bench-web: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.web
+
+# A flood of connections beside an edition; three minutes, all of it on loopback.
+bench-flood: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.flood
 
 # A million readers by each engine; hours. ARGS="--readers 20000 --sent 10000" makes it minutes.
 bench-scale: $(VENV)/installed-bench
