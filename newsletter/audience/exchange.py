@@ -100,7 +100,8 @@ def _read_zip(path: Path, ignore_unknown: bool) -> Iterator[Found]:
 
 def _read_csv(open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_unknown: bool) -> Iterator[Found]:
     encoding = encoding_of(open_it)
-    yield from _on_encoding(encoding, shown)
+    if encoding == "cp1252":
+        yield Remark(f"{shown}: not UTF-8, so read as Windows-1252; if letters look wrong, save it as UTF-8")
     with open_it() as file:
         table = CsvTable(LineReader(file, encoding), shown, _ADDRESS_COLUMNS)
         columns = [column.lower() for column in table.columns]
@@ -122,11 +123,6 @@ def _read_csv(open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_un
                 yield Line(preferences_from_mapping(read.values, where), read.values, read.state, read.consent)
             except UserError as error:
                 yield error
-
-
-def _on_encoding(encoding: str, shown: str) -> Iterator[Remark]:
-    if encoding == "cp1252":
-        yield Remark(f"{shown}: not UTF-8, so read as Windows-1252; if letters look wrong, save it as UTF-8")
 
 
 def _without(ignored: Sequence[str]) -> str:
@@ -170,7 +166,7 @@ def _line(data: Mapping[str, Any], where: str) -> Line:
         known = SubscriberState(state) if state else None
     except ValueError:
         states = ", ".join(SubscriberState)
-        raise UserError(f"{where}: state: {in_quotes(state)} is no state; one of {states}") from None
+        raise UserError(f"{where}: state: {in_quotes(state) or 'this'} is no state; one of {states}") from None
     said = {key: value for key, value in data.items() if key not in _LINE_ONLY}
     return Line(preferences_from_mapping(said, where), said, known)
 
@@ -203,7 +199,8 @@ def _joined(parts: Iterable[str]) -> str:
 
 def _read_json(open_it: Callable[[], IO[bytes]], shown: str, ignore_unknown: bool) -> Iterator[Found]:
     encoding = encoding_of(open_it)
-    yield from _on_encoding(encoding, shown)
+    if encoding == "cp1252":
+        encoding = "utf-8"  # JSON is in no other (RFC 8259, section 8.1); lines that are not are reported.
     ignored: dict[str, None] = {}
     with open_it() as file:
         lines = LineReader(file, encoding)

@@ -126,9 +126,9 @@ def other_export(columns: Sequence[str], file: str) -> Listmonk | Mailchimp | No
     """
     if set(columns) >= _LISTMONK:
         return Listmonk(columns)
-    if len(_MAILCHIMP & set(columns)) >= _MAILCHIMP_LEAST:
-        return Mailchimp(columns, file)
-    return None
+    its_own = len(_MAILCHIMP & set(columns))
+    labelled = _MAILCHIMP_EMAIL[0] in columns and (its_own or _KIND.search(file.lower()))
+    return Mailchimp(columns, file) if labelled or its_own >= _MAILCHIMP_LEAST else None
 
 
 def reading_order(names: Iterable[str]) -> list[str]:

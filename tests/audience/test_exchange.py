@@ -232,6 +232,14 @@ def test_a_broken_line_of_json_costs_nothing_but_itself(tmp_path: Path, line: st
     assert len(wrong) == 1 and wrong[0].startswith("people.jsonl:2: ") and told in wrong[0]
 
 
+def test_json_is_never_in_windows_1252(tmp_path: Path) -> None:
+    lines, wrong, remarks = read(
+        tmp_path, b'{"email": "a@x.org", "name": "Zo\xeb"}\n{"email": "b@x.org"}', "people.jsonl"
+    )
+    assert (emails(lines), remarks) == (["b"], [])
+    assert wrong == ["people.jsonl:1: has bytes that are not text; save the file as UTF-8"]
+
+
 def test_a_name_with_a_nul_in_json_is_cleaned(tmp_path: Path) -> None:
     lines, _, _ = read(tmp_path, '{"email": "b@x.org", "name": "B\\u0000ob"}', "people.jsonl")
     assert lines[0].preferences.name == "Bob"
@@ -423,6 +431,8 @@ def test_who_gets_mail_elsewhere_stays_paused_here(newsletter: Newsletter) -> No
             dict.fromkeys(("ada", "zoe", "bob"), "active"),
         ),
         ("nonsubscribed_email_audience_export_1.csv", SUBSCRIBED, {}),
+        ("people.csv", "Email Address,UNSUB_TIME\nbob@x.org,\n", {"bob": "unsubscribed"}),
+        ("cleaned_members_export_1.csv", "Email Address,First Name\ncy@x.org,Cy\n", {"cy": "bounced"}),
     ],
 )
 def test_a_file_of_mailchimps_is_known_by_name_and_columns(

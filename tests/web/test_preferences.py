@@ -204,3 +204,22 @@ def test_wrong_links_and_other_sites_change_nothing(newsletter: Newsletter, page
             answer = client.post(page + end, data=fields, headers={"Sec-Fetch-Site": "cross-site"})
             assert answer.status_code == 403
     assert state_of(newsletter, "ada@example.org") == "active"
+
+
+def test_the_form_has_the_bounds_of_a_file(newsletter: Newsletter, page: str) -> None:
+    before = kept(newsletter)
+    many = {f"i{number}-name": f"interest {number}" for number in range(101)}
+    with serving(newsletter) as where, browse(where) as client:
+        fields = filled(client, page)
+        for wrong, said in (
+            (many, "100 interests are the most"),
+            (
+                {"i0-keywords": "\n".join(f"word{number}" for number in range(501))},
+                "has too many entries; 500 are the most",
+            ),
+            ({"never": "x" * 1_001}, "is longer than 1000 characters"),
+        ):
+            answer = client.post(page, data={**fields, **wrong}, headers={"Sec-Fetch-Site": "same-origin"})
+            assert answer.status_code == 422
+            assert said in html.unescape(answer.text)
+    assert kept(newsletter) == before

@@ -139,6 +139,8 @@ def complained(newsletter: Newsletter) -> str:
         ("bob@example.org\r\nBcc: eve@example.org", "That is not an email address."),
         ("bob@mailinator.com", "Addresses at mailinator.com last a short time only"),
         ("bob@box.mailinator.com", "last a short time only"),
+        ("b" * 65 + "@example.org", "That is not an email address. The email address is too long before the @-sign"),
+        ("ö" * 33 + "@example.org", "The part before the @-sign is over 64 bytes long."),
     ],
 )
 def test_a_wrong_address_is_told_kindly(newsletter: Newsletter, email: str, said: str) -> None:
@@ -148,6 +150,13 @@ def test_a_wrong_address_is_told_kindly(newsletter: Newsletter, email: str, said
     assert said in answer.text
     assert "&lt;b&gt;robots&lt;/b&gt;</textarea>" in answer.text  # kept, to be sent again
     assert '<option selected value="Europe/Berlin">' in answer.text
+
+
+def test_the_api_refuses_an_address_that_no_server_takes(newsletter: Newsletter) -> None:
+    with serving(newsletter) as where, browse(where) as client:
+        answer = client.post("/api/subscribe", json={"email": "b" * 65 + "@example.org"})
+    assert answer.status_code == 422
+    assert "too long before the @-sign" in answer.text
 
 
 def test_an_international_address_gets_its_letter(newsletter: Newsletter, mail: Mailbox) -> None:
