@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from datetime import timedelta
 
 from newsletter.desk import Desk
@@ -67,7 +67,7 @@ def _wait(work: "Future[Index | None]", patience: timedelta | None, stopping: Ca
         _look(stopping)
         if end is not None and time.monotonic() > end:
             return False
-        wait([work], _LOOK_SECONDS)
+        time.sleep(_LOOK_SECONDS)
     work.result()
     return True
 

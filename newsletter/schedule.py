@@ -4,6 +4,7 @@ There is one clock tick for all subscribers, not a job for each: the tick takes 
 """
 
 import asyncio
+import math
 import signal
 import threading
 import time
@@ -63,7 +64,7 @@ class _Running:
     log: Log
     stop: threading.Event
     index: IndexUpdater
-    fetch_began: float = 0.0
+    fetch_began: float = -math.inf
     fetch_ended: threading.Event = field(default_factory=threading.Event)
 
     def begin_fetch(self) -> None:
@@ -73,9 +74,9 @@ class _Running:
 
     def wait_for_fetch(self) -> None:
         """Wait for a fetch that began only just now."""
-        while not self.stop.is_set() and time.monotonic() < self.fetch_began + _PATIENCE:
-            if self.fetch_ended.wait(_LOOK_SECONDS):
-                return
+        end = self.fetch_began + _PATIENCE
+        while not self.fetch_ended.is_set() and not self.stop.is_set() and time.monotonic() < end:
+            time.sleep(_LOOK_SECONDS)
 
 
 _running: _Running | None = None
@@ -142,7 +143,7 @@ def fetch(desk: Desk, log: Log, stopping: Callable[[], bool], index: IndexUpdate
         else:
             log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
         if result.cut:
-            log("beyond_bounds", source=result.source, papers=len(result.cut), first=result.cut[0])
+            log("beyond_bounds", source=result.source, cuts=len(result.cut), first=result.cut[0])
     _index(desk, log, stopping, index or IndexUpdater(desk))
     return good
 
