@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,10 +100,21 @@ def _server(app: FastAPI, listener: socket.socket, web: Web, sessions: int) -> t
     return uvicorn.Server(settings), Listener(listener, connections)
 
 
+class _Stderr:
+    """Standard error as it is when something is written, which may be another stream by then."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def _logging() -> dict[str, Any]:
     """The logging of uvicorn and asyncio, with a limit for lines that repeat."""
     settings = deepcopy(LOGGING_CONFIG)
     settings["filters"] = {"repeats": {"()": RepeatFilter}}
     settings["handlers"]["default"]["filters"] = ["repeats"]
+    settings["handlers"]["default"]["stream"] = _Stderr()
     settings["loggers"]["asyncio"] = {"handlers": ["default"], "level": "WARNING"}
     return settings

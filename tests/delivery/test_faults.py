@@ -88,7 +88,8 @@ def test_what_a_server_puts_off_comes_when_its_time_has_come(
     assert (put_off["smtp_reply"], put_off["attempts"]) == (answer, 1)
     assert "2025-11-28T09:05" <= put_off["not_before"] <= "2025-11-28T09:06:01"
     setattr(mail, stage, lambda address: None)
-    assert newsletter.run("send", now="2025-11-28T09:04").out.startswith("1 deferred until ")
+    assert " deferred" in newsletter.run("send", now="2025-11-28T09:04").out
+    assert len(mail.accepted) == (1 if stage == "on_sender" else 2)
     newsletter.run("send", now="2025-11-28T09:07")
     assert_each_once(newsletter, mail)
 
