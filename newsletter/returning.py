@@ -113,15 +113,15 @@ def take_refusal(desk: Desk, send: Send, reply: str | None) -> SubscriberState |
     kind = verdict_on_refusal(reply or "")
     if kind is None or reply is None:
         return None
-    digest = _refusal_digest(send)
     report = Report(kind=kind, status=status_in(reply), diagnostic=clean(reply))
     with writing(desk.engine) as connection:
-        if bounces.is_known(connection, digest):
-            return None
         subscriber = subscribers.by_rows(connection, [send.subscriber]).get(send.subscriber)
         now = sends.by_rows(connection, [send.row])
         if subscriber is None or not now or now[0].state is not SendState.FAILED:
             return None  # The subscriber was deleted just now, or the send planned again.
+        digest = _refusal_digest(send, now[0].attempts)
+        if bounces.is_known(connection, digest):
+            return None
         return _keep(connection, desk, subscriber, send, report, digest)
 
 
@@ -131,13 +131,14 @@ def undo_refusals(desk: Desk, rows: Sequence[int]) -> None:
         planned_again = sends.by_rows(connection, rows)
     for send in planned_again:
         with writing(desk.engine) as connection:
-            effect = bounces.remove(connection, _refusal_digest(send))
+            effect = bounces.remove(connection, _refusal_digest(send, send.attempts))
             if effect is not None:
                 returns.forgive(connection, send.email, desk.clock())
 
 
-def _refusal_digest(send: Send) -> str:
-    return hashlib.sha256(f"refused|{send.message_id}".encode()).hexdigest()
+def _refusal_digest(send: Send, attempt: int) -> str:
+    """What tells the refusal of one attempt from all others: a send that is planned again may be refused again."""
+    return hashlib.sha256(f"refused|{send.message_id}|{attempt}".encode()).hexdigest()
 
 
 def take_mailbox(

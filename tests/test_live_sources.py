@@ -79,7 +79,7 @@ BIORXIV = {
 def served(newsletter: Newsletter, httpserver: HTTPServer) -> HTTPServer:
     """Sources of three kinds, all served from here."""
     newsletter.configure(
-        network={"timeout_seconds": 0.5, "attempts": 2, "wait_seconds": 0.01},
+        network={"timeout_seconds": 1.0, "attempts": 2, "wait_seconds": 0.01},
         sources={
             "hf": {"kind": "huggingface", "endpoint": httpserver.url_for("/hf")},
             "arxiv": {"kind": "arxiv", "categories": ["cs.LG"], "feed_url": httpserver.url_for("/atom")},
@@ -99,11 +99,13 @@ def all_good(server: HTTPServer) -> None:
 def test_three_services_give_two_papers_and_a_digest(newsletter: Newsletter, served: HTTPServer, reader: str) -> None:
     all_good(served)
     ran = newsletter.run("fetch", "--json")
-    assert [(row["source"], row["papers"], row["new"], row["error"]) for row in ran.rows] == [
-        ("hf", 1, 1, None),
-        ("arxiv", 1, 0, None),
-        ("biorxiv", 1, 1, None),
+    assert [(row["source"], row["papers"], row["error"]) for row in ran.rows] == [
+        ("hf", 1, None),
+        ("arxiv", 1, None),
+        ("biorxiv", 1, None),
     ]
+    # Two of them have the same paper; it is new to whichever is read first.
+    assert [row["new"] for row in ran.rows] in ([1, 0, 1], [0, 1, 1])
     rows = newsletter.run("papers", "list", "--json").rows
     loom = next(row for row in rows if row["id"] == "2511.00001")
     assert loom["sources"] == ["arxiv", "hf"]

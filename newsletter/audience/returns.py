@@ -81,13 +81,14 @@ def forgive(connection: Connection, email: str, now: datetime) -> tuple[Suppress
     """
     suppression, subscriber = suppressions.find(connection, email), store.by_email(connection, email)
     suppressions.lift(connection, email)
-    if subscriber is not None and _is_out_by_bouncing(connection, subscriber):
+    if subscriber is not None and is_out_by_bouncing(connection, subscriber):
         membership.set_state(connection, subscriber, SubscriberState.ACTIVE, now)
         subscriber = replace(subscriber, state=SubscriberState.ACTIVE)
     return suppression, subscriber
 
 
-def _is_out_by_bouncing(connection: Connection, subscriber: Subscriber) -> bool:
+def is_out_by_bouncing(connection: Connection, subscriber: Subscriber) -> bool:
+    """Whether a subscriber bounced, or is paused for bouncing."""
     if subscriber.state is not SubscriberState.PAUSED:
         return subscriber.state is SubscriberState.BOUNCED
     # A pause may be the person's own.

@@ -3,24 +3,29 @@
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from newsletter.audience import returns
+from newsletter import forgiving
 from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short
+from newsletter.clock import parse_moment
 from newsletter.config import plain_address
 from newsletter.delivery.bounces import MOST_BYTES
 from newsletter.desk import Desk
 from newsletter.errors import NewsletterError, UserError
+from newsletter.forgiving import Forgiven, Selection
 from newsletter.model import SubscriberState
 from newsletter.plaintext import shown
 from newsletter.returning import Taken, take, take_mailbox
 from newsletter.store import bounces as store
-from newsletter.store import reading, suppressions, writing
+from newsletter.store import reading, suppressions
 from newsletter.textfile import MOST_BYTES_OF_LISTS, read_bytes
+
+_DRY_RUN = "A dry run: nothing is changed. It would be like this:"
 
 
 def read(
@@ -147,22 +152,108 @@ def list_suppressed(context: typer.Context, json: Json = False) -> None:
     print_table(columns, ((short(one.since), one.reason, one.email or "(not known any more)") for one in found))
 
 
-def forgive(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
-    """Take an address off the suppression list.
+def forgive(
+    context: typer.Context,
+    email: Annotated[str | None, typer.Argument(help="The address.", show_default=False)] = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Everybody with an address there.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Everybody who bounced at that time or later.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody who bounced.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would be forgiven; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Take addresses off the suppression list.
 
-    Who bounced, or was paused for bouncing, gets mail again. Who complained or
-    unsubscribed does not: 'subscribe --again' does that, when that person asks.
+    Whoever bounced, or was paused for bouncing, gets mail again; a digest that failed for it is sent if it is recent.
+    Whoever complained or unsubscribed does not: 'subscribe --again' does that, when that person asks. With --domain,
+    --since or --all nothing of theirs is touched.
     """
-    try:
-        plain_address(email)
-    except ValueError as error:
-        raise UserError(f"{email!r} {error}") from None
+    selection = _selection(email, domain, since, everybody)
     desk = open_for(context, files=False)
-    with writing(desk.engine) as connection:
-        lifted, subscriber = returns.forgive(connection, email, desk.clock())
-    say(f"{email} is suppressed no more ({lifted.reason})." if lifted else f"{email} was not suppressed.")
-    if subscriber is not None and subscriber.state is SubscriberState.ACTIVE:
-        say(f"{subscriber.email} is active.")
-    elif subscriber is not None:
-        mend = f"; 'newsletter subscribe --again {subscriber.email}' changes that, if that person asks"
-        say(f"{subscriber.email} is {subscriber.state}{mend}.")
+    if email is not None:
+        forgiven = forgiving.forgive(desk, email, dry_run)
+        if json:
+            print_json([_forgiven_json(forgiven)])
+        else:
+            _tell_forgiven(email, forgiven, dry_run)
+        return
+    if not (yes or dry_run) and sys.stdin and sys.stdin.isatty():
+        _ask(forgiving.forgive_all(desk, selection, dry_run=True))
+    everyone = forgiving.forgive_all(desk, selection, dry_run)
+    if json:
+        print_json(map(_forgiven_json, everyone))
+    else:
+        _tell_number(everyone, dry_run)
+
+
+def _selection(email: str | None, domain: str | None, since: str | None, everybody: bool) -> Selection:
+    ways = (email is not None, domain is not None or since is not None, everybody)
+    if not any(ways):
+        raise UserError("name whom to forgive: an EMAIL, --domain, --since, or --all")
+    if sum(ways) > 1:
+        raise UserError("an EMAIL, --domain with --since, and --all exclude each other; keep one of them")
+    if email is not None:
+        try:
+            plain_address(email)
+        except ValueError as error:
+            raise UserError(f"{email!r} {error}") from None
+    if domain is not None:
+        try:
+            domain = plain_address(f"someone@{domain.strip().removeprefix('@')}").rpartition("@")[2]
+        except ValueError:
+            raise UserError(f"--domain: {domain!r} is not a domain; write it like example.org") from None
+    return Selection(domain=domain, since=parse_moment(since, "--since") if since is not None else None)
+
+
+def _forgiven_json(one: Forgiven) -> dict[str, object]:
+    return {
+        "email": one.email,
+        "reason": one.lifted.value if one.lifted else None,
+        "state": one.state.value if one.state else None,
+        "planned_again": one.planned_again.isoformat() if one.planned_again else None,
+    }
+
+
+def _tell_forgiven(email: str, one: Forgiven, dry_run: bool) -> None:
+    if dry_run:
+        say(_DRY_RUN)
+    say(f"{email} is suppressed no more ({one.lifted})." if one.lifted else f"{email} was not suppressed.")
+    if one.state is SubscriberState.ACTIVE:
+        say(f"{one.email} is active.")
+    elif one.state is not None:
+        mend = f"; 'newsletter subscribe --again {one.email}' changes that, if that person asks"
+        say(f"{one.email} is {one.state}{mend}.")
+    if one.planned_again is not None:
+        say(f"The digest of {one.planned_again} is planned again; 'newsletter send' sends it.")
+
+
+def _ask(would_be: Iterable[Forgiven]) -> None:
+    number = sum(1 for _ in would_be)
+    if number:
+        typer.confirm(f"Forgive {_counted(number, 'address', 'addresses')}?", abort=True, err=True)
+
+
+def _tell_number(everyone: Iterable[Forgiven], dry_run: bool) -> None:
+    counts: Counter[str] = Counter()
+    if dry_run:
+        say(_DRY_RUN)
+    for one in everyone:
+        counts["active" if one.state is SubscriberState.ACTIVE else "unknown"] += 1
+        counts["planned again"] += one.planned_again is not None
+        if dry_run:
+            say(one.email or "an address that nobody has any more")
+    if not counts:
+        say("Nobody who bounced fits.")
+    if number := counts["active"]:
+        say(f"{_counted(number, 'subscriber is', 'subscribers are')} active again.")
+    if number := counts["unknown"]:
+        found = _counted(number, "address that no subscriber has is", "addresses that no subscriber has are")
+        say(f"{found} no longer suppressed.")
+    if number := counts["planned again"]:
+        say(f"{_counted(number, 'digest is', 'digests are')} planned again; 'newsletter send' sends what is planned.")
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"

@@ -84,6 +84,12 @@ def sends_back(connection: Connection, subscriber: int, kind: str, email: str, s
     return {row for row, address in connection.execute(query) if email_key(address) == key}
 
 
+def hard_bounced(connection: Connection, domain: str) -> set[str]:
+    """The addresses at a domain from which something came back hard, as far as the log goes."""
+    query = select(sends.c.email).join(bounces, bounces.c.send == sends.c.row)
+    return set(connection.execute(query.where(bounces.c.kind == "hard", sends.c.domain == domain)).scalars())
+
+
 def last_effect(connection: Connection, subscriber: int) -> tuple[str, datetime] | None:
     """The last effect that what came back had on a subscriber, and when (UTC)."""
     query = (

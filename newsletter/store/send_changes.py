@@ -112,7 +112,7 @@ def _plan_again(connection: Connection, send: Send, now: datetime, dry: bool) ->
         return Retry.NOTHING_LEFT
     if not dry:
         _keep_papers(connection, send.row, free)
-        values = {"state": SendState.PLANNED.value, "attempts": 0, "settled_at": None}
+        values = {"state": SendState.PLANNED.value, "settled_at": None}
         connection.execute(
             update(sends).where(still_failed).values(**values, not_before=None, smtp_reply=None, reason=None)
         )

@@ -1,6 +1,6 @@
 """Subscribers in the store: their state, consent and preferences, and when each is due."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -247,6 +247,30 @@ def page(connection: Connection, after: int, limit: int, state: SubscriberState 
         query = query.where(_in_state(connection, state))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
     return [_subscriber(row) for row in found.mappings()]
+
+
+def held_back(
+    connection: Connection, domain: str | None, since: datetime | None, after: int, limit: int
+) -> list[Subscriber]:
+    """The subscribers who are bounced or paused, by row, from the one after ``after`` on.
+
+    Args:
+        domain: only those at this one, as it is stored. ``since``: only those who are so since this moment or later.
+    """
+    held = [SubscriberState.BOUNCED.value, SubscriberState.PAUSED.value]
+    query = _people(connection).where(subscribers.c.state.in_(held), subscribers.c.row > after)
+    if domain is not None:
+        query = query.where(subscribers.c.email_key.endswith(f"@{domain}", autoescape=True))
+    if since is not None:
+        query = query.where(subscribers.c.state_since >= since)
+    found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
+    return [_subscriber(row) for row in found.mappings()]
+
+
+def email_keys(connection: Connection, states: Collection[SubscriberState]) -> Iterator[str]:
+    """The keys of the addresses of subscribers in some states."""
+    query = select(subscribers.c.email_key).where(subscribers.c.state.in_([state.value for state in states]))
+    yield from connection.execute(query).scalars()
 
 
 def _in_state(connection: Connection, state: SubscriberState) -> ColumnElement[bool]:

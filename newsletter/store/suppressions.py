@@ -6,7 +6,7 @@ subscriber's address in plain text anyway.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,6 +69,20 @@ def lift(connection: Connection, email: str) -> bool:
     return bool(connection.execute(gone).rowcount)
 
 
+def bounced(connection: Connection, since: datetime | None) -> list[str]:
+    """The digests of the addresses that are suppressed for bouncing, since a moment (UTC) or later."""
+    query = select(suppressions.c.address_digest).where(suppressions.c.reason == Reason.BOUNCED.value)
+    if since is not None:
+        query = query.where(suppressions.c.since >= since)
+    return list(connection.execute(query).scalars())
+
+
+def lift_bounced(connection: Connection, digests: Collection[str]) -> None:
+    """Take addresses, by their digests, off the list that are on it for bouncing."""
+    these = suppressions.c.address_digest.in_(digests)
+    connection.execute(delete(suppressions).where(these, suppressions.c.reason == Reason.BOUNCED.value))
+
+
 def everything(connection: Connection) -> Iterator[Suppression]:
     """The whole list, first what subscribers have."""
     query = select(suppressions).order_by(suppressions.c.since, suppressions.c.address_digest)
@@ -88,4 +102,9 @@ def everything(connection: Connection) -> Iterator[Suppression]:
 
 
 def _digest(email: str) -> str:
-    return hashlib.sha256(subscriber_store.email_key(email).encode()).hexdigest()
+    return digest_of(subscriber_store.email_key(email))
+
+
+def digest_of(email_key: str) -> str:
+    """What the list keeps of an address, given its key (:func:`newsletter.store.subscribers.email_key`)."""
+    return hashlib.sha256(email_key.encode()).hexdigest()
