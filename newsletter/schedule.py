@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
@@ -130,11 +131,7 @@ def _guarded(name: str, job: Callable[[Desk, Log, Callable[[], bool]], bool]) ->
 
 
 def fetch(desk: Desk, log: Log, stopping: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
-    """Gather new papers, a line a source; returns whether all of them answered.
-
-    Raises:
-        Stopped: it was to stop before the papers were indexed.
-    """
+    """Gather new papers, a line a source; returns whether all of them answered."""
     good = True
     for result in gather(desk, [], stopping=stopping):
         if result.error is not None:
@@ -144,7 +141,8 @@ def fetch(desk: Desk, log: Log, stopping: Callable[[], bool], index: IndexUpdate
             log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
         if result.cut:
             log("beyond_bounds", source=result.source, cuts=len(result.cut), first=result.cut[0])
-    _index(desk, log, stopping, index or IndexUpdater(desk))
+    with suppress(Stopped):
+        _index(desk, log, stopping, index or IndexUpdater(desk))
     return good
 
 

@@ -2,7 +2,13 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 
+from newsletter.clock import stopped_at
+from newsletter.desk import open_desk
+from newsletter.indexing import saved_index
+from newsletter.schedule import tick
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
@@ -123,3 +129,30 @@ def test_an_index_damaged_on_the_day_of_its_fit_is_made_again(newsletter: Newsle
     out, err = process.communicate(timeout=60)
     assert [json.loads(line) for line in out.splitlines()] == before, err
     assert state(newsletter)["version"] == version
+
+
+def test_a_paper_that_the_index_has_not_yet_stands_for_choice_next_time(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.configure(ranking={"min_score": 0})
+    newsletter.subscriber("ada", "email: ada@example.org\nschedule: {days: daily}\ninterests: [looms]\n")
+    add(newsletter, "Looms of glass", "Looms of steel")
+    newsletter.run("subscribers", "list", now="2025-11-29T07:00")
+    newsletter.run("papers", "search", "looms")
+    add(newsletter, "Looms of paper")
+    desk = open_desk(newsletter.config, stopped_at(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    assert tick(desk, lambda event, **facts: None, lambda: False, index_of_now=partial(saved_index, desk))
+    newsletter.run("run", "--once", now="2025-11-30T09:00")
+    first, second = (message.get_body(("plain",)).get_content() for message in mail.messages())
+    assert "Looms of glass" in first
+    assert "Looms of paper" not in first
+    assert "Looms of paper" in second
+
+
+def test_an_index_of_another_store_is_not_used(newsletter: Newsletter) -> None:
+    newsletter.with_sample()
+    desk = open_desk(newsletter.config, stopped_at(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    newsletter.run("papers", "search", "looms")
+    assert saved_index(desk) is not None
+    desk.engine.dispose()
+    (newsletter.folder / "var" / "newsletter.db").unlink()
+    again = open_desk(newsletter.config, stopped_at(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    assert saved_index(again) is None

@@ -170,6 +170,8 @@ def test_timeouts_truncated_bodies_and_one_bad_answer_are_got_over(
     served.expect_request("/hf/api/daily_papers").respond_with_handler(slow_once)
     newsletter.configure(sources={"arxiv": {"kind": "arxiv", "categories": ["cs.LG"], "feed_url": talker(cut_once)}})
     served.expect_request("/details/biorxiv/2025-11-27/2025-11-28/0/json").respond_with_handler(error_once)
+    # The server answers one at a time, so that the others wait while it sleeps.
+    newsletter.configure(network={"attempts": 6})
     ran = newsletter.run("fetch", "--json")
     assert [(row["papers"], row["error"]) for row in ran.rows] == [(1, None)] * 3
     assert min(calls.values()) >= 2

@@ -28,7 +28,7 @@ from newsletter.cli.common import (
 from newsletter.clock import parse_day
 from newsletter.desk import Desk
 from newsletter.edition import gather
-from newsletter.errors import NewsletterError, UserError
+from newsletter.errors import UserError
 from newsletter.model import BadPaper, Paper
 from newsletter.plaintext import shown
 from newsletter.rendering.view import percent
@@ -38,6 +38,8 @@ from newsletter.sources.gather import Gathered, Told, import_file
 from newsletter.store import fetches, papers, reading
 
 _BAD_SHOWN = 5
+_STOPPED = 130
+"""The exit code of a command that was interrupted."""
 NONE_YET = "The store has no papers yet; 'newsletter fetch' or 'newsletter import'."
 
 
@@ -64,9 +66,8 @@ def fetch(
     for result in sorted(results, key=lambda result: order.index(result.source)):
         _report(result, json)
     if stopped.is_set():
-        raise NewsletterError(
-            "stopped before the end; what came until then is kept, and the next fetch brings the rest"
-        )
+        warn("stopped before the end; what came until then is kept, and the next fetch brings the rest")
+        raise typer.Exit(_STOPPED)
     if any(result.error is not None for result in results):
         raise typer.Exit(1)
 
