@@ -65,9 +65,10 @@ _SAYS_WE_ARE_AT_FAULT = _words(
     r"|blocked|verif\w+|unknown|invalid|not|no|does|domain|host|ip|id|address|account|polic\w+|disabled|suspended"
     r"|paused|limit|quota|credits?|rate)\b",
     r"\b(?:invalid|unknown|bad|blocked|unauthenticated|unverified|unauthori[sz]ed) (?:sender|from|return path)",
-    r"\b(?:verify|verification of|check|authenticate) (?:the )?sender",
-    r"\byour (?:\w+ ){0,2}(?:account|ip|domain|server|host\w*|network|reputation|plan|subscription|quota|limit"
-    r"|access)\b",
+    r"\b(?:verify|verification of|check|authenticate) (?:the )?sender|\bcall-?(?:back|out)\b",
+    r"(?:not|n't) (?:allowed|permitted|able) to (?:send|submit|use)|\b(?:customer|tenant)\b|non-?payment",
+    r"\byour (?:\w+ ){0,2}(?:account|ip|domain|server|host\w*|network|organi[sz]ation|reputation|plan"
+    r"|subscription|quota|limit|access)\b",
     r"\b(?:client host|helo|ehlo|reverse dns|rdns|ptr record)\b",
     # A login.
     r"authenticat|\bauth\b|password|credential|must (?:log ?in|issue|use)|log ?in (?:first|required)|not logged in",
@@ -83,7 +84,8 @@ _SAYS_WE_ARE_AT_FAULT = _words(
 _SAYS_REFUSED = _words(
     r"spam|\b(?:block|black|deny|gr[ae]y|white)\W?list|\bblock(?:ed|ing)?\b|\blisted (?:at|by|on)\b|dnsbl|\brbl\b",
     r"reputation|polic(?:y|ies)|dmarc|\bspf\b|dkim|\bip\b|banned|unsolicited|suspicious|bulk mail",
-    r"\bvirus|malware|phish|content|prohibited|denied|forbidden|administrative|unacceptable|too (?:large|big|long)",
+    r"\bvirus|malware|phish|\bjunk",
+    r"content|prohibited|denied|forbidden|administrative|unacceptable|too (?:large|big|long)",
     r"\b(?:sender|relay)\b",
     # Whose account, it does not say.
     r"\b(?:account|service|domain)\b.{0,40}\b(?:suspended|disabled|deactivated|locked|closed|paused|terminated|expired)",
@@ -95,16 +97,17 @@ _SAYS_FULL = _words(
 )
 _SAYS_BUSY = _words(r"receiving (?:mail|messages|e?-?mails?) (?:too|at a rate)")
 
-_WHO = "user|recipient|mailbox|account|address|addressee|person|alias"
+_WHO = "user|recipient|mailbox|account|address(?:es)?|addressee|person|alias|local part"
 _MISSES = (
-    "unknown|not (?:be )?found|wasn't found|not exist|doesn't exist|nonexist\\w+|not (?:a )?known|not valid|invalid"
-    "|no longer (?:active|available|exists?|valid|in use|in service|with|employed|works?|here|on)"
+    "unknown|not (?:be )?found|not present|wasn't found|not exist|doesn't exist|nonexist\\w+|not (?:a )?known|not valid"
+    "|invalid|no longer (?:active|available|exists?|valid|in use|in service|with|employed|works?|here|on)"
 )
 _SAYS_GONE = _words(
-    rf"\b(?:unknown|no such|invalid|nonexist\w+|non-existent) (?:local |mail |email )?(?:{_WHO})\b",
+    rf"\b(?:unknown|no such|invalid|non.?exist\w+) (?:local |mail |email )?(?:{_WHO})\b",
     rf"\b(?:{_WHO})\b.{{0,60}}\b(?:{_MISSES})\b",
     r"\b(?:mailbox|recipient|tried to reach)\b.{0,60}\b(?:disabled|deactivated)",
-    r"no mailbox here|recipient ?not ?found|no such (?:person|one) |not our customer|unrouteable",
+    r"no mailbox here|no (?:account|mailbox|user) (?:by that name|available)|no one at this address",
+    r"recipient ?not ?found|no such (?:person|one) |not our customer|unrouteable",
     r"(?:not a|isn't a) (?:valid|known) (?:user|mailbox|recipient|address)|(?:not|n't) have an? [\w.-]+ account",
     r"\b(?:unknown|no such|invalid) (?:recipient|destination)('s)? domain",
 )

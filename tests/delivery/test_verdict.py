@@ -50,6 +50,10 @@ GONE = [
     # Who closed it does not matter: the code is of the mailbox.
     "550 5.2.1 Account suspended",
     "550 5.2.1 mailbox disabled, not accepting messages",
+    "550 no account by that name here",
+    "550 destination addresses were unknown",
+    "550 unknown local part ada",
+    "550 non existent user",
     # What is in a name means nothing.
     "550 5.1.1 <spam-policy@blocked.example>: user unknown",
     "550 5.1.1 mx1.antispam.example.net: ada unknown",
@@ -98,6 +102,11 @@ OUR_FAULT = [
     "550 5.2.1 You have exceeded your messaging limits",
     "550 5.1.1 too many messages from you today",
     "550 5.7.232 Your message can't be sent because your tenant exceeded its daily limit for external recipients",
+    "550 5.2.1 Sending account over quota: papers has exceeded the max emails per hour",
+    # An account of ours, by other words
+    "550 5.1.1 this account is not allowed to send",
+    "550 5.2.1 your organization has been suspended",
+    "550 5.2.1 customer account suspended for non-payment",
     # Lists, reputation, policy
     "550 5.2.1 Mailbox unavailable. Your IP address 192.0.2.7 is blacklisted using SPAMHAUS-XBL.",
     "550 5.7.606 Access denied, banned sending IP [192.0.2.7]. To request removal visit https://sender.office.com/",
@@ -115,6 +124,7 @@ OUR_FAULT = [
     # What is sent
     "550 5.7.1 Message contains spam or virus",
     "554 5.1.1 rejected as spam",
+    "550 5.1.1 junk mail rejected",
     "550 5.1.1 This message looks like phishing",
     "554 Message not allowed - [PH01] Email not accepted for policy reasons",
     "552 5.3.4 Message size exceeds fixed limit",
@@ -123,6 +133,8 @@ OUR_FAULT = [
     "554 5.6.1 content rejected",
     # The sender, which words of a missing user may be about
     "550 Verification failed for <papers@example.org> No Such User Here Sender verify failed",
+    "550 callback verification failed: no such user papers@example.org",
+    "550 Return path mailbox unknown",
     "550 5.1.8 Sender address rejected: Domain not found",
     "550 Sender address rejected: User unknown in virtual mailbox table",
     "550 5.1.1 unknown sender",
