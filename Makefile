@@ -81,10 +81,12 @@ $(VENV)/installed-bench: $(VENV)/installed-dev
 	@touch $@
 
 # Programs that tests run beside ours: faketime sets the clock of a process, SpamAssassin judges a message,
-# Chromium shows one, Dovecot has a mailbox (for the tests it runs without rights, on a port of its own).
+# Chromium shows one, Dovecot has a mailbox (for the tests it runs without rights, on a port of its own), iproute2 sets up
+# a network of its own for a name server.
 programs:
 	@missing=""; for program in chromium faketime spamassassin; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	test -x /usr/lib/dovecot/imap || missing="$$missing dovecot-imapd"; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	if [ -n "$$missing" ]; then \
 		echo "Installing$$missing ..."; \
 		export DEBIAN_FRONTEND=noninteractive; \
