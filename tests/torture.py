@@ -39,7 +39,7 @@ INTERESTS = ("language models", "reinforcement learning", "protein structure", "
 PAPERS = 30
 """New ones for each edition."""
 
-IN_DOUBT = "some digests did not arrive for certain"
+IN_DOUBT = "nobody knows whether"
 """What a run says that found unsure ones: no mistake here."""
 
 PATIENCE = 120.0
