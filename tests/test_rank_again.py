@@ -60,7 +60,7 @@ def test_a_verdict_that_comes_while_blocks_are_handed_out_counts_from_the_next_e
     handed = replace(block, judged=judged_by(desk, field.index, block.editions))
     newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], "less")
     newsletter.run("feedback", "ada@example.org", before[-1]["paper_id"], "more")
-    plan_block(desk, unpack(desk, pack(field)), handed)
+    plan_block(desk, unpack(desk, pack(field)), handed, "nobody")
     newsletter.run("send")
     (sent,) = newsletter.run("log", "--json").rows
     assert before[0]["paper_id"] in {paper["id"] for paper in sent["papers"]}

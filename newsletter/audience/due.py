@@ -35,7 +35,7 @@ def due_on(schedule: Schedule, day: date) -> datetime | None:
     """The moment of a schedule on one of the subscriber's days (UTC), None when it has none on that."""
     if list(Day)[day.weekday()] not in schedule.days:
         return None
-    return datetime.combine(day, schedule.time, tzinfo=zone(schedule.timezone)).astimezone(UTC)
+    return datetime.combine(day, schedule.time.replace(fold=0), tzinfo=zone(schedule.timezone)).astimezone(UTC)
 
 
 def local_day(schedule: Schedule, moment: datetime) -> date:

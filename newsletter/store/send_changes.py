@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, case, delete, exists, func, select, update
+from sqlalchemy import Connection, and_, case, delete, exists, func, or_, select, update
 
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store.database import inserting
@@ -197,12 +197,13 @@ def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now
     ]
     statement = inserting(connection, sends)
     taken = {name: statement.excluded[name] for name in ("state", "reason", "settled_at")}
-    waiting = [state.value for state in (SendState.PLANNED, SendState.DEFERRED, SendState.SKIPPED)]
+    # One by one: an IN whose values are filled in later does not go with many rows at once.
+    waiting = (sends.c.state == state.value for state in (SendState.PLANNED, SendState.DEFERRED, SendState.SKIPPED))
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["edition", "subscriber"],
             set_={**taken, "not_before": None},
-            where=sends.c.state.in_(waiting),
+            where=or_(*waiting),
         ),
         values,
     )

@@ -80,15 +80,14 @@ def _add(dialect: str) -> Any:
 
 
 def seen_since(connection: Connection, moment: datetime) -> list[Worker]:
-    """Those that settled something since a moment (UTC), by name."""
-    recent = select(workers.c.name).where(workers.c.last >= moment)
+    """Those that settled something since a moment (UTC), by name; a process counts once, however many runs it had."""
     found: dict[str, Worker] = {}
-    for row in connection.execute(select(workers).where(workers.c.name.in_(recent)).order_by(workers.c.name)):
+    for row in connection.execute(select(workers).order_by(workers.c.name)):
         name = _process(row.name)
         known = found.get(name) or Worker(name, row.since, row.last, Counter())
         sends = known.sends + Counter({SendState(row.state): row.number})
         found[name] = Worker(name, min(known.since, row.since), max(known.last, row.last), sends)
-    return list(found.values())
+    return [one for one in found.values() if one.last >= moment]
 
 
 def forget(connection: Connection, before: datetime) -> None:
