@@ -105,7 +105,7 @@ def mark_sent(
     Whoever was due gets no digest of that edition any more, and the papers that the store has now are not new to them.
     Run 'newsletter fetch' first, so that it has the papers that the lost digests were made from.
     """
-    desk = open_for(context, files=False)
+    desk = open_for(context)
     moment = parse_moment(before, "--before") if before is not None else desk.clock()
     if moment > desk.clock():
         raise UserError(f"--before: {before} lies in the future; name a moment that has passed")
@@ -119,7 +119,9 @@ def mark_sent(
     if counts["had"]:
         say(f"{_sends(counts['had'])} in the log already.")
     if counts["not_due"]:
-        say(f"{counts['not_due']:,} active subscribers were not due before {iso(moment)}; they get theirs.")
+        number = counts["not_due"]
+        who = "active subscriber was" if number == 1 else "active subscribers were"
+        say(f"{number:,} {who} not due before {iso(moment)}; nothing changes for them.")
 
 
 def _sends(number: int) -> str:

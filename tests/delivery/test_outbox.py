@@ -493,4 +493,4 @@ def test_each_process_is_counted_by_what_it_settled_for_as_long_as_it_is_at_work
     assert two.a_second is None
     with writing(engine) as connection:
         workers.forget(connection, later)
-        assert workers.seen_since(connection, NOW) == [one]
+        assert [each.host for each in workers.seen_since(connection, NOW)] == ["one"]
