@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -45,8 +46,8 @@ class Machine:
             "/var/backups/newsletter": str(folder / "backups"),
             "/etc/cron.hourly/newsletter-backup": str(folder / "newsletter-backup"),
             "/etc/newsletter.env": str(folder / "newsletter.env"),
-            "/opt/newsletter/bin/python": sys.executable,
-            "/opt/newsletter/bin/newsletter": f"{sys.executable} -m newsletter",
+            "/opt/newsletter/bin/python": shlex.quote(sys.executable),
+            "/opt/newsletter/bin/newsletter": f"{shlex.quote(sys.executable)} -m newsletter",
             "-o newsletter -g newsletter": f"-o {os.getuid()} -g {os.getgid()}",
             PUBLISHED: str(newsletter.config.store_url),
         }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import ssl
 import subprocess
@@ -232,7 +233,7 @@ def test_a_name_with_a_private_address_and_one_whose_address_changes(tmp_path: P
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
     (tmp_path / "try.py").write_text(textwrap.dedent(IN_A_NETWORK_OF_ITS_OWN))
     mount = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf"
-    inside = f"ip link set lo up && {mount} && exec {sys.executable} {tmp_path}/try.py"
+    inside = f"ip link set lo up && {mount} && exec {shlex.quote(sys.executable)} {tmp_path}/try.py"
     ran = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "--net", "sh", "-c", inside],
         capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -157,7 +158,7 @@ def test_a_source_that_takes_too_much_memory_is_ended_alone(newsletter: Newslett
             network={"attempts": 1},
             sources={"large": {"kind": "huggingface", "endpoint": large}, "good": {"kind": "feed", "url": good}},
         )
-        command = f"ulimit -v 1000000; exec {sys.executable} -m newsletter fetch --json"
+        command = f"ulimit -v 1000000; exec {shlex.quote(sys.executable)} -m newsletter fetch --json"
         ran = subprocess.run(
             ["bash", "-c", command], cwd=newsletter.folder, capture_output=True, text=True, timeout=120
         )
