@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from newsletter.audience import returns
 from newsletter.desk import Desk
 from newsletter.model import SubscriberState
-from newsletter.store import bounces, sends, subscribers, suppressions, writing
+from newsletter.store import bounces, send_changes, subscribers, suppressions, writing
 from newsletter.store.suppressions import Reason
 
 _BATCH = 500
@@ -121,5 +121,5 @@ def _forgive(desk: Desk, connection: Connection, email: str) -> Forgiven:
     if subscriber.state is SubscriberState.ACTIVE:
         # What failed earlier comes with the next digest: its papers were released.
         recent = now - timedelta(hours=desk.config.delivery.retry_hours)
-        edition = sends.plan_bounced_again(connection, subscriber.row, recent)
+        edition = send_changes.plan_bounced_again(connection, subscriber.row, recent)
     return Forgiven(subscriber.email, lifted, subscriber.state, edition)

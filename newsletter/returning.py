@@ -16,12 +16,13 @@ from newsletter.audience import returns
 from newsletter.audience.links import Purpose
 from newsletter.delivery import inbox
 from newsletter.delivery.bounces import MOST_BYTES, Report, read
+from newsletter.delivery.circuit_breaker import burst_began
 from newsletter.delivery.verdict import Kind, status_in, verdict_on_refusal
 from newsletter.delivery.verp import read_token
 from newsletter.desk import Desk
 from newsletter.model import Send, SendState, Subscriber, SubscriberState
 from newsletter.plaintext import clean
-from newsletter.store import bounces, reading, send_log, sends, subscribers, writing
+from newsletter.store import bounces, circuit_breakers, reading, send_log, sends, subscribers, writing
 
 Told = Callable[[int, int], None]
 """Hears of progress: how many messages were read, of how many."""
@@ -89,7 +90,9 @@ def _keep(
     connection: Connection, desk: Desk, subscriber: Subscriber, send: Send | None, report: Report, digest: str
 ) -> SubscriberState | None:
     now = desk.clock()
-    effect = returns.act(connection, subscriber, send, report.kind, desk.config.bounces, now)
+    effect = None
+    if report.kind is not Kind.HARD or send is None or not _is_accounts_fault(connection, desk, send):
+        effect = returns.act(connection, subscriber, send, report.kind, desk.config.bounces, now)
     bounces.keep(
         connection,
         subscriber=subscriber.row,
@@ -102,6 +105,13 @@ def _keep(
         now=now,
     )
     return effect
+
+
+def _is_accounts_fault(connection: Connection, desk: Desk, send: Send) -> bool:
+    """Whether a send went out in a burst of refusals, for which its account is set aside now."""
+    settings = desk.config.delivery.circuit_breaker
+    began = {one.account: burst_began(one, settings) for one in circuit_breakers.set_aside(connection)}
+    return send.account in began and send.settled_at is not None and send.settled_at >= began[send.account]
 
 
 def take_refusal(desk: Desk, send: Send, reply: str | None) -> SubscriberState | None:

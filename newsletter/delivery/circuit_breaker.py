@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from newsletter.config import CircuitBreakerSettings
 from newsletter.plaintext import shortened
-from newsletter.store import circuit_breakers, reading, sends, writing
+from newsletter.store import circuit_breakers, reading, send_changes, writing
 from newsletter.store.circuit_breakers import CircuitBreaker
 
 _LONGEST_PROBE_PAUSE = timedelta(hours=4)
@@ -74,7 +74,9 @@ class CircuitBreakers:
                     put_back.add(result.row)
                 elif before.opened_at is None and known.opened_at is not None:
                     put_back |= {one.row for one in own[: place + 1] if one.refused}
-                    planned_again += sends.plan_refused_again(connection, account, _began(known, self._settings))
+                    planned_again += send_changes.plan_refused_again(
+                        connection, account, burst_began(known, self._settings)
+                    )
             circuit_breakers.save(connection, known)
             self._saved_at[account] = now
             self.learn(known)
@@ -134,7 +136,7 @@ def _faded(known: CircuitBreaker, settings: CircuitBreakerSettings, now: datetim
     return replace(known, accepted=known.accepted * factor, refused=known.refused * factor, counted_at=now)
 
 
-def _began(known: CircuitBreaker, settings: CircuitBreakerSettings) -> datetime:
+def burst_began(known: CircuitBreaker, settings: CircuitBreakerSettings) -> datetime:
     """When the burst of refusals began that set an account aside (UTC)."""
     opened = known.opened_at or known.counted_at
     if known.refused_in_row >= settings.in_a_row and known.since is not None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, or_, select, update
 
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store.database import inserting
-from newsletter.store.schema import papers, send_papers, sends, subscribers
-from newsletter.store.sends import CANCELLED, SEND_COLUMNS, domain_of, release, send_of
+from newsletter.store.schema import bounces, papers, send_papers, sends, subscribers
+from newsletter.store.sends import CANCELLED, SEND_COLUMNS, by_rows, domain_of, release, send_of
 
 _NOTED = "marked as sent by the operator"
 
@@ -129,6 +129,70 @@ def _keep_papers(connection: Connection, send: int, ranks: Sequence[int]) -> Non
 
 
 _OTHER = send_papers.alias("other")
+
+
+def plan_refused_again(connection: Connection, account: str, since: datetime) -> list[int]:
+    """Plan again what a server refused for good since a moment (UTC), by an account that has turned out not to be
+    usable. A send whose papers went to its subscriber in another digest meanwhile stays as it is.
+
+    Returns:
+        The rows of the sends now planned.
+    """
+    refused = or_(sends.c.smtp_reply.is_(None), sends.c.smtp_reply.startswith("5"))
+    return _plan_whole_again(connection, sends.c.account == account, sends.c.settled_at >= since, refused)
+
+
+def plan_bounced_again(connection: Connection, subscriber: int, planned_since: datetime) -> date | None:
+    """Plan a subscriber's latest send again where it failed and counted as a bounce, unless it is older than a moment
+    (UTC), or its papers went to the subscriber in another digest meanwhile.
+
+    Returns:
+        The edition of the send now planned, None when there is none.
+    """
+    latest = select(func.max(sends.c.edition)).where(sends.c.subscriber == subscriber).scalar_subquery()
+    rows = _plan_whole_again(
+        connection,
+        sends.c.subscriber == subscriber,
+        sends.c.edition == latest,
+        sends.c.planned_at >= planned_since,
+        exists().where(bounces.c.send == sends.c.row),
+    )
+    return by_rows(connection, rows)[0].edition if rows else None
+
+
+def _plan_whole_again(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
+    """Plan failed sends again that meet some conditions, with the papers that they let go of. One whose papers went to
+    its subscriber in another digest meanwhile, or go in a later one of these, stays as it is.
+    """
+    failed = select(sends.c.row).where(sends.c.state == SendState.FAILED.value, *conditions).cte("failed")
+    is_one = _OTHER.c.send.in_(select(failed.c.row))
+    elsewhere = (
+        select(send_papers.c.send)
+        .select_from(send_papers)
+        .join(
+            _OTHER,
+            and_(
+                _OTHER.c.subscriber == send_papers.c.subscriber,
+                _OTHER.c.paper == send_papers.c.paper,
+                _OTHER.c.send != send_papers.c.send,
+                or_(
+                    ~_OTHER.c.released,
+                    and_(_OTHER.c.send > send_papers.c.send, is_one),
+                ),
+            ),
+        )
+        .where(send_papers.c.send == sends.c.row)
+    )
+    found = connection.execute(
+        update(sends)
+        .where(sends.c.row.in_(select(failed.c.row)), ~exists(elsewhere))
+        .values(state=SendState.PLANNED.value, settled_at=None, smtp_reply=None, reason=None, not_before=None)
+        .returning(sends.c.row)
+    )
+    rows = list(found.scalars())
+    if rows:
+        connection.execute(update(send_papers).where(send_papers.c.send.in_(rows)).values(released=False))
+    return rows
 
 
 def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, int]:

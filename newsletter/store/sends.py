@@ -6,7 +6,7 @@ answer. So a process that dies leaves one started send a session, and those alon
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +27,7 @@ from sqlalchemy import (
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store import workers
 from newsletter.store.pauses import IS_PAUSED
-from newsletter.store.schema import bounces, send_papers, sends, subscribers
+from newsletter.store.schema import send_papers, sends, subscribers
 
 CANCELLED = "cancelled by the operator"
 """Why a send was skipped that no later run of its edition takes up again."""
@@ -326,67 +326,6 @@ def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: dat
     found = connection.execute(update(sends).where(still).values(**values).returning(sends.c.row)).scalars().all()
     if arrived:
         _move_on(connection, found)
-
-
-def plan_refused_again(connection: Connection, account: str, since: datetime) -> list[int]:
-    """Plan again what a server refused for good since a moment (UTC), by an account that has turned out not to be
-    usable. A send whose papers went to its subscriber in another digest meanwhile stays as it is.
-
-    Returns:
-        The rows of the sends now planned.
-    """
-    refused = or_(sends.c.smtp_reply.is_(None), sends.c.smtp_reply.startswith("5"))
-    return _plan_again(connection, sends.c.account == account, sends.c.settled_at >= since, refused)
-
-
-def plan_bounced_again(connection: Connection, subscriber: int, planned_since: datetime) -> date | None:
-    """Plan a subscriber's latest send again where it failed and counted as a bounce, unless it is older than a moment
-    (UTC), or its papers went to the subscriber in another digest meanwhile.
-
-    Returns:
-        The edition of the send now planned, None when there is none.
-    """
-    latest = select(func.max(sends.c.edition)).where(sends.c.subscriber == subscriber).scalar_subquery()
-    rows = _plan_again(
-        connection,
-        sends.c.subscriber == subscriber,
-        sends.c.edition == latest,
-        sends.c.planned_at >= planned_since,
-        exists().where(bounces.c.send == sends.c.row),
-    )
-    return by_rows(connection, rows)[0].edition if rows else None
-
-
-def _plan_again(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
-    """Plan failed sends again that meet some conditions, with the papers that they let go of. One whose papers went to
-    its subscriber in another digest meanwhile, or go in a later one of these, stays as it is.
-    """
-    failed = select(sends.c.row).where(sends.c.state == SendState.FAILED.value, *conditions).cte("failed")
-    other = send_papers.alias("other")
-    elsewhere = (
-        select(send_papers.c.send)
-        .select_from(send_papers)
-        .join(
-            other,
-            and_(
-                other.c.subscriber == send_papers.c.subscriber,
-                other.c.paper == send_papers.c.paper,
-                other.c.send != send_papers.c.send,
-                or_(~other.c.released, and_(other.c.send > send_papers.c.send, other.c.send.in_(select(failed.c.row)))),
-            ),
-        )
-        .where(send_papers.c.send == sends.c.row)
-    )
-    found = connection.execute(
-        update(sends)
-        .where(sends.c.row.in_(select(failed.c.row)), ~exists(elsewhere))
-        .values(state=SendState.PLANNED.value, settled_at=None, smtp_reply=None, reason=None, not_before=None)
-        .returning(sends.c.row)
-    )
-    rows = list(found.scalars())
-    if rows:
-        connection.execute(update(send_papers).where(send_papers.c.send.in_(rows)).values(released=False))
-    return rows
 
 
 def release(connection: Connection, rows: Sequence[int]) -> None:

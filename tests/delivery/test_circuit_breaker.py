@@ -8,6 +8,7 @@ import pytest
 
 from newsletter.demo import Loopback
 from tests.conftest import NOW, Newsletter
+from tests.delivery import reports
 from tests.smtp import Mailbox
 from tests.test_containment import states, with_readers
 
@@ -166,3 +167,23 @@ def test_pause_stops_an_edition_that_is_under_way(newsletter: Newsletter, mail: 
     newsletter.run("resume")
     newsletter.run("send")
     assert Counter(mail.recipients()) == Counter(emails)
+
+
+def test_a_report_of_a_burst_suppresses_nobody(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.configure(smtp={"sessions": 1}, bounces={"address": "bounces@papers.example.org"})
+    emails = with_readers(newsletter, 30)
+    # One message is taken; it comes back later, when the account is set aside for what followed.
+    refuse_after = 1
+    mail.on_recipient = lambda address: "550 5.1.1 no such user" if len(mail.accepted) >= refuse_after else None
+    newsletter.run("send", code=1)
+    (recipient,) = mail.recipients()
+    message = mail.messages()[0]
+    report = newsletter.folder / "report.eml"
+    report.write_bytes(reports.postfix(reports.About(recipient, "bounces@papers.example.org", message["Message-ID"])))
+    out = newsletter.run("bounces", "read", report).out
+    assert out.startswith(f"{recipient}: hard, 5.1.1")
+    assert "bounced" not in out
+    assert newsletter.run("bounces", "suppressed", "--json").rows == []
+    assert {one["state"] for one in newsletter.run("subscribers", "list", "--json").rows} == {"active"}
+    assert len(emails) == 30

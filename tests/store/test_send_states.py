@@ -15,7 +15,7 @@ from newsletter.config import load_config
 from newsletter.desk import open_desk
 from newsletter.forgiving import Selection
 from newsletter.model import Choice, Digest, Paper, Preferences, SendState, SubscriberState
-from newsletter.store import papers, plans, reading, send_log, sends, subscribers, writing
+from newsletter.store import papers, plans, reading, send_changes, send_log, sends, subscribers, writing
 from newsletter.store.sends import Lane, Settlement
 from tests.conftest import CONFIG
 
@@ -104,7 +104,7 @@ class Sending(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([1, 120, 10_000]))
     def account_is_set_aside(self, minutes: int) -> None:
         with writing(self.desk.engine) as connection:
-            rows = sends.plan_refused_again(connection, "smtp", self._now - timedelta(minutes=minutes))
+            rows = send_changes.plan_refused_again(connection, "smtp", self._now - timedelta(minutes=minutes))
         returning.undo_refusals(self.desk, rows)
 
     @rule(arrived=st.booleans())
