@@ -37,13 +37,13 @@ _RENEW = 5 * 60.0
 Settled = Callable[[Send, store.Settlement], None]
 """Hears of each send that was settled."""
 
-Unwritten = dict[tuple[str, int], tuple[str, store.Settlement | None]]
+Unwritten = dict[tuple[str, int, bool], tuple[str, store.Settlement | None]]
 
 _numbers = itertools.count(1)
 
 _unwritten: Unwritten = {}
-"""What this process knows of a send (by store and row) and the store would not take: by whose claim, and what became of
-it, None when it was not sent. Nobody else knows it.
+"""What this process knows of a send (by store, row, and whether it was on the wire) and the store would not take: by
+whose claim, and what became of it, None when it was not sent. Nobody else knows it.
 """
 
 
@@ -51,11 +51,15 @@ it, None when it was not sent. Nobody else knows it.
 class _Entry:
     """What a session has to say of a send: that it goes by an account, or what became of it, and how its server treated
     it. Neither: it was not sent.
+
+    Attributes:
+        on_wire: whether this session had started it.
     """
 
     send: Send
     account: str | None = None
     settled: store.Settlement | None = None
+    on_wire: bool = False
     result: Result | None = None
     heard: Future[bool] = field(default_factory=Future)
 
@@ -120,11 +124,16 @@ class Ledger:
             account: by which it was on the wire; None when it never was.
         """
         result = _result(send, outcome, account) if account is not None else None
-        self._entries.put(_Entry(send, settled=settlement(send, outcome, self._retry, self._clock()), result=result))
+        settled = settlement(send, outcome, self._retry, self._clock())
+        self._entries.put(_Entry(send, settled=settled, on_wire=account is not None, result=result))
 
-    def give_back(self, send: Send) -> None:
-        """Note that a claimed send was not sent."""
-        self._entries.put(_Entry(send))
+    def give_back(self, send: Send, on_wire: bool = False) -> None:
+        """Note that a claimed send was not sent.
+
+        Args:
+            on_wire: whether :meth:`start` had let it go.
+        """
+        self._entries.put(_Entry(send, on_wire=on_wire))
 
     def flush(self) -> None:
         """Wait until all that was noted so far is written."""
@@ -168,6 +177,7 @@ class Ledger:
         for entry in batch:
             if entry.account is not None:
                 entry.heard.set_result(entry.send.row in gone)
+                gone.discard(entry.send.row)  # It may be there twice, and goes once.
             elif entry.settled is not None and entry.send.row in held:
                 self._tell(entry.send, entry.settled)
 
@@ -178,19 +188,24 @@ class Ledger:
             self.error = self.error or error
 
     def _write_all(self, connection: Connection, batch: Sequence[_Entry]) -> tuple[set[int], set[int], Sequence[int]]:
-        now, starting, settled, back = self._clock(), {}, {}, []
+        now, held = self._clock(), set[int]()
+        starting: dict[int, str] = {}
+        settled: dict[bool, dict[int, store.Settlement]] = {True: {}, False: {}}
+        back: dict[bool, list[int]] = {True: [], False: []}
         results = [entry.result for entry in batch if entry.result is not None]
         put_back, planned_again = self.breakers.count(connection, results, now) if results else (set(), [])
         for entry in batch:
             if entry.account is not None and entry.account not in self.breakers.set_aside:
                 starting[entry.send.row] = entry.account
             elif entry.settled is not None and entry.send.row not in put_back:
-                settled[entry.send.row] = entry.settled
+                settled[entry.on_wire][entry.send.row] = entry.settled
             else:
-                back.append(entry.send.row)
-        held = store.settle(connection, settled, self.owner, now) if settled else set()
-        if back:
-            store.unclaim(connection, back, self.owner)
+                back[entry.on_wire].append(entry.send.row)
+        for on_wire in (True, False):
+            if settled[on_wire]:
+                held |= store.settle(connection, settled[on_wire], self.owner, now, on_wire)
+            if back[on_wire]:
+                store.unclaim(connection, back[on_wire], self.owner, on_wire)
         gone = store.start(connection, starting, self.owner, now) if starting else set()
         if time.monotonic() > self._renewed + _RENEW:
             store.renew(connection, self.owner, now)
@@ -204,7 +219,7 @@ class Ledger:
             if entry.account is not None:
                 entry.heard.set_exception(error)
                 continue
-            _unwritten[str(self._engine.url), entry.send.row] = (self.owner, entry.settled)
+            _unwritten[str(self._engine.url), entry.send.row, entry.on_wire] = (self.owner, entry.settled)
             lost.append(
                 f"{entry.send.email}, {entry.send.edition}: {_in_words(entry.settled)}, but that could not be written "
                 f"down: {why}; note it, since the log will call it unsure if this process ends"
@@ -254,10 +269,11 @@ def settle_unwritten(engine: Engine, now: datetime) -> list[tuple[str, SendState
     mine = {key: known for key, known in _unwritten.items() if key[0] == str(engine.url)}
     states: list[tuple[str, SendState]] = []
     for key, (owner, settled) in mine.items():
+        _, row, on_wire = key
         with writing(engine) as connection:
             if settled is None:
-                store.unclaim(connection, [key[1]], owner)
-            elif store.settle(connection, {key[1]: settled}, owner, now):
+                store.unclaim(connection, [row], owner, on_wire)
+            elif store.settle(connection, {row: settled}, owner, now, on_wire):
                 states.append((owner, settled.state))
         del _unwritten[key]
     return states

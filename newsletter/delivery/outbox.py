@@ -81,7 +81,7 @@ def settle_orphans(engine: Engine, now: datetime, lost: Collection[str] = ()) ->
             continue
         with writing(engine) as connection:
             if claim.wire_at is None:
-                store.unclaim(connection, [claim.row], claim.owner, started=False)
+                store.unclaim(connection, [claim.row], claim.owner, on_wire=False)
                 continue
             reason = (
                 "the sending process ended while the message was on the wire "

@@ -172,7 +172,7 @@ class Account:
         try:
             outcome = self._send(wire, letter.message)
         except NewsletterError:
-            self._ledger.give_back(letter.send)
+            self._ledger.give_back(letter.send, on_wire=True)
             raise
         except Exception as error:
             # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.

@@ -142,7 +142,8 @@ def start(connection: Connection, rows: Mapping[int, str], owner: str, now: date
         gone_away = list(skipped.scalars())
         release(connection, gone_away)
         workers.count(connection, owner, [SendState.SKIPPED] * len(gone_away), now)
-        unclaim(connection, left, owner)
+        # One of them may be on the wire in the same name: claimed again after another freed it for want of an answer.
+        unclaim(connection, left, owner, on_wire=False)
     return gone
 
 
@@ -169,8 +170,12 @@ _SKIP = (
     )
     .returning(sends.c.row)
 )
+_ON_WIRE = sends.c.wire_at.is_not(None)
 # Locked, so that what is found to be held is still held when it is settled.
-_HELD = select(sends.c.row).where(_THOSE, _OWN).order_by(sends.c.row).with_for_update()
+_HELD = {
+    on_wire: select(sends.c.row).where(_THOSE, _OWN, there).order_by(sends.c.row).with_for_update()
+    for on_wire, there in ((True, _ON_WIRE), (False, ~_ON_WIRE))
+}
 _SETTLE = (
     update(sends)
     .where(sends.c.row == bindparam("one"), _OWN)
@@ -205,13 +210,18 @@ class Settlement:
     not_before: datetime | None = None
 
 
-def settle(connection: Connection, settled: Mapping[int, Settlement], owner: str, now: datetime) -> set[int]:
+def settle(
+    connection: Connection, settled: Mapping[int, Settlement], owner: str, now: datetime, on_wire: bool = True
+) -> set[int]:
     """Write down what became of sends that ``owner`` claimed, by row. One that failed for good releases its papers.
+
+    Args:
+        on_wire: of those that ``owner`` started; else of those that it did not.
 
     Returns:
         The rows of those whose claim still held; of one that was given up meanwhile nothing is changed.
     """
-    held = set(connection.execute(_HELD, {"those": list(settled), "owner": owner}).scalars())
+    held = set(connection.execute(_HELD[on_wire], {"those": list(settled), "owner": owner}).scalars())
     values = [
         {
             "one": row,
@@ -244,22 +254,20 @@ def _move_on(connection: Connection, rows: Sequence[int]) -> None:
     connection.execute(_MOVE_ON, {"those": rows})
 
 
-def unclaim(connection: Connection, rows: Sequence[int], owner: str, started: bool = True) -> None:
+def unclaim(connection: Connection, rows: Sequence[int], owner: str, on_wire: bool) -> None:
     """Give back claimed sends whose messages certainly did not reach the server.
 
     Args:
-        started: also those that their owner started; else another may ask for what was not on the wire a moment ago.
+        on_wire: those that ``owner`` started, which only who started them can know; else those that it did not.
     """
     was_put_off = sends.c.not_before.is_not(None)
-    on_wire = sends.c.wire_at.is_not(None)
-    off_wire = [] if started else [~on_wire]
     own = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
     connection.execute(
         update(sends)
-        .where(sends.c.row.in_(rows), own, *off_wire)
+        .where(sends.c.row.in_(rows), own, _ON_WIRE if on_wire else ~_ON_WIRE)
         .values(
             state=case((was_put_off, SendState.DEFERRED.value), else_=SendState.PLANNED.value),
-            attempts=case((on_wire, sends.c.attempts - 1), else_=sends.c.attempts),
+            attempts=sends.c.attempts - int(on_wire),
             claimed_by=None,
             wire_at=None,
         )

@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -84,9 +86,9 @@ def settle(engine: Engine, send: Send, outcome: Outcome, now: datetime = NOW, ow
         return send.row in sends.settle(connection, settled, owner, now)
 
 
-def give_back(engine: Engine, *claimed: Send) -> None:
+def give_back(engine: Engine, *claimed: Send, on_wire: bool = False) -> None:
     with writing(engine) as connection:
-        sends.unclaim(connection, [send.row for send in claimed], HERE)
+        sends.unclaim(connection, [send.row for send in claimed], HERE, on_wire)
 
 
 def test_an_edition_is_planned_once(engine: Engine) -> None:
@@ -197,7 +199,8 @@ def test_what_was_certainly_not_sent_is_given_back(engine: Engine) -> None:
     plan(engine, 2)
     claimed = claim(engine)
     start(engine, claimed[0])
-    give_back(engine, *claimed)
+    give_back(engine, claimed[0], on_wire=True)
+    give_back(engine, claimed[1])
     assert [(send.state, send.attempts) for send in everything(engine)] == [(SendState.PLANNED, 0)] * 2
     assert [send.row for send in claim(engine)] == [1, 2]
 
@@ -310,7 +313,7 @@ def test_what_goes_on_the_wire_as_its_claim_runs_out_is_left_alone(engine: Engin
     with writing(engine) as connection:
         assert sends.start(connection, {send.row: "smtp"}, "elsewhere/1/mark", NOW) == {send.row}
         # Who saw the claim a moment ago, not on the wire and long not renewed.
-        sends.unclaim(connection, [send.row], "elsewhere/1/mark", started=False)
+        sends.unclaim(connection, [send.row], "elsewhere/1/mark", on_wire=False)
     assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
 
 
@@ -325,6 +328,50 @@ def test_two_runs_in_one_process_hold_their_claims_apart(engine: Engine) -> None
     assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
     # Both are known by their process, which lives.
     assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
+
+
+def claimed_twice(engine: Engine) -> Send:
+    """A send that another freed while its owner still had it in hand, and that the owner claimed again."""
+    plan(engine, 1)
+    (send,) = claim(engine)
+    outbox.settle_orphans(engine, NOW, lost={HERE})
+    assert claim(engine) == [send]
+    return send
+
+
+def test_what_its_owner_claimed_twice_goes_once(engine: Engine) -> None:
+    send = claimed_twice(engine)
+    with ledger_of(engine) as (ledger, _):
+        assert ledger.start(send, "smtp")
+        # The other letter of the same send, as another session would carry it, or be stopped before it could.
+        assert not ledger.start(send, "smtp")
+        ledger.give_back(send)
+        ledger.settle(send, Outcome(SendState.FAILED, reason="the message could not be made"))
+        ledger.flush()
+        assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
+        ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+    assert [one.state for one in everything(engine)] == [SendState.SENT]
+
+
+def test_what_its_owner_claimed_twice_goes_once_where_two_sessions_start_it_together(engine: Engine) -> None:
+    send = claimed_twice(engine)
+    with ledger_of(engine) as (ledger, _), ThreadPoolExecutor(2) as threads:
+        with locked(engine):
+            # The ledger waits with this one, so that both of the others are written together.
+            ledger.give_back(replace(send, row=send.row + 1))
+            begun = [threads.submit(ledger.start, send, "smtp") for _ in range(2)]
+            time.sleep(0.5)
+        assert sorted(one.result() for one in begun) == [False, True]
+
+
+def test_what_the_store_never_took_of_a_message_is_not_lost_to_its_other_letter(engine: Engine) -> None:
+    send = claimed_twice(engine)
+    start(engine, send)
+    with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
+        ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+        ledger.give_back(send)
+    settle_unwritten(engine, NOW)
+    assert [one.state for one in everything(engine)] == [SendState.SENT]
 
 
 @contextmanager
@@ -359,7 +406,7 @@ def test_what_the_server_said_is_written_once_the_store_takes_it(engine: Engine)
     with ledger_of(engine) as (ledger, told):
         assert ledger.start(send, "smtp")
         with locked(engine) as other:
-            ledger.settle(send, Outcome(SendState.SENT, "250 ok"))
+            ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
             time.sleep(0.5)
             assert told == []
             other.rollback()
@@ -379,9 +426,9 @@ def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: E
     )
     with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
         if outcome:
-            ledger.settle(send, outcome)
+            ledger.settle(send, outcome, "smtp")
         else:
-            ledger.give_back(send)
+            ledger.give_back(send, on_wire=True)
     assert re.match(expected, str(ledger.error))
     assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
     assert [state for _, state in settle_unwritten(engine, NOW)] == ([SendState.SENT] if outcome else [])
@@ -396,7 +443,7 @@ def test_each_message_is_named_of_which_the_store_took_nothing(engine: Engine) -
         start(engine, send)
     with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
         for send in claimed:
-            ledger.settle(send, Outcome(SendState.SENT, "250 ok"))
+            ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
     assert [line.partition(",")[0] for line in str(ledger.error).splitlines()] == [send.email for send in claimed]
     assert [state for _, state in settle_unwritten(engine, NOW)] == [SendState.SENT] * 3
 
