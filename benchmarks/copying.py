@@ -90,7 +90,7 @@ def fill(path: Path, sends_each: int) -> None:
     engine.dispose()
 
 
-def timed(what: str, first: str, second: str) -> dict[str, copying.Sum]:
+def timed(what: str, first: str, second: str) -> dict[str, copying.TableChecksum]:
     """Copy a store, and say how long it took."""
     one, other = open_store(first), open_store(second)
     began = time.monotonic()

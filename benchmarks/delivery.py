@@ -29,9 +29,9 @@ from sqlalchemy import insert
 from benchmarks import corpus
 from benchmarks.ranking_speed import desk_of
 from benchmarks.rendering import NODE_FOLDER, ours_html
-from newsletter.indexing import current_index
 from newsletter.model import Interest, Paper, Preferences, SubscriberState
 from newsletter.rendering.mime import alternative
+from newsletter.services.index import current_index
 from newsletter.store import papers, schema, subscribers, writing
 from newsletter.store.preferences import to_json
 
@@ -83,7 +83,7 @@ def lay_out(readers: int) -> Path:
             found = (readable(paper) for paper, _ in corpus.papers(count, seed=seed))
             while block := list(islice(found, 5_000)):
                 with writing(desk.engine) as connection:
-                    papers.keep(connection, block, "bench", day)
+                    papers.upsert(connection, block, "bench", day)
             current_index(desk)
             desk.engine.dispose()
         (made / "done").touch()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 
-from newsletter.demo import SAMPLE_PAPERS, Loopback
+from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
 from tests.conftest import free_port
 from tests.flood import flood
 from tests.smtp import Mailbox
@@ -65,7 +65,7 @@ def measure(kind: str, sources: int) -> str:
 
     mail, port = Mailbox(), free_port()
     mail.on_data = slow
-    with tempfile.TemporaryDirectory() as made, Loopback(mail, enable_SMTPUTF8=True) as smtp:
+    with tempfile.TemporaryDirectory() as made, LoopbackServer(mail, enable_SMTPUTF8=True) as smtp:
         folder = Path(made)
         lay_out(folder, port, smtp.port)
         with (folder / "log").open("wb") as log:

@@ -14,9 +14,9 @@ from jinja2 import Environment, StrictUndefined
 
 from benchmarks.rendering import LINKS, SITE, digest, subscriber
 from newsletter.rendering.message import render_parts
-from newsletter.rendering.picture import picture
+from newsletter.rendering.screenshot import screenshot
 from newsletter.rendering.template import BUNDLED, load_templates
-from newsletter.rendering.view import view
+from newsletter.rendering.template_context import digest_context
 
 FOLDER = Path("var/bench/mail")
 NAMES = ("digest", "compact", "weekly")
@@ -70,14 +70,14 @@ def write_pages(name: str) -> None:
     (FOLDER / f"{name}.ours.html").write_text(html)
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     source = environment.from_string("\n".join(line.text for line in templates.html.lines))
-    (FOLDER / f"{name}.mjml").write_text(source.render(view(SITE, templates, person, chosen, LINKS)))
+    (FOLDER / f"{name}.mjml").write_text(source.render(digest_context(SITE, templates, person, chosen, LINKS)))
 
 
 def take_pictures() -> None:
     """Of each page, at a phone's width and a desktop's."""
     for page in sorted(FOLDER.glob("*.html")):
         for width in WIDTHS:
-            page.with_suffix(f".{width}.png").write_bytes(picture(page.read_text(), width, dark=False))
+            page.with_suffix(f".{width}.png").write_bytes(screenshot(page.read_text(), width, dark=False))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from newsletter.ranking.evaluate import Measured, Trial, evaluate, interval, measure, read_trial
+from newsletter.ranking.evaluate import Dataset, EvalResult, evaluate, interval, measure, read_dataset
 
 Libraries = Sequence[np.ndarray]
 Peer = Callable[[csr_matrix, Libraries, csr_matrix], np.ndarray]
@@ -76,7 +76,7 @@ PEERS: dict[str, Peer] = {
 }
 
 
-def run_peer(peer: Peer, trial: Trial, papers: csr_matrix, candidates: csr_matrix) -> Measured:
+def run_peer(peer: Peer, trial: Dataset, papers: csr_matrix, candidates: csr_matrix) -> EvalResult:
     start = time.perf_counter()
     scores = peer(papers, trial.libraries, candidates)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :100]
@@ -84,7 +84,7 @@ def run_peer(peer: Peer, trial: Trial, papers: csr_matrix, candidates: csr_matri
 
 
 def main(folder: Path) -> None:
-    trial = read_trial(folder)
+    trial = read_dataset(folder)
     machine = platform.processor() or platform.machine()
     print(f"{folder.name}: {len(trial.libraries)} readers, {len(trial.new)} candidates; {machine}")
     ours = evaluate(trial)
@@ -95,7 +95,7 @@ def main(folder: Path) -> None:
         show(name, run_peer(peer, trial, papers, candidates), ours)
 
 
-def show(name: str, measured: Measured, ours: Measured) -> None:
+def show(name: str, measured: EvalResult, ours: EvalResult) -> None:
     means = [measured.ndcg.mean(), measured.recall.mean(), measured.mrr.mean()]
     low, high = interval(ours.ndcg - measured.ndcg)
     gain = f"ours - it {low:+.4f} to {high:+.4f}" if measured is not ours else f"(+ {ours.fit_seconds:.1f} s to fit)"

@@ -30,19 +30,19 @@ from sqlalchemy import insert
 from threadpoolctl import threadpool_limits
 
 from benchmarks import corpus
-from newsletter.choosing import make_field
-from newsletter.clock import stopped_at
-from newsletter.config import load_config
-from newsletter.desk import Desk, open_desk
-from newsletter.identifiers import title_key
-from newsletter.indexing import current_index
-from newsletter.model import Interest, Paper, PaperName
+from newsletter.config.settings import load_config
+from newsletter.model import Interest, Paper, PaperRef
 from newsletter.ranking.index import Index
-from newsletter.ranking.profile import Followed, make_profiles
-from newsletter.ranking.rank import Candidates, scale, stand_out
-from newsletter.searching import search, similar
+from newsletter.ranking.profile import WeightedInterest, make_profiles
+from newsletter.ranking.scoring import Candidates, scale, zscores
+from newsletter.services.context import AppContext, open_context
+from newsletter.services.index import current_index
+from newsletter.services.recommend import build_snapshot
+from newsletter.services.search import search, similar
 from newsletter.store import papers, reading, schema, writing
 from newsletter.store.papers import PaperFilter
+from newsletter.support.clock import frozen_clock
+from newsletter.support.identifiers import title_key
 
 FOLDER = Path("var/bench")
 NEW = 1_500
@@ -75,14 +75,14 @@ def lay_out(store: int) -> Path:
     report(f"a store of {store:,} papers", partial(current_index, desk))
     morning = desk_of(folder, TODAY)
     with writing(desk.engine) as connection:
-        papers.keep(connection, (paper for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
+        papers.upsert(connection, (paper for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     report(f"{NEW:,} papers more the next day", partial(current_index, morning))
     np.save(folder / "topics.npy", topics)
     return folder
 
 
-def desk_of(folder: Path, now: datetime) -> Desk:
-    return open_desk(load_config(folder / "config.yaml"), stopped_at(now))
+def desk_of(folder: Path, now: datetime) -> AppContext:
+    return open_context(load_config(folder / "config.yaml"), frozen_clock(now))
 
 
 def stored(paper: Paper) -> dict[str, object]:
@@ -104,38 +104,38 @@ def peak_mb() -> float:
 def load(store: int) -> tuple[Index, Candidates, np.ndarray]:
     """The index, the new papers, and the topics of the old ones."""
     folder = FOLDER / f"{store}-papers"
-    field = make_field(desk_of(folder, TODAY))
+    field = build_snapshot(desk_of(folder, TODAY))
     assert field is not None
     assert len(field.candidates.papers) == NEW
     return field.index, field.candidates, np.load(folder / "topics.npy")
 
 
-def subscribers(count: int, topics: np.ndarray) -> Iterator[list[list[Followed]]]:
+def subscribers(count: int, topics: np.ndarray) -> Iterator[list[list[WeightedInterest]]]:
     """What so many subscribers follow, in blocks."""
     chance = np.random.default_rng(3)
     order = np.argsort(topics, kind="stable")
     ends = np.searchsorted(topics[order], np.arange(corpus.TOPICS + 1))
     own, _ = corpus.topics()
 
-    def interest() -> Followed:
+    def interest() -> WeightedInterest:
         topic = int(chance.integers(corpus.TOPICS))
         if chance.random() < 0.3:
             words = " ".join(corpus.word(int(number)) for number in chance.choice(own[topic], 6))
-            return Followed(Interest(name=f"topic {topic}", text=words))
+            return WeightedInterest(Interest(name=f"topic {topic}", text=words))
         size = min(40, int(chance.geometric(0.12)))
         rows = order[ends[topic] + chance.integers(0, ends[topic + 1] - ends[topic], size)] + 1
-        liked = tuple((PaperName(int(row), str(row), ""), 1.0) for row in np.unique(rows))
-        return Followed(Interest(name=f"topic {topic}", liked=tuple(name.id for name, _ in liked)), liked)
+        liked = tuple((PaperRef(int(row), str(row), ""), 1.0) for row in np.unique(rows))
+        return WeightedInterest(Interest(name=f"topic {topic}", liked=tuple(name.id for name, _ in liked)), liked)
 
     for start in range(0, count, BLOCK):
         sizes = chance.choice([1, 2, 3], size=min(BLOCK, count - start), p=[0.5, 0.3, 0.2])
         yield [[interest() for _ in range(size)] for size in sizes]
 
 
-def rank_block(index: Index, candidates: Candidates, block: list[list[Followed]]) -> np.ndarray:
+def rank_block(index: Index, candidates: Candidates, block: list[list[WeightedInterest]]) -> np.ndarray:
     """The ten best new papers of each subscriber (subscribers × 10), whichever interest they fit."""
     profiles = make_profiles(index, [one for own in block for one in own])
-    matrix = stand_out(index, profiles, candidates)
+    matrix = zscores(index, profiles, candidates)
     starts = np.cumsum([0, *(len(own) for own in block)])[:-1]
     best = np.maximum.reduceat(matrix, starts, axis=0)
     return best_of(best)
@@ -176,7 +176,7 @@ def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
     made = [make_profiles(index, [one for own in block for one in own]) for block in blocks]
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
         start = time.perf_counter()
-        mine = list(pool.map(lambda one: best_of(stand_out(index, one, candidates)), made))
+        mine = list(pool.map(lambda one: best_of(zscores(index, one, candidates)), made))
         yield "ours (and told in deviations)", time.perf_counter() - start, 1.0
     profiles = csr_matrix(vstack([one.vectors for one in made]), dtype=np.float32)
     teachers = np.concatenate([one.teachers for one in made])

@@ -20,14 +20,14 @@ from jinja2 import Environment, StrictUndefined
 from mjml import mjml_to_html
 from yagmail.message import prepare_message
 
-from newsletter.audience.links import Links, Purpose
-from newsletter.config import Site
-from newsletter.demo import SAMPLE_PAPERS
-from newsletter.model import Choice, Digest, Interest, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.audience.signed_links import Links, TokenPurpose
+from newsletter.config.settings import Site
+from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import make_message
 from newsletter.rendering.mime import alternative
 from newsletter.rendering.template import load_templates
-from newsletter.rendering.view import PersonalLinks, view
+from newsletter.rendering.template_context import PersonalLinks, digest_context
+from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.sources.jsonl import read_lines
 
 SECONDS = 3.0
@@ -67,9 +67,9 @@ def subscriber(number: int) -> Subscriber:
 
 def links_of(number: int) -> PersonalLinks:
     """The reader's own links, signed for each."""
-    page = SIGNED.url(Purpose.UNSUBSCRIBE, number)
+    page = SIGNED.url(TokenPurpose.UNSUBSCRIBE, number)
     return PersonalLinks(
-        SIGNED.url(Purpose.PREFERENCES, number),
+        SIGNED.url(TokenPurpose.PREFERENCES, number),
         page,
         "mailto:p@example.org",
         one_click=page,
@@ -81,7 +81,9 @@ def links_of(number: int) -> PersonalLinks:
 def digest(number: int) -> Digest:
     """Ten papers, with reasons that no other subscriber has."""
     choices = tuple(
-        Choice(paper, rank, 0.9, "Goals" if rank < 8 else "Trending", f"pareto fronts {number}; like “Looms {rank}”")
+        DigestItem(
+            paper, rank, 0.9, "Goals" if rank < 8 else "Trending", f"pareto fronts {number}; like “Looms {rank}”"
+        )
         for rank, paper in enumerate(PAPERS, 1)
     )
     return Digest(edition=date(2025, 11, 28), choices=choices, considered=131, since=NOW, seen_row=1)
@@ -104,7 +106,7 @@ def compiled_each_time(compile_: Callable[[str], str]) -> Callable[[int], bytes]
     headers = [b"From: p@example.org\r\nTo: reader@example.org\r\nSubject: Papers\r\n"]
 
     def make(number: int) -> bytes:
-        values = view(SITE, templates, subscriber(number), digest(number), links_of(number))
+        values = digest_context(SITE, templates, subscriber(number), digest(number), links_of(number))
         text = templates.text.template.render(values)
         return alternative(headers, text, compile_(source.render(values)), "=_boundary")
 
@@ -130,7 +132,7 @@ def yagmails_own() -> Callable[[int], bytes]:
 
 def ours_html() -> str:
     templates = load_templates(None)
-    return templates.html.template.render(view(SITE, templates, subscriber(1), digest(1), links_of(1)))
+    return templates.html.template.render(digest_context(SITE, templates, subscriber(1), digest(1), links_of(1)))
 
 
 def a_second(make: Callable[[int], bytes]) -> tuple[float, int]:

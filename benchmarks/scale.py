@@ -25,12 +25,12 @@ from sqlalchemy import Engine, func, insert, select
 from benchmarks import corpus, web
 from benchmarks.delivery import NOW, TOPICS, largest, reader, sink
 from benchmarks.ranking_speed import TODAY, desk_of
-from newsletter import edition
 from newsletter.cli import main as run_newsletter
-from newsletter.delivery import pool
-from newsletter.delivery.transport import Outcome, Transport
+from newsletter.delivery.sending import account_pool
+from newsletter.delivery.smtp.transport import Outcome, Transport
 from newsletter.model import Interest, Message, Preferences, SendState
-from newsletter.road import Road, lay_road
+from newsletter.services import edition
+from newsletter.services.edition_worker import EditionWorker, create_edition_worker
 from newsletter.store import copying, open_store, reading, schema, writing
 from newsletter.store.preferences import to_json
 from tests.postgresql import PostgreSQL
@@ -60,16 +60,16 @@ class NoWire(Transport):
         return Outcome(SendState.SENT, "250 2.0.0 taken by nobody")
 
 
-def lay_road_without_wire(*arguments: Any) -> Road:
+def lay_road_without_wire(*arguments: Any) -> EditionWorker:
     """The road of a hand, wherever that is, with nothing behind its sessions."""
-    pool.Transport = NoWire  # type: ignore[misc]
-    return lay_road(*arguments)
+    account_pool.Transport = NoWire  # type: ignore[misc]
+    return create_edition_worker(*arguments)
 
 
 def send_without_wire() -> None:
     """``newsletter send``, with nothing behind its sessions."""
-    pool.Transport = NoWire  # type: ignore[misc]
-    edition.lay_road = lay_road_without_wire  # type: ignore[attr-defined]
+    account_pool.Transport = NoWire  # type: ignore[misc]
+    edition.create_edition_worker = lay_road_without_wire  # type: ignore[attr-defined]
     sys.argv = ["newsletter", "--now", NOW, "send"]
     run_newsletter()
 

@@ -27,10 +27,10 @@ from sqlalchemy import delete, insert, update
 from benchmarks import corpus
 from benchmarks.delivery import NOW, readable, reader, sink
 from benchmarks.ranking_speed import OLD, TODAY, desk_of
-from newsletter.identifiers import title_key
-from newsletter.indexing import current_index
 from newsletter.model import Paper
+from newsletter.services.index import current_index
 from newsletter.store import papers, schema, writing
+from newsletter.support.identifiers import title_key
 
 FOLDER = Path("var/bench")
 NEW = 1_500
@@ -74,7 +74,7 @@ def lay_out(store: int, readers: int) -> Path:
     current_index(desk)
     morning = desk_of(folder, TODAY)
     with writing(morning.engine) as connection:
-        papers.keep(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
+        papers.upsert(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     current_index(morning)
     with writing(morning.engine) as connection:
         for start in range(0, readers, 1_000):

@@ -3,7 +3,7 @@
 import traceback
 from pathlib import Path
 
-from newsletter.plaintext import shortened, shown
+from newsletter.support.text import escape_for_terminal, shorten_middle
 
 _LONGEST_LINE = 600
 _LONGEST_WORDS = 200
@@ -21,7 +21,7 @@ class NewsletterError(Exception):
     exit_code = 1
 
     def __init__(self, *lines: str) -> None:
-        self.lines = tuple(shortened(shown(line), _LONGEST_LINE) for line in lines)
+        self.lines = tuple(shorten_middle(escape_for_terminal(line), _LONGEST_LINE) for line in lines)
         super().__init__("\n".join(self.lines))
 
     def __reduce__(self) -> tuple[type["NewsletterError"], tuple[str, ...]]:
@@ -36,7 +36,7 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = next((frame for frame in reversed(frames) if _PACKAGE in frame.filename), None)
     where = f" ({Path(place.filename).name}:{place.lineno})" if place is not None else ""
-    words = shortened(shown(str(error)), _LONGEST_WORDS)
+    words = shorten_middle(escape_for_terminal(str(error)), _LONGEST_WORDS)
     return f"{type(error).__name__}: {words}{where}" if words else f"{type(error).__name__}{where}"
 
 

@@ -50,7 +50,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class PaperName:
+class PaperRef:
     """A stored paper as it is spoken of, without what it says: ``row``, ``id`` and ``title`` as :class:`Paper` has."""
 
     row: int
@@ -59,7 +59,7 @@ class PaperName:
 
 
 @dataclass(frozen=True, slots=True)
-class BadPaper:
+class SkippedPaper:
     """What a source could not read as a paper: ``where`` it stood and ``why`` it was left out."""
 
     where: str
@@ -170,7 +170,7 @@ class Subscriber:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DigestItem:
     """A paper chosen for a subscriber, with its place (1 is first), its score and the reason."""
 
     paper: Paper
@@ -193,7 +193,7 @@ class Digest:
     """
 
     edition: date
-    choices: tuple[Choice, ...]
+    choices: tuple[DigestItem, ...]
     considered: int
     since: datetime | None
     seen_row: int

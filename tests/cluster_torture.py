@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psycopg
 
-from newsletter.demo import SAMPLE_PAPERS
+from newsletter.services.demo import SAMPLE_PAPERS
 from tests.hosts import ADDRESS, Hosts
 from tests.postgresql import PostgreSQL
 from tests.recorder import Record, recorder

@@ -25,8 +25,8 @@ from ruamel.yaml import YAML
 from sqlalchemy import select, update
 
 from newsletter.cli import main
-from newsletter.config import load_config
-from newsletter.demo import SAMPLE_PAPERS, Loopback
+from newsletter.config.settings import load_config
+from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
 from newsletter.store import open_store, schema, writing
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
@@ -257,7 +257,7 @@ def newsletter(
 def mail(newsletter: Newsletter) -> Iterator[Mailbox]:
     """A real mail server that the newsletter sends to; it takes everything unless told otherwise."""
     box = Mailbox()
-    with Loopback(box, enable_SMTPUTF8=True) as server:
+    with LoopbackServer(box, enable_SMTPUTF8=True) as server:
         newsletter.configure(smtp={"port": server.port})
         yield box
 

@@ -14,7 +14,7 @@ from typing import Self
 
 import trustme
 
-from newsletter.config import Imap
+from newsletter.config.settings import Imap
 
 _DOVECOT = Path("/usr/sbin/dovecot")
 USER, PASSWORD = "bounces", "open-sesame"

@@ -13,14 +13,14 @@ import dns.rdatatype
 import dns.resolver
 import dns.rrset
 
-from newsletter.doctor.names import Names
+from newsletter.doctor.dns import Resolver
 
 Records = Mapping[str, Sequence[str]]
 """By name, its records as a zone file has them: ``"MX 10 mx.example.org."``."""
 
 
 class NameServer:
-    """Used as a context manager; gives the :class:`Names` that asks it.
+    """Used as a context manager; gives the :class:`Resolver` that asks it.
 
     Args:
         records: what it knows; all else is no name.
@@ -31,14 +31,14 @@ class NameServer:
         self._records = {name.lower(): list(lines) for name, lines in records.items()}
         self._silent, self._broken = silent, broken
 
-    def __enter__(self) -> Names:
+    def __enter__(self) -> Resolver:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         threading.Thread(target=self._serve, daemon=True).start()
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers, resolver.port = ["127.0.0.1"], self._socket.getsockname()[1]
         resolver.lifetime = 0.5 if self._silent else 10.0
-        return Names(resolver)
+        return Resolver(resolver)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -10,7 +10,7 @@ Answer = Callable[[str], str | None]
 
 
 class Mailbox:
-    """A handler for :class:`newsletter.demo.Loopback`.
+    """A handler for :class:`newsletter.services.demo.LoopbackServer`.
 
     Attributes:
         on_sender, on_recipient, on_data: what to answer; each is given the address (``on_data`` the recipient's).

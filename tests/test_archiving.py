@@ -15,7 +15,7 @@ pytestmark = pytest.mark.both_stores
 def test_old_months_go_into_files_and_nothing_is_sent_again(
     newsletter: Newsletter, mail: Mailbox, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("newsletter.archiving._BLOCK", 2)
+    monkeypatch.setattr("newsletter.services.log_archive._BLOCK", 2)
     newsletter.with_sample()
     for day in ("2025-11-28", "2025-11-29", "2025-11-30", "2025-12-01", "2025-12-02"):
         newsletter.run("send", now=f"{day}T09:00", code=None)

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.cluster import Client
-from newsletter.desk import Desk, open_desk
-from newsletter.edition import run_edition
-from newsletter.engine import Cluster as Place
-from newsletter.engine import Gone, Job, crew
 from newsletter.errors import NewsletterError, UserError
-from newsletter.road import Block
+from newsletter.services.context import AppContext, open_context
+from newsletter.services.edition import run_edition
+from newsletter.services.edition_run import EditionReport
+from newsletter.services.edition_worker import SubscriberBatch
 from newsletter.store import reading, subscribers
-from newsletter.teamwork import EditionReport
+from newsletter.support.clock import frozen_clock, parse_moment
+from newsletter.workers.dask import Client
+from newsletter.workers.local import DaskAddress as Place
+from newsletter.workers.local import PoolSpec, WorkerLost, worker_pool
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 from tests.test_engine import Waits
@@ -89,7 +89,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def desk(newsletter: Newsletter, mail: Mailbox, cluster: Cluster) -> Desk:
+def desk(newsletter: Newsletter, mail: Mailbox, cluster: Cluster) -> AppContext:
     """That of a newsletter whose work is done by the cluster."""
     newsletter.with_sample()
     topics = ("language models", "robots that grasp", "protein folding")
@@ -106,22 +106,22 @@ def desk(newsletter: Newsletter, mail: Mailbox, cluster: Cluster) -> Desk:
     return desk_with(newsletter, f"dask:{cluster.file}")
 
 
-def desk_with(newsletter: Newsletter, engine: str, store: str = "newsletter") -> Desk:
+def desk_with(newsletter: Newsletter, engine: str, store: str = "newsletter") -> AppContext:
     """That of the newsletter with an engine, and a store of its own, which is like the first one was."""
     newsletter.configure(store={"url": f"sqlite:///var/{store}.db"})
     path = newsletter.folder / "config.yaml"
     lines = [line for line in path.read_text().splitlines() if not line.startswith("engine:")]
     path.write_text("\n".join([f"engine: {engine}", *lines, ""]))
-    return open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
+    return open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
 
 
-def send(desk: Desk, size: int = 2, stopping: Callable[[], bool] = lambda: False) -> EditionReport:
+def send(desk: AppContext, size: int = 2, stopping: Callable[[], bool] = lambda: False) -> EditionReport:
     """An edition in blocks so small that there are some for each worker."""
     with reading(desk.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
     day = desk.clock().date()
     starts = range(0, READERS, size)
-    blocks = (Block({one.row: day for one in people[at : at + size]}) for at in starts)
+    blocks = (SubscriberBatch({one.row: day for one in people[at : at + size]}) for at in starts)
     return run_edition(desk, blocks, stopping, lambda state, count: None)
 
 
@@ -129,10 +129,10 @@ def states(newsletter: Newsletter) -> dict[str, str]:
     return {row["email"]: row["state"] for row in newsletter.run("log", "--json").rows}
 
 
-def test_every_engine_sends_the_same_to_the_last_byte(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+def test_every_engine_sends_the_same_to_the_last_byte(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
     first = newsletter.folder / "var" / "newsletter.db"
     arrived = {}
-    for number, engine in enumerate(("here", "processes:2", newsletter.config.engine)):
+    for number, engine in enumerate(("here", "processes:2", newsletter.config.settings.engine)):
         with (
             closing(sqlite3.connect(first)) as kept,
             closing(sqlite3.connect(first.with_name(f"s{number}.db"))) as copy,
@@ -150,7 +150,7 @@ def test_every_engine_sends_the_same_to_the_last_byte(newsletter: Newsletter, de
 
 
 def test_what_a_killed_worker_left_is_done_by_others(
-    newsletter: Newsletter, cluster: Cluster, desk: Desk, mail: Mailbox
+    newsletter: Newsletter, cluster: Cluster, desk: AppContext, mail: Mailbox
 ) -> None:
     killed: list[subprocess.Popen[bytes]] = []
 
@@ -177,10 +177,10 @@ def test_what_a_killed_worker_left_is_done_by_others(
 
 def test_another_worker_comes_in_for_one_that_is_gone(cluster: Cluster) -> None:
     cluster.with_workers()
-    with crew(Job(Waits, None, lambda: True), 2, Place(file=cluster.file)) as (one, other):
+    with worker_pool(PoolSpec(Waits, None, lambda: True), 2, Place(file=cluster.file)) as (one, other):
         assert one.ask(Waits.wait).result() is other.ask(Waits.wait).result() is True
         cluster.workers[one.ask(process_of).result()].kill()
-        with pytest.raises(Gone):
+        with pytest.raises(WorkerLost):
             one.ask(Waits.wait).result()
         third = one.instead()
         assert third is not None and third.name not in (one.name, other.name)
@@ -192,7 +192,7 @@ def process_of(place: Waits) -> int:
     return os.getpid()
 
 
-def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: Desk, mail: Mailbox) -> None:
+def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: AppContext, mail: Mailbox) -> None:
     still: list[int] = []
 
     def on_data(address: str) -> str | None:
@@ -208,7 +208,7 @@ def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: Desk, mail: M
     assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
 
 
-def test_an_error_of_one_worker_ends_the_run_in_plain_words(desk: Desk, mail: Mailbox) -> None:
+def test_an_error_of_one_worker_ends_the_run_in_plain_words(desk: AppContext, mail: Mailbox) -> None:
     mail.on_sender = lambda address: "550 5.7.1 you are blocked"
     with pytest.raises(NewsletterError, match=r"refuses the sender.*\(the worker tcp://127\.0\.0\.1:\d+\)"):
         send(desk)
@@ -218,11 +218,11 @@ def test_an_error_of_one_worker_ends_the_run_in_plain_words(desk: Desk, mail: Ma
 
 
 def test_a_worker_with_another_key_sends_nothing(
-    newsletter: Newsletter, desk: Desk, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
+    newsletter: Newsletter, desk: AppContext, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "the key of the one who leads")
     with pytest.raises(UserError, match=r"engine: on the host \S+ the signing key is not that of"):
-        send(desk_with(newsletter, newsletter.config.engine))
+        send(desk_with(newsletter, newsletter.config.settings.engine))
     assert mail.accepted == []
 
 
@@ -230,12 +230,14 @@ def test_a_stop_is_heard_in_the_middle_of_a_call(cluster: Cluster) -> None:
     cluster.with_workers()
     stopped = threading.Event()
     threading.Timer(1, stopped.set).start()
-    with crew(Job(Waits, None, stopped.is_set), 2, Place(file=cluster.file)) as hands:
+    with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2, Place(file=cluster.file)) as hands:
         assert len(hands) == 2
         assert hands[0].ask(Waits.wait).result() is True
 
 
-def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(
+    newsletter: Newsletter, desk: AppContext, mail: Mailbox
+) -> None:
     report = send(desk, stopping=lambda: len(mail.accepted) > 4)
     assert report.stopped
     counted = Counter(states(newsletter).values())
@@ -246,7 +248,7 @@ def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(newsletter: Newslette
 
 
 def test_workers_let_go_after_the_command_was_killed(
-    newsletter: Newsletter, cluster: Cluster, desk: Desk, mail: Mailbox
+    newsletter: Newsletter, cluster: Cluster, desk: AppContext, mail: Mailbox
 ) -> None:
     (newsletter.folder / "begin.py").write_text(BEGIN)
     begun: list[subprocess.Popen[bytes]] = []
@@ -276,17 +278,17 @@ def test_workers_let_go_after_the_command_was_killed(
 
 BEGIN = f"""
 from pathlib import Path
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.config import load_config
-from newsletter.desk import open_desk
+from newsletter.support.clock import parse_moment, frozen_clock
+from newsletter.config.settings import load_config
+from newsletter.services.context import open_context
 from tests.test_cluster import send
 if __name__ == "__main__":
-    send(open_desk(load_config(Path("config.yaml")), stopped_at(parse_moment({NOW!r}))))
+    send(open_context(load_config(Path("config.yaml")), frozen_clock(parse_moment({NOW!r}))))
 """
 
 
 def test_without_its_scheduler_a_run_ends_in_one_line_and_the_next_goes_on(
-    newsletter: Newsletter, cluster: Cluster, desk: Desk, mail: Mailbox
+    newsletter: Newsletter, cluster: Cluster, desk: AppContext, mail: Mailbox
 ) -> None:
     def on_data(address: str) -> str | None:
         if len(mail.accepted) == 5:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.config import Config
+from newsletter.config.settings import Config
+from newsletter.config.yaml import check, parse
 from newsletter.errors import UserError
-from newsletter.yamlfile import check, parse
 from tests.conftest import CONFIG, Newsletter
 
 
@@ -149,7 +149,7 @@ def test_any_text_is_a_config_or_a_clear_error(text: str) -> None:
 )
 def test_an_engine_may_be_a_cluster(newsletter: Newsletter, engine: str, cluster: str | None) -> None:
     (newsletter.folder / "config.yaml").write_text(f"{CONFIG}engine: '{engine}'\n")
-    config = newsletter.config
+    config = newsletter.config.settings
     assert (str(config.cluster) if config.cluster else None) == (cluster and cluster.format(folder=newsletter.folder))
     # No more hands than an account has sessions.
     assert config.processes == {"here": 1, "processes:3": 3}.get(engine, 4)

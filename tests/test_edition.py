@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from newsletter.demo import Loopback
+from newsletter.services.demo import LoopbackServer
 from tests.conftest import NOW, Newsletter
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
@@ -119,7 +119,7 @@ def test_a_server_that_cannot_be_reached_loses_nothing(newsletter: Newsletter, r
     assert ran.err == "error: smtp: cannot reach 127.0.0.1:1: Connection refused; check smtp.host and port\n"
     assert newsletter.run("log", "--json").rows[0]["state"] == "planned"
     box = Mailbox()
-    with Loopback(box) as server:
+    with LoopbackServer(box) as server:
         newsletter.configure(smtp={"port": server.port})
         newsletter.run("send")
     assert box.recipients() == [reader]
@@ -136,7 +136,7 @@ def test_days_without_a_mail_server_give_one_digest_of_all_that_is_new(newslette
     (dry,) = newsletter.run("send", "--dry-run", "--json", now="2025-11-29T09:00").rows
     newsletter.run("send", code=1, now="2025-11-29T09:00")
     box = Mailbox()
-    with Loopback(box) as server:
+    with LoopbackServer(box) as server:
         newsletter.configure(smtp={"port": server.port})
         assert newsletter.run("send", now="2025-11-29T10:00").out == "1 sent\n"
         assert newsletter.run("send", now="2025-11-29T10:01").out.startswith("Everyone already")
@@ -160,7 +160,7 @@ def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(new
     path.write_text(path.read_text().replace("ada@", "lovelace@"))
     (newsletter.folder / "var" / "secret.key").unlink()
     box = Mailbox()
-    with Loopback(box) as server:
+    with LoopbackServer(box) as server:
         newsletter.configure(smtp={"port": server.port})
         newsletter.run("send")
     (message,) = box.messages()

@@ -12,15 +12,15 @@ from collections import Counter
 
 import pytest
 
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.desk import Desk, open_desk
-from newsletter.edition import run_edition
-from newsletter.engine import Job, Stopping, crew
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
-from newsletter.road import Block
-from newsletter.store import reading, subscribers, workers
-from newsletter.teamwork import EditionReport
+from newsletter.services.context import AppContext, open_context
+from newsletter.services.edition import run_edition
+from newsletter.services.edition_run import EditionReport
+from newsletter.services.edition_worker import SubscriberBatch
+from newsletter.store import reading, subscribers, worker_stats
+from newsletter.support.clock import frozen_clock, parse_moment
+from newsletter.workers.local import PoolSpec, ShouldStop, worker_pool
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
@@ -28,7 +28,7 @@ READERS = 24
 
 
 @pytest.fixture
-def desk(newsletter: Newsletter, mail: Mailbox) -> Desk:
+def desk(newsletter: Newsletter, mail: Mailbox) -> AppContext:
     """That of a newsletter with readers of several topics."""
     newsletter.with_sample()
     topics = ("language models", "robots that grasp", "protein folding")
@@ -38,26 +38,28 @@ def desk(newsletter: Newsletter, mail: Mailbox) -> Desk:
     newsletter.configure(smtp={"sessions": 4})
     text = (newsletter.folder / "config.yaml").read_text()
     (newsletter.folder / "config.yaml").write_text(f"engine: processes:2\n{text}")
-    return open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
+    return open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
 
 
-def send_in_small_blocks(desk: Desk, size: int = 2) -> EditionReport:
+def send_in_small_blocks(desk: AppContext, size: int = 2) -> EditionReport:
     """An edition in blocks so small that there are enough of them for all processes."""
     with reading(desk.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
     day = desk.clock().date()
-    blocks = (Block({one.row: day for one in people[start : start + size]}) for start in range(0, len(people), size))
+    blocks = (
+        SubscriberBatch({one.row: day for one in people[start : start + size]}) for start in range(0, len(people), size)
+    )
     return run_edition(desk, blocks, lambda: False, lambda state, count: None)
 
 
-def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
-    assert newsletter.config.processes == 2
+def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
+    assert newsletter.config.settings.processes == 2
     counts = send_in_small_blocks(desk).counts
     assert counts == {"sent": READERS}, newsletter.run("log").out
     by_two = dict(mail.accepted)
     assert len(by_two) == len(mail.accepted) == READERS
     with reading(desk.engine) as connection:
-        at_work = workers.seen_since(connection, desk.clock())
+        at_work = worker_stats.seen_since(connection, desk.clock())
     assert sum((one.sends for one in at_work), Counter()) == {SendState.SENT: READERS}
     assert {one.host for one in at_work} == {socket.gethostname()}
     assert os.getpid() not in {int(one.process) for one in at_work}
@@ -72,7 +74,7 @@ def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: Desk, m
     assert dict(mail.accepted) == by_two
 
 
-def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
     killed: list[int] = []
 
     def on_data(address: str) -> str | None:
@@ -96,7 +98,7 @@ def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, de
     assert report.counts.get("unsure", 0) == len(unsure)
 
 
-def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: Desk, mail: Mailbox) -> None:
+def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: AppContext, mail: Mailbox) -> None:
     mail.on_sender = lambda address: "550 5.7.1 you are blocked"
     with pytest.raises(NewsletterError, match="refuses the sender"):
         send_in_small_blocks(desk)
@@ -108,7 +110,7 @@ def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: Desk, mail: M
 class Waits:
     """A place where one waits to be stopped."""
 
-    def __init__(self, shared: None, which: int, of: int, stopping: Stopping) -> None:
+    def __init__(self, shared: None, which: int, of: int, stopping: ShouldStop) -> None:
         self.stopping = stopping
 
     def wait(self) -> bool:
@@ -124,20 +126,21 @@ class Waits:
 
 def test_a_stop_is_heard_in_the_middle_of_a_call() -> None:
     stopped = threading.Event()
-    with crew(Job(Waits, None, stopped.is_set), 2) as hands:
+    with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2) as hands:
         asked = [hand.ask(Waits.wait) for hand in hands]
         stopped.set()
         assert [answer.result(60) for answer in asked] == [True, True]
 
 
-def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom newsletter.config import load_config\n"
-        "from newsletter.clock import parse_moment, stopped_at\nfrom newsletter.desk import open_desk\n"
+        "import sys\nfrom pathlib import Path\nfrom newsletter.config.settings import load_config\n"
+        "from newsletter.support.clock import parse_moment, frozen_clock\n"
+        "from newsletter.services.context import open_context\n"
         "from tests.test_engine import send_in_small_blocks\n"
         "if __name__ == '__main__':\n"
         "    config = load_config(Path('config.yaml'))\n"
-        f"    send_in_small_blocks(open_desk(config, stopped_at(parse_moment({NOW!r}))))\n"
+        f"    send_in_small_blocks(open_context(config, frozen_clock(parse_moment({NOW!r}))))\n"
     )
     (newsletter.folder / "begin.py").write_text(script)
     begun: list[subprocess.Popen[bytes]] = []
@@ -165,7 +168,7 @@ def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, des
 
 
 def test_killed_processes_are_replaced_at_once_and_the_counts_stay_true(
-    newsletter: Newsletter, desk: Desk, mail: Mailbox
+    newsletter: Newsletter, desk: AppContext, mail: Mailbox
 ) -> None:
     """Three kills in one edition: another process begins within two seconds each time, and nothing is counted twice."""
     pids: dict[int, float] = {}
@@ -212,12 +215,12 @@ class Bomb(dict):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_digest_that_ends_its_process_fails_alone(newsletter: Newsletter, desk: Desk, mail: Mailbox) -> None:
+def test_a_digest_that_ends_its_process_fails_alone(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
     with reading(desk.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
     day = desk.clock().date()
     bad, *others = people
-    blocks = [Block(Bomb({bad.row: day})), *(Block({one.row: day}) for one in others)]
+    blocks = [SubscriberBatch(Bomb({bad.row: day})), *(SubscriberBatch({one.row: day}) for one in others)]
     report = run_edition(desk, iter(blocks), lambda: False, lambda state, count: None)
     assert report.counts == {"sent": READERS - 1, "failed": 1}
     assert any(bad.email in note and "ended, more than once" in note for note in report.notes)

@@ -8,7 +8,7 @@ from email.utils import parseaddr
 
 from pytest_httpserver import HTTPServer
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.signed_links import TokenPurpose
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
@@ -65,7 +65,9 @@ def test_a_name_arrives_as_it_was_written_whichever_way_it_came(newsletter: News
     newsletter.run("subscribe", row("argument-controls", CONTROLS), "--name", CONTROLS.replace("\0", ""))
     for kind, name in (("word", INJECTION), ("controls", CONTROLS), ("long", LONG)):
         newsletter.run("subscribe", row(f"form-{kind}", name), "--no-file")
-        page = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, f"form-{kind}@example.org")))
+        page = path_of(
+            links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, f"form-{kind}@example.org"))
+        )
         with serving(newsletter) as where, browse(where) as client:
             mark = re.findall(r'name="mark" value="([^"]*)"', client.get(page).text)[0]
             fields = {"act": "save", "mark": mark, "name": name, "day": "fri", "time": "07:30", "timezone": "UTC"}

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from newsletter import forgiving
+from newsletter.services import forgive_bounces
 from tests.audience.test_membership import state
 from tests.conftest import NOW, Newsletter, Ran
 from tests.delivery import reports
@@ -82,7 +82,7 @@ def test_many_are_forgiven_at_once_and_get_the_edition_once(
 def test_batches_are_as_good_as_one(
     newsletter: Newsletter, mail: Mailbox, readers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgiving, "_BATCH", 2)
+    monkeypatch.setattr(forgive_bounces, "_BATCH", 2)
     refuse(mail, *readers)
     newsletter.run("send", code=1)
     assert "4 subscribers are active again" in forgive(newsletter, "--all", "--dry-run").out

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.identifiers import arxiv_id, doi, title_id, title_key
+from newsletter.support.identifiers import arxiv_id, doi, title_id, title_key
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
-from newsletter.clock import stopped_at
-from newsletter.desk import open_desk
-from newsletter.indexing import saved_index
-from newsletter.schedule import tick
+from newsletter.scheduler import tick
+from newsletter.services.context import open_context
+from newsletter.services.index import saved_index
+from newsletter.support.clock import frozen_clock
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
@@ -138,7 +138,7 @@ def test_a_paper_that_the_index_has_not_yet_stands_for_choice_next_time(newslett
     newsletter.run("subscribers", "list", now="2025-11-29T07:00")
     newsletter.run("papers", "search", "looms")
     add(newsletter, "Looms of paper")
-    desk = open_desk(newsletter.config, stopped_at(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    desk = open_context(newsletter.config.settings, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
     assert tick(desk, lambda event, **facts: None, lambda: False, index_of_now=partial(saved_index, desk))
     newsletter.run("run", "--once", now="2025-11-30T09:00")
     first, second = (message.get_body(("plain",)).get_content() for message in mail.messages())
@@ -149,10 +149,10 @@ def test_a_paper_that_the_index_has_not_yet_stands_for_choice_next_time(newslett
 
 def test_an_index_of_another_store_is_not_used(newsletter: Newsletter) -> None:
     newsletter.with_sample()
-    desk = open_desk(newsletter.config, stopped_at(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    desk = open_context(newsletter.config.settings, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
     newsletter.run("papers", "search", "looms")
     assert saved_index(desk) is not None
     desk.engine.dispose()
     (newsletter.folder / "var" / "newsletter.db").unlink()
-    again = open_desk(newsletter.config, stopped_at(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    again = open_context(newsletter.config.settings, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
     assert saved_index(again) is None

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from newsletter.choosing import judged_by, make_field, pack
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.desk import open_desk
-from newsletter.edition import active_blocks
 from newsletter.errors import UserError
-from newsletter.kit import Kit, check_kit, kit_of
-from newsletter.road import lay_road
+from newsletter.services.context import open_context
+from newsletter.services.edition import active_batches
+from newsletter.services.edition_worker import create_edition_worker
+from newsletter.services.host_check import HostFingerprint, host_fingerprint, verify_host
+from newsletter.services.recommend import build_snapshot, rated_papers, to_payload
+from newsletter.support.clock import frozen_clock, parse_moment
 from tests.conftest import NOW, Newsletter
 
 
@@ -40,15 +40,15 @@ def test_a_host_that_would_make_other_messages_says_why(
     newsletter: Newsletter, change: Callable[[Newsletter], None], as_said: dict[str, str], told: str | None
 ) -> None:
     newsletter.run("subscribers", "list")
-    config = newsletter.config
+    config = newsletter.config.settings
     key = (newsletter.folder / "var" / "secret.key").read_text().strip()
-    wanted: Kit = replace(kit_of(config, key), **as_said)
+    wanted: HostFingerprint = replace(host_fingerprint(config, key), **as_said)
     change(newsletter)
     if told is None:
-        check_kit(config, wanted)
+        verify_host(config, wanted)
         return
     with pytest.raises(UserError, match=f"^engine: on the host .*{told}"):
-        check_kit(config, wanted)
+        verify_host(config, wanted)
     assert newsletter.folder.exists() is ("there is no" not in told)
     # A key that is not there is not made: links signed with it would lead nowhere.
     assert (newsletter.folder / "var" / "secret.key").exists() is ("secret" not in told and "there is no" not in told)
@@ -64,12 +64,14 @@ def test_no_secret_is_handed_to_other_hosts(
     (newsletter.folder / "password").chmod(0o600)
     newsletter.configure(smtp={"user": "papers", "password_file": "password"})
     newsletter.with_sample().run("subscribers", "list")
-    desk = open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
-    field = make_field(desk)
+    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
+    field = build_snapshot(desk)
     assert field is not None
-    (block,) = active_blocks(desk)
-    make = partial(lay_road, desk.config, desk.clock, None, kit_of(desk.config, desk.links.key))
-    handed = pickle.dumps((make, pack(field), replace(block, judged=judged_by(desk, field.index, block.editions))))
-    assert b"newsletter.road" in handed
+    (block,) = active_batches(desk)
+    make = partial(create_edition_worker, desk.config, desk.clock, None, host_fingerprint(desk.config, desk.links.key))
+    handed = pickle.dumps(
+        (make, to_payload(field), replace(block, judged=rated_papers(desk, field.index, block.editions)))
+    )
+    assert b"newsletter.services.edition_worker" in handed
     # Nor is anything of a reader: who works at a block reads in the store who is in it.
     assert [one for one in (*secrets, reader) if one.encode() in handed] == []

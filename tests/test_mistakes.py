@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from newsletter.audience.interests import read_preferences_text
-from newsletter.config import Config
+from newsletter.audience.subscriber_file import read_preferences_text
+from newsletter.config.settings import Config
+from newsletter.config.yaml import check, parse
 from newsletter.errors import UserError
-from newsletter.yamlfile import check, parse
 
 FULL_CONFIG = """\
 site: {name: a, url: https://x.example, from: a@x.example, reply_to: b@x.example, postal_address: c}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.plaintext import clean, shortened, shown
+from newsletter.support.text import escape_for_terminal, shorten_middle, to_single_line
 
 texts = st.text(alphabet=st.characters(codec=None), max_size=200)
 
@@ -19,7 +19,7 @@ texts = st.text(alphabet=st.characters(codec=None), max_size=200)
     ],
 )  # fmt: skip
 def test_clean(text: str, seen: str) -> None:
-    assert clean(text) == seen
+    assert to_single_line(text) == seen
 
 
 @pytest.mark.parametrize(
@@ -33,29 +33,29 @@ def test_clean(text: str, seen: str) -> None:
     ],
 )
 def test_what_a_script_needs_stays(text: str) -> None:
-    assert clean(text) == text == shown(text)
+    assert to_single_line(text) == text == escape_for_terminal(text)
 
 
 def test_shown_says_what_cannot_be_seen() -> None:
-    assert shown("  \x1b[31mred\x9b0m\r\nnext\u2028line pa\u200bper \u202eturned \udcff") == (
+    assert escape_for_terminal("  \x1b[31mred\x9b0m\r\nnext\u2028line pa\u200bper \u202eturned \udcff") == (
         "  \\x1b[31mred\\x9b0m  next line pa\\u200bper \\u202eturned \\udcff"
     )
 
 
 def test_shortened_keeps_both_ends() -> None:
-    assert shortened("short", 5) == "short"
-    assert shortened("begin" + "x" * 5000 + "end", 30) == "beginxxxxxxxxxxxx … xxxxxxxend"
+    assert shorten_middle("short", 5) == "short"
+    assert shorten_middle("begin" + "x" * 5000 + "end", 30) == "beginxxxxxxxxxxxx … xxxxxxxend"
 
 
 @given(texts)
 def test_any_text_becomes_one_line(text: str) -> None:
-    assert len(shown(text).splitlines()) <= 1
-    assert clean(shown(text)) == " ".join(shown(text).split())
-    assert clean(clean(text)) == clean(text)
-    clean(text).encode()
-    shown(text).encode()
+    assert len(escape_for_terminal(text).splitlines()) <= 1
+    assert to_single_line(escape_for_terminal(text)) == " ".join(escape_for_terminal(text).split())
+    assert to_single_line(to_single_line(text)) == to_single_line(text)
+    to_single_line(text).encode()
+    escape_for_terminal(text).encode()
 
 
 @given(texts, st.integers(10, 100))
 def test_any_text_can_be_shortened(text: str, most: int) -> None:
-    assert len(shortened(text, most)) <= most
+    assert len(shorten_middle(text, most)) <= most

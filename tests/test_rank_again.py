@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from newsletter.choosing import judged_by, make_field, pack, unpack
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.desk import open_desk
-from newsletter.edition import active_blocks
-from newsletter.road import plan_block
+from newsletter.services.context import open_context
+from newsletter.services.edition import active_batches
+from newsletter.services.edition_worker import plan_batch
+from newsletter.services.recommend import build_snapshot, from_payload, rated_papers, to_payload
+from newsletter.support.clock import frozen_clock, parse_moment
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
@@ -53,14 +53,14 @@ def test_a_verdict_that_comes_while_blocks_are_handed_out_counts_from_the_next_e
     newsletter.with_sample()
     newsletter.subscriber("ada", YAML)
     before = newsletter.run("rank", "ada@example.org", "--top", "60", "--json").rows
-    desk = open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
-    field = make_field(desk)
+    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
+    field = build_snapshot(desk)
     assert field is not None
-    (block,) = active_blocks(desk)
-    handed = replace(block, judged=judged_by(desk, field.index, block.editions))
+    (block,) = active_batches(desk)
+    handed = replace(block, judged=rated_papers(desk, field.index, block.editions))
     newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], "less")
     newsletter.run("feedback", "ada@example.org", before[-1]["paper_id"], "more")
-    plan_block(desk, unpack(desk, pack(field)), handed, "nobody")
+    plan_batch(desk, from_payload(desk, to_payload(field)), handed, "nobody")
     newsletter.run("send")
     (sent,) = newsletter.run("log", "--json").rows
     assert before[0]["paper_id"] in {paper["id"] for paper in sent["papers"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from newsletter.errors import UserError
-from newsletter.textfile import MOST_BYTES, read_text, replace
+from newsletter.support.files import MAX_BYTES, atomic_write_bytes, read_text
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
@@ -27,7 +27,7 @@ def test_a_pipe_is_refused_and_not_waited_for(newsletter: Newsletter, command: s
 def test_what_is_no_file_among_the_subscribers_stops_no_other(newsletter: Newsletter, reader: str) -> None:
     os.mkfifo(newsletter.folder / "subscribers" / "pipe.yaml")
     (newsletter.folder / "subscribers" / "zero.yaml").symlink_to("/dev/zero")
-    (newsletter.folder / "subscribers" / "large.yaml").write_text("#" * (MOST_BYTES + 1))
+    (newsletter.folder / "subscribers" / "large.yaml").write_text("#" * (MAX_BYTES + 1))
     ran = newsletter.run("subscribers", "list", "--json")
     assert [row["email"] for row in ran.rows] == [reader]
     assert [line.split("/subscribers/")[1].split(";")[0] for line in ran.err.splitlines()] == [
@@ -51,11 +51,11 @@ def test_a_replaced_file_keeps_its_mode_and_the_link_to_it(tmp_path: Path) -> No
     (tmp_path / "real").write_text("old")
     (tmp_path / "real").chmod(0o640)
     (tmp_path / "link").symlink_to("real")
-    replace(tmp_path / "link", b"new", 0o600)
+    atomic_write_bytes(tmp_path / "link", b"new", 0o600)
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "new"
     assert (tmp_path / "real").stat().st_mode & 0o777 == 0o640
-    replace(tmp_path / "folder" / "fresh", b"x", 0o600)
+    atomic_write_bytes(tmp_path / "folder" / "fresh", b"x", 0o600)
     assert (tmp_path / "folder" / "fresh").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link", "real"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from newsletter import timezones
-from newsletter.audience.links import Purpose
-from newsletter.web.signup import zones
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.support import time_zones
+from newsletter.web.pages.signup import zones
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
@@ -57,9 +57,9 @@ def test_a_near_name_is_suggested(newsletter: Newsletter) -> None:
 
 
 def test_every_name_that_is_accepted_can_be_used() -> None:
-    assert {"Europe/London", "Asia/Calcutta", "Asia/Kolkata", "UTC"} <= timezones.names()
-    assert [name for name in timezones.names() if timezones.zone(name).key != name] == []
-    assert {name for named in zones().values() for name in named} <= timezones.names()
+    assert {"Europe/London", "Asia/Calcutta", "Asia/Kolkata", "UTC"} <= time_zones.names()
+    assert [name for name in time_zones.names() if time_zones.get_zone(name).key != name] == []
+    assert {name for named in zones().values() for name in named} <= time_zones.names()
 
 
 def test_the_names_are_the_same_whatever_the_machine_has(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_names_are_the_same_whatever_the_machine_has(tmp_path: Path) -> None
     environment = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
     ran = subprocess.run([sys.executable, "-c", show], env=environment, capture_output=True, text=True, check=True)
     number, known, keys = ran.stdout.split(" ", 2)
-    assert (int(number), known) == (len(timezones.names()), "False")
+    assert (int(number), known) == (len(time_zones.names()), "False")
     assert "UTC" in keys
 
 
@@ -91,7 +91,7 @@ def test_a_sign_up_from_a_browser_with_a_strange_zone_counts_by_utc(newsletter: 
 
 def test_the_preferences_page_takes_no_zone_that_is_none(newsletter: Newsletter) -> None:
     newsletter.run("subscribe", "ada@example.org", "--no-file")
-    page = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, "ada@example.org")))
+    page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, "ada@example.org")))
     with serving(newsletter) as where, browse(where) as client:
         for name in ("right/Europe/London", "posixrules", "../etc/passwd"):
             fields = {"act": "save", "mark": "", "day": "fri", "time": "07:30", "timezone": name, "papers": "10"}
@@ -129,7 +129,7 @@ def test_a_stored_zone_that_is_not_known_here_harms_nobody(newsletter: Newslette
         json.loads(line) for line in newsletter.run("subscribers", "export", "--format", "jsonl").out.splitlines()
     ]
     assert [row["schedule"]["timezone"] for row in exported][1:] == [UNKNOWN, "right/Europe/London"]
-    page = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, "bob@example.org")))
+    page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, "bob@example.org")))
     with serving(newsletter) as where, browse(where) as client:
         shown = client.get(page).text
         assert f"We do not know the time zone {UNKNOWN}" in shown

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newsletter import timezones
-from newsletter.triggers import DailyTrigger
+from newsletter.support import time_zones
+from newsletter.support.triggers import DailyTrigger
 
 
 def fired(trigger: DailyTrigger, since: datetime, until: datetime) -> list[datetime]:
@@ -23,7 +23,7 @@ def fired(trigger: DailyTrigger, since: datetime, until: datetime) -> list[datet
 
 
 ZONES = st.sampled_from(
-    ("Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana", *sorted(timezones.names()))
+    ("Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana", *sorted(time_zones.names()))
 )
 
 
@@ -37,7 +37,7 @@ ZONES = st.sampled_from(
 @example("America/Sao_Paulo", time(0, 0), 2018)
 @example("Africa/Cairo", time(0, 30), 2025)
 def test_a_job_fires_once_on_each_local_day_of_a_year(zone: str, at: time, year: int) -> None:
-    here = timezones.zone(zone)
+    here = time_zones.get_zone(zone)
     start, end = (datetime(one, 1, 1, tzinfo=here).astimezone(UTC) for one in (year, year + 1))
     days = [moment.astimezone(here).date() for moment in fired(DailyTrigger((at,), zone), start, end)]
     assert days == [date(year, 1, 1) + timedelta(days=number) for number in range(len(days))]
@@ -48,7 +48,7 @@ def test_a_job_fires_once_on_each_local_day_of_a_year(zone: str, at: time, year:
 def test_several_times_come_in_order_and_none_twice(zone: str, times: list[time]) -> None:
     moments = fired(DailyTrigger(tuple(times), zone), *(datetime(2025, 3, day, tzinfo=UTC) for day in (8, 11)))
     assert all(one < other for one, other in pairwise(moments))
-    here = timezones.zone(zone)
+    here = time_zones.get_zone(zone)
     inside = {(date(2025, 3, 9), one) for one in times}
     by_clock = {(moment.astimezone(here).date(), moment.astimezone(here).time()) for moment in moments}
     if here.utcoffset(datetime(2025, 3, 9)) == here.utcoffset(datetime(2025, 3, 10)):

@@ -27,7 +27,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from newsletter.cli.app import app
-from newsletter.demo import SAMPLE_PAPERS
+from newsletter.services.demo import SAMPLE_PAPERS
 from tests.recorder import Record, recorder
 
 CONFIG = """\

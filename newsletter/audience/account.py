@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from newsletter.audience import membership
-from newsletter.audience.limits import Asked, Verdict, take
-from newsletter.config import SignUps
+from newsletter.audience import subscriptions
+from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count
+from newsletter.config.settings import SignUps
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import sign_ups, subscribers, suppressions
 from newsletter.store.sign_ups import Kind, SignUp
@@ -23,18 +23,18 @@ def ask(
     key: str,
     subscriber: Subscriber,
     kind: Kind,
-    asked: Asked,
+    asked: RequestOrigin,
     limits: SignUps,
     now: datetime,
     new_email: str | None = None,
-) -> Verdict:
+) -> LimitVerdict:
     """Queue a request made with a subscriber's link: an email to the subscriber's address will ask for confirmation.
 
     Args:
         new_email: the address to move to, in normal form.
     """
-    verdict = take(connection, key, subscriber.email, asked, limits, now, challenge=False)
-    if verdict is Verdict.TAKEN:
+    verdict = check_and_count(connection, key, subscriber.email, asked, limits, now, challenge=False)
+    if verdict is LimitVerdict.TAKEN:
         to = Preferences(email=subscriber.email)
         sign_ups.add(connection, to, asked.network, now, kind, subscriber.row, new_email)
     return verdict
@@ -43,12 +43,12 @@ def ask(
 def gets_mail(connection: Connection, subscriber: Subscriber) -> bool:
     """Whether mail to a subscriber's address is of any use: it does not bounce, and nobody complained of it there."""
     suppression = suppressions.find(connection, subscriber.email)
-    return suppression is None or suppression.reason not in membership.STRICT
+    return suppression is None or suppression.reason not in subscriptions.STRICT
 
 
 def sign_out(
-    connection: Connection, key: str, subscriber: Subscriber, asked: Asked, limits: SignUps, now: datetime
-) -> Verdict:
+    connection: Connection, key: str, subscriber: Subscriber, asked: RequestOrigin, limits: SignUps, now: datetime
+) -> LimitVerdict:
     """Sign out all links that a subscriber has had so far, with what was asked for by them, and have a new one sent to
     the subscriber's address, as far as limits allow. It is not shown on the page: a stranger may ask.
     """
@@ -71,14 +71,14 @@ def ask_new_address(
     connection: Connection,
     key: str,
     request: SignUp,
-    asked: Asked,
+    asked: RequestOrigin,
     limits: SignUps,
     now: datetime,
-) -> Verdict:
+) -> LimitVerdict:
     """Queue the email to the new address, now that the present one has confirmed. This ends the request."""
     email = request.new_email or ""
-    verdict = take(connection, key, email, asked, limits, now, challenge=False)
-    if verdict is Verdict.TAKEN:
+    verdict = check_and_count(connection, key, email, asked, limits, now, challenge=False)
+    if verdict is LimitVerdict.TAKEN:
         to = Preferences(email=email)
         sign_ups.add(connection, to, asked.network, now, Kind.NEW_ADDRESS, request.subscriber, email)
         sign_ups.remove(connection, request.row)
@@ -102,11 +102,11 @@ def change_address(
     holder, suppression = subscribers.by_email(connection, email), suppressions.find(connection, email)
     if holder is not None or subscriber.state not in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
         return False
-    if suppression is not None and suppression.reason in membership.STRICT:
+    if suppression is not None and suppression.reason in subscriptions.STRICT:
         return False
-    home = membership.read_home(subscriber, folder)
+    home = subscriptions.read_stored(subscriber, folder)
     wanted = replace(home.preferences, email=email)
-    if not membership.save_preferences(connection, subscriber, wanted, home.mark, folder, now):
+    if not subscriptions.save_preferences(connection, subscriber, wanted, home.mark, folder, now):
         return False
     suppressions.lift(connection, email)
     consent = subscribers.consent(connection, subscriber.row)

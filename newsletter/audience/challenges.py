@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 
 from newsletter.store import solved_challenges as store
 
-GOOD_FOR = timedelta(minutes=20)
+VALID_FOR = timedelta(minutes=20)
 LONGEST_SOLUTION = 2_000
 
 _ALGORITHM = "SHA-256"
 
 
-def create(key: str, tries: int, now: datetime) -> dict[str, Any]:
+def create_challenge(key: str, tries: int, now: datetime) -> dict[str, Any]:
     """A challenge, as the page's script takes it.
 
     Args:
@@ -34,19 +34,19 @@ def create(key: str, tries: int, now: datetime) -> dict[str, Any]:
         counter=secrets.randbelow(tries),
         hmac_secret=_secret(key),
         # Not the library's own expiry, which ignores our clock (--now).
-        data={"expires": int((now + GOOD_FOR).timestamp())},
+        data={"expires": int((now + VALID_FOR).timestamp())},
     )
     return dict(made.to_dict())
 
 
-def use(connection: Connection, key: str, solution: str, now: datetime) -> bool:
+def redeem_solution(connection: Connection, key: str, solution: str, now: datetime) -> bool:
     """Use a solution; returns whether it is right, in time and was not used before, by whichever process."""
     expires = _expiry(key, solution)
     if expires is None or expires < now.timestamp():
         return False
     signature = json.loads(base64.b64decode(solution))["challenge"]["signature"]
     digest = hashlib.sha256(str(signature).lower().encode()).hexdigest()
-    return store.add(connection, digest, now + GOOD_FOR)
+    return store.add(connection, digest, now + VALID_FOR)
 
 
 def forget(connection: Connection, now: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 from newsletter.model import Day, Schedule
-from newsletter.timezones import zone
+from newsletter.support.time_zones import get_zone
 
 
 def next_due(schedule: Schedule, after: datetime) -> datetime:
@@ -35,12 +35,12 @@ def due_on(schedule: Schedule, day: date) -> datetime | None:
     """The moment of a schedule on one of the subscriber's days (UTC), None when it has none on that."""
     if list(Day)[day.weekday()] not in schedule.days:
         return None
-    return datetime.combine(day, schedule.time.replace(fold=0), tzinfo=zone(schedule.timezone)).astimezone(UTC)
+    return datetime.combine(day, schedule.time.replace(fold=0), tzinfo=get_zone(schedule.timezone)).astimezone(UTC)
 
 
 def local_day(schedule: Schedule, moment: datetime) -> date:
     """The day it is for a subscriber at a moment."""
-    return moment.astimezone(zone(schedule.timezone)).date()
+    return moment.astimezone(get_zone(schedule.timezone)).date()
 
 
 def _moments(schedule: Schedule, around: datetime, step: timedelta) -> Iterator[datetime]:

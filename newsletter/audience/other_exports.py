@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from newsletter.config import Timezone
+from newsletter.config.settings import Timezone
 from newsletter.errors import UserError
 from newsletter.model import SubscriberState
-from newsletter.plaintext import clean
+from newsletter.support.text import to_single_line
 
 _LONGEST_CONSENT = 300
 
@@ -178,4 +178,4 @@ def _zone_in(attributes: str) -> str | None:
 
 def _consent(program: str, steps: Iterable[tuple[str, str]]) -> str:
     said = ", ".join(f"{what} {when}" for what, when in steps if when.strip())
-    return clean(f"by {program}: {said}" if said else f"by {program}")[:_LONGEST_CONSENT]
+    return to_single_line(f"by {program}: {said}" if said else f"by {program}")[:_LONGEST_CONSENT]

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from newsletter.audience import membership
-from newsletter.audience.interests import MOST_INTERESTS as MOST_IN_ALL
-from newsletter.audience.interests import preferences_from_mapping
-from newsletter.audience.limits import Asked, Verdict, forget_counts, take
-from newsletter.audience.links import GOOD_FOR, Purpose
-from newsletter.config import SignUps, plain_address
+from newsletter.audience import subscriptions
+from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count, forget_counts
+from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
+from newsletter.audience.subscriber_file import MOST_INTERESTS as MOST_IN_ALL
+from newsletter.audience.subscriber_file import preferences_from_mapping
+from newsletter.config.settings import SignUps, plain_address
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
-from newsletter.store import forgetting, sign_ups, suppressions
+from newsletter.store import retention, sign_ups, suppressions
 from newsletter.store import subscribers as store
 from newsletter.store.sign_ups import Kind, SignUp
 
@@ -32,7 +32,7 @@ _BLOCK = 500
 _WITH_LINKS = (SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED)
 
 
-class Letter(StrEnum):
+class SignupMail(StrEnum):
     """What is written to an address that somebody named on the site; the name of its templates."""
 
     CONFIRM = "confirm"
@@ -46,7 +46,7 @@ class Letter(StrEnum):
     @property
     def asks(self) -> bool:
         """Whether it asks for a click, for which its request is kept."""
-        return self not in (Letter.ALREADY, Letter.NEW_LINK)
+        return self not in (SignupMail.ALREADY, SignupMail.NEW_LINK)
 
 
 def read_address(email: str) -> str:
@@ -114,50 +114,50 @@ def is_disposable(email: str) -> bool:
     return any(".".join(labels[start:]) in _disposable() for start in range(len(labels) - 1))
 
 
-def ask(
+def add_request(
     connection: Connection,
     key: str,
     wanted: Preferences,
-    asked: Asked,
+    asked: RequestOrigin,
     limits: SignUps,
     now: datetime,
     kind: Kind = Kind.SIGN_UP,
-) -> Verdict:
+) -> LimitVerdict:
     """Take a request of somebody who may be a stranger to the address; its letter is then to be sent.
 
     Args:
         key: by which what requests are counted by is made unreadable.
         kind: to be signed up, or to get a new link.
     """
-    verdict = take(connection, key, wanted.email, asked, limits, now)
-    if verdict is Verdict.TAKEN:
+    verdict = check_and_count(connection, key, wanted.email, asked, limits, now)
+    if verdict is LimitVerdict.TAKEN:
         sign_ups.add(connection, wanted, asked.network, now, kind)
     return verdict
 
 
-def answer_to(connection: Connection, request: SignUp, now: datetime) -> Letter | None:
+def mail_for(connection: Connection, request: SignUp, now: datetime) -> SignupMail | None:
     """Which letter a request leads to; none to who complained of mail, or whose mailbox was not there: being asked for
     is not enough for them. An address that is new is pending from then on.
     """
     email = request.preferences.email
     subscriber, suppression = store.by_email(connection, email), suppressions.find(connection, email)
-    if suppression is not None and suppression.reason in membership.STRICT:
+    if suppression is not None and suppression.reason in subscriptions.STRICT:
         return None
     if request.kind is Kind.NEW_LINK:
-        return Letter.NEW_LINK if subscriber is not None and subscriber.state in _WITH_LINKS else None
+        return SignupMail.NEW_LINK if subscriber is not None and subscriber.state in _WITH_LINKS else None
     if request.kind is not Kind.SIGN_UP:
-        return Letter(request.kind.value)
+        return SignupMail(request.kind.value)
     if subscriber is None:
         # With no more than the address: what else was asked for is nobody's wish yet.
         bare = replace(request.preferences, interests=())
         store.add(connection, bare, SubscriberState.PENDING, _NOT_CONFIRMED, now, file=None)
-        return Letter.CONFIRM
+        return SignupMail.CONFIRM
     match subscriber.state:
         case SubscriberState.ACTIVE | SubscriberState.PAUSED:
-            return Letter.ALREADY
+            return SignupMail.ALREADY
         case SubscriberState.BOUNCED:
             return None
-    return Letter.CONFIRM
+    return SignupMail.CONFIRM
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +181,18 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
     sign_ups.remove_of(connection, email)
     if present is not None and present.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
         return Confirmed(present, already=True)
-    if suppression is not None and suppression.reason in membership.STRICT:
+    if suppression is not None and suppression.reason in subscriptions.STRICT:
         return None
     wanted, writable = request.preferences, False
     if present is not None:
-        present, writable = membership.refresh(connection, present, folder, now)
+        present, writable = subscriptions.refresh(connection, present, folder, now)
         wanted = _joined(present, wanted)
     consent = (
         f"asked for on the site at {request.asked_at:%Y-%m-%d %H:%M} UTC from {request.network}, "
         f"confirmed at {now:%Y-%m-%d %H:%M} UTC from {network}"
     )
     home = folder if writable else None
-    subscriber = membership.subscribe(connection, wanted, consent, now, home, again=True)
+    subscriber = subscriptions.subscribe(connection, wanted, consent, now, home, again=True)
     store.set_next_due(connection, {subscriber.row: now})
     return Confirmed(replace(subscriber, next_due=now), already=False)
 
@@ -207,10 +207,10 @@ def _joined(present: Subscriber, asked: Preferences) -> Preferences:
 
 def forget_unconfirmed(connection: Connection, now: datetime) -> int:
     """Remove the requests that can be confirmed no more, and who is pending by them alone; returns how many people."""
-    before = now - GOOD_FOR[Purpose.CONFIRM]
+    before = now - VALID_FOR[TokenPurpose.CONFIRM]
     sign_ups.forget(connection, before)
     rows = sign_ups.never_confirmed(connection, _NOT_CONFIRMED, before, _BLOCK)
     for row in rows:
-        forgetting.forget_person(connection, row)
+        retention.forget_person(connection, row)
     forget_counts(connection, now)
     return len(rows)

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from newsletter.cli.app import app
 from newsletter.errors import NewsletterError, UserError
-from newsletter.plaintext import is_utf8
+from newsletter.support.text import is_utf8
 
 _ANYWHERE = ("--config", "--now")
 

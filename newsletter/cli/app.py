@@ -8,20 +8,20 @@ import typer
 from newsletter import __version__
 from newsletter.cli import (
     bounces,
-    digests,
     doctor,
     evaluate,
     feedback,
     highlights,
     index,
+    init,
     interests,
+    log,
     papers,
-    pausing,
-    project,
-    send_changes,
-    sending,
+    pause,
+    preview,
+    send,
     sends,
-    site,
+    serve,
     store,
     subscribers,
     tokens,
@@ -72,8 +72,8 @@ highlights_group = typer.Typer(help="Train and measure the choice of sentences."
 
 START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
 
-app.command(rich_help_panel=START)(project.init)
-app.command(rich_help_panel=START)(project.demo)
+app.command(rich_help_panel=START)(init.init)
+app.command(rich_help_panel=START)(init.demo)
 app.command(rich_help_panel=START)(doctor.doctor)
 app.add_typer(store_group, name="store", rich_help_panel=START)
 store_group.command("copy")(store.copy)
@@ -99,28 +99,28 @@ interests_group.command("check")(interests.check)
 interests_group.command("show")(interests.show)
 interests_group.command("edit")(interests.edit)
 app.command(rich_help_panel=PEOPLE)(feedback.feedback)
-app.command(rich_help_panel=SEND)(digests.rank)
-app.command(rich_help_panel=SEND)(digests.preview)
+app.command(rich_help_panel=SEND)(preview.rank)
+app.command(rich_help_panel=SEND)(preview.preview)
 app.command(rich_help_panel=SEND)(evaluate.evaluate)
 app.add_typer(highlights_group, name="highlights", rich_help_panel=SEND)
 highlights_group.command("train")(highlights.train_highlights)
 highlights_group.command("evaluate")(highlights.evaluate_highlights)
-app.command(rich_help_panel=SEND)(sending.send)
-app.command(rich_help_panel=SEND)(sending.run)
-app.command(rich_help_panel=SEND)(pausing.pause)
-app.command(rich_help_panel=SEND)(pausing.resume)
-app.command(rich_help_panel=SEND)(site.serve)
+app.command(rich_help_panel=SEND)(send.send)
+app.command(rich_help_panel=SEND)(send.run)
+app.command(rich_help_panel=SEND)(pause.pause)
+app.command(rich_help_panel=SEND)(pause.resume)
+app.command(rich_help_panel=SEND)(serve.serve)
 app.add_typer(token_group, name="token", rich_help_panel=SEND)
 token_group.command("create")(tokens.create)
 token_group.command("list")(tokens.list_tokens)
 token_group.command("revoke")(tokens.revoke)
-app.command(rich_help_panel=SEND)(sends.log)
+app.command(rich_help_panel=SEND)(log.log)
 app.add_typer(sends_group, name="sends", rich_help_panel=SEND)
-sends_group.command("resolve")(sends.resolve)
-sends_group.command("retry")(send_changes.retry)
-sends_group.command("cancel")(send_changes.cancel)
-sends_group.command("mark-sent")(send_changes.mark_sent)
-sends_group.command("archive")(sends.archive)
+sends_group.command("resolve")(log.resolve)
+sends_group.command("retry")(sends.retry)
+sends_group.command("cancel")(sends.cancel)
+sends_group.command("mark-sent")(sends.mark_sent)
+sends_group.command("archive")(log.archive)
 app.add_typer(bounces_group, name="bounces", rich_help_panel=SEND)
 bounces_group.command("read")(bounces.read)
 bounces_group.command("list")(bounces.list_bounces)

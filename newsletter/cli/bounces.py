@@ -10,20 +10,20 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from newsletter import forgiving
-from newsletter.cli.common import Json, err, iso, open_for, print_json, print_table, say, short
-from newsletter.clock import parse_moment
-from newsletter.config import plain_address
-from newsletter.delivery.bounces import MOST_BYTES
-from newsletter.desk import Desk
+from newsletter.cli.common import Json, err, format_iso, format_moment, open_context_for, print_json, print_table, say
+from newsletter.config.settings import plain_address
+from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.errors import NewsletterError, UserError
-from newsletter.forgiving import Forgiven, Selection
 from newsletter.model import SubscriberState
-from newsletter.plaintext import shown
-from newsletter.returning import Taken, take, take_mailbox
+from newsletter.services import forgive_bounces
+from newsletter.services.bounces import BounceResult, process_mailbox, process_message
+from newsletter.services.context import AppContext
+from newsletter.services.forgive_bounces import ForgivenAddress, Selection
 from newsletter.store import bounces as store
 from newsletter.store import reading, suppressions
-from newsletter.textfile import MOST_BYTES_OF_LISTS, read_bytes
+from newsletter.support.clock import parse_moment
+from newsletter.support.files import MAX_LIST_BYTES, read_bytes
+from newsletter.support.text import escape_for_terminal
 
 _DRY_RUN = "A dry run: nothing is changed. It would be like this:"
 
@@ -40,9 +40,11 @@ def read(
     if file == "-":
         _read_piped(context)
     elif file is not None:
-        say(_told(take(open_for(context, files=False), read_bytes(Path(file), file, MOST_BYTES_OF_LISTS))))
+        say(
+            _told(process_message(open_context_for(context, files=False), read_bytes(Path(file), file, MAX_LIST_BYTES)))
+        )
     else:
-        _read_mailbox(open_for(context, files=False))
+        _read_mailbox(open_context_for(context, files=False))
 
 
 def _read_piped(context: typer.Context) -> None:
@@ -50,20 +52,21 @@ def _read_piped(context: typer.Context) -> None:
     delivered; EX_TEMPFAIL, try again later. Any other would make it bounce what came back.
     """
     try:
-        content = sys.stdin.buffer.read(MOST_BYTES) if sys.stdin else b""
-        while sys.stdin and sys.stdin.buffer.read(MOST_BYTES):
+        content = sys.stdin.buffer.read(MAX_BYTES) if sys.stdin else b""
+        while sys.stdin and sys.stdin.buffer.read(MAX_BYTES):
             pass  # Who pipes it in is to have it read to its end.
-        say(_told(take(open_for(context, files=False), content)))
+        say(_told(process_message(open_context_for(context, files=False), content)))
     except NewsletterError as error:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(os.EX_TEMPFAIL) from None
     except Exception as error:
-        print(f"error: this message cannot be read: {type(error).__name__}: {shown(str(error))}", file=sys.stderr)  # noqa: T201
+        words = f"{type(error).__name__}: {escape_for_terminal(str(error))}"
+        print(f"error: this message cannot be read: {words}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(os.EX_TEMPFAIL) from None
 
 
-def _read_mailbox(desk: Desk) -> None:
+def _read_mailbox(desk: AppContext) -> None:
     if not desk.config.bounces.mailbox:
         raise UserError(
             "bounces: no mailbox is set; set bounces.maildir or bounces.imap in config.yaml, or name a file ('-' is "
@@ -72,7 +75,7 @@ def _read_mailbox(desk: Desk) -> None:
     effects: Counter[str] = Counter()
     problems: list[str] = []
 
-    def each(taken: Taken) -> None:
+    def each(taken: BounceResult) -> None:
         if taken.effect is not None:
             effects[taken.effect.value] += 1
 
@@ -82,7 +85,7 @@ def _read_mailbox(desk: Desk) -> None:
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
-        counts = take_mailbox(
+        counts = process_mailbox(
             desk, each, lambda done, of: bar.update(task, completed=done, total=of), lambda: False, failed
         )
     if not counts:
@@ -95,7 +98,7 @@ def _read_mailbox(desk: Desk) -> None:
         raise NewsletterError(*problems)
 
 
-def _told(taken: Taken) -> str:
+def _told(taken: BounceResult) -> str:
     report = taken.report
     if taken.email is None:
         about = f"{report.kind}, {report.reason}" if report.reason else report.kind.value
@@ -108,13 +111,13 @@ def _told(taken: Taken) -> str:
 
 def list_bounces(context: typer.Context, json: Json = False) -> None:
     """List what came back and was believed."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     with reading(desk.engine) as connection:
         found = list(store.everything(connection))
     if json:
         print_json(
             {
-                "received_at": iso(one.received_at),
+                "received_at": format_iso(one.received_at),
                 "kind": one.kind,
                 "email": one.email,
                 "edition": one.edition.isoformat() if one.edition else None,
@@ -130,7 +133,10 @@ def list_bounces(context: typer.Context, json: Json = False) -> None:
         say("Nothing came back yet.")
         return
     columns = (("at (UTC)", "left"), ("kind", "left"), ("led to", "left"), ("whose, and what was said", "wide"))
-    rows = ((short(one.received_at), one.kind, one.effect, (one.email or "", f"  {one.diagnostic}")) for one in found)
+    rows = (
+        (format_moment(one.received_at), one.kind, one.effect, (one.email or "", f"  {one.diagnostic}"))
+        for one in found
+    )
     print_table(columns, rows)
 
 
@@ -139,17 +145,17 @@ def list_suppressed(context: typer.Context, json: Json = False) -> None:
 
     One that no subscriber has is not known any more: the list keeps digests.
     """
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     with reading(desk.engine) as connection:
         found = list(suppressions.everything(connection))
     if json:
-        print_json({"email": one.email, "reason": one.reason.value, "since": iso(one.since)} for one in found)
+        print_json({"email": one.email, "reason": one.reason.value, "since": format_iso(one.since)} for one in found)
         return
     if not found:
         say("No address is suppressed.")
         return
     columns = (("since (UTC)", "left"), ("reason", "left"), ("address", "wide"))
-    print_table(columns, ((short(one.since), one.reason, one.email or "(not known any more)") for one in found))
+    print_table(columns, ((format_moment(one.since), one.reason, one.email or "(not known any more)") for one in found))
 
 
 def forgive(
@@ -171,17 +177,17 @@ def forgive(
     --since or --all nothing of theirs is touched.
     """
     selection = _selection(email, domain, since, everybody)
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     if email is not None:
-        forgiven = forgiving.forgive(desk, email, dry_run)
+        forgiven = forgive_bounces.forgive(desk, email, dry_run)
         if json:
             print_json([_forgiven_json(forgiven)])
         else:
             _tell_forgiven(email, forgiven, dry_run)
         return
     if not (yes or dry_run) and sys.stdin and sys.stdin.isatty():
-        _ask(forgiving.forgive_all(desk, selection, dry_run=True))
-    everyone = forgiving.forgive_all(desk, selection, dry_run)
+        _ask(forgive_bounces.forgive_all(desk, selection, dry_run=True))
+    everyone = forgive_bounces.forgive_all(desk, selection, dry_run)
     if json:
         print_json(map(_forgiven_json, everyone))
     else:
@@ -207,7 +213,7 @@ def _selection(email: str | None, domain: str | None, since: str | None, everybo
     return Selection(domain=domain, since=parse_moment(since, "--since") if since is not None else None)
 
 
-def _forgiven_json(one: Forgiven) -> dict[str, object]:
+def _forgiven_json(one: ForgivenAddress) -> dict[str, object]:
     return {
         "email": one.email,
         "reason": one.lifted.value if one.lifted else None,
@@ -216,7 +222,7 @@ def _forgiven_json(one: Forgiven) -> dict[str, object]:
     }
 
 
-def _tell_forgiven(email: str, one: Forgiven, dry_run: bool) -> None:
+def _tell_forgiven(email: str, one: ForgivenAddress, dry_run: bool) -> None:
     if dry_run:
         say(_DRY_RUN)
     say(f"{email} is suppressed no more ({one.lifted})." if one.lifted else f"{email} was not suppressed.")
@@ -229,13 +235,13 @@ def _tell_forgiven(email: str, one: Forgiven, dry_run: bool) -> None:
         say(f"The digest of {one.planned_again} is planned again; 'newsletter send' sends it.")
 
 
-def _ask(would_be: Iterable[Forgiven]) -> None:
+def _ask(would_be: Iterable[ForgivenAddress]) -> None:
     number = sum(1 for _ in would_be)
     if number:
         typer.confirm(f"Forgive {_counted(number, 'address', 'addresses')}?", abort=True, err=True)
 
 
-def _tell_number(everyone: Iterable[Forgiven], dry_run: bool) -> None:
+def _tell_number(everyone: Iterable[ForgivenAddress], dry_run: bool) -> None:
     counts: Counter[str] = Counter()
     if dry_run:
         say(_DRY_RUN)

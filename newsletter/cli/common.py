@@ -18,13 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from newsletter.clock import Clock, parse_moment, started_at, stopped_at, system_clock
-from newsletter.config import Config, load_config
-from newsletter.desk import Desk, open_desk
-from newsletter.edition import read_files
-from newsletter.indexing import current_index, fit_anew
+from newsletter.config.settings import Config, load_config
 from newsletter.model import Paper
-from newsletter.plaintext import shown
+from newsletter.services.context import AppContext, open_context
+from newsletter.services.edition import read_files
+from newsletter.services.index import current_index, refit_index
+from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
+from newsletter.support.text import escape_for_terminal
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
@@ -49,7 +49,7 @@ class Options:
         if self.now is None:
             return system_clock
         moment = parse_moment(self.now)
-        return started_at(moment) if running else stopped_at(moment)
+        return shifted_clock(moment) if running else frozen_clock(moment)
 
 
 def options(context: typer.Context) -> Options:
@@ -63,19 +63,19 @@ def load(context: typer.Context) -> Config:
     return load_config(options(context).config)
 
 
-def open_for(context: typer.Context, running: bool = False, files: bool = True) -> Desk:
+def open_context_for(context: typer.Context, running: bool = False, files: bool = True) -> AppContext:
     """Open the desk a command works at, with the subscribers' files read first unless it has no use for them.
 
     Problems in files are told, and stop nothing.
     """
-    desk = open_desk(load(context), options(context).clock(running))
+    desk = open_context(load(context), options(context).clock(running))
     if files:
         for problem in read_files(desk).problems:
             warn(problem)
     return desk
 
 
-def bring_index_up_to_date(desk: Desk, refit: bool = False) -> None:
+def bring_index_up_to_date(desk: AppContext, refit: bool = False) -> None:
     """Bring the index up to date under a display of how far that is, which on a large store takes minutes."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -84,22 +84,22 @@ def bring_index_up_to_date(desk: Desk, refit: bool = False) -> None:
         def told(what: str, done: int, of: int) -> None:
             bar.update(task, description=f"{what} papers", completed=done, total=of, visible=True)
 
-        fit_anew(desk, told) if refit else current_index(desk, told=told)
+        refit_index(desk, told) if refit else current_index(desk, told=told)
 
 
 def warn(text: str) -> None:
     """Tell of something that stops nothing but should be looked at."""
-    err.print(Text(f"warning: {shown(text)}"), soft_wrap=True)
+    err.print(Text(f"warning: {escape_for_terminal(text)}"), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Tell of something beside what is printed."""
-    err.print(Text(shown(text)), soft_wrap=True)
+    err.print(Text(escape_for_terminal(text)), soft_wrap=True)
 
 
 def say(text: str) -> None:
     """Print a line as it is, but for what would give orders to the terminal, or could not be seen."""
-    out.print(Text(shown(text)), soft_wrap=True)
+    out.print(Text(escape_for_terminal(text)), soft_wrap=True)
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -157,15 +157,15 @@ def _print_list(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 def _cell(value: object) -> Text:
     lines = value if isinstance(value, tuple) else ("" if value is None else value,)
-    return Text("\n".join(shown(str(line)) for line in lines))
+    return Text("\n".join(escape_for_terminal(str(line)) for line in lines))
 
 
-def iso(moment: datetime | None) -> str | None:
+def format_iso(moment: datetime | None) -> str | None:
     """A moment as ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
 
 
-def short(moment: datetime | None) -> str:
+def format_moment(moment: datetime | None) -> str:
     """A moment as people read it, to the minute, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else ""
 
@@ -195,7 +195,7 @@ def paper_json(paper: Paper) -> dict[str, Any]:
         "project_url": paper.project_url,
         "summary": paper.summary,
         "keywords": list(paper.keywords),
-        "first_seen": iso(paper.first_seen),
+        "first_seen": format_iso(paper.first_seen),
     }
 
 

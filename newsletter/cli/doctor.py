@@ -9,14 +9,19 @@ import typer
 from rich.text import Text
 
 from newsletter.cli.common import Json, load, options, out, print_json, say
-from newsletter.config import plain_address
-from newsletter.doctor.finding import Finding, State
+from newsletter.config.settings import plain_address
+from newsletter.doctor.result import CheckResult, CheckState
 from newsletter.errors import UserError
-from newsletter.plaintext import shown
+from newsletter.support.text import escape_for_terminal
 
 _INDENT = 12
 _NARROWEST = 40
-_STYLES = {State.OK: "green", State.WARNING: "yellow", State.BAD: "bold red", State.NOT_CHECKED: "dim"}
+_STYLES = {
+    CheckState.OK: "green",
+    CheckState.WARNING: "yellow",
+    CheckState.BAD: "bold red",
+    CheckState.NOT_CHECKED: "dim",
+}
 
 
 def doctor(
@@ -39,30 +44,30 @@ def doctor(
             send_to = plain_address(send_to)
         except ValueError as error:
             raise UserError(f"--send-to: {send_to!r} {error}; write one like you@example.org") from None
-    from newsletter.doctor.rounds import bad_config, rounds  # Here, since it is slow to import.
+    from newsletter.doctor.checks import config_problems, run_checks  # Here, since it is slow to import.
 
-    counts: Counter[State] = Counter()
+    counts: Counter[CheckState] = Counter()
     ended = 1
     try:
         config, given = load(context), options(context)
-        findings = rounds(given.config, config, given.clock(), send_to=send_to, offline=offline)
+        findings = run_checks(given.config, config, given.clock(), send_to=send_to, offline=offline)
     except UserError as error:
-        findings, ended = bad_config(error), error.exit_code
+        findings, ended = config_problems(error), error.exit_code
     for finding in findings:
         counts[finding.state] += 1
         _tell(finding, json)
     if not json:
         say("")
-        say(", ".join(_counted(state, counts[state]) for state in State if counts[state]) + ".")
-    if counts[State.BAD]:
+        say(", ".join(_counted(state, counts[state]) for state in CheckState if counts[state]) + ".")
+    if counts[CheckState.BAD]:
         raise typer.Exit(ended)
 
 
-def _counted(state: State, count: int) -> str:
-    return f"{count} {state}{'s' if state is State.WARNING and count > 1 else ''}"
+def _counted(state: CheckState, count: int) -> str:
+    return f"{count} {state}{'s' if state is CheckState.WARNING and count > 1 else ''}"
 
 
-def _tell(finding: Finding, json: bool) -> None:
+def _tell(finding: CheckResult, json: bool) -> None:
     if json:
         row = {"name": finding.name, "state": finding.state.value, "found": finding.found, "mend": finding.mend or None}
         print_json([row])
@@ -77,4 +82,4 @@ def _tell(finding: Finding, json: bool) -> None:
 
 def _lines(text: str) -> list[str]:
     """A text in lines that fit beside the states."""
-    return wrap(shown(text), max(out.width, _NARROWEST) - _INDENT, break_on_hyphens=False) or [""]
+    return wrap(escape_for_terminal(text), max(out.width, _NARROWEST) - _INDENT, break_on_hyphens=False) or [""]

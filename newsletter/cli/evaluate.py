@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import Json, print_json, print_table, say
-from newsletter.config import Ranking
+from newsletter.config.settings import Ranking
 from newsletter.ranking import evaluate as trials
 
 _BAR = 40
@@ -20,7 +20,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure the ranking on readers' libraries: how well are papers found that were held back?"""
-    trial = trials.read_trial(directory)
+    trial = trials.read_dataset(directory)
     if learning_curve:
         _curve(trials.learning_curve(trial), json)
         return

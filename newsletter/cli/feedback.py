@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from newsletter.audience import membership
-from newsletter.choosing import best_interest
-from newsletter.cli.common import open_for, say
+from newsletter.audience import subscriptions
+from newsletter.cli.common import open_context_for, say
 from newsletter.errors import UserError
+from newsletter.services.recommend import best_interest
 from newsletter.store import feedback as store
 from newsletter.store import papers, reading, writing
 
@@ -20,9 +20,9 @@ def feedback(
     interest: Annotated[str | None, typer.Option(help="For this interest; the one it fits best unless given.")] = None,
 ) -> None:
     """Say that a subscriber wants more, or less, like a paper; the next ranking heeds it."""
-    desk = open_for(context)
+    desk = open_context_for(context)
     with reading(desk.engine) as connection:
-        subscriber = membership.require(connection, email)
+        subscriber = subscriptions.get_subscriber(connection, email)
         found = papers.find(connection, paper)
     if found is None:
         raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one")

@@ -9,10 +9,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from newsletter.cli.common import Json, err, print_json, print_table, say
-from newsletter.digest.highlight import WEIGHTS
-from newsletter.digest.highlight_evaluation import WAYS, evaluate
-from newsletter.digest.highlight_training import train, write_model
-from newsletter.digest.labelled import read_labelled
+from newsletter.highlights.classifier import WEIGHTS
+from newsletter.highlights.dataset import read_labelled
+from newsletter.highlights.evaluation import WAYS, evaluate
+from newsletter.highlights.training import train, write_model
 
 LabelledFile = Annotated[
     Path, typer.Argument(metavar="LABELLED", help="JSON lines of abstracts with marks; gzipped or not.")

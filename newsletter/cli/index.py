@@ -4,8 +4,16 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.common import Json, bring_index_up_to_date, iso, open_for, print_json, say, short
-from newsletter.indexing import read_state
+from newsletter.cli.common import (
+    Json,
+    bring_index_up_to_date,
+    format_iso,
+    format_moment,
+    open_context_for,
+    print_json,
+    say,
+)
+from newsletter.services.index import read_state
 from newsletter.store import papers, reading
 
 
@@ -19,7 +27,7 @@ def index(
     Editions and 'newsletter run' do it by themselves: what is new is added each day, and the whole is fitted anew
     every ranking.refit_days, or when the store has grown by a tenth.
     """
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     bring_index_up_to_date(desk, refit)
     state = read_state(desk.config.index_folder)
     with reading(desk.engine) as connection:
@@ -31,13 +39,13 @@ def index(
     if json:
         row = {
             "version": state.version,
-            "fitted_at": iso(state.fitted_on),
+            "fitted_at": format_iso(state.fitted_on),
             "fitted_papers": state.papers,
             "papers": state.held,
-            "next_fit": iso(next_fit),
+            "next_fit": format_iso(next_fit),
         }
         print_json([row])
         return
-    say(f"version:  {state.version}, fitted {short(state.fitted_on)} UTC on a store of {state.papers} papers")
+    say(f"version:  {state.version}, fitted {format_moment(state.fitted_on)} UTC on a store of {state.papers} papers")
     say(f"papers:   {state.held} of {held} in the index")
-    say(f"next fit: {short(next_fit)} UTC, or when the store has grown by a tenth")
+    say(f"next fit: {format_moment(next_fit)} UTC, or when the store has grown by a tenth")

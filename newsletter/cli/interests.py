@@ -14,17 +14,17 @@ from typing import Annotated
 import typer
 from sqlalchemy import Engine
 
-from newsletter.audience import membership
-from newsletter.audience.interests import files_in, new_text, read_preferences, read_preferences_text
-from newsletter.cli.common import Json, load, open_for, options, print_json, say, warn
+from newsletter.audience import subscriptions
+from newsletter.audience.subscriber_file import files_in, new_text, read_preferences, read_preferences_text
+from newsletter.cli.common import Json, load, open_context_for, options, print_json, say, warn
 from newsletter.cli.subscribers import interest_line
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber
-from newsletter.plaintext import shortened, shown
 from newsletter.store import open_store, reading, writing
 from newsletter.store import subscribers as store
 from newsletter.store.preferences import to_json
-from newsletter.textfile import read_text, replace, write_private
+from newsletter.support.files import atomic_write_bytes, read_text, write_private
+from newsletter.support.text import escape_for_terminal, shorten_middle
 
 Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless given.")]
 
@@ -59,9 +59,13 @@ def check(context: typer.Context, email: Email = None) -> None:
 
 def show(context: typer.Context, email: Email = None, json: Json = False) -> None:
     """Show what subscribers follow."""
-    desk = open_for(context)
+    desk = open_context_for(context)
     with reading(desk.engine) as connection:
-        found = [membership.require(connection, email)] if email is not None else store.page(connection, 0, 1_000_000)
+        found = (
+            [subscriptions.get_subscriber(connection, email)]
+            if email is not None
+            else store.page(connection, 0, 1_000_000)
+        )
     if json:
         print_json({"email": one.email, **to_json(one.preferences)} for one in found)
         return
@@ -86,8 +90,8 @@ def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whos
     path = _file_with(config.subscribers_folder, email)
     if path is None:
         with writing(engine) as connection:
-            membership.read_files(connection, config.subscribers_folder, clock())
-            subscriber = membership.require(connection, email)
+            subscriptions.sync_files(connection, config.subscribers_folder, clock())
+            subscriber = subscriptions.get_subscriber(connection, email)
         path = config.subscribers_folder / subscriber.file if subscriber.file else None
     before = read_text(path, str(path)) if path else new_text(subscriber.preferences)
     with _draft(before) as draft:
@@ -100,10 +104,10 @@ def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whos
         elif read_text(path, str(path)) != before:
             raise UserError(_CHANGED.format(path))
         else:
-            replace(path, text.encode(), mode=0o600)
+            atomic_write_bytes(path, text.encode(), mode=0o600)
     if path is not None:
         with writing(engine) as connection:
-            problems = membership.read_files(connection, config.subscribers_folder, clock()).problems
+            problems = subscriptions.sync_files(connection, config.subscribers_folder, clock()).problems
         for problem in problems:
             warn(problem)
     say(f"Saved: {path if path else 'in the store'}. 'newsletter rank {email}' shows what it finds.")
@@ -164,7 +168,7 @@ def _show_problems(text: str, problems: Sequence[str]) -> None:
         typer.echo(f"error: {problem}", err=True)
         number = problem.split(":")[1] if problem.count(":") > 1 else ""
         if number.isdigit() and 0 < int(number) <= len(lines):
-            typer.echo(f"    {number} | {shortened(shown(lines[int(number) - 1]), 120)}", err=True)
+            typer.echo(f"    {number} | {shorten_middle(escape_for_terminal(lines[int(number) - 1]), 120)}", err=True)
 
 
 def _run_editor(path: Path) -> None:
@@ -182,7 +186,9 @@ def _run_editor(path: Path) -> None:
 
 def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:
     with writing(engine) as connection:
-        present = membership.require(connection, subscriber.email)
+        present = subscriptions.get_subscriber(connection, subscriber.email)
         if (present.preferences, present.file) != (subscriber.preferences, None):
             raise UserError(_CHANGED.format(subscriber.email))
-        membership.change_preferences(connection, subscriber, read_preferences_text(text, "interests.yaml"), None, now)
+        subscriptions.change_preferences(
+            connection, subscriber, read_preferences_text(text, "interests.yaml"), None, now
+        )

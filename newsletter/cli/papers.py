@@ -14,28 +14,28 @@ from newsletter.cli.common import (
     Json,
     bring_index_up_to_date,
     err,
-    iso,
+    format_iso,
+    format_moment,
     load,
-    open_for,
+    open_context_for,
     paper_json,
     print_json,
     print_table,
     say,
-    short,
     stoppable,
     warn,
 )
-from newsletter.clock import parse_day
-from newsletter.desk import Desk
-from newsletter.edition import gather
 from newsletter.errors import UserError
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import shown
-from newsletter.rendering.view import percent
-from newsletter.searching import Found, search, similar
-from newsletter.sources.base import Window
-from newsletter.sources.gather import Gathered, Told, import_file
-from newsletter.store import fetches, papers, reading
+from newsletter.model import Paper, SkippedPaper
+from newsletter.rendering.template_context import percent
+from newsletter.services.context import AppContext
+from newsletter.services.edition import fetch_papers
+from newsletter.services.fetch import FetchResult, OnProgress, import_file
+from newsletter.services.search import SearchResult, search, similar
+from newsletter.sources.base import DateRange
+from newsletter.store import papers, reading, source_status
+from newsletter.support.clock import parse_day
+from newsletter.support.text import escape_for_terminal
 
 _BAD_SHOWN = 5
 _STOPPED = 130
@@ -51,9 +51,9 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Gather new papers from the sources."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     today = desk.clock().date()
-    window = Window(
+    window = DateRange(
         parse_day(since, "--since") if since is not None else None,
         parse_day(until, "--until") if until is not None else today,
     )
@@ -61,7 +61,7 @@ def fetch(
         raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
     # Told when all is done: lines printed under a moving display would be wiped away by it.
     with stoppable() as stopped, _progress() as told:
-        results = list(gather(desk, source or [], window, told, stopped.is_set))
+        results = list(fetch_papers(desk, source or [], window, told, stopped.is_set))
     order = list(desk.config.sources)
     for result in sorted(results, key=lambda result: order.index(result.source)):
         _report(result, json)
@@ -84,9 +84,9 @@ def import_files(
 
     A saved Daily Papers page dates itself without a year: it is the latest one that --as-of allows.
     """
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     day = parse_day(as_of, "--as-of") if as_of is not None else desk.clock().date()
-    results: list[tuple[Path, Gathered]] = []
+    results: list[tuple[Path, FetchResult]] = []
     problems: list[str] = []
     with _progress() as told:
         for path in file:
@@ -108,7 +108,7 @@ def import_files(
         raise typer.Exit(2)
 
 
-def _report(result: Gathered, json: bool) -> None:
+def _report(result: FetchResult, json: bool) -> None:
     if json:
         print_json(
             [
@@ -139,7 +139,7 @@ def _report(result: Gathered, json: bool) -> None:
         warn(f"{name}: {result.error}")
 
 
-def _bad(bad: BadPaper) -> str:
+def _bad(bad: SkippedPaper) -> str:
     return f"{bad.where}: left out: {bad.why}"
 
 
@@ -148,7 +148,7 @@ def _papers(number: int) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], Told]]:
+def _progress() -> Iterator[Callable[[str], OnProgress]]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -156,8 +156,8 @@ def _progress() -> Iterator[Callable[[str], Told]]:
     )
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
 
-        def told(name: str) -> Told:
-            task = bar.add_task(shown(name), total=None)
+        def told(name: str) -> OnProgress:
+            task = bar.add_task(escape_for_terminal(name), total=None)
             return lambda count: bar.update(task, completed=count)
 
         yield told
@@ -165,18 +165,18 @@ def _progress() -> Iterator[Callable[[str], Told]]:
 
 def sources(context: typer.Context, json: Json = False) -> None:
     """Show how each source fared: last success, counts, error."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     with reading(desk.engine) as connection:
-        records = fetches.records(connection)
+        records = source_status.statuses(connection)
     configured = load(context).sources
     names = [*configured, *(name for name in records if name not in configured)]
     if json:
         for name in names:
             record = records.get(name)
             row: dict[str, object] = {"name": name, "kind": configured[name].kind if name in configured else None}
-            for item in fields(fetches.SourceRecord)[1:]:
+            for item in fields(source_status.SourceStatus)[1:]:
                 value = getattr(record, item.name, None)
-                row[item.name] = iso(value) if item.name in ("last_try", "last_success") else value
+                row[item.name] = format_iso(value) if item.name in ("last_try", "last_success") else value
             print_json([row])
         return
     if not names:
@@ -190,7 +190,9 @@ def sources(context: typer.Context, json: Json = False) -> None:
             rows.append((name, kind, "never", "", "", "not fetched yet"))
         else:
             state = record.error or (f"ok, {record.bad_papers} unreadable" if record.bad_papers else "ok")
-            rows.append((name, kind, short(record.last_success) or "never", record.papers, record.new_papers, state))
+            rows.append(
+                (name, kind, format_moment(record.last_success) or "never", record.papers, record.new_papers, state)
+            )
     columns = (("source", "left"), ("kind", "left"), ("last success", "left"), ("papers", "right"), ("new", "right"))
     print_table((*columns, ("state", "wide")), rows)
 
@@ -212,7 +214,7 @@ def list_papers(
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), title, category)
     most = limit if limit is not None or json else 20
     with reading(desk.engine) as connection:
@@ -244,7 +246,7 @@ def search_papers(
     json: Json = False,
 ) -> None:
     """Search the titles and abstracts of all papers in the store, best match first."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
     bring_index_up_to_date(desk)
     _print_found(desk, search(desk, " ".join(words), wanted, limit), json)
@@ -261,7 +263,7 @@ def similar_papers(
     json: Json = False,
 ) -> None:
     """Find the papers in the store that are most like one of them."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
     with reading(desk.engine) as connection:
         found = papers.find(connection, paper)
@@ -271,7 +273,7 @@ def similar_papers(
     _print_found(desk, similar(desk, found, wanted, limit), json)
 
 
-def _print_found(desk: Desk, found: list[Found], json: bool) -> None:
+def _print_found(desk: AppContext, found: list[SearchResult], json: bool) -> None:
     if json:
         print_json(
             {
@@ -323,7 +325,7 @@ def show_paper(
     json: Json = False,
 ) -> None:
     """Show one paper."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     with reading(desk.engine) as connection:
         found = papers.find(connection, paper)
     if found is None:

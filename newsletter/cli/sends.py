@@ -1,271 +1,135 @@
-"""Commands that tell what was sent, and settle what nobody knows."""
+"""Commands that change what waits to be sent, or is said to have been."""
 
-import difflib
-import sys
-from collections.abc import Iterable, Iterator
-from datetime import date
-from itertools import islice
-from pathlib import Path
-from typing import Annotated, Any
+from collections import Counter
+from datetime import timedelta
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
-from newsletter import archiving
-from newsletter.audience import log as logged
-from newsletter.audience import membership, why
-from newsletter.audience.why import Story, day_in_words
-from newsletter.cli.common import Json, iso, json_line, open_for, print_json, print_table, say, short
-from newsletter.clock import parse_day
-from newsletter.desk import Desk
+from newsletter.audience import subscriptions
+from newsletter.cli.common import Json, format_iso, open_context_for, print_json, say
 from newsletter.errors import UserError
 from newsletter.model import SendState
-from newsletter.store import papers, reading, sends, writing
-from newsletter.store.send_log import LogFilter, LogLine
-from newsletter.textfile import writing_private
+from newsletter.services import send_changes
+from newsletter.store import reading
+from newsletter.store.send_changes import Retry, Selection
+from newsletter.support.clock import parse_day, parse_moment
 
-_FORMATS = ("csv", "jsonl")
-_ROWS = 200
+_RECENT = timedelta(days=7)
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]
+Edition = Annotated[str, typer.Option(metavar="DAY", help="The edition of this day, like 2025-11-25.")]
 
 
-def log(
+def retry(
     context: typer.Context,
-    email: Annotated[str | None, typer.Argument(help="Only this subscriber's.", show_default=False)] = None,
-    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="DAY", help="Editions from this day on.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Editions up to this day.")] = None,
-    paper: Annotated[str | None, typer.Option(help="Digests with this paper: an id, URL or title.")] = None,
-    state: Annotated[
-        list[str] | None, typer.Option(metavar="STATE", help="Sends in this state; may be given often.")
+    failed: Annotated[bool, typer.Option("--failed", help="Leave deferred sends to their own time.")] = False,
+    edition: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Only this edition's; else those of the last seven days.")
     ] = None,
-    why_: Annotated[
-        str | None, typer.Option("--why", metavar="EMAIL", help="Tell the last 14 days of one subscriber in words.")
-    ] = None,
-    json: Json = False,
-    format: Annotated[str | None, typer.Option(metavar="csv|jsonl", help="Write it as a file of this kind.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to the screen.")] = None,
-) -> None:
-    """Show what each subscriber was sent, when, and why not.
-
-    States: planned, claimed, sent, deferred, failed, skipped, unsure.
-    """
-    if why_ is not None:
-        if any((email, edition, since, until, paper, state, format, output)):
-            raise UserError("--why stands alone, or with --json; leave out the rest")
-        _tell_why(open_for(context, files=False), why_, json)
-        return
-    kind = _kind(json, format, output)
-    days = _days(edition, since, until)
-    desk = open_for(context, files=False)
-    with reading(desk.engine) as connection:
-        wanted = _wanted(connection, email, days, paper, state or [])
-    lines = logged.lines(desk.engine, wanted)
-    if output is not None:
-        _write(output, kind, lines)
-    elif kind is not None:
-        for text in _texts(kind, lines):
-            sys.stdout.write(text)
-    else:
-        _print_log(lines, everything=wanted == LogFilter())
-
-
-def _kind(json: bool, format: str | None, output: Path | None) -> str | None:
-    """What the log is written as; None for a table."""
-    if format is not None and format not in _FORMATS:
-        raise UserError(f"--format: {format!r} is neither csv nor jsonl")
-    if json and format == "csv":
-        raise UserError("--json and --format csv: say one of them")
-    kind = "jsonl" if json else format
-    if kind is None and output is not None:
-        kind = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(output.suffix.lower())
-        if kind is None:
-            raise UserError(f"--output: {output}: of no known kind; name it .csv or .jsonl, or add --format")
-    return kind
-
-
-def _days(edition: str | None, since: str | None, until: str | None) -> tuple[date | None, date | None]:
-    if edition is not None:
-        if since is not None or until is not None:
-            raise UserError("--edition is one day; leave out --since and --until")
-        day = parse_day(edition, "--edition")
-        return day, day
-    first = parse_day(since, "--since") if since is not None else None
-    last = parse_day(until, "--until") if until is not None else None
-    if first and last and first > last:
-        raise UserError(f"--since {first} lies after --until {last}; swap them")
-    return first, last
-
-
-def _wanted(
-    connection: Connection,
-    email: str | None,
-    days: tuple[date | None, date | None],
-    paper: str | None,
-    states: Iterable[str],
-) -> LogFilter:
-    found = papers.find(connection, paper) if paper is not None else None
-    if paper is not None and found is None:
-        raise UserError(
-            f"--paper: {paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one"
-        )
-    return LogFilter(
-        subscriber=membership.require(connection, email).row if email is not None else None,
-        paper=found.row if found is not None else None,
-        since=days[0],
-        until=days[1],
-        states=tuple(dict.fromkeys(map(_state, states))),
-    )
-
-
-def _state(named: str) -> SendState:
-    try:
-        return SendState(named)
-    except ValueError:
-        near = difflib.get_close_matches(named, SendState, n=1)
-        mend = f"did you mean {str(near[0])!r}?" if near else f"one of {', '.join(SendState)}"
-        raise UserError(f"--state: {named!r} is no state of a send; {mend}") from None
-
-
-def _texts(kind: str, lines: Iterable[LogLine]) -> Iterator[str]:
-    return logged.csv_lines(lines) if kind == "csv" else (json_line(logged.to_object(line)) for line in lines)
-
-
-def _write(path: Path, kind: str | None, lines: Iterable[LogLine]) -> None:
-    number = 0
-
-    def counted() -> Iterator[LogLine]:
-        nonlocal number
-        for number, line in enumerate(lines, 1):  # noqa: B007 - told below
-            yield line
-
-    with writing_private(path) as file:
-        for text in _texts(kind or "", counted()):
-            file.write(text.encode())
-    say(f"{number:,} line{'' if number == 1 else 's'} written to {path}.")
-
-
-def _print_log(lines: Iterator[LogLine], everything: bool) -> None:
-    columns = (("edition", "left"), ("state", "left"), ("at (UTC)", "left"), ("papers", "right"))
-    wide = ("to whom; what was said, or why not", "wide")
-    first = True
-    # A table at a time, since one is laid out as a whole.
-    while block := [_log_row(line) for line in islice(lines, _ROWS)]:
-        print_table((*columns, wide), block, heading=first)
-        first = False
-    if first:
-        say("Nothing was sent yet." if everything else "No line of the log fits.")
-
-
-def _log_row(line: LogLine) -> tuple[object, ...]:
-    send = line.send
-    said = [send.reason if send.state is not SendState.SENT else None, send.smtp_reply]
-    again = f"next try {short(send.not_before)}" if send.not_before else None
-    words = "; ".join(part for part in (*said, again) if part)
-    at: tuple[str, ...] = ()
-    if send.settled_at is not None:
-        # Without the day where that is the edition's.
-        other = send.settled_at.date() != send.edition
-        at = (f"{send.settled_at:%H:%M:%S}", *([f"{send.settled_at:%d %b}"] if other else []))
-    who = (send.email, f"  {words}") if words else send.email
-    return send.edition, send.state, at, len(line.papers) or "", who
-
-
-def _tell_why(desk: Desk, email: str, json: bool) -> None:
-    with reading(desk.engine) as connection:
-        subscriber = membership.require(connection, email)
-        story = why.tell(connection, subscriber, desk.clock(), desk.config.log.keep_skipped_days)
-    if json:
-        print_json([_why_json(story)])
-        return
-    say(subscriber.email)
-    rows: list[tuple[object, ...]] = [("now", story.now)]
-    for first, last, words in why.spans(story.days):
-        days = day_in_words(first) if first == last else f"{day_in_words(first)} to {day_in_words(last)}"
-        rows.append((days, words))
-    print_table((("", "left"), ("", "wide")), [*rows, ("next", story.next)], heading=False)
-
-
-def _why_json(story: Story) -> dict[str, Any]:
-    subscriber = story.subscriber
-    return {
-        "email": subscriber.email,
-        "state": subscriber.state.value,
-        "state_since": iso(subscriber.state_since),
-        "next_due": iso(subscriber.next_due),
-        "next": story.next,
-        "days": [
-            {
-                "day": one.day.isoformat(),
-                "state": one.line.send.state.value if one.line else None,
-                "papers": len(one.line.papers) if one.line else 0,
-                "words": list(one.words),
-            }
-            for one in story.days
-        ],
-    }
-
-
-def resolve(
-    context: typer.Context,
-    emails: Annotated[list[str] | None, typer.Argument(help="Of these subscribers.", show_default=False)] = None,
-    sent: Annotated[bool, typer.Option("--sent", help="They arrived.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="They did not: send them again.")] = False,
-    everyone: Annotated[bool, typer.Option("--all", help="Of everyone.")] = False,
-    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Only those to this domain.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only this subscriber's.")] = None,
+    dry: DryRun = False,
     json: Json = False,
 ) -> None:
-    """List the sends of which nobody knows whether they arrived, or settle them as you say.
+    """Plan failed sends again, and have deferred ones tried at once.
 
-    Look for their Message-IDs in the log of the mail server, or ask their readers.
+    They keep their Message-IDs. A digest that was sent is never sent again, and a paper that went out in another digest
+    is left out. 'newsletter send' or 'newsletter run' then sends them.
     """
-    if sent and again:
-        raise UserError("--sent and --again: say one of them")
-    if (sent or again) and not (emails or everyone):
-        raise UserError("name subscribers, or say --all")
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     day = parse_day(edition, "--edition") if edition is not None else None
-    with writing(desk.engine) as connection:
-        who = {membership.require(connection, email).row for email in emails or []}
-        unsure = [
-            send
-            for send in sends.unsure(connection)
-            if (not who or send.subscriber in who) and day in (None, send.edition)
-        ]
-        if sent or again:
-            sends.resolve(connection, [send.row for send in unsure], arrived=sent, now=desk.clock())
+    with reading(desk.engine) as connection:
+        subscriber = subscriptions.get_subscriber(connection, only).row if only is not None else None
+    states = (SendState.FAILED,) if failed else (SendState.FAILED, SendState.DEFERRED)
+    since = None if day is not None else (desk.clock() - _RECENT).date()
+    wanted = Selection(
+        states=states,
+        edition=day,
+        since=since,
+        domain=domain.lower().lstrip("@") if domain is not None else None,
+        subscriber=subscriber,
+    )
+    counts: Counter[Retry] = Counter()
+    for send, outcome in send_changes.retry(desk, wanted, dry):
+        counts[outcome] += 1
+        if json:
+            print_json([{"edition": send.edition.isoformat(), "email": send.email, "outcome": outcome.value}])
+    if not json:
+        _say_retried(counts, dry)
+
+
+def _say_retried(counts: Counter[Retry], dry: bool) -> None:
+    if not counts:
+        say("No send to try again.")
+    if counts[Retry.PLANNED]:
+        verb = "would be planned" if dry else "planned"
+        say(f"{_sends(counts[Retry.PLANNED])} {verb} again; 'newsletter send' sends what is planned.")
+    if counts[Retry.MADE_AGAIN]:
+        verb = "would be made" if dry else "will be made"
+        say(f"{_sends(counts[Retry.MADE_AGAIN])} {verb} again by the next run, since their digests could not be made.")
+    if counts[Retry.INACTIVE]:
+        say(f"{_sends(counts[Retry.INACTIVE])} left alone: the subscriber gets no mail at present.")
+    if counts[Retry.NOTHING_LEFT]:
+        say(f"{_sends(counts[Retry.NOTHING_LEFT])} left alone: every paper went out in another digest.")
+
+
+def cancel(context: typer.Context, edition: Edition, json: Json = False) -> None:
+    """Cancel what is planned or deferred of an edition; no later run sends it.
+
+    Its papers may come in a later digest. Subscribers whose digest is not planned yet still get theirs: 'newsletter
+    pause' stops these.
+    """
+    desk = open_context_for(context, files=False)
+    cancelled, on_wire = send_changes.cancel(desk, parse_day(edition, "--edition"))
+    if json:
+        print_json([{"cancelled": cancelled, "on_wire": on_wire}])
+        return
+    say(f"{_sends(cancelled)} cancelled.")
+    if on_wire:
+        say(f"{_sends(on_wire)} on the wire, not cancelled.")
+
+
+def mark_sent(
+    context: typer.Context,
+    edition: Edition,
+    before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Only those whose time for it lay before this (ISO); default: now."),
+    ] = None,
+    dry: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Note that an edition was sent which the log does not have, as after a restore from a backup.
+
+    Whoever was due gets no digest of that edition any more, and the papers that the store has now are not new to them.
+    Run 'newsletter fetch' first, so that it has the papers that the lost digests were made from.
+    """
+    desk = open_context_for(context)
+    moment = parse_moment(before, "--before") if before is not None else desk.clock()
+    if moment > desk.clock():
+        raise UserError(f"--before: {before} lies in the future; name a moment that has passed")
+    counts = send_changes.mark_sent(desk, parse_day(edition, "--edition"), moment, dry)
     if json:
         print_json(
-            {
-                "edition": send.edition.isoformat(),
-                "email": send.email,
-                "message_id": send.message_id,
-                "reason": send.reason,
-            }
-            for send in unsure
+            [
+                {
+                    "noted": counts["noted"],
+                    "had": counts["had"],
+                    "not_due": counts["not_due"],
+                    "before": format_iso(moment),
+                }
+            ]
         )
-    elif not unsure:
-        say("Nothing is unsure.")
-    elif sent or again:
-        number = f"{len(unsure)} send{'' if len(unsure) == 1 else 's'}"
-        say(f"{number} noted as sent." if sent else f"{number} planned again; the next run sends them.")
-    else:
-        rows = [(send.edition, (send.email, f"  {send.message_id}", f"  {send.reason}")) for send in unsure]
-        print_table((("edition", "left"), ("to whom, Message-ID, and why nobody knows", "wide")), rows)
+        return
+    say(f"{_sends(counts['noted'])} {'would be noted' if dry else 'noted'} as sent.")
+    if counts["had"]:
+        say(f"{_sends(counts['had'])} in the log already.")
+    if counts["not_due"]:
+        number = counts["not_due"]
+        who = "active subscriber was" if number == 1 else "active subscribers were"
+        say(f"{number:,} {who} not due before {format_iso(moment)}; nothing changes for them.")
 
 
-def archive(
-    context: typer.Context,
-    before: Annotated[str, typer.Option(metavar="MONTH", help="Editions before this month, like 2025-01.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")] = Path("var/archive"),
-) -> None:
-    """Move old lines of the log into compressed files, one a month, and out of the store.
-
-    A line is what 'newsletter log --json' shows. What waits or is unsure stays. The files hold addresses, which
-    'newsletter subscribers forget' does not reach.
-    """
-    day = parse_day(f"{before}-01", "--before")
-    written = archiving.archive(open_for(context, files=False), day, folder, lambda: False)
-    for path, number in sorted(written.items()):
-        say(f"{number:,} line{'' if number == 1 else 's'} moved to {path}.")
-    if not written:
-        say(f"Nothing to archive before {before}.")
+def _sends(number: int) -> str:
+    return f"{number:,} send{'' if number == 1 else 's'}"

@@ -10,18 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from newsletter.audience import exchange, membership
-from newsletter.audience.interests import checked, preferences_from_mapping
-from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short, warn
-from newsletter.clock import own_timezone
-from newsletter.desk import Desk
+from newsletter.audience import import_export, subscriptions
+from newsletter.audience.subscriber_file import checked, preferences_from_mapping
+from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say, warn
 from newsletter.errors import NewsletterError, UserError
-from newsletter.forgetting import Person, forget_person, look_up, mentions
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
-from newsletter.store import reading, rewrite, suppressions, writing
+from newsletter.services.context import AppContext
+from newsletter.services.retention import SubscriberRecord, erase_subscriber, files_mentioning, find_subscriber
+from newsletter.store import reading, suppressions, vacuum, writing
 from newsletter.store import subscribers as store
-from newsletter.textfile import write_private
-from newsletter.timezones import described
+from newsletter.support.clock import own_timezone
+from newsletter.support.files import write_private
+from newsletter.support.time_zones import describe
 
 _PAGE = 500
 _MOST_PROBLEMS = 1_000
@@ -45,16 +45,16 @@ def subscribe(
 
     The new subscriber is active at once: ask the person before you do it.
     """
-    desk = open_for(context)
+    desk = open_context_for(context)
     said = _said(email, name, days, time, timezone, papers)
     with writing(desk.engine) as connection:
         present = store.by_email(connection, email)
         wanted = _merged(present.preferences if present else None, said, interest or [])
         folder = desk.config.subscribers_folder
         home = folder if file or present is not None else None
-        subscriber = membership.subscribe(connection, wanted, "command", desk.clock(), home, again)
+        subscriber = subscriptions.subscribe(connection, wanted, "command", desk.clock(), home, again)
     where = f" ({desk.config.subscribers / subscriber.file})" if subscriber.file else ""
-    say(f"{subscriber.email} is subscribed{where}; next digest {short(subscriber.next_due)} UTC.")
+    say(f"{subscriber.email} is subscribed{where}; next digest {format_moment(subscriber.next_due)} UTC.")
     if not subscriber.preferences.interests:
         say(f"No interest is named yet; 'newsletter interests edit {subscriber.email}' names some.")
 
@@ -73,7 +73,7 @@ def _merged(present: Preferences | None, said: dict[str, Any], interests: list[s
         schedule = {"timezone": own_timezone(), **said["schedule"]}
         return preferences_from_mapping({**said, "schedule": schedule, "interests": interests}, "subscribe")
     read = preferences_from_mapping({**said, "interests": interests}, "subscribe")
-    changed = membership.merged(present, read, said)
+    changed = subscriptions.merged(present, read, said)
     known = {interest.name for interest in present.interests}
     added = tuple(interest for interest in read.interests if interest.name not in known)
     return checked(replace(changed, interests=present.interests + added), "subscribe")
@@ -81,10 +81,10 @@ def _merged(present: Preferences | None, said: dict[str, Any], interests: list[s
 
 def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
     """End a subscription. No file and no import brings it back; 'subscribe --again' does."""
-    desk = open_for(context)
+    desk = open_context_for(context)
     with writing(desk.engine) as connection:
-        membership.require(connection, email)
-        subscriber = membership.unsubscribe(connection, email, desk.clock())
+        subscriptions.get_subscriber(connection, email)
+        subscriber = subscriptions.unsubscribe(connection, email, desk.clock())
     assert subscriber is not None  # noqa: S101 - required above
     say(f"{subscriber.email} is unsubscribed.")
 
@@ -100,13 +100,13 @@ def forget(
     and what came back. Of the address a digest stays, so that no file and no
     import brings that person back. Backups and exports are out of reach.
     """
-    desk = open_for(context)
+    desk = open_context_for(context)
     people = []
     for email in dict.fromkeys(emails):
         if _is_gone(desk, email):
             say(f"{email} is no subscriber any more.")
         else:
-            people.append(look_up(desk, email))
+            people.append(find_subscriber(desk, email))
     for person in people:
         say(_in_words(person))
     if people and not yes:
@@ -114,34 +114,34 @@ def forget(
             raise UserError("nobody is there to be asked, and it cannot be undone; add --yes")
         typer.confirm("Remove that for good?", abort=True)
     for person in people:
-        for other in forget_person(desk, person):
+        for other in erase_subscriber(desk, person):
             warn(f"{other.email}, {other.edition}: unsure, since a process ended while it was on the wire")
         say(f"{person.subscriber.email} is forgotten.")
     _leave_nothing(desk, [person.subscriber.email for person in people])
 
 
-def _is_gone(desk: Desk, email: str) -> bool:
+def _is_gone(desk: AppContext, email: str) -> bool:
     with reading(desk.engine) as connection:
         gone = suppressions.find(connection, email)
         return gone is not None and store.by_email(connection, email) is None
 
 
-def _in_words(person: Person) -> str:
+def _in_words(person: SubscriberRecord) -> str:
     one, has = person.subscriber, person.belongings
     numbers = ((has.sends, "log line"), (has.feedback, "judged paper"), (has.bounces, "bounce"))
     said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in numbers if number]
     said += [str(person.file)] if person.file else []
-    return f"{one.email}: {one.state} since {short(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"
+    return f"{one.email}: {one.state} since {format_moment(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"
 
 
-def _leave_nothing(desk: Desk, emails: list[str]) -> None:
+def _leave_nothing(desk: AppContext, emails: list[str]) -> None:
     try:
-        rewrite(desk.engine)
+        vacuum(desk.engine)
     except NewsletterError as error:
         why = str(error).partition(";")[0]
         warn(f"bytes of what was removed may still lie in the store's file, since {why}; run it again later")
     for email in emails:
-        for path in mentions(desk.config.subscribers_folder, email):
+        for path in files_mentioning(desk.config.subscribers_folder, email):
             warn(f"{path}: names {email} too; look at it")
 
 
@@ -151,13 +151,13 @@ def list_subscribers(
     json: Json = False,
 ) -> None:
     """List the subscribers."""
-    desk = open_for(context)
+    desk = open_context_for(context)
     if json:
         for subscriber in _all(desk, state):
             print_json([_json(subscriber)])
         return
     rows = [
-        (one.email, one.state, short(one.next_due), len(one.preferences.interests), one.file)
+        (one.email, one.state, format_moment(one.next_due), len(one.preferences.interests), one.file)
         for one in _all(desk, state)
     ]
     if not rows:
@@ -177,19 +177,19 @@ def show_subscriber(
     context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")], json: Json = False
 ) -> None:
     """Show one subscriber."""
-    desk = open_for(context)
+    desk = open_context_for(context)
     with reading(desk.engine) as connection:
-        subscriber = membership.require(connection, email)
+        subscriber = subscriptions.get_subscriber(connection, email)
     if json:
         print_json([_json(subscriber)])
         return
     preferences, schedule = subscriber.preferences, subscriber.preferences.schedule
     say(f"{preferences.name} <{subscriber.email}>".lstrip() if preferences.name else subscriber.email)
-    until = f", until {short(subscriber.paused_until)} UTC" if subscriber.paused_until else ""
-    say(f"state: {subscriber.state}, since {short(subscriber.state_since)} UTC{until}")
-    say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {described(schedule.timezone)}")
-    say(f"next digest: {short(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
-    say(f"last digest: {short(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
+    until = f", until {format_moment(subscriber.paused_until)} UTC" if subscriber.paused_until else ""
+    say(f"state: {subscriber.state}, since {format_moment(subscriber.state_since)} UTC{until}")
+    say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {describe(schedule.timezone)}")
+    say(f"next digest: {format_moment(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
+    say(f"last digest: {format_moment(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
     say(f"papers: {preferences.papers} at most")
     say(f"home: {desk.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
@@ -224,11 +224,11 @@ def import_subscribers(
     Who unsubscribed stays unsubscribed; a state 'paused' pauses, 'active' ends a pause. You say by importing that these
     people agreed to get mail.
     """
-    desk = open_for(context)
+    desk = open_context_for(context)
     outcomes: Counter[str] = Counter()
     problems: list[str] = []
-    for found in exchange.read_lines(file, ignore_unknown):
-        if isinstance(found, exchange.Remark):
+    for found in import_export.read_lines(file, ignore_unknown):
+        if isinstance(found, import_export.FileRemark):
             warn(found.text)
             continue
         try:
@@ -247,12 +247,12 @@ def import_subscribers(
         raise UserError(*problems)
 
 
-def _take_in(desk: Desk, found: exchange.Line | UserError, file: Path) -> str:
+def _take_in(desk: AppContext, found: import_export.ImportRow | UserError, file: Path) -> str:
     if isinstance(found, UserError):
         raise found
     consent = ", ".join(part for part in (f"import {file.name}", found.consent) if part)
     with writing(desk.engine) as connection:
-        return membership.take_in(connection, found, consent, desk.clock(), desk.config.subscribers_folder)
+        return subscriptions.import_subscriber(connection, found, consent, desk.clock(), desk.config.subscribers_folder)
 
 
 def export_subscribers(
@@ -263,7 +263,7 @@ def export_subscribers(
     """Write the subscribers out, for another program or to take in again."""
     if format not in ("csv", "jsonl"):
         raise UserError(f"--format: {format!r} is neither csv nor jsonl")
-    desk = open_for(context)
+    desk = open_context_for(context)
     text = "".join(_exported(desk, format))
     if output is None:
         sys.stdout.write(text)
@@ -272,15 +272,15 @@ def export_subscribers(
     say(f"Written to {output}.")
 
 
-def _exported(desk: Desk, format: str) -> Iterator[str]:
+def _exported(desk: AppContext, format: str) -> Iterator[str]:
     if format == "csv":
-        yield exchange.csv_text(_all(desk, None), heading=True)
+        yield import_export.csv_text(_all(desk, None), heading=True)
     else:
         for subscriber in _all(desk, None):
-            yield json.dumps(exchange.to_object(subscriber), ensure_ascii=False) + "\n"
+            yield json.dumps(import_export.to_object(subscriber), ensure_ascii=False) + "\n"
 
 
-def _all(desk: Desk, state: SubscriberState | None) -> Iterator[Subscriber]:
+def _all(desk: AppContext, state: SubscriberState | None) -> Iterator[Subscriber]:
     after = 0
     while True:
         with reading(desk.engine) as connection:
@@ -293,9 +293,9 @@ def _all(desk: Desk, state: SubscriberState | None) -> Iterator[Subscriber]:
 
 def _json(subscriber: Subscriber) -> dict[str, Any]:
     return {
-        **exchange.to_object(subscriber),
+        **import_export.to_object(subscriber),
         "file": subscriber.file,
-        "next_due": iso(subscriber.next_due),
-        "last_digest": iso(subscriber.last_digest),
-        "created_at": iso(subscriber.created_at),
+        "next_due": format_iso(subscriber.next_due),
+        "last_digest": format_iso(subscriber.last_digest),
+        "created_at": format_iso(subscriber.created_at),
     }

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.common import Json, iso, open_for, print_json, print_table, say, short
+from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say
 from newsletter.errors import UserError
-from newsletter.plaintext import clean
 from newsletter.store import reading, tokens, writing
+from newsletter.support.text import to_single_line
 
 _LONGEST_NAME = 60
 
@@ -22,9 +22,9 @@ def create(
 
     It is printed this once: the store keeps only a digest of it.
     """
-    if name != clean(name) or not 0 < len(name) <= _LONGEST_NAME:
+    if name != to_single_line(name) or not 0 < len(name) <= _LONGEST_NAME:
         raise UserError(f"NAME: {name!r} is no name for a token; write a short one in one line, like ada")
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     now = desk.clock()
     expires_at = now + timedelta(days=days) if days is not None else None
     with writing(desk.engine) as connection:
@@ -36,7 +36,7 @@ def create(
 
 def list_tokens(context: typer.Context, json: Json = False) -> None:
     """List the tokens, with when each was last used."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     now = desk.clock()
     with reading(desk.engine) as connection:
         found = tokens.everything(connection)
@@ -44,9 +44,9 @@ def list_tokens(context: typer.Context, json: Json = False) -> None:
         print_json(
             {
                 "name": one.name,
-                "created_at": iso(one.created_at),
-                "expires_at": iso(one.expires_at),
-                "last_used": iso(one.last_used),
+                "created_at": format_iso(one.created_at),
+                "expires_at": format_iso(one.expires_at),
+                "last_used": format_iso(one.last_used),
                 "holds": one.holds(now),
             }
             for one in found
@@ -55,22 +55,22 @@ def list_tokens(context: typer.Context, json: Json = False) -> None:
         say("No tokens yet: 'newsletter token create NAME' makes one.")
     else:
         columns = (("name", "wide"), ("made", "left"), ("holds until", "left"), ("last used", "left"))
-        print_table(columns, ((one.name, short(one.created_at), _until(one, now), _used(one)) for one in found))
+        print_table(columns, ((one.name, format_moment(one.created_at), _until(one, now), _used(one)) for one in found))
 
 
 def _until(token: tokens.Token, now: datetime) -> str:
     if token.expires_at is None:
         return "revoked"
-    return short(token.expires_at) if token.holds(now) else "expired"
+    return format_moment(token.expires_at) if token.holds(now) else "expired"
 
 
 def _used(token: tokens.Token) -> str:
-    return short(token.last_used) or "never"
+    return format_moment(token.last_used) or "never"
 
 
 def revoke(context: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
     """End a token, and every session that began with it."""
-    desk = open_for(context, files=False)
+    desk = open_context_for(context, files=False)
     with writing(desk.engine) as connection:
         gone = tokens.revoke(connection, name)
     if not gone:

@@ -15,12 +15,12 @@ import dkim
 import spf
 from dkim.util import InvalidTagValueList, parse_tag_value
 
-from newsletter.config import Config, Smtp
-from newsletter.credentials import secret_file
-from newsletter.delivery.signing import Signer, signed
-from newsletter.desk import is_example
-from newsletter.doctor.finding import Finding, NotKnown, bad, ok, warning
-from newsletter.doctor.names import Names, ascii_name
+from newsletter.config.secrets import secret_file
+from newsletter.config.settings import Config, Smtp
+from newsletter.delivery.smtp.dkim import Signer, sign
+from newsletter.doctor.dns import Resolver, ascii_name
+from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
+from newsletter.services.context import is_example
 
 _NOBODY = "192.0.2.1"
 """An address that no mail comes from (RFC 5737): with it, all of an SPF record is read."""
@@ -55,7 +55,7 @@ def sender_of(config: Config) -> Sender:
     return Sender(domain, config.bounces.address or f"{local}@{domain}")
 
 
-def spf_record(names: Names, sender: Sender, accounts: Mapping[str, Smtp]) -> Finding:
+def spf_record(names: Resolver, sender: Sender, accounts: Mapping[str, Smtp]) -> CheckResult:
     """SPF (RFC 7208) of the return path's domain: one record that can be read, and that lists the mail servers."""
     domain = _real(sender.return_domain)
     records = [text for text in names.texts(domain) if f"{text.lower()} ".startswith("v=spf1 ")]
@@ -74,7 +74,7 @@ def spf_record(names: Names, sender: Sender, accounts: Mapping[str, Smtp]) -> Fi
     return _covered(names, sender, accounts, f"{domain}: {read.lookups} of 10 look-ups")
 
 
-def _covered(names: Names, sender: Sender, accounts: Mapping[str, Smtp], facts: str) -> Finding:
+def _covered(names: Resolver, sender: Sender, accounts: Mapping[str, Smtp], facts: str) -> CheckResult:
     outside = [one for account in accounts.values() for one in _addresses(names, account.host) if one.is_global]
     left_out = [str(one) for one in outside if _Spf(names, str(one), sender.envelope).verdict()[0] != "pass"]
     if left_out:
@@ -84,7 +84,7 @@ def _covered(names: Names, sender: Sender, accounts: Mapping[str, Smtp], facts: 
     return ok("spf", f"{facts}; {covers}")
 
 
-def _addresses(names: Names, host: str) -> list[Any]:
+def _addresses(names: Resolver, host: str) -> list[Any]:
     try:
         return [ip_address(host)]
     except ValueError:
@@ -94,7 +94,7 @@ def _addresses(names: Names, host: str) -> list[Any]:
 class _Spf(spf.query):  # type: ignore[misc]
     """pyspf's evaluation of a record, which asks our resolver."""
 
-    def __init__(self, names: Names, address: str, envelope: str) -> None:
+    def __init__(self, names: Resolver, address: str, envelope: str) -> None:
         super().__init__(i=address, s=envelope, h=envelope.rpartition("@")[2])
         self._names = names
 
@@ -102,14 +102,14 @@ class _Spf(spf.query):  # type: ignore[misc]
         """What the record says of the address, and why."""
         result, _, words = self.check()
         if result == "temperror":
-            raise NotKnown(str(self.prob))
+            raise CheckSkipped(str(self.prob))
         return result, str(words).removeprefix("SPF Permanent Error: ")
 
     def dns(self, name: Any, qtype: str, cnames: Any = None, ignore_void: bool = False) -> list[Any]:
         """The records of a name in the form that pyspf takes them; those that are not there are counted."""
         try:
             records = self._names.records(str(name), qtype)
-        except NotKnown as error:
+        except CheckSkipped as error:
             raise spf.TempError(str(error)) from None
         if not records and not ignore_void:
             self.void_lookups += 1
@@ -129,7 +129,7 @@ def _plain(record: Any, kind: str) -> Any:
     return record.address
 
 
-def dkim_key(names: Names, name: str, account: Smtp, folder: Path, domain: str) -> Finding:
+def dkim_key(names: Resolver, name: str, account: Smtp, folder: Path, domain: str) -> CheckResult:
     """DKIM (RFC 6376): a signature of ours, verified with the key in the DNS.
 
     Raises:
@@ -139,7 +139,7 @@ def dkim_key(names: Names, name: str, account: Smtp, folder: Path, domain: str) 
     if account.dkim_selector is None or account.dkim_key_file is None:
         mend = "set dkim_selector and dkim_key_file, unless the mail server signs by itself"
         return warning(name, "messages are not signed here", mend)
-    content = signed(
+    content = sign(
         _MAIL_TO_SIGN % signed_domain,
         Signer(account.dkim_selector, secret_file(folder / account.dkim_key_file)),
     )
@@ -152,7 +152,7 @@ def dkim_key(names: Names, name: str, account: Smtp, folder: Path, domain: str) 
     return _verified(name, content, where, texts[0], str(account.dkim_key_file))
 
 
-def _verified(name: str, content: bytes, where: str, text: str, file: str) -> Finding:
+def _verified(name: str, content: bytes, where: str, text: str, file: str) -> CheckResult:
     again, tags = f"publish the public half of {file} there", _tags(text)
     if tags.get("p") == "":
         return bad(name, f"{where}: its key is withdrawn (p= is empty)", again)
@@ -174,7 +174,7 @@ def _verified(name: str, content: bytes, where: str, text: str, file: str) -> Fi
     return ok(name, f"{where} verifies what is signed here, {bits} bits")
 
 
-def dmarc_policy(names: Names, sender: Sender, signs: bool) -> Finding:
+def dmarc_policy(names: Resolver, sender: Sender, signs: bool) -> CheckResult:
     """DMARC (RFC 7489): a policy, and something that is aligned with the domain in From.
 
     Args:
@@ -205,7 +205,7 @@ def dmarc_policy(names: Names, sender: Sender, signs: bool) -> Finding:
     return ok("dmarc", f"_dmarc.{where}: p={policy}, met by {by}")
 
 
-def _dmarc_records(names: Names, domain: str) -> list[str]:
+def _dmarc_records(names: Resolver, domain: str) -> list[str]:
     return [text for text in names.texts(f"_dmarc.{domain}") if text.replace(" ", "").startswith("v=DMARC1")]
 
 
@@ -233,7 +233,7 @@ def _tags(text: str) -> dict[str, str]:
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in found.items()}
 
 
-def return_address(names: Names, sender: Sender) -> Finding:
+def return_address(names: Resolver, sender: Sender) -> CheckResult:
     """Whether the domain that bounces go to takes mail (RFC 5321, section 5.1)."""
     domain, name = _real(sender.return_domain), "bounces"
     mend = f"publish an MX record for {domain}, or set bounces.address to an address that takes mail"
@@ -247,7 +247,7 @@ def return_address(names: Names, sender: Sender) -> Finding:
     return ok(name, f"{sender.envelope} is reached by {', '.join(hosts) or domain}")
 
 
-def _any_address(names: Names, hosts: Iterable[str]) -> bool:
+def _any_address(names: Resolver, hosts: Iterable[str]) -> bool:
     return any(names.addresses(host) for host in hosts)
 
 
@@ -255,8 +255,8 @@ def _real(domain: str) -> str:
     """A domain that stands in the DNS.
 
     Raises:
-        NotKnown: it is a name of examples.
+        CheckSkipped: it is a name of examples.
     """
     if is_example(domain):
-        raise NotKnown(f"{domain} is a name for examples; set site.from (and bounces.address) to your own")
+        raise CheckSkipped(f"{domain} is a name for examples; set site.from (and bounces.address) to your own")
     return domain

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from newsletter import __version__
-from newsletter.doctor.finding import Finding, NotKnown, bad, ok, warning
+from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 
 _OLDEST_SQLITE = (3, 35, 0)
 """The first that tells what it changed (RETURNING)."""
@@ -33,7 +33,7 @@ _OLD_ZONES = 3
 """Years after which some country has changed its clocks."""
 
 
-def programs(now: datetime) -> Finding:
+def programs(now: datetime) -> CheckResult:
     """Ours, Python, SQLite, and the rules of the time zones."""
     name, zones = "program", _zones()
     told = f"newsletter {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
@@ -60,7 +60,7 @@ def _zones() -> str:
         return ""
 
 
-def disk(folders: Iterable[Path], index: Path, subscribers: int) -> Finding:
+def disk(folders: Iterable[Path], index: Path, subscribers: int) -> CheckResult:
     """Room where the newsletter writes, for the next edition and a new fit of the index.
 
     Args:
@@ -107,7 +107,7 @@ def _in_words(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def clock(now: datetime, newest: datetime | None, ahead: Sequence[float]) -> Finding:
+def clock(now: datetime, newest: datetime | None, ahead: Sequence[float]) -> CheckResult:
     """The time, beside that of the servers that answered and the newest row of the store.
 
     Args:
@@ -115,14 +115,14 @@ def clock(now: datetime, newest: datetime | None, ahead: Sequence[float]) -> Fin
         ahead: by how many seconds the servers' clocks are ahead of this machine's.
 
     Raises:
-        NotKnown: no server told its time.
+        CheckSkipped: no server told its time.
     """
     name = "clock"
     if newest is not None and newest - now > _AHEAD:
         told = f"it is {now:%Y-%m-%d %H:%M} UTC, but the store knows of {newest:%Y-%m-%d %H:%M}"
         return bad(name, told, "set the clock right; after a --now in the future wait until then")
     if not ahead:
-        raise NotKnown("no server told the time; compare it with another clock")
+        raise CheckSkipped("no server told the time; compare it with another clock")
     off = median(ahead)
     told = f"{_apart(off)} the clocks of {len(ahead)} server{'' if len(ahead) == 1 else 's'}"
     if abs(off) >= _OFF:

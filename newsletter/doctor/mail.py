@@ -8,16 +8,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from newsletter.config import Bounces, Smtp
-from newsletter.deadline import Deadline
-from newsletter.delivery import inbox
-from newsletter.delivery.session import ServerUnusable, drop, open_session, shown_error, shown_reply, where
-from newsletter.delivery.transport import Transport
-from newsletter.delivery.verdict import Kind, verdict_on_refusal
-from newsletter.desk import is_here
-from newsletter.doctor.finding import Finding, bad, ok, warning
+from newsletter.config.settings import Bounces, Smtp
+from newsletter.delivery.bounces import bounce_mailbox
+from newsletter.delivery.bounces.classifier import BounceKind, classify_refusal
+from newsletter.delivery.smtp.session import (
+    ServerUnavailable,
+    drop,
+    open_session,
+    server_name,
+    shown_error,
+    shown_reply,
+)
+from newsletter.delivery.smtp.transport import Transport
+from newsletter.doctor.result import CheckResult, bad, ok, warning
 from newsletter.errors import NewsletterError
 from newsletter.model import Message, SendState
+from newsletter.services.context import is_loopback
+from newsletter.support.deadline import Deadline
 
 STEP = 8.0
 """Seconds that one step of a talk may take, whatever the configuration says: somebody waits for the doctor."""
@@ -34,7 +41,7 @@ _LARGEST = 500_000
 _NO_MAILBOX = "make that mailbox, or name another in bounces.address or site.from"
 
 
-def session(line: str, name: str, account: Smtp, folder: Path, sender: str) -> Finding:
+def session(line: str, name: str, account: Smtp, folder: Path, sender: str) -> CheckResult:
     """A session up to the point where a message would follow: connected, TLS, logged in, the sender taken.
 
     Args:
@@ -49,7 +56,7 @@ def session(line: str, name: str, account: Smtp, folder: Path, sender: str) -> F
         try:
             return _looked_at(line, account, client.smtp, sender)
         except (smtplib.SMTPException, OSError) as error:
-            return bad(line, f"{where(account)} broke off: {shown_error(error)}", "ask who runs it")
+            return bad(line, f"{server_name(account)} broke off: {shown_error(error)}", "ask who runs it")
         finally:
             with suppress(smtplib.SMTPException, OSError):
                 client.close()
@@ -61,7 +68,9 @@ def _opened(account: Smtp, folder: Path, name: str, deadline: Deadline) -> Any:
         return open_session(_quick(account), folder, name, deadline.watch)
     except NewsletterError:
         if deadline.over:
-            raise ServerUnusable(f"smtp: {where(account)} came to no end within {TALK:g} s; ask who runs it") from None
+            raise ServerUnavailable(
+                f"smtp: {server_name(account)} came to no end within {TALK:g} s; ask who runs it"
+            ) from None
         raise
 
 
@@ -69,8 +78,8 @@ def _quick(account: Smtp) -> Smtp:
     return account.model_copy(update={"timeout_seconds": min(account.timeout_seconds, STEP)})
 
 
-def _looked_at(name: str, account: Smtp, smtp: Any, sender: str) -> Finding:
-    server, days = where(account), _days_left(smtp.sock)
+def _looked_at(name: str, account: Smtp, smtp: Any, sender: str) -> CheckResult:
+    server, days = server_name(account), _days_left(smtp.sock)
     facts = [server]
     if days is not None:
         facts.append(f"{smtp.sock.version()}, certificate good for {days} days")
@@ -84,7 +93,7 @@ def _looked_at(name: str, account: Smtp, smtp: Any, sender: str) -> Finding:
         return warning(name, f"{server} takes {int(size):,} bytes a message at most", "have it take a megabyte")
     if days is not None and days < _ENDS_SOON:
         return warning(name, f"{server}: its certificate ends in {days} days", "have it renewed")
-    if days is None and not is_here(account.host):
+    if days is None and not is_loopback(account.host):
         return warning(name, f"{server}: no TLS, so anybody on the way reads along", "set security to starttls or tls")
     return ok(name, ", ".join([*facts, f"takes mail from {sender}"]))
 
@@ -97,7 +106,7 @@ def _days_left(connection: Any) -> int | None:
     return int((ends - time.time()) // 86_400)
 
 
-def _refused(name: str, server: str, smtp: Any, sender: str) -> Finding | None:
+def _refused(name: str, server: str, smtp: Any, sender: str) -> CheckResult | None:
     """What the server has against mail from the sender, to the sender; no message follows."""
     options: list[str] = []
     if not sender.isascii():
@@ -117,12 +126,12 @@ def _refused(name: str, server: str, smtp: Any, sender: str) -> Finding | None:
     told = f"{server} takes no mail to {sender}: {reply}"
     if code < 500:
         return warning(name, told, "try again later")
-    if verdict_on_refusal(reply) is Kind.HARD:
+    if classify_refusal(reply) is BounceKind.HARD:
         return warning(name, told, _NO_MAILBOX)
     return bad(name, told, "have the server relay for you: set user, or ask who runs it")
 
 
-def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Callable[[], Message]) -> Finding:
+def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Callable[[], Message]) -> CheckResult:
     """A message to yourself, by the account ``name``.
 
     Raises:
@@ -134,7 +143,7 @@ def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Cal
     said = outcome.smtp_reply or outcome.reason or ""
     if outcome.state is SendState.SENT:
         return ok(line, f"taken for {message.recipient}: {said}; look for {message.message_id}")
-    told = f"{where(account)} did not take it for {message.recipient}: {said}"
+    told = f"{server_name(account)} did not take it for {message.recipient}: {said}"
     if outcome.state is SendState.DEFERRED:
         return warning(line, told, "try again in some minutes")
     if outcome.state is SendState.UNSURE:
@@ -142,7 +151,7 @@ def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Cal
     return bad(line, told, "do as the server says, or ask who runs it")
 
 
-def mailbox(settings: Bounces, folder: Path) -> Finding:
+def mailbox(settings: Bounces, folder: Path) -> CheckResult:
     """The mailbox that bounces are read from.
 
     Raises:
@@ -153,6 +162,6 @@ def mailbox(settings: Bounces, folder: Path) -> Finding:
     if imap is not None:
         quick = imap.model_copy(update={"timeout_seconds": min(imap.timeout_seconds, STEP)})
         settings = settings.model_copy(update={"imap": quick})
-    unread = inbox.count_unread(settings, folder)
+    unread = bounce_mailbox.count_unread(settings, folder)
     place = f"{imap.folder} of {imap.user} at {imap.host}:{imap.port}" if imap else str(settings.maildir)
     return ok(name, f"{place}, {unread} unread")

@@ -4,19 +4,19 @@ from datetime import date
 from email.utils import parseaddr
 from pathlib import Path
 
-from newsletter.audience.signup import Letter
-from newsletter.config import Config, Imap, Smtp
-from newsletter.credentials import secret_file, signing_key
-from newsletter.delivery.inbox import imap_password
-from newsletter.delivery.session import account_password as account_secret
-from newsletter.demo import SAMPLE_PAPERS
-from newsletter.desk import doubts, is_example
-from newsletter.doctor.finding import Finding, ok, warning
+from newsletter.audience.signup import SignupMail
+from newsletter.config.secrets import secret_file, signing_key
+from newsletter.config.settings import Config, Imap, Smtp
+from newsletter.delivery.bounces.bounce_mailbox import imap_password
+from newsletter.delivery.smtp.session import account_password as account_secret
+from newsletter.doctor.result import CheckResult, ok, warning
 from newsletter.errors import UserError
-from newsletter.model import Choice, Digest, Interest, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
-from newsletter.rendering.view import PersonalLinks, letter_view, view
+from newsletter.rendering.template_context import PersonalLinks, digest_context, signup_context
+from newsletter.services.context import is_example, sender_warnings
+from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.sources.files import read_file
 
 _DAY = date(2025, 11, 25)
@@ -26,13 +26,13 @@ _SHOWN = 10
 _INTEREST = "A test by the doctor"
 
 
-def sender(config: Config) -> Finding:
+def sender(config: Config) -> CheckResult:
     """Who sends: nobody's name of examples."""
     site, name = config.site, "sender"
     domain = parseaddr(site.sender)[1].rpartition("@")[2]
     if is_example(domain):
         return warning(name, f"site.from: {site.sender} is an address for examples", "set site.from to your own")
-    for doubt in doubts(config):
+    for doubt in sender_warnings(config):
         found, _, mend = doubt.rpartition("; ")
         return warning(name, found, mend)
     if "example" in site.postal_address.lower():
@@ -40,7 +40,7 @@ def sender(config: Config) -> Finding:
     return ok(name, f"{site.sender}, {site.postal_address}")
 
 
-def key(folder: Path) -> Finding:
+def key(folder: Path) -> CheckResult:
     """The key that signs links.
 
     Raises:
@@ -49,7 +49,7 @@ def key(folder: Path) -> Finding:
     return ok("signing key", f"{len(signing_key(folder))} characters, which others cannot read")
 
 
-def account_password(name: str, account_name: str, account: Smtp, folder: Path) -> Finding:
+def account_password(name: str, account_name: str, account: Smtp, folder: Path) -> CheckResult:
     """What an account logs in with. It raises as :func:`key`."""
     if account.user is None:
         return ok(name, "none needed: there is no login")
@@ -60,13 +60,13 @@ def account_password(name: str, account_name: str, account: Smtp, folder: Path) 
     return ok(name, f"{account.user}: there")
 
 
-def mailbox_password(settings: Imap, folder: Path) -> Finding:
+def mailbox_password(settings: Imap, folder: Path) -> CheckResult:
     """What the mailbox of bounces is opened with. It raises as :func:`key`."""
     imap_password(settings, folder)
     return ok("password bounces", f"{settings.user}: there")
 
 
-def templates(config: Config) -> Finding:
+def templates(config: Config) -> CheckResult:
     """All templates compile, those of the newsletter's own before the program's, and a digest of the sample papers fits
     into what Gmail shows.
 
@@ -76,14 +76,14 @@ def templates(config: Config) -> Finding:
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys((config.digest.template, config.digest.weekly_template)))
     sizes = {one: len(_sample(config, load_templates(own, one)).encode()) for one in used}
-    unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *Letter})
+    unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
     for one in unused:
         try:
             _sample(config, load_templates(own, one))
         except UserError as error:
             found, _, mend = error.lines[0].rpartition("; ")
             return warning(name, found, f"{mend}, or remove it: it is not in use")
-    for letter in Letter:
+    for letter in SignupMail:
         _sample_letter(config, load_templates(own, letter.value))
     largest = max(sizes, key=lambda one: sizes[one])
     told = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
@@ -98,13 +98,13 @@ def _sample(config: Config, filled: Templates) -> str:
     links = PersonalLinks(
         link, link, link, one_click=link, browser=link, judge=lambda row, verdict: f"{link}.{verdict}"
     )
-    values = view(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
+    values = digest_context(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
     render(filled.text, values)
     return render(filled.html, values)
 
 
 def _sample_letter(config: Config, filled: Templates) -> None:
-    values = letter_view(config.site, "As an example", f"{config.site.url}/confirm/1.{'x' * 43}", 48)
+    values = signup_context(config.site, "As an example", f"{config.site.url}/confirm/1.{'x' * 43}", 48)
     for part in (filled.text, filled.html):
         render(part, values)
 
@@ -113,7 +113,7 @@ def sample_digest(edition: date) -> Digest:
     """A digest of the sample papers, such as nobody is sent."""
     read = (paper for paper in read_file(SAMPLE_PAPERS, SAMPLE_PAPERS.name, edition) if isinstance(paper, Paper))
     choices = [
-        Choice(paper, rank, 0.8, _INTEREST, "as an example")
+        DigestItem(paper, rank, 0.8, _INTEREST, "as an example")
         for rank, paper in zip(range(1, _SHOWN + 1), read, strict=False)
     ]
     return Digest(edition=edition, choices=tuple(choices), considered=len(choices), since=None, seen_row=0)

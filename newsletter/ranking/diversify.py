@@ -46,7 +46,7 @@ def _units(papers: csr_matrix) -> csr_matrix:
     return csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ papers)
 
 
-class Queue:
+class MmrQueue:
     """Papers that wait to be chosen, those that stand out most first, from which the next is chosen by maximal marginal
     relevance: ``λ · score − (1 − λ) · closest`` (Carbonell and Goldstein, "The use of MMR, diversity-based reranking",
     1998).
@@ -97,14 +97,14 @@ class Queue:
         return self.places.pop(number), self.values.pop(number)
 
 
-def varied(scores: np.ndarray, papers: csr_matrix, weight: float, places: int) -> np.ndarray:
+def diversified(scores: np.ndarray, papers: csr_matrix, weight: float, places: int) -> np.ndarray:
     """The first places of a list of papers (papers × terms) by maximal marginal relevance, as indices into the list.
 
     Args:
         scores: how far each stands out, divided by the best one's, descending.
     """
     alike = cosines(papers)
-    queue = Queue(list(range(len(scores))), scores.tolist(), 1.0)
+    queue = MmrQueue(list(range(len(scores))), scores.tolist(), 1.0)
     chosen: list[int] = []
     while queue.places and len(chosen) < places:
         chosen.append(queue.most_varied([alike[one] for one in chosen], weight)[0])

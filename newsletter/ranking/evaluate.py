@@ -17,11 +17,11 @@ from scipy.sparse import csr_matrix
 
 from newsletter.errors import UserError
 from newsletter.model import Paper
-from newsletter.ranking.diversify import cosines, varied
-from newsletter.ranking.index import line_up
-from newsletter.ranking.profile import taught_by
-from newsletter.ranking.rank import deviations
-from newsletter.ranking.space import Space, fit, paper_text
+from newsletter.ranking.diversify import cosines, diversified
+from newsletter.ranking.index import build_matrix
+from newsletter.ranking.profile import library_profiles
+from newsletter.ranking.scoring import deviations
+from newsletter.ranking.tfidf import TfidfModel, fit, paper_text
 
 NEW_FOLD = 0
 _READERS_AT_ONCE = 256
@@ -31,7 +31,7 @@ _CURVE = (1, 3, 5, 10, 20, 40)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Dataset:
     """Papers and readers, split.
 
     Attributes:
@@ -47,7 +47,7 @@ class Trial:
     phrases: bool
 
 
-def read_trial(folder: Path, fold: int = NEW_FOLD) -> Trial:
+def read_dataset(folder: Path, fold: int = NEW_FOLD) -> Dataset:
     """Read ``papers.jsonl.gz`` (id, fold, and title and abstract or text) and ``libraries.jsonl`` (reader, papers).
 
     A file whose papers have a text without title is a bag of words: its word order means nothing.
@@ -71,7 +71,7 @@ def read_trial(folder: Path, fold: int = NEW_FOLD) -> Trial:
     counted = [(old, new) for old, new in readers if len(old) >= 3 and len(new) >= 1]
     if not counted:
         raise UserError(f"{folder}: no reader has three papers to learn from and one held back; see docs/ranking.md")
-    return Trial(
+    return Dataset(
         [text for text, new in zip(texts, is_new, strict=True) if not new],
         [text for text, new in zip(texts, is_new, strict=True) if new],
         [old for old, _ in counted],
@@ -106,7 +106,7 @@ def _lines(path: Path) -> Iterator[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class EvalResult:
     """How well the held back papers were found: a value a reader for each measure.
 
     Attributes:
@@ -126,7 +126,7 @@ class Measured:
     digest_vendi: np.ndarray | None = None
 
 
-def evaluate(trial: Trial, variety: float = 1.0) -> Measured:
+def evaluate(trial: Dataset, variety: float = 1.0) -> EvalResult:
     """Rank the new papers for every reader through the code that ranks for sending.
 
     Args:
@@ -146,12 +146,12 @@ def evaluate(trial: Trial, variety: float = 1.0) -> Measured:
     for row, (own, values) in enumerate(zip(order, stands_out, strict=True)):
         some = np.flatnonzero(values > 0)[:_VARIED_FROM]
         if len(some) >= _FIRST:
-            chosen[row, :_FIRST] = own[varied(values[some] / values[0], new[own[some]], variety, _FIRST)]
+            chosen[row, :_FIRST] = own[diversified(values[some] / values[0], new[own[some]], variety, _FIRST)]
     digest = measure(chosen, trial.held_back, new, 0, 0)
     return replace(measured, digest_ndcg=digest.ndcg, digest_vendi=digest.vendi)
 
 
-def learning_curve(trial: Trial) -> list[tuple[int, int, float]]:
+def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
     """The mean nDCG@10 with only so many liked papers, drawn at random, for readers who have as many as the last step.
 
     Returns:
@@ -172,7 +172,7 @@ def learning_curve(trial: Trial) -> list[tuple[int, int, float]]:
     return curve
 
 
-def _fitted(trial: Trial) -> tuple[Space, csr_matrix]:
+def _fitted(trial: Dataset) -> tuple[TfidfModel, csr_matrix]:
     space = fit(trial.old, trial.phrases)
     if space is None:
         raise UserError("the papers to learn from hold no word; see docs/ranking.md")
@@ -180,16 +180,16 @@ def _fitted(trial: Trial) -> tuple[Space, csr_matrix]:
 
 
 def rank_readers(
-    space: Space, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
+    space: TfidfModel, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best candidates of each reader (readers × top), best first, and how far they stand out."""
-    lineup = line_up(space, new)
-    measured_by = line_up(space, space.sample)
+    lineup = build_matrix(space, new)
+    measured_by = build_matrix(space, space.sample)
     best, values = [], []
     for start in range(0, len(libraries), _READERS_AT_ONCE):
         block = libraries[start : start + _READERS_AT_ONCE]
         teachers = np.array([len(library) for library in block], dtype=float)
-        profiles = taught_by(old, block)
+        profiles = library_profiles(old, block)
         stands_out = deviations(profiles, profiles, teachers, lineup, measured_by)
         some = np.argpartition(-stands_out, min(top, new.shape[0] - 1), axis=1)[:, :top]
         inside = np.argsort(-np.take_along_axis(stands_out, some, axis=1), axis=1, kind="stable")
@@ -200,14 +200,14 @@ def rank_readers(
 
 def measure(
     order: np.ndarray, held_back: Sequence[np.ndarray], new: csr_matrix, seconds: float, fit_seconds: float
-) -> Measured:
+) -> EvalResult:
     """Measure rankings (readers × at least 100 candidates) against the papers held back."""
     hits = np.array([np.isin(own, wanted) for own, wanted in zip(order, held_back, strict=True)])
     wanted = np.array([len(own) for own in held_back])
     gains = 1 / np.log2(np.arange(10) + 2)
     ideal = np.concatenate([[0.0], np.cumsum(gains)])[np.minimum(wanted, 10)]
     first = np.where(hits[:, :100].any(axis=1), hits[:, :100].argmax(axis=1) + 1, np.inf)
-    return Measured(
+    return EvalResult(
         ndcg=hits[:, :10] @ gains / ideal,
         recall=hits[:, :100].sum(axis=1) / wanted,
         mrr=1 / first,
@@ -235,7 +235,7 @@ def interval(values: np.ndarray, draws: int = 1000) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def summary(measured: Measured) -> Iterable[tuple[str, float, tuple[float, float]]]:
+def summary(measured: EvalResult) -> Iterable[tuple[str, float, tuple[float, float]]]:
     """Each measure with its mean over readers and the interval of that."""
     named = (
         ("nDCG@10", measured.ndcg),

@@ -7,12 +7,12 @@ from textwrap import shorten
 
 import numpy as np
 
-from newsletter.identifiers import title_key
 from newsletter.model import Paper
+from newsletter.ranking.phrases import PaperPhrases
 from newsletter.ranking.profile import Profiles
-from newsletter.ranking.space import Space
 from newsletter.ranking.sparse import Row, row_of, values_at
-from newsletter.ranking.wording import Wording
+from newsletter.ranking.tfidf import TfidfModel
+from newsletter.support.identifiers import title_key
 
 _PHRASES_SHOWN = 3
 _TITLE_SHOWN = 80
@@ -29,7 +29,7 @@ how many they are; the terms that they make.
 
 
 @dataclass(frozen=True, slots=True)
-class Taste:
+class InterestTerms:
     """What an interest looks for in papers, got ready once for all that are explained to it.
 
     Attributes:
@@ -44,11 +44,11 @@ class Taste:
     categories: Set[str]
 
 
-def taste_of(space: Space, profiles: Profiles, row: int) -> Taste:
+def interest_terms(space: TfidfModel, profiles: Profiles, row: int) -> InterestTerms:
     """What an interest (by its row among the profiles) looks for."""
     interest, profile = profiles.followed[row].interest, row_of(profiles.vectors, row)
     above = (profile.values - space.mean[profile.terms]).tolist()
-    return Taste(
+    return InterestTerms(
         row=row,
         terms={term: weight for term, weight in zip(profile.terms.tolist(), above, strict=True) if weight > 0},
         authors={title_key(author) for author in interest.authors},
@@ -56,7 +56,7 @@ def taste_of(space: Space, profiles: Profiles, row: int) -> Taste:
     )
 
 
-def reason(profiles: Profiles, taste: Taste, paper: Paper, wording: Wording) -> str:
+def reason(profiles: Profiles, taste: InterestTerms, paper: Paper, wording: PaperPhrases) -> str:
     """The followed author, the terms that weighed most, the liked paper that gave most and the followed category."""
     parts = []
     if taste.authors:
@@ -75,7 +75,7 @@ def reason(profiles: Profiles, taste: Taste, paper: Paper, wording: Wording) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
+class Explanation:
     """What speaks for a paper, each with its share of the whole (0 to 1), most first.
 
     Attributes:
@@ -87,7 +87,7 @@ class Weighed:
     liked: tuple[tuple[str, float], ...] = ()
 
 
-def weighed(space: Space, profiles: Profiles, row: int, paper: Row, most: int) -> Weighed:
+def explain(space: TfidfModel, profiles: Profiles, row: int, paper: Row, most: int) -> Explanation:
     """The terms and the liked papers that a paper has its score from.
 
     Args:
@@ -97,7 +97,7 @@ def weighed(space: Space, profiles: Profiles, row: int, paper: Row, most: int) -
     profile = row_of(profiles.vectors, row)
     parts = np.maximum(term_parts(space, profile, paper), 0)
     names, gifts = liked_parts(profiles, row, paper)
-    return Weighed(
+    return Explanation(
         _shares([str(term) for term in space.terms[paper.terms]], parts, float(parts.sum()), most),
         _shares(names, gifts, profile_part(profile, paper), most),
     )
@@ -108,11 +108,11 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
     return tuple((names[place], min(1.0, float(parts[place]) / max(whole, 1e-12))) for place in order)
 
 
-def term_parts(space: Space, profile: Row, paper: Row) -> np.ndarray:
+def term_parts(space: TfidfModel, profile: Row, paper: Row) -> np.ndarray:
     """What each term of a paper adds to its raw score, in the order of ``paper.terms``; the parts add up to it.
 
     Args:
-        paper: its vector, times the scale of its score (see :func:`newsletter.ranking.rank.scale`).
+        paper: its vector, times the scale of its score (see :func:`newsletter.ranking.scoring.scale`).
     """
     return np.asarray((values_at(profile, paper.terms) - space.mean[paper.terms]) * paper.values)
 
@@ -137,14 +137,14 @@ def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np
     return [name.title for name, _ in liked], np.bincount(giver, shares, minlength=len(liked))
 
 
-def main_terms(wanted: Mapping[int, float], wording: Wording) -> list[str]:
+def main_terms(wanted: Mapping[int, float], wording: PaperPhrases) -> list[str]:
     """The words and phrases of a paper that weighed most in its score, as the paper writes them.
 
     Terms that stand side by side in the text are told as one phrase: "multi objective", "objective reinforcement" and
     "reinforcement learning" as "multi-objective reinforcement learning".
 
     Args:
-        wanted: what an interest looks for, as :class:`Taste` has it in ``terms``.
+        wanted: what an interest looks for, as :class:`InterestTerms` has it in ``terms``.
     """
     adds = _products(wanted, wording.weights)
     if not adds:
@@ -182,7 +182,7 @@ def _products(some: Mapping[int, float], others: Mapping[int, float]) -> dict[in
     return {term: weight * many[term] for term, weight in few.items() if term in many}
 
 
-def _windows(wording: Wording, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
+def _windows(wording: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
     """The windows of a text all whose words belong to a term that adds to the score, if they add more than ``least``
     for each word. Of windows with the same terms and as many words the last one stands for all.
 

@@ -1,8 +1,8 @@
-"""The index: a fitted space, with the vectors of the store's papers in it.
+"""The index: a fitted TF-IDF model and the vectors of the store's papers.
 
-Papers come in parts, each made once and never changed: one with all papers there were when the space was fitted, and
-one with those that came later. They may lie in memory-mapped files (:mod:`newsletter.ranking.saved`), so that a large
-store costs little memory.
+Papers are kept in segments, each written once and never changed: one with the papers the model was fitted on, and one
+with those that came later. Segments can be memory-mapped (:mod:`newsletter.ranking.index_files`), so a large store
+needs little memory.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,12 +12,12 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from newsletter.model import Paper
-from newsletter.ranking.space import Space, paper_text, varies
 from newsletter.ranking.sparse import Row, row_of
+from newsletter.ranking.tfidf import TfidfModel, paper_text, score_deviation
 
 
 @dataclass(frozen=True, slots=True)
-class Lineup:
+class PaperMatrix:
     """Papers as ranking needs them, in one order.
 
     Attributes:
@@ -32,26 +32,26 @@ class Lineup:
     factor: np.ndarray
 
 
-def line_up(space: Space, vectors: csr_matrix) -> Lineup:
+def build_matrix(space: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
     """Get papers (papers × terms) ready for ranking: once for all subscribers."""
-    return Lineup(vectors, vectors.T.tocsr(), *background_of(space, vectors))
+    return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(space, vectors))
 
 
-def background_of(space: Space, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+def background_of(space: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """The ``centre`` and the ``factor`` of papers (papers × terms)."""
     centre = np.asarray(vectors @ space.mean, dtype=np.float32)
     if space.usual <= 0:
         return centre, np.ones(vectors.shape[0], dtype=np.float32)
-    deviation = np.maximum(varies(vectors, space.directions, space.variance), 1e-3 * space.usual)
+    deviation = np.maximum(score_deviation(vectors, space.directions, space.variance), 1e-3 * space.usual)
     return centre, (space.usual / deviation).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Segment:
     """Some of the store's papers: their rows in the store, ascending, and what ranking needs of them."""
 
     rows: np.ndarray
-    lineup: Lineup
+    lineup: PaperMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class Index:
         version: the name under which the space is kept, empty for one that is not.
     """
 
-    space: Space
-    sample: Lineup
-    parts: tuple[Part, ...] = ()
+    space: TfidfModel
+    sample: PaperMatrix
+    parts: tuple[Segment, ...] = ()
     version: str = ""
 
     def vectors(self, rows: np.ndarray) -> csr_matrix:
@@ -97,10 +97,10 @@ class Index:
                 return Row(found.terms[order], found.values[order])
         return Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32))
 
-    def part_of(self, rows: np.ndarray) -> Part:
+    def part_of(self, rows: np.ndarray) -> Segment:
         """Some papers, by row ascending, as a part of their own: their vectors alone, to be looked up."""
         none = np.zeros(0, dtype=np.float32)
-        return Part(rows, Lineup(self.vectors(rows), self.space.zeros(0), none, none))
+        return Segment(rows, PaperMatrix(self.vectors(rows), self.space.zeros(0), none, none))
 
     def without_papers(self) -> "Index":
         """What profiles are made with, and measured by: a small part of an index, which can be handed to other
@@ -118,13 +118,13 @@ class Index:
         return np.asarray(at[own[at] == later])
 
 
-def make_index(space: Space, parts: tuple[Part, ...] = (), version: str = "") -> Index:
+def make_index(space: TfidfModel, parts: tuple[Segment, ...] = (), version: str = "") -> Index:
     """An index of some parts."""
-    return Index(space, line_up(space, space.sample), parts, version)
+    return Index(space, build_matrix(space, space.sample), parts, version)
 
 
-def make_part(space: Space, papers: Iterable[Paper]) -> Part:
+def make_segment(space: TfidfModel, papers: Iterable[Paper]) -> Segment:
     """A part of papers of the store."""
     ordered = sorted(papers, key=lambda paper: paper.row)
     vectors = space.vectors(paper_text(paper) for paper in ordered) if ordered else space.zeros(0)
-    return Part(np.array([paper.row for paper in ordered], dtype=np.int64), line_up(space, vectors))
+    return Segment(np.array([paper.row for paper in ordered], dtype=np.int64), build_matrix(space, vectors))

@@ -7,23 +7,23 @@ from datetime import datetime
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 
-from newsletter.model import Interest, PaperName
+from newsletter.model import Interest, PaperRef
 from newsletter.ranking.index import Index
-from newsletter.ranking.space import Space, damped
 from newsletter.ranking.sparse import Row, row_of
+from newsletter.ranking.tfidf import TfidfModel, damp
 
 _DISLIKED_WEIGHT = 0.5
 
-Judged = tuple[tuple[PaperName, float], ...]
+RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of the verdict: 1 for what a file names, less for feedback that has faded."""
 
 
-Verdicts = tuple[tuple[PaperName, datetime | None], ...]
+Verdicts = tuple[tuple[PaperRef, datetime | None], ...]
 """Papers, each with when it was judged (UTC); None for what the interest itself names, which does not fade."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class InterestFeedback:
     """An interest with the papers that the subscriber has judged for it."""
 
     interest: Interest
@@ -32,12 +32,12 @@ class Taught:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class WeightedInterest:
     """An interest with the papers it was taught by, as they weigh today."""
 
     interest: Interest
-    liked: Judged = ()
-    disliked: Judged = ()
+    liked: RatedPapers = ()
+    disliked: RatedPapers = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Profiles:
         gifts: how much of each liked paper went into ``whole`` (interests × liked); ``liked``: these (liked × terms).
     """
 
-    followed: tuple[Followed, ...]
+    followed: tuple[WeightedInterest, ...]
     vectors: csr_matrix
     wanted: csr_matrix
     whole: csr_matrix
@@ -73,7 +73,7 @@ class Profiles:
         return Row(terms, values * np.repeat(shares, sizes)), np.repeat(np.arange(len(rows)), sizes)
 
 
-def make_profiles(index: Index, followed: Sequence[Followed]) -> Profiles:
+def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profiles:
     """The profile of each interest: the mean of its liked papers, its text and its keywords, damped, less half of the
     same for its disliked papers (Rocchio, "Relevance feedback in information retrieval", 1971).
 
@@ -89,11 +89,11 @@ def make_profiles(index: Index, followed: Sequence[Followed]) -> Profiles:
     share = 1 / np.where(teachers > 0, teachers, 1)
     gifts.data *= np.repeat(share, np.diff(gifts.indptr)).astype(np.float32)
     whole = csr_matrix(gifts @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
-    vectors = wanted = damped(whole)
+    vectors = wanted = damp(whole)
     disliked, against = _judged(index, [one.disliked for one in followed])
     if disliked.shape[0]:
         total = np.asarray(against.sum(axis=1)).ravel()
-        mean = damped(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
+        mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
         most = np.asarray(against.max(axis=1).todense()).ravel()
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
     for matrix in (vectors, whole):
@@ -106,11 +106,11 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
-def _texts(space: Space, texts: Sequence[str]) -> csr_matrix:
+def _texts(space: TfidfModel, texts: Sequence[str]) -> csr_matrix:
     return space.vectors(texts) if any(texts) else space.zeros(len(texts))
 
 
-def _keywords(space: Space, interests: Sequence[Interest]) -> csr_matrix:
+def _keywords(space: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
@@ -118,7 +118,7 @@ def _keywords(space: Space, interests: Sequence[Interest]) -> csr_matrix:
     return csr_matrix(_rows(weights, places, len(words)) @ space.vectors(words)) if words else space.zeros(len(places))
 
 
-def _judged(index: Index, judged: Sequence[Judged]) -> tuple[csr_matrix, csr_matrix]:
+def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
     """The vectors of all judged papers, and the weight of each for each interest (interests × papers)."""
     if not any(judged):
         return index.space.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
@@ -136,7 +136,7 @@ def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], wi
     return csr_matrix((np.array(flat, np.float32), np.array(at, np.int32), ends), shape=(len(values), width))
 
 
-def _as_papers(space: Space, vectors: csr_matrix) -> csr_matrix:
+def _as_papers(space: TfidfModel, vectors: csr_matrix) -> csr_matrix:
     if not vectors.nnz:
         return vectors
     usual = float(space.sample.sum(axis=1).mean())
@@ -144,7 +144,7 @@ def _as_papers(space: Space, vectors: csr_matrix) -> csr_matrix:
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)
 
 
-def taught_by(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix:
+def library_profiles(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix:
     """The vectors of profiles (profiles × terms) of liked papers alone, all of one weight.
 
     Args:
@@ -153,4 +153,4 @@ def taught_by(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix
     sizes = [len(library) for library in libraries]
     weights = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
     places = (np.repeat(np.arange(len(libraries)), sizes), np.concatenate(libraries))
-    return damped(csr_matrix((weights, places), shape=(len(libraries), papers.shape[0])) @ papers)
+    return damp(csr_matrix((weights, places), shape=(len(libraries), papers.shape[0])) @ papers)

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from newsletter.ranking.index import Index, Lineup
-from newsletter.ranking.rank import scale
-from newsletter.ranking.space import DAMPING, FEW
+from newsletter.ranking.index import Index, PaperMatrix
+from newsletter.ranking.scoring import scale
 from newsletter.ranking.sparse import Row
+from newsletter.ranking.tfidf import DAMPING, FEW
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
 _TEACHERS = np.ones(1)
@@ -31,7 +31,7 @@ def by_paper(index: Index, row: int) -> Row:
 
 
 def _damped(row: Row) -> Row:
-    """As :func:`newsletter.ranking.space.damped`."""
+    """As :func:`newsletter.ranking.tfidf.damp`."""
     values = row.values**DAMPING
     total = values.sum()
     return Row(row.terms, (values * (row.values.sum() / total if total > 0 else 1)).astype(np.float32))
@@ -54,7 +54,7 @@ def best_first(index: Index, profile: Row) -> Iterator[dict[int, float]]:
 
 
 def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
-    """As :func:`newsletter.ranking.rank.deviations`, of the papers alone that share something with the profile."""
+    """As :func:`newsletter.ranking.scoring.deviations`, of the papers alone that share something with the profile."""
     usual = np.zeros(index.sample.vectors.shape[0]) - index.sample.centre
     places, sums = _shared(index.sample, profile)
     usual[places] += sums
@@ -74,7 +74,7 @@ def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(rows), np.concatenate(values)
 
 
-def _shared(papers: Lineup, profile: Row) -> tuple[np.ndarray, np.ndarray]:
+def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:
     """The places of the papers that share something with a profile, and the sum of what they share."""
     turned = papers.turned
     ends = turned.indptr

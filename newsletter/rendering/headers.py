@@ -14,7 +14,7 @@ from textwrap import wrap
 
 import idna
 
-from newsletter.plaintext import clean
+from newsletter.support.text import to_single_line
 
 _LINE = 78
 """Characters of a line (RFC 5322, section 2.1.1; RFC 6532, section 3.4)."""
@@ -37,7 +37,7 @@ def text_field(name: str, text: str, utf8: bool = False) -> bytes:
     Args:
         utf8: whether text outside ASCII may stay unencoded (RFC 6532).
     """
-    text, start = clean(text), f"{name}: "
+    text, start = to_single_line(text), f"{name}: "
     lines = _lines(start, _parts(start, text, _LINE))
     if not _may_stand(text, utf8) or _too_long(lines):
         lines = _encoded_lines(name, text)
@@ -52,7 +52,7 @@ def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> b
         address: as :func:`address_spec` writes it.
         utf8: whether text outside ASCII may stay unencoded (RFC 6532).
     """
-    person = clean(person)
+    person = to_single_line(person)
     if not person:
         return _ended([f"{name}: {address}"])
     return _ended(_named(name, person, address, utf8, quoted=False))
@@ -61,7 +61,7 @@ def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> b
 @lru_cache(maxsize=64)
 def list_id_field(title: str, identity: str) -> bytes:
     """The List-Id (RFC 2919): what the list is called, and its identity on a domain of the sender."""
-    return _ended(_named("List-Id", clean(title), identity, utf8=False, quoted=True))
+    return _ended(_named("List-Id", to_single_line(title), identity, utf8=False, quoted=True))
 
 
 def _named(name: str, phrase: str, identity: str, utf8: bool, quoted: bool) -> list[str]:
@@ -119,7 +119,7 @@ def address_spec(email: str) -> str:
 
     Characters that an address cannot have are removed, so that even a damaged address is one mailbox.
     """
-    local, _, domain = "".join(clean(email).split()).rpartition("@")
+    local, _, domain = "".join(to_single_line(email).split()).rpartition("@")
     domain = _NOT_IN_DOMAIN.sub("", domain)
     if local.isascii():
         domain = ascii_domain(domain)

@@ -11,8 +11,8 @@ from datetime import date, datetime
 from email.utils import format_datetime, parseaddr
 from functools import cache
 
-from newsletter.config import Site
-from newsletter.model import Choice, Digest, Message, Subscriber
+from newsletter.config.settings import Site
+from newsletter.model import Digest, DigestItem, Message, Subscriber
 from newsletter.rendering.headers import (
     address_spec,
     ascii_domain,
@@ -23,7 +23,7 @@ from newsletter.rendering.headers import (
 )
 from newsletter.rendering.mime import alternative
 from newsletter.rendering.template import Templates, render
-from newsletter.rendering.view import PersonalLinks, subject, view
+from newsletter.rendering.template_context import PersonalLinks, digest_context, subject
 
 CLIPPED_FROM = 102_000
 """Bytes of HTML above which Gmail cuts a message off."""
@@ -71,7 +71,7 @@ def make_message(
     return _message(site, to, subject(site, digest), now, identity, headers, html, text)
 
 
-def make_letter(site: Site, email: str, subject: str, html: str, text: str, now: datetime) -> Message:
+def make_signup_message(site: Site, email: str, subject: str, html: str, text: str, now: datetime) -> Message:
     """A letter that somebody asked for, such as one to confirm a subscription: no bulk mail.
 
     Args:
@@ -135,7 +135,7 @@ def render_parts(
     HTML over ``CLIPPED_FROM`` bytes would be cut off by Gmail: the last papers of the longest sections are named in it
     by their titles alone, as many as need be. The text part has them all.
     """
-    values = view(site, templates, subscriber, digest, links)
+    values = digest_context(site, templates, subscriber, digest, links)
     text = render(templates.text, values)
     html = render(templates.html, values)
     kept = list(digest.choices)
@@ -144,12 +144,13 @@ def render_parts(
             kept.remove(_last_of_the_longest(kept))
         left = [choice for choice in digest.choices if choice not in kept]
         html = render(
-            templates.html, view(site, templates, subscriber, replace(digest, choices=tuple(kept)), links, left)
+            templates.html,
+            digest_context(site, templates, subscriber, replace(digest, choices=tuple(kept)), links, left),
         )
     return html, text
 
 
-def _last_of_the_longest(choices: Sequence[Choice]) -> Choice:
+def _last_of_the_longest(choices: Sequence[DigestItem]) -> DigestItem:
     sections = Counter(choice.section for choice in choices)
     longest = max(sections.values())
     return next(choice for choice in reversed(choices) if sections[choice.section] == longest)

@@ -33,7 +33,7 @@ _DEEPEST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SourceLine:
     """A line of a template, with where its writer finds it."""
 
     path: Path
@@ -45,11 +45,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CompiledPart:
     """A template ready to be filled; ``lines`` are those it was compiled from, none for one that Jinja2 read itself."""
 
     template: Template
-    lines: tuple[Line, ...] = ()
+    lines: tuple[SourceLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class Templates:
         cards: what these gave, kept while the templates are: one rendering a paper and edition.
     """
 
-    html: Part
-    text: Part
-    about: Part
-    links: Part
-    about_text: Part
-    links_text: Part
+    html: CompiledPart
+    text: CompiledPart
+    about: CompiledPart
+    links: CompiledPart
+    about_text: CompiledPart
+    links_text: CompiledPart
     cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
 
@@ -108,9 +108,9 @@ def _wrapped(text: str, width: int = 72, break_long_words: bool = False) -> str:
     return "\n".join("\n".join(wrap(one, width, break_long_words=break_long_words)) for one in paragraphs)
 
 
-def _read(environment: Environment, name: str) -> Part:
+def _read(environment: Environment, name: str) -> CompiledPart:
     try:
-        return Part(environment.get_template(name))
+        return CompiledPart(environment.get_template(name))
     except TemplateNotFound:
         raise UserError(f"templates/{name}: missing; 'newsletter init' lays one out") from None
     except UnicodeDecodeError:
@@ -119,7 +119,7 @@ def _read(environment: Environment, name: str) -> Part:
         raise UserError(f"{error.filename}:{error.lineno}: {error.message}; mend the template") from None
 
 
-def _compiled(environment: Environment, name: str) -> Part:
+def _compiled(environment: Environment, name: str) -> CompiledPart:
     from mjml import mjml_to_html  # Here, since it is slow to import and many commands do without it.
 
     lines = _assembled(environment, name)
@@ -140,7 +140,7 @@ def _compiled(environment: Environment, name: str) -> Part:
     if compiled.errors:
         raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; mend the template")
     html = _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
-    return Part(environment.from_string(html), lines)
+    return CompiledPart(environment.from_string(html), lines)
 
 
 def _tightened(html: str) -> str:
@@ -160,7 +160,7 @@ def _same_for_all(line: str) -> bool:
     return _STAND_IN.search(line) is None
 
 
-def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Line, ...]:
+def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[SourceLine, ...]:
     """The lines of an MJML file with those of the files it includes, each of which may be the newsletter's own."""
     assert environment.loader is not None  # noqa: S101 - given above
     try:
@@ -169,9 +169,9 @@ def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Lin
         raise UserError(f"templates/{name}: missing; 'newsletter init' lays one out") from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
-    lines: list[Line] = []
+    lines: list[SourceLine] = []
     for number, line in enumerate(text.splitlines(), 1):
-        here = Line(Path(filename or name), number, line)
+        here = SourceLine(Path(filename or name), number, line)
         include = _INCLUDE.match(line)
         if include is None and "<mj-include" in line:
             raise UserError(f'{here}: an include is a line of its own: <mj-include path="./partials/NAME.mjml" />')
@@ -187,10 +187,10 @@ def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Lin
 class _Checker(HTMLParser):
     """Finds what the compiler passes over: tags and attributes that MJML does not have, and tags left open."""
 
-    def __init__(self, lines: tuple[Line, ...]) -> None:
+    def __init__(self, lines: tuple[SourceLine, ...]) -> None:
         super().__init__()
         self._lines = lines
-        self._open: list[tuple[str, Line]] = []
+        self._open: list[tuple[str, SourceLine]] = []
 
     def check(self, source: str) -> None:
         """Raise UserError for the first mistake."""
@@ -222,7 +222,7 @@ class _Checker(HTMLParser):
             missing = f"<{opened}> of {line} is open" if opened else "none is open"
             raise UserError(f"{self._here()}: </{tag}>, but {missing}; mend the template")
 
-    def _here(self) -> Line:
+    def _here(self) -> SourceLine:
         return self._lines[self.getpos()[0] - 1]
 
     def _check_known(self, tag: str, names: list[str]) -> None:
@@ -243,7 +243,7 @@ class _Checker(HTMLParser):
 _FREE = ("mj-html-attribute", "mj-raw", "mj-style", "mj-body", "mj-title", "mj-preview", "mj-attributes", "mj-head")
 
 
-def render(part: Part, values: Mapping[str, Any]) -> str:
+def render(part: CompiledPart, values: Mapping[str, Any]) -> str:
     """Fill a template.
 
     Raises:
@@ -256,7 +256,7 @@ def render(part: Part, values: Mapping[str, Any]) -> str:
         raise UserError(f"{_place(part, error)}: {what}; mend the template") from error
 
 
-def _place(part: Part, error: Exception) -> str:
+def _place(part: CompiledPart, error: Exception) -> str:
     """Where in a template something went wrong."""
     if not part.lines:
         name = part.template.filename or part.template.name or "template"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from newsletter.config import (
+from newsletter.config.settings import (
     ArxivSource,
     BiorxivSource,
     FeedSource,
@@ -14,7 +14,7 @@ from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.base import Source
 from newsletter.sources.biorxiv import Biorxiv
 from newsletter.sources.feed import Feed
-from newsletter.sources.files import SavedFile
+from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
 
 
@@ -30,4 +30,4 @@ def make_source(name: str, settings: SourceSettings, folder: Path) -> Source:
         case FeedSource():
             return Feed(name, settings)
         case FileSource():
-            return SavedFile(name, settings, folder)
+            return FileReader(name, settings, folder)

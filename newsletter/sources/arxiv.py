@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from newsletter import identifiers
-from newsletter.config import ArxivSource
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import clean
-from newsletter.sources.base import SourceError, Window
+from newsletter.config.settings import ArxivSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
 from newsletter.sources.feed import authors_of, categories_of, day_of, parse
-from newsletter.sources.http import Http
+from newsletter.sources.http import HttpClient
 from newsletter.sources.text import paper_link, pdf_link
+from newsletter.support import identifiers
+from newsletter.support.text import to_single_line
 
 _PAGE = 200
 _EMPTY_PAGES = 3
@@ -33,17 +33,17 @@ class Arxiv:
     name: str
     settings: ArxivSource
 
-    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+    def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         return self._announced(http) if window.since is None else self._submitted(window, http)
 
-    def _announced(self, http: Http) -> Iterator[Paper | BadPaper]:
+    def _announced(self, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         url = f"{self.settings.feed_url}/{'+'.join(self.settings.categories)}"
         answer = http.get_if_changed(url, pause_seconds=self.settings.pause_seconds)
         if answer is not None:
             feed = parse(answer.content, answer.asked, answer.content_type, strict=True)
             yield from papers_in(feed, answer.asked, replacements=self.settings.replacements)
 
-    def _submitted(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+    def _submitted(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         start = empty = 0
         total = 1
         while start < total:
@@ -58,7 +58,7 @@ class Arxiv:
             if empty == _EMPTY_PAGES and start < total:
                 raise SourceError(f"{answer.asked}: {start} papers of {total} came, then {empty} times none")
 
-    def _query(self, window: Window, start: int) -> dict[str, str | int]:
+    def _query(self, window: DateRange, start: int) -> dict[str, str | int]:
         categories = " OR ".join(f"cat:{category}" for category in self.settings.categories)
         since = window.since or window.until - timedelta(days=1)
         return {
@@ -77,7 +77,7 @@ def _total(feed: Any, asked: str) -> int:
     return int(text)
 
 
-def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | BadPaper]:
+def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | SkippedPaper]:
     """The papers of a feed or an answer of the API, as :func:`newsletter.sources.feed.parse` reads them.
 
     Args:
@@ -90,7 +90,7 @@ def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | 
     """
     for number, entry in enumerate(feed.entries, start=1):
         if "/api/errors" in entry.get("id", "") or entry.get("title") == "Error":
-            raise SourceError(f"{asked}: arXiv says: {clean(entry.get('summary', 'error'))}")
+            raise SourceError(f"{asked}: arXiv says: {to_single_line(entry.get('summary', 'error'))}")
         if replacements or _kind(entry) not in _REPLACEMENTS:
             yield _paper(entry, f"{asked}, entry {number}")
 
@@ -104,19 +104,19 @@ def _kind(entry: Any) -> str:
     return announced["kind"].lower() if announced else ""
 
 
-def _paper(entry: Any, where: str) -> Paper | BadPaper:
-    title = clean(entry.get("title", ""))
+def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
+    title = to_single_line(entry.get("title", ""))
     if not title:
-        return BadPaper(where, "title: missing")
+        return SkippedPaper(where, "title: missing")
     found = identifiers.arxiv_id(entry.get("id", "")) or identifiers.arxiv_id(entry.get("link", ""))
     if found is None:
-        return BadPaper(where, f"id: {entry.get('id', '')!r} is no arXiv id")
+        return SkippedPaper(where, f"id: {entry.get('id', '')!r} is no arXiv id")
     arxiv_id, version = found
     authors = authors_of(entry)
     replaced = _kind(entry) in _REPLACEMENTS
     return Paper(
         title=title,
-        abstract=clean(_ANNOUNCED.sub("", entry.get("summary", ""))),
+        abstract=to_single_line(_ANNOUNCED.sub("", entry.get("summary", ""))),
         authors=authors,
         author_count=len(authors) or None,
         arxiv_id=arxiv_id,

@@ -6,10 +6,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from newsletter.errors import NewsletterError
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 
 if TYPE_CHECKING:
-    from newsletter.sources.http import Http
+    from newsletter.sources.http import HttpClient
 
 
 class SourceError(NewsletterError):
@@ -26,7 +26,7 @@ class SourceError(NewsletterError):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class DateRange:
     """The days asked for, both ends included; ``until`` is never None, ``since`` is None for "what is new now"."""
 
     since: date | None
@@ -36,7 +36,7 @@ class Window:
 class Source(Protocol):
     """Where papers come from.
 
-    ``fetch`` yields papers as they are read, and a :class:`BadPaper` for each that could not be: one bad paper never
+    ``fetch`` yields papers as they are read, and a :class:`SkippedPaper` for each that could not be: one bad paper never
     stops the others. An answer 304 (not modified) ends it without a paper. The papers' ``sources`` are left empty: who
     calls knows the name.
 
@@ -48,4 +48,4 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def fetch(self, window: Window, http: "Http") -> Iterator[Paper | BadPaper]: ...
+    def fetch(self, window: DateRange, http: "HttpClient") -> Iterator[Paper | SkippedPaper]: ...

@@ -13,11 +13,11 @@ from bibtexparser.model import Block, DuplicateBlockKeyBlock, DuplicateFieldKeyB
 from pylatexenc.latex2text import LatexNodes2Text  # type: ignore[import-untyped]
 from pylatexenc.latexwalker import LatexWalkerError  # type: ignore[import-untyped]
 
-from newsletter import identifiers
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import clean
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.bounds import sane_day
 from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
+from newsletter.support import identifiers
+from newsletter.support.text import to_single_line
 
 # What the parser logs of broken entries is told by this module; without a handler it would go to stderr as well.
 logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
@@ -29,7 +29,7 @@ _ESCAPED = re.compile(r"\\([_%&#~])")
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
 
 
-def read_entries(text: str, shown: str) -> Iterator[Paper | BadPaper]:
+def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
     """The papers of a BibTeX file; comments, preambles and strings are none.
 
     Args:
@@ -39,7 +39,7 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | BadPaper]:
     try:
         library = parse_string(text, append_middleware=[MonthIntMiddleware()])
     except Exception as error:  # the parser promises to raise nothing and mostly keeps to it
-        yield BadPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")
+        yield SkippedPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")
         return
     for block in library.blocks:
         where = f"{shown}:{(block.start_line or 0) + 1}"
@@ -48,7 +48,7 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | BadPaper]:
             yield _paper(entry, where)
         elif isinstance(block, ParsingFailedBlock):
             why = getattr(block.error, "abort_reason", None) or str(block.error)
-            yield BadPaper(where, f"not BibTeX: {clean(why)}")
+            yield SkippedPaper(where, f"not BibTeX: {to_single_line(why)}")
 
 
 def _entry(block: Block, library: Library) -> Entry | None:
@@ -63,18 +63,18 @@ def _entry(block: Block, library: Library) -> Entry | None:
     return block if isinstance(block, Entry) else None
 
 
-def _paper(entry: Entry, where: str) -> Paper | BadPaper:
+def _paper(entry: Entry, where: str) -> Paper | SkippedPaper:
     fields = {field.key.lower(): str(field.value) for field in reversed(entry.fields)}
     title = _plain(fields.get("title", ""))
     if not title:
-        return BadPaper(where, f"{excerpt(entry.key)} has no title")
+        return SkippedPaper(where, f"{excerpt(entry.key)} has no title")
     link = _ESCAPED.sub(r"\1", fields.get("url", "")).strip()
     arxiv_id, version = _arxiv_id(fields, link) or (None, None)
     doi = identifiers.doi(_ESCAPED.sub(r"\1", fields.get("doi", ""))) or identifiers.doi(link)
     try:
         published = _published(fields)
     except ValueError as error:
-        return BadPaper(where, f"{excerpt(entry.key)}: {error}")
+        return SkippedPaper(where, f"{excerpt(entry.key)}: {error}")
     authors = tuple(_authors(fields.get("author", "")))
     return Paper(
         title=title,
@@ -95,13 +95,13 @@ def _paper(entry: Entry, where: str) -> Paper | BadPaper:
 def _plain(latex: str) -> str:
     """LaTeX as text: accents and escaped characters decoded, braces gone, formulas as they are."""
     if not _LATEX_SIGNS.search(latex) and ("$" not in latex or "{" not in latex):
-        return clean(latex.replace("{", "").replace("}", ""))  # most texts: the decoder takes 3 ms for each
+        return to_single_line(latex.replace("{", "").replace("}", ""))  # most texts: the decoder takes 3 ms for each
     # An abstract pasted from a web page has its percent signs bare; to LaTeX they would begin a comment.
     escaped = _BARE_PERCENT.sub(r"\\%", latex)
     try:
-        return clean(_LATEX.latex_to_text(escaped))
+        return to_single_line(_LATEX.latex_to_text(escaped))
     except (LatexWalkerError, ValueError, IndexError, RecursionError):
-        return clean(latex.replace("{", "").replace("}", ""))
+        return to_single_line(latex.replace("{", "").replace("}", ""))
 
 
 def _authors(text: str) -> Iterator[str]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from newsletter import identifiers
-from newsletter.config import BiorxivSource
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import clean
-from newsletter.sources.base import SourceError, Window
-from newsletter.sources.fields import Count, Day, Fields, Text, Title, told
-from newsletter.sources.http import Answer, Http
+from newsletter.config.settings import BiorxivSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.http import HttpClient, HttpResponse
+from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, told
 from newsletter.sources.text import excerpt
+from newsletter.support import identifiers
+from newsletter.support.text import to_single_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Biorxiv:
     name: str
     settings: BiorxivSource
 
-    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+    def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         since = window.since or window.until - timedelta(days=1)
         wanted = {_category(category) for category in self.settings.categories}
         cursor, total = 0, 1
@@ -54,7 +54,7 @@ class _Entry(Fields):
     category: Text | None = None
 
 
-def _page(answer: Answer) -> tuple[list[Any], int]:
+def _page(answer: HttpResponse) -> tuple[list[Any], int]:
     """The entries of one answer, and how many there are in all."""
     data = answer.json()
     try:
@@ -69,15 +69,15 @@ def _page(answer: Answer) -> tuple[list[Any], int]:
     return collection, message.total
 
 
-def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Paper | BadPaper]:
+def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Paper | SkippedPaper]:
     try:
         told_of = _Entry.model_validate(entry)
     except ValidationError as error:
-        yield BadPaper(where, told(error))
+        yield SkippedPaper(where, told(error))
         return
     doi = identifiers.doi(told_of.doi)
     if doi is None:
-        yield BadPaper(where, f"doi: {excerpt(told_of.doi)} is no DOI")
+        yield SkippedPaper(where, f"doi: {excerpt(told_of.doi)} is no DOI")
         return
     if wanted and _category(told_of.category or "") not in wanted:
         return
@@ -101,7 +101,7 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
 
 def _author(name: str) -> str:
     """``Last, F.`` as ``F. Last``."""
-    last, _, first = clean(name).partition(", ")
+    last, _, first = to_single_line(name).partition(", ")
     return f"{first} {last}".strip()
 
 

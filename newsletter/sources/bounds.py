@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import clean
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import SourceError
 from newsletter.sources.text import excerpt, web_link
+from newsletter.support.text import to_single_line
 
 MAX_RESPONSE_BYTES = 50_000_000
 """The size of a response, as sent and decompressed, above which it is refused."""
@@ -47,11 +47,11 @@ class Bounded:
         cut: what was cut or left out of the paper, a line each.
     """
 
-    item: Paper | BadPaper
+    item: Paper | SkippedPaper
     cut: tuple[str, ...] = ()
 
 
-def all_within_bounds(found: Iterator[Paper | BadPaper], most: int, setting: str) -> Iterator[Bounded]:
+def all_within_bounds(found: Iterator[Paper | SkippedPaper], most: int, setting: str) -> Iterator[Bounded]:
     """The first ``most`` papers, each within its bounds.
 
     Args:
@@ -66,15 +66,15 @@ def all_within_bounds(found: Iterator[Paper | BadPaper], most: int, setting: str
         yield within_bounds(item)
 
 
-def within_bounds(item: Paper | BadPaper) -> Bounded:
+def within_bounds(item: Paper | SkippedPaper) -> Bounded:
     """A paper within the bounds of this module. Its texts are in one line, without what a database cannot keep."""
-    if isinstance(item, BadPaper):
-        return Bounded(BadPaper(brief(item.where), brief(item.why)))
-    title = clean(item.title)
+    if isinstance(item, SkippedPaper):
+        return Bounded(SkippedPaper(brief(item.where), brief(item.why)))
+    title = to_single_line(item.title)
     if not title:
-        return Bounded(BadPaper("a paper without a title", "title: missing"))
+        return Bounded(SkippedPaper("a paper without a title", "title: missing"))
     if (why := _unusable(item)) is not None:
-        return Bounded(BadPaper(excerpt(title), why))
+        return Bounded(SkippedPaper(excerpt(title), why))
     values = {field.name: getattr(item, field.name) for field in fields(item)}
     cut: list[str] = []
     _bound_texts(values, cut)
@@ -97,7 +97,7 @@ def sane_day(day: date) -> date:
 
 def brief(text: str) -> str:
     """What is said about a source or a paper, in one line of bounded length."""
-    return _cut_at_word(clean(text), MAX_PROBLEM)
+    return _cut_at_word(to_single_line(text), MAX_PROBLEM)
 
 
 def _unusable(paper: Paper) -> str | None:
@@ -108,14 +108,14 @@ def _unusable(paper: Paper) -> str | None:
             continue
         if len(value) > MAX_IDENTIFIER:
             return f"{name}: longer than {MAX_IDENTIFIER} characters, got {excerpt(value)}"
-        if not value or clean(value) != value:
+        if not value or to_single_line(value) != value:
             return f"{name}: has characters that no identifier has, got {excerpt(value)}"
     return None
 
 
 def _bound_texts(values: dict[str, Any], cut: list[str]) -> None:
     for name, most in MAX_CHARACTERS.items():
-        text = clean(values[name]) if values[name] else values[name]
+        text = to_single_line(values[name]) if values[name] else values[name]
         if text and len(text) > most:
             cut.append(f"{name} cut to {most:,} of {len(text):,} characters")
             text = _cut_at_word(text, most)
@@ -127,7 +127,7 @@ def _bound_lists(values: dict[str, Any], cut: list[str]) -> None:
         items: Sequence[str] = values[name]
         if len(items) > most:
             cut.append(f"{name} cut to the first {most:,} of {len(items):,}")
-        kept = [clean(item) for item in items[:most]]
+        kept = [to_single_line(item) for item in items[:most]]
         if too_long := sum(len(item) > longest for item in kept):
             cut.append(f"{name}: {too_long:,} cut to {longest} characters")
         values[name] = tuple(_cut_at_word(item, longest) for item in kept if item)

@@ -18,10 +18,10 @@ from datetime import date
 from typing import TypeAlias
 
 from newsletter.errors import UserError
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import clean
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.bounds import EARLIEST_YEAR, LATEST_YEAR, sane_day
 from newsletter.sources.text import excerpt
+from newsletter.support.text import to_single_line
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(
@@ -50,7 +50,7 @@ class Page:
     """A page: its date and its papers in their order."""
 
     listed_on: date
-    papers: tuple[Paper | BadPaper, ...]
+    papers: tuple[Paper | SkippedPaper, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def read_page(text: str, shown: str, as_of: date) -> Page:
     Raises:
         UserError: the text is no such page, or there is no such year.
     """
-    lines = [clean(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    lines = [to_single_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     heading = _heading(lines, shown)
     parts = list(_parts(lines, heading.line))
     year = _year(heading, [part.byline.day for part in parts if part.byline], shown, as_of)
@@ -269,20 +269,20 @@ def _oddities(part: _Part, is_title: bool) -> int:
     return 0 if prose else 2
 
 
-def _paper(entry: _Entry, listed_on: date, shown: str) -> Paper | BadPaper:
+def _paper(entry: _Entry, listed_on: date, shown: str) -> Paper | SkippedPaper:
     where, title, byline = f"{shown}:{entry.title.line}", entry.title.text, entry.byline
     if not title:
-        return BadPaper(where, "authors and a date without a title above them")
+        return SkippedPaper(where, "authors and a date without a title above them")
     if byline is None and not entry.abstract:
-        return BadPaper(where, f"{excerpt(title)} has no abstract below it")
+        return SkippedPaper(where, f"{excerpt(title)} has no abstract below it")
     published = byline.day.in_year(listed_on.year) if byline else None
     if byline and published is None:
-        return BadPaper(f"{shown}:{byline.day.line}", f"there is no day {byline.day.written!r}")
+        return SkippedPaper(f"{shown}:{byline.day.line}", f"there is no day {byline.day.written!r}")
     who = byline.who if byline else ""
     authors = _AUTHORS.fullmatch(who)
     return Paper(
         title=title,
-        abstract=clean(" ".join(part.text for part in entry.abstract)),
+        abstract=to_single_line(" ".join(part.text for part in entry.abstract)),
         author_count=int(authors["count"]) if authors else None,
         organization=None if authors else _organization(who),
         published=published,

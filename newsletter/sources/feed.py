@@ -9,14 +9,14 @@ from xml.sax import SAXException
 
 import feedparser
 
-from newsletter import identifiers
-from newsletter.config import FeedSource
-from newsletter.model import BadPaper, Paper
-from newsletter.plaintext import clean
-from newsletter.sources.base import SourceError, Window
+from newsletter.config.settings import FeedSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
 from newsletter.sources.bounds import sane_day
-from newsletter.sources.http import Http
+from newsletter.sources.http import HttpClient
 from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
+from newsletter.support import identifiers
+from newsletter.support.text import to_single_line
 
 _ENDS = (b"</rss>", b"</feed>", b"</rdf:rdf>")
 
@@ -28,7 +28,7 @@ class Feed:
     name: str
     settings: FeedSource
 
-    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+    def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         answer = http.get_if_changed(str(self.settings.url))
         if answer is not None:
             yield from papers_in(parse(answer.content, answer.asked, answer.content_type), answer.asked)
@@ -70,17 +70,17 @@ def _is_whole(content: bytes) -> bool:
 
 def _xml_words(error: SAXException) -> str:
     line = getattr(error, "getLineNumber", lambda: None)()
-    return f"{clean(error.getMessage())}" + (f" on line {line}" if line else "")
+    return f"{to_single_line(error.getMessage())}" + (f" on line {line}" if line else "")
 
 
-def papers_in(feed: Any, asked: str) -> Iterator[Paper | BadPaper]:
+def papers_in(feed: Any, asked: str) -> Iterator[Paper | SkippedPaper]:
     """The papers of a parsed feed."""
     for number, entry in enumerate(feed.entries, start=1):
         title = from_html(entry.get("title") or "")
         if title:
             yield _paper(entry, title)
         else:
-            yield BadPaper(f"{asked}, entry {number}", "title: missing")
+            yield SkippedPaper(f"{asked}, entry {number}", "title: missing")
 
 
 def _paper(entry: Any, title: str) -> Paper:
@@ -125,7 +125,7 @@ def authors_of(entry: Any) -> tuple[str, ...]:
     """The authors' names; one that holds several full names, parted by commas, is taken apart."""
     names = []
     for author in entry.get("authors", ()):
-        name = clean(author.get("name") or "")
+        name = to_single_line(author.get("name") or "")
         several = name.split(", ")
         names += several if all(" " in one for one in several) else [name]
     return tuple(name for name in names if name)
@@ -133,7 +133,7 @@ def authors_of(entry: Any) -> tuple[str, ...]:
 
 def categories_of(entry: Any) -> tuple[str, ...]:
     """The categories or tags, each once."""
-    terms = (clean(tag.get("term") or "") for tag in entry.get("tags", ()))
+    terms = (to_single_line(tag.get("term") or "") for tag in entry.get("tags", ()))
     return tuple(dict.fromkeys(term for term in terms if term))
 
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from newsletter.config import FileSource, HuggingFaceSource
+from newsletter.config.settings import FileSource, HuggingFaceSource
 from newsletter.errors import UserError
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl
-from newsletter.sources.base import SourceError, Window
-from newsletter.sources.http import Http
-from newsletter.textfile import MOST_BYTES_OF_LISTS, read_bytes, read_text
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.http import HttpClient
+from newsletter.support.files import MAX_LIST_BYTES, read_bytes, read_text
 
-Papers = Iterator[Paper | BadPaper]
+Papers = Iterator[Paper | SkippedPaper]
 
 _KNOWN = (
     ".txt (a saved Daily Papers page), .jsonl or .ndjson (a paper a line), .json (a saved answer of the Hugging Face "
@@ -24,14 +24,14 @@ _EMPTY = "{}: the file is empty; save it again"
 
 
 @dataclass(frozen=True, slots=True)
-class SavedFile:
+class FileReader:
     """A file, read again at each fetch whatever the days asked for."""
 
     name: str
     settings: FileSource
     folder: Path
 
-    def fetch(self, window: Window, http: Http) -> Papers:
+    def fetch(self, window: DateRange, http: HttpClient) -> Papers:
         return read_file(self.folder / self.settings.path, str(self.settings.path), window.until)
 
 
@@ -53,7 +53,7 @@ def read_file(path: Path, shown: str, as_of: date) -> Papers:
 
 
 def _text(path: Path, shown: str) -> str:
-    text = read_text(path, shown, MOST_BYTES_OF_LISTS)
+    text = read_text(path, shown, MAX_LIST_BYTES)
     if "\0" in text:
         raise UserError(f"{shown}: this is not text; save the file as UTF-8 text")
     if not text.strip():
@@ -89,7 +89,7 @@ def _json(path: Path, shown: str, as_of: date) -> Papers:
 
 
 def _feed(path: Path, shown: str, as_of: date) -> Papers:
-    content = read_bytes(path, shown, MOST_BYTES_OF_LISTS)  # not text yet: a feed may be in another encoding than UTF-8
+    content = read_bytes(path, shown, MAX_LIST_BYTES)  # not text yet: a feed may be in another encoding than UTF-8
     if not content.strip():
         raise UserError(_EMPTY.format(shown))
     try:

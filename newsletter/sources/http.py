@@ -18,13 +18,13 @@ import httpx
 import stamina
 
 from newsletter import __version__
-from newsletter.config import Network
-from newsletter.deadline import Deadline
-from newsletter.plaintext import clean
-from newsletter.sources.addresses import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
+from newsletter.config.settings import Network
+from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
 from newsletter.sources.base import SourceError
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.text import excerpt
+from newsletter.support.deadline import Deadline
+from newsletter.support.text import to_single_line
 
 # A source that fails is told of once, when all tries are spent; stamina would print each of them.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -55,7 +55,7 @@ def user_agent(site_url: str, contact: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What a server answered.
 
     Attributes:
@@ -81,14 +81,14 @@ class Answer:
             raise SourceError(f"{self.asked}: the answer is not JSON, it begins {began}") from None
 
 
-class Http:
+class HttpClient:
     """The calls of one source in one run.
 
     Args:
         network: limits and tries.
         agent: the User-Agent, see :func:`user_agent`.
         validators: what is known by URL from earlier runs.
-        urls: those that the configuration has for the source; see :class:`newsletter.sources.addresses.AddressPolicy`.
+        urls: the source's URLs in the configuration; see :class:`newsletter.sources.address_policy.AddressPolicy`.
 
     Attributes:
         validators_seen: what servers gave in this run. To be kept only after all papers of the run are stored, else a
@@ -135,7 +135,7 @@ class Http:
         """Close what is open."""
         self._client.close()
 
-    def get(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> Answer:
+    def get(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> HttpResponse:
         """Ask for a URL, with ``params`` as its query; ``pause_seconds`` is the least time since the call before.
 
         Raises:
@@ -145,7 +145,9 @@ class Http:
         assert answer is not None  # noqa: S101 - there are no conditions that it could be unchanged by
         return answer
 
-    def get_if_changed(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> Answer | None:
+    def get_if_changed(
+        self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0
+    ) -> HttpResponse | None:
         """Like :meth:`get`, but None when the server says that the answer is the one of an earlier run."""
         full = _full(url, params)
         etag, last_modified = self._validators.get(_key(full), (None, None))
@@ -156,7 +158,7 @@ class Http:
         """Whether an earlier run got an answer for this URL that said how to ask for changes."""
         return _key(_full(url, params)) in self._validators
 
-    def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
+    def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
         tries = 0
         try:
             for attempt in stamina.retry_context(
@@ -175,7 +177,7 @@ class Http:
             raise SourceError(f"GET {_shown(url)}: {failed} ({often})", failed.status) from failed.__cause__
         raise AssertionError("stamina gave no try")
 
-    def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> Answer | None:
+    def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
         time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
         content = bytearray()
         limit = self._network.timeout_seconds * _WHOLE_ANSWER
@@ -186,7 +188,7 @@ class Http:
                     "GET", url, headers=conditions, extensions={"trace": _watched_by(deadline)}
                 )
                 with closing(self._client.send(request, stream=True)) as response:
-                    self.ahead = _ahead(response)
+                    self.ahead = clock_skew(response)
                     if response.status_code != 304:
                         _check_status(response)
                         _check_encoding(response)
@@ -209,7 +211,7 @@ class Http:
             self._remember(url, response)
         if response.status_code == 304:
             return None
-        return Answer(f"GET {_shown(url)}", bytes(content), response.headers.get("Content-Type", ""))
+        return HttpResponse(f"GET {_shown(url)}", bytes(content), response.headers.get("Content-Type", ""))
 
     def _remember(self, url: httpx.URL, response: httpx.Response) -> None:
         etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
@@ -288,7 +290,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def _ahead(response: httpx.Response) -> float | None:
+def clock_skew(response: httpx.Response) -> float | None:
     """By how many seconds a server's clock is ahead of ours (RFC 9110, section 6.6.1; a cache adds Age)."""
     try:
         moment = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
@@ -323,13 +325,13 @@ def _failed(error: Exception, received: int, timeout: float) -> _Failed:
         case httpx.DecodingError():
             return _Failed("the answer could not be decompressed", passing=True)
         case httpx.NetworkError():
-            return _Failed(f"the connection failed: {clean(str(error))}", passing=True)
+            return _Failed(f"the connection failed: {to_single_line(str(error))}", passing=True)
         case httpx.UnsupportedProtocol():
             return _Failed("redirected to what is not http or https", passing=False)
         case httpx.TooManyRedirects():
             return _Failed("redirected too often", passing=False)
         case _:
-            return _Failed(clean(str(error)) or type(error).__name__, passing=False)
+            return _Failed(to_single_line(str(error)) or type(error).__name__, passing=False)
 
 
 def _connect_words(error: BaseException) -> str:
@@ -340,7 +342,7 @@ def _connect_words(error: BaseException) -> str:
         if isinstance(cause, socket.gaierror):
             return "host not found"
         cause = cause.__cause__ or cause.__context__
-    return f"no connection: {clean(str(error))}"
+    return f"no connection: {to_single_line(str(error))}"
 
 
 def _full(url: str, params: Params | None) -> httpx.URL:

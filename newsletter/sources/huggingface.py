@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
-from newsletter import identifiers
-from newsletter.config import HuggingFaceSource
-from newsletter.model import BadPaper, Paper
-from newsletter.sources.base import SourceError, Window
-from newsletter.sources.fields import Count, Day, Fields, Link, Text, Texts, Title, told
-from newsletter.sources.http import Answer, Http
+from newsletter.config.settings import HuggingFaceSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.http import HttpClient, HttpResponse
+from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, told
 from newsletter.sources.text import pdf_link
+from newsletter.support import identifiers
 
 _PAGE = 100
 
@@ -35,7 +35,7 @@ class HuggingFace:
     name: str
     settings: HuggingFaceSource
 
-    def fetch(self, window: Window, http: Http) -> Iterator[Paper | BadPaper]:
+    def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         refused: SourceError | None = None
         answered = False
         for period in _periods(window, self.settings.by):
@@ -53,7 +53,7 @@ class HuggingFace:
         if refused and not answered:
             raise refused
 
-    def _fetch_period(self, period: str, http: Http) -> Iterator[Paper | BadPaper]:
+    def _fetch_period(self, period: str, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         url = f"{self.settings.endpoint}/api/daily_papers"
         for page in count():
             answer = http.get_if_changed(url, self._query(period, page))
@@ -71,7 +71,7 @@ class HuggingFace:
         return {self.settings.by: period, "limit": _PAGE, "p": page}
 
 
-def _periods(window: Window, by: Literal["date", "week", "month"]) -> list[str]:
+def _periods(window: DateRange, by: Literal["date", "week", "month"]) -> list[str]:
     """The days, weeks or months of a window as the API names them, the oldest first."""
     first = window.since or window.until - timedelta(days=1)
     days = (first + timedelta(days=number) for number in range((window.until - first).days + 1))
@@ -87,14 +87,14 @@ def _period(day: date, by: Literal["date", "week", "month"]) -> str:
     return day.isoformat()
 
 
-def _entries(answer: Answer) -> Sequence[Any]:
+def _entries(answer: HttpResponse) -> Sequence[Any]:
     entries = answer.json()
     if not isinstance(entries, list):
         raise SourceError(f"{answer.asked}: the answer is not a list of papers")
     return entries
 
 
-def papers_in(entries: Sequence[Any], where: str, endpoint: str) -> Iterator[Paper | BadPaper]:
+def papers_in(entries: Sequence[Any], where: str, endpoint: str) -> Iterator[Paper | SkippedPaper]:
     """The papers of an answer of the daily-papers API.
 
     Args:
@@ -106,7 +106,7 @@ def papers_in(entries: Sequence[Any], where: str, endpoint: str) -> Iterator[Pap
         try:
             yield _paper(_Entry.model_validate(entry), f"{where} {number}", endpoint)
         except ValidationError as error:
-            yield BadPaper(f"{where} {number}", told(error))
+            yield SkippedPaper(f"{where} {number}", told(error))
 
 
 class _Author(Fields):
@@ -144,11 +144,11 @@ class _Entry(Fields):
     organization: _Organization | None = None
 
 
-def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | BadPaper:
+def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
     paper = entry.paper
     title = paper.title or entry.title
     if not title:
-        return BadPaper(where, "title: missing")
+        return SkippedPaper(where, "title: missing")
     arxiv_id, version = identifiers.arxiv_id(paper.id) or (None, None)
     authors = tuple(author.name for author in paper.authors or () if author.name and not author.hidden)
     organization = paper.organization or entry.organization or _Organization()

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from newsletter import identifiers
-from newsletter.model import BadPaper, Paper
-from newsletter.sources.fields import Count, Day, Fields, Link, Text, Texts, Title, told
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, told
 from newsletter.sources.text import excerpt, paper_link, pdf_link
+from newsletter.support import identifiers
 
 
 class _Line(Fields):
@@ -35,7 +35,7 @@ class _Line(Fields):
     comments: Count | None = None
 
 
-def read_lines(text: str, shown: str) -> Iterator[Paper | BadPaper]:
+def read_lines(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
     """The papers of a text of JSON lines; blank lines and unknown keys are passed over.
 
     What the lines say of ``sources`` is not taken: where a paper comes from is known here.
@@ -45,28 +45,28 @@ def read_lines(text: str, shown: str) -> Iterator[Paper | BadPaper]:
             yield _paper(line.strip(), f"{shown}:{number}")
 
 
-def _paper(line: str, where: str) -> Paper | BadPaper:
+def _paper(line: str, where: str) -> Paper | SkippedPaper:
     try:
         data = json.loads(line)
     except json.JSONDecodeError as error:
-        return BadPaper(where, f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}")
+        return SkippedPaper(where, f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}")
     except (ValueError, RecursionError):
-        return BadPaper(where, "not JSON that can be read: a number too long, or nested too deeply")
+        return SkippedPaper(where, "not JSON that can be read: a number too long, or nested too deeply")
     if not isinstance(data, dict):
-        return BadPaper(where, f"a paper is an object in braces, not {excerpt(line)}")
+        return SkippedPaper(where, f"a paper is an object in braces, not {excerpt(line)}")
     try:
         return _from_line(_Line.model_validate(data), where)
     except ValidationError as error:
-        return BadPaper(where, told(error))
+        return SkippedPaper(where, told(error))
 
 
-def _from_line(line: _Line, where: str) -> Paper | BadPaper:
+def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
     found = identifiers.arxiv_id(line.arxiv_id or line.id or "")
     if line.arxiv_id and found is None:
-        return BadPaper(where, f"arxiv_id: {excerpt(line.arxiv_id)} is no arXiv id")
+        return SkippedPaper(where, f"arxiv_id: {excerpt(line.arxiv_id)} is no arXiv id")
     doi = identifiers.doi(line.doi or line.id or "")
     if line.doi and doi is None and identifiers.arxiv_id(line.doi) is None:
-        return BadPaper(where, f"doi: {excerpt(line.doi)} is no DOI")
+        return SkippedPaper(where, f"doi: {excerpt(line.doi)} is no DOI")
     arxiv_id, version = found or (line.doi and identifiers.arxiv_id(line.doi)) or (None, None)
     authors = tuple(line.authors or ())
     return Paper(

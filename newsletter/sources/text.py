@@ -4,7 +4,7 @@ import html
 import re
 from urllib.parse import urlsplit
 
-from newsletter.plaintext import clean, without_unseen
+from newsletter.support.text import strip_invisible, to_single_line
 
 _MATH = re.compile(r"\$[^$\n]{1,300}\$")
 _BLOCKS = "address|article|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|section|table|td|th|tr|ul"
@@ -29,9 +29,9 @@ def from_html(text: str) -> str:
     Tags are taken out one by one, in time proportional to the length. A parser that builds a tree takes quadratic time
     where tags are nested deeply, and no tree is needed for text.
     """
-    text = _MATH.sub(_with_brackets_escaped, without_unseen(text))
+    text = _MATH.sub(_with_brackets_escaped, strip_invisible(text))
     text = _MARKUP.sub(lambda tag: " " if tag["block"] else "", text)
-    return clean(html.unescape(_LONG_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text)))
+    return to_single_line(html.unescape(_LONG_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text)))
 
 
 def _with_brackets_escaped(math: re.Match[str]) -> str:
@@ -44,7 +44,7 @@ def _with_brackets_escaped(math: re.Match[str]) -> str:
 def web_link(text: str | None) -> str | None:
     """A link when it is a whole http(s) URL in one piece; None for anything else."""
     link = (text or "").strip()
-    if without_unseen(link) != link or any(character.isspace() for character in link):
+    if strip_invisible(link) != link or any(character.isspace() for character in link):
         return None
     try:
         parts = urlsplit(link)
@@ -68,5 +68,5 @@ def pdf_link(arxiv_id: str | None) -> str | None:
 
 def excerpt(text: object, most: int = 60) -> str:
     """The beginning of a value, in quotes and in one line, for an error."""
-    line = clean(str(text))
+    line = to_single_line(str(text))
     return repr(line if len(line) <= most else line[: most - 1] + "…")

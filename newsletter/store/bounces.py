@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select
 
-from newsletter.store.database import alone
+from newsletter.store.database import advisory_lock
 from newsletter.store.schema import bounces, sends, subscribers
 from newsletter.store.subscribers import email_key
 
@@ -36,7 +36,7 @@ class Bounce:
 
 def is_known(connection: Connection, digest: str) -> bool:
     """Whether a mail with this digest was kept before. Another process that has the same mail waits for the answer."""
-    alone(connection, f"bounce {digest}")
+    advisory_lock(connection, f"bounce {digest}")
     return connection.execute(select(bounces.c.row).where(bounces.c.digest == digest)).first() is not None
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
-from newsletter.store.database import alone, inserting, writes
+from newsletter.store.database import advisory_lock, upsert, writes
 from newsletter.store.schema import circuit_breakers
 
 
@@ -40,7 +40,7 @@ _COLUMNS = tuple(circuit_breakers.c[name] for name in _FIELDS)
 def find(connection: Connection, account: str) -> CircuitBreaker | None:
     """What is known of an account. In a transaction that writes, no other changes it before this one ends."""
     if writes(connection):
-        alone(connection, f"circuit breaker {account}")
+        advisory_lock(connection, f"circuit breaker {account}")
     row = connection.execute(select(*_COLUMNS).where(circuit_breakers.c.account == account)).mappings().first()
     return CircuitBreaker(**row) if row is not None else None
 
@@ -48,7 +48,7 @@ def find(connection: Connection, account: str) -> CircuitBreaker | None:
 def save(connection: Connection, known: CircuitBreaker) -> None:
     """Write down what is known of an account."""
     values = {name: getattr(known, name) for name in _FIELDS}
-    statement = inserting(connection, circuit_breakers).values(**values)
+    statement = upsert(connection, circuit_breakers).values(**values)
     connection.execute(statement.on_conflict_do_update(index_elements=["account"], set_=values))
 
 

@@ -30,10 +30,10 @@ from sqlalchemy import (
 from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from newsletter.errors import NewsletterError, UserError
-from newsletter.store.database import reading, shown, without_foreign_keys, writing
-from newsletter.store.schema import Moment, StoredJson, metadata
+from newsletter.store.database import display_name, reading, without_foreign_keys, writing
+from newsletter.store.schema import StoredJson, UtcDateTime, metadata
 
-Told = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 """Hears which table is worked at, how many of its rows are done with, and how many there are."""
 
 _BLOCK = 5_000
@@ -43,7 +43,7 @@ _NUL_IN_REPR, _IN_ITS_PLACE = r"\x00", "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class TableChecksum:
     """What a table holds: how many rows, and the sum of their digests, whatever order they stand in."""
 
     rows: int = 0
@@ -55,7 +55,7 @@ class Sum:
         return f"{self.digests:032x}"
 
 
-def copy(source: Engine, target: Engine, told: Told) -> dict[str, Sum]:
+def copy(source: Engine, target: Engine, told: OnProgress) -> dict[str, TableChecksum]:
     """Copy all that a store holds, as it is at one moment, into an empty one: all of it or nothing.
 
     The times at which ``newsletter run`` wakes up are not copied; it makes them anew.
@@ -71,7 +71,9 @@ def copy(source: Engine, target: Engine, told: Told) -> dict[str, Sum]:
     with reading(target) as connection:
         for table in tables:
             if connection.execute(select(table.primary_key.columns.values()[0]).limit(1)).first() is not None:
-                raise UserError(f"TO: {shown(target)} holds a newsletter already; name a store that has nothing in it")
+                raise UserError(
+                    f"TO: {display_name(target)} holds a newsletter already; name a store that has nothing in it"
+                )
     with reading(source) as origin, _to_be_filled(target) as connection, writing(target, connection) as copied:
         _prepare(copied)
         sums = {}
@@ -81,7 +83,9 @@ def copy(source: Engine, target: Engine, told: Told) -> dict[str, Sum]:
         _finish(copied)
         for table in tables:
             if _sum_of(copied, table, told, sums[table.name].rows) != sums[table.name]:
-                raise NewsletterError(f"{shown(target)}: {table.name} is not what was copied; nothing was kept of it")
+                raise NewsletterError(
+                    f"{display_name(target)}: {table.name} is not what was copied; nothing was kept of it"
+                )
     return sums
 
 
@@ -98,16 +102,16 @@ def _to_be_filled(target: Engine) -> Iterator[Connection]:
         try:
             driver.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.OperationalError as error:
-            raise NewsletterError(f"TO: {shown(target)}: {error}; name a store that nobody uses") from None
+            raise NewsletterError(f"TO: {display_name(target)}: {error}; name a store that nobody uses") from None
         try:
             yield connection
         finally:
             driver.execute("PRAGMA journal_mode=WAL")
 
 
-def _copy_table(origin: Connection, copied: Connection, table: Table, told: Told) -> Sum:
+def _copy_table(origin: Connection, copied: Connection, table: Table, told: OnProgress) -> TableChecksum:
     rows = origin.execute(select(func.count()).select_from(table)).scalar_one()
-    so_far = Sum()
+    so_far = TableChecksum()
     told(table.name, 0, rows)
     write = _write_postgresql if copied.dialect.name == "postgresql" else _write_sqlite
     for block in _blocks(origin, table):
@@ -121,17 +125,17 @@ def _copy_table(origin: Connection, copied: Connection, table: Table, told: Told
     return so_far
 
 
-def _sum_of(connection: Connection, table: Table, told: Told, rows: int) -> Sum:
-    so_far = Sum()
+def _sum_of(connection: Connection, table: Table, told: OnProgress, rows: int) -> TableChecksum:
+    so_far = TableChecksum()
     for block in _blocks(connection, table):
         so_far = _add(so_far, map(repr, block))
         told(f"{table.name}, again", so_far.rows, rows)
     return so_far
 
 
-def _add(so_far: Sum, rows: Iterable[str]) -> Sum:
+def _add(so_far: TableChecksum, rows: Iterable[str]) -> TableChecksum:
     digests = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=16).digest()) for one in rows]
-    return Sum(so_far.rows + len(digests), (so_far.digests + sum(digests)) % 2**128)
+    return TableChecksum(so_far.rows + len(digests), (so_far.digests + sum(digests)) % 2**128)
 
 
 def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
@@ -156,7 +160,7 @@ def _as_kept(connection: Connection, column: Any) -> str:
         # PostgreSQL takes no damaged JSON; it counts as none here, too, when it is read.
         damaged = isinstance(column.type, StoredJson)
         return f"CASE WHEN json_valid({name}) THEN {name} ELSE 'null' END" if damaged else name
-    if isinstance(column.type, Moment):
+    if isinstance(column.type, UtcDateTime):
         return f"to_char({name} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
     if isinstance(column.type, Boolean):
         return f"{name}::int"

@@ -84,12 +84,14 @@ def _connect(url: str, named: str) -> Engine:
     else:
         event.listen(engine, "connect", _set_up_postgresql)
     try:
-        with _told(engine):
+        with translate_errors(engine):
             engine.connect().close()
     except TypeError as error:  # an option behind a question mark that the driver does not know
-        raise UserError(f"{named}: {shown(engine)}: {error}; write it like sqlite:///var/newsletter.db") from None
+        raise UserError(
+            f"{named}: {display_name(engine)}: {error}; write it like sqlite:///var/newsletter.db"
+        ) from None
     except ProgrammingError as error:  # the same, of PostgreSQL's driver
-        raise UserError(f"{named}: {shown(engine)}: {_words(error)}; see docs/configuration.md") from None
+        raise UserError(f"{named}: {display_name(engine)}: {_words(error)}; see docs/configuration.md") from None
     return engine
 
 
@@ -103,7 +105,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with _told(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+    with translate_errors(engine), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -118,7 +120,7 @@ def writing(engine: Engine, connected: Connection | None = None) -> Iterator[Con
     Raises:
         NewsletterError: the store stayed locked, is damaged, or its disk is full.
     """
-    with _told(engine), engine.connect() if connected is None else nullcontext(connected) as connection:
+    with translate_errors(engine), engine.connect() if connected is None else nullcontext(connected) as connection:
         connection.execution_options(newsletter_writes=True)
         with connection.begin():
             yield connection
@@ -129,7 +131,7 @@ def writes(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get("newsletter_writes", False))
 
 
-def alone(connection: Connection, work: str) -> None:
+def advisory_lock(connection: Connection, work: str) -> None:
     """Wait until no other transaction is at the same work, and keep others from it until this one ends. For what is
     read first and then written where no row is there to be locked. In SQLite who writes is alone anyway.
     """
@@ -137,18 +139,18 @@ def alone(connection: Connection, work: str) -> None:
         connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(work))))
 
 
-def inserting(connection: Connection, table: Table) -> Any:
+def upsert(connection: Connection, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT, which SQLAlchemy has for each kind of database apart."""
-    return inserting_by(connection.dialect.name, table)
+    return upsert_for(connection.dialect.name, table)
 
 
-def inserting_by(dialect: str, table: Table) -> Any:
+def upsert_for(dialect: str, table: Table) -> Any:
     """The same, for who keeps it for many connections to one kind of database."""
     return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 @contextmanager
-def erasing(engine: Engine) -> Iterator[Connection]:
+def secure_delete(engine: Engine) -> Iterator[Connection]:
     """The same, with what is deleted overwritten in SQLite's file."""
     with writing(engine) as connection:
         if connection.dialect.name != "sqlite":
@@ -162,7 +164,7 @@ def erasing(engine: Engine) -> Iterator[Connection]:
             connection.exec_driver_sql(f"PRAGMA secure_delete={usual}")
 
 
-def rewrite(engine: Engine) -> None:
+def vacuum(engine: Engine) -> None:
     """Write SQLite's file anew from what is in the store, so that nothing is left in it of what was deleted, nor in the
     log beside it. It takes as much room again as the store, for so long.
 
@@ -172,15 +174,15 @@ def rewrite(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
     outside = engine.connect().execution_options(newsletter_transaction=False)
-    with _told(engine), outside as connection:
+    with translate_errors(engine), outside as connection:
         connection.exec_driver_sql("VACUUM")
         busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     if busy:
-        raise NewsletterError(f"store: {shown(engine)}: other processes read it; run it again")
+        raise NewsletterError(f"store: {display_name(engine)}: other processes read it; run it again")
 
 
 @contextmanager
-def _told(engine: Engine) -> Iterator[None]:
+def translate_errors(engine: Engine) -> Iterator[None]:
     """What goes wrong with the store itself, in our words. Many a command that only reads writes a little on its way
     (files that changed), so that nothing is said of what was kept.
     """
@@ -188,22 +190,22 @@ def _told(engine: Engine) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise NewsletterError(
-            f"store: {shown(engine)}: another process was first ({_words(error)}); run it again"
+            f"store: {display_name(engine)}: another process was first ({_words(error)}); run it again"
         ) from error
     except OperationalError as error:
         mend = "check the disk and who else uses it, then run it again"
         if engine.dialect.name == "postgresql":
             mend = "check that its server runs, and store.url, then run it again"
-        raise NewsletterError(f"store: {shown(engine)}: {_words(error)}; {mend}") from error
+        raise NewsletterError(f"store: {display_name(engine)}: {_words(error)}; {mend}") from error
     except (DataError, NotSupportedError, ProgrammingError):
         raise  # a mistake of ours
     except DBAPIError as error:
         if engine.dialect.name == "postgresql":
-            raise NewsletterError(f"store: {shown(engine)}: {_words(error)}; run it again") from error
+            raise NewsletterError(f"store: {display_name(engine)}: {_words(error)}; run it again") from error
         if not isinstance(error, DatabaseError):
             raise
         raise NewsletterError(
-            f"store: {shown(engine)} is damaged, or no newsletter's store: {error.orig}; restore it from a backup"
+            f"store: {display_name(engine)} is damaged or not a newsletter store: {error.orig}; restore a backup"
         ) from error
 
 
@@ -313,9 +315,9 @@ def _migrate(engine: Engine) -> None:
     known = {revision.revision for revision in script.walk_revisions()}
     if present is not None and present not in known:
         raise NewsletterError(
-            f"store: {shown(engine)} was made by a newer newsletter ({present}); upgrade this program"
+            f"store: {display_name(engine)} was made by a newer newsletter ({present}); upgrade this program"
         )
-    with _told(engine), _connection_to_migrate(engine) as connection:
+    with translate_errors(engine), _connection_to_migrate(engine) as connection:
         # A second process may wait here while the first migrates; Alembic then finds nothing left to do.
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -350,7 +352,7 @@ def without_foreign_keys(engine: Engine) -> Iterator[Connection]:
     """A connection on which SQLite does not look whether the row is there that another refers to: it changes a table
     that others refer to only by making it anew, and cannot leave off looking inside a transaction.
     """
-    with _told(engine), engine.connect() as connection:
+    with translate_errors(engine), engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             yield connection
             return
@@ -372,7 +374,7 @@ def _revision(engine: Engine) -> str | None:
     return str(found) if found is not None else None
 
 
-def shown(engine: Engine) -> str:
+def display_name(engine: Engine) -> str:
     """How a store is spoken of: SQLite's by its file, another by its URL without what is secret in it."""
     if engine.dialect.name == "sqlite" and engine.url.database:
         return engine.url.database

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, delete, select, update
 
-from newsletter.model import PaperName
+from newsletter.model import PaperRef
 from newsletter.store import papers as paper_store
-from newsletter.store.database import inserting
+from newsletter.store.database import upsert
 from newsletter.store.schema import feedback
 
 
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 class Feedback:
     """A verdict, on behalf of an interest (by name; None for whichever fits), and when it was given (UTC)."""
 
-    paper: PaperName
+    paper: PaperRef
     verdict: Verdict
     interest: str | None
     given_at: datetime
@@ -35,7 +35,7 @@ def give(
 ) -> None:
     """Keep a subscriber's verdict on a paper (both by row), in place of an earlier one."""
     said = {"verdict": verdict.value, "interest": interest, "given_at": now}
-    statement = inserting(connection, feedback).values(subscriber=subscriber, paper=paper, **said)
+    statement = upsert(connection, feedback).values(subscriber=subscriber, paper=paper, **said)
     connection.execute(statement.on_conflict_do_update(index_elements=["subscriber", "paper"], set_=said))
 
 

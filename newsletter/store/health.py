@@ -66,14 +66,14 @@ def newest(connection: Connection) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCount:
     """Sends in one state: how many, and since when the one that was planned first (UTC)."""
 
     count: int
     since: datetime
 
 
-def waiting(connection: Connection) -> Mapping[SendState, Waiting]:
+def waiting(connection: Connection) -> Mapping[SendState, WaitingCount]:
     """The sends that are not settled, or unsure, by state; a state that none is in is left out."""
     states = (SendState.PLANNED, SendState.CLAIMED, SendState.DEFERRED, SendState.UNSURE)
     query = (
@@ -81,15 +81,15 @@ def waiting(connection: Connection) -> Mapping[SendState, Waiting]:
         .where(sends.c.state.in_([state.value for state in states]))
         .group_by(sends.c.state)
     )
-    return {SendState(row[0]): Waiting(row[1], row[2]) for row in connection.execute(query)}
+    return {SendState(row[0]): WaitingCount(row[1], row[2]) for row in connection.execute(query)}
 
 
-def overdue(connection: Connection, before: datetime) -> Waiting | None:
+def overdue(connection: Connection, before: datetime) -> WaitingCount | None:
     """The active subscribers who were due before a moment; None when there is none."""
     active = subscribers.c.state == SubscriberState.ACTIVE.value
     query = select(func.count(), func.min(subscribers.c.next_due)).where(active, subscribers.c.next_due < before)
     count, since = connection.execute(query).one()
-    return Waiting(count, since) if count else None
+    return WaitingCount(count, since) if count else None
 
 
 def next_tick(connection: Connection) -> datetime | None:

@@ -21,10 +21,10 @@ from sqlalchemy import (
     update,
 )
 
-from newsletter.identifiers import arxiv_id, doi, title_id, title_key
-from newsletter.model import Paper, PaperName
-from newsletter.store.database import alone
+from newsletter.model import Paper, PaperRef
+from newsletter.store.database import advisory_lock
 from newsletter.store.schema import papers
+from newsletter.support.identifiers import arxiv_id, doi, title_id, title_key
 
 _TUPLES = ("authors", "categories", "keywords", "sources")
 _COUNTS = ("upvotes", "comments", "code_stars")
@@ -50,7 +50,7 @@ _BLOCK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class UpsertCounts:
     """What became of papers handed to the store: how many there were, and how many of them were new or changed."""
 
     papers: int = 0
@@ -58,11 +58,11 @@ class Kept:
     changed: int = 0
 
 
-def keep(connection: Connection, found: Iterable[Paper], source: str, now: datetime) -> Kept:
+def upsert(connection: Connection, found: Iterable[Paper], source: str, now: datetime) -> UpsertCounts:
     """Store papers from one source, each merged with the row it belongs to.
 
-    A paper is the same as a stored one by arXiv id, then DOI, then title (:func:`newsletter.identifiers.title_key`)
-    where no identifier speaks against it. Counts are refreshed, gaps filled, and a newer version replaces the text.
+    Papers match by arXiv id, then DOI, then title (:func:`newsletter.support.identifiers.title_key`), unless their
+    identifiers contradict each other. Counts are refreshed, gaps filled, and a newer version replaces the text.
 
     Args:
         found: what the source told; ``source`` is its name.
@@ -70,21 +70,21 @@ def keep(connection: Connection, found: Iterable[Paper], source: str, now: datet
     """
     # Their rows stand in the order in which they can be seen, since what is new to a subscriber is what lies above the
     # last row seen; and who looks for a paper by its title finds one that another process is about to keep.
-    alone(connection, "papers")
-    kept = Kept()
+    advisory_lock(connection, "papers")
+    kept = UpsertCounts()
     for paper in found:
         stored = _same_paper(connection, paper)
         told = replace(paper, sources=(source,))
         if stored is None:
             _insert(connection, replace(told, first_seen=now))
-            kept = Kept(kept.papers + 1, kept.new + 1, kept.changed)
+            kept = UpsertCounts(kept.papers + 1, kept.new + 1, kept.changed)
         else:
             changes = _changes(connection, stored, told)
             if changes.keys() & _INDEXED:
                 changes["text_change"] = connection.execute(select(func.max(papers.c.text_change) + 1)).scalar_one()
             if changes:
                 connection.execute(update(papers).where(papers.c.row == stored.row).values(**changes))
-            kept = Kept(kept.papers + 1, kept.new, kept.changed + bool(changes))
+            kept = UpsertCounts(kept.papers + 1, kept.new, kept.changed + bool(changes))
     return kept
 
 
@@ -224,25 +224,25 @@ def find(connection: Connection, named: str) -> Paper | None:
     return None
 
 
-def names(connection: Connection, rows: Iterable[int]) -> dict[int, PaperName]:
+def names(connection: Connection, rows: Iterable[int]) -> dict[int, PaperRef]:
     """The papers with these row numbers, by row number, as they are spoken of."""
     columns = (papers.c.row, papers.c.id, papers.c.title)
     wanted = sorted(set(rows))
     blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
     return {
-        row.row: PaperName(row.row, row.id, row.title)
+        row.row: PaperRef(row.row, row.id, row.title)
         for block in blocks
         for row in connection.execute(select(*columns).where(papers.c.row.in_(block)))
     }
 
 
-def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperName]:
+def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperRef]:
     """The papers that people name, by what they wrote: as :func:`find` finds each; those it does not find are left out.
 
     Names that are ids, as most are, cost one query for hundreds.
     """
     wanted = sorted({*named})
-    found: dict[str, PaperName] = {}
+    found: dict[str, PaperRef] = {}
     columns = (papers.c.row, papers.c.id, papers.c.title)
     for start in range(0, len(wanted), _BLOCK):
         ids: dict[str, list[str]] = {}
@@ -250,10 +250,10 @@ def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperNam
             known = arxiv_id(name)
             ids.setdefault(known[0] if known else doi(name) or name.strip(), []).append(name)
         for row in connection.execute(select(*columns).where(papers.c.id.in_(list(ids)))):
-            found.update(dict.fromkeys(ids[row.id], PaperName(row.row, row.id, row.title)))
+            found.update(dict.fromkeys(ids[row.id], PaperRef(row.row, row.id, row.title)))
     for name in wanted:
         if name not in found and (paper := find(connection, name)) is not None:
-            found[name] = PaperName(paper.row, paper.id, paper.title)
+            found[name] = PaperRef(paper.row, paper.id, paper.title)
     return found
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, select
 
-from newsletter.store.database import inserting
+from newsletter.store.database import upsert
 from newsletter.store.schema import sending_pauses
 
 _ONLY = 1
@@ -34,7 +34,7 @@ def find(connection: Connection) -> SendingPause | None:
 
 def begin(connection: Connection, reason: str, now: datetime) -> None:
     """Pause all sending; where it is paused already, the moment stays and the reason is replaced."""
-    statement = inserting(connection, sending_pauses).values(row=_ONLY, since=now, reason=reason)
+    statement = upsert(connection, sending_pauses).values(row=_ONLY, since=now, reason=reason)
     connection.execute(statement.on_conflict_do_update(index_elements=["row"], set_={"reason": reason}))
 
 

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from newsletter.model import Digest, SendState
-from newsletter.store.database import inserting
+from newsletter.store.database import upsert
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.schema import send_papers, sends, subscribers
-from newsletter.store.sends import IS_TAKEN_UP, domain_of, release
+from newsletter.store.sends import IS_TAKEN_UP, domain_of, release_papers
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
+class RankingInputs:
     """What a digest was ranked with, so that it can be ranked again.
 
     Attributes:
@@ -45,7 +45,7 @@ class Plan:
     digest: Digest
     skip_reason: str | None = None
     failure: str | None = None
-    basis: Basis | None = None
+    basis: RankingInputs | None = None
 
     @property
     def state(self) -> SendState:
@@ -96,7 +96,7 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     if not plans:
         return {}
     _keep_contents(connection, plans)
-    statement = inserting(connection, sends)
+    statement = upsert(connection, sends)
     written = ("email", "domain", "state", "reason", "considered", "since", "seen_row", "planned_at", "settled_at")
     new = {name: statement.excluded[name] for name in (*written, "space", "after_row", "ranked_with", "not_before")}
     statement = statement.on_conflict_do_update(index_elements=["edition", "subscriber"], set_=new, where=IS_TAKEN_UP)
@@ -140,7 +140,7 @@ def _keep_contents(connection: Connection, plans: Sequence[Plan]) -> None:
         if one.basis is not None
     ]
     if contents:
-        connection.execute(inserting(connection, ranked_with_table).on_conflict_do_nothing(), contents)
+        connection.execute(upsert(connection, ranked_with_table).on_conflict_do_nothing(), contents)
 
 
 def _name(content: Mapping[str, Any]) -> str:
@@ -168,7 +168,7 @@ def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datet
         )
         older += found.scalars()
     if older:
-        release(connection, older)
+        release_papers(connection, older)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(list(planned))))
 
 
@@ -193,7 +193,7 @@ def _hold_papers(connection: Connection, planned: Mapping[int, Plan]) -> set[int
     ]
     if not values:
         return set()
-    held = connection.execute(inserting(connection, send_papers).on_conflict_do_nothing(), values)
+    held = connection.execute(upsert(connection, send_papers).on_conflict_do_nothing(), values)
     if held.rowcount == len(values):
         return set()
     counted = select(send_papers.c.send, func.count()).where(send_papers.c.send.in_(list(planned)))

@@ -28,7 +28,7 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment, kept in UTC; SQLite, which knows no time zones, keeps it without one."""
 
     impl = DateTime(timezone=True)
@@ -118,7 +118,7 @@ papers = Table(
     Column("upvotes", Integer),
     Column("comments", Integer),
     Column("sources", JSON, nullable=False),
-    Column("first_seen", Moment, nullable=False, index=True),
+    Column("first_seen", UtcDateTime, nullable=False, index=True),
     # Numbers the changes of texts (title, abstract, keywords), so that whoever has indexed them knows what to read.
     Column("text_change", Integer, nullable=False, index=True, server_default="0"),
     # The day it came to its readers: listed, else published, else first seen (UTC).
@@ -131,8 +131,8 @@ sources = Table(
     "sources",
     metadata,
     Column("name", String, primary_key=True),
-    Column("last_try", Moment, nullable=False),
-    Column("last_success", Moment),
+    Column("last_try", UtcDateTime, nullable=False),
+    Column("last_success", UtcDateTime),
     Column("papers", Integer),
     Column("new_papers", Integer),
     Column("bad_papers", Integer),
@@ -158,13 +158,13 @@ subscribers = Table(
     Column("preferences", StoredJson, nullable=False),
     Column("file", Text, unique=True),
     Column("file_digest", String),
-    Column("next_due", Moment),
-    Column("last_digest", Moment),
+    Column("next_due", UtcDateTime),
+    Column("last_digest", UtcDateTime),
     Column("seen_row", Integer, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("state_since", Moment, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("state_since", UtcDateTime, nullable=False),
     # When a pause that the person made ends; one without is ended by hand.
-    Column("paused_until", Moment),
+    Column("paused_until", UtcDateTime),
     # How often the subscriber signed out all links; only those made in this version work.
     Column("link_version", Integer, nullable=False, server_default="0"),
     Index(None, "state", "next_due", "row"),
@@ -183,9 +183,9 @@ sign_ups = Table(
     Column("email", Text, nullable=False),
     Column("preferences", StoredJson, nullable=False),
     Column("network", Text, nullable=False),
-    Column("asked_at", Moment, nullable=False),
+    Column("asked_at", UtcDateTime, nullable=False),
     # When its letter is to be sent; none once that was done.
-    Column("not_before", Moment, index=True),
+    Column("not_before", UtcDateTime, index=True),
     Column("attempts", Integer, nullable=False),
     # What is asked for, of which subscriber (by row), and the address that one wants to move to.
     Column("kind", Text, nullable=False, server_default="sign_up"),
@@ -200,7 +200,7 @@ solved_challenges = Table(
     "solved_challenges",
     metadata,
     Column("digest", String, primary_key=True),
-    Column("expires_at", Moment, nullable=False, index=True),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 """Proof-of-work challenges that were used, until they expire: each is good for one request."""
 
@@ -216,16 +216,16 @@ sends = Table(
     Column("state", String, nullable=False),
     Column("message_id", Text, nullable=False, unique=True),
     Column("considered", Integer, nullable=False),
-    Column("since", Moment),
+    Column("since", UtcDateTime),
     Column("seen_row", Integer, nullable=False),
-    Column("planned_at", Moment, nullable=False),
-    Column("claimed_at", Moment),
+    Column("planned_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime),
     Column("claimed_by", Text),
     # Since when a claimed message may be on its way to the server, and by which account it goes.
-    Column("wire_at", Moment),
+    Column("wire_at", UtcDateTime),
     Column("account", Text),
-    Column("settled_at", Moment),
-    Column("not_before", Moment),
+    Column("settled_at", UtcDateTime),
+    Column("not_before", UtcDateTime),
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
@@ -254,8 +254,8 @@ pace = Table(
     "pace",
     metadata,
     Column("key", Text, primary_key=True),
-    Column("next_at", Moment, nullable=False),
-    Column("held_until", Moment),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("held_until", UtcDateTime),
     Column("held_times", Integer, nullable=False),
 )
 """For each account and limited domain: when the next message may go, and until when its server wants none."""
@@ -273,7 +273,7 @@ sending_pauses = Table(
     "sending_pauses",
     metadata,
     Column("row", Integer, primary_key=True, autoincrement=False),
-    Column("since", Moment, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
     Column("reason", Text, nullable=False),
 )
 """One row while the operator has paused all sending, else none."""
@@ -284,15 +284,15 @@ circuit_breakers = Table(
     Column("account", Text, primary_key=True),
     Column("refused_in_row", Integer, nullable=False),
     # Since when messages are refused in a row.
-    Column("since", Moment),
+    Column("since", UtcDateTime),
     # How many were accepted and refused lately; both fade, as of the moment beside them.
     Column("accepted", Float, nullable=False),
     Column("refused", Float, nullable=False),
-    Column("counted_at", Moment, nullable=False),
+    Column("counted_at", UtcDateTime, nullable=False),
     # Since when the account is set aside, why, when the next test message may go by it, and how many went.
-    Column("opened_at", Moment),
+    Column("opened_at", UtcDateTime),
     Column("reason", Text),
-    Column("probe_at", Moment),
+    Column("probe_at", UtcDateTime),
     Column("probes", Integer, nullable=False),
 )
 """For each account, how its server treats messages; one that refuses too many is set aside."""
@@ -304,7 +304,7 @@ feedback = Table(
     Column("paper", ForeignKey("papers.row"), primary_key=True),
     Column("verdict", String, nullable=False),
     Column("interest", Text),
-    Column("given_at", Moment, nullable=False),
+    Column("given_at", UtcDateTime, nullable=False),
 )
 
 send_papers = Table(
@@ -339,7 +339,7 @@ bounces = Table(
     Column("kind", String, nullable=False),
     Column("status", String),
     Column("diagnostic", Text, nullable=False),
-    Column("received_at", Moment, nullable=False, index=True),
+    Column("received_at", UtcDateTime, nullable=False, index=True),
     Column("effect", String),
     # Of the mail itself, so that one that is read twice counts once.
     Column("digest", String, nullable=False, unique=True),
@@ -351,7 +351,7 @@ suppressions = Table(
     metadata,
     Column("address_digest", String, primary_key=True),
     Column("reason", String, nullable=False),
-    Column("since", Moment, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
 )
 """Addresses that get no mail, whoever imports them; without the addresses, so that it outlives a person forgotten."""
 
@@ -361,8 +361,8 @@ workers = Table(
     Column("name", Text, primary_key=True),
     Column("state", String, primary_key=True),
     Column("number", _Many, nullable=False),
-    Column("since", Moment, nullable=False),
-    Column("last", Moment, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("last", UtcDateTime, nullable=False),
 )
 """How many sends each process settled, by the state that they came to."""
 
@@ -372,9 +372,9 @@ operator_tokens = Table(
     Column("row", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("digest", String, nullable=False, unique=True),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
-    Column("last_used", Moment),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("last_used", UtcDateTime),
     sqlite_autoincrement=True,
 )
 """Who may see what operators see. Of a token only a digest is kept."""
@@ -384,7 +384,7 @@ operator_sessions = Table(
     metadata,
     Column("digest", String, primary_key=True),
     Column("token", ForeignKey("operator_tokens.row", ondelete="CASCADE"), nullable=False, index=True),
-    Column("expires_at", Moment, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
 )
 """Who is logged in to the operator's page. The store keeps only a digest of the cookie."""
 

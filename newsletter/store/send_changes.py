@@ -12,9 +12,9 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, or_, select, update
 
 from newsletter.model import Send, SendState, SubscriberState
-from newsletter.store.database import inserting
+from newsletter.store.database import upsert
 from newsletter.store.schema import bounces, papers, send_papers, sends, subscribers
-from newsletter.store.sends import CANCELLED, SEND_COLUMNS, by_rows, domain_of, release, send_of
+from newsletter.store.sends import CANCELLED, SEND_COLUMNS, by_rows, domain_of, release_papers, send_of
 
 _NOTED = "marked as sent by the operator"
 
@@ -209,7 +209,7 @@ def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, i
         update(sends).where(of_edition, waits | off_wire).values(**values, claimed_by=None).returning(sends.c.row)
     )
     rows = list(found.scalars())
-    release(connection, rows)
+    release_papers(connection, rows)
     on_wire = select(func.count()).select_from(sends).where(of_edition, sends.c.state == SendState.CLAIMED.value)
     return len(rows), connection.execute(on_wire).scalar_one()
 
@@ -259,7 +259,7 @@ def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now
         }
         for one in noted
     ]
-    statement = inserting(connection, sends)
+    statement = upsert(connection, sends)
     taken = {name: statement.excluded[name] for name in ("state", "reason", "settled_at")}
     # One by one: an IN whose values are filled in later does not go with many rows at once.
     waiting = (sends.c.state == state.value for state in (SendState.PLANNED, SendState.DEFERRED, SendState.SKIPPED))

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
-from newsletter.model import Choice, Digest, Paper, Send, SendState
+from newsletter.model import Digest, DigestItem, Paper, Send, SendState
 from newsletter.store import papers as paper_store
-from newsletter.store.plans import Basis
+from newsletter.store.plans import RankingInputs
 from newsletter.store.schema import papers, send_papers, sends
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.sends import IS_TAKEN_UP, SEND_COLUMNS, send_of
@@ -17,7 +17,7 @@ from newsletter.store.sends import IS_TAKEN_UP, SEND_COLUMNS, send_of
 _BLOCK = 500
 
 
-def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple[Send, Basis] | None:
+def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple[Send, RankingInputs] | None:
     """A subscriber's send of an edition with what it was ranked with; None when the log does not have it."""
     query = (
         select(sends, ranked_with_table.c.content)
@@ -32,7 +32,7 @@ def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    return send_of(row), Basis(row["space"], row["planned_at"], row["after_row"], row["content"])
+    return send_of(row), RankingInputs(row["space"], row["planned_at"], row["after_row"], row["content"])
 
 
 def held_before(connection: Connection, send: Send) -> set[int]:
@@ -161,8 +161,8 @@ def digests(connection: Connection, rows: Sequence[Send], known: dict[int, Paper
     }
 
 
-def _choice(row: Any, known: Mapping[int, Paper]) -> Choice:
-    return Choice(known[row.paper], row.rank, row.score, row.section, row.because)
+def _choice(row: Any, known: Mapping[int, Paper]) -> DigestItem:
+    return DigestItem(known[row.paper], row.rank, row.score, row.section, row.because)
 
 
 @dataclass(frozen=True, slots=True)

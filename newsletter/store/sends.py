@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import Send, SendState, SubscriberState
-from newsletter.store import workers
+from newsletter.store import worker_stats
 from newsletter.store.pauses import IS_PAUSED
 from newsletter.store.schema import send_papers, sends, subscribers
 
@@ -42,7 +42,7 @@ def domain_of(email: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class ClaimFilter:
     """Which of the waiting sends are meant.
 
     Attributes:
@@ -56,7 +56,7 @@ class Lane:
 
 
 def claim(
-    connection: Connection, lane: Lane, owner: str, now: datetime, limit: int, is_test: bool = False
+    connection: Connection, lane: ClaimFilter, owner: str, now: datetime, limit: int, is_test: bool = False
 ) -> list[Send]:
     """Take sends that may go on the wire now: planned ones, oldest first, and those put off until a time that has come.
     Each goes to the address that its subscriber has now.
@@ -84,7 +84,7 @@ def claim(
     return claimed
 
 
-def _in_lane(lane: Lane) -> list[ColumnElement[bool]]:
+def _in_lane(lane: ClaimFilter) -> list[ColumnElement[bool]]:
     fields = []
     if lane.only is not None:
         fields.append(sends.c.domain == lane.only)
@@ -99,14 +99,14 @@ def _address() -> Any:
     return select(subscribers.c.email).where(subscribers.c.row == sends.c.subscriber).scalar_subquery()
 
 
-def waiting(connection: Connection, now: datetime, lane: Lane) -> int:
+def waiting(connection: Connection, now: datetime, lane: ClaimFilter) -> int:
     """How many sends wait that :func:`claim` would take now."""
     put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
     ready = or_(sends.c.state == SendState.PLANNED.value, put_off)
     return connection.execute(select(func.count()).select_from(sends).where(ready, *_in_lane(lane))).scalar_one()
 
 
-def deferred(connection: Connection, now: datetime, lane: Lane) -> tuple[int, datetime | None]:
+def deferred(connection: Connection, now: datetime, lane: ClaimFilter) -> tuple[int, datetime | None]:
     """How many sends are put off until after a moment (UTC), and until when the first of them."""
     later = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > now)
     query = select(func.count(), func.min(sends.c.not_before)).where(later, *_in_lane(lane))
@@ -114,13 +114,13 @@ def deferred(connection: Connection, now: datetime, lane: Lane) -> tuple[int, da
     return number, first
 
 
-def bring_back(connection: Connection, latest: datetime, now: datetime) -> None:
+def requeue_stuck(connection: Connection, latest: datetime, now: datetime) -> None:
     """Have sends that were put off until after ``latest`` be tried now: a clock that was wrong put them there."""
     stuck = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > latest)
     connection.execute(update(sends).where(stuck).values(not_before=now))
 
 
-def start(connection: Connection, rows: Mapping[int, str], owner: str, now: datetime) -> set[int]:
+def mark_on_wire(connection: Connection, rows: Mapping[int, str], owner: str, now: datetime) -> set[int]:
     """Note that claimed sends go on the wire.
 
     Args:
@@ -140,10 +140,10 @@ def start(connection: Connection, rows: Mapping[int, str], owner: str, now: date
     if left:
         skipped = connection.execute(_SKIP, {"those": left, "owner": owner, "now": now})
         gone_away = list(skipped.scalars())
-        release(connection, gone_away)
-        workers.count(connection, owner, [SendState.SKIPPED] * len(gone_away), now)
+        release_papers(connection, gone_away)
+        worker_stats.count(connection, owner, [SendState.SKIPPED] * len(gone_away), now)
         # One of them may be on the wire in the same name: claimed again after another freed it for want of an answer.
-        unclaim(connection, left, owner, on_wire=False)
+        release_claims(connection, left, owner, on_wire=False)
     return gone
 
 
@@ -201,7 +201,7 @@ _MOVE_ON = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class SendOutcome:
     """What became of a claimed send."""
 
     state: SendState
@@ -210,8 +210,8 @@ class Settlement:
     not_before: datetime | None = None
 
 
-def settle(
-    connection: Connection, settled: Mapping[int, Settlement], owner: str, now: datetime, on_wire: bool = True
+def record_outcomes(
+    connection: Connection, settled: Mapping[int, SendOutcome], owner: str, now: datetime, on_wire: bool = True
 ) -> set[int]:
     """Write down what became of sends that ``owner`` claimed, by row. One that failed for good releases its papers.
 
@@ -238,8 +238,8 @@ def settle(
     if not values:
         return held
     connection.execute(_SETTLE, values)
-    workers.count(connection, owner, (settled[row].state for row in held), now)
-    release(connection, [row for row in held if settled[row].state is SendState.FAILED])
+    worker_stats.count(connection, owner, (settled[row].state for row in held), now)
+    release_papers(connection, [row for row in held if settled[row].state is SendState.FAILED])
     _move_on(connection, [row for row in held if settled[row].state is SendState.SENT])
     return held
 
@@ -254,7 +254,7 @@ def _move_on(connection: Connection, rows: Sequence[int]) -> None:
     connection.execute(_MOVE_ON, {"those": rows})
 
 
-def unclaim(connection: Connection, rows: Sequence[int], owner: str, on_wire: bool) -> None:
+def release_claims(connection: Connection, rows: Sequence[int], owner: str, on_wire: bool) -> None:
     """Give back claimed sends whose messages certainly did not reach the server.
 
     Args:
@@ -303,7 +303,7 @@ def by_rows(connection: Connection, rows: Sequence[int]) -> list[Send]:
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 
-def give_up_claim(connection: Connection, row: int, owner: str, reason: str, now: datetime) -> bool:
+def mark_unsure(connection: Connection, row: int, owner: str, reason: str, now: datetime) -> bool:
     """Mark a send unsure whose owner is gone while its message was on the wire. Its papers stay held: it may have
     arrived.
     """
@@ -336,7 +336,7 @@ def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: dat
         _move_on(connection, found)
 
 
-def release(connection: Connection, rows: Sequence[int]) -> None:
+def release_papers(connection: Connection, rows: Sequence[int]) -> None:
     """Let go of the papers of sends, so that their subscribers may be sent them."""
     if not rows:
         return

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from newsletter.model import Preferences, SubscriberState
-from newsletter.store.database import alone, writes
+from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, to_json
 from newsletter.store.schema import sign_ups, subscribers
 from newsletter.store.subscribers import email_key
@@ -58,7 +58,7 @@ class SignUp:
 
 def one_by_one(connection: Connection) -> None:
     """Have no other request be counted before this transaction ends: each is held against the limits."""
-    alone(connection, "sign-ups")
+    advisory_lock(connection, "sign-ups")
 
 
 def add(

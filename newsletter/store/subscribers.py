@@ -20,9 +20,9 @@ from sqlalchemy import (
     update,
 )
 
-from newsletter.config import plain_address
+from newsletter.config.settings import plain_address
 from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
-from newsletter.store.database import alone, writes
+from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
 from newsletter.store.schema import subscribers
 
@@ -82,7 +82,7 @@ def by_email(connection: Connection, email: str) -> Subscriber | None:
     return _subscriber(row) if row is not None else None
 
 
-def near(connection: Connection, email: str, limit: int = 500) -> list[str]:
+def similar_emails(connection: Connection, email: str, limit: int = 500) -> list[str]:
     """Addresses that may be meant by one that nobody has: of those that have the part before the @ in common with it,
     and of those that begin like it, ``limit`` at most.
     """
@@ -102,9 +102,9 @@ def by_file(connection: Connection, file: str) -> Subscriber | None:
     return _subscriber(row) if row is not None else None
 
 
-def one_by_one(connection: Connection) -> None:
+def lock_files(connection: Connection) -> None:
     """Have no other process read the subscribers' files before this transaction ends: both would add who is new."""
-    alone(connection, "files")
+    advisory_lock(connection, "files")
 
 
 def files(connection: Connection) -> dict[str, str | None]:
@@ -186,7 +186,7 @@ def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class DueSubscriber:
     """When a subscriber (by row) gets mail: the schedule, and when the next is due (UTC)."""
 
     row: int
@@ -194,7 +194,7 @@ class Timed:
     next_due: datetime | None
 
 
-def due(connection: Connection, now: datetime, after: Timed | None, limit: int) -> list[Timed]:
+def due(connection: Connection, now: datetime, after: DueSubscriber | None, limit: int) -> list[DueSubscriber]:
     """The active subscribers whose time has come, who waits longest first, from the one after ``after`` on."""
     query = _timed(connection).where(_ACTIVE, subscribers.c.next_due <= now)
     if after is not None and after.next_due is not None:
@@ -202,7 +202,7 @@ def due(connection: Connection, now: datetime, after: Timed | None, limit: int) 
     return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))
 
 
-def active(connection: Connection, after: Timed | None, limit: int) -> list[Timed]:
+def active(connection: Connection, after: DueSubscriber | None, limit: int) -> list[DueSubscriber]:
     """All active subscribers, by row, from the one after ``after`` on."""
     query = _timed(connection).where(_in_state(connection, SubscriberState.ACTIVE))
     query = query.where(subscribers.c.row > (after.row if after is not None else 0))
@@ -220,7 +220,7 @@ def number_due(connection: Connection, now: datetime) -> int:
     return connection.execute(query.where(_ACTIVE, subscribers.c.next_due <= now)).scalar_one()
 
 
-def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[Timed]:
+def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[DueSubscriber]:
     """The active subscribers who are due after a moment, or at that moment and have a higher row, who is due next
     first.
     """
@@ -236,8 +236,8 @@ def _timed(connection: Connection) -> Select[Any]:
     return select(subscribers.c.row, schedule.label("schedule"), subscribers.c.next_due)
 
 
-def _read_timed(connection: Connection, query: Select[Any]) -> list[Timed]:
-    return [Timed(one.row, stored_schedule(one.schedule), one.next_due) for one in connection.execute(query)]
+def _read_timed(connection: Connection, query: Select[Any]) -> list[DueSubscriber]:
+    return [DueSubscriber(one.row, stored_schedule(one.schedule), one.next_due) for one in connection.execute(query)]
 
 
 def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, select
 
 from newsletter.store import subscribers as subscriber_store
-from newsletter.store.database import inserting
+from newsletter.store.database import upsert
 from newsletter.store.schema import subscribers, suppressions
 
 _PAGE = 1000
@@ -50,7 +50,7 @@ def suppress(connection: Connection, email: str, reason: Reason, now: datetime) 
     """Put an address on the list."""
     values = {"reason": reason.value, "since": now}
     lighter = [one.value for one in Reason if _WEIGHT[one] < _WEIGHT[reason]]
-    statement = inserting(connection, suppressions).values(address_digest=_digest(email), **values)
+    statement = upsert(connection, suppressions).values(address_digest=_digest(email), **values)
     statement = statement.on_conflict_do_update(
         index_elements=["address_digest"], set_=values, where=suppressions.c.reason.in_(lighter)
     )

@@ -11,27 +11,16 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from newsletter.desk import Desk
+from newsletter.config.messages import describe
 from newsletter.errors import NewsletterError
-from newsletter.mistakes import in_words
-from newsletter.web import (
-    account,
-    api,
-    browse,
-    feedback,
-    feeds,
-    metrics,
-    operator,
-    operator_api,
-    papers,
-    preferences,
-    signup,
-    unsubscribe,
-)
+from newsletter.services.context import AppContext
+from newsletter.web import metrics
+from newsletter.web.api import admin_api, public
+from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
-from newsletter.web.guard import guard, log
-from newsletter.web.kept import Kept
-from newsletter.web.site import Site, as_json, make_site, static
+from newsletter.web.middleware.cache import PageCache
+from newsletter.web.middleware.security import guard, log
+from newsletter.web.pages import account, admin, feedback, feeds, papers, preferences, sent_digests, signup, unsubscribe
 
 _STATIC = {"site.css": "text/css", "site.js": "text/javascript", "challenge.js": "text/javascript"}
 _WORDS = {
@@ -46,9 +35,9 @@ _WORDS = {
 }
 
 
-def make_app(desk: Desk, warm: bool = False) -> FastAPI:
+def make_app(desk: AppContext, warm: bool = False) -> FastAPI:
     """The site of a newsletter, ready to be served; ``warm``: with what a search needs loaded beside."""
-    site, requests = make_site(desk), metrics.Requests()
+    site, requests = make_context(desk), metrics.RequestMetrics()
     if warm:
         site.index.warm()
     app = FastAPI(
@@ -62,7 +51,7 @@ def make_app(desk: Desk, warm: bool = False) -> FastAPI:
     )
     app.state.url = desk.config.site.url
     # The last that is added is the first that is asked.
-    app.add_middleware(Kept, seconds=desk.config.web.keep_seconds)
+    app.add_middleware(PageCache, seconds=desk.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*desk.config.web.hosts(desk.config.site)])
     app.add_middleware(guard, partial(_told, site))
     app.add_middleware(requests.counted)
@@ -79,13 +68,13 @@ def make_app(desk: Desk, warm: bool = False) -> FastAPI:
 
     # The parts of the site, by name.
     app.include_router(account.routes(site))
-    app.include_router(api.routes(site))
-    app.include_router(browse.routes(site))
+    app.include_router(public.routes(site))
+    app.include_router(sent_digests.routes(site))
     app.include_router(feedback.routes(site))
     app.include_router(feeds.routes(site))
     app.include_router(metrics.routes(site, requests))
-    app.include_router(operator.routes(site))
-    app.include_router(operator_api.routes(site))
+    app.include_router(admin.routes(site))
+    app.include_router(admin_api.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(preferences.routes(site))
     app.include_router(signup.routes(site))
@@ -94,7 +83,7 @@ def make_app(desk: Desk, warm: bool = False) -> FastAPI:
     return app
 
 
-def _told(site: Site, request: Request, status: int, words: str = "", offers_link: bool = False) -> Response:
+def _told(site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False) -> Response:
     """An error, as JSON to who asks the API, else as a page."""
     words = words or _WORDS.get(status, "That did not work.")
     if request.url.path.startswith("/api/"):
@@ -103,7 +92,7 @@ def _told(site: Site, request: Request, status: int, words: str = "", offers_lin
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
 
 
-def _tell_errors(app: FastAPI, site: Site) -> None:
+def _tell_errors(app: FastAPI, site: WebContext) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
@@ -116,7 +105,7 @@ def _tell_errors(app: FastAPI, site: Site) -> None:
     def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return _told(site, request, 422, f"{where}: {in_words(cast(ErrorDetails, first))}" if where else "")
+        return _told(site, request, 422, f"{where}: {describe(cast(ErrorDetails, first))}" if where else "")
 
     @app.exception_handler(NewsletterError)
     def failed(request: Request, error: NewsletterError) -> Response:

@@ -9,14 +9,14 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
-from newsletter.audience.limits import Asked, network_of
-from newsletter.audience.links import REVOCABLE, Expired, Holder, Purpose
-from newsletter.joining import find_request
+from newsletter.audience.form_limits import RequestOrigin, network_of
+from newsletter.audience.signed_links import REVOCABLE, LinkExpired, TokenHolder, TokenPurpose
 from newsletter.model import Subscriber
+from newsletter.services.signup_mail import find_request
 from newsletter.store import reading, subscribers
 from newsletter.store.sign_ups import SignUp
-from newsletter.web.operators import has_session
-from newsletter.web.site import PRIVATE, Site
+from newsletter.web.auth import has_session
+from newsletter.web.context import PRIVATE, WebContext
 
 PAGE = ["GET", "HEAD"]
 """Methods of a page; programs that look at links ask by either, and neither changes anything."""
@@ -93,7 +93,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
 
 
 Posted = Annotated[FormData, Depends(posted)]
-OwnPage = Depends(same_site)
+SameOrigin = Depends(same_site)
 
 
 def text(form: FormData, name: str) -> str:
@@ -107,13 +107,13 @@ def texts(form: FormData, name: str) -> list[str]:
     return [value for value in form.getlist(name) if isinstance(value, str)]
 
 
-def asked_by(request: Request, form: FormData | None = None) -> Asked:
+def request_origin(request: Request, form: FormData | None = None) -> RequestOrigin:
     """Who sent a request: from which network, and the solution of a challenge that stands in its form."""
     solution = text(form, "altcha") if form is not None else ""
-    return Asked(network_of(request.client.host if request.client else None), solution)
+    return RequestOrigin(network_of(request.client.host if request.client else None), solution)
 
 
-def path_for(site: Site, purpose: Purpose, subscriber: Subscriber) -> str:
+def path_for(site: WebContext, purpose: TokenPurpose, subscriber: Subscriber) -> str:
     """The path of a subscriber's own page for a purpose."""
     return f"/{purpose.value}/{site.desk.links.token(purpose, subscriber.row, subscriber.link_version)}"
 
@@ -125,7 +125,7 @@ class LinkError(HTTPException):
         super().__init__(status, words, headers=PRIVATE)
 
 
-def subscriber_of(site: Site, purpose: Purpose, token: str) -> Subscriber:
+def subscriber_of(site: WebContext, purpose: TokenPurpose, token: str) -> Subscriber:
     """Whom a link speaks for.
 
     Raises:
@@ -134,7 +134,7 @@ def subscriber_of(site: Site, purpose: Purpose, token: str) -> Subscriber:
     return holder_of(site, purpose, site.desk.links.subscriber(purpose, token))
 
 
-def holder_of(site: Site, purpose: Purpose, holder: Holder | None) -> Subscriber:
+def holder_of(site: WebContext, purpose: TokenPurpose, holder: TokenHolder | None) -> Subscriber:
     """The subscriber whom a link for a purpose speaks for; None is a link that is not ours.
 
     Raises:
@@ -148,7 +148,7 @@ def holder_of(site: Site, purpose: Purpose, holder: Holder | None) -> Subscriber
     return found
 
 
-def subscriber_at(site: Site, row: int) -> Subscriber:
+def subscriber_at(site: WebContext, row: int) -> Subscriber:
     """The subscriber of a row that stood in a signed link.
 
     Raises:
@@ -161,7 +161,7 @@ def subscriber_at(site: Site, row: int) -> Subscriber:
     return found
 
 
-def request_of(site: Site, purpose: Purpose, token: str) -> SignUp:
+def request_of(site: WebContext, purpose: TokenPurpose, token: str) -> SignUp:
     """The request that the link of an email confirms.
 
     Raises:
@@ -169,7 +169,7 @@ def request_of(site: Site, purpose: Purpose, token: str) -> SignUp:
     """
     try:
         request = find_request(site.desk, purpose, token)
-    except Expired:
+    except LinkExpired:
         request = None
     except ValueError:
         raise wrong_link() from None
@@ -178,9 +178,9 @@ def request_of(site: Site, purpose: Purpose, token: str) -> SignUp:
     return request
 
 
-def used_link(purpose: Purpose) -> HTTPException:
+def used_link(purpose: TokenPurpose) -> HTTPException:
     """What is told of a link to confirm a request that is there no more."""
-    if purpose is Purpose.CONFIRM:
+    if purpose is TokenPurpose.CONFIRM:
         return HTTPException(410, f"{_USED} Please subscribe again, if you like.", headers=PRIVATE)
     return LinkError(410, f"{_USED} You can ask again on the page of your preferences.")
 

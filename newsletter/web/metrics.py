@@ -14,15 +14,15 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from newsletter import overview
-from newsletter.desk import Desk, is_here
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState, SubscriberState
-from newsletter.overview import Queue, SourceHealth
-from newsletter.store import figures, health, reading, subscribers, workers
-from newsletter.store.workers import Worker
-from newsletter.web.operators import Shown, bearer
-from newsletter.web.site import Site, as_json
+from newsletter.services import status
+from newsletter.services.context import AppContext, is_loopback
+from newsletter.services.status import QueueStatus, SourceHealth
+from newsletter.store import health, reading, statistics, subscribers, worker_stats
+from newsletter.store.worker_stats import WorkerStats
+from newsletter.web.auth import PresentedToken, bearer
+from newsletter.web.context import WebContext, as_json
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _WORKERS_SHOWN = timedelta(days=1)
@@ -33,7 +33,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-p
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-class Requests:
+class RequestMetrics:
     """Requests of the site, counted and timed by the template of their route, never by what a reader asked for."""
 
     def __init__(self) -> None:
@@ -74,14 +74,14 @@ class Requests:
         return counting
 
 
-def routes(site: Site, requests: Requests) -> APIRouter:
+def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
     """``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
     requests.registry.register(_Store(site.desk))
     operator = bearer(site.desk)
 
     @router.get("/metrics")
-    def metrics(request: Request, shown: Shown) -> Response:
+    def metrics(request: Request, shown: PresentedToken) -> Response:
         if not _from_this_machine(request):
             operator(shown)
         headers = {"Cache-Control": "no-store"}
@@ -95,7 +95,7 @@ def routes(site: Site, requests: Requests) -> APIRouter:
     return router
 
 
-def _is_well(desk: Desk) -> bool:
+def _is_well(desk: AppContext) -> bool:
     try:
         with reading(desk.engine) as connection:
             return health.is_current(connection)
@@ -107,7 +107,7 @@ def _from_this_machine(request: Request) -> bool:
     """Whether a request was made on this machine. A proxy on it makes requests for others: it is known by the headers
     that proxies add, and by the name that it was asked for.
     """
-    if any(name in request.headers for name in _FORWARDED) or not is_here(request.url.hostname or ""):
+    if any(name in request.headers for name in _FORWARDED) or not is_loopback(request.url.hostname or ""):
         return False
     try:
         return ip_address(request.client.host if request.client else "").is_loopback
@@ -118,7 +118,7 @@ def _from_this_machine(request: Request) -> bool:
 class _Store(Collector):
     """What the store knows, read anew each time it is asked."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: AppContext) -> None:
         self._desk = desk
 
     def describe(self) -> list[Metric]:
@@ -137,17 +137,17 @@ class _Store(Collector):
         yield from families
 
 
-def _families(desk: Desk) -> Iterator[Metric]:
+def _families(desk: AppContext) -> Iterator[Metric]:
     now = desk.clock()
     with reading(desk.engine) as connection:
-        people, returns = subscribers.counts(connection), figures.returns(connection)
-        today = figures.totals(connection, now.date())
+        people, returns = subscribers.counts(connection), statistics.bounces_by_kind(connection)
+        today = statistics.totals(connection, now.date())
         yield _numbers("newsletter_subscribers", "Subscribers by state.", SubscriberState, people)
         yield _numbers("newsletter_sends_today", "Sends of today's edition (UTC) by state.", SendState, today)
         yield _numbers("newsletter_returns", "What came back, by kind.", returns, returns, label="kind")
-        yield from _queue(overview.queue(desk, connection), now)
-        yield from _workers(workers.seen_since(connection, now - _WORKERS_SHOWN))
-        yield from _sources(overview.sources(desk, connection))
+        yield from _queue(status.queue_status(desk, connection), now)
+        yield from _workers(worker_stats.seen_since(connection, now - _WORKERS_SHOWN))
+        yield from _sources(status.source_statuses(desk, connection))
 
 
 def _numbers(name: str, words: str, labels: Iterable[str], numbers: Mapping[Any, int], label: str = "state") -> Metric:
@@ -158,7 +158,7 @@ def _numbers(name: str, words: str, labels: Iterable[str], numbers: Mapping[Any,
     return family
 
 
-def _queue(queue: Queue, now: datetime) -> Iterator[Metric]:
+def _queue(queue: QueueStatus, now: datetime) -> Iterator[Metric]:
     waits = [one for state, one in queue.waiting.items() if state is not SendState.UNSURE]
     yield GaugeMetricFamily("newsletter_queue", "Sends that wait.", value=sum(one.count for one in waits))
     oldest = max(((now - one.since).total_seconds() for one in waits), default=0)
@@ -184,7 +184,7 @@ def _queue(queue: Queue, now: datetime) -> Iterator[Metric]:
     yield aside
 
 
-def _workers(known: Sequence[Worker]) -> Iterator[Metric]:
+def _workers(known: Sequence[WorkerStats]) -> Iterator[Metric]:
     settled = CounterMetricFamily(
         "newsletter_worker_sends", "Sends that a process settled, by state.", labels=["worker", "state"]
     )

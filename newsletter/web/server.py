@@ -17,12 +17,12 @@ from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from newsletter.config import Web
+from newsletter.config.settings import Web
 from newsletter.errors import UserError
 from newsletter.web.connections import ACCEPTED_AT_ONCE, RESERVED_FILES, Connections, Listener, possible_connections
-from newsletter.web.guard import LARGEST_HEADER
+from newsletter.web.log_throttle import RepeatFilter
+from newsletter.web.middleware.security import LARGEST_HEADER
 from newsletter.web.protocol import Connection
-from newsletter.web.repeats import RepeatFilter
 
 log = logging.getLogger("uvicorn.error")
 

@@ -38,11 +38,11 @@ def solved(challenge: dict[str, Any]) -> str:
 
 def use(engine: Engine, solution: str, now: datetime = NOW, key: str = KEY) -> bool:
     with writing(engine) as connection:
-        return challenges.use(connection, key, solution, now)
+        return challenges.redeem_solution(connection, key, solution, now)
 
 
 def test_a_solution_is_good_once(engine: Engine, store_url: str) -> None:
-    solution = solved(challenges.create(KEY, 1000, NOW))
+    solution = solved(challenges.create_challenge(KEY, 1000, NOW))
     other = open_store(store_url)  # Another process, as far as the store goes.
     engines = [engine, other] * 4
     with ThreadPoolExecutor(8) as pool:
@@ -62,14 +62,14 @@ def test_a_solution_is_good_once(engine: Engine, store_url: str) -> None:
 
 def test_it_is_good_for_a_while(engine: Engine) -> None:
     for later, good in ((timedelta(minutes=19), True), (timedelta(minutes=21), False)):
-        assert use(engine, solved(challenges.create(KEY, 1000, NOW)), NOW + later) is good
+        assert use(engine, solved(challenges.create_challenge(KEY, 1000, NOW)), NOW + later) is good
     with writing(engine) as connection:
         challenges.forget(connection, NOW + timedelta(hours=1))
         assert connection.exec_driver_sql("SELECT count(*) FROM solved_challenges").scalar() == 0
 
 
 def test_what_is_wrong_is_worth_nothing(engine: Engine) -> None:
-    challenge = challenges.create(KEY, 1000, NOW)
+    challenge = challenges.create_challenge(KEY, 1000, NOW)
     right = json.loads(base64.b64decode(solved(challenge)))
     parameters = right["challenge"]["parameters"]
     longer = parameters | {"data": {"expires": 10**12}}
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_worth_nothing(engine: Engine) -> None:
         payload({"parameters": easier, "signature": signature}, right["solution"]),
         payload({"parameters": parameters}, right["solution"]),
         payload(right["challenge"] | {"signature": signature.upper()}, right["solution"]),
-        solved(challenges.create("another key of some length", 1000, NOW)),
+        solved(challenges.create_challenge("another key of some length", 1000, NOW)),
         "",
         "x" * 3000,
         "not base64 \N{SNOWMAN}",

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.audience.exchange import Line, Remark, csv_text, read_lines
-from newsletter.csvfile import guarded, unguarded
+from newsletter.audience.import_export import FileRemark, ImportRow, csv_text, read_lines
 from newsletter.errors import UserError
-from newsletter.linefile import MOST_OF_A_LINE
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
-from newsletter.plaintext import clean
+from newsletter.support.csv_files import escape_formula, unescape_formula
+from newsletter.support.line_files import MOST_OF_A_LINE
+from newsletter.support.text import to_single_line
 from tests.audience.test_interests import phrases, preferences
 from tests.audience.test_membership import state
 from tests.conftest import Newsletter
@@ -29,14 +29,14 @@ from tests.conftest import Newsletter
 
 def read(
     folder: Path, content: bytes | str, name: str = "people.csv", ignore_unknown: bool = False
-) -> tuple[list[Line], list[str], list[str]]:
+) -> tuple[list[ImportRow], list[str], list[str]]:
     """What reading a file gives: the subscribers, the lines that are wrong, and the remarks."""
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     found = list(read_lines(path, ignore_unknown))
     wrong = [line.replace(f"{folder}/", "") for one in found if isinstance(one, UserError) for line in one.lines]
-    remarks = [one.text.replace(f"{folder}/", "") for one in found if isinstance(one, Remark)]
-    return [one for one in found if isinstance(one, Line)], wrong, remarks
+    remarks = [one.text.replace(f"{folder}/", "") for one in found if isinstance(one, FileRemark)]
+    return [one for one in found if isinstance(one, ImportRow)], wrong, remarks
 
 
 def refused(folder: Path, content: bytes | str, name: str = "people.csv") -> str:
@@ -45,7 +45,7 @@ def refused(folder: Path, content: bytes | str, name: str = "people.csv") -> str
     return str(caught.value).replace(f"{folder}/", "")
 
 
-def emails(lines: Iterable[Line]) -> list[str]:
+def emails(lines: Iterable[ImportRow]) -> list[str]:
     return [line.preferences.email.partition("@")[0] for line in lines]
 
 
@@ -127,7 +127,7 @@ def test_wherever_a_broken_row_stands_all_others_are_read(
         rows.append(out.getvalue())
     rows.insert(min(place, len(rows)), f"{broken}\n")
     lines, wrong, _ = read(tmp_path_factory.mktemp("csv"), "email,name\n" + "".join(rows))
-    assert [line.preferences.name for line in lines] == [clean(unguarded(name)) for name in names]
+    assert [line.preferences.name for line in lines] == [to_single_line(unescape_formula(name)) for name in names]
     assert len(wrong) == 1
 
 
@@ -142,7 +142,7 @@ def test_files_of_other_programs_and_countries_are_read(
     csv.writer(out, delimiter=delimiter, lineterminator=end).writerows(rows)
     lines, wrong, remarks = read(tmp_path, out.getvalue().encode(encoding))
     assert (emails(lines), wrong) == (["zoe"], [])
-    assert lines[0].preferences.name == clean(f"Zoë {delimiter} Müller")
+    assert lines[0].preferences.name == to_single_line(f"Zoë {delimiter} Müller")
     assert [interest.name for interest in lines[0].preferences.interests] == ["looms", "engines"]
     told = ["people.csv: not UTF-8, so read as Windows-1252; if letters look wrong, save it as UTF-8"]
     assert remarks == (told if encoding == "cp1252" else [])
@@ -183,7 +183,7 @@ def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 30_000_000
-    assert [one.preferences.email for one in found if isinstance(one, Line)] == ["a@x.org", "b@x.org"]
+    assert [one.preferences.email for one in found if isinstance(one, ImportRow)] == ["a@x.org", "b@x.org"]
     assert "people.csv:3: longer than 1,000,000 characters" in str(found[1])
 
 
@@ -247,7 +247,7 @@ def test_a_name_with_a_nul_in_json_is_cleaned(tmp_path: Path) -> None:
 
 @given(st.text(st.sampled_from("=+-@＝＠\t\r\n'\" ;,ax")) | st.text())
 def test_guarding_a_cell_can_be_undone(text: str) -> None:
-    assert unguarded(guarded(text)) == text
+    assert unescape_formula(escape_formula(text)) == text
 
 
 FORMULAS = [
@@ -272,7 +272,7 @@ FORMULAS = [
 @given(st.lists(st.text(st.sampled_from("=+-@＝\t'\" ;,ax\n")) | st.sampled_from(FORMULAS), min_size=1, max_size=3))
 def test_no_table_program_finds_a_formula(cells: list[str]) -> None:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([guarded(cell) for cell in cells])
+    csv.writer(out, lineterminator="\n").writerow([escape_formula(cell) for cell in cells])
     for delimiter in (",", ";", "\t"):
         for row in csv.reader(out.getvalue().splitlines(), delimiter=delimiter):
             for cell in row:
@@ -285,8 +285,12 @@ def test_an_export_read_again_says_the_same(
     tmp_path_factory: pytest.TempPathFactory, said: Preferences, name: str, word: str
 ) -> None:
     texts = dict.fromkeys([f"{word}; {name}", "a\\", "\\;b", *(one.name for one in said.interests)])
-    interests = tuple(Interest(name=clean(text), text=clean(text)) for text in texts if clean(text))
-    wanted = replace(said, email="=ada+x@example.org", name=clean(name), interests=interests, never=(word, f";{word}"))
+    interests = tuple(
+        Interest(name=to_single_line(text), text=to_single_line(text)) for text in texts if to_single_line(text)
+    )
+    wanted = replace(
+        said, email="=ada+x@example.org", name=to_single_line(name), interests=interests, never=(word, f";{word}")
+    )
     subscriber = Subscriber(preferences=wanted, state=SubscriberState.PAUSED, row=1)
     lines, wrong, _ = read(tmp_path_factory.mktemp("csv"), csv_text([subscriber], heading=True))
     assert wrong == []

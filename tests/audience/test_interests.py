@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.audience.interests import (
+from newsletter.audience.subscriber_file import (
     new_text,
     preferences_from_mapping,
     read_preferences_text,
@@ -16,7 +16,7 @@ from newsletter.audience.interests import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
-from newsletter.plaintext import clean
+from newsletter.support.text import to_single_line
 
 FULL = """\
 # Ada's file
@@ -124,7 +124,7 @@ def test_an_interest_can_go_and_others_stay(tmp_path: Path) -> None:
 
 
 words = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=12)
-phrases = st.lists(words, min_size=1, max_size=3).map(" ".join).map(clean).filter(bool)
+phrases = st.lists(words, min_size=1, max_size=3).map(" ".join).map(to_single_line).filter(bool)
 interests = st.builds(
     Interest,
     name=phrases,

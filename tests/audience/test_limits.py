@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from newsletter.audience import limits
-from newsletter.audience.limits import Asked, Verdict, domain_of, mailbox_of, network_of
-from newsletter.config import SignUps
+from newsletter.audience import form_limits
+from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, domain_of, mailbox_of, network_of
+from newsletter.config.settings import SignUps
 from newsletter.store import open_store, writing
 
 pytestmark = pytest.mark.both_stores
@@ -78,9 +78,9 @@ def engine(store_url: str) -> Engine:
     return open_store(store_url)
 
 
-def take(engine: Engine, email: str, network: str, settings: SignUps, now: datetime = NOW) -> Verdict:
+def take(engine: Engine, email: str, network: str, settings: SignUps, now: datetime = NOW) -> LimitVerdict:
     with writing(engine) as connection:
-        return limits.take(connection, "key", email, Asked(network), settings, now)
+        return form_limits.check_and_count(connection, "key", email, RequestOrigin(network), settings, now)
 
 
 def test_a_mailbox_gets_so_many_an_hour_and_a_day(engine: Engine) -> None:
@@ -91,7 +91,7 @@ def test_a_mailbox_gets_so_many_an_hour_and_a_day(engine: Engine) -> None:
     for number in range(150):
         network = f"10.0.{number}.0/24"
         now = NOW + timedelta(minutes=10 * number)
-        if take(engine, next(spelt, "a.d.a@googlemail.com"), network, settings, now) is Verdict.TAKEN:
+        if take(engine, next(spelt, "a.d.a@googlemail.com"), network, settings, now) is LimitVerdict.TAKEN:
             taken.append(now - NOW)
     # Those that went nowhere do not count: the mailbox is free again when the first is an hour, and a day, old.
     assert [one.total_seconds() / 60 for one in taken] == [0, 10, 70, 1450, 1460]
@@ -99,14 +99,14 @@ def test_a_mailbox_gets_so_many_an_hour_and_a_day(engine: Engine) -> None:
 
 def test_a_domain_gets_so_many_a_day_but_for_the_large(engine: Engine) -> None:
     settings = SignUps(per_domain_per_day=3, per_hour=10_000, large_domains=["GoogleMail.com"], **OFF)
-    for domain, last in (("sub{}.example.org", Verdict.TOO_MANY), ("gmail.com", Verdict.TAKEN)):
+    for domain, last in (("sub{}.example.org", LimitVerdict.TOO_MANY), ("gmail.com", LimitVerdict.TAKEN)):
         said = [
             take(engine, f"reader{number}@{domain.format(number)}", f"10.{number}.0.0/24", settings)
             for number in range(5)
         ]
-        assert said == [Verdict.TAKEN] * 3 + [last] * 2
+        assert said == [LimitVerdict.TAKEN] * 3 + [last] * 2
     tomorrow = NOW + timedelta(days=1, minutes=2)
-    assert take(engine, "new@example.org", "10.9.0.0/24", settings, tomorrow) is Verdict.TAKEN
+    assert take(engine, "new@example.org", "10.9.0.0/24", settings, tomorrow) is LimitVerdict.TAKEN
 
 
 def test_a_network_gets_so_many_an_hour_and_a_day(engine: Engine) -> None:
@@ -115,7 +115,7 @@ def test_a_network_gets_so_many_an_hour_and_a_day(engine: Engine) -> None:
     for number, hour in enumerate((0, 0, 0, 2, 2, 2, 25, 25)):
         email = f"reader{number}@site{number}.example"
         said.append(take(engine, email, "2001:db8:1::/48", settings, NOW + timedelta(hours=hour)))
-    many, taken = Verdict.TOO_MANY, Verdict.TAKEN
+    many, taken = LimitVerdict.TOO_MANY, LimitVerdict.TAKEN
     assert said == [taken, taken, many, taken, many, many, taken, taken]
 
 

@@ -475,7 +475,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
     (sample,) = ran.rows
     assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
     assert newsletter.run("papers", "list", "--json").rows == []
-    assert not newsletter.config.index_folder.exists()
+    assert not newsletter.config.settings.index_folder.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["newsletter"]
     newsletter.with_sample()
     ran = newsletter.run("preview", reader, "--format", "json")

@@ -6,20 +6,23 @@ import threading
 
 import pytest
 
-from newsletter.doctor.examination import examine
-from newsletter.doctor.finding import Check, Finding, State, of_error, ok
+from newsletter.doctor.result import Check, CheckResult, CheckState, of_error, ok
+from newsletter.doctor.runner import run_parallel
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
 from tests.conftest import NOW, Newsletter, Ran
 from tests.smtp import Mailbox
 
 
-def lines(ran: Ran) -> dict[str, Finding]:
+def lines(ran: Ran) -> dict[str, CheckResult]:
     """What ``--json`` told, by name."""
-    return {row["name"]: Finding(row["name"], State(row["state"]), row["found"], row["mend"] or "") for row in ran.rows}
+    return {
+        row["name"]: CheckResult(row["name"], CheckState(row["state"]), row["found"], row["mend"] or "")
+        for row in ran.rows
+    }
 
 
-def look(newsletter: Newsletter, code: int | None = None, now: str = NOW) -> dict[str, Finding]:
+def look(newsletter: Newsletter, code: int | None = None, now: str = NOW) -> dict[str, CheckResult]:
     """All that needs no network."""
     return lines(newsletter.run("doctor", "--offline", "--json", code=code, now=now))
 
@@ -54,16 +57,16 @@ def test_all_is_well_with_a_good_mail_server(newsletter: Newsletter, mail: Mailb
     newsletter.with_sample().run("send")
     ran = newsletter.run("doctor", "--json")
     found = lines(ran)
-    assert found["smtp"].state is State.OK
+    assert found["smtp"].state is CheckState.OK
     assert found["subscribers"].found == "1 active"
     assert "whole, writable" in found["store"].found
     assert found["sends"].found == "nothing waits"
-    assert not [one for one in found.values() if one.state is State.BAD]
+    assert not [one for one in found.values() if one.state is CheckState.BAD]
     assert len(mail.accepted) == 1  # the digest alone
 
 
 def test_a_message_to_yourself_by_each_account(newsletter: Newsletter, mail: Mailbox) -> None:
-    port = newsletter.config.smtp.port
+    port = newsletter.config.settings.smtp.port
     text = (newsletter.folder / "config.yaml").read_text()
     account = f"{{host: 127.0.0.1, port: {port}, security: none}}"
     (newsletter.folder / "config.yaml").write_text(
@@ -83,7 +86,7 @@ def test_a_message_to_yourself_by_each_account(newsletter: Newsletter, mail: Mai
     mail.on_sender = lambda address: None
     mail.on_data = lambda address: "554 5.7.1 looks like spam"
     refused = lines(newsletter.run("doctor", "--send-to", "me@example.org", "--json", code=1))["message main"]
-    assert (refused.state, "554 5.7.1 looks like spam" in refused.found) == (State.BAD, True)
+    assert (refused.state, "554 5.7.1 looks like spam" in refused.found) == (CheckState.BAD, True)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +125,11 @@ def test_secrets(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> Non
     path.chmod(0o640)
     found = look(newsletter, 1)
     for name in ("password", "password bounces"):
-        assert (found[name].state, found[name].mend) == (State.BAD, f"run 'chmod 600 {path}'")
+        assert (found[name].state, found[name].mend) == (CheckState.BAD, f"run 'chmod 600 {path}'")
     path.chmod(0o600)
     (newsletter.folder / "var" / "secret.key").chmod(0o644)
     ran = newsletter.run("doctor", "--offline", "--json", code=1)
-    assert lines(ran)["password"].state is lines(ran)["password bounces"].state is State.OK
+    assert lines(ran)["password"].state is lines(ran)["password bounces"].state is CheckState.OK
     assert lines(ran)["signing key"].mend.startswith("run 'chmod 600 ")
     assert "open-sesame" not in ran.out
 
@@ -136,10 +139,10 @@ def test_templates(newsletter: Newsletter) -> None:
     folder.mkdir()
     (folder / "mine.mjml").write_text("<mjml><mj-body>\n<mj-txt>x</mj-txt></mj-body></mjml>")
     unused = look(newsletter, 0)["templates"]
-    assert (unused.state, unused.found) == (State.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
+    assert (unused.state, unused.found) == (CheckState.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
     assert unused.mend == "mend the template, or remove it: it is not in use"
     newsletter.configure(digest={"template": "mine"})
-    assert look(newsletter, 1)["templates"].state is State.BAD
+    assert look(newsletter, 1)["templates"].state is CheckState.BAD
     long = "<mj-text>" + "long " * 25_000 + "{{ unsubscribe_url }}</mj-text>"
     (folder / "mine.mjml").write_text(
         f"<mjml><mj-body><mj-section><mj-column>{long}</mj-column></mj-section></mj-body></mjml>"
@@ -148,7 +151,7 @@ def test_templates(newsletter: Newsletter) -> None:
     assert "mine.txt:1: 'nothing' is undefined" in look(newsletter, 1)["templates"].found
     (folder / "mine.txt").write_text("text")
     heavy = look(newsletter, 0)["templates"]
-    assert (heavy.state, "over 102 kB the last papers" in heavy.mend) == (State.WARNING, True)
+    assert (heavy.state, "over 102 kB the last papers" in heavy.mend) == (CheckState.WARNING, True)
 
 
 def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newsletter, reader: str) -> None:
@@ -165,7 +168,7 @@ def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newslette
 
 def test_nobody_is_subscribed_yet(newsletter: Newsletter) -> None:
     finding = look(newsletter, 0)["subscribers"]
-    assert (finding.state, "newsletter subscribe" in finding.mend) == (State.WARNING, True)
+    assert (finding.state, "newsletter subscribe" in finding.mend) == (CheckState.WARNING, True)
 
 
 def test_what_waits_in_the_store(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
@@ -181,16 +184,16 @@ def test_what_waits_in_the_store(newsletter: Newsletter, mail: Mailbox, reader: 
     )
     sql(newsletter, f"UPDATE sends SET state = '{SendState.UNSURE}'")
     unsure = look(newsletter, 0)["sends"]
-    assert (unsure.state, "newsletter sends resolve" in unsure.mend) == (State.WARNING, True)
+    assert (unsure.state, "newsletter sends resolve" in unsure.mend) == (CheckState.WARNING, True)
 
 
 def test_nothing_sends_by_itself(newsletter: Newsletter, reader: str) -> None:
     newsletter.run("subscribers", "list")
-    assert look(newsletter, 0)["schedule"].state is State.OK
+    assert look(newsletter, 0)["schedule"].state is CheckState.OK
     newsletter.run("fetch")
     newsletter.with_sample().run("send", "--dry-run")
     late = look(newsletter, 0, now="2025-12-03T12:00")["schedule"]
-    assert late.state is State.WARNING
+    assert late.state is CheckState.WARNING
     assert "1 due since 2025-12-01 07:30 UTC got no digest" in late.found
     assert "newsletter run" in late.mend
 
@@ -212,7 +215,7 @@ def test_a_damaged_store(newsletter: Newsletter) -> None:
     content[page : page + 200] = b"\xff" * 200
     path.write_bytes(content)
     store = look(newsletter, 1)["store"]
-    assert (store.state, "damaged" in store.found) == (State.BAD, True), store
+    assert (store.state, "damaged" in store.found) == (CheckState.BAD, True), store
     assert store.mend == "restore it from a backup"
 
 
@@ -221,17 +224,17 @@ def test_a_store_that_others_may_read(newsletter: Newsletter) -> None:
     path = newsletter.folder / "var" / "newsletter.db"
     path.chmod(0o644)
     store = look(newsletter, 0)["store"]
-    assert (store.state, store.mend) == (State.WARNING, f"run 'chmod 600 {path}'")
+    assert (store.state, store.mend) == (CheckState.WARNING, f"run 'chmod 600 {path}'")
 
 
 def test_a_store_that_cannot_be_opened(newsletter: Newsletter) -> None:
     (newsletter.folder / "var").mkdir()
     (newsletter.folder / "var" / "newsletter.db").write_bytes(b"this is no store" * 100)
     found = look(newsletter, 1)
-    assert (found["store"].state, found["store"].mend) == (State.BAD, "restore it from a backup")
+    assert (found["store"].state, found["store"].mend) == (CheckState.BAD, "restore it from a backup")
     assert "no newsletter's store" in found["store"].found
     assert "subscribers" not in found
-    assert found["templates"].state is State.OK
+    assert found["templates"].state is CheckState.OK
 
 
 def test_a_full_disk(newsletter: Newsletter) -> None:
@@ -248,7 +251,7 @@ def test_a_clock_that_was_set_back(newsletter: Newsletter) -> None:
     newsletter.with_sample()
     clock = look(newsletter, 1, now="2025-11-27T09:00")["clock"]
     assert (clock.state, clock.found) == (
-        State.BAD,
+        CheckState.BAD,
         "it is 2025-11-27 09:00 UTC, but the store knows of 2025-11-28 09:00",
     )
 
@@ -256,14 +259,14 @@ def test_a_clock_that_was_set_back(newsletter: Newsletter) -> None:
 def test_a_check_that_fails_or_hangs_keeps_no_other_from_being_told() -> None:
     never = threading.Event()
 
-    def hangs() -> Finding:
+    def hangs() -> CheckResult:
         never.wait()
         return ok("slow", "")
 
-    def fails() -> Finding:
+    def fails() -> CheckResult:
         raise RuntimeError("a mistake of ours")
 
-    def broken() -> Finding:
+    def broken() -> CheckResult:
         raise NewsletterError("smtp: it is broken; mend it")
 
     checks = [
@@ -272,9 +275,9 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_being_told() -> None:
         Check("smtp", broken, "?"),
         Check("good", lambda: ok("good", "well"), "?"),
     ]
-    told = list(examine(checks, 0.5))
+    told = list(run_parallel(checks, 0.5))
     never.set()
-    assert [one.state for one in told] == [State.BAD, State.BAD, State.BAD, State.OK]
+    assert [one.state for one in told] == [CheckState.BAD, CheckState.BAD, CheckState.BAD, CheckState.OK]
     assert (told[0].found, told[0].mend) == ("came to no end within 0.5 s", "wait longer")
     assert told[1].found == "RuntimeError: a mistake of ours"
     assert (told[2].found, told[2].mend) == ("it is broken", "mend it")

@@ -59,7 +59,7 @@ def test_filters_combine_and_pages_follow_each_other(
     (newsletter.folder / "old.jsonl").write_text('{"title": "Nobody got it", "abstract": "Of looms."}')
     newsletter.run("import", "old.jsonl")
     for page in (1, 2, 500):
-        monkeypatch.setattr("newsletter.audience.log._PAGE", page)
+        monkeypatch.setattr("newsletter.audience.log_export._PAGE", page)
         for asked, lines in ASKED.items():
             rows = newsletter.run("log", *(word.replace("__", " ") for word in asked.split()), "--json").rows
             found = ", ".join(f"{row['edition'][-2:]} {row['email'].partition('@')[0]}" for row in rows)

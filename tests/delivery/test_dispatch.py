@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from newsletter.demo import Loopback
+from newsletter.services.demo import LoopbackServer
 from tests.conftest import Newsletter, faked
 from tests.smtp import Mailbox
 
@@ -31,7 +31,7 @@ def servers(newsletter: Newsletter, **accounts: dict[str, Any]) -> Iterator[dict
     boxes = {name: Mailbox() for name in accounts}
     with ExitStack() as stack:
         for name, box in boxes.items():
-            server = stack.enter_context(Loopback(box))
+            server = stack.enter_context(LoopbackServer(box))
             accounts[name] = {"host": "127.0.0.1", "port": server.port, "security": "none", **accounts[name]}
         newsletter.configure(accounts=accounts)
         yaml, path = YAML(), newsletter.folder / "config.yaml"

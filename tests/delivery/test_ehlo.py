@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from newsletter.demo import Loopback
+from newsletter.services.demo import LoopbackServer
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
@@ -76,7 +76,7 @@ def test_each_account_has_a_name_of_its_own_also_after_starttls(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
-    with Loopback(box, tls_context=context, require_starttls=True) as server:
+    with LoopbackServer(box, tls_context=context, require_starttls=True) as server:
         common = {"host": "localhost", "port": server.port}
         text = (newsletter.folder / "config.yaml").read_text()
         start = text.index("smtp:")

@@ -20,8 +20,8 @@ import pytest
 import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from newsletter.delivery.transport import Transport
-from newsletter.demo import Loopback
+from newsletter.delivery.smtp.transport import Transport
+from newsletter.services.demo import LoopbackServer
 from tests.conftest import NOW, Newsletter, faked, wait_until
 from tests.smtp import Mailbox
 from tests.wire import Fault, Wire, wire_to
@@ -42,7 +42,7 @@ def readers(newsletter: Newsletter) -> None:
 @pytest.fixture
 def wire(newsletter: Newsletter, mail: Mailbox) -> Iterator[Wire]:
     """The way to ``mail`` with a fault in it; a server's answer is waited for three seconds."""
-    with wire_to(newsletter.config.smtp.port) as made:
+    with wire_to(newsletter.config.settings.smtp.port) as made:
         newsletter.configure(smtp={"port": made.port, "timeout_seconds": 3})
         yield made
 
@@ -167,7 +167,7 @@ def test_what_may_have_arrived_is_unsure_and_left_to_the_operator(
     arrived: bool,
     words: str,
 ) -> None:
-    monkeypatch.setattr("newsletter.delivery.pool.Transport", partial(Transport, longest=5))
+    monkeypatch.setattr("newsletter.delivery.sending.account_pool.Transport", partial(Transport, longest=5))
     wire.fault = fault
     ran = newsletter.run("send", code=1)
     assert ran.out == "2 sent, 1 unsure\n"
@@ -191,7 +191,7 @@ def test_a_server_that_comes_to_no_end_before_the_message_ends_the_run(
 ) -> None:
     wire.fault, wire.times = fault, 99
     with monkeypatch.context() as patch:
-        patch.setattr("newsletter.delivery.pool.Transport", partial(Transport, longest=2))
+        patch.setattr("newsletter.delivery.sending.account_pool.Transport", partial(Transport, longest=2))
         newsletter.configure(smtp={"timeout_seconds": 1})
         assert words in newsletter.run("send", code=1).err
     assert states(newsletter) == ["planned"] * 3
@@ -246,7 +246,7 @@ def test_a_bad_certificate_gets_no_message(
 def tls_server(newsletter: Newsletter, box: Mailbox, certificate: trustme.LeafCert) -> Iterator[None]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
-    with Loopback(box, tls_context=context, require_starttls=True) as server:
+    with LoopbackServer(box, tls_context=context, require_starttls=True) as server:
         newsletter.configure(smtp={"host": "localhost", "port": server.port, "security": "starttls"})
         yield
 
@@ -257,7 +257,7 @@ def test_a_wrong_password_gets_no_message_out(newsletter: Newsletter, monkeypatc
         return AuthResult(success=good, handled=False)
 
     box = Mailbox()
-    with Loopback(box, authenticator=check, auth_require_tls=False, auth_required=True) as server:
+    with LoopbackServer(box, authenticator=check, auth_require_tls=False, auth_required=True) as server:
         newsletter.configure(smtp={"port": server.port, "user": "me"})
         monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "wrong")
         ran = newsletter.run("send", code=2)

@@ -9,9 +9,9 @@ import keyring.core
 import pytest
 import trustme
 
-from newsletter.config import Bounces, Imap
-from newsletter.delivery.bounces import MOST_BYTES
-from newsletter.delivery.inbox import PASSWORD_VARIABLE, each_unread
+from newsletter.config.settings import Bounces, Imap
+from newsletter.delivery.bounces.bounce_mailbox import PASSWORD_VARIABLE, process_unread
+from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.errors import NewsletterError, UserError
 from tests.imap import PASSWORD, ImapServer
 
@@ -34,7 +34,7 @@ def server(running: ImapServer, monkeypatch: pytest.MonkeyPatch) -> ImapServer:
     for path in (path for path in running.mail.rglob("*") if path.is_file()):
         path.unlink()
     running.put("1", b"Subject: one\n\ndone\n")
-    running.put("2", b"Subject: two\n\n" + b"long\n" * MOST_BYTES)
+    running.put("2", b"Subject: two\n\n" + b"long\n" * MAX_BYTES)
     return running
 
 
@@ -49,7 +49,9 @@ def read(settings: Imap, folder: Path = Path(), processed: str = "Processed") ->
         seen.append(content)
         return b"done" in content
 
-    each_unread(Bounces(imap=settings, processed=processed), folder, take, lambda done, of: None, lambda: False, refuse)
+    process_unread(
+        Bounces(imap=settings, processed=processed), folder, take, lambda done, of: None, lambda: False, refuse
+    )
     return seen
 
 
@@ -62,7 +64,7 @@ def test_what_is_done_with_is_moved_and_the_rest_marked_as_read(server: ImapServ
     one, two = read(server.settings())
     assert one == b"Subject: one\r\n\r\ndone\r\n"
     assert two.startswith(b"Subject: two")
-    assert len(two) == MOST_BYTES
+    assert len(two) == MAX_BYTES
     assert (files(server), files(server, ".Processed")) == (["S"], ["S"])
     assert read(server.settings()) == []
 
@@ -72,7 +74,7 @@ def test_a_message_that_could_not_be_kept_stays_unread(server: ImapServer) -> No
         raise NewsletterError("the store is locked")
 
     with pytest.raises(NewsletterError, match=r"^the store is locked$"):
-        each_unread(Bounces(imap=server.settings()), Path(), take, lambda done, of: None, lambda: False, refuse)
+        process_unread(Bounces(imap=server.settings()), Path(), take, lambda done, of: None, lambda: False, refuse)
     assert len(read(server.settings())) == 2
 
 
@@ -91,7 +93,7 @@ def test_a_message_that_fails_is_reported_and_the_next_is_read(server: ImapServe
 
     settings = Bounces(imap=server.settings(), processed="Processed")
     for _ in range(2):  # the second time, nothing is left to try
-        each_unread(settings, Path(), take, lambda done, of: None, lambda: False, on_failure)
+        process_unread(settings, Path(), take, lambda done, of: None, lambda: False, on_failure)
     assert len(seen) == 1
     ((name, error),) = failed
     assert name.startswith("message ") and name.endswith(" of INBOX")

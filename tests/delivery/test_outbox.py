@@ -16,17 +16,17 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, insert, select
 
-from newsletter.config import Delivery
-from newsletter.delivery import outbox
-from newsletter.delivery.ledger import Ledger, settle_unwritten
-from newsletter.delivery.transport import Outcome
+from newsletter.config.settings import Delivery
+from newsletter.delivery.sending import claims
+from newsletter.delivery.sending.send_recorder import SendRecorder, write_pending
+from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError
-from newsletter.model import Choice, Digest, Paper, Preferences, Send, SendState, SubscriberState
-from newsletter.store import open_store, papers, plans, reading, send_log, sends, subscribers, workers, writing
+from newsletter.model import Digest, DigestItem, Paper, Preferences, Send, SendState, SubscriberState
+from newsletter.store import open_store, papers, plans, reading, send_log, sends, subscribers, worker_stats, writing
 from newsletter.store.schema import send_papers
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
-HERE = str(outbox.Owner.here())
+HERE = str(claims.ClaimOwner.here())
 
 
 pytestmark = pytest.mark.both_stores
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.both_stores
 def engine(store_url: str) -> Iterator[Engine]:
     engine = open_store(store_url)
     with writing(engine) as connection:
-        papers.keep(connection, [Paper(title=f"Paper {number}") for number in range(3)], "test", NOW)
+        papers.upsert(connection, [Paper(title=f"Paper {number}") for number in range(3)], "test", NOW)
         for number in range(20):
             one = Preferences(email=f"r{number}@example.org")
             subscribers.add(connection, one, SubscriberState.ACTIVE, "test", NOW, file=None)
@@ -47,7 +47,7 @@ def engine(store_url: str) -> Iterator[Engine]:
 def plan(engine: Engine, number: int = 20, edition: date = date(2025, 11, 28), reason: str | None = None) -> list[int]:
     with writing(engine) as connection:
         known = papers.by_rows(connection, [1, 2])
-        choices = tuple(Choice(known[row], row, 0.5, "A", "because") for row in (1, 2))
+        choices = tuple(DigestItem(known[row], row, 0.5, "A", "because") for row in (1, 2))
         digest = Digest(edition=edition, choices=() if reason else choices, considered=3, since=None, seen_row=3)
         wanted = [
             plans.Plan(
@@ -67,7 +67,7 @@ def everything(engine: Engine) -> list[Send]:
         return [send for send, _ in send_log.log(connection)]
 
 
-ANY = sends.Lane()
+ANY = sends.ClaimFilter()
 
 
 def claim(engine: Engine, now: datetime = NOW, limit: int = 100, owner: str = HERE) -> list[Send]:
@@ -77,18 +77,18 @@ def claim(engine: Engine, now: datetime = NOW, limit: int = 100, owner: str = HE
 
 def start(engine: Engine, *claimed: Send, now: datetime = NOW, owner: str = HERE) -> set[int]:
     with writing(engine) as connection:
-        return sends.start(connection, {send.row: "smtp" for send in claimed}, owner, now)
+        return sends.mark_on_wire(connection, {send.row: "smtp" for send in claimed}, owner, now)
 
 
 def settle(engine: Engine, send: Send, outcome: Outcome, now: datetime = NOW, owner: str = HERE) -> bool:
     with writing(engine) as connection:
-        settled = {send.row: outbox.settlement(send, outcome, Delivery(), now)}
-        return send.row in sends.settle(connection, settled, owner, now)
+        settled = {send.row: claims.to_send_outcome(send, outcome, Delivery(), now)}
+        return send.row in sends.record_outcomes(connection, settled, owner, now)
 
 
 def give_back(engine: Engine, *claimed: Send, on_wire: bool = False) -> None:
     with writing(engine) as connection:
-        sends.unclaim(connection, [send.row for send in claimed], HERE, on_wire)
+        sends.release_claims(connection, [send.row for send in claimed], HERE, on_wire)
 
 
 def test_an_edition_is_planned_once(engine: Engine) -> None:
@@ -230,7 +230,7 @@ def test_of_a_dead_process_what_was_on_the_wire_is_unsure_and_the_rest_goes_on(e
     owner = f"{socket.gethostname()}/{gone.pid}/mark"
     claimed = claim(engine, owner=owner)
     start(engine, claimed[0], owner=owner)
-    assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
+    assert [send.row for send in claims.release_orphans(engine, NOW)] == [1]
     first, *rest = everything(engine)
     assert first.state is SendState.UNSURE
     assert "ended while the message was on the wire (since 2025-11-28 09:00:00 UTC)" in (first.reason or "")
@@ -241,7 +241,7 @@ def test_of_a_dead_process_what_was_on_the_wire_is_unsure_and_the_rest_goes_on(e
 
 def test_the_claim_of_a_process_that_lives_is_left_alone(engine: Engine) -> None:
     claim_as(engine, HERE)
-    assert outbox.settle_orphans(engine, NOW) == []
+    assert claims.release_orphans(engine, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -260,17 +260,17 @@ def test_claims_from_elsewhere_hold_for_a_while(
     engine: Engine, owner: str, after: timedelta, orphans: list[int]
 ) -> None:
     claim_as(engine, owner)
-    assert [send.row for send in outbox.settle_orphans(engine, NOW + after)] == orphans
+    assert [send.row for send in claims.release_orphans(engine, NOW + after)] == orphans
 
 
 def test_a_claim_that_is_renewed_holds_from_then_on(engine: Engine) -> None:
     claim_as(engine, "elsewhere/1/mark")
     with writing(engine) as connection:
         sends.renew(connection, "elsewhere/1/mark", NOW + timedelta(minutes=20))
-    assert outbox.settle_orphans(engine, NOW + timedelta(minutes=45)) == []
+    assert claims.release_orphans(engine, NOW + timedelta(minutes=45)) == []
 
 
-ANOTHER = "from newsletter.delivery.outbox import Owner; print(Owner.here(), flush=True); input()"
+ANOTHER = "from newsletter.delivery.sending.claims import Owner; print(Owner.here(), flush=True); input()"
 
 
 def test_the_claim_of_another_process_holds_while_it_lives(engine: Engine) -> None:
@@ -279,17 +279,17 @@ def test_the_claim_of_another_process_holds_while_it_lives(engine: Engine) -> No
         assert other.stdout is not None
         claim_as(engine, other.stdout.readline().strip())
         # However late it is, or --now says it is.
-        assert outbox.settle_orphans(engine, NOW + timedelta(days=365)) == []
+        assert claims.release_orphans(engine, NOW + timedelta(days=365)) == []
         other.kill()
         # Its number is taken until we ask how it ended, but it is gone.
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
-        assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
+        assert [send.row for send in claims.release_orphans(engine, NOW)] == [1]
 
 
 def test_the_claim_of_a_process_whose_number_another_has_now_is_unsure(engine: Engine) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         claim_as(engine, f"{socket.gethostname()}/{other.pid}/mark")
-        assert [send.row for send in outbox.settle_orphans(engine, NOW)] == [1]
+        assert [send.row for send in claims.release_orphans(engine, NOW)] == [1]
 
 
 def test_what_an_owner_that_cannot_be_reached_has_on_the_wire_stays_its_own_and_the_rest_is_free(
@@ -298,7 +298,7 @@ def test_what_an_owner_that_cannot_be_reached_has_on_the_wire_stays_its_own_and_
     plan(engine, 2)
     on_wire, waits = claim(engine, owner="elsewhere/1/mark/3")
     start(engine, on_wire, owner="elsewhere/1/mark/3")
-    assert outbox.settle_orphans(engine, NOW, lost={"elsewhere/1/mark/3"}) == []
+    assert claims.release_orphans(engine, NOW, lost={"elsewhere/1/mark/3"}) == []
     assert [send.state for send in everything(engine)] == [SendState.CLAIMED, SendState.PLANNED]
     # It lives: what was taken from it does not go on the wire, whoever has it now, and what it had there is settled.
     assert start(engine, waits, owner="elsewhere/1/mark/3") == set()
@@ -311,15 +311,15 @@ def test_what_goes_on_the_wire_as_its_claim_runs_out_is_left_alone(engine: Engin
     plan(engine, 1)
     (send,) = claim(engine, owner="elsewhere/1/mark")
     with writing(engine) as connection:
-        assert sends.start(connection, {send.row: "smtp"}, "elsewhere/1/mark", NOW) == {send.row}
+        assert sends.mark_on_wire(connection, {send.row: "smtp"}, "elsewhere/1/mark", NOW) == {send.row}
         # Who saw the claim a moment ago, not on the wire and long not renewed.
-        sends.unclaim(connection, [send.row], "elsewhere/1/mark", on_wire=False)
+        sends.release_claims(connection, [send.row], "elsewhere/1/mark", on_wire=False)
     assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
 
 
 def test_two_runs_in_one_process_hold_their_claims_apart(engine: Engine) -> None:
     first, second = (
-        Ledger(engine, Delivery(), lambda: NOW, lambda send, settled: None, lambda: False) for _ in range(2)
+        SendRecorder(engine, Delivery(), lambda: NOW, lambda send, settled: None, lambda: False) for _ in range(2)
     )
     claim_as(engine, first.owner)
     (send,) = everything(engine)
@@ -327,14 +327,14 @@ def test_two_runs_in_one_process_hold_their_claims_apart(engine: Engine) -> None
         second.give_back(send)
     assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
     # Both are known by their process, which lives.
-    assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
+    assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
 
 
 def claimed_twice(engine: Engine) -> Send:
     """A send that another freed while its owner still had it in hand, and that the owner claimed again."""
     plan(engine, 1)
     (send,) = claim(engine)
-    outbox.settle_orphans(engine, NOW, lost={HERE})
+    claims.release_orphans(engine, NOW, lost={HERE})
     assert claim(engine) == [send]
     return send
 
@@ -370,7 +370,7 @@ def test_what_the_store_never_took_of_a_message_is_not_lost_to_its_other_letter(
     with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
         ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
         ledger.give_back(send)
-    settle_unwritten(engine, NOW)
+    write_pending(engine, NOW)
     assert [one.state for one in everything(engine)] == [SendState.SENT]
 
 
@@ -391,9 +391,9 @@ def locked(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def ledger_of(engine: Engine, *, stopping: bool = False) -> Iterator[tuple[Ledger, list[SendState]]]:
+def ledger_of(engine: Engine, *, stopping: bool = False) -> Iterator[tuple[SendRecorder, list[SendState]]]:
     told: list[SendState] = []
-    with Ledger(
+    with SendRecorder(
         engine, Delivery(), lambda: NOW, lambda _, settled: told.append(settled.state), lambda: stopping
     ) as ledger:
         ledger.owner = HERE  # that the claims of these tests are made by
@@ -430,9 +430,9 @@ def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: E
         else:
             ledger.give_back(send, on_wire=True)
     assert re.match(expected, str(ledger.error))
-    assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
-    assert [state for _, state in settle_unwritten(engine, NOW)] == ([SendState.SENT] if outcome else [])
-    assert settle_unwritten(engine, NOW) == []
+    assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
+    assert [state for _, state in write_pending(engine, NOW)] == ([SendState.SENT] if outcome else [])
+    assert write_pending(engine, NOW) == []
     assert [send.state for send in everything(engine)] == [SendState.SENT if outcome else SendState.PLANNED]
 
 
@@ -445,7 +445,7 @@ def test_each_message_is_named_of_which_the_store_took_nothing(engine: Engine) -
         for send in claimed:
             ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
     assert [line.partition(",")[0] for line in str(ledger.error).splitlines()] == [send.email for send in claimed]
-    assert [state for _, state in settle_unwritten(engine, NOW)] == [SendState.SENT] * 3
+    assert [state for _, state in write_pending(engine, NOW)] == [SendState.SENT] * 3
 
 
 def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine) -> None:
@@ -457,7 +457,7 @@ def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine
         pytest.raises(NewsletterError, match=r"locked|lock timeout"),
     ):
         ledger.start(send, "smtp")
-    assert outbox.settle_orphans(engine, NOW + timedelta(days=1)) == []
+    assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
     assert [send.state for send in everything(engine)] == [SendState.CLAIMED]
 
 
@@ -497,7 +497,7 @@ def test_a_digest_takes_no_paper_from_one_that_was_on_the_wire(engine: Engine, s
 
 def test_who_lost_a_claim_changes_nothing_any_more(engine: Engine) -> None:
     claim_as(engine, "elsewhere/1/mark")
-    (lost,) = outbox.settle_orphans(engine, NOW + timedelta(hours=1))
+    (lost,) = claims.release_orphans(engine, NOW + timedelta(hours=1))
     assert not settle(engine, lost, Outcome(SendState.FAILED, "550 no"), owner="elsewhere/1/mark")
     (send,) = everything(engine)
     assert send.state is SendState.UNSURE
@@ -508,11 +508,14 @@ def test_who_lost_a_claim_changes_nothing_any_more(engine: Engine) -> None:
 def test_lanes_part_the_sends_by_domain(engine: Engine) -> None:
     plan(engine, 3)
     with writing(engine) as connection:
-        assert sends.claim(connection, sends.Lane(only="example.com"), HERE, NOW, 5) == []
-        assert sends.claim(connection, sends.Lane(without=("example.org",)), HERE, NOW, 5) == []
-        assert sends.waiting(connection, NOW, sends.Lane(only="example.org")) == 3
-        assert [one.row for one in sends.claim(connection, sends.Lane(subscriber=2), HERE, NOW, 5)] == [2]
-        assert [one.row for one in sends.claim(connection, sends.Lane(only="example.org"), HERE, NOW, 5)] == [1, 3]
+        assert sends.claim(connection, sends.ClaimFilter(only="example.com"), HERE, NOW, 5) == []
+        assert sends.claim(connection, sends.ClaimFilter(without=("example.org",)), HERE, NOW, 5) == []
+        assert sends.waiting(connection, NOW, sends.ClaimFilter(only="example.org")) == 3
+        assert [one.row for one in sends.claim(connection, sends.ClaimFilter(subscriber=2), HERE, NOW, 5)] == [2]
+        assert [one.row for one in sends.claim(connection, sends.ClaimFilter(only="example.org"), HERE, NOW, 5)] == [
+            1,
+            3,
+        ]
 
 
 def test_each_process_is_counted_by_what_it_settled_for_as_long_as_it_is_at_work(engine: Engine) -> None:
@@ -527,17 +530,17 @@ def test_each_process_is_counted_by_what_it_settled_for_as_long_as_it_is_at_work
         claimed = claim(engine, limit=number, owner=owner)
         rows = start(engine, *claimed, owner=owner)
         with writing(engine) as connection:
-            sends.settle(connection, {row: sends.Settlement(state=state) for row in rows}, owner, now)
+            sends.record_outcomes(connection, {row: sends.SendOutcome(state=state) for row in rows}, owner, now)
             # Of a claim that was lost nothing is counted.
-            sends.settle(connection, {row: sends.Settlement(state=state) for row in rows}, owner, now)
+            sends.record_outcomes(connection, {row: sends.SendOutcome(state=state) for row in rows}, owner, now)
     with reading(engine) as connection:
-        one, two = workers.seen_since(connection, NOW)
-        assert workers.seen_since(connection, later) == [one]
+        one, two = worker_stats.seen_since(connection, NOW)
+        assert worker_stats.seen_since(connection, later) == [one]
     assert (one.host, one.process, two.host) == ("one", "1", "two")
     assert one.sends == {SendState.SENT: 5, SendState.FAILED: 1}
     assert two.sends == {SendState.SENT: 4}
     assert (one.since, one.last, one.a_second) == (NOW, later, 0.6)
     assert two.a_second is None
     with writing(engine) as connection:
-        workers.forget(connection, later)
-        assert [each.host for each in workers.seen_since(connection, NOW)] == ["one"]
+        worker_stats.forget(connection, later)
+        assert [each.host for each in worker_stats.seen_since(connection, NOW)] == ["one"]

@@ -19,12 +19,12 @@ import yagmail.oauth2
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pytest_httpserver import HTTPServer
 
-from newsletter.config import Smtp
-from newsletter.delivery.session import ServerUnusable
-from newsletter.delivery.transport import BrokenOff, Outcome, Transport
-from newsletter.demo import Loopback
+from newsletter.config.settings import Smtp
+from newsletter.delivery.smtp.session import ServerUnavailable
+from newsletter.delivery.smtp.transport import ConnectionAborted, Outcome, Transport
 from newsletter.errors import UserError
 from newsletter.model import Message, SendState
+from newsletter.services.demo import LoopbackServer
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
@@ -50,12 +50,12 @@ def mailbox() -> Mailbox:
 
 
 @pytest.fixture
-def server(mailbox: Mailbox) -> Iterator[Loopback]:
-    with Loopback(mailbox) as server:
+def server(mailbox: Mailbox) -> Iterator[LoopbackServer]:
+    with LoopbackServer(mailbox) as server:
         yield server
 
 
-def test_one_session_carries_many(server: Loopback, mailbox: Mailbox) -> None:
+def test_one_session_carries_many(server: LoopbackServer, mailbox: Mailbox) -> None:
     with Transport(settings(server.port), Path()) as transport:
         for number in range(5):
             outcome = transport.send(message(f"r{number}@example.org"))
@@ -64,7 +64,7 @@ def test_one_session_carries_many(server: Loopback, mailbox: Mailbox) -> None:
     assert mailbox.connections == 1
 
 
-def test_dots_and_line_ends_arrive_as_they_were(server: Loopback, mailbox: Mailbox) -> None:
+def test_dots_and_line_ends_arrive_as_they_were(server: LoopbackServer, mailbox: Mailbox) -> None:
     content = b"Subject: x\r\n\r\n.\r\n..two\r\n.one\r\nbare\nlf\r\nno end"
     send(server.port, message(content=content))
     ((_, arrived),) = mailbox.accepted
@@ -83,7 +83,7 @@ def test_dots_and_line_ends_arrive_as_they_were(server: Loopback, mailbox: Mailb
     ],
 )
 def test_the_servers_words_are_kept(
-    server: Loopback, mailbox: Mailbox, stage: str, answer: str, state: SendState
+    server: LoopbackServer, mailbox: Mailbox, stage: str, answer: str, state: SendState
 ) -> None:
     setattr(mailbox, stage, lambda address: answer)
     with Transport(settings(server.port), Path()) as transport:
@@ -95,9 +95,9 @@ def test_the_servers_words_are_kept(
     assert mailbox.recipients() == ["bob@example.org"]
 
 
-def test_a_refused_sender_is_no_fault_of_the_message(server: Loopback, mailbox: Mailbox) -> None:
+def test_a_refused_sender_is_no_fault_of_the_message(server: LoopbackServer, mailbox: Mailbox) -> None:
     mailbox.on_sender = lambda address: "553 5.7.1 not yours"
-    with pytest.raises(ServerUnusable, match=r"refuses the sender papers@example\.org: 553 5\.7\.1 not yours"):
+    with pytest.raises(ServerUnavailable, match=r"refuses the sender papers@example\.org: 553 5\.7\.1 not yours"):
         send(server.port)
 
 
@@ -105,12 +105,12 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(ServerUnusable, match=f"cannot reach 127.0.0.1:{port}: Connection refused"):
+    with pytest.raises(ServerUnavailable, match=f"cannot reach 127.0.0.1:{port}: Connection refused"):
         send(port)
 
 
 def test_a_host_that_does_not_exist() -> None:
-    with pytest.raises(ServerUnusable, match=r"cannot reach no\.such\.host\.invalid:25"):
+    with pytest.raises(ServerUnavailable, match=r"cannot reach no\.such\.host\.invalid:25"):
         send(25, host="no.such.host.invalid")
 
 
@@ -164,7 +164,7 @@ def test_lost_before_the_dot_twice_is_the_servers_fault() -> None:
     with (
         breaking_server(after_dot=False, times=9) as (port, whole),
         pytest.raises(
-            ServerUnusable, match=r"broke the connection off \(Connection unexpectedly closed\), twice; try again"
+            ServerUnavailable, match=r"broke the connection off \(Connection unexpectedly closed\), twice; try again"
         ),
     ):
         send(port)
@@ -182,7 +182,9 @@ def test_lost_after_the_dot_is_unsure_and_not_sent_again() -> None:
 
 
 @pytest.mark.parametrize("words", ["garbage", "9999 what", "354 go on", "250", "251 forwarded", "200 ok"])
-def test_an_answer_after_the_dot_that_makes_no_sense_is_unsure(server: Loopback, mailbox: Mailbox, words: str) -> None:
+def test_an_answer_after_the_dot_that_makes_no_sense_is_unsure(
+    server: LoopbackServer, mailbox: Mailbox, words: str
+) -> None:
     mailbox.on_data = lambda address: words
     state = send(server.port).state
     assert state is (SendState.SENT if words.startswith("2") else SendState.UNSURE)
@@ -191,7 +193,7 @@ def test_an_answer_after_the_dot_that_makes_no_sense_is_unsure(server: Loopback,
 def test_a_silent_server_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(ServerUnusable, match=r"did not answer in time; check smtp\.host, port and security"):
+        with pytest.raises(ServerUnavailable, match=r"did not answer in time; check smtp\.host, port and security"):
             send(port, timeout_seconds=0.2)
 
 
@@ -237,30 +239,30 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             "SSH-2.0-OpenSSH_9.6",
             {},
             {},
-            ServerUnusable,
+            ServerUnavailable,
             "is no mail server, it says '…2.0-OpenSSH_9.6'; check smtp.host",
         ),
-        ("554 not you", {}, {}, ServerUnusable, "turns us away: 554 not you; try again later"),
+        ("554 not you", {}, {}, ServerUnavailable, "turns us away: 554 not you; try again later"),
         (
             "220 hi",
             {"EHLO": "554 no", "HELO": "554 no"},
             {},
-            ServerUnusable,
+            ServerUnavailable,
             "does not take our greeting (EHLO): 554 no",
         ),
         (
             "220 hi",
             {"EHLO": "554 no", "HELO": "554 no"},
             {"security": "starttls"},
-            ServerUnusable,
+            ServerUnavailable,
             "does not take our greeting (EHLO): 554 no; ask who runs it",
         ),
-        ("220 hi", {"EHLO": "421 full"}, {}, ServerUnusable, "does not take our greeting (EHLO): 421 full"),
+        ("220 hi", {"EHLO": "421 full"}, {}, ServerUnavailable, "does not take our greeting (EHLO): 421 full"),
         (
             "220 hi",
             {"EHLO": "250-hi\r\n250 STARTTLS", "STARTTLS": "454 no TLS now"},
             {"security": "starttls"},
-            ServerUnusable,
+            ServerUnavailable,
             "lets us not begin: 454 no TLS now; try again later",
         ),
         (
@@ -274,7 +276,7 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             "220 hi",
             {"EHLO": "250-hi\r\n250 AUTH PLAIN", "AUTH": "454 4.7.0 try later"},
             {"user": "me"},
-            ServerUnusable,
+            ServerUnavailable,
             "cannot take the login of me at present: 454 4.7.0 try later; try again later",
         ),
         (
@@ -291,7 +293,7 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             UserError,
             "the login has letters that SMTP cannot carry; check smtp.user and the password",
         ),
-        ("220 hi", {}, {"security": "tls"}, ServerUnusable, "no TLS with 127.0.0.1:"),
+        ("220 hi", {}, {"security": "tls"}, ServerUnavailable, "no TLS with 127.0.0.1:"),
         (
             "220 hi",
             {"MAIL": "530 5.7.0 log in"},
@@ -310,7 +312,7 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             "220 hi",
             {"MAIL": "what"},
             {},
-            BrokenOff,
+            ConnectionAborted,
             "gave an answer that makes no sense (…), twice; try again later",
         ),
         ("220 hi", {}, {"host": "mail..example"}, UserError, "smtp.host: 'mail..example' is no host name"),
@@ -337,7 +339,7 @@ def test_a_server_that_never_comes_to_an_end_is_given_up(command: str) -> None:
     with (
         speaking_server({command: "DRIP"}, greeting) as port,
         Transport(settings(port), Path(), longest=0.3) as transport,
-        pytest.raises(ServerUnusable, match=r"came to no end within 0\.3 seconds; try again later"),
+        pytest.raises(ServerUnavailable, match=r"came to no end within 0\.3 seconds; try again later"),
     ):
         transport.send(message())
 
@@ -373,32 +375,32 @@ def test_starttls_with_a_certificate_that_is_trusted(
 ) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    with Loopback(mailbox, tls_context=server_context(authority), require_starttls=True) as server:
+    with LoopbackServer(mailbox, tls_context=server_context(authority), require_starttls=True) as server:
         assert send(server.port, host="localhost", security="starttls").state is SendState.SENT
 
 
 def test_a_certificate_that_is_not_trusted(mailbox: Mailbox, authority: trustme.CA) -> None:
     with (
-        Loopback(mailbox, tls_context=server_context(authority)) as server,
-        pytest.raises(ServerUnusable, match=r"certificate of localhost:\d+ is not to be trusted"),
+        LoopbackServer(mailbox, tls_context=server_context(authority)) as server,
+        pytest.raises(ServerUnavailable, match=r"certificate of localhost:\d+ is not to be trusted"),
     ):
         send(server.port, host="localhost", security="starttls")
     assert mailbox.accepted == []
 
 
-def test_a_server_without_tls_gets_nothing_when_tls_is_asked_for(server: Loopback, mailbox: Mailbox) -> None:
+def test_a_server_without_tls_gets_nothing_when_tls_is_asked_for(server: LoopbackServer, mailbox: Mailbox) -> None:
     with pytest.raises(UserError, match="STARTTLS extension not supported"):
         send(server.port, security="starttls")
     assert mailbox.accepted == []
 
 
 @contextmanager
-def login_server(mailbox: Mailbox, password: str = "right") -> Iterator[Loopback]:
+def login_server(mailbox: Mailbox, password: str = "right") -> Iterator[LoopbackServer]:
     def check(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"me", password.encode())
         return AuthResult(success=good, handled=False)
 
-    with Loopback(mailbox, authenticator=check, auth_require_tls=False, auth_required=True) as server:
+    with LoopbackServer(mailbox, authenticator=check, auth_require_tls=False, auth_required=True) as server:
         yield server
 
 
@@ -454,7 +456,9 @@ def test_login_with_oauth2(
         {"access_token": token, "expires_in": 3599}
     )
     box = TokenLogin()
-    with Loopback(box, tls_context=server_context(authority), require_starttls=True, auth_required=True) as server:
+    with LoopbackServer(
+        box, tls_context=server_context(authority), require_starttls=True, auth_required=True
+    ) as server:
         if token == "fresh token":
             assert send(server.port, folder=tmp_path, **oauth2_login).state is SendState.SENT
         else:
@@ -469,8 +473,8 @@ def test_login_with_oauth2(
     ("status", "error", "words"),
     [
         (400, UserError, r"Google gives no token for me@example\.org: .*400.*; make .*oauth2\.json anew"),
-        (503, ServerUnusable, r"Google gives no token at present: .*503.*; try again later"),
-        (200, ServerUnusable, r"cannot get a token from Google: .*; try again later"),
+        (503, ServerUnavailable, r"Google gives no token at present: .*503.*; try again later"),
+        (200, ServerUnavailable, r"cannot get a token from Google: .*; try again later"),
     ],
 )
 def test_no_token_is_no_fault_of_the_mail_server(
@@ -508,13 +512,13 @@ def test_no_password_anywhere_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_international_addresses(mailbox: Mailbox) -> None:
-    with Loopback(mailbox, enable_SMTPUTF8=True) as server:
+    with LoopbackServer(mailbox, enable_SMTPUTF8=True) as server:
         assert send(server.port, message("zoë@example.org")).state is SendState.SENT
         assert send(server.port, message("ada@bücher.example")).state is SendState.SENT
         # Not "strasse", as the older standard had it, which is somebody else's domain.
         assert send(server.port, message("ada@straße.example")).state is SendState.SENT
     assert mailbox.recipients() == ["zoë@example.org", "ada@xn--bcher-kva.example", "ada@xn--strae-oqa.example"]
-    with Loopback(mailbox) as plain:
+    with LoopbackServer(mailbox) as plain:
         outcome = send(plain.port, message("zoë@example.org"))
         assert outcome.state is SendState.FAILED
         assert "SMTPUTF8" in (outcome.reason or "")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.delivery.verdict import Kind, status_in, verdict, verdict_on_refusal
+from newsletter.delivery.bounces.classifier import BounceKind, classify, classify_refusal, status_in
 
 GONE = [
     # Gmail
@@ -176,38 +176,38 @@ MAY_PASS = [
 
 @pytest.mark.parametrize("reply", GONE)
 def test_a_mailbox_that_is_gone(reply: str) -> None:
-    assert verdict_on_refusal(reply) is Kind.HARD
-    assert verdict(status_in(reply), reply) is Kind.HARD
+    assert classify_refusal(reply) is BounceKind.HARD
+    assert classify(status_in(reply), reply) is BounceKind.HARD
 
 
 @pytest.mark.parametrize("reply", OUR_FAULT)
 def test_what_is_our_fault_is_never_the_recipients(reply: str) -> None:
-    assert verdict_on_refusal(reply) is None
-    assert verdict(status_in(reply), reply) is not Kind.HARD
+    assert classify_refusal(reply) is None
+    assert classify(status_in(reply), reply) is not BounceKind.HARD
 
 
 @pytest.mark.parametrize("reply", UNCLEAR)
 def test_what_does_not_say_whose_fault_it_is_counts_for_nothing(reply: str) -> None:
-    assert verdict_on_refusal(reply) is None
+    assert classify_refusal(reply) is None
 
 
 @pytest.mark.parametrize("reply", MAY_PASS)
 def test_what_may_pass_is_no_proof_that_the_mailbox_is_gone(reply: str) -> None:
-    assert verdict_on_refusal(reply) is Kind.SOFT
+    assert classify_refusal(reply) is BounceKind.SOFT
 
 
 @pytest.mark.parametrize("words", [one for one in OUR_FAULT if status_in(one) and ".7." in one])
 def test_no_code_makes_our_fault_the_recipients(words: str) -> None:
     """A report may carry a code that its own server made up."""
-    assert verdict("5.7.1", words) is Kind.REFUSED
+    assert classify("5.7.1", words) is BounceKind.REFUSED
 
 
 @given(st.integers(0, 999), st.text())
 def test_a_policy_code_is_our_fault_whatever_the_words(detail: int, words: str) -> None:
-    assert verdict_on_refusal(f"550 5.7.{detail} {words}") is None
+    assert classify_refusal(f"550 5.7.{detail} {words}") is None
 
 
 @given(st.text(max_size=3000) | st.text("relay no sender5. @<>[]", max_size=3000))
 def test_any_words_are_judged(words: str) -> None:
-    verdict_on_refusal(words)
-    assert verdict(None, words) in (Kind.HARD, Kind.SOFT, Kind.REFUSED)
+    classify_refusal(words)
+    assert classify(None, words) in (BounceKind.HARD, BounceKind.SOFT, BounceKind.REFUSED)

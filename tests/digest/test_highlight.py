@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.digest.highlight import LONGEST, WEIGHTS, Highlights, highlights, read_model
-from newsletter.digest.sentences import sentences
 from newsletter.errors import UserError
+from newsletter.highlights.classifier import LONGEST, WEIGHTS, Highlights, highlights, read_model
+from newsletter.highlights.sentences import sentences
 
 LOOM = (
     "Weaving patterns by hand is slow, and looms that read cards are costly.",

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from newsletter.digest.highlight import WEIGHTS, choose, read_model
-from newsletter.digest.highlight_evaluation import plain_choices
-from newsletter.digest.labelled import read_labelled, right, shares
+from newsletter.highlights.classifier import WEIGHTS, choose, read_model
+from newsletter.highlights.dataset import read_labelled, right, shares
+from newsletter.highlights.evaluation import plain_choices
 from tests.conftest import Newsletter
 
 THINGS = ["looms", "mills", "engines", "cards", "comets", "orbits", "wheels", "boilers", "belts", "pumps", "ships"]

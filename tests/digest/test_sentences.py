@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.digest.sentences import sentences
+from newsletter.highlights.sentences import sentences
 
 PIECES = st.sampled_from(
     [

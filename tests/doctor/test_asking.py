@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config import Bounces, Config
-from newsletter.doctor.asking import site, source, unsubscribing
-from newsletter.doctor.finding import NotKnown, State
-from newsletter.store.fetches import SourceRecord
+from newsletter.config.settings import Bounces, Config
+from newsletter.doctor.http import site, source, unsubscribing
+from newsletter.doctor.result import CheckSkipped, CheckState
+from newsletter.store.source_status import SourceStatus
 from tests.conftest import Talk
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -36,21 +36,31 @@ def nobody() -> Iterator[str]:
         yield f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-def record(**changes: object) -> SourceRecord:
-    return SourceRecord(name="feed", last_try=NOW, **{"last_success": NOW - timedelta(hours=3), **changes})
+def record(**changes: object) -> SourceStatus:
+    return SourceStatus(name="feed", last_try=NOW, **{"last_success": NOW - timedelta(hours=3), **changes})
 
 
 @pytest.mark.parametrize(
     ("known", "state", "found", "mend"),
     [
-        (None, State.OK, "answers; not fetched yet", ""),
-        (record(), State.OK, "answers; last fetched 2026-11-21 06:00 UTC", ""),
-        (record(error="status 503"), State.WARNING, "the last fetch failed: status 503", "'newsletter fetch feed'"),
-        (record(last_success=NOW - timedelta(days=5)), State.WARNING, "2026-11-16", "'newsletter fetch' every day"),
+        (None, CheckState.OK, "answers; not fetched yet", ""),
+        (record(), CheckState.OK, "answers; last fetched 2026-11-21 06:00 UTC", ""),
+        (
+            record(error="status 503"),
+            CheckState.WARNING,
+            "the last fetch failed: status 503",
+            "'newsletter fetch feed'",
+        ),
+        (
+            record(last_success=NOW - timedelta(days=5)),
+            CheckState.WARNING,
+            "2026-11-16",
+            "'newsletter fetch' every day",
+        ),
     ],
 )
 def test_a_source_that_answers(
-    httpserver: HTTPServer, known: SourceRecord | None, state: State, found: str, mend: str
+    httpserver: HTTPServer, known: SourceStatus | None, state: CheckState, found: str, mend: str
 ) -> None:
     httpserver.expect_request("/feed").respond_with_data(FEED, content_type="application/rss+xml")
     finding = source(config(httpserver.url_for("").rstrip("/")), "feed", known, NOW, [])
@@ -64,13 +74,13 @@ def test_sources_that_do_not_answer_rightly(httpserver: HTTPServer, nobody: str)
     url = httpserver.url_for("").rstrip("/")
     httpserver.expect_oneshot_request("/feed").respond_with_data("", status=503)
     finding = source(config(url), "feed", record(), NOW, [])
-    assert (finding.state, "status 503 (tried once)" in finding.found) == (State.BAD, True)
+    assert (finding.state, "status 503 (tried once)" in finding.found) == (CheckState.BAD, True)
     assert "sources.feed" in finding.mend
     httpserver.expect_oneshot_request("/feed").respond_with_data("<html>log in</html>")
     assert "neither RSS nor Atom" in source(config(url), "feed", None, NOW, []).found
     httpserver.expect_oneshot_request("/feed").respond_with_data(FEED.replace("A paper", ""))
     nothing = source(config(url), "feed", None, NOW, [])
-    assert (nothing.state, "entry 1: title: missing" in nothing.found) == (State.WARNING, True)
+    assert (nothing.state, "entry 1: title: missing" in nothing.found) == (CheckState.WARNING, True)
     assert "connection refused" in source(config(nobody), "feed", None, NOW, []).found
 
 
@@ -80,7 +90,7 @@ def test_a_servers_time_is_heard(talker: Callable[[Talk], str]) -> None:
         connection.sendall(f"HTTP/1.1 404 Not Found\r\nDate: {date}\r\nAge: 600\r\nContent-Length: 0\r\n\r\n".encode())
 
     ahead: list[float] = []
-    assert site(config(talker(late)), False, ahead).state is State.OK
+    assert site(config(talker(late)), False, ahead).state is CheckState.OK
     assert ahead[0] == pytest.approx(4200, abs=30)
 
 
@@ -89,12 +99,12 @@ def test_the_site_while_it_has_no_pages(httpserver: HTTPServer) -> None:
     httpserver.expect_oneshot_request("/").respond_with_data("", status=404)
     finding = site(config(url), False, [])
     assert (finding.state, finding.found) == (
-        State.OK,
+        CheckState.OK,
         f"{url} answers with status 404; no link in a message leads there yet",
     )
     httpserver.expect_oneshot_request("/").respond_with_data("", status=502)
     finding = site(config(url), False, [])
-    assert (finding.state, "status 502" in finding.found) == (State.WARNING, True)
+    assert (finding.state, "status 502" in finding.found) == (CheckState.WARNING, True)
 
 
 def test_the_site_when_it_has_pages(httpserver: HTTPServer, nobody: str) -> None:
@@ -104,20 +114,20 @@ def test_the_site_when_it_has_pages(httpserver: HTTPServer, nobody: str) -> None
     httpserver.expect_oneshot_request("/healthz").respond_with_data("", status=404)
     for at, why in ((url, "/healthz: status 404"), (nobody, "connection refused")):
         finding = site(config(at), True, [])
-        assert (finding.state, why in finding.found) == (State.BAD, True)
+        assert (finding.state, why in finding.found) == (CheckState.BAD, True)
         assert "readers unsubscribe there" in finding.mend
 
 
 def test_a_site_that_leads_no_reader_anywhere(nobody: str) -> None:
-    with pytest.raises(NotKnown, match="on this machine alone"):
+    with pytest.raises(CheckSkipped, match="on this machine alone"):
         site(config(nobody), False, [])
-    with pytest.raises(NotKnown, match=r"a name for examples.*set site\.url to your own"):
+    with pytest.raises(CheckSkipped, match=r"a name for examples.*set site\.url to your own"):
         site(config("https://papers.example.org"), False, [])
 
 
 def test_how_a_reader_unsubscribes() -> None:
     plain = config("https://papers-lab.org")
-    assert unsubscribing(plain, False).state is State.WARNING
+    assert unsubscribing(plain, False).state is CheckState.WARNING
     assert "set bounces.address and its mailbox" in unsubscribing(plain, False).mend
     bounces = Bounces(address="bounces@papers-lab.org", maildir=Path("Maildir"))
     read = plain.model_copy(update={"bounces": bounces})

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from newsletter.config import Smtp
+from newsletter.config.settings import Smtp
 from newsletter.doctor.domain import Sender, dkim_key, dmarc_policy, return_address, spf_record
-from newsletter.doctor.finding import NotKnown, State
+from newsletter.doctor.result import CheckSkipped, CheckState
 from tests.names import NameServer, Records
 
 OURS = Sender("papers-lab.org", "bounces@papers-lab.org")
@@ -36,29 +36,34 @@ def long_chain() -> Records:
 @pytest.mark.parametrize(
     ("records", "state", "found", "mend"),
     [
-        (spf("v=spf1 ip4:93.184.216.0/24 -all"), State.OK, "0 of 10 look-ups; lists the mail server", ""),
-        (spf("v=spf1 a:smtp.papers-lab.org ~all"), State.OK, "1 of 10 look-ups; lists the mail server", ""),
+        (spf("v=spf1 ip4:93.184.216.0/24 -all"), CheckState.OK, "0 of 10 look-ups; lists the mail server", ""),
+        (spf("v=spf1 a:smtp.papers-lab.org ~all"), CheckState.OK, "1 of 10 look-ups; lists the mail server", ""),
         (
             spf("v=spf1 include:relay.net ?all", **{"relay.net": ['TXT "v=spf1 ip4:93.184.216.34 -all"']}),
-            State.OK,
+            CheckState.OK,
             "1 of 10",
             "",
         ),
-        (spf("v=spf1 ip4:198.51.100.7 -all"), State.WARNING, "does not list", "add ip4:93.184.216.34"),
-        (spf("v=spf1 +all"), State.WARNING, "lets anybody send", "'~all' instead of '+all'"),
-        ({"papers-lab.org": []}, State.BAD, "has no SPF record", '"v=spf1 a:smtp.papers-lab.org ~all"'),
+        (spf("v=spf1 ip4:198.51.100.7 -all"), CheckState.WARNING, "does not list", "add ip4:93.184.216.34"),
+        (spf("v=spf1 +all"), CheckState.WARNING, "lets anybody send", "'~all' instead of '+all'"),
+        ({"papers-lab.org": []}, CheckState.BAD, "has no SPF record", '"v=spf1 a:smtp.papers-lab.org ~all"'),
         (
             {"papers-lab.org": ['TXT "v=spf1 -all"', 'TXT "v=spf1 a -all"']},
-            State.BAD,
+            CheckState.BAD,
             "2 SPF records, so that none counts",
             "make one of them",
         ),
-        (spf("v=spf1 ipv4:93.184.216.34 -all"), State.BAD, "ipv4:93.184.216.34", "mend the TXT record"),
-        (long_chain(), State.BAD, "Too many DNS lookups", "flatten an include"),
-        (spf("v=spf1 a:x.net a:y.net a:z.net -all"), State.BAD, "more than 2 names that are not there", "mend the"),
+        (spf("v=spf1 ipv4:93.184.216.34 -all"), CheckState.BAD, "ipv4:93.184.216.34", "mend the TXT record"),
+        (long_chain(), CheckState.BAD, "Too many DNS lookups", "flatten an include"),
+        (
+            spf("v=spf1 a:x.net a:y.net a:z.net -all"),
+            CheckState.BAD,
+            "more than 2 names that are not there",
+            "mend the",
+        ),
     ],
 )
-def test_spf(records: Records, state: State, found: str, mend: str) -> None:
+def test_spf(records: Records, state: CheckState, found: str, mend: str) -> None:
     with NameServer(records) as names:
         finding = spf_record(names, OURS, RELAY)
     assert (finding.state, found in finding.found, mend in finding.mend) == (state, True, True), finding
@@ -67,19 +72,19 @@ def test_spf(records: Records, state: State, found: str, mend: str) -> None:
 def test_spf_of_mail_that_leaves_by_this_machine() -> None:
     with NameServer(spf("v=spf1 mx -all")) as names:
         finding = spf_record(names, OURS, {"smtp": Smtp(host="127.0.0.1")})
-    assert finding.state is State.OK
+    assert finding.state is CheckState.OK
     assert "by which address mail leaves is not known here" in finding.found
 
 
 @pytest.mark.parametrize(("silent", "why"), [(True, "did not answer within 0.5 s"), (False, "SERVFAIL")])
 def test_a_dns_that_does_not_answer_says_nothing_of_the_domain(silent: bool, why: str) -> None:
-    with NameServer({}, silent=silent, broken=not silent) as names, pytest.raises(NotKnown, match=why) as raised:
+    with NameServer({}, silent=silent, broken=not silent) as names, pytest.raises(CheckSkipped, match=why) as raised:
         spf_record(names, OURS, RELAY)
     assert "check the network and the DNS server" in str(raised.value)
 
 
 def test_a_name_for_examples_is_asked_nothing() -> None:
-    with NameServer({}) as names, pytest.raises(NotKnown, match=r"name for examples; set site\.from"):
+    with NameServer({}) as names, pytest.raises(CheckSkipped, match=r"name for examples; set site\.from"):
         spf_record(names, Sender("newsletter.example", "papers@newsletter.example"), RELAY)
 
 
@@ -140,17 +145,17 @@ def key_record(*texts: str) -> Records:
 @pytest.mark.parametrize(
     ("signs_with", "texts", "state", "found", "mend"),
     [
-        (2048, ["v=DKIM1; k=rsa; p=2048"], State.OK, "verifies what is signed here, 2048 bits", ""),
-        (1024, ["v=DKIM1; p=1024"], State.WARNING, "1024 bits, which is short", "make a key of 2048 bits"),
-        (768, ["v=DKIM1; p=768"], State.BAD, "768 bits, which verifiers do not take", "make a key of 2048 bits"),
-        (2048, ["v=DKIM1; t=y; p=2048"], State.WARNING, "a test (t=y)", "take t=y out"),
-        (2048, ["v=DKIM1; p=1024"], State.BAD, "is not that of 2048.pem", "publish the public half of 2048.pem"),
-        (2048, ["v=DKIM1; p="], State.BAD, "withdrawn (p= is empty)", "publish the public half"),
-        (2048, ["v=DKIM1; p=2048", "v=DKIM1; p=1024"], State.BAD, "two keys", "keep the TXT record"),
-        (2048, [], State.BAD, "s1._domainkey.papers-lab.org has no key", "publish the public half of 2048.pem"),
+        (2048, ["v=DKIM1; k=rsa; p=2048"], CheckState.OK, "verifies what is signed here, 2048 bits", ""),
+        (1024, ["v=DKIM1; p=1024"], CheckState.WARNING, "1024 bits, which is short", "make a key of 2048 bits"),
+        (768, ["v=DKIM1; p=768"], CheckState.BAD, "768 bits, which verifiers do not take", "make a key of 2048 bits"),
+        (2048, ["v=DKIM1; t=y; p=2048"], CheckState.WARNING, "a test (t=y)", "take t=y out"),
+        (2048, ["v=DKIM1; p=1024"], CheckState.BAD, "is not that of 2048.pem", "publish the public half of 2048.pem"),
+        (2048, ["v=DKIM1; p="], CheckState.BAD, "withdrawn (p= is empty)", "publish the public half"),
+        (2048, ["v=DKIM1; p=2048", "v=DKIM1; p=1024"], CheckState.BAD, "two keys", "keep the TXT record"),
+        (2048, [], CheckState.BAD, "s1._domainkey.papers-lab.org has no key", "publish the public half of 2048.pem"),
     ],
 )
-def test_dkim(keys: Path, signs_with: int, texts: list[str], state: State, found: str, mend: str) -> None:
+def test_dkim(keys: Path, signs_with: int, texts: list[str], state: CheckState, found: str, mend: str) -> None:
     written = [re.sub(r"p=(\d+)", lambda bits: f"p={public(keys, int(bits[1]))}", text) for text in texts]
     account = Smtp(dkim_selector="s1", dkim_key_file=Path(f"{signs_with}.pem"))
     with NameServer(key_record(*written)) as names:
@@ -161,7 +166,7 @@ def test_dkim(keys: Path, signs_with: int, texts: list[str], state: State, found
 def test_dkim_that_is_not_set_up(keys: Path) -> None:
     with NameServer({}) as names:
         finding = dkim_key(names, "dkim main", Smtp(), keys, "papers-lab.org")
-    assert (finding.name, finding.state) == ("dkim main", State.WARNING)
+    assert (finding.name, finding.state) == ("dkim main", CheckState.WARNING)
     assert "set dkim_selector and dkim_key_file" in finding.mend
 
 
@@ -176,7 +181,7 @@ BELOW = Sender("news.papers-lab.co.uk", "bounces@bounce.papers-lab.co.uk")
             OURS,
             {"_dmarc.papers-lab.org": ['TXT "v=DMARC1; p=reject"']},
             True,
-            State.OK,
+            CheckState.OK,
             "p=reject, met by the return path and DKIM",
             "",
         ),
@@ -184,16 +189,16 @@ BELOW = Sender("news.papers-lab.co.uk", "bounces@bounce.papers-lab.co.uk")
             BELOW,
             {"_dmarc.papers-lab.co.uk": ['TXT "v=DMARC1; p=reject; sp=none"']},
             False,
-            State.OK,
+            CheckState.OK,
             "_dmarc.papers-lab.co.uk: p=none, met by the return path",
             "",
         ),
-        (ELSEWHERE, {"_dmarc.papers-lab.co.uk": ['TXT "v=DMARC1; p=reject"']}, True, State.OK, "met by DKIM", ""),
+        (ELSEWHERE, {"_dmarc.papers-lab.co.uk": ['TXT "v=DMARC1; p=reject"']}, True, CheckState.OK, "met by DKIM", ""),
         (
             ELSEWHERE,
             {"_dmarc.papers-lab.co.uk": ['TXT "v=DMARC1; p=reject"']},
             False,
-            State.BAD,
+            CheckState.BAD,
             "return path (mailer.net)",
             "set bounces.address",
         ),
@@ -201,7 +206,7 @@ BELOW = Sender("news.papers-lab.co.uk", "bounces@bounce.papers-lab.co.uk")
             ELSEWHERE,
             {"_dmarc.papers-lab.co.uk": ['TXT "v=DMARC1; p=none"']},
             False,
-            State.WARNING,
+            CheckState.WARNING,
             "p=none, and neither",
             "sign with DKIM",
         ),
@@ -209,24 +214,38 @@ BELOW = Sender("news.papers-lab.co.uk", "bounces@bounce.papers-lab.co.uk")
             BELOW,
             {"_dmarc.news.papers-lab.co.uk": ['TXT "v=DMARC1; p=reject; aspf=s"']},
             False,
-            State.BAD,
+            CheckState.BAD,
             "neither the return path",
             "or sign with DKIM",
         ),
-        (OURS, {}, True, State.WARNING, "has no policy", '"v=DMARC1; p=none"'),
+        (OURS, {}, True, CheckState.WARNING, "has no policy", '"v=DMARC1; p=none"'),
         (
             OURS,
             {"_dmarc.papers-lab.org": ['TXT "v=DMARC1; p=none"', 'TXT "v=DMARC1; p=reject"']},
             True,
-            State.BAD,
+            CheckState.BAD,
             "2 policies",
             "keep one",
         ),
-        (OURS, {"_dmarc.papers-lab.org": ['TXT "v=DMARC1; p=block"']}, True, State.BAD, "no policy in", "write p=none"),
-        (OURS, {"_dmarc.papers-lab.org": ['TXT "v=DMARC1 p=none"']}, True, State.BAD, "no policy in", "write p=none"),
+        (
+            OURS,
+            {"_dmarc.papers-lab.org": ['TXT "v=DMARC1; p=block"']},
+            True,
+            CheckState.BAD,
+            "no policy in",
+            "write p=none",
+        ),
+        (
+            OURS,
+            {"_dmarc.papers-lab.org": ['TXT "v=DMARC1 p=none"']},
+            True,
+            CheckState.BAD,
+            "no policy in",
+            "write p=none",
+        ),
     ],
 )
-def test_dmarc(sender: Sender, records: Records, signs: bool, state: State, found: str, mend: str) -> None:
+def test_dmarc(sender: Sender, records: Records, signs: bool, state: CheckState, found: str, mend: str) -> None:
     with NameServer(records) as names:
         finding = dmarc_policy(names, sender, signs)
     assert (finding.state, found in finding.found, mend in finding.mend) == (state, True, True), finding
@@ -241,15 +260,15 @@ TAKES_MAIL = {
 @pytest.mark.parametrize(
     ("records", "state", "found"),
     [
-        (TAKES_MAIL, State.OK, "reached by a.papers-lab.org, b.papers-lab.org"),
-        ({"papers-lab.org": ["AAAA 2606:2800:220:1::1"]}, State.OK, "reached by papers-lab.org"),
-        ({"papers-lab.org": ["MX 0 ."]}, State.BAD, "says that it takes no mail"),
-        ({"papers-lab.org": ["MX 10 gone.papers-lab.org."]}, State.BAD, "gone.papers-lab.org (MX) has no address"),
-        ({}, State.BAD, "neither an MX record nor an address"),
+        (TAKES_MAIL, CheckState.OK, "reached by a.papers-lab.org, b.papers-lab.org"),
+        ({"papers-lab.org": ["AAAA 2606:2800:220:1::1"]}, CheckState.OK, "reached by papers-lab.org"),
+        ({"papers-lab.org": ["MX 0 ."]}, CheckState.BAD, "says that it takes no mail"),
+        ({"papers-lab.org": ["MX 10 gone.papers-lab.org."]}, CheckState.BAD, "gone.papers-lab.org (MX) has no address"),
+        ({}, CheckState.BAD, "neither an MX record nor an address"),
     ],
 )
-def test_where_bounces_go(records: Records, state: State, found: str) -> None:
+def test_where_bounces_go(records: Records, state: CheckState, found: str) -> None:
     with NameServer(records) as names:
         finding = return_address(names, OURS)
     assert (finding.state, found in finding.found) == (state, True), finding
-    assert ("publish an MX record for papers-lab.org" in finding.mend) == (state is State.BAD)
+    assert ("publish an MX record for papers-lab.org" in finding.mend) == (state is CheckState.BAD)

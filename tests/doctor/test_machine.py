@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.doctor.finding import NotKnown, State
 from newsletter.doctor.machine import clock, disk, on_network, programs
+from newsletter.doctor.result import CheckSkipped, CheckState
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
@@ -14,46 +14,46 @@ NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("ahead", "state", "found"),
     [
-        ([0.4, -0.7, 3000.0], State.OK, "the same as the clocks of 3 servers"),
-        ([30.0], State.OK, "0:00:30 behind the clocks of 1 server"),
-        ([-90.0, -91.0], State.WARNING, "0:01:30 ahead of the clocks of 2 servers"),
-        ([7200.0], State.BAD, "2:00:00 behind the clocks of 1 server"),
+        ([0.4, -0.7, 3000.0], CheckState.OK, "the same as the clocks of 3 servers"),
+        ([30.0], CheckState.OK, "0:00:30 behind the clocks of 1 server"),
+        ([-90.0, -91.0], CheckState.WARNING, "0:01:30 ahead of the clocks of 2 servers"),
+        ([7200.0], CheckState.BAD, "2:00:00 behind the clocks of 1 server"),
     ],
 )
-def test_the_clock_beside_others(ahead: list[float], state: State, found: str) -> None:
+def test_the_clock_beside_others(ahead: list[float], state: CheckState, found: str) -> None:
     finding = clock(NOW, NOW - timedelta(days=1), ahead)
     assert (finding.state, finding.found) == (state, found)
-    assert ("NTP" in finding.mend) == (state is not State.OK)
+    assert ("NTP" in finding.mend) == (state is not CheckState.OK)
 
 
 def test_a_clock_that_was_set_back() -> None:
     finding = clock(NOW, NOW + timedelta(hours=2), [0.0])
-    assert finding.state is State.BAD
+    assert finding.state is CheckState.BAD
     assert finding.found == "it is 2026-11-21 09:00 UTC, but the store knows of 2026-11-21 11:00"
     assert "set the clock right" in finding.mend
 
 
 def test_a_clock_beside_which_there_is_no_other() -> None:
-    with pytest.raises(NotKnown, match="no server told the time"):
+    with pytest.raises(CheckSkipped, match="no server told the time"):
         clock(NOW, None, [])
 
 
 def test_a_disk_with_room(tmp_path: Path) -> None:
     finding = disk([tmp_path / "var" / "index"], tmp_path / "var" / "index", 10)
-    assert finding.state in (State.OK, State.WARNING)  # as the machine has room
+    assert finding.state in (CheckState.OK, CheckState.WARNING)  # as the machine has room
     assert finding.found.endswith(f"free at {tmp_path}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_too_small_for_an_edition(tmp_path: Path) -> None:
     finding = disk([tmp_path], tmp_path, 10**12)
-    assert (finding.state, finding.mend) == (State.BAD, "free some room there")
+    assert (finding.state, finding.mend) == (CheckState.BAD, "free some room there")
     assert "an edition needs 4000000.0 GB" in finding.found
 
 
 def test_a_folder_that_cannot_be_written() -> None:
     finding = disk([Path("/proc")], Path("/proc/none"), 0)
-    assert finding.state is State.BAD
+    assert finding.state is CheckState.BAD
     assert finding.mend == "say who may write there"
 
 
@@ -71,4 +71,4 @@ def test_a_network_file_system_is_known_by_its_mount(tmp_path: Path) -> None:
 def test_programs() -> None:
     assert programs(NOW).found.startswith("newsletter ")
     old = programs(NOW.replace(year=2100))
-    assert (old.state, "tzdata" in old.mend) == (State.WARNING, True)
+    assert (old.state, "tzdata" in old.mend) == (CheckState.WARNING, True)

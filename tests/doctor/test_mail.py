@@ -10,11 +10,11 @@ import pytest
 import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from newsletter.config import Bounces, Smtp
-from newsletter.demo import Loopback
-from newsletter.doctor.finding import State
+from newsletter.config.settings import Bounces, Smtp
 from newsletter.doctor.mail import mailbox, session
+from newsletter.doctor.result import CheckState
 from newsletter.errors import NewsletterError, UserError
+from newsletter.services.demo import LoopbackServer
 from tests.imap import PASSWORD, ImapServer
 from tests.smtp import Mailbox
 
@@ -44,7 +44,7 @@ def secure(authority: trustme.CA, box: Mailbox, days: float = 90, **options: obj
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ends = datetime.now(UTC) + timedelta(days=days)
     authority.issue_cert("localhost", not_after=ends).configure_cert(context)
-    with Loopback(
+    with LoopbackServer(
         box, tls_context=context, require_starttls=True, authenticator=check, auth_required=True, **options
     ) as server:
         yield Smtp(host="localhost", port=server.port, user="me", timeout_seconds=10)
@@ -54,7 +54,7 @@ def test_a_session_that_is_well(authority: trustme.CA) -> None:
     box = Mailbox()
     with secure(authority, box, 60.5) as account:
         finding = session("smtp", "smtp", account, Path(), SENDER)
-    assert finding.state is State.OK
+    assert finding.state is CheckState.OK
     assert finding.found == (
         f"localhost:{account.port}, TLSv1.3, certificate good for 60 days, logged in as me, takes mail from {SENDER}"
     )
@@ -64,14 +64,14 @@ def test_a_session_that_is_well(authority: trustme.CA) -> None:
 def test_a_certificate_that_ends_soon(authority: trustme.CA) -> None:
     with secure(authority, Mailbox(), 5.5) as account:
         finding = session("smtp", "smtp", account, Path(), SENDER)
-    assert (finding.state, finding.mend) == (State.WARNING, "have it renewed")
+    assert (finding.state, finding.mend) == (CheckState.WARNING, "have it renewed")
     assert "its certificate ends in 5 days" in finding.found
 
 
 def test_a_server_that_takes_small_messages_only(authority: trustme.CA) -> None:
     with secure(authority, Mailbox(), data_size_limit=100_000) as account:
         finding = session("smtp", "smtp", account, Path(), SENDER)
-    assert finding.state is State.WARNING
+    assert finding.state is CheckState.WARNING
     assert "takes 100,000 bytes a message at most" in finding.found
 
 
@@ -95,18 +95,18 @@ def test_a_wrong_password(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("stage", "answer", "state", "mend"),
     [
-        ("on_sender", "553 5.7.1 not yours", State.BAD, "check site.from, bounces.address and user"),
-        ("on_sender", "530 5.7.0 log in", State.BAD, "set user and password of the account"),
-        ("on_sender", "451 4.3.0 not now", State.WARNING, "try again later"),
-        ("on_recipient", "554 5.7.1 relay access denied", State.BAD, "have the server relay for you"),
-        ("on_recipient", "550 5.1.1 no such user", State.WARNING, "make that mailbox, or name another"),
-        ("on_recipient", "450 4.7.1 greylisted", State.WARNING, "try again later"),
+        ("on_sender", "553 5.7.1 not yours", CheckState.BAD, "check site.from, bounces.address and user"),
+        ("on_sender", "530 5.7.0 log in", CheckState.BAD, "set user and password of the account"),
+        ("on_sender", "451 4.3.0 not now", CheckState.WARNING, "try again later"),
+        ("on_recipient", "554 5.7.1 relay access denied", CheckState.BAD, "have the server relay for you"),
+        ("on_recipient", "550 5.1.1 no such user", CheckState.WARNING, "make that mailbox, or name another"),
+        ("on_recipient", "450 4.7.1 greylisted", CheckState.WARNING, "try again later"),
     ],
 )
-def test_what_the_server_has_against_our_mail(stage: str, answer: str, state: State, mend: str) -> None:
+def test_what_the_server_has_against_our_mail(stage: str, answer: str, state: CheckState, mend: str) -> None:
     box = Mailbox()
     setattr(box, stage, lambda address: answer)
-    with Loopback(box) as server:
+    with LoopbackServer(box) as server:
         account = Smtp(host="127.0.0.1", port=server.port, security="none")
         finding = session("smtp main", "main", account, Path(), SENDER)
     assert (finding.name, finding.state, answer in finding.found) == ("smtp main", state, True), finding

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from pytest_httpserver import HTTPServer
 
-from newsletter.clock import system_clock
-from newsletter.doctor.finding import Finding, State
-from newsletter.doctor.rounds import rounds
+from newsletter.doctor.checks import run_checks
+from newsletter.doctor.result import CheckResult, CheckState
+from newsletter.support.clock import system_clock
 from tests.conftest import Newsletter
 from tests.doctor.test_asking import FEED
 from tests.doctor.test_domain import key_record, make_key, public
@@ -14,10 +14,12 @@ from tests.names import NameServer, Records
 from tests.smtp import Mailbox
 
 
-def states(newsletter: Newsletter, records: Records, **options: object) -> dict[str, Finding]:
+def states(newsletter: Newsletter, records: Records, **options: object) -> dict[str, CheckResult]:
     with NameServer(records) as names:
         file = newsletter.folder / "config.yaml"
-        found: Sequence[Finding] = list(rounds(file, newsletter.config, system_clock, names, **options))
+        found: Sequence[CheckResult] = list(
+            run_checks(file, newsletter.config.settings, system_clock, names, **options)
+        )
     return {one.name: one for one in found}
 
 
@@ -39,11 +41,11 @@ def test_all_that_the_network_tells(newsletter: Newsletter, mail: Mailbox, reade
     }
     found = states(newsletter, records, pages=True)
     asked = ("sender", "source feed", "site", "smtp", "spf", "dkim", "dmarc", "bounces", "clock")
-    assert [found[name] for name in asked if found[name].state is not State.OK] == []
+    assert [found[name] for name in asked if found[name].state is not CheckState.OK] == []
     assert "takes mail from bounces+0-" in found["smtp"].found  # with the plus sign of a return path
     assert mail.accepted == []
     # What is told last, and alone, when there is no network to be had.
-    assert [one.state for one in states(newsletter, {}, offline=True).values()][-1] is State.NOT_CHECKED
+    assert [one.state for one in states(newsletter, {}, offline=True).values()][-1] is CheckState.NOT_CHECKED
 
 
 def test_what_the_domain_lacks_is_named(newsletter: Newsletter, mail: Mailbox) -> None:
@@ -51,10 +53,10 @@ def test_what_the_domain_lacks_is_named(newsletter: Newsletter, mail: Mailbox) -
     found = states(newsletter, {})
     wrong = {name: found[name].state for name in ("spf", "dkim", "dmarc", "bounces", "smtp")}
     assert wrong == {
-        "spf": State.BAD,
-        "dkim": State.WARNING,
-        "dmarc": State.WARNING,
-        "bounces": State.BAD,
-        "smtp": State.OK,
+        "spf": CheckState.BAD,
+        "dkim": CheckState.WARNING,
+        "dmarc": CheckState.WARNING,
+        "bounces": CheckState.BAD,
+        "smtp": CheckState.OK,
     }
-    assert all(found[name].mend for name, state in wrong.items() if state is not State.OK)
+    assert all(found[name].mend for name, state in wrong.items() if state is not CheckState.OK)

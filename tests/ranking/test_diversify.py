@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import random as random_matrix
 
-from newsletter.ranking.diversify import cosines, likeness, varied
+from newsletter.ranking.diversify import cosines, diversified, likeness
 
 
 @pytest.mark.parametrize("weight", [0.3, 0.85, 1.0])
@@ -18,8 +18,8 @@ def test_the_choice_is_that_of_maximal_marginal_relevance(weight: float) -> None
         worth = weight * scores - (1 - weight) * closest
         worth[expected] = -np.inf
         expected.append(int(worth.argmax()))
-    assert varied(scores, papers, weight, 25).tolist() == expected
-    assert varied(scores, papers, weight, 99).size == 60
+    assert diversified(scores, papers, weight, 25).tolist() == expected
+    assert diversified(scores, papers, weight, 99).size == 60
 
 
 def test_likeness_is_the_cosine() -> None:

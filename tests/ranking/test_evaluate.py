@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from newsletter.ranking.evaluate import interval, measure, read_trial, vendi_score
+from newsletter.ranking.evaluate import interval, measure, read_dataset, vendi_score
 from tests.conftest import Newsletter
 
 SUBJECTS = {
@@ -64,7 +64,7 @@ def test_the_learning_curve_is_a_table_and_a_plot(newsletter: Newsletter, reader
 
 
 def test_the_split_is_as_the_protocol_says(readers: Path) -> None:
-    trial = read_trial(readers)
+    trial = read_dataset(readers)
     papers = [json.loads(line) for line in gzip.decompress((readers / "papers.jsonl.gz").read_bytes()).splitlines()]
     assert len(trial.new) == sum(paper["fold"] == 0 for paper in papers)
     assert len(trial.old) + len(trial.new) == len(papers)

@@ -3,12 +3,12 @@
 import pytest
 
 from newsletter.model import Interest, Paper
-from newsletter.ranking.explain import main_terms, taste_of
-from newsletter.ranking.index import make_index, make_part
-from newsletter.ranking.profile import Followed, make_profiles
-from newsletter.ranking.space import fit, paper_text
+from newsletter.ranking.explain import interest_terms, main_terms
+from newsletter.ranking.index import make_index, make_segment
+from newsletter.ranking.phrases import read
+from newsletter.ranking.profile import WeightedInterest, make_profiles
 from newsletter.ranking.sparse import row_of
-from newsletter.ranking.wording import read
+from newsletter.ranking.tfidf import fit, paper_text
 
 OTHERS = [
     Paper(
@@ -38,7 +38,7 @@ def test_a_reason_has_the_words_of_the_paper(title: str, abstract: str, follows:
     paper = Paper(title=title, abstract=abstract, row=1)
     space = fit(paper_text(one) for one in (paper, *OTHERS))
     assert space is not None
-    index = make_index(space, (make_part(space, [paper]),))
-    profiles = make_profiles(index, [Followed(Interest(name="x", text=follows))])
+    index = make_index(space, (make_segment(space, [paper]),))
+    profiles = make_profiles(index, [WeightedInterest(Interest(name="x", text=follows))])
     vector = row_of(index.vectors(index.parts[0].rows).sorted_indices(), 0)
-    assert main_terms(taste_of(space, profiles, 0).terms, read(space, paper, vector)) == words
+    assert main_terms(interest_terms(space, profiles, 0).terms, read(space, paper, vector)) == words

@@ -7,16 +7,16 @@ from datetime import date
 import numpy as np
 import pytest
 
-from newsletter.demo import SAMPLE_PAPERS
-from newsletter.model import Interest, Paper, PaperName
+from newsletter.model import Interest, Paper, PaperRef
 from newsletter.ranking.calibration import match
 from newsletter.ranking.explain import liked_parts, profile_part, term_parts
-from newsletter.ranking.index import Index, line_up, make_index, make_part
-from newsletter.ranking.profile import Followed, make_profiles
-from newsletter.ranking.rank import deviations, make_candidates, raw_scores, scale, stand_out
+from newsletter.ranking.index import Index, build_matrix, make_index, make_segment
+from newsletter.ranking.profile import WeightedInterest, make_profiles
+from newsletter.ranking.scoring import deviations, make_candidates, raw_scores, scale, zscores
 from newsletter.ranking.search import best_first, by_paper, by_words
-from newsletter.ranking.space import fit, paper_text
 from newsletter.ranking.sparse import Row, row_of
+from newsletter.ranking.tfidf import fit, paper_text
+from newsletter.services.demo import SAMPLE_PAPERS
 from tests.conftest import Newsletter
 
 
@@ -159,11 +159,11 @@ def test_a_dislike_or_feedback_leaves_an_interest_its_name(newsletter: Newslette
 def index_of(papers: list[Paper]) -> Index:
     space = fit(paper_text(paper) for paper in papers)
     assert space is not None
-    return make_index(space, (make_part(space, papers),))
+    return make_index(space, (make_segment(space, papers),))
 
 
-def name(paper: Paper) -> PaperName:
-    return PaperName(paper.row, paper.id, paper.title)
+def name(paper: Paper) -> PaperRef:
+    return PaperRef(paper.row, paper.id, paper.title)
 
 
 def test_the_parts_add_up_to_the_score() -> None:
@@ -173,7 +173,11 @@ def test_the_parts_add_up_to_the_score() -> None:
     candidates = make_candidates(index, papers, date(2025, 11, 28), 3.0)
     interest = Interest(name="x", text="robust preference learning", keywords={"diffusion model": 2.0})
     liked = ((name(papers[3]), 1.0), (name(papers[40]), 0.25))
-    follows = [Followed(interest, liked, ((name(papers[9]), 1.0),)), Followed(interest), Followed(interest, liked)]
+    follows = [
+        WeightedInterest(interest, liked, ((name(papers[9]), 1.0),)),
+        WeightedInterest(interest),
+        WeightedInterest(interest, liked),
+    ]
     profiles = make_profiles(index, follows)
     wanted = profiles.wanted.sorted_indices()
     raw, _ = raw_scores(profiles.vectors, profiles.teachers, candidates.lineup)
@@ -194,10 +198,10 @@ def test_profiles_made_together_are_those_made_alone() -> None:
     papers = [Paper(title=row["title"], abstract=row["abstract"], row=number) for number, row in enumerate(read, 1)]
     index = index_of(papers)
     follows = [
-        Followed(Interest(name="nothing known: quokka")),
-        Followed(Interest(name="a", text="energy"), ((name(papers[5]), 1.0), (name(papers[2]), 0.5))),
-        Followed(Interest(name="b", keywords={"pareto front": 3, "reward": 1}), (), ((name(papers[7]), 0.3),)),
-        Followed(Interest(name="c", authors=("Ada Lovelace",))),
+        WeightedInterest(Interest(name="nothing known: quokka")),
+        WeightedInterest(Interest(name="a", text="energy"), ((name(papers[5]), 1.0), (name(papers[2]), 0.5))),
+        WeightedInterest(Interest(name="b", keywords={"pareto front": 3, "reward": 1}), (), ((name(papers[7]), 0.3),)),
+        WeightedInterest(Interest(name="c", authors=("Ada Lovelace",))),
     ]
     together = make_profiles(index, follows)
     for row, one in enumerate(follows):
@@ -217,8 +221,8 @@ def test_a_store_of_a_few_papers_ranks_too(papers: int) -> None:
     ]
     known.insert(0, Paper(title="Weaving looms", abstract="Looms weave cloth.", row=1))
     index = index_of(known)
-    profiles = make_profiles(index, [Followed(Interest(name="looms"))])
-    matrix = match(stand_out(index, profiles, make_candidates(index, known, date(2025, 11, 28), 3.0)).astype(float))
+    profiles = make_profiles(index, [WeightedInterest(Interest(name="looms"))])
+    matrix = match(zscores(index, profiles, make_candidates(index, known, date(2025, 11, 28), 3.0)).astype(float))
     assert matrix[0].argmax() == 0
     assert matrix[0, 0] > 0.8
     assert (matrix[0, 1:] == 0).all()
@@ -232,15 +236,18 @@ def test_a_search_ranks_as_an_interest_does() -> None:
     space = fit([paper_text(paper) for paper in found])
     assert space is not None
     changed = replace(found[4], abstract="Silk looms and learning.")
-    index = make_index(space, (make_part(space, found), make_part(space, [changed])))
-    name = PaperName(3, "3", "")
+    index = make_index(space, (make_segment(space, found), make_segment(space, [changed])))
+    name = PaperRef(3, "3", "")
     for profile, followed in (
-        (by_words(index, "silk looms, silk learning"), Followed(Interest(name="x", text="silk looms, silk learning"))),
-        (by_paper(index, 3), Followed(Interest(name="x", liked=("3",)), ((name, 1.0),))),
-        (by_words(index, "nonesuch"), Followed(Interest(name="x", text="nonesuch"))),
+        (
+            by_words(index, "silk looms, silk learning"),
+            WeightedInterest(Interest(name="x", text="silk looms, silk learning")),
+        ),
+        (by_paper(index, 3), WeightedInterest(Interest(name="x", liked=("3",)), ((name, 1.0),))),
+        (by_words(index, "nonesuch"), WeightedInterest(Interest(name="x", text="nonesuch"))),
     ):
         profiles = make_profiles(index, [followed])
-        part = line_up(space, index.vectors(np.arange(1, 61)))
+        part = build_matrix(space, index.vectors(np.arange(1, 61)))
         (expected,) = deviations(profiles.vectors, profiles.wanted, profiles.teachers, part, index.sample)
         told = {row: value for block in best_first(index, profile) for row, value in block.items()}
         assert sorted(told) == (np.flatnonzero(expected > -np.inf) + 1).tolist()

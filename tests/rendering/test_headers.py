@@ -13,13 +13,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from newsletter.config import Site
-from newsletter.model import Choice, Digest, Message, Paper, Preferences, Subscriber, SubscriberState
-from newsletter.plaintext import clean
-from newsletter.rendering.card import shown_title
-from newsletter.rendering.message import make_letter, make_message
+from newsletter.config.settings import Site
+from newsletter.model import Digest, DigestItem, Message, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.rendering.message import make_message, make_signup_message
+from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.template import load_templates
-from newsletter.rendering.view import PersonalLinks
+from newsletter.rendering.template_context import PersonalLinks
+from newsletter.support.text import to_single_line
 
 TEMPLATES = load_templates(None)
 NOW = datetime(2025, 11, 28, 9, tzinfo=UTC)
@@ -46,7 +46,7 @@ ACCENTS = "Une étude générale de la théorie des réseaux récurrents à mém
 
 def site(name: str = "Papers", sender: str = "Papers", reply_to: str | None = "Help") -> Site:
     """A site whose texts did not all come through a configuration file, which would refuse some."""
-    quoted = [clean(one).replace("\\", r"\\").replace('"', r"\"") for one in (sender, reply_to or "")]
+    quoted = [to_single_line(one).replace("\\", r"\\").replace('"', r"\"") for one in (sender, reply_to or "")]
     texts = {"name": "Papers", "url": "https://papers.example.org", "postal_address": "1 Test Street"}
     mailboxes = {"from": f'"{quoted[0]}" <papers@example.org>', "reply_to": f'"{quoted[1]}" <help@example.org>'}
     made = Site.model_validate(texts | mailboxes | ({"reply_to": None} if reply_to is None else {}))
@@ -54,7 +54,7 @@ def site(name: str = "Papers", sender: str = "Papers", reply_to: str | None = "H
 
 
 def make(title: str = "A sample", name: str = "Ada", email: str = "ada@example.org", of: Site | None = None) -> Message:
-    choices = (Choice(Paper(title=title), 1, 0.25, "Goals", "looms"),)
+    choices = (DigestItem(Paper(title=title), 1, 0.25, "Goals", "looms"),)
     digest = Digest(edition=date(2025, 11, 28), choices=choices, considered=1, since=None, seen_row=1)
     person = Subscriber(preferences=Preferences(email=email, name=name), state=SubscriberState.ACTIVE, row=7)
     return make_message(of or site(), TEMPLATES, person, digest, LINKS, IDENTITY, NOW)
@@ -132,18 +132,18 @@ def texts(draw: st.DrawFn, halves: bool = False) -> str:
 def test_whatever_is_written_is_read_as_it_is_and_nothing_else(
     title: str, name: str, site_name: str, sender: str, reply_to: str, utf8: bool
 ) -> None:
-    of = site(clean(site_name), sender, reply_to)
+    of = site(to_single_line(site_name), sender, reply_to)
     message = make(title, name, "zoë@example.org" if utf8 else "ada@example.org", of)
     head = head_of(message)
     check_lines(head, utf8)
-    title = clean(shown_title(Paper(title=title)))
+    title = to_single_line(display_title(Paper(title=title)))
 
     assert sorted(parsed(message).keys()) == sorted(FIELDS)
     assert decoded(field(message, "Subject")) == title
-    assert mailbox(message, "From") == (clean(sender), "papers@example.org")
-    assert mailbox(message, "To") == (clean(name), message.recipient)
-    assert mailbox(message, "Reply-To") == (clean(reply_to), "help@example.org")
-    assert list_id(message) == (clean(site_name), "papers.example.org")
+    assert mailbox(message, "From") == (to_single_line(sender), "papers@example.org")
+    assert mailbox(message, "To") == (to_single_line(name), message.recipient)
+    assert mailbox(message, "Reply-To") == (to_single_line(reply_to), "help@example.org")
+    assert list_id(message) == (to_single_line(site_name), "papers.example.org")
     assert field(message, "List-Unsubscribe") == f"<{ONE_CLICK}>, <{LETTER}>"
     assert field(message, "Message-ID") == IDENTITY
     assert field(message, "Feedback-ID") == "20251128:digest:papers:exampleorg"
@@ -159,7 +159,7 @@ def test_whatever_is_written_is_read_as_it_is_and_nothing_else(
     ):
         ((phrase, found),) = of_parser
         assert found == address
-        assert normalize("NFC", phrase) == normalize("NFC", clean(text))
+        assert normalize("NFC", phrase) == normalize("NFC", to_single_line(text))
 
 
 @settings(max_examples=100)
@@ -180,9 +180,9 @@ def test_a_damaged_address_makes_one_field_without_an_error(email: str) -> None:
 @settings(max_examples=100)
 @given(texts())
 def test_a_letter_has_the_same_headers(subject: str) -> None:
-    message = make_letter(site(), "ada@example.org", subject, "<p>x</p>", "x", NOW)
+    message = make_signup_message(site(), "ada@example.org", subject, "<p>x</p>", "x", NOW)
     check_lines(head_of(message))
-    assert decoded(field(message, "Subject")) == clean(subject)
+    assert decoded(field(message, "Subject")) == to_single_line(subject)
     assert field(message, "To") == "ada@example.org"
 
 
@@ -261,7 +261,7 @@ def test_in_a_message_in_utf8_text_stands_as_it_is_where_it_fits() -> None:
 @given(texts())
 def test_a_senders_name_is_kept_as_the_configuration_has_it(text: str) -> None:
     assume(not any(ord(character) < 32 or ord(character) == 127 for character in text))
-    text = clean(text)
+    text = to_single_line(text)
     assert mailbox(make(of=site(sender=text)), "From") == (text, "papers@example.org")
     assume(not set(text) & set('<>"'))
     unquoted = {"name": "P", "url": "https://x.example", "postal_address": "x", "from": f"{text} <papers@example.org>"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.mathtext import plain, shortened
+from newsletter.rendering.plain_text import latex_to_text, shorten
 
 FORMULAS = [
     (r"From $r$ to $Q^*$: what a reward hides", "From r to Q*: what a reward hides"),
@@ -154,17 +154,17 @@ BROKEN = [
 
 @pytest.mark.parametrize(("text", "seen"), FORMULAS + TEXT + ACCENTS + PRINT + BROKEN)
 def test_latex_reads_as_text(text: str, seen: str) -> None:
-    assert plain(text) == seen
+    assert latex_to_text(text) == seen
 
 
 @pytest.mark.parametrize("text", UNTOUCHED)
 def test_what_is_no_latex_stays(text: str) -> None:
-    assert plain(text) == text
+    assert latex_to_text(text) == text
 
 
 @pytest.mark.parametrize("text", [text for text, _ in FORMULAS + TEXT + ACCENTS + PRINT + BROKEN] + UNTOUCHED)
 def test_a_second_time_changes_nothing(text: str) -> None:
-    assert plain(plain(text)) == plain(text)
+    assert latex_to_text(latex_to_text(text)) == latex_to_text(text)
 
 
 ANY_TEXT = st.text(alphabet=st.characters(codec=None), max_size=200)
@@ -179,30 +179,30 @@ SENTENCE = re.findall(r"\S+", "well known words, of (plain) text with $5 or $10 
 
 @given(ANY_TEXT | LATEX)
 def test_nothing_makes_it_fail(text: str) -> None:
-    seen = plain(text)
+    seen = latex_to_text(text)
     assert len(seen) <= 4 * len(text)
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\\${}~-`'", codec=None), max_size=200))
 def test_any_text_without_latex_stays(text: str) -> None:
-    assert plain(text) == text
+    assert latex_to_text(text) == text
 
 
 @given(st.text(alphabet=st.sampled_from("abc XYZ 059 _^%&#~-`'\"()[]<>/.,:;!?éß量ع\n\u0301"), max_size=120))
 def test_no_word_is_lost_without_macros(text: str) -> None:
-    assert words(plain(text)) == words(text)
-    assert plain(plain(text)) == plain(text)
+    assert words(latex_to_text(text)) == words(text)
+    assert latex_to_text(latex_to_text(text)) == latex_to_text(text)
 
 
 @given(st.lists(st.sampled_from(["$", "{", "}", "^", "_", "$$", " ", "one", "Two", "x", "5", "-", ","]), max_size=40))
 def test_no_letter_is_lost_when_dollars_and_braces_do_not_match(pieces: list[str]) -> None:
     text = "".join(pieces)
-    assert letters(plain(text)) == letters(text)
+    assert letters(latex_to_text(text)) == letters(text)
 
 
 @given(st.lists(st.sampled_from(SENTENCE)))
 def test_money_survives_in_any_sentence(pieces: list[str]) -> None:
-    assert plain(" ".join(pieces)) == " ".join(pieces)
+    assert latex_to_text(" ".join(pieces)) == " ".join(pieces)
 
 
 NASTY = ["{", "}", "$", "\\", "^{", "_{", "$x", "$x$ ", "{\\em ", "\\frac", "\\frac{", "\\sqrt", "x^{a}", "\\textbf{",
@@ -221,7 +221,7 @@ def test_time_grows_with_the_length_and_no_faster(piece: str) -> None:
 )
 def test_thousands_of_levels_lose_no_word(piece: str) -> None:
     for text in (f"first {piece * 3000} middle {'}' * 3000} last", f"first {piece * 3000} middle last"):
-        assert {"first", "middle", "last"} <= set(words(plain(text)))
+        assert {"first", "middle", "last"} <= set(words(latex_to_text(text)))
 
 
 def words(text: str) -> list[str]:
@@ -243,7 +243,7 @@ def calls(text: str) -> int:
 
     sys.setprofile(counted)
     try:
-        plain(text)
+        latex_to_text(text)
     finally:
         sys.setprofile(None)
     return count
@@ -272,17 +272,17 @@ def calls(text: str) -> int:
     ],
 )
 def test_shortened(text: str, limit: int, cut: str) -> None:
-    assert shortened(text, limit) == cut
+    assert shorten(text, limit) == cut
 
 
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="0 characters"):
-        shortened("text", 0)
+        shorten("text", 0)
 
 
 @given(ANY_TEXT | LATEX, st.integers(min_value=1, max_value=100))
 def test_a_shortened_text_is_the_beginning_of_it(text: str, limit: int) -> None:
-    cut = shortened(text, limit)
+    cut = shorten(text, limit)
     assert len(cut) <= limit
     assert cut == text or (cut.endswith("…") and text.startswith(cut[:-1]))
     if cut != text and (rest := text[len(cut) - 1 :]) and cut != "…":

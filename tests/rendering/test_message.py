@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.config import Site
+from newsletter.config.settings import Site
 from newsletter.errors import UserError
-from newsletter.model import Choice, Digest, Interest, Message, Paper, Preferences, Subscriber, SubscriberState
-from newsletter.rendering.card import byline, sentences_of, summary_of
+from newsletter.model import Digest, DigestItem, Interest, Message, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import make_message, message_id
+from newsletter.rendering.paper_card import byline, sentences_of, summary_of
 from newsletter.rendering.template import BUNDLED, load_templates
-from newsletter.rendering.view import PersonalLinks
+from newsletter.rendering.template_context import PersonalLinks
 
 SITE = Site.model_validate(
     {
@@ -52,7 +52,9 @@ def make(
     section: str = "Goals",
     links: PersonalLinks = LINKS,
 ) -> Message:
-    choices = tuple(Choice(paper, rank, 0.25, section, "Pareto, <b>fronts</b>") for rank, paper in enumerate(papers, 1))
+    choices = tuple(
+        DigestItem(paper, rank, 0.25, section, "Pareto, <b>fronts</b>") for rank, paper in enumerate(papers, 1)
+    )
     digest = Digest(
         edition=EDITION, choices=choices, considered=131, since=datetime(2025, 11, 25, 9, tzinfo=UTC), seen_row=1
     )
@@ -348,7 +350,7 @@ def test_a_template_that_asks_for_what_is_not_there_is_named(tmp_path, name: str
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text)
     own = load_templates(tmp_path)
-    choices = (Choice(Paper(title="On looms"), 1, 0.5, "Goals", "looms"),)
+    choices = (DigestItem(Paper(title="On looms"), 1, 0.5, "Goals", "looms"),)
     digest = Digest(edition=EDITION, choices=choices, considered=0, since=None, seen_row=0)
     with pytest.raises(UserError, match=expected):
         make_message(SITE, own, subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
@@ -384,7 +386,7 @@ def test_a_paper_is_rendered_once_for_all_and_says_nothing_of_anybody() -> None:
     fresh = load_templates(None)
     paper = Paper(title="On looms", abstract="They weave.", row=1)
     digest = Digest(
-        edition=EDITION, choices=(Choice(paper, 1, 0.5, "Goals", "looms"),), considered=1, since=None, seen_row=1
+        edition=EDITION, choices=(DigestItem(paper, 1, 0.5, "Goals", "looms"),), considered=1, since=None, seen_row=1
     )
     for name in ("Ada", "Grace"):
         html = part(
@@ -420,7 +422,7 @@ def test_each_template_shows_every_paper_with_its_link(name: str) -> None:
         Paper(title=f"Looms {n}", url=f"https://x.example/{n}", abstract="They weave.", row=n) for n in range(1, 8)
     ]
     choices = tuple(
-        Choice(one, rank, 0.5, "Goals" if rank < 6 else "Trending", "looms") for rank, one in enumerate(papers, 1)
+        DigestItem(one, rank, 0.5, "Goals" if rank < 6 else "Trending", "looms") for rank, one in enumerate(papers, 1)
     )
     digest = Digest(edition=EDITION, choices=choices, considered=9, since=None, seen_row=1)
     message = make_message(SITE, load_templates(None, name), subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from newsletter.config import Network
-from newsletter.sources.http import Http, Validators, user_agent
+from newsletter.config.settings import Network
+from newsletter.sources.http import HttpClient, Validators, user_agent
 
 AGENT = user_agent("https://papers.example.org", "papers@example.org")
 
@@ -20,17 +20,17 @@ def network(**changes: float | int) -> Network:
 
 
 @pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(network(), AGENT, urls=LOOPBACK) as one:
+def http() -> Iterator[HttpClient]:
+    with HttpClient(network(), AGENT, urls=LOOPBACK) as one:
         yield one
 
 
 @pytest.fixture
-def http_knowing() -> Iterator[Callable[[dict[str, Validators]], Http]]:
-    made: list[Http] = []
+def http_knowing() -> Iterator[Callable[[dict[str, Validators]], HttpClient]]:
+    made: list[HttpClient] = []
 
-    def make(validators: dict[str, Validators]) -> Http:
-        made.append(Http(network(), AGENT, validators, LOOPBACK))
+    def make(validators: dict[str, Validators]) -> HttpClient:
+        made.append(HttpClient(network(), AGENT, validators, LOOPBACK))
         return made[-1]
 
     yield make

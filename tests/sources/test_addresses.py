@@ -17,9 +17,9 @@ import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from newsletter.sources.addresses import AddressPolicy, PrivateAddressError, is_public
+from newsletter.sources.address_policy import AddressPolicy, PrivateAddressError, is_public
 from newsletter.sources.base import SourceError
-from newsletter.sources.http import Http
+from newsletter.sources.http import HttpClient
 from tests.conftest import Newsletter, Talk
 
 from .conftest import AGENT, network
@@ -31,7 +31,7 @@ FEED = (
 
 
 def getting(url: str, **changes: object) -> bytes:
-    with Http(network(attempts=1, **changes), AGENT, urls=NAMED) as http:  # type: ignore[arg-type]
+    with HttpClient(network(attempts=1, **changes), AGENT, urls=NAMED) as http:  # type: ignore[arg-type]
         return http.get(url).content
 
 
@@ -120,10 +120,10 @@ def test_a_private_address_that_is_allowed(httpserver: HTTPServer, other: HTTPSe
 def test_a_name_of_this_network_that_the_configuration_names(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/feed").respond_with_data("fine")
     url = f"http://localhost:{httpserver.port}/feed"
-    with Http(network(), AGENT, urls=[url]) as http:
+    with HttpClient(network(), AGENT, urls=[url]) as http:
         assert http.get(url).content == b"fine"
     assert httpserver.log[0][0].headers["Host"] == f"localhost:{httpserver.port}"
-    with Http(network(attempts=1), AGENT) as http, pytest.raises(SourceError, match=r"network\.allow_private"):
+    with HttpClient(network(attempts=1), AGENT) as http, pytest.raises(SourceError, match=r"network\.allow_private"):
         http.get(url)
 
 
@@ -191,7 +191,7 @@ def test_a_certificate_is_checked_for_the_name_though_the_address_is_connected_t
 
 IN_A_NETWORK_OF_ITS_OWN = """
 import dns.message, dns.rrset, http.server, socket, sys, threading
-from newsletter.config import Network
+from newsletter.config.settings import Network
 from newsletter.sources.base import SourceError
 from newsletter.sources.http import Http
 

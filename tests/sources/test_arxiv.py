@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config import ArxivSource
-from newsletter.model import BadPaper, Paper
+from newsletter.config.settings import ArxivSource
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.arxiv import Arxiv
-from newsletter.sources.base import SourceError, Window
-from newsletter.sources.http import Http
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.http import HttpClient
 
-NOW = Window(None, date(2025, 8, 20))
-DAYS = Window(date(2025, 8, 19), date(2025, 8, 20))
+NOW = DateRange(None, date(2025, 8, 20))
+DAYS = DateRange(date(2025, 8, 19), date(2025, 8, 20))
 
 
 def announced(number: int, kind: str, version: int = 1) -> str:
@@ -58,7 +58,7 @@ def source(server: HTTPServer, **changes: Any) -> Arxiv:
     return Arxiv("arxiv", ArxivSource.model_validate(settings | changes))
 
 
-def test_what_is_announced(httpserver: HTTPServer, http: Http) -> None:
+def test_what_is_announced(httpserver: HTTPServer, http: HttpClient) -> None:
     entries = [announced(1, "new"), announced(2, "cross"), announced(3, "replace", 2), announced(4, "replace-cross", 3)]
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(feed(*entries))
     one, two = source(httpserver).fetch(NOW, http)
@@ -82,7 +82,7 @@ def test_what_is_announced(httpserver: HTTPServer, http: Http) -> None:
     ]  # fmt: skip
 
 
-def test_an_old_feed_says_the_kind_in_the_summary_alone(httpserver: HTTPServer, http: Http) -> None:
+def test_an_old_feed_says_the_kind_in_the_summary_alone(httpserver: HTTPServer, http: HttpClient) -> None:
     text = feed(announced(1, "new"), announced(2, "replace", 2))
     for kind in ("new", "replace"):
         text = text.replace(f"<arxiv:announce_type>{kind}</arxiv:announce_type>", "")
@@ -90,12 +90,12 @@ def test_an_old_feed_says_the_kind_in_the_summary_alone(httpserver: HTTPServer, 
     assert len(list(source(httpserver).fetch(NOW, http))) == 1
 
 
-def test_a_day_without_announcements(httpserver: HTTPServer, http: Http) -> None:
+def test_a_day_without_announcements(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(feed())
     assert list(source(httpserver).fetch(NOW, http)) == []
 
 
-def test_an_unchanged_feed(httpserver: HTTPServer, http: Http, http_knowing: Callable[..., Http]) -> None:
+def test_an_unchanged_feed(httpserver: HTTPServer, http: HttpClient, http_knowing: Callable[..., HttpClient]) -> None:
     httpserver.expect_request("/atom/cs.LG+cs.AI", headers={"If-None-Match": '"1"'}).respond_with_data(status=304)
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(feed(announced(1, "new")), headers={"ETag": '"1"'})
     assert len(list(source(httpserver).fetch(NOW, http))) == 1
@@ -103,7 +103,7 @@ def test_an_unchanged_feed(httpserver: HTTPServer, http: Http, http_knowing: Cal
     assert httpserver.log[-1][1].status_code == 304
 
 
-def test_a_feed_that_breaks_off_gives_nothing(httpserver: HTTPServer, http: Http) -> None:
+def test_a_feed_that_breaks_off_gives_nothing(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(
         feed(announced(1, "new"), announced(2, "new"))[:-20]
     )
@@ -111,18 +111,18 @@ def test_a_feed_that_breaks_off_gives_nothing(httpserver: HTTPServer, http: Http
         next(source(httpserver).fetch(NOW, http))
 
 
-def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: Http) -> None:
+def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) -> None:
     nameless = announced(1, "new").replace("<title>Paper\n  number 1</title>", "<title/>")
     strange = announced(2, "new").replace("oai:arXiv.org:2508.00002v1", "x").replace("abs/2508.00002", "abs/new")
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(feed(nameless, strange, announced(3, "new")))
     one, two, three = source(httpserver).fetch(NOW, http)
     where = f"GET {httpserver.url_for('/atom/cs.LG+cs.AI')}, entry"
-    assert one == BadPaper(f"{where} 1", "title: missing")
-    assert two == BadPaper(f"{where} 2", "id: 'x' is no arXiv id")
+    assert one == SkippedPaper(f"{where} 1", "title: missing")
+    assert two == SkippedPaper(f"{where} 2", "id: 'x' is no arXiv id")
     assert isinstance(three, Paper)
 
 
-def test_a_range_of_days(httpserver: HTTPServer, http: Http) -> None:
+def test_a_range_of_days(httpserver: HTTPServer, http: HttpClient) -> None:
     query = {
         "search_query": "(cat:cs.LG OR cat:cs.AI) AND submittedDate:[202508190000 TO 202508202359]",
         "sortBy": "submittedDate",
@@ -150,32 +150,32 @@ def test_a_range_of_days(httpserver: HTTPServer, http: Http) -> None:
     )
 
 
-def test_days_without_papers(httpserver: HTTPServer, http: Http) -> None:
+def test_days_without_papers(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/api/query").respond_with_data(answer(0))
     assert list(source(httpserver).fetch(DAYS, http)) == []
     assert len(httpserver.log) == 1
 
 
-def test_an_empty_page_is_asked_for_again(httpserver: HTTPServer, http: Http) -> None:
+def test_an_empty_page_is_asked_for_again(httpserver: HTTPServer, http: HttpClient) -> None:
     for body in (answer(2, found(1)), answer(2), answer(2, found(2))):
         httpserver.expect_ordered_request("/api/query").respond_with_data(body)
     assert len(list(source(httpserver).fetch(DAYS, http))) == 2
 
 
-def test_a_page_that_stays_empty_is_told(httpserver: HTTPServer, http: Http) -> None:
+def test_a_page_that_stays_empty_is_told(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/api/query").respond_with_data(answer(5))
     with pytest.raises(SourceError, match="0 papers of 5 came, then 3 times none"):
         list(source(httpserver).fetch(DAYS, http))
 
 
-def test_an_error_of_the_api(httpserver: HTTPServer, http: Http) -> None:
+def test_an_error_of_the_api(httpserver: HTTPServer, http: HttpClient) -> None:
     entry = "<entry><id>http://arxiv.org/api/errors#x</id><title>Error</title><summary>bad\n query</summary></entry>"
     httpserver.expect_request("/api/query").respond_with_data(answer(1, entry))
     with pytest.raises(SourceError, match="arXiv says: bad query"):
         list(source(httpserver).fetch(DAYS, http))
 
 
-def test_an_answer_without_a_total(httpserver: HTTPServer, http: Http) -> None:
+def test_an_answer_without_a_total(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/api/query").respond_with_data(feed())
     with pytest.raises(SourceError, match="does not say how many"):
         list(source(httpserver).fetch(DAYS, http))

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.bibtex import read_entries
 
 
-def read(text: str) -> list[Paper | BadPaper]:
+def read(text: str) -> list[Paper | SkippedPaper]:
     return list(read_entries(text, "library.bib"))
 
 
@@ -106,12 +106,12 @@ def test_broken_entries_stop_no_other() -> None:
 @article{e, title={Twice}, title={said}}
 """
     broken, after, untitled, no_day, same_key, twice = read(text)
-    assert isinstance(broken, BadPaper)
+    assert isinstance(broken, SkippedPaper)
     assert broken.where == "library.bib:1"
     assert broken.why.startswith("not BibTeX: Unexpected block start")
     assert after == Paper(title="After")
-    assert untitled == BadPaper("library.bib:3", "'c' has no title")
-    assert no_day == BadPaper("library.bib:4", "'d': there is no day '2023-2-30'")
+    assert untitled == SkippedPaper("library.bib:3", "'c' has no title")
+    assert no_day == SkippedPaper("library.bib:4", "'d': there is no day '2023-2-30'")
     assert same_key == Paper(title="Same Key")
     assert twice == Paper(title="Twice")
 
@@ -132,4 +132,4 @@ PIECES = st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=20)
 @given(PIECES)
 def test_any_text_gives_papers_or_bad_papers(pieces: list[str]) -> None:
     for paper in read("".join(pieces)):
-        assert isinstance(paper, BadPaper) or paper.title
+        assert isinstance(paper, SkippedPaper) or paper.title

@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config import BiorxivSource
-from newsletter.model import BadPaper, Paper
-from newsletter.sources.base import SourceError, Window
+from newsletter.config.settings import BiorxivSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
 from newsletter.sources.biorxiv import Biorxiv
-from newsletter.sources.http import Http
+from newsletter.sources.http import HttpClient
 
-DAYS = Window(date(2025, 8, 1), date(2025, 8, 3))
+DAYS = DateRange(date(2025, 8, 1), date(2025, 8, 3))
 
 
 def entry(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def source(server: HTTPServer, **changes: Any) -> Biorxiv:
     )
 
 
-def test_pages(httpserver: HTTPServer, http: Http) -> None:
+def test_pages(httpserver: HTTPServer, http: HttpClient) -> None:
     path = "/details/biorxiv/2025-08-01/2025-08-03/{}/json"
     httpserver.expect_request(path.format(0)).respond_with_json(answer([entry(1), entry(2)], "3"))
     httpserver.expect_request(path.format(2)).respond_with_json(answer([entry(3, version=2)], 3))
@@ -62,27 +62,27 @@ def test_pages(httpserver: HTTPServer, http: Http) -> None:
     assert three.url == "https://www.biorxiv.org/content/10.1101/2025.08.01.000003v2"
 
 
-def test_medrxiv_of_the_last_two_days(httpserver: HTTPServer, http: Http) -> None:
+def test_medrxiv_of_the_last_two_days(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/details/medrxiv/2025-02-28/2025-03-01/0/json").respond_with_json(answer([entry()], 1))
-    (paper,) = source(httpserver, kind="medrxiv").fetch(Window(None, date(2025, 3, 1)), http)
+    (paper,) = source(httpserver, kind="medrxiv").fetch(DateRange(None, date(2025, 3, 1)), http)
     assert isinstance(paper, Paper)
     assert paper.url == "https://www.medrxiv.org/content/10.1101/2025.08.01.000001v1"
 
 
-def test_days_without_posts(httpserver: HTTPServer, http: Http) -> None:
+def test_days_without_posts(httpserver: HTTPServer, http: HttpClient) -> None:
     for body in ({"messages": [{"status": "no posts found"}], "collection": []}, answer([], 0)):
         httpserver.expect_oneshot_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(body)
         assert list(source(httpserver).fetch(DAYS, http)) == []
 
 
-def test_categories(httpserver: HTTPServer, http: Http) -> None:
+def test_categories(httpserver: HTTPServer, http: HttpClient) -> None:
     entries = [entry(1), entry(2, category="Neuroscience"), entry(3, category=None)]
     httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer(entries, 3))
     found = source(httpserver, categories=["Cell_Biology", "genomics"]).fetch(DAYS, http)
     assert [paper.title for paper in found if isinstance(paper, Paper)] == ["Cells 1"]
 
 
-def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: Http) -> None:
+def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) -> None:
     entries = [
         entry(1, title=" "),
         entry(2, doi="x"),
@@ -94,7 +94,7 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: Http) -> Non
     httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer(entries, 6))
     *bad, good = source(httpserver).fetch(DAYS, http)
     assert isinstance(good, Paper)
-    told = [(one.where, one.why.partition(":")[0]) for one in bad if isinstance(one, BadPaper)]
+    told = [(one.where, one.why.partition(":")[0]) for one in bad if isinstance(one, SkippedPaper)]
     assert told == [
         (f"2025-08-01 to 2025-08-03, paper {number}", field)
         for number, field in [(1, "title"), (2, "doi"), (3, "version"), (4, "the paper"), (5, "date")]
@@ -113,7 +113,7 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: Http) -> Non
         (answer([], 5), "0 papers of 5 came, then none"),
     ],
 )
-def test_an_answer_that_is_none(httpserver: HTTPServer, http: Http, body: Any, told: str) -> None:
+def test_an_answer_that_is_none(httpserver: HTTPServer, http: HttpClient, body: Any, told: str) -> None:
     httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(body)
     with pytest.raises(SourceError, match=told):
         list(source(httpserver).fetch(DAYS, http))

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsletter.identifiers import title_key
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import bounds
 from newsletter.sources.base import SourceError
 from newsletter.sources.bounds import all_within_bounds, brief, within_bounds
 from newsletter.store import open_store, papers, reading, writing
+from newsletter.support.identifiers import title_key
 from tests.conftest import Newsletter
 
 PAPER = Paper(title="A title", abstract="An abstract.", authors=("Ada Lovelace",), doi="10.1000/x")
@@ -89,13 +89,13 @@ def test_a_url_that_is_too_long_or_none_is_left_out(name: str) -> None:
 )
 def test_a_paper_that_cannot_be_told_apart_is_a_bad_one(changes: dict, why: str) -> None:
     found = within_bounds(replace(PAPER, **changes)).item
-    assert isinstance(found, BadPaper)
+    assert isinstance(found, SkippedPaper)
     assert found.why.startswith(why)
 
 
 def test_what_is_said_of_a_bad_paper_is_bounded_too() -> None:
-    found = within_bounds(BadPaper("w" * 100_000, "why\n" * 100_000)).item
-    assert isinstance(found, BadPaper)
+    found = within_bounds(SkippedPaper("w" * 100_000, "why\n" * 100_000)).item
+    assert isinstance(found, SkippedPaper)
     assert max(len(found.where), len(found.why), len(brief("x" * 10_000))) <= bounds.MAX_PROBLEM
 
 
@@ -142,7 +142,7 @@ def test_whatever_a_source_gives_can_be_stored(store_url: str) -> None:
     def store(found: list[Paper]) -> None:
         items = [within_bounds(paper).item for paper in found]
         with writing(engine) as connection:
-            papers.keep(connection, [item for item in items if isinstance(item, Paper)], "x", datetime.now(UTC))
+            papers.upsert(connection, [item for item in items if isinstance(item, Paper)], "x", datetime.now(UTC))
         for item in items:
             again = within_bounds(item)
             assert (again.item, again.cut) == (item, ())

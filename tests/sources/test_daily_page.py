@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import UserError
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.daily_page import Page, read_page
 
 AS_OF = date(2025, 11, 28)
@@ -26,7 +26,7 @@ def read(body: str, as_of: date = AS_OF) -> Page:
 
 def papers(body: str, as_of: date = AS_OF) -> list[Paper]:
     found = read(body, as_of).papers
-    assert not [one for one in found if isinstance(one, BadPaper)]
+    assert not [one for one in found if isinstance(one, SkippedPaper)]
     return [one for one in found if isinstance(one, Paper)]
 
 
@@ -133,11 +133,11 @@ def test_short_abstracts_without_full_stops() -> None:
 
 def test_a_title_without_an_abstract_is_told_with_its_line() -> None:
     *_, last = read(f"Nov 25\n\nOne\n\n{LONG}\n\nLast One\n").papers
-    assert last == BadPaper("page.txt:17", "'Last One' has no abstract below it")
+    assert last == SkippedPaper("page.txt:17", "'Last One' has no abstract below it")
 
     one, bad, three = read(f"Nov 25\n\nOne\n\n{LONG}\n\nTwo\n\nThree\n\n{LONG}\n").papers
     assert isinstance(one, Paper)
-    assert bad == BadPaper("page.txt:17", "'Two' has no abstract below it")
+    assert bad == SkippedPaper("page.txt:17", "'Two' has no abstract below it")
     assert isinstance(three, Paper)
 
 
@@ -150,13 +150,13 @@ def test_a_title_with_a_byline_alone_is_a_paper() -> None:
 @pytest.mark.parametrize("day", ["Feb 30", "Sep 31, 2024", "Feb 29, 2023"])
 def test_a_day_that_does_not_exist_costs_one_paper(day: str) -> None:
     bad, good = read(f"Nov 25\n\nOne\n\n{LONG}\n\n• 2 authors\n·\n{day}\n\nTwo\n\n{LONG}\n").papers
-    assert bad == BadPaper("page.txt:19", f"there is no day {day!r}")
+    assert bad == SkippedPaper("page.txt:19", f"there is no day {day!r}")
     assert isinstance(good, Paper)
 
 
 def test_a_stray_byline_is_told() -> None:
     bad, good = read(f"Nov 25\n\n• 2 authors\n·\nMay 23\n\nOne\n\n{LONG}\n").papers
-    assert bad == BadPaper("page.txt:13", "authors and a date without a title above them")
+    assert bad == SkippedPaper("page.txt:13", "authors and a date without a title above them")
     assert isinstance(good, Paper)
 
 

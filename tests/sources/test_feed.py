@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from newsletter.config import FeedSource
-from newsletter.model import BadPaper, Paper
-from newsletter.sources.base import SourceError, Window
+from newsletter.config.settings import FeedSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
 from newsletter.sources.feed import Feed, papers_in, parse
-from newsletter.sources.http import Http
+from newsletter.sources.http import HttpClient
 
-NOW = Window(None, date(2025, 11, 25))
+NOW = DateRange(None, date(2025, 11, 25))
 
 RSS = """<?xml version="1.0" encoding="UTF-8"?>
 <rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:prism="http://prismstandard.org/namespaces/basic/2.0/">
@@ -37,7 +37,7 @@ ATOM = """<feed xmlns="http://www.w3.org/2005/Atom"><title>Notes</title>
 <content type="html">&lt;b&gt;Bold&lt;/b&gt; words</content></entry></feed>"""
 
 
-def read(content: str | bytes, *, strict: bool = False) -> list[Paper | BadPaper]:
+def read(content: str | bytes, *, strict: bool = False) -> list[Paper | SkippedPaper]:
     data = content.encode() if isinstance(content, str) else content
     return list(papers_in(parse(data, "feed", strict=strict), "feed"))
 
@@ -54,7 +54,7 @@ def test_rss() -> None:
         categories=("biology", "genes"),
         url="https://journal.example/one",
     )
-    assert two == BadPaper("feed, entry 2", "title: missing")
+    assert two == SkippedPaper("feed, entry 2", "title: missing")
     assert three == Paper(
         title="Three",
         arxiv_id="2511.00003",
@@ -77,21 +77,21 @@ def test_atom() -> None:
     )
 
 
-def test_a_feed_over_the_wire_in_another_encoding(httpserver: HTTPServer, http: Http) -> None:
+def test_a_feed_over_the_wire_in_another_encoding(httpserver: HTTPServer, http: HttpClient) -> None:
     text = RSS.replace("UTF-8", "ISO-8859-1").replace("A Journal", "Zeitschrift für").replace("Three", "Über")
     httpserver.expect_request("/feed").respond_with_data(text.encode("latin-1"), content_type="application/rss+xml")
     feed = Feed("journal", FeedSource.model_validate({"kind": "feed", "url": httpserver.url_for("/feed")}))
     assert [paper.title for paper in feed.fetch(NOW, http) if isinstance(paper, Paper)][1] == "Über"
 
 
-def test_an_unchanged_feed_has_no_papers(httpserver: HTTPServer, http_knowing: Callable[..., Http]) -> None:
+def test_an_unchanged_feed_has_no_papers(httpserver: HTTPServer, http_knowing: Callable[..., HttpClient]) -> None:
     url = httpserver.url_for("/feed")
     feed = Feed("journal", FeedSource.model_validate({"kind": "feed", "url": url}))
     httpserver.expect_request("/feed", headers={"If-None-Match": '"1"'}).respond_with_data(status=304)
     assert list(feed.fetch(NOW, http_knowing({url: ('"1"', None)}))) == []
 
 
-def test_a_feed_that_breaks_off_is_refused(httpserver: HTTPServer, http: Http) -> None:
+def test_a_feed_that_breaks_off_is_refused(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/feed").respond_with_data(RSS[:700], headers={"ETag": '"1"'})
     feed = Feed("journal", FeedSource.model_validate({"kind": "feed", "url": httpserver.url_for("/feed")}))
     with pytest.raises(SourceError, match=f"GET {httpserver.url_for('/feed')}: the feed broke off or is not XML: "):
@@ -141,6 +141,6 @@ def test_anything_gives_papers_or_one_line(pieces: list[str] | bytes) -> None:
     content = pieces if isinstance(pieces, bytes) else "\n".join(pieces).encode()
     try:
         for paper in read(content):
-            assert isinstance(paper, BadPaper) or paper.title
+            assert isinstance(paper, SkippedPaper) or paper.title
     except SourceError as error:
         assert "\n" not in str(error)

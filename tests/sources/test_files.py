@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.config import FileSource
+from newsletter.config.settings import FileSource
 from newsletter.errors import UserError
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import make_source
-from newsletter.sources.base import Window
-from newsletter.sources.files import SavedFile, read_file
-from newsletter.sources.http import Http
+from newsletter.sources.base import DateRange
+from newsletter.sources.files import FileReader, read_file
+from newsletter.sources.http import HttpClient
 
 from .test_arxiv import announced
 from .test_arxiv import feed as arxiv_feed
@@ -54,7 +54,7 @@ def test_a_saved_answer_has_links_to_its_site(tmp_path: Path) -> None:
     paper, bad = read_file(path, "day.json", AS_OF)
     assert isinstance(paper, Paper)
     assert paper.url == "https://huggingface.co/papers/2511.00001"
-    assert bad == BadPaper("day.json: paper 2", "paper: missing")
+    assert bad == SkippedPaper("day.json: paper 2", "paper: missing")
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_a_file_that_is_not_there_or_a_folder(tmp_path: Path, name: str) -> None
         read_file(tmp_path / name, name, AS_OF)
 
 
-def test_a_file_is_a_source_that_is_read_again(tmp_path: Path, http: Http) -> None:
+def test_a_file_is_a_source_that_is_read_again(tmp_path: Path, http: HttpClient) -> None:
     source = make_source("mine", FileSource(kind="file", path=Path("page.txt")), tmp_path)
-    assert isinstance(source, SavedFile)
+    assert isinstance(source, FileReader)
     assert source.name == "mine"
-    window = Window(None, AS_OF)
+    window = DateRange(None, AS_OF)
     with pytest.raises(UserError, match=r"^page\.txt: No such file"):
         source.fetch(window, http)
     for title in ("One", "Two"):

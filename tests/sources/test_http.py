@@ -11,13 +11,13 @@ from werkzeug import Request, Response
 
 from newsletter.sources.base import SourceError
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
-from newsletter.sources.http import Http, user_agent
+from newsletter.sources.http import HttpClient, user_agent
 from tests.conftest import Talk
 
 from .conftest import AGENT, LOOPBACK, network
 
 
-def test_the_user_agent_says_who_asks_and_whom_to_write_to(httpserver: HTTPServer, http: Http) -> None:
+def test_the_user_agent_says_who_asks_and_whom_to_write_to(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/papers").respond_with_data("fine")
     http.get(httpserver.url_for("/papers"))
     agent = httpserver.log[0][0].headers["User-Agent"]
@@ -30,19 +30,19 @@ def test_a_user_agent_of_other_letters_can_be_sent() -> None:
     assert agent.count("(") == agent.count(")") == 1
 
 
-def test_params_become_the_query(httpserver: HTTPServer, http: Http) -> None:
+def test_params_become_the_query(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/papers", query_string={"date": "2025-11-25", "p": "0"}).respond_with_data("fine")
     answer = http.get(httpserver.url_for("/papers"), {"date": "2025-11-25", "p": 0})
     assert answer.content == b"fine"
 
 
-def test_a_failure_of_the_server_is_tried_again(httpserver: HTTPServer, http: Http) -> None:
+def test_a_failure_of_the_server_is_tried_again(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_ordered_request("/papers").respond_with_data("no", status=500)
     httpserver.expect_ordered_request("/papers").respond_with_data("fine")
     assert http.get(httpserver.url_for("/papers")).content == b"fine"
 
 
-def test_a_failure_for_ever_is_told_with_the_number_of_tries(httpserver: HTTPServer, http: Http) -> None:
+def test_a_failure_for_ever_is_told_with_the_number_of_tries(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/papers").respond_with_data("no", status=500)
     with pytest.raises(SourceError) as error:
         http.get(httpserver.url_for("/papers"))
@@ -52,13 +52,13 @@ def test_a_failure_for_ever_is_told_with_the_number_of_tries(httpserver: HTTPSer
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])
-def test_a_refusal_is_not_tried_again(httpserver: HTTPServer, http: Http, status: int) -> None:
+def test_a_refusal_is_not_tried_again(httpserver: HTTPServer, http: HttpClient, status: int) -> None:
     httpserver.expect_request("/papers").respond_with_data("no", status=status)
     with pytest.raises(SourceError, match=rf"status {status} \(tried once\)"):
         http.get(httpserver.url_for("/papers"))
 
 
-def test_the_server_says_how_long_to_wait(httpserver: HTTPServer, http: Http) -> None:
+def test_the_server_says_how_long_to_wait(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_ordered_request("/papers").respond_with_data("", status=429, headers={"Retry-After": "1"})
     httpserver.expect_ordered_request("/papers").respond_with_data("fine")
     began = time.monotonic()
@@ -67,7 +67,7 @@ def test_the_server_says_how_long_to_wait(httpserver: HTTPServer, http: Http) ->
 
 
 @pytest.mark.parametrize("value", ["0", "soon", "-5", "", "Wed, 21 Oct 2015 07:28:00 GMT", "²"])
-def test_a_wait_that_is_over_or_unreadable_is_no_wait(httpserver: HTTPServer, http: Http, value: str) -> None:
+def test_a_wait_that_is_over_or_unreadable_is_no_wait(httpserver: HTTPServer, http: HttpClient, value: str) -> None:
     httpserver.expect_ordered_request("/papers").respond_with_data(
         "", status=503, headers={"Retry-After": value.encode("utf-8").decode("latin-1")}
     )
@@ -76,7 +76,7 @@ def test_a_wait_that_is_over_or_unreadable_is_no_wait(httpserver: HTTPServer, ht
 
 
 @pytest.mark.parametrize("value", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"])
-def test_who_asks_for_a_long_wait_is_left_alone(httpserver: HTTPServer, http: Http, value: str) -> None:
+def test_who_asks_for_a_long_wait_is_left_alone(httpserver: HTTPServer, http: HttpClient, value: str) -> None:
     httpserver.expect_request("/papers").respond_with_data("", status=429, headers={"Retry-After": value})
     with pytest.raises(SourceError, match=r"status 429, come back in 3\d\d\d s \(tried once\)"):
         http.get(httpserver.url_for("/papers"))
@@ -85,7 +85,7 @@ def test_who_asks_for_a_long_wait_is_left_alone(httpserver: HTTPServer, http: Ht
 def test_a_server_that_says_nothing_is_not_waited_for(talker: Callable[[Talk], str]) -> None:
     url = talker(lambda _: time.sleep(0.4))
     with (
-        Http(network(timeout_seconds=0.1, attempts=2), AGENT, urls=LOOPBACK) as http,
+        HttpClient(network(timeout_seconds=0.1, attempts=2), AGENT, urls=LOOPBACK) as http,
         pytest.raises(SourceError) as error,
     ):
         http.get(url)
@@ -115,7 +115,7 @@ def test_a_slow_drip_has_an_end(talker: Callable[[Talk], str], talk: Talk) -> No
     url = talker(talk)
     began = time.monotonic()
     with (
-        Http(network(timeout_seconds=0.2, attempts=1), AGENT, urls=LOOPBACK) as http,
+        HttpClient(network(timeout_seconds=0.2, attempts=1), AGENT, urls=LOOPBACK) as http,
         pytest.raises(SourceError) as error,
     ):
         http.get(url)
@@ -123,7 +123,7 @@ def test_a_slow_drip_has_an_end(talker: Callable[[Talk], str], talk: Talk) -> No
     assert time.monotonic() - began < 4
 
 
-def test_a_body_that_breaks_off_is_not_taken(talker: Callable[[Talk], str], http: Http) -> None:
+def test_a_body_that_breaks_off_is_not_taken(talker: Callable[[Talk], str], http: HttpClient) -> None:
     head = b"HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 1000\r\n\r\n"
     url = talker(lambda connection: connection.sendall(head + b"only this"))
     with pytest.raises(SourceError) as error:
@@ -132,19 +132,19 @@ def test_a_body_that_breaks_off_is_not_taken(talker: Callable[[Talk], str], http
     assert http.validators_seen == {}
 
 
-def test_a_connection_that_is_closed_at_once(talker: Callable[[Talk], str], http: Http) -> None:
+def test_a_connection_that_is_closed_at_once(talker: Callable[[Talk], str], http: HttpClient) -> None:
     url = talker(lambda _: None)
     with pytest.raises(SourceError, match=r"the answer broke off after 0 bytes \(tried 3 times\)"):
         http.get(url)
 
 
-def test_what_is_no_http_is_told(talker: Callable[[Talk], str], http: Http) -> None:
+def test_what_is_no_http_is_told(talker: Callable[[Talk], str], http: HttpClient) -> None:
     url = talker(lambda connection: connection.sendall(b"220 mail.example.org ESMTP\r\n"))
     with pytest.raises(SourceError, match="GET http"):
         http.get(url)
 
 
-def test_nobody_listens(http: Http) -> None:
+def test_nobody_listens(http: HttpClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(SourceError) as error:
@@ -152,12 +152,12 @@ def test_nobody_listens(http: Http) -> None:
     assert str(error.value) == f"GET http://127.0.0.1:{port}/: connection refused (tried 3 times)"
 
 
-def test_tls_where_there_is_none(httpserver: HTTPServer, http: Http) -> None:
+def test_tls_where_there_is_none(httpserver: HTTPServer, http: HttpClient) -> None:
     with pytest.raises(SourceError, match=r"no connection: .*SSL"):
         http.get(httpserver.url_for("/papers").replace("http:", "https:"))
 
 
-def test_unchanged(httpserver: HTTPServer, http_knowing: Callable[..., Http]) -> None:
+def test_unchanged(httpserver: HTTPServer, http_knowing: Callable[..., HttpClient]) -> None:
     moment = "Tue, 25 Nov 2025 07:00:00 GMT"
 
     def answer(request: Request) -> Response:
@@ -182,7 +182,7 @@ def test_unchanged(httpserver: HTTPServer, http_knowing: Callable[..., Http]) ->
     assert "If-None-Match" not in httpserver.log[-1][0].headers
 
 
-def test_unchanged_though_it_was_not_asked(httpserver: HTTPServer, http: Http) -> None:
+def test_unchanged_though_it_was_not_asked(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/papers").respond_with_data("", status=304)
     for ask in (http.get, http.get_if_changed):
         with pytest.raises(SourceError, match="status 304, though it was not asked") as error:
@@ -191,7 +191,7 @@ def test_unchanged_though_it_was_not_asked(httpserver: HTTPServer, http: Http) -
     assert http.validators_seen == {}
 
 
-def test_a_pause_lies_between_calls_and_tries(httpserver: HTTPServer, http: Http) -> None:
+def test_a_pause_lies_between_calls_and_tries(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_ordered_request("/papers").respond_with_data("", status=500)
     httpserver.expect_ordered_request("/papers").respond_with_data("fine")
     httpserver.expect_ordered_request("/papers").respond_with_data("fine")
@@ -201,7 +201,7 @@ def test_a_pause_lies_between_calls_and_tries(httpserver: HTTPServer, http: Http
     assert 0.4 <= time.monotonic() - began < 1.5
 
 
-def test_redirects_are_followed_on_the_web_only(httpserver: HTTPServer, http: Http) -> None:
+def test_redirects_are_followed_on_the_web_only(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/old").respond_with_data(status=301, headers={"Location": "/papers"})
     httpserver.expect_request("/papers").respond_with_data("fine")
     assert http.get(httpserver.url_for("/old")).content == b"fine"
@@ -215,14 +215,14 @@ def test_redirects_are_followed_on_the_web_only(httpserver: HTTPServer, http: Ht
         http.get(httpserver.url_for("/round"))
 
 
-def test_an_answer_without_end_is_refused(httpserver: HTTPServer, http: Http) -> None:
+def test_an_answer_without_end_is_refused(httpserver: HTTPServer, http: HttpClient) -> None:
     bomb = gzip.compress(bytes(MAX_RESPONSE_BYTES + 1))
     httpserver.expect_request("/papers").respond_with_data(bomb, headers={"Content-Encoding": "gzip"})
     with pytest.raises(SourceError, match=r"the answer is larger than 50 MB \(tried once\)"):
         http.get(httpserver.url_for("/papers"))
 
 
-def test_compressed_answers_are_read_and_broken_ones_told(httpserver: HTTPServer, http: Http) -> None:
+def test_compressed_answers_are_read_and_broken_ones_told(httpserver: HTTPServer, http: HttpClient) -> None:
     headers = {"Content-Encoding": "gzip"}
     httpserver.expect_request("/good").respond_with_data(gzip.compress(b"fine"), headers=headers)
     httpserver.expect_request("/bad").respond_with_data(b"not gzip", headers=headers)
@@ -231,7 +231,7 @@ def test_compressed_answers_are_read_and_broken_ones_told(httpserver: HTTPServer
         http.get(httpserver.url_for("/bad"))
 
 
-def test_secrets_in_a_url_are_not_told(httpserver: HTTPServer, http: Http) -> None:
+def test_secrets_in_a_url_are_not_told(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/papers").respond_with_data("", status=403)
     url = httpx.URL(httpserver.url_for("/papers")).copy_with(username="me", password="geheim", query=b"api_key=k1&p=2")
     with pytest.raises(SourceError) as error:
@@ -241,14 +241,14 @@ def test_secrets_in_a_url_are_not_told(httpserver: HTTPServer, http: Http) -> No
     assert "p=2" in str(error.value)
 
 
-def test_passwords_are_not_kept_with_validators(httpserver: HTTPServer, http: Http) -> None:
+def test_passwords_are_not_kept_with_validators(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/papers").respond_with_data("fine", headers={"ETag": "x"})
     http.get_if_changed(httpserver.url_for("/papers").replace("http://", "http://me:geheim@"))
     assert list(http.validators_seen) == [httpserver.url_for("/papers")]
 
 
 @pytest.mark.parametrize("body", [b"<html>sorry</html>", b"", b"\xff\xfe\x00", b"[" * 100_000, b"1" * 5000])
-def test_an_answer_that_is_no_json(httpserver: HTTPServer, http: Http, body: bytes) -> None:
+def test_an_answer_that_is_no_json(httpserver: HTTPServer, http: HttpClient, body: bytes) -> None:
     httpserver.expect_request("/papers").respond_with_data(body)
     answer = http.get(httpserver.url_for("/papers"))
     with pytest.raises(SourceError, match=r"the answer is not JSON, it begins '"):

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from newsletter.config import HuggingFaceSource
-from newsletter.model import BadPaper, Paper
-from newsletter.sources.base import SourceError, Window
-from newsletter.sources.http import Http
+from newsletter.config.settings import HuggingFaceSource
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.http import HttpClient
 from newsletter.sources.huggingface import HuggingFace, papers_in
 
-DAY = Window(date(2025, 11, 25), date(2025, 11, 25))
+DAY = DateRange(date(2025, 11, 25), date(2025, 11, 25))
 
 
 def entry(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def asked(server: HTTPServer) -> list[dict[str, str]]:
     return [dict(request.args) for request, _ in server.log]
 
 
-def test_a_day(httpserver: HTTPServer, http: Http) -> None:
+def test_a_day(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/api/daily_papers").respond_with_json([entry()])
     (paper,) = source(httpserver).fetch(DAY, http)
     assert paper == Paper(
@@ -76,17 +76,17 @@ def test_a_day(httpserver: HTTPServer, http: Http) -> None:
 @pytest.mark.parametrize(
     ("by", "window", "periods"),
     [
-        ("date", Window(None, date(2025, 3, 1)), ["2025-02-28", "2025-03-01"]),
-        ("date", Window(date(2025, 2, 27), date(2025, 3, 1)), ["2025-02-27", "2025-02-28", "2025-03-01"]),
-        ("week", Window(None, date(2025, 2, 27)), ["2025-W09"]),
-        ("week", Window(None, date(2025, 2, 24)), ["2025-W08", "2025-W09"]),
-        ("week", Window(date(2024, 12, 25), date(2025, 1, 3)), ["2024-W52", "2025-W01"]),
-        ("month", Window(None, date(2025, 2, 14)), ["2025-02"]),
-        ("month", Window(date(2024, 12, 31), date(2025, 2, 1)), ["2024-12", "2025-01", "2025-02"]),
+        ("date", DateRange(None, date(2025, 3, 1)), ["2025-02-28", "2025-03-01"]),
+        ("date", DateRange(date(2025, 2, 27), date(2025, 3, 1)), ["2025-02-27", "2025-02-28", "2025-03-01"]),
+        ("week", DateRange(None, date(2025, 2, 27)), ["2025-W09"]),
+        ("week", DateRange(None, date(2025, 2, 24)), ["2025-W08", "2025-W09"]),
+        ("week", DateRange(date(2024, 12, 25), date(2025, 1, 3)), ["2024-W52", "2025-W01"]),
+        ("month", DateRange(None, date(2025, 2, 14)), ["2025-02"]),
+        ("month", DateRange(date(2024, 12, 31), date(2025, 2, 1)), ["2024-12", "2025-01", "2025-02"]),
     ],
 )
 def test_the_days_weeks_or_months_of_a_window(
-    httpserver: HTTPServer, http: Http, by: str, window: Window, periods: list[str]
+    httpserver: HTTPServer, http: HttpClient, by: str, window: DateRange, periods: list[str]
 ) -> None:
     httpserver.expect_request("/api/daily_papers").respond_with_json([])
     assert list(source(httpserver, by).fetch(window, http)) == []
@@ -105,7 +105,9 @@ def _paged(total: int) -> Callable[[Request], Response]:
 
 
 @pytest.mark.parametrize(("total", "pages"), [(99, 1), (100, 2), (230, 3)])
-def test_pages(httpserver: HTTPServer, http: Http, http_knowing: Callable[..., Http], total: int, pages: int) -> None:
+def test_pages(
+    httpserver: HTTPServer, http: HttpClient, http_knowing: Callable[..., HttpClient], total: int, pages: int
+) -> None:
     httpserver.expect_request("/api/daily_papers").respond_with_handler(_paged(total))
     found = list(source(httpserver).fetch(DAY, http))
     assert len({paper.arxiv_id for paper in found if isinstance(paper, Paper)}) == total
@@ -116,39 +118,39 @@ def test_pages(httpserver: HTTPServer, http: Http, http_knowing: Callable[..., H
     assert [response.status_code for _, response in httpserver.log] == [304] * pages
 
 
-def test_a_day_without_a_list_is_passed_over(httpserver: HTTPServer, http: Http) -> None:
+def test_a_day_without_a_list_is_passed_over(httpserver: HTTPServer, http: HttpClient) -> None:
     today = {"date": "2025-11-26", "limit": "100", "p": "0"}
     httpserver.expect_request("/api/daily_papers", query_string=today).respond_with_json({"error": "x"}, status=400)
     httpserver.expect_request("/api/daily_papers").respond_with_json([entry()])
-    assert len(list(source(httpserver).fetch(Window(None, date(2025, 11, 26)), http))) == 1
+    assert len(list(source(httpserver).fetch(DateRange(None, date(2025, 11, 26)), http))) == 1
 
 
 @pytest.mark.parametrize("status", [400, 404])
-def test_when_no_day_has_a_list_it_is_told(httpserver: HTTPServer, http: Http, status: int) -> None:
+def test_when_no_day_has_a_list_it_is_told(httpserver: HTTPServer, http: HttpClient, status: int) -> None:
     httpserver.expect_request("/api/daily_papers").respond_with_json({}, status=status)
     with pytest.raises(SourceError, match=f"status {status}"):
-        list(source(httpserver).fetch(Window(None, date(2025, 11, 26)), http))
+        list(source(httpserver).fetch(DateRange(None, date(2025, 11, 26)), http))
 
 
-def test_a_failure_after_some_papers_keeps_them(httpserver: HTTPServer, http: Http) -> None:
+def test_a_failure_after_some_papers_keeps_them(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_ordered_request("/api/daily_papers").respond_with_json([entry()])
     httpserver.expect_ordered_request("/api/daily_papers").respond_with_json({}, status=403)
-    found = source(httpserver).fetch(Window(None, date(2025, 11, 26)), http)
+    found = source(httpserver).fetch(DateRange(None, date(2025, 11, 26)), http)
     assert isinstance(next(found), Paper)
     with pytest.raises(SourceError, match="status 403"):
         next(found)
 
 
-def test_a_page_that_is_refused_after_the_first_is_a_failure(httpserver: HTTPServer, http: Http) -> None:
+def test_a_page_that_is_refused_after_the_first_is_a_failure(httpserver: HTTPServer, http: HttpClient) -> None:
     first = {"date": "2025-11-25", "limit": "100", "p": "0"}
     httpserver.expect_request("/api/daily_papers", query_string=first).respond_with_handler(_paged(200))
     httpserver.expect_request("/api/daily_papers").respond_with_json({}, status=404)
     with pytest.raises(SourceError, match="status 404"):
-        list(source(httpserver).fetch(Window(None, date(2025, 11, 25)), http))
+        list(source(httpserver).fetch(DateRange(None, date(2025, 11, 25)), http))
 
 
 @pytest.mark.parametrize("body", ["{}", '"x"', "null", "<html>", ""])
-def test_an_answer_that_is_no_list(httpserver: HTTPServer, http: Http, body: str) -> None:
+def test_an_answer_that_is_no_list(httpserver: HTTPServer, http: HttpClient, body: str) -> None:
     httpserver.expect_request("/api/daily_papers").respond_with_data(body)
     with pytest.raises(SourceError, match="the answer is not"):
         list(source(httpserver).fetch(DAY, http))
@@ -176,7 +178,7 @@ def test_one_bad_paper_stops_no_other(changes: dict[str, Any], why: str | None) 
     if why is None:
         assert isinstance(found[0], Paper)
     else:
-        assert isinstance(found[0], BadPaper)
+        assert isinstance(found[0], SkippedPaper)
         assert found[0].where == "day, paper 1"
         assert found[0].why.startswith(why)
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.model import BadPaper, Paper
+from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.jsonl import read_lines
 
 
-def one(**data: Any) -> Paper | BadPaper:
+def one(**data: Any) -> Paper | SkippedPaper:
     (found,) = read_lines(json.dumps({"title": "One"} | data), "papers.jsonl")
     return found
 
@@ -64,7 +64,7 @@ def test_a_whole_line() -> None:
 def test_identifiers(data: dict[str, str], arxiv_id: str | None, doi: str | None, url: str | None) -> None:
     paper = one(**data)
     if data.get("doi") == "10.1/x":
-        assert paper == BadPaper("papers.jsonl:1", "doi: '10.1/x' is no DOI")
+        assert paper == SkippedPaper("papers.jsonl:1", "doi: '10.1/x' is no DOI")
     else:
         assert isinstance(paper, Paper)
         assert (paper.arxiv_id, paper.doi, paper.url) == (arxiv_id, doi, url)
@@ -93,7 +93,7 @@ def test_identifiers(data: dict[str, str], arxiv_id: str | None, doi: str | None
 )
 def test_a_wrong_line_is_told_and_stops_no_other(line: str, why: str) -> None:
     bad, good = read_lines(f'\r\n{line}\r\n\n{{"title": "Good"}}\n', "papers.jsonl")
-    assert isinstance(bad, BadPaper)
+    assert isinstance(bad, SkippedPaper)
     assert bad.where == "papers.jsonl:2"
     assert bad.why.startswith(why)
     assert good == Paper(title="Good")
@@ -107,4 +107,4 @@ KEYS = ["title", "id", "doi", "arxiv_id", "authors", "published", "upvotes", "ve
 @given(st.text(max_size=50) | st.dictionaries(st.sampled_from(KEYS), VALUES).map(json.dumps))
 def test_any_text_gives_papers_or_bad_papers(text: str) -> None:
     for paper in read_lines(text, "papers.jsonl"):
-        assert isinstance(paper, BadPaper) or paper.title
+        assert isinstance(paper, SkippedPaper) or paper.title

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from newsletter.config import SourceSettings
+from newsletter.config.settings import SourceSettings
 from newsletter.sources import make_source
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.biorxiv import Biorxiv
 from newsletter.sources.feed import Feed
-from newsletter.sources.files import SavedFile
+from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
 
 
@@ -21,7 +21,7 @@ from newsletter.sources.huggingface import HuggingFace
         ({"kind": "biorxiv"}, Biorxiv),
         ({"kind": "medrxiv"}, Biorxiv),
         ({"kind": "feed", "url": "https://x.org/feed"}, Feed),
-        ({"kind": "file", "path": "page.txt"}, SavedFile),
+        ({"kind": "file", "path": "page.txt"}, FileReader),
     ],
 )
 def test_each_kind_of_settings_has_its_source(settings: dict[str, Any], kind: type) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.plaintext import clean
 from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
+from newsletter.support.text import to_single_line
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_from_html(html: str, seen: str) -> None:
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=200))
 def test_any_text_can_be_cleaned(text: str) -> None:
-    for line in (clean(text), from_html(text), excerpt(text)):
+    for line in (to_single_line(text), from_html(text), excerpt(text)):
         line.encode()
         assert line == " ".join(line.split())
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from newsletter.audience import membership, signup
-from newsletter.audience.limits import Asked, Verdict
-from newsletter.config import Limits, SignUps
-from newsletter.delivery import pace
-from newsletter.model import Choice, Digest, Paper, Preferences, SendState, SubscriberState
+from newsletter.audience import signup, subscriptions
+from newsletter.audience.form_limits import LimitVerdict, RequestOrigin
+from newsletter.config.settings import Limits, SignUps
+from newsletter.delivery.sending import rate_limit
+from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, SubscriberState
 from newsletter.store import (
     feedback,
-    figures,
     open_store,
     papers,
     plans,
@@ -25,6 +24,7 @@ from newsletter.store import (
     send_log,
     sends,
     sign_ups,
+    statistics,
     subscribers,
     suppressions,
     writing,
@@ -48,7 +48,7 @@ def engine(store_url: str) -> Iterator[Engine]:
 
 def fill(engine: Engine, number: int) -> None:
     with writing(engine) as connection:
-        papers.keep(connection, [Paper(title=f"Paper {one}") for one in range(4)], "test", NOW)
+        papers.upsert(connection, [Paper(title=f"Paper {one}") for one in range(4)], "test", NOW)
         for one in range(number):
             person = Preferences(email=f"r{one}@example.org")
             subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
@@ -57,7 +57,7 @@ def fill(engine: Engine, number: int) -> None:
 def plan(engine: Engine, edition: date, rows: list[int], paper: int) -> list[int]:
     with writing(engine) as connection:
         known = papers.by_rows(connection, [paper])
-        choices = (Choice(known[paper], 1, 0.5, "A", "because"),)
+        choices = (DigestItem(known[paper], 1, 0.5, "A", "because"),)
         digest = Digest(edition=edition, choices=choices, considered=3, since=None, seen_row=3)
         return plans.plan(
             connection,
@@ -133,8 +133,8 @@ def test_who_claims_waits_for_nobody_on_postgresql(engine: Engine, backend: str)
     fill(engine, 6)
     planned = plan(engine, date(2025, 11, 28), [1, 2, 3, 4, 5, 6], 1)
     with writing(engine) as one, writing(engine) as other:
-        first = sends.claim(one, sends.Lane(), "one", NOW, 4)
-        second = sends.claim(other, sends.Lane(), "other", NOW, 4)
+        first = sends.claim(one, sends.ClaimFilter(), "one", NOW, 4)
+        second = sends.claim(other, sends.ClaimFilter(), "other", NOW, 4)
     assert ([send.row for send in first], [send.row for send in second]) == (planned[:4], planned[4:])
 
 
@@ -160,10 +160,10 @@ def test_one_edition_planned_by_two_is_planned_once(engine: Engine) -> None:
 
 
 def test_limits_hold_for_all_from_the_first_message_on(engine: Engine) -> None:
-    grants = at_once(*(lambda: pace.grant(engine, "smtp", Limits(per_day=20), 6, NOW).number for _ in range(6)))
+    grants = at_once(*(lambda: rate_limit.acquire(engine, "smtp", Limits(per_day=20), 6, NOW).number for _ in range(6)))
     assert sum(grants) == 20  # type: ignore[arg-type]
     limits = Limits(per_second=2)
-    given = at_once(*(lambda: pace.grant(engine, "slow", limits, 1, NOW).first for _ in range(6)))
+    given = at_once(*(lambda: rate_limit.acquire(engine, "slow", limits, 1, NOW).first for _ in range(6)))
     assert len(set(given)) == 6
 
 
@@ -173,7 +173,10 @@ def test_requests_are_counted_one_by_one(engine: Engine) -> None:
     def ask(number: int) -> bool:
         with writing(engine) as connection:
             person = Preferences(email=f"r{number}@example.org")
-            return signup.ask(connection, "key", person, Asked("192.0.2.0/24"), limits, NOW) is Verdict.TAKEN
+            return (
+                signup.add_request(connection, "key", person, RequestOrigin("192.0.2.0/24"), limits, NOW)
+                is LimitVerdict.TAKEN
+            )
 
     assert sum(at_once(*(lambda one=one: ask(one) for one in range(8)))) == 3  # type: ignore[arg-type]
     with reading(engine) as connection:
@@ -193,7 +196,7 @@ def test_papers_stand_in_the_order_in_which_they_can_be_seen(engine: Engine) -> 
 
     def keep(some: list[Paper]) -> int:
         with writing(engine) as connection:
-            return papers.keep(connection, some, "test", NOW).new
+            return papers.upsert(connection, some, "test", NOW).new
 
     assert sum(at_once(lambda: keep(found), lambda: keep(found[::-1]), lambda: keep(found[5:]))) == 20  # type: ignore[arg-type]
     inside, kept = threading.Event(), list[int]()
@@ -205,7 +208,7 @@ def test_papers_stand_in_the_order_in_which_they_can_be_seen(engine: Engine) -> 
     later = threading.Thread(target=last)
     later.start()
     with writing(engine) as connection:
-        papers.keep(connection, [Paper(title="First")], "test", NOW)
+        papers.upsert(connection, [Paper(title="First")], "test", NOW)
         inside.set()
         later.join(timeout=0.3)
         assert later.is_alive()
@@ -222,7 +225,7 @@ def test_new_files_make_each_subscriber_once(engine: Engine, tmp_path: Path) -> 
 
     def read() -> int:
         with writing(engine) as connection:
-            report = membership.read_files(connection, tmp_path, NOW)
+            report = subscriptions.sync_files(connection, tmp_path, NOW)
         assert report.problems == []
         return len(report.added)
 
@@ -236,7 +239,7 @@ def test_what_is_said_twice_at_once_is_said_once(engine: Engine) -> None:
         with writing(engine) as connection:
             feedback.give(connection, 1, 1, verdict, None, NOW)
             suppressions.suppress(connection, "x@example.org", Reason(f"{REASONS[verdict]}"), NOW)
-            figures.keep_counts(connection, NOW.date())
+            statistics.keep_counts(connection, NOW.date())
 
     at_once(*(lambda one=one: say(one) for one in (*feedback.Verdict, *feedback.Verdict)))
     with reading(engine) as connection:

@@ -14,8 +14,8 @@ from sqlalchemy import JSON, Boolean, Date, Engine, Float, Integer, Table, delet
 
 from newsletter.errors import UserError
 from newsletter.model import Preferences, SubscriberState
-from newsletter.store import copying, forgetting, open_store, reading, subscribers, writing
-from newsletter.store.schema import Moment, StoredJson, metadata
+from newsletter.store import copying, open_store, reading, retention, subscribers, writing
+from newsletter.store.schema import StoredJson, UtcDateTime, metadata
 from tests.conftest import Newsletter
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
@@ -72,7 +72,7 @@ documents = st.lists(leaves, max_size=3) | st.dictionaries(words, leaves, max_si
 
 
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
-    if isinstance(kind, Moment):
+    if isinstance(kind, UtcDateTime):
         return moments
     if isinstance(kind, Date):
         return days
@@ -156,7 +156,7 @@ def come_and_go(engine: Engine) -> int:
     with writing(engine) as connection:
         person = Preferences(email="ada@example.org")
         added = subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
-        forgetting.forget_person(connection, added.row)
+        retention.forget_person(connection, added.row)
     return added.row
 
 

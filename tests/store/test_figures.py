@@ -5,11 +5,11 @@ from datetime import date
 import pytest
 from sqlalchemy import select, update
 
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.desk import open_desk
 from newsletter.model import SendState
-from newsletter.store import figures, reading, writing
+from newsletter.services.context import open_context
+from newsletter.store import reading, statistics, writing
 from newsletter.store.schema import edition_counts, sends
+from newsletter.support.clock import frozen_clock, parse_moment
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 
@@ -17,9 +17,9 @@ Counts = dict[str, dict[SendState, int]]
 
 
 def counted(newsletter: Newsletter) -> Counts:
-    desk = open_desk(newsletter.config, stopped_at(parse_moment("2025-12-09T09:00")))
+    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment("2025-12-09T09:00")))
     with reading(desk.engine) as connection:
-        found = figures.editions(connection, 30)
+        found = statistics.editions(connection, 30)
     desk.engine.dispose()
     return {str(day): counts for day, counts in found.items()}
 
@@ -34,14 +34,14 @@ def test_an_edition_that_is_past_is_counted_once(newsletter: Newsletter, mail: M
         newsletter.run("send", now=f"{day}T09:00")
     before = counted(newsletter)
     assert list(before) == sorted(days, reverse=True)
-    desk = open_desk(newsletter.config, stopped_at(parse_moment("2025-12-09T09:00")))
+    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment("2025-12-09T09:00")))
     with writing(desk.engine) as connection:
         doubtful = sends.c.edition == date(2025, 11, 29)
         connection.execute(update(sends).where(doubtful).values(state=SendState.UNSURE.value))
     newsletter.run("run", "--once", now="2025-12-09T04:00", code=None)
     with reading(desk.engine) as connection:
         # That of yesterday may change yet, and so may one with sends that are in doubt.
-        assert figures.to_be_kept(connection, date(2025, 12, 9)) == [date(2025, 12, 8), date(2025, 11, 29)]
+        assert statistics.to_be_kept(connection, date(2025, 12, 9)) == [date(2025, 12, 8), date(2025, 11, 29)]
     assert counted(newsletter)["2025-11-28"] == before["2025-11-28"]
     newsletter.run("subscribers", "forget", "grace@example.org", "--yes")
     after = counted(newsletter)

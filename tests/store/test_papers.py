@@ -24,9 +24,9 @@ def engine(store_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def keep(engine: Engine, *found: Paper, source: str = "a", now: datetime = NOW) -> papers.Kept:
+def keep(engine: Engine, *found: Paper, source: str = "a", now: datetime = NOW) -> papers.UpsertCounts:
     with writing(engine) as connection:
-        return papers.keep(connection, found, source, now)
+        return papers.upsert(connection, found, source, now)
 
 
 def everything(engine: Engine) -> list[Paper]:

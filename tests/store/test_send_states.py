@@ -9,23 +9,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from newsletter import forgiving, returning
-from newsletter.clock import Clock
-from newsletter.config import load_config
-from newsletter.desk import open_desk
-from newsletter.forgiving import Selection
-from newsletter.model import Choice, Digest, Paper, Preferences, SendState, SubscriberState
+from newsletter.config.settings import load_config
+from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, SubscriberState
+from newsletter.services import bounces, forgive_bounces
+from newsletter.services.context import open_context
+from newsletter.services.forgive_bounces import Selection
 from newsletter.store import papers, plans, reading, send_changes, send_log, sends, subscribers, writing
-from newsletter.store.sends import Lane, Settlement
+from newsletter.store.sends import ClaimFilter, SendOutcome
+from newsletter.support.clock import Clock
 from tests.conftest import CONFIG
 
 OUTCOMES = st.sampled_from(
     [
-        Settlement(state=SendState.SENT, smtp_reply="250 taken"),
-        Settlement(state=SendState.FAILED, smtp_reply="550 5.1.1 no such user"),
-        Settlement(state=SendState.FAILED, smtp_reply="554 5.7.1 refused"),
-        Settlement(state=SendState.DEFERRED, smtp_reply="450 4.7.1 later"),
-        Settlement(state=SendState.UNSURE, reason="no answer"),
+        SendOutcome(state=SendState.SENT, smtp_reply="250 taken"),
+        SendOutcome(state=SendState.FAILED, smtp_reply="550 5.1.1 no such user"),
+        SendOutcome(state=SendState.FAILED, smtp_reply="554 5.7.1 refused"),
+        SendOutcome(state=SendState.DEFERRED, smtp_reply="450 4.7.1 later"),
+        SendOutcome(state=SendState.UNSURE, reason="no answer"),
     ]
 )
 READERS = st.integers(1, 2)
@@ -43,10 +43,10 @@ class Sending(RuleBasedStateMachine):
         path.write_text(CONFIG)
         self._now = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
         clock: Clock = lambda: self._now  # noqa: E731
-        self.desk = open_desk(load_config(path), clock)
+        self.desk = open_context(load_config(path), clock)
         self.taken: list[str] = []
         with writing(self.desk.engine) as connection:
-            papers.keep(connection, [Paper(title=f"Paper {one}") for one in range(3)], "test", self._now)
+            papers.upsert(connection, [Paper(title=f"Paper {one}") for one in range(3)], "test", self._now)
             for one in (1, 2):
                 person = Preferences(email=f"r{one}@example.org")
                 subscribers.add(connection, person, SubscriberState.ACTIVE, "test", self._now, file=None)
@@ -64,18 +64,18 @@ class Sending(RuleBasedStateMachine):
         day = date(2025, 11, 28 + edition)
         with writing(self.desk.engine) as connection:
             known = papers.by_rows(connection, sorted(chosen))
-            choices = tuple(Choice(known[row], rank, 0.5, "A", "") for rank, row in enumerate(sorted(chosen), 1))
+            choices = tuple(DigestItem(known[row], rank, 0.5, "A", "") for rank, row in enumerate(sorted(chosen), 1))
             digest = Digest(edition=day, choices=choices, considered=3, since=None, seen_row=3)
             email, identity = f"r{reader}@example.org", f"<{day}.{reader}@x>"
             one = plans.Plan(subscriber=reader, email=email, message_id=identity, digest=digest)
             plans.plan(connection, [one], self._now)
 
     @rule(outcomes=st.lists(OUTCOMES, min_size=2, max_size=6))
-    def send(self, outcomes: list[Settlement]) -> None:
+    def send(self, outcomes: list[SendOutcome]) -> None:
         engine = self.desk.engine
         with writing(engine) as connection:
-            claimed = sends.claim(connection, Lane(), "me", self._now, len(outcomes))
-            gone = sends.start(connection, {one.row: "smtp" for one in claimed}, "me", self._now)
+            claimed = sends.claim(connection, ClaimFilter(), "me", self._now, len(outcomes))
+            gone = sends.mark_on_wire(connection, {one.row: "smtp" for one in claimed}, "me", self._now)
         for one, settled in zip(claimed, outcomes, strict=False):
             if one.row not in gone:
                 continue
@@ -84,28 +84,28 @@ class Sending(RuleBasedStateMachine):
             if settled.state is SendState.DEFERRED:
                 settled = replace(settled, not_before=self._now + timedelta(minutes=5))
             with writing(engine) as connection:
-                sends.settle(connection, {one.row: settled}, "me", self._now)
+                sends.record_outcomes(connection, {one.row: settled}, "me", self._now)
             if settled.state is SendState.FAILED:
-                returning.take_refusal(self.desk, one, settled.smtp_reply)
+                bounces.process_refusal(self.desk, one, settled.smtp_reply)
 
     @rule(reader=READERS, edition=EDITIONS, chosen=PAPERS, outcome=OUTCOMES)
-    def plan_and_send(self, reader: int, edition: int, chosen: set[int], outcome: Settlement) -> None:
+    def plan_and_send(self, reader: int, edition: int, chosen: set[int], outcome: SendOutcome) -> None:
         self.plan(reader, edition, chosen)
         self.send([outcome] * 6)
 
     @rule(reader=READERS, dry_run=st.booleans())
     def forgive(self, reader: int, dry_run: bool) -> None:
-        forgiving.forgive(self.desk, f"r{reader}@example.org", dry_run)
+        forgive_bounces.forgive(self.desk, f"r{reader}@example.org", dry_run)
 
     @rule(dry_run=st.booleans())
     def forgive_all(self, dry_run: bool) -> None:
-        list(forgiving.forgive_all(self.desk, Selection(), dry_run))
+        list(forgive_bounces.forgive_all(self.desk, Selection(), dry_run))
 
     @rule(minutes=st.sampled_from([1, 120, 10_000]))
     def account_is_set_aside(self, minutes: int) -> None:
         with writing(self.desk.engine) as connection:
             rows = send_changes.plan_refused_again(connection, "smtp", self._now - timedelta(minutes=minutes))
-        returning.undo_refusals(self.desk, rows)
+        bounces.undo_refusals(self.desk, rows)
 
     @rule(arrived=st.booleans())
     def resolve(self, arrived: bool) -> None:
@@ -130,13 +130,13 @@ TestSending.settings = settings(max_examples=60, stateful_step_count=20, deadlin
 
 def test_of_two_failed_digests_with_one_paper_the_later_is_planned_again() -> None:
     sending = Sending()
-    refused = Settlement(state=SendState.FAILED, smtp_reply="554 5.7.1 refused")
+    refused = SendOutcome(state=SendState.FAILED, smtp_reply="554 5.7.1 refused")
     sending.plan_and_send(1, 0, {1, 2}, refused)
     sending.plan_and_send(1, 1, {2, 3}, refused)
     sending.account_is_set_aside(minutes=120)
     with reading(sending.desk.engine) as connection:
         logged = {line.send.edition.day: line.send.state for line in send_log.log(connection)}
     assert logged == {28: SendState.FAILED, 29: SendState.PLANNED}
-    sending.send([Settlement(state=SendState.SENT)] * 2)
+    sending.send([SendOutcome(state=SendState.SENT)] * 2)
     sending.nothing_is_sent_twice()
     sending.teardown()

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.config import Web
-from newsletter.desk import open_desk
+from newsletter.config.settings import Web
+from newsletter.services.context import open_context
+from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app
 from newsletter.web.server import listen
 from newsletter.web.server import serving as serve_beside
@@ -20,7 +20,7 @@ def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
 
     It runs in a thread of this process: ``newsletter.run`` works at the same store beside it.
     """
-    desk = open_desk(newsletter.config, stopped_at(parse_moment(now)))
+    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(now)))
     web = Web(port=free_port())
     with listen(web) as listener, serve_beside(make_app(desk), listener, web):
         # What connects before it answers waits at the socket.

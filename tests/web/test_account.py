@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, event
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.signed_links import TokenPurpose
 from newsletter.store import open_store, suppressions, writing
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
@@ -34,7 +34,7 @@ SUBSCRIBED_FOR = "2025-11-30T09:01"
 def page(newsletter: Newsletter) -> str:
     newsletter.subscriber("ada", FILE)
     newsletter.run("subscribers", "list")
-    return path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, ADA)))
+    return path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, ADA)))
 
 
 def emails(newsletter: Newsletter) -> dict[str, str]:
@@ -50,8 +50,8 @@ def test_signed_out_links_are_worth_nothing_and_a_new_one_comes_by_email(
 ) -> None:
     newsletter.with_sample()
     row, links = row_of(newsletter, ADA), links_of(newsletter)
-    unsubscribe = path_of(links.url(Purpose.UNSUBSCRIBE, row))
-    feed = path_of(links.url(Purpose.FEED, row)) + ".atom"
+    unsubscribe = path_of(links.url(TokenPurpose.UNSUBSCRIBE, row))
+    feed = path_of(links.url(TokenPurpose.FEED, row)) + ".atom"
     feedback = path_of(links.feedback_url(row, 1, "more"))
     with serving(newsletter) as where, browse(where) as client:
         for path in (page, unsubscribe, feed, feedback):
@@ -96,7 +96,7 @@ def test_a_new_link_is_asked_for_alike_whoever_has_the_address(
 ) -> None:
     newsletter.run("subscribe", "gone@example.org", "-i", "Pareto fronts")
     newsletter.run("unsubscribe", "gone@example.org")
-    engine = open_store(newsletter.config.store_url)
+    engine = open_store(newsletter.config.settings.store_url)
     with writing(engine) as connection:
         at = datetime(2025, 11, 1, tzinfo=UTC)
         suppressions.suppress(connection, "eve@example.org", suppressions.Reason.COMPLAINT, at)
@@ -232,7 +232,7 @@ def test_an_address_that_others_have_is_not_moved_to(
         assert both == [200, 200]
         to_new = next(one for one in letters(mail, 4) if one["To"] == NEW)
         if how in ("complained", "forgotten"):
-            engine = open_store(newsletter.config.store_url)
+            engine = open_store(newsletter.config.settings.store_url)
             with writing(engine) as connection:
                 reason = suppressions.Reason.COMPLAINT if how == "complained" else suppressions.Reason.FORGOTTEN
                 suppressions.suppress(connection, NEW, reason, datetime(2025, 11, 1, tzinfo=UTC))
@@ -269,7 +269,7 @@ def test_forms_about_an_account_count_in_the_limits_of_a_mailbox(
 
 
 def test_to_an_address_that_bounces_nothing_is_sent(newsletter: Newsletter, mail: Mailbox, page: str) -> None:
-    engine = open_store(newsletter.config.store_url)
+    engine = open_store(newsletter.config.settings.store_url)
     with writing(engine) as connection:
         at = datetime(2025, 11, 1, tzinfo=UTC)
         suppressions.suppress(connection, ADA, suppressions.Reason.BOUNCED, at)

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import feedparser
 import pytest
 
-from newsletter.audience.links import Purpose
-from newsletter.credentials import signing_key
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.config.secrets import signing_key
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
@@ -56,14 +56,14 @@ class Addresses(HTMLParser):
         self.texts.append(data)
 
 
-def purposes_in(newsletter: Newsletter, page: str) -> set[Purpose]:
+def purposes_in(newsletter: Newsletter, page: str) -> set[TokenPurpose]:
     """What the signed tokens in a page would be good for."""
     key = signing_key(newsletter.folder)
     words = set(re.split(r"[^\w.]+", unquote(page)))
-    return {one for one in Purpose for word in words if "." in word and was_signed(key, one, word)}
+    return {one for one in TokenPurpose for word in words if "." in word and was_signed(key, one, word)}
 
 
-def was_signed(key: str, purpose: Purpose, token: str) -> bool:
+def was_signed(key: str, purpose: TokenPurpose, token: str) -> bool:
     value, _, signature = token.rpartition(".")
     derived = hashlib.sha256(f"newsletter.{purpose.value}signer{key}".encode()).digest()
     return hmac.new(derived, value.encode(), hashlib.sha256).hexdigest() == signature
@@ -81,7 +81,7 @@ def test_the_page_of_a_digest_carries_no_rights(newsletter: Newsletter, mail: Ma
     (message,) = mail.messages()
     # It does find what the message has.
     in_message = purposes_in(newsletter, part(message, "html"))
-    assert {Purpose.PREFERENCES, Purpose.UNSUBSCRIBE, Purpose.DIGEST} <= in_message
+    assert {TokenPurpose.PREFERENCES, TokenPurpose.UNSUBSCRIBE, TokenPurpose.DIGEST} <= in_message
     with serving(newsletter) as where, browse(where) as client:
         answer = client.get(link_to_digest(message))
         page = Addresses(answer.text)
@@ -138,7 +138,7 @@ def test_a_digest_is_shown_as_long_as_it_is_kept(newsletter: Newsletter, message
         for path in forged(link):
             assert client.get(path).status_code == 404
         row = row_of(newsletter, reader)
-        other = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row)).rpartition("/")[2]
+        other = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row)).rpartition("/")[2]
         assert client.get(f"/digest/{other}").status_code == 404
         newsletter.run("subscribers", "forget", reader, "--yes")
         assert client.get(link).status_code == 410
@@ -146,7 +146,7 @@ def test_a_digest_is_shown_as_long_as_it_is_kept(newsletter: Newsletter, message
 
 def test_a_feed_has_the_digests_of_one_person(newsletter: Newsletter, message: EmailMessage, reader: str) -> None:
     row = row_of(newsletter, reader)
-    path = path_of(links_of(newsletter).url(Purpose.FEED, row)) + ".atom"
+    path = path_of(links_of(newsletter).url(TokenPurpose.FEED, row)) + ".atom"
     with serving(newsletter) as where, browse(where) as client:
         answer = client.get(path)
         assert answer.headers["content-type"].startswith("application/atom+xml")
@@ -158,7 +158,7 @@ def test_a_feed_has_the_digests_of_one_person(newsletter: Newsletter, message: E
         assert str(message["Subject"]) in entry.title
         assert client.get(path_of(entry.link)).status_code == 200
         # What a feed reader passes on of it: no name, no address, and not where the feed is.
-        assert purposes_in(newsletter, answer.text) == {Purpose.DIGEST}
+        assert purposes_in(newsletter, answer.text) == {TokenPurpose.DIGEST}
         assert re.search(r"\bAda\b", answer.text) is None
         assert reader not in answer.text
         assert feed.feed.id.startswith("urn:uuid:")

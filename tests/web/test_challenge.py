@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.signed_links import TokenPurpose
 from tests.audience.test_challenges import solved
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
@@ -118,7 +118,7 @@ def test_a_solution_is_taken_once_and_only_where_it_is_needed(newsletter: Newsle
 def test_who_holds_a_link_solves_none(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.run("subscribers", "list")
     after_one(newsletter)
-    page = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, reader)))
+    page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, reader)))
     with serving(newsletter) as where, browse(where) as client:
         client.post("/subscribe", data={"email": "first@example.org"})
         assert client.post(f"{page}/export").status_code == 200

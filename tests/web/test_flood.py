@@ -14,9 +14,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from newsletter.config import Web
+from newsletter.config.settings import Web
 from newsletter.web.connections import network_of
-from newsletter.web.guard import LARGEST_BODY
+from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving
 from tests.conftest import Newsletter, free_port, wait_until
 from tests.flood import flood

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.signed_links import TokenPurpose
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
@@ -30,7 +30,7 @@ def test_opening_every_link_of_every_email_changes_nothing(
     newsletter.with_sample()
     newsletter.configure(web={"sign_ups": {"per_address": 9, "per_address_per_day": 9}})
     newsletter.run("send")
-    page = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, reader)))
+    page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, reader)))
     with serving(newsletter) as where, browse(where) as client:
         client.post("/subscribe", data={"email": reader})
         client.post("/subscribe", data={"email": "new@example.org"})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.web.period import Kind, around, read_period
+from newsletter.web.pages.period import Kind, around, read_period
 
 KINDS: tuple[Kind, ...] = ("date", "week", "month")
 

@@ -6,7 +6,7 @@ import re
 import httpx
 import pytest
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.signed_links import TokenPurpose
 from tests.conftest import Newsletter
 from tests.web.conftest import serving
 from tests.web.people import browse, feedback_of, forged, links_of, path_of, row_of, state_of
@@ -29,7 +29,7 @@ def page(newsletter: Newsletter) -> str:
     newsletter.with_sample()
     newsletter.subscriber("ada", FILE)
     newsletter.run("subscribers", "list")
-    return path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, "ada@example.org")))
+    return path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, "ada@example.org")))
 
 
 def filled(client: httpx.Client, page: str) -> dict[str, str | list[str]]:
@@ -181,7 +181,7 @@ def test_a_pause_ends_by_itself(newsletter: Newsletter, page: str) -> None:
         client.post(f"{page}/resume")
         assert state_of(newsletter, "ada@example.org") == "active"
         client.post(f"{page}/pause")
-        unsubscribe = path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, "ada@example.org")))
+        unsubscribe = path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row_of(newsletter, "ada@example.org")))
         client.post(unsubscribe)
         client.post(re.findall(r'action="(/undo/[^"]+)"', client.get(unsubscribe).text)[0])
         assert state_of(newsletter, "ada@example.org") == "paused"
@@ -192,7 +192,7 @@ def test_a_pause_ends_by_itself(newsletter: Newsletter, page: str) -> None:
 
 
 def test_wrong_links_and_other_sites_change_nothing(newsletter: Newsletter, page: str) -> None:
-    foreign = path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, "ada@example.org")))
+    foreign = path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row_of(newsletter, "ada@example.org")))
     wrong = [*forged(page), "/preferences/" + foreign.rpartition("/")[2]]
     with serving(newsletter) as where, browse(where) as client:
         fields = filled(client, page)

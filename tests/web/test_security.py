@@ -13,12 +13,12 @@ import httpx
 import pytest
 from itsdangerous import TimestampSigner
 
-from newsletter.audience.links import Purpose
-from newsletter.clock import parse_moment, stopped_at
-from newsletter.config import Web
-from newsletter.desk import open_desk
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.config.settings import Web
+from newsletter.services.context import open_context
+from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app
-from newsletter.web.guard import LARGEST_BODY
+from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving
 from tests.conftest import NOW, Newsletter, free_port
 from tests.web.people import links_of, path_of, row_of, state_of
@@ -39,7 +39,7 @@ TLS = {"X-Forwarded-Proto": "https"}
 @contextmanager
 def behind(newsletter: Newsletter, *proxies: str) -> Iterator[str]:
     """The site, which believes these proxies alone."""
-    desk = open_desk(newsletter.config, stopped_at(parse_moment(NOW)))
+    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
     web = Web(port=free_port(), trusted_proxies=list(proxies))
     with listen(web) as listener, serving(make_app(desk), listener, web):
         yield f"http://127.0.0.1:{web.port}"
@@ -268,7 +268,7 @@ def test_a_session_needs_a_browser_that_says_where_a_form_stood(served: Served) 
 def test_the_one_click_of_mail_programs_comes_from_anywhere(reader: str, served: Served) -> None:
     where, newsletter = served
     newsletter.run("subscribers", "list")
-    path = path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, reader)))
+    path = path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row_of(newsletter, reader)))
     foreign = {"Origin": THEIRS, "Sec-Fetch-Site": "cross-site"}
     assert httpx.post(where + path, headers=foreign).status_code == 403
     assert state_of(newsletter, reader) == "active"

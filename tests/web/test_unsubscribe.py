@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from newsletter.audience.links import Purpose
+from newsletter.audience.signed_links import TokenPurpose
 from tests.conftest import Newsletter
 from tests.smtp import Mailbox
 from tests.web.conftest import serving
@@ -19,7 +19,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 @pytest.fixture
 def link(newsletter: Newsletter, reader: str) -> str:
     newsletter.run("subscribers", "list")
-    return path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, reader)))
+    return path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row_of(newsletter, reader)))
 
 
 def undo_in(page: str) -> str:
@@ -82,7 +82,7 @@ def test_it_is_undone_for_an_hour(newsletter: Newsletter, reader: str, link: str
 
 
 def test_links_that_were_tampered_with_change_nothing(newsletter: Newsletter, reader: str, link: str) -> None:
-    foreign = path_of(links_of(newsletter).url(Purpose.PREFERENCES, row_of(newsletter, reader)))
+    foreign = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, reader)))
     others = [*forged(link), link.rpartition("/")[0] + "/" + foreign.rpartition("/")[2]]
     with serving(newsletter) as where, browse(where) as client:
         for path in others:
@@ -100,7 +100,7 @@ def test_it_holds_for_messages_not_yet_on_the_wire(newsletter: Newsletter, mail:
     newsletter.subscriber("bob", "email: bob@example.org\ninterests: [reinforcement learning]\n")
     newsletter.run("subscribers", "list")
     paths = {
-        email: path_of(links_of(newsletter).url(Purpose.UNSUBSCRIBE, row_of(newsletter, email)))
+        email: path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row_of(newsletter, email)))
         for email in (reader, "bob@example.org")
     }
     with serving(newsletter) as where:

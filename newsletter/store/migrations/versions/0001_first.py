@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("upvotes", sa.Integer(), nullable=True),
         sa.Column("comments", sa.Integer(), nullable=True),
         sa.Column("sources", sa.JSON(), nullable=False),
-        sa.Column("first_seen", Moment(), nullable=False),
+        sa.Column("first_seen", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_papers")),
         sa.UniqueConstraint("arxiv_id", name=op.f("uq_papers_arxiv_id")),
         sa.UniqueConstraint("doi", name=op.f("uq_papers_doi")),
@@ -48,8 +48,8 @@ def upgrade() -> None:
     op.create_table(
         "sources",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("last_try", Moment(), nullable=False),
-        sa.Column("last_success", Moment(), nullable=True),
+        sa.Column("last_try", UtcDateTime(), nullable=False),
+        sa.Column("last_success", UtcDateTime(), nullable=True),
         sa.Column("papers", sa.Integer(), nullable=True),
         sa.Column("new_papers", sa.Integer(), nullable=True),
         sa.Column("bad_papers", sa.Integer(), nullable=True),
@@ -66,11 +66,11 @@ def upgrade() -> None:
         sa.Column("preferences", sa.JSON(), nullable=False),
         sa.Column("file", sa.Text(), nullable=True),
         sa.Column("file_digest", sa.String(), nullable=True),
-        sa.Column("next_due", Moment(), nullable=True),
-        sa.Column("last_digest", Moment(), nullable=True),
+        sa.Column("next_due", UtcDateTime(), nullable=True),
+        sa.Column("last_digest", UtcDateTime(), nullable=True),
         sa.Column("seen_row", sa.Integer(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("state_since", Moment(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("state_since", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_subscribers")),
         sa.UniqueConstraint("email_key", name=op.f("uq_subscribers_email_key")),
         sa.UniqueConstraint("file", name=op.f("uq_subscribers_file")),
@@ -92,13 +92,13 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("considered", sa.Integer(), nullable=False),
-        sa.Column("since", Moment(), nullable=True),
+        sa.Column("since", UtcDateTime(), nullable=True),
         sa.Column("seen_row", sa.Integer(), nullable=False),
-        sa.Column("planned_at", Moment(), nullable=False),
-        sa.Column("claimed_at", Moment(), nullable=True),
+        sa.Column("planned_at", UtcDateTime(), nullable=False),
+        sa.Column("claimed_at", UtcDateTime(), nullable=True),
         sa.Column("claimed_by", sa.Text(), nullable=True),
-        sa.Column("settled_at", Moment(), nullable=True),
-        sa.Column("not_before", Moment(), nullable=True),
+        sa.Column("settled_at", UtcDateTime(), nullable=True),
+        sa.Column("not_before", UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("smtp_reply", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("paper", sa.Integer(), nullable=False),
         sa.Column("verdict", sa.String(), nullable=False),
         sa.Column("interest", sa.Text(), nullable=True),
-        sa.Column("given_at", Moment(), nullable=False),
+        sa.Column("given_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["paper"], ["papers.row"], name=op.f("fk_feedback_paper")),
         sa.ForeignKeyConstraint(["subscriber"], ["subscribers.row"], name=op.f("fk_feedback_subscriber")),
         sa.PrimaryKeyConstraint("subscriber", "paper", name=op.f("pk_feedback")),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"
@@ -11,7 +11,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.add_column("sends", sa.Column("domain", sa.Text(), nullable=False, server_default=""))
-    op.add_column("sends", sa.Column("wire_at", Moment(), nullable=True))
+    op.add_column("sends", sa.Column("wire_at", UtcDateTime(), nullable=True))
     op.add_column("sends", sa.Column("account", sa.Text(), nullable=True))
     # Until now a claimed message was one on the wire.
     op.execute("UPDATE sends SET wire_at = claimed_at WHERE state = 'claimed'")
@@ -22,8 +22,8 @@ def upgrade() -> None:
     op.create_table(
         "pace",
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("next_at", Moment(), nullable=False),
-        sa.Column("held_until", Moment(), nullable=True),
+        sa.Column("next_at", UtcDateTime(), nullable=False),
+        sa.Column("held_until", UtcDateTime(), nullable=True),
         sa.Column("held_times", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_pace")),
     )

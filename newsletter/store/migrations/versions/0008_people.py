@@ -3,14 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
 
 
 def upgrade() -> None:
-    op.add_column("subscribers", sa.Column("paused_until", Moment(), nullable=True))
+    op.add_column("subscribers", sa.Column("paused_until", UtcDateTime(), nullable=True))
     op.create_table(
         "sign_ups",
         sa.Column("row", sa.Integer(), nullable=False),
@@ -18,8 +18,8 @@ def upgrade() -> None:
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("preferences", sa.JSON(), nullable=False),
         sa.Column("network", sa.Text(), nullable=False),
-        sa.Column("asked_at", Moment(), nullable=False),
-        sa.Column("not_before", Moment(), nullable=True),
+        sa.Column("asked_at", UtcDateTime(), nullable=False),
+        sa.Column("not_before", UtcDateTime(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_sign_ups")),
         sqlite_autoincrement=True,

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0009"
 down_revision = "0008"
@@ -15,9 +15,9 @@ def upgrade() -> None:
         sa.Column("row", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("created_at", Moment(), nullable=False),
-        sa.Column("expires_at", Moment(), nullable=True),
-        sa.Column("last_used", Moment(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=True),
+        sa.Column("last_used", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_operator_tokens")),
         sa.UniqueConstraint("name", name=op.f("uq_operator_tokens_name")),
         sa.UniqueConstraint("digest", name=op.f("uq_operator_tokens_digest")),

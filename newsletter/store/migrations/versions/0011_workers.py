@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0011"
 down_revision = "0010"
@@ -16,6 +16,6 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("state", sa.String, primary_key=True),
         sa.Column("number", many, nullable=False),
-        sa.Column("since", Moment, nullable=False),
-        sa.Column("last", Moment, nullable=False),
+        sa.Column("since", UtcDateTime, nullable=False),
+        sa.Column("last", UtcDateTime, nullable=False),
     )

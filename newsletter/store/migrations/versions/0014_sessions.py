@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0014"
 down_revision = "0013"
@@ -14,7 +14,7 @@ def upgrade() -> None:
         "operator_sessions",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("token", sa.Integer(), nullable=False),
-        sa.Column("expires_at", Moment(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_operator_sessions")),
         sa.ForeignKeyConstraint(
             ["token"], ["operator_tokens.row"], name=op.f("fk_operator_sessions_token"), ondelete="CASCADE"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import Moment
+from newsletter.store.schema import UtcDateTime
 
 revision = "0015"
 down_revision = "0014"
@@ -18,6 +18,6 @@ def upgrade() -> None:
     op.create_table(
         "solved_challenges",
         sa.Column("digest", sa.String, primary_key=True),
-        sa.Column("expires_at", Moment, nullable=False),
+        sa.Column("expires_at", UtcDateTime, nullable=False),
     )
     op.create_index(op.f("ix_solved_challenges_expires_at"), "solved_challenges", ["expires_at"])

@@ -1,0 +1,103 @@
+"""What came back, and what it leads to: a subscriber bounced, paused or unsubscribed, an address suppressed."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from newsletter.audience import subscriptions
+from newsletter.config.settings import Bounces
+from newsletter.delivery.bounces.classifier import BounceKind
+from newsletter.model import Send, Subscriber, SubscriberState
+from newsletter.store import bounces, suppressions
+from newsletter.store import subscribers as store
+from newsletter.store.suppressions import Reason, Suppression
+
+
+def apply_bounce(
+    connection: Connection,
+    subscriber: Subscriber,
+    send: Send | None,
+    kind: BounceKind,
+    settings: Bounces,
+    now: datetime,
+) -> SubscriberState | None:
+    """Do what something that came back asks for.
+
+    Args:
+        send: what it is about; None for a letter.
+        settings: how many hard ones suppress an address, and how many soft ones pause a subscriber.
+
+    Returns:
+        The state that it brought the subscriber into, None when it changed no state.
+    """
+    match kind:
+        case BounceKind.UNSUBSCRIBE:
+            return _changed(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
+        case BounceKind.COMPLAINT:
+            for address in {subscriber.email, send.email if send else subscriber.email}:
+                suppressions.suppress(connection, address, Reason.COMPLAINT, now)
+            return _changed(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
+        case BounceKind.HARD if send is not None and not _is_outdated(subscriber, send):
+            if _number_back(connection, subscriber, send, kind, subscriber.state_since) < settings.hard_limit:
+                return None
+            suppressions.suppress(connection, send.email, Reason.BOUNCED, now)
+            if subscriber.state is not SubscriberState.UNSUBSCRIBED and _is_to_current_address(subscriber, send):
+                return _changed(connection, subscriber, SubscriberState.BOUNCED, now)
+        case BounceKind.SOFT if send is not None and not _is_outdated(subscriber, send):
+            since = max(now - timedelta(days=settings.soft_days), subscriber.state_since or now)
+            number = _number_back(connection, subscriber, send, kind, since)
+            active = subscriber.state is SubscriberState.ACTIVE and _is_to_current_address(subscriber, send)
+            if active and number >= settings.soft_limit:
+                return _changed(connection, subscriber, SubscriberState.PAUSED, now)
+    return None
+
+
+def _is_outdated(subscriber: Subscriber, send: Send) -> bool:
+    """Whether a send went out before the subscriber became active, as after it bounced and was forgiven."""
+    active, since = subscriber.state is SubscriberState.ACTIVE, subscriber.state_since
+    return active and send.settled_at is not None and since is not None and send.settled_at < since
+
+
+def _is_to_current_address(subscriber: Subscriber, send: Send) -> bool:
+    return store.email_key(send.email) == store.email_key(subscriber.email)
+
+
+def _number_back(
+    connection: Connection, subscriber: Subscriber, send: Send, kind: BounceKind, since: datetime | None
+) -> int:
+    """How many digests to the address of a send came back in a kind, with this one."""
+    if since is None:
+        return 1
+    return len(bounces.sends_back(connection, subscriber.row, kind, send.email, since) | {send.row})
+
+
+def _changed(
+    connection: Connection, subscriber: Subscriber, state: SubscriberState, now: datetime
+) -> SubscriberState | None:
+    subscriptions.set_state(connection, subscriber, state, now)
+    return state if state is not subscriber.state else None
+
+
+def forgive(connection: Connection, email: str, now: datetime) -> tuple[Suppression | None, Subscriber | None]:
+    """Take an address off the suppression list. Who bounced, or was paused for it, is active again; who unsubscribed
+    is not, since that takes asking to be back.
+
+    Returns:
+        What was lifted, and the subscriber with that address as it is now; None for what there was not.
+    """
+    suppression, subscriber = suppressions.find(connection, email), store.by_email(connection, email)
+    suppressions.lift(connection, email)
+    if subscriber is not None and is_bounced_out(connection, subscriber):
+        subscriptions.set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+        subscriber = replace(subscriber, state=SubscriberState.ACTIVE)
+    return suppression, subscriber
+
+
+def is_bounced_out(connection: Connection, subscriber: Subscriber) -> bool:
+    """Whether a subscriber bounced, or is paused for bouncing."""
+    if subscriber.state is not SubscriberState.PAUSED:
+        return subscriber.state is SubscriberState.BOUNCED
+    # A pause may be the person's own.
+    last = bounces.last_effect(connection, subscriber.row)
+    return last is not None and last == (SubscriberState.PAUSED.value, subscriber.state_since)

@@ -1,0 +1,106 @@
+"""What subscribers have judged: the papers their interests name, and their feedback, which fades with time."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from newsletter.model import Interest, PaperRef, Subscriber
+from newsletter.ranking.profile import InterestFeedback, Verdicts, WeightedInterest
+from newsletter.store import feedback, papers
+from newsletter.store.feedback import Feedback, Verdict
+from newsletter.store.preferences import interest_from_json, interest_json
+
+FROM_FEEDBACK = "From your feedback"
+"""The interest that stands for feedback which belongs to no interest a subscriber names."""
+
+
+def load_feedback(connection: Connection, block: Sequence[Subscriber]) -> dict[int, list[InterestFeedback]]:
+    """What each subscriber of a block follows, by row. Papers that the store does not know are left out."""
+    interests = [interest for subscriber in block for interest in subscriber.preferences.interests]
+    named = papers.find_all(
+        connection, (name for interest in interests for name in (*interest.liked, *interest.disliked))
+    )
+    given = feedback.of(connection, [subscriber.row for subscriber in block])
+    return {subscriber.row: _taught(subscriber, named, given[subscriber.row]) for subscriber in block}
+
+
+def restrict_to(
+    known: Mapping[int, Sequence[InterestFeedback]], papers: Collection[int]
+) -> dict[int, list[InterestFeedback]]:
+    """What subscribers follow, by row, without their verdicts on any other papers (by row)."""
+
+    def these(verdicts: Verdicts) -> Verdicts:
+        return tuple((name, at) for name, at in verdicts if name.row in papers)
+
+    return {
+        row: [replace(one, liked=these(one.liked), disliked=these(one.disliked)) for one in own]
+        for row, own in known.items()
+    }
+
+
+def _taught(subscriber: Subscriber, named: Mapping[str, PaperRef], given: Sequence[Feedback]) -> list[InterestFeedback]:
+    interests = list(subscriber.preferences.interests)
+    names = {interest.name for interest in interests}
+    if any(one.interest not in names for one in given):
+        interests.append(Interest(name=FROM_FEEDBACK, liked=tuple(one.paper.id for one in given)))
+    result = []
+    for interest in interests:
+        liked: dict[int, tuple[PaperRef, datetime | None]] = _by_row(named, interest.liked)
+        disliked = _by_row(named, interest.disliked)
+        for one in given:
+            belongs = one.interest if one.interest in names else FROM_FEEDBACK
+            if belongs == interest.name:
+                (liked if one.verdict is Verdict.MORE else disliked)[one.paper.row] = (one.paper, one.given_at)
+        result.append(InterestFeedback(interest, tuple(liked.values()), tuple(disliked.values())))
+    return result
+
+
+def _by_row(named: Mapping[str, PaperRef], names: Iterable[str]) -> dict[int, tuple[PaperRef, datetime | None]]:
+    return {paper.row: (paper, None) for name in names if (paper := named.get(name)) is not None}
+
+
+def decay(known: Sequence[InterestFeedback], now: datetime, half_life_days: float) -> list[WeightedInterest]:
+    """What the verdicts weigh now: 1 for what an interest names itself, and half after so many days for feedback."""
+
+    def weight(given_at: datetime | None) -> float:
+        if given_at is None:
+            return 1.0
+        return float(0.5 ** (max(now - given_at, timedelta(0)) / timedelta(days=half_life_days)))
+
+    return [
+        WeightedInterest(
+            one.interest,
+            tuple((name, weight(at)) for name, at in one.liked),
+            tuple((name, weight(at)) for name, at in one.disliked),
+        )
+        for one in known
+    ]
+
+
+def to_json(known: Sequence[InterestFeedback]) -> list[dict[str, Any]]:
+    """What a subscriber follows as JSON values: each interest, with the rows of the papers it was taught by."""
+    return [
+        {
+            **interest_json(one.interest),
+            "taught_liked": [[name.row, at.isoformat() if at else None] for name, at in one.liked],
+            "taught_disliked": [[name.row, at.isoformat() if at else None] for name, at in one.disliked],
+        }
+        for one in known
+    ]
+
+
+def from_json(connection: Connection, content: Sequence[Mapping[str, Any]]) -> list[InterestFeedback]:
+    """What :func:`to_json` gave, read again."""
+    verdicts = [pair for one in content for key in ("taught_liked", "taught_disliked") for pair in one[key]]
+    names = papers.names(connection, [row for row, _ in verdicts])
+
+    def read(pairs: Sequence[tuple[int, str | None]]) -> Verdicts:
+        return tuple((names[row], datetime.fromisoformat(at) if at else None) for row, at in pairs)
+
+    return [
+        InterestFeedback(interest_from_json(one), read(one["taught_liked"]), read(one["taught_disliked"]))
+        for one in content
+    ]

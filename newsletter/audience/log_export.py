@@ -1,0 +1,85 @@
+"""The log as it is shown and handed on: read in pages, so that one of any length takes no memory."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+from sqlalchemy import Engine
+
+from newsletter.model import SendState
+from newsletter.store import reading, send_log
+from newsletter.store.send_log import LogFilter, LogLine
+from newsletter.support.csv_files import escape_formula
+from newsletter.support.text import escape_for_terminal
+
+COLUMNS = (
+    *("edition", "email", "state", "papers", "sent_at", "settled_at", "not_before", "attempts", "account"),
+    *("message_id", "smtp_reply", "reason", "space", "paper_ids"),
+)
+"""The columns of CSV: ``papers`` is their number, ``paper_ids`` has them by rank, parted by ``;``."""
+
+_PAGE = 500
+
+
+def lines(engine: Engine, wanted: LogFilter) -> Iterator[LogLine]:
+    """The lines of the log that are wanted, in the order in which they were first planned; each page in a transaction
+    of its own, so that whoever takes long to read them keeps the store from nothing.
+    """
+    with reading(engine) as connection:
+        first, last = send_log.span(connection, wanted)
+    while True:
+        with reading(engine) as connection:
+            page = send_log.page(connection, wanted, first, last, _PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        first = page[-1].send.row + 1
+
+
+def to_object(line: LogLine) -> dict[str, Any]:
+    """A line of the log as JSON values."""
+    send = line.send
+    return {
+        "edition": send.edition.isoformat(),
+        "email": send.email,
+        "state": send.state.value,
+        "message_id": send.message_id,
+        "sent_at": _iso(send.settled_at) if send.state is SendState.SENT else None,
+        "smtp_reply": send.smtp_reply,
+        "reason": send.reason,
+        "attempts": send.attempts,
+        "settled_at": _iso(send.settled_at),
+        "not_before": _iso(send.not_before),
+        "space": send.space,
+        "account": send.account,
+        "papers": [
+            {"id": paper.id, "rank": paper.rank, "score": round(paper.score, 6), "section": paper.section}
+            for paper in line.papers
+        ],
+    }
+
+
+def csv_lines(found: Iterable[LogLine]) -> Iterator[str]:
+    """The log as CSV, a line at a time, under a heading."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for line in found:
+        values = to_object(line)
+        ids = ";".join(paper["id"] for paper in values["papers"])
+        values.update(papers=len(values["papers"]), paper_ids=ids)
+        writer.writerow([_cell(values[name]) for name in COLUMNS])
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
+    yield out.getvalue()
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape_formula(escape_for_terminal(str(value)))
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None

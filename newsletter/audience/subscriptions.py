@@ -1,0 +1,407 @@
+"""Who is subscribed: the states of a subscriber, and the files in ``subscribers/`` read when they changed."""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from newsletter.audience.due import next_due
+from newsletter.audience.import_export import ImportRow
+from newsletter.audience.subscriber_file import files_in, read_preferences_text, rewritten, write_preferences
+from newsletter.errors import UserError
+from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.store import subscribers as store
+from newsletter.store import suppressions
+from newsletter.store.preferences import to_json
+from newsletter.store.suppressions import Reason
+from newsletter.support.files import atomic_write_bytes as write_file
+from newsletter.support.files import read_text
+
+_ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
+STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
+"""What being asked to be back is not enough for."""
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What reading the subscribers' files gave: names of files by what became of them, and a line a problem."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def sync_files(connection: Connection, folder: Path, now: datetime) -> SyncReport:
+    """Bring the store up to date with the files in ``folder``; a file that did not change is not read again.
+
+    A new file makes an active subscriber, unless its address is suppressed. A file that is wrong is reported, and the
+    subscriber keeps what the store has. A file never changes a state: who unsubscribed stays so. When the folder is not
+    there, nobody's file counts as gone; and nobody misses it where all subscribers live in the store alone.
+    """
+    report = SyncReport()
+    store.lock_files(connection)
+    known = store.files(connection)
+    if not known and not folder.exists() and store.counts(connection):
+        return report
+    try:
+        present, report.problems = files_in(folder)
+    except UserError as error:
+        report.problems.extend(error.lines)
+        return report
+    for path in present:
+        try:
+            _read_file(connection, path, known, now, report)
+        except UserError as error:
+            report.problems.extend(error.lines)
+    for name in sorted(set(known) - {path.name for path in present}):
+        _file_removed(connection, folder / name, report)
+    return report
+
+
+def _read_file(
+    connection: Connection, path: Path, known: dict[str, str | None], now: datetime, report: SyncReport
+) -> None:
+    text = read_text(path, str(path))
+    digest = _digest(text)
+    if known.get(path.name) == digest:
+        return
+    preferences = read_preferences_text(text, str(path))
+    subscriber = store.by_file(connection, path.name)
+    namesake = store.by_email(connection, preferences.email)
+    if namesake is not None and namesake != subscriber:
+        if namesake.file is not None and (path.parent / namesake.file).exists():
+            raise UserError(f"{path}: email: {preferences.email} has a file already, {namesake.file}; keep one of them")
+        if subscriber is not None:
+            raise UserError(f"{path}: email: {preferences.email} is another subscriber; make a new file for it")
+        subscriber = namesake
+    if namesake is None and (subscriber is None or subscriber.state not in _ENDED):
+        _check_not_suppressed(connection, preferences.email, f"{path}: email: ")
+    if subscriber is None:
+        subscriber = store.add(
+            connection, preferences, SubscriberState.ACTIVE, f"file {path.name}", now, file=path.name
+        )
+        report.added.append(path.name)
+    else:
+        store.set_preferences(connection, subscriber.row, preferences)
+        report.changed.append(path.name)
+    store.set_file(connection, subscriber.row, path.name, digest)
+    _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+
+
+def _check_not_suppressed(connection: Connection, email: str, where: str, strict: bool = False) -> None:
+    suppression = suppressions.find(connection, email)
+    if suppression is not None and (not strict or suppression.reason in STRICT):
+        said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
+        mend = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
+        if not where and suppression.reason not in STRICT:
+            mend = "add --again if that person asked to be back"
+        raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {mend}")
+
+
+def _file_removed(connection: Connection, path: Path, report: SyncReport) -> None:
+    subscriber = store.by_file(connection, path.name)
+    if subscriber is None:
+        return
+    store.set_file(connection, subscriber.row, None, None)
+    if subscriber.state is SubscriberState.ACTIVE:
+        report.problems.append(
+            f"{path}: the file is gone; {subscriber.email} keeps the interests it had, until "
+            f"'newsletter unsubscribe {subscriber.email}'"
+        )
+
+
+def _schedule(connection: Connection, subscriber: Subscriber, now: datetime, before: Preferences) -> None:
+    moved = before.schedule != subscriber.preferences.schedule
+    if subscriber.state is SubscriberState.ACTIVE and (subscriber.next_due is None or moved):
+        store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
+
+
+def subscribe(
+    connection: Connection,
+    preferences: Preferences,
+    consent: str,
+    now: datetime,
+    folder: Path | None,
+    again: bool = False,
+) -> Subscriber:
+    """Make an active subscriber of an address, or change what a present one prefers.
+
+    Args:
+        consent: where the agreement to get mail came from, in words.
+        folder: where the subscriber's file is kept; None for a new subscriber without one.
+        again: the person asked to be back after unsubscribing.
+
+    Raises:
+        UserError: the address is suppressed, or it unsubscribed and ``again`` is not set; or the file cannot be
+            written.
+    """
+    subscriber = store.by_email(connection, preferences.email)
+    ended = subscriber is not None and subscriber.state in _ENDED
+    # What another state says in plain words is said so.
+    _check_not_suppressed(connection, preferences.email, "", strict=again or ended)
+    if again:
+        suppressions.lift(connection, preferences.email)
+    if subscriber is None:
+        subscriber = store.add(connection, preferences, SubscriberState.ACTIVE, consent, now, file=None)
+        if folder is not None:
+            path = new_file_path(folder, preferences, set(store.files(connection)))
+            _write_stored(connection, subscriber.row, path, preferences)
+    else:
+        if ended and not again:
+            raise UserError(
+                f"{subscriber.email} is {subscriber.state.value}; add --again if that person asked to be back"
+            )
+        if again or subscriber.state is not SubscriberState.ACTIVE:
+            store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
+        change_preferences(connection, subscriber, preferences, folder, now)
+    active = replace(subscriber, preferences=preferences, state=SubscriberState.ACTIVE, next_due=None)
+    _schedule(connection, active, now, preferences)
+    found = store.by_email(connection, preferences.email)
+    assert found is not None  # noqa: S101 - added or updated above
+    return found
+
+
+def change_preferences(
+    connection: Connection, subscriber: Subscriber, preferences: Preferences, folder: Path | None, now: datetime
+) -> None:
+    """Change what a subscriber prefers, in the store and in the file that is home to it, if there is one.
+
+    Raises:
+        UserError: the file cannot be written, or was changed since the store read it.
+    """
+    store.set_preferences(connection, subscriber.row, preferences)
+    _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+    if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
+        path = folder / subscriber.file
+        if _digest(read_text(path, str(path))) != store.file_digest(connection, subscriber.row):
+            read_preferences_text(read_text(path, str(path)), str(path))  # One that is wrong is told of as such.
+            raise UserError(f"{path}: was changed just now; run it again, and it is heeded")
+        _write_stored(connection, subscriber.row, path, preferences)
+
+
+def refresh(connection: Connection, subscriber: Subscriber, folder: Path, now: datetime) -> tuple[Subscriber, bool]:
+    """Read a subscriber's own file, if it changed; returns the subscriber as it is then, and whether the file may be
+    written: not one with a mistake, nor none.
+    """
+    path = folder / subscriber.file if subscriber.file is not None else None
+    if path is None or not path.exists():
+        return subscriber, False
+    try:
+        _read_file(connection, path, {path.name: store.file_digest(connection, subscriber.row)}, now, SyncReport())
+    except UserError:
+        return subscriber, False
+    return store.by_rows(connection, [subscriber.row])[subscriber.row], True
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPreferences:
+    """What a subscriber prefers, as it stands where it is kept.
+
+    Attributes:
+        mark: changes whenever that does, in the store or in the file.
+        file: the name of the file that is home to it, with its ``text``; None without one.
+        problems: what is wrong in the file, a line each; the preferences are then those that the store has.
+    """
+
+    preferences: Preferences
+    mark: str
+    file: str | None
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+def read_stored(subscriber: Subscriber, folder: Path) -> StoredPreferences:
+    """Read what a subscriber prefers, from the file where there is one, which may have changed since the store read it.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = folder / subscriber.file if subscriber.file else None
+    text = read_text(path, str(path)) if path is not None and path.exists() else None
+    kept = json.dumps([subscriber.email, to_json(subscriber.preferences), text], sort_keys=True)
+    mark = hashlib.sha256(kept.encode()).hexdigest()[:32]
+    if text is None:
+        return StoredPreferences(subscriber.preferences, mark, None, "")
+    try:
+        return StoredPreferences(read_preferences_text(text, str(path)), mark, subscriber.file, text)
+    except UserError as error:
+        return StoredPreferences(subscriber.preferences, mark, subscriber.file, text, error.lines)
+
+
+def save_preferences(
+    connection: Connection, subscriber: Subscriber, wanted: Preferences, mark: str, folder: Path, now: datetime
+) -> bool:
+    """Change what a subscriber prefers, where it is kept, unless somebody else has changed it meanwhile.
+
+    Args:
+        mark: that of the :class:`StoredPreferences` from which ``wanted`` was made.
+
+    Returns:
+        Whether it was saved.
+
+    Raises:
+        UserError: the file has a mistake, or cannot be written.
+    """
+    present = store.by_rows(connection, [subscriber.row]).get(subscriber.row)
+    home = read_stored(present, folder) if present is not None else None
+    if present is None or home is None or home.mark != mark:
+        return False
+    if home.file is not None:
+        path = folder / home.file
+        text = rewritten(home.text, wanted, str(path))
+        if read_text(path, str(path)) != home.text:  # An editor saves whenever it likes.
+            return False
+        write_file(path, text.encode(), mode=0o600)
+        store.set_file(connection, present.row, home.file, _digest(text))
+    store.set_preferences(connection, present.row, wanted)
+    _schedule(connection, replace(present, preferences=wanted), now, present.preferences)
+    return True
+
+
+def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> Preferences:
+    """What a subscriber prefers, changed by what was said of it; the rest stays.
+
+    An interest that is named again in other words only, as CSV has it, keeps its keywords, likes and weight.
+
+    Args:
+        said: the keys that were said, ``schedule`` with keys of its own; ``read`` holds their values.
+    """
+    schedule = replace(present.schedule, **{key: getattr(read.schedule, key) for key in said.get("schedule", {})})
+    known = {one.text or one.name: one for one in present.interests} | {one.name: one for one in present.interests}
+    interests = tuple(known.get(one.name, one) if one.text == one.name else one for one in read.interests)
+    changes: dict[str, Any] = {key: getattr(read, key) for key in ("name", "papers", "never") if key in said}
+    if "interests" in said:
+        changes["interests"] = interests
+    return replace(present, schedule=schedule, **changes)
+
+
+def import_subscriber(connection: Connection, line: ImportRow, consent: str, now: datetime, folder: Path) -> str:
+    """Add the subscriber of a line of an import, or change a present one as it says.
+
+    A line may pause somebody and end a pause. Nobody who unsubscribed, bounced or is suppressed comes back by it, and
+    nobody who agreed becomes pending.
+
+    Args:
+        consent: where the agreement to get mail came from, in words.
+        folder: where the files of present subscribers are kept; a new one gets none.
+
+    Returns:
+        What became of it: ``added``, ``updated`` or ``kept out``.
+    """
+    subscriber = store.by_email(connection, line.preferences.email)
+    ended = subscriber is not None and subscriber.state in _ENDED
+    if ended or suppressions.find(connection, line.preferences.email) is not None:
+        return "kept out"
+    if subscriber is None:
+        subscriber, outcome = subscribe(connection, line.preferences, consent, now, folder=None), "added"
+    else:
+        wanted, outcome = merged(subscriber.preferences, line.preferences, line.said), "updated"
+        change_preferences(connection, subscriber, wanted, folder, now)
+        subscriber = replace(subscriber, preferences=wanted)
+    if line.state is not None and (outcome == "added" or line.state is not SubscriberState.PENDING):
+        agreed = subscriber.state is SubscriberState.PENDING and line.state is SubscriberState.ACTIVE
+        set_state(connection, subscriber, line.state, now, consent if agreed else None)
+    return outcome
+
+
+def set_state(
+    connection: Connection, subscriber: Subscriber, state: SubscriberState, now: datetime, consent: str | None = None
+) -> None:
+    """Bring a subscriber into a state. The address of who unsubscribed or bounced is suppressed; who becomes active is
+    due at the next time of the schedule.
+
+    Args:
+        consent: where a new agreement came from, in words.
+    """
+    if state is subscriber.state:
+        return
+    store.set_state(connection, subscriber.row, state, now, consent)
+    if state in _ENDED:
+        suppressions.suppress(connection, subscriber.email, Reason(state.value), now)
+    if state is SubscriberState.ACTIVE:
+        store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
+
+
+def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:
+    """End a subscription, at once; returns who it was, None for an address that is not known."""
+    subscriber = store.by_email(connection, email)
+    if subscriber is not None:
+        set_state(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
+    return subscriber
+
+
+def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: datetime) -> bool:
+    """Have a subscriber be again what it was before it unsubscribed at a moment; returns whether that could be: not
+    when more has happened since, such as a complaint.
+    """
+    subscriber = store.by_rows(connection, [row]).get(row)
+    if subscriber is None or (subscriber.state, subscriber.state_since) != (SubscriberState.UNSUBSCRIBED, since):
+        return False
+    suppression = suppressions.find(connection, subscriber.email)
+    if suppression is not None and suppression.reason in STRICT:
+        return False
+    suppressions.lift(connection, subscriber.email)
+    until = subscriber.paused_until
+    if until is not None and until > now:
+        pause(connection, subscriber, now, until)
+    else:
+        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+    return True
+
+
+def pause(connection: Connection, subscriber: Subscriber, now: datetime, until: datetime) -> None:
+    """Have a subscriber get nothing until a moment (UTC)."""
+    set_state(connection, subscriber, SubscriberState.PAUSED, now)
+    store.set_pause(connection, subscriber.row, until)
+
+
+def end_pauses(connection: Connection, now: datetime, limit: int) -> int:
+    """Bring back those whose pause is over, ``limit`` at most: each is due at the next time of the schedule, or now
+    when that time has come since the pause ended. Returns how many.
+    """
+    back = store.pauses_over(connection, now, limit)
+    for subscriber in back:
+        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+        due = next_due(subscriber.preferences.schedule, subscriber.paused_until or now)
+        store.set_next_due(connection, {subscriber.row: due})
+    return len(back)
+
+
+def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:
+    """A file name for a subscriber, after the first part of the address, that no other has."""
+    local = re.sub(r"[^\w.-]+", "-", preferences.email.partition("@")[0], flags=re.ASCII).strip(".-").lower()
+    names = [f"{local or 'subscriber'}{suffix}.yaml" for suffix in ("", *(f"-{number}" for number in range(2, 1000)))]
+    return folder / next(name for name in names if name not in taken and not (folder / name).exists())
+
+
+def get_subscriber(connection: Connection, email: str) -> Subscriber:
+    """The subscriber with an address.
+
+    Raises:
+        UserError: there is none; near ones are named.
+    """
+    subscriber = store.by_email(connection, email)
+    if subscriber is None:
+        gone = suppressions.find(connection, email)
+        if gone is not None:
+            raise UserError(f"{email!r} is no subscriber any more: {gone.reason} on {gone.since:%Y-%m-%d}")
+        near = difflib.get_close_matches(email, store.similar_emails(connection, email), n=1, cutoff=0.8)
+        mend = f"did you mean {near[0]}?" if near else "'newsletter subscribers list' shows them"
+        raise UserError(f"{email!r} is no subscriber; {mend}")
+    return subscriber
+
+
+def _write_stored(connection: Connection, row: int, path: Path, preferences: Preferences) -> None:
+    write_preferences(path, preferences)
+    store.set_file(connection, row, path.name, _digest(read_text(path, str(path))))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,140 @@
+"""Commands to start with: a new newsletter, and the demo."""
+
+import mailbox
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.common import Options, err, options, print_table, say
+from newsletter.config.settings import load_config
+from newsletter.errors import UserError
+from newsletter.rendering.template import BUNDLED
+from newsletter.services.context import AppContext, open_context
+from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer, MaildirWriter, create_project, subscribe_examples
+from newsletter.services.edition import active_batches, read_files, run_edition
+from newsletter.services.fetch import import_file
+from newsletter.store import reading, send_log
+from newsletter.support.files import write_private
+
+
+def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it is not there.")]) -> None:
+    """Lay out a new newsletter in a folder: config.yaml, templates and two examples of subscribers."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{directory}: {error.strerror}; choose a folder that can be written") from None
+    made = create_project(directory, BUNDLED)
+    for path in made:
+        say(f"made {path}")
+    if not made:
+        say(f"{directory} has all that a newsletter needs already; nothing was changed.")
+        return
+    say("")
+    say("Next:")
+    say(f"  cd {directory}")
+    say("  edit config.yaml: who sends, and your mail server")
+    say("  newsletter subscribe you@example.org -i 'what you follow'")
+    say("  (the examples in subscribers/ are not read, and show what a file may say)")
+    say("  newsletter doctor: what is missing yet, and what mends it")
+    say("  newsletter fetch; newsletter preview you@example.org; newsletter send")
+    say("  newsletter run: from then on by itself, every day")
+
+
+def demo(
+    context: typer.Context,
+    directory: Annotated[Path | None, typer.Argument(help="Where; a new scratch folder unless given.")] = None,
+) -> None:
+    """Run the main job with no account and no network: papers in, personal emails out, the log."""
+    folder = (directory or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))).absolute()
+    _claim(folder)
+    with err.status("Laying out a newsletter and its sample papers ..."):
+        create_project(folder, BUNDLED)
+        subscribe_examples(folder)
+        desk = _desk(folder, options(context))
+        papers = import_file(desk.engine, desk.clock, SAMPLE_PAPERS, desk.clock().date())
+        read_files(desk)
+    say(f"1. Took in {papers.papers} sample papers and two subscribers, in {folder}.")
+    maildir = folder / "Maildir"
+    with _sending_to(maildir, desk) as sending:
+        report = run_edition(sending, active_batches(sending), lambda: False, lambda state, count: None)
+    say(f"2. Ranked them for each, and sent {report.counts.get('sent', 0)} digests over SMTP. The log:")
+    say("")
+    _show_log(desk)
+    say("")
+    if not report.counts:
+        say("   Everyone had today's edition already, so nothing was sent a second time.")
+    say("3. What arrived:")
+    for line in _unpack(maildir, folder):
+        say(f"   {line}")
+    say("")
+    command = "newsletter" if shutil.which("newsletter") else shlex.quote(f"{Path(sys.executable).parent}/newsletter")
+    say("Now try, in that folder:")
+    say(f"   cd {shlex.quote(str(folder))}")
+    say(f"   {command} rank ada@newsletter.example")
+    say(f"   {command} interests edit ada@newsletter.example")
+    say(f"   {command} preview ada@newsletter.example --serve")
+    say(f"Your own newsletter: {command} init DIR")
+
+
+def _claim(folder: Path) -> None:
+    """Take a folder for the demo, unless it holds a real newsletter: its subscribers would be told of as sent to."""
+    mark = folder / ".newsletter-demo"
+    if (folder / "config.yaml").exists() and not mark.exists():
+        raise UserError(f"{folder} holds a newsletter already; name a folder for the demo alone, or none")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; choose a folder that can be written") from None
+
+
+def _desk(folder: Path, given: Options) -> AppContext:
+    return open_context(load_config(folder / "config.yaml"), given.clock())
+
+
+@contextmanager
+def _sending_to(maildir: Path, desk: AppContext) -> Iterator[AppContext]:
+    """A desk whose mail server is one on loopback that keeps what it gets."""
+    with LoopbackServer(MaildirWriter(maildir)) as server:
+        there = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": None}
+        smtp = desk.config.smtp.model_copy(update=there)
+        config = desk.config.model_copy(update={"smtp": smtp})
+        yield replace(desk, config=config)
+
+
+def _show_log(desk: AppContext) -> None:
+    with reading(desk.engine) as connection:
+        rows = [
+            (send.edition, send.email, send.state.value, len(papers), send.smtp_reply or send.reason)
+            for send, papers in send_log.log(connection)
+        ]
+    columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server said", "wide"))
+    print_table(columns, rows)
+
+
+def _unpack(maildir: Path, folder: Path) -> Iterator[str]:
+    """Write each message of a Maildir as .eml and its HTML part as .html; yields a line for each."""
+    box = mailbox.Maildir(maildir, create=True)
+    for key in sorted(box.keys()):
+        content = box.get_bytes(key)
+        message = message_from_bytes(content, policy=policy.default)
+        assert isinstance(message, EmailMessage)  # noqa: S101 - by that policy
+        address = str(message["To"].addresses[0].addr_spec)
+        stem = folder / f"digest-{address.partition('@')[0]}"
+        write_private(stem.with_suffix(".eml"), content)
+        html = message.get_body(("html",))
+        assert html is not None  # noqa: S101 - every digest has one
+        write_private(stem.with_suffix(".html"), html.get_content().encode())
+        yield f"{address}: {message['Subject']}"
+        yield f"   {stem.with_suffix('.html')}"
+        yield f"   {stem.with_suffix('.eml')}"

@@ -1,0 +1,221 @@
+"""Commands that show what a subscriber would get."""
+
+import json as jsonlib
+import sys
+import tempfile
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from newsletter.audience import subscriptions
+from newsletter.cli.common import (
+    Json,
+    bring_index_up_to_date,
+    open_context_for,
+    options,
+    print_json,
+    print_table,
+    say,
+    warn,
+)
+from newsletter.errors import UserError
+from newsletter.model import Digest, Subscriber
+from newsletter.rendering.screenshot import screenshot
+from newsletter.rendering.template_context import percent
+from newsletter.services.context import AppContext, new_message_id, render_message, render_pages
+from newsletter.services.recommend import preview_digest, rank_papers, replay_ranking
+from newsletter.services.sample_data import SAMPLE_SHOWN, context_with_papers
+from newsletter.store import reading
+from newsletter.support.clock import parse_day
+from newsletter.support.files import write_private
+
+_HIDDEN_SHOWN = 5
+_FORMATS = ("html", "text", "eml", "json", "png")
+_ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json", ".png": "png"}
+
+
+def rank(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="For whom.")],
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    edition: Annotated[
+        str | None, typer.Option(metavar="DAY", help="As it was ranked for the digest of that day.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Rank the new papers for a subscriber, and say why."""
+    day = parse_day(edition, "--edition") if edition is not None else None
+    desk = open_context_for(context)
+    subscriber = _subscriber(desk, email)
+    bring_index_up_to_date(desk)
+    result = replay_ranking(desk, subscriber, day, top) if day else rank_papers(desk, subscriber, top)
+    found = result.choices
+    if json:
+        if not found:
+            warn(f"nothing for {subscriber.email}: {result.nothing}")
+        print_json(
+            {
+                "rank": choice.rank,
+                "paper_id": choice.paper.id,
+                "title": choice.paper.title,
+                "score": round(choice.score, 6),
+                "interest": choice.section,
+                "because": choice.because,
+            }
+            for choice in found
+        )
+        return
+    if not found:
+        say(f"Nothing for {subscriber.email}: {result.nothing}.")
+        return
+    rows = [
+        (choice.rank, f"{percent(choice.score)}%", choice.section, (choice.paper.title, f"  {choice.because}"))
+        for choice in found
+    ]
+    print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title, and why", "wide")), rows)
+    for paper, word in result.hidden[:_HIDDEN_SHOWN]:
+        say(f"Hidden by never “{word}”: {paper.title}")
+    if len(result.hidden) > _HIDDEN_SHOWN:
+        say(f"{len(result.hidden) - _HIDDEN_SHOWN} more are hidden by never-words.")
+
+
+def preview(
+    context: typer.Context,
+    email: Annotated[str, typer.Argument(help="Whose.")],
+    format: Annotated[str | None, typer.Option(help="html, text, eml, json or png.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there; its ending tells the format.")
+    ] = None,
+    open_browser: Annotated[
+        bool | None,
+        typer.Option("--open/--no-open", help="Show it in a browser; by itself at a terminal."),
+    ] = None,
+    width: Annotated[int, typer.Option(min=200, max=2000, help="Of a png, in pixels; 375 is a phone.")] = 800,
+    dark: Annotated[bool, typer.Option("--dark", help="A png in dark mode.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="A page with all of it, which follows your changes."),
+    ] = False,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, metavar="N", help="For --serve; 8100, or one that is free.")
+    ] = None,
+) -> None:
+    """Render a subscriber's email of today as it would be sent, without sending it.
+
+    At a terminal it opens in your browser. While the store has no papers, the sample papers stand in for them.
+    """
+    at_terminal = sys.stdout.isatty()
+    if serve:
+        if format is not None or output is not None:
+            raise UserError("--serve shows every format; leave out --format and --output")
+        _serve(context, email, port, at_terminal if open_browser is None else open_browser)
+        return
+    if port is not None:
+        raise UserError("--port goes with --serve; add that")
+    chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
+    if chosen not in _FORMATS:
+        raise UserError(f"--format: {chosen!r} is none of {', '.join(_FORMATS)}")
+    opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
+    content = _previewed(context, email, chosen)
+    if content is None:
+        return
+    if chosen == "png":
+        content = screenshot(content.decode(), width, dark)
+    if output is None and (opens or (chosen in ("html", "png") and at_terminal)):
+        output = Path(tempfile.mkdtemp(prefix="newsletter-")) / f"preview.{chosen if chosen != 'text' else 'txt'}"
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    write_private(output, content)
+    say(f"Written to {output}.")
+    if opens:
+        _open(output.absolute().as_uri(), str(output))
+
+
+def _open(url: str, shown: str) -> None:
+    if not webbrowser.open(url):
+        warn(f"no browser could be opened; open {shown} yourself")
+
+
+def _serve(context: typer.Context, email: str, port: int | None, opens: bool) -> None:
+    # Here, since the server is slow to import.
+    from newsletter.web.preview import app
+    from newsletter.web.preview.snapshot import watched_files
+
+    desk = open_context_for(context)
+    subscriber = _subscriber(desk, email)
+    with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
+        scratch = Path(folder)
+        with context_with_papers(desk, scratch) as (filled, _):
+            bring_index_up_to_date(filled)
+        path = options(context).config.absolute()
+        bench = app.LivePreview(path, desk.clock, subscriber, scratch, watched_files(path, desk.config, subscriber))
+        secret = app.secret_path(desk.links.key, subscriber.email)
+        with app.listen(port) as listener:
+            url = f"http://{app.HOST}:{listener.getsockname()[1]}/{secret}/"
+            say(f"{subscriber.email}: {url}")
+            say("It follows each change of a template, the configuration or the interests. Ctrl-C ends it.")
+            sys.stdout.flush()
+            if opens:
+                # Beside the server: a browser in the terminal comes to an end only when it is left.
+                threading.Thread(target=_open, args=(url, url), daemon=True).start()
+            app.serve(app.make_app(bench, secret), listener)
+
+
+def _previewed(context: typer.Context, email: str, chosen: str) -> bytes | None:
+    """The message in a format (of a picture the HTML); None, and it is said why, when nothing would be sent."""
+    desk = open_context_for(context)
+    subscriber = _subscriber(desk, email)
+    with (
+        tempfile.TemporaryDirectory(prefix="newsletter-") as scratch,
+        context_with_papers(desk, Path(scratch)) as (filled, sample),
+    ):
+        if sample:
+            warn(SAMPLE_SHOWN)
+        bring_index_up_to_date(filled)
+        found = preview_digest(filled, subscriber)
+        digest = found.digest
+        if digest is None or not digest.choices:
+            warn(f"nothing would be sent to {subscriber.email}: {found.nothing}")
+        if chosen == "json":
+            row = _digest_json(subscriber, digest, found.nothing or None, sample)
+            return (jsonlib.dumps(row, ensure_ascii=False) + "\n").encode()
+        return _rendered(filled, subscriber, digest, chosen) if digest is not None and digest.choices else None
+
+
+def _rendered(desk: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
+    if format == "eml":
+        identity = new_message_id(desk, subscriber, digest.edition)
+        return render_message(desk, {}, subscriber, digest, identity).content
+    html, text = render_pages(desk, {}, subscriber, digest)
+    return (text if format == "text" else html).encode()
+
+
+def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | None, sample: bool) -> dict[str, Any]:
+    return {
+        "email": subscriber.email,
+        "edition": digest.edition.isoformat() if digest else None,
+        "considered": digest.considered if digest else 0,
+        "papers": [
+            {
+                "id": choice.paper.id,
+                "rank": choice.rank,
+                "score": round(choice.score, 6),
+                "section": choice.section,
+                "title": choice.paper.title,
+                "because": choice.because,
+            }
+            for choice in (digest.choices if digest else ())
+        ],
+        "reason": nothing,
+        "sample": sample,
+    }
+
+
+def _subscriber(desk: AppContext, email: str) -> Subscriber:
+    with reading(desk.engine) as connection:
+        return subscriptions.get_subscriber(connection, email)

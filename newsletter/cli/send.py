@@ -1,0 +1,324 @@
+"""Commands that send."""
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import timedelta
+from json import dumps, loads
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from filelock import FileLock, Timeout
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from newsletter import scheduler
+from newsletter.audience import subscriptions
+from newsletter.cli.common import Json, err, format_iso, note, open_context_for, print_json, say, stoppable, warn
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import SendState, Subscriber, SubscriberState
+from newsletter.services.context import AppContext, sender_warnings
+from newsletter.services.edition import (
+    active_batches,
+    batch_of,
+    bring_due_back,
+    dry_run,
+    due_batches,
+    end_pauses,
+    run_edition,
+)
+from newsletter.services.edition_run import EditionReport, OnProgress, Remaining
+from newsletter.services.edition_worker import SubscriberBatch
+from newsletter.store import reading, subscribers
+from newsletter.support.clock import parse_duration, system_clock
+
+_DUE_PATIENCE = timedelta(minutes=1)
+
+
+def send(
+    context: typer.Context,
+    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="To this subscriber alone.")] = None,
+    due: Annotated[bool, typer.Option("--due", help="Only to those whose own time has come.")] = False,
+    wait: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="Longest wait for limits, like 90s or 10m. Default: a minute with --due, else as long as it takes.",
+            show_default=False,
+        ),
+    ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send and log nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Send today's edition now, to every active subscriber who has not had it yet.
+
+    What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
+    """
+    patience = parse_duration(wait, "--wait") if wait is not None else _DUE_PATIENCE if due else None
+    desk = open_context_for(context)
+    with _alone(desk, json) if due and not dry else nullcontext(True) as may_send:
+        if may_send:
+            _send(desk, only, due, dry, patience, json)
+
+
+def _send(desk: AppContext, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
+    if not dry:
+        end_pauses(desk)
+    one = _only(desk, only) if only is not None else None
+    blocks = iter([batch_of(desk, one)]) if one else due_batches(desk) if due else active_batches(desk)
+    if dry:
+        _show_dry_run(desk, blocks, json)
+        return
+    _warn_of_doubts(desk)
+    if due:
+        bring_due_back(desk)
+    tally = _Tally(_number(desk, one, due))
+    with stoppable() as stopped, _progress(tally, stopped) as told:
+        report = run_edition(desk, blocks, stopped.is_set, told, one, patience, seen=note, on_wait=note)
+    for one_note in report.notes:
+        warn(one_note)
+    if json:
+        hands = {name: _by_state(own) for name, own in _hands(report)}
+        print_json([{**_by_state(report.counts), "hands": hands, "left": _left_json(report.left)}])
+    else:
+        say(_summary(report, tally.total, due))
+        for name, own in _hands(report):
+            say(f"  {name}: {_in_words(own)}")
+    if report.stopped:
+        raise NewsletterError(f"stopped before the end: {tally.left:,} left; run it again to go on")
+    if report.failed:
+        raise NewsletterError(f"{_what_failed(report)}; 'newsletter log' names them")
+
+
+def _left_json(left: Remaining) -> dict[str, Any]:
+    return {
+        "waiting": left.waiting,
+        "why": left.why or None,
+        "until": format_iso(left.until),
+        "deferred": left.deferred,
+        "again": format_iso(left.again),
+    }
+
+
+def _what_failed(report: EditionReport) -> str:
+    failed, unsure = (report.counts.get(state, 0) for state in (SendState.FAILED, SendState.UNSURE))
+    parts = [f"{failed:,} {'digest' if failed == 1 else 'digests'} failed"] if failed else []
+    if unsure:
+        parts.append(f"of {unsure:,} nobody knows whether {'it' if unsure == 1 else 'they'} arrived")
+    return ", ".join(parts)
+
+
+@contextmanager
+def _alone(desk: AppContext, json: bool) -> Iterator[bool]:
+    """Whether this is the only 'send --due' of this newsletter on this machine, and stays so. The system frees the lock
+    of a process that was killed.
+    """
+    folder = desk.config.index_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    running = folder / ".send.json"
+    try:
+        with FileLock(folder / ".send.lock", timeout=0):
+            running.write_text(dumps({"process": os.getpid(), "since": system_clock().isoformat(timespec="seconds")}))
+            yield True
+    except Timeout:
+        known = _running(running)
+        if json:
+            print_json([{"already_running": known}])
+        else:
+            since = f" since {known['since']}, process {known['process']}" if known else ""
+            say(f"Another 'newsletter send --due' is running{since}; it sends what is due.")
+        yield False
+
+
+def _running(path: Path) -> dict[str, Any]:
+    """Which process sends, and since when; empty where its word cannot be read."""
+    with suppress(OSError, ValueError):
+        known = loads(path.read_text())
+        if isinstance(known, dict) and {"since", "process"} <= known.keys():
+            return known
+    return {}
+
+
+def _by_state(counts: Mapping[str, int]) -> dict[str, int]:
+    return {state.value: counts.get(state.value, 0) for state in SendState}
+
+
+def _hands(report: EditionReport) -> list[tuple[str, Mapping[str, int]]]:
+    """What each hand of the engine did, where there were several."""
+    return sorted(report.by_hand.items()) if len(report.by_hand) > 1 else []
+
+
+def _in_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[state]} {state.value}" for state in SendState if counts.get(state))
+
+
+def _warn_of_doubts(desk: AppContext) -> None:
+    for doubt in sender_warnings(desk.config):
+        warn(doubt)
+
+
+def _only(desk: AppContext, email: str) -> Subscriber:
+    with reading(desk.engine) as connection:
+        subscriber = subscriptions.get_subscriber(connection, email)
+    if subscriber.state is not SubscriberState.ACTIVE:
+        bounced = subscriber.state is SubscriberState.BOUNCED
+        command = f"newsletter {'bounces forgive' if bounced else 'subscribe --again'} {subscriber.email}"
+        mend = f"'{command}' changes that, if {'the mailbox is there again' if bounced else 'that person asks'}"
+        raise UserError(f"{subscriber.email} is {subscriber.state} and gets no mail; {mend}")
+    return subscriber
+
+
+def _summary(report: EditionReport, readers: int, due: bool) -> str:
+    counts = dict(report.counts)
+    if report.left.deferred:
+        counts.pop(SendState.DEFERRED, None)  # They are among those that are left.
+    done = _in_words(counts)
+    if report.left:
+        return "; ".join(part for part in (done, str(report.left)) if part)
+    if not done and not readers:
+        return (
+            "Nobody is due now." if due else "There are no active subscribers; 'newsletter subscribe EMAIL' adds one."
+        )
+    if not done:
+        return "Everyone already has today's digest ('newsletter log')."
+    skipped = "" if not report.counts.get(SendState.SKIPPED) else " ('newsletter log' says why some were skipped)"
+    return done + skipped
+
+
+def _show_dry_run(desk: AppContext, blocks: Iterator[SubscriberBatch], json: bool) -> None:
+    for plan in dry_run(desk, blocks):
+        digest, reason = plan.digest, plan.skip_reason
+        if json:
+            papers = [
+                {"id": one.paper.id, "rank": one.rank, "score": round(one.score, 6), "section": one.section}
+                for one in digest.choices
+            ]
+            row = {
+                "edition": digest.edition.isoformat(),
+                "email": plan.email,
+                "papers": papers,
+                "reason": plan.failure or reason,
+            }
+            print_json([row])
+        elif plan.failure:
+            say(f"{plan.email}: {plan.failure}")
+        elif reason:
+            say(f"{plan.email}: nothing: {reason}")
+        else:
+            say(f"{plan.email}: {len(digest.choices)} papers")
+            for choice in digest.choices:
+                say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
+
+
+class _Tally:
+    """How far a run came: of the readers it is for, how many came to what."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.counts = total, Counter[str]()
+
+    def told(self, state: str, count: int) -> None:
+        """Hear of progress."""
+        self.counts[state] += count
+
+    @property
+    def done(self) -> int:
+        """How many have come to an end, whatever it is."""
+        return self.counts.total() - self.counts[SendState.PLANNED]
+
+    @property
+    def left(self) -> int:
+        """How many are to be done yet."""
+        return max(0, self.total - self.done)
+
+    def in_words(self) -> str:
+        """What became of those whose digest was not sent."""
+        states = (SendState.SKIPPED, SendState.DEFERRED, SendState.FAILED, SendState.UNSURE)
+        return ", ".join(f"{self.counts[state]:,} {state.value}" for state in states if self.counts[state])
+
+
+def _number(desk: AppContext, only: Subscriber | None, due: bool) -> int:
+    if only is not None:
+        return 1
+    with reading(desk.engine) as connection:
+        if due:
+            return subscribers.number_due(connection, desk.clock())
+        return subscribers.counts(connection).get(SubscriberState.ACTIVE.value, 0)
+
+
+@contextmanager
+def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
+    """A bar with the rate, the time left, and how many were not sent."""
+    bar_and_number = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn())
+    rest = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+    with Progress(*bar_and_number, *rest, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("sending", total=tally.total, rate="", words="")
+
+        def told(state: str, count: int) -> None:
+            tally.told(state, count)
+            speed = bar.tasks[0].speed
+            bar.update(
+                task,
+                completed=tally.done,
+                total=max(tally.total, tally.done),
+                rate=f"{speed:,.0f}/s" if speed else "",
+                words=tally.in_words(),
+                description="stopping" if stopped.is_set() else "sending",
+            )
+
+        yield told
+
+
+def run(
+    context: typer.Context,
+    once: Annotated[
+        bool, typer.Option("--once", help="Fetch, send what is due, and end: for cron or a timer.")
+    ] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the site too, as 'newsletter serve' does.")] = False,
+) -> None:
+    """Run the newsletter: fetch papers, and send each subscriber's digest at their own time.
+
+    It runs until it gets SIGTERM or Ctrl-C, and writes one line per event.
+    """
+    if once and web:
+        raise UserError("--web: a site has to stay, and --once ends; leave out one of them")
+    desk = open_context_for(context, running=not once, files=False)
+    _warn_of_doubts(desk)
+    # What the scheduler has to say is said in our own lines.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+    log_line = _event_log()
+    if once:
+        with stoppable() as stopped:
+            good = scheduler.run_once(desk, log_line, stopped.is_set)
+        if not good:
+            raise typer.Exit(1)
+    else:
+        with _site(desk, log_line) if web else nullcontext():
+            scheduler.run(desk, log_line)
+
+
+@contextmanager
+def _site(desk: AppContext, log_line: scheduler.Log) -> Iterator[None]:
+    """The site, answering beside the jobs and until they have ended."""
+    from newsletter.web.app import make_app  # Here, since it is slow to import.
+    from newsletter.web.server import listen, serving
+
+    settings = desk.config.web
+    with listen(settings) as listener, serving(make_app(desk, warm=True), listener, settings, desk.config.sessions):
+        log_line("serving", host=settings.host, port=settings.port)
+        yield
+
+
+def _event_log() -> scheduler.Log:
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "event"], drop_missing=True),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    logger = structlog.get_logger()
+    return lambda event, **facts: logger.info(event, **facts)

@@ -1,0 +1,710 @@
+"""``config.yaml``, checked: what the newsletter is called, where its papers come from, how it is sent and when."""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, time
+from email.headerregistry import Address
+from email.utils import parseaddr, unquote
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+import idna
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from newsletter.config.yaml import check, parse
+from newsletter.errors import UserError
+from newsletter.support import time_zones
+from newsletter.support.files import read_text
+from newsletter.support.text import is_utf8, to_single_line
+from newsletter.workers.local import DaskAddress
+
+_MOST_PROCESSES = 256
+_MOST_WORKERS = 10_000
+_MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
+"""A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
+
+_LONGEST_LOCAL = 64
+"""Octets before the @ of an address (RFC 5321, section 4.5.3.1.1)."""
+
+_LONGEST_ADDRESS = 254
+"""Octets of an address: a path has 256 with its angle brackets (RFC 5321, section 4.5.3.1.3)."""
+
+_LONGEST_RETURN_LOCAL = 24
+"""Before the @ of ``bounces.address``: with a token it keeps to the 64 octets of a local part."""
+
+
+def _known_timezone(name: str) -> str:
+    if time_zones.is_known(name):
+        return name
+    near = time_zones.similar_names(name)
+    fix = f"did you mean {near}?" if near else "write an IANA name like Europe/London"
+    raise ValueError(f"is not a time zone; {fix}")
+
+
+def _time_of_day(value: object) -> object:
+    if isinstance(value, time):
+        return value
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", str(value).strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ValueError('is not a time of day; write it like "07:30"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _one_line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("has a line break or control character; write it in one line")
+    cleaned = to_single_line(text)
+    if not cleaned:
+        raise ValueError("is empty; write something")
+    return cleaned
+
+
+def _file_name(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise ValueError("is empty; write a path, or remove the line")
+    if any(ord(character) < 32 for character in value) or not is_utf8(value):
+        raise ValueError("is not the name of a file; write it in one line")
+    return value
+
+
+def _source_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ValueError("is no name for a source; use letters, digits, '_', '.' and '-' alone")
+    return name
+
+
+def plain_address(text: str) -> str:
+    """A mail address brought to its normal form.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    return _validated(text).normalized
+
+
+def _validated(text: str) -> ValidatedEmail:
+    try:
+        address = validate_email(text.strip(), strict=True, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an email address: {error}") from None
+    # The library counts characters; a mail server counts octets.
+    if len(address.local_part.encode()) > _LONGEST_LOCAL:
+        raise ValueError(f"is not an email address: The part before the @-sign is over {_LONGEST_LOCAL} bytes long.")
+    if len(address.normalized.encode()) > _LONGEST_ADDRESS:
+        raise ValueError(f"is not an email address: It is over {_LONGEST_ADDRESS} bytes long.")
+    return address
+
+
+def _mailbox(text: str) -> str:
+    match = _MAILBOX.fullmatch(_one_line(text))
+    name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
+    local, _, domain = plain_address(address).rpartition("@")
+    return str(Address(name.strip(), local, domain))
+
+
+def host_name(text: str) -> str:
+    """A full host name in ASCII, with its international labels encoded (RFC 5890).
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        name = idna.encode(text.strip().rstrip("."), uts46=True, std3_rules=True).decode("ascii")
+    except idna.IDNAError:
+        name = ""
+    last = name.rpartition(".")[2]
+    if "." not in name or last.isdigit():
+        raise ValueError("is not a full host name; write one like mail.example.org")
+    return name
+
+
+def _ehlo_name(text: str) -> str:
+    """What stands behind EHLO: a full host name, or an address literal (RFC 5321, section 4.1.3)."""
+    literal = re.fullmatch(r"\[(?:(?P<v6>ipv6:)(?P<six>[\da-f:.]+)|(?P<four>[\d.]+))\]", text.strip(), re.IGNORECASE)
+    try:
+        if literal is not None and literal["four"]:
+            return f"[{IPv4Address(literal['four'])}]"
+        if literal is not None:
+            return f"[IPv6:{IPv6Address(literal['six'])}]"
+        return host_name(text)
+    except ValueError:
+        raise ValueError(
+            "is not a full host name; write one like mail.example.org, or an address like [192.0.2.1] or "
+            "[IPv6:2001:db8::1]"
+        ) from None
+
+
+def _return_address(text: str) -> str:
+    address = _validated(text).ascii_email or ""
+    local = address.rpartition("@")[0]
+    if not local or "+" in local or len(local) > _LONGEST_RETURN_LOCAL:
+        raise ValueError(
+            f"cannot carry a token; write one with {_LONGEST_RETURN_LOCAL} ASCII characters at most before the @, "
+            "and no '+', like bounces@papers.example.org"
+        )
+    return address
+
+
+def _one_mailbox(imap: "Imap | None", info: ValidationInfo) -> "Imap | None":
+    if imap is not None and info.data.get("maildir") is not None:
+        raise ValueError("is a second mailbox beside bounces.maildir; keep one of them")
+    return imap
+
+
+def _web_address(text: str) -> str:
+    try:
+        return str(TypeAdapter(HttpUrl).validate_python(text.strip())).rstrip("/")
+    except ValidationError:
+        raise ValueError("is not a web address; write it like https://papers.example.org") from None
+
+
+def _private_address(text: str) -> str:
+    text = text.strip()
+    with suppress(ValueError):
+        return str(ip_network(text))
+    if not re.fullmatch(r"[\w-]+(?:\.[\w-]+)*\.?", text) or re.fullmatch(r"[\d.]+", text):
+        raise ValueError("is neither a host nor a network; write it like intranet.example.org or 10.0.0.0/8")
+    return text.rstrip(".").lower()
+
+
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Line = Annotated[str, AfterValidator(_one_line)]
+FileName = Annotated[Path, BeforeValidator(_file_name)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Url = Annotated[str, AfterValidator(_web_address)]
+PrivateAddress = Annotated[str, AfterValidator(_private_address)]
+
+
+class Settings(BaseModel):
+    """What every part of the configuration has in common: unknown keys are mistakes, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(Settings):
+    """Who sends: shown in every message."""
+
+    name: Line
+    url: Url = Field(description="The public URL, without a path of its own pages.")
+    sender: Mailbox = Field(alias="from", description="Address the digests come from.")
+    reply_to: Mailbox | None = None
+    postal_address: Line = Field(description="Required in bulk mail by law in many countries (CAN-SPAM, section 5).")
+
+    @cached_property
+    def domain(self) -> str:
+        """The domain of the sender's address, on which Message-IDs and the List-Id stand."""
+        return parseaddr(self.sender)[1].rpartition("@")[2]
+
+    @property
+    def ascii_domain(self) -> str:
+        """The same, with its international labels encoded."""
+        return _validated(parseaddr(self.sender)[1]).ascii_domain
+
+
+class Store(Settings):
+    """Where everything is kept: an SQLAlchemy URL; a relative SQLite path counts from the config file's folder.
+
+    The index of the papers lies in a folder of its own: it can be made again from the store.
+    """
+
+    url: Line = "sqlite:///var/newsletter.db"
+    index: FileName = Path("var/index")
+
+
+class HuggingFaceSource(Settings):
+    """The Hugging Face daily papers."""
+
+    kind: Literal["huggingface"]
+    endpoint: Url = "https://huggingface.co"
+    by: Literal["date", "week", "month"] = "date"
+
+
+class ArxivSource(Settings):
+    """arXiv categories: their feeds for the daily run, the API for a range of days."""
+
+    kind: Literal["arxiv"]
+    categories: list[Line] = Field(min_length=1)
+    replacements: bool = Field(default=False, description="Take announced replacements too.")
+    feed_url: Url = "https://rss.arxiv.org/atom"
+    api_url: Url = "https://export.arxiv.org/api/query"
+    pause_seconds: float = Field(default=3.0, ge=0, le=600, description="Between two calls, as arXiv's terms ask.")
+
+
+class BiorxivSource(Settings):
+    """bioRxiv or medRxiv, by their details API."""
+
+    kind: Literal["biorxiv", "medrxiv"]
+    categories: list[Line] = Field(default_factory=list, description="Only these; none named means all.")
+    api_url: Url = "https://api.biorxiv.org/details"
+
+
+class FeedSource(Settings):
+    """Any RSS or Atom feed."""
+
+    kind: Literal["feed"]
+    url: Url
+
+
+class FileSource(Settings):
+    """A file that is read again at each fetch: a saved Daily Papers page, JSON lines or BibTeX, told by its ending."""
+
+    kind: Literal["file"]
+    path: FileName
+
+
+SourceSettings = Annotated[
+    HuggingFaceSource | ArxivSource | BiorxivSource | FeedSource | FileSource, Field(discriminator="kind")
+]
+
+
+class Network(Settings):
+    """How sources are asked over the network."""
+
+    timeout_seconds: float = Field(default=30.0, gt=0, le=3600)
+    attempts: int = Field(default=4, ge=1, le=20, description="How often one request is tried.")
+    wait_seconds: float = Field(
+        default=1.0, ge=0, le=600, description="Before the second try; doubled for each one after it."
+    )
+    contact: Line | None = Field(
+        default=None, description="In the User-Agent; the reply-to or from address if not set."
+    )
+    source_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="For one source in all: requests, waits, pages, reading and storing.",
+    )
+    source_papers: int = Field(default=10_000, ge=1, le=1_000_000, description="Of one source in one fetch at most.")
+    allow_private: list[PrivateAddress] = Field(
+        default_factory=list, description="Hosts and networks (10.0.0.0/8) that may be on a private address."
+    )
+    proxy: Url | None = Field(default=None, description="For requests to sources; the environment's is not used.")
+
+
+class Ranking(Settings):
+    """What counts as new, and as a match."""
+
+    max_age_days: int = Field(default=14, ge=1, le=36_500)
+    feedback_half_life_days: float = Field(
+        default=90.0, ge=0.01, le=36_500, description="After so long feedback counts half."
+    )
+    min_score: float = Field(default=0.5, ge=0, le=1, description="Below this match a paper is not sent.")
+    variety_lambda: float = Field(
+        default=0.85, gt=0, le=1, description="Of maximal marginal relevance: 1 heeds the match alone."
+    )
+    refit_days: float = Field(default=7.0, ge=0.01, le=36_500, description="The space is fitted again after so long.")
+
+
+class DigestSettings(Settings):
+    """How a digest is made up."""
+
+    trending: int = Field(default=3, ge=0, le=50, description="How many papers the Trending section has at most.")
+    trending_half_life_days: float = Field(default=3.0, ge=0.01, le=36_500)
+    template: Line = Field(default="digest", description="The name of the templates, without their ending.")
+    weekly_template: Line = Field(default="weekly", description="For those who get mail on one day a week.")
+
+
+_ENGINE = re.compile(
+    r"here|processes(:[1-9][0-9]{0,2})?|dask://(?P<address>[^/\s:]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5})|dask:(?!//)(?P<file>\S.*)"
+)
+
+
+def _engine(value: str) -> str:
+    found = _ENGINE.fullmatch(value)
+    if found is None or (found[1] and int(found[1][1:]) > _MOST_PROCESSES):
+        raise ValueError(
+            f"is none; write here, processes, processes: with a number up to {_MOST_PROCESSES}, dask://HOST:PORT, or "
+            "dask: with the path of the file that a Dask scheduler writes"
+        )
+    return value
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class WarmUp(Settings):
+    """How a sender whom nobody knows yet begins: each day ``factor`` times as many messages as the day before."""
+
+    begins: date
+    first_day: int = Field(default=50, ge=1)
+    factor: float = Field(default=1.5, ge=1, le=10)
+
+
+class Limits(Settings):
+    """How many messages may go."""
+
+    per_second: float | None = Field(default=None, gt=0, le=100_000)
+    per_hour: int | None = Field(default=None, ge=1)
+    per_day: int | None = Field(default=None, ge=1)
+    warm_up: WarmUp | None = None
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether there is none."""
+        return (self.per_second, self.per_hour, self.per_day, self.warm_up) == (None,) * 4
+
+
+class Smtp(Limits):
+    """A mail server. The password comes from NEWSLETTER_SMTP_PASSWORD, the password file or the keyring."""
+
+    host: Line = "localhost"
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: Line | None = None
+    password_file: FileName | None = None
+    oauth2_file: FileName | None = None
+    dkim_selector: Line | None = Field(default=None, description="Messages are signed when it and the key are set.")
+    dkim_key_file: FileName | None = None
+    timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
+    sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, by one command.")
+    messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
+    ehlo_name: Annotated[str, AfterValidator(_ehlo_name)] | None = Field(
+        default=None, description="What this host calls itself; its full name, or the sender's domain, if not set."
+    )
+    weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
+    _sender_domain: str | None = PrivateAttr(default=None)
+
+    @property
+    def sender_domain(self) -> str | None:
+        """The domain of ``site.from`` in ASCII; None outside of a whole configuration."""
+        return self._sender_domain
+
+    @property
+    def signs(self) -> bool:
+        """Whether messages are signed before they go by it (DKIM)."""
+        return self.dkim_selector is not None and self.dkim_key_file is not None
+
+    @property
+    def limits(self) -> Limits:
+        """How many messages may go by it."""
+        return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
+
+
+class CircuitBreakerSettings(Settings):
+    """When an account whose server refuses messages is set aside."""
+
+    in_a_row: int = Field(default=10, ge=2, le=10_000, description="So many refusals in a row set it aside.")
+    share: float = Field(default=0.5, gt=0, le=1, description="Or this share of the last messages ...")
+    least: int = Field(default=20, ge=2, le=100_000, description="... once so many of them were refused.")
+    minutes: float = Field(default=10, ge=0.1, le=1440, description="After so long a message counts half.")
+    probe_minutes: float = Field(
+        default=15, ge=0.1, le=240, description="To the first test message; doubled for each after it, up to 4 hours."
+    )
+
+
+class Delivery(Settings):
+    """How messages go out, by whichever account."""
+
+    retry_minutes: float = Field(
+        default=5, ge=0.1, le=1440, description="To the second try; doubled for each after it."
+    )
+    retry_hours: float = Field(default=20, ge=0.1, le=720, description="What was put off longer is no news any more.")
+    circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
+    domains: dict[Annotated[str, AfterValidator(str.lower)], Limits] = Field(
+        default_factory=dict, description="Limits of the domains that readers have their mail at."
+    )
+
+
+class Imap(Settings):
+    """A mailbox on a server. The password comes from NEWSLETTER_IMAP_PASSWORD, the password file or the keyring."""
+
+    host: Line
+    port: int = Field(default=993, ge=1, le=65535)
+    security: Literal["tls", "starttls", "none"] = "tls"
+    user: Line
+    password_file: FileName | None = None
+    folder: Line = "INBOX"
+    timeout_seconds: float = Field(default=60.0, gt=0, le=600)
+
+
+class Bounces(Settings):
+    """Where reports of mail that did not arrive come back to, where they are read, and what they lead to."""
+
+    address: Annotated[str, AfterValidator(_return_address)] | None = Field(
+        default=None, description="With a token behind a plus sign it is the envelope's sender of every message."
+    )
+    maildir: FileName | None = None
+    imap: Annotated[Imap | None, AfterValidator(_one_mailbox)] = None
+    processed: Line = Field(default="Processed", description="The folder that what was understood is moved to.")
+    read_minutes: float = Field(default=10.0, ge=0.1, le=10_080, description="How often 'run' reads the mailbox.")
+    hard_limit: int = Field(
+        default=1, ge=1, le=1000, description="So many digests that bounced hard end a subscription."
+    )
+    soft_limit: int = Field(default=3, ge=1, le=1000, description="So many digests that bounced softly pause a reader.")
+    soft_days: int = Field(default=14, ge=1, le=3650, description="When they did within so long.")
+
+    @property
+    def mailbox(self) -> bool:
+        """Whether there is a mailbox to be read."""
+        return self.maildir is not None or self.imap is not None
+
+
+class ScheduleSettings(Settings):
+    """When papers are fetched, and how often the newsletter looks who is due."""
+
+    fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
+    timezone: Timezone = "UTC"
+    tick_seconds: int = Field(default=30, ge=1, le=3600)
+
+
+class LogSettings(Settings):
+    """How long the log is kept."""
+
+    keep_days: int = Field(default=400, ge=1, le=36_500, description="What was sent or failed, and what came back.")
+    keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Lines of digests with nothing in them.")
+
+
+_MAILBOX_PROVIDERS = (
+    "126.com 163.com aol.com fastmail.com free.fr gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.net hey.com hotmail.com "
+    "icloud.com laposte.net libero.it live.com mac.com mail.com mail.ru mailbox.org me.com msn.com naver.com orange.fr "
+    "outlook.com posteo.de proton.me protonmail.com qq.com seznam.cz t-online.de tutanota.com web.de wp.pl yahoo.co.jp "
+    "yahoo.com yandex.ru ymail.com zoho.com"
+)
+
+
+class SignUps(Settings):
+    """How often the site's forms may cause an email: to sign up, to get a new link, to confirm a change.
+
+    An hour is any sixty minutes, a day any 24 hours. What counts as one mailbox, domain or network is in
+    ``audience/limits.py``.
+    """
+
+    per_address: int = Field(default=3, ge=1, description="Emails to one mailbox an hour; then requests are ignored.")
+    per_address_per_day: int = Field(default=6, ge=1, description="The same a day, so that no mailbox is flooded.")
+    per_domain_per_day: int = Field(
+        default=200, ge=1, description="Emails to one domain a day: all its addresses may end in one mailbox."
+    )
+    large_domains: list[Line] = Field(
+        default_factory=_MAILBOX_PROVIDERS.split,
+        description="Mailbox providers: each address has its own owner, so per_domain_per_day is not for them.",
+    )
+    per_network: int = Field(default=20, ge=1, description="Requests from one network (/24, of IPv6 /48) an hour.")
+    per_network_per_day: int = Field(default=100, ge=1, description="The same a day.")
+    per_hour: int = Field(default=500, ge=1, description="Requests from everywhere an hour.")
+    challenge_per_network: int | None = Field(
+        default=10, ge=1, description="Requests from one network an hour, above which a browser solves a challenge."
+    )
+    challenge_per_hour: int | None = Field(default=200, ge=1, description="The same for requests from everywhere.")
+    challenge_tries: int = Field(
+        default=1_000_000, ge=1, le=10_000_000, description="How many tries a challenge takes at most; half on average."
+    )
+
+
+class Web(Settings):
+    """How the site is served."""
+
+    host: Line = Field(default="127.0.0.1", description="The address that is listened on.")
+    port: int = Field(default=8000, ge=1, le=65535)
+    trusted_proxies: list[Line] = Field(
+        default_factory=lambda: ["127.0.0.1", "::1"],
+        description="Who may say (X-Forwarded-For) whom a request is from.",
+    )
+    keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long a public page is kept ready.")
+    max_connections: int = Field(
+        default=1000, ge=10, le=100_000, description="Fewer if the process may not open enough files."
+    )
+    max_connections_per_address: int = Field(
+        default=64, ge=1, description="An IPv6 /64 counts as one address; trusted proxies are exempt."
+    )
+    header_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="For a whole header, from the connection or the last response."
+    )
+    body_timeout_seconds: float = Field(
+        default=30.0, gt=0, le=600, description="For a whole body; the largest allowed is 100 kB."
+    )
+    send_timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=600,
+        description="A client that reads below 2,000 bytes a second for this long is dropped.",
+    )
+    keep_alive_seconds: int = Field(
+        default=5, ge=1, le=600, description="How long an idle connection stays open after a response."
+    )
+    sign_ups: SignUps = SignUps()
+
+    def hosts(self, site: Site) -> list[str]:
+        """The names that the site answers to."""
+        return [urlsplit(site.url).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+
+
+class Config(Settings):
+    """The whole of ``config.yaml``."""
+
+    site: Site
+    store: Store = Store()
+    subscribers: FileName = Path("subscribers")
+    templates: FileName = Field(default=Path("templates"), description="One's own templates, looked in first.")
+    sources: dict[Annotated[str, AfterValidator(_source_name)], SourceSettings] = Field(default_factory=dict)
+    network: Network = Network()
+    ranking: Ranking = Ranking()
+    digest: DigestSettings = DigestSettings()
+    smtp: Smtp = Field(default_factory=Smtp)
+    accounts: dict[Line, Smtp] = Field(default_factory=dict, description="Several mail servers, instead of smtp.")
+    delivery: Delivery = Delivery()
+    bounces: Bounces = Bounces()
+    web: Web = Web()
+    schedule: ScheduleSettings = ScheduleSettings()
+    engine: Annotated[str, AfterValidator(_engine)] = Field(
+        default="here",
+        description="In this process, in 'processes' (one a core), in so many, 'processes:4', or on a cluster of Dask.",
+    )
+    log: LogSettings = LogSettings()
+    _folder: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _tell_accounts_the_sender(self) -> Self:
+        for account in (self.smtp, *self.accounts.values()):
+            account._sender_domain = self.site.ascii_domain
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the config file, from which relative paths count."""
+        return self._folder
+
+    @property
+    def subscribers_folder(self) -> Path:
+        """Where the subscribers' files are."""
+        return self._folder / self.subscribers
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the index of the papers is."""
+        return self._folder / self.store.index
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, with a relative SQLite path made absolute."""
+        url = make_url(self.store.url)
+        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+            return self.store.url
+        path = (self._folder / url.database).absolute()
+        return url.set(database=str(path)).render_as_string(hide_password=False)
+
+    @property
+    def mail_accounts(self) -> Mapping[str, Smtp]:
+        """The mail servers by name; the one of ``smtp`` has that name."""
+        return self.accounts or {"smtp": self.smtp}
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions with mail servers may be open at the same time."""
+        return sum(account.sessions for account in self.mail_accounts.values())
+
+    @property
+    def cluster(self) -> DaskAddress | None:
+        """The cluster that the work of a large edition is done on; None for this machine."""
+        found = _ENGINE.fullmatch(self.engine)
+        if found is None or not self.engine.startswith("dask:"):
+            return None
+        return (
+            DaskAddress(address=found["address"])
+            if found["address"]
+            else DaskAddress(file=self._folder / found["file"])
+        )
+
+    @property
+    def processes(self) -> int:
+        """In how many processes the work of a large edition is done (at most, on a cluster); each has a session of each
+        account at least.
+        """
+        kind, _, number = self.engine.partition(":")
+        wanted = 1 if kind == "here" else _MOST_WORKERS if kind == "dask" else int(number or _cores())
+        return min(wanted, *(account.sessions for account in self.mail_accounts.values()))
+
+    def with_share(self, which: int, of: int) -> "Config":
+        """The configuration of one process of so many: with its share of the sessions of each account."""
+        shared = {
+            name: account.model_copy(update={"sessions": (account.sessions + which) // of})
+            for name, account in self.mail_accounts.items()
+        }
+        return self.model_copy(update={"accounts": shared})
+
+    @property
+    def keep_days(self) -> int:
+        """How long the log is kept: as it says, but no shorter than it must be."""
+        return max(self.log.keep_days, *_needed_for(self).values())
+
+    @property
+    def contact(self) -> str:
+        """Whom a source's operator may write to."""
+        return self.network.contact or parseaddr(self.site.reply_to or self.site.sender)[1]
+
+
+def _needed_for(config: Config) -> Mapping[str, int]:
+    """For how many days the log must be kept, by the setting that asks for it: so that no paper is sent twice, and
+    digests that bounce are counted.
+    """
+    return {"ranking.max_age_days": config.ranking.max_age_days, "bounces.soft_days": config.bounces.soft_days}
+
+
+_NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
+_MENDS: Mapping[str, str] = {
+    "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
+    "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
+    "schedule.keep_skipped_days": "is called log.keep_skipped_days now; move it there",
+    "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
+}
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a config file.
+
+    Raises:
+        UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
+    """
+    shown = str(path)
+    with suppress(OSError):  # which read_text tells of
+        if not path.exists():
+            raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
+    if not is_utf8(str(path.absolute())):
+        raise UserError(f"{path.absolute()}: its name is not UTF-8; rename the folder")
+    document = parse(read_text(path, shown), shown)
+    config = check(document, Config, _MENDS)
+    where = f"{document.where(('store', 'url'))}: store.url"
+    try:
+        url = make_url(config.store.url)
+        password = url.password or url.query.get("password")
+    except (ArgumentError, ValueError):
+        # A password may stand in it all the same.
+        said = re.sub(r"//[^/]*@", "//...@", config.store.url)
+        raise UserError(f"{where}: {said!r} is not a database URL; write it like sqlite:///var/newsletter.db") from None
+    if password:
+        raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
+    if config.accounts and "smtp" in config.model_fields_set:
+        raise UserError(f"{document.where(('accounts',))}: accounts: stand instead of smtp; remove one of the two")
+    if "keep_days" in config.log.model_fields_set:
+        for key, days in _needed_for(config).items():
+            if config.log.keep_days < days:
+                raise UserError(
+                    f"{document.where(('log', 'keep_days'))}: log.keep_days: {config.log.keep_days} is too small; it "
+                    f"must be {days} or more, as {key} is"
+                )
+    object.__setattr__(config, "_folder", path.absolute().parent)
+    return config

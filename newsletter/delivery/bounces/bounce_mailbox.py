@@ -1,0 +1,255 @@
+"""The mailbox that reports come to, a Maildir or one behind IMAP: each unread message is handed over, then put away."""
+
+import imaplib
+import mailbox
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from imapclient import SEEN, IMAPClient
+from imapclient.exceptions import CapabilityError, LoginError
+
+from newsletter.config.secrets import password
+from newsletter.config.settings import Bounces, Imap
+from newsletter.delivery.bounces.parser import MAX_BYTES
+from newsletter.delivery.smtp.session import shown_error
+from newsletter.errors import NewsletterError, UserError
+from newsletter.support.deadline import Deadline
+
+HandleMessage = Callable[[bytes], bool]
+"""Is given a message (its beginning, if it is long); whether it is done with and may be moved away."""
+
+OnProgress = Callable[[int, int], None]
+"""Hears of progress: how many messages were read, of how many."""
+
+OnFailure = Callable[[str, Exception], None]
+"""Hears of a message that could not be read or acted on: its name in the mailbox, and the error."""
+
+PASSWORD_VARIABLE = "NEWSLETTER_IMAP_PASSWORD"  # noqa: S105 - the name of a variable, no password
+_KEYRING_SERVICE = "newsletter-imap"
+_LONGEST = 300.0
+"""Seconds that opening a mailbox, or one message, may take in all."""
+
+
+def process_unread(
+    settings: Bounces,
+    folder: Path,
+    take: HandleMessage,
+    told: OnProgress,
+    stopping: Callable[[], bool],
+    on_failure: OnFailure,
+) -> None:
+    """Hand over each unread message of the mailbox. What is done with is moved to the folder for that, all else stays;
+    both are marked as read, nothing is deleted.
+
+    Args:
+        folder: from which the paths in ``settings`` count.
+        stopping: asked between messages.
+        on_failure: called for a message on which ``take`` fails with any other error than a :class:`NewsletterError`.
+            It is marked as read, and the next one is read.
+
+    Raises:
+        UserError: the mailbox is not there, or a setting or a password is wrong.
+        NewsletterError: it cannot be used at present.
+    """
+    if settings.maildir is not None:
+        _each_in_maildir(folder / settings.maildir, settings.processed, _contained(take, on_failure), told, stopping)
+    elif settings.imap is not None:
+        _each_by_imap(settings.imap, folder, settings.processed, _contained(take, on_failure), told, stopping)
+
+
+_TakeNamed = Callable[[str, bytes], bool]
+
+
+def _contained(take: HandleMessage, on_failure: OnFailure) -> _TakeNamed:
+    """Take a message by its name, so that whatever goes wrong with it is reported, and the next one is read."""
+
+    def taken(name: str, content: bytes) -> bool:
+        try:
+            return take(content)
+        except NewsletterError:
+            raise  # Not this message is at fault, but the store or the configuration.
+        except Exception as error:
+            on_failure(name, error)
+            return False
+
+    return taken
+
+
+def count_unread(settings: Bounces, folder: Path) -> int:
+    """How many messages are unread in the mailbox; nothing there is changed. It raises as :func:`process_unread`."""
+    if settings.maildir is not None:
+        path = folder / settings.maildir
+        with _maildir(path):
+            return len(_unread_in(path))
+    if settings.imap is None:
+        return 0
+    with _opened(settings.imap, folder) as client, Deadline(_LONGEST) as deadline:
+        deadline.watch(client.socket())
+        return len(client.search(["UNSEEN", "UNDELETED"]))
+
+
+def _each_in_maildir(
+    path: Path, processed: str, take: _TakeNamed, told: OnProgress, stopping: Callable[[], bool]
+) -> None:
+    target = processed.replace("/", ".")  # as Maildir++ has it
+    with _maildir(path) as inbox:
+        unread = _unread_in(path)
+        for number, one in enumerate(unread):
+            told(number, len(unread))
+            if stopping():
+                return
+            with suppress(FileNotFoundError):  # another process was first
+                with one.open("rb") as file:
+                    content = file.read(MAX_BYTES)
+                done_with = take(one.name, content)
+                if done_with:
+                    inbox.add_folder(target)
+                one.rename((path / f".{target}" if done_with else path) / "cur" / _seen_name(one.name))
+        told(len(unread), len(unread))
+
+
+@contextmanager
+def _maildir(path: Path) -> Iterator[Any]:
+    """A Maildir to work in; whatever is wrong with it is told with its mend."""
+    try:
+        yield mailbox.Maildir(path, factory=None, create=False)
+    except mailbox.NoSuchMailboxError:
+        raise UserError(f"bounces.maildir: {path}: no such Maildir; make it, or name another") from None
+    except OSError as error:
+        raise UserError(
+            f"bounces.maildir: {error.filename or path}: {error.strerror}; check that it is a Maildir, and who may "
+            "write there"
+        ) from None
+
+
+def _unread_in(path: Path) -> list[Path]:
+    return sorted(one for name in ("new", "cur") for one in (path / name).iterdir() if _is_unread(one))
+
+
+def _is_unread(path: Path) -> bool:
+    if not path.is_file():
+        return False  # A folder cannot be read, and a pipe may never end.
+    return not path.name.startswith(".") and not {"S", "T"} & set(path.name.partition(":2,")[2])
+
+
+def _seen_name(name: str) -> str:
+    base, _, flags = name.partition(":2,")
+    return f"{base}:2,{''.join(sorted({*flags, 'S'}))}"
+
+
+def _each_by_imap(
+    settings: Imap, folder: Path, processed: str, take: _TakeNamed, told: OnProgress, stopping: Callable[[], bool]
+) -> None:
+    with _opened(settings, folder) as client:
+        with Deadline(_LONGEST) as deadline:
+            deadline.watch(client.socket())
+            unread = client.search(["UNSEEN", "UNDELETED"])
+        target = None
+        for number, uid in enumerate(unread):
+            told(number, len(unread))
+            if stopping():
+                return
+            with Deadline(_LONGEST) as deadline:
+                deadline.watch(client.socket())
+                content = _beginning(client, uid)
+                if content is None:
+                    continue  # another process was first
+            done_with = take(f"message {uid} of {settings.folder}", content)
+            with Deadline(_LONGEST) as deadline:
+                deadline.watch(client.socket())
+                client.add_flags([uid], [SEEN], silent=True)
+                if done_with:
+                    target = target or _folder_for(client, processed)
+                    _move(client, uid, target)
+        told(len(unread), len(unread))
+
+
+def imap_password(settings: Imap, folder: Path) -> str:
+    """The password of a mailbox.
+
+    Raises:
+        UserError: it is nowhere, or cannot be read.
+    """
+    return password(PASSWORD_VARIABLE, _KEYRING_SERVICE, settings.user, settings.password_file, folder, "bounces.imap")
+
+
+@contextmanager
+def _opened(settings: Imap, folder: Path) -> Iterator[Any]:
+    """A session with the folder selected; whatever keeps it from that, or breaks it, is told with its mend."""
+    where = f"bounces.imap: {settings.host}:{settings.port}"
+    secret = imap_password(settings, folder)
+    tls = settings.security == "tls"
+    context = ssl.create_default_context() if settings.security != "none" else None
+    try:
+        with IMAPClient(
+            settings.host, settings.port, ssl=tls, ssl_context=context, timeout=settings.timeout_seconds
+        ) as client:
+            with Deadline(_LONGEST) as deadline:
+                deadline.watch(client.socket())
+                if settings.security == "starttls":
+                    client.starttls(context)
+                    deadline.watch(client.socket())
+                client.login(settings.user, secret)
+                _select(client, settings.folder, where)
+            yield client
+    except ssl.SSLCertVerificationError as error:
+        told = f"{where}: its certificate is not to be trusted: {error.verify_message}"
+        raise NewsletterError(f"{told}; check bounces.imap.host, or have the certificate mended") from None
+    except CapabilityError:
+        raise UserError(f"{where} offers no STARTTLS; set bounces.imap.security to tls or none") from None
+    except LoginError as error:
+        mend = f"check bounces.imap.user and {PASSWORD_VARIABLE} or bounces.imap.password_file"
+        raise UserError(f"{where} does not accept the login of {settings.user}: {_said(error)}; {mend}") from None
+    except (OSError, UnicodeError) as error:
+        raise NewsletterError(
+            f"{where}: {shown_error(error)}; check bounces.imap.host, port and security, or try again later"
+        ) from None
+    except imaplib.IMAP4.error as error:
+        raise NewsletterError(f"{where} does not do as it is asked: {_said(error)}; try again later") from None
+
+
+def _select(client: Any, folder: str, where: str) -> None:
+    try:
+        client.select_folder(folder)
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error as error:
+        raise UserError(
+            f"{where} does not open the folder {folder!r}: {_said(error)}; check bounces.imap.folder"
+        ) from None
+
+
+def _beginning(client: Any, uid: int) -> bytes | None:
+    answer = client.fetch([uid], [f"BODY.PEEK[]<0.{MAX_BYTES}>"]).get(uid, {})
+    return next((value for key, value in answer.items() if key.startswith(b"BODY[]")), None)
+
+
+def _folder_for(client: Any, name: str) -> str:
+    """The folder that is moved to, made where it is missing. Some servers have all folders below the INBOX."""
+    prefix = ""
+    if client.has_capability("NAMESPACE"):
+        personal = client.namespace().personal
+        prefix = personal[0][0] if personal else ""
+    folder = name if name.startswith(prefix) else f"{prefix}{name}"
+    if not client.folder_exists(folder):
+        client.create_folder(folder)
+        client.subscribe_folder(folder)
+    return folder
+
+
+def _move(client: Any, uid: int, folder: str) -> None:
+    if client.has_capability("MOVE"):
+        client.move([uid], folder)
+        return
+    client.copy([uid], folder)
+    client.delete_messages([uid], silent=True)
+    if client.has_capability("UIDPLUS"):
+        # Without it all would go that anybody has marked.
+        client.uid_expunge([uid])
+
+
+def _said(error: Exception) -> str:
+    return shown_error(error).removeprefix("b'").removesuffix("'")

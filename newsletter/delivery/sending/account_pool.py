@@ -1,0 +1,243 @@
+"""The pool: the sessions of an account, each in a thread of its own, and the letters that wait for one."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from newsletter.config.settings import Smtp
+from newsletter.delivery.sending import rate_limit
+from newsletter.delivery.sending.send_recorder import SendRecorder
+from newsletter.delivery.smtp.session import AccountUnavailable
+from newsletter.delivery.smtp.transport import ConnectionAborted, Outcome, Transport
+from newsletter.errors import NewsletterError, describe
+from newsletter.model import Message, Send, SendState
+
+_IDLE_SECONDS = 30.0
+"""So long a session is kept open with nothing to do; servers break them off after some minutes."""
+
+_MOST_BROKEN_OFF = 3
+"""So many messages in a row may break a session; then it is the server."""
+
+_FULL = 16
+"""Letters that may wait for each session: enough to keep it busy, few enough for any memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A claimed send and its message.
+
+    Attributes:
+        at: when it may go on the wire: seconds of the clock that nobody sets back.
+        spacing: seconds to the next one of the account, and of a limited domain, by their names.
+    """
+
+    send: Send
+    message: Message
+    at: float
+    spacing: Mapping[str, float]
+
+
+class AccountPool:
+    """A mail server with its sessions, opened as they are needed.
+
+    Args:
+        name: as the configuration has it. ``folder``: from which paths in ``settings`` count.
+
+    Attributes:
+        fed: how many letters it was given. ``error``: why it cannot be used.
+    """
+
+    def __init__(self, name: str, settings: Smtp, folder: Path, engine: Engine, ledger: SendRecorder) -> None:
+        self.name, self.settings = name, settings
+        self.fed = 0
+        self.error: NewsletterError | None = None
+        self._held = 0.0
+        self._folder, self._engine, self._ledger = folder, engine, ledger
+        self._letters: deque[OutgoingMessage] = deque()
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._idle = self._busy = self._broken_off = 0
+        self._most = settings.sessions
+        self._next_at: dict[str, float] = {}
+        self._closed = self._stopped = False
+
+    @property
+    def room(self) -> int:
+        """How many letters it takes at present."""
+        return max(0, self._most * _FULL - len(self._letters))
+
+    def put(self, letters: Iterable[OutgoingMessage]) -> None:
+        """Hand over letters; a new session is opened when all have something to do. They come back when the account
+        has turned out not to be usable.
+        """
+        with self._changed:
+            for letter in letters:
+                if self._stopped:
+                    self._ledger.give_back(letter.send)
+                    continue
+                self.fed += 1
+                self._letters.append(letter)
+                if self._idle < len(self._letters) and len(self._threads) < self._most:
+                    self._open()
+            self._changed.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something has changed, or the time is over."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    @property
+    def number(self) -> int:
+        """How many letters have not gone yet."""
+        return len(self._letters) + self._busy
+
+    def close(self, stop: bool = False) -> None:
+        """Let the letters go (or give those back that are not on the wire yet, to ``stop``), and end the sessions."""
+        with self._changed:
+            self._closed, self._stopped = True, self._stopped or stop
+            self._changed.notify_all()
+        for thread in list(self._threads):
+            thread.join()
+        self._give_back()
+
+    def _open(self) -> None:
+        thread = threading.Thread(target=self._session, name=f"session of {self.name}", daemon=True)
+        self._threads.append(thread)
+        self._idle += 1
+        thread.start()
+
+    def _session(self) -> None:
+        carrying = False
+        try:
+            with Transport(self.settings, self._folder, self.name) as wire:
+                while (letter := self._next(wire)) is not None:
+                    carrying = True
+                    self._carry(wire, letter)
+                    carrying = False
+                    self._count(busy=-1, idle=1)
+            self._count(busy=0, idle=-1)
+        except Exception as error:  # Told by the dispatcher: an error of a thread is heard by nobody.
+            self._count(busy=-carrying, idle=carrying - 1)
+            with self._changed:
+                self._end_session(error)
+                self._changed.notify_all()
+
+    def _count(self, busy: int, idle: int) -> None:
+        with self._changed:
+            self._busy += busy
+            self._idle += idle
+            self._changed.notify_all()
+
+    def _next(self, wire: Transport) -> OutgoingMessage | None:
+        while True:
+            with self._changed:
+                if self._letters and not self._stopped:
+                    self._idle -= 1
+                    self._busy += 1
+                    return self._letters.popleft()
+                if self._closed or self._stopped:
+                    return None
+                if self._changed.wait(_IDLE_SECONDS):
+                    continue
+            # Not under the lock: the server may take its time to say goodbye.
+            wire.close()
+
+    def _carry(self, wire: Transport, letter: OutgoingMessage) -> None:
+        """Carry one letter.
+
+        Raises:
+            Exception: the session cannot go on; the letter was given back, or is settled as unsure.
+        """
+        try:
+            wire.open()
+            at = self._take_moment(letter)
+            while (seconds := max(at, self._held) - time.monotonic()) > 0 and not self._stopped:
+                self.wait(min(seconds, _IDLE_SECONDS))
+            if self._stopped:
+                self._ledger.give_back(letter.send)
+                return
+            if (why := self._ledger.breakers.set_aside.get(self.name)) is not None:
+                raise AccountUnavailable(why)
+        except Exception:
+            self._ledger.give_back(letter.send)
+            raise
+        if not self._ledger.start(letter.send, self.name):
+            return
+        try:
+            outcome = self._send(wire, letter.message)
+        except NewsletterError:
+            self._ledger.give_back(letter.send, on_wire=True)
+            raise
+        except Exception as error:
+            # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
+            reason = f"the program failed: {describe(error)}"
+            self._ledger.settle(letter.send, Outcome(SendState.UNSURE, reason=reason), self.name)
+            raise
+        self._ledger.settle(letter.send, outcome, self.name)
+        self._heed(outcome)
+
+    def _send(self, wire: Transport, message: Message) -> Outcome:
+        try:
+            outcome = wire.send(message)
+        except ConnectionAborted as error:
+            # One message that a server cannot bear must not stand in the way of all others, at every run.
+            self._broken_off += 1
+            if self._broken_off > _MOST_BROKEN_OFF:
+                raise
+            return Outcome(SendState.DEFERRED, reason=str(error).partition(";")[0])
+        self._broken_off = 0
+        return outcome
+
+    def _take_moment(self, letter: OutgoingMessage) -> float:
+        """When a letter may go: at its own moment, or later where those before it were late."""
+        with self._changed:
+            at = max([letter.at, *(self._next_at.get(key, 0.0) for key in letter.spacing)])
+            # Nothing is made up for by going faster.
+            self._next_at |= {key: max(at, time.monotonic()) + seconds for key, seconds in letter.spacing.items()}
+        return at
+
+    @property
+    def held_until(self) -> datetime | None:
+        """Until when its server wants nothing (UTC); None when it takes messages."""
+        left = self._held - time.monotonic()
+        return rate_limit.utc_now() + timedelta(seconds=left) if left > 0 else None
+
+    def _heed(self, outcome: Outcome) -> None:
+        """Slow down when the server asks for it."""
+        if outcome.state is SendState.DEFERRED and rate_limit.is_throttled(outcome.smtp_reply):
+            now = rate_limit.utc_now()
+            self._held = time.monotonic() + (rate_limit.back_off(self._engine, self.name, now) - now).total_seconds()
+        elif outcome.state is SendState.SENT and self._held:
+            self._held = 0.0
+            rate_limit.end_back_off(self._engine, self.name, rate_limit.utc_now())
+
+    def set_aside(self, error: Exception) -> None:
+        """Use the account no more, and give back what waits for it."""
+        if not isinstance(error, NewsletterError):
+            error = NewsletterError(f"account {self.name}: the program failed: {describe(error)}")
+        with self._changed:
+            self.error = self.error or error
+            self._stopped = True
+            self._give_back()
+            self._changed.notify_all()
+
+    def _end_session(self, error: Exception) -> None:
+        """A session that breaks leaves the others alone, since a server may take fewer than we would open; with the
+        last one the account cannot be used, nor after an error that holds for all of them.
+        """
+        self._threads.remove(threading.current_thread())
+        self._most = max(1, len(self._threads))
+        if not self._threads or isinstance(error, AccountUnavailable) or not isinstance(error, NewsletterError):
+            self.set_aside(error)
+
+    def _give_back(self) -> None:
+        while self._letters:
+            # Told before it is gone: who sees none here is to find all of them in the ledger.
+            self._ledger.give_back(self._letters[0].send)
+            self._letters.popleft()

@@ -1,0 +1,301 @@
+"""Dispatch: sends that wait are claimed as fast as they may go, made into messages, and handed to an account."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from newsletter.config.settings import Delivery, Smtp
+from newsletter.delivery.sending import circuit_breaker, rate_limit
+from newsletter.delivery.sending.account_pool import AccountPool, OutgoingMessage
+from newsletter.delivery.sending.send_recorder import OnSettled, SendRecorder
+from newsletter.delivery.smtp.session import AccountUnavailable
+from newsletter.delivery.smtp.transport import Outcome
+from newsletter.errors import NewsletterError, UserError, describe
+from newsletter.model import Message, Send, SendState
+from newsletter.store import reading, writing
+from newsletter.store import sends as store
+from newsletter.store.circuit_breakers import CircuitBreaker
+
+
+@dataclass(frozen=True, slots=True)
+class RenderError:
+    """Why one message could not be made."""
+
+    reason: str
+
+
+Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message | RenderError]]]
+"""Makes the messages of claimed sends; raises what would go wrong with any of them."""
+
+_BLOCK = 64
+_LOOK_SECONDS = 0.2
+_ROOM_SECONDS = 1.0
+_TEST_WAIT = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """What keeps the rest from going: how many messages, until when (UTC), and why."""
+
+    number: int
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it came: whether nothing is left, and what limits hold up."""
+
+    done: bool
+    waiting: Throttled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchResult:
+    """How many messages were handed over, and what limits hold up."""
+
+    number: int
+    waiting: Throttled | None = None
+
+
+class Dispatcher:
+    """To be closed at its end.
+
+    Args:
+        accounts: the mail servers by name. ``folder``: from which paths in them count.
+        render: makes messages. ``clock``: the newsletter's time. ``settled``: hears of each send that came to a state.
+        stopping: whether to end after the messages on the wire.
+        subscriber: send to this one alone (row).
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        accounts: Mapping[str, Smtp],
+        delivery: Delivery,
+        folder: Path,
+        render: Render,
+        clock: Callable[[], datetime],
+        settled: OnSettled,
+        stopping: Callable[[], bool],
+        subscriber: int | None = None,
+    ) -> None:
+        self._engine, self._render, self._clock, self._stopping = engine, render, clock, stopping
+        self._breaker = delivery.circuit_breaker
+        self._open = ExitStack()
+        self._ledger = self._open.enter_context(SendRecorder(engine, delivery, clock, settled, stopping))
+        self._accounts = [AccountPool(name, one, folder, engine, self._ledger) for name, one in accounts.items()]
+        self._limits = {one.name: one.settings.limits for one in self._accounts}
+        self._domains = delivery.domains
+        rest = store.ClaimFilter(without=tuple(delivery.domains), subscriber=subscriber)
+        self._lanes = [rest, *(store.ClaimFilter(only=domain, subscriber=subscriber) for domain in delivery.domains)]
+
+    def close(self, stop: bool) -> None:
+        """Let the messages on the wire come to theirs, and those that wait for a session too, unless it is to ``stop``
+        or their server wants nothing at present.
+
+        Raises:
+            Exception: what went wrong since.
+        """
+        for account in self._accounts:
+            account.close(stop=stop or account.held_until is not None)
+        self._open.close()
+        if not stop:
+            self._check()
+
+    @property
+    def owner(self) -> str:
+        """In whose name it claims."""
+        return self._ledger.owner
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know: of accounts that could not be used, while others could, and of a message of which
+        the store could not be told what became.
+        """
+        notes = [_note(one.name, one.error) for one in self._accounts if one.error is not None]
+        return notes if self._ledger.error is None else [*notes, *str(self._ledger.error).splitlines()]
+
+    def take_planned_again(self) -> list[int]:
+        """The rows of sends that had failed and are planned again, since their account was set aside; each once."""
+        rows = []
+        while not self._ledger.planned_again.empty():
+            rows.append(self._ledger.planned_again.get())
+        return rows
+
+    def hand_over(self, most: int) -> DispatchResult:
+        """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.
+
+        Raises:
+            ServerUnavailable, UserError: no account can be used; what is planned stays planned.
+        """
+        handed = [self._hand_over(lane, most) for lane in self._lanes]
+        self._check()
+        held = [one.waiting for one in handed if one.waiting is not None]
+        held += [
+            Throttled(one.number, one.held_until, _why(rate_limit.BACKING_OFF, f"account {one.name}"))
+            for one in self._accounts
+            if one.number and one.held_until is not None
+        ]
+        return DispatchResult(sum(one.number for one in handed), min(held, key=lambda one: one.until, default=None))
+
+    def carry(self, seconds: float) -> Progress:
+        """Hand over what waits, for about so long, or until nothing is left but to wait for limits.
+
+        Raises:
+            ServerUnavailable, UserError: no account can be used; what is planned stays planned.
+        """
+        end = time.monotonic() + seconds
+        while not self._stopping():
+            handed = self.hand_over(_BLOCK)
+            if handed.waiting is not None:
+                return Progress(done=False, waiting=handed.waiting)
+            if time.monotonic() >= end:
+                break
+            if not handed.number:
+                if not self._anything_left():
+                    return Progress(done=True)
+                self._accounts[0].wait(_LOOK_SECONDS)
+        return Progress(done=False)
+
+    def _hand_over(self, lane: store.ClaimFilter, most: int) -> DispatchResult:
+        number = 0
+        while number < most and not self._stopping():
+            account, grant = self._next_account(lane)
+            if account is None:
+                waiting = self._number(lane) if grant.again is not None else 0
+                return DispatchResult(
+                    number, Throttled(waiting, grant.again, grant.why) if grant.again and waiting else None
+                )
+            fed = self._feed(account, lane, grant)
+            if not fed:
+                break
+            number += fed
+        return DispatchResult(number)
+
+    def _next_account(self, lane: store.ClaimFilter) -> tuple[AccountPool | None, rate_limit.Permit]:
+        """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
+        refused = nothing = rate_limit.Permit(0, rate_limit.utc_now())
+        end = time.monotonic() + _ROOM_SECONDS
+        while True:
+            usable = [one for one in self._accounts if one.error is None]
+            usable = [one for one in usable if one.settings.weight > 0] or usable
+            if not usable:
+                return None, nothing
+            with_room = [one for one in usable if one.room]
+            if not with_room:
+                if self._stopping() or time.monotonic() > end:
+                    return None, nothing
+                self._accounts[0].wait(_LOOK_SECONDS)
+                self._check()
+                continue
+            for account in sorted(with_room, key=lambda one: one.fed / (one.settings.weight or 1)):
+                grant = self._leave(account, lane)
+                if grant.number:
+                    return account, grant
+                grant = replace(grant, why=_why(grant.why, f"account {account.name}"))
+                if refused.again is None or (grant.again is not None and grant.again < refused.again):
+                    refused = grant
+            return None, refused
+
+    def _leave(self, account: AccountPool, lane: store.ClaimFilter) -> rate_limit.Permit:
+        """Leave of the account's limits and of the domain's."""
+        now, limits = rate_limit.utc_now(), self._limits[account.name]
+        known = circuit_breaker.look(self._engine, account.name)
+        is_set_aside = known is not None and known.opened_at is not None
+        if is_set_aside and account.number:
+            return rate_limit.Permit(0, now, again=now + _TEST_WAIT, why="a test message is on its way")
+        if is_set_aside and not self._number(lane):
+            return rate_limit.Permit(0, now)
+        grant = rate_limit.acquire(
+            self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.room), now
+        )
+        if known is not None and is_set_aside and grant.number:
+            if not self._may_test(account, known):
+                rate_limit.release(self._engine, account.name, limits, grant.number, now)
+                return rate_limit.Permit(0, now)
+            grant = replace(grant, is_test=True)
+        if lane.only is None or not grant.number:
+            return grant
+        domain = rate_limit.acquire(self._engine, _key(lane.only), self._domains[lane.only], grant.number, now)
+        rate_limit.release(self._engine, account.name, limits, grant.number - domain.number, now)
+        if not domain.number:
+            return rate_limit.Permit(0, now, again=domain.again, why=f"{domain.why} of {lane.only}")
+        first, step = max(grant.first, domain.first), max(grant.step, domain.step)
+        return replace(grant, number=domain.number, first=first, step=step)
+
+    def _may_test(self, account: AccountPool, known: CircuitBreaker) -> bool:
+        """Whether a test message may go by an account that is set aside; else the account is used no more."""
+        if circuit_breaker.take_probe(self._engine, account.name, self._breaker, self._clock()):
+            self._ledger.breakers.set_aside.pop(account.name, None)
+            return True
+        self._ledger.breakers.learn(known)
+        account.set_aside(AccountUnavailable(circuit_breaker.describe(known)))
+        return False
+
+    def _feed(self, account: AccountPool, lane: store.ClaimFilter, grant: rate_limit.Permit) -> int:
+        """Claim sends and hand them to an account; returns how many there were."""
+        with writing(self._engine) as connection:
+            claimed = store.claim(connection, lane, self._ledger.owner, self._clock(), grant.number, grant.is_test)
+        self._return_leave(account, lane, grant.number - len(claimed))
+        left = {send.row: send for send in claimed}
+        limits = {"": self._limits[account.name]} | ({lane.only: self._domains[lane.only]} if lane.only else {})
+        first = time.monotonic() + (grant.first - rate_limit.utc_now()).total_seconds()
+        spacing = {key: 1 / one.per_second for key, one in limits.items() if one.per_second is not None}
+        try:
+            for place, (send, made) in enumerate(self._render(claimed)):
+                if isinstance(made, RenderError):
+                    self._ledger.settle(send, Outcome(SendState.FAILED, reason=made.reason))
+                else:
+                    account.put([OutgoingMessage(send, made, first + place * grant.step.total_seconds(), spacing)])
+                del left[send.row]
+        finally:
+            # A template that fails leaves the sends as they were.
+            for send in left.values():
+                self._ledger.give_back(send)
+        return len(claimed)
+
+    def _return_leave(self, account: AccountPool, lane: store.ClaimFilter, number: int) -> None:
+        now = rate_limit.utc_now()
+        rate_limit.release(self._engine, account.name, self._limits[account.name], number, now)
+        if lane.only is not None:
+            rate_limit.release(self._engine, _key(lane.only), self._domains[lane.only], number, now)
+
+    def _number(self, lane: store.ClaimFilter) -> int:
+        with reading(self._engine) as connection:
+            return store.waiting(connection, self._clock(), lane)
+
+    def _anything_left(self) -> bool:
+        if any(one.number for one in self._accounts):
+            return True
+        # What a broken session gave back waits again, once the store knows.
+        self._ledger.flush()
+        return any(self._number(lane) for lane in self._lanes)
+
+    def _check(self) -> None:
+        """Raise what keeps everything from going on."""
+        if self._ledger.error is not None:
+            raise self._ledger.error
+        errors = [one.error for one in self._accounts if one.error is not None]
+        if len(errors) == len(self._accounts):
+            raise next((error for error in errors if isinstance(error, UserError)), errors[0])
+
+
+def _note(name: str, error: NewsletterError) -> str:
+    words = describe(error)
+    return words if words.startswith(f"account {name}") else f"account {name}: {words}"
+
+
+def _why(what: str, who: str) -> str:
+    """What stands in the way, and for whom; what tells for whom already stays as it is."""
+    return what if " of " in what and "a second" not in what else f"{what} of {who}"
+
+
+def _key(domain: str) -> str:
+    """What a domain is called among the accounts."""
+    return f"@{domain}"

@@ -1,0 +1,275 @@
+"""The wire: messages over one open SMTP session, and what the server made of each."""
+
+import smtplib
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import idna
+
+from newsletter.config.secrets import secret_file
+from newsletter.config.settings import Smtp
+from newsletter.delivery.smtp.dkim import Signer, sign
+from newsletter.delivery.smtp.session import (
+    AccountUnavailable,
+    ServerUnavailable,
+    drop,
+    is_timeout,
+    open_session,
+    server_name,
+    shown_error,
+    shown_reply,
+)
+from newsletter.errors import NewsletterError, UserError, describe
+from newsletter.model import Message, SendState
+from newsletter.support.deadline import Deadline
+
+MAX_SECONDS = 20 * 60.0
+"""Seconds that one message may be on the wire in all, less than its claim holds. RFC 5321, section 4.5.3.2, asks for
+the patience of ten minutes after the final dot.
+"""
+
+_WANTS_MORE = 530
+_SERVICE_CLOSES = 421
+
+
+class _NotSent(Exception):
+    """The message was not handed over whole: it certainly was not sent. The text says what the server did instead."""
+
+
+class ConnectionAborted(ServerUnavailable):
+    """The talk about one message came to no end, twice: that message may be to blame. It certainly was not sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message: sent, deferred, failed or unsure, with the server's words.
+
+    Attributes:
+        refused: it was not accepted, which may be the account's fault: when it happens to message after message, it is.
+    """
+
+    state: SendState
+    smtp_reply: str | None = None
+    reason: str | None = None
+    refused: bool = False
+
+
+class Transport:
+    """The way to one mail server: a session opened when it is needed, and opened anew when it broke.
+
+    Args:
+        settings: the server, and how to log in.
+        folder: from which the paths in ``settings`` count.
+        name: of the account.
+        longest: seconds that opening a session, or one message, may take in all.
+    """
+
+    def __init__(self, settings: Smtp, folder: Path, name: str = "smtp", longest: float = MAX_SECONDS) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._name = name
+        self._carried = 0
+        self._longest = longest
+        self._deadline = Deadline(longest)
+        self._client: Any = None
+        self._signer = _signer(settings, folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Open a session and log in, unless one is open.
+
+        Raises:
+            UserError: a setting, a password or a key is missing or wrong.
+            ServerUnavailable: the server cannot be reached, is not to be trusted, or does not want us at present.
+        """
+        if self._client is None:
+            with Deadline(self._longest) as self._deadline:
+                self._open()
+
+    def close(self) -> None:
+        """Say goodbye; a session that is broken already is dropped."""
+        if self._client is not None:
+            with (
+                Deadline(self._settings.timeout_seconds) as self._deadline,
+                suppress(smtplib.SMTPException, OSError),
+            ):
+                self._client.close()
+            self._drop()
+
+    def send(self, message: Message) -> Outcome:
+        """Send one message and hear what the server says. What breaks before the message was handed over whole is
+        tried again on a new session, once. A session that has carried as many as it may is opened anew.
+
+        Raises:
+            ConnectionAborted: it broke twice; this message was not sent.
+            ServerUnavailable: no message gets through at present; this one was not sent.
+            UserError: as :meth:`open`, or the server wants something that a setting gives.
+        """
+        if self._carried >= self._settings.messages_per_session:
+            self.close()
+        with Deadline(self._longest) as self._deadline:
+            try:
+                return self._try(message)
+            except _NotSent:
+                self._drop()
+                self._check_time()
+            try:
+                return self._try(message)
+            except _NotSent as error:
+                self._drop()
+                self._check_time()
+                raise ConnectionAborted(
+                    f"smtp: {server_name(self._settings)} {error}, twice; try again later"
+                ) from None
+
+    def _open(self) -> None:
+        if self._client is None:
+            try:
+                self._client = open_session(self._settings, self._folder, self._name, self._watch)
+                self._carried = 0
+            except NewsletterError:
+                self._check_time()
+                raise
+
+    def _watch(self, connection: socket.socket | None) -> None:
+        self._deadline.watch(connection)
+
+    def _drop(self) -> None:
+        if self._client is not None:
+            drop(self._client)
+        self._client = None
+
+    def _check_time(self) -> None:
+        if self._deadline.over:
+            raise ServerUnavailable(
+                f"smtp: {server_name(self._settings)} came to no end within {_in_words(self._longest)}; try again later"
+            ) from None
+
+    def _try(self, message: Message) -> Outcome:
+        self._open()
+        self._carried += 1
+        smtp: smtplib.SMTP = self._client.smtp
+        try:
+            refused = self._hand_over(smtp, message)
+        except (smtplib.SMTPException, OSError) as error:
+            raise _NotSent(self._broken(error)) from error
+        except (NewsletterError, _NotSent):
+            raise
+        except Exception as error:
+            # Something in this message is more than the program can take; the next one needs a session that is not in
+            # the middle of it.
+            self._drop()
+            return Outcome(SendState.FAILED, reason=f"the message could not be sent: {describe(error)}", refused=True)
+        if refused is not None:
+            return refused
+        # The final dot is out: from here on the server may have taken the message without our hearing so.
+        try:
+            code, words = smtp.getreply()
+            if self._deadline.over:
+                raise TimeoutError  # What was heard may be the beginning of an answer that was cut.
+        except (smtplib.SMTPException, OSError) as error:
+            self._drop()
+            return Outcome(SendState.UNSURE, reason=f"handed over, but the server {self._broken(error)}", refused=True)
+        if 200 <= code < 300:
+            return Outcome(SendState.SENT, shown_reply(code, words))
+        if not 400 <= code < 600:
+            self._drop()
+            reason = "the server's answer makes no sense"
+            return Outcome(SendState.UNSURE, shown_reply(code, words), reason, refused=True)
+        return self._refused(smtp, code, words)
+
+    def _hand_over(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
+        """Hand a message over up to the final dot; returns what became of it where the server does not take it."""
+        content = sign(message.content, self._signer) if self._signer is not None else message.content
+        refused = self._envelope(smtp, message)
+        if refused is not None:
+            return refused
+        code, words = smtp.docmd("DATA")
+        if code != 354:
+            return self._refused(smtp, code, words)
+        smtp.send(_dot_stuffed(content))
+        return None
+
+    def _broken(self, error: Exception) -> str:
+        if self._deadline.over:
+            return f"came to no end within {_in_words(self._longest)}"
+        if is_timeout(error):
+            return f"did not answer within {_in_words(self._settings.timeout_seconds)}"
+        return f"broke the connection off ({shown_error(error)})"
+
+    def _envelope(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
+        sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
+        options = []
+        if not (sender.isascii() and recipient.isascii() and message.content.isascii()):
+            if not smtp.has_extn("smtputf8"):
+                lack = "does not take international addresses (SMTPUTF8, RFC 6531)"
+                if recipient.isascii():
+                    mend = "write site.from and site.reply_to in ASCII"
+                    raise UserError(f"smtp: {server_name(self._settings)} {lack}; {mend}")
+                return Outcome(SendState.FAILED, reason=f"the mail server {lack}")
+            options = ["SMTPUTF8", "BODY=8BITMIME"]
+            smtp.command_encoding = "utf-8"
+        code, words = smtp.mail(sender, options)
+        if code >= 500 and code != _WANTS_MORE:
+            reply = shown_reply(code, words)
+            raise AccountUnavailable(
+                f"smtp: {server_name(self._settings)} refuses the sender {sender}: {reply}; "
+                "check site.from, bounces.address and smtp.user"
+            )
+        if code != 250:
+            return self._refused(smtp, code, words)
+        code, words = smtp.rcpt(recipient)
+        return None if 200 <= code < 300 else self._refused(smtp, code, words)
+
+    def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
+        reply = shown_reply(code, words)
+        if not 400 <= code < 600:
+            raise _NotSent(f"gave an answer that makes no sense ({reply})")
+        if code == _WANTS_MORE:
+            # Nothing is wrong with the message: RFC 4954 says so of a login, RFC 3207 of TLS.
+            self._drop()
+            mend = "set smtp.user, or smtp.security to starttls or tls"
+            raise UserError(f"smtp: {server_name(self._settings)} wants a login or TLS first: {reply}; {mend}")
+        if code == _SERVICE_CLOSES:
+            self._drop()
+        else:
+            with suppress(smtplib.SMTPException, OSError):
+                smtp.rset()
+        if code >= 500:
+            return Outcome(SendState.FAILED, reply, "the mail server refused it for good", refused=True)
+        return Outcome(SendState.DEFERRED, reply, "the mail server asked to try again later")
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 60:g} minutes" if seconds >= 120 else f"{seconds:g} seconds"
+
+
+def _dot_stuffed(content: bytes) -> bytes:
+    """A message as DATA wants it: lines ending in CRLF, leading dots doubled, closed by a dot (RFC 5321, 4.5.2)."""
+    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    if not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    first = b"." if content.startswith(b".") else b""
+    return first + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+
+def _wire_address(address: str) -> str:
+    local, _, domain = address.rpartition("@")
+    if not local.isascii() or domain.isascii():
+        return address
+    return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+
+
+def _signer(settings: Smtp, folder: Path) -> Signer | None:
+    if settings.dkim_selector is None or settings.dkim_key_file is None:
+        return None
+    return Signer(settings.dkim_selector, secret_file(folder / settings.dkim_key_file))

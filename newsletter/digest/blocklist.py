@@ -1,0 +1,49 @@
+"""Never-words: which papers they hide."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+from newsletter.model import Paper
+
+BlockedPapers = Mapping[str, Sequence[int]]
+"""By never-word, the places of the papers that it hides."""
+
+
+def blocked_by(words: Iterable[str], papers: Sequence[Paper]) -> BlockedPapers:
+    """Which papers have each word or phrase in title or abstract: as a whole word, in singular or plural, with spaces
+    or hyphens between the words of a phrase, in upper or lower case.
+    """
+    wanted = {word: _pattern(word) for word in words}
+    if not wanted:
+        return {}
+    texts = [f"{paper.title}\n{paper.abstract}".casefold() for paper in papers]
+    return {
+        word: [place for place, text in enumerate(texts) if pattern.search(text)] for word, pattern in wanted.items()
+    }
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    parts = [part for part in re.split(r"[\s-]+", word.casefold()) if part] or [word.casefold()]
+    forms = "|".join(re.escape(form) for form in sorted(_forms(parts[-1]), key=len, reverse=True))
+    inner = r"[\s-]+".join([*map(re.escape, parts[:-1]), f"(?:{forms})"])
+    return re.compile(f"{_edge(parts[0][0], '(?<!')}{inner}{_edge(parts[-1][-1], '(?!')}")
+
+
+def _forms(word: str) -> set[str]:
+    """A word in singular and plural, as English makes them."""
+    singulars = {word}
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        singulars.add(word[:-1])
+        if word.endswith("es"):
+            singulars.add(word[:-2])
+        if word.endswith("ies"):
+            singulars.add(f"{word[:-3]}y")
+    plurals = {f"{one[:-1]}ies" if one.endswith("y") else f"{one}es" for one in singulars}
+    return singulars | plurals | {f"{one}s" for one in singulars}
+
+
+def _edge(character: str, opening: str) -> str:
+    # Chinese and Japanese are written without spaces: their words have no edge to look for.
+    apart = character.isalnum() and unicodedata.east_asian_width(character) not in "WF"
+    return rf"{opening}\w)" if apart else ""

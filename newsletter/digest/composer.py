@@ -1,0 +1,250 @@
+"""Composing a digest: which papers, in which section, in which order, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+import numpy as np
+
+from newsletter.digest.blocklist import BlockedPapers
+from newsletter.model import Digest, DigestItem, Subscriber
+from newsletter.ranking.calibration import deviation, match
+from newsletter.ranking.diversify import MmrQueue
+from newsletter.ranking.explain import Explanation, explain, interest_terms, reason
+from newsletter.ranking.index import Index
+from newsletter.ranking.profile import InterestFeedback, Profiles
+from newsletter.ranking.scoring import AUTHOR_BONUS, Candidates
+from newsletter.ranking.sparse import row_of
+from newsletter.ranking.trending import trending_reason
+
+TRENDING = "Trending"
+_AT_LEAST_WEIGHED = 30
+_NO_CLAIM = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRules:
+    """How digests are made up, see ``ranking`` and ``digest`` in ``config.yaml``.
+
+    Attributes:
+        min_score: the least match. ``variety``: λ of maximal marginal relevance; 1 heeds the match alone.
+        trending: how many papers Trending has at most.
+    """
+
+    min_score: float
+    variety: float
+    trending: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSubscriber:
+    """One subscriber's new papers, scored.
+
+    Attributes:
+        profiles: those of a block of subscribers; ``first``: which of them is this subscriber's first.
+        matrix: how far each candidate stands out for each of the subscriber's interests (interests × papers).
+        new: which candidates are new to the subscriber and not hidden (one truth value a paper).
+        hidden: the new ones that a never-word hides, with the word, by place.
+        taught: what the profiles were made from.
+    """
+
+    subscriber: Subscriber
+    profiles: Profiles
+    first: int
+    matrix: np.ndarray
+    new: np.ndarray
+    hidden: Mapping[int, str]
+    taught: Sequence[InterestFeedback]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A candidate (by its place among them) with the interest (by its place among the subscriber's) that it fits best;
+    -1 stands for Trending.
+
+    Attributes:
+        score: between 0 and 1. ``stands_out``: the same in deviations, for an interest; infinite for a followed author.
+    """
+
+    candidate: int
+    interest: int
+    score: float
+    stands_out: float = 0.0
+
+    @property
+    def by_author(self) -> bool:
+        """Whether an author of it is followed."""
+        return self.stands_out == AUTHOR_BONUS
+
+
+def is_new(
+    subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Which candidates are new to a subscriber: above what stood for choice last time and not known; and of these, by
+    place, those that a never-word hides, which do not count as new.
+
+    Args:
+        known: rows of papers that the subscriber was sent or has judged.
+        hidden: which papers each never-word hides.
+    """
+    new = candidates.rows > subscriber.seen_row
+    if known:
+        new &= ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
+    by = {place: word for word in subscriber.preferences.never for place in hidden[word] if new[place]}
+    new[list(by)] = False
+    return new, by
+
+
+def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[Match]:
+    """The new papers that reach the least match, best first; what matches alike stands as Trending has it."""
+    found = _matching(scored, min_score)
+    if not found:
+        return []
+    interests = np.repeat(np.arange(len(found)), [len(places) for places, _ in found])
+    places, stands_out = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    order = np.lexsort((candidates.standing[places], -stands_out))
+    return _as_matches(places[order].tolist(), interests[order].tolist(), stands_out[order].tolist())
+
+
+def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each interest the places of the new papers that reach the least match and fit it best (of interests that a
+    paper fits alike the first one), and how far each stands out.
+    """
+    if not len(scored.matrix):
+        return []
+    best, least = scored.matrix.max(axis=0), deviation(min_score)
+    left = scored.new & (best >= least if least > -np.inf else best > least)
+    found = []
+    for row in scored.matrix:
+        own = (left & (row == best)).nonzero()[0]
+        left[own] = False
+        found.append((own, row[own]))
+    return found
+
+
+def _as_matches(places: Sequence[int], interests: Sequence[int], stands_out: Sequence[float]) -> list[Match]:
+    scores = match(np.array(stands_out, dtype=float)).tolist()
+    return [Match(*one) for one in zip(places, interests, scores, stands_out, strict=True)]
+
+
+def trending(scored: ScoredSubscriber, candidates: Candidates, most: int | None = None) -> list[Match]:
+    """The new papers that the community talks about (all, or so many), most talked about first."""
+    places = candidates.talked_about[scored.new[candidates.talked_about]][:most]
+    scores = candidates.trending[places].tolist()
+    return [Match(place, -1, score) for place, score in zip(places.tolist(), scores, strict=True)]
+
+
+def compose(
+    index: Index, scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules, edition: date
+) -> Digest:
+    """Compose a subscriber's digest.
+
+    Papers by followed authors are in it, however many there are. Of the other places every interest has its share,
+    after its weight; places that an interest cannot fill go to the others. Trending has the last places,
+    ``rules.trending`` at most, and all of them when no interest is named.
+    """
+    subscriber = scored.subscriber
+    places = subscriber.preferences.papers
+    picked = _pick(scored, candidates, rules)
+    followed = sum(one.by_author for one in picked)
+    talked_about = trending(scored, candidates, len(picked) + places)
+    most_trending = min(rules.trending if len(scored.matrix) else places, places)
+    chosen = picked[: max(followed, places - min(len(talked_about), most_trending))]
+    rest = _without(talked_about, chosen)[: min(most_trending, max(0, places - len(chosen)))]
+    # Places that Trending leaves empty, its papers being chosen already, go back to the interests.
+    chosen = picked[: max(len(chosen), places - len(rest))]
+    in_order = sorted(chosen, key=lambda one: (one.interest, -one.score)) + _without(rest, chosen)
+    return Digest(
+        edition=edition,
+        choices=tuple(to_items(index, scored, candidates, in_order)),
+        considered=int(np.count_nonzero(scored.new)),
+        since=subscriber.last_digest,
+        seen_row=max([subscriber.seen_row, *candidates.rows[-1:].tolist()]),
+    )
+
+
+def to_items(
+    index: Index, scored: ScoredSubscriber, candidates: Candidates, found: Sequence[Match]
+) -> list[DigestItem]:
+    """Matches with their reasons, each at its place."""
+    taste = cache(lambda interest: interest_terms(index.space, scored.profiles, scored.first + interest))
+
+    def chosen(one: Match, rank: int) -> DigestItem:
+        paper = candidates.papers[one.candidate]
+        if one.interest < 0:
+            return DigestItem(paper, rank, one.score, TRENDING, trending_reason(paper))
+        because = reason(scored.profiles, taste(one.interest), paper, candidates.wording(one.candidate))
+        section = scored.profiles.followed[scored.first + one.interest].interest.name
+        return DigestItem(paper, rank, one.score, section, because)
+
+    return [chosen(one, rank) for rank, one in enumerate(found, 1)]
+
+
+def explain_choice(
+    index: Index, scored: ScoredSubscriber, candidates: Candidates, chosen: DigestItem, most: int
+) -> Explanation:
+    """What speaks for a chosen paper, ``most`` terms and liked papers; nothing for one of Trending."""
+    if chosen.section == TRENDING or not len(scored.matrix):
+        return Explanation()
+    place = int(np.searchsorted(candidates.rows, chosen.paper.row))
+    row = scored.first + int(scored.matrix[:, place].argmax())
+    return explain(index.space, scored.profiles, row, row_of(candidates.lineup.vectors, place), most)
+
+
+def best_score(scored: ScoredSubscriber) -> float:
+    """The best match among the subscriber's new papers, 0 without any."""
+    if not len(scored.matrix) or not scored.new.any():
+        return 0.0
+    return float(match(scored.matrix[:, scored.new].max().astype(float)))
+
+
+def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
+    taken = {one.candidate for one in others}
+    return [one for one in some if one.candidate not in taken]
+
+
+def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) -> list[Match]:
+    """The matches in the order in which they are given places, as many as there are places or followed authors:
+    followed authors first, then turn by turn an interest's best beside what was picked before.
+    """
+    queues = _queues(scored, candidates, rules.min_score)
+    weights = [one.interest.weight for one in scored.profiles.followed[scored.first :][: len(queues)]]
+    authors = [number for number, queue in enumerate(queues) for _ in range(queue.values.count(AUTHOR_BONUS))]
+    # Sainte-Laguë: the next place goes to who has most weight for the places held already.
+    claims = [weight if queue.places else _NO_CLAIM for weight, queue in zip(weights, queues, strict=True)]
+    held = [0] * len(queues)
+    picked: list[tuple[int, int, float]] = []
+    chosen: list[np.ndarray] = []
+    for turn in range(max(len(authors), scored.subscriber.preferences.papers)):
+        most = max(claims, default=_NO_CLAIM)
+        if most == _NO_CLAIM:
+            break
+        if turn < len(authors):
+            winner = authors[turn]
+            place, stands_out = queues[winner].first()
+        else:
+            winner = claims.index(most)
+            place, stands_out = queues[winner].most_varied(chosen, rules.variety)
+        held[winner] += 1
+        claims[winner] = weights[winner] / (2 * held[winner] + 1) if queues[winner].places else _NO_CLAIM
+        picked.append((place, winner, stands_out))
+        chosen.append(candidates.alike(place))
+    return _as_matches(*zip(*picked, strict=True)) if picked else []
+
+
+def _queues(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[MmrQueue]:
+    """Of each interest the best matches, best first, as many as variety may choose from; followed authors all."""
+    most = max(_AT_LEAST_WEIGHED, 2 * scored.subscriber.preferences.papers)
+    ordered = []
+    for places, stands_out in _matching(scored, min_score):
+        if len(places) > most:
+            # What comes too late is left out before the rest is put in order.
+            kept = stands_out >= np.partition(stands_out, -most)[-most]
+            places, stands_out = places[kept], stands_out[kept]
+        order = np.lexsort((candidates.standing[places], -stands_out))
+        values = stands_out[order].tolist()
+        upto = max(most, values.count(AUTHOR_BONUS))
+        ordered.append((places[order].tolist()[:upto], values[:upto]))
+    best = max((value for _, values in ordered for value in values if value < AUTHOR_BONUS), default=1.0)
+    return [MmrQueue(places, values, max(best, 1.0)) for places, values in ordered]

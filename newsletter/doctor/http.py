@@ -1,0 +1,129 @@
+"""What is asked over HTTP: the sources for a few papers, which are not kept, and the site for an answer."""
+
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
+from newsletter.config.settings import Config, Network
+from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
+from newsletter.model import SkippedPaper
+from newsletter.services.context import is_example, is_loopback
+from newsletter.sources import make_source
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.http import HttpClient, user_agent
+from newsletter.sources.source_reader import SourceReader, source_access
+from newsletter.store.source_status import SourceStatus
+from newsletter.support.text import to_single_line
+
+_SECONDS = 10.0
+_SOURCE_SECONDS = 60.0
+_PAPERS = 20
+_STALE = timedelta(days=3)
+"""Longer than a weekend, in which some sources have nothing new, but are asked all the same."""
+
+HEALTH = "/healthz"
+"""What the site answers at when it is well."""
+
+
+def source(config: Config, name: str, record: SourceStatus | None, now: datetime, ahead: list[float]) -> CheckResult:
+    """A source asked once, and how it fared when it was fetched. Of its papers a few are read, and none is kept.
+
+    Args:
+        record: what the store knows of it. ``ahead``: takes by how much the server's clock is ahead.
+    """
+    line, asked = f"source {name}", make_source(name, config.sources[name], config.folder)
+    access = source_access(config, name, _once(config))
+    try:
+        with SourceReader(asked, DateRange(None, now.date()), access, _PAPERS) as reader:
+            try:
+                read = [bounded.item for block in reader.blocks() for bounded in block]
+            finally:
+                _take_time(reader.ahead, ahead)
+    except SourceError as error:
+        return bad(line, to_single_line(str(error)), f"see sources.{name} in config.yaml, or try again later")
+    wrong = [paper for paper in read if isinstance(paper, SkippedPaper)]
+    if wrong and len(wrong) == len(read):
+        return warning(line, f"nothing in it can be read: {wrong[0].where}: {wrong[0].why}", "look at what it gives")
+    told = "answers" if read else "answers, nothing new today"
+    return _with_record(line, name, told, record, now)
+
+
+def _with_record(line: str, name: str, told: str, record: SourceStatus | None, now: datetime) -> CheckResult:
+    if record is None:
+        return ok(line, f"{told}; not fetched yet")
+    if record.error is not None:
+        return warning(line, f"{told}, but the last fetch failed: {record.error}", f"'newsletter fetch {name}'")
+    assert record.last_success is not None  # noqa: S101 - without an error it succeeded
+    when = f"{record.last_success:%Y-%m-%d %H:%M} UTC"
+    if now - record.last_success > _STALE:
+        return warning(
+            line, f"{told}, but was last fetched {when}", "'newsletter fetch' every day, or 'newsletter run'"
+        )
+    return ok(line, f"{told}; last fetched {when}")
+
+
+def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
+    """Whether the site's URL is answered, with a certificate that can be trusted.
+
+    Args:
+        pages: whether links in messages lead there.
+    """
+    name, url = "site", config.site.url
+    host = urlsplit(url).hostname or ""
+    needed = "readers unsubscribe there" if pages else "no link in a message leads there yet"
+    if is_example(host):
+        raise CheckSkipped(f"{url} is a name for examples, {needed}; set site.url to your own")
+    # The configuration names the site, wherever it is; its name may well have a private address in its own network.
+    network = _once(config).model_copy(update={"allow_private": [*config.network.allow_private, host]})
+    with HttpClient(network, user_agent(config.site.url, config.contact)) as http:
+        try:
+            http.get(f"{url}{HEALTH if pages else '/'}")
+            told = "answers"
+        except SourceError as error:
+            if pages or error.status is None or error.status >= 500:
+                return _no_answer(name, config, error, pages)
+            told = f"answers with status {error.status}"
+        finally:
+            _take_time(http.ahead, ahead)
+    if not (url.startswith("https:") or is_loopback(host)):
+        return warning(name, f"{url} {told}, without TLS", "serve it by https, as RFC 8058 wants for unsubscribing")
+    return ok(name, f"{url} {told}; {needed}")
+
+
+def _no_answer(name: str, config: Config, error: SourceError, pages: bool) -> CheckResult:
+    told = to_single_line(str(error))
+    if pages:
+        mend = "see to the web server, its certificate and site.url: readers unsubscribe there"
+        return bad(name, told, mend)
+    if error.status is None and is_loopback(urlsplit(config.site.url).hostname or ""):
+        raise CheckSkipped(
+            f"{config.site.url} is on this machine alone, and no link leads there yet; set your own later"
+        )
+    return warning(name, f"{told}; no link in a message leads there yet", "set site.url to what readers can open")
+
+
+def unsubscribing(config: Config, pages: bool) -> CheckResult:
+    """How a reader unsubscribes."""
+    name, bounces = "unsubscribe", config.bounces
+    if pages:
+        return ok(name, f"by a click, at {config.site.url}, and by letter")
+    if bounces.address is None:
+        address = parseaddr(config.site.reply_to or config.site.sender)[1]
+        told = f"by letter to {address}, on which you act with 'newsletter unsubscribe'"
+        return warning(name, told, "set bounces.address and its mailbox, and letters act by themselves")
+    if not bounces.mailbox:
+        told = f"by letter to {bounces.address}, which acts when 'newsletter bounces read' gets it"
+        return ok(name, told)
+    return ok(name, f"by letter to {bounces.address}, which acts by itself")
+
+
+def _once(config: Config) -> Network:
+    """The limits for a look, which is not tried again."""
+    limits = {"attempts": 1, "timeout_seconds": min(config.network.timeout_seconds, _SECONDS)}
+    limits["source_seconds"] = min(config.network.source_seconds, _SOURCE_SECONDS)
+    return config.network.model_copy(update=limits)
+
+
+def _take_time(told: float | None, ahead: list[float]) -> None:
+    if told is not None:
+        ahead.append(told)

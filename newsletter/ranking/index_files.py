@@ -1,0 +1,86 @@
+"""Spaces and parts of an index kept in files: written once, then memory-mapped by whoever reads them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from newsletter.ranking.index import PaperMatrix, Segment
+from newsletter.ranking.tfidf import TfidfModel, make_counter
+
+_ARRAYS = ("idf", "mean", "directions", "variance")
+
+
+def write_model(folder: Path, space: TfidfModel) -> None:
+    """Write a space into a folder, which is made."""
+    folder.mkdir(parents=True)
+    for name in _ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(space, name))
+    _write_matrix(folder, "sample", space.sample)
+    (folder / "terms.txt").write_text("\n".join(space.terms.tolist()), encoding="utf-8", newline="\n")
+    (folder / "space.json").write_text(json.dumps({"pivot": space.pivot, "usual": space.usual}), encoding="utf-8")
+
+
+def read_model(folder: Path) -> TfidfModel:
+    """Read what :func:`write_model` wrote.
+
+    Raises:
+        OSError, ValueError: it is not there, or damaged.
+    """
+    numbers = json.loads((folder / "space.json").read_text(encoding="utf-8"))
+    terms = np.array((folder / "terms.txt").read_text(encoding="utf-8").split("\n"), dtype=object)
+    arrays = {name: _read(folder / f"{name}.npy") for name in _ARRAYS}
+    if len(terms) != len(arrays["idf"]):
+        raise ValueError(f"{folder}: its files do not fit together")
+    sample = _read_matrix(folder, "sample", len(terms))
+    return TfidfModel(
+        counter=make_counter(terms),
+        terms=terms,
+        sample=sample,
+        pivot=float(numbers["pivot"]),
+        usual=float(numbers["usual"]),
+        **arrays,
+    )
+
+
+def write_segment(folder: Path, part: Segment) -> None:
+    """Write a part into a folder, which is made."""
+    folder.mkdir(parents=True)
+    np.save(folder / "rows.npy", part.rows)
+    np.save(folder / "centre.npy", part.lineup.centre)
+    np.save(folder / "factor.npy", part.lineup.factor)
+    _write_matrix(folder, "vectors", part.lineup.vectors)
+    _write_matrix(folder, "turned", part.lineup.turned)
+
+
+def read_segment(folder: Path, terms: int) -> Segment:
+    """Read what :func:`write_segment` wrote, of a space with so many terms.
+
+    Raises:
+        OSError, ValueError: it is not there, or damaged.
+    """
+    rows = _read(folder / "rows.npy")
+    vectors = _read_matrix(folder, "vectors", terms)
+    turned = _read_matrix(folder, "turned", len(rows))
+    return Segment(rows, PaperMatrix(vectors, turned, _read(folder / "centre.npy"), _read(folder / "factor.npy")))
+
+
+def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:
+    # Of one type, and the smallest that will do: SciPy would copy them otherwise, and a copy is not memory-mapped.
+    kind = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
+    np.save(folder / f"{name}-data.npy", matrix.data.astype(np.float32, copy=False))
+    np.save(folder / f"{name}-indices.npy", matrix.indices.astype(kind, copy=False))
+    np.save(folder / f"{name}-indptr.npy", matrix.indptr.astype(kind, copy=False))
+
+
+def _read_matrix(folder: Path, name: str, width: int) -> csr_matrix:
+    data, indices, indptr = (_read(folder / f"{name}-{part}.npy") for part in ("data", "indices", "indptr"))
+    if len(data) != len(indices) or indptr[-1] != len(data):
+        raise ValueError(f"{folder / name}: its files do not fit together")
+    return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width), copy=False)
+
+
+def _read(path: Path) -> np.ndarray:
+    # An empty file cannot be mapped.
+    return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > 4096 else None))

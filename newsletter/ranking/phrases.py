@@ -1,0 +1,102 @@
+"""The words of a paper, read once for all who are told of it: where its terms stand, and how a phrase is written."""
+
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from newsletter.model import Paper
+from newsletter.ranking.sparse import Row
+from newsletter.ranking.tfidf import TfidfModel, paper_text, tokens_of
+
+_UNKNOWN = -1
+_MOSTLY = 0.7  # Of the papers that have the one word, half have the other after it.
+_SELDOM = 1.1  # Less than three times as often as the rarest terms, a word says nothing of what follows it.
+_WORDS = re.compile(r"\w+")
+_NAMES = re.compile(r"(?<=[a-z,] )[A-Z]\w*")
+_HYPHEN_BEFORE = re.compile(r"(?<![\w-])\w+-\Z")
+_HYPHEN_AFTER = re.compile(r"-\w+(?![\w-])")
+
+
+@dataclass(frozen=True, slots=True)
+class PaperPhrases:
+    """A paper's text as a row of words, those that are not common, each told by its place in that row.
+
+    Attributes:
+        text: what the words stand in. ``names``: what its abstract has with a capital in the middle of a sentence.
+        starts, ends: from where to where a phrase is cut out of the text that begins, or ends, with a word.
+        words, pairs: the term that each word is, and that which it makes with the word before; -1 for what the space
+            does not know.
+        joined: whether a phrase may go on from the word before to this one; one place more, which says no.
+        places: where each term that is one word stands, ascending.
+        vector: the paper's. ``weights``: the same by term.
+        written: the phrases that were asked for so far, by the places of their first and last word.
+    """
+
+    text: str
+    names: frozenset[str]
+    starts: "array[int]"
+    ends: "array[int]"
+    words: "array[int]"
+    pairs: "array[int]"
+    joined: bytes
+    places: dict[int, tuple[int, ...]]
+    vector: Row
+    weights: dict[int, float]
+    written: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def phrase(self, first: int, last: int) -> str:
+        """The words from one place to another, as the paper writes them."""
+        if (first, last) not in self.written:
+            self.written[first, last] = _as_written(self.text, self.starts[first], self.ends[last], self.names)
+        return self.written[first, last]
+
+
+def read(space: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
+    """Read the words of a paper; ``vector`` is the paper's in the space."""
+    text = paper_text(paper)
+    tokens = tokens_of(text)
+    spelled, starts, ends, paired, joined = zip(*tokens, strict=True) if tokens else ((),) * 5
+    known = space.known
+    words = [known.get(word, _UNKNOWN) for word in spelled]
+    pairs = [known.get(pair, _UNKNOWN) for pair in paired]
+    places: dict[int, list[int]] = {}
+    for place, word in enumerate(words):
+        places.setdefault(word, []).append(place)
+    return PaperPhrases(
+        text=text,
+        names=frozenset(_NAMES.findall(paper.abstract)),
+        starts=array("i", starts),
+        ends=array("i", _ends(space, ends, words, pairs)),
+        words=array("i", words),
+        pairs=array("i", pairs),
+        joined=bytes((*joined, False)),
+        places={word: tuple(own) for word, own in places.items()},
+        vector=vector,
+        weights=dict(zip(vector.terms.tolist(), vector.values.tolist(), strict=True)),
+    )
+
+
+def _ends(space: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: Sequence[int]) -> list[int]:
+    """Where a phrase ends that ends with each word: after the next one, where a word is mostly followed by it, as
+    "reinforcement" is by "learning", lest the phrase sound broken off.
+    """
+    idf, seldom = space.idf, space.idf.max() - _SELDOM
+    taken_in = list(ends)
+    for place, (alone, together) in enumerate(zip(words, pairs[1:], strict=False)):
+        known = alone != _UNKNOWN and together != _UNKNOWN
+        if known and idf[alone] <= seldom and idf[together] - idf[alone] < _MOSTLY:
+            taken_in[place] = ends[place + 1]
+    return taken_in
+
+
+def _as_written(text: str, start: int, end: int, names: frozenset[str]) -> str:
+    """A phrase with the whole of its hyphenated words, and without the capitals of a headline: only names keep them."""
+    apart = max(text.rfind(" ", 0, start), text.rfind("\n", 0, start)) + 1
+    before = _HYPHEN_BEFORE.search(text, apart, start)
+    after = _HYPHEN_AFTER.match(text, end)
+    phrase = text[before.start() if before else start : after.end() if after else end]
+    return _WORDS.sub(
+        lambda word: word[0].lower() if word[0].istitle() and word[0] not in names else word[0],
+        " ".join(phrase.split()),
+    )

@@ -1,0 +1,159 @@
+"""Ranking: many profiles against all new papers in one sparse product.
+
+A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale lessens
+papers that score high with everybody, the more so the more papers have taught the profile. How far it stands out among
+the scores of the store's papers, in standard deviations, is what papers are ranked by; it is told as a match between 0
+and 1 (see :mod:`newsletter.ranking.calibration`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from newsletter.model import Paper
+from newsletter.ranking.calibration import deviation
+from newsletter.ranking.diversify import Likeness, likeness
+from newsletter.ranking.index import Index, PaperMatrix, build_matrix
+from newsletter.ranking.phrases import PaperPhrases, read
+from newsletter.ranking.profile import Profiles
+from newsletter.ranking.sparse import row_of
+from newsletter.ranking.tfidf import FEW, TfidfModel
+from newsletter.ranking.trending import trending_scores
+from newsletter.support.identifiers import title_key
+
+AUTHOR_BONUS = np.inf
+"""How far a paper by a followed author stands out: it matches wholly."""
+
+IN_CATEGORY = deviation(0.75)
+"""How far a paper in a followed category stands out, where the interest says nothing else."""
+
+CATEGORY_BONUS = 0.5
+"""Deviations that a followed category adds where it does."""
+
+_HUBNESS = 0.6
+_TRUST = 2.0
+_WORDINGS_KEPT = 4_096  # Some thirty kilobytes each.
+
+
+def raw_scores(profiles: csr_matrix, teachers: np.ndarray, papers: PaperMatrix) -> tuple[np.ndarray, np.ndarray]:
+    """The raw scores of papers (profiles × papers), and which papers share something with the profile.
+
+    Args:
+        profiles: profiles × terms. ``teachers``: how many papers each was made from.
+    """
+    shared = (profiles @ papers.turned).toarray()
+    some = shared > 0
+    shared -= papers.centre
+    shared *= scale(papers.factor, teachers[:, None])
+    return shared, some
+
+
+def scale(factor: np.ndarray, teachers: np.ndarray) -> np.ndarray:
+    """How a score is scaled for a paper of some factor, and a profile of so many teachers."""
+    power = (_HUBNESS * teachers / (teachers + _TRUST)).astype(np.float32)
+    return np.asarray(np.exp(power * np.log(factor)))
+
+
+def deviations(
+    profiles: csr_matrix, wanted: csr_matrix, teachers: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
+) -> np.ndarray:
+    """By how many standard deviations each raw score (profiles × papers) stands above those that ``wanted`` gives to a
+    sample of the store's papers; minus infinity for a paper that shares nothing with the profile.
+    """
+    raw, shares = raw_scores(profiles, teachers, papers)
+    usual, _ = raw_scores(wanted, teachers, sample)
+    count = usual.shape[1] + FEW
+    mean = usual.sum(axis=1) / count
+    spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
+    raw -= mean[:, None]
+    raw /= np.where(spread > 0, spread, 1)[:, None]
+    raw[~shares] = -np.inf
+    return raw
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The papers that stand for choice, with what ranking needs of them, all in one order.
+
+    Attributes:
+        lineup: their vectors, terms ascending in each row.
+        rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
+        talked_about: the places of those that the community talks about, most talked about first. ``standing``: the
+            place of each in this order, those that nobody talks about last.
+        authors, categories: folded for comparing; which papers have each (by place).
+        alike: see :func:`newsletter.ranking.diversify.likeness`.
+        wording: the words of the paper at a place, read when somebody first is told of it, and kept for the next.
+    """
+
+    papers: tuple[Paper, ...]
+    lineup: PaperMatrix
+    rows: np.ndarray
+    trending: np.ndarray
+    talked_about: np.ndarray
+    standing: np.ndarray
+    authors: Mapping[str, list[int]]
+    categories: Mapping[str, list[int]]
+    alike: Likeness
+    wording: Callable[[int], PaperPhrases]
+
+
+def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
+    """Get papers of the index ready for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
+    ordered = tuple(sorted(papers, key=lambda paper: paper.row))
+    lineup = build_matrix(index.space, index.vectors(_rows(ordered)))
+    lineup.vectors.sort_indices()
+    return candidates_of(index.space, ordered, lineup, today, half_life_days)
+
+
+def candidates_of(
+    space: TfidfModel, papers: tuple[Paper, ...], lineup: PaperMatrix, today: date, half_life_days: float
+) -> Candidates:
+    """The same of papers, in the order of their rows, whose ``lineup`` has been made: in another process, perhaps."""
+    rows = _rows(papers)
+    trending = trending_scores(papers, today, half_life_days)
+    order = np.lexsort((rows, -trending))
+    return Candidates(
+        papers=papers,
+        lineup=lineup,
+        rows=rows,
+        trending=trending,
+        talked_about=order[: np.count_nonzero(trending)],
+        standing=order.argsort(),
+        authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
+        categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
+        alike=likeness(lineup.vectors),
+        wording=lru_cache(_WORDINGS_KEPT)(lambda place: read(space, papers[place], row_of(lineup.vectors, place))),
+    )
+
+
+def _rows(papers: Sequence[Paper]) -> np.ndarray:
+    return np.array([paper.row for paper in papers], dtype=np.int64)
+
+
+def _places(names: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, own in enumerate(names):
+        for name in own:
+            places.setdefault(name, []).append(place)
+    return places
+
+
+def zscores(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndarray:
+    """How far each paper stands out for each profile (profiles × papers), in deviations, with what followed authors and
+    categories add.
+    """
+    if not profiles.followed:
+        return np.zeros((0, len(candidates.papers)), dtype=np.float32)
+    matrix = deviations(profiles.vectors, profiles.wanted, profiles.teachers, candidates.lineup, index.sample)
+    says_something = np.diff(profiles.vectors.indptr) > 0
+    for row, followed in enumerate(profiles.followed):
+        names = [category.strip().casefold() for category in followed.interest.categories]
+        inside = sorted({place for name in names for place in candidates.categories.get(name, [])})
+        matrix[row, inside] = matrix[row, inside] + CATEGORY_BONUS if says_something[row] else IN_CATEGORY
+        for author in followed.interest.authors:
+            matrix[row, candidates.authors.get(title_key(author), [])] = AUTHOR_BONUS
+    return matrix

@@ -1,0 +1,333 @@
+"""The TF-IDF space in which papers and profiles are vectors, with the background that all subscribers share.
+
+A paper's vector is its TF-IDF (1 + ln tf, ln((1 + n) / df)), divided by its length to the power ``LENGTH`` rather than
+by its length, so that a paper with much to say keeps a small advantage (pivoted length normalisation: Singhal, Buckley
+and Mitra, 1996).
+
+The background is what a classifier would learn from the papers that nobody in particular likes. It is fitted once, on
+the store's papers alone, and makes a profile discriminative at the cost of a dot product:
+
+- the mean paper, subtracted from every profile (the direction of linear discriminant analysis where the covariance is
+  a multiple of the identity; it also lessens hubs: Suzuki, Hara, Shimbo, Saerens and Fukumizu, 2013);
+- the covariance of background interests (each a paper of the store with its nearest), as a few directions and what is
+  left of each term's variance (as in factor analysis). From it comes how much a paper's score varies whoever reads:
+  one that scores high with everybody is scaled down (test normalisation: Auckenthaler, Carey and Lloyd-Thomas, 2000);
+- a sample of papers, against which a score is told as "so many deviations above what papers have".
+
+``docs/ranking.md`` has what was tried and what each part gives.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags, vstack
+from threadpoolctl import threadpool_limits
+
+from newsletter.model import Paper
+from newsletter.ranking.sparse import Row
+
+# scikit-learn is imported where it is first needed: it takes a second, and most commands do without it.
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import CountVectorizer
+
+LENGTH = 0.85
+DAMPING = 0.85
+FEW = 20
+"""So many papers that match nobody are reckoned among a store's own, so that a store of three papers has a background
+too; among thousands they do not count."""
+
+_COHORT = 2_000
+_GROUP = 25
+_RANK = 64
+_FEW_INTERESTS = 200
+_SAMPLE = 500
+_RARE_TERMS_FROM = 1_000
+_MOST_TERMS = 200_000
+_SEED = 0
+
+_WORD = re.compile(r"([^\W_]+)([\W_]*)")
+_BETWEEN_WORDS = re.compile(r"[\W_]*")
+_HOLDS_TOGETHER = re.compile(r"-[a-z]+[ -]", re.IGNORECASE)
+# Words that nearly every abstract has, so that they say nothing of its subject.
+_ABSTRACTS_SAY = {
+    "abstract", "approach", "based", "demonstrate", "existing", "experiment", "introduce", "method", "novel", "paper",
+    "present", "propose", "proposed", "result", "show", "significantly", "state", "study", "use", "used", "using",
+    "work",
+    # What is left of "don't", "we'll" and the like.
+    "aren", "couldn", "didn", "doesn", "don", "hasn", "haven", "isn", "ll", "ve", "wasn", "weren", "won",
+}  # fmt: skip
+
+
+@cache
+def _common() -> frozenset[str]:
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(_ABSTRACTS_SAY | set(ENGLISH_STOP_WORDS))
+
+
+@dataclass(frozen=True, slots=True)
+class TfidfModel:
+    """A vocabulary with its weights, and the background, fitted on the papers of a store.
+
+    Attributes:
+        terms: the vocabulary. ``idf``: a weight a term. ``pivot``: the usual length of a paper before it is divided.
+        mean: the mean paper (terms). ``directions`` (terms × rank) and ``variance`` (terms): the covariance of the
+            background interests is ``directions @ directions.T + diag(variance)``.
+        usual: how much the score of a usual paper varies, whoever reads (a standard deviation).
+        sample: some papers (papers × terms) to measure scores against.
+    """
+
+    counter: "CountVectorizer"
+    terms: np.ndarray
+    idf: np.ndarray
+    pivot: float
+    mean: np.ndarray
+    directions: np.ndarray
+    variance: np.ndarray
+    usual: float
+    sample: csr_matrix
+
+    def vectors(self, texts: Iterable[str]) -> csr_matrix:
+        """Texts as rows (texts × terms); a text without a known term is a row of zeros."""
+        return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot)
+
+    def row(self, text: str) -> Row:
+        """The same of one text, in a small part of the time."""
+        counts = Counter(found for term in self.counter.analyzer(text) if (found := self.known.get(term)) is not None)
+        terms = np.array(sorted(counts), dtype=np.int32)
+        raw = (1 + np.log(np.array([counts[term] for term in sorted(counts)], dtype=np.float32))) * self.idf[terms]
+        length = float(np.sqrt(raw @ raw)) or self.pivot
+        return Row(terms, (raw * ((self.pivot / length) ** LENGTH / self.pivot)).astype(np.float32))
+
+    @property
+    def known(self) -> Mapping[str, int]:
+        """The place of each term."""
+        found: Mapping[str, int] = self.counter.vocabulary
+        return found
+
+    def zeros(self, rows: int = 1) -> csr_matrix:
+        """Rows of zeros (rows × terms)."""
+        return csr_matrix((rows, len(self.terms)), dtype=np.float32)
+
+
+def make_counter(terms: Iterable[str], phrases: bool = True) -> "CountVectorizer":
+    """What counts the terms of texts, in the order given."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vocabulary = {str(term): number for number, term in enumerate(terms)}
+    return CountVectorizer(analyzer=terms_of if phrases else words_of, vocabulary=vocabulary)
+
+
+def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
+    """Fit a space on texts; None when they hold no word at all.
+
+    Costs grow with the texts, but for the background interests: ``_COHORT`` × texts sparse products. Memory is bounded
+    by ``_MOST_TERMS`` terms, those that most texts have.
+
+    Args:
+        phrases: whether two words side by side are a term too; not for texts whose word order means nothing.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counter = CountVectorizer(analyzer=terms_of if phrases else words_of, dtype=np.int32)
+    try:
+        counts = csr_matrix(counter.fit_transform(texts))
+    except ValueError:
+        return None
+    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
+    kept = _kept_terms(frequency, counts.shape[0])
+    terms, counts = counter.get_feature_names_out()[kept], counts[:, kept]
+    documents = counts.shape[0]
+    idf = np.log((1 + documents) / np.maximum(frequency[kept], 1)).astype(np.float32)
+    raw = _weighted(counts, idf)
+    lengths = _lengths(raw)
+    pivot = float(lengths[lengths > 0].mean()) if lengths.any() else 1.0
+    papers = _scaled(raw, pivot)
+    chance = np.random.default_rng(_SEED)
+    seeds = np.sort(chance.permutation(documents)[:_COHORT])
+    directions, variance = _covariance(_background_interests(papers, raw, seeds))
+    sample = papers[np.sort(chance.permutation(documents)[:_SAMPLE])]
+    return TfidfModel(
+        counter=make_counter(terms, phrases),
+        terms=terms,
+        idf=idf,
+        pivot=pivot,
+        mean=(np.asarray(papers.sum(axis=0)).ravel() / (documents + FEW)).astype(np.float32),
+        directions=directions,
+        variance=variance,
+        usual=float(np.median(score_deviation(sample, directions, variance))),
+        sample=sample,
+    )
+
+
+def _kept_terms(frequency: np.ndarray, documents: int) -> np.ndarray:
+    kept = np.flatnonzero(frequency >= (1 if documents < _RARE_TERMS_FROM else 2))
+    if len(kept) <= _MOST_TERMS:
+        return kept
+    return np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:_MOST_TERMS]])
+
+
+def score_deviation(papers: csr_matrix, directions: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """By how much each paper's score varies with who reads: its standard deviation over the background interests."""
+    along = np.asarray(papers @ directions)
+    return np.asarray(np.sqrt((along**2).sum(axis=1) + papers.multiply(papers) @ variance))
+
+
+def damp(profiles: csr_matrix) -> csr_matrix:
+    """Each weight to the power ``DAMPING`` and each row's sum of weights kept, so that a term which every liked paper
+    has does not drown the others (power normalisation: Perronnin, Sánchez and Mensink, 2010).
+    """
+    result = csr_matrix(profiles, copy=True, dtype=np.float32)
+    before = np.asarray(result.sum(axis=1)).ravel()
+    result.data **= DAMPING
+    after = np.asarray(result.sum(axis=1)).ravel()
+    return csr_matrix(diags(before / np.where(after > 0, after, 1)) @ result).astype(np.float32)
+
+
+def _weighted(counts: csr_matrix, idf: np.ndarray) -> csr_matrix:
+    weighted = csr_matrix(counts, dtype=np.float32, copy=True)
+    weighted.data = (1 + np.log(weighted.data)) * idf[weighted.indices]
+    return weighted
+
+
+def _scaled(raw: csr_matrix, pivot: float) -> csr_matrix:
+    lengths = _lengths(raw)
+    scale = (pivot / np.where(lengths > 0, lengths, pivot)) ** LENGTH / pivot
+    return csr_matrix(diags(scale) @ raw).astype(np.float32)
+
+
+def _lengths(matrix: csr_matrix) -> np.ndarray:
+    return np.asarray(np.sqrt(matrix.multiply(matrix).sum(axis=1))).ravel()
+
+
+def _background_interests(papers: csr_matrix, raw: csr_matrix, seeds: np.ndarray, block: int = 250) -> csr_matrix:
+    """Profiles of interests that readers might have: each seed with its nearest papers by cosine."""
+    lengths = _lengths(raw)
+    unit = csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ raw)
+    size = min(_GROUP, papers.shape[0])
+    made = []
+    for start in range(0, len(seeds), block):
+        near = (unit[seeds[start : start + block]] @ unit.T).toarray()
+        nearest = np.argpartition(-near, size - 1, axis=1)[:, :size]
+        rows = np.repeat(np.arange(len(nearest)), size)
+        members = csr_matrix(
+            (np.full(nearest.size, 1 / size, np.float32), (rows, nearest.ravel())), (len(nearest), papers.shape[0])
+        )
+        made.append(damp(members @ papers))
+    return csr_matrix(vstack(made))
+
+
+def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """The covariance of background interests as a few directions and the rest of each term's variance."""
+    count = interests.shape[0]
+    mean = np.asarray(interests.mean(axis=0)).ravel()
+    whole = np.maximum(np.asarray(interests.multiply(interests).mean(axis=0)).ravel() - mean**2, 0)
+    # One thread: on a busy machine the threads of a decomposition this small wait for each other, many times longer.
+    with threadpool_limits(1):
+        if count <= _FEW_INTERESTS:
+            _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
+        else:
+            values, right = _leading(interests, mean)
+    directions = (right[:_RANK].T * (values[:_RANK] / np.sqrt(count))).astype(np.float32)
+    return directions, np.maximum(whole - (directions**2).sum(axis=1), 0).astype(np.float32)
+
+
+def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The leading singular values and directions of many interests less their mean, which stay sparse."""
+    from scipy.sparse.linalg import LinearOperator, svds
+
+    centred = LinearOperator(
+        interests.shape,
+        dtype=np.float32,
+        matvec=lambda v: interests @ v.ravel() - mean @ v.ravel(),
+        rmatvec=lambda u: interests.T @ u.ravel() - mean * u.sum(),
+    )
+    start = np.random.default_rng(_SEED).standard_normal(min(interests.shape)).astype(np.float32)
+    _, values, right = svds(centred, k=min(_RANK, min(interests.shape) - 1), v0=start)
+    return values, right
+
+
+def paper_text(paper: Paper) -> str:
+    """The text that stands for a paper; its title counts twice, since it is what the paper is about."""
+    return "\n".join((paper.title, paper.title, paper.abstract, ", ".join(paper.keywords)))
+
+
+def terms_of(text: str) -> list[str]:
+    """The terms of a text: its words in singular without the common ones, and each two that stand side by side."""
+    return [term for word, _, _, pair, _ in _tokens(text) for term in ((word, pair) if pair else (word,))]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in singular, without the common ones and without phrases."""
+    return [word for word, *_ in _tokens(text)]
+
+
+class Token(NamedTuple):
+    """A word of a text that is not common.
+
+    Attributes:
+        word: in singular and small letters. ``start``, ``end``: where it stands.
+        pair: the term that it makes with the word right before it, empty without one.
+        joined: whether it and the token before it may be told as one phrase: side by side, or as in "energy-based
+            models" with a common word between.
+    """
+
+    word: str
+    start: int
+    end: int
+    pair: str
+    joined: bool
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The words of a text that are not common, in order."""
+    return [Token(*one) for one in _tokens(text)]
+
+
+def _tokens(text: str) -> list[tuple[str, int, int, str, bool]]:
+    # Plain tuples: all papers of a store come through here, and a class takes half as long again.
+    tokens = []
+    end = _BETWEEN_WORDS.match(text).end()  # type: ignore[union-attr]
+    before, ended = "", -1
+    for written, between in _WORD.findall(text):
+        start, end = end, end + len(written) + len(between)
+        word = _term(written)
+        if not word:
+            continue
+        pair, joined = "", False
+        if before:
+            # Only a space or a hyphen makes a term of two words.
+            if start == ended + 1 and text[ended] in " -\n":
+                pair, joined = f"{before} {word}", True
+            elif text[ended] == "-":
+                joined = _HOLDS_TOGETHER.fullmatch(text, ended, start) is not None
+        before, ended = word, start + len(written)
+        tokens.append((word, start, ended, pair, joined))
+    return tokens
+
+
+@lru_cache(maxsize=100_000)
+def _term(written: str) -> str:
+    """A word in small letters and in singular; empty for a common one. The words of papers are few, so it is kept."""
+    small = written.lower()
+    word = _singular(small)
+    common = _common()
+    return "" if small in common or word in common or (len(word) < 2 and word.isascii()) else word
+
+
+def _singular(word: str) -> str:
+    """An English word without its plural ending: the S-stemmer of Harman, "How effective is suffixing?" (1991)."""
+    if len(word) < 4 or not word.endswith("s"):
+        return word
+    if word.endswith("ies") and word[-4] not in "ea":
+        return word[:-3] + "y"
+    if word.endswith("es") and word[-3] not in "aeo":
+        return word[:-1]
+    if word[-2] not in "us":
+        return word[:-1]
+    return word

@@ -1,0 +1,135 @@
+"""Cards: what a message shows of a paper, the same for every subscriber, and so rendered once an edition."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from markupsafe import Markup
+
+from newsletter.highlights.classifier import LONGEST, highlights
+from newsletter.highlights.sentences import sentences
+from newsletter.model import Paper
+from newsletter.rendering.plain_text import latex_to_text, shorten
+from newsletter.rendering.template import Templates, render
+
+_AUTHORS_NAMED = 3
+_LONGEST_TITLE = 300
+_LONGEST_CATEGORY = 40
+_LONGEST_SUMMARY = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A paper as templates have it.
+
+    Attributes:
+        title, byline: in one line each. ``url``: where the title leads, None for nowhere.
+        sentences: those of the abstract that matter, whole ones. ``summary``: what the source itself says of it.
+        about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
+    """
+
+    title: str
+    url: str | None
+    byline: str
+    sentences: tuple[str, ...]
+    summary: str
+    about: Markup
+    links: Markup
+    about_text: str
+    links_text: str
+
+
+def paper_card(templates: Templates, paper: Paper) -> Card:
+    """The card of a paper, rendered when it is first asked for."""
+    if not paper.row:
+        return _rendered(templates, paper)  # Not of the store, so that nothing tells it from others.
+    key = (paper.row, paper.title)
+    if key not in templates.cards:
+        templates.cards[key] = _rendered(templates, paper)
+    found: Card = templates.cards[key]
+    return found
+
+
+def _rendered(templates: Templates, paper: Paper) -> Card:
+    url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(paper_links(paper)), byline(paper)
+    title, chosen, summary = display_title(paper), sentences_of(paper), summary_of(paper)
+    said = {"title": title, "byline": by, "sentences": chosen, "summary": summary}
+    values = {"paper": {**said, "url": url, "links": links}}
+    about, links_shown = (render(part, values).strip() for part in (templates.about, templates.links))
+    return Card(
+        title=title,
+        url=url,
+        byline=by,
+        sentences=chosen,
+        summary=summary,
+        about=Markup(about),  # noqa: S704 - escaped by the template
+        links=Markup(links_shown),  # noqa: S704 - likewise
+        about_text=render(templates.about_text, values).strip(),
+        links_text=render(templates.links_text, values).strip(),
+    )
+
+
+def display_title(paper: Paper) -> str:
+    """A paper's title as people read it: LaTeX as Unicode, and of one that fills a page the beginning."""
+    return _shown(paper.title)
+
+
+@lru_cache(maxsize=4096)
+def _shown(title: str) -> str:
+    # Kept, since the first titles of a digest stand in its subject and preheader too.
+    return shorten(latex_to_text(title), _LONGEST_TITLE)
+
+
+def sentences_of(paper: Paper) -> tuple[str, ...]:
+    """The sentences of a paper's abstract that say its idea and its result; none when it has no whole sentence."""
+    found = highlights(latex_to_text(paper.abstract))
+    # A text without an end would fill the mail: it alone is cut, between words.
+    return tuple(shorten(sentence, LONGEST) for sentence in (found.idea, found.result) if sentence)
+
+
+def summary_of(paper: Paper) -> str:
+    """The summary that the source itself gives, its first sentences as far as the space allows; empty without one."""
+    shown = ""
+    for sentence in sentences(" ".join(latex_to_text(paper.summary or "").split())):
+        if shown and len(shown + sentence) > _LONGEST_SUMMARY:
+            break
+        shown += sentence
+    return shorten(shown.rstrip(), LONGEST)
+
+
+def byline(paper: Paper) -> str:
+    """Who wrote a paper, when, and in which categories: "Ada Lovelace and 3 more · 11 March 2025 · cs.LG"."""
+    day = paper.published or paper.listed_on
+    named = [category for category in paper.categories if len(category) <= _LONGEST_CATEGORY]
+    parts = [_writers(paper), f"{day.day} {day:%B %Y}" if day else "", ", ".join(named[:3])]
+    return " · ".join(part for part in parts if part)
+
+
+def _writers(paper: Paper) -> str:
+    if paper.authors:
+        more = max(len(paper.authors), paper.author_count or 0) - _AUTHORS_NAMED
+        named = ", ".join(map(latex_to_text, paper.authors[:_AUTHORS_NAMED]))
+        people = f"{named} and {more} more" if more > 0 else named
+        return f"{people} ({paper.organization})" if paper.organization else people
+    if paper.organization:
+        return paper.organization
+    if paper.author_count:
+        return f"{paper.author_count} author{'' if paper.author_count == 1 else 's'}"
+    return ""
+
+
+def paper_links(paper: Paper) -> Sequence[Mapping[str, str]]:
+    """What a paper leads to, each with a ``name`` and a ``url`` that is safe to follow."""
+    stars = f" ({paper.code_stars:,} stars)" if paper.code_stars else ""
+    named = (
+        ("Abstract", paper.url),
+        ("PDF", paper.pdf_url),
+        (f"Code{stars}", paper.code_url),
+        ("Project", paper.project_url),
+    )
+    return [{"name": name, "url": url} for name, link in named if (url := _web(link))]
+
+
+def _web(url: str | None) -> str | None:
+    """A link that is safe to follow. Sources give no others, but a store may hold what another program put there."""
+    return url if url and url.startswith(("https://", "http://")) else None

@@ -1,0 +1,100 @@
+"""Titles and abstracts as mail can show them: LaTeX as plain text in Unicode, and long texts cut."""
+
+import re
+from unicodedata import category, combining
+
+from newsletter.rendering.latex.reader import read_latex
+
+_ANY_LATEX = re.compile(r"[\\$~`]|--|\^\{")
+_REFERENCES = (
+    r"[cC]ite\w{0,12}|(?:paren|text|auto|foot|no|full)cite|(?:page|name|auto|eq|[cC])?ref|label|index|bibliography"
+)
+_REFERENCE = rf"\\(?:{_REFERENCES})\*?(?:\[[^\[\]]{{0,200}}\]){{0,2}}\{{[^{{}}]*\}}"
+_REFERRING = re.compile(rf"(?<![\s~])[\s~]*(?:\({_REFERENCE}\)|\[{_REFERENCE}\]|{_REFERENCE})(?P<on>\w?)")
+_COMMENT_LINE = re.compile(r"^[^\S\n]*%.*\n", re.MULTILINE)
+
+_AS_IT_IS = r"(?:https?://|www\.)\S+"
+_DOUBLE_QUOTED = re.compile(rf"""{_AS_IT_IS}|`{{3,}}|(?<!`)``(?P<quoted>[^`\s](?:[^`]|`(?!`)){{0,400}}?)(?:''|")""")
+_QUOTED = re.compile(rf"{_AS_IT_IS}|(?<![\w`])`(?P<quoted>[^`'\s\])](?:[^`'\n]{{0,200}}[^`'\s])?)'(?![\w'`])")
+_JOINED = re.compile(
+    rf"{_AS_IT_IS}"
+    r"|(?P<em>(?<=[^\s\-—<!|])---(?!-)|(?<=[^\s\-—<!|] )---(?=[^\-|>]))"
+    r"|(?P<en>(?<=[\w.,)\]}%\"'’”])--(?=[\w(\[\"'“‘])|(?<=[^\s\-–—|] )--(?= [^\s\-|]))"
+    r"|(?P<tie>(?:(?<=[^\W\d_]{2})|(?<=[^\W\d_][.,;:])|(?<=\d)(?!~\d))~(?=[\w(\[“‘\"'])(?![A-Z]\w{0,20}\())"
+)
+
+_LOOSE_END = re.compile(r"[\s,;:–—-]+\Z")
+# Zero-width joiners, skin tones and the tags of flags.
+_JOINERS = frozenset(["\u200c", "\u200d", *map(chr, range(0x1F3FB, 0x1F400)), *map(chr, range(0xE0020, 0xE0080))])
+_VIRAMA = 9
+_HANGUL = re.compile(
+    "[\u1100-\u115f][\u1100-\u11a7\uac00-\ud7a3]|[\u1160-\u11a7\uac00-\ud7a3][\u1160-\u11ff]|[\u11a8-\u11ff]{2}"
+)
+
+
+def latex_to_text(text: str) -> str:
+    r"""A text without its LaTeX, for people to read: "$r$ to $Q^*$" as "r to Q*".
+
+    Formulas become Unicode as far as fonts have it (x², ℝᵈ, but O(n) for ``\mathcal{O}(n)``), accents letters, ``--`` a
+    dash. A macro that nobody knows leaves what stands in its braces, or else its name; citations, references and lines
+    of comment go. What is no LaTeX stays as it is, money, paths, code and addresses, and so does LaTeX that is broken,
+    with all its words.
+
+    A text without backslashes, dollar signs and braces stays the same when it is read a second time. So does what
+    authors write with them, unless it spells out LaTeX's own signs, as ``\$x\$`` and ``\textbackslash alpha`` do.
+    It takes time in proportion to the length, whatever the text.
+    """
+    if not _ANY_LATEX.search(text):
+        return text
+    if "\\" in text:
+        text = _REFERRING.sub(_without_reference, _COMMENT_LINE.sub("", text))
+    return _with_signs_of_print(read_latex(text))
+
+
+def _without_reference(match: re.Match[str]) -> str:
+    return f" {match['on']}" if match["on"] else ""
+
+
+def _with_signs_of_print(text: str) -> str:
+    """Quotes, dashes and ties as print has them, where they are TeX's."""
+    text = _DOUBLE_QUOTED.sub(lambda match: f"“{match['quoted']}”" if match["quoted"] else match[0], text)
+    text = _QUOTED.sub(lambda match: f"‘{match['quoted']}’" if match["quoted"] else match[0], text)
+    return _JOINED.sub(lambda match: {"em": "—", "en": "–", "tie": " "}.get(match.lastgroup or "", match[0]), text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """A text of at most so many characters, cut between words, with an ellipsis for what is left out.
+
+    A word too long for that is cut itself, but never between a letter and its marks, or inside an emoji.
+
+    Raises:
+        ValueError: the limit is less than 1.
+    """
+    if limit < 1:
+        raise ValueError(f"a text cannot be shortened to {limit} characters")
+    if len(text) <= limit:
+        return text
+    cut = limit - 1
+    space = next((at for at in range(cut, limit // 2, -1) if text[at].isspace()), 0)
+    while not space and _joined(text, cut):
+        cut -= 1
+    return _LOOSE_END.sub("", text[: space or cut]) + "…"
+
+
+def _joined(text: str, at: int) -> bool:
+    """Whether two characters belong to one that is seen: the one before this place and the one after it."""
+    if at <= 0:
+        return False
+    before, after = text[at - 1], text[at]
+    if category(after)[0] == "M" or after in _JOINERS or before == "\u200d" or combining(before) == _VIRAMA:
+        return True
+    if _is_flag(before) and _is_flag(after):
+        run = next((n for n in range(at) if not _is_flag(text[at - 1 - n])), at)
+        return run % 2 == 1
+    return _HANGUL.match(before + after) is not None or (
+        "\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff"
+    )
+
+
+def _is_flag(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"

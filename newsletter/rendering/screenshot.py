@@ -1,0 +1,40 @@
+"""Pictures of a message's HTML part, as a browser shows it; for whoever works on templates."""
+
+import shutil
+
+from newsletter.errors import UserError
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def screenshot(html: str, width: int, dark: bool) -> bytes:
+    """A picture (PNG) of a page, as wide as asked and as high as it is. Nothing is loaded from the network.
+
+    Args:
+        width: pixels.
+
+    Raises:
+        UserError: there is no playwright, or no Chromium.
+    """
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        raise UserError("--format png needs playwright; run 'pip install newsletter[pictures]'") from None
+    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    try:
+        with sync_playwright() as tools:
+            # As root, as in a container, Chromium runs without its sandbox or not at all.
+            opened = tools.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+            page = opened.new_page(
+                viewport={"width": width, "height": 600},
+                color_scheme="dark" if dark else "light",
+                java_script_enabled=False,
+                offline=True,
+            )
+            page.set_content(html)
+            taken = page.screenshot(full_page=True)
+            opened.close()
+    except Error as error:
+        what = str(error).partition("\n")[0]
+        raise UserError(f"--format png: {what}; install Chromium, as by 'apt install chromium'") from None
+    return bytes(taken)

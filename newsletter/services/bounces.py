@@ -1,0 +1,194 @@
+"""Bounces and complaints: what comes back is read from a mailbox or a pipe, proved, and acted on.
+
+Anybody can send a report that names anybody. One is believed only when it has what nobody can guess who has not had
+the message: the signed token of its return path, its Message-ID as the log has it, or the signed token of a letter that
+unsubscribes.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from newsletter.audience import bounce_actions
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.delivery.bounces import bounce_mailbox
+from newsletter.delivery.bounces.classifier import BounceKind, classify_refusal, status_in
+from newsletter.delivery.bounces.parser import MAX_BYTES, BounceReport, parse_report
+from newsletter.delivery.bounces.verp import read_token
+from newsletter.delivery.sending.circuit_breaker import burst_began
+from newsletter.model import Send, SendState, Subscriber, SubscriberState
+from newsletter.services.context import AppContext
+from newsletter.store import bounces, circuit_breakers, reading, send_log, sends, subscribers, writing
+from newsletter.support.text import to_single_line
+
+OnProgress = Callable[[int, int], None]
+"""Hears of progress: how many messages were read, of how many."""
+
+_LONGEST_ERROR = 300
+
+
+@dataclass(frozen=True, slots=True)
+class BounceResult:
+    """What became of a message that came back.
+
+    Attributes:
+        email: whom it is about, None when it proves to be about nobody of ours.
+        effect: the state that it brought the subscriber into, None when it changed no state.
+        again: it was read before.
+    """
+
+    report: BounceReport
+    email: str | None = None
+    effect: SubscriberState | None = None
+    again: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """What it counts as: its kind, ``again``, or ``not known`` for a report that proves nothing."""
+        if self.report.kind is not BounceKind.OTHER and self.email is None:
+            return "not known"
+        return "again" if self.again else self.report.kind.value
+
+
+def process_message(desk: AppContext, content: bytes) -> BounceResult:
+    """Read a message that came back, keep what it tells when that is proved, and do what it asks for."""
+    report = parse_report(content, desk.config.bounces.address)
+    if report.kind is BounceKind.OTHER:
+        return BounceResult(report)
+    if report.kind is BounceKind.NOTICE:
+        with reading(desk.engine) as connection:
+            subscriber, _ = _about(connection, desk, report)
+        return BounceResult(report, subscriber.email if subscriber else None)
+    digest = hashlib.sha256(content[:MAX_BYTES]).hexdigest()
+    with writing(desk.engine) as connection:
+        subscriber, send = _about(connection, desk, report)
+        if subscriber is None:
+            return BounceResult(report)
+        email = send.email if send else subscriber.email
+        if bounces.is_known(connection, digest):
+            return BounceResult(report, email, again=True)
+        effect = _keep(connection, desk, subscriber, send, report, digest)
+    return BounceResult(report, email, effect)
+
+
+def _about(connection: Connection, desk: AppContext, report: BounceReport) -> tuple[Subscriber | None, Send | None]:
+    """Whom and which send a report is proved to be about."""
+    if report.unsubscribe_tokens:
+        holders = (desk.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.unsubscribe_tokens)
+        holder = next((one for one in holders if one is not None), None)
+        return (subscribers.by_rows(connection, [holder.row]).get(holder.row) if holder is not None else None), None
+    signed = (read_token(desk.links.key, token) for token in report.tokens)
+    of_token = next((send_log.of_edition(connection, *one) for one in signed if one is not None), None)
+    send = of_token or send_log.by_message_id(connection, report.message_ids)
+    return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
+
+
+def _keep(
+    connection: Connection,
+    desk: AppContext,
+    subscriber: Subscriber,
+    send: Send | None,
+    report: BounceReport,
+    digest: str,
+) -> SubscriberState | None:
+    now = desk.clock()
+    effect = None
+    if report.kind is not BounceKind.HARD or send is None or not _is_accounts_fault(connection, desk, send):
+        effect = bounce_actions.apply_bounce(connection, subscriber, send, report.kind, desk.config.bounces, now)
+    bounces.keep(
+        connection,
+        subscriber=subscriber.row,
+        send=send.row if send else None,
+        kind=report.kind.value,
+        status=report.status,
+        diagnostic=report.diagnostic,
+        effect=effect.value if effect else None,
+        digest=digest,
+        now=now,
+    )
+    return effect
+
+
+def _is_accounts_fault(connection: Connection, desk: AppContext, send: Send) -> bool:
+    """Whether a send went out in a burst of refusals, for which its account is set aside now."""
+    settings = desk.config.delivery.circuit_breaker
+    began = {one.account: burst_began(one, settings) for one in circuit_breakers.set_aside(connection)}
+    return send.account in began and send.settled_at is not None and send.settled_at >= began[send.account]
+
+
+def process_refusal(desk: AppContext, send: Send, reply: str | None) -> SubscriberState | None:
+    """Act on a server's final refusal of a send, where that speaks of the mailbox, as on a bounce.
+
+    Returns:
+        The state that it brought the subscriber into, None when it changed no state.
+    """
+    kind = classify_refusal(reply or "")
+    if kind is None or reply is None:
+        return None
+    report = BounceReport(kind=kind, status=status_in(reply), diagnostic=to_single_line(reply))
+    with writing(desk.engine) as connection:
+        subscriber = subscribers.by_rows(connection, [send.subscriber]).get(send.subscriber)
+        now = sends.by_rows(connection, [send.row])
+        if subscriber is None or not now or now[0].state is not SendState.FAILED:
+            return None  # The subscriber was deleted just now, or the send planned again.
+        digest = _refusal_digest(send, now[0].attempts)
+        if bounces.is_known(connection, digest):
+            return None
+        return _keep(connection, desk, subscriber, send, report, digest)
+
+
+def undo_refusals(desk: AppContext, rows: Sequence[int]) -> None:
+    """Undo what refusals of sends (by row) led to, since their account was at fault: who bounced is active again."""
+    with reading(desk.engine) as connection:
+        planned_again = sends.by_rows(connection, rows)
+    for send in planned_again:
+        with writing(desk.engine) as connection:
+            effect = bounces.remove(connection, _refusal_digest(send, send.attempts))
+            if effect is not None:
+                bounce_actions.forgive(connection, send.email, desk.clock())
+
+
+def _refusal_digest(send: Send, attempt: int) -> str:
+    """What tells the refusal of one attempt from all others: a send that is planned again may be refused again."""
+    return hashlib.sha256(f"refused|{send.message_id}|{attempt}".encode()).hexdigest()
+
+
+def process_mailbox(
+    desk: AppContext,
+    each: Callable[[BounceResult], None],
+    told: OnProgress,
+    stopping: Callable[[], bool],
+    on_failure: Callable[[str, str], None],
+) -> Counter[str]:
+    """Read what is unread in the mailbox of the configuration. What is understood is moved away, all else stays there,
+    marked as read.
+
+    Args:
+        each: hears of every message.
+        stopping: asked between messages; when it says so, the rest is left for the next time.
+        on_failure: called with the name of a message that could not be acted on, and why; the others are read.
+
+    Returns:
+        How many messages there were, by outcome.
+
+    Raises:
+        NewsletterError: the mailbox or the store cannot be used at present; what was read so far is done with.
+        UserError: the mailbox is not there, or a setting or a password is wrong.
+    """
+    counts: Counter[str] = Counter()
+
+    def take_one(content: bytes) -> bool:
+        taken = process_message(desk, content)
+        counts[taken.outcome] += 1
+        each(taken)
+        return taken.email is not None
+
+    def failed(name: str, error: Exception) -> None:
+        counts["failed"] += 1
+        on_failure(name, to_single_line(f"{type(error).__name__}: {error}")[:_LONGEST_ERROR])
+
+    bounce_mailbox.process_unread(desk.config.bounces, desk.config.folder, take_one, told, stopping, failed)
+    return counts

@@ -1,0 +1,67 @@
+"""The canary: a made-up reader, who tells what goes wrong with one subscriber from what goes wrong with everybody.
+
+When a digest cannot be composed or rendered, the same is done for the canary. If that works, the fault lies with the
+one subscriber or paper, whose send fails; if not, the run stops before anybody is given up.
+"""
+
+from dataclasses import replace
+from datetime import date
+
+from newsletter.errors import NewsletterError, describe
+from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.services.context import AppContext, TemplateCache, new_message_id, render_message
+from newsletter.services.recommend import RankingSnapshot, compose_digest, score_batch
+
+_INTEREST = Interest(name="Canary", text="reinforcement learning of several goals", keywords={"graph": 1.0})
+_READER = Subscriber(
+    preferences=Preferences(email="canary@example.org", name="Canary", interests=(_INTEREST,)),
+    state=SubscriberState.ACTIVE,
+    row=0,
+)
+_PAPER = Paper(
+    title="Learning to Pursue Several Goals",
+    abstract="We study agents that pursue several goals. Our method keeps the goals apart. It halves the error.",
+    authors=("Ada Smith", "Bo Jones"),
+    organization="Example University",
+    arxiv_id="2511.00001",
+    published=date(2025, 11, 24),
+    categories=("cs.LG",),
+    url="https://arxiv.org/abs/2511.00001",
+    upvotes=12,
+    comments=3,
+    id="2511.00001",
+    row=1,
+)
+
+
+def check_ranking(desk: AppContext, field: RankingSnapshot) -> None:
+    """Compose a digest for the canary.
+
+    Raises:
+        NewsletterError: not even this is possible, so that nobody's digest can be made.
+    """
+    try:
+        (scored,) = score_batch(desk, field, [_READER])
+        compose_digest(desk, field, scored)
+    except NewsletterError:
+        raise
+    except Exception as error:
+        raise NewsletterError(f"digests cannot be composed at present: {describe(error)}") from error
+
+
+def check_rendering(desk: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> None:
+    """Render a digest for the canary, with the templates that a subscriber's digest is made with.
+
+    Raises:
+        NewsletterError: not even this is possible, so that nobody's message can be made.
+    """
+    schedule = subscriber.preferences.schedule
+    reader = replace(_READER, preferences=replace(_READER.preferences, schedule=schedule))
+    choice = DigestItem(paper=_PAPER, rank=1, score=0.8, section=_INTEREST.name, because="about several goals")
+    digest = Digest(edition=desk.clock().date(), choices=(choice,), considered=1, since=None, seen_row=0)
+    try:
+        render_message(desk, loaded, reader, digest, new_message_id(desk, reader, digest.edition))
+    except NewsletterError:
+        raise
+    except Exception as error:
+        raise NewsletterError(f"messages cannot be made at present: {describe(error)}") from error

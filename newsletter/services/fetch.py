@@ -1,0 +1,177 @@
+"""Gathering: the sources asked side by side, their papers stored; one that fails or hangs stops no other."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from newsletter.config.settings import Config
+from newsletter.errors import NewsletterError, Stopped, UserError
+from newsletter.model import Paper, SkippedPaper
+from newsletter.sources import make_source
+from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
+from newsletter.sources.files import read_file
+from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
+from newsletter.store import papers, reading, source_status, writing
+from newsletter.support.clock import Clock
+
+_AT_ONCE = 4
+"""Sources that are read side by side, so that a slow one does not keep the others waiting."""
+
+_GIVE_WAY_SECONDS = 0.02
+"""Between two blocks of papers, so that whoever sends gets at the store."""
+
+OnProgress = Callable[[int], None]
+"""Hears how many papers of a source have been read so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """What one source, or one file, gave.
+
+    Attributes:
+        papers: how many it named. ``new``: how many of them the store did not know. ``changed``: how many it did, but
+            with less or older news of them.
+        bad: those that could not be read as papers.
+        cut: what was cut or left out of papers, since it was beyond the bounds, a line each.
+        error: why the source failed, in one line; None when it did not. What it gave before that is kept.
+    """
+
+    source: str
+    papers: int = 0
+    new: int = 0
+    changed: int = 0
+    bad: tuple[SkippedPaper, ...] = field(default=())
+    cut: tuple[str, ...] = field(default=())
+    error: str | None = None
+
+
+def fetch_all(
+    engine: Engine,
+    config: Config,
+    clock: Clock,
+    names: Iterable[str],
+    window: DateRange,
+    told: Callable[[str], OnProgress],
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[FetchResult]:
+    """Ask the sources for the papers of a window and store them; gives what each gave in the order in which they end.
+
+    Args:
+        names: which sources; none named means all.
+        told: given a source's name, returns what hears of its progress.
+        stopping: looked at all the time; when it says so, no source is waited for any longer. What they gave is kept.
+
+    Raises:
+        UserError: a name is no source of the configuration.
+    """
+    wanted = list(names) or list(config.sources)
+    for name in wanted:
+        if name not in config.sources:
+            known = ", ".join(config.sources) or "none; add one under 'sources' in config.yaml"
+            raise UserError(f"{name!r} is no source; known: {known}")
+    left = threading.Event()
+    pool = ThreadPoolExecutor(_AT_ONCE, "source")
+    try:
+        futures = [
+            pool.submit(
+                _gather_one, engine, config, clock, name, window, told(name), lambda: left.is_set() or stopping()
+            )
+            for name in wanted
+        ]
+        for future in as_completed(futures):
+            gathered = future.result()
+            if gathered is not None:
+                yield gathered
+    finally:
+        left.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _gather_one(
+    engine: Engine,
+    config: Config,
+    clock: Clock,
+    name: str,
+    window: DateRange,
+    told: OnProgress,
+    stopping: Callable[[], bool],
+) -> FetchResult | None:
+    """What one source gave; None when the newsletter stopped before its end."""
+    if stopping():
+        return None
+    gathered = FetchResult(name)
+    try:
+        source = make_source(name, config.sources[name], config.folder)
+        with reading(engine) as connection:
+            known = source_status.known_validators(connection)
+        with SourceReader(source, window, source_access(config, name, validators=known), stopping=stopping) as reader:
+            for gathered in _store(engine, clock, name, reader.blocks()):
+                told(gathered.papers)
+                time.sleep(_GIVE_WAY_SECONDS)
+    except Stopped:
+        return None
+    except (SourceError, UserError) as error:
+        return _failed(engine, clock, gathered, str(error))
+    except NewsletterError:
+        raise  # the store is at fault, for all of them
+    except Exception as error:  # whatever it is, it is the failure of this source alone
+        return _failed(engine, clock, gathered, f"cannot be stored: {type(error).__name__}: {brief(str(error))}")
+    counts = {"papers": gathered.papers, "new_papers": gathered.new, "bad_papers": len(gathered.bad)}
+    with writing(engine) as connection:
+        source_status.keep_validators(connection, reader.validators)
+        source_status.record_success(connection, name, clock(), counts)
+    return gathered
+
+
+def _failed(engine: Engine, clock: Clock, gathered: FetchResult, error: str) -> FetchResult:
+    with writing(engine) as connection:
+        source_status.record_failure(connection, gathered.source, clock(), error)
+    return replace(gathered, error=error)
+
+
+def import_file(
+    engine: Engine, clock: Clock, path: Path, as_of: date, told: OnProgress = lambda count: None
+) -> FetchResult:
+    """Store the papers of a file.
+
+    Args:
+        as_of: the day from which a saved page's date without a year is counted back.
+        told: hears of the progress.
+
+    Raises:
+        UserError: the file cannot be read, or is of no known kind.
+    """
+    name = f"file:{path.name}"
+    gathered = FetchResult(name)
+    found = all_within_bounds(read_file(path, str(path), as_of), MAX_FILE_PAPERS, "split the file")
+    try:
+        for gathered in _store(engine, clock, name, in_blocks(found)):
+            told(gathered.papers)
+    except SourceError as error:
+        return replace(gathered, error=str(error))
+    return gathered
+
+
+def _store(engine: Engine, clock: Clock, source: str, blocks: Iterable[list[Bounded]]) -> Iterator[FetchResult]:
+    """Store papers block by block; gives the counts so far."""
+    so_far = FetchResult(source)
+    for block in blocks:
+        found = [bounded.item for bounded in block if isinstance(bounded.item, Paper)]
+        with writing(engine) as connection:
+            kept = papers.upsert(connection, found, source, clock())
+        so_far = replace(
+            so_far,
+            papers=so_far.papers + kept.papers,
+            new=so_far.new + kept.new,
+            changed=so_far.changed + kept.changed,
+            bad=so_far.bad + tuple(bounded.item for bounded in block if isinstance(bounded.item, SkippedPaper)),
+            cut=so_far.cut + tuple(line for bounded in block for line in bounded.cut),
+        )
+        yield so_far

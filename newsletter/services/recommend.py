@@ -1,0 +1,357 @@
+"""Choosing: the papers of the hour against what some subscribers follow."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from newsletter.audience import feedback
+from newsletter.audience.due import local_day
+from newsletter.digest import composer
+from newsletter.digest.blocklist import blocked_by
+from newsletter.errors import UserError
+from newsletter.model import Digest, DigestItem, Paper, Subscriber
+from newsletter.ranking.calibration import deviation
+from newsletter.ranking.explain import Explanation
+from newsletter.ranking.index import Index, PaperMatrix, Segment
+from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
+from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates, zscores
+from newsletter.services.context import AppContext
+from newsletter.services.index import current_index, load_version
+from newsletter.store import papers, reading, send_log, subscribers
+from newsletter.store.feedback import Verdict
+
+NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
+_WORDS_SHOWN = 3
+_EXPLANATIONS_SHOWN = 5
+_EFFECT_WORDS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RankingSnapshot:
+    """The papers of the hour: the index of the whole store, and those that are new to somebody.
+
+    Attributes:
+        now: when it was made (UTC); what is stored later stands for choice next time.
+    """
+
+    index: Index
+    candidates: Candidates
+    now: datetime
+
+    @property
+    def oldest(self) -> datetime:
+        """First seen of the oldest candidate (UTC), ``now`` without any."""
+        return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
+
+
+def build_snapshot(desk: AppContext, index_of_now: Callable[[], Index | None] | None = None) -> RankingSnapshot | None:
+    """Bring the index up to date and take the papers within ``ranking.max_age_days``; None for an empty store.
+
+    Args:
+        index_of_now: gives the index, where it is not simply to be brought up to date.
+    """
+    now = desk.clock()
+    index = current_index(desk) if index_of_now is None else index_of_now()
+    return _snapshot_of(desk, index, now) if index is not None else None
+
+
+def _snapshot_of(desk: AppContext, index: Index, now: datetime) -> RankingSnapshot:
+    with reading(desk.engine) as connection:
+        found = papers.first_seen_since(connection, now - timedelta(days=desk.config.ranking.max_age_days))
+    # What has come since the index was made stands for choice next time.
+    new = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
+    half_life = desk.config.digest.trending_half_life_days
+    return RankingSnapshot(index, make_candidates(index, new, now.date(), half_life), now)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPayload:
+    """A field as it is handed to other processes: plain data, and of the index only what the new papers need."""
+
+    index: Index
+    papers: tuple[Paper, ...]
+    lineup: PaperMatrix
+    now: datetime
+
+
+def to_payload(field: RankingSnapshot) -> SnapshotPayload:
+    """Get a field ready to be handed over."""
+    return SnapshotPayload(field.index.without_papers(), field.candidates.papers, field.candidates.lineup, field.now)
+
+
+def from_payload(desk: AppContext, packed: SnapshotPayload) -> RankingSnapshot:
+    """The field that was handed over. What subscribers have judged is not in it: see :func:`rated_papers`."""
+    today, half_life = packed.now.date(), desk.config.digest.trending_half_life_days
+    candidates = candidates_of(packed.index.space, packed.papers, packed.lineup, today, half_life)
+    return RankingSnapshot(packed.index, candidates, packed.now)
+
+
+def rated_papers(desk: AppContext, index: Index, rows: Collection[int]) -> Segment:
+    """The papers that some subscribers (by row) have judged, for a process that has not the whole index."""
+    with reading(desk.engine) as connection:
+        people = subscribers.by_rows(connection, rows)
+        taught = feedback.load_feedback(connection, list(people.values()))
+    judged = {name.row for own in taught.values() for one in own for name, _ in (*one.liked, *one.disliked)}
+    return index.part_of(np.array(sorted(judged), dtype=np.int64))
+
+
+def score_batch(
+    desk: AppContext,
+    field: RankingSnapshot,
+    block: Sequence[Subscriber],
+    leaving_out: date | None = None,
+    judged: Segment | None = None,
+) -> list[composer.ScoredSubscriber]:
+    """Score the new papers of a block of subscribers, all their interests in one product.
+
+    Args:
+        leaving_out: an edition whose papers do not count as sent.
+        judged: the papers that they have judged, where the field has not the whole index.
+    """
+    with reading(desk.engine) as connection:
+        rows = [subscriber.row for subscriber in block]
+        held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
+        taught = feedback.load_feedback(connection, block)
+    if judged is not None:
+        field = replace(field, index=replace(field.index, parts=(judged,)))
+        # A verdict that came since counts from the next edition on.
+        taught = feedback.restrict_to(taught, set(judged.rows.tolist()))
+    return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
+
+
+def score(
+    field: RankingSnapshot,
+    block: Sequence[Subscriber],
+    taught: Mapping[int, Sequence[InterestFeedback]],
+    held: Mapping[int, set[int]],
+    half_life_days: float,
+) -> list[composer.ScoredSubscriber]:
+    """Score the new papers of a block of subscribers.
+
+    Args:
+        taught: what each follows, by row. ``held``: the rows of the papers each was sent.
+        half_life_days: of feedback.
+    """
+    follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in taught.items()}
+    profiles = make_profiles(field.index, [one for subscriber in block for one in follows[subscriber.row]])
+    matrix = zscores(field.index, profiles, field.candidates)
+    words = {word for subscriber in block for word in subscriber.preferences.never}
+    hidden = blocked_by(words, field.candidates.papers)
+    scored, start = [], 0
+    for subscriber in block:
+        own = follows[subscriber.row]
+        # What somebody has judged already is no news to them.
+        judged = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
+        new, by = composer.is_new(subscriber, field.candidates, held[subscriber.row] | judged, hidden)
+        end = start + len(own)
+        scored.append(
+            composer.ScoredSubscriber(subscriber, profiles, start, matrix[start:end], new, by, taught[subscriber.row])
+        )
+        start = end
+    return scored
+
+
+def compose_digest(desk: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
+    """Compose the digest of a subscriber for the edition of the subscriber's today."""
+    today = local_day(scored.subscriber.preferences.schedule, field.now)
+    return composer.compose(field.index, scored, field.candidates, _rules(desk), today)
+
+
+def _rules(desk: AppContext) -> composer.DigestRules:
+    ranking = desk.config.ranking
+    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, desk.config.digest.trending)
+
+
+def ranking_inputs(desk: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:
+    """What a subscriber's papers were ranked with beside the space, as JSON values, so that it can be done again."""
+    return {
+        "interests": feedback.to_json(scored.taught),
+        "never": list(scored.subscriber.preferences.never),
+        "max_age_days": desk.config.ranking.max_age_days,
+        "feedback_half_life_days": desk.config.ranking.feedback_half_life_days,
+        "rules": asdict(_rules(desk)),
+    }
+
+
+def empty_reason(desk: AppContext, scored: composer.ScoredSubscriber) -> str:
+    """Why a subscriber has nothing to get, in words."""
+    new = int(scored.new.sum())
+    last = scored.subscriber.last_digest
+    since = f" since {last:%Y-%m-%d}" if last else f" in the last {desk.config.ranking.max_age_days} days"
+    beside = f" ({describe_hidden(scored)})" if scored.hidden else ""
+    if new == 0:
+        return f"no new papers{since}{beside}"
+    best, least = composer.best_score(scored), desk.config.ranking.min_score
+    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{beside}"
+
+
+def describe_hidden(scored: composer.ScoredSubscriber) -> str:
+    """How many papers the subscriber's never-words hide, and which words."""
+    words = sorted(set(scored.hidden.values()))
+    shown = ", ".join(f"“{word}”" for word in words[:_WORDS_SHOWN]) + (", …" if len(words) > _WORDS_SHOWN else "")
+    return f"{len(scored.hidden)} more hidden by never: {shown}"
+
+
+@dataclass(frozen=True, slots=True)
+class RankingResult:
+    """The papers new to a subscriber, best first, each with the interest it fits best and the reason.
+
+    Attributes:
+        nothing: why there are none, empty when there are. ``hidden``: what never-words hide of it, each with the word.
+    """
+
+    choices: list[DigestItem]
+    nothing: str
+    hidden: list[tuple[Paper, str]]
+
+
+def rank_papers(desk: AppContext, subscriber: Subscriber, top: int) -> RankingResult:
+    """Rank the papers new to a subscriber today."""
+    field = build_snapshot(desk)
+    if field is None:
+        return RankingResult([], NO_PAPERS, [])
+    return top_results(desk, field, _scored_today(desk, field, subscriber), top, desk.config.ranking.min_score)
+
+
+def top_results(
+    desk: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, top: int, min_score: float
+) -> RankingResult:
+    """The best of a subscriber's scored papers."""
+    found = composer.matches(scored, field.candidates, min_score)
+    if not len(scored.matrix):
+        found = composer.trending(scored, field.candidates)
+    choices = composer.to_items(field.index, scored, field.candidates, found[:top])
+    return RankingResult(choices, "" if choices else empty_reason(desk, scored), _hidden(field, scored, min_score))
+
+
+def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score: float) -> list[tuple[Paper, str]]:
+    return [
+        (field.candidates.papers[place], word)
+        for place, word in scored.hidden.items()
+        if (scored.matrix[:, place] >= deviation(min_score)).any()
+    ]
+
+
+def replay_ranking(desk: AppContext, subscriber: Subscriber, edition: date, top: int) -> RankingResult:
+    """Rank what was new to a subscriber for an edition as it was ranked then: in the same space, with the interests,
+    the feedback and the rules of then.
+
+    Raises:
+        UserError: the log has no such digest, or not what it was ranked with.
+    """
+    with reading(desk.engine) as connection:
+        found = send_log.ranked_with(connection, subscriber.row, edition)
+        if found is None:
+            raise UserError(f"--edition: {subscriber.email} has no digest of {edition} that the log can rank again")
+        send, then = found
+        taught = feedback.from_json(connection, then.content["interests"])
+        window = timedelta(days=then.content["max_age_days"])
+        new = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
+        judged = {name.row for one in taught for name, _ in (*one.liked, *one.disliked)}
+        known = papers.by_rows(connection, judged)
+        held = send_log.held_before(connection, send)
+        digest = send_log.digests(connection, [send])[send.row]
+    index = load_version(desk, then.space, [*{paper.row: paper for paper in (*new, *known.values())}.values()])
+    if index is None:
+        raise UserError(f"--edition: the space {then.space} that it was ranked in is not in {desk.config.index_folder}")
+    field = RankingSnapshot(
+        index, make_candidates(index, new, edition, desk.config.digest.trending_half_life_days), then.now
+    )
+    preferences = replace(subscriber.preferences, never=tuple(then.content["never"]))
+    person = replace(subscriber, preferences=preferences, seen_row=then.after_row, last_digest=send.since)
+    half_life = then.content["feedback_half_life_days"]
+    (scored,) = score(field, [person], {person.row: taught}, {person.row: held}, half_life)
+    if not taught:
+        # Counts change from day to day: what was trending then is what the log has.
+        return RankingResult(list(digest.choices[:top]), "" if digest.choices else send.reason or "", [])
+    return top_results(desk, field, scored, top, then.content["rules"]["min_score"])
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A subscriber's digest of today, as it would be made now.
+
+    Attributes:
+        digest: None when the store has no papers. ``nothing``: why it has none, empty when it has.
+        weighed: what speaks for each of its papers, by row. ``hidden``: as :class:`RankingResult` has it.
+    """
+
+    digest: Digest | None
+    nothing: str
+    weighed: Mapping[int, Explanation]
+    hidden: list[tuple[Paper, str]]
+
+
+def preview_digest(desk: AppContext, subscriber: Subscriber) -> Preview:
+    """Make a subscriber's digest of today, and plan nothing."""
+    field = build_snapshot(desk)
+    if field is None:
+        return Preview(None, NO_PAPERS, {}, [])
+    scored = _scored_today(desk, field, subscriber)
+    digest = compose_digest(desk, field, scored)
+    weighed = {
+        one.paper.row: composer.explain_choice(field.index, scored, field.candidates, one, _EXPLANATIONS_SHOWN)
+        for one in digest.choices
+    }
+    hidden = _hidden(field, scored, desk.config.ranking.min_score)
+    return Preview(digest, "" if digest.choices else empty_reason(desk, scored), weighed, hidden)
+
+
+def _scored_today(desk: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
+    """The scores as if today's edition had not gone out yet, so that its effect can still be seen and changed."""
+    today = local_day(subscriber.preferences.schedule, field.now)
+    with reading(desk.engine) as connection:
+        last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
+    (scored,) = score_batch(desk, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
+    return scored
+
+
+def best_interest(desk: AppContext, subscriber: Subscriber, paper: Paper) -> str | None:
+    """The name of the interest that a paper fits best; None when the subscriber names none."""
+    index = current_index(desk)
+    if index is None or not subscriber.preferences.interests:
+        return None
+    now = desk.clock()
+    alone = RankingSnapshot(index, make_candidates(index, [paper], now.date(), 1.0), now)
+    (scored,) = score_batch(desk, alone, [subscriber])
+    named = len(subscriber.preferences.interests)
+    return scored.profiles.followed[int(scored.matrix[:named, 0].argmax())].interest.name
+
+
+def feedback_effect(
+    desk: AppContext, subscriber: Subscriber, interest: str | None, paper: int, verdict: Verdict
+) -> list[str]:
+    """The words that a subscriber's verdict on a paper (by row) has changed an interest's profile by most: those that
+    count for more since, or for less.
+
+    Args:
+        interest: its name; None for the one that stands for feedback.
+    """
+    index = current_index(desk)
+    if index is None:
+        return []
+    with reading(desk.engine) as connection:
+        known = feedback.load_feedback(connection, [subscriber])[subscriber.row]
+    names = {one.interest.name for one in known}
+    name = interest if interest in names else feedback.FROM_FEEDBACK
+    follows = feedback.decay(known, desk.clock(), desk.config.ranking.feedback_half_life_days)
+    after = next((one for one in follows if one.interest.name == name), None)
+    if after is None:
+        return []
+    before = replace(after, liked=_without(after.liked, paper), disliked=_without(after.disliked, paper))
+    vectors = make_profiles(index, [before, after]).vectors
+    change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
+    told: list[str] = []
+    for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
+        term = str(index.space.terms[place])
+        # Of terms that have a word in common the first says enough.
+        if change[place] > 0 and not {*term.split()} & {word for one in told for word in one.split()}:
+            told.append(term)
+    return told[:_EFFECT_WORDS_SHOWN]
+
+
+def _without(judged: RatedPapers, paper: int) -> RatedPapers:
+    return tuple((name, weight) for name, weight in judged if name.row != paper)

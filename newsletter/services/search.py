@@ -1,0 +1,132 @@
+"""Searching: the whole store by words, or by likeness to a paper, ranked in the space that digests are ranked in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection
+
+from newsletter.model import Interest, Paper, PaperRef
+from newsletter.ranking.calibration import match
+from newsletter.ranking.explain import interest_terms, main_terms
+from newsletter.ranking.index import Index
+from newsletter.ranking.phrases import read
+from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
+from newsletter.ranking.search import best_first, by_paper, by_words
+from newsletter.ranking.sparse import Row, row_of
+from newsletter.ranking.tfidf import tokens_of
+from newsletter.services.context import AppContext
+from newsletter.services.index import current_index
+from newsletter.store import papers, reading
+from newsletter.store.papers import PaperFilter
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A paper that was found, with its match (between 0 and 1) and the words that weighed most in it."""
+
+    paper: Paper
+    score: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRow:
+    """The row of a paper that was found, with its match (between 0 and 1)."""
+
+    row: int
+    score: float
+
+
+def search(
+    desk: AppContext, words: str, wanted: PaperFilter, limit: int, index: Index | None = None
+) -> list[SearchResult]:
+    """The papers of the store that a line of words describes, best first, each with the words that weighed most in it.
+
+    A word that the space does not know, being rare or newer than the fit, is looked for in titles; papers that have it
+    come before the others.
+
+    Args:
+        index: one that is loaded; else it is brought up to date first.
+    """
+    index = index or current_index(desk)
+    if index is None:
+        return []
+    hits = search_rows(desk, index, words, wanted, limit)
+    profiles = make_profiles(index, [WeightedInterest(Interest(name=words, text=words))])
+    return _explained(desk, index, profiles, hits, _unknown(index, words))
+
+
+def search_rows(desk: AppContext, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
+    """The same as :func:`search`, by rows alone, which takes a small part of the time."""
+    return _hits(desk, index, by_words(index, words), wanted, limit, _unknown(index, words))
+
+
+def similar(
+    desk: AppContext, paper: Paper, wanted: PaperFilter, limit: int, index: Index | None = None
+) -> list[SearchResult]:
+    """The papers of the store most like one of them, best first, without itself, each with what they share; ``index``
+    as :func:`search` has it.
+    """
+    index = index or current_index(desk)
+    if index is None:
+        return []
+    liked = ((PaperRef(paper.row, paper.id, paper.title), 1.0),)
+    profiles = make_profiles(index, [WeightedInterest(Interest(name=paper.title, liked=(paper.id,)), liked)])
+    return _explained(desk, index, profiles, similar_rows(desk, index, paper, wanted, limit), [])
+
+
+def similar_rows(desk: AppContext, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
+    """The same as :func:`similar`, by rows alone."""
+    found = _hits(desk, index, by_paper(index, paper.row), wanted, limit + 1, [])
+    return [hit for hit in found if hit.row != paper.row][:limit]
+
+
+def _unknown(index: Index, words: str) -> list[str]:
+    """Those of some words that the space does not know."""
+    return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
+
+
+def _hits(
+    desk: AppContext, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]
+) -> list[ScoredRow]:
+    blocks = best_first(index, profile)
+    with reading(desk.engine) as connection:
+        titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
+        found = _passing(connection, blocks, wanted, limit, set(titled))
+    best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
+    best = (best + [row for row in found if row not in titled])[:limit]
+    scores = match(np.array([found.get(row, -np.inf) for row in best]))
+    return [ScoredRow(row, float(score)) for row, score in zip(best, scores, strict=True)]
+
+
+def _explained(
+    desk: AppContext, index: Index, profiles: Profiles, hits: Sequence[ScoredRow], unknown: Sequence[str]
+) -> list[SearchResult]:
+    with reading(desk.engine) as connection:
+        known = papers.by_rows(connection, [hit.row for hit in hits])
+    return [
+        SearchResult(known[hit.row], hit.score, _reason(index, profiles, known[hit.row], unknown))
+        for hit in hits
+        if hit.row in known
+    ]
+
+
+def _passing(
+    connection: Connection, blocks: Iterator[dict[int, float]], wanted: PaperFilter, limit: int, kept: set[int]
+) -> dict[int, float]:
+    """The first papers that pass the filter, and of ``kept`` those that are met, with how far they stand out."""
+    passed: dict[int, float] = {}
+    for block in blocks:
+        rows = {*papers.passing(connection, [*block], wanted), *kept}
+        passed |= {row: value for row, value in block.items() if row in rows}
+        if len(passed) >= limit + len(kept):
+            break
+    return passed
+
+
+def _reason(index: Index, profiles: Profiles, paper: Paper, unknown: Sequence[str]) -> str:
+    named = [word for word in unknown if word.casefold() in paper.title.casefold()]
+    vector = row_of(index.vectors(np.array([paper.row])).sorted_indices(), 0)
+    terms = main_terms(interest_terms(index.space, profiles, 0).terms, read(index.space, paper, vector))
+    return ", ".join([*named, *terms])

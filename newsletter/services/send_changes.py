@@ -1,0 +1,68 @@
+"""What an operator does to sends: try them again, cancel them, or note after a restore that they were sent."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+from newsletter.audience.due import due_on, next_due
+from newsletter.model import Send, Subscriber, SubscriberState
+from newsletter.services.context import AppContext, new_message_id
+from newsletter.store import reading, send_changes, subscribers, writing
+from newsletter.store.send_changes import Noted, Retry, Selection
+
+_BLOCK = 500
+
+
+def retry(desk: AppContext, wanted: Selection, dry: bool) -> Iterator[tuple[Send, Retry]]:
+    """Plan sends again, newest first, so that a paper of several digests stays in the newest."""
+    before: int | None = None
+    while True:
+        with reading(desk.engine) as connection:
+            chosen = send_changes.select_sends(connection, wanted, before, _BLOCK)
+        if not chosen:
+            return
+        with writing(desk.engine) as connection:
+            outcomes = send_changes.retry(connection, chosen, desk.clock(), dry)
+        yield from zip(chosen, outcomes, strict=True)
+        before = chosen[-1].row
+
+
+def cancel(desk: AppContext, edition: date) -> tuple[int, int]:
+    """Cancel what is not on the wire of an edition; returns how many were cancelled and how many are on the wire."""
+    with writing(desk.engine) as connection:
+        return send_changes.cancel(connection, edition, desk.clock())
+
+
+def mark_sent(desk: AppContext, edition: date, before: datetime, dry: bool) -> Counter[str]:
+    """Note that all active subscribers got an edition whose time for it lay before a moment (aware).
+
+    Returns:
+        How many were ``noted``, how many ``had`` it by the log, and for how many it was ``not_due`` by then.
+    """
+    counts: Counter[str] = Counter()
+    after = 0
+    while True:
+        with reading(desk.engine) as connection:
+            page = subscribers.page(connection, after, _BLOCK, SubscriberState.ACTIVE)
+        if not page:
+            return counts
+        after = page[-1].row
+        due = [one for one in page if _was_due(one, edition, before)]
+        with writing(desk.engine) as connection:
+            missing = send_changes.without_edition(connection, [one.row for one in due], edition)
+            noted = [_noted(desk, one, edition) for one in due if one.row in missing]
+            if not dry:
+                send_changes.mark_sent(connection, noted, edition, desk.clock())
+        counts += Counter(noted=len(noted), had=len(due) - len(noted), not_due=len(page) - len(due))
+
+
+def _was_due(subscriber: Subscriber, edition: date, before: datetime) -> bool:
+    moment = due_on(subscriber.preferences.schedule, edition)
+    return moment is not None and moment < before
+
+
+def _noted(desk: AppContext, subscriber: Subscriber, edition: date) -> Noted:
+    schedule = subscriber.preferences.schedule
+    due = due_on(schedule, edition) or desk.clock()
+    following = next_due(schedule, max(desk.clock(), due + timedelta(seconds=1)))
+    return Noted(subscriber.row, subscriber.email, new_message_id(desk, subscriber, edition), following)

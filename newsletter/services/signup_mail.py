@@ -1,0 +1,228 @@
+"""Joining: people who ask on the site to be signed up, and the letters that this and other requests there take.
+
+The letters go in the background, from requests that are kept in the store: who asks waits for no mail server and
+learns nothing from it, and a letter that could not go is tried again, also by a process that is started later.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import parseaddr
+
+from newsletter.audience import signup
+from newsletter.audience.form_limits import LimitVerdict, RequestOrigin
+from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
+from newsletter.audience.signup import SignupMail
+from newsletter.delivery.sending import rate_limit
+from newsletter.delivery.smtp.transport import Outcome, Transport
+from newsletter.errors import NewsletterError
+from newsletter.model import Message, Preferences, SendState
+from newsletter.rendering.message import make_signup_message
+from newsletter.rendering.template import load_templates, render
+from newsletter.rendering.template_context import signup_context
+from newsletter.services.context import AppContext
+from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
+from newsletter.store.sign_ups import Kind, SignUp
+
+_HOLD = timedelta(minutes=10)
+"""So long a letter that a process has in its hands is taken up by no other: more than it may be on the wire."""
+
+_LONGEST_PAUSE = timedelta(hours=1)
+_LOOK_SECONDS = 30.0
+_LONGEST_ON_WIRE = 120.0
+
+_log = logging.getLogger(__name__)
+
+
+class SignupMailer:
+    """Sends the letters that requests lead to, in a thread that lives while there are any."""
+
+    def __init__(self, desk: AppContext) -> None:
+        self._desk = desk
+        self._woken = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Have the letters sent that wait."""
+        with self._lock:
+            self._woken.set()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                while send_next(self._desk):
+                    pass
+                with reading(self._desk.engine) as connection:
+                    waits = sign_ups.next_letter(connection) is not None
+            except Exception as error:  # A mistake of ours must not be the end of all letters.
+                told = error if isinstance(error, NewsletterError) else repr(error)
+                _log.warning("letters to who signs up wait: %s", told)
+                waits = True
+            with self._lock:
+                if not waits and not self._woken.is_set():
+                    self._thread = None
+                    return
+            self._woken.wait(_LOOK_SECONDS)
+
+
+def request_signup(
+    desk: AppContext, wanted: Preferences, asked: RequestOrigin, kind: Kind = Kind.SIGN_UP
+) -> LimitVerdict:
+    """Take a request of anybody (see :func:`newsletter.audience.signup.ask`); then a postman is to be woken."""
+    with writing(desk.engine) as connection:
+        limits = desk.config.web.sign_ups
+        return signup.add_request(connection, desk.links.key, wanted, asked, limits, desk.clock(), kind)
+
+
+def send_next(desk: AppContext) -> bool:
+    """Send the next letter that waits; returns whether there was one. While all sending is paused, none goes.
+
+    A letter that cannot be made or sent is put off, whatever went wrong: those of others do not wait for it.
+    """
+    now = desk.clock()
+    with writing(desk.engine) as connection:
+        if pauses.find(connection) is not None:
+            return False
+        request = sign_ups.take(connection, now, now + _HOLD)
+    if request is None:
+        return False
+    letter: SignupMail | None = None
+    outcome: Outcome | None = None
+    try:
+        with writing(desk.engine) as connection:
+            letter = signup.mail_for(connection, request, now)
+            if letter is None:
+                sign_ups.remove(connection, request.row)
+                return True
+        outcome = _deliver(desk, _message(desk, request, letter))
+    except Exception as error:
+        # Not in its own words where they are not ours: they may hold an address.
+        told = error if isinstance(error, NewsletterError) else type(error).__name__
+        _log.warning("the letter of request %s on the site is put off: %s", request.row, told)
+    _settle(desk, request, letter, outcome, now)
+    return True
+
+
+def _settle(
+    desk: AppContext, request: SignUp, letter: SignupMail | None, outcome: Outcome | None, now: datetime
+) -> None:
+    """Note what became of a letter; no outcome: nothing yet."""
+    with writing(desk.engine) as connection:
+        gone = outcome is not None and outcome.state in (SendState.SENT, SendState.UNSURE)
+        if gone and letter is not None and letter.asks:
+            sign_ups.put_off(connection, request.row, None)
+            return
+        again = now + min(_LONGEST_PAUSE, timedelta(minutes=2 ** min(request.attempts - 1, 10)))
+        put_off = outcome is None or outcome.state is SendState.DEFERRED
+        if put_off and again < request.asked_at + VALID_FOR[TokenPurpose.CONFIRM]:
+            sign_ups.put_off(connection, request.row, again)
+        else:
+            sign_ups.remove(connection, request.row)
+
+
+_SUBJECTS = {
+    SignupMail.CONFIRM: "Confirm your subscription to {name}",
+    SignupMail.ALREADY: "You have {name} already",
+    SignupMail.NEW_LINK: "Your link to {name}",
+    SignupMail.EXPORT: "Download your data from {name}",
+    SignupMail.FORGET: "Confirm that you want {name} to delete your data",
+    SignupMail.CHANGE_ADDRESS: "Confirm your change of address for {name}",
+    SignupMail.NEW_ADDRESS: "Confirm this address for {name}",
+}
+
+
+def _message(desk: AppContext, request: SignUp, letter: SignupMail) -> Message:
+    site = desk.config.site
+    templates = load_templates(desk.config.folder / desk.config.templates, letter.value)
+    # Nothing that was written into a form stands in a letter to somebody who may not have written it.
+    hours = int(VALID_FOR[TokenPurpose.CONFIRM] / timedelta(hours=1))
+    subject = _SUBJECTS[letter].format(name=site.name)
+    values = signup_context(site, subject, _link(desk, request, letter), hours)
+    html, text = render(templates.html, values), render(templates.text, values)
+    message = make_signup_message(site, request.email, subject, html, text, desk.clock())
+    # What comes back of a letter is read where other reports are, if they are.
+    return replace(message, sender=desk.config.bounces.address or parseaddr(site.sender)[1])
+
+
+def _link(desk: AppContext, request: SignUp, letter: SignupMail) -> str:
+    """What the reader of a letter is to open."""
+    if letter.asks:
+        purpose = TokenPurpose.CONFIRM if letter is SignupMail.CONFIRM else TokenPurpose.APPROVE
+        return (
+            f"{desk.config.site.url}/{purpose.value}/{desk.links.timed_token(purpose, request.row, request.asked_at)}"
+        )
+    with reading(desk.engine) as connection:
+        subscriber = subscribers.by_email(connection, request.email)
+    if subscriber is None:
+        raise NewsletterError("whom it is for was forgotten just now")
+    return desk.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
+
+
+def _deliver(desk: AppContext, message: Message) -> Outcome | None:
+    """Send a letter by the first account that can; None when none can at present."""
+    accounts = sorted(desk.config.mail_accounts.items(), key=lambda one: -one[1].weight)
+    with reading(desk.engine) as connection:
+        set_aside = {one.account for one in circuit_breakers.set_aside(connection)}
+    for name, settings in accounts:
+        if name in set_aside:
+            continue
+        grant = rate_limit.acquire(desk.engine, name, settings.limits, 1, rate_limit.utc_now())
+        if not grant.number:
+            continue
+        time.sleep(max(0.0, (grant.first - rate_limit.utc_now()).total_seconds()))
+        try:
+            with Transport(settings, desk.config.folder, name, longest=_LONGEST_ON_WIRE) as wire:
+                return wire.send(message)
+        except NewsletterError as error:
+            rate_limit.release(desk.engine, name, settings.limits, 1, rate_limit.utc_now())
+            _log.warning("a letter to who signs up waits: account %s: %s", name, error)
+    return None
+
+
+def forget_unconfirmed(desk: AppContext, stopping: Callable[[], bool]) -> int:
+    """Remove who asked to be signed up and did not confirm it in time; returns how many."""
+    forgotten = 0
+    while not stopping():
+        with writing(desk.engine) as connection:
+            number = signup.forget_unconfirmed(connection, desk.clock())
+        forgotten += number
+        if not number:
+            break
+    return forgotten
+
+
+def find_request(desk: AppContext, purpose: TokenPurpose, token: str) -> SignUp | None:
+    """The request that a link confirms; None when it was confirmed, or is there no more.
+
+    Args:
+        purpose: ``CONFIRM`` for one to be signed up, ``APPROVE`` for one of a subscriber.
+
+    Raises:
+        LinkExpired: the link is too old.
+        ValueError: it is not ours.
+    """
+    found = desk.links.timed(purpose, token, desk.clock())
+    if found is None:
+        raise ValueError("not a link of ours")
+    row, asked_at = found
+    with reading(desk.engine) as connection:
+        request = sign_ups.find(connection, row)
+    return request if request is not None and _same(request.asked_at, asked_at) else None
+
+
+def _same(one: datetime, other: datetime) -> bool:
+    return abs(one - other) < timedelta(milliseconds=1)
+
+
+def confirm(desk: AppContext, request: SignUp, network: str) -> signup.Confirmed | None:
+    """Make a subscriber of who confirms a request (see :func:`newsletter.audience.signup.confirm`)."""
+    with writing(desk.engine) as connection:
+        return signup.confirm(connection, request, network, desk.clock(), desk.config.subscribers_folder)

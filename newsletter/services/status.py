@@ -1,0 +1,142 @@
+"""How the newsletter is doing: what the operator's page, the API and /metrics tell of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from newsletter.model import Send, SendState
+from newsletter.services.context import AppContext
+from newsletter.store import (
+    circuit_breakers,
+    health,
+    pauses,
+    reading,
+    send_log,
+    sends,
+    source_status,
+    statistics,
+    subscribers,
+    worker_stats,
+)
+from newsletter.store.circuit_breakers import CircuitBreaker
+from newsletter.store.health import WaitingCount
+from newsletter.store.pauses import SendingPause
+from newsletter.store.source_status import SourceStatus
+from newsletter.store.statistics import DeferredGroup
+from newsletter.store.worker_stats import WorkerStats
+
+_EDITIONS = 30
+_DAYS = 90
+_RECENT = timedelta(days=30)
+_REASONS = 20
+_AT_WORK = timedelta(minutes=10)
+_FAILED_SHOWN = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How a source fares; ``kind`` is None when config.yaml names it no longer, ``record`` when it was never tried."""
+
+    name: str
+    kind: str | None
+    record: SourceStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """What waits to be sent, and what holds it up.
+
+    Attributes:
+        waiting: sends that are not settled, or unsure, by state.
+        put_off: why sends were put off, and until when.
+        holds: accounts and domains whose servers asked for patience, and until when (UTC).
+        overdue: active subscribers whose time passed more than a tick ago.
+        next_tick: when ``newsletter run`` looks next (UTC); None when it never ran.
+        pause: since when, and why, the operator has paused all sending; None when it goes on.
+        set_aside: the accounts whose servers refused too many messages.
+    """
+
+    waiting: Mapping[SendState, WaitingCount]
+    put_off: Sequence[DeferredGroup]
+    holds: Mapping[str, datetime]
+    overdue: WaitingCount | None
+    next_tick: datetime | None
+    pause: SendingPause | None
+    set_aside: Sequence[CircuitBreaker]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the newsletter is doing now.
+
+    Attributes:
+        subscribers: how many are in each state. ``by_day``: how many were, on the days that were counted, oldest first.
+        came, left: how many subscribers came, and unsubscribed, in the last 30 days.
+        editions: the last ones, newest first, with how many sends are in each state.
+        came_back: how much came back of each kind, by the day on which it was read (UTC), in the last 30 days.
+        unsure: the sends of which nobody knows whether they arrived, the first of them.
+        failed: the sends of the last seven days that failed, the latest of them, newest first.
+        workers: the processes that settled a send in the last ten minutes.
+    """
+
+    now: datetime
+    subscribers: Mapping[str, int]
+    by_day: Mapping[date, Mapping[str, int]]
+    came: int
+    left: int
+    editions: Mapping[date, Mapping[SendState, int]]
+    came_back: Mapping[date, Mapping[str, int]]
+    sources: Sequence[SourceHealth]
+    queue: QueueStatus
+    unsure: Sequence[Send]
+    failed: Sequence[Send]
+    workers: Sequence[WorkerStats]
+
+
+def read_status(desk: AppContext) -> Status:
+    """How the newsletter is doing.
+
+    Raises:
+        NewsletterError: the store cannot be read at present.
+    """
+    now = desk.clock()
+    with reading(desk.engine) as connection:
+        present = subscribers.counts(connection)
+        return Status(
+            now=now,
+            subscribers=present,
+            by_day={**statistics.counts_by_day(connection, _DAYS, now.date()), now.date(): present},
+            came=statistics.new_since(connection, now - _RECENT),
+            left=statistics.left_since(connection, now - _RECENT),
+            editions=statistics.editions(connection, _EDITIONS),
+            came_back=statistics.bounces_by_day(connection, now - _RECENT),
+            sources=source_statuses(desk, connection),
+            queue=queue_status(desk, connection),
+            unsure=sends.unsure(connection)[:_REASONS],
+            failed=send_log.failed_since(connection, (now - _FAILED_SHOWN).date(), _REASONS),
+            workers=worker_stats.seen_since(connection, now - _AT_WORK),
+        )
+
+
+def queue_status(desk: AppContext, connection: Connection) -> QueueStatus:
+    """What waits to be sent."""
+    now = desk.clock()
+    return QueueStatus(
+        waiting=health.waiting(connection),
+        put_off=statistics.deferred_groups(connection, _REASONS),
+        holds=statistics.active_back_offs(connection, now),
+        overdue=health.overdue(connection, now - timedelta(seconds=desk.config.schedule.tick_seconds)),
+        next_tick=health.next_tick(connection),
+        pause=pauses.find(connection),
+        set_aside=circuit_breakers.set_aside(connection),
+    )
+
+
+def source_statuses(desk: AppContext, connection: Connection) -> list[SourceHealth]:
+    """How the sources fare: those of config.yaml, then those that it names no longer."""
+    records = source_status.statuses(connection)
+    known = [SourceHealth(name, one.kind, records.get(name)) for name, one in desk.config.sources.items()]
+    gone = [SourceHealth(name, None, records[name]) for name in records if name not in desk.config.sources]
+    return [*known, *gone]

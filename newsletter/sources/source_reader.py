@@ -1,0 +1,247 @@
+"""Reading a source in a process of its own, which is ended when its time is over or the newsletter stops.
+
+Nothing else ends whatever a source may lead to: the look-up of a name that hangs, a parser that takes quadratic time
+and lets no other thread run, or one that fills the memory.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from traceback import extract_tb
+from types import TracebackType
+from typing import Any, Self
+
+from newsletter.config.settings import Config, Network
+from newsletter.errors import Stopped, UserError
+from newsletter.sources.base import DateRange, Source, SourceError
+from newsletter.sources.bounds import Bounded, all_within_bounds, brief
+from newsletter.sources.http import HttpClient, Validators, user_agent
+from newsletter.workers.local import process_context
+
+BLOCK = 200
+"""Papers that are stored together."""
+
+_LOOK_SECONDS = 0.1
+"""How often the deadline, and whether to stop, is looked at while nothing comes."""
+
+_FLUSH_SECONDS = 1.0
+"""Papers are handed on when nothing has come for so long, so that what a slow source gave is kept."""
+
+_MAX_MEMORY = 4 * 1024**3
+_OUT_OF_MEMORY_SCORE = "800"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccess:
+    """What a source is asked with.
+
+    Attributes:
+        urls: those that the configuration has for it. ``validators``: what is known by URL from earlier runs.
+    """
+
+    network: Network
+    agent: str
+    urls: tuple[str, ...] = ()
+    validators: Mapping[str, Validators] = field(default_factory=dict)
+
+
+def source_access(
+    config: Config, name: str, network: Network | None = None, validators: Mapping[str, Validators] | None = None
+) -> SourceAccess:
+    """What a source of the configuration is asked with."""
+    values = config.sources[name].model_dump().values()
+    urls = tuple(value for value in values if isinstance(value, str) and value.startswith(("http://", "https://")))
+    agent = user_agent(config.site.url, config.contact)
+    return SourceAccess(network or config.network, agent, urls, validators or {})
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a source ended: its error, None without one."""
+
+    error: str | None
+    status: int | None
+    validators: Mapping[str, Validators]
+    ahead: float | None
+
+
+class SourceReader:
+    """Reads one source.
+
+    Args:
+        most: read only so many papers, and that is all; None: as many as ``network.source_papers`` allows.
+        stopping: looked at all the time.
+
+    Attributes:
+        validators: what the servers said for asking again. To be kept only after all papers are stored, else a paper
+            that was lost on the way would never be asked for again.
+        ahead: by how many seconds the clock of the server that answered last is ahead of ours.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        window: DateRange,
+        access: SourceAccess,
+        most: int | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.validators: Mapping[str, Validators] = {}
+        self.ahead: float | None = None
+        self._stopping = stopping
+        self._seconds = access.network.source_seconds
+        self._end = time.monotonic() + self._seconds
+        context: Any = process_context()
+        self._connection, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_read, args=(theirs, source, window, access, most), daemon=True)
+        try:
+            self._process.start()
+        except OSError as error:
+            self._connection.close()
+            raise SourceError(f"no process can be started to read it: {error.strerror or error}") from error
+        finally:
+            theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def blocks(self) -> Iterator[list[Bounded]]:
+        """The papers, block by block; also those before a failure.
+
+        Raises:
+            SourceError: the source failed, or took longer than ``network.source_seconds``.
+            Stopped: the newsletter is to stop.
+        """
+        block: list[Bounded] = []
+        since = time.monotonic()
+        while True:
+            self._look()
+            if time.monotonic() > self._end:
+                yield block
+                raise SourceError(
+                    f"took longer than {self._seconds:g} s in all; what came until then is kept; "
+                    "raise network.source_seconds if it needs longer"
+                )
+            came = self._receive()
+            if isinstance(came, _End):
+                yield block
+                self._finish(came)
+                return
+            if came is not None:
+                block.append(came)
+                since = time.monotonic()
+            if len(block) == BLOCK or (block and time.monotonic() - since > _FLUSH_SECONDS):
+                yield block
+                block = []
+
+    def _look(self) -> None:
+        if self._stopping():
+            raise Stopped("stopped before the source was read")
+
+    def _receive(self) -> Bounded | _End | None:
+        """What the process sends next; None when nothing comes for a moment."""
+        try:
+            if not self._connection.poll(_LOOK_SECONDS):
+                return None
+            came: Bounded | _End = self._connection.recv()
+            return came
+        except (EOFError, OSError):
+            self._process.join(1)
+            self._look()
+            code = self._process.exitcode
+            how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
+            return _End(f"the process that read it ended {how}; perhaps it took too much memory", None, {}, None)
+
+    def _finish(self, end: _End) -> None:
+        self.validators, self.ahead = end.validators, end.ahead
+        if end.error is not None:
+            raise SourceError(end.error, end.status)
+
+
+def in_blocks(found: Iterable[Bounded]) -> Iterator[list[Bounded]]:
+    """Papers that are read in this process, block by block; also those before a failure.
+
+    Raises:
+        SourceError: as reading them does.
+    """
+    items, error = iter(found), None
+    while error is None:
+        block: list[Bounded] = []
+        try:
+            block.extend(islice(items, BLOCK))
+        except SourceError as failed:
+            error = failed
+        if block:
+            yield block
+        elif error is None:
+            return
+    raise error
+
+
+def _read(connection: Connection, source: Source, window: DateRange, access: SourceAccess, most: int | None) -> None:
+    """Read a source, in a process of its own."""
+    _set_up_process()
+    error: str | None = None
+    status: int | None = None
+    http = HttpClient(access.network, access.agent, access.validators, access.urls)
+    with http:
+        try:
+            for item in _bounded(source, window, access, http, most):
+                connection.send(item)
+        except SourceError as failed:
+            error, status = str(failed), failed.status
+        except UserError as failed:
+            error = str(failed)
+        except MemoryError:
+            error = "took more memory than there is for it; what came until then is kept"
+        except Exception as failed:  # whatever it is, it is the failure of this source alone
+            frame = extract_tb(failed.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            error = f"cannot be read: {type(failed).__name__}: {brief(str(failed))} ({where})"
+        end = _End(error, status, http.validators_seen, http.ahead)
+    with suppress(OSError):  # nobody listens any more
+        connection.send(end)
+
+
+def _bounded(
+    source: Source, window: DateRange, access: SourceAccess, http: HttpClient, most: int | None
+) -> Iterator[Bounded]:
+    setting = "raise network.source_papers if it may have so many"
+    found = all_within_bounds(source.fetch(window, http), access.network.source_papers, setting)
+    return islice(found, most)
+
+
+def _set_up_process() -> None:
+    # The signals that end a command go to all its processes; the first one ends this.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(ImportError, ValueError, OSError):
+        import resource  # not on Windows
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
+    # Where memory runs out all the same, Linux ends this process rather than one that sends.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,104 @@
+"""Papers as the site shows them: by days, by what is talked about, newest first, and by name."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Select, desc, func, or_, select
+
+from newsletter.model import Paper
+from newsletter.store.papers import by_rows
+from newsletter.store.schema import papers
+from newsletter.support.identifiers import arxiv_id, doi
+
+ABSTRACT_READ = 1_200
+"""A list reads so many characters of an abstract, of which it shows the beginning."""
+
+_TALK = func.coalesce(papers.c.upvotes, 0) + 2 * func.coalesce(papers.c.comments, 0)
+_SHOWN = (
+    papers.c.row,
+    papers.c.id,
+    papers.c.title,
+    func.substr(papers.c.abstract, 1, ABSTRACT_READ).label("abstract"),
+    func.coalesce(papers.c.author_count, func.json_array_length(papers.c.authors)).label("author_count"),
+    papers.c.organization,
+    papers.c.published,
+    papers.c.listed_on,
+    papers.c.first_seen,
+    papers.c.url,
+    papers.c.pdf_url,
+    papers.c.code_url,
+    papers.c.code_stars,
+    papers.c.project_url,
+    papers.c.summary,
+    papers.c.upvotes,
+    papers.c.comments,
+)
+_NAMES = tuple(column.key for column in _SHOWN)
+
+
+def rows_of_days(connection: Connection, first: date, last: date, limit: int, offset: int = 0) -> list[int]:
+    """The rows of the papers of some days, both included: most talked about first (a comment counts as two votes),
+    then in the order in which they came.
+    """
+    query = _of_days(select(papers.c.row), first, last).order_by(desc(_TALK), papers.c.row)
+    return list(connection.execute(query.limit(limit).offset(offset)).scalars())
+
+
+def count_of_days(connection: Connection, first: date, last: date) -> int:
+    """How many papers some days have, both included."""
+    return int(connection.execute(_of_days(select(func.count()).select_from(papers), first, last)).scalar_one())
+
+
+def _of_days(query: Select[Any], first: date, last: date) -> Select[Any]:
+    return query.where(papers.c.day >= first, papers.c.day <= last)
+
+
+def last_day(connection: Connection, before: date) -> date | None:
+    """The last day before another that has papers."""
+    return connection.execute(select(func.max(papers.c.day)).where(papers.c.day < before)).scalar()
+
+
+def first_day(connection: Connection, after: date) -> date | None:
+    """The first day after another that has papers."""
+    return connection.execute(select(func.min(papers.c.day)).where(papers.c.day > after)).scalar()
+
+
+def talked_about(connection: Connection, until: date, limit: int) -> list[Paper]:
+    """The newest papers that the community talks about, with nothing but their counts, their day and their row.
+
+    Args:
+        until: none of a later day.
+    """
+    columns = (papers.c.row, papers.c.day, papers.c.upvotes, papers.c.comments)
+    talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
+    query = select(*columns).where(talked_of, papers.c.day <= until).order_by(papers.c.day.desc()).limit(limit)
+    return [
+        Paper(title="", row=row, listed_on=day, upvotes=upvotes, comments=comments)
+        for row, day, upvotes, comments in connection.execute(query)
+    ]
+
+
+def newest_rows(connection: Connection, limit: int) -> list[int]:
+    """The rows of the papers first seen last, newest first."""
+    query = select(papers.c.row).order_by(papers.c.first_seen.desc(), papers.c.row.desc()).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
+    """The papers with these row numbers, in this order, with no more than a list shows: the number of their authors
+    and the beginning of their abstract.
+    """
+    query = select(*_SHOWN).where(papers.c.row.in_([*rows]))
+    found = {values[0]: Paper(**dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}
+    return [found[row] for row in rows if row in found]
+
+
+def named(connection: Connection, name: str) -> Paper | None:
+    """The paper with an id, else with the arXiv id or DOI that this is; None when the store has none such."""
+    row = connection.execute(select(papers.c.row).where(papers.c.id == name)).scalar()
+    if row is None:
+        arxiv, known_doi = arxiv_id(name), doi(name)
+        same = or_(papers.c.arxiv_id == (arxiv[0] if arxiv else None), papers.c.doi == known_doi)
+        row = connection.execute(select(papers.c.row).where(same).limit(1)).scalar() if arxiv or known_doi else None
+    return by_rows(connection, [row])[row] if row is not None else None

@@ -1,0 +1,66 @@
+"""How fast messages may go, in the store: what all processes know of each account and each limited domain."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, or_, select, tuple_
+
+from newsletter.store.database import advisory_lock, upsert, writes
+from newsletter.store.schema import pace, pace_counts
+
+
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """When the next message may go (UTC), until when the server wants none, and how often it said so in a row."""
+
+    next_at: datetime
+    held_until: datetime | None = None
+    held_times: int = 0
+
+
+def state(connection: Connection, key: str) -> RateState | None:
+    """What is known of a key. In a transaction that writes, no other learns or changes it until this one ends, also
+    where nothing is known yet: two processes would give out the same moment, or the last message of a day twice.
+    """
+    if writes(connection):
+        advisory_lock(connection, f"pace {key}")
+    query = select(pace.c.next_at, pace.c.held_until, pace.c.held_times).where(pace.c.key == key)
+    row = connection.execute(query).first()
+    return RateState(row.next_at, row.held_until, row.held_times) if row is not None else None
+
+
+def keep_state(connection: Connection, key: str, known: RateState) -> None:
+    """Write down what is known of a key."""
+    values = {"next_at": known.next_at, "held_until": known.held_until, "held_times": known.held_times}
+    statement = upsert(connection, pace).values(key=key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+
+
+def counts(connection: Connection, key: str, after: int) -> list[tuple[int, int]]:
+    """How many messages went in each minute after a minute (since 1970, UTC), oldest first."""
+    query = select(pace_counts.c.minute, pace_counts.c.number).where(
+        pace_counts.c.key == key, pace_counts.c.minute > after
+    )
+    return [(row.minute, row.number) for row in connection.execute(query.order_by(pace_counts.c.minute))]
+
+
+def count(connection: Connection, key: str, minute: int, number: int) -> None:
+    """Count messages of a minute; a negative number takes some back."""
+    statement = upsert(connection, pace_counts).values(key=key, minute=minute, number=number)
+    statement = statement.on_conflict_do_update(
+        index_elements=["key", "minute"], set_={"number": pace_counts.c.number + statement.excluded.number}
+    )
+    connection.execute(statement)
+
+
+def forget_counts(connection: Connection, key: str, before: int, after: int) -> None:
+    """Forget the counts of minutes long ago, and of those that a wrong clock put into the future."""
+    gone = or_(pace_counts.c.minute < before, pace_counts.c.minute > after)
+    connection.execute(delete(pace_counts).where(pace_counts.c.key == key, gone))
+
+
+def forget_old_counts(connection: Connection, before: int) -> None:
+    """Forget the counts of minutes long ago, of whatever key, but for those that another forgets just now."""
+    old = select(pace_counts.c.key, pace_counts.c.minute).where(pace_counts.c.minute < before)
+    name = tuple_(pace_counts.c.key, pace_counts.c.minute)
+    connection.execute(delete(pace_counts).where(name.in_(old.with_for_update(skip_locked=True))))

@@ -1,0 +1,115 @@
+"""What the store forgets: what is old, in blocks so that no transaction is long, and people who ask for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, or_, select, tuple_, update
+
+from newsletter.model import SendState
+from newsletter.store.schema import bounces, feedback, ranked_with, send_papers, sends, sign_ups, subscribers
+
+_Name = tuple[int, str]
+
+
+def forget_skipped(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove at most ``limit`` lines of skipped sends that were made before a moment (UTC); returns how many."""
+    # By the index of states, in which the oldest stand first.
+    return _forget(connection, limit, sends.c.state == SendState.SKIPPED.value, sends.c.planned_at < before)
+
+
+def forget_settled(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove at most ``limit`` lines of sends that were sent or failed for good, and were made before a moment (UTC);
+    returns how many. What waits, is on the wire or is unsure stays, however old it is.
+    """
+    # By the index of editions: of those before that day nearly all are of these states. An edition of a day may be made
+    # later, when its time was missed, or on the day before, far to the west.
+    settled = func.coalesce(sends.c.state, "").in_([SendState.SENT.value, SendState.FAILED.value])
+    near = sends.c.edition <= before.date() + timedelta(days=1)
+    return _forget(connection, limit, near, settled, sends.c.planned_at < before)
+
+
+def _forget(connection: Connection, limit: int, *old: ColumnElement[bool]) -> int:
+    rows = list(connection.execute(select(sends.c.row).where(*old).limit(limit)).scalars())
+    forget_sends(connection, rows)
+    return len(rows)
+
+
+def forget_sends(connection: Connection, rows: Sequence[int]) -> None:
+    """Remove sends, with their papers. What came back of them is kept."""
+    connection.execute(delete(send_papers).where(send_papers.c.send.in_(rows)))
+    connection.execute(update(bounces).where(bounces.c.send.in_(rows)).values(send=None))
+    connection.execute(delete(sends).where(sends.c.row.in_(rows)))
+
+
+def forget_bounces(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove at most ``limit`` of what came back before a moment (UTC), but for what brought a subscriber into the
+    present state; returns how many.
+    """
+    stands = exists().where(
+        subscribers.c.row == bounces.c.subscriber,
+        subscribers.c.state == bounces.c.effect,
+        subscribers.c.state_since == bounces.c.received_at,
+    )
+    old = select(bounces.c.row).where(bounces.c.received_at < before, not_(stands)).order_by(bounces.c.row)
+    rows = list(connection.execute(old.limit(limit)).scalars())
+    connection.execute(delete(bounces).where(bounces.c.row.in_(rows)))
+    return len(rows)
+
+
+def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name | None:
+    """Remove what subscribers followed at a time of which no digest is in the log any more, among the ``limit``
+    contents after one, by name (subscriber and digest).
+
+    Returns:
+        The last name that was looked at, None when there are no more.
+    """
+    name: Any = tuple_(ranked_with.c.subscriber, ranked_with.c.digest)
+    query = select(ranked_with.c.subscriber, ranked_with.c.digest).where(name > after).order_by(*name.clauses)
+    names = [(row.subscriber, row.digest) for row in connection.execute(query.limit(limit))]
+    if not names:
+        return None
+    named = exists().where(sends.c.subscriber == ranked_with.c.subscriber, sends.c.ranked_with == ranked_with.c.digest)
+    connection.execute(delete(ranked_with).where(name > after, name <= names[-1], not_(named)))
+    return names[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class DataCounts:
+    """What the store has of a person beside who it is: how many log lines, verdicts on papers, and bounces."""
+
+    sends: int
+    feedback: int
+    bounces: int
+
+
+def data_counts(connection: Connection, subscriber: int) -> DataCounts:
+    """What the store has of a subscriber (row)."""
+    numbers = (
+        connection.execute(select(func.count()).where(table.c.subscriber == subscriber)).scalar_one()
+        for table in (sends, feedback, bounces)
+    )
+    return DataCounts(*numbers)
+
+
+def with_a_process(connection: Connection, subscriber: int) -> date | None:
+    """The edition of a subscriber's digest that a process has in its hands, None when there is none. Nothing more is
+    planned for the subscriber before this transaction ends.
+    """
+    connection.execute(select(subscribers.c.row).where(subscribers.c.row == subscriber).with_for_update())
+    claimed = select(sends.c.edition).where(sends.c.subscriber == subscriber, sends.c.state == SendState.CLAIMED.value)
+    return connection.execute(claimed).scalar()
+
+
+def forget_person(connection: Connection, subscriber: int) -> None:
+    """Remove a subscriber (row) with all that belongs to it."""
+    own = select(sends.c.row).where(sends.c.subscriber == subscriber)
+    connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
+    for table in (bounces, feedback, sends, ranked_with):
+        connection.execute(delete(table).where(table.c.subscriber == subscriber))
+    own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
+    connection.execute(
+        delete(sign_ups).where(or_(sign_ups.c.email_key == own_key, sign_ups.c.subscriber == subscriber))
+    )
+    connection.execute(delete(subscribers).where(subscribers.c.row == subscriber))

@@ -1,0 +1,201 @@
+"""The JSON API for everyone: papers by day, one paper and those like it, search, what is trending, and signing up."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from newsletter.audience.form_limits import LimitVerdict
+from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
+from newsletter.errors import UserError
+from newsletter.model import Paper
+from newsletter.ranking.trending import trending_reason
+from newsletter.services import signup_mail
+from newsletter.services.search import SearchResult, search, similar
+from newsletter.store import papers, reading
+from newsletter.store.papers import PaperFilter
+from newsletter.web.api.schemas import (
+    ErrorResponse,
+    Matches,
+    PaperPage,
+    PaperResponse,
+    SignupStatus,
+    matches,
+    paper_response,
+)
+from newsletter.web.context import WebContext
+from newsletter.web.forms import SameOrigin, request_origin
+from newsletter.web.pages.paper_queries import trending_hits
+
+LONGEST_PAGE = 100
+_LONGEST_WORDS = 500
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "The request cannot be understood."},
+    404: {"model": ErrorResponse, "description": "There is none such."},
+    422: {"model": ErrorResponse, "description": "A parameter is wrong, or not known."},
+    503: {"model": ErrorResponse, "description": "The newsletter cannot do that at present."},
+}
+
+
+def _plain(value: object) -> object:
+    """Numbers of seconds are no days to us."""
+    if isinstance(value, str) and (len(value) != len("2025-11-28") or value[4] != "-"):
+        raise ValueError("is not a day; write it like 2025-11-28")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_plain)]
+Id = Annotated[str, Field(max_length=500)]
+Limit = Annotated[int, Field(ge=1, le=LONGEST_PAGE)]
+
+
+class Parameters(BaseModel):
+    """What a request may ask; a parameter that is not known is told, since it would be passed over in silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ListQuery(Parameters):
+    """Which papers."""
+
+    day: Day | None = Field(None, description="Listed (else published) on this day.")
+    week: str | None = Field(None, pattern=r"^[12]\d{3}-W(0[1-9]|[1-4]\d|5[0-3])$", description="Like 2025-W48 (ISO).")
+    month: str | None = Field(None, pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$", description="Like 2025-11.")
+    category: str | None = Field(None, max_length=100)
+    source: str | None = Field(None, max_length=100)
+    limit: Limit = 20
+    after: Id | None = Field(None, description="The `next` of the page before: the id of its last paper.")
+
+
+class SearchQuery(Parameters):
+    """What is searched for."""
+
+    q: str = Field(min_length=1, max_length=_LONGEST_WORDS, description="What the papers are about, in words.")
+    since: Day | None = None
+    until: Day | None = None
+    category: str | None = Field(None, max_length=100)
+    source: str | None = Field(None, max_length=100)
+    limit: Limit = 20
+
+
+class LimitQuery(Parameters):
+    """How many."""
+
+    limit: Limit = 20
+
+
+class SignUp(BaseModel):
+    """Who asks for the newsletter."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str = Field(
+        min_length=3,
+        max_length=254,
+        description="An address; one that lasts a short time only is refused.",
+        json_schema_extra={"format": "email"},
+    )
+    interests: list[Annotated[str, Field(max_length=LONGEST_INTEREST)]] = Field(
+        default_factory=list, max_length=MOST_INTERESTS, description="What to follow, in words."
+    )
+    timezone: str = Field("UTC", max_length=60, description="An IANA name; one that is not known counts as UTC.")
+
+
+_SIGN_UP: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorResponse, "description": "Sent by a page of another site."},
+    413: {"model": ErrorResponse, "description": "Too much at once."},
+    429: {"model": ErrorResponse, "description": "Too often in a short time."},
+}
+
+
+def routes(site: WebContext) -> APIRouter:
+    """The API for everyone."""
+    desk = site.desk
+    router = APIRouter(prefix="/api", tags=["papers"], responses=ERRORS)
+
+    @router.get("/papers")
+    def list_papers(asked: Annotated[ListQuery, Query()]) -> PaperPage:
+        """The papers of a day, a week or a month, or all, newest day first."""
+        since, until = _span(asked)
+        wanted = PaperFilter(asked.source, since, until, category=asked.category)
+        last = _paper(site, asked.after) if asked.after is not None else None
+        with reading(desk.engine) as connection:
+            found = papers.page(connection, wanted, last, asked.limit + 1)
+        shown = found[: asked.limit]
+        more = len(found) > len(shown)
+        return PaperPage(papers=[paper_response(one) for one in shown], next=shown[-1].id if more else None)
+
+    @router.get("/papers/{id:path}")
+    def show_paper(id: Id) -> PaperResponse:
+        """A paper by its id; an arXiv id or a DOI will do."""
+        return paper_response(_paper(site, id))
+
+    @router.get("/similar/{id:path}")
+    def find_similar(id: Id, asked: Annotated[LimitQuery, Query()]) -> Matches:
+        """The papers most like a paper, best first."""
+        return matches(similar(desk, _paper(site, id), PaperFilter(), asked.limit, site.index()))
+
+    @router.get("/search")
+    def find_papers(asked: Annotated[SearchQuery, Query()]) -> Matches:
+        """The papers that some words describe, best first."""
+        wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
+        return matches(search(desk, asked.q, wanted, asked.limit, site.index()))
+
+    @router.get("/trending")
+    def list_trending(asked: Annotated[LimitQuery, Query()]) -> Matches:
+        """What is talked about, most first: upvotes and comments, faded by age. The best has the score 1."""
+        hits = trending_hits(desk, desk.clock().date())[: asked.limit]
+        with reading(desk.engine) as connection:
+            known = papers.by_rows(connection, [hit.row for hit in hits])
+        found = [(known[hit.row], hit.score) for hit in hits if hit.row in known]
+        return matches([SearchResult(paper, score, trending_reason(paper)) for paper, score in found])
+
+    @router.post("/subscribe", status_code=202, responses=_SIGN_UP, dependencies=[SameOrigin], tags=["sign-up"])
+    def subscribe(request: Request, asked: SignUp) -> SignupStatus:
+        """Ask for the newsletter. A letter goes to the address, and nothing comes of it before that is confirmed. The
+        answer is the same whoever has the address.
+        """
+        try:
+            wanted = read_request(asked.email, asked.interests, asked.timezone)
+        except UserError as error:
+            raise HTTPException(422, "; ".join(error.lines)) from None
+        # Who has no page to solve a challenge on comes back later.
+        if signup_mail.request_signup(desk, wanted, request_origin(request)) in (
+            LimitVerdict.TOO_MANY,
+            LimitVerdict.CHALLENGE,
+        ):
+            raise HTTPException(429)
+        site.postman.wake()
+        return SignupStatus(status="a letter is on its way to that address; follow the link in it")
+
+    return router
+
+
+def _paper(site: WebContext, id: str) -> Paper:
+    with reading(site.desk.engine) as connection:
+        found = papers.by_id(connection, id)
+    if found is None:
+        raise HTTPException(404, "There is no paper of that id.")
+    return found
+
+
+def _span(asked: ListQuery) -> tuple[date | None, date | None]:
+    """The days, both included, that are in all of what was asked for."""
+    spans = [(asked.day, asked.day)] if asked.day is not None else []
+    if asked.week is not None:
+        spans.append(_week(asked.week))
+    if asked.month is not None:
+        first = date.fromisoformat(f"{asked.month}-01")
+        spans.append((first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)))
+    return max((one[0] for one in spans), default=None), min((one[1] for one in spans), default=None)
+
+
+def _week(named: str) -> tuple[date, date]:
+    try:
+        monday = date.fromisocalendar(int(named[:4]), int(named[6:]), 1)
+    except ValueError:
+        raise HTTPException(404, "That year has no week 53.") from None
+    return monday, monday + timedelta(days=6)

@@ -1,0 +1,326 @@
+"""What the API answers, as its OpenAPI document describes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+
+from newsletter.model import Paper, Send, SendState, Subscriber, SubscriberState
+from newsletter.services.search import SearchResult
+from newsletter.services.status import QueueStatus, SourceHealth
+from newsletter.store.send_log import LogLine
+
+
+def _in_utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(_in_utc, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "description": "In UTC, to the second."}),
+]
+
+
+class ErrorResponse(BaseModel):
+    """What was wrong with a request."""
+
+    error: str
+
+
+class PaperResponse(BaseModel):
+    """A paper."""
+
+    id: str = Field(description="An arXiv id, else a DOI, else a name that the newsletter gave.")
+    title: str
+    abstract: str
+    authors: list[str]
+    author_count: int | None = Field(description="How many, where a source says so without naming them.")
+    organization: str | None
+    published: date | None
+    listed_on: date | None = Field(description="When a Daily Papers page listed it.")
+    upvotes: int | None
+    comments: int | None
+    categories: list[str]
+    url: str | None
+    sources: list[str]
+    arxiv_id: str | None
+    version: int | None
+    doi: str | None
+    pdf_url: str | None
+    code_url: str | None
+    code_stars: int | None
+    project_url: str | None
+    summary: str | None = Field(description="A source's own.")
+    keywords: list[str]
+    first_seen: Moment | None
+
+
+def paper_response(paper: Paper) -> PaperResponse:
+    """A paper of the store."""
+    values = {name: getattr(paper, name) for name in PaperResponse.model_fields}
+    values["author_count"] = paper.author_count if paper.author_count is not None else len(paper.authors) or None
+    return PaperResponse(**values)
+
+
+class PaperPage(BaseModel):
+    """Papers, newest day first."""
+
+    papers: list[PaperResponse]
+    next: str | None = Field(description="The value of `after` for the next page; null on the last one.")
+
+
+class Match(BaseModel):
+    """A paper that was found."""
+
+    paper: PaperResponse
+    score: float = Field(ge=0, le=1, description="How well it matches.")
+    because: str = Field(description="The words that weighed most.")
+
+
+class Matches(BaseModel):
+    """Papers that were found, best first."""
+
+    papers: list[Match]
+
+
+def matches(found: Sequence[SearchResult]) -> Matches:
+    """What a search found."""
+    return Matches(
+        papers=[Match(paper=paper_response(one.paper), score=round(one.score, 6), because=one.because) for one in found]
+    )
+
+
+class SignupStatus(BaseModel):
+    """What became of a request to be signed up."""
+
+    status: str
+
+
+class ScheduleResponse(BaseModel):
+    """When a subscriber wants the digest: days and local time of day."""
+
+    days: list[str]
+    time: str
+    timezone: str
+
+
+class InterestResponse(BaseModel):
+    """One thing that a subscriber follows."""
+
+    name: str
+    text: str
+    keywords: dict[str, float]
+    liked: list[str]
+    disliked: list[str]
+    authors: list[str]
+    categories: list[str]
+    weight: float
+
+
+class SubscriberResponse(BaseModel):
+    """A subscriber."""
+
+    id: int
+    email: str
+    state: SubscriberState
+    state_since: Moment | None
+    name: str
+    schedule: ScheduleResponse
+    papers: int
+    interests: list[InterestResponse]
+    never: list[str]
+    file: str | None = Field(description="In the subscribers' folder.")
+    next_due: Moment | None
+    last_digest: Moment | None
+    created_at: Moment | None
+
+
+def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
+    """A subscriber of the store."""
+    wants = subscriber.preferences
+    return SubscriberResponse(
+        id=subscriber.row,
+        email=subscriber.email,
+        state=subscriber.state,
+        state_since=subscriber.state_since,
+        name=wants.name,
+        schedule=ScheduleResponse(
+            days=[day.value for day in wants.schedule.days],
+            time=f"{wants.schedule.time:%H:%M}",
+            timezone=wants.schedule.timezone,
+        ),
+        papers=wants.papers,
+        interests=[InterestResponse(**asdict(one)) for one in wants.interests],
+        never=list(wants.never),
+        file=subscriber.file,
+        next_due=subscriber.next_due,
+        last_digest=subscriber.last_digest,
+        created_at=subscriber.created_at,
+    )
+
+
+class SubscriberPage(BaseModel):
+    """Subscribers, in the order in which they came."""
+
+    subscribers: list[SubscriberResponse]
+    next: int | None = Field(description="The value of `after` for the next page; null on the last one.")
+
+
+class EditionResponse(BaseModel):
+    """An edition, with how many of its sends are in each state."""
+
+    edition: date
+    sends: dict[SendState, int]
+
+
+class EditionPage(BaseModel):
+    """Editions, newest first."""
+
+    editions: list[EditionResponse]
+    next: date | None = Field(description="The value of `before` for the next page; null on the last one.")
+
+
+class LoggedPaperResponse(BaseModel):
+    """A paper of a digest."""
+
+    id: str
+    rank: int
+    score: float
+    section: str
+
+
+class SendResponse(BaseModel):
+    """A line of the log."""
+
+    id: int
+    edition: date
+    subscriber: int
+    email: str
+    state: SendState
+    message_id: str
+    planned_at: Moment
+    settled_at: Moment | None
+    not_before: Moment | None = Field(description="When one that was put off is tried again.")
+    attempts: int
+    account: str | None
+    smtp_reply: str | None
+    reason: str | None
+    space: str | None
+    papers: list[LoggedPaperResponse]
+
+
+def send_response(line: LogLine) -> SendResponse:
+    """A line of the log."""
+    send: Send = line.send
+    own = {name: getattr(send, name) for name in SendResponse.model_fields if name not in ("id", "papers")}
+    papers = [
+        LoggedPaperResponse(id=one.id, rank=one.rank, score=round(one.score, 6), section=one.section)
+        for one in line.papers
+    ]
+    return SendResponse(id=send.row, papers=papers, **own)
+
+
+class SendPage(BaseModel):
+    """Lines of the log, in the order in which they were planned."""
+
+    sends: list[SendResponse]
+    next: int | None = Field(description="The value of `after` for the next page; null on the last one.")
+
+
+class WaitingResponse(BaseModel):
+    """Sends in one state: how many, and when the first was planned."""
+
+    count: int
+    since: Moment
+
+
+class DeferredResponse(BaseModel):
+    """Sends that were put off for one reason, and when the first and the last may go."""
+
+    reason: str
+    count: int
+    first: Moment
+    last: Moment
+
+
+class PauseResponse(BaseModel):
+    """Since when the operator has paused all sending, and why."""
+
+    since: Moment
+    reason: str
+
+
+class SetAsideResponse(BaseModel):
+    """An account whose server refused too many messages."""
+
+    account: str
+    since: Moment
+    reason: str
+    next_test: Moment | None = Field(description="When the next test message may go by it.")
+
+
+class QueueResponse(BaseModel):
+    """What waits to be sent, and what holds it up."""
+
+    waiting: dict[SendState, WaitingResponse]
+    put_off: list[DeferredResponse]
+    holds: dict[str, Moment] = Field(description="Accounts and domains whose servers want nothing, and until when.")
+    overdue: int = Field(description="Active subscribers whose time has passed.")
+    next_tick: Moment | None
+    pause: PauseResponse | None
+    set_aside: list[SetAsideResponse]
+
+
+def queue_response(queue: QueueStatus) -> QueueResponse:
+    """What waits."""
+    return QueueResponse(
+        waiting={state: WaitingResponse(**asdict(one)) for state, one in queue.waiting.items()},
+        put_off=[DeferredResponse(**asdict(one)) for one in queue.put_off],
+        holds=dict(queue.holds),
+        overdue=queue.overdue.count if queue.overdue is not None else 0,
+        next_tick=queue.next_tick,
+        pause=PauseResponse(**asdict(queue.pause)) if queue.pause is not None else None,
+        set_aside=[
+            SetAsideResponse(
+                account=one.account,
+                since=one.opened_at or one.counted_at,
+                reason=one.reason or "",
+                next_test=one.probe_at,
+            )
+            for one in queue.set_aside
+        ],
+    )
+
+
+class SourceResponse(BaseModel):
+    """How a source fares."""
+
+    name: str
+    kind: str | None = Field(description="Null when config.yaml names it no longer.")
+    last_try: Moment | None = None
+    last_success: Moment | None = None
+    papers: int | None = Field(default=None, description="Of the last success.")
+    new_papers: int | None = None
+    bad_papers: int | None = None
+    error: str | None = Field(default=None, description="Of the last try.")
+
+
+def source_response(source: SourceHealth) -> SourceResponse:
+    """How a source fares."""
+    record: Mapping[str, Any] = asdict(source.record) if source.record is not None else {}
+    return SourceResponse(**{**record, "name": source.name, "kind": source.kind})
+
+
+class Stats(BaseModel):
+    """How the newsletter is doing."""
+
+    now: Moment
+    papers: int
+    subscribers: dict[SubscriberState, int]
+    sends: dict[SendState, int] = Field(description="In the log.")
+    returns: dict[str, int] = Field(description="What came back, by kind.")
+    queue: QueueResponse
+    sources: list[SourceResponse]

@@ -1,0 +1,133 @@
+"""Who is an operator: by a token in a header, or by the session that began with one."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Lock
+from typing import Annotated, Literal, TypedDict
+
+from fastapi import Request, Response, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from newsletter.audience.form_limits import network_of
+from newsletter.services.context import AppContext
+from newsletter.store import reading, tokens, writing
+from newsletter.store.tokens import Token
+from newsletter.support.clock import Clock
+
+COOKIE = "operator"
+HOME = "/operator"
+LASTS = timedelta(hours=12)
+"""How long a session lasts."""
+
+_REFUSED = (
+    "This needs a token of an operator that still holds, as 'Authorization: Bearer TOKEN'; 'newsletter token create' "
+    "makes one."
+)
+_bearer = HTTPBearer(auto_error=False, description="A token made by `newsletter token create NAME`.")
+
+
+class _Flags(TypedDict):
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: Literal["strict"]
+
+
+PresentedToken = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+def authenticate(desk: AppContext, shown: str) -> Token | None:
+    """The token that somebody shows, None when it is none, was revoked or has expired. Its use is written down."""
+    now = desk.clock()
+    with reading(desk.engine) as connection:
+        token = tokens.find(connection, shown.strip(), now)
+    if token is not None and tokens.is_stale(token, now):
+        with writing(desk.engine) as connection:
+            tokens.note_use(connection, token.row, now)
+    return token
+
+
+def bearer(desk: AppContext) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
+    """What a route of operators depends on: the token in the request's header."""
+
+    def check(shown: PresentedToken) -> Token:
+        token = authenticate(desk, shown.credentials) if shown is not None else None
+        if token is None:
+            # One answer for none, a wrong one and one that has expired.
+            raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
+        return token
+
+    return check
+
+
+def begin_session(desk: AppContext, request: Request, answer: Response, token: Token) -> None:
+    """Begin a session and give the browser its cookie. A session that the browser had before ends."""
+    with writing(desk.engine) as connection:
+        tokens.end_session(connection, _cookie(request))
+        cookie = tokens.begin_session(connection, token.row, desk.clock() + LASTS)
+    answer.set_cookie(cookie_name(request), cookie, max_age=int(LASTS.total_seconds()), **_flags(request))
+
+
+def end_session(desk: AppContext, request: Request, answer: Response) -> None:
+    """End the session in the store, so that a copy of the cookie is worth nothing, and delete the cookie."""
+    with writing(desk.engine) as connection:
+        tokens.end_session(connection, _cookie(request))
+    answer.delete_cookie(cookie_name(request), **_flags(request))
+
+
+def session(desk: AppContext, request: Request) -> Token | None:
+    """The token of a browser's session; None if there is no session, it is over, or the token is no longer valid."""
+    if not has_session(request):
+        return None
+    with reading(desk.engine) as connection:
+        return tokens.of_session(connection, _cookie(request), desk.clock())
+
+
+def has_session(request: Request) -> bool:
+    """Whether a request has a session cookie, valid or not."""
+    return bool(_cookie(request))
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the cookie. Behind TLS its prefix makes browsers refuse one that another host or a page without TLS
+    has set (RFC 6265bis, section 4.1.3.2).
+    """
+    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+
+
+def _cookie(request: Request) -> str:
+    return request.cookies.get(cookie_name(request), "")
+
+
+def _flags(request: Request) -> _Flags:
+    return {"path": "/", "secure": request.url.scheme == "https", "httponly": True, "samesite": "strict"}
+
+
+@dataclass(slots=True)
+class LoginThrottle:
+    """How often each network tried to log in of late; those that try too often wait.
+
+    Attributes:
+        most: in ``within``. Kept in this process alone: a token cannot be guessed in any number of tries, and this
+            keeps who tries from the store.
+    """
+
+    most: int = 10
+    within: timedelta = timedelta(minutes=15)
+    _tried: dict[str, deque[float]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def allow(self, host: str, clock: Clock) -> bool:
+        """Whether a network may try once more; that counts as a try."""
+        now, network = clock().timestamp(), network_of(host)
+        with self._lock:
+            since = now - self.within.total_seconds()
+            self._tried = {name: tries for name, tries in self._tried.items() if tries[-1] > since}
+            tries = self._tried.setdefault(network, deque(maxlen=self.most))
+            if len(tries) == self.most and tries[0] > since:
+                return False
+            tries.append(now)
+            return True

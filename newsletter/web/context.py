@@ -1,0 +1,86 @@
+"""The site: what all its pages share — the desk, the templates, and how a page is made of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from newsletter.audience import challenges
+from newsletter.errors import UserError
+from newsletter.rendering.template import BUNDLED
+from newsletter.services.context import AppContext
+from newsletter.services.index import LiveIndex
+from newsletter.services.signup_mail import SignupMailer
+
+PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+"""Headers of a page that is for one reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """What the pages are made with.
+
+    Attributes:
+        pages: the templates of ``templates/pages``, the newsletter's own before the program's.
+        index: the index of the store's papers, kept loaded; call it each time.
+        postman: sends letters to who signs up.
+    """
+
+    desk: AppContext
+    pages: Environment = field(repr=False)
+    index: LiveIndex = field(repr=False)
+    postman: SignupMailer = field(repr=False)
+
+    def page(
+        self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+    ) -> HTMLResponse:
+        """A page from the template ``NAME.html``.
+
+        Raises:
+            UserError: the template is missing or wrong.
+        """
+        return HTMLResponse(self.render(request, name, **values), status, dict(headers or {}))
+
+    def challenge(self) -> str:
+        """A challenge for a page's script, as JSON."""
+        desk = self.desk
+        tries = desk.config.web.sign_ups.challenge_tries
+        return json.dumps(challenges.create_challenge(desk.links.key, tries, desk.clock()))
+
+    def render(self, request: Request, name: str, **values: Any) -> str:
+        """The text of such a page."""
+        try:
+            template = self.pages.get_template(f"{name}.html")
+            return template.render(site=self.desk.config.site, path=request.url.path, **values)
+        except TemplateError as error:
+            raise UserError(f"templates/pages/{name}.html: {error}; mend the template") from error
+
+
+def make_context(desk: AppContext) -> WebContext:
+    """The site of a newsletter."""
+    own = desk.config.folder / desk.config.templates / "pages"
+    folders = [folder for folder in (own, BUNDLED / "pages") if folder.is_dir()]
+    pages = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return WebContext(desk, pages, LiveIndex(desk), SignupMailer(desk))
+
+
+def static(name: str) -> bytes:
+    """A style sheet or script that comes with the program."""
+    return (files("newsletter.web") / "static" / Path(name).name).read_bytes()
+
+
+def as_json(value: Any, status: int = 200) -> Response:
+    """An answer of the API."""
+    return Response(json.dumps(value, ensure_ascii=False), status, media_type="application/json")

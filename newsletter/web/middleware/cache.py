@@ -1,0 +1,131 @@
+"""Public pages kept ready for some seconds, so that many who ask for one cost as much as one who does."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PUBLIC = {"Cache-Control": "public, max-age=60"}
+"""The header of a page that is the same for everybody: it alone has a page kept here, and in proxies and browsers."""
+
+WITHIN = ("/papers", "/feeds/")
+"""How the paths begin whose public pages are kept."""
+
+_METHODS = ("GET", "HEAD")
+_MOST_BYTES = 32 * 1024 * 1024
+_LONGEST_KEY = 2_000
+_MADE_AT_ONCE = 4
+"""More threads than that would only be in each other's way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer as it goes out.
+
+    Attributes:
+        until: how long it is kept, by the monotonic clock (seconds). ``mark``: its ETag (RFC 9110, section 8.8.3).
+    """
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    until: float
+    mark: bytes = b""
+
+
+class PageCache:
+    """Middleware that keeps public answers to GET and HEAD of some paths, by path and query.
+
+    Who asks for a page that is being made waits for it, rather than have it made twice.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app, self._seconds = app, seconds
+        self._kept: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._bytes = 0
+        self._making: dict[bytes, asyncio.Event] = {}
+        self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if not (scope["type"] == "http" and scope["method"] in _METHODS and scope["path"].startswith(WITHIN)):
+            await self._app(scope, receive, send)
+            return
+        key = (scope.get("raw_path") or scope["path"].encode()) + b"?" + scope["query_string"]
+        if (answer := self._found(key)) is None and (made := self._making.get(key)) is not None:
+            await made.wait()
+            answer = self._found(key)
+        if answer is None:
+            answer = await self._make(key, scope, receive, send)
+        if answer is not None:
+            await _tell(answer, scope, send)
+
+    def _found(self, key: bytes) -> _Answer | None:
+        answer = self._kept.get(key)
+        return answer if answer is not None and answer.until > time.monotonic() else None
+
+    async def _make(self, key: bytes, scope: Scope, receive: Receive, send: Send) -> _Answer | None:
+        """Have the application answer: what is public is returned, anything else goes out as it comes."""
+        event = self._making.setdefault(key, asyncio.Event())
+        begun: list[Message] = []
+        body: list[bytes] = []
+
+        async def hear(message: Message) -> None:
+            if message["type"] == "http.response.start" and _is_public(message):
+                begun.append(message)
+            elif not begun:
+                await send(message)
+            else:
+                body.append(message.get("body", b""))
+
+        try:
+            async with self._turns:
+                await self._app(scope, receive, hear)
+            if not begun:
+                return None
+            whole = b"".join(body)
+            mark = b'"%s"' % hashlib.sha256(whole).hexdigest()[:20].encode()
+            headers = (*((name, value) for name, value in begun[0]["headers"]), (b"etag", mark))
+            answer = _Answer(200, headers, whole, time.monotonic() + self._seconds, mark)
+            self._keep(key, answer)
+            return answer
+        finally:
+            event.set()
+            self._making.pop(key, None)
+
+    def _keep(self, key: bytes, answer: _Answer) -> None:
+        if self._seconds <= 0 or len(key) > _LONGEST_KEY:
+            return
+        if (old := self._kept.pop(key, None)) is not None:
+            self._bytes -= len(old.body)
+        self._kept[key] = answer
+        self._bytes += len(answer.body)
+        while self._bytes > _MOST_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= len(oldest.body)
+
+
+def _is_public(message: Message) -> bool:
+    public = PUBLIC["Cache-Control"].encode()
+    return message["status"] == 200 and (b"cache-control", public) in [(*pair,) for pair in message["headers"]]
+
+
+async def _tell(answer: _Answer, scope: Scope, send: Send) -> None:
+    status, headers, body = answer.status, answer.headers, answer.body
+    if answer.mark and _has(scope, answer.mark):
+        # RFC 9110, section 15.4.5: without what tells of the content.
+        status, body = 304, b""
+        headers = tuple(pair for pair in headers if pair[0] not in (b"content-length", b"content-type"))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _has(scope: Scope, mark: bytes) -> bool:
+    """Whether who asks has the page already (RFC 9110, section 13.1.2)."""
+    for name, value in scope["headers"]:
+        if name == b"if-none-match":
+            return any(one.strip().removeprefix(b"W/") in (mark, b"*") for one in value.split(b","))
+    return False

@@ -1,0 +1,74 @@
+"""Feedback: more, or less, like a paper, by a button on a page, with what it changed and a way back."""
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.model import Paper, Subscriber
+from newsletter.rendering.paper_card import display_title
+from newsletter.services.recommend import best_interest, feedback_effect
+from newsletter.store import feedback as store
+from newsletter.store import papers, reading, writing
+from newsletter.store.feedback import Verdict
+from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.forms import PAGE, SameOrigin, holder_of, path_for, wrong_link
+
+_NO_PAPER = "This paper is kept no more, so nothing can be said of it."
+
+
+def routes(site: WebContext) -> APIRouter:
+    """The pages behind "More like this" and "Less"."""
+    router = APIRouter(prefix="/feedback/{token}", include_in_schema=False)
+    desk = site.desk
+
+    @router.api_route("", methods=PAGE)
+    def show(request: Request, token: str, undone: bool = False) -> Response:
+        subscriber, paper, verdict = _read(site, token)
+        with reading(desk.engine) as connection:
+            all_given = store.of(connection, [subscriber.row])[subscriber.row]
+        given = next((one for one in all_given if one.paper.row == paper.row and one.verdict is verdict), None)
+        words = feedback_effect(desk, subscriber, given.interest, paper.row, verdict) if given is not None else []
+        names = [one.name for one in subscriber.preferences.interests]
+        return site.page(
+            request,
+            "feedback",
+            headers=PRIVATE,
+            token=token,
+            title=display_title(paper),
+            more=verdict is Verdict.MORE,
+            noted=given is not None,
+            interest=given.interest if given is not None and given.interest in names else None,
+            words=words,
+            undone=undone,
+            preferences=path_for(site, TokenPurpose.PREFERENCES, subscriber),
+        )
+
+    @router.post("", dependencies=[SameOrigin])
+    def give(token: str) -> Response:
+        subscriber, paper, verdict = _read(site, token)
+        interest = best_interest(desk, subscriber, paper)
+        with writing(desk.engine) as connection:
+            store.give(connection, subscriber.row, paper.row, verdict, interest, desk.clock())
+        return RedirectResponse(f"/feedback/{token}", 303, headers=PRIVATE)
+
+    @router.post("/undo", dependencies=[SameOrigin])
+    def undo(token: str) -> Response:
+        subscriber, paper, _ = _read(site, token)
+        with writing(desk.engine) as connection:
+            store.take_back(connection, subscriber.row, paper.row)
+        return RedirectResponse(f"/feedback/{token}?undone=1", 303, headers=PRIVATE)
+
+    return router
+
+
+def _read(site: WebContext, token: str) -> tuple[Subscriber, Paper, Verdict]:
+    found = site.desk.links.feedback(token)
+    if found is None:
+        raise wrong_link()
+    holder, paper_row, verdict = found
+    subscriber = holder_of(site, TokenPurpose.FEEDBACK, holder)
+    with reading(site.desk.engine) as connection:
+        paper = papers.by_rows(connection, [paper_row]).get(paper_row)
+    if paper is None:
+        raise HTTPException(410, _NO_PAPER, headers=PRIVATE)
+    return subscriber, paper, Verdict(verdict)

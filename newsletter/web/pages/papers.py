@@ -1,0 +1,192 @@
+"""The pages of the papers: by day, week and month, trending, found by words, and each by itself."""
+
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
+
+from newsletter.model import Paper
+from newsletter.rendering.paper_card import display_title, paper_links, sentences_of
+from newsletter.rendering.plain_text import latex_to_text
+from newsletter.store import paper_lists, reading
+from newsletter.support.identifiers import arxiv_id, doi
+from newsletter.web.context import WebContext
+from newsletter.web.middleware.cache import PUBLIC
+from newsletter.web.pages import paper_queries
+from newsletter.web.pages.paper_card import paper_path, short_authors
+from newsletter.web.pages.period import Kind, Period, around, read_period
+
+_LONGEST_SEARCH = 300
+_LONGEST_INTEREST = 120
+_MOST_PAGES = 100_000
+_DATES = {
+    "date": "There is no such day. A day is written like 2025-11-25.",
+    "week": "There is no such week. A week is written like 2025-W48.",
+    "month": "There is no such month. A month is written like 2025-11.",
+}
+_GET = ["GET", "HEAD"]
+
+
+def routes(site: WebContext) -> APIRouter:
+    """The pages of the papers."""
+    router = APIRouter(include_in_schema=False)
+    alike = paper_queries.SimilarPapers(site.desk, site.index)
+
+    @router.api_route("/", methods=_GET)
+    def home() -> Response:
+        return RedirectResponse("/papers", 307)
+
+    @router.api_route("/papers", methods=_GET)
+    def papers(request: Request, q: str = "", page: str = "1") -> Response:
+        words = " ".join(q.split())[:_LONGEST_SEARCH]
+        return found(request, words, _number(page)) if words else today(request)
+
+    def listing(
+        request: Request, title: str, shown: paper_queries.PaperPage | None = None, base: str = "", **more: Any
+    ) -> Response:
+        values = {**_LISTING, "title": title, "heading": title, "shelf": shown, "base": base, **more}
+        return site.page(request, "papers", headers=PUBLIC, **values)
+
+    def today(request: Request) -> Response:
+        now = site.desk.clock().date()
+        day = paper_queries.latest_day(site.desk, now)
+        if day is None:
+            return listing(request, "Papers", nothing="There are no papers yet.")
+        missed = "" if day == now else f"There are no papers for today, {around('date', now).words}, yet."
+        return days(request, around("date", day), 1, missed)
+
+    def found(request: Request, words: str, number: int) -> Response:
+        if arxiv_id(words) or doi(words):
+            with reading(site.desk.engine) as connection:
+                paper = paper_lists.named(connection, words)
+            if paper is not None:
+                return RedirectResponse(paper_path(paper.id), 302)
+        shown = paper_queries.search_page(site.desk, site.index, words, number)
+        _check(shown)
+        return listing(
+            request,
+            f"Papers on “{words}”",
+            shown,
+            f"/papers?{urlencode({'q': words})}&",
+            words=words,
+            interest=words[:_LONGEST_INTEREST],
+            nothing="" if shown.papers else "No paper has these words. Try others, or fewer.",
+        )
+
+    def days(request: Request, period: Period, number: int, missed: str = "") -> Response:
+        held = paper_queries.period_page(site.desk, period, number)
+        _check(held.shelf)
+        return listing(
+            request,
+            f"Papers {period.preposition} {period.words}",
+            held.shelf,
+            f"{period.path}?",
+            heading=period.words[:1].upper() + period.words[1:],
+            missed=missed,
+            nothing="" if held.shelf.papers else f"There are no papers {period.preposition} {period.words}.",
+            period=period,
+            kinds=[(word, around(kind, _middle(period, site.desk.clock().date()))) for word, kind in _KINDS],
+            before=held.before and around(period.kind, held.before),
+            after=held.after and around(period.kind, held.after),
+        )
+
+    def of(kind: Kind, request: Request, text: str, page: str) -> Response:
+        period = read_period(kind, text)
+        if period is None:
+            raise HTTPException(404, _DATES[kind])
+        return days(request, period, _number(page))
+
+    @router.api_route("/papers/date/{day}", methods=_GET)
+    def of_day(request: Request, day: str, page: str = "1") -> Response:
+        return of("date", request, day, page)
+
+    @router.api_route("/papers/week/{week}", methods=_GET)
+    def of_week(request: Request, week: str, page: str = "1") -> Response:
+        return of("week", request, week, page)
+
+    @router.api_route("/papers/month/{month}", methods=_GET)
+    def of_month(request: Request, month: str, page: str = "1") -> Response:
+        return of("month", request, month, page)
+
+    @router.api_route("/papers/trending", methods=_GET)
+    def trending(request: Request, page: str = "1") -> Response:
+        shown = paper_queries.trending_page(site.desk, site.desk.clock().date(), _number(page))
+        _check(shown)
+        return listing(
+            request,
+            "Trending papers",
+            shown,
+            "/papers/trending?",
+            heading="Trending",
+            about="Upvotes and comments, where a comment counts as two votes, fading with the days.",
+            nothing="" if shown.papers else "No paper is talked about at present.",
+        )
+
+    @router.api_route("/papers/{name:path}", methods=_GET)
+    def one(request: Request, name: str) -> Response:
+        with reading(site.desk.engine) as connection:
+            paper = paper_lists.named(connection, name)
+        if paper is None:
+            raise HTTPException(404, "There is no such paper here. It can be looked for by its words.")
+        if paper.id != name:
+            return RedirectResponse(paper_path(paper.id), 301)
+        return site.page(request, "paper", headers=PUBLIC, **_paper(paper), alike=alike.to(paper))
+
+    return router
+
+
+_KINDS: tuple[tuple[str, Kind], ...] = (("Day", "date"), ("Week", "week"), ("Month", "month"))
+
+
+_LISTING: dict[str, Any] = {
+    "about": "",
+    "words": "",
+    "interest": "",
+    "missed": "",
+    "nothing": "",
+    "period": None,
+    "kinds": (),
+    "before": None,
+    "after": None,
+}
+"""What the template of a list is given, where a list has nothing else to say."""
+
+
+def _paper(paper: Paper) -> dict[str, Any]:
+    """What the template of one paper is given."""
+    abstract = " ".join(latex_to_text(paper.abstract).split())
+    sentences, day = sentences_of(paper), paper.listed_on or paper.published
+    return {
+        "paper": paper,
+        "title": display_title(paper),
+        "authors": short_authors(paper),
+        "abstract": abstract,
+        # Of a short abstract they would be the whole of it again.
+        "sentences": sentences if 2 * sum(map(len, sentences)) < len(abstract) else (),
+        "summary": " ".join(latex_to_text(paper.summary or "").split()),
+        "links": paper_links(paper),
+        "keywords": [(word, f"/papers?{urlencode({'q': word})}") for word in map(latex_to_text, paper.keywords[:12])],
+        "day": around("date", day) if day else None,
+        "interest": display_title(paper)[:_LONGEST_INTEREST],
+        "words": "",
+    }
+
+
+def _middle(period: Period, today: date) -> date:
+    """The day of a period whose week and month are meant by "week" and "month": today where it can be."""
+    return min(max(period.first, today), period.last)
+
+
+def _number(page: str) -> int:
+    """The number of a page of a list, from 1."""
+    if not (page.isascii() and page.isdigit() and 1 <= int(page[:9]) <= _MOST_PAGES):
+        raise HTTPException(404, "There is no such page of the list.")
+    return int(page)
+
+
+def _check(shown: paper_queries.PaperPage) -> None:
+    if shown.number > shown.pages:
+        raise HTTPException(404, f"There is no page {shown.number} of the list; the last one is {shown.pages}.")

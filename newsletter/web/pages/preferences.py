@@ -1,0 +1,204 @@
+"""Preferences: what a subscriber follows, how often and when, changed in the browser by a link that speaks for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from newsletter.audience import subscriptions
+from newsletter.audience.due import local_day
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.audience.subscriptions import StoredPreferences
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import Day, Preferences, Subscriber, SubscriberState
+from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.plain_text import latex_to_text
+from newsletter.rendering.template_context import format_day, percent
+from newsletter.services.recommend import NO_PAPERS, rank_papers
+from newsletter.store import feedback, papers, reading, writing
+from newsletter.support.time_zones import get_zone, is_known
+from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_of, text
+from newsletter.web.pages.preference_form import Fields, InterestFields, fields_of, posted_fields, read_fields, renamed
+from newsletter.web.pages.signup import zones
+
+_PAUSE = timedelta(days=14)
+_SHOWN = 10
+_DAYS = dict(zip(Day, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
+_SAID = {
+    "welcome": "Welcome! Your first digest is being made, and comes within minutes.",
+    "saved": "Saved. The next digest heeds it.",
+    "paused": "Nothing comes for two weeks; then it goes on by itself.",
+    "resumed": "It goes on.",
+    "moved": "Your digests come to this address from now on. Links in emails sent to the old one do not work any more.",
+}
+_LOST = (
+    "This was changed elsewhere since you opened the page, so nothing was saved yet. What you wrote stands below; what "
+    "is kept now stands beside it. Save again, and yours takes its place."
+)
+
+
+def routes(site: WebContext) -> APIRouter:
+    """The pages of a subscriber's preferences."""
+    router = APIRouter(prefix="/preferences/{token}", include_in_schema=False)
+    desk, folder = site.desk, site.desk.config.subscribers_folder
+
+    def form_page(
+        request: Request,
+        token: str,
+        subscriber: Subscriber,
+        home: StoredPreferences,
+        fields: Fields,
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
+        """The form with what stands in it; the ranking beside it is that of ``ranked``."""
+        ranked: Preferences | None = values.pop("ranked", home.preferences)
+        shown = {
+            "note": "",
+            "problems": (),
+            "kept": None,
+            **values,
+            **_ranking(site, subscriber, ranked),
+            **_standing(site, subscriber, home),
+        }
+        blank = [*fields.interests, InterestFields()]
+        return site.page(
+            request,
+            "preferences",
+            status,
+            headers=PRIVATE,
+            token=token,
+            fields=fields,
+            interests=blank,
+            mark=home.mark,
+            titles=_titles(site, fields),
+            days=_DAYS,
+            zones=zones(),
+            **shown,
+        )
+
+    @router.api_route("", methods=PAGE)
+    def show(request: Request, token: str, said: str = "") -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        home = subscriptions.read_stored(subscriber, folder)
+        return form_page(request, token, subscriber, home, fields_of(home.preferences), note=_SAID.get(said, ""))
+
+    @router.post("", dependencies=[SameOrigin])
+    def save(request: Request, token: str, form: Posted) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        home, fields = subscriptions.read_stored(subscriber, folder), posted_fields(form)
+        try:
+            wanted = read_fields(fields, home.preferences)
+        except UserError as error:
+            return form_page(request, token, subscriber, home, fields, 422, problems=error.lines, ranked=None)
+        if text(form, "act") == "preview":
+            # With the mark that it came with: looking is no knowledge of what others changed.
+            looked = replace(home, mark=text(form, "mark"))
+            return form_page(request, token, subscriber, looked, fields, ranked=wanted, note="Not saved yet.")
+        try:
+            with writing(desk.engine) as connection:
+                saved = subscriptions.save_preferences(
+                    connection, subscriber, wanted, text(form, "mark"), folder, desk.clock()
+                )
+                if saved:
+                    for old, new in renamed(fields, wanted).items():
+                        feedback.rename_interest(connection, subscriber.row, old, new)
+        except UserError:
+            problems = [f"Your interests are kept in {home.file}, which cannot be changed just now. Nothing was saved."]
+            return form_page(request, token, subscriber, home, fields, 409, problems=problems, ranked=wanted)
+        if saved:
+            return RedirectResponse(f"/preferences/{token}?said=saved", 303, headers=PRIVATE)
+        now = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        home = subscriptions.read_stored(now, folder)
+        kept = fields_of(home.preferences)
+        return form_page(request, token, now, home, fields, 409, problems=[_LOST], kept=kept, ranked=wanted)
+
+    @router.post("/preview", dependencies=[SameOrigin])
+    def preview(request: Request, token: str, form: Posted) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        try:
+            wanted = read_fields(posted_fields(form), subscriber.preferences)
+        except UserError as error:
+            return site.page(request, "ranking", 200, headers=PRIVATE, choices=[], nothing=" ".join(error.lines))
+        return site.page(request, "ranking", headers=PRIVATE, **_ranking(site, subscriber, wanted))
+
+    @router.post("/pause", dependencies=[SameOrigin])
+    def pause(token: str) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        if subscriber.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
+            with writing(desk.engine) as connection:
+                subscriptions.pause(connection, subscriber, desk.clock(), desk.clock() + _PAUSE)
+        return RedirectResponse(f"/preferences/{token}?said=paused", 303, headers=PRIVATE)
+
+    @router.post("/resume", dependencies=[SameOrigin])
+    def resume(token: str) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        if subscriber.state is SubscriberState.PAUSED:
+            with writing(desk.engine) as connection:
+                subscriptions.set_state(connection, subscriber, SubscriberState.ACTIVE, desk.clock())
+        return RedirectResponse(f"/preferences/{token}?said=resumed", 303, headers=PRIVATE)
+
+    return router
+
+
+def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | None) -> Mapping[str, Any]:
+    if wanted is None:
+        return {"choices": [], "nothing": "Once the form is right, what it finds stands here."}
+    try:
+        found = rank_papers(site.desk, replace(subscriber, preferences=wanted), _SHOWN)
+    except NewsletterError:
+        return {"choices": [], "nothing": "This cannot be shown at present."}
+    choices = [
+        {
+            "title": display_title(one.paper),
+            "url": one.paper.url,
+            "section": one.section,
+            "match": percent(one.score) if wanted.interests else None,
+            "because": latex_to_text(one.because),
+        }
+        for one in found.choices
+    ]
+    nothing = "There are no papers yet." if found.nothing == NO_PAPERS else found.nothing
+    return {"choices": choices, "nothing": nothing[:1].upper() + nothing[1:]}
+
+
+def _standing(site: WebContext, subscriber: Subscriber, home: StoredPreferences) -> Mapping[str, Any]:
+    """How the subscription stands, in words."""
+    desk, config = site.desk, site.desk.config
+    return {
+        "email": subscriber.email,
+        "state": subscriber.state.value,
+        "next_digest": _when(subscriber.next_due, subscriber, desk.clock()),
+        "paused_until": _day(subscriber.paused_until, subscriber),
+        "file": f"{config.subscribers.name}/{home.file}" if home.file else None,
+        "file_wrong": bool(home.problems),
+        "unknown_zone": "" if is_known(named := subscriber.preferences.schedule.timezone) else named,
+        "unsubscribe": path_for(site, TokenPurpose.UNSUBSCRIBE, subscriber),
+        "feed": f"{desk.links.url(TokenPurpose.FEED, subscriber.row, subscriber.link_version)}.atom",
+    }
+
+
+def _when(moment: datetime | None, subscriber: Subscriber, now: datetime) -> str:
+    if moment is None:
+        return ""
+    if moment <= now:
+        return "within minutes"
+    schedule = subscriber.preferences.schedule
+    local = moment.astimezone(get_zone(schedule.timezone))
+    return f"{format_day(local.date())}, {local:%H:%M}"
+
+
+def _day(moment: datetime | None, subscriber: Subscriber) -> str:
+    return format_day(local_day(subscriber.preferences.schedule, moment)) if moment else ""
+
+
+def _titles(site: WebContext, fields: Fields) -> Mapping[str, str]:
+    """The titles of the papers that interests name, by what they name them; one that is not known is left as it is."""
+    named: Sequence[str] = [name for one in fields.interests for name in (*one.liked, *one.disliked)]
+    with reading(site.desk.engine) as connection:
+        found = papers.find_all(connection, named)
+    return {name: latex_to_text(paper.title) for name in named if (paper := found.get(name)) is not None}

@@ -1,0 +1,106 @@
+"""Digests in the browser: each by an address of its own, to be passed on as one likes, and a person's as a feed.
+
+Neither carries any right of its reader: no link that acts, no name, no address.
+"""
+
+import hmac
+from datetime import date
+from uuid import UUID
+from xml.etree import ElementTree
+
+from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import HTMLResponse
+
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.model import Digest, SendState, Subscriber
+from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.template_context import format_day, subject
+from newsletter.services.context import render_shared
+from newsletter.store import reading, send_log
+from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.forms import PAGE, subscriber_at, subscriber_of, wrong_link
+
+_POLICY = (
+    # A message as a mail program shows it: nothing in it runs, and it has its style in itself.
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; default-src 'none'; "
+    "style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_NO_DIGEST = "This digest is kept no more."
+_ATOM = "http://www.w3.org/2005/Atom"
+_IN_FEED = 30
+
+
+def routes(site: WebContext) -> APIRouter:
+    """A person's digests, as pages and as a feed."""
+    router = APIRouter(include_in_schema=False)
+    desk = site.desk
+
+    @router.api_route("/digest/{token}", methods=PAGE)
+    def digest(token: str) -> Response:
+        found = desk.links.digest(token)
+        if found is None:
+            raise wrong_link()
+        row, edition = found
+        subscriber = subscriber_at(site, row)
+        shown = _digest(site, subscriber, edition)
+        if shown is None:
+            raise HTTPException(410, _NO_DIGEST, headers=PRIVATE)
+        html = render_shared(desk, subscriber, shown)
+        return HTMLResponse(html, 200, {**PRIVATE, "Content-Security-Policy": _POLICY})
+
+    @router.api_route("/feeds/private/{token}.atom", methods=PAGE)
+    def feed(token: str) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.FEED, token)
+        with reading(desk.engine) as connection:
+            sends = send_log.last_sent(connection, subscriber.row, _IN_FEED)
+            digests = send_log.digests(connection, sends)
+        content = _feed(site, subscriber, [digests[send.row] for send in sends])
+        return Response(content, 200, PRIVATE, "application/atom+xml")
+
+    return router
+
+
+def _digest(site: WebContext, subscriber: Subscriber, edition: date) -> Digest | None:
+    with reading(site.desk.engine) as connection:
+        send = send_log.of_edition(connection, subscriber.row, edition)
+        if send is None or send.state is SendState.SKIPPED:
+            return None
+        found = send_log.digests(connection, [send])[send.row]
+    return found if found.choices else None
+
+
+def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> bytes:
+    """RFC 4287: the digests, newest first, each with its papers by title."""
+    desk, settings = site.desk, site.desk.config.site
+    ElementTree.register_namespace("", _ATOM)
+    feed = ElementTree.Element(f"{{{_ATOM}}}feed")
+    # Feed readers pass an entry on with the id and the links of its feed (section 4.2.11), so that the feed does not
+    # name its own address, by which all digests can be read.
+    _text(feed, "id", f"urn:uuid:{_identity(desk.links.key, subscriber.row)}")
+    _text(feed, "title", f"{settings.name}: digests")
+    _text(feed, "updated", _noon(digests[0].edition if digests else desk.clock().date()))
+    author = ElementTree.SubElement(feed, f"{{{_ATOM}}}author")
+    _text(author, "name", settings.name)
+    for one in digests:
+        link = desk.links.digest_url(subscriber.row, one.edition)
+        entry = ElementTree.SubElement(feed, f"{{{_ATOM}}}entry")
+        _text(entry, "id", link)
+        _text(entry, "title", f"{format_day(one.edition)}: {subject(settings, one)}")
+        _text(entry, "updated", _noon(one.edition))
+        ElementTree.SubElement(entry, f"{{{_ATOM}}}link", href=link)
+        summary = "\n".join(f"{choice.rank}. {display_title(choice.paper)}" for choice in one.choices)
+        _text(entry, "content", summary)
+    content: bytes = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
+    return content
+
+
+def _identity(key: str, row: int) -> UUID:
+    return UUID(bytes=hmac.digest(key.encode(), f"feed|{row}".encode(), "sha256")[:16], version=5)
+
+
+def _text(parent: ElementTree.Element, name: str, text: str) -> None:
+    ElementTree.SubElement(parent, f"{{{_ATOM}}}{name}").text = text
+
+
+def _noon(day: date) -> str:
+    return f"{day.isoformat()}T12:00:00Z"

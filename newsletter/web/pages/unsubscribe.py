@@ -1,0 +1,91 @@
+"""Unsubscribing: a page with one button, the one click of mail programs, and an hour to undo it."""
+
+from datetime import datetime
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+from newsletter.audience import subscriptions
+from newsletter.audience.signed_links import VALID_FOR, LinkExpired, TokenPurpose
+from newsletter.model import Subscriber, SubscriberState
+from newsletter.store import writing
+from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.forms import (
+    PAGE,
+    Posted,
+    SameOrigin,
+    path_for,
+    same_site,
+    subscriber_at,
+    subscriber_of,
+    text,
+    wrong_link,
+)
+
+_TOO_LATE = "This can be undone for an hour only, and as long as nothing else has changed."
+
+
+def routes(site: WebContext) -> APIRouter:
+    """The pages by which a subscription ends."""
+    router = APIRouter(include_in_schema=False)
+    desk = site.desk
+
+    @router.api_route("/unsubscribe/{token}", methods=PAGE)
+    def ask(request: Request, token: str, back: bool = False) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.UNSUBSCRIBE, token)
+        ended = subscriber.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
+        undo = _undo_token(site, subscriber, desk.clock())
+        return site.page(
+            request,
+            "unsubscribe",
+            headers=PRIVATE,
+            email=subscriber.email,
+            token=token,
+            ended=ended,
+            undo=undo,
+            back=back,
+        )
+
+    @router.post("/unsubscribe/{token}")
+    def act(request: Request, token: str, form: Posted) -> Response:
+        # RFC 8058, section 3.1: a mail program posts this alone, from wherever it is.
+        one_click = text(form, "List-Unsubscribe") == "One-Click"
+        if not one_click:
+            same_site(request)
+        subscriber = subscriber_of(site, TokenPurpose.UNSUBSCRIBE, token)
+        with writing(desk.engine) as connection:
+            subscriptions.unsubscribe(connection, subscriber.email, desk.clock())
+        if one_click:
+            return site.page(
+                request, "unsubscribe", headers=PRIVATE, email=subscriber.email, token=token, ended=True, undo=None
+            )
+        return RedirectResponse(f"/unsubscribe/{token}", 303, headers=PRIVATE)
+
+    @router.post("/undo/{token}", dependencies=[SameOrigin])
+    def undo(request: Request, token: str) -> Response:
+        try:
+            found = desk.links.timed(TokenPurpose.UNDO, token, desk.clock())
+        except LinkExpired:
+            raise HTTPException(410, _TOO_LATE, headers=PRIVATE) from None
+        if found is None:
+            raise wrong_link()
+        row, since = found
+        with writing(desk.engine) as connection:
+            done = subscriptions.undo_unsubscribe(connection, row, since, desk.clock())
+        if not done:
+            raise HTTPException(410, _TOO_LATE, headers=PRIVATE)
+        back = subscriber_at(site, row)
+        return RedirectResponse(f"{path_for(site, TokenPurpose.UNSUBSCRIBE, back)}?back=1", 303, headers=PRIVATE)
+
+    return router
+
+
+def _undo_token(site: WebContext, subscriber: Subscriber, now: datetime) -> str | None:
+    since = subscriber.state_since
+    if (
+        subscriber.state is not SubscriberState.UNSUBSCRIBED
+        or since is None
+        or now - since > VALID_FOR[TokenPurpose.UNDO]
+    ):
+        return None
+    return site.desk.links.timed_token(TokenPurpose.UNDO, subscriber.row, since)

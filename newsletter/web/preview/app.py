@@ -1,0 +1,243 @@
+"""The workshop: a page in one's own browser that shows a message while its templates are worked on.
+
+Its server listens on this machine alone, under a path that others on it do not know, since a message carries the
+links by which its reader unsubscribes. It only answers GET. What others wrote is shown as text, or in a frame in which
+nothing runs.
+"""
+
+import hashlib
+import hmac
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from newsletter.config.settings import load_config
+from newsletter.digest.composer import TRENDING
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import DigestItem, Subscriber
+from newsletter.ranking.explain import Explanation
+from newsletter.rendering.message import CLIPPED_FROM
+from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.plain_text import latex_to_text
+from newsletter.rendering.template_context import format_day, percent
+from newsletter.support.clock import Clock
+from newsletter.web.preview.snapshot import MessageParts, Snapshot, WatchedFiles, make_snapshot, watched_files
+
+USUAL_PORT = 8100
+HOST = "127.0.0.1"
+
+_HIDDEN_SHOWN = 20
+_SAFE = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_PAGE_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_MESSAGE_POLICY = (
+    # The page looks into its frames, to keep where one has scrolled to; without scripts that gives a message nothing.
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+_PAGE = Environment(
+    loader=PackageLoader("newsletter.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+).get_template("workshop.html")
+
+
+@dataclass(slots=True)
+class LivePreview:
+    """One subscriber's message, made anew each time that its page is asked for.
+
+    Attributes:
+        path: of the configuration. ``scratch``: a folder for the sample papers, should the store have none.
+        watched: the files that it was made from.
+    """
+
+    path: Path
+    clock: Clock
+    subscriber: Subscriber
+    scratch: Path
+    watched: WatchedFiles
+    _last: Snapshot | None = field(init=False, default=None)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    def mark(self) -> str:
+        """Changes whenever a file does that the message is made from."""
+        return self.watched.mark()
+
+    def page(self) -> bytes:
+        """The page: the message with all there is to know of it, or what is wrong."""
+        # Before the files are read: what changes meanwhile is then seen as a change.
+        mark = self.mark()
+        try:
+            sheet = self.sheet()
+        except NewsletterError as error:
+            return _render(email=self.subscriber.email, mark=mark, problems=error.lines, sheet=None)
+        return _render(email=sheet.subscriber.email, mark=mark, **_values(sheet))
+
+    def sheet(self) -> Snapshot:
+        """Make the message. A frame of the page is then given the same.
+
+        Raises:
+            NewsletterError: something is wrong in one of the files.
+        """
+        with self._lock:
+            config = load_config(self.path)
+            # Also when it cannot be made, so that the mend is noticed.
+            self.watched = watched_files(self.path, config, self.subscriber)
+            self._last = made = make_snapshot(config, self.clock, self.subscriber.email, self.scratch)
+            self.subscriber = made.subscriber
+            self.watched = watched_files(self.path, config, made.subscriber)
+            return made
+
+    def last(self) -> Snapshot:
+        """The message as it was last when it could be made."""
+        return self._last or self.sheet()
+
+
+def make_app(workshop: LivePreview, secret: str) -> FastAPI:
+    """The workshop's pages, under a path that is ``secret``."""
+    app = FastAPI(openapi_url=None)
+    # By its address alone: a name that leads here by DNS would let a page of others look in (DNS rebinding).
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
+    pages = APIRouter(prefix=f"/{secret}")
+
+    @pages.get("/")
+    def page() -> Response:
+        return _answer(workshop.page(), "text/html", _PAGE_POLICY)
+
+    @pages.get("/version")
+    def version() -> Response:
+        return _answer(workshop.mark().encode(), "text/plain")
+
+    @pages.get("/message.html")
+    def html() -> Response:
+        return _part(workshop, "text/html", lambda letter: letter.html.encode())
+
+    @pages.get("/message.eml")
+    def eml() -> Response:
+        return _part(workshop, "message/rfc822", lambda letter: letter.content)
+
+    @pages.get("/workshop.css")
+    def style() -> Response:
+        return _answer(_file("workshop.css"), "text/css")
+
+    @pages.get("/workshop.js")
+    def script() -> Response:
+        return _answer(_file("workshop.js"), "text/javascript")
+
+    app.include_router(pages)
+    return app
+
+
+def secret_path(key: str, email: str) -> str:
+    """The path of a subscriber's workshop: the same each time, so that a page left open finds it again."""
+    return hmac.new(key.encode(), f"workshop|{email}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def listen(port: int | None) -> socket.socket:
+    """A socket on this machine alone; without a port the usual one, or any that is free.
+
+    Raises:
+        UserError: the port cannot be had.
+    """
+    for wanted in (USUAL_PORT, 0) if port is None else (port,):
+        try:
+            return socket.create_server((HOST, wanted))
+        except OSError as error:
+            why = error.strerror
+    raise UserError(f"--port: {port}: {why}; choose another, or none")
+
+
+def serve(app: FastAPI, listener: socket.socket) -> None:
+    """Answer until Ctrl-C or SIGTERM."""
+    settings = uvicorn.Config(
+        app, lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
+    )
+    # The server ends in good order, and then sends itself the signal once more.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _answer(content: bytes, kind: str, content_policy: str = "default-src 'none'") -> Response:
+    return Response(content, media_type=kind, headers={**_SAFE, "Content-Security-Policy": content_policy})
+
+
+def _part(workshop: LivePreview, kind: str, part: Callable[[MessageParts], bytes]) -> Response:
+    try:
+        letter = workshop.last().letter
+    except NewsletterError as error:
+        return Response(str(error), 500, _SAFE, "text/plain")
+    if letter is None:
+        return Response("nothing would be sent", 404, _SAFE, "text/plain")
+    return _answer(part(letter), kind, _MESSAGE_POLICY)
+
+
+def _file(name: str) -> bytes:
+    return (files("newsletter.web") / "static" / name).read_bytes()
+
+
+def _render(**values: Any) -> bytes:
+    return _PAGE.render(values).encode()
+
+
+def _values(sheet: Snapshot) -> dict[str, Any]:
+    """What the page is given."""
+    preview, letter = sheet.preview, sheet.letter
+    digest = preview.digest
+    hidden = [(display_title(paper), word) for paper, word in preview.hidden]
+    size = len(letter.html.encode()) if letter else 0
+    return {
+        "problems": sheet.problems,
+        "sheet": sheet,
+        "letter": letter,
+        "subject": next((value for name, value in letter.headers if name == "Subject"), "") if letter else "",
+        "edition": format_day(digest.edition) if digest else "",
+        "considered": digest.considered if digest else 0,
+        "papers": _rows(digest.choices if digest else (), preview.weighed),
+        "hidden": hidden[:_HIDDEN_SHOWN],
+        "more_hidden": max(0, len(hidden) - _HIDDEN_SHOWN),
+        "nothing": preview.nothing,
+        "size": size,
+        "whole_size": len(letter.content) if letter else 0,
+        "clipped_from": CLIPPED_FROM,
+        "share": 100 * size / CLIPPED_FROM,
+    }
+
+
+def _rows(choices: Sequence[DigestItem], weighed: Mapping[int, Explanation]) -> list[dict[str, Any]]:
+    return [
+        {
+            "rank": choice.rank,
+            "title": display_title(choice.paper),
+            "id": choice.paper.id,
+            "section": choice.section,
+            "score": f"{choice.score:.3f}",
+            "match": None if choice.section == TRENDING else percent(choice.score),
+            "because": latex_to_text(choice.because),
+            "weighed": weighed.get(choice.paper.row, Explanation()),
+        }
+        for choice in choices
+    ]

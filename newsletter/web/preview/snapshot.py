@@ -1,0 +1,129 @@
+"""What the workshop shows: a subscriber's message as it would be sent now, and what lies behind it."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+from newsletter.audience import subscriptions
+from newsletter.config.settings import Config
+from newsletter.model import Subscriber
+from newsletter.rendering.template import BUNDLED
+from newsletter.services.context import AppContext, new_message_id, open_context, render_message
+from newsletter.services.edition import read_files
+from newsletter.services.recommend import Preview, preview_digest
+from newsletter.services.sample_data import context_with_papers
+from newsletter.store import reading
+from newsletter.support.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class MessageParts:
+    """A message, taken apart as a mail program does.
+
+    Attributes:
+        content: the whole of it, as it would go on the wire.
+        headers: name and decoded value of each. ``raw_headers``: as they stand in it.
+        html, text: its parts, with plain line ends.
+    """
+
+    content: bytes
+    headers: tuple[tuple[str, str], ...]
+    raw_headers: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A subscriber's message of now.
+
+    Attributes:
+        letter: None when nothing would be sent.
+        sample: whether it shows the sample papers.
+        problems: what is wrong in subscribers' files, a line each; a file that is wrong counts as it was before.
+    """
+
+    subscriber: Subscriber
+    preview: Preview
+    letter: MessageParts | None
+    sample: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFiles:
+    """What a sheet is made from: the files alone, and the folders with all that is in them."""
+
+    files: tuple[Path, ...]
+    folders: tuple[Path, ...]
+
+    def mark(self) -> str:
+        """Changes whenever one of them does."""
+        digest = hashlib.sha256()
+        for path in (*self.files, *self._inside()):
+            try:
+                facts = path.stat()
+            except OSError:  # gone, or never there
+                digest.update(f"{path}\n".encode(errors="surrogateescape"))
+            else:
+                digest.update(f"{path} {facts.st_mtime_ns} {facts.st_size}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    def _inside(self) -> Iterator[Path]:
+        for folder in self.folders:
+            yield from sorted(folder.rglob("*"))
+
+
+def watched_files(path: Path, config: Config, subscriber: Subscriber) -> WatchedFiles:
+    """What a subscriber's sheet is made from; ``path`` is that of the configuration."""
+    people = config.subscribers_folder
+    # Of the folder only whether files come and go: with many subscribers, one's own is enough to look at.
+    own = (people / subscriber.file,) if subscriber.file else ()
+    return WatchedFiles((path, people, *own), (config.folder / config.templates, BUNDLED))
+
+
+def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path) -> Snapshot:
+    """Make a subscriber's message as an edition would, and neither plan nor send it.
+
+    Args:
+        scratch: where the sample papers are kept, should the store have none.
+
+    Raises:
+        NewsletterError: something is wrong in a template, or the store cannot be used; ``email`` is no subscriber.
+    """
+    desk = open_context(config, clock)
+    try:
+        problems = read_files(desk).problems
+        with reading(desk.engine) as connection:
+            subscriber = subscriptions.get_subscriber(connection, email)
+        with context_with_papers(desk, scratch) as (filled, sample):
+            preview = preview_digest(filled, subscriber)
+            return Snapshot(subscriber, preview, _message_parts(filled, subscriber, preview), sample, tuple(problems))
+    finally:
+        desk.engine.dispose()
+
+
+def _message_parts(desk: AppContext, subscriber: Subscriber, preview: Preview) -> MessageParts | None:
+    digest = preview.digest
+    if digest is None or not digest.choices:
+        return None
+    content = render_message(desk, {}, subscriber, digest, new_message_id(desk, subscriber, digest.edition)).content
+    read = message_from_bytes(content, policy=policy.default)
+    assert isinstance(read, EmailMessage)  # noqa: S101 - by that policy
+    return MessageParts(
+        content=content,
+        headers=tuple((name, str(value)) for name, value in read.items()),
+        raw_headers=content.partition(b"\r\n\r\n")[0].decode(errors="replace").replace("\r\n", "\n"),
+        # Less the line end that mail adds to it.
+        html=_part(read, ["html"]).removesuffix("\n"),
+        text=_part(read, ["plain"]),
+    )
+
+
+def _part(message: EmailMessage, kinds: Sequence[str]) -> str:
+    part = message.get_body(kinds)
+    assert part is not None  # noqa: S101 - every message has both
+    return str(part.get_content()).replace("\r\n", "\n")
