@@ -79,23 +79,23 @@ def lay_out(readers: int) -> Path:
         made.mkdir(parents=True)
         (made / "config.yaml").write_text(configured(1))
         for day, count, seed in ((OLD, STORE, 1), (TODAY, NEW, 2)):
-            desk = desk_of(made, day)
+            context = desk_of(made, day)
             found = (readable(paper) for paper, _ in corpus.papers(count, seed=seed))
             while block := list(islice(found, 5_000)):
-                with writing(desk.engine) as connection:
+                with writing(context.engine) as connection:
                     papers.upsert(connection, block, "bench", day)
-            current_index(desk)
-            desk.engine.dispose()
+            current_index(context)
+            context.engine.dispose()
         (made / "done").touch()
     folder = FOLDER / f"{readers}-readers"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(made, folder)
-    desk = desk_of(folder, TODAY)
-    with writing(desk.engine) as connection:
+    context = desk_of(folder, TODAY)
+    with writing(context.engine) as connection:
         rows = [reader(number) for number in range(readers)]
         for start in range(0, readers, 1_000):
             connection.execute(insert(schema.subscribers), rows[start : start + 1_000])
-    desk.engine.dispose()
+    context.engine.dispose()
     return folder
 
 

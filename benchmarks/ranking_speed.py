@@ -66,15 +66,15 @@ def lay_out(store: int) -> Path:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(CONFIG)
-    desk = desk_of(folder, OLD)
+    context = desk_of(folder, OLD)
     topics, made_up = [], corpus.papers(store)
     while block := list(islice(made_up, 5_000)):
         topics += [topic for _, topic in block]
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             connection.execute(insert(schema.papers), [stored(paper) for paper, _ in block])
-    report(f"a store of {store:,} papers", partial(current_index, desk))
+    report(f"a store of {store:,} papers", partial(current_index, context))
     morning = desk_of(folder, TODAY)
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         papers.upsert(connection, (paper for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     report(f"{NEW:,} papers more the next day", partial(current_index, morning))
     np.save(folder / "topics.npy", topics)
@@ -179,10 +179,10 @@ def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
         mine = list(pool.map(lambda one: best_of(zscores(index, one, candidates)), made))
         yield "ours (and told in deviations)", time.perf_counter() - start, 1.0
     profiles = csr_matrix(vstack([one.vectors for one in made]), dtype=np.float32)
-    teachers = np.concatenate([one.teachers for one in made])
+    example_counts = np.concatenate([one.example_counts for one in made])
     best = np.concatenate(mine)
-    groups = [np.flatnonzero(teachers == number) for number in np.unique(teachers)]
-    sides = [sides_of(profiles[group], candidates, float(teachers[group[0]])) for group in groups]
+    groups = [np.flatnonzero(example_counts == number) for number in np.unique(example_counts)]
+    sides = [sides_of(profiles[group], candidates, float(example_counts[group[0]])) for group in groups]
     for name, peer in (("scikit-learn, argpartition", by_sklearn), ("sparse-dot-topn", by_topn)):
         start = time.perf_counter()
         found = [peer(*both) for both in sides]
@@ -198,10 +198,10 @@ def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
     return sum(len(own & other) for own, other in pairs) / max(1, sum(len(other) for _, other in pairs))
 
 
-def sides_of(profiles: csr_matrix, candidates: Candidates, teachers: float) -> tuple[csr_matrix, csr_matrix]:
-    factor = scale(candidates.lineup.factor, np.array(teachers))
+def sides_of(profiles: csr_matrix, candidates: Candidates, example_counts: float) -> tuple[csr_matrix, csr_matrix]:
+    factor = scale(candidates.paper_matrix.factor, np.array(example_counts))
     ones = csr_matrix(np.ones((profiles.shape[0], 1), np.float32))
-    papers_side = hstack([candidates.lineup.vectors, csr_matrix(-candidates.lineup.centre[:, None])])
+    papers_side = hstack([candidates.paper_matrix.vectors, csr_matrix(-candidates.paper_matrix.centre[:, None])])
     return csr_matrix(hstack([profiles, ones])), csr_matrix(diags(factor) @ papers_side, dtype=np.float32)
 
 
@@ -231,8 +231,8 @@ def by_bm25s(
     index: Index, candidates: Candidates, profiles: csr_matrix, best: np.ndarray
 ) -> Iterator[tuple[str, float, float]]:
     """BM25 takes a query's terms without weights, so its answers are others."""
-    terms = index.space.terms
-    texts = [[str(terms[term]) for term in candidates.lineup.vectors[row].indices] for row in range(NEW)]
+    terms = index.model.terms
+    texts = [[str(terms[term]) for term in candidates.paper_matrix.vectors[row].indices] for row in range(NEW)]
     queries = [[str(terms[term]) for term in profiles[row].indices] for row in range(profiles.shape[0])]
     retriever = bm25s.BM25()
     retriever.index(texts, show_progress=False)
@@ -246,17 +246,17 @@ def by_bm25s(
 def searches(store: int) -> Iterator[tuple[str, list[float]]]:
     """Seconds of searches of the whole store, the index warm."""
     folder = FOLDER / f"{store}-papers"
-    desk = desk_of(folder, TODAY)
+    context = desk_of(folder, TODAY)
     chance = np.random.default_rng(5)
     own, _ = corpus.topics()
     words = [" ".join(corpus.word(int(one)) for one in chance.choice(own[topic], 3)) for topic in range(50)]
     everything, narrow = PaperFilter(), PaperFilter(since=TODAY.date(), category="cs.LG")
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         some = list(papers.by_rows(connection, chance.integers(1, store, 50).tolist()).values())
-    search(desk, words[0], everything, BEST)
-    yield "search, three words", [timed(partial(search, desk, text, everything, BEST)) for text in words]
-    yield "search, a filter nothing passes", [timed(partial(search, desk, text, narrow, BEST)) for text in words]
-    yield "similar papers", [timed(partial(similar, desk, paper, everything, BEST)) for paper in some]
+    search(context, words[0], everything, BEST)
+    yield "search, three words", [timed(partial(search, context, text, everything, BEST)) for text in words]
+    yield "search, a filter nothing passes", [timed(partial(search, context, text, narrow, BEST)) for text in words]
+    yield "similar papers", [timed(partial(similar, context, paper, everything, BEST)) for paper in some]
 
 
 def timed(job: Callable[[], object]) -> float:

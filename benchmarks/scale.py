@@ -60,7 +60,7 @@ class NoWire(Transport):
         return Outcome(SendState.SENT, "250 2.0.0 taken by nobody")
 
 
-def lay_road_without_wire(*arguments: Any) -> EditionWorker:
+def create_worker_without_wire(*arguments: Any) -> EditionWorker:
     """The road of a hand, wherever that is, with nothing behind its sessions."""
     account_pool.Transport = NoWire  # type: ignore[misc]
     return create_edition_worker(*arguments)
@@ -69,7 +69,7 @@ def lay_road_without_wire(*arguments: Any) -> EditionWorker:
 def send_without_wire() -> None:
     """``newsletter send``, with nothing behind its sessions."""
     account_pool.Transport = NoWire  # type: ignore[misc]
-    edition.create_edition_worker = lay_road_without_wire  # type: ignore[attr-defined]
+    edition.create_edition_worker = create_worker_without_wire  # type: ignore[attr-defined]
     sys.argv = ["newsletter", "--now", NOW, "send"]
     run_newsletter()
 
@@ -84,12 +84,12 @@ def lay_out(readers: int) -> Path:
     web.unsend(folder)
     with closing(sqlite3.connect(folder / "var" / "newsletter.db")) as store, store:
         store.execute("DELETE FROM subscribers")  # Without looking whether others name them: it takes minutes.
-    desk = desk_of(folder, TODAY)
-    with writing(desk.engine) as connection:
+    context = desk_of(folder, TODAY)
+    with writing(context.engine) as connection:
         for start in range(0, readers, 1_000):
             rows = [with_three(number) for number in range(start, min(start + 1_000, readers))]
             connection.execute(insert(schema.subscribers), rows)
-    desk.engine.dispose()
+    context.engine.dispose()
     return folder
 
 

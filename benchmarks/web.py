@@ -66,12 +66,12 @@ def lay_out(store: int, readers: int) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(configured(1))
-    desk = desk_of(folder, OLD)
+    context = desk_of(folder, OLD)
     found = (stored(paper) for paper, _ in corpus.papers(store))
     while block := list(islice(found, 5_000)):
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             connection.execute(insert(schema.papers), block)
-    current_index(desk)
+    current_index(context)
     morning = desk_of(folder, TODAY)
     with writing(morning.engine) as connection:
         papers.upsert(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
@@ -115,9 +115,15 @@ def stored(paper: Paper) -> dict[str, object]:
 
 def unsend(folder: Path) -> None:
     """As if nothing had been sent."""
-    desk = desk_of(folder, TODAY)
-    with writing(desk.engine) as connection:
-        for table in (schema.send_papers, schema.sends, schema.ranked_with, schema.pace, schema.pace_counts):
+    context = desk_of(folder, TODAY)
+    with writing(context.engine) as connection:
+        for table in (
+            schema.send_papers,
+            schema.sends,
+            schema.ranked_with,
+            schema.rate_limits,
+            schema.rate_limit_counts,
+        ):
             connection.execute(delete(table))
         connection.execute(update(schema.subscribers).values(last_digest=None, seen_row=0, next_due=None))
 

@@ -258,5 +258,5 @@ class Send:
     attempts: int = 0
     smtp_reply: str | None = None
     reason: str | None = None
-    space: str | None = None
+    model_version: str | None = None
     account: str | None = None

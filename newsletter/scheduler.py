@@ -69,7 +69,7 @@ class _Services:
         fetch_began: when the last fetch did, by the monotonic clock. ``fetch_ended``: whether it has ended.
     """
 
-    desk: AppContext
+    context: AppContext
     log: Log
     stop: threading.Event
     index: IndexUpdater
@@ -126,7 +126,7 @@ def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], boo
     if _running.stop.is_set():
         return
     try:
-        job(_running.desk, _running.log, _running.stop.is_set)
+        job(_running.context, _running.log, _running.stop.is_set)
     except Stopped:
         return
     except NewsletterError as error:
@@ -138,10 +138,10 @@ def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], boo
         traceback.print_exc()
 
 
-def fetch(desk: AppContext, log: Log, stopping: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
+def fetch(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
     """Gather new papers, a line a source; returns whether all of them answered."""
     good = True
-    for result in fetch_papers(desk, [], stopping=stopping):
+    for result in fetch_papers(context, [], should_stop=should_stop):
         if result.error is not None:
             good = False
             log("source_failed", source=result.source, error=result.error)
@@ -150,24 +150,27 @@ def fetch(desk: AppContext, log: Log, stopping: Callable[[], bool], index: Index
         if result.cut:
             log("beyond_bounds", source=result.source, cuts=len(result.cut), first=result.cut[0])
     with suppress(Stopped):
-        _index(desk, log, stopping, index or IndexUpdater(desk))
+        _index(context, log, should_stop, index or IndexUpdater(context))
     return good
 
 
-def _index(desk: AppContext, log: Log, stopping: Callable[[], bool], index: IndexUpdater) -> None:
+def _index(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater) -> None:
     """Index what was fetched, so that the next edition need not; fit the space anew when its time has come."""
-    before = read_state(desk.config.index_folder)
-    index.update(stopping)
-    after = read_state(desk.config.index_folder)
+    before = read_state(context.config.index_folder)
+    index.update(should_stop)
+    after = read_state(context.config.index_folder)
     if after is not None and (before is None or before.fitted_at != after.fitted_at):
-        next_fit = after.next_fit(desk.config.ranking.refit_days).isoformat(timespec="minutes")
-        log("fitted", space=after.version, papers=after.papers, next_fit=next_fit)
+        next_fit = after.next_fit(context.config.ranking.refit_days).isoformat(timespec="minutes")
+        log("fitted", model=after.version, papers=after.papers, next_fit=next_fit)
     elif after is not None and after != before:
-        log("indexed", space=after.version, papers=after.held)
+        log("indexed", model=after.version, papers=after.held)
 
 
 def tick(
-    desk: AppContext, log: Log, stopping: Callable[[], bool], index_of_now: Callable[[], Index | None] | None = None
+    context: AppContext,
+    log: Log,
+    should_stop: Callable[[], bool],
+    index_of_now: Callable[[], Index | None] | None = None,
 ) -> bool:
     """Read the files that changed, then send to whoever is due, and what was put off until now.
 
@@ -177,7 +180,7 @@ def tick(
     Returns:
         Whether all that was tried went well.
     """
-    files = read_files(desk)
+    files = read_files(context)
     for name in files.added:
         log("subscriber_added", file=name)
     for name in files.changed:
@@ -188,21 +191,21 @@ def tick(
             log("file_problem", problem=problem)
     _told_problems.clear()
     _told_problems.update(files.problems)
-    back = end_pauses(desk)
+    back = end_pauses(context)
     if back:
         log("pauses_over", subscribers=back)
-    bring_due_back(desk)
+    bring_due_back(context)
     # What limits hold up waits for a later tick, so that whoever is due by then is not held up with it.
-    patience = timedelta(seconds=desk.config.schedule.tick_seconds)
+    patience = timedelta(seconds=context.config.schedule.tick_seconds)
 
     def seen(line: str) -> None:
         log("cluster", at=line)
 
     try:
         report = run_edition(
-            desk,
-            due_batches(desk),
-            stopping,
+            context,
+            due_batches(context),
+            should_stop,
             lambda state, count: None,
             patience=patience,
             seen=seen,
@@ -220,13 +223,13 @@ def tick(
     return not files.problems and not report.failed
 
 
-def read_bounces(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bool:
+def read_bounces(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     """Read the mailbox that bounces and complaints come to, a line for each that changed something, or failed.
 
     Returns:
         Whether it could be read, where there is one, with every message in it.
     """
-    if not desk.config.bounces.mailbox:
+    if not context.config.bounces.mailbox:
         return True
 
     def each(taken: BounceResult) -> None:
@@ -237,7 +240,7 @@ def read_bounces(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bo
         log("bounce_failed", message=message, error=error)
 
     try:
-        counts = process_mailbox(desk, each, lambda done, of: None, stopping, failed)
+        counts = process_mailbox(context, each, lambda done, of: None, should_stop, failed)
     except NewsletterError as error:
         # No digest waits for it, and the next time reads what this one left.
         log("bounces_failed", error=str(error))
@@ -247,23 +250,23 @@ def read_bounces(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bo
     return not counts["failed"]
 
 
-def housekeeping(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bool:
+def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     """Count the subscribers of the day, and editions that are past; forget what the log is not to keep, who did not
     confirm in time, and sessions of operators that are over.
     """
-    with writing(desk.engine) as connection:
-        statistics.keep_counts(connection, desk.clock().date())
+    with writing(context.engine) as connection:
+        statistics.keep_counts(connection, context.clock().date())
         statistics.forget_editions(connection)
-        tokens.forget_sessions(connection, desk.clock())
-    with reading(desk.engine) as connection:
-        past = statistics.to_be_kept(connection, desk.clock().date() - _STILL)
+        tokens.forget_sessions(connection, context.clock())
+    with reading(context.engine) as connection:
+        past = statistics.to_be_kept(connection, context.clock().date() - _STILL)
     for day in past:
-        if stopping():
+        if should_stop():
             break
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             statistics.keep_edition(connection, day)
-    forgotten = purge_expired(desk, stopping)
-    unconfirmed = forget_unconfirmed(desk, stopping)
+    forgotten = purge_expired(context, should_stop)
+    unconfirmed = forget_unconfirmed(context, should_stop)
     if unconfirmed:
         log("forgot_unconfirmed", subscribers=unconfirmed)
     if any(forgotten.values()):
@@ -271,7 +274,7 @@ def housekeeping(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bo
     return True
 
 
-def run_once(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bool:
+def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     """Fetch, read what came back, send what is due, tidy up, and end.
 
     Returns:
@@ -281,20 +284,20 @@ def run_once(desk: AppContext, log: Log, stopping: Callable[[], bool]) -> bool:
         NewsletterError: the mail server cannot be used; what is planned stays planned.
     """
     # A list, so that one that does not go well keeps no other from its turn.
-    went_well = [job(desk, log, stopping) for job in (fetch, read_bounces, tick, housekeeping)]
+    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, tick, housekeeping)]
     return all(went_well)
 
 
-def run(desk: AppContext, log: Log) -> None:
+def run(context: AppContext, log: Log) -> None:
     """Run the jobs until SIGTERM or SIGINT; the message on the wire is finished first."""
-    asyncio.run(_run(desk, log))
+    asyncio.run(_run(context, log))
 
 
-async def _run(desk: AppContext, log: Log) -> None:
+async def _run(context: AppContext, log: Log) -> None:
     global _running
-    _running = _Services(desk, log, threading.Event(), IndexUpdater(desk))
-    jobs = SQLAlchemyJobStore(engine=desk.engine, tablename="scheduled_jobs")
-    with writing(desk.engine) as connection:
+    _running = _Services(context, log, threading.Event(), IndexUpdater(context))
+    jobs = SQLAlchemyJobStore(engine=context.engine, tablename="scheduled_jobs")
+    with writing(context.engine) as connection:
         # APScheduler checks and creates in one deferred transaction, which SQLite refuses if another process writes in
         # between ("database is locked").
         jobs.jobs_t.create(connection, checkfirst=True)
@@ -320,8 +323,8 @@ async def _run(desk: AppContext, log: Log) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     scheduler.start(paused=True)
-    _keep_jobs(scheduler, desk)
-    log("started", **_facts(desk, scheduler))
+    _keep_jobs(scheduler, context)
+    log("started", **_facts(context, scheduler))
     if scheduler.get_job("fetch").next_run_time <= datetime.now(scheduler.timezone):
         _running.begin_fetch()  # So that the first tick knows of it, whichever comes first.
     scheduler.resume()
@@ -331,21 +334,21 @@ async def _run(desk: AppContext, log: Log) -> None:
     log("stopped")
 
 
-def _keep_jobs(scheduler: Any, desk: AppContext) -> None:
+def _keep_jobs(scheduler: Any, context: AppContext) -> None:
     """Add the jobs as the configuration has them. One that was there keeps its next time, so that a missed run is made
     up for, unless that lies further off than it should, as after a clock that was wrong.
     """
-    schedule, now = desk.config.schedule, datetime.now(UTC)
+    schedule, now = context.config.schedule, datetime.now(UTC)
     fetch_at = DailyTrigger(tuple(schedule.fetch_at), schedule.timezone)
     jobs: tuple[tuple[str, Callable[[], None], Any, datetime | None], ...] = (
         ("fetch", fetch_job, fetch_at, now),
         ("tick", tick_job, IntervalTrigger(seconds=schedule.tick_seconds, timezone=UTC), now),
         ("housekeeping", housekeeping_job, DailyTrigger((_HOUSEKEEPING_AT,), schedule.timezone), None),
     )
-    if desk.config.bounces.mailbox:
+    if context.config.bounces.mailbox:
         jobs = (
             *jobs,
-            ("bounces", bounces_job, IntervalTrigger(minutes=desk.config.bounces.read_minutes, timezone=UTC), now),
+            ("bounces", bounces_job, IntervalTrigger(minutes=context.config.bounces.read_minutes, timezone=UTC), now),
         )
     elif scheduler.get_job("bounces") is not None:
         scheduler.remove_job("bounces")
@@ -356,12 +359,12 @@ def _keep_jobs(scheduler: Any, desk: AppContext) -> None:
         scheduler.add_job(job, trigger, id=name, executor=executor, replace_existing=True, next_run_time=when)
 
 
-def _facts(desk: AppContext, scheduler: Any) -> dict[str, object]:
-    with writing(desk.engine) as connection:
+def _facts(context: AppContext, scheduler: Any) -> dict[str, object]:
+    with writing(context.engine) as connection:
         counts = subscribers.counts(connection)
-    next_fetch = scheduler.get_job("fetch").next_run_time.astimezone(get_zone(desk.config.schedule.timezone))
+    next_fetch = scheduler.get_job("fetch").next_run_time.astimezone(get_zone(context.config.schedule.timezone))
     return {
         "active": counts.get("active", 0),
         "next_fetch": next_fetch.isoformat(timespec="seconds"),
-        "store": desk.config.store_url.rpartition("/")[2],
+        "store": context.config.store_url.rpartition("/")[2],
     }

@@ -58,7 +58,7 @@ class Cluster:
     scheduler: subprocess.Popen[bytes] | None = None
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         """Begin what is not there."""
         if self.scheduler is None or self.scheduler.poll() is not None:
             self.file.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ class Trial:
     def _kill(self, name: str) -> None:
         self.cluster.workers[name].kill()
         self.cluster.workers[name].wait()
-        self.cluster.mend()
+        self.cluster.fix()
 
     def _stop(self, name: str) -> None:
         still = self.cluster.workers[name]
@@ -176,7 +176,7 @@ def torture(trial: Trial, told: Callable[[str], None]) -> list[str]:
     """Send an edition under torture; returns what is wrong with what arrived."""
     began, plan, unsure = time.monotonic(), trial.plan(), 0
     for run in range(1, MOST_RUNS + 1):
-        trial.cluster.mend()
+        trial.cluster.fix()
         kept = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         with subprocess.Popen(
             _newsletter(trial.now, "send"), cwd=trial.folder, env=_environment(), text=True, **kept

@@ -89,7 +89,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def desk(newsletter: Newsletter, mail: Mailbox, cluster: Cluster) -> AppContext:
+def context(newsletter: Newsletter, mail: Mailbox, cluster: Cluster) -> AppContext:
     """That of a newsletter whose work is done by the cluster."""
     newsletter.with_sample()
     topics = ("language models", "robots that grasp", "protein folding")
@@ -112,27 +112,29 @@ def desk_with(newsletter: Newsletter, engine: str, store: str = "newsletter") ->
     path = newsletter.folder / "config.yaml"
     lines = [line for line in path.read_text().splitlines() if not line.startswith("engine:")]
     path.write_text("\n".join([f"engine: {engine}", *lines, ""]))
-    return open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
+    return open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
 
 
-def send(desk: AppContext, size: int = 2, stopping: Callable[[], bool] = lambda: False) -> EditionReport:
+def send(context: AppContext, size: int = 2, should_stop: Callable[[], bool] = lambda: False) -> EditionReport:
     """An edition in blocks so small that there are some for each worker."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
-    day = desk.clock().date()
+    day = context.clock().date()
     starts = range(0, READERS, size)
-    blocks = (SubscriberBatch({one.row: day for one in people[at : at + size]}) for at in starts)
-    return run_edition(desk, blocks, stopping, lambda state, count: None)
+    batches = (SubscriberBatch({one.row: day for one in people[at : at + size]}) for at in starts)
+    return run_edition(context, batches, should_stop, lambda state, count: None)
 
 
 def states(newsletter: Newsletter) -> dict[str, str]:
     return {row["email"]: row["state"] for row in newsletter.run("log", "--json").rows}
 
 
-def test_every_engine_sends_the_same_to_the_last_byte(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
+def test_every_engine_sends_the_same_to_the_last_byte(
+    newsletter: Newsletter, context: AppContext, mail: Mailbox
+) -> None:
     first = newsletter.folder / "var" / "newsletter.db"
     arrived = {}
-    for number, engine in enumerate(("here", "processes:2", newsletter.config.settings.engine)):
+    for number, engine in enumerate(("here", "processes:2", newsletter.config.engine)):
         with (
             closing(sqlite3.connect(first)) as kept,
             closing(sqlite3.connect(first.with_name(f"s{number}.db"))) as copy,
@@ -142,15 +144,15 @@ def test_every_engine_sends_the_same_to_the_last_byte(newsletter: Newsletter, de
         report = send(desk_with(newsletter, engine, f"s{number}"))
         assert report.counts == {"sent": READERS}
         assert len(mail.accepted) == READERS
-        assert sum(report.by_hand.values(), Counter()) == report.counts
+        assert sum(report.by_worker.values(), Counter()) == report.counts
         arrived[engine] = dict(mail.accepted)
     here, *others = arrived.values()
     assert others == [here, here]
-    assert len(report.by_hand) == WORKERS and all(name.startswith("tcp://") for name in report.by_hand)
+    assert len(report.by_worker) == WORKERS and all(name.startswith("tcp://") for name in report.by_worker)
 
 
 def test_what_a_killed_worker_left_is_done_by_others(
-    newsletter: Newsletter, cluster: Cluster, desk: AppContext, mail: Mailbox
+    newsletter: Newsletter, cluster: Cluster, context: AppContext, mail: Mailbox
 ) -> None:
     killed: list[subprocess.Popen[bytes]] = []
 
@@ -161,7 +163,7 @@ def test_what_a_killed_worker_left_is_done_by_others(
         return None
 
     mail.on_data = on_data
-    report = send(desk)
+    report = send(context)
     assert killed[0].wait() == -signal.SIGKILL
     arrived = Counter(mail.recipients())
     assert set(arrived.values()) == {1}
@@ -192,7 +194,7 @@ def process_of(place: Waits) -> int:
     return os.getpid()
 
 
-def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: AppContext, mail: Mailbox) -> None:
+def test_a_worker_that_stood_still_goes_on(cluster: Cluster, context: AppContext, mail: Mailbox) -> None:
     still: list[int] = []
 
     def on_data(address: str) -> str | None:
@@ -203,26 +205,26 @@ def test_a_worker_that_stood_still_goes_on(cluster: Cluster, desk: AppContext, m
         return None
 
     mail.on_data = on_data
-    assert send(desk).counts == {"sent": READERS}
+    assert send(context).counts == {"sent": READERS}
     assert still
     assert Counter(Counter(mail.recipients()).values()) == {1: READERS}
 
 
-def test_an_error_of_one_worker_ends_the_run_in_plain_words(desk: AppContext, mail: Mailbox) -> None:
+def test_an_error_of_one_worker_ends_the_run_in_plain_words(context: AppContext, mail: Mailbox) -> None:
     mail.on_sender = lambda address: "550 5.7.1 you are blocked"
     with pytest.raises(NewsletterError, match=r"refuses the sender.*\(the worker tcp://127\.0\.0\.1:\d+\)"):
-        send(desk)
+        send(context)
     assert mail.accepted == []
     mail.on_sender = lambda address: None
-    assert send(desk).counts == {"sent": READERS}
+    assert send(context).counts == {"sent": READERS}
 
 
 def test_a_worker_with_another_key_sends_nothing(
-    newsletter: Newsletter, desk: AppContext, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
+    newsletter: Newsletter, context: AppContext, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "the key of the one who leads")
     with pytest.raises(UserError, match=r"engine: on the host \S+ the signing key is not that of"):
-        send(desk_with(newsletter, newsletter.config.settings.engine))
+        send(desk_with(newsletter, newsletter.config.engine))
     assert mail.accepted == []
 
 
@@ -236,9 +238,9 @@ def test_a_stop_is_heard_in_the_middle_of_a_call(cluster: Cluster) -> None:
 
 
 def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(
-    newsletter: Newsletter, desk: AppContext, mail: Mailbox
+    newsletter: Newsletter, context: AppContext, mail: Mailbox
 ) -> None:
-    report = send(desk, stopping=lambda: len(mail.accepted) > 4)
+    report = send(context, should_stop=lambda: len(mail.accepted) > 4)
     assert report.stopped
     counted = Counter(states(newsletter).values())
     assert set(counted) <= {"sent", "planned"} and counted["sent"] == len(mail.accepted) == report.counts["sent"]
@@ -248,7 +250,7 @@ def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(
 
 
 def test_workers_let_go_after_the_command_was_killed(
-    newsletter: Newsletter, cluster: Cluster, desk: AppContext, mail: Mailbox
+    newsletter: Newsletter, cluster: Cluster, context: AppContext, mail: Mailbox
 ) -> None:
     (newsletter.folder / "begin.py").write_text(BEGIN)
     begun: list[subprocess.Popen[bytes]] = []
@@ -288,7 +290,7 @@ if __name__ == "__main__":
 
 
 def test_without_its_scheduler_a_run_ends_in_one_line_and_the_next_goes_on(
-    newsletter: Newsletter, cluster: Cluster, desk: AppContext, mail: Mailbox
+    newsletter: Newsletter, cluster: Cluster, context: AppContext, mail: Mailbox
 ) -> None:
     def on_data(address: str) -> str | None:
         if len(mail.accepted) == 5:
@@ -297,7 +299,7 @@ def test_without_its_scheduler_a_run_ends_in_one_line_and_the_next_goes_on(
 
     mail.on_data = on_data
     with pytest.raises(NewsletterError, match=r"^engine: the Dask scheduler at \S+ is gone; .* run it again to go on$"):
-        send(desk)
+        send(context)
     # Each of its workers ends, after the messages on the wire.
     for process in cluster.workers.values():
         process.wait(60)

@@ -149,7 +149,7 @@ def test_any_text_is_a_config_or_a_clear_error(text: str) -> None:
 )
 def test_an_engine_may_be_a_cluster(newsletter: Newsletter, engine: str, cluster: str | None) -> None:
     (newsletter.folder / "config.yaml").write_text(f"{CONFIG}engine: '{engine}'\n")
-    config = newsletter.config.settings
+    config = newsletter.config
     assert (str(config.cluster) if config.cluster else None) == (cluster and cluster.format(folder=newsletter.folder))
     # No more hands than an account has sessions.
     assert config.processes == {"here": 1, "processes:3": 3}.get(engine, 4)

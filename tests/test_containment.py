@@ -23,7 +23,7 @@ WRONG = (
 
 def damage(newsletter: Newsletter, email: str, preferences: str) -> None:
     """Write into the store, past all checks, what a subscriber is said to prefer."""
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with writing(engine) as connection:
         statement = "UPDATE subscribers SET preferences = %s WHERE email = %s"
         if engine.dialect.name == "sqlite":

@@ -28,7 +28,7 @@ READERS = 24
 
 
 @pytest.fixture
-def desk(newsletter: Newsletter, mail: Mailbox) -> AppContext:
+def context(newsletter: Newsletter, mail: Mailbox) -> AppContext:
     """That of a newsletter with readers of several topics."""
     newsletter.with_sample()
     topics = ("language models", "robots that grasp", "protein folding")
@@ -38,28 +38,28 @@ def desk(newsletter: Newsletter, mail: Mailbox) -> AppContext:
     newsletter.configure(smtp={"sessions": 4})
     text = (newsletter.folder / "config.yaml").read_text()
     (newsletter.folder / "config.yaml").write_text(f"engine: processes:2\n{text}")
-    return open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
+    return open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
 
 
-def send_in_small_blocks(desk: AppContext, size: int = 2) -> EditionReport:
+def send_in_small_batches(context: AppContext, size: int = 2) -> EditionReport:
     """An edition in blocks so small that there are enough of them for all processes."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
-    day = desk.clock().date()
-    blocks = (
+    day = context.clock().date()
+    batches = (
         SubscriberBatch({one.row: day for one in people[start : start + size]}) for start in range(0, len(people), size)
     )
-    return run_edition(desk, blocks, lambda: False, lambda state, count: None)
+    return run_edition(context, batches, lambda: False, lambda state, count: None)
 
 
-def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
-    assert newsletter.config.settings.processes == 2
-    counts = send_in_small_blocks(desk).counts
+def test_two_processes_send_what_one_sends(newsletter: Newsletter, context: AppContext, mail: Mailbox) -> None:
+    assert newsletter.config.processes == 2
+    counts = send_in_small_batches(context).counts
     assert counts == {"sent": READERS}, newsletter.run("log").out
     by_two = dict(mail.accepted)
     assert len(by_two) == len(mail.accepted) == READERS
-    with reading(desk.engine) as connection:
-        at_work = worker_stats.seen_since(connection, desk.clock())
+    with reading(context.engine) as connection:
+        at_work = worker_stats.seen_since(connection, context.clock())
     assert sum((one.sends for one in at_work), Counter()) == {SendState.SENT: READERS}
     assert {one.host for one in at_work} == {socket.gethostname()}
     assert os.getpid() not in {int(one.process) for one in at_work}
@@ -74,7 +74,9 @@ def test_two_processes_send_what_one_sends(newsletter: Newsletter, desk: AppCont
     assert dict(mail.accepted) == by_two
 
 
-def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
+def test_what_a_killed_process_left_is_done_by_others(
+    newsletter: Newsletter, context: AppContext, mail: Mailbox
+) -> None:
     killed: list[int] = []
 
     def on_data(address: str) -> str | None:
@@ -84,7 +86,7 @@ def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, de
         return None
 
     mail.on_data = on_data
-    report = send_in_small_blocks(desk)
+    report = send_in_small_batches(context)
     assert killed
     arrived = Counter(mail.recipients())
     assert set(arrived.values()) == {1}
@@ -98,27 +100,27 @@ def test_what_a_killed_process_left_is_done_by_others(newsletter: Newsletter, de
     assert report.counts.get("unsure", 0) == len(unsure)
 
 
-def test_an_error_of_one_process_ends_the_run_in_plain_words(desk: AppContext, mail: Mailbox) -> None:
+def test_an_error_of_one_process_ends_the_run_in_plain_words(context: AppContext, mail: Mailbox) -> None:
     mail.on_sender = lambda address: "550 5.7.1 you are blocked"
     with pytest.raises(NewsletterError, match="refuses the sender"):
-        send_in_small_blocks(desk)
+        send_in_small_batches(context)
     assert mail.accepted == []
     mail.on_sender = lambda address: None
-    assert send_in_small_blocks(desk).counts == {"sent": READERS}
+    assert send_in_small_batches(context).counts == {"sent": READERS}
 
 
 class Waits:
     """A place where one waits to be stopped."""
 
-    def __init__(self, shared: None, which: int, of: int, stopping: ShouldStop) -> None:
-        self.stopping = stopping
+    def __init__(self, shared: None, which: int, of: int, should_stop: ShouldStop) -> None:
+        self.should_stop = should_stop
 
     def wait(self) -> bool:
         """Whether a stop was heard of in time."""
         end = time.monotonic() + 20
-        while not self.stopping() and time.monotonic() < end:
+        while not self.should_stop() and time.monotonic() < end:
             time.sleep(0.05)
-        return self.stopping()
+        return self.should_stop()
 
     def end(self, stop: bool) -> None:
         """Nothing to leave."""
@@ -127,12 +129,14 @@ class Waits:
 def test_a_stop_is_heard_in_the_middle_of_a_call() -> None:
     stopped = threading.Event()
     with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2) as hands:
-        asked = [hand.ask(Waits.wait) for hand in hands]
+        asked = [worker.ask(Waits.wait) for worker in hands]
         stopped.set()
         assert [answer.result(60) for answer in asked] == [True, True]
 
 
-def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
+def test_processes_end_after_the_one_that_began_them(
+    newsletter: Newsletter, context: AppContext, mail: Mailbox
+) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom newsletter.config.settings import load_config\n"
         "from newsletter.support.clock import parse_moment, frozen_clock\n"
@@ -168,7 +172,7 @@ def test_processes_end_after_the_one_that_began_them(newsletter: Newsletter, des
 
 
 def test_killed_processes_are_replaced_at_once_and_the_counts_stay_true(
-    newsletter: Newsletter, desk: AppContext, mail: Mailbox
+    newsletter: Newsletter, context: AppContext, mail: Mailbox
 ) -> None:
     """Three kills in one edition: another process begins within two seconds each time, and nothing is counted twice."""
     pids: dict[int, float] = {}
@@ -191,7 +195,7 @@ def test_killed_processes_are_replaced_at_once_and_the_counts_stay_true(
     mail.on_data = on_data
     watching = threading.Thread(target=watch)
     watching.start()
-    report = send_in_small_blocks(desk, 1)
+    report = send_in_small_batches(context, 1)
     ended.set()
     watching.join()
     assert len(killed) == 3
@@ -215,13 +219,13 @@ class Bomb(dict):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_digest_that_ends_its_process_fails_alone(newsletter: Newsletter, desk: AppContext, mail: Mailbox) -> None:
-    with reading(desk.engine) as connection:
+def test_a_digest_that_ends_its_process_fails_alone(newsletter: Newsletter, context: AppContext, mail: Mailbox) -> None:
+    with reading(context.engine) as connection:
         people = subscribers.page(connection, 0, READERS)
-    day = desk.clock().date()
+    day = context.clock().date()
     bad, *others = people
-    blocks = [SubscriberBatch(Bomb({bad.row: day})), *(SubscriberBatch({one.row: day}) for one in others)]
-    report = run_edition(desk, iter(blocks), lambda: False, lambda state, count: None)
+    batches = [SubscriberBatch(Bomb({bad.row: day})), *(SubscriberBatch({one.row: day}) for one in others)]
+    report = run_edition(context, iter(batches), lambda: False, lambda state, count: None)
     assert report.counts == {"sent": READERS - 1, "failed": 1}
     assert any(bad.email in note and "ended, more than once" in note for note in report.notes)
     assert Counter(mail.recipients()) == Counter(one.email for one in others)

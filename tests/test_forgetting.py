@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 
 from newsletter import store
 from newsletter.model import Digest
-from newsletter.store import erasing, open_store, plans, reading, retention, writing
+from newsletter.store import open_store, plans, reading, retention, secure_delete, writing
 from tests.audience.test_membership import state
 from tests.conftest import Newsletter
 from tests.delivery import reports
@@ -33,7 +33,7 @@ def some_papers(newsletter: Newsletter, name: str, now: str) -> None:
 
 
 def rows_of(newsletter: Newsletter, query: str) -> list[tuple[object, ...]]:
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         rows = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
@@ -153,10 +153,10 @@ def test_whose_digest_is_on_the_wire_is_forgotten_when_it_is_settled(
 
 @pytest.mark.both_stores
 def test_a_plan_for_who_was_forgotten_meanwhile_holds_up_no_other(newsletter: Newsletter, known: About) -> None:
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     nothing = Digest(edition=date(2025, 11, 29), choices=(), considered=0, since=None, seen_row=0)
     made = [plans.Plan(subscriber=row, email=f"{row}@x", message_id=f"<{row}@x>", digest=nothing) for row in (1, 2)]
-    with erasing(engine) as connection:
+    with secure_delete(engine) as connection:
         retention.forget_person(connection, 2)
     with writing(engine) as connection:
         assert len(plans.plan(connection, made, datetime.fromisoformat("2025-11-29T09:00+00:00"))) == 1
@@ -231,7 +231,7 @@ def test_the_log_is_kept_for_what_needs_it(newsletter: Newsletter) -> None:
     newsletter.configure(ranking={"max_age_days": 500}, log={"keep_days": 500})
     written = (newsletter.folder / "config.yaml").read_text().replace("  keep_days: 500\n", "  keep_skipped_days: 5\n")
     (newsletter.folder / "config.yaml").write_text(written)
-    assert newsletter.config.settings.keep_days == 500
+    assert newsletter.config.keep_days == 500
     newsletter.configure(schedule={"keep_skipped_days": 5})
     assert newsletter.run("log", code=2).err.endswith(
         "schedule.keep_skipped_days: is called log.keep_skipped_days now; move it there\n"

@@ -138,8 +138,8 @@ def test_a_paper_that_the_index_has_not_yet_stands_for_choice_next_time(newslett
     newsletter.run("subscribers", "list", now="2025-11-29T07:00")
     newsletter.run("papers", "search", "looms")
     add(newsletter, "Looms of paper")
-    desk = open_context(newsletter.config.settings, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
-    assert tick(desk, lambda event, **facts: None, lambda: False, index_of_now=partial(saved_index, desk))
+    context = open_context(newsletter.config, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    assert tick(context, lambda event, **facts: None, lambda: False, index_of_now=partial(saved_index, context))
     newsletter.run("run", "--once", now="2025-11-30T09:00")
     first, second = (message.get_body(("plain",)).get_content() for message in mail.messages())
     assert "Looms of glass" in first
@@ -149,10 +149,10 @@ def test_a_paper_that_the_index_has_not_yet_stands_for_choice_next_time(newslett
 
 def test_an_index_of_another_store_is_not_used(newsletter: Newsletter) -> None:
     newsletter.with_sample()
-    desk = open_context(newsletter.config.settings, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    context = open_context(newsletter.config, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
     newsletter.run("papers", "search", "looms")
-    assert saved_index(desk) is not None
-    desk.engine.dispose()
+    assert saved_index(context) is not None
+    context.engine.dispose()
     (newsletter.folder / "var" / "newsletter.db").unlink()
-    again = open_context(newsletter.config.settings, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
+    again = open_context(newsletter.config, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
     assert saved_index(again) is None

@@ -40,7 +40,7 @@ def test_a_host_that_would_make_other_messages_says_why(
     newsletter: Newsletter, change: Callable[[Newsletter], None], as_said: dict[str, str], told: str | None
 ) -> None:
     newsletter.run("subscribers", "list")
-    config = newsletter.config.settings
+    config = newsletter.config
     key = (newsletter.folder / "var" / "secret.key").read_text().strip()
     wanted: HostFingerprint = replace(host_fingerprint(config, key), **as_said)
     change(newsletter)
@@ -64,13 +64,15 @@ def test_no_secret_is_handed_to_other_hosts(
     (newsletter.folder / "password").chmod(0o600)
     newsletter.configure(smtp={"user": "papers", "password_file": "password"})
     newsletter.with_sample().run("subscribers", "list")
-    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
-    field = build_snapshot(desk)
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    field = build_snapshot(context)
     assert field is not None
-    (block,) = active_batches(desk)
-    make = partial(create_edition_worker, desk.config, desk.clock, None, host_fingerprint(desk.config, desk.links.key))
+    (batch,) = active_batches(context)
+    make = partial(
+        create_edition_worker, context.config, context.clock, None, host_fingerprint(context.config, context.links.key)
+    )
     handed = pickle.dumps(
-        (make, to_payload(field), replace(block, judged=rated_papers(desk, field.index, block.editions)))
+        (make, to_payload(field), replace(batch, rated=rated_papers(context, field.index, batch.editions)))
     )
     assert b"newsletter.services.edition_worker" in handed
     # Nor is anything of a reader: who works at a block reads in the store who is in it.

@@ -27,7 +27,7 @@ def test_a_newsletter_can_be_laid_out_from_the_wheel(tmp_path: Path) -> None:
         packed.extractall(tmp_path / "installed")
         names = set(packed.namelist())
     laid_out = ("layout/config.yaml", "layout/subscribers/ada.yaml.example")
-    shown = ("templates/digest.mjml", "templates/digest.txt", "web/templates/workshop.html")
+    shown = ("templates/digest.mjml", "templates/digest.txt", "web/templates/preview.html")
     for name in (*shown, "data/highlights.json", *laid_out):
         assert f"newsletter/{name}" in names
     assert {name for name in names if name.startswith("tests/")} == set()

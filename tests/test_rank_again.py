@@ -38,7 +38,7 @@ def test_an_edition_is_ranked_again_as_it_was(newsletter: Newsletter, mail: Mail
     grow(newsletter)
     newsletter.run("send", now="2025-11-29T09:00")
     rows = newsletter.run("log", "--json").rows
-    assert rows[1]["space"] != rows[0]["space"] == sent["space"]
+    assert rows[1]["model_version"] != rows[0]["model_version"] == sent["model_version"]
     again = newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], "--top", "60", "--json").rows
     assert again == before
     scores = {row["paper_id"]: row["score"] for row in again}
@@ -53,14 +53,14 @@ def test_a_verdict_that_comes_while_blocks_are_handed_out_counts_from_the_next_e
     newsletter.with_sample()
     newsletter.subscriber("ada", YAML)
     before = newsletter.run("rank", "ada@example.org", "--top", "60", "--json").rows
-    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
-    field = build_snapshot(desk)
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    field = build_snapshot(context)
     assert field is not None
-    (block,) = active_batches(desk)
-    handed = replace(block, judged=rated_papers(desk, field.index, block.editions))
+    (block,) = active_batches(context)
+    handed = replace(block, judged=rated_papers(context, field.index, block.editions))
     newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], "less")
     newsletter.run("feedback", "ada@example.org", before[-1]["paper_id"], "more")
-    plan_batch(desk, from_payload(desk, to_payload(field)), handed, "nobody")
+    plan_batch(context, from_payload(context, to_payload(field)), handed, "nobody")
     newsletter.run("send")
     (sent,) = newsletter.run("log", "--json").rows
     assert before[0]["paper_id"] in {paper["id"] for paper in sent["papers"]}
@@ -86,8 +86,8 @@ def test_what_cannot_be_ranked_again_says_why(newsletter: Newsletter, mail: Mail
     (sent,) = newsletter.run("log", "--json").rows
     grow(newsletter)
     newsletter.run("papers", "search", "looms")
-    space = newsletter.folder / "var" / "index" / sent["space"]
-    space.rename(space.with_name("elsewhere"))
+    model = newsletter.folder / "var" / "index" / sent["model_version"]
+    model.rename(model.with_name("elsewhere"))
     # In a process of its own: this one may have the space in memory still.
     process = newsletter.start("rank", "ada@example.org", "--edition", sent["edition"])
     _, err = process.communicate(timeout=60)

@@ -49,7 +49,7 @@ class Machine:
             "/opt/newsletter/bin/python": shlex.quote(sys.executable),
             "/opt/newsletter/bin/newsletter": f"{shlex.quote(sys.executable)} -m newsletter",
             "-o newsletter -g newsletter": f"-o {os.getuid()} -g {os.getgid()}",
-            PUBLISHED: str(newsletter.config.settings.store_url),
+            PUBLISHED: str(newsletter.config.store_url),
         }
         script = self.folder / "deploy" / "newsletter-backup"
         script.parent.mkdir()
@@ -108,10 +108,10 @@ def test_a_restored_backup_goes_on_where_it_was_made(
     machine = Machine(newsletter, tmp_path)
     (machine.folder / "newsletter.env").write_text("NEWSLETTER_SMTP_PASSWORD=x\n")
     (machine.folder / "newsletter.env").chmod(0o600)
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     on_the_wire(engine, "grace@example.org")
     if backend == "postgresql":
-        machine.set_up_for_postgresql(str(newsletter.config.settings.store_url))
+        machine.set_up_for_postgresql(str(newsletter.config.store_url))
     (block,) = commands("Backup")
     # With the store open, as beside a newsletter that runs.
     with engine.connect() as held:

@@ -167,7 +167,7 @@ def test_no_sequence_of_changes_sends_anything_twice(newsletter: Newsletter, mai
         assert set(messages) <= {row["message_id"] for row in sent}
 
     holds()
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
     engine.dispose()

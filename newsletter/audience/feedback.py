@@ -17,14 +17,14 @@ FROM_FEEDBACK = "From your feedback"
 """The interest that stands for feedback which belongs to no interest a subscriber names."""
 
 
-def load_feedback(connection: Connection, block: Sequence[Subscriber]) -> dict[int, list[InterestFeedback]]:
+def load_feedback(connection: Connection, batch: Sequence[Subscriber]) -> dict[int, list[InterestFeedback]]:
     """What each subscriber of a block follows, by row. Papers that the store does not know are left out."""
-    interests = [interest for subscriber in block for interest in subscriber.preferences.interests]
+    interests = [interest for subscriber in batch for interest in subscriber.preferences.interests]
     named = papers.find_all(
         connection, (name for interest in interests for name in (*interest.liked, *interest.disliked))
     )
-    given = feedback.of(connection, [subscriber.row for subscriber in block])
-    return {subscriber.row: _taught(subscriber, named, given[subscriber.row]) for subscriber in block}
+    given = feedback.of(connection, [subscriber.row for subscriber in batch])
+    return {subscriber.row: _taught(subscriber, named, given[subscriber.row]) for subscriber in batch}
 
 
 def restrict_to(

@@ -16,7 +16,7 @@ from newsletter.support.text import escape_for_terminal
 
 COLUMNS = (
     *("edition", "email", "state", "papers", "sent_at", "settled_at", "not_before", "attempts", "account"),
-    *("message_id", "smtp_reply", "reason", "space", "paper_ids"),
+    *("message_id", "smtp_reply", "reason", "model_version", "paper_ids"),
 )
 """The columns of CSV: ``papers`` is their number, ``paper_ids`` has them by rank, parted by ``;``."""
 
@@ -52,7 +52,7 @@ def to_object(line: LogLine) -> dict[str, Any]:
         "attempts": send.attempts,
         "settled_at": _iso(send.settled_at),
         "not_before": _iso(send.not_before),
-        "space": send.space,
+        "model_version": send.model_version,
         "account": send.account,
         "papers": [
             {"id": paper.id, "rank": paper.rank, "score": round(paper.score, 6), "section": paper.section}

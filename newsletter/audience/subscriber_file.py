@@ -129,8 +129,8 @@ def files_in(folder: Path) -> tuple[list[Path], list[str]]:
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.name[0] != ".")
     except FileNotFoundError:
-        mend = "make it, or name another under 'subscribers' in config.yaml"
-        raise UserError(f"{folder}: no such folder; {mend}") from None
+        fix = "make it, or name another under 'subscribers' in config.yaml"
+        raise UserError(f"{folder}: no such folder; {fix}") from None
     except OSError as error:
         raise UserError(
             f"{folder}: {error.strerror}; check 'subscribers' in config.yaml, and who may read it"

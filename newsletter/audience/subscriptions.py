@@ -99,10 +99,10 @@ def _check_not_suppressed(connection: Connection, email: str, where: str, strict
     suppression = suppressions.find(connection, email)
     if suppression is not None and (not strict or suppression.reason in STRICT):
         said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
-        mend = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
+        fix = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
         if not where and suppression.reason not in STRICT:
-            mend = "add --again if that person asked to be back"
-        raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {mend}")
+            fix = "add --again if that person asked to be back"
+        raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {fix}")
 
 
 def _file_removed(connection: Connection, path: Path, report: SyncReport) -> None:
@@ -393,8 +393,8 @@ def get_subscriber(connection: Connection, email: str) -> Subscriber:
         if gone is not None:
             raise UserError(f"{email!r} is no subscriber any more: {gone.reason} on {gone.since:%Y-%m-%d}")
         near = difflib.get_close_matches(email, store.similar_emails(connection, email), n=1, cutoff=0.8)
-        mend = f"did you mean {near[0]}?" if near else "'newsletter subscribers list' shows them"
-        raise UserError(f"{email!r} is no subscriber; {mend}")
+        fix = f"did you mean {near[0]}?" if near else "'newsletter subscribers list' shows them"
+        raise UserError(f"{email!r} is no subscriber; {fix}")
     return subscriber
 
 

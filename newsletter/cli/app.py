@@ -45,7 +45,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    context: typer.Context,
+    ctx: typer.Context,
     config: Annotated[str, typer.Option(metavar="FILE", help="The configuration file.")] = "config.yaml",
     now: Annotated[
         str | None, typer.Option(metavar="TIME", help="Pretend that it is this time (ISO, UTC unless it says).")
@@ -58,7 +58,7 @@ def options(
     """
     if not config.strip():
         raise UserError("--config: no file is named; write it like --config config.yaml")
-    context.obj = Options(Path(config), now)
+    ctx.obj = Options(Path(config), now)
 
 
 papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)

@@ -29,7 +29,7 @@ _DRY_RUN = "A dry run: nothing is changed. It would be like this:"
 
 
 def read(
-    context: typer.Context,
+    ctx: typer.Context,
     file: Annotated[str | None, typer.Argument(help="One message; '-' reads it from standard input.")] = None,
 ) -> None:
     """Read what came back: the mailbox of config.yaml, a file, or what is piped in.
@@ -38,16 +38,18 @@ def read(
     What is understood is moved away, all else stays and is marked as read.
     """
     if file == "-":
-        _read_piped(context)
+        _read_piped(ctx)
     elif file is not None:
         say(
-            _told(process_message(open_context_for(context, files=False), read_bytes(Path(file), file, MAX_LIST_BYTES)))
+            _on_progress(
+                process_message(open_context_for(ctx, files=False), read_bytes(Path(file), file, MAX_LIST_BYTES))
+            )
         )
     else:
-        _read_mailbox(open_context_for(context, files=False))
+        _read_mailbox(open_context_for(ctx, files=False))
 
 
-def _read_piped(context: typer.Context) -> None:
+def _read_piped(ctx: typer.Context) -> None:
     """Read a message that a mail server pipes in. By the exit code it knows what to do with the message: 0, it is
     delivered; EX_TEMPFAIL, try again later. Any other would make it bounce what came back.
     """
@@ -55,7 +57,7 @@ def _read_piped(context: typer.Context) -> None:
         content = sys.stdin.buffer.read(MAX_BYTES) if sys.stdin else b""
         while sys.stdin and sys.stdin.buffer.read(MAX_BYTES):
             pass  # Who pipes it in is to have it read to its end.
-        say(_told(process_message(open_context_for(context, files=False), content)))
+        say(_on_progress(process_message(open_context_for(ctx, files=False), content)))
     except NewsletterError as error:
         for line in error.lines:
             print(f"error: {line}", file=sys.stderr)  # noqa: T201
@@ -66,8 +68,8 @@ def _read_piped(context: typer.Context) -> None:
         raise typer.Exit(os.EX_TEMPFAIL) from None
 
 
-def _read_mailbox(desk: AppContext) -> None:
-    if not desk.config.bounces.mailbox:
+def _read_mailbox(context: AppContext) -> None:
+    if not context.config.bounces.mailbox:
         raise UserError(
             "bounces: no mailbox is set; set bounces.maildir or bounces.imap in config.yaml, or name a file ('-' is "
             "standard input)"
@@ -86,7 +88,7 @@ def _read_mailbox(desk: AppContext) -> None:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None)
         counts = process_mailbox(
-            desk, each, lambda done, of: bar.update(task, completed=done, total=of), lambda: False, failed
+            context, each, lambda done, of: bar.update(task, completed=done, total=of), lambda: False, failed
         )
     if not counts:
         say("Nothing unread in the mailbox.")
@@ -98,7 +100,7 @@ def _read_mailbox(desk: AppContext) -> None:
         raise NewsletterError(*problems)
 
 
-def _told(taken: BounceResult) -> str:
+def _on_progress(taken: BounceResult) -> str:
     report = taken.report
     if taken.email is None:
         about = f"{report.kind}, {report.reason}" if report.reason else report.kind.value
@@ -109,10 +111,10 @@ def _told(taken: BounceResult) -> str:
     return f"{taken.email}: {words}; {f'now {taken.effect}' if taken.effect else 'no state changed'}."
 
 
-def list_bounces(context: typer.Context, json: Json = False) -> None:
+def list_bounces(ctx: typer.Context, json: Json = False) -> None:
     """List what came back and was believed."""
-    desk = open_context_for(context, files=False)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with reading(context.engine) as connection:
         found = list(store.everything(connection))
     if json:
         print_json(
@@ -140,13 +142,13 @@ def list_bounces(context: typer.Context, json: Json = False) -> None:
     print_table(columns, rows)
 
 
-def list_suppressed(context: typer.Context, json: Json = False) -> None:
+def list_suppressed(ctx: typer.Context, json: Json = False) -> None:
     """List the addresses that get no mail, whoever imports them.
 
     One that no subscriber has is not known any more: the list keeps digests.
     """
-    desk = open_context_for(context, files=False)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with reading(context.engine) as connection:
         found = list(suppressions.everything(connection))
     if json:
         print_json({"email": one.email, "reason": one.reason.value, "since": format_iso(one.since)} for one in found)
@@ -159,7 +161,7 @@ def list_suppressed(context: typer.Context, json: Json = False) -> None:
 
 
 def forgive(
-    context: typer.Context,
+    ctx: typer.Context,
     email: Annotated[str | None, typer.Argument(help="The address.", show_default=False)] = None,
     domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Everybody with an address there.")] = None,
     since: Annotated[
@@ -177,17 +179,17 @@ def forgive(
     --since or --all nothing of theirs is touched.
     """
     selection = _selection(email, domain, since, everybody)
-    desk = open_context_for(context, files=False)
+    context = open_context_for(ctx, files=False)
     if email is not None:
-        forgiven = forgive_bounces.forgive(desk, email, dry_run)
+        forgiven = forgive_bounces.forgive(context, email, dry_run)
         if json:
             print_json([_forgiven_json(forgiven)])
         else:
             _tell_forgiven(email, forgiven, dry_run)
         return
     if not (yes or dry_run) and sys.stdin and sys.stdin.isatty():
-        _ask(forgive_bounces.forgive_all(desk, selection, dry_run=True))
-    everyone = forgive_bounces.forgive_all(desk, selection, dry_run)
+        _ask(forgive_bounces.forgive_all(context, selection, dry_run=True))
+    everyone = forgive_bounces.forgive_all(context, selection, dry_run)
     if json:
         print_json(map(_forgiven_json, everyone))
     else:
@@ -229,8 +231,8 @@ def _tell_forgiven(email: str, one: ForgivenAddress, dry_run: bool) -> None:
     if one.state is SubscriberState.ACTIVE:
         say(f"{one.email} is active.")
     elif one.state is not None:
-        mend = f"; 'newsletter subscribe --again {one.email}' changes that, if that person asks"
-        say(f"{one.email} is {one.state}{mend}.")
+        fix = f"; 'newsletter subscribe --again {one.email}' changes that, if that person asks"
+        say(f"{one.email} is {one.state}{fix}.")
     if one.planned_again is not None:
         say(f"The digest of {one.planned_again} is planned again; 'newsletter send' sends it.")
 

@@ -52,39 +52,39 @@ class Options:
         return shifted_clock(moment) if running else frozen_clock(moment)
 
 
-def options(context: typer.Context) -> Options:
+def options(ctx: typer.Context) -> Options:
     """The global options of a command."""
-    found: Options = context.obj
+    found: Options = ctx.obj
     return found
 
 
-def load(context: typer.Context) -> Config:
+def load(ctx: typer.Context) -> Config:
     """The configuration."""
-    return load_config(options(context).config)
+    return load_config(options(ctx).config)
 
 
-def open_context_for(context: typer.Context, running: bool = False, files: bool = True) -> AppContext:
+def open_context_for(ctx: typer.Context, running: bool = False, files: bool = True) -> AppContext:
     """Open the desk a command works at, with the subscribers' files read first unless it has no use for them.
 
     Problems in files are told, and stop nothing.
     """
-    desk = open_context(load(context), options(context).clock(running))
+    context = open_context(load(ctx), options(ctx).clock(running))
     if files:
-        for problem in read_files(desk).problems:
+        for problem in read_files(context).problems:
             warn(problem)
-    return desk
+    return context
 
 
-def bring_index_up_to_date(desk: AppContext, refit: bool = False) -> None:
+def bring_index_up_to_date(context: AppContext, refit: bool = False) -> None:
     """Bring the index up to date under a display of how far that is, which on a large store takes minutes."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", visible=False)
 
-        def told(what: str, done: int, of: int) -> None:
+        def on_progress(what: str, done: int, of: int) -> None:
             bar.update(task, description=f"{what} papers", completed=done, total=of, visible=True)
 
-        refit_index(desk, told) if refit else current_index(desk, told=told)
+        refit_index(context, on_progress) if refit else current_index(context, on_progress=on_progress)
 
 
 def warn(text: str) -> None:

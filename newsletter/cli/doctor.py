@@ -25,7 +25,7 @@ _STYLES = {
 
 
 def doctor(
-    context: typer.Context,
+    ctx: typer.Context,
     send_to: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Send a sample digest there, by each account.")
     ] = None,
@@ -49,7 +49,7 @@ def doctor(
     counts: Counter[CheckState] = Counter()
     ended = 1
     try:
-        config, given = load(context), options(context)
+        config, given = load(ctx), options(ctx)
         findings = run_checks(given.config, config, given.clock(), send_to=send_to, offline=offline)
     except UserError as error:
         findings, ended = config_problems(error), error.exit_code
@@ -69,14 +69,14 @@ def _counted(state: CheckState, count: int) -> str:
 
 def _tell(finding: CheckResult, json: bool) -> None:
     if json:
-        row = {"name": finding.name, "state": finding.state.value, "found": finding.found, "mend": finding.mend or None}
+        row = {"name": finding.name, "state": finding.state.value, "found": finding.found, "mend": finding.fix or None}
         print_json([row])
         sys.stdout.flush()
         return
     first, *others = _lines(f"{finding.name}: {finding.found}")
     out.print(Text(f"{finding.state:<{_INDENT}}", _STYLES[finding.state]).append(first, "default"), soft_wrap=True)
-    mend = _lines(f"mend: {finding.mend}") if finding.mend else []
-    for line in [*others, *mend]:
+    fix = _lines(f"mend: {finding.fix}") if finding.fix else []
+    for line in [*others, *fix]:
         say(" " * _INDENT + line)
 
 

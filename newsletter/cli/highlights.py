@@ -45,8 +45,8 @@ def evaluate_highlights(
 
     Beside the model stands a plain logistic regression over words and place, on the same folds.
     """
-    with _progress("folds", folds * splits) as told:
-        rows = evaluate(read_labelled(labelled), folds, splits, told)
+    with _progress("folds", folds * splits) as on_progress:
+        rows = evaluate(read_labelled(labelled), folds, splits, on_progress)
     if json:
         print_json(
             {

@@ -18,7 +18,7 @@ from newsletter.store import papers, reading
 
 
 def index(
-    context: typer.Context,
+    ctx: typer.Context,
     refit: Annotated[bool, typer.Option("--refit", help="Fit the space anew now.")] = False,
     json: Json = False,
 ) -> None:
@@ -27,15 +27,15 @@ def index(
     Editions and 'newsletter run' do it by themselves: what is new is added each day, and the whole is fitted anew
     every ranking.refit_days, or when the store has grown by a tenth.
     """
-    desk = open_context_for(context, files=False)
-    bring_index_up_to_date(desk, refit)
-    state = read_state(desk.config.index_folder)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    bring_index_up_to_date(context, refit)
+    state = read_state(context.config.index_folder)
+    with reading(context.engine) as connection:
         held = papers.count(connection)
     if state is None:
         say("The store has no papers yet; 'newsletter fetch' or 'newsletter import'.")
         return
-    next_fit = state.next_fit(desk.config.ranking.refit_days)
+    next_fit = state.next_fit(context.config.ranking.refit_days)
     if json:
         row = {
             "version": state.version,

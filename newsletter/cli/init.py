@@ -51,7 +51,7 @@ def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it 
 
 
 def demo(
-    context: typer.Context,
+    ctx: typer.Context,
     directory: Annotated[Path | None, typer.Argument(help="Where; a new scratch folder unless given.")] = None,
 ) -> None:
     """Run the main job with no account and no network: papers in, personal emails out, the log."""
@@ -60,16 +60,16 @@ def demo(
     with err.status("Laying out a newsletter and its sample papers ..."):
         create_project(folder, BUNDLED)
         subscribe_examples(folder)
-        desk = _desk(folder, options(context))
-        papers = import_file(desk.engine, desk.clock, SAMPLE_PAPERS, desk.clock().date())
-        read_files(desk)
+        context = _context(folder, options(ctx))
+        papers = import_file(context.engine, context.clock, SAMPLE_PAPERS, context.clock().date())
+        read_files(context)
     say(f"1. Took in {papers.papers} sample papers and two subscribers, in {folder}.")
     maildir = folder / "Maildir"
-    with _sending_to(maildir, desk) as sending:
+    with _sending_to(maildir, context) as sending:
         report = run_edition(sending, active_batches(sending), lambda: False, lambda state, count: None)
     say(f"2. Ranked them for each, and sent {report.counts.get('sent', 0)} digests over SMTP. The log:")
     say("")
-    _show_log(desk)
+    _show_log(context)
     say("")
     if not report.counts:
         say("   Everyone had today's edition already, so nothing was sent a second time.")
@@ -98,22 +98,22 @@ def _claim(folder: Path) -> None:
         raise UserError(f"{folder}: {error.strerror}; choose a folder that can be written") from None
 
 
-def _desk(folder: Path, given: Options) -> AppContext:
+def _context(folder: Path, given: Options) -> AppContext:
     return open_context(load_config(folder / "config.yaml"), given.clock())
 
 
 @contextmanager
-def _sending_to(maildir: Path, desk: AppContext) -> Iterator[AppContext]:
+def _sending_to(maildir: Path, context: AppContext) -> Iterator[AppContext]:
     """A desk whose mail server is one on loopback that keeps what it gets."""
     with LoopbackServer(MaildirWriter(maildir)) as server:
         there = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": None}
-        smtp = desk.config.smtp.model_copy(update=there)
-        config = desk.config.model_copy(update={"smtp": smtp})
-        yield replace(desk, config=config)
+        smtp = context.config.smtp.model_copy(update=there)
+        config = context.config.model_copy(update={"smtp": smtp})
+        yield replace(context, config=config)
 
 
-def _show_log(desk: AppContext) -> None:
-    with reading(desk.engine) as connection:
+def _show_log(context: AppContext) -> None:
+    with reading(context.engine) as connection:
         rows = [
             (send.edition, send.email, send.state.value, len(papers), send.smtp_reply or send.reason)
             for send, papers in send_log.log(connection)

@@ -32,9 +32,9 @@ Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless give
 _CHANGED = "{}: was changed while you edited it; edit it again, and bring the two together"
 
 
-def check(context: typer.Context, email: Email = None) -> None:
+def check(ctx: typer.Context, email: Email = None) -> None:
     """Check the files in subscribers/, and say what is wrong in them and where."""
-    config = load(context)
+    config = load(ctx)
     folder = config.subscribers_folder
     paths, problems = files_in(folder)
     if email is not None:
@@ -57,10 +57,10 @@ def check(context: typer.Context, email: Email = None) -> None:
         say(f"There is no file in {folder}.")
 
 
-def show(context: typer.Context, email: Email = None, json: Json = False) -> None:
+def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
     """Show what subscribers follow."""
-    desk = open_context_for(context)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx)
+    with reading(context.engine) as connection:
         found = (
             [subscriptions.get_subscriber(connection, email)]
             if email is not None
@@ -72,7 +72,7 @@ def show(context: typer.Context, email: Email = None, json: Json = False) -> Non
     for number, subscriber in enumerate(found):
         if number:
             say("")
-        home = desk.config.subscribers / subscriber.file if subscriber.file else "the store"
+        home = context.config.subscribers / subscriber.file if subscriber.file else "the store"
         say(f"{subscriber.email} ({home})")
         for interest in subscriber.preferences.interests:
             say(f"  {interest_line(interest)}")
@@ -82,11 +82,11 @@ def show(context: typer.Context, email: Email = None, json: Json = False) -> Non
             say(f"  never: {', '.join(subscriber.preferences.never)}")
 
 
-def edit(context: typer.Context, email: Annotated[str, typer.Argument(help="Whose.")]) -> None:
+def edit(ctx: typer.Context, email: Annotated[str, typer.Argument(help="Whose.")]) -> None:
     """Edit what a subscriber follows, in $EDITOR; it is checked when you save."""
-    config = load(context)
+    config = load(ctx)
     engine = open_store(config.store_url)
-    clock = options(context).clock()
+    clock = options(ctx).clock()
     path = _file_with(config.subscribers_folder, email)
     if path is None:
         with writing(engine) as connection:

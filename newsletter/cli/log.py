@@ -38,7 +38,7 @@ _ROWS = 200
 
 
 def log(
-    context: typer.Context,
+    ctx: typer.Context,
     email: Annotated[str | None, typer.Argument(help="Only this subscriber's.", show_default=False)] = None,
     edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
     since: Annotated[str | None, typer.Option(metavar="DAY", help="Editions from this day on.")] = None,
@@ -49,7 +49,7 @@ def log(
     ] = None,
     why_: Annotated[
         str | None,
-        typer.Option("--timeline", metavar="EMAIL", help="Tell the last 14 days of one subscriber in words."),
+        typer.Option("--why", metavar="EMAIL", help="Tell the last 14 days of one subscriber in words."),
     ] = None,
     json: Json = False,
     format: Annotated[str | None, typer.Option(metavar="csv|jsonl", help="Write it as a file of this kind.")] = None,
@@ -62,14 +62,14 @@ def log(
     if why_ is not None:
         if any((email, edition, since, until, paper, state, format, output)):
             raise UserError("--why stands alone, or with --json; leave out the rest")
-        _tell_why(open_context_for(context, files=False), why_, json)
+        _tell_why(open_context_for(ctx, files=False), why_, json)
         return
     kind = _kind(json, format, output)
     days = _days(edition, since, until)
-    desk = open_context_for(context, files=False)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with reading(context.engine) as connection:
         wanted = _wanted(connection, email, days, paper, state or [])
-    lines = logged.lines(desk.engine, wanted)
+    lines = logged.lines(context.engine, wanted)
     if output is not None:
         _write(output, kind, lines)
     elif kind is not None:
@@ -132,8 +132,8 @@ def _state(named: str) -> SendState:
         return SendState(named)
     except ValueError:
         near = difflib.get_close_matches(named, SendState, n=1)
-        mend = f"did you mean {str(near[0])!r}?" if near else f"one of {', '.join(SendState)}"
-        raise UserError(f"--state: {named!r} is no state of a send; {mend}") from None
+        fix = f"did you mean {str(near[0])!r}?" if near else f"one of {', '.join(SendState)}"
+        raise UserError(f"--state: {named!r} is no state of a send; {fix}") from None
 
 
 def _texts(kind: str, lines: Iterable[LogLine]) -> Iterator[str]:
@@ -180,10 +180,10 @@ def _log_row(line: LogLine) -> tuple[object, ...]:
     return send.edition, send.state, at, len(line.papers) or "", who
 
 
-def _tell_why(desk: AppContext, email: str, json: bool) -> None:
-    with reading(desk.engine) as connection:
+def _tell_why(context: AppContext, email: str, json: bool) -> None:
+    with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
-        story = timeline.build_timeline(connection, subscriber, desk.clock(), desk.config.log.keep_skipped_days)
+        story = timeline.build_timeline(connection, subscriber, context.clock(), context.config.log.keep_skipped_days)
     if json:
         print_json([_why_json(story)])
         return
@@ -216,7 +216,7 @@ def _why_json(story: Timeline) -> dict[str, Any]:
 
 
 def resolve(
-    context: typer.Context,
+    ctx: typer.Context,
     emails: Annotated[list[str] | None, typer.Argument(help="Of these subscribers.", show_default=False)] = None,
     sent: Annotated[bool, typer.Option("--sent", help="They arrived.")] = False,
     again: Annotated[bool, typer.Option("--again", help="They did not: send them again.")] = False,
@@ -232,9 +232,9 @@ def resolve(
         raise UserError("--sent and --again: say one of them")
     if (sent or again) and not (emails or everyone):
         raise UserError("name subscribers, or say --all")
-    desk = open_context_for(context, files=False)
+    context = open_context_for(ctx, files=False)
     day = parse_day(edition, "--edition") if edition is not None else None
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         who = {subscriptions.get_subscriber(connection, email).row for email in emails or []}
         unsure = [
             send
@@ -242,7 +242,7 @@ def resolve(
             if (not who or send.subscriber in who) and day in (None, send.edition)
         ]
         if sent or again:
-            sends.resolve(connection, [send.row for send in unsure], arrived=sent, now=desk.clock())
+            sends.resolve(connection, [send.row for send in unsure], arrived=sent, now=context.clock())
     if json:
         print_json(
             {
@@ -264,7 +264,7 @@ def resolve(
 
 
 def archive(
-    context: typer.Context,
+    ctx: typer.Context,
     before: Annotated[str, typer.Option(metavar="MONTH", help="Editions before this month, like 2025-01.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")] = Path("var/archive"),
 ) -> None:
@@ -274,7 +274,7 @@ def archive(
     'newsletter subscribers forget' does not reach.
     """
     day = parse_day(f"{before}-01", "--before")
-    written = log_archive.archive_log(open_context_for(context, files=False), day, folder, lambda: False)
+    written = log_archive.archive_log(open_context_for(ctx, files=False), day, folder, lambda: False)
     for path, number in sorted(written.items()):
         say(f"{number:,} line{'' if number == 1 else 's'} moved to {path}.")
     if not written:

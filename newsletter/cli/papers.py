@@ -44,15 +44,15 @@ NONE_YET = "The store has no papers yet; 'newsletter fetch' or 'newsletter impor
 
 
 def fetch(
-    context: typer.Context,
+    ctx: typer.Context,
     source: Annotated[list[str] | None, typer.Argument(help="Names from config.yaml; all when none is given.")] = None,
     since: Annotated[str | None, typer.Option(metavar="DAY", help="Catch up from this day on.")] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day; today unless given.")] = None,
     json: Json = False,
 ) -> None:
     """Gather new papers from the sources."""
-    desk = open_context_for(context, files=False)
-    today = desk.clock().date()
+    context = open_context_for(ctx, files=False)
+    today = context.clock().date()
     window = DateRange(
         parse_day(since, "--since") if since is not None else None,
         parse_day(until, "--until") if until is not None else today,
@@ -60,9 +60,9 @@ def fetch(
     if window.since and window.since > window.until:
         raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
     # Told when all is done: lines printed under a moving display would be wiped away by it.
-    with stoppable() as stopped, _progress() as told:
-        results = list(fetch_papers(desk, source or [], window, told, stopped.is_set))
-    order = list(desk.config.sources)
+    with stoppable() as stopped, _progress() as on_progress:
+        results = list(fetch_papers(context, source or [], window, on_progress, stopped.is_set))
+    order = list(context.config.sources)
     for result in sorted(results, key=lambda result: order.index(result.source)):
         _report(result, json)
     if stopped.is_set():
@@ -73,7 +73,7 @@ def fetch(
 
 
 def import_files(
-    context: typer.Context,
+    ctx: typer.Context,
     file: Annotated[list[Path], typer.Argument(help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds.")],
     as_of: Annotated[
         str | None, typer.Option(metavar="DAY", help="The day a page was saved; today unless given.")
@@ -84,21 +84,21 @@ def import_files(
 
     A saved Daily Papers page dates itself without a year: it is the latest one that --as-of allows.
     """
-    desk = open_context_for(context, files=False)
-    day = parse_day(as_of, "--as-of") if as_of is not None else desk.clock().date()
+    context = open_context_for(ctx, files=False)
+    day = parse_day(as_of, "--as-of") if as_of is not None else context.clock().date()
     results: list[tuple[Path, FetchResult]] = []
     problems: list[str] = []
-    with _progress() as told:
+    with _progress() as on_progress:
         for path in file:
             try:
-                results.append((path, import_file(desk.engine, desk.clock, path, day, told(path.name))))
+                results.append((path, import_file(context.engine, context.clock, path, day, on_progress(path.name))))
             except UserError as error:
                 problems.extend(error.lines)
     for path, result in results:
         _report(result, json)
         if not result.papers:
             problems.append(f"{path}: there is no paper in it; check that it is what its ending says")
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         held = papers.count(connection)
     if not json:
         say(f"The store holds {_papers(held)}.")
@@ -156,19 +156,19 @@ def _progress() -> Iterator[Callable[[str], OnProgress]]:
     )
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
 
-        def told(name: str) -> OnProgress:
+        def on_progress(name: str) -> OnProgress:
             task = bar.add_task(escape_for_terminal(name), total=None)
             return lambda count: bar.update(task, completed=count)
 
-        yield told
+        yield on_progress
 
 
-def sources(context: typer.Context, json: Json = False) -> None:
+def sources(ctx: typer.Context, json: Json = False) -> None:
     """Show how each source fared: last success, counts, error."""
-    desk = open_context_for(context, files=False)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with reading(context.engine) as connection:
         records = source_status.statuses(connection)
-    configured = load(context).sources
+    configured = load(ctx).sources
     names = [*configured, *(name for name in records if name not in configured)]
     if json:
         for name in names:
@@ -204,7 +204,7 @@ Until = Annotated[str | None, typer.Option(metavar="DAY", help="Listed or publis
 
 
 def list_papers(
-    context: typer.Context,
+    ctx: typer.Context,
     source: Source = None,
     category: Category = None,
     since: Since = None,
@@ -214,10 +214,10 @@ def list_papers(
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
-    desk = open_context_for(context, files=False)
+    context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), title, category)
     most = limit if limit is not None or json else 20
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         found = papers.listing(connection, wanted, most)
         if json:
             print_json(paper_json(paper) for paper in found)
@@ -236,7 +236,7 @@ def list_papers(
 
 
 def search_papers(
-    context: typer.Context,
+    ctx: typer.Context,
     words: Annotated[list[str], typer.Argument(help="What the papers are about.")],
     source: Source = None,
     category: Category = None,
@@ -246,14 +246,14 @@ def search_papers(
     json: Json = False,
 ) -> None:
     """Search the titles and abstracts of all papers in the store, best match first."""
-    desk = open_context_for(context, files=False)
+    context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
-    bring_index_up_to_date(desk)
-    _print_found(desk, search(desk, " ".join(words), wanted, limit), json)
+    bring_index_up_to_date(context)
+    _print_found(context, search(context, " ".join(words), wanted, limit), json)
 
 
 def similar_papers(
-    context: typer.Context,
+    ctx: typer.Context,
     paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
     source: Source = None,
     category: Category = None,
@@ -263,17 +263,17 @@ def similar_papers(
     json: Json = False,
 ) -> None:
     """Find the papers in the store that are most like one of them."""
-    desk = open_context_for(context, files=False)
+    context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         found = papers.find(connection, paper)
     if found is None:
         raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers search WORDS' looks for its words")
-    bring_index_up_to_date(desk)
-    _print_found(desk, similar(desk, found, wanted, limit), json)
+    bring_index_up_to_date(context)
+    _print_found(context, similar(context, found, wanted, limit), json)
 
 
-def _print_found(desk: AppContext, found: list[SearchResult], json: bool) -> None:
+def _print_found(context: AppContext, found: list[SearchResult], json: bool) -> None:
     if json:
         print_json(
             {
@@ -288,7 +288,7 @@ def _print_found(desk: AppContext, found: list[SearchResult], json: bool) -> Non
         )
         return
     if not found:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             held = papers.count(connection)
         say("No paper fits." if held else NONE_YET)
         return
@@ -320,13 +320,13 @@ def _talk(upvotes: int | None, comments: int | None) -> str:
 
 
 def show_paper(
-    context: typer.Context,
+    ctx: typer.Context,
     paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
     json: Json = False,
 ) -> None:
     """Show one paper."""
-    desk = open_context_for(context, files=False)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with reading(context.engine) as connection:
         found = papers.find(connection, paper)
     if found is None:
         raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one")

@@ -10,7 +10,7 @@ from newsletter.support.text import to_single_line
 
 
 def pause(
-    context: typer.Context,
+    ctx: typer.Context,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log and the operator's page.")] = "",
     json: Json = False,
 ) -> None:
@@ -18,9 +18,9 @@ def pause(
 
     The message on the wire is finished; everything else stays planned until 'newsletter resume'.
     """
-    desk = open_context_for(context, files=False)
-    with writing(desk.engine) as connection:
-        pauses.begin(connection, to_single_line(reason), desk.clock())
+    context = open_context_for(ctx, files=False)
+    with writing(context.engine) as connection:
+        pauses.begin(connection, to_single_line(reason), context.clock())
         begun = pauses.find(connection)
     if json:
         print_json([{"paused_since": begun.since.isoformat(), "reason": begun.reason} if begun else {}])
@@ -28,15 +28,15 @@ def pause(
         say("All sending is paused; 'newsletter resume' continues it.")
 
 
-def resume(context: typer.Context, json: Json = False) -> None:
+def resume(ctx: typer.Context, json: Json = False) -> None:
     """Continue sending after 'newsletter pause', and use accounts again that were set aside.
 
     'newsletter run' goes on by itself; 'newsletter send' sends what waits at once.
     """
-    desk = open_context_for(context, files=False)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with reading(context.engine) as connection:
         set_aside = [one.account for one in circuit_breakers.set_aside(connection)]
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         was_paused = pauses.end(connection)
         circuit_breakers.reset(connection, set_aside)
     if json:

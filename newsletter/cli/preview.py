@@ -38,7 +38,7 @@ _ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".js
 
 
 def rank(
-    context: typer.Context,
+    ctx: typer.Context,
     email: Annotated[str, typer.Argument(help="For whom.")],
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     edition: Annotated[
@@ -48,10 +48,10 @@ def rank(
 ) -> None:
     """Rank the new papers for a subscriber, and say why."""
     day = parse_day(edition, "--edition") if edition is not None else None
-    desk = open_context_for(context)
-    subscriber = _subscriber(desk, email)
-    bring_index_up_to_date(desk)
-    result = replay_ranking(desk, subscriber, day, top) if day else rank_papers(desk, subscriber, top)
+    context = open_context_for(ctx)
+    subscriber = _subscriber(context, email)
+    bring_index_up_to_date(context)
+    result = replay_ranking(context, subscriber, day, top) if day else rank_papers(context, subscriber, top)
     found = result.choices
     if json:
         if not found:
@@ -83,7 +83,7 @@ def rank(
 
 
 def preview(
-    context: typer.Context,
+    ctx: typer.Context,
     email: Annotated[str, typer.Argument(help="Whose.")],
     format: Annotated[str | None, typer.Option(help="html, text, eml, json or png.")] = None,
     output: Annotated[
@@ -111,7 +111,7 @@ def preview(
     if serve:
         if format is not None or output is not None:
             raise UserError("--serve shows every format; leave out --format and --output")
-        _serve(context, email, port, at_terminal if open_browser is None else open_browser)
+        _serve(ctx, email, port, at_terminal if open_browser is None else open_browser)
         return
     if port is not None:
         raise UserError("--port goes with --serve; add that")
@@ -119,7 +119,7 @@ def preview(
     if chosen not in _FORMATS:
         raise UserError(f"--format: {chosen!r} is none of {', '.join(_FORMATS)}")
     opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
-    content = _previewed(context, email, chosen)
+    content = _previewed(ctx, email, chosen)
     if content is None:
         return
     if chosen == "png":
@@ -141,20 +141,22 @@ def _open(url: str, shown: str) -> None:
         warn(f"no browser could be opened; open {shown} yourself")
 
 
-def _serve(context: typer.Context, email: str, port: int | None, opens: bool) -> None:
+def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> None:
     # Here, since the server is slow to import.
     from newsletter.web.preview import app
     from newsletter.web.preview.snapshot import watched_files
 
-    desk = open_context_for(context)
-    subscriber = _subscriber(desk, email)
+    context = open_context_for(ctx)
+    subscriber = _subscriber(context, email)
     with tempfile.TemporaryDirectory(prefix="newsletter-") as folder:
         scratch = Path(folder)
-        with context_with_papers(desk, scratch) as (filled, _):
+        with context_with_papers(context, scratch) as (filled, _):
             bring_index_up_to_date(filled)
-        path = options(context).config.absolute()
-        bench = app.LivePreview(path, desk.clock, subscriber, scratch, watched_files(path, desk.config, subscriber))
-        secret = app.secret_path(desk.links.key, subscriber.email)
+        path = options(ctx).config.absolute()
+        bench = app.LivePreview(
+            path, context.clock, subscriber, scratch, watched_files(path, context.config, subscriber)
+        )
+        secret = app.secret_path(context.links.key, subscriber.email)
         with app.listen(port) as listener:
             url = f"http://{app.HOST}:{listener.getsockname()[1]}/{secret}/"
             say(f"{subscriber.email}: {url}")
@@ -166,13 +168,13 @@ def _serve(context: typer.Context, email: str, port: int | None, opens: bool) ->
             app.serve(app.make_app(bench, secret), listener)
 
 
-def _previewed(context: typer.Context, email: str, chosen: str) -> bytes | None:
+def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
     """The message in a format (of a picture the HTML); None, and it is said why, when nothing would be sent."""
-    desk = open_context_for(context)
-    subscriber = _subscriber(desk, email)
+    context = open_context_for(ctx)
+    subscriber = _subscriber(context, email)
     with (
         tempfile.TemporaryDirectory(prefix="newsletter-") as scratch,
-        context_with_papers(desk, Path(scratch)) as (filled, sample),
+        context_with_papers(context, Path(scratch)) as (filled, sample),
     ):
         if sample:
             warn(SAMPLE_SHOWN)
@@ -187,11 +189,11 @@ def _previewed(context: typer.Context, email: str, chosen: str) -> bytes | None:
         return _rendered(filled, subscriber, digest, chosen) if digest is not None and digest.choices else None
 
 
-def _rendered(desk: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
+def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
     if format == "eml":
-        identity = new_message_id(desk, subscriber, digest.edition)
-        return render_message(desk, {}, subscriber, digest, identity).content
-    html, text = render_pages(desk, {}, subscriber, digest)
+        identity = new_message_id(context, subscriber, digest.edition)
+        return render_message(context, {}, subscriber, digest, identity).content
+    html, text = render_pages(context, {}, subscriber, digest)
     return (text if format == "text" else html).encode()
 
 
@@ -216,6 +218,6 @@ def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | N
     }
 
 
-def _subscriber(desk: AppContext, email: str) -> Subscriber:
-    with reading(desk.engine) as connection:
+def _subscriber(context: AppContext, email: str) -> Subscriber:
+    with reading(context.engine) as connection:
         return subscriptions.get_subscriber(connection, email)

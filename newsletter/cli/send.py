@@ -40,7 +40,7 @@ _DUE_PATIENCE = timedelta(minutes=1)
 
 
 def send(
-    context: typer.Context,
+    ctx: typer.Context,
     only: Annotated[str | None, typer.Option(metavar="EMAIL", help="To this subscriber alone.")] = None,
     due: Annotated[bool, typer.Option("--due", help="Only to those whose own time has come.")] = False,
     wait: Annotated[
@@ -59,26 +59,26 @@ def send(
     What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
     """
     patience = parse_duration(wait, "--wait") if wait is not None else _DUE_PATIENCE if due else None
-    desk = open_context_for(context)
-    with _alone(desk, json) if due and not dry else nullcontext(True) as may_send:
+    context = open_context_for(ctx)
+    with _alone(context, json) if due and not dry else nullcontext(True) as may_send:
         if may_send:
-            _send(desk, only, due, dry, patience, json)
+            _send(context, only, due, dry, patience, json)
 
 
-def _send(desk: AppContext, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
+def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
     if not dry:
-        end_pauses(desk)
-    one = _only(desk, only) if only is not None else None
-    blocks = iter([batch_of(desk, one)]) if one else due_batches(desk) if due else active_batches(desk)
+        end_pauses(context)
+    one = _only(context, only) if only is not None else None
+    blocks = iter([batch_of(context, one)]) if one else due_batches(context) if due else active_batches(context)
     if dry:
-        _show_dry_run(desk, blocks, json)
+        _show_dry_run(context, blocks, json)
         return
-    _warn_of_doubts(desk)
+    _warn_of_doubts(context)
     if due:
-        bring_due_back(desk)
-    tally = _Tally(_number(desk, one, due))
-    with stoppable() as stopped, _progress(tally, stopped) as told:
-        report = run_edition(desk, blocks, stopped.is_set, told, one, patience, seen=note, on_wait=note)
+        bring_due_back(context)
+    tally = _Tally(_number(context, one, due))
+    with stoppable() as stopped, _progress(tally, stopped) as on_progress:
+        report = run_edition(context, blocks, stopped.is_set, on_progress, one, patience, seen=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
     if json:
@@ -113,11 +113,11 @@ def _what_failed(report: EditionReport) -> str:
 
 
 @contextmanager
-def _alone(desk: AppContext, json: bool) -> Iterator[bool]:
+def _alone(context: AppContext, json: bool) -> Iterator[bool]:
     """Whether this is the only 'send --due' of this newsletter on this machine, and stays so. The system frees the lock
     of a process that was killed.
     """
-    folder = desk.config.index_folder
+    folder = context.config.index_folder
     folder.mkdir(parents=True, exist_ok=True)
     running = folder / ".send.json"
     try:
@@ -149,26 +149,26 @@ def _by_state(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _hands(report: EditionReport) -> list[tuple[str, Mapping[str, int]]]:
     """What each hand of the engine did, where there were several."""
-    return sorted(report.by_hand.items()) if len(report.by_hand) > 1 else []
+    return sorted(report.by_worker.items()) if len(report.by_worker) > 1 else []
 
 
 def _in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[state]} {state.value}" for state in SendState if counts.get(state))
 
 
-def _warn_of_doubts(desk: AppContext) -> None:
-    for doubt in sender_warnings(desk.config):
+def _warn_of_doubts(context: AppContext) -> None:
+    for doubt in sender_warnings(context.config):
         warn(doubt)
 
 
-def _only(desk: AppContext, email: str) -> Subscriber:
-    with reading(desk.engine) as connection:
+def _only(context: AppContext, email: str) -> Subscriber:
+    with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
     if subscriber.state is not SubscriberState.ACTIVE:
         bounced = subscriber.state is SubscriberState.BOUNCED
         command = f"newsletter {'bounces forgive' if bounced else 'subscribe --again'} {subscriber.email}"
-        mend = f"'{command}' changes that, if {'the mailbox is there again' if bounced else 'that person asks'}"
-        raise UserError(f"{subscriber.email} is {subscriber.state} and gets no mail; {mend}")
+        fix = f"'{command}' changes that, if {'the mailbox is there again' if bounced else 'that person asks'}"
+        raise UserError(f"{subscriber.email} is {subscriber.state} and gets no mail; {fix}")
     return subscriber
 
 
@@ -189,8 +189,8 @@ def _summary(report: EditionReport, readers: int, due: bool) -> str:
     return done + skipped
 
 
-def _show_dry_run(desk: AppContext, blocks: Iterator[SubscriberBatch], json: bool) -> None:
-    for plan in dry_run(desk, blocks):
+def _show_dry_run(context: AppContext, blocks: Iterator[SubscriberBatch], json: bool) -> None:
+    for plan in dry_run(context, blocks):
         digest, reason = plan.digest, plan.skip_reason
         if json:
             papers = [
@@ -220,7 +220,7 @@ class _Tally:
     def __init__(self, total: int) -> None:
         self.total, self.counts = total, Counter[str]()
 
-    def told(self, state: str, count: int) -> None:
+    def on_progress(self, state: str, count: int) -> None:
         """Hear of progress."""
         self.counts[state] += count
 
@@ -240,12 +240,12 @@ class _Tally:
         return ", ".join(f"{self.counts[state]:,} {state.value}" for state in states if self.counts[state])
 
 
-def _number(desk: AppContext, only: Subscriber | None, due: bool) -> int:
+def _number(context: AppContext, only: Subscriber | None, due: bool) -> int:
     if only is not None:
         return 1
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         if due:
-            return subscribers.number_due(connection, desk.clock())
+            return subscribers.number_due(connection, context.clock())
         return subscribers.counts(connection).get(SubscriberState.ACTIVE.value, 0)
 
 
@@ -257,8 +257,8 @@ def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
     with Progress(*bar_and_number, *rest, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("sending", total=tally.total, rate="", words="")
 
-        def told(state: str, count: int) -> None:
-            tally.told(state, count)
+        def on_progress(state: str, count: int) -> None:
+            tally.on_progress(state, count)
             speed = bar.tasks[0].speed
             bar.update(
                 task,
@@ -269,11 +269,11 @@ def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
                 description="stopping" if stopped.is_set() else "sending",
             )
 
-        yield told
+        yield on_progress
 
 
 def run(
-    context: typer.Context,
+    ctx: typer.Context,
     once: Annotated[
         bool, typer.Option("--once", help="Fetch, send what is due, and end: for cron or a timer.")
     ] = False,
@@ -285,29 +285,32 @@ def run(
     """
     if once and web:
         raise UserError("--web: a site has to stay, and --once ends; leave out one of them")
-    desk = open_context_for(context, running=not once, files=False)
-    _warn_of_doubts(desk)
+    context = open_context_for(ctx, running=not once, files=False)
+    _warn_of_doubts(context)
     # What the scheduler has to say is said in our own lines.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     log_line = _event_log()
     if once:
         with stoppable() as stopped:
-            good = scheduler.run_once(desk, log_line, stopped.is_set)
+            good = scheduler.run_once(context, log_line, stopped.is_set)
         if not good:
             raise typer.Exit(1)
     else:
-        with _site(desk, log_line) if web else nullcontext():
-            scheduler.run(desk, log_line)
+        with _site(context, log_line) if web else nullcontext():
+            scheduler.run(context, log_line)
 
 
 @contextmanager
-def _site(desk: AppContext, log_line: scheduler.Log) -> Iterator[None]:
+def _site(context: AppContext, log_line: scheduler.Log) -> Iterator[None]:
     """The site, answering beside the jobs and until they have ended."""
     from newsletter.web.app import make_app  # Here, since it is slow to import.
     from newsletter.web.server import listen, serving
 
-    settings = desk.config.web
-    with listen(settings) as listener, serving(make_app(desk, warm=True), listener, settings, desk.config.sessions):
+    settings = context.config.web
+    with (
+        listen(settings) as listener,
+        serving(make_app(context, warm=True), listener, settings, context.config.sessions),
+    ):
         log_line("serving", host=settings.host, port=settings.port)
         yield
 

@@ -22,7 +22,7 @@ Edition = Annotated[str, typer.Option(metavar="DAY", help="The edition of this d
 
 
 def retry(
-    context: typer.Context,
+    ctx: typer.Context,
     failed: Annotated[bool, typer.Option("--failed", help="Leave deferred sends to their own time.")] = False,
     edition: Annotated[
         str | None, typer.Option(metavar="DAY", help="Only this edition's; else those of the last seven days.")
@@ -37,12 +37,12 @@ def retry(
     They keep their Message-IDs. A digest that was sent is never sent again, and a paper that went out in another digest
     is left out. 'newsletter send' or 'newsletter run' then sends them.
     """
-    desk = open_context_for(context, files=False)
+    context = open_context_for(ctx, files=False)
     day = parse_day(edition, "--edition") if edition is not None else None
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, only).row if only is not None else None
     states = (SendState.FAILED,) if failed else (SendState.FAILED, SendState.DEFERRED)
-    since = None if day is not None else (desk.clock() - _RECENT).date()
+    since = None if day is not None else (context.clock() - _RECENT).date()
     wanted = Selection(
         states=states,
         edition=day,
@@ -51,7 +51,7 @@ def retry(
         subscriber=subscriber,
     )
     counts: Counter[Retry] = Counter()
-    for send, outcome in send_changes.retry(desk, wanted, dry):
+    for send, outcome in send_changes.retry(context, wanted, dry):
         counts[outcome] += 1
         if json:
             print_json([{"edition": send.edition.isoformat(), "email": send.email, "outcome": outcome.value}])
@@ -74,14 +74,14 @@ def _say_retried(counts: Counter[Retry], dry: bool) -> None:
         say(f"{_sends(counts[Retry.NOTHING_LEFT])} left alone: every paper went out in another digest.")
 
 
-def cancel(context: typer.Context, edition: Edition, json: Json = False) -> None:
+def cancel(ctx: typer.Context, edition: Edition, json: Json = False) -> None:
     """Cancel what is planned or deferred of an edition; no later run sends it.
 
     Its papers may come in a later digest. Subscribers whose digest is not planned yet still get theirs: 'newsletter
     pause' stops these.
     """
-    desk = open_context_for(context, files=False)
-    cancelled, on_wire = send_changes.cancel(desk, parse_day(edition, "--edition"))
+    context = open_context_for(ctx, files=False)
+    cancelled, on_wire = send_changes.cancel(context, parse_day(edition, "--edition"))
     if json:
         print_json([{"cancelled": cancelled, "on_wire": on_wire}])
         return
@@ -91,7 +91,7 @@ def cancel(context: typer.Context, edition: Edition, json: Json = False) -> None
 
 
 def mark_sent(
-    context: typer.Context,
+    ctx: typer.Context,
     edition: Edition,
     before: Annotated[
         str | None,
@@ -105,11 +105,11 @@ def mark_sent(
     Whoever was due gets no digest of that edition any more, and the papers that the store has now are not new to them.
     Run 'newsletter fetch' first, so that it has the papers that the lost digests were made from.
     """
-    desk = open_context_for(context)
-    moment = parse_moment(before, "--before") if before is not None else desk.clock()
-    if moment > desk.clock():
+    context = open_context_for(ctx)
+    moment = parse_moment(before, "--before") if before is not None else context.clock()
+    if moment > context.clock():
         raise UserError(f"--before: {before} lies in the future; name a moment that has passed")
-    counts = send_changes.mark_sent(desk, parse_day(edition, "--edition"), moment, dry)
+    counts = send_changes.mark_sent(context, parse_day(edition, "--edition"), moment, dry)
     if json:
         print_json(
             [

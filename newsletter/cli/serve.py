@@ -9,7 +9,7 @@ from newsletter.config.settings import Web
 
 
 def serve(
-    context: typer.Context,
+    ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="The address to listen on (web.host).")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on (web.port).")] = None,
 ) -> None:
@@ -21,10 +21,10 @@ def serve(
     from newsletter.web.server import listen
     from newsletter.web.server import serve as answer
 
-    desk = open_context_for(context, running=True)
+    context = open_context_for(ctx, running=True)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    web = Web(**{**desk.config.web.model_dump(), **given})
+    web = Web(**{**context.config.web.model_dump(), **given})
     listener = listen(web)
     at = f"[{web.host}]" if ":" in web.host else web.host
     say(f"The site is at http://{at}:{web.port}/ (Ctrl-C ends it).")
-    answer(make_app(desk, warm=True), listener, web)
+    answer(make_app(context, warm=True), listener, web)

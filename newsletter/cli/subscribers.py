@@ -28,7 +28,7 @@ _MOST_PROBLEMS = 1_000
 
 
 def subscribe(
-    context: typer.Context,
+    ctx: typer.Context,
     email: Annotated[str, typer.Argument(help="The address.")],
     interest: Annotated[
         list[str] | None, typer.Option("--interest", "-i", help="What to follow, in words; may be given often.")
@@ -45,15 +45,15 @@ def subscribe(
 
     The new subscriber is active at once: ask the person before you do it.
     """
-    desk = open_context_for(context)
+    context = open_context_for(ctx)
     said = _said(email, name, days, time, timezone, papers)
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         present = store.by_email(connection, email)
         wanted = _merged(present.preferences if present else None, said, interest or [])
-        folder = desk.config.subscribers_folder
+        folder = context.config.subscribers_folder
         home = folder if file or present is not None else None
-        subscriber = subscriptions.subscribe(connection, wanted, "command", desk.clock(), home, again)
-    where = f" ({desk.config.subscribers / subscriber.file})" if subscriber.file else ""
+        subscriber = subscriptions.subscribe(connection, wanted, "command", context.clock(), home, again)
+    where = f" ({context.config.subscribers / subscriber.file})" if subscriber.file else ""
     say(f"{subscriber.email} is subscribed{where}; next digest {format_moment(subscriber.next_due)} UTC.")
     if not subscriber.preferences.interests:
         say(f"No interest is named yet; 'newsletter interests edit {subscriber.email}' names some.")
@@ -79,18 +79,18 @@ def _merged(present: Preferences | None, said: dict[str, Any], interests: list[s
     return checked(replace(changed, interests=present.interests + added), "subscribe")
 
 
-def unsubscribe(context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
+def unsubscribe(ctx: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
     """End a subscription. No file and no import brings it back; 'subscribe --again' does."""
-    desk = open_context_for(context)
-    with writing(desk.engine) as connection:
+    context = open_context_for(ctx)
+    with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
-        subscriber = subscriptions.unsubscribe(connection, email, desk.clock())
+        subscriber = subscriptions.unsubscribe(connection, email, context.clock())
     assert subscriber is not None  # noqa: S101 - required above
     say(f"{subscriber.email} is unsubscribed.")
 
 
 def forget(
-    context: typer.Context,
+    ctx: typer.Context,
     emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Whose.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -100,13 +100,13 @@ def forget(
     and what came back. Of the address a digest stays, so that no file and no
     import brings that person back. Backups and exports are out of reach.
     """
-    desk = open_context_for(context)
+    context = open_context_for(ctx)
     people = []
     for email in dict.fromkeys(emails):
-        if _is_gone(desk, email):
+        if _is_gone(context, email):
             say(f"{email} is no subscriber any more.")
         else:
-            people.append(find_subscriber(desk, email))
+            people.append(find_subscriber(context, email))
     for person in people:
         say(_in_words(person))
     if people and not yes:
@@ -114,14 +114,14 @@ def forget(
             raise UserError("nobody is there to be asked, and it cannot be undone; add --yes")
         typer.confirm("Remove that for good?", abort=True)
     for person in people:
-        for other in erase_subscriber(desk, person):
+        for other in erase_subscriber(context, person):
             warn(f"{other.email}, {other.edition}: unsure, since a process ended while it was on the wire")
         say(f"{person.subscriber.email} is forgotten.")
-    _leave_nothing(desk, [person.subscriber.email for person in people])
+    _leave_nothing(context, [person.subscriber.email for person in people])
 
 
-def _is_gone(desk: AppContext, email: str) -> bool:
-    with reading(desk.engine) as connection:
+def _is_gone(context: AppContext, email: str) -> bool:
+    with reading(context.engine) as connection:
         gone = suppressions.find(connection, email)
         return gone is not None and store.by_email(connection, email) is None
 
@@ -134,31 +134,31 @@ def _in_words(person: SubscriberRecord) -> str:
     return f"{one.email}: {one.state} since {format_moment(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"
 
 
-def _leave_nothing(desk: AppContext, emails: list[str]) -> None:
+def _leave_nothing(context: AppContext, emails: list[str]) -> None:
     try:
-        vacuum(desk.engine)
+        vacuum(context.engine)
     except NewsletterError as error:
         why = str(error).partition(";")[0]
         warn(f"bytes of what was removed may still lie in the store's file, since {why}; run it again later")
     for email in emails:
-        for path in files_mentioning(desk.config.subscribers_folder, email):
+        for path in files_mentioning(context.config.subscribers_folder, email):
             warn(f"{path}: names {email} too; look at it")
 
 
 def list_subscribers(
-    context: typer.Context,
+    ctx: typer.Context,
     state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.")] = None,
     json: Json = False,
 ) -> None:
     """List the subscribers."""
-    desk = open_context_for(context)
+    context = open_context_for(ctx)
     if json:
-        for subscriber in _all(desk, state):
+        for subscriber in _all(context, state):
             print_json([_json(subscriber)])
         return
     rows = [
         (one.email, one.state, format_moment(one.next_due), len(one.preferences.interests), one.file)
-        for one in _all(desk, state)
+        for one in _all(context, state)
     ]
     if not rows:
         say("There is no subscriber; 'newsletter subscribe EMAIL' adds one." if state is None else f"None is {state}.")
@@ -174,11 +174,11 @@ def list_subscribers(
 
 
 def show_subscriber(
-    context: typer.Context, email: Annotated[str, typer.Argument(help="The address.")], json: Json = False
+    ctx: typer.Context, email: Annotated[str, typer.Argument(help="The address.")], json: Json = False
 ) -> None:
     """Show one subscriber."""
-    desk = open_context_for(context)
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx)
+    with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
     if json:
         print_json([_json(subscriber)])
@@ -191,7 +191,7 @@ def show_subscriber(
     say(f"next digest: {format_moment(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
     say(f"last digest: {format_moment(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
     say(f"papers: {preferences.papers} at most")
-    say(f"home: {desk.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
+    say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")
     if preferences.never:
@@ -211,7 +211,7 @@ def interest_line(interest: Interest) -> str:
 
 
 def import_subscribers(
-    context: typer.Context,
+    ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file, or the .zip that Mailchimp exports.")],
     ignore_unknown: Annotated[
         bool, typer.Option("--ignore-unknown", help="Leave out columns that are not known, and name them.")
@@ -224,7 +224,7 @@ def import_subscribers(
     Who unsubscribed stays unsubscribed; a state 'paused' pauses, 'active' ends a pause. You say by importing that these
     people agreed to get mail.
     """
-    desk = open_context_for(context)
+    context = open_context_for(ctx)
     outcomes: Counter[str] = Counter()
     problems: list[str] = []
     for found in import_export.read_lines(file, ignore_unknown):
@@ -232,7 +232,7 @@ def import_subscribers(
             warn(found.text)
             continue
         try:
-            outcomes[_take_in(desk, found, file)] += 1
+            outcomes[_take_in(context, found, file)] += 1
         except UserError as error:
             outcomes["wrong"] += 1
             if len(problems) < _MOST_PROBLEMS:
@@ -247,24 +247,26 @@ def import_subscribers(
         raise UserError(*problems)
 
 
-def _take_in(desk: AppContext, found: import_export.ImportRow | UserError, file: Path) -> str:
+def _take_in(context: AppContext, found: import_export.ImportRow | UserError, file: Path) -> str:
     if isinstance(found, UserError):
         raise found
     consent = ", ".join(part for part in (f"import {file.name}", found.consent) if part)
-    with writing(desk.engine) as connection:
-        return subscriptions.import_subscriber(connection, found, consent, desk.clock(), desk.config.subscribers_folder)
+    with writing(context.engine) as connection:
+        return subscriptions.import_subscriber(
+            connection, found, consent, context.clock(), context.config.subscribers_folder
+        )
 
 
 def export_subscribers(
-    context: typer.Context,
+    ctx: typer.Context,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to the screen.")] = None,
     format: Annotated[str, typer.Option(help="csv or jsonl; jsonl keeps all of every interest.")] = "csv",
 ) -> None:
     """Write the subscribers out, for another program or to take in again."""
     if format not in ("csv", "jsonl"):
         raise UserError(f"--format: {format!r} is neither csv nor jsonl")
-    desk = open_context_for(context)
-    text = "".join(_exported(desk, format))
+    context = open_context_for(ctx)
+    text = "".join(_exported(context, format))
     if output is None:
         sys.stdout.write(text)
         return
@@ -272,18 +274,18 @@ def export_subscribers(
     say(f"Written to {output}.")
 
 
-def _exported(desk: AppContext, format: str) -> Iterator[str]:
+def _exported(context: AppContext, format: str) -> Iterator[str]:
     if format == "csv":
-        yield import_export.csv_text(_all(desk, None), heading=True)
+        yield import_export.csv_text(_all(context, None), heading=True)
     else:
-        for subscriber in _all(desk, None):
+        for subscriber in _all(context, None):
             yield json.dumps(import_export.to_object(subscriber), ensure_ascii=False) + "\n"
 
 
-def _all(desk: AppContext, state: SubscriberState | None) -> Iterator[Subscriber]:
+def _all(context: AppContext, state: SubscriberState | None) -> Iterator[Subscriber]:
     after = 0
     while True:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             page = store.page(connection, after, _PAGE, state)
         if not page:
             return

@@ -14,7 +14,7 @@ _LONGEST_NAME = 60
 
 
 def create(
-    context: typer.Context,
+    ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Whose it is, or what for.")],
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long it holds; else until revoked.")] = None,
 ) -> None:
@@ -24,21 +24,21 @@ def create(
     """
     if name != to_single_line(name) or not 0 < len(name) <= _LONGEST_NAME:
         raise UserError(f"NAME: {name!r} is no name for a token; write a short one in one line, like ada")
-    desk = open_context_for(context, files=False)
-    now = desk.clock()
+    context = open_context_for(ctx, files=False)
+    now = context.clock()
     expires_at = now + timedelta(days=days) if days is not None else None
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         token = tokens.create(connection, name, now, expires_at)
     if token is None:
         raise UserError(f"NAME: there is a token {name!r} already; 'newsletter token revoke {name}' ends it")
     say(token)
 
 
-def list_tokens(context: typer.Context, json: Json = False) -> None:
+def list_tokens(ctx: typer.Context, json: Json = False) -> None:
     """List the tokens, with when each was last used."""
-    desk = open_context_for(context, files=False)
-    now = desk.clock()
-    with reading(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    now = context.clock()
+    with reading(context.engine) as connection:
         found = tokens.everything(connection)
     if json:
         print_json(
@@ -68,10 +68,10 @@ def _used(token: tokens.Token) -> str:
     return format_moment(token.last_used) or "never"
 
 
-def revoke(context: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
+def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
     """End a token, and every session that began with it."""
-    desk = open_context_for(context, files=False)
-    with writing(desk.engine) as connection:
+    context = open_context_for(ctx, files=False)
+    with writing(context.engine) as connection:
         gone = tokens.revoke(connection, name)
     if not gone:
         raise UserError(f"NAME: there is no token {name!r}; 'newsletter token list' shows them")

@@ -88,14 +88,14 @@ def signing_key(folder: Path, make: bool = True) -> str:
             _make_once(path)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; make it writable, or set {_KEY_VARIABLE}") from None
-    mend = "restore it from a backup, or delete it to get a new one (links in emails already sent then stop working)"
-    return _long_enough(_private_text(path), str(path), mend)
+    fix = "restore it from a backup, or delete it to get a new one (links in emails already sent then stop working)"
+    return _long_enough(_private_text(path), str(path), fix)
 
 
-def _long_enough(key: str, where: str, mend: str) -> str:
+def _long_enough(key: str, where: str, fix: str) -> str:
     size = len(key.strip().encode())
     if size < _SHORTEST_KEY:
-        raise UserError(f"{where}: the signing key has {size} bytes and needs {_SHORTEST_KEY} or more; {mend}")
+        raise UserError(f"{where}: the signing key has {size} bytes and needs {_SHORTEST_KEY} or more; {fix}")
     return key
 
 

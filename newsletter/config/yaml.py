@@ -165,8 +165,8 @@ def _told(
         case "extra_forbidden":
             known = _known_keys(model, path[:-1])
             near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-            mend = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
-            said = f"unknown key; {mend}"
+            fix = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+            said = f"unknown key; {fix}"
         case "union_tag_not_found":
             path, said = (*path, "kind"), "missing; it says which kind of source it is"
         case "union_tag_invalid":

@@ -168,13 +168,13 @@ def to_items(
     index: Index, scored: ScoredSubscriber, candidates: Candidates, found: Sequence[Match]
 ) -> list[DigestItem]:
     """Matches with their reasons, each at its place."""
-    taste = cache(lambda interest: interest_terms(index.space, scored.profiles, scored.first + interest))
+    sought = cache(lambda interest: interest_terms(index.model, scored.profiles, scored.first + interest))
 
     def chosen(one: Match, rank: int) -> DigestItem:
         paper = candidates.papers[one.candidate]
         if one.interest < 0:
             return DigestItem(paper, rank, one.score, TRENDING, trending_reason(paper))
-        because = reason(scored.profiles, taste(one.interest), paper, candidates.wording(one.candidate))
+        because = reason(scored.profiles, sought(one.interest), paper, candidates.phrases(one.candidate))
         section = scored.profiles.followed[scored.first + one.interest].interest.name
         return DigestItem(paper, rank, one.score, section, because)
 
@@ -189,7 +189,7 @@ def explain_choice(
         return Explanation()
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
     row = scored.first + int(scored.matrix[:, place].argmax())
-    return explain(index.space, scored.profiles, row, row_of(candidates.lineup.vectors, place), most)
+    return explain(index.model, scored.profiles, row, row_of(candidates.paper_matrix.vectors, place), most)
 
 
 def best_score(scored: ScoredSubscriber) -> float:

@@ -68,14 +68,14 @@ def run_checks(
         pages: whether links in messages lead to the site.
     """
     end = time.monotonic() + LONGEST
-    patient = CheckContext(config, clock, names or Resolver(), pages)
+    context = CheckContext(config, clock, names or Resolver(), pages)
     yield _config(file, config)
     yield machine.programs(clock())
     engine = _open(config)
-    checks = [*_files(patient), *_kept(patient, engine), *_network(patient, engine, send_to)]
+    checks = [*_files(context), *_kept(context, engine), *_network(context, engine, send_to)]
     yield from run_parallel([one for one in checks if not (offline and one.network)], end - time.monotonic())
     # The last, since it hears of the time from whoever answered.
-    yield from run_parallel([Check("clock", partial(_clock, patient, engine), _STORE_MEND)], _STORE_SECONDS)
+    yield from run_parallel([Check("clock", partial(_clock, context, engine), _STORE_MEND)], _STORE_SECONDS)
     if offline:
         yield not_checked("network", "left out: sources, site, mail servers, DNS", "run it without --offline")
 
@@ -89,12 +89,12 @@ def config_problems(error: UserError) -> Iterator[CheckResult]:
 
 def _config(file: Path, config: Config) -> CheckResult:
     sources, accounts = len(config.sources), len(config.mail_accounts)
-    told = f"{sources} source{'' if sources == 1 else 's'}, {accounts} mail server{'' if accounts == 1 else 's'}"
+    text = f"{sources} source{'' if sources == 1 else 's'}, {accounts} mail server{'' if accounts == 1 else 's'}"
     if not sources:
         return warning(
             "config", "no source of papers", "add one under 'sources', or bring files with 'newsletter import'"
         )
-    return ok("config", f"{file}: {told}")
+    return ok("config", f"{file}: {text}")
 
 
 def _open(config: Config) -> Engine | NewsletterError:
@@ -107,9 +107,9 @@ def _open(config: Config) -> Engine | NewsletterError:
         return NewsletterError(f"store: it did not open within {_STORE_SECONDS:g} s; {_STORE_MEND}")
 
 
-def _files(patient: CheckContext) -> Iterator[Check]:
+def _files(context: CheckContext) -> Iterator[Check]:
     """What needs the files of the newsletter alone."""
-    config, folder = patient.config, patient.config.folder
+    config, folder = context.config, context.config.folder
     yield Check("sender", partial(project.sender, config), _OURS)
     yield Check("signing key", partial(project.key, folder), _OURS)
     for name, account in config.mail_accounts.items():
@@ -121,45 +121,45 @@ def _files(patient: CheckContext) -> Iterator[Check]:
         look = partial(project.mailbox_password, config.bounces.imap, folder)
         yield Check("password bounces", look, "unlock the keyring, or set a password file")
     yield Check("templates", partial(project.templates, config), "mend the template")
-    yield Check("unsubscribe", partial(http.unsubscribing, config, patient.pages), _OURS)
+    yield Check("unsubscribe", partial(http.unsubscribing, config, context.pages), _OURS)
     if config.bounces.maildir is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.maildir")
 
 
-def _kept(patient: CheckContext, opened: Engine | NewsletterError) -> Iterator[Check]:
+def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[Check]:
     """What needs the store."""
-    config, clock = patient.config, patient.clock
+    config, clock = context.config, context.clock
     if isinstance(opened, NewsletterError):
         yield Check("store", partial(_raise, opened), _STORE_MEND)
-        yield Check("disk", partial(_disk, patient, None), _STORE_MEND)
+        yield Check("disk", partial(_disk, context, None), _STORE_MEND)
         return
     yield Check("store", partial(store.store, config, opened), _STORE_MEND)
-    yield Check("disk", partial(_disk, patient, opened), _STORE_MEND)
+    yield Check("disk", partial(_disk, context, opened), _STORE_MEND)
     yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_MEND)
     yield Check("sends", lambda: store.sends(opened, clock()), _STORE_MEND)
     yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_MEND)
 
 
-def _network(patient: CheckContext, opened: Engine | NewsletterError, send_to: str | None) -> Iterator[Check]:
+def _network(context: CheckContext, opened: Engine | NewsletterError, send_to: str | None) -> Iterator[Check]:
     """What needs the network."""
-    config, names, folder = patient.config, patient.names, patient.config.folder
+    config, names, folder = context.config, context.names, context.config.folder
     for name, source in config.sources.items():
-        mend = f"see sources.{name} in config.yaml, and the network"
-        look = partial(_source, patient, opened, name)
-        yield Check(f"source {name}", look, mend, network=source.kind != "file")
-    look = partial(http.site, config, patient.pages, patient.ahead)
+        fix = f"see sources.{name} in config.yaml, and the network"
+        look = partial(_source, context, opened, name)
+        yield Check(f"source {name}", look, fix, network=source.kind != "file")
+    look = partial(http.site, config, context.pages, context.ahead)
     yield Check("site", look, "see site.url in config.yaml, and the network", network=True)
     sender = domain.sender_of(config)
     address = config.bounces.address
     # As messages have it: a server may refuse what has a plus sign.
-    envelope = return_path(address, _NO_KEY, 0, patient.clock().date()) if address else sender.envelope
+    envelope = return_path(address, _NO_KEY, 0, context.clock().date()) if address else sender.envelope
     for name, account in config.mail_accounts.items():
         line = _line("smtp", name)
         look = partial(mail.session, line, name, account, folder, envelope)
         yield Check(line, look, _SMTP_MEND, network=True)
         if send_to is not None:
             line = _line("message", name)
-            look = partial(mail.test_message, line, name, account, folder, partial(_compose, patient, opened, send_to))
+            look = partial(mail.test_message, line, name, account, folder, partial(_compose, context, opened, send_to))
             yield Check(line, look, _SMTP_MEND, network=True)
     if config.bounces.imap is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.imap", network=True)
@@ -182,16 +182,16 @@ def _raise(error: NewsletterError) -> CheckResult:
     raise error
 
 
-def _source(patient: CheckContext, opened: Engine | NewsletterError, name: str) -> CheckResult:
+def _source(context: CheckContext, opened: Engine | NewsletterError, name: str) -> CheckResult:
     record = None
     if not isinstance(opened, NewsletterError):
         with reading(opened) as connection:
             record = source_status.statuses(connection).get(name)
-    return http.source(patient.config, name, record, patient.clock(), patient.ahead)
+    return http.source(context.config, name, record, context.clock(), context.ahead)
 
 
-def _disk(patient: CheckContext, engine: Engine | None) -> CheckResult:
-    config, readers = patient.config, 0
+def _disk(context: CheckContext, engine: Engine | None) -> CheckResult:
+    config, readers = context.config, 0
     if engine is not None:
         with reading(engine) as connection:
             readers = subscribers.counts(connection).get(SubscriberState.ACTIVE, 0)
@@ -200,20 +200,20 @@ def _disk(patient: CheckContext, engine: Engine | None) -> CheckResult:
     return machine.disk(folders, config.index_folder, readers)
 
 
-def _clock(patient: CheckContext, opened: Engine | NewsletterError) -> CheckResult:
+def _clock(context: CheckContext, opened: Engine | NewsletterError) -> CheckResult:
     newest = None
     if not isinstance(opened, NewsletterError):
         with reading(opened) as connection:
             newest = health.newest(connection)
-    return machine.clock(patient.clock(), newest, patient.ahead)
+    return machine.clock(context.clock(), newest, context.ahead)
 
 
-def _compose(patient: CheckContext, opened: Engine | NewsletterError, address: str) -> Message:
+def _compose(context: CheckContext, opened: Engine | NewsletterError, address: str) -> Message:
     """A message as readers get them, for nobody's digest."""
     if isinstance(opened, NewsletterError):
         raise opened
-    config = patient.config
-    desk = AppContext(config, opened, patient.clock, Links(config.site.url, signing_key(config.folder)))
+    config = context.config
+    app = AppContext(config, opened, context.clock, Links(config.site.url, signing_key(config.folder)))
     identity = make_msgid("doctor", domain=domain.sender_of(config).domain)
-    digest = project.sample_digest(patient.clock().date())
-    return render_message(desk, {}, project.sample_reader(address), digest, identity)
+    digest = project.sample_digest(context.clock().date())
+    return render_message(app, {}, project.sample_reader(address), digest, identity)

@@ -67,8 +67,8 @@ def spf_record(names: Resolver, sender: Sender, accounts: Mapping[str, Smtp]) ->
     read = _Spf(names, _NOBODY, sender.envelope)
     result, words = read.verdict()
     if result == "permerror":
-        mend = "take out or flatten an include" if "lookups" in words else f"mend the TXT record at {domain}"
-        return bad("spf", f"{domain}: {words} in {records[0]!r}", mend)
+        fix = "take out or flatten an include" if "lookups" in words else f"mend the TXT record at {domain}"
+        return bad("spf", f"{domain}: {words} in {records[0]!r}", fix)
     if result == "pass":
         return warning("spf", f"{domain} lets anybody send in its name", "write '~all' instead of '+all' in it")
     return _covered(names, sender, accounts, f"{domain}: {read.lookups} of 10 look-ups")
@@ -137,8 +137,8 @@ def dkim_key(names: Resolver, name: str, account: Smtp, folder: Path, domain: st
     """
     signed_domain = _real(domain).encode()
     if account.dkim_selector is None or account.dkim_key_file is None:
-        mend = "set dkim_selector and dkim_key_file, unless the mail server signs by itself"
-        return warning(name, "messages are not signed here", mend)
+        fix = "set dkim_selector and dkim_key_file, unless the mail server signs by itself"
+        return warning(name, "messages are not signed here", fix)
     content = sign(
         _MAIL_TO_SIGN % signed_domain,
         Signer(account.dkim_selector, secret_file(folder / account.dkim_key_file)),
@@ -146,9 +146,9 @@ def dkim_key(names: Resolver, name: str, account: Smtp, folder: Path, domain: st
     where = f"{account.dkim_selector}._domainkey.{domain}"
     texts = names.texts(where)
     if len(texts) != 1:
-        mend = f"publish the public half of {account.dkim_key_file} there, as 'v=DKIM1; k=rsa; p=...'"
+        fix = f"publish the public half of {account.dkim_key_file} there, as 'v=DKIM1; k=rsa; p=...'"
         count = "two keys, so that none may count" if texts else "no key"
-        return bad(name, f"{where} has {count}", mend if not texts else "keep the TXT record of the key in use")
+        return bad(name, f"{where} has {count}", fix if not texts else "keep the TXT record of the key in use")
     return _verified(name, content, where, texts[0], str(account.dkim_key_file))
 
 
@@ -185,22 +185,22 @@ def dmarc_policy(names: Resolver, sender: Sender, signs: bool) -> CheckResult:
     if not records and organisation != sender.domain:
         where, records = organisation, _dmarc_records(names, organisation)
     if not records:
-        mend = f'publish a TXT record at _dmarc.{sender.domain}, like "v=DMARC1; p=none"'
-        return warning("dmarc", f"{sender.domain} has no policy, which Gmail and Yahoo want of bulk mail", mend)
+        fix = f'publish a TXT record at _dmarc.{sender.domain}, like "v=DMARC1; p=none"'
+        return warning("dmarc", f"{sender.domain} has no policy, which Gmail and Yahoo want of bulk mail", fix)
     if len(records) > 1:
         return bad("dmarc", f"_dmarc.{where} has {len(records)} policies, so that none counts", "keep one of them")
     tags = _tags(records[0])
     policy = tags.get("p", "") if where == sender.domain else tags.get("sp", tags.get("p", ""))
     if policy.lower() not in ("none", "quarantine", "reject"):
-        mend = "write p=none, p=quarantine or p=reject behind v=DMARC1"
-        return bad("dmarc", f"_dmarc.{where}: no policy in {records[0]!r}", mend)
+        fix = "write p=none, p=quarantine or p=reject behind v=DMARC1"
+        return bad("dmarc", f"_dmarc.{where}: no policy in {records[0]!r}", fix)
     aligned = _aligned(sender, tags.get("aspf", "r"))
     if not aligned and not signs:
         found = (
             f"p={policy}, and neither the return path ({sender.return_domain}) nor a signature is of {sender.domain}"
         )
-        mend = f"set bounces.address to one at {sender.domain}, or sign with DKIM"
-        return (warning if policy.lower() == "none" else bad)("dmarc", found, mend)
+        fix = f"set bounces.address to one at {sender.domain}, or sign with DKIM"
+        return (warning if policy.lower() == "none" else bad)("dmarc", found, fix)
     by = " and ".join(what for what, does in (("the return path", aligned), ("DKIM", signs)) if does)
     return ok("dmarc", f"_dmarc.{where}: p={policy}, met by {by}")
 
@@ -236,14 +236,14 @@ def _tags(text: str) -> dict[str, str]:
 def return_address(names: Resolver, sender: Sender) -> CheckResult:
     """Whether the domain that bounces go to takes mail (RFC 5321, section 5.1)."""
     domain, name = _real(sender.return_domain), "bounces"
-    mend = f"publish an MX record for {domain}, or set bounces.address to an address that takes mail"
+    fix = f"publish an MX record for {domain}, or set bounces.address to an address that takes mail"
     hosts = names.mail_hosts(domain)
     if hosts == [""]:
-        return bad(name, f"{domain} says that it takes no mail (its MX is '.')", mend)
+        return bad(name, f"{domain} says that it takes no mail (its MX is '.')", fix)
     if not hosts and not names.addresses(domain):
-        return bad(name, f"no mail gets to {domain}: it has neither an MX record nor an address", mend)
+        return bad(name, f"no mail gets to {domain}: it has neither an MX record nor an address", fix)
     if hosts and not _any_address(names, hosts):
-        return bad(name, f"no mail gets to {domain}: {', '.join(hosts)} (MX) has no address", mend)
+        return bad(name, f"no mail gets to {domain}: {', '.join(hosts)} (MX) has no address", fix)
     return ok(name, f"{sender.envelope} is reached by {', '.join(hosts) or domain}")
 
 

@@ -44,22 +44,22 @@ def source(config: Config, name: str, record: SourceStatus | None, now: datetime
     wrong = [paper for paper in read if isinstance(paper, SkippedPaper)]
     if wrong and len(wrong) == len(read):
         return warning(line, f"nothing in it can be read: {wrong[0].where}: {wrong[0].why}", "look at what it gives")
-    told = "answers" if read else "answers, nothing new today"
-    return _with_record(line, name, told, record, now)
+    text = "answers" if read else "answers, nothing new today"
+    return _with_record(line, name, text, record, now)
 
 
-def _with_record(line: str, name: str, told: str, record: SourceStatus | None, now: datetime) -> CheckResult:
+def _with_record(line: str, name: str, text: str, record: SourceStatus | None, now: datetime) -> CheckResult:
     if record is None:
-        return ok(line, f"{told}; not fetched yet")
+        return ok(line, f"{text}; not fetched yet")
     if record.error is not None:
-        return warning(line, f"{told}, but the last fetch failed: {record.error}", f"'newsletter fetch {name}'")
+        return warning(line, f"{text}, but the last fetch failed: {record.error}", f"'newsletter fetch {name}'")
     assert record.last_success is not None  # noqa: S101 - without an error it succeeded
     when = f"{record.last_success:%Y-%m-%d %H:%M} UTC"
     if now - record.last_success > _STALE:
         return warning(
-            line, f"{told}, but was last fetched {when}", "'newsletter fetch' every day, or 'newsletter run'"
+            line, f"{text}, but was last fetched {when}", "'newsletter fetch' every day, or 'newsletter run'"
         )
-    return ok(line, f"{told}; last fetched {when}")
+    return ok(line, f"{text}; last fetched {when}")
 
 
 def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
@@ -78,28 +78,28 @@ def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
     with HttpClient(network, user_agent(config.site.url, config.contact)) as http:
         try:
             http.get(f"{url}{HEALTH if pages else '/'}")
-            told = "answers"
+            text = "answers"
         except SourceError as error:
             if pages or error.status is None or error.status >= 500:
                 return _no_answer(name, config, error, pages)
-            told = f"answers with status {error.status}"
+            text = f"answers with status {error.status}"
         finally:
             _take_time(http.ahead, ahead)
     if not (url.startswith("https:") or is_loopback(host)):
-        return warning(name, f"{url} {told}, without TLS", "serve it by https, as RFC 8058 wants for unsubscribing")
-    return ok(name, f"{url} {told}; {needed}")
+        return warning(name, f"{url} {text}, without TLS", "serve it by https, as RFC 8058 wants for unsubscribing")
+    return ok(name, f"{url} {text}; {needed}")
 
 
 def _no_answer(name: str, config: Config, error: SourceError, pages: bool) -> CheckResult:
-    told = to_single_line(str(error))
+    text = to_single_line(str(error))
     if pages:
-        mend = "see to the web server, its certificate and site.url: readers unsubscribe there"
-        return bad(name, told, mend)
+        fix = "see to the web server, its certificate and site.url: readers unsubscribe there"
+        return bad(name, text, fix)
     if error.status is None and is_loopback(urlsplit(config.site.url).hostname or ""):
         raise CheckSkipped(
             f"{config.site.url} is on this machine alone, and no link leads there yet; set your own later"
         )
-    return warning(name, f"{told}; no link in a message leads there yet", "set site.url to what readers can open")
+    return warning(name, f"{text}; no link in a message leads there yet", "set site.url to what readers can open")
 
 
 def unsubscribing(config: Config, pages: bool) -> CheckResult:
@@ -109,11 +109,11 @@ def unsubscribing(config: Config, pages: bool) -> CheckResult:
         return ok(name, f"by a click, at {config.site.url}, and by letter")
     if bounces.address is None:
         address = parseaddr(config.site.reply_to or config.site.sender)[1]
-        told = f"by letter to {address}, on which you act with 'newsletter unsubscribe'"
-        return warning(name, told, "set bounces.address and its mailbox, and letters act by themselves")
+        text = f"by letter to {address}, on which you act with 'newsletter unsubscribe'"
+        return warning(name, text, "set bounces.address and its mailbox, and letters act by themselves")
     if not bounces.mailbox:
-        told = f"by letter to {bounces.address}, which acts when 'newsletter bounces read' gets it"
-        return ok(name, told)
+        text = f"by letter to {bounces.address}, which acts when 'newsletter bounces read' gets it"
+        return ok(name, text)
     return ok(name, f"by letter to {bounces.address}, which acts by itself")
 
 
@@ -124,6 +124,6 @@ def _once(config: Config) -> Network:
     return config.network.model_copy(update=limits)
 
 
-def _take_time(told: float | None, ahead: list[float]) -> None:
-    if told is not None:
-        ahead.append(told)
+def _take_time(text: float | None, ahead: list[float]) -> None:
+    if text is not None:
+        ahead.append(text)

@@ -36,13 +36,13 @@ _OLD_ZONES = 3
 def programs(now: datetime) -> CheckResult:
     """Ours, Python, SQLite, and the rules of the time zones."""
     name, zones = "program", _zones()
-    told = f"newsletter {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
-    told = f"{told}, time zones {zones}" if zones else told
+    text = f"newsletter {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
+    text = f"{text}, time zones {zones}" if zones else text
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        return bad(name, told, f"SQLite must be {'.'.join(map(str, _OLDEST_SQLITE))} or later: take a newer Python")
+        return bad(name, text, f"SQLite must be {'.'.join(map(str, _OLDEST_SQLITE))} or later: take a newer Python")
     if zones[:4].isdecimal() and int(zones[:4]) + _OLD_ZONES <= now.year:
-        return warning(name, told, "update the system's tzdata, else 'pip install --upgrade tzdata'")
-    return ok(name, told)
+        return warning(name, text, "update the system's tzdata, else 'pip install --upgrade tzdata'")
+    return ok(name, text)
 
 
 def _zones() -> str:
@@ -74,15 +74,15 @@ def disk(folders: Iterable[Path], index: Path, subscribers: int) -> CheckResult:
     for place in sorted(places):
         if (error := _why_not_writable(place)) is not None:
             closed = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
-            mend = "say who may write there" if closed else "free some room there, or see what limits it"
-            return bad(name, f"{place}: {error.strerror}", mend)
+            fix = "say who may write there" if closed else "free some room there, or see what limits it"
+            return bad(name, f"{place}: {error.strerror}", fix)
     free, place = min((shutil.disk_usage(place).free, place) for place in places)
-    told = f"{_in_words(free)} free at {place}"
+    text = f"{_in_words(free)} free at {place}"
     if free < max(needed, _TOO_LITTLE):
-        return bad(name, f"{told}, an edition needs {_in_words(max(needed, _TOO_LITTLE))}", "free some room there")
+        return bad(name, f"{text}, an edition needs {_in_words(max(needed, _TOO_LITTLE))}", "free some room there")
     if free < _LITTLE:
-        return warning(name, told, "free some room there")
-    return ok(name, told)
+        return warning(name, text, "free some room there")
+    return ok(name, text)
 
 
 def _present(folder: Path) -> Path:
@@ -119,17 +119,17 @@ def clock(now: datetime, newest: datetime | None, ahead: Sequence[float]) -> Che
     """
     name = "clock"
     if newest is not None and newest - now > _AHEAD:
-        told = f"it is {now:%Y-%m-%d %H:%M} UTC, but the store knows of {newest:%Y-%m-%d %H:%M}"
-        return bad(name, told, "set the clock right; after a --now in the future wait until then")
+        text = f"it is {now:%Y-%m-%d %H:%M} UTC, but the store knows of {newest:%Y-%m-%d %H:%M}"
+        return bad(name, text, "set the clock right; after a --now in the future wait until then")
     if not ahead:
         raise CheckSkipped("no server told the time; compare it with another clock")
     off = median(ahead)
-    told = f"{_apart(off)} the clocks of {len(ahead)} server{'' if len(ahead) == 1 else 's'}"
+    text = f"{_apart(off)} the clocks of {len(ahead)} server{'' if len(ahead) == 1 else 's'}"
     if abs(off) >= _OFF:
         return (bad if abs(off) >= _FAR_OFF else warning)(
-            name, told, "set it by NTP, as with 'timedatectl set-ntp true'"
+            name, text, "set it by NTP, as with 'timedatectl set-ntp true'"
         )
-    return ok(name, told)
+    return ok(name, text)
 
 
 def _apart(seconds: float) -> str:

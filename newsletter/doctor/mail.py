@@ -115,20 +115,20 @@ def _refused(name: str, server: str, smtp: Any, sender: str) -> CheckResult | No
         options, smtp.command_encoding = ["SMTPUTF8"], "utf-8"
     code, words = smtp.mail(sender, options)
     if code != 250:
-        mend = "set user and password of the account" if code == 530 else "check site.from, bounces.address and user"
-        told = f"{server} does not take mail from {sender}: {shown_reply(code, words)}"
-        return (bad if code >= 500 else warning)(name, told, mend if code >= 500 else "try again later")
+        fix = "set user and password of the account" if code == 530 else "check site.from, bounces.address and user"
+        text = f"{server} does not take mail from {sender}: {shown_reply(code, words)}"
+        return (bad if code >= 500 else warning)(name, text, fix if code >= 500 else "try again later")
     code, words = smtp.rcpt(sender)
     reply = shown_reply(code, words)
     smtp.rset()
     if 200 <= code < 300:
         return None
-    told = f"{server} takes no mail to {sender}: {reply}"
+    text = f"{server} takes no mail to {sender}: {reply}"
     if code < 500:
-        return warning(name, told, "try again later")
+        return warning(name, text, "try again later")
     if classify_refusal(reply) is BounceKind.HARD:
-        return warning(name, told, _NO_MAILBOX)
-    return bad(name, told, "have the server relay for you: set user, or ask who runs it")
+        return warning(name, text, _NO_MAILBOX)
+    return bad(name, text, "have the server relay for you: set user, or ask who runs it")
 
 
 def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Callable[[], Message]) -> CheckResult:
@@ -143,12 +143,12 @@ def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Cal
     said = outcome.smtp_reply or outcome.reason or ""
     if outcome.state is SendState.SENT:
         return ok(line, f"taken for {message.recipient}: {said}; look for {message.message_id}")
-    told = f"{server_name(account)} did not take it for {message.recipient}: {said}"
+    text = f"{server_name(account)} did not take it for {message.recipient}: {said}"
     if outcome.state is SendState.DEFERRED:
-        return warning(line, told, "try again in some minutes")
+        return warning(line, text, "try again in some minutes")
     if outcome.state is SendState.UNSURE:
         return bad(line, f"nobody knows whether it arrived: {said}", "look into the mailbox")
-    return bad(line, told, "do as the server says, or ask who runs it")
+    return bad(line, text, "do as the server says, or ask who runs it")
 
 
 def mailbox(settings: Bounces, folder: Path) -> CheckResult:

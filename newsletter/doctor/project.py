@@ -33,8 +33,8 @@ def sender(config: Config) -> CheckResult:
     if is_example(domain):
         return warning(name, f"site.from: {site.sender} is an address for examples", "set site.from to your own")
     for doubt in sender_warnings(config):
-        found, _, mend = doubt.rpartition("; ")
-        return warning(name, found, mend)
+        found, _, fix = doubt.rpartition("; ")
+        return warning(name, found, fix)
     if "example" in site.postal_address.lower():
         return warning(name, f"site.postal_address: {site.postal_address} is an example", "set it to your own")
     return ok(name, f"{site.sender}, {site.postal_address}")
@@ -81,16 +81,16 @@ def templates(config: Config) -> CheckResult:
         try:
             _sample(config, load_templates(own, one))
         except UserError as error:
-            found, _, mend = error.lines[0].rpartition("; ")
-            return warning(name, found, f"{mend}, or remove it: it is not in use")
-    for letter in SignupMail:
-        _sample_letter(config, load_templates(own, letter.value))
+            found, _, fix = error.lines[0].rpartition("; ")
+            return warning(name, found, f"{fix}, or remove it: it is not in use")
+    for mail in SignupMail:
+        _sample_signup_mail(config, load_templates(own, mail.value))
     largest = max(sizes, key=lambda one: sizes[one])
-    told = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
+    text = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:
-        mend = f"make it lighter: over {CLIPPED_FROM // 1000} kB the last papers are named by their titles alone"
-        return warning(name, told, mend)
-    return ok(name, f"{', '.join((*used, *unused))}; {told}")
+        fix = f"make it lighter: over {CLIPPED_FROM // 1000} kB the last papers are named by their titles alone"
+        return warning(name, text, fix)
+    return ok(name, f"{', '.join((*used, *unused))}; {text}")
 
 
 def _sample(config: Config, filled: Templates) -> str:
@@ -103,7 +103,7 @@ def _sample(config: Config, filled: Templates) -> str:
     return render(filled.html, values)
 
 
-def _sample_letter(config: Config, filled: Templates) -> None:
+def _sample_signup_mail(config: Config, filled: Templates) -> None:
     values = signup_context(config.site, "As an example", f"{config.site.url}/confirm/1.{'x' * 43}", 48)
     for part in (filled.text, filled.html):
         render(part, values)

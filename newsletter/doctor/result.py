@@ -23,7 +23,7 @@ class CheckResult:
     name: str
     state: CheckState
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 class CheckSkipped(NewsletterError):
@@ -43,7 +43,7 @@ class Check:
 
     name: str
     look: Callable[[], CheckResult]
-    mend: str
+    fix: str
     network: bool = False
 
 
@@ -52,24 +52,24 @@ def ok(name: str, found: str) -> CheckResult:
     return CheckResult(name, CheckState.OK, found)
 
 
-def warning(name: str, found: str, mend: str) -> CheckResult:
+def warning(name: str, found: str, fix: str) -> CheckResult:
     """Mail goes out, but something should be mended."""
-    return CheckResult(name, CheckState.WARNING, found, mend)
+    return CheckResult(name, CheckState.WARNING, found, fix)
 
 
-def bad(name: str, found: str, mend: str) -> CheckResult:
+def bad(name: str, found: str, fix: str) -> CheckResult:
     """It does not work as it is."""
-    return CheckResult(name, CheckState.BAD, found, mend)
+    return CheckResult(name, CheckState.BAD, found, fix)
 
 
-def not_checked(name: str, found: str, mend: str = "") -> CheckResult:
+def not_checked(name: str, found: str, fix: str = "") -> CheckResult:
     """It could not be looked at; ``found`` says why."""
-    return CheckResult(name, CheckState.NOT_CHECKED, found, mend)
+    return CheckResult(name, CheckState.NOT_CHECKED, found, fix)
 
 
-def of_error(name: str, error: NewsletterError, mend: str) -> CheckResult:
+def of_error(name: str, error: NewsletterError, fix: str) -> CheckResult:
     """An error's line, parted into what is wrong and the mend; ``mend`` is for one that says none."""
     line = error.lines[0].removeprefix("smtp: ").removeprefix("store: ")  # The line's name says so already.
     found, parted, said = line.rpartition("; ")
     state = CheckState.NOT_CHECKED if isinstance(error, CheckSkipped) else CheckState.BAD
-    return CheckResult(name, state, found if parted else said, said if parted else mend)
+    return CheckResult(name, state, found if parted else said, said if parted else fix)

@@ -44,11 +44,11 @@ def _waited_for(check: Check, looking: Future[CheckResult], left: float, seconds
     try:
         return looking.result(timeout=left)
     except NewsletterError as error:
-        return of_error(check.name, error, check.mend)
+        return of_error(check.name, error, check.fix)
     except TimeoutError:
         if not looking.done():
-            return bad(check.name, f"came to no end within {seconds:.2g} s", check.mend)
-        return bad(check.name, "no answer in time", check.mend)
+            return bad(check.name, f"came to no end within {seconds:.2g} s", check.fix)
+        return bad(check.name, "no answer in time", check.fix)
     except Exception as error:
         # Nothing that one check stumbles over is to keep the others from being told.
-        return bad(check.name, f"{type(error).__name__}: {error}", check.mend)
+        return bad(check.name, f"{type(error).__name__}: {error}", check.fix)

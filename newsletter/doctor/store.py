@@ -42,8 +42,8 @@ def store(config: Config, engine: Engine) -> CheckResult:
         return ok(name, f"{engine.dialect.name}, schema {HEAD}, writable")
     kind = machine.on_network(file)
     if kind is not None:
-        told = f"{file} lies on a network file system ({kind}), where SQLite breaks"
-        return bad(name, told, "set store.url to a file on a disk of this machine, or to PostgreSQL")
+        text = f"{file} lies on a network file system ({kind}), where SQLite breaks"
+        return bad(name, text, "set store.url to a file on a disk of this machine, or to PostgreSQL")
     if journal != "wal":
         return warning(
             name, f"{file}: its journal is {journal}, not WAL", "see who else has opened it, or how it is mounted"
@@ -70,21 +70,21 @@ def people(config: Config, engine: Engine, now: datetime) -> CheckResult:
         files = subscriptions.sync_files(connection, config.subscribers_folder, now)
         counts = subscribers.counts(connection)
         connection.rollback()  # Looking changes nothing.
-    told = ", ".join(f"{counts[state]} {state.value}" for state in SubscriberState if counts.get(state))
+    text = ", ".join(f"{counts[state]} {state.value}" for state in SubscriberState if counts.get(state))
     new = f", {len(files.added)} of them in new files" if files.added else ""
     if files.problems:
         return _wrong_files(name, files.problems)
     if not counts.get(SubscriberState.ACTIVE):
         return warning(
-            name, f"nobody gets mail yet ({told or 'none'})", "'newsletter subscribe you@example.org -i TOPIC'"
+            name, f"nobody gets mail yet ({text or 'none'})", "'newsletter subscribe you@example.org -i TOPIC'"
         )
-    return ok(name, told + new)
+    return ok(name, text + new)
 
 
 def _wrong_files(name: str, problems: list[str]) -> CheckResult:
     if len(problems) == 1:
-        found, _, mend = problems[0].rpartition("; ")
-        return bad(name, found or mend, mend if found else "mend the file")
+        found, _, fix = problems[0].rpartition("; ")
+        return bad(name, found or fix, fix if found else "mend the file")
     files = list(dict.fromkeys(Path(problem.split(":", 1)[0]).name for problem in problems))
     more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
     found = f"{len(problems)} mistakes in {', '.join(files[:_NAMED])}{more}"
@@ -96,15 +96,15 @@ def sends(engine: Engine, now: datetime) -> CheckResult:
     name = "sends"
     with reading(engine) as connection:
         waiting = health.waiting(connection)
-    told = ", ".join(f"{one.count} {state.value}" for state, one in waiting.items())
+    text = ", ".join(f"{one.count} {state.value}" for state, one in waiting.items())
     if SendState.UNSURE in waiting:
-        return warning(name, told, "'newsletter sends resolve' lists the unsure and settles them")
+        return warning(name, text, "'newsletter sends resolve' lists the unsure and settles them")
     stuck = [one for state, one in waiting.items() if state is SendState.PLANNED and now - one.since > _LATE]
     if stuck:
         return warning(
-            name, f"{told}; the first since {stuck[0].since:%Y-%m-%d %H:%M} UTC", "'newsletter send' sends them"
+            name, f"{text}; the first since {stuck[0].since:%Y-%m-%d %H:%M} UTC", "'newsletter send' sends them"
         )
-    return ok(name, told or "nothing waits")
+    return ok(name, text or "nothing waits")
 
 
 def schedule(engine: Engine, now: datetime) -> CheckResult:
@@ -114,9 +114,9 @@ def schedule(engine: Engine, now: datetime) -> CheckResult:
         overdue, tick = health.overdue(connection, now - _LATE), health.next_tick(connection)
     running = tick is not None and now - tick < _LATE
     if overdue is not None:
-        told = f"{overdue.count} due since {overdue.since:%Y-%m-%d %H:%M} UTC got no digest"
+        text = f"{overdue.count} due since {overdue.since:%Y-%m-%d %H:%M} UTC got no digest"
         last = f"; 'newsletter run' was last at work about {tick:%Y-%m-%d %H:%M} UTC" if tick and not running else ""
-        return warning(name, told + last, "see what 'newsletter run' says" if running else _RUN)
+        return warning(name, text + last, "see what 'newsletter run' says" if running else _RUN)
     if running:
         return ok(name, "'newsletter run' is at work")
     return ok(name, "nobody is overdue; 'newsletter run' is not at work")

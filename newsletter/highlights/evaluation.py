@@ -43,7 +43,10 @@ class Row:
 
 
 def evaluate(
-    labelled: Sequence[LabelledAbstract], folds: int, splits: int, told: Callable[[int], None] = lambda done: None
+    labelled: Sequence[LabelledAbstract],
+    folds: int,
+    splits: int,
+    on_progress: Callable[[int], None] = lambda done: None,
 ) -> list[Row]:
     """Train on all folds of the abstracts but one and choose on that one; each fold in turn, for some random splits.
 
@@ -65,7 +68,7 @@ def evaluate(
             ours: Choices = [choose(model, one.found) for one in asked]
             for way, choices in enumerate((ours, plain_choices(learnt_from, asked))):
                 hits[way, split, held_back] = _hits(asked, choices)
-            told(split * folds + fold)
+            on_progress(split * folds + fold)
     rows = (_row(labelled, hits, column, fitting) for column in range(len(LABELS)) for fitting in (False, True))
     return [row for row in rows if row.abstracts]
 

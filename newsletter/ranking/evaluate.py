@@ -136,10 +136,10 @@ def evaluate(trial: Dataset, variety: float = 1.0) -> EvalResult:
         UserError: the papers hold no word.
     """
     start = time.perf_counter()
-    space, old = _fitted(trial)
+    model, old = _fitted(trial)
     fitted = time.perf_counter()
-    new = space.vectors(trial.new)
-    order, stands_out = rank_readers(space, old, new, trial.libraries)
+    new = model.vectors(trial.new)
+    order, stands_out = rank_readers(model, old, new, trial.libraries)
     ranked = time.perf_counter()
     measured = measure(order, trial.held_back, new, ranked - fitted, fitted - start)
     chosen = order.copy()
@@ -157,8 +157,8 @@ def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
     Returns:
         For each step: how many papers, how many readers, and the mean.
     """
-    space, old = _fitted(trial)
-    new = space.vectors(trial.new)
+    model, old = _fitted(trial)
+    new = model.vectors(trial.new)
     most = max(len(library) for library in trial.libraries)
     steps = [step for step in _CURVE if step <= most]
     chosen = [index for index, library in enumerate(trial.libraries) if len(library) >= steps[-1]]
@@ -167,30 +167,30 @@ def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
     held_back = [trial.held_back[index] for index in chosen]
     curve = []
     for step in steps:
-        order, _ = rank_readers(space, old, new, [library[:step] for library in shuffled])
+        order, _ = rank_readers(model, old, new, [library[:step] for library in shuffled])
         curve.append((step, len(chosen), float(measure(order, held_back, new, 0, 0).ndcg.mean())))
     return curve
 
 
 def _fitted(trial: Dataset) -> tuple[TfidfModel, csr_matrix]:
-    space = fit(trial.old, trial.phrases)
-    if space is None:
+    model = fit(trial.old, trial.phrases)
+    if model is None:
         raise UserError("the papers to learn from hold no word; see docs/ranking.md")
-    return space, space.vectors(trial.old)
+    return model, model.vectors(trial.old)
 
 
 def rank_readers(
-    space: TfidfModel, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
+    model: TfidfModel, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best candidates of each reader (readers × top), best first, and how far they stand out."""
-    lineup = build_matrix(space, new)
-    measured_by = build_matrix(space, space.sample)
+    paper_matrix = build_matrix(model, new)
+    measured_by = build_matrix(model, model.sample)
     best, values = [], []
     for start in range(0, len(libraries), _READERS_AT_ONCE):
         block = libraries[start : start + _READERS_AT_ONCE]
-        teachers = np.array([len(library) for library in block], dtype=float)
+        example_counts = np.array([len(library) for library in block], dtype=float)
         profiles = library_profiles(old, block)
-        stands_out = deviations(profiles, profiles, teachers, lineup, measured_by)
+        stands_out = deviations(profiles, profiles, example_counts, paper_matrix, measured_by)
         some = np.argpartition(-stands_out, min(top, new.shape[0] - 1), axis=1)[:, :top]
         inside = np.argsort(-np.take_along_axis(stands_out, some, axis=1), axis=1, kind="stable")
         best.append(np.take_along_axis(some, inside, axis=1))

@@ -44,10 +44,10 @@ class InterestTerms:
     categories: Set[str]
 
 
-def interest_terms(space: TfidfModel, profiles: Profiles, row: int) -> InterestTerms:
+def interest_terms(model: TfidfModel, profiles: Profiles, row: int) -> InterestTerms:
     """What an interest (by its row among the profiles) looks for."""
     interest, profile = profiles.followed[row].interest, row_of(profiles.vectors, row)
-    above = (profile.values - space.mean[profile.terms]).tolist()
+    above = (profile.values - model.mean[profile.terms]).tolist()
     return InterestTerms(
         row=row,
         terms={term: weight for term, weight in zip(profile.terms.tolist(), above, strict=True) if weight > 0},
@@ -56,21 +56,23 @@ def interest_terms(space: TfidfModel, profiles: Profiles, row: int) -> InterestT
     )
 
 
-def reason(profiles: Profiles, taste: InterestTerms, paper: Paper, wording: PaperPhrases) -> str:
+def reason(profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases) -> str:
     """The followed author, the terms that weighed most, the liked paper that gave most and the followed category."""
     parts = []
-    if taste.authors:
-        parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in taste.authors][:1]
-    terms = main_terms(taste.terms, wording)
+    if sought.authors:
+        parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in sought.authors][
+            :1
+        ]
+    terms = main_terms(sought.terms, phrases)
     if terms:
         parts.append(", ".join(terms))
-    if profiles.followed[taste.row].liked:
-        liked, gifts = liked_parts(profiles, taste.row, wording.vector)
-        most, whole = int(np.argmax(gifts)), profile_part(row_of(profiles.vectors, taste.row), wording.vector)
-        if gifts[most] >= _LIKED_SHARE * max(whole, 1e-12):
+    if profiles.followed[sought.row].liked:
+        liked, contributions = liked_parts(profiles, sought.row, phrases.vector)
+        most, whole = int(np.argmax(contributions)), profile_part(row_of(profiles.vectors, sought.row), phrases.vector)
+        if contributions[most] >= _LIKED_SHARE * max(whole, 1e-12):
             parts.append(f"like “{shorten(liked[most], _TITLE_SHOWN, placeholder=' …')}”")
-    if taste.categories:
-        parts += [f"in {one}" for one in paper.categories if one.casefold() in taste.categories][:1]
+    if sought.categories:
+        parts += [f"in {one}" for one in paper.categories if one.casefold() in sought.categories][:1]
     return "; ".join(parts)
 
 
@@ -87,7 +89,7 @@ class Explanation:
     liked: tuple[tuple[str, float], ...] = ()
 
 
-def explain(space: TfidfModel, profiles: Profiles, row: int, paper: Row, most: int) -> Explanation:
+def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, most: int) -> Explanation:
     """The terms and the liked papers that a paper has its score from.
 
     Args:
@@ -95,11 +97,11 @@ def explain(space: TfidfModel, profiles: Profiles, row: int, paper: Row, most: i
         most: how many of each.
     """
     profile = row_of(profiles.vectors, row)
-    parts = np.maximum(term_parts(space, profile, paper), 0)
-    names, gifts = liked_parts(profiles, row, paper)
+    parts = np.maximum(term_parts(model, profile, paper), 0)
+    names, contributions = liked_parts(profiles, row, paper)
     return Explanation(
-        _shares([str(term) for term in space.terms[paper.terms]], parts, float(parts.sum()), most),
-        _shares(names, gifts, profile_part(profile, paper), most),
+        _shares([str(term) for term in model.terms[paper.terms]], parts, float(parts.sum()), most),
+        _shares(names, contributions, profile_part(profile, paper), most),
     )
 
 
@@ -108,13 +110,13 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
     return tuple((names[place], min(1.0, float(parts[place]) / max(whole, 1e-12))) for place in order)
 
 
-def term_parts(space: TfidfModel, profile: Row, paper: Row) -> np.ndarray:
+def term_parts(model: TfidfModel, profile: Row, paper: Row) -> np.ndarray:
     """What each term of a paper adds to its raw score, in the order of ``paper.terms``; the parts add up to it.
 
     Args:
         paper: its vector, times the scale of its score (see :func:`newsletter.ranking.scoring.scale`).
     """
-    return np.asarray((values_at(profile, paper.terms) - space.mean[paper.terms]) * paper.values)
+    return np.asarray((values_at(profile, paper.terms) - model.mean[paper.terms]) * paper.values)
 
 
 def profile_part(profile: Row, paper: Row) -> float:
@@ -132,12 +134,12 @@ def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np
     whole = values_at(row_of(profiles.whole, row), paper.terms)
     damping = values_at(row_of(profiles.vectors, row), paper.terms) / np.where(whole > 0, whole, 1)
     gained = Row(paper.terms, paper.values * np.maximum(damping, 0))
-    gifts, giver = profiles.liked_by(row)
-    shares = gifts.values * values_at(gained, gifts.terms)
+    contributions, giver = profiles.liked_by(row)
+    shares = contributions.values * values_at(gained, contributions.terms)
     return [name.title for name, _ in liked], np.bincount(giver, shares, minlength=len(liked))
 
 
-def main_terms(wanted: Mapping[int, float], wording: PaperPhrases) -> list[str]:
+def main_terms(wanted: Mapping[int, float], phrases: PaperPhrases) -> list[str]:
     """The words and phrases of a paper that weighed most in its score, as the paper writes them.
 
     Terms that stand side by side in the text are told as one phrase: "multi objective", "objective reinforcement" and
@@ -146,11 +148,11 @@ def main_terms(wanted: Mapping[int, float], wording: PaperPhrases) -> list[str]:
     Args:
         wanted: what an interest looks for, as :class:`InterestTerms` has it in ``terms``.
     """
-    adds = _products(wanted, wording.weights)
+    adds = _products(wanted, phrases.weights)
     if not adds:
         return []
     least = _LEAST_SHARE * max(adds.values())
-    windows, pairs = _windows(wording, adds, least)
+    windows, pairs = _windows(phrases, adds, least)
     # Best last. Of phrases worth the same the one that comes later: the abstract rather than the title.
     windows.sort()
     shown: list[str] = []
@@ -162,11 +164,11 @@ def main_terms(wanted: Mapping[int, float], wording: PaperPhrases) -> list[str]:
             if now > 0:
                 insort(windows, (now, first, words, terms))
             continue
-        shown.append(wording.phrase(first, first + words - 1))
+        shown.append(phrases.phrase(first, first + words - 1))
         if len(shown) == _PHRASES_SHOWN:
             break
         # What is told adds nothing to a phrase that has it too.
-        told = wording.words[first : first + words].tolist()
+        told = phrases.words[first : first + words].tolist()
         for word in told:
             if word in adds:
                 adds[word] = 0.0
@@ -182,19 +184,19 @@ def _products(some: Mapping[int, float], others: Mapping[int, float]) -> dict[in
     return {term: weight * many[term] for term, weight in few.items() if term in many}
 
 
-def _windows(wording: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
+def _windows(phrases: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
     """The windows of a text all whose words belong to a term that adds to the score, if they add more than ``least``
     for each word. Of windows with the same terms and as many words the last one stands for all.
 
     Returns:
         The windows, and the two words of each pair among their terms.
     """
-    words, pairs, joined = wording.words, wording.pairs, wording.joined
+    words, pairs, joined = phrases.words, phrases.pairs, phrases.joined
     windows: list[_Window] = []
     longer: dict[tuple[int, tuple[int, ...]], int] = {}
     halves: dict[int, _Pair] = {}
     for word, part in adds.items():
-        firsts = wording.places.get(word, ())
+        firsts = phrases.places.get(word, ())
         if firsts and part > least:
             windows.append((part - least, firsts[-1], 1, (word,)))
         for first in firsts:

@@ -32,18 +32,18 @@ class PaperMatrix:
     factor: np.ndarray
 
 
-def build_matrix(space: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
+def build_matrix(model: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
     """Get papers (papers × terms) ready for ranking: once for all subscribers."""
-    return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(space, vectors))
+    return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(model, vectors))
 
 
-def background_of(space: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+def background_of(model: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """The ``centre`` and the ``factor`` of papers (papers × terms)."""
-    centre = np.asarray(vectors @ space.mean, dtype=np.float32)
-    if space.usual <= 0:
+    centre = np.asarray(vectors @ model.mean, dtype=np.float32)
+    if model.usual <= 0:
         return centre, np.ones(vectors.shape[0], dtype=np.float32)
-    deviation = np.maximum(score_deviation(vectors, space.directions, space.variance), 1e-3 * space.usual)
-    return centre, (space.usual / deviation).astype(np.float32)
+    deviation = np.maximum(score_deviation(vectors, model.directions, model.variance), 1e-3 * model.usual)
+    return centre, (model.usual / deviation).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Segment:
     """Some of the store's papers: their rows in the store, ascending, and what ranking needs of them."""
 
     rows: np.ndarray
-    lineup: PaperMatrix
+    paper_matrix: PaperMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,19 @@ class Index:
         version: the name under which the space is kept, empty for one that is not.
     """
 
-    space: TfidfModel
+    model: TfidfModel
     sample: PaperMatrix
-    parts: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...] = ()
     version: str = ""
 
     def vectors(self, rows: np.ndarray) -> csr_matrix:
         """The vectors of papers (papers × terms) by row in the store; zeros for one that the index does not have."""
         order = np.full(len(rows), 0)
-        taken, height = [self.space.zeros()], 1
-        for part in self.parts:
-            at = np.minimum(np.searchsorted(part.rows, rows), len(part.rows) - 1)
-            here = np.flatnonzero(part.rows[at] == rows) if len(part.rows) else np.array([], int)
-            taken.append(part.lineup.vectors[at[here]])
+        taken, height = [self.model.zeros()], 1
+        for segment in self.segments:
+            at = np.minimum(np.searchsorted(segment.rows, rows), len(segment.rows) - 1)
+            here = np.flatnonzero(segment.rows[at] == rows) if len(segment.rows) else np.array([], int)
+            taken.append(segment.paper_matrix.vectors[at[here]])
             order[here] = height + np.arange(len(here))
             height += len(here)
         return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
@@ -83,48 +83,48 @@ class Index:
         """Which of some rows in the store the index has."""
         wanted = np.array(rows, dtype=np.int64)
         held = np.zeros(len(wanted), dtype=bool)
-        for part in self.parts:
-            held |= np.isin(wanted, part.rows)
+        for segment in self.segments:
+            held |= np.isin(wanted, segment.rows)
         return held
 
     def row(self, row: int) -> Row:
         """The vector of one paper, its terms ascending; an empty one for a paper that the index does not have."""
-        for part in reversed(self.parts):
-            at = int(np.searchsorted(part.rows, row))
-            if at < len(part.rows) and part.rows[at] == row:
-                found = row_of(part.lineup.vectors, at)
+        for segment in reversed(self.segments):
+            at = int(np.searchsorted(segment.rows, row))
+            if at < len(segment.rows) and segment.rows[at] == row:
+                found = row_of(segment.paper_matrix.vectors, at)
                 order = found.terms.argsort()
                 return Row(found.terms[order], found.values[order])
         return Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32))
 
-    def part_of(self, rows: np.ndarray) -> Segment:
+    def segment_of(self, rows: np.ndarray) -> Segment:
         """Some papers, by row ascending, as a part of their own: their vectors alone, to be looked up."""
         none = np.zeros(0, dtype=np.float32)
-        return Segment(rows, PaperMatrix(self.vectors(rows), self.space.zeros(0), none, none))
+        return Segment(rows, PaperMatrix(self.vectors(rows), self.model.zeros(0), none, none))
 
     def without_papers(self) -> "Index":
         """What profiles are made with, and measured by: a small part of an index, which can be handed to other
         processes. No paper can be got ready for ranking with it.
         """
-        space = replace(self.space, directions=self.space.directions[:0], variance=self.space.variance[:0])
-        return Index(space, self.sample, (), self.version)
+        model = replace(self.model, directions=self.model.directions[:0], variance=self.model.variance[:0])
+        return Index(model, self.sample, (), self.version)
 
     def replaced(self, number: int) -> np.ndarray:
         """The places of a part's papers that stand in a later part too."""
-        own = self.parts[number].rows
-        later = np.unique(np.concatenate([own[:0], *(part.rows for part in self.parts[number + 1 :])]))
+        own = self.segments[number].rows
+        later = np.unique(np.concatenate([own[:0], *(segment.rows for segment in self.segments[number + 1 :])]))
         at = np.searchsorted(own, later)
         later, at = later[at < len(own)], at[at < len(own)]
         return np.asarray(at[own[at] == later])
 
 
-def make_index(space: TfidfModel, parts: tuple[Segment, ...] = (), version: str = "") -> Index:
+def make_index(model: TfidfModel, segments: tuple[Segment, ...] = (), version: str = "") -> Index:
     """An index of some parts."""
-    return Index(space, build_matrix(space, space.sample), parts, version)
+    return Index(model, build_matrix(model, model.sample), segments, version)
 
 
-def make_segment(space: TfidfModel, papers: Iterable[Paper]) -> Segment:
+def make_segment(model: TfidfModel, papers: Iterable[Paper]) -> Segment:
     """A part of papers of the store."""
     ordered = sorted(papers, key=lambda paper: paper.row)
-    vectors = space.vectors(paper_text(paper) for paper in ordered) if ordered else space.zeros(0)
-    return Segment(np.array([paper.row for paper in ordered], dtype=np.int64), build_matrix(space, vectors))
+    vectors = model.vectors(paper_text(paper) for paper in ordered) if ordered else model.zeros(0)
+    return Segment(np.array([paper.row for paper in ordered], dtype=np.int64), build_matrix(model, vectors))

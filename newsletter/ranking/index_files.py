@@ -12,14 +12,14 @@ from newsletter.ranking.tfidf import TfidfModel, make_counter
 _ARRAYS = ("idf", "mean", "directions", "variance")
 
 
-def write_model(folder: Path, space: TfidfModel) -> None:
+def write_model(folder: Path, model: TfidfModel) -> None:
     """Write a space into a folder, which is made."""
     folder.mkdir(parents=True)
     for name in _ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(space, name))
-    _write_matrix(folder, "sample", space.sample)
-    (folder / "terms.txt").write_text("\n".join(space.terms.tolist()), encoding="utf-8", newline="\n")
-    (folder / "space.json").write_text(json.dumps({"pivot": space.pivot, "usual": space.usual}), encoding="utf-8")
+        np.save(folder / f"{name}.npy", getattr(model, name))
+    _write_matrix(folder, "sample", model.sample)
+    (folder / "terms.txt").write_text("\n".join(model.terms.tolist()), encoding="utf-8", newline="\n")
+    (folder / "space.json").write_text(json.dumps({"pivot": model.pivot, "usual": model.usual}), encoding="utf-8")
 
 
 def read_model(folder: Path) -> TfidfModel:
@@ -44,14 +44,14 @@ def read_model(folder: Path) -> TfidfModel:
     )
 
 
-def write_segment(folder: Path, part: Segment) -> None:
+def write_segment(folder: Path, segment: Segment) -> None:
     """Write a part into a folder, which is made."""
     folder.mkdir(parents=True)
-    np.save(folder / "rows.npy", part.rows)
-    np.save(folder / "centre.npy", part.lineup.centre)
-    np.save(folder / "factor.npy", part.lineup.factor)
-    _write_matrix(folder, "vectors", part.lineup.vectors)
-    _write_matrix(folder, "turned", part.lineup.turned)
+    np.save(folder / "rows.npy", segment.rows)
+    np.save(folder / "centre.npy", segment.paper_matrix.centre)
+    np.save(folder / "factor.npy", segment.paper_matrix.factor)
+    _write_matrix(folder, "vectors", segment.paper_matrix.vectors)
+    _write_matrix(folder, "turned", segment.paper_matrix.turned)
 
 
 def read_segment(folder: Path, terms: int) -> Segment:
@@ -75,7 +75,7 @@ def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:
 
 
 def _read_matrix(folder: Path, name: str, width: int) -> csr_matrix:
-    data, indices, indptr = (_read(folder / f"{name}-{part}.npy") for part in ("data", "indices", "indptr"))
+    data, indices, indptr = (_read(folder / f"{name}-{segment}.npy") for segment in ("data", "indices", "indptr"))
     if len(data) != len(indices) or indptr[-1] != len(data):
         raise ValueError(f"{folder / name}: its files do not fit together")
     return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width), copy=False)

@@ -52,12 +52,12 @@ class PaperPhrases:
         return self.written[first, last]
 
 
-def read(space: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
+def read(model: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
     """Read the words of a paper; ``vector`` is the paper's in the space."""
     text = paper_text(paper)
     tokens = tokens_of(text)
     spelled, starts, ends, paired, joined = zip(*tokens, strict=True) if tokens else ((),) * 5
-    known = space.known
+    known = model.known
     words = [known.get(word, _UNKNOWN) for word in spelled]
     pairs = [known.get(pair, _UNKNOWN) for pair in paired]
     places: dict[int, list[int]] = {}
@@ -67,7 +67,7 @@ def read(space: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
         text=text,
         names=frozenset(_NAMES.findall(paper.abstract)),
         starts=array("i", starts),
-        ends=array("i", _ends(space, ends, words, pairs)),
+        ends=array("i", _ends(model, ends, words, pairs)),
         words=array("i", words),
         pairs=array("i", pairs),
         joined=bytes((*joined, False)),
@@ -77,11 +77,11 @@ def read(space: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
     )
 
 
-def _ends(space: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: Sequence[int]) -> list[int]:
+def _ends(model: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: Sequence[int]) -> list[int]:
     """Where a phrase ends that ends with each word: after the next one, where a word is mostly followed by it, as
     "reinforcement" is by "learning", lest the phrase sound broken off.
     """
-    idf, seldom = space.idf, space.idf.max() - _SELDOM
+    idf, seldom = model.idf, model.idf.max() - _SELDOM
     taken_in = list(ends)
     for place, (alone, together) in enumerate(zip(words, pairs[1:], strict=False)):
         known = alone != _UNKNOWN and together != _UNKNOWN

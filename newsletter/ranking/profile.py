@@ -57,15 +57,15 @@ class Profiles:
     vectors: csr_matrix
     wanted: csr_matrix
     whole: csr_matrix
-    teachers: np.ndarray
-    gifts: csr_matrix
+    example_counts: np.ndarray
+    contributions: csr_matrix
     liked: csr_matrix
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """What the liked papers of an interest put into ``whole``: the terms of one after those of another, each with
         what it was given, and from which of the papers (by place among ``followed[row].liked``).
         """
-        which, shares = row_of(self.gifts, row)
+        which, shares = row_of(self.contributions, row)
         rows = [row_of(self.liked, one) for one in which]
         sizes = [len(one.terms) for one in rows]
         terms = np.concatenate([self.liked.indices[:0], *(one.terms for one in rows)])
@@ -81,14 +81,14 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     words is shorter than an abstract. A verdict that has faded counts for less than one paper. An interest that says
     nothing else is followed by its name.
     """
-    liked, gifts = _judged(index, [one.liked for one in followed])
-    texts = _as_papers(index.space, _texts(index.space, [_text(one.interest) for one in followed]))
-    keywords = _as_papers(index.space, _keywords(index.space, [one.interest for one in followed]))
-    said = sum((np.diff(part.indptr) > 0).astype(float) for part in (texts, keywords))
-    teachers = np.asarray(gifts.sum(axis=1)).ravel() + said
-    share = 1 / np.where(teachers > 0, teachers, 1)
-    gifts.data *= np.repeat(share, np.diff(gifts.indptr)).astype(np.float32)
-    whole = csr_matrix(gifts @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
+    liked, contributions = _judged(index, [one.liked for one in followed])
+    texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))
+    keywords = _as_papers(index.model, _keywords(index.model, [one.interest for one in followed]))
+    said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, keywords))
+    example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said
+    share = 1 / np.where(example_counts > 0, example_counts, 1)
+    contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
+    whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
     vectors = wanted = damp(whole)
     disliked, against = _judged(index, [one.disliked for one in followed])
     if disliked.shape[0]:
@@ -98,7 +98,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
     for matrix in (vectors, whole):
         matrix.sort_indices()
-    return Profiles(tuple(followed), vectors, wanted, whole, teachers, gifts, liked)
+    return Profiles(tuple(followed), vectors, wanted, whole, example_counts, contributions, liked)
 
 
 def _text(interest: Interest) -> str:
@@ -106,22 +106,22 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
-def _texts(space: TfidfModel, texts: Sequence[str]) -> csr_matrix:
-    return space.vectors(texts) if any(texts) else space.zeros(len(texts))
+def _texts(model: TfidfModel, texts: Sequence[str]) -> csr_matrix:
+    return model.vectors(texts) if any(texts) else model.zeros(len(texts))
 
 
-def _keywords(space: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
+def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    return csr_matrix(_rows(weights, places, len(words)) @ space.vectors(words)) if words else space.zeros(len(places))
+    return csr_matrix(_rows(weights, places, len(words)) @ model.vectors(words)) if words else model.zeros(len(places))
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
     """The vectors of all judged papers, and the weight of each for each interest (interests × papers)."""
     if not any(judged):
-        return index.space.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
+        return index.model.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
@@ -136,10 +136,10 @@ def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], wi
     return csr_matrix((np.array(flat, np.float32), np.array(at, np.int32), ends), shape=(len(values), width))
 
 
-def _as_papers(space: TfidfModel, vectors: csr_matrix) -> csr_matrix:
+def _as_papers(model: TfidfModel, vectors: csr_matrix) -> csr_matrix:
     if not vectors.nnz:
         return vectors
-    usual = float(space.sample.sum(axis=1).mean())
+    usual = float(model.sample.sum(axis=1).mean())
     totals = np.asarray(vectors.sum(axis=1)).ravel()
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)
 

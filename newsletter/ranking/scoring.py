@@ -39,7 +39,7 @@ _TRUST = 2.0
 _WORDINGS_KEPT = 4_096  # Some thirty kilobytes each.
 
 
-def raw_scores(profiles: csr_matrix, teachers: np.ndarray, papers: PaperMatrix) -> tuple[np.ndarray, np.ndarray]:
+def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix) -> tuple[np.ndarray, np.ndarray]:
     """The raw scores of papers (profiles × papers), and which papers share something with the profile.
 
     Args:
@@ -48,24 +48,24 @@ def raw_scores(profiles: csr_matrix, teachers: np.ndarray, papers: PaperMatrix) 
     shared = (profiles @ papers.turned).toarray()
     some = shared > 0
     shared -= papers.centre
-    shared *= scale(papers.factor, teachers[:, None])
+    shared *= scale(papers.factor, example_counts[:, None])
     return shared, some
 
 
-def scale(factor: np.ndarray, teachers: np.ndarray) -> np.ndarray:
+def scale(factor: np.ndarray, example_counts: np.ndarray) -> np.ndarray:
     """How a score is scaled for a paper of some factor, and a profile of so many teachers."""
-    power = (_HUBNESS * teachers / (teachers + _TRUST)).astype(np.float32)
+    power = (_HUBNESS * example_counts / (example_counts + _TRUST)).astype(np.float32)
     return np.asarray(np.exp(power * np.log(factor)))
 
 
 def deviations(
-    profiles: csr_matrix, wanted: csr_matrix, teachers: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
+    profiles: csr_matrix, wanted: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
 ) -> np.ndarray:
     """By how many standard deviations each raw score (profiles × papers) stands above those that ``wanted`` gives to a
     sample of the store's papers; minus infinity for a paper that shares nothing with the profile.
     """
-    raw, shares = raw_scores(profiles, teachers, papers)
-    usual, _ = raw_scores(wanted, teachers, sample)
+    raw, shares = raw_scores(profiles, example_counts, papers)
+    usual, _ = raw_scores(wanted, example_counts, sample)
     count = usual.shape[1] + FEW
     mean = usual.sum(axis=1) / count
     spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
@@ -90,7 +90,7 @@ class Candidates:
     """
 
     papers: tuple[Paper, ...]
-    lineup: PaperMatrix
+    paper_matrix: PaperMatrix
     rows: np.ndarray
     trending: np.ndarray
     talked_about: np.ndarray
@@ -98,19 +98,19 @@ class Candidates:
     authors: Mapping[str, list[int]]
     categories: Mapping[str, list[int]]
     alike: Likeness
-    wording: Callable[[int], PaperPhrases]
+    phrases: Callable[[int], PaperPhrases]
 
 
 def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
     """Get papers of the index ready for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
     ordered = tuple(sorted(papers, key=lambda paper: paper.row))
-    lineup = build_matrix(index.space, index.vectors(_rows(ordered)))
-    lineup.vectors.sort_indices()
-    return candidates_of(index.space, ordered, lineup, today, half_life_days)
+    paper_matrix = build_matrix(index.model, index.vectors(_rows(ordered)))
+    paper_matrix.vectors.sort_indices()
+    return candidates_of(index.model, ordered, paper_matrix, today, half_life_days)
 
 
 def candidates_of(
-    space: TfidfModel, papers: tuple[Paper, ...], lineup: PaperMatrix, today: date, half_life_days: float
+    model: TfidfModel, papers: tuple[Paper, ...], paper_matrix: PaperMatrix, today: date, half_life_days: float
 ) -> Candidates:
     """The same of papers, in the order of their rows, whose ``lineup`` has been made: in another process, perhaps."""
     rows = _rows(papers)
@@ -118,15 +118,17 @@ def candidates_of(
     order = np.lexsort((rows, -trending))
     return Candidates(
         papers=papers,
-        lineup=lineup,
+        paper_matrix=paper_matrix,
         rows=rows,
         trending=trending,
         talked_about=order[: np.count_nonzero(trending)],
         standing=order.argsort(),
         authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
-        alike=likeness(lineup.vectors),
-        wording=lru_cache(_WORDINGS_KEPT)(lambda place: read(space, papers[place], row_of(lineup.vectors, place))),
+        alike=likeness(paper_matrix.vectors),
+        phrases=lru_cache(_WORDINGS_KEPT)(
+            lambda place: read(model, papers[place], row_of(paper_matrix.vectors, place))
+        ),
     )
 
 
@@ -148,7 +150,9 @@ def zscores(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
     """
     if not profiles.followed:
         return np.zeros((0, len(candidates.papers)), dtype=np.float32)
-    matrix = deviations(profiles.vectors, profiles.wanted, profiles.teachers, candidates.lineup, index.sample)
+    matrix = deviations(
+        profiles.vectors, profiles.wanted, profiles.example_counts, candidates.paper_matrix, index.sample
+    )
     says_something = np.diff(profiles.vectors.indptr) > 0
     for row, followed in enumerate(profiles.followed):
         names = [category.strip().casefold() for category in followed.interest.categories]

@@ -19,8 +19,8 @@ _TEACHERS = np.ones(1)
 
 def by_words(index: Index, words: str) -> Row:
     """The profile of a line of words, as :func:`newsletter.ranking.profile.make_profiles` makes it."""
-    space, found = index.space, index.space.row(words)
-    usual = float(space.sample.data.sum()) / max(1, space.sample.shape[0])
+    model, found = index.model, index.model.row(words)
+    usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(found.values.sum())
     return _damped(Row(found.terms, found.values * np.float32(usual / total if total else 1)))
 
@@ -63,13 +63,13 @@ def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
     mean = usual.sum() / count
     spread = np.sqrt(max(usual @ usual / count - mean**2, 0)) or 1.0
     rows, values = [np.array([], dtype=np.int64)], [np.array([], dtype=np.float32)]
-    for number, part in enumerate(index.parts):
-        places, sums = _shared(part.lineup, profile)
+    for number, segment in enumerate(index.segments):
+        places, sums = _shared(segment.paper_matrix, profile)
         if len(replaced := index.replaced(number)):
             kept = ~np.isin(places, replaced)
             places, sums = places[kept], sums[kept]
-        found = (sums - part.lineup.centre[places]) * scale(part.lineup.factor[places], _TEACHERS)
-        rows.append(part.rows[places])
+        found = (sums - segment.paper_matrix.centre[places]) * scale(segment.paper_matrix.factor[places], _TEACHERS)
+        rows.append(segment.rows[places])
         values.append(((found - mean) / spread).astype(np.float32))
     return np.concatenate(rows), np.concatenate(values)
 
@@ -82,7 +82,7 @@ def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:
     if not spans:
         return np.array([], dtype=np.int64), np.array([], dtype=np.float32)
     places = np.concatenate([turned.indices[span] for span in spans])
-    parts = np.concatenate([turned.data[span] * value for span, value in zip(spans, profile.values, strict=True)])
-    sums = np.bincount(places, parts, minlength=turned.shape[1])
+    segments = np.concatenate([turned.data[span] * value for span, value in zip(spans, profile.values, strict=True)])
+    sums = np.bincount(places, segments, minlength=turned.shape[1])
     some = np.flatnonzero(sums > 0)
     return some, sums[some].astype(np.float32)

@@ -3,7 +3,7 @@
 import re
 from unicodedata import category, combining
 
-from newsletter.rendering.latex.reader import read_latex
+from newsletter.rendering.latex.scanner import read_latex
 
 _ANY_LATEX = re.compile(r"[\\$~`]|--|\^\{")
 _REFERENCES = (

@@ -53,34 +53,34 @@ class BounceResult:
         return "again" if self.again else self.report.kind.value
 
 
-def process_message(desk: AppContext, content: bytes) -> BounceResult:
+def process_message(context: AppContext, content: bytes) -> BounceResult:
     """Read a message that came back, keep what it tells when that is proved, and do what it asks for."""
-    report = parse_report(content, desk.config.bounces.address)
+    report = parse_report(content, context.config.bounces.address)
     if report.kind is BounceKind.OTHER:
         return BounceResult(report)
     if report.kind is BounceKind.NOTICE:
-        with reading(desk.engine) as connection:
-            subscriber, _ = _about(connection, desk, report)
+        with reading(context.engine) as connection:
+            subscriber, _ = _about(connection, context, report)
         return BounceResult(report, subscriber.email if subscriber else None)
     digest = hashlib.sha256(content[:MAX_BYTES]).hexdigest()
-    with writing(desk.engine) as connection:
-        subscriber, send = _about(connection, desk, report)
+    with writing(context.engine) as connection:
+        subscriber, send = _about(connection, context, report)
         if subscriber is None:
             return BounceResult(report)
         email = send.email if send else subscriber.email
         if bounces.is_known(connection, digest):
             return BounceResult(report, email, again=True)
-        effect = _keep(connection, desk, subscriber, send, report, digest)
+        effect = _keep(connection, context, subscriber, send, report, digest)
     return BounceResult(report, email, effect)
 
 
-def _about(connection: Connection, desk: AppContext, report: BounceReport) -> tuple[Subscriber | None, Send | None]:
+def _about(connection: Connection, context: AppContext, report: BounceReport) -> tuple[Subscriber | None, Send | None]:
     """Whom and which send a report is proved to be about."""
     if report.unsubscribe_tokens:
-        holders = (desk.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.unsubscribe_tokens)
+        holders = (context.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.unsubscribe_tokens)
         holder = next((one for one in holders if one is not None), None)
         return (subscribers.by_rows(connection, [holder.row]).get(holder.row) if holder is not None else None), None
-    signed = (read_token(desk.links.key, token) for token in report.tokens)
+    signed = (read_token(context.links.key, token) for token in report.tokens)
     of_token = next((send_log.of_edition(connection, *one) for one in signed if one is not None), None)
     send = of_token or send_log.by_message_id(connection, report.message_ids)
     return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
@@ -88,16 +88,16 @@ def _about(connection: Connection, desk: AppContext, report: BounceReport) -> tu
 
 def _keep(
     connection: Connection,
-    desk: AppContext,
+    context: AppContext,
     subscriber: Subscriber,
     send: Send | None,
     report: BounceReport,
     digest: str,
 ) -> SubscriberState | None:
-    now = desk.clock()
+    now = context.clock()
     effect = None
-    if report.kind is not BounceKind.HARD or send is None or not _is_accounts_fault(connection, desk, send):
-        effect = bounce_actions.apply_bounce(connection, subscriber, send, report.kind, desk.config.bounces, now)
+    if report.kind is not BounceKind.HARD or send is None or not _is_accounts_fault(connection, context, send):
+        effect = bounce_actions.apply_bounce(connection, subscriber, send, report.kind, context.config.bounces, now)
     bounces.keep(
         connection,
         subscriber=subscriber.row,
@@ -112,14 +112,14 @@ def _keep(
     return effect
 
 
-def _is_accounts_fault(connection: Connection, desk: AppContext, send: Send) -> bool:
+def _is_accounts_fault(connection: Connection, context: AppContext, send: Send) -> bool:
     """Whether a send went out in a burst of refusals, for which its account is set aside now."""
-    settings = desk.config.delivery.circuit_breaker
+    settings = context.config.delivery.circuit_breaker
     began = {one.account: burst_began(one, settings) for one in circuit_breakers.set_aside(connection)}
     return send.account in began and send.settled_at is not None and send.settled_at >= began[send.account]
 
 
-def process_refusal(desk: AppContext, send: Send, reply: str | None) -> SubscriberState | None:
+def process_refusal(context: AppContext, send: Send, reply: str | None) -> SubscriberState | None:
     """Act on a server's final refusal of a send, where that speaks of the mailbox, as on a bounce.
 
     Returns:
@@ -129,7 +129,7 @@ def process_refusal(desk: AppContext, send: Send, reply: str | None) -> Subscrib
     if kind is None or reply is None:
         return None
     report = BounceReport(kind=kind, status=status_in(reply), diagnostic=to_single_line(reply))
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         subscriber = subscribers.by_rows(connection, [send.subscriber]).get(send.subscriber)
         now = sends.by_rows(connection, [send.row])
         if subscriber is None or not now or now[0].state is not SendState.FAILED:
@@ -137,18 +137,18 @@ def process_refusal(desk: AppContext, send: Send, reply: str | None) -> Subscrib
         digest = _refusal_digest(send, now[0].attempts)
         if bounces.is_known(connection, digest):
             return None
-        return _keep(connection, desk, subscriber, send, report, digest)
+        return _keep(connection, context, subscriber, send, report, digest)
 
 
-def undo_refusals(desk: AppContext, rows: Sequence[int]) -> None:
+def undo_refusals(context: AppContext, rows: Sequence[int]) -> None:
     """Undo what refusals of sends (by row) led to, since their account was at fault: who bounced is active again."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         planned_again = sends.by_rows(connection, rows)
     for send in planned_again:
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             effect = bounces.remove(connection, _refusal_digest(send, send.attempts))
             if effect is not None:
-                bounce_actions.forgive(connection, send.email, desk.clock())
+                bounce_actions.forgive(connection, send.email, context.clock())
 
 
 def _refusal_digest(send: Send, attempt: int) -> str:
@@ -157,10 +157,10 @@ def _refusal_digest(send: Send, attempt: int) -> str:
 
 
 def process_mailbox(
-    desk: AppContext,
+    context: AppContext,
     each: Callable[[BounceResult], None],
-    told: OnProgress,
-    stopping: Callable[[], bool],
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
     on_failure: Callable[[str, str], None],
 ) -> Counter[str]:
     """Read what is unread in the mailbox of the configuration. What is understood is moved away, all else stays there,
@@ -181,7 +181,7 @@ def process_mailbox(
     counts: Counter[str] = Counter()
 
     def take_one(content: bytes) -> bool:
-        taken = process_message(desk, content)
+        taken = process_message(context, content)
         counts[taken.outcome] += 1
         each(taken)
         return taken.email is not None
@@ -190,5 +190,7 @@ def process_mailbox(
         counts["failed"] += 1
         on_failure(name, to_single_line(f"{type(error).__name__}: {error}")[:_LONGEST_ERROR])
 
-    bounce_mailbox.process_unread(desk.config.bounces, desk.config.folder, take_one, told, stopping, failed)
+    bounce_mailbox.process_unread(
+        context.config.bounces, context.config.folder, take_one, on_progress, should_stop, failed
+    )
     return counts

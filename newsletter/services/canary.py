@@ -34,22 +34,22 @@ _PAPER = Paper(
 )
 
 
-def check_ranking(desk: AppContext, field: RankingSnapshot) -> None:
+def check_ranking(context: AppContext, field: RankingSnapshot) -> None:
     """Compose a digest for the canary.
 
     Raises:
         NewsletterError: not even this is possible, so that nobody's digest can be made.
     """
     try:
-        (scored,) = score_batch(desk, field, [_READER])
-        compose_digest(desk, field, scored)
+        (scored,) = score_batch(context, field, [_READER])
+        compose_digest(context, field, scored)
     except NewsletterError:
         raise
     except Exception as error:
         raise NewsletterError(f"digests cannot be composed at present: {describe(error)}") from error
 
 
-def check_rendering(desk: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> None:
+def check_rendering(context: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> None:
     """Render a digest for the canary, with the templates that a subscriber's digest is made with.
 
     Raises:
@@ -58,9 +58,9 @@ def check_rendering(desk: AppContext, loaded: TemplateCache, subscriber: Subscri
     schedule = subscriber.preferences.schedule
     reader = replace(_READER, preferences=replace(_READER.preferences, schedule=schedule))
     choice = DigestItem(paper=_PAPER, rank=1, score=0.8, section=_INTEREST.name, because="about several goals")
-    digest = Digest(edition=desk.clock().date(), choices=(choice,), considered=1, since=None, seen_row=0)
+    digest = Digest(edition=context.clock().date(), choices=(choice,), considered=1, since=None, seen_row=0)
     try:
-        render_message(desk, loaded, reader, digest, new_message_id(desk, reader, digest.edition))
+        render_message(context, loaded, reader, digest, new_message_id(context, reader, digest.edition))
     except NewsletterError:
         raise
     except Exception as error:

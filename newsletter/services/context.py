@@ -49,53 +49,53 @@ TemplateCache = dict[str, Templates]
 """The templates in use, by name, each loaded when a subscriber first needs it."""
 
 
-def templates_for(desk: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> Templates:
+def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> Templates:
     """The templates of a subscriber's messages, the newsletter's own before the program's.
 
     Raises:
         UserError: one is missing or wrong.
     """
-    settings = desk.config.digest
+    settings = context.config.digest
     name = settings.weekly_template if is_weekly(subscriber) else settings.template
     if name not in loaded:
-        loaded[name] = load_templates(desk.config.folder / desk.config.templates, name)
+        loaded[name] = load_templates(context.config.folder / context.config.templates, name)
     return loaded[name]
 
 
 def render_message(
-    desk: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest, identity: str
+    context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest, identity: str
 ) -> Message:
     """Render a digest into the message that is sent, under a Message-ID. Where reports have an address of their own,
     the envelope's sender is that, with a token of this message.
     """
-    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber, digest.edition)
-    message = make_message(desk.config.site, filled, subscriber, digest, links, identity, desk.clock())
-    address = desk.config.bounces.address
+    filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
+    message = make_message(context.config.site, filled, subscriber, digest, links, identity, context.clock())
+    address = context.config.bounces.address
     if address is None:
         return message
-    return replace(message, sender=return_path(address, desk.links.key, subscriber.row, digest.edition))
+    return replace(message, sender=return_path(address, context.links.key, subscriber.row, digest.edition))
 
 
-def render_pages(desk: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
+def render_pages(context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
     """The HTML part and the text part of that message."""
-    filled, links = templates_for(desk, loaded, subscriber), personal_links(desk, subscriber, digest.edition)
-    return render_parts(desk.config.site, filled, subscriber, digest, links)
+    filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
+    return render_parts(context.config.site, filled, subscriber, digest, links)
 
 
-def render_shared(desk: AppContext, subscriber: Subscriber, digest: Digest) -> str:
+def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
     """The HTML of a digest for whoever has its address: it names no reader, and no link in it acts for one."""
-    filled = templates_for(desk, {}, subscriber)
-    return render_parts(desk.config.site, filled, subscriber, digest, shared_links(desk.config.site))[0]
+    filled = templates_for(context, {}, subscriber)
+    return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
 
 
-def new_message_id(desk: AppContext, subscriber: Subscriber, edition: date) -> str:
+def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -> str:
     """The Message-ID to plan a subscriber's digest with. It is written down then: with another key it would differ."""
-    return message_id(desk.config.site, desk.links.key, edition, subscriber.row)
+    return message_id(context.config.site, context.links.key, edition, subscriber.row)
 
 
-def personal_links(desk: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
+def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
     """The signed links of a subscriber in the digest of an edition."""
-    site, links, row, version = desk.config.site, desk.links, subscriber.row, subscriber.link_version
+    site, links, row, version = context.config.site, context.links, subscriber.row, subscriber.link_version
     operator = _bare_address(site.reply_to or site.sender)
     # Where reports are read, letters that unsubscribe are too, and acted on at once.
     subject = f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}"
@@ -103,7 +103,7 @@ def personal_links(desk: AppContext, subscriber: Subscriber, edition: date) -> P
     return PersonalLinks(
         preferences=links.url(TokenPurpose.PREFERENCES, row, version),
         unsubscribe=page,
-        unsubscribe_letter=_mailto_link(desk.config.bounces.address or operator, subject),
+        unsubscribe_letter=_mailto_link(context.config.bounces.address or operator, subject),
         one_click=page,
         browser=links.digest_url(row, edition),
         judge=partial(links.feedback_url, row, version=version),

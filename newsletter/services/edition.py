@@ -67,67 +67,73 @@ _WITHIN_A_DAY = timedelta(hours=20)
 
 
 def fetch_papers(
-    desk: AppContext,
+    context: AppContext,
     names: Sequence[str],
     window: DateRange | None = None,
-    told: Callable[[str], HeardPapers] | None = None,
-    stopping: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[str], HeardPapers] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FetchResult]:
     """Ask the sources (all, when none is named) for new papers, or for those of a window, and store them."""
-    window = window or DateRange(since=None, until=desk.clock().date())
+    window = window or DateRange(since=None, until=context.clock().date())
     return gathering.fetch_all(
-        desk.engine, desk.config, desk.clock, names, window, told or (lambda name: lambda count: None), stopping
+        context.engine,
+        context.config,
+        context.clock,
+        names,
+        window,
+        on_progress or (lambda name: lambda count: None),
+        should_stop,
     )
 
 
-def read_files(desk: AppContext) -> subscriptions.SyncReport:
+def read_files(context: AppContext) -> subscriptions.SyncReport:
     """Bring the store up to date with the subscribers' files."""
-    with writing(desk.engine) as connection:
-        return subscriptions.sync_files(connection, desk.config.subscribers_folder, desk.clock())
+    with writing(context.engine) as connection:
+        return subscriptions.sync_files(connection, context.config.subscribers_folder, context.clock())
 
 
-def end_pauses(desk: AppContext) -> int:
+def end_pauses(context: AppContext) -> int:
     """Bring back those whose pause is over; returns how many."""
     back = 0
     while True:
-        with reading(desk.engine) as connection:
-            if not subscribers.pauses_over(connection, desk.clock(), 1):
+        with reading(context.engine) as connection:
+            if not subscribers.pauses_over(connection, context.clock(), 1):
                 return back
-        with writing(desk.engine) as connection:
-            back += subscriptions.end_pauses(connection, desk.clock(), BATCH_SIZE)
+        with writing(context.engine) as connection:
+            back += subscriptions.end_pauses(connection, context.clock(), BATCH_SIZE)
 
 
-def bring_due_back(desk: AppContext) -> None:
+def bring_due_back(context: AppContext) -> None:
     """Have nobody wait longer than until the next moment of their schedule: a file read with ``--now`` in the future,
     or by a clock that was wrong, may have set a later one.
     """
-    now = desk.clock()
+    now = context.clock()
     first = cache(lambda schedule: next_due(schedule, now))  # Many have the same schedule.
     moment, row = now + _WITHIN_A_DAY, 0
     while True:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             page = subscribers.due_after(connection, moment, row, _DUE_PAGE)
         if not page:
             return
         late = {one.row: first(one.schedule) for one in page if one.next_due and first(one.schedule) < one.next_due}
         if late:
-            with writing(desk.engine) as connection:
+            with writing(context.engine) as connection:
                 subscribers.set_next_due(connection, late)
         row, moment = page[-1].row, page[-1].next_due or moment
 
 
-def due_batches(desk: AppContext) -> Iterator[SubscriberBatch]:
+def due_batches(context: AppContext) -> Iterator[SubscriberBatch]:
     """The subscribers whose time has come, each with the edition of that time."""
-    now = desk.clock()
-    for page in _pages(desk, lambda connection, after: subscribers.due(connection, now, after, BATCH_SIZE)):
+    now = context.clock()
+    for page in _pages(context, lambda connection, after: subscribers.due(connection, now, after, BATCH_SIZE)):
         editions = {one.row: due_edition(one.schedule, one.next_due or now, now) for one in page}
         yield SubscriberBatch(editions, unknown_zones=_unknown_zones(page))
 
 
-def active_batches(desk: AppContext) -> Iterator[SubscriberBatch]:
+def active_batches(context: AppContext) -> Iterator[SubscriberBatch]:
     """All subscribers who get mail, each with the edition of their today."""
-    for page in _pages(desk, lambda connection, after: subscribers.active(connection, after, BATCH_SIZE)):
-        now = desk.clock()
+    for page in _pages(context, lambda connection, after: subscribers.active(connection, after, BATCH_SIZE)):
+        now = context.clock()
         yield SubscriberBatch(
             {one.row: local_day(one.schedule, now) for one in page}, unknown_zones=_unknown_zones(page)
         )
@@ -137,19 +143,19 @@ def _unknown_zones(page: Sequence[DueSubscriber]) -> frozenset[int]:
     return frozenset(one.row for one in page if not is_known(one.schedule.timezone))
 
 
-def batch_of(desk: AppContext, subscriber: Subscriber) -> SubscriberBatch:
+def batch_of(context: AppContext, subscriber: Subscriber) -> SubscriberBatch:
     """One subscriber, with the edition of the subscriber's today."""
     schedule, row = subscriber.preferences.schedule, subscriber.row
     unknown = frozenset() if is_known(schedule.timezone) else frozenset((row,))
-    return SubscriberBatch({row: local_day(schedule, desk.clock())}, unknown_zones=unknown)
+    return SubscriberBatch({row: local_day(schedule, context.clock())}, unknown_zones=unknown)
 
 
 def _pages(
-    desk: AppContext, page: Callable[[Connection, DueSubscriber | None], list[DueSubscriber]]
+    context: AppContext, page: Callable[[Connection, DueSubscriber | None], list[DueSubscriber]]
 ) -> Iterator[list[DueSubscriber]]:
     after: DueSubscriber | None = None
     while True:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             found = page(connection, after)
         if not found:
             return
@@ -157,19 +163,19 @@ def _pages(
         after = found[-1]
 
 
-def dry_run(desk: AppContext, blocks: Iterator[SubscriberBatch]) -> Iterator[Plan]:
+def dry_run(context: AppContext, batches: Iterator[SubscriberBatch]) -> Iterator[Plan]:
     """What :func:`run_edition` would plan, without planning it."""
     field: RankingSnapshot | None = None
-    for number, block in enumerate(blocks):
-        field = build_snapshot(desk) if number == 0 else field
-        yield from make_plans(desk, field, block, load_subscribers(desk, block))
+    for number, batch in enumerate(batches):
+        field = build_snapshot(context) if number == 0 else field
+        yield from make_plans(context, field, batch, load_subscribers(context, batch))
 
 
 def run_edition(
-    desk: AppContext,
-    blocks: Iterator[SubscriberBatch],
-    stopping: Callable[[], bool],
-    told: OnProgress,
+    context: AppContext,
+    batches: Iterator[SubscriberBatch],
+    should_stop: Callable[[], bool],
+    on_progress: OnProgress,
     only: Subscriber | None = None,
     patience: timedelta | None = None,
     seen: Callable[[str], None] = lambda line: None,
@@ -190,64 +196,68 @@ def run_edition(
         SendingPaused: the operator has paused all sending; nothing was planned.
         ServerUnavailable: the mail server cannot be used; what is planned stays planned.
     """
-    pause = PauseWatch(desk.engine)
+    pause = PauseWatch(context.engine)
     if (found := pause.look()) is not None:
         raise SendingPaused(str(found))
-    stopping = pause.or_when(stopping)
+    should_stop = pause.or_when(should_stop)
     report = EditionReport()
-    settle_leftovers(desk, report)
-    blocks = _warned_of_zones(desk, blocks, report.notes)
-    few = list(islice(blocks, _FEW_BATCHES + 1))
-    number = desk.config.processes if len(few) > _FEW_BATCHES else 1
-    papers = build_snapshot(desk, index_of_now or partial(current_index, desk, refit=True)) if few else None
-    todo = BatchQueue(chain(few, blocks))
+    settle_leftovers(context, report)
+    batches = _warned_of_zones(context, batches, report.notes)
+    few = list(islice(batches, _FEW_BATCHES + 1))
+    number = context.config.processes if len(few) > _FEW_BATCHES else 1
+    papers = build_snapshot(context, index_of_now or partial(current_index, context, refit=True)) if few else None
+    todo = BatchQueue(chain(few, batches))
     row = only.row if only else None
     if number == 1:
-        job = PoolSpec(lambda *_: EditionWorker(desk, papers, stopping, row), None, stopping)
+        job = PoolSpec(lambda *_: EditionWorker(context, papers, should_stop, row), None, should_stop)
     else:
         make = partial(
-            create_edition_worker, desk.config, desk.clock, row, host_fingerprint(desk.config, desk.links.key)
+            create_edition_worker,
+            context.config,
+            context.clock,
+            row,
+            host_fingerprint(context.config, context.links.key),
         )
-        job = PoolSpec(make, to_payload(papers) if papers is not None else None, stopping, seen)
-        todo = BatchQueue(_with_judged(desk, papers, chain(few, blocks)))
+        job = PoolSpec(make, to_payload(papers) if papers is not None else None, should_stop, seen)
+        todo = BatchQueue(_with_rated(context, papers, chain(few, batches)))
     for _ in range(_MAX_POOLS):
-        with worker_pool(job, number, desk.config.cluster) as hands:
-            work = EditionRun(desk, todo, stopping, told, patience, report, on_wait)
-            work.by(hands)
+        with worker_pool(job, number, context.config.cluster) as pool:
+            work = EditionRun(context, todo, should_stop, on_progress, patience, report, on_wait)
+            work.by(pool)
         if not work.unfinished:
             break
     else:
         raise NewsletterError(WORKERS_KEEP_DYING)
-    _count(desk, report)
+    _count(context, report)
     lost = work.lost
-    report.stopped = stopping()
+    report.stopped = should_stop()
     if (found := pause.look()) is not None:
         report.notes.append(str(found))
-    if lost and (held := claims.held_by(desk.engine, lost)):
+    if lost and (held := claims.held_by(context.engine, lost)):
         again = f"run it again in {claims.LEASE.seconds // 60} minutes, which settles them"
         report.notes.append(f"{held:,} were on the wire of workers that cannot be reached any more; {again}")
-    report.left = _left(desk, row, work.waiting)
+    report.left = _left(context, row, work.waiting)
     return report
 
 
-def _left(desk: AppContext, only: int | None, held_up: Throttled | None) -> Remaining:
+def _left(context: AppContext, only: int | None, held_up: Throttled | None) -> Remaining:
     """What is left to send, to all or to one subscriber (row) alone."""
-    now, lane = desk.clock(), sends.ClaimFilter(subscriber=only)
-    with reading(desk.engine) as connection:
-        waiting = sends.waiting(connection, now, lane)
-        deferred, again = sends.deferred(connection, now, lane)
+    now, claim_filter = context.clock(), sends.ClaimFilter(subscriber=only)
+    with reading(context.engine) as connection:
+        waiting = sends.waiting(connection, now, claim_filter)
+        deferred, again = sends.deferred(connection, now, claim_filter)
     why, until = (held_up.why, held_up.until) if held_up is not None else ("", None)
     return Remaining(waiting, why, until, deferred, again)
 
 
-def _count(desk: AppContext, report: EditionReport) -> None:
+def _count(context: AppContext, report: EditionReport) -> None:
     """Count what the run came to from what the store has of it: a process that was killed told nobody all it did."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         settled = worker_stats.of_owners(connection, report.owners)
     for owner, states in settled.items():
         for state, number in states.items():
             report.add(state.value, number)
-            report.by_hand.setdefault(report.owners[owner], Counter())[state.value] += number
+            report.by_worker.setdefault(report.owners[owner], Counter())[state.value] += number
     failed = report.counts.pop(SendState.FAILED.value, 0) - report.planned_again
     report.add(SendState.FAILED.value, max(0, failed))
 
@@ -269,11 +279,11 @@ class PauseWatch:
         with reading(self._engine) as connection:
             return pauses.find(connection)
 
-    def or_when(self, stopping: ShouldStop) -> ShouldStop:
+    def or_when(self, should_stop: ShouldStop) -> ShouldStop:
         """Whether to stop: when ``stopping`` says so, or while sending is paused. It is asked between messages."""
 
         def paused_or_stopping() -> bool:
-            if stopping():
+            if should_stop():
                 return True
             now = time.monotonic()
             if now - self._looked_at > _LOOK_SECONDS:
@@ -286,35 +296,35 @@ class PauseWatch:
 
 
 def _warned_of_zones(
-    desk: AppContext, blocks: Iterator[SubscriberBatch], notes: list[str]
+    context: AppContext, batches: Iterator[SubscriberBatch], notes: list[str]
 ) -> Iterator[SubscriberBatch]:
     """The same blocks; notes get a line for each subscriber whose time zone is not known here."""
-    for block in blocks:
-        if block.unknown_zones:
-            with reading(desk.engine) as connection:
-                people = subscribers.by_rows(connection, block.unknown_zones)
+    for batch in batches:
+        if batch.unknown_zones:
+            with reading(context.engine) as connection:
+                people = subscribers.by_rows(connection, batch.unknown_zones)
             for one in people.values():
                 name = describe(one.preferences.schedule.timezone)
                 fix = f"'newsletter subscribe {one.email} --timezone ZONE' sets another"
                 notes.append(f"{one.email}: time zone {name}; {fix}")
-        yield block
+        yield batch
 
 
-def _with_judged(
-    desk: AppContext, papers: RankingSnapshot | None, blocks: Iterator[SubscriberBatch]
+def _with_rated(
+    context: AppContext, papers: RankingSnapshot | None, batches: Iterator[SubscriberBatch]
 ) -> Iterator[SubscriberBatch]:
-    for block in blocks:
+    for batch in batches:
         if papers is None:
-            yield block
+            yield batch
             continue
         try:
-            yield replace(block, judged=rated_papers(desk, papers.index, block.editions))
+            yield replace(batch, rated=rated_papers(context, papers.index, batch.editions))
         except NewsletterError:
             raise
         except Exception:
             # Whoever of the block is at fault fails where it is planned, each in a block of their own.
-            for row, edition in block.editions.items():
+            for row, edition in batch.editions.items():
                 alone = SubscriberBatch({row: edition})
                 with suppress(Exception):
-                    alone = replace(alone, judged=rated_papers(desk, papers.index, [row]))
+                    alone = replace(alone, rated=rated_papers(context, papers.index, [row]))
                 yield alone

@@ -80,7 +80,7 @@ class EditionReport:
 
     counts: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    by_hand: dict[str, Counter[str]] = field(default_factory=dict)
+    by_worker: dict[str, Counter[str]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     planned_again: int = 0
     left: Remaining = Remaining()
@@ -100,18 +100,18 @@ class EditionReport:
 class BatchQueue:
     """The blocks that nobody has taken on yet."""
 
-    def __init__(self, blocks: Iterator[SubscriberBatch]) -> None:
-        self._blocks, self._back = blocks, list[SubscriberBatch]()
+    def __init__(self, batches: Iterator[SubscriberBatch]) -> None:
+        self._batches, self._back = batches, list[SubscriberBatch]()
         self._lock = threading.Lock()
 
     def take(self) -> SubscriberBatch | None:
         """The next one."""
         with self._lock:
-            return self._back.pop() if self._back else next(self._blocks, None)
+            return self._back.pop() if self._back else next(self._batches, None)
 
-    def put_back(self, blocks: Iterable[SubscriberBatch]) -> None:
+    def put_back(self, batches: Iterable[SubscriberBatch]) -> None:
         """Leave some to other hands."""
-        self._back.extend(blocks)
+        self._back.extend(batches)
 
 
 class EditionRun:
@@ -124,10 +124,10 @@ class EditionRun:
 
     def __init__(
         self,
-        desk: AppContext,
+        context: AppContext,
         todo: BatchQueue,
-        stopping: ShouldStop,
-        told: OnProgress,
+        should_stop: ShouldStop,
+        on_progress: OnProgress,
         patience: timedelta | None,
         report: EditionReport,
         on_wait: Callable[[str], None] = lambda line: None,
@@ -137,43 +137,49 @@ class EditionRun:
         self.unfinished = False
         self._failed = False
         self._busy = self._lost_in_row = 0
-        self._desk, self._todo, self._told, self._patience, self._report = desk, todo, told, patience, report
-        self._on_wait, self._told_wait = on_wait, ""
+        self._context, self._todo, self._on_progress, self._patience, self._report = (
+            context,
+            todo,
+            on_progress,
+            patience,
+            report,
+        )
+        self._on_wait, self._last_wait = on_wait, ""
         self._lock = threading.Lock()
-        self._stopping: ShouldStop = lambda: stopping() or self._failed
+        self._should_stop: ShouldStop = lambda: should_stop() or self._failed
 
-    def by(self, hands: Sequence[Worker]) -> None:
+    def by(self, pool: Sequence[Worker]) -> None:
         """Have it done.
 
         Raises:
             NewsletterError: a hand cannot go on.
         """
-        if len(hands) == 1:
-            self._drive(hands[0])
+        if len(pool) == 1:
+            self._drive(pool[0])
             return
-        with ThreadPoolExecutor(len(hands)) as threads:
-            for driven in [threads.submit(self._drive, hand) for hand in hands]:
+        with ThreadPoolExecutor(len(pool)) as threads:
+            for driven in [threads.submit(self._drive, worker) for worker in pool]:
                 driven.result()
 
     def _drive(self, first: Worker) -> None:
-        hand: Worker | None = first
-        while hand is not None:
+        worker: Worker | None = first
+        while worker is not None:
             with self._lock:
                 self._busy += 1
             try:
-                lost = self._drive_one(hand)
+                lost = self._drive_one(worker)
             finally:
                 with self._lock:
                     self._busy -= 1
             if not lost:
                 return
             self._settle_lost()
-            hand = self._replacement(hand)
+            worker = self._replacement(worker)
 
     def _settle_lost(self) -> None:
         """Free what those had claimed who are no more."""
         with self._lock:
-            settle_leftovers(self._desk, self._report, self.lost)
+            settle_leftovers(self._context, self._report, self.lost)
             self._lost_in_row += 1
             if self._lost_in_row > _MOST_LOST:
                 self._failed = True
@@ -181,7 +187,7 @@ class EditionRun:
 
     def _replacement(self, gone: Worker) -> Worker | None:
         """Another hand, if one comes while the rest are at work."""
-        while not self._stopping():
+        while not self._should_stop():
             if (another := gone.instead()) is not None:
                 return another
             if not self._busy:
@@ -190,17 +196,17 @@ class EditionRun:
         self.unfinished = True
         return None
 
-    def _drive_one(self, hand: Worker) -> bool:
+    def _drive_one(self, worker: Worker) -> bool:
         """Have a hand do what there is; returns whether it is lost."""
         stop, owner = True, ""
         try:
-            owner = hand.ask(EditionWorker.owner).result()
-            self._report.owners[owner] = hand.name
+            owner = worker.ask(EditionWorker.owner).result()
+            self._report.owners[owner] = worker.name
             try:
-                self._steps(hand)
-                stop = self._stopping()
+                self._steps(worker)
+                stop = self._should_stop()
             finally:
-                self._heed(hand.ask(EditionWorker.end, stop).result())
+                self._heed(worker.ask(EditionWorker.end, stop).result())
         except WorkerLost:
             self.lost.add(owner)
             return True
@@ -209,15 +215,15 @@ class EditionRun:
             raise
         return False
 
-    def _steps(self, hand: Worker) -> None:
+    def _steps(self, worker: Worker) -> None:
         waited = 0.0
-        while not self._stopping():
-            block = self._todo.take()
+        while not self._should_stop():
+            batch = self._todo.take()
             try:
-                step: BatchResult = hand.ask(EditionWorker.step, block).result()
+                step: BatchResult = worker.ask(EditionWorker.step, batch).result()
             except WorkerLost:
-                if block is not None:
-                    self._todo.put_back(self._again(block))
+                if batch is not None:
+                    self._todo.put_back(self._again(batch))
                 raise
             self._lost_in_row = 0
             self._heed(step)
@@ -238,24 +244,24 @@ class EditionRun:
     def _wait_for(self, waiting: Throttled, seconds: float) -> float:
         """Wait for a limit, and say so once; returns for how long, in seconds."""
         with self._lock:
-            if waiting.why != self._told_wait:
-                self._told_wait = waiting.why
+            if waiting.why != self._last_wait:
+                self._last_wait = waiting.why
                 self._on_wait(f"waiting until {format_time(waiting.until, rate_limit.utc_now())}: {waiting.why}")
         began = time.monotonic()
         self._pause(seconds)
         return time.monotonic() - began
 
-    def _again(self, block: SubscriberBatch) -> list[SubscriberBatch]:
+    def _again(self, batch: SubscriberBatch) -> list[SubscriberBatch]:
         """A block that a worker was lost with, as it is tried again: after two of them one by one, so that whoever is
         to blame is found out, and fails.
         """
-        lost = block.lost + 1
+        lost = batch.lost + 1
         if lost < _MOST_LOST_WITH_BLOCK:
-            return [replace(block, lost=lost)]
-        if len(block.editions) > 1:
-            return [replace(block, editions={row: day}, lost=lost - 1) for row, day in block.editions.items()]
+            return [replace(batch, lost=lost)]
+        if len(batch.editions) > 1:
+            return [replace(batch, editions={row: day}, lost=lost - 1) for row, day in batch.editions.items()]
         owner = f"{ClaimOwner.here()}/{uuid.uuid4().hex[:8]}"
-        planned = fail_batch(self._desk, block, "the process that made it ended, more than once", owner)
+        planned = fail_batch(self._context, batch, "the process that made it ended, more than once", owner)
         with self._lock:
             self._report.owners.setdefault(owner, "here")
             self._report.notes += [
@@ -266,32 +272,32 @@ class EditionRun:
     def _heed(self, step: BatchResult) -> None:
         with self._lock:
             for state, count in step.counts.items():
-                self._told(state, count)
+                self._on_progress(state, count)
             self._report.planned_again += step.planned_again
             self._report.notes += step.notes
             send_recorder.add_pending(step.unwritten)
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while not self._stopping() and (left := end - time.monotonic()) > 0:
+        while not self._should_stop() and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
 
 
-def settle_leftovers(desk: AppContext, report: EditionReport, lost: Collection[str] = ()) -> None:
+def settle_leftovers(context: AppContext, report: EditionReport, lost: Collection[str] = ()) -> None:
     """Settle what this process could not write down before, and what processes that are gone left behind; what a wrong
     clock put off for longer than any retry takes is tried now.
 
     Args:
         lost: in whose name sends were claimed by processes that cannot be reached.
     """
-    now = desk.clock()
-    with writing(desk.engine) as connection:
-        sends.requeue_stuck(connection, now + timedelta(hours=desk.config.delivery.retry_hours), now)
+    now = context.clock()
+    with writing(context.engine) as connection:
+        sends.requeue_stuck(connection, now + timedelta(hours=context.config.delivery.retry_hours), now)
         worker_stats.forget(connection, now - _WORKERS_KEPT)
-    for owner, state in send_recorder.write_pending(desk.engine, now):
+    for owner, state in send_recorder.write_pending(context.engine, now):
         if owner not in report.owners:  # whose sends are counted at the end
             report.add(state.value)
-    orphans = claims.release_orphans(desk.engine, now, lost)
+    orphans = claims.release_orphans(context.engine, now, lost)
     report.add(SendState.UNSURE.value, len(orphans))
     report.notes += [
         f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans

@@ -57,7 +57,7 @@ class SubscriberBatch:
     """
 
     editions: Mapping[int, date]
-    judged: Segment | None = None
+    rated: Segment | None = None
     lost: int = 0
     unknown_zones: frozenset[int] = frozenset()
 
@@ -70,40 +70,44 @@ class PlanResult:
     failed: Sequence[plan_store.Plan]
 
 
-def plan_batch(desk: AppContext, field: RankingSnapshot | None, block: SubscriberBatch, owner: str) -> PlanResult:
+def plan_batch(context: AppContext, field: RankingSnapshot | None, batch: SubscriberBatch, owner: str) -> PlanResult:
     """Write down the digests of a block as planned. Each subscriber is due next at the first moment of the schedule
     from now on. A subscriber whose digest cannot be made fails; the others get theirs.
 
     Args:
         owner: who plans, for the counts of the run.
     """
-    people = load_subscribers(desk, block)
-    return _keep_plans(desk, block, people, make_plans(desk, field, block, people), owner)
+    people = load_subscribers(context, batch)
+    return _keep_plans(context, batch, people, make_plans(context, field, batch, people), owner)
 
 
-def fail_batch(desk: AppContext, block: SubscriberBatch, why: str, owner: str) -> PlanResult:
+def fail_batch(context: AppContext, batch: SubscriberBatch, why: str, owner: str) -> PlanResult:
     """Write down that the digests of a block could not be made, instead of planning them."""
-    people = load_subscribers(desk, block)
-    plans = [_failed_plan(desk, one, block.editions[one.row], why) for one in people]
-    return _keep_plans(desk, block, people, plans, owner)
+    people = load_subscribers(context, batch)
+    plans = [_failed_plan(context, one, batch.editions[one.row], why) for one in people]
+    return _keep_plans(context, batch, people, plans, owner)
 
 
 def _keep_plans(
-    desk: AppContext, block: SubscriberBatch, people: Sequence[Subscriber], plans: Sequence[plan_store.Plan], owner: str
+    context: AppContext,
+    batch: SubscriberBatch,
+    people: Sequence[Subscriber],
+    plans: Sequence[plan_store.Plan],
+    owner: str,
 ) -> PlanResult:
-    now = desk.clock()
-    planned, failed = _write_plans(desk, plans, owner, now)
-    with writing(desk.engine) as connection:
+    now = context.clock()
+    planned, failed = _write_plans(context, plans, owner, now)
+    with writing(context.engine) as connection:
         due = {subscriber.row: next_due(subscriber.preferences.schedule, now) for subscriber in people}
         subscribers.set_next_due(connection, due)
     skipped = sum(plan.state is SendState.SKIPPED for plan in plans)
-    already = len(block.editions) - planned - skipped - len(failed)
+    already = len(batch.editions) - planned - skipped - len(failed)
     counts = {SendState.PLANNED: planned, SendState.SKIPPED: skipped, SendState.FAILED: len(failed)}
     return PlanResult(Counter({state.value: n for state, n in counts.items()} | {ALREADY_PLANNED: already}), failed)
 
 
 def _write_plans(
-    desk: AppContext, plans: Sequence[plan_store.Plan], owner: str, now: datetime
+    context: AppContext, plans: Sequence[plan_store.Plan], owner: str, now: datetime
 ) -> tuple[int, list[plan_store.Plan]]:
     """Write plans down; where that fails, one by one, so that only the one at fault fails.
 
@@ -112,7 +116,7 @@ def _write_plans(
     """
     failed = [plan for plan in plans if plan.state is SendState.FAILED]
     try:
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             planned = len(plan_store.plan(connection, plans, now))
             settled = [plan.state for plan in plans if plan.state is not SendState.PLANNED]
             worker_stats.count(connection, owner, settled, now)
@@ -121,38 +125,38 @@ def _write_plans(
         raise
     except Exception as error:
         if len(plans) > 1:
-            written = [_write_plans(desk, [plan], owner, now) for plan in plans]
+            written = [_write_plans(context, [plan], owner, now) for plan in plans]
             return sum(planned for planned, _ in written), [one for _, failed in written for one in failed]
         if failed:
             raise
-        return _write_plans(desk, [_failed(plans[0], error)], owner, now)
+        return _write_plans(context, [_failed(plans[0], error)], owner, now)
 
 
-def load_subscribers(desk: AppContext, block: SubscriberBatch) -> list[Subscriber]:
+def load_subscribers(context: AppContext, batch: SubscriberBatch) -> list[Subscriber]:
     """The subscribers of a block who still get mail."""
-    with reading(desk.engine) as connection:
-        people = subscribers.by_rows(connection, block.editions)
+    with reading(context.engine) as connection:
+        people = subscribers.by_rows(connection, batch.editions)
     return [subscriber for subscriber in people.values() if subscriber.state is SubscriberState.ACTIVE]
 
 
 def make_plans(
-    desk: AppContext, field: RankingSnapshot | None, block: SubscriberBatch, people: Sequence[Subscriber]
+    context: AppContext, field: RankingSnapshot | None, batch: SubscriberBatch, people: Sequence[Subscriber]
 ) -> list[plan_store.Plan]:
     """Compose the digests of those of a block's people who have none yet in their edition."""
-    editions = block.editions
-    with reading(desk.engine) as connection:
+    editions = batch.editions
+    with reading(context.engine) as connection:
         served = send_log.in_edition(connection, editions)
     fresh = [subscriber for subscriber in people if subscriber.row not in served]
     if field is None:
-        nothing = Digest(edition=desk.clock().date(), choices=(), considered=0, since=None, seen_row=0)
-        return [_plan(desk, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
+        nothing = Digest(edition=context.clock().date(), choices=(), considered=0, since=None, seen_row=0)
+        return [_plan(context, one, replace(nothing, edition=editions[one.row]), NO_PAPERS) for one in fresh]
     damaged = [subscriber for subscriber in fresh if subscriber.damage is not None]
-    plans = [_failed_plan(desk, one, editions[one.row], one.damage or "") for one in damaged]
-    return plans + _compose(desk, field, block, [one for one in fresh if one.damage is None])
+    plans = [_failed_plan(context, one, editions[one.row], one.damage or "") for one in damaged]
+    return plans + _compose(context, field, batch, [one for one in fresh if one.damage is None])
 
 
 def _compose(
-    desk: AppContext, field: RankingSnapshot, block: SubscriberBatch, people: Sequence[Subscriber]
+    context: AppContext, field: RankingSnapshot, batch: SubscriberBatch, people: Sequence[Subscriber]
 ) -> list[plan_store.Plan]:
     """Compose digests together; where that fails, one by one, so that only the one at fault fails.
 
@@ -160,33 +164,33 @@ def _compose(
         NewsletterError: nobody's digest can be made.
     """
     try:
-        return _compose_together(desk, field, block, people) if people else []
+        return _compose_together(context, field, batch, people) if people else []
     except NewsletterError:
         raise
     except Exception as error:
         if len(people) > 1:
-            return [plan for one in people for plan in _compose(desk, field, block, [one])]
-        check_ranking(desk, field)
-        return [_failed_plan(desk, people[0], block.editions[people[0].row], describe(error))]
+            return [plan for one in people for plan in _compose(context, field, batch, [one])]
+        check_ranking(context, field)
+        return [_failed_plan(context, people[0], batch.editions[people[0].row], describe(error))]
 
 
 def _compose_together(
-    desk: AppContext, field: RankingSnapshot, block: SubscriberBatch, people: Sequence[Subscriber]
+    context: AppContext, field: RankingSnapshot, batch: SubscriberBatch, people: Sequence[Subscriber]
 ) -> list[plan_store.Plan]:
     plans = []
-    for scored in score_batch(desk, field, people, judged=block.judged):
-        digest = replace(compose_digest(desk, field, scored), edition=block.editions[scored.subscriber.row])
-        reason = None if digest.choices else empty_reason(desk, scored)
+    for scored in score_batch(context, field, people, rated=batch.rated):
+        digest = replace(compose_digest(context, field, scored), edition=batch.editions[scored.subscriber.row])
+        reason = None if digest.choices else empty_reason(context, scored)
         basis = plan_store.RankingInputs(
-            field.index.version, field.now, scored.subscriber.seen_row, ranking_inputs(desk, scored)
+            field.index.version, field.now, scored.subscriber.seen_row, ranking_inputs(context, scored)
         )
-        plans.append(_plan(desk, scored.subscriber, digest, reason, basis))
+        plans.append(_plan(context, scored.subscriber, digest, reason, basis))
     return plans
 
 
-def _failed_plan(desk: AppContext, subscriber: Subscriber, edition: date, why: str) -> plan_store.Plan:
+def _failed_plan(context: AppContext, subscriber: Subscriber, edition: date, why: str) -> plan_store.Plan:
     digest = Digest(edition=edition, choices=(), considered=0, since=None, seen_row=0)
-    return replace(_plan(desk, subscriber, digest, None), failure=f"the digest could not be made: {why}")
+    return replace(_plan(context, subscriber, digest, None), failure=f"the digest could not be made: {why}")
 
 
 def _failed(plan: plan_store.Plan, error: Exception) -> plan_store.Plan:
@@ -195,7 +199,7 @@ def _failed(plan: plan_store.Plan, error: Exception) -> plan_store.Plan:
 
 
 def _plan(
-    desk: AppContext,
+    context: AppContext,
     subscriber: Subscriber,
     digest: Digest,
     skip_reason: str | None,
@@ -204,7 +208,7 @@ def _plan(
     return plan_store.Plan(
         subscriber=subscriber.row,
         email=subscriber.email,
-        message_id=new_message_id(desk, subscriber, digest.edition),
+        message_id=new_message_id(context, subscriber, digest.edition),
         digest=digest,
         skip_reason=skip_reason,
         basis=basis,
@@ -240,9 +244,9 @@ class EditionWorker:
     """
 
     def __init__(
-        self, desk: AppContext, field: RankingSnapshot | None, stopping: ShouldStop, only: int | None = None
+        self, context: AppContext, field: RankingSnapshot | None, should_stop: ShouldStop, only: int | None = None
     ) -> None:
-        self._desk, self._field = desk, field
+        self._context, self._field = context, field
         # What the ledger tells in a thread of its own.
         self._told: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._notes: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -250,14 +254,14 @@ class EditionWorker:
         self._loaded: TemplateCache = {}
         self._known: dict[int, Paper] = {}
         self._dispatcher = Dispatcher(
-            engine=desk.engine,
-            accounts=desk.config.mail_accounts,
-            delivery=desk.config.delivery,
-            folder=desk.config.folder,
+            engine=context.engine,
+            accounts=context.config.mail_accounts,
+            delivery=context.config.delivery,
+            folder=context.config.folder,
             render=self._render,
-            clock=desk.clock,
+            clock=context.clock,
             settled=self._settled,
-            stopping=stopping,
+            should_stop=should_stop,
             subscriber=only,
         )
 
@@ -265,16 +269,16 @@ class EditionWorker:
         """In whose name it claims what it sends."""
         return self._dispatcher.owner
 
-    def step(self, block: SubscriberBatch | None) -> BatchResult:
+    def step(self, batch: SubscriberBatch | None) -> BatchResult:
         """Plan a block and hand over what may go now; without one, carry for a while what waits.
 
         Raises:
             ServerUnavailable: the mail server cannot be used; what is planned stays planned.
         """
-        if block is None:
+        if batch is None:
             progress = self._dispatcher.carry(_STEP_SECONDS)
             return replace(self._so_far(), done=progress.done, waiting=progress.waiting)
-        planned = plan_batch(self._desk, self._field, block, self.owner())
+        planned = plan_batch(self._context, self._field, batch, self.owner())
         for plan in planned.failed:
             self._note_failure(plan.email, plan.digest.edition, plan.failure or "")
         self._dispatcher.hand_over(planned.counts[SendState.PLANNED.value])
@@ -294,7 +298,7 @@ class EditionWorker:
     def _so_far(self) -> BatchResult:
         """What there is to tell since the last step. Bounces that turned out to be the account's fault are undone."""
         if planned_again := self._dispatcher.take_planned_again():
-            undo_refusals(self._desk, planned_again)
+            undo_refusals(self._context, planned_again)
         counts = Counter(_drain(self._told))
         return BatchResult(counts, notes=tuple(_drain(self._notes)), planned_again=len(planned_again))
 
@@ -303,24 +307,24 @@ class EditionWorker:
         if self._failures <= _NAMED_FAILURES:
             self._notes.put(f"{email}, {edition}: failed: {why}")
 
-    def _render(self, block: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
+    def _render(self, batch: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
         try:
-            made = self._render_together(block)
+            made = self._render_together(batch)
         except NewsletterError:
             raise
         except Exception as error:
-            if len(block) > 1:
-                for send in block:
+            if len(batch) > 1:
+                for send in batch:
                     yield from self._render([send])
                 return
-            made = iter([(block[0], RenderError(f"the message could not be made: {describe(error)}"))])
+            made = iter([(batch[0], RenderError(f"the message could not be made: {describe(error)}"))])
         yield from made
 
-    def _render_together(self, block: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
-        with reading(self._desk.engine) as connection:
-            digests = send_log.digests(connection, block, self._known)
-            people = subscribers.by_rows(connection, [send.subscriber for send in block])
-        return ((send, self._render_one(send, people.get(send.subscriber), digests[send.row])) for send in block)
+    def _render_together(self, batch: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
+        with reading(self._context.engine) as connection:
+            digests = send_log.digests(connection, batch, self._known)
+            people = subscribers.by_rows(connection, [send.subscriber for send in batch])
+        return ((send, self._render_one(send, people.get(send.subscriber), digests[send.row])) for send in batch)
 
     def _render_one(self, send: Send, person: Subscriber | None, digest: Digest) -> Message | RenderError:
         """Make one message.
@@ -332,9 +336,9 @@ class EditionWorker:
             return RenderError("the subscriber was deleted")
         try:
             # Under the Message-ID that was written down when it was planned, with whatever key.
-            return render_message(self._desk, self._loaded, person, digest, send.message_id)
+            return render_message(self._context, self._loaded, person, digest, send.message_id)
         except Exception as error:
-            check_rendering(self._desk, self._loaded, person)
+            check_rendering(self._context, self._loaded, person)
             return RenderError(f"the message could not be made: {describe(error)}")
 
     def _settled(self, send: Send, settlement: sends.SendOutcome) -> None:
@@ -346,7 +350,7 @@ class EditionWorker:
             self._note_failure(send.email, send.edition, settlement.reason or "")
             return
         try:
-            process_refusal(self._desk, send, settlement.smtp_reply)
+            process_refusal(self._context, send, settlement.smtp_reply)
         except Exception as error:
             self._notes.put(f"{send.email}, {send.edition}: the refusal could not be counted: {describe(error)}")
 
@@ -361,10 +365,10 @@ def create_edition_worker(
     clock: Clock,
     only: int | None,
     kit: HostFingerprint,
-    packed: SnapshotPayload | None,
+    payload: SnapshotPayload | None,
     which: int,
     of: int,
-    stopping: ShouldStop,
+    should_stop: ShouldStop,
 ) -> EditionWorker:
     """The road of one hand of so many, anywhere: it has its share of each account's sessions, and a store of its own.
 
@@ -375,7 +379,7 @@ def create_edition_worker(
         UserError: where the hand is, messages would not be what they are there.
     """
     verify_host(config, kit)
-    desk = open_context(config.with_share(which, of), clock)
+    context = open_context(config.with_share(which, of), clock)
     # What an earlier run in this process could not write down, and nobody else knows.
-    write_pending(desk.engine, desk.clock())
-    return EditionWorker(desk, from_payload(desk, packed) if packed is not None else None, stopping, only)
+    write_pending(context.engine, context.clock())
+    return EditionWorker(context, from_payload(context, payload) if payload is not None else None, should_stop, only)

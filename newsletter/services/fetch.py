@@ -58,8 +58,8 @@ def fetch_all(
     clock: Clock,
     names: Iterable[str],
     window: DateRange,
-    told: Callable[[str], OnProgress],
-    stopping: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[str], OnProgress],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FetchResult]:
     """Ask the sources for the papers of a window and store them; gives what each gave in the order in which they end.
 
@@ -81,7 +81,14 @@ def fetch_all(
     try:
         futures = [
             pool.submit(
-                _gather_one, engine, config, clock, name, window, told(name), lambda: left.is_set() or stopping()
+                _gather_one,
+                engine,
+                config,
+                clock,
+                name,
+                window,
+                on_progress(name),
+                lambda: left.is_set() or should_stop(),
             )
             for name in wanted
         ]
@@ -100,20 +107,22 @@ def _gather_one(
     clock: Clock,
     name: str,
     window: DateRange,
-    told: OnProgress,
-    stopping: Callable[[], bool],
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
 ) -> FetchResult | None:
     """What one source gave; None when the newsletter stopped before its end."""
-    if stopping():
+    if should_stop():
         return None
     gathered = FetchResult(name)
     try:
         source = make_source(name, config.sources[name], config.folder)
         with reading(engine) as connection:
             known = source_status.known_validators(connection)
-        with SourceReader(source, window, source_access(config, name, validators=known), stopping=stopping) as reader:
+        with SourceReader(
+            source, window, source_access(config, name, validators=known), should_stop=should_stop
+        ) as reader:
             for gathered in _store(engine, clock, name, reader.blocks()):
-                told(gathered.papers)
+                on_progress(gathered.papers)
                 time.sleep(_GIVE_WAY_SECONDS)
     except Stopped:
         return None
@@ -137,7 +146,7 @@ def _failed(engine: Engine, clock: Clock, gathered: FetchResult, error: str) -> 
 
 
 def import_file(
-    engine: Engine, clock: Clock, path: Path, as_of: date, told: OnProgress = lambda count: None
+    engine: Engine, clock: Clock, path: Path, as_of: date, on_progress: OnProgress = lambda count: None
 ) -> FetchResult:
     """Store the papers of a file.
 
@@ -153,7 +162,7 @@ def import_file(
     found = all_within_bounds(read_file(path, str(path), as_of), MAX_FILE_PAPERS, "split the file")
     try:
         for gathered in _store(engine, clock, name, in_blocks(found)):
-            told(gathered.papers)
+            on_progress(gathered.papers)
     except SourceError as error:
         return replace(gathered, error=str(error))
     return gathered

@@ -44,37 +44,37 @@ class ForgivenAddress:
     planned_again: date | None = None
 
 
-def forgive(desk: AppContext, email: str, dry_run: bool = False) -> ForgivenAddress:
+def forgive(context: AppContext, email: str, dry_run: bool = False) -> ForgivenAddress:
     """Lift the suppression of one address, whatever its reason, and make a subscriber active who bounced.
 
     Args:
         dry_run: tell what would become of it, and change nothing.
     """
-    with writing(desk.engine) as connection, connection.begin_nested() as attempt:
-        forgiven = _forgive(desk, connection, email)
+    with writing(context.engine) as connection, connection.begin_nested() as attempt:
+        forgiven = _forgive(context, connection, email)
         if dry_run:
             attempt.rollback()
     return forgiven
 
 
-def forgive_all(desk: AppContext, selection: Selection, dry_run: bool = False) -> Iterator[ForgivenAddress]:
+def forgive_all(context: AppContext, selection: Selection, dry_run: bool = False) -> Iterator[ForgivenAddress]:
     """Forgive everybody of a selection who bounced, or was paused for it, in batches; each is yielded once its batch is
     stored. Whoever complained or unsubscribed is left alone.
 
     Args:
         dry_run: tell what would become of them, and change nothing.
     """
-    yield from _forgive_subscribers(desk, selection, dry_run)
-    yield from _forgive_addresses(desk, selection, dry_run)
+    yield from _forgive_subscribers(context, selection, dry_run)
+    yield from _forgive_addresses(context, selection, dry_run)
 
 
-def _forgive_subscribers(desk: AppContext, selection: Selection, dry_run: bool) -> Iterator[ForgivenAddress]:
+def _forgive_subscribers(context: AppContext, selection: Selection, dry_run: bool) -> Iterator[ForgivenAddress]:
     after: int | None = 0
     while after is not None:
-        with writing(desk.engine) as connection, connection.begin_nested() as attempt:
+        with writing(context.engine) as connection, connection.begin_nested() as attempt:
             batch = subscribers.held_back(connection, selection.domain, selection.since, after, _BATCH)
             forgiven = [
-                _forgive(desk, connection, subscriber.email)
+                _forgive(context, connection, subscriber.email)
                 for subscriber in batch
                 if bounce_actions.is_bounced_out(connection, subscriber)
                 and _reason(connection, subscriber.email) in (None, Reason.BOUNCED)
@@ -85,9 +85,9 @@ def _forgive_subscribers(desk: AppContext, selection: Selection, dry_run: bool) 
         after = batch[-1].row if len(batch) == _BATCH else None
 
 
-def _forgive_addresses(desk: AppContext, selection: Selection, dry_run: bool) -> Iterator[ForgivenAddress]:
+def _forgive_addresses(context: AppContext, selection: Selection, dry_run: bool) -> Iterator[ForgivenAddress]:
     """Lift what is suppressed of addresses that no subscriber has any more."""
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         found = set(suppressions.bounced(connection, selection.since))
         kept = (SubscriberState.BOUNCED, SubscriberState.UNSUBSCRIBED)
         found -= {suppressions.digest_of(key) for key in subscribers.email_keys(connection, kept)}
@@ -100,7 +100,7 @@ def _forgive_addresses(desk: AppContext, selection: Selection, dry_run: bool) ->
     for start in range(0, len(digests), _BATCH):
         batch = digests[start : start + _BATCH]
         if not dry_run:
-            with writing(desk.engine) as connection:
+            with writing(context.engine) as connection:
                 suppressions.lift_bounced(connection, batch)
         for digest in batch:
             yield ForgivenAddress(named.get(digest), Reason.BOUNCED, None)
@@ -111,8 +111,8 @@ def _reason(connection: Connection, email: str) -> Reason | None:
     return suppression.reason if suppression is not None else None
 
 
-def _forgive(desk: AppContext, connection: Connection, email: str) -> ForgivenAddress:
-    now = desk.clock()
+def _forgive(context: AppContext, connection: Connection, email: str) -> ForgivenAddress:
+    now = context.clock()
     suppression, subscriber = bounce_actions.forgive(connection, email, now)
     lifted = suppression.reason if suppression is not None else None
     if subscriber is None:
@@ -120,6 +120,6 @@ def _forgive(desk: AppContext, connection: Connection, email: str) -> ForgivenAd
     edition = None
     if subscriber.state is SubscriberState.ACTIVE:
         # What failed earlier comes with the next digest: its papers were released.
-        recent = now - timedelta(hours=desk.config.delivery.retry_hours)
+        recent = now - timedelta(hours=context.config.delivery.retry_hours)
         edition = send_changes.plan_bounced_again(connection, subscriber.row, recent)
     return ForgivenAddress(subscriber.email, lifted, subscriber.state, edition)

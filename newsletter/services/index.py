@@ -75,7 +75,9 @@ class IndexState:
 def _quiet(_what: str, _done: int, _of: int) -> None: ...
 
 
-def current_index(desk: AppContext, refit: bool = False, told: OnProgress = _quiet, grown: bool = True) -> Index | None:
+def current_index(
+    context: AppContext, refit: bool = False, on_progress: OnProgress = _quiet, grown: bool = True
+) -> Index | None:
     """The index of all papers in the store, brought up to date; None when the store holds no word.
 
     The space is fitted when there is none, and again when the store has grown by a tenth.
@@ -87,19 +89,19 @@ def current_index(desk: AppContext, refit: bool = False, told: OnProgress = _qui
     Raises:
         NewsletterError: the index cannot be written.
     """
-    folder = desk.config.index_folder
+    folder = context.config.index_folder
     try:
         state = read_state(folder)
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             extent = papers.extent(connection)
             same_store = state is not None and papers.id_of(connection, state.last_row) == state.last_id
-        if state is None or not same_store or (grown and _is_due(desk, state, extent, refit)):
-            return refit_index(desk, told)
+        if state is None or not same_store or (grown and _is_due(context, state, extent, refit)):
+            return refit_index(context, on_progress)
         index = _load(folder, state)
         if index is None:
-            return refit_index(desk, told)
+            return refit_index(context, on_progress)
         if (state.held, state.text_change) != (extent.count, extent.text_change):
-            return _bring_up_to_date(desk, told) or index
+            return _bring_up_to_date(context, on_progress) or index
         return index
     except OSError as error:
         raise NewsletterError(
@@ -112,8 +114,8 @@ class LiveIndex:
     thread looks after that, every few seconds at most, and leaves it to others to fit the space anew.
     """
 
-    def __init__(self, desk: AppContext, seconds: float = 10.0) -> None:
-        self._desk, self._seconds = desk, seconds
+    def __init__(self, context: AppContext, seconds: float = 10.0) -> None:
+        self._context, self._seconds = context, seconds
         self._index: Index | None = None
         self._looked = 0.0
         self._looking = Lock()
@@ -151,19 +153,19 @@ class LiveIndex:
                 self._looking.release()
 
     def _look(self) -> None:
-        self._index = current_index(self._desk, grown=False)
+        self._index = current_index(self._context, grown=False)
         self._looked = time.monotonic()
 
 
-def saved_index(desk: AppContext) -> Index | None:
+def saved_index(context: AppContext) -> Index | None:
     """The index as it is, however far behind; None where there is none that belongs to the store."""
-    state = read_state(desk.config.index_folder)
+    state = read_state(context.config.index_folder)
     if state is None:
         return None
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         if papers.id_of(connection, state.last_row) != state.last_id:
             return None
-    return _load(desk.config.index_folder, state)
+    return _load(context.config.index_folder, state)
 
 
 def read_state(folder: Path) -> IndexState | None:
@@ -174,33 +176,39 @@ def read_state(folder: Path) -> IndexState | None:
         return None
 
 
-def _is_due(desk: AppContext, state: IndexState, extent: papers.Extent, refit: bool) -> bool:
-    old = desk.clock() >= state.next_fit(desk.config.ranking.refit_days)
+def _is_due(context: AppContext, state: IndexState, extent: papers.Extent, refit: bool) -> bool:
+    old = context.clock() >= state.next_fit(context.config.ranking.refit_days)
     return extent.count >= _GROWTH * state.papers + 1 or (refit and old)
 
 
-def refit_index(desk: AppContext, told: OnProgress = _quiet) -> Index | None:
+def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index | None:
     """Fit the space now, and put all papers into it; None when the store holds no word."""
-    folder = desk.config.index_folder
-    with reading(desk.engine) as connection:
+    folder = context.config.index_folder
+    with reading(context.engine) as connection:
         extent = papers.extent(connection)
         rows = papers.rows_after(connection, 0)
     chance = np.random.default_rng(0)
     some = np.sort(chance.permutation(rows)[:FITTED_ON]).tolist()
-    space = fit(_counted("fitting", (paper_text(paper) for paper in _texts(desk, some)), len(some), told))
-    if space is None:
+    model = fit(_counted("fitting", (paper_text(paper) for paper in _texts(context, some)), len(some), on_progress))
+    if model is None:
         return None
-    part = _part(desk, space, rows, told)
+    segment = _segment(context, model, rows, on_progress)
     # Papers that two processes wrote at once may lie below the last one that was seen.
-    version = f"{desk.clock():%Y%m%d}-{_mark(space)}"
+    version = f"{context.clock():%Y%m%d}-{_mark(model)}"
     state = IndexState(
-        version, desk.clock().isoformat(), extent.count, len(rows), extent.last_row, extent.last_id, extent.text_change
+        version,
+        context.clock().isoformat(),
+        extent.count,
+        len(rows),
+        extent.last_row,
+        extent.last_id,
+        extent.text_change,
     )
     with _locked(folder):
         # Also where there is one of that name: it may be damaged, or older.
-        _publish(folder / version, space, part)
+        _publish(folder / version, model, segment)
         _write_state(folder, state)
-        _prune(desk, version)
+        _prune(context, version)
         # Here, since another process that has fitted it too is about to put its own in this place.
         index = _load(folder, state)
     if index is None:
@@ -208,64 +216,64 @@ def refit_index(desk: AppContext, told: OnProgress = _quiet) -> Index | None:
     return index
 
 
-def _mark(space: TfidfModel) -> str:
-    digest = hashlib.sha256(space.idf.tobytes() + space.mean.tobytes() + space.directions.tobytes())
+def _mark(model: TfidfModel) -> str:
+    digest = hashlib.sha256(model.idf.tobytes() + model.mean.tobytes() + model.directions.tobytes())
     return digest.hexdigest()[:8]
 
 
-def _publish(target: Path, space: TfidfModel, part: Segment) -> None:
+def _publish(target: Path, model: TfidfModel, segment: Segment) -> None:
     unfinished = target.with_name(f".{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    index_files.write_model(unfinished / "space", space)
-    index_files.write_segment(unfinished / "base", part)
+    index_files.write_model(unfinished / "space", model)
+    index_files.write_segment(unfinished / "base", segment)
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
 
 
-def _part(desk: AppContext, space: TfidfModel, rows: Sequence[int], told: OnProgress) -> Segment:
+def _segment(context: AppContext, model: TfidfModel, rows: Sequence[int], on_progress: OnProgress) -> Segment:
     """All papers with these rows, transformed block by block."""
-    blocks = [space.zeros(0)]
-    texts = _counted("indexing", (paper_text(paper) for paper in _texts(desk, rows)), len(rows), told)
+    blocks = [model.zeros(0)]
+    texts = _counted("indexing", (paper_text(paper) for paper in _texts(context, rows)), len(rows), on_progress)
     while block := list(islice(texts, _AT_ONCE)):
-        blocks.append(space.vectors(block))
+        blocks.append(model.vectors(block))
     vectors = csr_matrix(vstack(blocks), dtype=np.float32)
-    background = [background_of(space, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
-    centre, factor = (np.concatenate(parts) for parts in zip(*background, strict=True))
+    background = [background_of(model, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
+    centre, factor = (np.concatenate(segments) for segments in zip(*background, strict=True))
     return Segment(np.array(rows, dtype=np.int64), PaperMatrix(vectors, vectors.T.tocsr(), centre, factor))
 
 
-def _texts(desk: AppContext, rows: Sequence[int]) -> Iterator[Paper]:
+def _texts(context: AppContext, rows: Sequence[int]) -> Iterator[Paper]:
     for start in range(0, len(rows), _AT_ONCE):
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             yield from papers.texts(connection, rows[start : start + _AT_ONCE])
 
 
-def _counted(what: str, texts: Iterable[str], of: int, told: OnProgress) -> Iterator[str]:
+def _counted(what: str, texts: Iterable[str], of: int, on_progress: OnProgress) -> Iterator[str]:
     for number, text in enumerate(texts):
         if number % 100 == 0:
-            told(what, number, of)
+            on_progress(what, number, of)
         yield text
 
 
-def _bring_up_to_date(desk: AppContext, told: OnProgress) -> Index | None:
+def _bring_up_to_date(context: AppContext, on_progress: OnProgress) -> Index | None:
     """Put what came into the store since into the index; None when that is gone meanwhile."""
-    folder = desk.config.index_folder
+    folder = context.config.index_folder
     with _locked(folder):
         state = read_state(folder)
         index = _load(folder, state) if state is not None else None
         if state is None or index is None:
             return None
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             extent = papers.extent(connection)
             rows = _unknown(connection, index, state, extent)
-        recent = index.parts[1].rows if len(index.parts) > 1 else np.array([], dtype=np.int64)
-        part = _part(desk, index.space, sorted({*recent.tolist(), *rows}), told)
+        recent = index.segments[1].rows if len(index.segments) > 1 else np.array([], dtype=np.int64)
+        segment = _segment(context, index.model, sorted({*recent.tolist(), *rows}), on_progress)
         new = folder / state.version / f"recent-{state.recent + 1}"
         # A process that was killed may have left one behind that no state names.
         shutil.rmtree(new, ignore_errors=True)
-        index_files.write_segment(new, part)
+        index_files.write_segment(new, segment)
         old = folder / state.version / f"recent-{state.recent}"
-        held = len(np.union1d(index.parts[0].rows, part.rows))
+        held = len(np.union1d(index.segments[0].rows, segment.rows))
         state = replace(
             state,
             held=held,
@@ -284,7 +292,7 @@ def _unknown(connection: Connection, index: Index, state: IndexState, extent: pa
     new = papers.rows_after(connection, state.last_row)
     if state.held + len(new) != extent.count:
         # A process that was slow to commit may have left gaps below the last row.
-        known = np.concatenate([part.rows for part in index.parts])
+        known = np.concatenate([segment.rows for segment in index.segments])
         new = np.setdiff1d(papers.rows_after(connection, 0), known).tolist()
     return [*new, *papers.rows_changed(connection, state.text_change)]
 
@@ -299,31 +307,31 @@ def _load(folder: Path, state: IndexState) -> Index | None:
 
 @lru_cache(maxsize=2)
 def _loaded(folder: Path, state: IndexState) -> Index:
-    space = index_files.read_model(folder / state.version / "space")
+    model = index_files.read_model(folder / state.version / "space")
     names = ["base"] + ([f"recent-{state.recent}"] if state.recent else [])
-    parts = tuple(index_files.read_segment(folder / state.version / name, len(space.terms)) for name in names)
-    return make_index(space, parts, state.version)
+    segments = tuple(index_files.read_segment(folder / state.version / name, len(model.terms)) for name in names)
+    return make_index(model, segments, state.version)
 
 
-def load_version(desk: AppContext, version: str, wanted: Sequence[Paper]) -> Index | None:
+def load_version(context: AppContext, version: str, wanted: Sequence[Paper]) -> Index | None:
     """Some papers in the space of a version, as digests were ranked with; None when that version is not kept."""
     try:
-        space = index_files.read_model(desk.config.index_folder / version / "space")
+        model = index_files.read_model(context.config.index_folder / version / "space")
     except (OSError, ValueError, KeyError):
         return None
-    return make_index(space, (make_segment(space, wanted),), version)
+    return make_index(model, (make_segment(model, wanted),), version)
 
 
-def _prune(desk: AppContext, present: str) -> None:
+def _prune(context: AppContext, present: str) -> None:
     """Remove the versions that no digest of the log was ranked with, and the papers of all but the present one."""
-    with reading(desk.engine) as connection:
-        kept = send_log.spaces(connection) | {present}
-    for old in desk.config.index_folder.iterdir():
+    with reading(context.engine) as connection:
+        kept = send_log.model_versions(connection) | {present}
+    for old in context.config.index_folder.iterdir():
         if not old.is_dir() or old.name == present:
             continue
         if old.name in kept:
-            for part in (path for path in old.iterdir() if path.name != "space"):
-                shutil.rmtree(part, ignore_errors=True)
+            for segment in (path for path in old.iterdir() if path.name != "space"):
+                shutil.rmtree(segment, ignore_errors=True)
         else:
             shutil.rmtree(old, ignore_errors=True)
 

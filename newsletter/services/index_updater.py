@@ -19,26 +19,26 @@ class IndexUpdater:
     so many papers that it takes minutes. The thread is left behind when the newsletter stops.
     """
 
-    def __init__(self, desk: AppContext) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
         self._lock = threading.Lock()
         self._work: Future[Index | None] | None = None
 
-    def update(self, stopping: Callable[[], bool]) -> None:
+    def update(self, should_stop: Callable[[], bool]) -> None:
         """Bring it up to date with all that is in the store now; fit the space again when its time has come.
 
         Raises:
             NewsletterError: the index cannot be written.
             Stopped: the newsletter is to stop.
         """
-        _look(stopping)
+        _look(should_stop)
         with self._lock:
             running = self._work
         if running is not None:
-            _wait(running, None, stopping)  # It may have begun before the last papers came.
-        _wait(self._begin(), None, stopping)
+            _wait(running, None, should_stop)  # It may have begun before the last papers came.
+        _wait(self._begin(), None, should_stop)
 
-    def current(self, patience: timedelta, stopping: Callable[[], bool]) -> Index | None:
+    def current(self, patience: timedelta, should_stop: Callable[[], bool]) -> Index | None:
         """The index, up to date if that takes no longer than ``patience``, else as it was; None when the store holds no
         word.
 
@@ -47,24 +47,24 @@ class IndexUpdater:
             Stopped: the newsletter is to stop.
         """
         work = self._begin()
-        if not _wait(work, patience, stopping) and (earlier := saved_index(self._desk)) is not None:
+        if not _wait(work, patience, should_stop) and (earlier := saved_index(self._context)) is not None:
             return earlier
-        _wait(work, None, stopping)
+        _wait(work, None, should_stop)
         return work.result()
 
     def _begin(self) -> "Future[Index | None]":
         """The work that is under way, else new work."""
         with self._lock:
             if self._work is None or self._work.done():
-                self._work = _in_background(lambda: current_index(self._desk, refit=True))
+                self._work = _in_background(lambda: current_index(self._context, refit=True))
             return self._work
 
 
-def _wait(work: "Future[Index | None]", patience: timedelta | None, stopping: Callable[[], bool]) -> bool:
+def _wait(work: "Future[Index | None]", patience: timedelta | None, should_stop: Callable[[], bool]) -> bool:
     """Wait for some work; returns whether it is done."""
     end = None if patience is None else time.monotonic() + patience.total_seconds()
     while not work.done():
-        _look(stopping)
+        _look(should_stop)
         if end is not None and time.monotonic() > end:
             return False
         time.sleep(_LOOK_SECONDS)
@@ -72,8 +72,8 @@ def _wait(work: "Future[Index | None]", patience: timedelta | None, stopping: Ca
     return True
 
 
-def _look(stopping: Callable[[], bool]) -> None:
-    if stopping():
+def _look(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
         raise Stopped("stopped before the index was up to date")
 
 

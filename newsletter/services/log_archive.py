@@ -21,12 +21,12 @@ _BLOCK = 2_000
 _SETTLED = (SendState.SENT, SendState.FAILED, SendState.SKIPPED)
 
 
-def latest(desk: AppContext) -> date:
+def latest(context: AppContext) -> date:
     """Before which day editions may be archived: a paper that may stand for choice yet must be known as sent."""
-    return desk.clock().date() - timedelta(days=desk.config.ranking.max_age_days + 1)
+    return context.clock().date() - timedelta(days=context.config.ranking.max_age_days + 1)
 
 
-def archive_log(desk: AppContext, before: date, folder: Path, stopping: Callable[[], bool]) -> Counter[Path]:
+def archive_log(context: AppContext, before: date, folder: Path, should_stop: Callable[[], bool]) -> Counter[Path]:
     """Move what became of the sends of editions before a day into files in a folder, one a month: a line of JSON for
     each as ``newsletter log --json`` has it, compressed. What waits, is on the wire or is unsure stays.
 
@@ -39,30 +39,30 @@ def archive_log(desk: AppContext, before: date, folder: Path, stopping: Callable
     Raises:
         UserError: the day is too late, or a file cannot be written.
     """
-    if before > latest(desk):
-        raise UserError(f"--before: {before} is too late; up to {latest(desk)}, ranking.max_age_days needs the log")
+    if before > latest(context):
+        raise UserError(f"--before: {before} is too late; up to {latest(context)}, ranking.max_age_days needs the log")
     written: Counter[Path] = Counter()
     files: dict[str, Path] = {}
-    for block in _blocks(desk, before, stopping):
+    for block in _blocks(context, before, should_stop):
         for month in sorted({f"{line.send.edition:%Y-%m}" for line in block}):
             lines = [line for line in block if f"{line.send.edition:%Y-%m}" == month]
             if month not in files:
                 files[month] = _new_file(folder, month)
             _append(files[month], lines)
             written[files[month]] += len(lines)
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             retention.forget_sends(connection, [line.send.row for line in block])
     if written:
-        purge_contents(desk, stopping)
+        purge_contents(context, should_stop)
     return written
 
 
-def _blocks(desk: AppContext, before: date, stopping: Callable[[], bool]) -> Iterator[list[LogLine]]:
+def _blocks(context: AppContext, before: date, should_stop: Callable[[], bool]) -> Iterator[list[LogLine]]:
     wanted = LogFilter(until=before - timedelta(days=1), states=_SETTLED)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         first, last = send_log.span(connection, wanted)
-    while not stopping():
-        with reading(desk.engine) as connection:
+    while not should_stop():
+        with reading(context.engine) as connection:
             block = send_log.page(connection, wanted, first, last, _BLOCK)
         if not block:
             return

@@ -47,23 +47,25 @@ class RankingSnapshot:
         return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
 
 
-def build_snapshot(desk: AppContext, index_of_now: Callable[[], Index | None] | None = None) -> RankingSnapshot | None:
+def build_snapshot(
+    context: AppContext, index_of_now: Callable[[], Index | None] | None = None
+) -> RankingSnapshot | None:
     """Bring the index up to date and take the papers within ``ranking.max_age_days``; None for an empty store.
 
     Args:
         index_of_now: gives the index, where it is not simply to be brought up to date.
     """
-    now = desk.clock()
-    index = current_index(desk) if index_of_now is None else index_of_now()
-    return _snapshot_of(desk, index, now) if index is not None else None
+    now = context.clock()
+    index = current_index(context) if index_of_now is None else index_of_now()
+    return _snapshot_of(context, index, now) if index is not None else None
 
 
-def _snapshot_of(desk: AppContext, index: Index, now: datetime) -> RankingSnapshot:
-    with reading(desk.engine) as connection:
-        found = papers.first_seen_since(connection, now - timedelta(days=desk.config.ranking.max_age_days))
+def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSnapshot:
+    with reading(context.engine) as connection:
+        found = papers.first_seen_since(connection, now - timedelta(days=context.config.ranking.max_age_days))
     # What has come since the index was made stands for choice next time.
     new = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
-    half_life = desk.config.digest.trending_half_life_days
+    half_life = context.config.digest.trending_half_life_days
     return RankingSnapshot(index, make_candidates(index, new, now.date(), half_life), now)
 
 
@@ -73,37 +75,39 @@ class SnapshotPayload:
 
     index: Index
     papers: tuple[Paper, ...]
-    lineup: PaperMatrix
+    paper_matrix: PaperMatrix
     now: datetime
 
 
 def to_payload(field: RankingSnapshot) -> SnapshotPayload:
     """Get a field ready to be handed over."""
-    return SnapshotPayload(field.index.without_papers(), field.candidates.papers, field.candidates.lineup, field.now)
+    return SnapshotPayload(
+        field.index.without_papers(), field.candidates.papers, field.candidates.paper_matrix, field.now
+    )
 
 
-def from_payload(desk: AppContext, packed: SnapshotPayload) -> RankingSnapshot:
+def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapshot:
     """The field that was handed over. What subscribers have judged is not in it: see :func:`rated_papers`."""
-    today, half_life = packed.now.date(), desk.config.digest.trending_half_life_days
-    candidates = candidates_of(packed.index.space, packed.papers, packed.lineup, today, half_life)
-    return RankingSnapshot(packed.index, candidates, packed.now)
+    today, half_life = payload.now.date(), context.config.digest.trending_half_life_days
+    candidates = candidates_of(payload.index.model, payload.papers, payload.paper_matrix, today, half_life)
+    return RankingSnapshot(payload.index, candidates, payload.now)
 
 
-def rated_papers(desk: AppContext, index: Index, rows: Collection[int]) -> Segment:
+def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:
     """The papers that some subscribers (by row) have judged, for a process that has not the whole index."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         people = subscribers.by_rows(connection, rows)
-        taught = feedback.load_feedback(connection, list(people.values()))
-    judged = {name.row for own in taught.values() for one in own for name, _ in (*one.liked, *one.disliked)}
-    return index.part_of(np.array(sorted(judged), dtype=np.int64))
+        known_feedback = feedback.load_feedback(connection, list(people.values()))
+    rated = {name.row for own in known_feedback.values() for one in own for name, _ in (*one.liked, *one.disliked)}
+    return index.segment_of(np.array(sorted(rated), dtype=np.int64))
 
 
 def score_batch(
-    desk: AppContext,
+    context: AppContext,
     field: RankingSnapshot,
-    block: Sequence[Subscriber],
+    batch: Sequence[Subscriber],
     leaving_out: date | None = None,
-    judged: Segment | None = None,
+    rated: Segment | None = None,
 ) -> list[composer.ScoredSubscriber]:
     """Score the new papers of a block of subscribers, all their interests in one product.
 
@@ -111,21 +115,21 @@ def score_batch(
         leaving_out: an edition whose papers do not count as sent.
         judged: the papers that they have judged, where the field has not the whole index.
     """
-    with reading(desk.engine) as connection:
-        rows = [subscriber.row for subscriber in block]
+    with reading(context.engine) as connection:
+        rows = [subscriber.row for subscriber in batch]
         held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
-        taught = feedback.load_feedback(connection, block)
-    if judged is not None:
-        field = replace(field, index=replace(field.index, parts=(judged,)))
+        known_feedback = feedback.load_feedback(connection, batch)
+    if rated is not None:
+        field = replace(field, index=replace(field.index, segments=(rated,)))
         # A verdict that came since counts from the next edition on.
-        taught = feedback.restrict_to(taught, set(judged.rows.tolist()))
-    return score(field, block, taught, held, desk.config.ranking.feedback_half_life_days)
+        known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
+    return score(field, batch, known_feedback, held, context.config.ranking.feedback_half_life_days)
 
 
 def score(
     field: RankingSnapshot,
-    block: Sequence[Subscriber],
-    taught: Mapping[int, Sequence[InterestFeedback]],
+    batch: Sequence[Subscriber],
+    known_feedback: Mapping[int, Sequence[InterestFeedback]],
     held: Mapping[int, set[int]],
     half_life_days: float,
 ) -> list[composer.ScoredSubscriber]:
@@ -135,56 +139,58 @@ def score(
         taught: what each follows, by row. ``held``: the rows of the papers each was sent.
         half_life_days: of feedback.
     """
-    follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in taught.items()}
-    profiles = make_profiles(field.index, [one for subscriber in block for one in follows[subscriber.row]])
+    follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in known_feedback.items()}
+    profiles = make_profiles(field.index, [one for subscriber in batch for one in follows[subscriber.row]])
     matrix = zscores(field.index, profiles, field.candidates)
-    words = {word for subscriber in block for word in subscriber.preferences.never}
+    words = {word for subscriber in batch for word in subscriber.preferences.never}
     hidden = blocked_by(words, field.candidates.papers)
     scored, start = [], 0
-    for subscriber in block:
+    for subscriber in batch:
         own = follows[subscriber.row]
         # What somebody has judged already is no news to them.
-        judged = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
-        new, by = composer.is_new(subscriber, field.candidates, held[subscriber.row] | judged, hidden)
+        rated = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
+        new, by = composer.is_new(subscriber, field.candidates, held[subscriber.row] | rated, hidden)
         end = start + len(own)
         scored.append(
-            composer.ScoredSubscriber(subscriber, profiles, start, matrix[start:end], new, by, taught[subscriber.row])
+            composer.ScoredSubscriber(
+                subscriber, profiles, start, matrix[start:end], new, by, known_feedback[subscriber.row]
+            )
         )
         start = end
     return scored
 
 
-def compose_digest(desk: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
+def compose_digest(context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
     """Compose the digest of a subscriber for the edition of the subscriber's today."""
     today = local_day(scored.subscriber.preferences.schedule, field.now)
-    return composer.compose(field.index, scored, field.candidates, _rules(desk), today)
+    return composer.compose(field.index, scored, field.candidates, _rules(context), today)
 
 
-def _rules(desk: AppContext) -> composer.DigestRules:
-    ranking = desk.config.ranking
-    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, desk.config.digest.trending)
+def _rules(context: AppContext) -> composer.DigestRules:
+    ranking = context.config.ranking
+    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, context.config.digest.trending)
 
 
-def ranking_inputs(desk: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:
+def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:
     """What a subscriber's papers were ranked with beside the space, as JSON values, so that it can be done again."""
     return {
         "interests": feedback.to_json(scored.taught),
         "never": list(scored.subscriber.preferences.never),
-        "max_age_days": desk.config.ranking.max_age_days,
-        "feedback_half_life_days": desk.config.ranking.feedback_half_life_days,
-        "rules": asdict(_rules(desk)),
+        "max_age_days": context.config.ranking.max_age_days,
+        "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
+        "rules": asdict(_rules(context)),
     }
 
 
-def empty_reason(desk: AppContext, scored: composer.ScoredSubscriber) -> str:
+def empty_reason(context: AppContext, scored: composer.ScoredSubscriber) -> str:
     """Why a subscriber has nothing to get, in words."""
     new = int(scored.new.sum())
     last = scored.subscriber.last_digest
-    since = f" since {last:%Y-%m-%d}" if last else f" in the last {desk.config.ranking.max_age_days} days"
+    since = f" since {last:%Y-%m-%d}" if last else f" in the last {context.config.ranking.max_age_days} days"
     beside = f" ({describe_hidden(scored)})" if scored.hidden else ""
     if new == 0:
         return f"no new papers{since}{beside}"
-    best, least = composer.best_score(scored), desk.config.ranking.min_score
+    best, least = composer.best_score(scored), context.config.ranking.min_score
     return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{beside}"
 
 
@@ -208,23 +214,23 @@ class RankingResult:
     hidden: list[tuple[Paper, str]]
 
 
-def rank_papers(desk: AppContext, subscriber: Subscriber, top: int) -> RankingResult:
+def rank_papers(context: AppContext, subscriber: Subscriber, top: int) -> RankingResult:
     """Rank the papers new to a subscriber today."""
-    field = build_snapshot(desk)
+    field = build_snapshot(context)
     if field is None:
         return RankingResult([], NO_PAPERS, [])
-    return top_results(desk, field, _scored_today(desk, field, subscriber), top, desk.config.ranking.min_score)
+    return top_results(context, field, _scored_today(context, field, subscriber), top, context.config.ranking.min_score)
 
 
 def top_results(
-    desk: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, top: int, min_score: float
+    context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, top: int, min_score: float
 ) -> RankingResult:
     """The best of a subscriber's scored papers."""
     found = composer.matches(scored, field.candidates, min_score)
     if not len(scored.matrix):
         found = composer.trending(scored, field.candidates)
     choices = composer.to_items(field.index, scored, field.candidates, found[:top])
-    return RankingResult(choices, "" if choices else empty_reason(desk, scored), _hidden(field, scored, min_score))
+    return RankingResult(choices, "" if choices else empty_reason(context, scored), _hidden(field, scored, min_score))
 
 
 def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score: float) -> list[tuple[Paper, str]]:
@@ -235,39 +241,43 @@ def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score
     ]
 
 
-def replay_ranking(desk: AppContext, subscriber: Subscriber, edition: date, top: int) -> RankingResult:
+def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, top: int) -> RankingResult:
     """Rank what was new to a subscriber for an edition as it was ranked then: in the same space, with the interests,
     the feedback and the rules of then.
 
     Raises:
         UserError: the log has no such digest, or not what it was ranked with.
     """
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         found = send_log.ranked_with(connection, subscriber.row, edition)
         if found is None:
             raise UserError(f"--edition: {subscriber.email} has no digest of {edition} that the log can rank again")
         send, then = found
-        taught = feedback.from_json(connection, then.content["interests"])
+        known_feedback = feedback.from_json(connection, then.content["interests"])
         window = timedelta(days=then.content["max_age_days"])
         new = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
-        judged = {name.row for one in taught for name, _ in (*one.liked, *one.disliked)}
-        known = papers.by_rows(connection, judged)
+        rated = {name.row for one in known_feedback for name, _ in (*one.liked, *one.disliked)}
+        known = papers.by_rows(connection, rated)
         held = send_log.held_before(connection, send)
         digest = send_log.digests(connection, [send])[send.row]
-    index = load_version(desk, then.space, [*{paper.row: paper for paper in (*new, *known.values())}.values()])
+    index = load_version(
+        context, then.model_version, [*{paper.row: paper for paper in (*new, *known.values())}.values()]
+    )
     if index is None:
-        raise UserError(f"--edition: the space {then.space} that it was ranked in is not in {desk.config.index_folder}")
+        raise UserError(
+            f"--edition: the index {then.model_version} that it was ranked in is not in {context.config.index_folder}"
+        )
     field = RankingSnapshot(
-        index, make_candidates(index, new, edition, desk.config.digest.trending_half_life_days), then.now
+        index, make_candidates(index, new, edition, context.config.digest.trending_half_life_days), then.now
     )
     preferences = replace(subscriber.preferences, never=tuple(then.content["never"]))
     person = replace(subscriber, preferences=preferences, seen_row=then.after_row, last_digest=send.since)
     half_life = then.content["feedback_half_life_days"]
-    (scored,) = score(field, [person], {person.row: taught}, {person.row: held}, half_life)
-    if not taught:
+    (scored,) = score(field, [person], {person.row: known_feedback}, {person.row: held}, half_life)
+    if not known_feedback:
         # Counts change from day to day: what was trending then is what the log has.
         return RankingResult(list(digest.choices[:top]), "" if digest.choices else send.reason or "", [])
-    return top_results(desk, field, scored, top, then.content["rules"]["min_score"])
+    return top_results(context, field, scored, top, then.content["rules"]["min_score"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,48 +291,48 @@ class Preview:
 
     digest: Digest | None
     nothing: str
-    weighed: Mapping[int, Explanation]
+    explanation: Mapping[int, Explanation]
     hidden: list[tuple[Paper, str]]
 
 
-def preview_digest(desk: AppContext, subscriber: Subscriber) -> Preview:
+def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     """Make a subscriber's digest of today, and plan nothing."""
-    field = build_snapshot(desk)
+    field = build_snapshot(context)
     if field is None:
         return Preview(None, NO_PAPERS, {}, [])
-    scored = _scored_today(desk, field, subscriber)
-    digest = compose_digest(desk, field, scored)
-    weighed = {
+    scored = _scored_today(context, field, subscriber)
+    digest = compose_digest(context, field, scored)
+    explanation = {
         one.paper.row: composer.explain_choice(field.index, scored, field.candidates, one, _EXPLANATIONS_SHOWN)
         for one in digest.choices
     }
-    hidden = _hidden(field, scored, desk.config.ranking.min_score)
-    return Preview(digest, "" if digest.choices else empty_reason(desk, scored), weighed, hidden)
+    hidden = _hidden(field, scored, context.config.ranking.min_score)
+    return Preview(digest, "" if digest.choices else empty_reason(context, scored), explanation, hidden)
 
 
-def _scored_today(desk: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
+def _scored_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
     """The scores as if today's edition had not gone out yet, so that its effect can still be seen and changed."""
     today = local_day(subscriber.preferences.schedule, field.now)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
-    (scored,) = score_batch(desk, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
+    (scored,) = score_batch(context, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
     return scored
 
 
-def best_interest(desk: AppContext, subscriber: Subscriber, paper: Paper) -> str | None:
+def best_interest(context: AppContext, subscriber: Subscriber, paper: Paper) -> str | None:
     """The name of the interest that a paper fits best; None when the subscriber names none."""
-    index = current_index(desk)
+    index = current_index(context)
     if index is None or not subscriber.preferences.interests:
         return None
-    now = desk.clock()
+    now = context.clock()
     alone = RankingSnapshot(index, make_candidates(index, [paper], now.date(), 1.0), now)
-    (scored,) = score_batch(desk, alone, [subscriber])
+    (scored,) = score_batch(context, alone, [subscriber])
     named = len(subscriber.preferences.interests)
     return scored.profiles.followed[int(scored.matrix[:named, 0].argmax())].interest.name
 
 
 def feedback_effect(
-    desk: AppContext, subscriber: Subscriber, interest: str | None, paper: int, verdict: Verdict
+    context: AppContext, subscriber: Subscriber, interest: str | None, paper: int, verdict: Verdict
 ) -> list[str]:
     """The words that a subscriber's verdict on a paper (by row) has changed an interest's profile by most: those that
     count for more since, or for less.
@@ -330,14 +340,14 @@ def feedback_effect(
     Args:
         interest: its name; None for the one that stands for feedback.
     """
-    index = current_index(desk)
+    index = current_index(context)
     if index is None:
         return []
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         known = feedback.load_feedback(connection, [subscriber])[subscriber.row]
     names = {one.interest.name for one in known}
     name = interest if interest in names else feedback.FROM_FEEDBACK
-    follows = feedback.decay(known, desk.clock(), desk.config.ranking.feedback_half_life_days)
+    follows = feedback.decay(known, context.clock(), context.config.ranking.feedback_half_life_days)
     after = next((one for one in follows if one.interest.name == name), None)
     if after is None:
         return []
@@ -346,12 +356,12 @@ def feedback_effect(
     change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
     told: list[str] = []
     for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
-        term = str(index.space.terms[place])
+        term = str(index.model.terms[place])
         # Of terms that have a word in common the first says enough.
         if change[place] > 0 and not {*term.split()} & {word for one in told for word in one.split()}:
             told.append(term)
     return told[:_EFFECT_WORDS_SHOWN]
 
 
-def _without(judged: RatedPapers, paper: int) -> RatedPapers:
-    return tuple((name, weight) for name, weight in judged if name.row != paper)
+def _without(rated: RatedPapers, paper: int) -> RatedPapers:
+    return tuple((name, weight) for name, weight in rated if name.row != paper)

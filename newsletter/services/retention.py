@@ -20,37 +20,39 @@ from newsletter.support.files import MAX_BYTES
 _BLOCK = 500
 
 
-def purge_expired(desk: AppContext, stopping: Callable[[], bool]) -> dict[str, int]:
+def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[str, int]:
     """Forget what the log is not to keep any longer, block by block.
 
     Returns:
         How many lines of skipped sends, lines of settled ones, and bounces.
     """
-    now = desk.clock()
-    old = now - timedelta(days=desk.config.keep_days)
-    skipped = now - timedelta(days=desk.config.log.keep_skipped_days)
+    now = context.clock()
+    old = now - timedelta(days=context.config.keep_days)
+    skipped = now - timedelta(days=context.config.log.keep_skipped_days)
     forgotten = {
-        "skipped": _in_blocks(desk, stopping, lambda connection: store.forget_skipped(connection, skipped, _BLOCK)),
-        "settled": _in_blocks(desk, stopping, lambda connection: store.forget_settled(connection, old, _BLOCK)),
-        "bounces": _in_blocks(desk, stopping, lambda connection: store.forget_bounces(connection, old, _BLOCK)),
+        "skipped": _in_blocks(
+            context, should_stop, lambda connection: store.forget_skipped(connection, skipped, _BLOCK)
+        ),
+        "settled": _in_blocks(context, should_stop, lambda connection: store.forget_settled(connection, old, _BLOCK)),
+        "bounces": _in_blocks(context, should_stop, lambda connection: store.forget_bounces(connection, old, _BLOCK)),
     }
     if any(forgotten.values()):
-        purge_contents(desk, stopping)
+        purge_contents(context, should_stop)
     return forgotten
 
 
-def purge_contents(desk: AppContext, stopping: Callable[[], bool]) -> None:
+def purge_contents(context: AppContext, should_stop: Callable[[], bool]) -> None:
     """Forget what subscribers followed at a time of which no digest is in the log any more."""
     after: tuple[int, str] | None = (0, "")
-    while after is not None and not stopping():
-        with writing(desk.engine) as connection:
+    while after is not None and not should_stop():
+        with writing(context.engine) as connection:
             after = store.forget_contents(connection, after, _BLOCK)
 
 
-def _in_blocks(desk: AppContext, stopping: Callable[[], bool], forget: Callable[[Connection], int]) -> int:
+def _in_blocks(context: AppContext, should_stop: Callable[[], bool], forget: Callable[[Connection], int]) -> int:
     forgotten = 0
-    while not stopping():
-        with writing(desk.engine) as connection:
+    while not should_stop():
+        with writing(context.engine) as connection:
             number = forget(connection)
         forgotten += number
         if number < _BLOCK:
@@ -67,20 +69,20 @@ class SubscriberRecord:
     file: Path | None
 
 
-def find_subscriber(desk: AppContext, email: str) -> SubscriberRecord:
+def find_subscriber(context: AppContext, email: str) -> SubscriberRecord:
     """What there is of a person.
 
     Raises:
         UserError: the address is no subscriber.
     """
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
         belongings = store.data_counts(connection, subscriber.row)
-    file = desk.config.subscribers_folder / subscriber.file if subscriber.file else None
+    file = context.config.subscribers_folder / subscriber.file if subscriber.file else None
     return SubscriberRecord(subscriber, belongings, file if file is not None and file.exists() else None)
 
 
-def erase_subscriber(desk: AppContext, person: SubscriberRecord) -> list[Send]:
+def erase_subscriber(context: AppContext, person: SubscriberRecord) -> list[Send]:
     """Remove all that there is of a person, the file in the subscribers' folder too, in one step. Of the address a
     digest stays on the suppression list, whatever the state was: a list that is imported later may still have it.
 
@@ -93,15 +95,15 @@ def erase_subscriber(desk: AppContext, person: SubscriberRecord) -> list[Send]:
     """
     subscriber = person.subscriber
     # What a process that is gone had in its hands is in nobody's.
-    orphans = claims.release_orphans(desk.engine, desk.clock())
-    with secure_delete(desk.engine) as connection:
+    orphans = claims.release_orphans(context.engine, context.clock())
+    with secure_delete(context.engine) as connection:
         edition = store.with_a_process(connection, subscriber.row)
         if edition is not None:
             raise NewsletterError(
                 f"{subscriber.email}: the digest of {edition} is being sent just now, and nothing is forgotten yet; "
                 "run it again in a minute"
             )
-        suppressions.suppress(connection, subscriber.email, Reason.FORGOTTEN, desk.clock())
+        suppressions.suppress(connection, subscriber.email, Reason.FORGOTTEN, context.clock())
         store.forget_person(connection, subscriber.row)
         if person.file is not None:
             # Before others can read the store: who found the file then would take it for that of a new subscriber.

@@ -17,7 +17,7 @@ SAMPLE_SHOWN = "no papers yet: shown with the sample papers; 'newsletter fetch' 
 
 
 @contextmanager
-def context_with_papers(desk: AppContext, scratch: Path) -> Iterator[tuple[AppContext, bool]]:
+def context_with_papers(context: AppContext, scratch: Path) -> Iterator[tuple[AppContext, bool]]:
     """A desk that has papers: the one given, or where its store has none yet, one over the sample papers.
 
     The sample papers keep the days they were listed on, and count as first seen when they are taken in. They have a
@@ -29,12 +29,12 @@ def context_with_papers(desk: AppContext, scratch: Path) -> Iterator[tuple[AppCo
     Returns:
         The desk, and whether it shows the sample papers.
     """
-    if _has_papers(desk):
-        yield desk, False
+    if _has_papers(context):
+        yield context, False
         return
     url = URL.create("sqlite", database=str(scratch / "sample.db")).render_as_string()
-    config = desk.config.model_copy(update={"store": Store(url=url, index=scratch / "index")})
-    beside = replace(desk, config=config, engine=open_store(config.store_url))
+    config = context.config.model_copy(update={"store": Store(url=url, index=scratch / "index")})
+    beside = replace(context, config=config, engine=open_store(config.store_url))
     try:
         if not _has_papers(beside):
             import_file(beside.engine, beside.clock, SAMPLE_PAPERS, beside.clock().date())
@@ -43,6 +43,6 @@ def context_with_papers(desk: AppContext, scratch: Path) -> Iterator[tuple[AppCo
         beside.engine.dispose()
 
 
-def _has_papers(desk: AppContext) -> bool:
-    with reading(desk.engine) as connection:
+def _has_papers(context: AppContext) -> bool:
+    with reading(context.engine) as connection:
         return papers.count(connection) > 0

@@ -39,7 +39,7 @@ class ScoredRow:
 
 
 def search(
-    desk: AppContext, words: str, wanted: PaperFilter, limit: int, index: Index | None = None
+    context: AppContext, words: str, wanted: PaperFilter, limit: int, index: Index | None = None
 ) -> list[SearchResult]:
     """The papers of the store that a line of words describes, best first, each with the words that weighed most in it.
 
@@ -49,49 +49,49 @@ def search(
     Args:
         index: one that is loaded; else it is brought up to date first.
     """
-    index = index or current_index(desk)
+    index = index or current_index(context)
     if index is None:
         return []
-    hits = search_rows(desk, index, words, wanted, limit)
+    hits = search_rows(context, index, words, wanted, limit)
     profiles = make_profiles(index, [WeightedInterest(Interest(name=words, text=words))])
-    return _explained(desk, index, profiles, hits, _unknown(index, words))
+    return _explained(context, index, profiles, hits, _unknown(index, words))
 
 
-def search_rows(desk: AppContext, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
+def search_rows(context: AppContext, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
     """The same as :func:`search`, by rows alone, which takes a small part of the time."""
-    return _hits(desk, index, by_words(index, words), wanted, limit, _unknown(index, words))
+    return _hits(context, index, by_words(index, words), wanted, limit, _unknown(index, words))
 
 
 def similar(
-    desk: AppContext, paper: Paper, wanted: PaperFilter, limit: int, index: Index | None = None
+    context: AppContext, paper: Paper, wanted: PaperFilter, limit: int, index: Index | None = None
 ) -> list[SearchResult]:
     """The papers of the store most like one of them, best first, without itself, each with what they share; ``index``
     as :func:`search` has it.
     """
-    index = index or current_index(desk)
+    index = index or current_index(context)
     if index is None:
         return []
     liked = ((PaperRef(paper.row, paper.id, paper.title), 1.0),)
     profiles = make_profiles(index, [WeightedInterest(Interest(name=paper.title, liked=(paper.id,)), liked)])
-    return _explained(desk, index, profiles, similar_rows(desk, index, paper, wanted, limit), [])
+    return _explained(context, index, profiles, similar_rows(context, index, paper, wanted, limit), [])
 
 
-def similar_rows(desk: AppContext, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
+def similar_rows(context: AppContext, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
     """The same as :func:`similar`, by rows alone."""
-    found = _hits(desk, index, by_paper(index, paper.row), wanted, limit + 1, [])
+    found = _hits(context, index, by_paper(index, paper.row), wanted, limit + 1, [])
     return [hit for hit in found if hit.row != paper.row][:limit]
 
 
 def _unknown(index: Index, words: str) -> list[str]:
     """Those of some words that the space does not know."""
-    return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.space.known]
+    return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.model.known]
 
 
 def _hits(
-    desk: AppContext, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]
+    context: AppContext, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]
 ) -> list[ScoredRow]:
     blocks = best_first(index, profile)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
         found = _passing(connection, blocks, wanted, limit, set(titled))
     best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
@@ -101,9 +101,9 @@ def _hits(
 
 
 def _explained(
-    desk: AppContext, index: Index, profiles: Profiles, hits: Sequence[ScoredRow], unknown: Sequence[str]
+    context: AppContext, index: Index, profiles: Profiles, hits: Sequence[ScoredRow], unknown: Sequence[str]
 ) -> list[SearchResult]:
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         known = papers.by_rows(connection, [hit.row for hit in hits])
     return [
         SearchResult(known[hit.row], hit.score, _reason(index, profiles, known[hit.row], unknown))
@@ -128,5 +128,5 @@ def _passing(
 def _reason(index: Index, profiles: Profiles, paper: Paper, unknown: Sequence[str]) -> str:
     named = [word for word in unknown if word.casefold() in paper.title.casefold()]
     vector = row_of(index.vectors(np.array([paper.row])).sorted_indices(), 0)
-    terms = main_terms(interest_terms(index.space, profiles, 0).terms, read(index.space, paper, vector))
+    terms = main_terms(interest_terms(index.model, profiles, 0).terms, read(index.model, paper, vector))
     return ", ".join([*named, *terms])

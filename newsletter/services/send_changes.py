@@ -13,27 +13,27 @@ from newsletter.store.send_changes import Noted, Retry, Selection
 _BLOCK = 500
 
 
-def retry(desk: AppContext, wanted: Selection, dry: bool) -> Iterator[tuple[Send, Retry]]:
+def retry(context: AppContext, wanted: Selection, dry: bool) -> Iterator[tuple[Send, Retry]]:
     """Plan sends again, newest first, so that a paper of several digests stays in the newest."""
     before: int | None = None
     while True:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             chosen = send_changes.select_sends(connection, wanted, before, _BLOCK)
         if not chosen:
             return
-        with writing(desk.engine) as connection:
-            outcomes = send_changes.retry(connection, chosen, desk.clock(), dry)
+        with writing(context.engine) as connection:
+            outcomes = send_changes.retry(connection, chosen, context.clock(), dry)
         yield from zip(chosen, outcomes, strict=True)
         before = chosen[-1].row
 
 
-def cancel(desk: AppContext, edition: date) -> tuple[int, int]:
+def cancel(context: AppContext, edition: date) -> tuple[int, int]:
     """Cancel what is not on the wire of an edition; returns how many were cancelled and how many are on the wire."""
-    with writing(desk.engine) as connection:
-        return send_changes.cancel(connection, edition, desk.clock())
+    with writing(context.engine) as connection:
+        return send_changes.cancel(connection, edition, context.clock())
 
 
-def mark_sent(desk: AppContext, edition: date, before: datetime, dry: bool) -> Counter[str]:
+def mark_sent(context: AppContext, edition: date, before: datetime, dry: bool) -> Counter[str]:
     """Note that all active subscribers got an edition whose time for it lay before a moment (aware).
 
     Returns:
@@ -42,17 +42,17 @@ def mark_sent(desk: AppContext, edition: date, before: datetime, dry: bool) -> C
     counts: Counter[str] = Counter()
     after = 0
     while True:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             page = subscribers.page(connection, after, _BLOCK, SubscriberState.ACTIVE)
         if not page:
             return counts
         after = page[-1].row
         due = [one for one in page if _was_due(one, edition, before)]
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             missing = send_changes.without_edition(connection, [one.row for one in due], edition)
-            noted = [_noted(desk, one, edition) for one in due if one.row in missing]
+            noted = [_noted(context, one, edition) for one in due if one.row in missing]
             if not dry:
-                send_changes.mark_sent(connection, noted, edition, desk.clock())
+                send_changes.mark_sent(connection, noted, edition, context.clock())
         counts += Counter(noted=len(noted), had=len(due) - len(noted), not_due=len(page) - len(due))
 
 
@@ -61,8 +61,8 @@ def _was_due(subscriber: Subscriber, edition: date, before: datetime) -> bool:
     return moment is not None and moment < before
 
 
-def _noted(desk: AppContext, subscriber: Subscriber, edition: date) -> Noted:
+def _noted(context: AppContext, subscriber: Subscriber, edition: date) -> Noted:
     schedule = subscriber.preferences.schedule
-    due = due_on(schedule, edition) or desk.clock()
-    following = next_due(schedule, max(desk.clock(), due + timedelta(seconds=1)))
-    return Noted(subscriber.row, subscriber.email, new_message_id(desk, subscriber, edition), following)
+    due = due_on(schedule, edition) or context.clock()
+    following = next_due(schedule, max(context.clock(), due + timedelta(seconds=1)))
+    return Noted(subscriber.row, subscriber.email, new_message_id(context, subscriber, edition), following)

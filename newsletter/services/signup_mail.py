@@ -40,8 +40,8 @@ _log = logging.getLogger(__name__)
 class SignupMailer:
     """Sends the letters that requests lead to, in a thread that lives while there are any."""
 
-    def __init__(self, desk: AppContext) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
         self._woken = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -51,17 +51,17 @@ class SignupMailer:
         with self._lock:
             self._woken.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="postman", daemon=True)
+                self._thread = threading.Thread(target=self._work, name="signup-mailer", daemon=True)
                 self._thread.start()
 
     def _work(self) -> None:
         while True:
             self._woken.clear()
             try:
-                while send_next(self._desk):
+                while send_next(self._context):
                     pass
-                with reading(self._desk.engine) as connection:
-                    waits = sign_ups.next_letter(connection) is not None
+                with reading(self._context.engine) as connection:
+                    waits = sign_ups.next_mail_at(connection) is not None
             except Exception as error:  # A mistake of ours must not be the end of all letters.
                 told = error if isinstance(error, NewsletterError) else repr(error)
                 _log.warning("letters to who signs up wait: %s", told)
@@ -74,50 +74,50 @@ class SignupMailer:
 
 
 def request_signup(
-    desk: AppContext, wanted: Preferences, asked: RequestOrigin, kind: Kind = Kind.SIGN_UP
+    context: AppContext, wanted: Preferences, asked: RequestOrigin, kind: Kind = Kind.SIGN_UP
 ) -> LimitVerdict:
     """Take a request of anybody (see :func:`newsletter.audience.signup.ask`); then a postman is to be woken."""
-    with writing(desk.engine) as connection:
-        limits = desk.config.web.sign_ups
-        return signup.add_request(connection, desk.links.key, wanted, asked, limits, desk.clock(), kind)
+    with writing(context.engine) as connection:
+        limits = context.config.web.sign_ups
+        return signup.add_request(connection, context.links.key, wanted, asked, limits, context.clock(), kind)
 
 
-def send_next(desk: AppContext) -> bool:
+def send_next(context: AppContext) -> bool:
     """Send the next letter that waits; returns whether there was one. While all sending is paused, none goes.
 
     A letter that cannot be made or sent is put off, whatever went wrong: those of others do not wait for it.
     """
-    now = desk.clock()
-    with writing(desk.engine) as connection:
+    now = context.clock()
+    with writing(context.engine) as connection:
         if pauses.find(connection) is not None:
             return False
         request = sign_ups.take(connection, now, now + _HOLD)
     if request is None:
         return False
-    letter: SignupMail | None = None
+    mail: SignupMail | None = None
     outcome: Outcome | None = None
     try:
-        with writing(desk.engine) as connection:
-            letter = signup.mail_for(connection, request, now)
-            if letter is None:
+        with writing(context.engine) as connection:
+            mail = signup.mail_for(connection, request, now)
+            if mail is None:
                 sign_ups.remove(connection, request.row)
                 return True
-        outcome = _deliver(desk, _message(desk, request, letter))
+        outcome = _deliver(context, _message(context, request, mail))
     except Exception as error:
         # Not in its own words where they are not ours: they may hold an address.
         told = error if isinstance(error, NewsletterError) else type(error).__name__
         _log.warning("the letter of request %s on the site is put off: %s", request.row, told)
-    _settle(desk, request, letter, outcome, now)
+    _settle(context, request, mail, outcome, now)
     return True
 
 
 def _settle(
-    desk: AppContext, request: SignUp, letter: SignupMail | None, outcome: Outcome | None, now: datetime
+    context: AppContext, request: SignUp, mail: SignupMail | None, outcome: Outcome | None, now: datetime
 ) -> None:
     """Note what became of a letter; no outcome: nothing yet."""
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         gone = outcome is not None and outcome.state in (SendState.SENT, SendState.UNSURE)
-        if gone and letter is not None and letter.asks:
+        if gone and mail is not None and mail.asks:
             sign_ups.put_off(connection, request.row, None)
             return
         again = now + min(_LONGEST_PAUSE, timedelta(minutes=2 ** min(request.attempts - 1, 10)))
@@ -139,67 +139,66 @@ _SUBJECTS = {
 }
 
 
-def _message(desk: AppContext, request: SignUp, letter: SignupMail) -> Message:
-    site = desk.config.site
-    templates = load_templates(desk.config.folder / desk.config.templates, letter.value)
+def _message(context: AppContext, request: SignUp, mail: SignupMail) -> Message:
+    site = context.config.site
+    templates = load_templates(context.config.folder / context.config.templates, mail.value)
     # Nothing that was written into a form stands in a letter to somebody who may not have written it.
     hours = int(VALID_FOR[TokenPurpose.CONFIRM] / timedelta(hours=1))
-    subject = _SUBJECTS[letter].format(name=site.name)
-    values = signup_context(site, subject, _link(desk, request, letter), hours)
+    subject = _SUBJECTS[mail].format(name=site.name)
+    values = signup_context(site, subject, _link(context, request, mail), hours)
     html, text = render(templates.html, values), render(templates.text, values)
-    message = make_signup_message(site, request.email, subject, html, text, desk.clock())
+    message = make_signup_message(site, request.email, subject, html, text, context.clock())
     # What comes back of a letter is read where other reports are, if they are.
-    return replace(message, sender=desk.config.bounces.address or parseaddr(site.sender)[1])
+    return replace(message, sender=context.config.bounces.address or parseaddr(site.sender)[1])
 
 
-def _link(desk: AppContext, request: SignUp, letter: SignupMail) -> str:
+def _link(context: AppContext, request: SignUp, mail: SignupMail) -> str:
     """What the reader of a letter is to open."""
-    if letter.asks:
-        purpose = TokenPurpose.CONFIRM if letter is SignupMail.CONFIRM else TokenPurpose.APPROVE
-        return (
-            f"{desk.config.site.url}/{purpose.value}/{desk.links.timed_token(purpose, request.row, request.asked_at)}"
-        )
-    with reading(desk.engine) as connection:
+    if mail.asks:
+        purpose = TokenPurpose.CONFIRM if mail is SignupMail.CONFIRM else TokenPurpose.APPROVE
+        token = context.links.timed_token(purpose, request.row, request.asked_at)
+        return f"{context.config.site.url}/{purpose.value}/{token}"
+    with reading(context.engine) as connection:
         subscriber = subscribers.by_email(connection, request.email)
     if subscriber is None:
         raise NewsletterError("whom it is for was forgotten just now")
-    return desk.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
+    return context.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
 
 
-def _deliver(desk: AppContext, message: Message) -> Outcome | None:
+def _deliver(context: AppContext, message: Message) -> Outcome | None:
     """Send a letter by the first account that can; None when none can at present."""
-    accounts = sorted(desk.config.mail_accounts.items(), key=lambda one: -one[1].weight)
-    with reading(desk.engine) as connection:
+    accounts = sorted(context.config.mail_accounts.items(), key=lambda one: -one[1].weight)
+    with reading(context.engine) as connection:
         set_aside = {one.account for one in circuit_breakers.set_aside(connection)}
     for name, settings in accounts:
         if name in set_aside:
             continue
-        grant = rate_limit.acquire(desk.engine, name, settings.limits, 1, rate_limit.utc_now())
+        grant = rate_limit.acquire(context.engine, name, settings.limits, 1, rate_limit.utc_now())
         if not grant.number:
             continue
         time.sleep(max(0.0, (grant.first - rate_limit.utc_now()).total_seconds()))
         try:
-            with Transport(settings, desk.config.folder, name, longest=_LONGEST_ON_WIRE) as wire:
+            with Transport(settings, context.config.folder, name, longest=_LONGEST_ON_WIRE) as wire:
                 return wire.send(message)
         except NewsletterError as error:
-            rate_limit.release(desk.engine, name, settings.limits, 1, rate_limit.utc_now())
+            rate_limit.release(context.engine, name, settings.limits, 1, rate_limit.utc_now())
             _log.warning("a letter to who signs up waits: account %s: %s", name, error)
     return None
 
 
-def forget_unconfirmed(desk: AppContext, stopping: Callable[[], bool]) -> int:
+def forget_unconfirmed(context: AppContext, should_stop: Callable[[], bool]) -> int:
     """Remove who asked to be signed up and did not confirm it in time; returns how many."""
     forgotten = 0
-    while not stopping():
-        with writing(desk.engine) as connection:
-            number = signup.forget_unconfirmed(connection, desk.clock())
+    while not should_stop():
+        with writing(context.engine) as connection:
+            number = signup.forget_unconfirmed(connection, context.clock())
         forgotten += number
         if not number:
             break
     return forgotten
 
 
-def find_request(desk: AppContext, purpose: TokenPurpose, token: str) -> SignUp | None:
+def find_request(context: AppContext, purpose: TokenPurpose, token: str) -> SignUp | None:
     """The request that a link confirms; None when it was confirmed, or is there no more.
 
     Args:
@@ -209,11 +208,11 @@ def find_request(desk: AppContext, purpose: TokenPurpose, token: str) -> SignUp 
         LinkExpired: the link is too old.
         ValueError: it is not ours.
     """
-    found = desk.links.timed(purpose, token, desk.clock())
+    found = context.links.timed(purpose, token, context.clock())
     if found is None:
         raise ValueError("not a link of ours")
     row, asked_at = found
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         request = sign_ups.find(connection, row)
     return request if request is not None and _same(request.asked_at, asked_at) else None
 
@@ -222,7 +221,7 @@ def _same(one: datetime, other: datetime) -> bool:
     return abs(one - other) < timedelta(milliseconds=1)
 
 
-def confirm(desk: AppContext, request: SignUp, network: str) -> signup.Confirmed | None:
+def confirm(context: AppContext, request: SignUp, network: str) -> signup.Confirmed | None:
     """Make a subscriber of who confirms a request (see :func:`newsletter.audience.signup.confirm`)."""
-    with writing(desk.engine) as connection:
-        return signup.confirm(connection, request, network, desk.clock(), desk.config.subscribers_folder)
+    with writing(context.engine) as connection:
+        return signup.confirm(connection, request, network, context.clock(), context.config.subscribers_folder)

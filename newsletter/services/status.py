@@ -95,14 +95,14 @@ class Status:
     workers: Sequence[WorkerStats]
 
 
-def read_status(desk: AppContext) -> Status:
+def read_status(context: AppContext) -> Status:
     """How the newsletter is doing.
 
     Raises:
         NewsletterError: the store cannot be read at present.
     """
-    now = desk.clock()
-    with reading(desk.engine) as connection:
+    now = context.clock()
+    with reading(context.engine) as connection:
         present = subscribers.counts(connection)
         return Status(
             now=now,
@@ -112,31 +112,31 @@ def read_status(desk: AppContext) -> Status:
             left=statistics.left_since(connection, now - _RECENT),
             editions=statistics.editions(connection, _EDITIONS),
             came_back=statistics.bounces_by_day(connection, now - _RECENT),
-            sources=source_statuses(desk, connection),
-            queue=queue_status(desk, connection),
+            sources=source_statuses(context, connection),
+            queue=queue_status(context, connection),
             unsure=sends.unsure(connection)[:_REASONS],
             failed=send_log.failed_since(connection, (now - _FAILED_SHOWN).date(), _REASONS),
             workers=worker_stats.seen_since(connection, now - _AT_WORK),
         )
 
 
-def queue_status(desk: AppContext, connection: Connection) -> QueueStatus:
+def queue_status(context: AppContext, connection: Connection) -> QueueStatus:
     """What waits to be sent."""
-    now = desk.clock()
+    now = context.clock()
     return QueueStatus(
         waiting=health.waiting(connection),
         put_off=statistics.deferred_groups(connection, _REASONS),
         holds=statistics.active_back_offs(connection, now),
-        overdue=health.overdue(connection, now - timedelta(seconds=desk.config.schedule.tick_seconds)),
+        overdue=health.overdue(connection, now - timedelta(seconds=context.config.schedule.tick_seconds)),
         next_tick=health.next_tick(connection),
         pause=pauses.find(connection),
         set_aside=circuit_breakers.set_aside(connection),
     )
 
 
-def source_statuses(desk: AppContext, connection: Connection) -> list[SourceHealth]:
+def source_statuses(context: AppContext, connection: Connection) -> list[SourceHealth]:
     """How the sources fare: those of config.yaml, then those that it names no longer."""
     records = source_status.statuses(connection)
-    known = [SourceHealth(name, one.kind, records.get(name)) for name, one in desk.config.sources.items()]
-    gone = [SourceHealth(name, None, records[name]) for name in records if name not in desk.config.sources]
+    known = [SourceHealth(name, one.kind, records.get(name)) for name, one in context.config.sources.items()]
+    gone = [SourceHealth(name, None, records[name]) for name in records if name not in context.config.sources]
     return [*known, *gone]

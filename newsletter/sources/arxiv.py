@@ -97,9 +97,9 @@ def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | 
 
 def _kind(entry: Any) -> str:
     """What is announced: new, cross, replace or replace-cross; empty in an answer of the API."""
-    told = entry.get("arxiv_announce_type")
-    if told:
-        return str(told).strip().lower()
+    first_problem = entry.get("arxiv_announce_type")
+    if first_problem:
+        return str(first_problem).strip().lower()
     announced = _ANNOUNCED.match(entry.get("summary", ""))
     return announced["kind"].lower() if announced else ""
 

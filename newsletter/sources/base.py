@@ -36,9 +36,9 @@ class DateRange:
 class Source(Protocol):
     """Where papers come from.
 
-    ``fetch`` yields papers as they are read, and a :class:`SkippedPaper` for each that could not be: one bad paper never
-    stops the others. An answer 304 (not modified) ends it without a paper. The papers' ``sources`` are left empty: who
-    calls knows the name.
+    ``fetch`` yields papers as they are read, and a :class:`SkippedPaper` for each that cannot be read: one bad paper
+    never stops the others. A 304 response (not modified) ends it without a paper. ``Paper.sources`` stays empty, since
+    the caller knows the source's name.
 
     Raises:
         SourceError: the source as a whole failed; what was yielded before stays good.

@@ -11,7 +11,7 @@ from newsletter.config.settings import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange, SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
-from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, told
+from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, first_problem
 from newsletter.sources.text import excerpt
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
@@ -71,29 +71,29 @@ def _page(answer: HttpResponse) -> tuple[list[Any], int]:
 
 def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Paper | SkippedPaper]:
     try:
-        told_of = _Entry.model_validate(entry)
+        entry = _Entry.model_validate(entry)
     except ValidationError as error:
-        yield SkippedPaper(where, told(error))
+        yield SkippedPaper(where, first_problem(error))
         return
-    doi = identifiers.doi(told_of.doi)
+    doi = identifiers.doi(entry.doi)
     if doi is None:
-        yield SkippedPaper(where, f"doi: {excerpt(told_of.doi)} is no DOI")
+        yield SkippedPaper(where, f"doi: {excerpt(entry.doi)} is no DOI")
         return
-    if wanted and _category(told_of.category or "") not in wanted:
+    if wanted and _category(entry.category or "") not in wanted:
         return
-    authors = tuple(filter(None, map(_author, (told_of.authors or "").split(";"))))
-    version = told_of.version or 1
+    authors = tuple(filter(None, map(_author, (entry.authors or "").split(";"))))
+    version = entry.version or 1
     page = f"https://www.{server}.org/content/{doi}v{version}"
     yield Paper(
-        title=told_of.title,
-        abstract=told_of.abstract or "",
+        title=entry.title,
+        abstract=entry.abstract or "",
         authors=authors,
         author_count=len(authors) or None,
         doi=doi,
         version=version,
         # The date is that of the version, so a later one does not tell when the paper first came out.
-        published=told_of.date if version == 1 else None,
-        categories=(told_of.category,) if told_of.category else (),
+        published=entry.date if version == 1 else None,
+        categories=(entry.category,) if entry.category else (),
         url=page,
         pdf_url=f"{page}.full.pdf",
     )

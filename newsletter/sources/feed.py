@@ -106,8 +106,8 @@ def _paper(entry: Any, title: str) -> Paper:
 
 def _names(entry: Any) -> list[str]:
     """All that may hold an identifier."""
-    told = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
-    return [name for name in [*told, *_links(entry)] if isinstance(name, str)]
+    first_problem = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
+    return [name for name in [*first_problem, *_links(entry)] if isinstance(name, str)]
 
 
 def _links(entry: Any) -> list[str]:

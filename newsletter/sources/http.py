@@ -216,8 +216,8 @@ class HttpClient:
     def _remember(self, url: httpx.URL, response: httpx.Response) -> None:
         etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
         # A header goes out as ASCII only, so what is none could never be sent back.
-        told = f"{etag}{last_modified}"
-        if (etag or last_modified) and told.isascii() and len(told) <= _LONGEST_VALIDATOR:
+        first_problem = f"{etag}{last_modified}"
+        if (etag or last_modified) and first_problem.isascii() and len(first_problem) <= _LONGEST_VALIDATOR:
             self.validators_seen[_key(url)] = (etag, last_modified)
 
 

@@ -17,7 +17,7 @@ from newsletter.config.settings import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange, SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
-from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, told
+from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
 from newsletter.sources.text import pdf_link
 from newsletter.support import identifiers
 
@@ -106,7 +106,7 @@ def papers_in(entries: Sequence[Any], where: str, endpoint: str) -> Iterator[Pap
         try:
             yield _paper(_Entry.model_validate(entry), f"{where} {number}", endpoint)
         except ValidationError as error:
-            yield SkippedPaper(f"{where} {number}", told(error))
+            yield SkippedPaper(f"{where} {number}", first_problem(error))
 
 
 class _Author(Fields):

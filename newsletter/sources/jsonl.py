@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, told
+from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
 from newsletter.sources.text import excerpt, paper_link, pdf_link
 from newsletter.support import identifiers
 
@@ -57,7 +57,7 @@ def _paper(line: str, where: str) -> Paper | SkippedPaper:
     try:
         return _from_line(_Line.model_validate(data), where)
     except ValidationError as error:
-        return SkippedPaper(where, told(error))
+        return SkippedPaper(where, first_problem(error))
 
 
 def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:

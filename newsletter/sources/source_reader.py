@@ -92,11 +92,11 @@ class SourceReader:
         window: DateRange,
         access: SourceAccess,
         most: int | None = None,
-        stopping: Callable[[], bool] = lambda: False,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.validators: Mapping[str, Validators] = {}
         self.ahead: float | None = None
-        self._stopping = stopping
+        self._should_stop = should_stop
         self._seconds = access.network.source_seconds
         self._end = time.monotonic() + self._seconds
         context: Any = process_context()
@@ -150,7 +150,7 @@ class SourceReader:
                 block = []
 
     def _look(self) -> None:
-        if self._stopping():
+        if self._should_stop():
             raise Stopped("stopped before the source was read")
 
     def _receive(self) -> Bounded | _End | None:

@@ -55,7 +55,7 @@ class TableChecksum:
         return f"{self.digests:032x}"
 
 
-def copy(source: Engine, target: Engine, told: OnProgress) -> dict[str, TableChecksum]:
+def copy(source: Engine, target: Engine, on_progress: OnProgress) -> dict[str, TableChecksum]:
     """Copy all that a store holds, as it is at one moment, into an empty one: all of it or nothing.
 
     The times at which ``newsletter run`` wakes up are not copied; it makes them anew.
@@ -78,11 +78,11 @@ def copy(source: Engine, target: Engine, told: OnProgress) -> dict[str, TableChe
         _prepare(copied)
         sums = {}
         for table in tables:
-            sums[table.name] = _copy_table(origin, copied, table, told)
+            sums[table.name] = _copy_table(origin, copied, table, on_progress)
             _carry_on_numbers(origin, copied, table)
         _finish(copied)
         for table in tables:
-            if _sum_of(copied, table, told, sums[table.name].rows) != sums[table.name]:
+            if _sum_of(copied, table, on_progress, sums[table.name].rows) != sums[table.name]:
                 raise NewsletterError(
                     f"{display_name(target)}: {table.name} is not what was copied; nothing was kept of it"
                 )
@@ -109,10 +109,10 @@ def _to_be_filled(target: Engine) -> Iterator[Connection]:
             driver.execute("PRAGMA journal_mode=WAL")
 
 
-def _copy_table(origin: Connection, copied: Connection, table: Table, told: OnProgress) -> TableChecksum:
+def _copy_table(origin: Connection, copied: Connection, table: Table, on_progress: OnProgress) -> TableChecksum:
     rows = origin.execute(select(func.count()).select_from(table)).scalar_one()
     so_far = TableChecksum()
-    told(table.name, 0, rows)
+    on_progress(table.name, 0, rows)
     write = _write_postgresql if copied.dialect.name == "postgresql" else _write_sqlite
     for block in _blocks(origin, table):
         texts = list(map(repr, block))
@@ -121,15 +121,15 @@ def _copy_table(origin: Connection, copied: Connection, table: Table, told: OnPr
             texts = list(map(repr, block))
         so_far = _add(so_far, texts)
         write(copied, table, block)
-        told(table.name, so_far.rows, rows)
+        on_progress(table.name, so_far.rows, rows)
     return so_far
 
 
-def _sum_of(connection: Connection, table: Table, told: OnProgress, rows: int) -> TableChecksum:
+def _sum_of(connection: Connection, table: Table, on_progress: OnProgress, rows: int) -> TableChecksum:
     so_far = TableChecksum()
     for block in _blocks(connection, table):
         so_far = _add(so_far, map(repr, block))
-        told(f"{table.name}, again", so_far.rows, rows)
+        on_progress(f"{table.name}, again", so_far.rows, rows)
     return so_far
 
 

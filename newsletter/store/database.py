@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 
 from newsletter.errors import NewsletterError, UserError
 
-HEAD = "0015"
+HEAD = "0016"
 """The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
@@ -193,10 +193,10 @@ def translate_errors(engine: Engine) -> Iterator[None]:
             f"store: {display_name(engine)}: another process was first ({_words(error)}); run it again"
         ) from error
     except OperationalError as error:
-        mend = "check the disk and who else uses it, then run it again"
+        fix = "check the disk and who else uses it, then run it again"
         if engine.dialect.name == "postgresql":
-            mend = "check that its server runs, and store.url, then run it again"
-        raise NewsletterError(f"store: {display_name(engine)}: {_words(error)}; {mend}") from error
+            fix = "check that its server runs, and store.url, then run it again"
+        raise NewsletterError(f"store: {display_name(engine)}: {_words(error)}; {fix}") from error
     except (DataError, NotSupportedError, ProgrammingError):
         raise  # a mistake of ours
     except DBAPIError as error:

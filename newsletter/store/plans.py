@@ -25,7 +25,7 @@ class RankingInputs:
         after_row: above which row papers were new. ``content``: what the subscriber followed, and the rules.
     """
 
-    space: str
+    model_version: str
     now: datetime
     after_row: int
     content: Mapping[str, Any]
@@ -98,7 +98,9 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     _keep_contents(connection, plans)
     statement = upsert(connection, sends)
     written = ("email", "domain", "state", "reason", "considered", "since", "seen_row", "planned_at", "settled_at")
-    new = {name: statement.excluded[name] for name in (*written, "space", "after_row", "ranked_with", "not_before")}
+    new = {
+        name: statement.excluded[name] for name in (*written, "model_version", "after_row", "ranked_with", "not_before")
+    }
     statement = statement.on_conflict_do_update(index_elements=["edition", "subscriber"], set_=new, where=IS_TAKEN_UP)
     found = connection.execute(
         statement.returning(sends.c.row, sends.c.subscriber), [_values(one, now) for one in plans]
@@ -126,7 +128,7 @@ def _values(one: Plan, now: datetime) -> dict[str, Any]:
         "planned_at": basis.now if basis else now,
         "settled_at": None if one.state is SendState.PLANNED else now,
         "not_before": None,
-        "space": basis.space if basis else None,
+        "model_version": basis.model_version if basis else None,
         "after_row": basis.after_row if basis else None,
         "ranked_with": _name(basis.content) if basis else None,
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, or_, select, tuple_
 
 from newsletter.store.database import advisory_lock, upsert, writes
-from newsletter.store.schema import pace, pace_counts
+from newsletter.store.schema import rate_limit_counts, rate_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ def state(connection: Connection, key: str) -> RateState | None:
     """
     if writes(connection):
         advisory_lock(connection, f"pace {key}")
-    query = select(pace.c.next_at, pace.c.held_until, pace.c.held_times).where(pace.c.key == key)
+    query = select(rate_limits.c.next_at, rate_limits.c.held_until, rate_limits.c.held_times).where(
+        rate_limits.c.key == key
+    )
     row = connection.execute(query).first()
     return RateState(row.next_at, row.held_until, row.held_times) if row is not None else None
 
@@ -32,35 +34,35 @@ def state(connection: Connection, key: str) -> RateState | None:
 def keep_state(connection: Connection, key: str, known: RateState) -> None:
     """Write down what is known of a key."""
     values = {"next_at": known.next_at, "held_until": known.held_until, "held_times": known.held_times}
-    statement = upsert(connection, pace).values(key=key, **values)
+    statement = upsert(connection, rate_limits).values(key=key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
 
 
 def counts(connection: Connection, key: str, after: int) -> list[tuple[int, int]]:
     """How many messages went in each minute after a minute (since 1970, UTC), oldest first."""
-    query = select(pace_counts.c.minute, pace_counts.c.number).where(
-        pace_counts.c.key == key, pace_counts.c.minute > after
+    query = select(rate_limit_counts.c.minute, rate_limit_counts.c.number).where(
+        rate_limit_counts.c.key == key, rate_limit_counts.c.minute > after
     )
-    return [(row.minute, row.number) for row in connection.execute(query.order_by(pace_counts.c.minute))]
+    return [(row.minute, row.number) for row in connection.execute(query.order_by(rate_limit_counts.c.minute))]
 
 
 def count(connection: Connection, key: str, minute: int, number: int) -> None:
     """Count messages of a minute; a negative number takes some back."""
-    statement = upsert(connection, pace_counts).values(key=key, minute=minute, number=number)
+    statement = upsert(connection, rate_limit_counts).values(key=key, minute=minute, number=number)
     statement = statement.on_conflict_do_update(
-        index_elements=["key", "minute"], set_={"number": pace_counts.c.number + statement.excluded.number}
+        index_elements=["key", "minute"], set_={"number": rate_limit_counts.c.number + statement.excluded.number}
     )
     connection.execute(statement)
 
 
 def forget_counts(connection: Connection, key: str, before: int, after: int) -> None:
     """Forget the counts of minutes long ago, and of those that a wrong clock put into the future."""
-    gone = or_(pace_counts.c.minute < before, pace_counts.c.minute > after)
-    connection.execute(delete(pace_counts).where(pace_counts.c.key == key, gone))
+    gone = or_(rate_limit_counts.c.minute < before, rate_limit_counts.c.minute > after)
+    connection.execute(delete(rate_limit_counts).where(rate_limit_counts.c.key == key, gone))
 
 
 def forget_old_counts(connection: Connection, before: int) -> None:
     """Forget the counts of minutes long ago, of whatever key, but for those that another forgets just now."""
-    old = select(pace_counts.c.key, pace_counts.c.minute).where(pace_counts.c.minute < before)
-    name = tuple_(pace_counts.c.key, pace_counts.c.minute)
-    connection.execute(delete(pace_counts).where(name.in_(old.with_for_update(skip_locked=True))))
+    old = select(rate_limit_counts.c.key, rate_limit_counts.c.minute).where(rate_limit_counts.c.minute < before)
+    name = tuple_(rate_limit_counts.c.key, rate_limit_counts.c.minute)
+    connection.execute(delete(rate_limit_counts).where(name.in_(old.with_for_update(skip_locked=True))))

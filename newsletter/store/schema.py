@@ -230,7 +230,7 @@ sends = Table(
     Column("smtp_reply", Text),
     Column("reason", Text),
     # What the digest was ranked with: the version of the space, what the subscriber followed, and what was new.
-    Column("space", String),
+    Column("model_version", String),
     Column("ranked_with", String),
     Column("after_row", Integer),
     UniqueConstraint("edition", "subscriber"),
@@ -250,8 +250,8 @@ ranked_with = Table(
 )
 """What subscribers followed, at each time when that was another than before, by a digest of the content."""
 
-pace = Table(
-    "pace",
+rate_limits = Table(
+    "rate_limits",
     metadata,
     Column("key", Text, primary_key=True),
     Column("next_at", UtcDateTime, nullable=False),
@@ -260,8 +260,8 @@ pace = Table(
 )
 """For each account and limited domain: when the next message may go, and until when its server wants none."""
 
-pace_counts = Table(
-    "pace_counts",
+rate_limit_counts = Table(
+    "rate_limit_counts",
     metadata,
     Column("key", Text, primary_key=True),
     Column("minute", Integer, primary_key=True, autoincrement=False),
@@ -355,8 +355,8 @@ suppressions = Table(
 )
 """Addresses that get no mail, whoever imports them; without the addresses, so that it outlives a person forgotten."""
 
-workers = Table(
-    "workers",
+worker_stats = Table(
+    "worker_stats",
     metadata,
     Column("name", Text, primary_key=True),
     Column("state", String, primary_key=True),

@@ -32,7 +32,7 @@ def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    return send_of(row), RankingInputs(row["space"], row["planned_at"], row["after_row"], row["content"])
+    return send_of(row), RankingInputs(row["model_version"], row["planned_at"], row["after_row"], row["content"])
 
 
 def held_before(connection: Connection, send: Send) -> set[int]:
@@ -126,9 +126,9 @@ def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
     return settled
 
 
-def spaces(connection: Connection) -> set[str]:
+def model_versions(connection: Connection) -> set[str]:
     """The versions of the space that the digests of the log were ranked with."""
-    query = select(sends.c.space).where(sends.c.space.is_not(None)).distinct()
+    query = select(sends.c.model_version).where(sends.c.model_version.is_not(None)).distinct()
     return set(connection.execute(query).scalars())
 
 

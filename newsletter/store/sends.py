@@ -56,7 +56,7 @@ class ClaimFilter:
 
 
 def claim(
-    connection: Connection, lane: ClaimFilter, owner: str, now: datetime, limit: int, is_test: bool = False
+    connection: Connection, claim_filter: ClaimFilter, owner: str, now: datetime, limit: int, is_test: bool = False
 ) -> list[Send]:
     """Take sends that may go on the wire now: planned ones, oldest first, and those put off until a time that has come.
     Each goes to the address that its subscriber has now.
@@ -64,7 +64,7 @@ def claim(
     Args:
         is_test: take any of them, to test an account with: the oldest may be refused for a reason of its own.
     """
-    fields = _in_lane(lane)
+    fields = _in_lane(claim_filter)
     planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
     put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
     claimed: list[Send] = []
@@ -84,14 +84,14 @@ def claim(
     return claimed
 
 
-def _in_lane(lane: ClaimFilter) -> list[ColumnElement[bool]]:
+def _in_lane(claim_filter: ClaimFilter) -> list[ColumnElement[bool]]:
     fields = []
-    if lane.only is not None:
-        fields.append(sends.c.domain == lane.only)
-    if lane.without:
-        fields.append(sends.c.domain.not_in(lane.without))
-    if lane.subscriber is not None:
-        fields.append(sends.c.subscriber == lane.subscriber)
+    if claim_filter.only is not None:
+        fields.append(sends.c.domain == claim_filter.only)
+    if claim_filter.without:
+        fields.append(sends.c.domain.not_in(claim_filter.without))
+    if claim_filter.subscriber is not None:
+        fields.append(sends.c.subscriber == claim_filter.subscriber)
     return fields
 
 
@@ -99,17 +99,19 @@ def _address() -> Any:
     return select(subscribers.c.email).where(subscribers.c.row == sends.c.subscriber).scalar_subquery()
 
 
-def waiting(connection: Connection, now: datetime, lane: ClaimFilter) -> int:
+def waiting(connection: Connection, now: datetime, claim_filter: ClaimFilter) -> int:
     """How many sends wait that :func:`claim` would take now."""
     put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
     ready = or_(sends.c.state == SendState.PLANNED.value, put_off)
-    return connection.execute(select(func.count()).select_from(sends).where(ready, *_in_lane(lane))).scalar_one()
+    return connection.execute(
+        select(func.count()).select_from(sends).where(ready, *_in_lane(claim_filter))
+    ).scalar_one()
 
 
-def deferred(connection: Connection, now: datetime, lane: ClaimFilter) -> tuple[int, datetime | None]:
+def deferred(connection: Connection, now: datetime, claim_filter: ClaimFilter) -> tuple[int, datetime | None]:
     """How many sends are put off until after a moment (UTC), and until when the first of them."""
     later = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > now)
-    query = select(func.count(), func.min(sends.c.not_before)).where(later, *_in_lane(lane))
+    query = select(func.count(), func.min(sends.c.not_before)).where(later, *_in_lane(claim_filter))
     number, first = connection.execute(query).one()
     return number, first
 

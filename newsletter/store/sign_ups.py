@@ -108,7 +108,7 @@ def find(connection: Connection, row: int) -> SignUp | None:
     return _sign_up(found) if found is not None else None
 
 
-def next_letter(connection: Connection) -> datetime | None:
+def next_mail_at(connection: Connection) -> datetime | None:
     """When the next letter may go (UTC), None when none waits."""
     found: datetime | None = connection.execute(select(func.min(sign_ups.c.not_before))).scalar()
     return found

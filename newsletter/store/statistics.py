@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from newsletter.model import SendState, SubscriberState
 from newsletter.store import subscribers as subscriber_store
 from newsletter.store.database import advisory_lock
-from newsletter.store.schema import bounces, daily_counts, edition_counts, pace, sends, subscribers
+from newsletter.store.schema import bounces, daily_counts, edition_counts, rate_limits, sends, subscribers
 
 _SETTLED = {SendState.SENT, SendState.SKIPPED, SendState.FAILED}
 
@@ -112,7 +112,11 @@ def deferred_groups(connection: Connection, limit: int) -> list[DeferredGroup]:
 
 def active_back_offs(connection: Connection, now: datetime) -> dict[str, datetime]:
     """Which accounts and domains are held back by their servers, and until when (UTC)."""
-    query = select(pace.c.key, pace.c.held_until).where(pace.c.held_until > now).order_by(pace.c.key)
+    query = (
+        select(rate_limits.c.key, rate_limits.c.held_until)
+        .where(rate_limits.c.held_until > now)
+        .order_by(rate_limits.c.key)
+    )
     return {row.key: row.held_until for row in connection.execute(query)}
 
 

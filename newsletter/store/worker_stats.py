@@ -11,7 +11,7 @@ from sqlalchemy import Connection, case, delete, func, select
 
 from newsletter.model import SendState
 from newsletter.store.database import upsert_for
-from newsletter.store.schema import workers
+from newsletter.store.schema import worker_stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def count(connection: Connection, owner: str, states: Iterable[SendState], now: 
 def of_owners(connection: Connection, owners: Collection[str]) -> dict[str, Counter[SendState]]:
     """How many sends some owners of claims have settled, by state."""
     found: dict[str, Counter[SendState]] = {owner: Counter() for owner in owners}
-    for row in connection.execute(select(workers).where(workers.c.name.in_(owners))):
+    for row in connection.execute(select(worker_stats).where(worker_stats.c.name.in_(owners))):
         found[row.name][SendState(row.state)] += row.number
     return found
 
@@ -71,18 +71,18 @@ def _process(owner: str) -> str:
 @cache
 def _add(dialect: str) -> Any:
     # Made once: this runs several times a second, and to make a statement takes longer than to execute it.
-    statement = upsert_for(dialect, workers)
+    statement = upsert_for(dialect, worker_stats)
     new = statement.excluded
-    latest = case((new.last > workers.c.last, new.last), else_=workers.c.last)
+    latest = case((new.last > worker_stats.c.last, new.last), else_=worker_stats.c.last)
     return statement.on_conflict_do_update(
-        index_elements=["name", "state"], set_={"number": workers.c.number + new.number, "last": latest}
+        index_elements=["name", "state"], set_={"number": worker_stats.c.number + new.number, "last": latest}
     )
 
 
 def seen_since(connection: Connection, moment: datetime) -> list[WorkerStats]:
     """Those that settled something since a moment (UTC), by name; a process counts once, however many runs it had."""
     found: dict[str, WorkerStats] = {}
-    for row in connection.execute(select(workers).order_by(workers.c.name)):
+    for row in connection.execute(select(worker_stats).order_by(worker_stats.c.name)):
         name = _process(row.name)
         known = found.get(name) or WorkerStats(name, row.since, row.last, Counter())
         sends = known.sends + Counter({SendState(row.state): row.number})
@@ -92,5 +92,5 @@ def seen_since(connection: Connection, moment: datetime) -> list[WorkerStats]:
 
 def forget(connection: Connection, before: datetime) -> None:
     """Forget those that settled nothing since a moment (UTC)."""
-    last = select(workers.c.name).group_by(workers.c.name).having(func.max(workers.c.last) < before)
-    connection.execute(delete(workers).where(workers.c.name.in_(last)))
+    last = select(worker_stats.c.name).group_by(worker_stats.c.name).having(func.max(worker_stats.c.last) < before)
+    connection.execute(delete(worker_stats).where(worker_stats.c.name.in_(last)))

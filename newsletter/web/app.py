@@ -35,13 +35,13 @@ _WORDS = {
 }
 
 
-def make_app(desk: AppContext, warm: bool = False) -> FastAPI:
+def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     """The site of a newsletter, ready to be served; ``warm``: with what a search needs loaded beside."""
-    site, requests = make_context(desk), metrics.RequestMetrics()
+    site, requests = make_context(context), metrics.RequestMetrics()
     if warm:
         site.index.warm()
     app = FastAPI(
-        title=desk.config.site.name,
+        title=context.config.site.name,
         version="1",
         docs_url=None,
         redoc_url=None,
@@ -49,10 +49,10 @@ def make_app(desk: AppContext, warm: bool = False) -> FastAPI:
         # A path means one page; a redirect to it would repeat what a stranger wrote as the host.
         redirect_slashes=False,
     )
-    app.state.url = desk.config.site.url
+    app.state.url = context.config.site.url
     # The last that is added is the first that is asked.
-    app.add_middleware(PageCache, seconds=desk.config.web.keep_seconds)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*desk.config.web.hosts(desk.config.site)])
+    app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*context.config.web.hosts(context.config.site)])
     app.add_middleware(guard, partial(_told, site))
     app.add_middleware(requests.counted)
 

@@ -39,22 +39,22 @@ class _Flags(TypedDict):
 PresentedToken = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
-def authenticate(desk: AppContext, shown: str) -> Token | None:
+def authenticate(context: AppContext, shown: str) -> Token | None:
     """The token that somebody shows, None when it is none, was revoked or has expired. Its use is written down."""
-    now = desk.clock()
-    with reading(desk.engine) as connection:
+    now = context.clock()
+    with reading(context.engine) as connection:
         token = tokens.find(connection, shown.strip(), now)
     if token is not None and tokens.is_stale(token, now):
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             tokens.note_use(connection, token.row, now)
     return token
 
 
-def bearer(desk: AppContext) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
+def bearer(context: AppContext) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
     """What a route of operators depends on: the token in the request's header."""
 
     def check(shown: PresentedToken) -> Token:
-        token = authenticate(desk, shown.credentials) if shown is not None else None
+        token = authenticate(context, shown.credentials) if shown is not None else None
         if token is None:
             # One answer for none, a wrong one and one that has expired.
             raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
@@ -63,27 +63,27 @@ def bearer(desk: AppContext) -> Callable[[HTTPAuthorizationCredentials | None], 
     return check
 
 
-def begin_session(desk: AppContext, request: Request, answer: Response, token: Token) -> None:
+def begin_session(context: AppContext, request: Request, answer: Response, token: Token) -> None:
     """Begin a session and give the browser its cookie. A session that the browser had before ends."""
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         tokens.end_session(connection, _cookie(request))
-        cookie = tokens.begin_session(connection, token.row, desk.clock() + LASTS)
+        cookie = tokens.begin_session(connection, token.row, context.clock() + LASTS)
     answer.set_cookie(cookie_name(request), cookie, max_age=int(LASTS.total_seconds()), **_flags(request))
 
 
-def end_session(desk: AppContext, request: Request, answer: Response) -> None:
+def end_session(context: AppContext, request: Request, answer: Response) -> None:
     """End the session in the store, so that a copy of the cookie is worth nothing, and delete the cookie."""
-    with writing(desk.engine) as connection:
+    with writing(context.engine) as connection:
         tokens.end_session(connection, _cookie(request))
     answer.delete_cookie(cookie_name(request), **_flags(request))
 
 
-def session(desk: AppContext, request: Request) -> Token | None:
+def session(context: AppContext, request: Request) -> Token | None:
     """The token of a browser's session; None if there is no session, it is over, or the token is no longer valid."""
     if not has_session(request):
         return None
-    with reading(desk.engine) as connection:
-        return tokens.of_session(connection, _cookie(request), desk.clock())
+    with reading(context.engine) as connection:
+        return tokens.of_session(connection, _cookie(request), context.clock())
 
 
 def has_session(request: Request) -> bool:

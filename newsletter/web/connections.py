@@ -59,7 +59,7 @@ class Connections:
         return self._open >= self._most + _EXTRA
 
     def admit(self, host: str) -> bool:
-        """Count a connection from an address, unless it must be refused. Call :meth:`release_papers` when it has closed."""
+        """Count a connection from an address, unless it must be refused. Call :meth:`release` when it closes."""
         network = network_of(host)
         if self._by_network[network] >= self._most_per_address and not self._is_proxy(host):
             reason = "connections are open (web.max_connections_per_address)"

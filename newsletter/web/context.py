@@ -29,13 +29,13 @@ class WebContext:
     Attributes:
         pages: the templates of ``templates/pages``, the newsletter's own before the program's.
         index: the index of the store's papers, kept loaded; call it each time.
-        postman: sends letters to who signs up.
+        mailer: sends the emails of the sign-up forms.
     """
 
-    desk: AppContext
+    context: AppContext
     pages: Environment = field(repr=False)
     index: LiveIndex = field(repr=False)
-    postman: SignupMailer = field(repr=False)
+    mailer: SignupMailer = field(repr=False)
 
     def page(
         self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
@@ -49,22 +49,22 @@ class WebContext:
 
     def challenge(self) -> str:
         """A challenge for a page's script, as JSON."""
-        desk = self.desk
-        tries = desk.config.web.sign_ups.challenge_tries
-        return json.dumps(challenges.create_challenge(desk.links.key, tries, desk.clock()))
+        context = self.context
+        tries = context.config.web.sign_ups.challenge_tries
+        return json.dumps(challenges.create_challenge(context.links.key, tries, context.clock()))
 
     def render(self, request: Request, name: str, **values: Any) -> str:
         """The text of such a page."""
         try:
             template = self.pages.get_template(f"{name}.html")
-            return template.render(site=self.desk.config.site, path=request.url.path, **values)
+            return template.render(site=self.context.config.site, path=request.url.path, **values)
         except TemplateError as error:
             raise UserError(f"templates/pages/{name}.html: {error}; mend the template") from error
 
 
-def make_context(desk: AppContext) -> WebContext:
+def make_context(context: AppContext) -> WebContext:
     """The site of a newsletter."""
-    own = desk.config.folder / desk.config.templates / "pages"
+    own = context.config.folder / context.config.templates / "pages"
     folders = [folder for folder in (own, BUNDLED / "pages") if folder.is_dir()]
     pages = Environment(
         loader=FileSystemLoader(folders),
@@ -73,7 +73,7 @@ def make_context(desk: AppContext) -> WebContext:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return WebContext(desk, pages, LiveIndex(desk), SignupMailer(desk))
+    return WebContext(context, pages, LiveIndex(context), SignupMailer(context))
 
 
 def static(name: str) -> bytes:

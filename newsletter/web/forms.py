@@ -115,7 +115,7 @@ def request_origin(request: Request, form: FormData | None = None) -> RequestOri
 
 def path_for(site: WebContext, purpose: TokenPurpose, subscriber: Subscriber) -> str:
     """The path of a subscriber's own page for a purpose."""
-    return f"/{purpose.value}/{site.desk.links.token(purpose, subscriber.row, subscriber.link_version)}"
+    return f"/{purpose.value}/{site.context.links.token(purpose, subscriber.row, subscriber.link_version)}"
 
 
 class LinkError(HTTPException):
@@ -131,7 +131,7 @@ def subscriber_of(site: WebContext, purpose: TokenPurpose, token: str) -> Subscr
     Raises:
         LinkError: it is not ours, was signed out, or that person is here no more.
     """
-    return holder_of(site, purpose, site.desk.links.subscriber(purpose, token))
+    return holder_of(site, purpose, site.context.links.subscriber(purpose, token))
 
 
 def holder_of(site: WebContext, purpose: TokenPurpose, holder: TokenHolder | None) -> Subscriber:
@@ -154,7 +154,7 @@ def subscriber_at(site: WebContext, row: int) -> Subscriber:
     Raises:
         HTTPException: that person is here no more.
     """
-    with reading(site.desk.engine) as connection:
+    with reading(site.context.engine) as connection:
         found = subscribers.by_rows(connection, [row]).get(row)
     if found is None:
         raise HTTPException(410, GONE, headers=PRIVATE)
@@ -168,7 +168,7 @@ def request_of(site: WebContext, purpose: TokenPurpose, token: str) -> SignUp:
         HTTPException: the link is not ours, too old, or was used.
     """
     try:
-        request = find_request(site.desk, purpose, token)
+        request = find_request(site.context, purpose, token)
     except LinkExpired:
         request = None
     except ValueError:

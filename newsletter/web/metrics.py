@@ -77,8 +77,8 @@ class RequestMetrics:
 def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
     """``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
-    requests.registry.register(_Store(site.desk))
-    operator = bearer(site.desk)
+    requests.registry.register(_Store(site.context))
+    operator = bearer(site.context)
 
     @router.get("/metrics")
     def metrics(request: Request, shown: PresentedToken) -> Response:
@@ -89,15 +89,15 @@ def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
     def healthz() -> Response:
-        well = _is_well(site.desk)
+        well = _is_well(site.context)
         return as_json({"status": "ok" if well else "the store does not answer"}, 200 if well else 503)
 
     return router
 
 
-def _is_well(desk: AppContext) -> bool:
+def _is_well(context: AppContext) -> bool:
     try:
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             return health.is_current(connection)
     except NewsletterError:
         return False
@@ -118,8 +118,8 @@ def _from_this_machine(request: Request) -> bool:
 class _Store(Collector):
     """What the store knows, read anew each time it is asked."""
 
-    def __init__(self, desk: AppContext) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
 
     def describe(self) -> list[Metric]:
         return []  # So that the store is not asked when this is registered.
@@ -127,7 +127,7 @@ class _Store(Collector):
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("newsletter_store_up", "Whether the store answers.")
         try:
-            families = [*_families(self._desk)]
+            families = [*_families(self._context)]
         except NewsletterError:
             up.add_metric([], 0)
             yield up
@@ -137,17 +137,17 @@ class _Store(Collector):
         yield from families
 
 
-def _families(desk: AppContext) -> Iterator[Metric]:
-    now = desk.clock()
-    with reading(desk.engine) as connection:
+def _families(context: AppContext) -> Iterator[Metric]:
+    now = context.clock()
+    with reading(context.engine) as connection:
         people, returns = subscribers.counts(connection), statistics.bounces_by_kind(connection)
         today = statistics.totals(connection, now.date())
         yield _numbers("newsletter_subscribers", "Subscribers by state.", SubscriberState, people)
         yield _numbers("newsletter_sends_today", "Sends of today's edition (UTC) by state.", SendState, today)
         yield _numbers("newsletter_returns", "What came back, by kind.", returns, returns, label="kind")
-        yield from _queue(status.queue_status(desk, connection), now)
+        yield from _queue(status.queue_status(context, connection), now)
         yield from _workers(worker_stats.seen_since(connection, now - _WORKERS_SHOWN))
-        yield from _sources(status.source_statuses(desk, connection))
+        yield from _sources(status.source_statuses(context, connection))
 
 
 def _numbers(name: str, words: str, labels: Iterable[str], numbers: Mapping[Any, int], label: str = "state") -> Metric:

@@ -125,7 +125,7 @@ class DaskWorker:
             )
         if not there:
             raise WorkerLost(f"the worker {self.name} is gone")
-        if self._crew.job.stopping() and self._begun and not self._stopped:
+        if self._crew.job.should_stop() and self._begun and not self._stopped:
             self._stopped = True
             # In a thread, since a worker that is paused by its system answers only when it goes on.
             threading.Thread(target=self._stop, daemon=True).start()

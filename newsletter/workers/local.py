@@ -60,7 +60,7 @@ class PoolSpec:
 
     make: StateFactory
     shared: Any
-    stopping: ShouldStop
+    should_stop: ShouldStop
     told: Callable[[str], None] = lambda line: None
 
 
@@ -92,7 +92,7 @@ class InlineWorker:
     def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         answer: Future[Any] = Future()
         try:
-            self._place = self._place or self._job.make(self._job.shared, 0, 1, self._job.stopping)
+            self._place = self._place or self._job.make(self._job.shared, 0, 1, self._job.should_stop)
             answer.set_result(call(self._place, *arguments))
         except Exception as error:
             answer.set_exception(error)
@@ -137,11 +137,11 @@ def worker_pool(job: PoolSpec, number: int, cluster: DaskAddress | None = None) 
     elif cluster is not None:
         from newsletter.workers import dask as on_cluster  # Only here, since Dask is an extra, and slow to import.
 
-        with on_cluster.worker_pool(job, number, cluster) as hands:
-            yield hands
+        with on_cluster.worker_pool(job, number, cluster) as pool:
+            yield pool
     else:
-        with _processes(job, number) as hands:
-            yield hands
+        with _processes(job, number) as pool:
+            yield pool
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _processes(job: PoolSpec, number: int) -> Iterator[Sequence[Worker]]:
     context = process_context()
     stop = context.Event()
     shared = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
-    with ExitStack() as pools, _passed_on(job.stopping, stop):
+    with ExitStack() as pools, _passed_on(job.should_stop, stop):
         # Each has a pool for itself, so that it can be asked to go on with what it holds.
         def begin(which: int) -> ProcessPoolExecutor:
             given = (job.make, shared, which, number, stop)
@@ -159,13 +159,13 @@ def _processes(job: PoolSpec, number: int) -> Iterator[Sequence[Worker]]:
 
 
 @contextmanager
-def _passed_on(stopping: ShouldStop, stop: Any) -> Iterator[None]:
+def _passed_on(should_stop: ShouldStop, stop: Any) -> Iterator[None]:
     """Have the other processes told to stop, too, while one of them is in the middle of a call."""
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(_LOOK_SECONDS):
-            if stopping():
+            if should_stop():
                 stop.set()
                 return
 

@@ -217,7 +217,7 @@ def test_log_json_has_the_promised_keys(newsletter: Newsletter, mail: Mailbox, r
     newsletter.run("send")
     (row,) = newsletter.run("log", "--json").rows
     assert set(row) == {"edition", "email", "state", "message_id", "sent_at", "smtp_reply", "reason", "papers"} | {
-        *("attempts", "settled_at", "not_before", "space", "account")
+        *("attempts", "settled_at", "not_before", "model_version", "account")
     }
     assert set(row["papers"][0]) == {"id", "rank", "score", "section"}
     assert newsletter.run("log", "--edition", "2025-11-27", "--json").rows == []
@@ -475,7 +475,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
     (sample,) = ran.rows
     assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
     assert newsletter.run("papers", "list", "--json").rows == []
-    assert not newsletter.config.settings.index_folder.exists()
+    assert not newsletter.config.index_folder.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["newsletter"]
     newsletter.with_sample()
     ran = newsletter.run("preview", reader, "--format", "json")

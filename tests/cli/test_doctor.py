@@ -49,7 +49,7 @@ def test_a_fresh_newsletter_where_nothing_answers(newsletter: Newsletter, monkey
 def test_json_names_the_same_lines(newsletter: Newsletter) -> None:
     found = lines(newsletter.run("doctor", "--json", code=1))
     assert list(found)[:3] == ["config", "program", "sender"]
-    assert found["smtp"].mend == "check smtp.host and port"
+    assert found["smtp"].fix == "check smtp.host and port"
     assert set(newsletter.run("doctor", "--json", code=1).rows[0]) == {"name", "state", "found", "mend"}
 
 
@@ -66,7 +66,7 @@ def test_all_is_well_with_a_good_mail_server(newsletter: Newsletter, mail: Mailb
 
 
 def test_a_message_to_yourself_by_each_account(newsletter: Newsletter, mail: Mailbox) -> None:
-    port = newsletter.config.settings.smtp.port
+    port = newsletter.config.smtp.port
     text = (newsletter.folder / "config.yaml").read_text()
     account = f"{{host: 127.0.0.1, port: {port}, security: none}}"
     (newsletter.folder / "config.yaml").write_text(
@@ -119,18 +119,18 @@ def test_a_configuration_that_cannot_be_read(newsletter: Newsletter) -> None:
 def test_secrets(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
     newsletter.configure(smtp={"user": "me", "password_file": "password"})
     newsletter.configure(bounces={"imap": {"host": "127.0.0.1", "user": "me", "password_file": "password"}})
-    assert "make the file" in look(newsletter, 1)["password"].mend
+    assert "make the file" in look(newsletter, 1)["password"].fix
     path = newsletter.folder / "password"
     path.write_text("open-sesame")
     path.chmod(0o640)
     found = look(newsletter, 1)
     for name in ("password", "password bounces"):
-        assert (found[name].state, found[name].mend) == (CheckState.BAD, f"run 'chmod 600 {path}'")
+        assert (found[name].state, found[name].fix) == (CheckState.BAD, f"run 'chmod 600 {path}'")
     path.chmod(0o600)
     (newsletter.folder / "var" / "secret.key").chmod(0o644)
     ran = newsletter.run("doctor", "--offline", "--json", code=1)
     assert lines(ran)["password"].state is lines(ran)["password bounces"].state is CheckState.OK
-    assert lines(ran)["signing key"].mend.startswith("run 'chmod 600 ")
+    assert lines(ran)["signing key"].fix.startswith("run 'chmod 600 ")
     assert "open-sesame" not in ran.out
 
 
@@ -140,7 +140,7 @@ def test_templates(newsletter: Newsletter) -> None:
     (folder / "mine.mjml").write_text("<mjml><mj-body>\n<mj-txt>x</mj-txt></mj-body></mjml>")
     unused = look(newsletter, 0)["templates"]
     assert (unused.state, unused.found) == (CheckState.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
-    assert unused.mend == "mend the template, or remove it: it is not in use"
+    assert unused.fix == "mend the template, or remove it: it is not in use"
     newsletter.configure(digest={"template": "mine"})
     assert look(newsletter, 1)["templates"].state is CheckState.BAD
     long = "<mj-text>" + "long " * 25_000 + "{{ unsubscribe_url }}</mj-text>"
@@ -151,7 +151,7 @@ def test_templates(newsletter: Newsletter) -> None:
     assert "mine.txt:1: 'nothing' is undefined" in look(newsletter, 1)["templates"].found
     (folder / "mine.txt").write_text("text")
     heavy = look(newsletter, 0)["templates"]
-    assert (heavy.state, "over 102 kB the last papers" in heavy.mend) == (CheckState.WARNING, True)
+    assert (heavy.state, "over 102 kB the last papers" in heavy.fix) == (CheckState.WARNING, True)
 
 
 def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newsletter, reader: str) -> None:
@@ -163,12 +163,12 @@ def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newslette
     assert one.found.startswith(f"{bob}:1: email: 'bob' is not an email address")
     newsletter.subscriber("cyd", "email: ada@example.org\nintrests: []\n")
     two = look(newsletter, 1)["subscribers"]
-    assert (two.found, two.mend) == ("2 mistakes in bob.yaml, cyd.yaml", "'newsletter interests check' tells each")
+    assert (two.found, two.fix) == ("2 mistakes in bob.yaml, cyd.yaml", "'newsletter interests check' tells each")
 
 
 def test_nobody_is_subscribed_yet(newsletter: Newsletter) -> None:
     finding = look(newsletter, 0)["subscribers"]
-    assert (finding.state, "newsletter subscribe" in finding.mend) == (CheckState.WARNING, True)
+    assert (finding.state, "newsletter subscribe" in finding.fix) == (CheckState.WARNING, True)
 
 
 def test_what_waits_in_the_store(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
@@ -178,13 +178,13 @@ def test_what_waits_in_the_store(newsletter: Newsletter, mail: Mailbox, reader: 
     assert look(newsletter, 0)["sends"] == ok("sends", "1 deferred")
     sql(newsletter, f"UPDATE sends SET state = '{SendState.PLANNED}', not_before = NULL")
     planned = look(newsletter, 0, now="2025-11-28T11:00")["sends"]
-    assert (planned.found, planned.mend) == (
+    assert (planned.found, planned.fix) == (
         "1 planned; the first since 2025-11-28 09:00 UTC",
         "'newsletter send' sends them",
     )
     sql(newsletter, f"UPDATE sends SET state = '{SendState.UNSURE}'")
     unsure = look(newsletter, 0)["sends"]
-    assert (unsure.state, "newsletter sends resolve" in unsure.mend) == (CheckState.WARNING, True)
+    assert (unsure.state, "newsletter sends resolve" in unsure.fix) == (CheckState.WARNING, True)
 
 
 def test_nothing_sends_by_itself(newsletter: Newsletter, reader: str) -> None:
@@ -195,7 +195,7 @@ def test_nothing_sends_by_itself(newsletter: Newsletter, reader: str) -> None:
     late = look(newsletter, 0, now="2025-12-03T12:00")["schedule"]
     assert late.state is CheckState.WARNING
     assert "1 due since 2025-12-01 07:30 UTC got no digest" in late.found
-    assert "newsletter run" in late.mend
+    assert "newsletter run" in late.fix
 
 
 def sql(newsletter: Newsletter, statement: str) -> None:
@@ -216,7 +216,7 @@ def test_a_damaged_store(newsletter: Newsletter) -> None:
     path.write_bytes(content)
     store = look(newsletter, 1)["store"]
     assert (store.state, "damaged" in store.found) == (CheckState.BAD, True), store
-    assert store.mend == "restore it from a backup"
+    assert store.fix == "restore it from a backup"
 
 
 def test_a_store_that_others_may_read(newsletter: Newsletter) -> None:
@@ -224,15 +224,15 @@ def test_a_store_that_others_may_read(newsletter: Newsletter) -> None:
     path = newsletter.folder / "var" / "newsletter.db"
     path.chmod(0o644)
     store = look(newsletter, 0)["store"]
-    assert (store.state, store.mend) == (CheckState.WARNING, f"run 'chmod 600 {path}'")
+    assert (store.state, store.fix) == (CheckState.WARNING, f"run 'chmod 600 {path}'")
 
 
 def test_a_store_that_cannot_be_opened(newsletter: Newsletter) -> None:
     (newsletter.folder / "var").mkdir()
     (newsletter.folder / "var" / "newsletter.db").write_bytes(b"this is no store" * 100)
     found = look(newsletter, 1)
-    assert (found["store"].state, found["store"].mend) == (CheckState.BAD, "restore it from a backup")
-    assert "no newsletter's store" in found["store"].found
+    assert (found["store"].state, found["store"].fix) == (CheckState.BAD, "restore a backup")
+    assert "not a newsletter store" in found["store"].found
     assert "subscribers" not in found
     assert found["templates"].state is CheckState.OK
 
@@ -278,7 +278,7 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_being_told() -> None:
     told = list(run_parallel(checks, 0.5))
     never.set()
     assert [one.state for one in told] == [CheckState.BAD, CheckState.BAD, CheckState.BAD, CheckState.OK]
-    assert (told[0].found, told[0].mend) == ("came to no end within 0.5 s", "wait longer")
+    assert (told[0].found, told[0].fix) == ("came to no end within 0.5 s", "wait longer")
     assert told[1].found == "RuntimeError: a mistake of ours"
-    assert (told[2].found, told[2].mend) == ("it is broken", "mend it")
-    assert of_error("x", NewsletterError("no mend in it"), "this one").mend == "this one"
+    assert (told[2].found, told[2].fix) == ("it is broken", "mend it")
+    assert of_error("x", NewsletterError("no mend in it"), "this one").fix == "this one"

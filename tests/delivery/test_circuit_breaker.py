@@ -23,7 +23,7 @@ def refuse_all(mail: Mailbox, stage: str, answer: str | None) -> None:
 def second_account(newsletter: Newsletter, **settings: object) -> Iterator[Mailbox]:
     """A healthy second account beside the one of ``mail``."""
     box = Mailbox()
-    first = newsletter.config.settings.smtp
+    first = newsletter.config.smtp
     with LoopbackServer(box) as server:
         common = {"host": "127.0.0.1", "security": "none"}
         accounts = {"first": {**common, "port": first.port}, "second": {**common, "port": server.port, **settings}}
@@ -128,7 +128,7 @@ def test_what_one_message_cannot_bear_fails_that_one(newsletter: Newsletter, mai
     refuse_all(mail, "data", "999 what")
     newsletter.run("send", code=1)
     counts = Counter(states(newsletter).values())
-    assert counts["unsure"] <= LIMIT + newsletter.config.settings.smtp.sessions
+    assert counts["unsure"] <= LIMIT + newsletter.config.smtp.sessions
     assert counts["planned"] == 40 - counts["unsure"]
 
 
@@ -162,7 +162,7 @@ def test_pause_stops_an_edition_that_is_under_way(newsletter: Newsletter, mail: 
     assert process.wait(timeout=60) == 1
     assert "sending is paused since" in process.stderr.read()
     sent = len(mail.accepted)
-    assert 5 < sent < 5 + 2 * newsletter.config.settings.smtp.sessions
+    assert 5 < sent < 5 + 2 * newsletter.config.smtp.sessions
     newsletter.configure(smtp={"per_second": 1000})
     newsletter.run("resume")
     newsletter.run("send")

@@ -42,7 +42,7 @@ def readers(newsletter: Newsletter) -> None:
 @pytest.fixture
 def wire(newsletter: Newsletter, mail: Mailbox) -> Iterator[Wire]:
     """The way to ``mail`` with a fault in it; a server's answer is waited for three seconds."""
-    with wire_to(newsletter.config.settings.smtp.port) as made:
+    with wire_to(newsletter.config.smtp.port) as made:
         newsletter.configure(smtp={"port": made.port, "timeout_seconds": 3})
         yield made
 

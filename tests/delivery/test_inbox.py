@@ -130,8 +130,8 @@ def test_the_password_comes_from_a_file_or_the_keyring(
     (tmp_path / "password").chmod(0o600)
     assert len(read(server.settings(password_file="password"), tmp_path)) == 2
     monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.fail.Keyring())
-    mend = f"set {PASSWORD_VARIABLE} or bounces.imap.password_file"
-    with pytest.raises(UserError, match=f"^bounces.imap: no password for bounces, and no keyring here; {mend}$"):
+    fix = f"set {PASSWORD_VARIABLE} or bounces.imap.password_file"
+    with pytest.raises(UserError, match=f"^bounces.imap: no password for bounces, and no keyring here; {fix}$"):
         read(server.settings())
 
 

@@ -270,7 +270,7 @@ def test_a_claim_that_is_renewed_holds_from_then_on(engine: Engine) -> None:
     assert claims.release_orphans(engine, NOW + timedelta(minutes=45)) == []
 
 
-ANOTHER = "from newsletter.delivery.sending.claims import Owner; print(Owner.here(), flush=True); input()"
+ANOTHER = "from newsletter.delivery.sending.claims import ClaimOwner; print(ClaimOwner.here(), flush=True); input()"
 
 
 def test_the_claim_of_another_process_holds_while_it_lives(engine: Engine) -> None:
@@ -341,25 +341,25 @@ def claimed_twice(engine: Engine) -> Send:
 
 def test_what_its_owner_claimed_twice_goes_once(engine: Engine) -> None:
     send = claimed_twice(engine)
-    with ledger_of(engine) as (ledger, _):
-        assert ledger.start(send, "smtp")
+    with ledger_of(engine) as (recorder, _):
+        assert recorder.start(send, "smtp")
         # The other letter of the same send, as another session would carry it, or be stopped before it could.
-        assert not ledger.start(send, "smtp")
-        ledger.give_back(send)
-        ledger.settle(send, Outcome(SendState.FAILED, reason="the message could not be made"))
-        ledger.flush()
+        assert not recorder.start(send, "smtp")
+        recorder.give_back(send)
+        recorder.settle(send, Outcome(SendState.FAILED, reason="the message could not be made"))
+        recorder.flush()
         assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
-        ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+        recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
     assert [one.state for one in everything(engine)] == [SendState.SENT]
 
 
 def test_what_its_owner_claimed_twice_goes_once_where_two_sessions_start_it_together(engine: Engine) -> None:
     send = claimed_twice(engine)
-    with ledger_of(engine) as (ledger, _), ThreadPoolExecutor(2) as threads:
+    with ledger_of(engine) as (recorder, _), ThreadPoolExecutor(2) as threads:
         with locked(engine):
             # The ledger waits with this one, so that both of the others are written together.
-            ledger.give_back(replace(send, row=send.row + 1))
-            begun = [threads.submit(ledger.start, send, "smtp") for _ in range(2)]
+            recorder.give_back(replace(send, row=send.row + 1))
+            begun = [threads.submit(recorder.start, send, "smtp") for _ in range(2)]
             time.sleep(0.5)
         assert sorted(one.result() for one in begun) == [False, True]
 
@@ -367,9 +367,9 @@ def test_what_its_owner_claimed_twice_goes_once_where_two_sessions_start_it_toge
 def test_what_the_store_never_took_of_a_message_is_not_lost_to_its_other_letter(engine: Engine) -> None:
     send = claimed_twice(engine)
     start(engine, send)
-    with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
-        ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
-        ledger.give_back(send)
+    with locked(engine), ledger_of(engine, should_stop=True) as (recorder, _):
+        recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+        recorder.give_back(send)
     write_pending(engine, NOW)
     assert [one.state for one in everything(engine)] == [SendState.SENT]
 
@@ -391,22 +391,22 @@ def locked(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def ledger_of(engine: Engine, *, stopping: bool = False) -> Iterator[tuple[SendRecorder, list[SendState]]]:
+def ledger_of(engine: Engine, *, should_stop: bool = False) -> Iterator[tuple[SendRecorder, list[SendState]]]:
     told: list[SendState] = []
     with SendRecorder(
-        engine, Delivery(), lambda: NOW, lambda _, settled: told.append(settled.state), lambda: stopping
-    ) as ledger:
-        ledger.owner = HERE  # that the claims of these tests are made by
-        yield ledger, told
+        engine, Delivery(), lambda: NOW, lambda _, settled: told.append(settled.state), lambda: should_stop
+    ) as recorder:
+        recorder.owner = HERE  # that the claims of these tests are made by
+        yield recorder, told
 
 
 def test_what_the_server_said_is_written_once_the_store_takes_it(engine: Engine) -> None:
     plan(engine, 1)
     (send,) = claim(engine)
-    with ledger_of(engine) as (ledger, told):
-        assert ledger.start(send, "smtp")
+    with ledger_of(engine) as (recorder, told):
+        assert recorder.start(send, "smtp")
         with locked(engine) as other:
-            ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+            recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
             time.sleep(0.5)
             assert told == []
             other.rollback()
@@ -424,12 +424,12 @@ def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: E
         rf"r0@example\.org, 2025-11-28: {re.escape(words)}, but that could not be written down: "
         r".*(locked|lock timeout); note it"
     )
-    with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
+    with locked(engine), ledger_of(engine, should_stop=True) as (recorder, _):
         if outcome:
-            ledger.settle(send, outcome, "smtp")
+            recorder.settle(send, outcome, "smtp")
         else:
-            ledger.give_back(send, on_wire=True)
-    assert re.match(expected, str(ledger.error))
+            recorder.give_back(send, on_wire=True)
+    assert re.match(expected, str(recorder.error))
     assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
     assert [state for _, state in write_pending(engine, NOW)] == ([SendState.SENT] if outcome else [])
     assert write_pending(engine, NOW) == []
@@ -441,10 +441,10 @@ def test_each_message_is_named_of_which_the_store_took_nothing(engine: Engine) -
     claimed = claim(engine)
     for send in claimed:
         start(engine, send)
-    with locked(engine), ledger_of(engine, stopping=True) as (ledger, _):
+    with locked(engine), ledger_of(engine, should_stop=True) as (recorder, _):
         for send in claimed:
-            ledger.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
-    assert [line.partition(",")[0] for line in str(ledger.error).splitlines()] == [send.email for send in claimed]
+            recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+    assert [line.partition(",")[0] for line in str(recorder.error).splitlines()] == [send.email for send in claimed]
     assert [state for _, state in write_pending(engine, NOW)] == [SendState.SENT] * 3
 
 
@@ -453,10 +453,10 @@ def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine
     (send,) = claim(engine)
     with (
         locked(engine),
-        ledger_of(engine, stopping=True) as (ledger, _),
+        ledger_of(engine, should_stop=True) as (recorder, _),
         pytest.raises(NewsletterError, match=r"locked|lock timeout"),
     ):
-        ledger.start(send, "smtp")
+        recorder.start(send, "smtp")
     assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
     assert [send.state for send in everything(engine)] == [SendState.CLAIMED]
 

@@ -60,13 +60,13 @@ def record(**changes: object) -> SourceStatus:
     ],
 )
 def test_a_source_that_answers(
-    httpserver: HTTPServer, known: SourceStatus | None, state: CheckState, found: str, mend: str
+    httpserver: HTTPServer, known: SourceStatus | None, state: CheckState, found: str, fix: str
 ) -> None:
     httpserver.expect_request("/feed").respond_with_data(FEED, content_type="application/rss+xml")
     finding = source(config(httpserver.url_for("").rstrip("/")), "feed", known, NOW, [])
     assert (finding.name, finding.state) == ("source feed", state)
     assert found in finding.found
-    assert mend in finding.mend
+    assert fix in finding.fix
     assert len(httpserver.log) == 1
 
 
@@ -75,7 +75,7 @@ def test_sources_that_do_not_answer_rightly(httpserver: HTTPServer, nobody: str)
     httpserver.expect_oneshot_request("/feed").respond_with_data("", status=503)
     finding = source(config(url), "feed", record(), NOW, [])
     assert (finding.state, "status 503 (tried once)" in finding.found) == (CheckState.BAD, True)
-    assert "sources.feed" in finding.mend
+    assert "sources.feed" in finding.fix
     httpserver.expect_oneshot_request("/feed").respond_with_data("<html>log in</html>")
     assert "neither RSS nor Atom" in source(config(url), "feed", None, NOW, []).found
     httpserver.expect_oneshot_request("/feed").respond_with_data(FEED.replace("A paper", ""))
@@ -115,7 +115,7 @@ def test_the_site_when_it_has_pages(httpserver: HTTPServer, nobody: str) -> None
     for at, why in ((url, "/healthz: status 404"), (nobody, "connection refused")):
         finding = site(config(at), True, [])
         assert (finding.state, why in finding.found) == (CheckState.BAD, True)
-        assert "readers unsubscribe there" in finding.mend
+        assert "readers unsubscribe there" in finding.fix
 
 
 def test_a_site_that_leads_no_reader_anywhere(nobody: str) -> None:
@@ -128,7 +128,7 @@ def test_a_site_that_leads_no_reader_anywhere(nobody: str) -> None:
 def test_how_a_reader_unsubscribes() -> None:
     plain = config("https://papers-lab.org")
     assert unsubscribing(plain, False).state is CheckState.WARNING
-    assert "set bounces.address and its mailbox" in unsubscribing(plain, False).mend
+    assert "set bounces.address and its mailbox" in unsubscribing(plain, False).fix
     bounces = Bounces(address="bounces@papers-lab.org", maildir=Path("Maildir"))
     read = plain.model_copy(update={"bounces": bounces})
     assert unsubscribing(read, False).found == "by letter to bounces@papers-lab.org, which acts by itself"

@@ -63,10 +63,10 @@ def long_chain() -> Records:
         ),
     ],
 )
-def test_spf(records: Records, state: CheckState, found: str, mend: str) -> None:
+def test_spf(records: Records, state: CheckState, found: str, fix: str) -> None:
     with NameServer(records) as names:
         finding = spf_record(names, OURS, RELAY)
-    assert (finding.state, found in finding.found, mend in finding.mend) == (state, True, True), finding
+    assert (finding.state, found in finding.found, fix in finding.fix) == (state, True, True), finding
 
 
 def test_spf_of_mail_that_leaves_by_this_machine() -> None:
@@ -155,19 +155,19 @@ def key_record(*texts: str) -> Records:
         (2048, [], CheckState.BAD, "s1._domainkey.papers-lab.org has no key", "publish the public half of 2048.pem"),
     ],
 )
-def test_dkim(keys: Path, signs_with: int, texts: list[str], state: CheckState, found: str, mend: str) -> None:
+def test_dkim(keys: Path, signs_with: int, texts: list[str], state: CheckState, found: str, fix: str) -> None:
     written = [re.sub(r"p=(\d+)", lambda bits: f"p={public(keys, int(bits[1]))}", text) for text in texts]
     account = Smtp(dkim_selector="s1", dkim_key_file=Path(f"{signs_with}.pem"))
     with NameServer(key_record(*written)) as names:
         finding = dkim_key(names, "dkim", account, keys, "papers-lab.org")
-    assert (finding.state, found in finding.found, mend in finding.mend) == (state, True, True), finding
+    assert (finding.state, found in finding.found, fix in finding.fix) == (state, True, True), finding
 
 
 def test_dkim_that_is_not_set_up(keys: Path) -> None:
     with NameServer({}) as names:
         finding = dkim_key(names, "dkim main", Smtp(), keys, "papers-lab.org")
     assert (finding.name, finding.state) == ("dkim main", CheckState.WARNING)
-    assert "set dkim_selector and dkim_key_file" in finding.mend
+    assert "set dkim_selector and dkim_key_file" in finding.fix
 
 
 ELSEWHERE = Sender("news.papers-lab.co.uk", "bounces@mailer.net")
@@ -245,10 +245,10 @@ BELOW = Sender("news.papers-lab.co.uk", "bounces@bounce.papers-lab.co.uk")
         ),
     ],
 )
-def test_dmarc(sender: Sender, records: Records, signs: bool, state: CheckState, found: str, mend: str) -> None:
+def test_dmarc(sender: Sender, records: Records, signs: bool, state: CheckState, found: str, fix: str) -> None:
     with NameServer(records) as names:
         finding = dmarc_policy(names, sender, signs)
-    assert (finding.state, found in finding.found, mend in finding.mend) == (state, True, True), finding
+    assert (finding.state, found in finding.found, fix in finding.fix) == (state, True, True), finding
 
 
 TAKES_MAIL = {
@@ -271,4 +271,4 @@ def test_where_bounces_go(records: Records, state: CheckState, found: str) -> No
     with NameServer(records) as names:
         finding = return_address(names, OURS)
     assert (finding.state, found in finding.found) == (state, True), finding
-    assert ("publish an MX record for papers-lab.org" in finding.mend) == (state is CheckState.BAD)
+    assert ("publish an MX record for papers-lab.org" in finding.fix) == (state is CheckState.BAD)

@@ -64,7 +64,7 @@ def test_a_session_that_is_well(authority: trustme.CA) -> None:
 def test_a_certificate_that_ends_soon(authority: trustme.CA) -> None:
     with secure(authority, Mailbox(), 5.5) as account:
         finding = session("smtp", "smtp", account, Path(), SENDER)
-    assert (finding.state, finding.mend) == (CheckState.WARNING, "have it renewed")
+    assert (finding.state, finding.fix) == (CheckState.WARNING, "have it renewed")
     assert "its certificate ends in 5 days" in finding.found
 
 
@@ -103,14 +103,14 @@ def test_a_wrong_password(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
         ("on_recipient", "450 4.7.1 greylisted", CheckState.WARNING, "try again later"),
     ],
 )
-def test_what_the_server_has_against_our_mail(stage: str, answer: str, state: CheckState, mend: str) -> None:
+def test_what_the_server_has_against_our_mail(stage: str, answer: str, state: CheckState, fix: str) -> None:
     box = Mailbox()
     setattr(box, stage, lambda address: answer)
     with LoopbackServer(box) as server:
         account = Smtp(host="127.0.0.1", port=server.port, security="none")
         finding = session("smtp main", "main", account, Path(), SENDER)
     assert (finding.name, finding.state, answer in finding.found) == ("smtp main", state, True), finding
-    assert mend in finding.mend
+    assert fix in finding.fix
 
 
 def test_a_mailbox_behind_imap(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:

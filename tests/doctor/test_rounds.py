@@ -17,9 +17,7 @@ from tests.smtp import Mailbox
 def states(newsletter: Newsletter, records: Records, **options: object) -> dict[str, CheckResult]:
     with NameServer(records) as names:
         file = newsletter.folder / "config.yaml"
-        found: Sequence[CheckResult] = list(
-            run_checks(file, newsletter.config.settings, system_clock, names, **options)
-        )
+        found: Sequence[CheckResult] = list(run_checks(file, newsletter.config, system_clock, names, **options))
     return {one.name: one for one in found}
 
 
@@ -59,4 +57,4 @@ def test_what_the_domain_lacks_is_named(newsletter: Newsletter, mail: Mailbox) -
         "bounces": CheckState.BAD,
         "smtp": CheckState.OK,
     }
-    assert all(found[name].mend for name, state in wrong.items() if state is not CheckState.OK)
+    assert all(found[name].fix for name, state in wrong.items() if state is not CheckState.OK)

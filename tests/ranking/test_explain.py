@@ -36,9 +36,9 @@ OTHERS = [
 )
 def test_a_reason_has_the_words_of_the_paper(title: str, abstract: str, follows: str, words: list[str]) -> None:
     paper = Paper(title=title, abstract=abstract, row=1)
-    space = fit(paper_text(one) for one in (paper, *OTHERS))
-    assert space is not None
-    index = make_index(space, (make_segment(space, [paper]),))
+    model = fit(paper_text(one) for one in (paper, *OTHERS))
+    assert model is not None
+    index = make_index(model, (make_segment(model, [paper]),))
     profiles = make_profiles(index, [WeightedInterest(Interest(name="x", text=follows))])
     vector = row_of(index.vectors(index.parts[0].rows).sorted_indices(), 0)
-    assert main_terms(interest_terms(space, profiles, 0).terms, read(space, paper, vector)) == words
+    assert main_terms(interest_terms(model, profiles, 0).terms, read(model, paper, vector)) == words

@@ -157,9 +157,9 @@ def test_a_dislike_or_feedback_leaves_an_interest_its_name(newsletter: Newslette
 
 
 def index_of(papers: list[Paper]) -> Index:
-    space = fit(paper_text(paper) for paper in papers)
-    assert space is not None
-    return make_index(space, (make_segment(space, papers),))
+    model = fit(paper_text(paper) for paper in papers)
+    assert model is not None
+    return make_index(model, (make_segment(model, papers),))
 
 
 def name(paper: Paper) -> PaperRef:
@@ -180,17 +180,19 @@ def test_the_parts_add_up_to_the_score() -> None:
     ]
     profiles = make_profiles(index, follows)
     wanted = profiles.wanted.sorted_indices()
-    raw, _ = raw_scores(profiles.vectors, profiles.teachers, candidates.lineup)
+    raw, _ = raw_scores(profiles.vectors, profiles.example_counts, candidates.paper_matrix)
     for row in range(len(follows)):
         for place in range(len(papers)):
-            paper = row_of(candidates.lineup.vectors, place)
-            scaled = Row(paper.terms, paper.values * scale(candidates.lineup.factor[place], profiles.teachers[row]))
-            parts = term_parts(index.space, row_of(profiles.vectors, row), scaled)
+            paper = row_of(candidates.paper_matrix.vectors, place)
+            scaled = Row(
+                paper.terms, paper.values * scale(candidates.paper_matrix.factor[place], profiles.example_counts[row])
+            )
+            parts = term_parts(index.model, row_of(profiles.vectors, row), scaled)
             assert parts.sum() == pytest.approx(raw[row, place], rel=1e-3, abs=1e-4)
             # What the liked papers gave, with what text and keywords gave, is the profile's side of it.
-            titles, gifts = liked_parts(profiles, row, scaled)
+            titles, contributions = liked_parts(profiles, row, scaled)
             assert titles == [one.title for one, _ in follows[row].liked]
-            assert gifts.sum() <= profile_part(row_of(wanted, row), scaled) * 1.001 + 1e-4
+            assert contributions.sum() <= profile_part(row_of(wanted, row), scaled) * 1.001 + 1e-4
 
 
 def test_profiles_made_together_are_those_made_alone() -> None:
@@ -207,10 +209,10 @@ def test_profiles_made_together_are_those_made_alone() -> None:
     for row, one in enumerate(follows):
         alone = make_profiles(index, [one])
         assert abs(together.vectors[row] - alone.vectors).max() < 1e-6
-        assert together.teachers[row] == pytest.approx(alone.teachers[0])
-        (gifts, giver), (alone_gifts, alone_giver) = together.liked_by(row), alone.liked_by(0)
-        assert gifts.terms.tolist() == alone_gifts.terms.tolist()
-        assert gifts.values == pytest.approx(alone_gifts.values, abs=1e-6)
+        assert together.example_counts[row] == pytest.approx(alone.example_counts[0])
+        (contributions, giver), (alone_gifts, alone_giver) = together.liked_by(row), alone.liked_by(0)
+        assert contributions.terms.tolist() == alone_gifts.terms.tolist()
+        assert contributions.values == pytest.approx(alone_gifts.values, abs=1e-6)
         assert giver.tolist() == alone_giver.tolist()
 
 
@@ -233,10 +235,10 @@ def test_a_search_ranks_as_an_interest_does() -> None:
         f"Looms number {number} weave {'reinforcement learning' if number % 3 else 'silk'}" for number in range(60)
     ]
     found = [Paper(title=text, abstract=text * (1 + row % 3), row=row) for row, text in enumerate(texts, 1)]
-    space = fit([paper_text(paper) for paper in found])
-    assert space is not None
+    model = fit([paper_text(paper) for paper in found])
+    assert model is not None
     changed = replace(found[4], abstract="Silk looms and learning.")
-    index = make_index(space, (make_segment(space, found), make_segment(space, [changed])))
+    index = make_index(model, (make_segment(model, found), make_segment(model, [changed])))
     name = PaperRef(3, "3", "")
     for profile, followed in (
         (
@@ -247,8 +249,8 @@ def test_a_search_ranks_as_an_interest_does() -> None:
         (by_words(index, "nonesuch"), WeightedInterest(Interest(name="x", text="nonesuch"))),
     ):
         profiles = make_profiles(index, [followed])
-        part = build_matrix(space, index.vectors(np.arange(1, 61)))
-        (expected,) = deviations(profiles.vectors, profiles.wanted, profiles.teachers, part, index.sample)
+        part = build_matrix(model, index.vectors(np.arange(1, 61)))
+        (expected,) = deviations(profiles.vectors, profiles.wanted, profiles.example_counts, part, index.sample)
         told = {row: value for block in best_first(index, profile) for row, value in block.items()}
         assert sorted(told) == (np.flatnonzero(expected > -np.inf) + 1).tolist()
         assert list(told.values()) == sorted(told.values(), reverse=True)

@@ -18,15 +18,15 @@ def size(path: Path) -> tuple[int, int]:
 def test_a_digest_fits_a_phone_and_a_desktop(newsletter: Newsletter) -> None:
     newsletter.with_sample()
     newsletter.subscriber("ada", "email: ada@example.org\npapers: 20\ninterests: [energy-based models]\n")
-    phone, desk, dark = (newsletter.folder / f"{name}.png" for name in ("phone", "desk", "dark"))
+    phone, wide, dark = (newsletter.folder / f"{name}.png" for name in ("phone", "desk", "dark"))
     newsletter.run("preview", "ada@example.org", "--output", phone, "--width", "375")
-    newsletter.run("preview", "ada@example.org", "--output", desk)
+    newsletter.run("preview", "ada@example.org", "--output", wide)
     newsletter.run("preview", "ada@example.org", "--output", dark, "--dark")
     # A page wider than its window would make a wider picture.
     assert size(phone)[0] == 375
-    assert size(desk)[0] == 800
-    assert size(phone)[1] > size(desk)[1] > 1000
-    assert dark.read_bytes() != desk.read_bytes()
+    assert size(wide)[0] == 800
+    assert size(phone)[1] > size(wide)[1] > 1000
+    assert dark.read_bytes() != wide.read_bytes()
 
 
 def test_without_a_browser_the_mend_is_told(

@@ -193,7 +193,7 @@ IN_A_NETWORK_OF_ITS_OWN = """
 import dns.message, dns.rrset, http.server, socket, sys, threading
 from newsletter.config.settings import Network
 from newsletter.sources.base import SourceError
-from newsletter.sources.http import Http
+from newsletter.sources.http import HttpClient
 
 answers = {"private.example.org.": ["127.0.0.1"], "rebinds.example.org.": ["9.9.9.9", "127.0.0.1"]}
 asked = {}
@@ -221,7 +221,7 @@ pages = http.server.HTTPServer(("127.0.0.1", 8080), Pages)
 threading.Thread(target=pages.serve_forever, daemon=True).start()
 for host, allowed in (("private", []), ("private", ["private.example.org"]), ("rebinds", [])):
     url = f"http://{host}.example.org:8080/"
-    with Http(Network(attempts=1, timeout_seconds=2, allow_private=allowed), "x", urls=[url]) as http:
+    with HttpClient(Network(attempts=1, timeout_seconds=2, allow_private=allowed), "x", urls=[url]) as http:
         try:
             print(http.get(url).content.decode())
         except SourceError as error:

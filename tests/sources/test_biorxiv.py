@@ -94,8 +94,8 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) 
     httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer(entries, 6))
     *bad, good = source(httpserver).fetch(DAYS, http)
     assert isinstance(good, Paper)
-    told = [(one.where, one.why.partition(":")[0]) for one in bad if isinstance(one, SkippedPaper)]
-    assert told == [
+    first_problem = [(one.where, one.why.partition(":")[0]) for one in bad if isinstance(one, SkippedPaper)]
+    assert first_problem == [
         (f"2025-08-01 to 2025-08-03, paper {number}", field)
         for number, field in [(1, "title"), (2, "doi"), (3, "version"), (4, "the paper"), (5, "date")]
     ]
@@ -113,7 +113,7 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) 
         (answer([], 5), "0 papers of 5 came, then none"),
     ],
 )
-def test_an_answer_that_is_none(httpserver: HTTPServer, http: HttpClient, body: Any, told: str) -> None:
+def test_an_answer_that_is_none(httpserver: HTTPServer, http: HttpClient, body: Any, first_problem: str) -> None:
     httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(body)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=first_problem):
         list(source(httpserver).fetch(DAYS, http))

@@ -205,10 +205,10 @@ def test_no_year_fits() -> None:
         (HEADER + "Feb 29, 2023\n", "page.txt:11: there is no day 'Feb 29, 2023'"),
     ],
 )
-def test_what_is_no_such_page(text: str, told: str) -> None:
+def test_what_is_no_such_page(text: str, first_problem: str) -> None:
     with pytest.raises(UserError) as error:
         read_page(text, "page.txt", AS_OF)
-    assert str(error.value).startswith(told)
+    assert str(error.value).startswith(first_problem)
     assert "\n" not in str(error.value)
 
 

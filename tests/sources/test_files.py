@@ -77,12 +77,14 @@ def test_a_saved_answer_has_links_to_its_site(tmp_path: Path) -> None:
         ("saved.xml", b"\0\xff\x89PNG", "saved.xml: "),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+def test_a_file_that_cannot_be_read_is_told_in_one_line(
+    tmp_path: Path, name: str, content: bytes, first_problem: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UserError) as error:
         list(read_file(path, name, AS_OF))
-    assert str(error.value).startswith(told)
+    assert str(error.value).startswith(first_problem)
     assert "\n" not in str(error.value)
 
 

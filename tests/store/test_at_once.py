@@ -100,7 +100,7 @@ engine, block = open_store(sys.argv[1]), [None]
 input()
 while block:
     with writing(engine) as connection:
-        block = sends.claim(connection, sends.Lane(), sys.argv[2], datetime(2025, 11, 28, 9, tzinfo=UTC), 7)
+        block = sends.claim(connection, sends.ClaimFilter(), sys.argv[2], datetime(2025, 11, 28, 9, tzinfo=UTC), 7)
     print(*(send.row for send in block))
 """
 

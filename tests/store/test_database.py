@@ -22,7 +22,7 @@ def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"store\.url: .*choose a folder that can be written"):
         open_store(f"sqlite:///{tmp_path}/file/store.db")
     (tmp_path / "broken.db").write_bytes(b"this is no database, it only looks like a long file" * 100)
-    with pytest.raises(NewsletterError, match=r"broken\.db is damaged, or no newsletter's store: .*; restore it"):
+    with pytest.raises(NewsletterError, match=r"broken\.db is damaged or not a newsletter store: .*; restore a backup"):
         open_store(f"sqlite:///{tmp_path}/broken.db")
     with pytest.raises(UserError, match="cannot be used"):
         open_store("nosuchbase://x")
@@ -43,7 +43,7 @@ def test_a_store_that_turns_bad_is_told(newsletter: Newsletter) -> None:
         (line,) = newsletter.run(*command.split(), code=1).err.splitlines()
         assert line.startswith("error: store: ")
         assert "newsletter.db is damaged" in line
-        assert line.endswith("restore it from a backup")
+        assert line.endswith("restore a backup")
 
 
 def test_a_command_that_reads_has_no_word_of_what_was_kept(newsletter: Newsletter) -> None:

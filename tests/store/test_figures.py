@@ -17,10 +17,10 @@ Counts = dict[str, dict[SendState, int]]
 
 
 def counted(newsletter: Newsletter) -> Counts:
-    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment("2025-12-09T09:00")))
-    with reading(desk.engine) as connection:
+    context = open_context(newsletter.config, frozen_clock(parse_moment("2025-12-09T09:00")))
+    with reading(context.engine) as connection:
         found = statistics.editions(connection, 30)
-    desk.engine.dispose()
+    context.engine.dispose()
     return {str(day): counts for day, counts in found.items()}
 
 
@@ -34,12 +34,12 @@ def test_an_edition_that_is_past_is_counted_once(newsletter: Newsletter, mail: M
         newsletter.run("send", now=f"{day}T09:00")
     before = counted(newsletter)
     assert list(before) == sorted(days, reverse=True)
-    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment("2025-12-09T09:00")))
-    with writing(desk.engine) as connection:
+    context = open_context(newsletter.config, frozen_clock(parse_moment("2025-12-09T09:00")))
+    with writing(context.engine) as connection:
         doubtful = sends.c.edition == date(2025, 11, 29)
         connection.execute(update(sends).where(doubtful).values(state=SendState.UNSURE.value))
     newsletter.run("run", "--once", now="2025-12-09T04:00", code=None)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         # That of yesterday may change yet, and so may one with sends that are in doubt.
         assert statistics.to_be_kept(connection, date(2025, 12, 9)) == [date(2025, 12, 8), date(2025, 11, 29)]
     assert counted(newsletter)["2025-11-28"] == before["2025-11-28"]
@@ -49,7 +49,7 @@ def test_an_edition_that_is_past_is_counted_once(newsletter: Newsletter, mail: M
     assert sum(after["2025-12-08"].values()) == sum(before["2025-12-08"].values()) - 1
     newsletter.run("subscribers", "forget", reader, "--yes", code=None)
     newsletter.run("run", "--once", now="2025-12-09T05:00", code=None)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         assert connection.execute(select(edition_counts)).all() == []
-    desk.engine.dispose()
+    context.engine.dispose()
     assert counted(newsletter) == {}

@@ -43,16 +43,16 @@ class Sending(RuleBasedStateMachine):
         path.write_text(CONFIG)
         self._now = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
         clock: Clock = lambda: self._now  # noqa: E731
-        self.desk = open_context(load_config(path), clock)
+        self.context = open_context(load_config(path), clock)
         self.taken: list[str] = []
-        with writing(self.desk.engine) as connection:
+        with writing(self.context.engine) as connection:
             papers.upsert(connection, [Paper(title=f"Paper {one}") for one in range(3)], "test", self._now)
             for one in (1, 2):
                 person = Preferences(email=f"r{one}@example.org")
                 subscribers.add(connection, person, SubscriberState.ACTIVE, "test", self._now, file=None)
 
     def teardown(self) -> None:
-        self.desk.engine.dispose()
+        self.context.engine.dispose()
         self._folder.cleanup()
 
     @rule(hours=st.sampled_from([0.1, 1, 30]))
@@ -62,7 +62,7 @@ class Sending(RuleBasedStateMachine):
     @rule(reader=READERS, edition=EDITIONS, chosen=PAPERS)
     def plan(self, reader: int, edition: int, chosen: set[int]) -> None:
         day = date(2025, 11, 28 + edition)
-        with writing(self.desk.engine) as connection:
+        with writing(self.context.engine) as connection:
             known = papers.by_rows(connection, sorted(chosen))
             choices = tuple(DigestItem(known[row], rank, 0.5, "A", "") for rank, row in enumerate(sorted(chosen), 1))
             digest = Digest(edition=day, choices=choices, considered=3, since=None, seen_row=3)
@@ -72,7 +72,7 @@ class Sending(RuleBasedStateMachine):
 
     @rule(outcomes=st.lists(OUTCOMES, min_size=2, max_size=6))
     def send(self, outcomes: list[SendOutcome]) -> None:
-        engine = self.desk.engine
+        engine = self.context.engine
         with writing(engine) as connection:
             claimed = sends.claim(connection, ClaimFilter(), "me", self._now, len(outcomes))
             gone = sends.mark_on_wire(connection, {one.row: "smtp" for one in claimed}, "me", self._now)
@@ -86,7 +86,7 @@ class Sending(RuleBasedStateMachine):
             with writing(engine) as connection:
                 sends.record_outcomes(connection, {one.row: settled}, "me", self._now)
             if settled.state is SendState.FAILED:
-                bounces.process_refusal(self.desk, one, settled.smtp_reply)
+                bounces.process_refusal(self.context, one, settled.smtp_reply)
 
     @rule(reader=READERS, edition=EDITIONS, chosen=PAPERS, outcome=OUTCOMES)
     def plan_and_send(self, reader: int, edition: int, chosen: set[int], outcome: SendOutcome) -> None:
@@ -95,26 +95,26 @@ class Sending(RuleBasedStateMachine):
 
     @rule(reader=READERS, dry_run=st.booleans())
     def forgive(self, reader: int, dry_run: bool) -> None:
-        forgive_bounces.forgive(self.desk, f"r{reader}@example.org", dry_run)
+        forgive_bounces.forgive(self.context, f"r{reader}@example.org", dry_run)
 
     @rule(dry_run=st.booleans())
     def forgive_all(self, dry_run: bool) -> None:
-        list(forgive_bounces.forgive_all(self.desk, Selection(), dry_run))
+        list(forgive_bounces.forgive_all(self.context, Selection(), dry_run))
 
     @rule(minutes=st.sampled_from([1, 120, 10_000]))
     def account_is_set_aside(self, minutes: int) -> None:
-        with writing(self.desk.engine) as connection:
+        with writing(self.context.engine) as connection:
             rows = send_changes.plan_refused_again(connection, "smtp", self._now - timedelta(minutes=minutes))
-        bounces.undo_refusals(self.desk, rows)
+        bounces.undo_refusals(self.context, rows)
 
     @rule(arrived=st.booleans())
     def resolve(self, arrived: bool) -> None:
-        with writing(self.desk.engine) as connection:
+        with writing(self.context.engine) as connection:
             sends.resolve(connection, [one.row for one in sends.unsure(connection)], arrived, self._now)
 
     @invariant()
     def nothing_is_sent_twice(self) -> None:
-        with reading(self.desk.engine) as connection:
+        with reading(self.context.engine) as connection:
             logged = list(send_log.log(connection))
         assert len({(line.send.edition, line.send.subscriber) for line in logged}) == len(logged)
         sent = [line for line in logged if line.send.state is SendState.SENT]
@@ -134,7 +134,7 @@ def test_of_two_failed_digests_with_one_paper_the_later_is_planned_again() -> No
     sending.plan_and_send(1, 0, {1, 2}, refused)
     sending.plan_and_send(1, 1, {2, 3}, refused)
     sending.account_is_set_aside(minutes=120)
-    with reading(sending.desk.engine) as connection:
+    with reading(sending.context.engine) as connection:
         logged = {line.send.edition.day: line.send.state for line in send_log.log(connection)}
     assert logged == {28: SendState.FAILED, 29: SendState.PLANNED}
     sending.send([SendOutcome(state=SendState.SENT)] * 2)

@@ -20,12 +20,12 @@ def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
 
     It runs in a thread of this process: ``newsletter.run`` works at the same store beside it.
     """
-    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(now)))
+    context = open_context(newsletter.config, frozen_clock(parse_moment(now)))
     web = Web(port=free_port())
-    with listen(web) as listener, serve_beside(make_app(desk), listener, web):
+    with listen(web) as listener, serve_beside(make_app(context), listener, web):
         # What connects before it answers waits at the socket.
         yield f"http://127.0.0.1:{web.port}"
-    desk.engine.dispose()
+    context.engine.dispose()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.smtp import Mailbox
 
 def links_of(newsletter: Newsletter) -> Links:
     """The links of a newsletter, as letters have them."""
-    return Links(newsletter.config.settings.site.url, signing_key(newsletter.folder))
+    return Links(newsletter.config.site.url, signing_key(newsletter.folder))
 
 
 def path_of(url: str) -> str:
@@ -30,7 +30,7 @@ def path_of(url: str) -> str:
 
 def row_of(newsletter: Newsletter, email: str) -> int:
     """The number by which links name a subscriber."""
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         found = subscribers.by_email(connection, email)
     engine.dispose()
@@ -41,7 +41,7 @@ def row_of(newsletter: Newsletter, email: str) -> int:
 def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str | None]]:
     """What a subscriber said of papers: title, verdict, and the interest that it counts for."""
     row = row_of(newsletter, email)
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         given = feedback.of(connection, [row])[row]
     engine.dispose()
@@ -50,7 +50,7 @@ def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str 
 
 def dump(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
     """All that the store holds, by table."""
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         tables = metadata.sorted_tables
         held = {one.name: sorted(tuple(row) for row in connection.execute(select(one))) for one in tables}
@@ -98,7 +98,7 @@ def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
 
 def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
     """All that the store holds once no letter waits any longer, which it learns after the mail server."""
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     end = time.monotonic() + 30
     waits = True
     while waits:

@@ -96,7 +96,7 @@ def test_a_new_link_is_asked_for_alike_whoever_has_the_address(
 ) -> None:
     newsletter.run("subscribe", "gone@example.org", "-i", "Pareto fronts")
     newsletter.run("unsubscribe", "gone@example.org")
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with writing(engine) as connection:
         at = datetime(2025, 11, 1, tzinfo=UTC)
         suppressions.suppress(connection, "eve@example.org", suppressions.Reason.COMPLAINT, at)
@@ -232,7 +232,7 @@ def test_an_address_that_others_have_is_not_moved_to(
         assert both == [200, 200]
         to_new = next(one for one in letters(mail, 4) if one["To"] == NEW)
         if how in ("complained", "forgotten"):
-            engine = open_store(newsletter.config.settings.store_url)
+            engine = open_store(newsletter.config.store_url)
             with writing(engine) as connection:
                 reason = suppressions.Reason.COMPLAINT if how == "complained" else suppressions.Reason.FORGOTTEN
                 suppressions.suppress(connection, NEW, reason, datetime(2025, 11, 1, tzinfo=UTC))
@@ -269,7 +269,7 @@ def test_forms_about_an_account_count_in_the_limits_of_a_mailbox(
 
 
 def test_to_an_address_that_bounces_nothing_is_sent(newsletter: Newsletter, mail: Mailbox, page: str) -> None:
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with writing(engine) as connection:
         at = datetime(2025, 11, 1, tzinfo=UTC)
         suppressions.suppress(connection, ADA, suppressions.Reason.BOUNCED, at)

@@ -115,7 +115,7 @@ def test_a_cookie_is_worth_nothing_once_somebody_logged_out(served: Served) -> N
     # A session that is over is kept no longer than until the next night.
     for now, number in (("2025-11-28T20:59", 1), ("2025-11-28T21:01", 0)):
         newsletter.run("run", "--once", now=now)
-        engine = open_store(newsletter.config.settings.store_url)
+        engine = open_store(newsletter.config.store_url)
         with reading(engine) as connection:
             assert connection.execute(select(func.count()).select_from(schema.operator_sessions)).scalar() == number
         engine.dispose()

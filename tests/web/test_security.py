@@ -39,11 +39,11 @@ TLS = {"X-Forwarded-Proto": "https"}
 @contextmanager
 def behind(newsletter: Newsletter, *proxies: str) -> Iterator[str]:
     """The site, which believes these proxies alone."""
-    desk = open_context(newsletter.config.settings, frozen_clock(parse_moment(NOW)))
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
     web = Web(port=free_port(), trusted_proxies=list(proxies))
-    with listen(web) as listener, serving(make_app(desk), listener, web):
+    with listen(web) as listener, serving(make_app(context), listener, web):
         yield f"http://127.0.0.1:{web.port}"
-    desk.engine.dispose()
+    context.engine.dispose()
 
 
 def raw(where: str, sent: bytes, seconds: float = 10) -> bytes:

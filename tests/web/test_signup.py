@@ -121,7 +121,7 @@ def test_who_complained_gets_no_letter(newsletter: Newsletter, mail: Mailbox, co
 
 @pytest.fixture
 def complained(newsletter: Newsletter) -> str:
-    engine = open_store(newsletter.config.settings.store_url)
+    engine = open_store(newsletter.config.store_url)
     with writing(engine) as connection:
         now = datetime(2025, 11, 1, tzinfo=UTC)
         suppressions.suppress(connection, "eve@example.org", suppressions.Reason.COMPLAINT, now)

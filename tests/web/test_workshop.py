@@ -1,4 +1,4 @@
-"""The workshop: a real server process, looked at with a real browser."""
+"""The live preview: a real server process, looked at with a real browser."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def serve(newsletter: Newsletter, reader: str) -> Callable[..., str]:
-    """Starts the workshop as a process of its own; gives where it is."""
+    """Starts the live preview as a process of its own; gives where it is."""
     scratch = newsletter.folder / "scratch"
     scratch.mkdir()
 
@@ -159,7 +159,7 @@ def test_nobody_else_looks_in(newsletter: Newsletter, serve: Callable[..., str])
         assert httpx.get(where, headers={"Host": host}).status_code == 400
     for method in ("POST", "PUT", "DELETE"):
         assert httpx.request(method, where).status_code == 405
-    for name in ("", "version", "message.html", "workshop.js"):
+    for name in ("", "version", "message.html", "preview.js"):
         headers = httpx.get(where + name).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
@@ -202,4 +202,4 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert list((newsletter.folder / "scratch").iterdir()) == []
-    expect(page.locator("#live")).to_have_text("the workshop has ended")
+    expect(page.locator("#live")).to_have_text("the preview has ended")

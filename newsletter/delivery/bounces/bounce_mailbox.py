@@ -37,8 +37,8 @@ def process_unread(
     settings: Bounces,
     folder: Path,
     take: HandleMessage,
-    told: OnProgress,
-    stopping: Callable[[], bool],
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
     on_failure: OnFailure,
 ) -> None:
     """Hand over each unread message of the mailbox. What is done with is moved to the folder for that, all else stays;
@@ -55,9 +55,11 @@ def process_unread(
         NewsletterError: it cannot be used at present.
     """
     if settings.maildir is not None:
-        _each_in_maildir(folder / settings.maildir, settings.processed, _contained(take, on_failure), told, stopping)
+        _each_in_maildir(
+            folder / settings.maildir, settings.processed, _contained(take, on_failure), on_progress, should_stop
+        )
     elif settings.imap is not None:
-        _each_by_imap(settings.imap, folder, settings.processed, _contained(take, on_failure), told, stopping)
+        _each_by_imap(settings.imap, folder, settings.processed, _contained(take, on_failure), on_progress, should_stop)
 
 
 _TakeNamed = Callable[[str, bytes], bool]
@@ -92,14 +94,14 @@ def count_unread(settings: Bounces, folder: Path) -> int:
 
 
 def _each_in_maildir(
-    path: Path, processed: str, take: _TakeNamed, told: OnProgress, stopping: Callable[[], bool]
+    path: Path, processed: str, take: _TakeNamed, on_progress: OnProgress, should_stop: Callable[[], bool]
 ) -> None:
     target = processed.replace("/", ".")  # as Maildir++ has it
     with _maildir(path) as inbox:
         unread = _unread_in(path)
         for number, one in enumerate(unread):
-            told(number, len(unread))
-            if stopping():
+            on_progress(number, len(unread))
+            if should_stop():
                 return
             with suppress(FileNotFoundError):  # another process was first
                 with one.open("rb") as file:
@@ -108,7 +110,7 @@ def _each_in_maildir(
                 if done_with:
                     inbox.add_folder(target)
                 one.rename((path / f".{target}" if done_with else path) / "cur" / _seen_name(one.name))
-        told(len(unread), len(unread))
+        on_progress(len(unread), len(unread))
 
 
 @contextmanager
@@ -141,7 +143,12 @@ def _seen_name(name: str) -> str:
 
 
 def _each_by_imap(
-    settings: Imap, folder: Path, processed: str, take: _TakeNamed, told: OnProgress, stopping: Callable[[], bool]
+    settings: Imap,
+    folder: Path,
+    processed: str,
+    take: _TakeNamed,
+    on_progress: OnProgress,
+    should_stop: Callable[[], bool],
 ) -> None:
     with _opened(settings, folder) as client:
         with Deadline(_LONGEST) as deadline:
@@ -149,8 +156,8 @@ def _each_by_imap(
             unread = client.search(["UNSEEN", "UNDELETED"])
         target = None
         for number, uid in enumerate(unread):
-            told(number, len(unread))
-            if stopping():
+            on_progress(number, len(unread))
+            if should_stop():
                 return
             with Deadline(_LONGEST) as deadline:
                 deadline.watch(client.socket())
@@ -164,7 +171,7 @@ def _each_by_imap(
                 if done_with:
                     target = target or _folder_for(client, processed)
                     _move(client, uid, target)
-        told(len(unread), len(unread))
+        on_progress(len(unread), len(unread))
 
 
 def imap_password(settings: Imap, folder: Path) -> str:
@@ -196,13 +203,13 @@ def _opened(settings: Imap, folder: Path) -> Iterator[Any]:
                 _select(client, settings.folder, where)
             yield client
     except ssl.SSLCertVerificationError as error:
-        told = f"{where}: its certificate is not to be trusted: {error.verify_message}"
-        raise NewsletterError(f"{told}; check bounces.imap.host, or have the certificate mended") from None
+        on_progress = f"{where}: its certificate is not to be trusted: {error.verify_message}"
+        raise NewsletterError(f"{on_progress}; check bounces.imap.host, or have the certificate mended") from None
     except CapabilityError:
         raise UserError(f"{where} offers no STARTTLS; set bounces.imap.security to tls or none") from None
     except LoginError as error:
-        mend = f"check bounces.imap.user and {PASSWORD_VARIABLE} or bounces.imap.password_file"
-        raise UserError(f"{where} does not accept the login of {settings.user}: {_said(error)}; {mend}") from None
+        fix = f"check bounces.imap.user and {PASSWORD_VARIABLE} or bounces.imap.password_file"
+        raise UserError(f"{where} does not accept the login of {settings.user}: {_said(error)}; {fix}") from None
     except (OSError, UnicodeError) as error:
         raise NewsletterError(
             f"{where}: {shown_error(error)}; check bounces.imap.host, port and security, or try again later"

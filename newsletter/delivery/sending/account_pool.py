@@ -53,13 +53,13 @@ class AccountPool:
         fed: how many letters it was given. ``error``: why it cannot be used.
     """
 
-    def __init__(self, name: str, settings: Smtp, folder: Path, engine: Engine, ledger: SendRecorder) -> None:
+    def __init__(self, name: str, settings: Smtp, folder: Path, engine: Engine, recorder: SendRecorder) -> None:
         self.name, self.settings = name, settings
         self.fed = 0
         self.error: NewsletterError | None = None
         self._held = 0.0
-        self._folder, self._engine, self._ledger = folder, engine, ledger
-        self._letters: deque[OutgoingMessage] = deque()
+        self._folder, self._engine, self._recorder = folder, engine, recorder
+        self._queue: deque[OutgoingMessage] = deque()
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._idle = self._busy = self._broken_off = 0
@@ -70,20 +70,20 @@ class AccountPool:
     @property
     def room(self) -> int:
         """How many letters it takes at present."""
-        return max(0, self._most * _FULL - len(self._letters))
+        return max(0, self._most * _FULL - len(self._queue))
 
-    def put(self, letters: Iterable[OutgoingMessage]) -> None:
+    def put(self, queue: Iterable[OutgoingMessage]) -> None:
         """Hand over letters; a new session is opened when all have something to do. They come back when the account
         has turned out not to be usable.
         """
         with self._changed:
-            for letter in letters:
+            for outgoing in queue:
                 if self._stopped:
-                    self._ledger.give_back(letter.send)
+                    self._recorder.give_back(outgoing.send)
                     continue
                 self.fed += 1
-                self._letters.append(letter)
-                if self._idle < len(self._letters) and len(self._threads) < self._most:
+                self._queue.append(outgoing)
+                if self._idle < len(self._queue) and len(self._threads) < self._most:
                     self._open()
             self._changed.notify_all()
 
@@ -95,7 +95,7 @@ class AccountPool:
     @property
     def number(self) -> int:
         """How many letters have not gone yet."""
-        return len(self._letters) + self._busy
+        return len(self._queue) + self._busy
 
     def close(self, stop: bool = False) -> None:
         """Let the letters go (or give those back that are not on the wire yet, to ``stop``), and end the sessions."""
@@ -116,9 +116,9 @@ class AccountPool:
         carrying = False
         try:
             with Transport(self.settings, self._folder, self.name) as wire:
-                while (letter := self._next(wire)) is not None:
+                while (outgoing := self._next(wire)) is not None:
                     carrying = True
-                    self._carry(wire, letter)
+                    self._carry(wire, outgoing)
                     carrying = False
                     self._count(busy=-1, idle=1)
             self._count(busy=0, idle=-1)
@@ -137,10 +137,10 @@ class AccountPool:
     def _next(self, wire: Transport) -> OutgoingMessage | None:
         while True:
             with self._changed:
-                if self._letters and not self._stopped:
+                if self._queue and not self._stopped:
                     self._idle -= 1
                     self._busy += 1
-                    return self._letters.popleft()
+                    return self._queue.popleft()
                 if self._closed or self._stopped:
                     return None
                 if self._changed.wait(_IDLE_SECONDS):
@@ -148,7 +148,7 @@ class AccountPool:
             # Not under the lock: the server may take its time to say goodbye.
             wire.close()
 
-    def _carry(self, wire: Transport, letter: OutgoingMessage) -> None:
+    def _carry(self, wire: Transport, outgoing: OutgoingMessage) -> None:
         """Carry one letter.
 
         Raises:
@@ -156,30 +156,30 @@ class AccountPool:
         """
         try:
             wire.open()
-            at = self._take_moment(letter)
+            at = self._take_moment(outgoing)
             while (seconds := max(at, self._held) - time.monotonic()) > 0 and not self._stopped:
                 self.wait(min(seconds, _IDLE_SECONDS))
             if self._stopped:
-                self._ledger.give_back(letter.send)
+                self._recorder.give_back(outgoing.send)
                 return
-            if (why := self._ledger.breakers.set_aside.get(self.name)) is not None:
+            if (why := self._recorder.breakers.set_aside.get(self.name)) is not None:
                 raise AccountUnavailable(why)
         except Exception:
-            self._ledger.give_back(letter.send)
+            self._recorder.give_back(outgoing.send)
             raise
-        if not self._ledger.start(letter.send, self.name):
+        if not self._recorder.start(outgoing.send, self.name):
             return
         try:
-            outcome = self._send(wire, letter.message)
+            outcome = self._send(wire, outgoing.message)
         except NewsletterError:
-            self._ledger.give_back(letter.send, on_wire=True)
+            self._recorder.give_back(outgoing.send, on_wire=True)
             raise
         except Exception as error:
             # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
             reason = f"the program failed: {describe(error)}"
-            self._ledger.settle(letter.send, Outcome(SendState.UNSURE, reason=reason), self.name)
+            self._recorder.settle(outgoing.send, Outcome(SendState.UNSURE, reason=reason), self.name)
             raise
-        self._ledger.settle(letter.send, outcome, self.name)
+        self._recorder.settle(outgoing.send, outcome, self.name)
         self._heed(outcome)
 
     def _send(self, wire: Transport, message: Message) -> Outcome:
@@ -194,12 +194,12 @@ class AccountPool:
         self._broken_off = 0
         return outcome
 
-    def _take_moment(self, letter: OutgoingMessage) -> float:
+    def _take_moment(self, outgoing: OutgoingMessage) -> float:
         """When a letter may go: at its own moment, or later where those before it were late."""
         with self._changed:
-            at = max([letter.at, *(self._next_at.get(key, 0.0) for key in letter.spacing)])
+            at = max([outgoing.at, *(self._next_at.get(key, 0.0) for key in outgoing.spacing)])
             # Nothing is made up for by going faster.
-            self._next_at |= {key: max(at, time.monotonic()) + seconds for key, seconds in letter.spacing.items()}
+            self._next_at |= {key: max(at, time.monotonic()) + seconds for key, seconds in outgoing.spacing.items()}
         return at
 
     @property
@@ -237,7 +237,7 @@ class AccountPool:
             self.set_aside(error)
 
     def _give_back(self) -> None:
-        while self._letters:
+        while self._queue:
             # Told before it is gone: who sees none here is to find all of them in the ledger.
-            self._ledger.give_back(self._letters[0].send)
-            self._letters.popleft()
+            self._recorder.give_back(self._queue[0].send)
+            self._queue.popleft()

@@ -82,18 +82,21 @@ class Dispatcher:
         render: Render,
         clock: Callable[[], datetime],
         settled: OnSettled,
-        stopping: Callable[[], bool],
+        should_stop: Callable[[], bool],
         subscriber: int | None = None,
     ) -> None:
-        self._engine, self._render, self._clock, self._stopping = engine, render, clock, stopping
+        self._engine, self._render, self._clock, self._should_stop = engine, render, clock, should_stop
         self._breaker = delivery.circuit_breaker
         self._open = ExitStack()
-        self._ledger = self._open.enter_context(SendRecorder(engine, delivery, clock, settled, stopping))
-        self._accounts = [AccountPool(name, one, folder, engine, self._ledger) for name, one in accounts.items()]
+        self._recorder = self._open.enter_context(SendRecorder(engine, delivery, clock, settled, should_stop))
+        self._accounts = [AccountPool(name, one, folder, engine, self._recorder) for name, one in accounts.items()]
         self._limits = {one.name: one.settings.limits for one in self._accounts}
         self._domains = delivery.domains
         rest = store.ClaimFilter(without=tuple(delivery.domains), subscriber=subscriber)
-        self._lanes = [rest, *(store.ClaimFilter(only=domain, subscriber=subscriber) for domain in delivery.domains)]
+        self._claim_filters = [
+            rest,
+            *(store.ClaimFilter(only=domain, subscriber=subscriber) for domain in delivery.domains),
+        ]
 
     def close(self, stop: bool) -> None:
         """Let the messages on the wire come to theirs, and those that wait for a session too, unless it is to ``stop``
@@ -111,7 +114,7 @@ class Dispatcher:
     @property
     def owner(self) -> str:
         """In whose name it claims."""
-        return self._ledger.owner
+        return self._recorder.owner
 
     @property
     def notes(self) -> list[str]:
@@ -119,13 +122,13 @@ class Dispatcher:
         the store could not be told what became.
         """
         notes = [_note(one.name, one.error) for one in self._accounts if one.error is not None]
-        return notes if self._ledger.error is None else [*notes, *str(self._ledger.error).splitlines()]
+        return notes if self._recorder.error is None else [*notes, *str(self._recorder.error).splitlines()]
 
     def take_planned_again(self) -> list[int]:
         """The rows of sends that had failed and are planned again, since their account was set aside; each once."""
         rows = []
-        while not self._ledger.planned_again.empty():
-            rows.append(self._ledger.planned_again.get())
+        while not self._recorder.planned_again.empty():
+            rows.append(self._recorder.planned_again.get())
         return rows
 
     def hand_over(self, most: int) -> DispatchResult:
@@ -134,7 +137,7 @@ class Dispatcher:
         Raises:
             ServerUnavailable, UserError: no account can be used; what is planned stays planned.
         """
-        handed = [self._hand_over(lane, most) for lane in self._lanes]
+        handed = [self._hand_over(claim_filter, most) for claim_filter in self._claim_filters]
         self._check()
         held = [one.waiting for one in handed if one.waiting is not None]
         held += [
@@ -151,7 +154,7 @@ class Dispatcher:
             ServerUnavailable, UserError: no account can be used; what is planned stays planned.
         """
         end = time.monotonic() + seconds
-        while not self._stopping():
+        while not self._should_stop():
             handed = self.hand_over(_BLOCK)
             if handed.waiting is not None:
                 return Progress(done=False, waiting=handed.waiting)
@@ -163,22 +166,22 @@ class Dispatcher:
                 self._accounts[0].wait(_LOOK_SECONDS)
         return Progress(done=False)
 
-    def _hand_over(self, lane: store.ClaimFilter, most: int) -> DispatchResult:
+    def _hand_over(self, claim_filter: store.ClaimFilter, most: int) -> DispatchResult:
         number = 0
-        while number < most and not self._stopping():
-            account, grant = self._next_account(lane)
+        while number < most and not self._should_stop():
+            account, grant = self._next_account(claim_filter)
             if account is None:
-                waiting = self._number(lane) if grant.again is not None else 0
+                waiting = self._number(claim_filter) if grant.again is not None else 0
                 return DispatchResult(
                     number, Throttled(waiting, grant.again, grant.why) if grant.again and waiting else None
                 )
-            fed = self._feed(account, lane, grant)
+            fed = self._feed(account, claim_filter, grant)
             if not fed:
                 break
             number += fed
         return DispatchResult(number)
 
-    def _next_account(self, lane: store.ClaimFilter) -> tuple[AccountPool | None, rate_limit.Permit]:
+    def _next_account(self, claim_filter: store.ClaimFilter) -> tuple[AccountPool | None, rate_limit.Permit]:
         """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
         refused = nothing = rate_limit.Permit(0, rate_limit.utc_now())
         end = time.monotonic() + _ROOM_SECONDS
@@ -189,13 +192,13 @@ class Dispatcher:
                 return None, nothing
             with_room = [one for one in usable if one.room]
             if not with_room:
-                if self._stopping() or time.monotonic() > end:
+                if self._should_stop() or time.monotonic() > end:
                     return None, nothing
                 self._accounts[0].wait(_LOOK_SECONDS)
                 self._check()
                 continue
             for account in sorted(with_room, key=lambda one: one.fed / (one.settings.weight or 1)):
-                grant = self._leave(account, lane)
+                grant = self._leave(account, claim_filter)
                 if grant.number:
                     return account, grant
                 grant = replace(grant, why=_why(grant.why, f"account {account.name}"))
@@ -203,14 +206,14 @@ class Dispatcher:
                     refused = grant
             return None, refused
 
-    def _leave(self, account: AccountPool, lane: store.ClaimFilter) -> rate_limit.Permit:
+    def _leave(self, account: AccountPool, claim_filter: store.ClaimFilter) -> rate_limit.Permit:
         """Leave of the account's limits and of the domain's."""
         now, limits = rate_limit.utc_now(), self._limits[account.name]
         known = circuit_breaker.look(self._engine, account.name)
         is_set_aside = known is not None and known.opened_at is not None
         if is_set_aside and account.number:
             return rate_limit.Permit(0, now, again=now + _TEST_WAIT, why="a test message is on its way")
-        if is_set_aside and not self._number(lane):
+        if is_set_aside and not self._number(claim_filter):
             return rate_limit.Permit(0, now)
         grant = rate_limit.acquire(
             self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.room), now
@@ -220,67 +223,73 @@ class Dispatcher:
                 rate_limit.release(self._engine, account.name, limits, grant.number, now)
                 return rate_limit.Permit(0, now)
             grant = replace(grant, is_test=True)
-        if lane.only is None or not grant.number:
+        if claim_filter.only is None or not grant.number:
             return grant
-        domain = rate_limit.acquire(self._engine, _key(lane.only), self._domains[lane.only], grant.number, now)
+        domain = rate_limit.acquire(
+            self._engine, _key(claim_filter.only), self._domains[claim_filter.only], grant.number, now
+        )
         rate_limit.release(self._engine, account.name, limits, grant.number - domain.number, now)
         if not domain.number:
-            return rate_limit.Permit(0, now, again=domain.again, why=f"{domain.why} of {lane.only}")
+            return rate_limit.Permit(0, now, again=domain.again, why=f"{domain.why} of {claim_filter.only}")
         first, step = max(grant.first, domain.first), max(grant.step, domain.step)
         return replace(grant, number=domain.number, first=first, step=step)
 
     def _may_test(self, account: AccountPool, known: CircuitBreaker) -> bool:
         """Whether a test message may go by an account that is set aside; else the account is used no more."""
         if circuit_breaker.take_probe(self._engine, account.name, self._breaker, self._clock()):
-            self._ledger.breakers.set_aside.pop(account.name, None)
+            self._recorder.breakers.set_aside.pop(account.name, None)
             return True
-        self._ledger.breakers.learn(known)
+        self._recorder.breakers.learn(known)
         account.set_aside(AccountUnavailable(circuit_breaker.describe(known)))
         return False
 
-    def _feed(self, account: AccountPool, lane: store.ClaimFilter, grant: rate_limit.Permit) -> int:
+    def _feed(self, account: AccountPool, claim_filter: store.ClaimFilter, grant: rate_limit.Permit) -> int:
         """Claim sends and hand them to an account; returns how many there were."""
         with writing(self._engine) as connection:
-            claimed = store.claim(connection, lane, self._ledger.owner, self._clock(), grant.number, grant.is_test)
-        self._return_leave(account, lane, grant.number - len(claimed))
+            claimed = store.claim(
+                connection, claim_filter, self._recorder.owner, self._clock(), grant.number, grant.is_test
+            )
+        self._return_leave(account, claim_filter, grant.number - len(claimed))
         left = {send.row: send for send in claimed}
-        limits = {"": self._limits[account.name]} | ({lane.only: self._domains[lane.only]} if lane.only else {})
+        limits = {"": self._limits[account.name]} | (
+            {claim_filter.only: self._domains[claim_filter.only]} if claim_filter.only else {}
+        )
         first = time.monotonic() + (grant.first - rate_limit.utc_now()).total_seconds()
         spacing = {key: 1 / one.per_second for key, one in limits.items() if one.per_second is not None}
         try:
             for place, (send, made) in enumerate(self._render(claimed)):
                 if isinstance(made, RenderError):
-                    self._ledger.settle(send, Outcome(SendState.FAILED, reason=made.reason))
+                    self._recorder.settle(send, Outcome(SendState.FAILED, reason=made.reason))
                 else:
                     account.put([OutgoingMessage(send, made, first + place * grant.step.total_seconds(), spacing)])
                 del left[send.row]
         finally:
             # A template that fails leaves the sends as they were.
             for send in left.values():
-                self._ledger.give_back(send)
+                self._recorder.give_back(send)
         return len(claimed)
 
-    def _return_leave(self, account: AccountPool, lane: store.ClaimFilter, number: int) -> None:
+    def _return_leave(self, account: AccountPool, claim_filter: store.ClaimFilter, number: int) -> None:
         now = rate_limit.utc_now()
         rate_limit.release(self._engine, account.name, self._limits[account.name], number, now)
-        if lane.only is not None:
-            rate_limit.release(self._engine, _key(lane.only), self._domains[lane.only], number, now)
+        if claim_filter.only is not None:
+            rate_limit.release(self._engine, _key(claim_filter.only), self._domains[claim_filter.only], number, now)
 
-    def _number(self, lane: store.ClaimFilter) -> int:
+    def _number(self, claim_filter: store.ClaimFilter) -> int:
         with reading(self._engine) as connection:
-            return store.waiting(connection, self._clock(), lane)
+            return store.waiting(connection, self._clock(), claim_filter)
 
     def _anything_left(self) -> bool:
         if any(one.number for one in self._accounts):
             return True
         # What a broken session gave back waits again, once the store knows.
-        self._ledger.flush()
-        return any(self._number(lane) for lane in self._lanes)
+        self._recorder.flush()
+        return any(self._number(claim_filter) for claim_filter in self._claim_filters)
 
     def _check(self) -> None:
         """Raise what keeps everything from going on."""
-        if self._ledger.error is not None:
-            raise self._ledger.error
+        if self._recorder.error is not None:
+            raise self._recorder.error
         errors = [one.error for one in self._accounts if one.error is not None]
         if len(errors) == len(self._accounts):
             raise next((error for error in errors if isinstance(error, UserError)), errors[0])

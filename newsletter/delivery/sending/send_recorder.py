@@ -84,13 +84,13 @@ class SendRecorder:
         retry: Delivery,
         clock: Callable[[], datetime],
         told: OnSettled,
-        stopping: Callable[[], bool],
+        should_stop: Callable[[], bool],
     ) -> None:
         self.error: Exception | None = None
         self.breakers = CircuitBreakers(retry.circuit_breaker)
         self.planned_again: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.owner = f"{ClaimOwner.here()}/{next(_numbers)}"
-        self._engine, self._retry, self._clock, self._told, self._stopping = engine, retry, clock, told, stopping
+        self._engine, self._retry, self._clock, self._told, self._should_stop = engine, retry, clock, told, should_stop
         self._entries: queue.SimpleQueue[_Entry | threading.Event | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._renewed = time.monotonic()
@@ -165,7 +165,7 @@ class SendRecorder:
                     gone, held, planned_again = self._write_all(connection, batch)
                 break
             except NewsletterError as error:
-                if self._stopping() or time.monotonic() > end:
+                if self._should_stop() or time.monotonic() > end:
                     self._give_up(batch, error)
                     return
             except Exception as error:  # A mistake of ours must not leave the sessions waiting for an answer.

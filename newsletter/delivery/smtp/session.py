@@ -208,9 +208,9 @@ def _why_not(error: Exception, settings: Smtp, name: str, connected: bool) -> Ne
             told = told.rstrip(".")
             return ServerUnavailable(f"smtp: {server} lets us not begin: {told}; try again later, or ask who runs it")
         case ssl.SSLCertVerificationError():
-            mend = "check smtp.host, or have the certificate mended"
+            fix = "check smtp.host, or have the certificate mended"
             return ServerUnavailable(
-                f"smtp: the certificate of {server} is not to be trusted: {error.verify_message}; {mend}"
+                f"smtp: the certificate of {server} is not to be trusted: {error.verify_message}; {fix}"
             )
         case ssl.SSLError():
             return ServerUnavailable(f"smtp: no TLS with {server}: {told}; check smtp.port and security")

@@ -212,8 +212,8 @@ class Transport:
             if not smtp.has_extn("smtputf8"):
                 lack = "does not take international addresses (SMTPUTF8, RFC 6531)"
                 if recipient.isascii():
-                    mend = "write site.from and site.reply_to in ASCII"
-                    raise UserError(f"smtp: {server_name(self._settings)} {lack}; {mend}")
+                    fix = "write site.from and site.reply_to in ASCII"
+                    raise UserError(f"smtp: {server_name(self._settings)} {lack}; {fix}")
                 return Outcome(SendState.FAILED, reason=f"the mail server {lack}")
             options = ["SMTPUTF8", "BODY=8BITMIME"]
             smtp.command_encoding = "utf-8"
@@ -236,8 +236,8 @@ class Transport:
         if code == _WANTS_MORE:
             # Nothing is wrong with the message: RFC 4954 says so of a login, RFC 3207 of TLS.
             self._drop()
-            mend = "set smtp.user, or smtp.security to starttls or tls"
-            raise UserError(f"smtp: {server_name(self._settings)} wants a login or TLS first: {reply}; {mend}")
+            fix = "set smtp.user, or smtp.security to starttls or tls"
+            raise UserError(f"smtp: {server_name(self._settings)} wants a login or TLS first: {reply}; {fix}")
         if code == _SERVICE_CLOSES:
             self._drop()
         else:

@@ -68,13 +68,13 @@ class LogQuery(Parameters):
 
 def routes(site: WebContext) -> APIRouter:
     """The API for operators."""
-    desk = site.desk
-    router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(bearer(desk))])
+    context = site.context
+    router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(bearer(context))])
 
     @router.get("/subscribers")
     def list_subscribers(asked: Annotated[ListQuery, Query()]) -> SubscriberPage:
         """The subscribers, in the order in which they came."""
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             if asked.email is not None:
                 one = subscribers.by_email(connection, asked.email)
                 fits = one is not None and one.row > asked.after and asked.state in (None, one.state)
@@ -88,7 +88,7 @@ def routes(site: WebContext) -> APIRouter:
     @router.get("/subscribers/{id}")
     def show_subscriber(id: Annotated[int, Path(ge=0, le=_HIGHEST)]) -> SubscriberResponse:
         """A subscriber."""
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             found = subscribers.by_rows(connection, [id]).get(id)
         if found is None:
             raise HTTPException(404, "There is no subscriber of that id.")
@@ -97,7 +97,7 @@ def routes(site: WebContext) -> APIRouter:
     @router.get("/editions")
     def list_editions(asked: Annotated[EditionQuery, Query()]) -> EditionPage:
         """The editions, newest first, each with how many sends are in each state."""
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             found = statistics.editions(connection, asked.limit + 1, asked.before)
         shown = [EditionResponse(edition=day, sends=counts) for day, counts in found.items()][: asked.limit]
         return EditionPage(editions=shown, next=shown[-1].edition if len(found) > len(shown) else None)
@@ -105,7 +105,7 @@ def routes(site: WebContext) -> APIRouter:
     @router.get("/sends")
     def list_sends(asked: Annotated[LogQuery, Query()]) -> SendPage:
         """The log: what each subscriber was sent, in the order in which it was planned."""
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             paper = papers.by_id(connection, asked.paper) if asked.paper is not None else None
             if asked.paper is not None and paper is None:
                 raise HTTPException(404, "There is no paper of that id.")
@@ -125,16 +125,16 @@ def routes(site: WebContext) -> APIRouter:
     @router.get("/stats")
     def show_stats() -> Stats:
         """How the newsletter is doing."""
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             people, sent = subscribers.counts(connection), statistics.totals(connection)
             return Stats(
-                now=desk.clock(),
+                now=context.clock(),
                 papers=papers.count(connection),
                 subscribers={state: people.get(state, 0) for state in SubscriberState},
                 sends={state: sent.get(state, 0) for state in SendState},
                 returns=statistics.bounces_by_kind(connection),
-                queue=queue_response(status.queue_status(desk, connection)),
-                sources=[source_response(one) for one in status.source_statuses(desk, connection)],
+                queue=queue_response(status.queue_status(context, connection)),
+                sources=[source_response(one) for one in status.source_statuses(context, connection)],
             )
 
     return router

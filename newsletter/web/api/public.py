@@ -113,7 +113,7 @@ _SIGN_UP: dict[int | str, dict[str, Any]] = {
 
 def routes(site: WebContext) -> APIRouter:
     """The API for everyone."""
-    desk = site.desk
+    context = site.context
     router = APIRouter(prefix="/api", tags=["papers"], responses=ERRORS)
 
     @router.get("/papers")
@@ -122,7 +122,7 @@ def routes(site: WebContext) -> APIRouter:
         since, until = _span(asked)
         wanted = PaperFilter(asked.source, since, until, category=asked.category)
         last = _paper(site, asked.after) if asked.after is not None else None
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             found = papers.page(connection, wanted, last, asked.limit + 1)
         shown = found[: asked.limit]
         more = len(found) > len(shown)
@@ -136,19 +136,19 @@ def routes(site: WebContext) -> APIRouter:
     @router.get("/similar/{id:path}")
     def find_similar(id: Id, asked: Annotated[LimitQuery, Query()]) -> Matches:
         """The papers most like a paper, best first."""
-        return matches(similar(desk, _paper(site, id), PaperFilter(), asked.limit, site.index()))
+        return matches(similar(context, _paper(site, id), PaperFilter(), asked.limit, site.index()))
 
     @router.get("/search")
     def find_papers(asked: Annotated[SearchQuery, Query()]) -> Matches:
         """The papers that some words describe, best first."""
         wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
-        return matches(search(desk, asked.q, wanted, asked.limit, site.index()))
+        return matches(search(context, asked.q, wanted, asked.limit, site.index()))
 
     @router.get("/trending")
     def list_trending(asked: Annotated[LimitQuery, Query()]) -> Matches:
         """What is talked about, most first: upvotes and comments, faded by age. The best has the score 1."""
-        hits = trending_hits(desk, desk.clock().date())[: asked.limit]
-        with reading(desk.engine) as connection:
+        hits = trending_hits(context, context.clock().date())[: asked.limit]
+        with reading(context.engine) as connection:
             known = papers.by_rows(connection, [hit.row for hit in hits])
         found = [(known[hit.row], hit.score) for hit in hits if hit.row in known]
         return matches([SearchResult(paper, score, trending_reason(paper)) for paper, score in found])
@@ -163,19 +163,19 @@ def routes(site: WebContext) -> APIRouter:
         except UserError as error:
             raise HTTPException(422, "; ".join(error.lines)) from None
         # Who has no page to solve a challenge on comes back later.
-        if signup_mail.request_signup(desk, wanted, request_origin(request)) in (
+        if signup_mail.request_signup(context, wanted, request_origin(request)) in (
             LimitVerdict.TOO_MANY,
             LimitVerdict.CHALLENGE,
         ):
             raise HTTPException(429)
-        site.postman.wake()
+        site.mailer.wake()
         return SignupStatus(status="a letter is on its way to that address; follow the link in it")
 
     return router
 
 
 def _paper(site: WebContext, id: str) -> Paper:
-    with reading(site.desk.engine) as connection:
+    with reading(site.context.engine) as connection:
         found = papers.by_id(connection, id)
     if found is None:
         raise HTTPException(404, "There is no paper of that id.")

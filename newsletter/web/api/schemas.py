@@ -208,7 +208,7 @@ class SendResponse(BaseModel):
     account: str | None
     smtp_reply: str | None
     reason: str | None
-    space: str | None
+    model_version: str | None
     papers: list[LoggedPaperResponse]
 
 

@@ -70,12 +70,12 @@ def _add_new_links(router: APIRouter, site: WebContext) -> None:
             wanted = Preferences(email=read_address(email))
         except UserError as error:
             return form_page(request, 422, email, problems=error.lines)
-        verdict = signup_mail.request_signup(site.desk, wanted, request_origin(request, form), Kind.NEW_LINK)
+        verdict = signup_mail.request_signup(site.context, wanted, request_origin(request, form), Kind.NEW_LINK)
         if verdict is LimitVerdict.TOO_MANY:
             raise HTTPException(429)
         if verdict is LimitVerdict.CHALLENGE:
             return form_page(request, 429, email, challenge=site.challenge())
-        site.postman.wake()
+        site.mailer.wake()
         return RedirectResponse("/links/sent", 303)
 
     @router.api_route("/links/sent", methods=PAGE)
@@ -85,17 +85,17 @@ def _add_new_links(router: APIRouter, site: WebContext) -> None:
 
 def _add_requests(router: APIRouter, site: WebContext) -> None:
     """Add what a link to the preferences can request. Each request sends an email to the subscriber's address."""
-    desk = site.desk
-    key, limits = desk.links.key, desk.config.web.sign_ups
+    context = site.context
+    key, limits = context.links.key, context.config.web.sign_ups
 
     def ask(request: Request, subscriber: Subscriber, kind: Kind, new_email: str | None = None) -> Response:
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             if not account.gets_mail(connection, subscriber):
                 raise HTTPException(409, _NO_MAIL, headers=PRIVATE)
             asked = request_origin(request)
-            verdict = account.ask(connection, key, subscriber, kind, asked, limits, desk.clock(), new_email)
+            verdict = account.ask(connection, key, subscriber, kind, asked, limits, context.clock(), new_email)
         _check(verdict)
-        site.postman.wake()
+        site.mailer.wake()
         return site.page(request, "account_sent", headers=PRIVATE, kind=kind.value, email=subscriber.email)
 
     @router.post("/preferences/{token}/export", dependencies=[SameOrigin])
@@ -122,15 +122,15 @@ def _add_requests(router: APIRouter, site: WebContext) -> None:
     @router.post("/preferences/{token}/sign-out", dependencies=[SameOrigin])
     def sign_out(request: Request, token: str) -> Response:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
-        with writing(desk.engine) as connection:
-            account.sign_out(connection, key, subscriber, request_origin(request), limits, desk.clock())
-        site.postman.wake()
+        with writing(context.engine) as connection:
+            account.sign_out(connection, key, subscriber, request_origin(request), limits, context.clock())
+        site.mailer.wake()
         return site.page(request, "account_sent", headers=PRIVATE, kind="sign_out", email=subscriber.email)
 
 
 def _add_approval(router: APIRouter, site: WebContext) -> None:
     """Add the pages that such an email links to: each says what was requested, and has a button that does it."""
-    desk = site.desk
+    context = site.context
     acts: dict[Kind, Callable[[Request, SignUp, Subscriber], Response]] = {
         Kind.EXPORT: lambda _, asked, subscriber: _export(site, asked, subscriber),
         Kind.FORGET: lambda request, _, subscriber: _forget(site, request, subscriber),
@@ -140,7 +140,7 @@ def _add_approval(router: APIRouter, site: WebContext) -> None:
 
     def read(token: str) -> tuple[SignUp, Subscriber]:
         asked = request_of(site, TokenPurpose.APPROVE, token)
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             subscriber = account.find(connection, asked)
         if subscriber is None or asked.kind not in acts:
             raise used_link(TokenPurpose.APPROVE)
@@ -166,46 +166,46 @@ def _add_approval(router: APIRouter, site: WebContext) -> None:
 
 
 def _export(site: WebContext, asked: SignUp, subscriber: Subscriber) -> Response:
-    desk = site.desk
-    with writing(desk.engine) as connection:
+    context = site.context
+    with writing(context.engine) as connection:
         # Two clicks at once get it once.
         if sign_ups.find(connection, asked.row) is None:
             raise used_link(TokenPurpose.APPROVE)
         content = data_export.export_data(connection, subscriber)
         sign_ups.remove(connection, asked.row)
-    name = f"newsletter-{desk.clock():%Y-%m-%d}.json"
+    name = f"newsletter-{context.clock():%Y-%m-%d}.json"
     headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(json.dumps(content, ensure_ascii=False, indent=1), 200, headers, "application/json")
 
 
 def _forget(site: WebContext, request: Request, subscriber: Subscriber) -> Response:
-    erase_subscriber(site.desk, find_subscriber(site.desk, subscriber.email))
+    erase_subscriber(site.context, find_subscriber(site.context, subscriber.email))
     return site.page(request, "forget", headers=PRIVATE, done=True)
 
 
 def _ask_new_address(site: WebContext, request: Request, asked: SignUp) -> Response:
-    desk = site.desk
-    with writing(desk.engine) as connection:
+    context = site.context
+    with writing(context.engine) as connection:
         if sign_ups.find(connection, asked.row) is None:
             raise used_link(TokenPurpose.APPROVE)
-        limits, now = desk.config.web.sign_ups, desk.clock()
-        verdict = account.ask_new_address(connection, desk.links.key, asked, request_origin(request), limits, now)
+        limits, now = context.config.web.sign_ups, context.clock()
+        verdict = account.ask_new_address(connection, context.links.key, asked, request_origin(request), limits, now)
     _check(verdict)
-    site.postman.wake()
+    site.mailer.wake()
     return site.page(request, "account_sent", headers=PRIVATE, kind=Kind.NEW_ADDRESS.value, email=asked.new_email)
 
 
 def _move(site: WebContext, request: Request, asked: SignUp, subscriber: Subscriber) -> Response:
-    desk, network = site.desk, request_origin(request).network
+    context, network = site.context, request_origin(request).network
     try:
-        with writing(desk.engine) as connection:
-            folder = desk.config.subscribers_folder
-            moved = account.change_address(connection, subscriber, asked, network, folder, desk.clock())
+        with writing(context.engine) as connection:
+            folder = context.config.subscribers_folder
+            moved = account.change_address(connection, subscriber, asked, network, folder, context.clock())
     except UserError:
         raise HTTPException(409, _FILE, headers=PRIVATE) from None
     if not moved:
         raise HTTPException(409, _NOT_MOVED, headers=PRIVATE)
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         now = subscribers.by_rows(connection, [subscriber.row])[subscriber.row]
     return RedirectResponse(f"{path_for(site, TokenPurpose.PREFERENCES, now)}?said=moved", 303, headers=PRIVATE)
 

@@ -41,10 +41,10 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("")
     def show(request: Request) -> Response:
-        token = session(site.desk, request)
+        token = session(site.context, request)
         if token is None:
             return RedirectResponse(_LOGIN, 303, PRIVATE)
-        known = read_status(site.desk)
+        known = read_status(site.context)
         plots = {"people": _people(known), "editions": _editions(known), "trouble": _trouble(known)}
         rates = _delivered(known)
         days = _deliverability(known)
@@ -66,19 +66,19 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/login", dependencies=[SameOrigin])
     def login(request: Request, form: Posted) -> Response:
-        if not attempts.allow(request.client.host if request.client else "", site.desk.clock):
+        if not attempts.allow(request.client.host if request.client else "", site.context.clock):
             return site.page(request, "operator_login", 429, {**PRIVATE, "Retry-After": "900"}, problem=_OFTEN)
-        token = authenticate(site.desk, text(form, "token")[:_LONGEST_TOKEN])
+        token = authenticate(site.context, text(form, "token")[:_LONGEST_TOKEN])
         if token is None:
             return site.page(request, "operator_login", 403, PRIVATE, problem=_BAD)
         answer = RedirectResponse(HOME, 303, PRIVATE)
-        begin_session(site.desk, request, answer, token)
+        begin_session(site.context, request, answer, token)
         return answer
 
     @router.post("/logout", dependencies=[SameOrigin])
     def logout(request: Request) -> Response:
         answer = RedirectResponse(_LOGIN, 303, PRIVATE)
-        end_session(site.desk, request, answer)
+        end_session(site.context, request, answer)
         return answer
 
     return router

@@ -19,15 +19,15 @@ _NO_PAPER = "This paper is kept no more, so nothing can be said of it."
 def routes(site: WebContext) -> APIRouter:
     """The pages behind "More like this" and "Less"."""
     router = APIRouter(prefix="/feedback/{token}", include_in_schema=False)
-    desk = site.desk
+    context = site.context
 
     @router.api_route("", methods=PAGE)
     def show(request: Request, token: str, undone: bool = False) -> Response:
         subscriber, paper, verdict = _read(site, token)
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             all_given = store.of(connection, [subscriber.row])[subscriber.row]
         given = next((one for one in all_given if one.paper.row == paper.row and one.verdict is verdict), None)
-        words = feedback_effect(desk, subscriber, given.interest, paper.row, verdict) if given is not None else []
+        words = feedback_effect(context, subscriber, given.interest, paper.row, verdict) if given is not None else []
         names = [one.name for one in subscriber.preferences.interests]
         return site.page(
             request,
@@ -46,15 +46,15 @@ def routes(site: WebContext) -> APIRouter:
     @router.post("", dependencies=[SameOrigin])
     def give(token: str) -> Response:
         subscriber, paper, verdict = _read(site, token)
-        interest = best_interest(desk, subscriber, paper)
-        with writing(desk.engine) as connection:
-            store.give(connection, subscriber.row, paper.row, verdict, interest, desk.clock())
+        interest = best_interest(context, subscriber, paper)
+        with writing(context.engine) as connection:
+            store.give(connection, subscriber.row, paper.row, verdict, interest, context.clock())
         return RedirectResponse(f"/feedback/{token}", 303, headers=PRIVATE)
 
     @router.post("/undo", dependencies=[SameOrigin])
     def undo(token: str) -> Response:
         subscriber, paper, _ = _read(site, token)
-        with writing(desk.engine) as connection:
+        with writing(context.engine) as connection:
             store.take_back(connection, subscriber.row, paper.row)
         return RedirectResponse(f"/feedback/{token}?undone=1", 303, headers=PRIVATE)
 
@@ -62,12 +62,12 @@ def routes(site: WebContext) -> APIRouter:
 
 
 def _read(site: WebContext, token: str) -> tuple[Subscriber, Paper, Verdict]:
-    found = site.desk.links.feedback(token)
+    found = site.context.links.feedback(token)
     if found is None:
         raise wrong_link()
     holder, paper_row, verdict = found
     subscriber = holder_of(site, TokenPurpose.FEEDBACK, holder)
-    with reading(site.desk.engine) as connection:
+    with reading(site.context.engine) as connection:
         paper = papers.by_rows(connection, [paper_row]).get(paper_row)
     if paper is None:
         raise HTTPException(410, _NO_PAPER, headers=PRIVATE)

@@ -29,21 +29,21 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/feeds/papers.atom", methods=["GET", "HEAD"])
     def newest() -> Response:
-        with reading(site.desk.engine) as connection:
+        with reading(site.context.engine) as connection:
             rows = paper_lists.newest_rows(connection, ENTRIES)
         return answer("papers", "new papers", "/papers", rows)
 
     @router.api_route("/feeds/trending.atom", methods=["GET", "HEAD"])
     def trending() -> Response:
-        rows = paper_queries.trending_rows(site.desk, site.desk.clock().date())[:ENTRIES]
+        rows = paper_queries.trending_rows(site.context, site.context.clock().date())[:ENTRIES]
         return answer("trending", "trending papers", "/papers/trending", rows)
 
     def answer(name: str, title: str, page: str, rows: Sequence[int]) -> Response:
-        with reading(site.desk.engine) as connection:
+        with reading(site.context.engine) as connection:
             known = papers.by_rows(connection, rows)
         found = [known[row] for row in rows if row in known]
-        told, own = site.desk.config.site, f"/feeds/{name}.atom"
-        content = atom(told.url, own, page, told.name, f"{told.name}: {title}", found, site.desk.clock())
+        told, own = site.context.config.site, f"/feeds/{name}.atom"
+        content = atom(told.url, own, page, told.name, f"{told.name}: {title}", found, site.context.clock())
         return Response(content, media_type="application/atom+xml", headers=PUBLIC)
 
     return router

@@ -47,14 +47,14 @@ class PaperPage:
 class PeriodPage:
     """What a page of some days needs beside its papers: the nearest days before and after that have some."""
 
-    shelf: PaperPage
+    paper_page: PaperPage
     before: date | None
     after: date | None
 
 
-def period_page(desk: AppContext, period: Period, number: int) -> PeriodPage:
+def period_page(context: AppContext, period: Period, number: int) -> PeriodPage:
     """A page of the papers of some days, most talked about first."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         count = paper_lists.count_of_days(connection, period.first, period.last)
         rows = paper_lists.rows_of_days(connection, period.first, period.last, A_PAGE, (number - 1) * A_PAGE)
         found = paper_lists.listed(connection, rows)
@@ -63,44 +63,44 @@ def period_page(desk: AppContext, period: Period, number: int) -> PeriodPage:
     return PeriodPage(_page([paper_card(paper) for paper in found], number, count), before, after)
 
 
-def latest_day(desk: AppContext, today: date) -> date | None:
+def latest_day(context: AppContext, today: date) -> date | None:
     """The last day up to today that has papers; None when there is none."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         if paper_lists.count_of_days(connection, today, today):
             return today
         return paper_lists.last_day(connection, today)
 
 
-def trending_page(desk: AppContext, today: date, number: int) -> PaperPage:
+def trending_page(context: AppContext, today: date, number: int) -> PaperPage:
     """A page of what the community talks about, faded by age as in a digest's Trending."""
-    rows = trending_rows(desk, today)
-    with reading(desk.engine) as connection:
+    rows = trending_rows(context, today)
+    with reading(context.engine) as connection:
         found = paper_lists.listed(connection, rows[(number - 1) * A_PAGE : number * A_PAGE])
     return _page([paper_card(paper) for paper in found], number, len(rows))
 
 
-def trending_rows(desk: AppContext, today: date) -> list[int]:
+def trending_rows(context: AppContext, today: date) -> list[int]:
     """The rows of the papers that are talked about, most first."""
-    return [hit.row for hit in trending_hits(desk, today)]
+    return [hit.row for hit in trending_hits(context, today)]
 
 
-def trending_hits(desk: AppContext, today: date) -> list[ScoredRow]:
+def trending_hits(context: AppContext, today: date) -> list[ScoredRow]:
     """The same, each with its score."""
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         talked = paper_lists.talked_about(connection, today, _TALKED_ABOUT)
-    scores = trending_scores(talked, today, desk.config.digest.trending_half_life_days)
+    scores = trending_scores(talked, today, context.config.digest.trending_half_life_days)
     rows = np.array([paper.row for paper in talked], dtype=np.int64)
     return [ScoredRow(int(rows[place]), float(scores[place])) for place in np.lexsort((rows, -scores))]
 
 
-def search_page(desk: AppContext, index: LiveIndex, words: str, number: int) -> PaperPage:
+def search_page(context: AppContext, index: LiveIndex, words: str, number: int) -> PaperPage:
     """A page of the papers that a line of words describes, best first."""
     present = index()
     if present is None:
         return PaperPage([], number, 1)
-    hits = search_rows(desk, present, words, PaperFilter(), FOUND_A_PAGE * FOUND_PAGES)
+    hits = search_rows(context, present, words, PaperFilter(), FOUND_A_PAGE * FOUND_PAGES)
     shown = hits[(number - 1) * FOUND_A_PAGE : number * FOUND_A_PAGE]
-    with reading(desk.engine) as connection:
+    with reading(context.engine) as connection:
         papers = paper_lists.listed(connection, [hit.row for hit in shown])
     scores = {hit.row: percent(hit.score) for hit in shown}
     pages = max(1, -(-len(hits) // FOUND_A_PAGE))
@@ -115,7 +115,7 @@ def _page(shown: Sequence[PaperCard], number: int, count: int) -> PaperPage:
 class SimilarPapers:
     """The papers most like each, found once a paper and then kept, as far as there is room."""
 
-    desk: AppContext
+    context: AppContext
     index: LiveIndex
     _kept: OrderedDict[tuple[str, int], tuple[int, ...]] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
@@ -129,10 +129,10 @@ class SimilarPapers:
         with self._lock:
             rows = self._kept.get(key)
         if rows is None:
-            rows = tuple(hit.row for hit in similar_rows(self.desk, index, paper, PaperFilter(), ALIKE))
+            rows = tuple(hit.row for hit in similar_rows(self.context, index, paper, PaperFilter(), ALIKE))
             with self._lock:
                 self._kept[key] = rows
                 if len(self._kept) > _ALIKE_KEPT:
                     self._kept.popitem(last=False)
-        with reading(self.desk.engine) as connection:
+        with reading(self.context.engine) as connection:
             return [paper_card(one) for one in paper_lists.listed(connection, rows)]

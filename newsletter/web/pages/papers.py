@@ -33,7 +33,7 @@ _GET = ["GET", "HEAD"]
 def routes(site: WebContext) -> APIRouter:
     """The pages of the papers."""
     router = APIRouter(include_in_schema=False)
-    alike = paper_queries.SimilarPapers(site.desk, site.index)
+    alike = paper_queries.SimilarPapers(site.context, site.index)
 
     @router.api_route("/", methods=_GET)
     def home() -> Response:
@@ -47,12 +47,12 @@ def routes(site: WebContext) -> APIRouter:
     def listing(
         request: Request, title: str, shown: paper_queries.PaperPage | None = None, base: str = "", **more: Any
     ) -> Response:
-        values = {**_LISTING, "title": title, "heading": title, "shelf": shown, "base": base, **more}
+        values = {**_LISTING, "title": title, "heading": title, "paper_page": shown, "base": base, **more}
         return site.page(request, "papers", headers=PUBLIC, **values)
 
     def today(request: Request) -> Response:
-        now = site.desk.clock().date()
-        day = paper_queries.latest_day(site.desk, now)
+        now = site.context.clock().date()
+        day = paper_queries.latest_day(site.context, now)
         if day is None:
             return listing(request, "Papers", nothing="There are no papers yet.")
         missed = "" if day == now else f"There are no papers for today, {around('date', now).words}, yet."
@@ -60,11 +60,11 @@ def routes(site: WebContext) -> APIRouter:
 
     def found(request: Request, words: str, number: int) -> Response:
         if arxiv_id(words) or doi(words):
-            with reading(site.desk.engine) as connection:
+            with reading(site.context.engine) as connection:
                 paper = paper_lists.named(connection, words)
             if paper is not None:
                 return RedirectResponse(paper_path(paper.id), 302)
-        shown = paper_queries.search_page(site.desk, site.index, words, number)
+        shown = paper_queries.search_page(site.context, site.index, words, number)
         _check(shown)
         return listing(
             request,
@@ -77,18 +77,18 @@ def routes(site: WebContext) -> APIRouter:
         )
 
     def days(request: Request, period: Period, number: int, missed: str = "") -> Response:
-        held = paper_queries.period_page(site.desk, period, number)
-        _check(held.shelf)
+        held = paper_queries.period_page(site.context, period, number)
+        _check(held.paper_page)
         return listing(
             request,
             f"Papers {period.preposition} {period.words}",
-            held.shelf,
+            held.paper_page,
             f"{period.path}?",
             heading=period.words[:1].upper() + period.words[1:],
             missed=missed,
-            nothing="" if held.shelf.papers else f"There are no papers {period.preposition} {period.words}.",
+            nothing="" if held.paper_page.papers else f"There are no papers {period.preposition} {period.words}.",
             period=period,
-            kinds=[(word, around(kind, _middle(period, site.desk.clock().date()))) for word, kind in _KINDS],
+            kinds=[(word, around(kind, _middle(period, site.context.clock().date()))) for word, kind in _KINDS],
             before=held.before and around(period.kind, held.before),
             after=held.after and around(period.kind, held.after),
         )
@@ -113,7 +113,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/papers/trending", methods=_GET)
     def trending(request: Request, page: str = "1") -> Response:
-        shown = paper_queries.trending_page(site.desk, site.desk.clock().date(), _number(page))
+        shown = paper_queries.trending_page(site.context, site.context.clock().date(), _number(page))
         _check(shown)
         return listing(
             request,
@@ -127,7 +127,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/papers/{name:path}", methods=_GET)
     def one(request: Request, name: str) -> Response:
-        with reading(site.desk.engine) as connection:
+        with reading(site.context.engine) as connection:
             paper = paper_lists.named(connection, name)
         if paper is None:
             raise HTTPException(404, "There is no such paper here. It can be looked for by its words.")

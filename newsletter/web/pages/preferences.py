@@ -44,7 +44,7 @@ _LOST = (
 def routes(site: WebContext) -> APIRouter:
     """The pages of a subscriber's preferences."""
     router = APIRouter(prefix="/preferences/{token}", include_in_schema=False)
-    desk, folder = site.desk, site.desk.config.subscribers_folder
+    context, folder = site.context, site.context.config.subscribers_folder
 
     def form_page(
         request: Request,
@@ -100,9 +100,9 @@ def routes(site: WebContext) -> APIRouter:
             looked = replace(home, mark=text(form, "mark"))
             return form_page(request, token, subscriber, looked, fields, ranked=wanted, note="Not saved yet.")
         try:
-            with writing(desk.engine) as connection:
+            with writing(context.engine) as connection:
                 saved = subscriptions.save_preferences(
-                    connection, subscriber, wanted, text(form, "mark"), folder, desk.clock()
+                    connection, subscriber, wanted, text(form, "mark"), folder, context.clock()
                 )
                 if saved:
                     for old, new in renamed(fields, wanted).items():
@@ -130,16 +130,16 @@ def routes(site: WebContext) -> APIRouter:
     def pause(token: str) -> Response:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         if subscriber.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
-            with writing(desk.engine) as connection:
-                subscriptions.pause(connection, subscriber, desk.clock(), desk.clock() + _PAUSE)
+            with writing(context.engine) as connection:
+                subscriptions.pause(connection, subscriber, context.clock(), context.clock() + _PAUSE)
         return RedirectResponse(f"/preferences/{token}?said=paused", 303, headers=PRIVATE)
 
     @router.post("/resume", dependencies=[SameOrigin])
     def resume(token: str) -> Response:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         if subscriber.state is SubscriberState.PAUSED:
-            with writing(desk.engine) as connection:
-                subscriptions.set_state(connection, subscriber, SubscriberState.ACTIVE, desk.clock())
+            with writing(context.engine) as connection:
+                subscriptions.set_state(connection, subscriber, SubscriberState.ACTIVE, context.clock())
         return RedirectResponse(f"/preferences/{token}?said=resumed", 303, headers=PRIVATE)
 
     return router
@@ -149,7 +149,7 @@ def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | Non
     if wanted is None:
         return {"choices": [], "nothing": "Once the form is right, what it finds stands here."}
     try:
-        found = rank_papers(site.desk, replace(subscriber, preferences=wanted), _SHOWN)
+        found = rank_papers(site.context, replace(subscriber, preferences=wanted), _SHOWN)
     except NewsletterError:
         return {"choices": [], "nothing": "This cannot be shown at present."}
     choices = [
@@ -168,17 +168,17 @@ def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | Non
 
 def _standing(site: WebContext, subscriber: Subscriber, home: StoredPreferences) -> Mapping[str, Any]:
     """How the subscription stands, in words."""
-    desk, config = site.desk, site.desk.config
+    context, config = site.context, site.context.config
     return {
         "email": subscriber.email,
         "state": subscriber.state.value,
-        "next_digest": _when(subscriber.next_due, subscriber, desk.clock()),
+        "next_digest": _when(subscriber.next_due, subscriber, context.clock()),
         "paused_until": _day(subscriber.paused_until, subscriber),
         "file": f"{config.subscribers.name}/{home.file}" if home.file else None,
         "file_wrong": bool(home.problems),
         "unknown_zone": "" if is_known(named := subscriber.preferences.schedule.timezone) else named,
         "unsubscribe": path_for(site, TokenPurpose.UNSUBSCRIBE, subscriber),
-        "feed": f"{desk.links.url(TokenPurpose.FEED, subscriber.row, subscriber.link_version)}.atom",
+        "feed": f"{context.links.url(TokenPurpose.FEED, subscriber.row, subscriber.link_version)}.atom",
     }
 
 
@@ -199,6 +199,6 @@ def _day(moment: datetime | None, subscriber: Subscriber) -> str:
 def _titles(site: WebContext, fields: Fields) -> Mapping[str, str]:
     """The titles of the papers that interests name, by what they name them; one that is not known is left as it is."""
     named: Sequence[str] = [name for one in fields.interests for name in (*one.liked, *one.disliked)]
-    with reading(site.desk.engine) as connection:
+    with reading(site.context.engine) as connection:
         found = papers.find_all(connection, named)
     return {name: latex_to_text(paper.title) for name in named if (paper := found.get(name)) is not None}

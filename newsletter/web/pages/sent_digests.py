@@ -33,11 +33,11 @@ _IN_FEED = 30
 def routes(site: WebContext) -> APIRouter:
     """A person's digests, as pages and as a feed."""
     router = APIRouter(include_in_schema=False)
-    desk = site.desk
+    context = site.context
 
     @router.api_route("/digest/{token}", methods=PAGE)
     def digest(token: str) -> Response:
-        found = desk.links.digest(token)
+        found = context.links.digest(token)
         if found is None:
             raise wrong_link()
         row, edition = found
@@ -45,13 +45,13 @@ def routes(site: WebContext) -> APIRouter:
         shown = _digest(site, subscriber, edition)
         if shown is None:
             raise HTTPException(410, _NO_DIGEST, headers=PRIVATE)
-        html = render_shared(desk, subscriber, shown)
+        html = render_shared(context, subscriber, shown)
         return HTMLResponse(html, 200, {**PRIVATE, "Content-Security-Policy": _POLICY})
 
     @router.api_route("/feeds/private/{token}.atom", methods=PAGE)
     def feed(token: str) -> Response:
         subscriber = subscriber_of(site, TokenPurpose.FEED, token)
-        with reading(desk.engine) as connection:
+        with reading(context.engine) as connection:
             sends = send_log.last_sent(connection, subscriber.row, _IN_FEED)
             digests = send_log.digests(connection, sends)
         content = _feed(site, subscriber, [digests[send.row] for send in sends])
@@ -61,7 +61,7 @@ def routes(site: WebContext) -> APIRouter:
 
 
 def _digest(site: WebContext, subscriber: Subscriber, edition: date) -> Digest | None:
-    with reading(site.desk.engine) as connection:
+    with reading(site.context.engine) as connection:
         send = send_log.of_edition(connection, subscriber.row, edition)
         if send is None or send.state is SendState.SKIPPED:
             return None
@@ -71,18 +71,18 @@ def _digest(site: WebContext, subscriber: Subscriber, edition: date) -> Digest |
 
 def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> bytes:
     """RFC 4287: the digests, newest first, each with its papers by title."""
-    desk, settings = site.desk, site.desk.config.site
+    context, settings = site.context, site.context.config.site
     ElementTree.register_namespace("", _ATOM)
     feed = ElementTree.Element(f"{{{_ATOM}}}feed")
     # Feed readers pass an entry on with the id and the links of its feed (section 4.2.11), so that the feed does not
     # name its own address, by which all digests can be read.
-    _text(feed, "id", f"urn:uuid:{_identity(desk.links.key, subscriber.row)}")
+    _text(feed, "id", f"urn:uuid:{_identity(context.links.key, subscriber.row)}")
     _text(feed, "title", f"{settings.name}: digests")
-    _text(feed, "updated", _noon(digests[0].edition if digests else desk.clock().date()))
+    _text(feed, "updated", _noon(digests[0].edition if digests else context.clock().date()))
     author = ElementTree.SubElement(feed, f"{{{_ATOM}}}author")
     _text(author, "name", settings.name)
     for one in digests:
-        link = desk.links.digest_url(subscriber.row, one.edition)
+        link = context.links.digest_url(subscriber.row, one.edition)
         entry = ElementTree.SubElement(feed, f"{{{_ATOM}}}entry")
         _text(entry, "id", link)
         _text(entry, "title", f"{format_day(one.edition)}: {subject(settings, one)}")

@@ -39,7 +39,7 @@ _SUPPRESSED = "Mail to this address came back, or was called unwanted. Please wr
 def routes(site: WebContext) -> APIRouter:
     """The pages by which a subscription begins."""
     router = APIRouter(include_in_schema=False)
-    desk = site.desk
+    context = site.context
 
     def form_page(
         request: Request,
@@ -87,12 +87,12 @@ def routes(site: WebContext) -> APIRouter:
             return form_page(request, 422, email, interests, topics, zone, error.lines)
         # A field that nobody sees, and programs fill in.
         if not text(form, "website"):
-            verdict = signup_mail.request_signup(desk, wanted, request_origin(request, form))
+            verdict = signup_mail.request_signup(context, wanted, request_origin(request, form))
             if verdict is LimitVerdict.TOO_MANY:
                 raise HTTPException(429)
             if verdict is LimitVerdict.CHALLENGE:
                 return form_page(request, 429, email, interests, topics, zone, (), site.challenge())
-            site.postman.wake()
+            site.mailer.wake()
         return RedirectResponse("/subscribe/sent", 303)
 
     @router.api_route("/subscribe/sent", methods=PAGE)
@@ -107,13 +107,15 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/confirm/{token}", dependencies=[SameOrigin])
     def act(request: Request, token: str) -> Response:
-        done = signup_mail.confirm(desk, request_of(site, TokenPurpose.CONFIRM, token), request_origin(request).network)
+        done = signup_mail.confirm(
+            context, request_of(site, TokenPurpose.CONFIRM, token), request_origin(request).network
+        )
         if done is None:
             raise HTTPException(409, _SUPPRESSED, headers=PRIVATE)
         page = path_for(site, TokenPurpose.PREFERENCES, done.subscriber)
         return RedirectResponse(page if done.already else f"{page}?said=welcome", 303, headers=PRIVATE)
 
-    site.postman.wake()
+    site.mailer.wake()
     return router
 
 

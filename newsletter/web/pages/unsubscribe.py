@@ -28,13 +28,13 @@ _TOO_LATE = "This can be undone for an hour only, and as long as nothing else ha
 def routes(site: WebContext) -> APIRouter:
     """The pages by which a subscription ends."""
     router = APIRouter(include_in_schema=False)
-    desk = site.desk
+    context = site.context
 
     @router.api_route("/unsubscribe/{token}", methods=PAGE)
     def ask(request: Request, token: str, back: bool = False) -> Response:
         subscriber = subscriber_of(site, TokenPurpose.UNSUBSCRIBE, token)
         ended = subscriber.state in (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
-        undo = _undo_token(site, subscriber, desk.clock())
+        undo = _undo_token(site, subscriber, context.clock())
         return site.page(
             request,
             "unsubscribe",
@@ -53,8 +53,8 @@ def routes(site: WebContext) -> APIRouter:
         if not one_click:
             same_site(request)
         subscriber = subscriber_of(site, TokenPurpose.UNSUBSCRIBE, token)
-        with writing(desk.engine) as connection:
-            subscriptions.unsubscribe(connection, subscriber.email, desk.clock())
+        with writing(context.engine) as connection:
+            subscriptions.unsubscribe(connection, subscriber.email, context.clock())
         if one_click:
             return site.page(
                 request, "unsubscribe", headers=PRIVATE, email=subscriber.email, token=token, ended=True, undo=None
@@ -64,14 +64,14 @@ def routes(site: WebContext) -> APIRouter:
     @router.post("/undo/{token}", dependencies=[SameOrigin])
     def undo(request: Request, token: str) -> Response:
         try:
-            found = desk.links.timed(TokenPurpose.UNDO, token, desk.clock())
+            found = context.links.timed(TokenPurpose.UNDO, token, context.clock())
         except LinkExpired:
             raise HTTPException(410, _TOO_LATE, headers=PRIVATE) from None
         if found is None:
             raise wrong_link()
         row, since = found
-        with writing(desk.engine) as connection:
-            done = subscriptions.undo_unsubscribe(connection, row, since, desk.clock())
+        with writing(context.engine) as connection:
+            done = subscriptions.undo_unsubscribe(connection, row, since, context.clock())
         if not done:
             raise HTTPException(410, _TOO_LATE, headers=PRIVATE)
         back = subscriber_at(site, row)
@@ -88,4 +88,4 @@ def _undo_token(site: WebContext, subscriber: Subscriber, now: datetime) -> str 
         or now - since > VALID_FOR[TokenPurpose.UNDO]
     ):
         return None
-    return site.desk.links.timed_token(TokenPurpose.UNDO, subscriber.row, since)
+    return site.context.links.timed_token(TokenPurpose.UNDO, subscriber.row, since)

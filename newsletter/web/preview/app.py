@@ -1,4 +1,4 @@
-"""The workshop: a page in one's own browser that shows a message while its templates are worked on.
+"""The live preview: a page in one's own browser that shows a message while its templates are worked on.
 
 Its server listens on this machine alone, under a path that others on it do not know, since a message carries the
 links by which its reader unsubscribes. It only answers GET. What others wrote is shown as text, or in a frame in which
@@ -59,7 +59,7 @@ _PAGE = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-).get_template("workshop.html")
+).get_template("preview.html")
 
 
 @dataclass(slots=True)
@@ -88,12 +88,12 @@ class LivePreview:
         # Before the files are read: what changes meanwhile is then seen as a change.
         mark = self.mark()
         try:
-            sheet = self.sheet()
+            snapshot = self.snapshot()
         except NewsletterError as error:
-            return _render(email=self.subscriber.email, mark=mark, problems=error.lines, sheet=None)
-        return _render(email=sheet.subscriber.email, mark=mark, **_values(sheet))
+            return _render(email=self.subscriber.email, mark=mark, problems=error.lines, snapshot=None)
+        return _render(email=snapshot.subscriber.email, mark=mark, **_values(snapshot))
 
-    def sheet(self) -> Snapshot:
+    def snapshot(self) -> Snapshot:
         """Make the message. A frame of the page is then given the same.
 
         Raises:
@@ -110,11 +110,11 @@ class LivePreview:
 
     def last(self) -> Snapshot:
         """The message as it was last when it could be made."""
-        return self._last or self.sheet()
+        return self._last or self.snapshot()
 
 
-def make_app(workshop: LivePreview, secret: str) -> FastAPI:
-    """The workshop's pages, under a path that is ``secret``."""
+def make_app(preview: LivePreview, secret: str) -> FastAPI:
+    """The live preview's pages, under a path that is ``secret``."""
     app = FastAPI(openapi_url=None)
     # By its address alone: a name that leads here by DNS would let a page of others look in (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
@@ -122,34 +122,34 @@ def make_app(workshop: LivePreview, secret: str) -> FastAPI:
 
     @pages.get("/")
     def page() -> Response:
-        return _answer(workshop.page(), "text/html", _PAGE_POLICY)
+        return _answer(preview.page(), "text/html", _PAGE_POLICY)
 
     @pages.get("/version")
     def version() -> Response:
-        return _answer(workshop.mark().encode(), "text/plain")
+        return _answer(preview.mark().encode(), "text/plain")
 
     @pages.get("/message.html")
     def html() -> Response:
-        return _part(workshop, "text/html", lambda letter: letter.html.encode())
+        return _part(preview, "text/html", lambda message: message.html.encode())
 
     @pages.get("/message.eml")
     def eml() -> Response:
-        return _part(workshop, "message/rfc822", lambda letter: letter.content)
+        return _part(preview, "message/rfc822", lambda message: message.content)
 
-    @pages.get("/workshop.css")
+    @pages.get("/preview.css")
     def style() -> Response:
-        return _answer(_file("workshop.css"), "text/css")
+        return _answer(_file("preview.css"), "text/css")
 
-    @pages.get("/workshop.js")
+    @pages.get("/preview.js")
     def script() -> Response:
-        return _answer(_file("workshop.js"), "text/javascript")
+        return _answer(_file("preview.js"), "text/javascript")
 
     app.include_router(pages)
     return app
 
 
 def secret_path(key: str, email: str) -> str:
-    """The path of a subscriber's workshop: the same each time, so that a page left open finds it again."""
+    """The path of a subscriber's live preview: the same each time, so that a page left open finds it again."""
     return hmac.new(key.encode(), f"workshop|{email}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
@@ -185,14 +185,14 @@ def _answer(content: bytes, kind: str, content_policy: str = "default-src 'none'
     return Response(content, media_type=kind, headers={**_SAFE, "Content-Security-Policy": content_policy})
 
 
-def _part(workshop: LivePreview, kind: str, part: Callable[[MessageParts], bytes]) -> Response:
+def _part(preview: LivePreview, kind: str, part: Callable[[MessageParts], bytes]) -> Response:
     try:
-        letter = workshop.last().letter
+        message = preview.last().message
     except NewsletterError as error:
         return Response(str(error), 500, _SAFE, "text/plain")
-    if letter is None:
+    if message is None:
         return Response("nothing would be sent", 404, _SAFE, "text/plain")
-    return _answer(part(letter), kind, _MESSAGE_POLICY)
+    return _answer(part(message), kind, _MESSAGE_POLICY)
 
 
 def _file(name: str) -> bytes:
@@ -203,31 +203,31 @@ def _render(**values: Any) -> bytes:
     return _PAGE.render(values).encode()
 
 
-def _values(sheet: Snapshot) -> dict[str, Any]:
+def _values(snapshot: Snapshot) -> dict[str, Any]:
     """What the page is given."""
-    preview, letter = sheet.preview, sheet.letter
+    preview, message = snapshot.preview, snapshot.message
     digest = preview.digest
     hidden = [(display_title(paper), word) for paper, word in preview.hidden]
-    size = len(letter.html.encode()) if letter else 0
+    size = len(message.html.encode()) if message else 0
     return {
-        "problems": sheet.problems,
-        "sheet": sheet,
-        "letter": letter,
-        "subject": next((value for name, value in letter.headers if name == "Subject"), "") if letter else "",
+        "problems": snapshot.problems,
+        "snapshot": snapshot,
+        "message": message,
+        "subject": next((value for name, value in message.headers if name == "Subject"), "") if message else "",
         "edition": format_day(digest.edition) if digest else "",
         "considered": digest.considered if digest else 0,
-        "papers": _rows(digest.choices if digest else (), preview.weighed),
+        "papers": _rows(digest.choices if digest else (), preview.explanation),
         "hidden": hidden[:_HIDDEN_SHOWN],
         "more_hidden": max(0, len(hidden) - _HIDDEN_SHOWN),
         "nothing": preview.nothing,
         "size": size,
-        "whole_size": len(letter.content) if letter else 0,
+        "whole_size": len(message.content) if message else 0,
         "clipped_from": CLIPPED_FROM,
         "share": 100 * size / CLIPPED_FROM,
     }
 
 
-def _rows(choices: Sequence[DigestItem], weighed: Mapping[int, Explanation]) -> list[dict[str, Any]]:
+def _rows(choices: Sequence[DigestItem], explanation: Mapping[int, Explanation]) -> list[dict[str, Any]]:
     return [
         {
             "rank": choice.rank,
@@ -237,7 +237,7 @@ def _rows(choices: Sequence[DigestItem], weighed: Mapping[int, Explanation]) -> 
             "score": f"{choice.score:.3f}",
             "match": None if choice.section == TRENDING else percent(choice.score),
             "because": latex_to_text(choice.because),
-            "weighed": weighed.get(choice.paper.row, Explanation()),
+            "explanation": explanation.get(choice.paper.row, Explanation()),
         }
         for choice in choices
     ]

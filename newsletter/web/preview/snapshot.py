@@ -1,4 +1,4 @@
-"""What the workshop shows: a subscriber's message as it would be sent now, and what lies behind it."""
+"""What the live preview shows: a subscriber's message as it would be sent now, and what lies behind it."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -41,14 +41,14 @@ class Snapshot:
     """A subscriber's message of now.
 
     Attributes:
-        letter: None when nothing would be sent.
+        message: None when nothing would be sent.
         sample: whether it shows the sample papers.
         problems: what is wrong in subscribers' files, a line each; a file that is wrong counts as it was before.
     """
 
     subscriber: Subscriber
     preview: Preview
-    letter: MessageParts | None
+    message: MessageParts | None
     sample: bool
     problems: tuple[str, ...]
 
@@ -94,23 +94,25 @@ def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path) -> Sn
     Raises:
         NewsletterError: something is wrong in a template, or the store cannot be used; ``email`` is no subscriber.
     """
-    desk = open_context(config, clock)
+    context = open_context(config, clock)
     try:
-        problems = read_files(desk).problems
-        with reading(desk.engine) as connection:
+        problems = read_files(context).problems
+        with reading(context.engine) as connection:
             subscriber = subscriptions.get_subscriber(connection, email)
-        with context_with_papers(desk, scratch) as (filled, sample):
+        with context_with_papers(context, scratch) as (filled, sample):
             preview = preview_digest(filled, subscriber)
             return Snapshot(subscriber, preview, _message_parts(filled, subscriber, preview), sample, tuple(problems))
     finally:
-        desk.engine.dispose()
+        context.engine.dispose()
 
 
-def _message_parts(desk: AppContext, subscriber: Subscriber, preview: Preview) -> MessageParts | None:
+def _message_parts(context: AppContext, subscriber: Subscriber, preview: Preview) -> MessageParts | None:
     digest = preview.digest
     if digest is None or not digest.choices:
         return None
-    content = render_message(desk, {}, subscriber, digest, new_message_id(desk, subscriber, digest.edition)).content
+    content = render_message(
+        context, {}, subscriber, digest, new_message_id(context, subscriber, digest.edition)
+    ).content
     read = message_from_bytes(content, policy=policy.default)
     assert isinstance(read, EmailMessage)  # noqa: S101 - by that policy
     return MessageParts(

@@ -4,7 +4,7 @@
 const mark = document.documentElement.dataset.mark;
 const live = document.getElementById("live");
 const frames = [...document.querySelectorAll("iframe")];
-const KEPT = "workshop.scrolled";
+const KEPT = "preview.scrolled";
 
 function remember() {
   const places = Object.fromEntries(frames.map((frame) => [frame.id, frame.contentWindow.scrollY]));
@@ -41,7 +41,7 @@ async function watch() {
     live.textContent = "live";
     live.className = "on";
   } catch {
-    live.textContent = "the workshop has ended";
+    live.textContent = "the preview has ended";
     live.className = "";
   }
   setTimeout(watch, 700);
