@@ -30,7 +30,7 @@ from sqlalchemy import insert
 from threadpoolctl import threadpool_limits
 
 from benchmarks import corpus
-from newsletter.config.settings import load_config
+from newsletter.config.loader import load_config
 from newsletter.model import Interest, Paper, PaperRef
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import WeightedInterest, make_profiles

@@ -26,22 +26,16 @@ from newsletter.errors import NewsletterError, Stopped
 from newsletter.ranking.index import Index
 from newsletter.services.bounces import BounceResult, process_mailbox
 from newsletter.services.context import AppContext
-from newsletter.services.edition import (
-    SendingPaused,
-    bring_due_back,
-    due_batches,
-    end_pauses,
-    fetch_papers,
-    read_files,
-    run_edition,
-)
+from newsletter.services.daily_trigger import DailyTrigger
+from newsletter.services.due_subscribers import bring_due_back, due_batches, end_pauses, read_files
+from newsletter.services.edition import SendingPaused, run_edition
+from newsletter.services.fetch import fetch_papers
 from newsletter.services.index import read_state
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.retention import purge_expired
 from newsletter.services.signup_mail import forget_unconfirmed
 from newsletter.store import reading, statistics, subscribers, tokens, writing
 from newsletter.support.time_zones import get_zone
-from newsletter.support.triggers import DailyTrigger
 
 Log = Callable[..., None]
 """Takes an event's name and its facts as keywords, and writes them as one line."""
@@ -108,7 +102,7 @@ def tick_job() -> None:
     end = time.monotonic() + _PATIENCE
     _running.wait_for_fetch()
     patience = timedelta(seconds=max(0.0, end - time.monotonic()))
-    _guarded("tick", partial(tick, index_of_now=partial(_running.index.current, patience, _running.stop.is_set)))
+    _guarded("tick", partial(tick, get_index=partial(_running.index.current, patience, _running.stop.is_set)))
 
 
 def housekeeping_job() -> None:
@@ -170,12 +164,12 @@ def tick(
     context: AppContext,
     log: Log,
     should_stop: Callable[[], bool],
-    index_of_now: Callable[[], Index | None] | None = None,
+    get_index: Callable[[], Index | None] | None = None,
 ) -> bool:
     """Read the files that changed, then send to whoever is due, and what was put off until now.
 
     Args:
-        index_of_now: gives the index; see :func:`newsletter.services.edition.run_edition`.
+        get_index: gives the index; see :func:`newsletter.services.edition.run_edition`.
 
     Returns:
         Whether all that was tried went well.
@@ -208,8 +202,8 @@ def tick(
             should_stop,
             lambda state, count: None,
             patience=patience,
-            seen=seen,
-            index_of_now=index_of_now,
+            on_info=seen,
+            get_index=get_index,
         )
     except SendingPaused as error:
         log("paused", reason=str(error))

@@ -25,7 +25,7 @@ from ruamel.yaml import YAML
 from sqlalchemy import select, update
 
 from newsletter.cli import main
-from newsletter.config.settings import load_config
+from newsletter.config.loader import load_config
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
 from newsletter.store import open_store, schema, writing
 from tests.postgresql import PostgreSQL

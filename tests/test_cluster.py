@@ -19,12 +19,13 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.edition import run_edition
 from newsletter.services.edition_run import EditionReport
-from newsletter.services.edition_worker import SubscriberBatch
+from newsletter.services.planning import SubscriberBatch
 from newsletter.store import reading, subscribers
 from newsletter.support.clock import frozen_clock, parse_moment
+from newsletter.workers.base import DaskAddress as Place
+from newsletter.workers.base import PoolSpec, WorkerLost
 from newsletter.workers.dask import Client
-from newsletter.workers.local import DaskAddress as Place
-from newsletter.workers.local import PoolSpec, WorkerLost, worker_pool
+from newsletter.workers.pool import worker_pool
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 from tests.test_engine import Waits
@@ -180,18 +181,14 @@ def test_what_a_killed_worker_left_is_done_by_others(
 def test_another_worker_comes_in_for_one_that_is_gone(cluster: Cluster) -> None:
     cluster.with_workers()
     with worker_pool(PoolSpec(Waits, None, lambda: True), 2, Place(file=cluster.file)) as (one, other):
-        assert one.ask(Waits.wait).result() is other.ask(Waits.wait).result() is True
-        cluster.workers[one.ask(process_of).result()].kill()
+        assert one.process(None) is other.process(None) is True
+        cluster.workers[int(one.owner())].kill()
         with pytest.raises(WorkerLost):
-            one.ask(Waits.wait).result()
-        third = one.instead()
+            one.process(None)
+        third = one.replacement()
         assert third is not None and third.name not in (one.name, other.name)
-        assert third.ask(Waits.wait).result() is True
-        assert other.instead() is None
-
-
-def process_of(place: Waits) -> int:
-    return os.getpid()
+        assert third.process(None) is True
+        assert other.replacement() is None
 
 
 def test_a_worker_that_stood_still_goes_on(cluster: Cluster, context: AppContext, mail: Mailbox) -> None:
@@ -232,9 +229,9 @@ def test_a_stop_is_heard_in_the_middle_of_a_call(cluster: Cluster) -> None:
     cluster.with_workers()
     stopped = threading.Event()
     threading.Timer(1, stopped.set).start()
-    with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2, Place(file=cluster.file)) as hands:
-        assert len(hands) == 2
-        assert hands[0].ask(Waits.wait).result() is True
+    with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2, Place(file=cluster.file)) as workers:
+        assert len(workers) == 2
+        assert workers[0].process(None) is True
 
 
 def test_a_run_that_is_stopped_leaves_the_rest_to_the_next(

@@ -9,18 +9,21 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.edition import run_edition
 from newsletter.services.edition_run import EditionReport
-from newsletter.services.edition_worker import SubscriberBatch
+from newsletter.services.planning import SubscriberBatch
 from newsletter.store import reading, subscribers, worker_stats
 from newsletter.support.clock import frozen_clock, parse_moment
-from newsletter.workers.local import PoolSpec, ShouldStop, worker_pool
+from newsletter.workers.base import PoolSpec, ShouldStop, WorkerLost
+from newsletter.workers.pool import worker_pool
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox
 
@@ -110,28 +113,73 @@ def test_an_error_of_one_process_ends_the_run_in_plain_words(context: AppContext
 
 
 class Waits:
-    """A place where one waits to be stopped."""
+    """The state of a worker that waits to be stopped."""
 
     def __init__(self, shared: None, which: int, of: int, should_stop: ShouldStop) -> None:
         self.should_stop = should_stop
 
-    def wait(self) -> bool:
+    def owner(self) -> str:
+        """The process it is in."""
+        return str(os.getpid())
+
+    def process(self, batch: None) -> bool:
         """Whether a stop was heard of in time."""
         end = time.monotonic() + 20
         while not self.should_stop() and time.monotonic() < end:
             time.sleep(0.05)
         return self.should_stop()
 
-    def end(self, stop: bool) -> None:
-        """Nothing to leave."""
+    def drain(self) -> bool:
+        """Nothing to drain."""
+        return True
+
+    def close(self, stop: bool) -> bool:
+        """Nothing to close."""
+        return True
 
 
 def test_a_stop_is_heard_in_the_middle_of_a_call() -> None:
     stopped = threading.Event()
-    with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2) as hands:
-        asked = [worker.ask(Waits.wait) for worker in hands]
+    with worker_pool(PoolSpec(Waits, None, stopped.is_set), 2) as workers, ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(worker.process, None) for worker in workers]
         stopped.set()
         assert [answer.result(60) for answer in asked] == [True, True]
+
+
+class Fails(Waits):
+    """One that fails in its own way."""
+
+    def process(self, batch: None) -> bool:
+        """It fails."""
+        raise UserError("line 3: no such day; write it like Monday")
+
+    def drain(self) -> bool:
+        """What it returns cannot be sent."""
+        return lambda: True  # type: ignore[return-value]
+
+
+def test_what_goes_wrong_in_a_process_is_raised_here_and_leaves_it_alive() -> None:
+    with worker_pool(PoolSpec(Fails, None, lambda: False), 2) as workers:
+        process = workers[0].owner()
+        with pytest.raises(UserError, match="line 3: no such day"):
+            workers[0].process(None)
+        with pytest.raises(Exception, match="pickle"):
+            workers[0].drain()
+        assert workers[0].owner() == process
+
+
+def test_a_worker_that_lives_is_not_lost_with_the_fork_server() -> None:
+    with worker_pool(PoolSpec(Waits, None, lambda: True), 2) as workers:
+        process = workers[0].owner()
+        parent = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(parent, signal.SIGKILL)
+        time.sleep(0.5)
+        assert workers[0].owner() == process
+        os.kill(int(process), signal.SIGKILL)
+        with pytest.raises(WorkerLost):
+            workers[0].owner()
+        another = workers[0].replacement()
+        assert another is not None and another.owner() != process
 
 
 def test_processes_end_after_the_one_that_began_them(
@@ -141,10 +189,10 @@ def test_processes_end_after_the_one_that_began_them(
         "import sys\nfrom pathlib import Path\nfrom newsletter.config.settings import load_config\n"
         "from newsletter.support.clock import parse_moment, frozen_clock\n"
         "from newsletter.services.context import open_context\n"
-        "from tests.test_engine import send_in_small_blocks\n"
+        "from tests.test_engine import send_in_small_batches\n"
         "if __name__ == '__main__':\n"
         "    config = load_config(Path('config.yaml'))\n"
-        f"    send_in_small_blocks(open_context(config, frozen_clock(parse_moment({NOW!r}))))\n"
+        f"    send_in_small_batches(open_context(config, frozen_clock(parse_moment({NOW!r}))))\n"
     )
     (newsletter.folder / "begin.py").write_text(script)
     begun: list[subprocess.Popen[bytes]] = []

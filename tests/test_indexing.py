@@ -139,7 +139,7 @@ def test_a_paper_that_the_index_has_not_yet_stands_for_choice_next_time(newslett
     newsletter.run("papers", "search", "looms")
     add(newsletter, "Looms of paper")
     context = open_context(newsletter.config, frozen_clock(datetime(2025, 11, 29, 9, 0, tzinfo=UTC)))
-    assert tick(context, lambda event, **facts: None, lambda: False, index_of_now=partial(saved_index, context))
+    assert tick(context, lambda event, **facts: None, lambda: False, get_index=partial(saved_index, context))
     newsletter.run("run", "--once", now="2025-11-30T09:00")
     first, second = (message.get_body(("plain",)).get_content() for message in mail.messages())
     assert "Looms of glass" in first

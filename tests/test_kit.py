@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.errors import UserError
 from newsletter.services.context import open_context
-from newsletter.services.edition import active_batches
+from newsletter.services.due_subscribers import active_batches
 from newsletter.services.edition_worker import create_edition_worker
 from newsletter.services.host_check import HostFingerprint, host_fingerprint, verify_host
 from newsletter.services.recommend import build_snapshot, rated_papers, to_payload

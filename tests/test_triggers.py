@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from newsletter.services.daily_trigger import DailyTrigger
 from newsletter.support import time_zones
-from newsletter.support.triggers import DailyTrigger
 
 
 def fired(trigger: DailyTrigger, since: datetime, until: datetime) -> list[datetime]:

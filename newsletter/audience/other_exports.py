@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from newsletter.config.settings import Timezone
+from newsletter.config.fields import Timezone
 from newsletter.errors import UserError
 from newsletter.model import SubscriberState
 from newsletter.support.text import to_single_line

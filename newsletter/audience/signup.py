@@ -17,7 +17,8 @@ from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_a
 from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
 from newsletter.audience.subscriber_file import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.audience.subscriber_file import preferences_from_mapping
-from newsletter.config.settings import SignUps, plain_address
+from newsletter.config.fields import plain_address
+from newsletter.config.settings import SignUps
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import retention, sign_ups, suppressions

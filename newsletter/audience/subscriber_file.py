@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from newsletter.config.settings import TimeOfDay, Timezone, plain_address
+from newsletter.config.fields import TimeOfDay, Timezone, plain_address
 from newsletter.config.yaml import Document, KeyPath, check, parse
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule

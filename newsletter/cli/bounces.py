@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from newsletter.cli.common import Json, err, format_iso, format_moment, open_context_for, print_json, print_table, say
-from newsletter.config.settings import plain_address
+from newsletter.config.fields import plain_address
 from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SubscriberState

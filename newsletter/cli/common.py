@@ -18,10 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from rich.text import Text
 
-from newsletter.config.settings import Config, load_config
+from newsletter.config.loader import load_config
+from newsletter.config.settings import Config
 from newsletter.model import Paper
 from newsletter.services.context import AppContext, open_context
-from newsletter.services.edition import read_files
+from newsletter.services.due_subscribers import read_files
 from newsletter.services.index import current_index, refit_index
 from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
 from newsletter.support.text import escape_for_terminal

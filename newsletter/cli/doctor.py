@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from newsletter.cli.common import Json, load, options, out, print_json, say
-from newsletter.config.settings import plain_address
+from newsletter.config.fields import plain_address
 from newsletter.doctor.result import CheckResult, CheckState
 from newsletter.errors import UserError
 from newsletter.support.text import escape_for_terminal

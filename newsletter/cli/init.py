@@ -16,12 +16,13 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import Options, err, options, print_table, say
-from newsletter.config.settings import load_config
+from newsletter.config.loader import load_config
 from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer, MaildirWriter, create_project, subscribe_examples
-from newsletter.services.edition import active_batches, read_files, run_edition
+from newsletter.services.due_subscribers import active_batches, read_files
+from newsletter.services.edition import run_edition
 from newsletter.services.fetch import import_file
 from newsletter.store import reading, send_log
 from newsletter.support.files import write_private

@@ -29,8 +29,7 @@ from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
-from newsletter.services.edition import fetch_papers
-from newsletter.services.fetch import FetchResult, OnProgress, import_file
+from newsletter.services.fetch import FetchResult, OnProgress, fetch_papers, import_file
 from newsletter.services.search import SearchResult, search, similar
 from newsletter.sources.base import DateRange
 from newsletter.store import papers, reading, source_status

@@ -22,17 +22,10 @@ from newsletter.cli.common import Json, err, format_iso, note, open_context_for,
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
 from newsletter.services.context import AppContext, sender_warnings
-from newsletter.services.edition import (
-    active_batches,
-    batch_of,
-    bring_due_back,
-    dry_run,
-    due_batches,
-    end_pauses,
-    run_edition,
-)
+from newsletter.services.due_subscribers import active_batches, batch_of, bring_due_back, due_batches, end_pauses
+from newsletter.services.edition import dry_run, run_edition
 from newsletter.services.edition_run import EditionReport, OnProgress, Remaining
-from newsletter.services.edition_worker import SubscriberBatch
+from newsletter.services.planning import SubscriberBatch
 from newsletter.store import reading, subscribers
 from newsletter.support.clock import parse_duration, system_clock
 
@@ -78,7 +71,7 @@ def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience:
         bring_due_back(context)
     tally = _Tally(_number(context, one, due))
     with stoppable() as stopped, _progress(tally, stopped) as on_progress:
-        report = run_edition(context, blocks, stopped.is_set, on_progress, one, patience, seen=note, on_wait=note)
+        report = run_edition(context, blocks, stopped.is_set, on_progress, one, patience, on_info=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
     if json:

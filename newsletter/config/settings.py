@@ -3,199 +3,47 @@
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import date, time
-from email.headerregistry import Address
-from email.utils import parseaddr, unquote
+from email.utils import parseaddr
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-import idna
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    HttpUrl,
     PrivateAttr,
-    TypeAdapter,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from newsletter.config.yaml import check, parse
-from newsletter.errors import UserError
-from newsletter.support import time_zones
-from newsletter.support.files import read_text
-from newsletter.support.text import is_utf8, to_single_line
-from newsletter.workers.local import DaskAddress
+from newsletter.config.fields import (
+    FileName,
+    Line,
+    Mailbox,
+    PrivateAddress,
+    TimeOfDay,
+    Timezone,
+    Url,
+    ehlo_name,
+    return_address,
+    source_name,
+    validated,
+)
+from newsletter.workers.base import DaskAddress
 
 _MOST_PROCESSES = 256
 _MOST_WORKERS = 10_000
-_MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
-"""A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
-
-_LONGEST_LOCAL = 64
-"""Octets before the @ of an address (RFC 5321, section 4.5.3.1.1)."""
-
-_LONGEST_ADDRESS = 254
-"""Octets of an address: a path has 256 with its angle brackets (RFC 5321, section 4.5.3.1.3)."""
-
-_LONGEST_RETURN_LOCAL = 24
-"""Before the @ of ``bounces.address``: with a token it keeps to the 64 octets of a local part."""
-
-
-def _known_timezone(name: str) -> str:
-    if time_zones.is_known(name):
-        return name
-    near = time_zones.similar_names(name)
-    fix = f"did you mean {near}?" if near else "write an IANA name like Europe/London"
-    raise ValueError(f"is not a time zone; {fix}")
-
-
-def _time_of_day(value: object) -> object:
-    if isinstance(value, time):
-        return value
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})", str(value).strip())
-    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise ValueError('is not a time of day; write it like "07:30"')
-    return time(int(match[1]), int(match[2]))
-
-
-def _one_line(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("has a line break or control character; write it in one line")
-    cleaned = to_single_line(text)
-    if not cleaned:
-        raise ValueError("is empty; write something")
-    return cleaned
-
-
-def _file_name(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not value.strip():
-        raise ValueError("is empty; write a path, or remove the line")
-    if any(ord(character) < 32 for character in value) or not is_utf8(value):
-        raise ValueError("is not the name of a file; write it in one line")
-    return value
-
-
-def _source_name(name: str) -> str:
-    if not re.fullmatch(r"[\w.-]+", name):
-        raise ValueError("is no name for a source; use letters, digits, '_', '.' and '-' alone")
-    return name
-
-
-def plain_address(text: str) -> str:
-    """A mail address brought to its normal form.
-
-    Raises:
-        ValueError: it is none; the text says why.
-    """
-    return _validated(text).normalized
-
-
-def _validated(text: str) -> ValidatedEmail:
-    try:
-        address = validate_email(text.strip(), strict=True, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        raise ValueError(f"is not an email address: {error}") from None
-    # The library counts characters; a mail server counts octets.
-    if len(address.local_part.encode()) > _LONGEST_LOCAL:
-        raise ValueError(f"is not an email address: The part before the @-sign is over {_LONGEST_LOCAL} bytes long.")
-    if len(address.normalized.encode()) > _LONGEST_ADDRESS:
-        raise ValueError(f"is not an email address: It is over {_LONGEST_ADDRESS} bytes long.")
-    return address
-
-
-def _mailbox(text: str) -> str:
-    match = _MAILBOX.fullmatch(_one_line(text))
-    name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
-    local, _, domain = plain_address(address).rpartition("@")
-    return str(Address(name.strip(), local, domain))
-
-
-def host_name(text: str) -> str:
-    """A full host name in ASCII, with its international labels encoded (RFC 5890).
-
-    Raises:
-        ValueError: it is none; the text says why.
-    """
-    try:
-        name = idna.encode(text.strip().rstrip("."), uts46=True, std3_rules=True).decode("ascii")
-    except idna.IDNAError:
-        name = ""
-    last = name.rpartition(".")[2]
-    if "." not in name or last.isdigit():
-        raise ValueError("is not a full host name; write one like mail.example.org")
-    return name
-
-
-def _ehlo_name(text: str) -> str:
-    """What stands behind EHLO: a full host name, or an address literal (RFC 5321, section 4.1.3)."""
-    literal = re.fullmatch(r"\[(?:(?P<v6>ipv6:)(?P<six>[\da-f:.]+)|(?P<four>[\d.]+))\]", text.strip(), re.IGNORECASE)
-    try:
-        if literal is not None and literal["four"]:
-            return f"[{IPv4Address(literal['four'])}]"
-        if literal is not None:
-            return f"[IPv6:{IPv6Address(literal['six'])}]"
-        return host_name(text)
-    except ValueError:
-        raise ValueError(
-            "is not a full host name; write one like mail.example.org, or an address like [192.0.2.1] or "
-            "[IPv6:2001:db8::1]"
-        ) from None
-
-
-def _return_address(text: str) -> str:
-    address = _validated(text).ascii_email or ""
-    local = address.rpartition("@")[0]
-    if not local or "+" in local or len(local) > _LONGEST_RETURN_LOCAL:
-        raise ValueError(
-            f"cannot carry a token; write one with {_LONGEST_RETURN_LOCAL} ASCII characters at most before the @, "
-            "and no '+', like bounces@papers.example.org"
-        )
-    return address
 
 
 def _one_mailbox(imap: "Imap | None", info: ValidationInfo) -> "Imap | None":
     if imap is not None and info.data.get("maildir") is not None:
         raise ValueError("is a second mailbox beside bounces.maildir; keep one of them")
     return imap
-
-
-def _web_address(text: str) -> str:
-    try:
-        return str(TypeAdapter(HttpUrl).validate_python(text.strip())).rstrip("/")
-    except ValidationError:
-        raise ValueError("is not a web address; write it like https://papers.example.org") from None
-
-
-def _private_address(text: str) -> str:
-    text = text.strip()
-    with suppress(ValueError):
-        return str(ip_network(text))
-    if not re.fullmatch(r"[\w-]+(?:\.[\w-]+)*\.?", text) or re.fullmatch(r"[\d.]+", text):
-        raise ValueError("is neither a host nor a network; write it like intranet.example.org or 10.0.0.0/8")
-    return text.rstrip(".").lower()
-
-
-Timezone = Annotated[str, AfterValidator(_known_timezone)]
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
-Line = Annotated[str, AfterValidator(_one_line)]
-FileName = Annotated[Path, BeforeValidator(_file_name)]
-Mailbox = Annotated[str, AfterValidator(_mailbox)]
-Url = Annotated[str, AfterValidator(_web_address)]
-PrivateAddress = Annotated[str, AfterValidator(_private_address)]
 
 
 class Settings(BaseModel):
@@ -221,7 +69,7 @@ class Site(Settings):
     @property
     def ascii_domain(self) -> str:
         """The same, with its international labels encoded."""
-        return _validated(parseaddr(self.sender)[1]).ascii_domain
+        return validated(parseaddr(self.sender)[1]).ascii_domain
 
 
 class Store(Settings):
@@ -383,7 +231,7 @@ class Smtp(Limits):
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
     sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, by one command.")
     messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
-    ehlo_name: Annotated[str, AfterValidator(_ehlo_name)] | None = Field(
+    ehlo_name: Annotated[str, AfterValidator(ehlo_name)] | None = Field(
         default=None, description="What this host calls itself; its full name, or the sender's domain, if not set."
     )
     weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
@@ -445,7 +293,7 @@ class Imap(Settings):
 class Bounces(Settings):
     """Where reports of mail that did not arrive come back to, where they are read, and what they lead to."""
 
-    address: Annotated[str, AfterValidator(_return_address)] | None = Field(
+    address: Annotated[str, AfterValidator(return_address)] | None = Field(
         default=None, description="With a token behind a plus sign it is the envelope's sender of every message."
     )
     maildir: FileName | None = None
@@ -560,7 +408,7 @@ class Config(Settings):
     store: Store = Store()
     subscribers: FileName = Path("subscribers")
     templates: FileName = Field(default=Path("templates"), description="One's own templates, looked in first.")
-    sources: dict[Annotated[str, AfterValidator(_source_name)], SourceSettings] = Field(default_factory=dict)
+    sources: dict[Annotated[str, AfterValidator(source_name)], SourceSettings] = Field(default_factory=dict)
     network: Network = Network()
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()
@@ -582,6 +430,12 @@ class Config(Settings):
         for account in (self.smtp, *self.accounts.values()):
             account._sender_domain = self.site.ascii_domain
         return self
+
+    def in_folder(self, folder: Path) -> Self:
+        """Return the configuration of a config file in a folder, which relative paths start from."""
+        located = self.model_copy()
+        located._folder = folder
+        return located
 
     @property
     def folder(self) -> Path:
@@ -649,7 +503,7 @@ class Config(Settings):
     @property
     def keep_days(self) -> int:
         """How long the log is kept: as it says, but no shorter than it must be."""
-        return max(self.log.keep_days, *_needed_for(self).values())
+        return max(self.log.keep_days, *min_keep_days(self).values())
 
     @property
     def contact(self) -> str:
@@ -657,54 +511,8 @@ class Config(Settings):
         return self.network.contact or parseaddr(self.site.reply_to or self.site.sender)[1]
 
 
-def _needed_for(config: Config) -> Mapping[str, int]:
+def min_keep_days(config: Config) -> Mapping[str, int]:
     """For how many days the log must be kept, by the setting that asks for it: so that no paper is sent twice, and
     digests that bounce are counted.
     """
     return {"ranking.max_age_days": config.ranking.max_age_days, "bounces.soft_days": config.bounces.soft_days}
-
-
-_NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
-_MENDS: Mapping[str, str] = {
-    "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
-    "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
-    "schedule.keep_skipped_days": "is called log.keep_skipped_days now; move it there",
-    "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
-}
-
-
-def load_config(path: Path) -> Config:
-    """Read and check a config file.
-
-    Raises:
-        UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
-    """
-    shown = str(path)
-    with suppress(OSError):  # which read_text tells of
-        if not path.exists():
-            raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
-    if not is_utf8(str(path.absolute())):
-        raise UserError(f"{path.absolute()}: its name is not UTF-8; rename the folder")
-    document = parse(read_text(path, shown), shown)
-    config = check(document, Config, _MENDS)
-    where = f"{document.where(('store', 'url'))}: store.url"
-    try:
-        url = make_url(config.store.url)
-        password = url.password or url.query.get("password")
-    except (ArgumentError, ValueError):
-        # A password may stand in it all the same.
-        said = re.sub(r"//[^/]*@", "//...@", config.store.url)
-        raise UserError(f"{where}: {said!r} is not a database URL; write it like sqlite:///var/newsletter.db") from None
-    if password:
-        raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
-    if config.accounts and "smtp" in config.model_fields_set:
-        raise UserError(f"{document.where(('accounts',))}: accounts: stand instead of smtp; remove one of the two")
-    if "keep_days" in config.log.model_fields_set:
-        for key, days in _needed_for(config).items():
-            if config.log.keep_days < days:
-                raise UserError(
-                    f"{document.where(('log', 'keep_days'))}: log.keep_days: {config.log.keep_days} is too small; it "
-                    f"must be {days} or more, as {key} is"
-                )
-    object.__setattr__(config, "_folder", path.absolute().parent)
-    return config

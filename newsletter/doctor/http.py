@@ -9,7 +9,8 @@ from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 from newsletter.model import SkippedPaper
 from newsletter.services.context import is_example, is_loopback
 from newsletter.sources import make_source
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, user_agent
 from newsletter.sources.source_reader import SourceReader, source_access
 from newsletter.store.source_status import SourceStatus

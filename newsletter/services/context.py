@@ -1,7 +1,7 @@
-"""The desk: what an edition is made with, and what one message is made of there."""
+"""The application context: what use cases need, and the messages made with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from email.utils import parseaddr
 from functools import cache, partial
@@ -14,6 +14,7 @@ from newsletter.audience.signed_links import Links, TokenPurpose
 from newsletter.config.secrets import signing_key
 from newsletter.config.settings import Config
 from newsletter.delivery.bounces.verp import return_path
+from newsletter.delivery.sending.send_recorder import PendingWrites
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
@@ -27,12 +28,17 @@ _EXAMPLES = ("example", "test", "invalid", "example.com", "example.net", "exampl
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What an edition is made with: the configuration, the store, the time and the links."""
+    """What use cases need: the configuration, the store, the clock and the links.
+
+    Attributes:
+        pending: what became of sends that the store did not take yet.
+    """
 
     config: Config
     engine: Engine
     clock: Clock
     links: Links
+    pending: PendingWrites = field(default_factory=PendingWrites)
 
 
 def open_context(config: Config, clock: Clock) -> AppContext:

@@ -1,4 +1,4 @@
-"""Many hands at one edition: blocks are shared out, a hand that is lost is replaced, and what it held is freed."""
+"""A run of an edition: batches are shared out among workers, lost workers are replaced, and their claims released."""
 
 import threading
 import time
@@ -9,32 +9,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from newsletter.delivery.sending import claims, rate_limit, send_recorder
+from newsletter.delivery.sending import claims
 from newsletter.delivery.sending.claims import ClaimOwner
 from newsletter.delivery.sending.dispatcher import Throttled
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
 from newsletter.services.context import AppContext
-from newsletter.services.edition_worker import BatchResult, EditionWorker, SubscriberBatch, fail_batch
+from newsletter.services.edition_worker import BatchResult
+from newsletter.services.planning import SubscriberBatch, fail_batch
 from newsletter.store import sends, worker_stats, writing
-from newsletter.support.clock import format_time
-from newsletter.workers.local import ShouldStop, Worker, WorkerLost
+from newsletter.support.clock import format_time, utc_now
+from newsletter.workers.base import ShouldStop, Worker, WorkerLost
 
-_MOST_LOST = 5
-"""So many workers may be lost in a row, without any of them getting on."""
+_MAX_LOST = 5
+"""Workers that may be lost in a row without any of them making progress."""
 
-_MOST_LOST_WITH_BLOCK = 2
-"""Of so many it is thought that what they had in hand is to blame."""
+_MAX_LOST_WITH_BATCH = 2
+"""Workers lost with the same batch before that batch is suspected."""
 
-WORKERS_KEEP_DYING = "processes of this run were killed again and again; see whether the memory is enough"
-_LOOK_SECONDS = 1.0
+WORKERS_KEEP_DYING = "processes of this run were killed again and again; check whether there is enough memory"
+_POLL_SECONDS = 1.0
 _SHORT_WAIT = 5.0
-"""Seconds. Limits per second are waited for in pieces as short as this, which no patience is needed for."""
+"""Seconds. Waits for limits per second are shorter than this and need no patience."""
 
-_WORKERS_KEPT = timedelta(days=7)
+_STATS_KEPT = timedelta(days=7)
 
 OnProgress = Callable[[str, int], None]
-"""Hears of progress: the state that sends came to (or ``ALREADY``), and how many."""
+"""Called with the state that sends came to (or ``ALREADY_PLANNED``), and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Remaining:
     """What is left to send.
 
     Attributes:
-        waiting: sends that could go now. ``why``: what holds them up, in words (empty: nothing), ``until`` when (UTC).
-        deferred: sends that are tried again later, the first of them at ``again`` (UTC).
+        waiting: sends that could go now. ``why``: what holds them up (empty: nothing), ``until`` when (UTC).
+        deferred: sends that will be retried, the first of them at ``again`` (UTC).
     """
 
     waiting: int = 0
@@ -58,24 +59,25 @@ class Remaining:
     def __str__(self) -> str:
         parts = []
         if self.waiting:
-            until = f" until {format_time(self.until, rate_limit.utc_now())}" if self.until is not None else ""
+            until = f" until {format_time(self.until, utc_now())}" if self.until is not None else ""
             parts.append(f"{self.waiting:,} waiting: {self.why}{until}" if self.why else f"{self.waiting:,} waiting")
         if self.deferred:
             first = "" if self.deferred == 1 else ", the first"
-            again = f"{first} until {format_time(self.again, rate_limit.utc_now())}" if self.again is not None else ""
+            again = f"{first} until {format_time(self.again, utc_now())}" if self.again is not None else ""
             parts.append(f"{self.deferred:,} deferred{again}")
         return "; ".join(parts)
 
 
 @dataclass(slots=True)
 class EditionReport:
-    """What a run came to: how many sends by state, what a person should look at, and which hand of the engine did how
-    many.
+    """What a run did.
 
     Attributes:
-        left: what is left to send, and why.
-        owners: in whose names sends were claimed, each with the name of the hand.
+        counts: how many sends came to each state. ``notes``: what a person should look at.
+        by_worker: the counts of each worker.
+        owners: the names that sends were claimed under, each with its worker's name.
         planned_again: how many sends that were counted as failed are planned again.
+        left: what is left to send, and why.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class EditionReport:
 
     @property
     def failed(self) -> bool:
-        """Whether a digest failed, or may have."""
+        """Whether a digest failed or has an unknown outcome."""
         return any(self.counts.get(state) for state in (SendState.FAILED, SendState.UNSURE))
 
     def add(self, state: str, number: int = 1) -> None:
@@ -98,71 +100,68 @@ class EditionReport:
 
 
 class BatchQueue:
-    """The blocks that nobody has taken on yet."""
+    """The batches that no worker has taken yet."""
 
     def __init__(self, batches: Iterator[SubscriberBatch]) -> None:
-        self._batches, self._back = batches, list[SubscriberBatch]()
+        self._batches, self._returned = batches, list[SubscriberBatch]()
         self._lock = threading.Lock()
 
     def take(self) -> SubscriberBatch | None:
-        """The next one."""
+        """Return the next batch, None if there is none."""
         with self._lock:
-            return self._back.pop() if self._back else next(self._batches, None)
+            return self._returned.pop() if self._returned else next(self._batches, None)
 
     def put_back(self, batches: Iterable[SubscriberBatch]) -> None:
-        """Leave some to other hands."""
-        self._back.extend(batches)
+        """Leave batches to other workers."""
+        self._returned.extend(batches)
+
+
+EditionWorkerHandle = Worker[SubscriberBatch, BatchResult]
 
 
 class EditionRun:
-    """What hands do together: each takes the next block, and with none left carries what waits.
+    """Has workers process a queue of batches, then drain what waits in the store.
 
     Attributes:
-        waiting: what is left waiting for longer than there is patience.
-        lost: in whose name those claimed who are no more. ``unfinished``: one of them has no replacement.
+        throttled: what limits hold up for longer than there is patience.
+        lost: the names that lost workers claimed under. ``unfinished``: a lost worker has no replacement.
     """
 
     def __init__(
         self,
         context: AppContext,
-        todo: BatchQueue,
+        queue: BatchQueue,
         should_stop: ShouldStop,
         on_progress: OnProgress,
         patience: timedelta | None,
         report: EditionReport,
         on_wait: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.waiting: Throttled | None = None
+        self.throttled: Throttled | None = None
         self.lost: set[str] = set()
         self.unfinished = False
         self._failed = False
         self._busy = self._lost_in_row = 0
-        self._context, self._todo, self._on_progress, self._patience, self._report = (
-            context,
-            todo,
-            on_progress,
-            patience,
-            report,
-        )
-        self._on_wait, self._last_wait = on_wait, ""
+        self._context, self._queue, self._patience, self._report = context, queue, patience, report
+        self._on_progress, self._on_wait, self._last_wait = on_progress, on_wait, ""
         self._lock = threading.Lock()
         self._should_stop: ShouldStop = lambda: should_stop() or self._failed
 
-    def by(self, pool: Sequence[Worker]) -> None:
-        """Have it done.
+    def with_workers(self, workers: Sequence[EditionWorkerHandle]) -> None:
+        """Have it done; each worker is driven by a thread of its own.
 
         Raises:
-            NewsletterError: a hand cannot go on.
+            NewsletterError: a worker cannot go on.
         """
-        if len(pool) == 1:
-            self._drive(pool[0])
+        if len(workers) == 1:
+            self._drive(workers[0])
             return
-        with ThreadPoolExecutor(len(pool)) as threads:
-            for driven in [threads.submit(self._drive, worker) for worker in pool]:
+        with ThreadPoolExecutor(len(workers)) as threads:
+            for driven in [threads.submit(self._drive, worker) for worker in workers]:
                 driven.result()
 
-    def _drive(self, first: Worker) -> None:
-        worker: Worker | None = first
+    def _drive(self, first: EditionWorkerHandle) -> None:
+        worker: EditionWorkerHandle | None = first
         while worker is not None:
             with self._lock:
                 self._busy += 1
@@ -176,37 +175,17 @@ class EditionRun:
             self._settle_lost()
             worker = self._replacement(worker)
 
-    def _settle_lost(self) -> None:
-        """Free what those had claimed who are no more."""
-        with self._lock:
-            settle_leftovers(self._context, self._report, self.lost)
-            self._lost_in_row += 1
-            if self._lost_in_row > _MOST_LOST:
-                self._failed = True
-                raise NewsletterError(WORKERS_KEEP_DYING)
-
-    def _replacement(self, gone: Worker) -> Worker | None:
-        """Another hand, if one comes while the rest are at work."""
-        while not self._should_stop():
-            if (another := gone.instead()) is not None:
-                return another
-            if not self._busy:
-                break
-            time.sleep(_LOOK_SECONDS)
-        self.unfinished = True
-        return None
-
-    def _drive_one(self, worker: Worker) -> bool:
-        """Have a hand do what there is; returns whether it is lost."""
+    def _drive_one(self, worker: EditionWorkerHandle) -> bool:
+        """Drive a worker until everything is done. Returns whether it was lost."""
         stop, owner = True, ""
         try:
-            owner = worker.ask(EditionWorker.owner).result()
+            owner = worker.owner()
             self._report.owners[owner] = worker.name
             try:
-                self._steps(worker)
+                self._work(worker)
                 stop = self._should_stop()
             finally:
-                self._heed(worker.ask(EditionWorker.end, stop).result())
+                self._add(worker.close(stop))
         except WorkerLost:
             self.lost.add(owner)
             return True
@@ -215,53 +194,47 @@ class EditionRun:
             raise
         return False
 
-    def _steps(self, worker: Worker) -> None:
+    def _work(self, worker: EditionWorkerHandle) -> None:
         waited = 0.0
         while not self._should_stop():
-            batch = self._todo.take()
-            try:
-                step: BatchResult = worker.ask(EditionWorker.step, batch).result()
-            except WorkerLost:
-                if batch is not None:
-                    self._todo.put_back(self._again(batch))
-                raise
+            result = self._next_result(worker)
             self._lost_in_row = 0
-            self._heed(step)
-            if step.done:
+            self._add(result)
+            if result.done:
                 return
-            if step.waiting is None:
+            if result.throttled is None:
                 continue
-            seconds = (step.waiting.until - rate_limit.utc_now()).total_seconds()
+            seconds = (result.throttled.until - utc_now()).total_seconds()
             if seconds > _SHORT_WAIT:
-                # In all: a limit that moves on a little each time would else hold up for hours.
+                # In all: a limit that moves on a little each time would otherwise hold the run up for hours.
                 if self._patience is not None and waited + seconds > self._patience.total_seconds():
-                    self.waiting = step.waiting
+                    self.throttled = result.throttled
                     return
-                waited += self._wait_for(step.waiting, min(seconds, _LOOK_SECONDS))
+                waited += self._wait_for(result.throttled, min(seconds, _POLL_SECONDS))
             else:
-                self._pause(min(seconds, _LOOK_SECONDS))
+                self._pause(min(seconds, _POLL_SECONDS))
 
-    def _wait_for(self, waiting: Throttled, seconds: float) -> float:
-        """Wait for a limit, and say so once; returns for how long, in seconds."""
-        with self._lock:
-            if waiting.why != self._last_wait:
-                self._last_wait = waiting.why
-                self._on_wait(f"waiting until {format_time(waiting.until, rate_limit.utc_now())}: {waiting.why}")
-        began = time.monotonic()
-        self._pause(seconds)
-        return time.monotonic() - began
+    def _next_result(self, worker: EditionWorkerHandle) -> BatchResult:
+        batch = self._queue.take()
+        if batch is None:
+            return worker.drain()
+        try:
+            return worker.process(batch)
+        except WorkerLost:
+            self._queue.put_back(self._retry(batch))
+            raise
 
-    def _again(self, batch: SubscriberBatch) -> list[SubscriberBatch]:
-        """A block that a worker was lost with, as it is tried again: after two of them one by one, so that whoever is
-        to blame is found out, and fails.
+    def _retry(self, batch: SubscriberBatch) -> list[SubscriberBatch]:
+        """Return a batch that a worker was lost with as it is to be tried again: one by one after two lost workers, so
+        that the subscriber at fault is found and fails alone.
         """
         lost = batch.lost + 1
-        if lost < _MOST_LOST_WITH_BLOCK:
+        if lost < _MAX_LOST_WITH_BATCH:
             return [replace(batch, lost=lost)]
         if len(batch.editions) > 1:
             return [replace(batch, editions={row: day}, lost=lost - 1) for row, day in batch.editions.items()]
         owner = f"{ClaimOwner.here()}/{uuid.uuid4().hex[:8]}"
-        planned = fail_batch(self._context, batch, "the process that made it ended, more than once", owner)
+        planned = fail_batch(self._context, batch, "the process that composed it ended, more than once", owner)
         with self._lock:
             self._report.owners.setdefault(owner, "here")
             self._report.notes += [
@@ -269,13 +242,43 @@ class EditionRun:
             ]
         return []
 
-    def _heed(self, step: BatchResult) -> None:
+    def _settle_lost(self) -> None:
+        """Release what lost workers had claimed."""
         with self._lock:
-            for state, count in step.counts.items():
+            settle_leftovers(self._context, self._report, self.lost)
+            self._lost_in_row += 1
+            if self._lost_in_row > _MAX_LOST:
+                self._failed = True
+                raise NewsletterError(WORKERS_KEEP_DYING)
+
+    def _replacement(self, lost: EditionWorkerHandle) -> EditionWorkerHandle | None:
+        """Return a replacement, if there is one while the other workers are busy."""
+        while not self._should_stop():
+            if (another := lost.replacement()) is not None:
+                return another
+            if not self._busy:
+                break
+            time.sleep(_POLL_SECONDS)
+        self.unfinished = True
+        return None
+
+    def _add(self, result: BatchResult) -> None:
+        with self._lock:
+            for state, count in result.counts.items():
                 self._on_progress(state, count)
-            self._report.planned_again += step.planned_again
-            self._report.notes += step.notes
-            send_recorder.add_pending(step.unwritten)
+            self._report.planned_again += result.planned_again
+            self._report.notes += result.notes
+            self._context.pending.add(result.pending)
+
+    def _wait_for(self, throttled: Throttled, seconds: float) -> float:
+        """Wait for a limit, and say so once. Returns how long it waited, in seconds."""
+        with self._lock:
+            if throttled.why != self._last_wait:
+                self._last_wait = throttled.why
+                self._on_wait(f"waiting until {format_time(throttled.until, utc_now())}: {throttled.why}")
+        started = time.monotonic()
+        self._pause(seconds)
+        return time.monotonic() - started
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -284,17 +287,17 @@ class EditionRun:
 
 
 def settle_leftovers(context: AppContext, report: EditionReport, lost: Collection[str] = ()) -> None:
-    """Settle what this process could not write down before, and what processes that are gone left behind; what a wrong
-    clock put off for longer than any retry takes is tried now.
+    """Record what the store did not take before, and settle what ended processes left behind. Sends that a wrong clock
+    deferred beyond any retry are tried now.
 
     Args:
-        lost: in whose name sends were claimed by processes that cannot be reached.
+        lost: names that sends were claimed under by processes that cannot be reached.
     """
     now = context.clock()
     with writing(context.engine) as connection:
         sends.requeue_stuck(connection, now + timedelta(hours=context.config.delivery.retry_hours), now)
-        worker_stats.forget(connection, now - _WORKERS_KEPT)
-    for owner, state in send_recorder.write_pending(context.engine, now):
+        worker_stats.forget(connection, now - _STATS_KEPT)
+    for owner, state in context.pending.write(context.engine, now):
         if owner not in report.owners:  # whose sends are counted at the end
             report.add(state.value)
     orphans = claims.release_orphans(context.engine, now, lost)

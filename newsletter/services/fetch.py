@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -13,9 +13,11 @@ from sqlalchemy import Engine
 from newsletter.config.settings import Config
 from newsletter.errors import NewsletterError, Stopped, UserError
 from newsletter.model import Paper, SkippedPaper
+from newsletter.services.context import AppContext
 from newsletter.sources import make_source
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
+from newsletter.sources.errors import SourceError
 from newsletter.sources.files import read_file
 from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
 from newsletter.store import papers, reading, source_status, writing
@@ -184,3 +186,15 @@ def _store(engine: Engine, clock: Clock, source: str, blocks: Iterable[list[Boun
             cut=so_far.cut + tuple(line for bounded in block for line in bounded.cut),
         )
         yield so_far
+
+
+def fetch_papers(
+    context: AppContext,
+    names: Sequence[str],
+    window: DateRange | None = None,
+    on_progress: Callable[[str], OnProgress] = lambda name: lambda count: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[FetchResult]:
+    """Fetch new papers, or those of a range of days, from the named sources (all, if none is named), and store them."""
+    window = window or DateRange(since=None, until=context.clock().date())
+    return fetch_all(context.engine, context.config, context.clock, names, window, on_progress, should_stop)

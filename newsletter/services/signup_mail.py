@@ -26,6 +26,7 @@ from newsletter.rendering.template_context import signup_context
 from newsletter.services.context import AppContext
 from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
 from newsletter.store.sign_ups import Kind, SignUp
+from newsletter.support.clock import utc_now
 
 _HOLD = timedelta(minutes=10)
 """So long a letter that a process has in its hands is taken up by no other: more than it may be on the wire."""
@@ -173,15 +174,15 @@ def _deliver(context: AppContext, message: Message) -> Outcome | None:
     for name, settings in accounts:
         if name in set_aside:
             continue
-        grant = rate_limit.acquire(context.engine, name, settings.limits, 1, rate_limit.utc_now())
+        grant = rate_limit.acquire(context.engine, name, settings.limits, 1, utc_now())
         if not grant.number:
             continue
-        time.sleep(max(0.0, (grant.first - rate_limit.utc_now()).total_seconds()))
+        time.sleep(max(0.0, (grant.first - utc_now()).total_seconds()))
         try:
             with Transport(settings, context.config.folder, name, longest=_LONGEST_ON_WIRE) as wire:
                 return wire.send(message)
         except NewsletterError as error:
-            rate_limit.release(context.engine, name, settings.limits, 1, rate_limit.utc_now())
+            rate_limit.release(context.engine, name, settings.limits, 1, utc_now())
             _log.warning("a letter to who signs up waits: account %s: %s", name, error)
     return None
 

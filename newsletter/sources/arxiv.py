@@ -11,7 +11,8 @@ from typing import Any
 
 from newsletter.config.settings import ArxivSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import authors_of, categories_of, day_of, parse
 from newsletter.sources.http import HttpClient
 from newsletter.sources.text import paper_link, pdf_link

@@ -5,24 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
-from newsletter.errors import NewsletterError
 from newsletter.model import Paper, SkippedPaper
 
 if TYPE_CHECKING:
     from newsletter.sources.http import HttpClient
-
-
-class SourceError(NewsletterError):
-    """A source did not answer, or not with what it should: the text says what it was asked and what came.
-
-    Args:
-        text: one line.
-        status: the HTTP status that came, None when it was not the status that was wrong.
-    """
-
-    def __init__(self, text: str, status: int | None = None) -> None:
-        self.status = status
-        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from newsletter.config.settings import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, first_problem
 from newsletter.sources.text import excerpt

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import SourceError
+from newsletter.sources.errors import SourceError
 from newsletter.sources.text import excerpt, web_link
 from newsletter.support.text import to_single_line
 

@@ -11,8 +11,9 @@ import feedparser
 
 from newsletter.config.settings import FeedSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import sane_day
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
 from newsletter.support import identifiers

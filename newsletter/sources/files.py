@@ -10,7 +10,8 @@ from newsletter.config.settings import FileSource, HuggingFaceSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.support.files import MAX_LIST_BYTES, read_bytes, read_text
 

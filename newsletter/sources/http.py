@@ -20,8 +20,8 @@ import stamina
 from newsletter import __version__
 from newsletter.config.settings import Network
 from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
-from newsletter.sources.base import SourceError
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
+from newsletter.sources.errors import SourceError
 from newsletter.sources.text import excerpt
 from newsletter.support.deadline import Deadline
 from newsletter.support.text import to_single_line

@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 
 from newsletter.config.settings import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
 from newsletter.sources.text import pdf_link

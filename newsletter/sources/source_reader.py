@@ -21,8 +21,9 @@ from typing import Any, Self
 
 from newsletter.config.settings import Config, Network
 from newsletter.errors import Stopped, UserError
-from newsletter.sources.base import DateRange, Source, SourceError
+from newsletter.sources.base import DateRange, Source
 from newsletter.sources.bounds import Bounded, all_within_bounds, brief
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, Validators, user_agent
 from newsletter.workers.local import process_context
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from newsletter.config.settings import plain_address
+from newsletter.config.fields import plain_address
 from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
 from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json

@@ -20,6 +20,11 @@ Clock = Callable[[], datetime]
 """Gives the present moment, aware and in UTC."""
 
 
+def utc_now() -> datetime:
+    """Return the machine's time (UTC), also where ``--now`` sets the newsletter's clock: rate limits go by it."""
+    return datetime.now(UTC)
+
+
 def system_clock() -> datetime:
     """The machine's clock, in UTC."""
     return datetime.now(UTC)

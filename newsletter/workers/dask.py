@@ -1,8 +1,8 @@
-"""The engine on a Dask cluster: a hand is a worker, and its place lives in that worker's process from call to call.
+"""Workers on a Dask cluster; their state lives in Dask's worker processes from call to call.
 
-A call is a task that is pinned to its worker, one at a time, so that a worker holds one block and no more. A place is
-there for as long as Dask keeps the result of the task that made it: it is left when the one who leads lets go of that
-or is gone, and when the worker closes.
+A call is a task pinned to its worker, one at a time, so that a worker holds one batch and no more. The state exists for
+as long as Dask keeps the result of the task that created it: it is closed when the client releases that result or is
+gone, and when the Dask worker closes.
 """
 
 import logging
@@ -12,13 +12,12 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from newsletter.errors import NewsletterError, UserError
-from newsletter.workers.local import DaskAddress, PoolSpec, StateFactory, Worker, WorkerLost, WorkerState
+from newsletter.workers.base import DaskAddress, PoolSpec, StateFactory, Worker, WorkerLost, WorkerState
 
 try:
     from distributed import CancelledError, Client, KilledWorker, Status, get_worker
@@ -30,64 +29,58 @@ except ModuleNotFoundError as error:
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _LOOKS_BEFORE = 60
-"""So often a worker looks for the result of a task that has just ended."""
+"""How often a worker looks for the result of the task that created the state, before it takes it for released."""
 
 
 class _NoState(Exception):
-    """The worker has left the place, or is another process by now."""
+    """The worker has closed the state, or is another process by now."""
 
 
 @dataclass(slots=True)
-class _Pool:
-    """What the hands of a run have in common.
+class _Cluster:
+    """What the workers of a run have in common.
 
     Attributes:
-        shared: what is shared out. ``used``: the addresses of all that are, or were, hands.
+        shared: the pickled data that each worker gets. ``of``: how many workers there are.
+        used: the addresses of all Dask workers that are or were used.
     """
 
     client: Client
-    cluster: DaskAddress
-    job: PoolSpec
+    address: DaskAddress
+    spec: PoolSpec
     shared: bytes
     of: int
     used: set[str]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class DaskWorker:
-    """A hand that is a worker of the cluster, known by its address."""
+class DaskWorker(Worker[Any, Any]):
+    """A worker of a Dask cluster; its name is its address there."""
 
-    def __init__(self, crew: _Pool, name: str, which: int, shared: "Task[Any]") -> None:
+    def __init__(self, cluster: _Cluster, name: str, which: int, shared: "Task[Any]") -> None:
         self.name, self._shared = name, shared
-        self._crew, self._client, self._which = crew, crew.client, which
-        self._place = f"place-{uuid.uuid4().hex}"
-        self._held: Task[Any] | None = None
-        self._begun = self._stopped = False
+        self._cluster, self._client, self._which = cluster, cluster.client, which
+        self._key = f"state-{uuid.uuid4().hex}"
+        self._state: Task[Any] | None = None
+        self._started = self._stopped = False
 
-    def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        answer: Future[Any] = Future()
-        try:
-            if self._held is None:
-                crew = self._crew
-                given = (crew.job.make, self._shared, self._which, crew.of)
-                self._held = self._task(self._place, _begin, self._place, *given)
-                self._result(self._held)
-                self._begun = True
-            title = f"{call.__name__}-{uuid.uuid4().hex}"
-            answer.set_result(self._result(self._task(title, _call, self._place, call, *arguments)))
-        except Exception as error:
-            answer.set_exception(error)
-        return answer
-
-    def instead(self) -> "DaskWorker | None":
-        crew = self._crew
-        with crew.lock, suppress(OSError, TimeoutError, ValueError):
-            for name in sorted(crew.client.scheduler_info()["workers"].keys() - crew.used):
-                crew.used.add(name)
-                # Those who had it may be gone by now.
-                shared = crew.client.scatter(crew.shared, workers=[name], hash=False)
-                return DaskWorker(crew, name, self._which, shared)
+    def replacement(self) -> "DaskWorker | None":
+        cluster = self._cluster
+        with cluster.lock, suppress(OSError, TimeoutError, ValueError):
+            for name in sorted(cluster.client.scheduler_info()["workers"].keys() - cluster.used):
+                cluster.used.add(name)
+                # The workers that held the shared data may be gone by now.
+                shared = cluster.client.scatter(cluster.shared, workers=[name], hash=False)
+                return DaskWorker(cluster, name, self._which, shared)
         return None
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        if self._state is None:
+            given = (self._cluster.spec.create_state, self._shared, self._which, self._cluster.of)
+            self._state = self._task(self._key, _create, self._key, *given)
+            self._result(self._state)
+            self._started = True
+        return self._result(self._task(f"{method}-{uuid.uuid4().hex}", _run, self._key, method, *arguments))
 
     def _task(self, title: str, function: Callable[..., Any], *arguments: Any) -> "Task[Any]":
         here = {"workers": [self.name], "allow_other_workers": False}
@@ -100,20 +93,20 @@ class DaskWorker:
                 result = task.result(timeout=_LOOK_SECONDS) if failed is None else None
                 break
             except TimeoutError:
-                self._look()
+                self._check()
             except (CancelledError, OSError) as error:
                 # All is cancelled when the scheduler goes, and with a worker what only that one had.
-                self._look()
+                self._check()
                 raise WorkerLost(f"{self.name}: {error}") from None
         if failed is not None:
-            raise _as_told(failed, self.name)
+            raise _as_reported(failed, self.name)
         return result
 
-    def _look(self) -> None:
-        """See that the worker is there still, and tell it when to stop.
+    def _check(self) -> None:
+        """Check that the worker is still there, and tell it when to stop.
 
         Raises:
-            Gone: it is not. NewsletterError: the scheduler is not.
+            WorkerLost: the worker is gone. NewsletterError: the scheduler is gone.
         """
         try:
             there = self._client.nthreads([self.name]) if self._client.status == "running" else None
@@ -121,22 +114,22 @@ class DaskWorker:
             there = None
         if there is None:
             raise NewsletterError(
-                f"engine: the Dask scheduler at {self._crew.cluster} is gone; when it is back, run it again to go on"
+                f"engine: the Dask scheduler at {self._cluster.address} is gone; when it is back, run it again to go on"
             )
         if not there:
             raise WorkerLost(f"the worker {self.name} is gone")
-        if self._crew.job.should_stop() and self._begun and not self._stopped:
+        if self._cluster.spec.should_stop() and self._started and not self._stopped:
             self._stopped = True
-            # In a thread, since a worker that is paused by its system answers only when it goes on.
+            # In a thread: a worker process that is stopped (SIGSTOP) answers only when it continues.
             threading.Thread(target=self._stop, daemon=True).start()
 
     def _stop(self) -> None:
         with suppress(Exception):
-            self._client.run(_stop, self._place, workers=[self.name], on_error="ignore")
+            self._client.run(_stop, self._key, workers=[self.name], on_error="ignore")
 
 
-def _as_told(error: BaseException, name: str) -> BaseException:
-    """What a task failed with, as the one who leads tells it."""
+def _as_reported(error: BaseException, name: str) -> BaseException:
+    """The error of a task as the client reports it."""
     if isinstance(error, _NoState | KilledWorker | NoValidWorkerError):
         return WorkerLost(str(error))
     if isinstance(error, NewsletterError):
@@ -145,44 +138,46 @@ def _as_told(error: BaseException, name: str) -> BaseException:
 
 
 @contextmanager
-def worker_pool(job: PoolSpec, most: int, cluster: DaskAddress) -> Iterator[Sequence[Worker]]:
-    """The workers that a cluster has, so many at most.
+def dask_workers(spec: PoolSpec, most: int, address: DaskAddress) -> Iterator[Sequence[DaskWorker]]:
+    """Provide the workers of a cluster, at most so many.
 
     Raises:
         NewsletterError: there is no scheduler, or no worker.
         UserError: Dask is not installed, or the scheduler's file not there.
     """
-    # What Dask has to say is said in our own lines.
+    # We report what matters ourselves.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with _connected(cluster) as client:
+    with _connected(address) as client:
         try:
-            # Those that were killed may be about to begin anew.
+            # Workers that were killed may be about to restart.
             client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         except TimeoutError:
             raise NewsletterError(
-                f"engine: the Dask scheduler at {cluster} has no worker; start 'dask worker'"
+                f"engine: the Dask scheduler at {address} has no worker; start 'dask worker'"
             ) from None
         known = sorted(client.scheduler_info()["workers"])
         answering = _answering(client, known)
         names = answering[:most]
         if not names:
-            raise NewsletterError(f"engine: no worker of the Dask scheduler at {cluster} answers; see how they are")
-        with suppress(KeyError):  # A scheduler may do without.
+            raise NewsletterError(
+                f"engine: no worker of the Dask scheduler at {address} answers; check the worker logs"
+            )
+        with suppress(KeyError):  # The scheduler may run without a dashboard.
             workers = "1 worker" if len(names) == 1 else f"{len(names)} workers"
-            job.told(f"{workers}; Dask's dashboard: {client.dashboard_link}")
-        packed = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
-        shared = client.scatter(packed, workers=names, broadcast=True, hash=False)
-        # Those beyond ``most`` stand by for who is lost.
-        unheard = set(known) - set(answering)
-        common = _Pool(client, cluster, job, packed, len(names), {*names, *unheard})
-        yield [DaskWorker(common, name, which, shared) for which, name in enumerate(names)]
+            spec.on_info(f"{workers}; Dask's dashboard: {client.dashboard_link}")
+        pickled = pickle.dumps(spec.shared, pickle.HIGHEST_PROTOCOL)
+        shared = client.scatter(pickled, workers=names, broadcast=True, hash=False)
+        # Workers beyond ``most`` stand by as replacements.
+        silent = set(known) - set(answering)
+        cluster = _Cluster(client, address, spec, pickled, len(names), {*names, *silent})
+        yield [DaskWorker(cluster, name, which, shared) for which, name in enumerate(names)]
 
 
 def _answering(client: Client, names: list[str]) -> list[str]:
-    """Those workers that can be reached. Each can load the newsletter: one that is sent what it cannot would close.
+    """The workers that can be reached. Each must be able to import the newsletter: it would close otherwise.
 
     Raises:
-        UserError: one cannot.
+        UserError: one of them cannot.
     """
     loaded = client.run(exec, f"import {__name__}", workers=names, on_error="return")
     for name, error in loaded.items():
@@ -192,17 +187,17 @@ def _answering(client: Client, names: list[str]) -> list[str]:
 
 
 @contextmanager
-def _connected(cluster: DaskAddress) -> Iterator[Client]:
-    if cluster.file is not None and not cluster.file.exists():
-        raise UserError(f"engine: {cluster.file}: no such file; 'dask scheduler --scheduler-file' writes it")
-    where = {"scheduler_file": str(cluster.file)} if cluster.file else {"address": cluster.address}
+def _connected(address: DaskAddress) -> Iterator[Client]:
+    if address.file is not None and not address.file.exists():
+        raise UserError(f"engine: {address.file}: no such file; 'dask scheduler --scheduler-file' writes it")
+    where = {"scheduler_file": str(address.file)} if address.file else {"address": address.address}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of versions that differ; what matters of them, each place looks at.
+            warnings.simplefilter("ignore")  # About versions that differ; each state checks what matters.
             client = Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False, name="newsletter")
     except (OSError, ValueError, TypeError) as error:
         raise NewsletterError(
-            f"engine: no Dask scheduler answers at {cluster} ({error}); start 'dask scheduler', or check the address"
+            f"engine: no Dask scheduler answers at {address} ({error}); start 'dask scheduler', or check the address"
         ) from None
     try:
         yield client
@@ -211,53 +206,60 @@ def _connected(cluster: DaskAddress) -> Iterator[Client]:
             client.close(timeout=_LOOK_SECONDS)
 
 
-# What follows is done in the workers.
+# What follows runs in Dask's worker processes.
 
 
 @dataclass(slots=True)
-class _KeptStates:
-    """A place that is kept from call to call."""
+class _Kept:
+    """A state that is kept from call to call."""
 
     stop: threading.Event
-    place: WorkerState
+    state: WorkerState[Any, Any]
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-_states: dict[str, _KeptStates] = {}
+def _states() -> dict[str, _Kept]:
+    """The states that this Dask worker keeps, by key."""
+    states: dict[str, _Kept] = get_worker().__dict__.setdefault("newsletter_states", {})
+    return states
 
 
-def _begin(name: str, make: StateFactory, shared: bytes, which: int, of: int) -> None:
-    stop = threading.Event()
-    kept = _states[name] = _KeptStates(stop, make(pickle.loads(shared), which, of, stop.is_set))  # noqa: S301 - Dask itself would
+def _create(key: str, create_state: StateFactory, shared: bytes, which: int, of: int) -> None:
+    stop, states = threading.Event(), _states()
+    state = create_state(pickle.loads(shared), which, of, stop.is_set)  # noqa: S301 - Dask itself would
+    states[key] = _Kept(stop, state)
     # No daemon: a worker that is told to end waits for the messages on the wire.
-    threading.Thread(target=_keep, args=(name, kept, get_worker()), name="keeper of a place", daemon=False).start()
+    arguments = (key, states, get_worker())
+    threading.Thread(target=_keep, args=arguments, name="newsletter state", daemon=False).start()
 
 
-def _call(name: str, call: Callable[..., Any], *arguments: Any) -> Any:
-    kept = _states.get(name)
+def _run(key: str, method: str, *arguments: Any) -> Any:
+    kept = _states().get(key)
     if kept is None:
-        raise _NoState(f"{name} is left")
+        raise _NoState(f"{key} is closed")
     with kept.lock:
-        return call(kept.place, *arguments)
+        return getattr(kept.state, method)(*arguments)
 
 
-def _stop(name: str) -> None:
-    if kept := _states.get(name):
+def _stop(key: str, dask_worker: Any) -> None:
+    # Called by Client.run, which passes the worker under this name.
+    if kept := getattr(dask_worker, "newsletter_states", {}).get(key):
         kept.stop.set()
 
 
-def _keep(name: str, kept: _KeptStates, worker: Any) -> None:
-    """Wait until the place is to be left, and leave it."""
+def _keep(key: str, states: dict[str, _Kept], worker: Any) -> None:
+    """Wait until the state is to be closed, and close it."""
     looks = 0
     while worker.status in (Status.running, Status.paused):
         time.sleep(_LOOK_SECONDS)
-        if name in worker.data:
+        if key in worker.data:
             looks = _LOOKS_BEFORE
         elif looks == _LOOKS_BEFORE:
             break
         else:
             looks += 1
+    kept = states[key]
     kept.stop.set()
     with kept.lock:
-        del _states[name]
-        kept.place.end(stop=True)
+        del states[key]
+        kept.state.close(stop=True)

@@ -1,178 +1,102 @@
-"""The engine: where the work of an edition is done, in this process, in others of this machine, or on a cluster.
-
-A hand does one call after another at a place of its own, which is made where the hand is. Calls and what they return
-are plain data. What all places need is shared out once.
-"""
+"""Workers on this machine: in this process, or each in a process of its own."""
 
 import multiprocessing
-import os
 import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
-from pathlib import Path
-from typing import Any, Protocol
+from multiprocessing.process import BaseProcess
+from pickle import PicklingError
+from typing import Any
 
-_LOOK_SECONDS = 0.2
+from newsletter.workers.base import PoolSpec, ShouldStop, StateFactory, Worker, WorkerLost, WorkerState
 
-ShouldStop = Callable[[], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class DaskAddress:
-    """Where a Dask scheduler is: at an address (``host:port``), or as a file says that it writes."""
-
-    address: str | None = None
-    file: Path | None = None
-
-    def __str__(self) -> str:
-        return self.address or str(self.file)
+_POLL_SECONDS = 0.2
 
 
-WorkerLost = BrokenExecutor
-"""What a call ends with whose hand is no more: its process was killed, or cannot be reached."""
-
-
-class WorkerState(Protocol):
-    """Where a hand works."""
-
-    def end(self, stop: bool) -> object:
-        """Leave it; to ``stop``, without doing what waits. For one that was left already, it does nothing."""
-
-
-StateFactory = Callable[[Any, int, int, ShouldStop], WorkerState]
-"""Makes the place of one hand, from what is shared, for this one of so many; the last says whether to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
-    """What a crew is for.
-
-    Attributes:
-        make: makes the place of each hand. ``shared``: data that each is given, once.
-        stopping: says whether to stop. ``told``: hears where the work is done, if there is something to see.
-    """
-
-    make: StateFactory
-    shared: Any
-    should_stop: ShouldStop
-    told: Callable[[str], None] = lambda line: None
-
-
-class Worker(Protocol):
-    """Does what it is asked, one call after another.
-
-    Attributes:
-        name: tells it from the others.
-    """
-
-    name: str
-
-    def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        """Have it call something with its place and these arguments."""
-
-    def instead(self) -> "Worker | None":
-        """Another, where this one is gone; None when there is none at present."""
-
-
-class InlineWorker:
-    """A hand in this process: a call is done when :meth:`ask` returns."""
+class InlineWorker(Worker[Any, Any]):
+    """A worker in this process."""
 
     name = "here"
 
-    def __init__(self, job: PoolSpec) -> None:
-        self._job = job
-        self._place: WorkerState | None = None
+    def __init__(self, state: WorkerState[Any, Any]) -> None:
+        self._state = state
 
-    def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        answer: Future[Any] = Future()
-        try:
-            self._place = self._place or self._job.make(self._job.shared, 0, 1, self._job.should_stop)
-            answer.set_result(call(self._place, *arguments))
-        except Exception as error:
-            answer.set_exception(error)
-        return answer
-
-    def instead(self) -> None: ...
+    def _call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._state, method)(*arguments)
 
 
-class ProcessWorker:
-    """A hand in a process of its own, which begins with the first call.
+class ProcessWorker(Worker[Any, Any]):
+    """A worker in a process of its own, which is lost when the pipe to that process breaks.
 
     Args:
-        begin: makes the pool of one process. It is made anew for a replacement.
+        start: starts the process and returns our end of the pipe; called again for a replacement.
     """
 
-    def __init__(self, name: str, begin: Callable[[], ProcessPoolExecutor]) -> None:
-        self.name, self._begin = name, begin
-        self._pool = begin()
+    def __init__(self, name: str, start: Callable[[], Connection]) -> None:
+        self.name, self._start = name, start
+        self._connection = start()
 
-    def ask(self, call: Callable[..., Any], *arguments: Any) -> "Future[Any]":
+    def replacement(self) -> "ProcessWorker":
+        return ProcessWorker(self.name, self._start)
+
+    def _call(self, method: str, *arguments: Any) -> Any:
         try:
-            return self._pool.submit(_call, call, *arguments)
-        except BrokenExecutor as error:
-            answer: Future[Any] = Future()
-            answer.set_exception(error)
-            return answer
-
-    def instead(self) -> "ProcessWorker":
-        return ProcessWorker(self.name, self._begin)
-
-
-@contextmanager
-def worker_pool(job: PoolSpec, number: int, cluster: DaskAddress | None = None) -> Iterator[Sequence[Worker]]:
-    """So many hands: one works in this process, more of them each in a process of their own, or on a cluster as many as
-    it has workers, up to that number.
-
-    Raises:
-        NewsletterError: the cluster cannot be used.
-    """
-    if number == 1:
-        yield [InlineWorker(job)]
-    elif cluster is not None:
-        from newsletter.workers import dask as on_cluster  # Only here, since Dask is an extra, and slow to import.
-
-        with on_cluster.worker_pool(job, number, cluster) as pool:
-            yield pool
-    else:
-        with _processes(job, number) as pool:
-            yield pool
+            self._connection.send((method, arguments))
+            succeeded, value = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise WorkerLost(f"{self.name} ended: {error}") from None
+        if not succeeded:
+            raise value
+        return value
 
 
 @contextmanager
-def _processes(job: PoolSpec, number: int) -> Iterator[Sequence[Worker]]:
+def process_workers(spec: PoolSpec, number: int) -> Iterator[Sequence[ProcessWorker]]:
+    """Start workers in processes; they are told to stop, and waited for, at the end."""
     context = process_context()
-    stop = context.Event()
-    shared = pickle.dumps(job.shared, pickle.HIGHEST_PROTOCOL)
-    with ExitStack() as pools, _passed_on(job.should_stop, stop):
-        # Each has a pool for itself, so that it can be asked to go on with what it holds.
-        def begin(which: int) -> ProcessPoolExecutor:
-            given = (job.make, shared, which, number, stop)
-            return pools.enter_context(ProcessPoolExecutor(1, context, initializer=_begin, initargs=given))
+    shared = pickle.dumps(spec.shared, pickle.HIGHEST_PROTOCOL)
+    started: list[tuple[BaseProcess, Connection]] = []
+    with _stop_event(spec.should_stop, context) as stop:
 
-        yield [ProcessWorker(f"process {which + 1}", partial(begin, which)) for which in range(number)]
+        def start(which: int) -> Connection:
+            ours, theirs = context.Pipe()
+            arguments = (theirs, spec.create_state, shared, which, number, stop)
+            process = context.Process(target=_serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
+            process.start()
+            # The pipe breaks with the process only if nobody else has its end open.
+            theirs.close()
+            started.append((process, ours))
+            return ours
+
+        try:
+            yield [ProcessWorker(f"process {which + 1}", partial(start, which)) for which in range(number)]
+        finally:
+            for _, connection in started:
+                connection.close()
+            for process, _ in started:
+                process.join()
 
 
 @contextmanager
-def _passed_on(should_stop: ShouldStop, stop: Any) -> Iterator[None]:
-    """Have the other processes told to stop, too, while one of them is in the middle of a call."""
-    ended = threading.Event()
+def _stop_event(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
+    """An event that other processes see. It is set once ``should_stop`` says so, also in the middle of a call."""
+    stop, ended = context.Event(), threading.Event()
 
-    def look() -> None:
-        while not ended.wait(_LOOK_SECONDS):
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
             if should_stop():
                 stop.set()
                 return
 
-    watching = threading.Thread(target=look, daemon=True)
+    watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     try:
-        yield
+        yield stop
     finally:
         ended.set()
         stop.set()
@@ -180,7 +104,7 @@ def _passed_on(should_stop: ShouldStop, stop: Any) -> Iterator[None]:
 
 
 def process_context() -> BaseContext:
-    """Processes that are no copies of this one, since it may have threads; they import what they need once."""
+    """Return the way to start processes: not as copies of this one, which may have threads. Imports are done once."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -188,37 +112,35 @@ def process_context() -> BaseContext:
     return context
 
 
-_lock = threading.Lock()
-_make_place: Callable[[], WorkerState] | None = None
-_place: WorkerState | None = None
-
-
-def _begin(make: StateFactory, shared: bytes, which: int, number: int, stop: Any) -> None:
-    """Set a process up. The signals that end a command go to all its processes, and the first one tells the others."""
-    global _make_place
+def _serve(
+    connection: Connection, create_state: StateFactory, shared: bytes, which: int, number: int, stop: Any
+) -> None:
+    """Run the calls that come through a pipe, until it is closed or the process behind it ends."""
+    # The signals that end a command go to all of its processes; the first one tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # The place is made by the first call.
-    _make_place = lambda: make(pickle.loads(shared), which, number, stop.is_set)  # noqa: E731, S301 - our own
-    threading.Thread(target=_leave_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    state: WorkerState[Any, Any] | None = None
+    with suppress(EOFError, OSError):
+        while True:
+            method, arguments = connection.recv()
+            try:
+                if state is None:
+                    state = create_state(pickle.loads(shared), which, number, stop.is_set)  # noqa: S301 - our own
+                answer = (True, getattr(state, method)(*arguments))
+            except Exception as error:
+                answer = (False, error)
+            try:
+                connection.send(answer)
+            except (AttributeError, TypeError, PicklingError) as error:
+                connection.send((False, RuntimeError(f"the result of {method} cannot be pickled: {error}")))
+    if state is not None:
+        state.close(stop=True)
 
 
-def _leave_with_parent(stop: Any) -> None:
-    """End this process after the one that began it: nobody else would."""
+def _stop_with_parent(stop: Any) -> None:
+    """Have the call in progress stop when the process that started this one is gone."""
     parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    parent.join()
-    stop.set()
-    with _lock:
-        if _place is not None:
-            _place.end(stop=True)
-        os._exit(1)
-
-
-def _call(call: Callable[..., Any], *arguments: Any) -> Any:
-    global _place
-    with _lock:
-        if _place is None and _make_place is not None:
-            _place = _make_place()
-        return call(_place, *arguments)
+    if parent is not None:
+        parent.join()
+        stop.set()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from newsletter.audience.subscriber_file import MOST_INTERESTS, preferences_from_mapping, read_preferences_text
-from newsletter.config.settings import plain_address
+from newsletter.config.fields import plain_address
 from newsletter.errors import UserError
 from tests.conftest import Newsletter
 

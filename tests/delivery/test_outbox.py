@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, insert, select
 
 from newsletter.config.settings import Delivery
 from newsletter.delivery.sending import claims
-from newsletter.delivery.sending.send_recorder import SendRecorder, write_pending
+from newsletter.delivery.sending.send_recorder import PendingWrites, SendRecorder
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Digest, DigestItem, Paper, Preferences, Send, SendState, SubscriberState
@@ -318,13 +318,11 @@ def test_what_goes_on_the_wire_as_its_claim_runs_out_is_left_alone(engine: Engin
 
 
 def test_two_runs_in_one_process_hold_their_claims_apart(engine: Engine) -> None:
-    first, second = (
-        SendRecorder(engine, Delivery(), lambda: NOW, lambda send, settled: None, lambda: False) for _ in range(2)
-    )
+    first, second = (SendRecorder(engine, Delivery(), lambda: NOW, PendingWrites(), lambda: False) for _ in range(2))
     claim_as(engine, first.owner)
     (send,) = everything(engine)
     with second:
-        second.give_back(send)
+        second.release(send)
     assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
     # Both are known by their process, which lives.
     assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
@@ -341,24 +339,24 @@ def claimed_twice(engine: Engine) -> Send:
 
 def test_what_its_owner_claimed_twice_goes_once(engine: Engine) -> None:
     send = claimed_twice(engine)
-    with ledger_of(engine) as (recorder, _):
+    with recorder_of(engine) as (recorder, _):
         assert recorder.start(send, "smtp")
         # The other letter of the same send, as another session would carry it, or be stopped before it could.
         assert not recorder.start(send, "smtp")
-        recorder.give_back(send)
-        recorder.settle(send, Outcome(SendState.FAILED, reason="the message could not be made"))
+        recorder.release(send)
+        recorder.record(send, Outcome(SendState.FAILED, reason="the message could not be made"))
         recorder.flush()
         assert [one.state for one in everything(engine)] == [SendState.CLAIMED]
-        recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+        recorder.record(send, Outcome(SendState.SENT, "250 ok"), "smtp")
     assert [one.state for one in everything(engine)] == [SendState.SENT]
 
 
 def test_what_its_owner_claimed_twice_goes_once_where_two_sessions_start_it_together(engine: Engine) -> None:
     send = claimed_twice(engine)
-    with ledger_of(engine) as (recorder, _), ThreadPoolExecutor(2) as threads:
+    with recorder_of(engine) as (recorder, _), ThreadPoolExecutor(2) as threads:
         with locked(engine):
             # The ledger waits with this one, so that both of the others are written together.
-            recorder.give_back(replace(send, row=send.row + 1))
+            recorder.release(replace(send, row=send.row + 1))
             begun = [threads.submit(recorder.start, send, "smtp") for _ in range(2)]
             time.sleep(0.5)
         assert sorted(one.result() for one in begun) == [False, True]
@@ -367,10 +365,10 @@ def test_what_its_owner_claimed_twice_goes_once_where_two_sessions_start_it_toge
 def test_what_the_store_never_took_of_a_message_is_not_lost_to_its_other_letter(engine: Engine) -> None:
     send = claimed_twice(engine)
     start(engine, send)
-    with locked(engine), ledger_of(engine, should_stop=True) as (recorder, _):
-        recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
-        recorder.give_back(send)
-    write_pending(engine, NOW)
+    with locked(engine), recorder_of(engine, should_stop=True) as (recorder, pending):
+        recorder.record(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+        recorder.release(send)
+    pending.write(engine, NOW)
     assert [one.state for one in everything(engine)] == [SendState.SENT]
 
 
@@ -391,26 +389,32 @@ def locked(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def ledger_of(engine: Engine, *, should_stop: bool = False) -> Iterator[tuple[SendRecorder, list[SendState]]]:
-    told: list[SendState] = []
-    with SendRecorder(
-        engine, Delivery(), lambda: NOW, lambda _, settled: told.append(settled.state), lambda: should_stop
-    ) as recorder:
+def recorder_of(engine: Engine, *, should_stop: bool = False) -> Iterator[tuple[SendRecorder, PendingWrites]]:
+    pending = PendingWrites()
+    with SendRecorder(engine, Delivery(), lambda: NOW, pending, lambda: should_stop) as recorder:
         recorder.owner = HERE  # that the claims of these tests are made by
-        yield recorder, told
+        yield recorder, pending
+
+
+def recorded(recorder: SendRecorder) -> list[SendState]:
+    """The states of the results so far."""
+    states = []
+    while not recorder.results.empty():
+        states.append(recorder.results.get().outcome.state)
+    return states
 
 
 def test_what_the_server_said_is_written_once_the_store_takes_it(engine: Engine) -> None:
     plan(engine, 1)
     (send,) = claim(engine)
-    with ledger_of(engine) as (recorder, told):
+    with recorder_of(engine) as (recorder, _):
         assert recorder.start(send, "smtp")
         with locked(engine) as other:
-            recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+            recorder.record(send, Outcome(SendState.SENT, "250 ok"), "smtp")
             time.sleep(0.5)
-            assert told == []
+            assert recorded(recorder) == []
             other.rollback()
-    assert told == [SendState.SENT]
+    assert recorded(recorder) == [SendState.SENT]
     assert [(send.state, send.smtp_reply) for send in everything(engine)] == [(SendState.SENT, "250 ok")]
 
 
@@ -421,18 +425,18 @@ def test_what_the_store_never_took_is_told_and_written_by_the_next_run(engine: E
     start(engine, send)
     words = "sent (250 ok)" if outcome else "not sent"
     expected = (
-        rf"r0@example\.org, 2025-11-28: {re.escape(words)}, but that could not be written down: "
+        rf"r0@example\.org, 2025-11-28: {re.escape(words)}, but this could not be recorded: "
         r".*(locked|lock timeout); note it"
     )
-    with locked(engine), ledger_of(engine, should_stop=True) as (recorder, _):
+    with locked(engine), recorder_of(engine, should_stop=True) as (recorder, pending):
         if outcome:
-            recorder.settle(send, outcome, "smtp")
+            recorder.record(send, outcome, "smtp")
         else:
-            recorder.give_back(send, on_wire=True)
+            recorder.release(send, on_wire=True)
     assert re.match(expected, str(recorder.error))
     assert claims.release_orphans(engine, NOW + timedelta(days=1)) == []
-    assert [state for _, state in write_pending(engine, NOW)] == ([SendState.SENT] if outcome else [])
-    assert write_pending(engine, NOW) == []
+    assert [state for _, state in pending.write(engine, NOW)] == ([SendState.SENT] if outcome else [])
+    assert pending.write(engine, NOW) == []
     assert [send.state for send in everything(engine)] == [SendState.SENT if outcome else SendState.PLANNED]
 
 
@@ -441,11 +445,11 @@ def test_each_message_is_named_of_which_the_store_took_nothing(engine: Engine) -
     claimed = claim(engine)
     for send in claimed:
         start(engine, send)
-    with locked(engine), ledger_of(engine, should_stop=True) as (recorder, _):
+    with locked(engine), recorder_of(engine, should_stop=True) as (recorder, pending):
         for send in claimed:
-            recorder.settle(send, Outcome(SendState.SENT, "250 ok"), "smtp")
+            recorder.record(send, Outcome(SendState.SENT, "250 ok"), "smtp")
     assert [line.partition(",")[0] for line in str(recorder.error).splitlines()] == [send.email for send in claimed]
-    assert [state for _, state in write_pending(engine, NOW)] == [SendState.SENT] * 3
+    assert [state for _, state in pending.write(engine, NOW)] == [SendState.SENT] * 3
 
 
 def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine) -> None:
@@ -453,7 +457,7 @@ def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine
     (send,) = claim(engine)
     with (
         locked(engine),
-        ledger_of(engine, should_stop=True) as (recorder, _),
+        recorder_of(engine, should_stop=True) as (recorder, pending),
         pytest.raises(NewsletterError, match=r"locked|lock timeout"),
     ):
         recorder.start(send, "smtp")

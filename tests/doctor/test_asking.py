@@ -41,7 +41,7 @@ def record(**changes: object) -> SourceStatus:
 
 
 @pytest.mark.parametrize(
-    ("known", "state", "found", "mend"),
+    ("known", "state", "found", "fix"),
     [
         (None, CheckState.OK, "answers; not fetched yet", ""),
         (record(), CheckState.OK, "answers; last fetched 2026-11-21 06:00 UTC", ""),

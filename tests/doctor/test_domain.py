@@ -34,7 +34,7 @@ def long_chain() -> Records:
 
 
 @pytest.mark.parametrize(
-    ("records", "state", "found", "mend"),
+    ("records", "state", "found", "fix"),
     [
         (spf("v=spf1 ip4:93.184.216.0/24 -all"), CheckState.OK, "0 of 10 look-ups; lists the mail server", ""),
         (spf("v=spf1 a:smtp.papers-lab.org ~all"), CheckState.OK, "1 of 10 look-ups; lists the mail server", ""),
@@ -143,7 +143,7 @@ def key_record(*texts: str) -> Records:
 
 
 @pytest.mark.parametrize(
-    ("signs_with", "texts", "state", "found", "mend"),
+    ("signs_with", "texts", "state", "found", "fix"),
     [
         (2048, ["v=DKIM1; k=rsa; p=2048"], CheckState.OK, "verifies what is signed here, 2048 bits", ""),
         (1024, ["v=DKIM1; p=1024"], CheckState.WARNING, "1024 bits, which is short", "make a key of 2048 bits"),
@@ -175,7 +175,7 @@ BELOW = Sender("news.papers-lab.co.uk", "bounces@bounce.papers-lab.co.uk")
 
 
 @pytest.mark.parametrize(
-    ("sender", "records", "signs", "state", "found", "mend"),
+    ("sender", "records", "signs", "state", "found", "fix"),
     [
         (
             OURS,

@@ -93,7 +93,7 @@ def test_a_wrong_password(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("stage", "answer", "state", "mend"),
+    ("stage", "answer", "state", "fix"),
     [
         ("on_sender", "553 5.7.1 not yours", CheckState.BAD, "check site.from, bounces.address and user"),
         ("on_sender", "530 5.7.0 log in", CheckState.BAD, "set user and password of the account"),

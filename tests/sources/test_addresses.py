@@ -18,7 +18,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from newsletter.sources.address_policy import AddressPolicy, PrivateAddressError, is_public
-from newsletter.sources.base import SourceError
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from tests.conftest import Newsletter, Talk
 

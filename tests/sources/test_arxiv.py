@@ -8,7 +8,8 @@ from pytest_httpserver import HTTPServer
 from newsletter.config.settings import ArxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.arxiv import Arxiv
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 
 NOW = DateRange(None, date(2025, 8, 20))

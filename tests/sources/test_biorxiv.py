@@ -6,8 +6,9 @@ from pytest_httpserver import HTTPServer
 
 from newsletter.config.settings import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
 from newsletter.sources.biorxiv import Biorxiv
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 
 DAYS = DateRange(date(2025, 8, 1), date(2025, 8, 3))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import bounds
-from newsletter.sources.base import SourceError
 from newsletter.sources.bounds import all_within_bounds, brief, within_bounds
+from newsletter.sources.errors import SourceError
 from newsletter.store import open_store, papers, reading, writing
 from newsletter.support.identifiers import title_key
 from tests.conftest import Newsletter

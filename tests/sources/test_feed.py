@@ -8,7 +8,8 @@ from pytest_httpserver import HTTPServer
 
 from newsletter.config.settings import FeedSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import Feed, papers_in, parse
 from newsletter.sources.http import HttpClient
 

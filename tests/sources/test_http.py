@@ -9,8 +9,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from newsletter.sources.base import SourceError
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, user_agent
 from tests.conftest import Talk
 

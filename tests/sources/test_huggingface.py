@@ -11,7 +11,8 @@ from werkzeug import Request, Response
 
 from newsletter.config.settings import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange, SourceError
+from newsletter.sources.base import DateRange
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.sources.huggingface import HuggingFace, papers_in
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from newsletter.config.settings import load_config
+from newsletter.config.loader import load_config
 from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, SubscriberState
 from newsletter.services import bounces, forgive_bounces
 from newsletter.services.context import open_context

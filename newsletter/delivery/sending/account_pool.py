@@ -17,6 +17,7 @@ from newsletter.delivery.smtp.session import AccountUnavailable
 from newsletter.delivery.smtp.transport import ConnectionAborted, Outcome, Transport
 from newsletter.errors import NewsletterError, describe
 from newsletter.model import Message, Send, SendState
+from newsletter.support.clock import utc_now
 
 _IDLE_SECONDS = 30.0
 """So long a session is kept open with nothing to do; servers break them off after some minutes."""
@@ -79,7 +80,7 @@ class AccountPool:
         with self._changed:
             for outgoing in queue:
                 if self._stopped:
-                    self._recorder.give_back(outgoing.send)
+                    self._recorder.release(outgoing.send)
                     continue
                 self.fed += 1
                 self._queue.append(outgoing)
@@ -160,26 +161,26 @@ class AccountPool:
             while (seconds := max(at, self._held) - time.monotonic()) > 0 and not self._stopped:
                 self.wait(min(seconds, _IDLE_SECONDS))
             if self._stopped:
-                self._recorder.give_back(outgoing.send)
+                self._recorder.release(outgoing.send)
                 return
             if (why := self._recorder.breakers.set_aside.get(self.name)) is not None:
                 raise AccountUnavailable(why)
         except Exception:
-            self._recorder.give_back(outgoing.send)
+            self._recorder.release(outgoing.send)
             raise
         if not self._recorder.start(outgoing.send, self.name):
             return
         try:
             outcome = self._send(wire, outgoing.message)
         except NewsletterError:
-            self._recorder.give_back(outgoing.send, on_wire=True)
+            self._recorder.release(outgoing.send, on_wire=True)
             raise
         except Exception as error:
             # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
             reason = f"the program failed: {describe(error)}"
-            self._recorder.settle(outgoing.send, Outcome(SendState.UNSURE, reason=reason), self.name)
+            self._recorder.record(outgoing.send, Outcome(SendState.UNSURE, reason=reason), self.name)
             raise
-        self._recorder.settle(outgoing.send, outcome, self.name)
+        self._recorder.record(outgoing.send, outcome, self.name)
         self._heed(outcome)
 
     def _send(self, wire: Transport, message: Message) -> Outcome:
@@ -206,16 +207,16 @@ class AccountPool:
     def held_until(self) -> datetime | None:
         """Until when its server wants nothing (UTC); None when it takes messages."""
         left = self._held - time.monotonic()
-        return rate_limit.utc_now() + timedelta(seconds=left) if left > 0 else None
+        return utc_now() + timedelta(seconds=left) if left > 0 else None
 
     def _heed(self, outcome: Outcome) -> None:
         """Slow down when the server asks for it."""
         if outcome.state is SendState.DEFERRED and rate_limit.is_throttled(outcome.smtp_reply):
-            now = rate_limit.utc_now()
+            now = utc_now()
             self._held = time.monotonic() + (rate_limit.back_off(self._engine, self.name, now) - now).total_seconds()
         elif outcome.state is SendState.SENT and self._held:
             self._held = 0.0
-            rate_limit.end_back_off(self._engine, self.name, rate_limit.utc_now())
+            rate_limit.end_back_off(self._engine, self.name, utc_now())
 
     def set_aside(self, error: Exception) -> None:
         """Use the account no more, and give back what waits for it."""
@@ -239,5 +240,5 @@ class AccountPool:
     def _give_back(self) -> None:
         while self._queue:
             # Told before it is gone: who sees none here is to find all of them in the ledger.
-            self._recorder.give_back(self._queue[0].send)
+            self._recorder.release(self._queue[0].send)
             self._queue.popleft()

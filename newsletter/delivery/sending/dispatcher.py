@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Engine
 
 from newsletter.config.settings import Delivery, Smtp
 from newsletter.delivery.sending import circuit_breaker, rate_limit
 from newsletter.delivery.sending.account_pool import AccountPool, OutgoingMessage
-from newsletter.delivery.sending.send_recorder import OnSettled, SendRecorder
+from newsletter.delivery.sending.send_recorder import PendingWrites, SendRecorder, SendResult
 from newsletter.delivery.smtp.session import AccountUnavailable
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError, UserError, describe
@@ -20,6 +21,7 @@ from newsletter.model import Message, Send, SendState
 from newsletter.store import reading, writing
 from newsletter.store import sends as store
 from newsletter.store.circuit_breakers import CircuitBreaker
+from newsletter.support.clock import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,16 @@ class RenderError:
     reason: str
 
 
-Render = Callable[[Sequence[Send]], Iterable[tuple[Send, Message | RenderError]]]
-"""Makes the messages of claimed sends; raises what would go wrong with any of them."""
+class Renderer(Protocol):
+    """Renders the messages of sends."""
+
+    def render(self, block: Sequence[Send]) -> Iterable[tuple[Send, Message | RenderError]]:
+        """Render the messages of claimed sends, as they are asked for.
+
+        Raises:
+            NewsletterError: no message can be rendered at all.
+        """
+
 
 _BLOCK = 64
 _LOOK_SECONDS = 0.2
@@ -52,7 +62,7 @@ class Progress:
     """How far it came: whether nothing is left, and what limits hold up."""
 
     done: bool
-    waiting: Throttled | None = None
+    throttled: Throttled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class DispatchResult:
     """How many messages were handed over, and what limits hold up."""
 
     number: int
-    waiting: Throttled | None = None
+    throttled: Throttled | None = None
 
 
 class Dispatcher:
@@ -79,16 +89,16 @@ class Dispatcher:
         accounts: Mapping[str, Smtp],
         delivery: Delivery,
         folder: Path,
-        render: Render,
+        renderer: Renderer,
         clock: Callable[[], datetime],
-        settled: OnSettled,
+        pending: PendingWrites,
         should_stop: Callable[[], bool],
         subscriber: int | None = None,
     ) -> None:
-        self._engine, self._render, self._clock, self._should_stop = engine, render, clock, should_stop
+        self._engine, self._renderer, self._clock, self._should_stop = engine, renderer, clock, should_stop
         self._breaker = delivery.circuit_breaker
         self._open = ExitStack()
-        self._recorder = self._open.enter_context(SendRecorder(engine, delivery, clock, settled, should_stop))
+        self._recorder = self._open.enter_context(SendRecorder(engine, delivery, clock, pending, should_stop))
         self._accounts = [AccountPool(name, one, folder, engine, self._recorder) for name, one in accounts.items()]
         self._limits = {one.name: one.settings.limits for one in self._accounts}
         self._domains = delivery.domains
@@ -124,6 +134,13 @@ class Dispatcher:
         notes = [_note(one.name, one.error) for one in self._accounts if one.error is not None]
         return notes if self._recorder.error is None else [*notes, *str(self._recorder.error).splitlines()]
 
+    def take_results(self) -> list[SendResult]:
+        """Return what became of sends since the last call."""
+        results = []
+        while not self._recorder.results.empty():
+            results.append(self._recorder.results.get())
+        return results
+
     def take_planned_again(self) -> list[int]:
         """The rows of sends that had failed and are planned again, since their account was set aside; each once."""
         rows = []
@@ -131,15 +148,15 @@ class Dispatcher:
             rows.append(self._recorder.planned_again.get())
         return rows
 
-    def hand_over(self, most: int) -> DispatchResult:
+    def dispatch(self, most: int) -> DispatchResult:
         """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.
 
         Raises:
             ServerUnavailable, UserError: no account can be used; what is planned stays planned.
         """
-        handed = [self._hand_over(claim_filter, most) for claim_filter in self._claim_filters]
+        handed = [self._dispatch(claim_filter, most) for claim_filter in self._claim_filters]
         self._check()
-        held = [one.waiting for one in handed if one.waiting is not None]
+        held = [one.throttled for one in handed if one.throttled is not None]
         held += [
             Throttled(one.number, one.held_until, _why(rate_limit.BACKING_OFF, f"account {one.name}"))
             for one in self._accounts
@@ -147,7 +164,7 @@ class Dispatcher:
         ]
         return DispatchResult(sum(one.number for one in handed), min(held, key=lambda one: one.until, default=None))
 
-    def carry(self, seconds: float) -> Progress:
+    def drain(self, seconds: float) -> Progress:
         """Hand over what waits, for about so long, or until nothing is left but to wait for limits.
 
         Raises:
@@ -155,9 +172,9 @@ class Dispatcher:
         """
         end = time.monotonic() + seconds
         while not self._should_stop():
-            handed = self.hand_over(_BLOCK)
-            if handed.waiting is not None:
-                return Progress(done=False, waiting=handed.waiting)
+            handed = self.dispatch(_BLOCK)
+            if handed.throttled is not None:
+                return Progress(done=False, throttled=handed.throttled)
             if time.monotonic() >= end:
                 break
             if not handed.number:
@@ -166,7 +183,7 @@ class Dispatcher:
                 self._accounts[0].wait(_LOOK_SECONDS)
         return Progress(done=False)
 
-    def _hand_over(self, claim_filter: store.ClaimFilter, most: int) -> DispatchResult:
+    def _dispatch(self, claim_filter: store.ClaimFilter, most: int) -> DispatchResult:
         number = 0
         while number < most and not self._should_stop():
             account, grant = self._next_account(claim_filter)
@@ -183,7 +200,7 @@ class Dispatcher:
 
     def _next_account(self, claim_filter: store.ClaimFilter) -> tuple[AccountPool | None, rate_limit.Permit]:
         """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
-        refused = nothing = rate_limit.Permit(0, rate_limit.utc_now())
+        refused = nothing = rate_limit.Permit(0, utc_now())
         end = time.monotonic() + _ROOM_SECONDS
         while True:
             usable = [one for one in self._accounts if one.error is None]
@@ -208,7 +225,7 @@ class Dispatcher:
 
     def _leave(self, account: AccountPool, claim_filter: store.ClaimFilter) -> rate_limit.Permit:
         """Leave of the account's limits and of the domain's."""
-        now, limits = rate_limit.utc_now(), self._limits[account.name]
+        now, limits = utc_now(), self._limits[account.name]
         known = circuit_breaker.look(self._engine, account.name)
         is_set_aside = known is not None and known.opened_at is not None
         if is_set_aside and account.number:
@@ -254,23 +271,23 @@ class Dispatcher:
         limits = {"": self._limits[account.name]} | (
             {claim_filter.only: self._domains[claim_filter.only]} if claim_filter.only else {}
         )
-        first = time.monotonic() + (grant.first - rate_limit.utc_now()).total_seconds()
+        first = time.monotonic() + (grant.first - utc_now()).total_seconds()
         spacing = {key: 1 / one.per_second for key, one in limits.items() if one.per_second is not None}
         try:
-            for place, (send, made) in enumerate(self._render(claimed)):
+            for place, (send, made) in enumerate(self._renderer.render(claimed)):
                 if isinstance(made, RenderError):
-                    self._recorder.settle(send, Outcome(SendState.FAILED, reason=made.reason))
+                    self._recorder.record(send, Outcome(SendState.FAILED, reason=made.reason))
                 else:
                     account.put([OutgoingMessage(send, made, first + place * grant.step.total_seconds(), spacing)])
                 del left[send.row]
         finally:
             # A template that fails leaves the sends as they were.
             for send in left.values():
-                self._recorder.give_back(send)
+                self._recorder.release(send)
         return len(claimed)
 
     def _return_leave(self, account: AccountPool, claim_filter: store.ClaimFilter, number: int) -> None:
-        now = rate_limit.utc_now()
+        now = utc_now()
         rate_limit.release(self._engine, account.name, self._limits[account.name], number, now)
         if claim_filter.only is not None:
             rate_limit.release(self._engine, _key(claim_filter.only), self._domains[claim_filter.only], number, now)

@@ -49,11 +49,6 @@ class Permit:
     is_test: bool = False
 
 
-def utc_now() -> datetime:
-    """The machine's time (UTC)."""
-    return datetime.now(UTC)
-
-
 def acquire(engine: Engine, key: str, limits: Limits, want: int, now: datetime) -> Permit:
     """Take leave for as many messages as wanted, or as the limits allow; what is not used should be given back.
 

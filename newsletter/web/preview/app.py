@@ -22,7 +22,7 @@ from fastapi import APIRouter, FastAPI, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from newsletter.config.settings import load_config
+from newsletter.config.loader import load_config
 from newsletter.digest.composer import TRENDING
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import DigestItem, Subscriber

@@ -1,0 +1,168 @@
+"""Types of settings: an address, a URL, a time zone, each checked and in one form."""
+
+import re
+from contextlib import suppress
+from datetime import time
+from email.headerregistry import Address
+from email.utils import unquote
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from pathlib import Path
+from typing import Annotated
+
+import idna
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+from pydantic import AfterValidator, BeforeValidator, HttpUrl, TypeAdapter, ValidationError
+
+from newsletter.support import time_zones
+from newsletter.support.text import is_utf8, to_single_line
+
+_MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
+"""A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
+
+_LONGEST_LOCAL = 64
+"""Octets before the @ of an address (RFC 5321, section 4.5.3.1.1)."""
+
+_LONGEST_ADDRESS = 254
+"""Octets of an address: a path has 256 with its angle brackets (RFC 5321, section 4.5.3.1.3)."""
+
+_LONGEST_RETURN_LOCAL = 24
+"""Before the @ of ``bounces.address``: with a token it keeps to the 64 octets of a local part."""
+
+
+def _known_timezone(name: str) -> str:
+    if time_zones.is_known(name):
+        return name
+    near = time_zones.similar_names(name)
+    fix = f"did you mean {near}?" if near else "write an IANA name like Europe/London"
+    raise ValueError(f"is not a time zone; {fix}")
+
+
+def _time_of_day(value: object) -> object:
+    if isinstance(value, time):
+        return value
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", str(value).strip())
+    if match is None or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ValueError('is not a time of day; write it like "07:30"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _one_line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("has a line break or control character; write it in one line")
+    cleaned = to_single_line(text)
+    if not cleaned:
+        raise ValueError("is empty; write something")
+    return cleaned
+
+
+def _file_name(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise ValueError("is empty; write a path, or remove the line")
+    if any(ord(character) < 32 for character in value) or not is_utf8(value):
+        raise ValueError("is not the name of a file; write it in one line")
+    return value
+
+
+def source_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ValueError("is no name for a source; use letters, digits, '_', '.' and '-' alone")
+    return name
+
+
+def plain_address(text: str) -> str:
+    """A mail address brought to its normal form.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    return validated(text).normalized
+
+
+def validated(text: str) -> ValidatedEmail:
+    try:
+        address = validate_email(text.strip(), strict=True, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an email address: {error}") from None
+    # The library counts characters; a mail server counts octets.
+    if len(address.local_part.encode()) > _LONGEST_LOCAL:
+        raise ValueError(f"is not an email address: The part before the @-sign is over {_LONGEST_LOCAL} bytes long.")
+    if len(address.normalized.encode()) > _LONGEST_ADDRESS:
+        raise ValueError(f"is not an email address: It is over {_LONGEST_ADDRESS} bytes long.")
+    return address
+
+
+def _mailbox(text: str) -> str:
+    match = _MAILBOX.fullmatch(_one_line(text))
+    name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
+    local, _, domain = plain_address(address).rpartition("@")
+    return str(Address(name.strip(), local, domain))
+
+
+def host_name(text: str) -> str:
+    """A full host name in ASCII, with its international labels encoded (RFC 5890).
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        name = idna.encode(text.strip().rstrip("."), uts46=True, std3_rules=True).decode("ascii")
+    except idna.IDNAError:
+        name = ""
+    last = name.rpartition(".")[2]
+    if "." not in name or last.isdigit():
+        raise ValueError("is not a full host name; write one like mail.example.org")
+    return name
+
+
+def ehlo_name(text: str) -> str:
+    """What stands behind EHLO: a full host name, or an address literal (RFC 5321, section 4.1.3)."""
+    literal = re.fullmatch(r"\[(?:(?P<v6>ipv6:)(?P<six>[\da-f:.]+)|(?P<four>[\d.]+))\]", text.strip(), re.IGNORECASE)
+    try:
+        if literal is not None and literal["four"]:
+            return f"[{IPv4Address(literal['four'])}]"
+        if literal is not None:
+            return f"[IPv6:{IPv6Address(literal['six'])}]"
+        return host_name(text)
+    except ValueError:
+        raise ValueError(
+            "is not a full host name; write one like mail.example.org, or an address like [192.0.2.1] or "
+            "[IPv6:2001:db8::1]"
+        ) from None
+
+
+def return_address(text: str) -> str:
+    address = validated(text).ascii_email or ""
+    local = address.rpartition("@")[0]
+    if not local or "+" in local or len(local) > _LONGEST_RETURN_LOCAL:
+        raise ValueError(
+            f"cannot carry a token; write one with {_LONGEST_RETURN_LOCAL} ASCII characters at most before the @, "
+            "and no '+', like bounces@papers.example.org"
+        )
+    return address
+
+
+def _web_address(text: str) -> str:
+    try:
+        return str(TypeAdapter(HttpUrl).validate_python(text.strip())).rstrip("/")
+    except ValidationError:
+        raise ValueError("is not a web address; write it like https://papers.example.org") from None
+
+
+def _private_address(text: str) -> str:
+    text = text.strip()
+    with suppress(ValueError):
+        return str(ip_network(text))
+    if not re.fullmatch(r"[\w-]+(?:\.[\w-]+)*\.?", text) or re.fullmatch(r"[\d.]+", text):
+        raise ValueError("is neither a host nor a network; write it like intranet.example.org or 10.0.0.0/8")
+    return text.rstrip(".").lower()
+
+
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Line = Annotated[str, AfterValidator(_one_line)]
+FileName = Annotated[Path, BeforeValidator(_file_name)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Url = Annotated[str, AfterValidator(_web_address)]
+PrivateAddress = Annotated[str, AfterValidator(_private_address)]

@@ -1,0 +1,104 @@
+"""Workers: what an edition's batches are processed by, in this process, in others, or on a Dask cluster."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+ShouldStop = Callable[[], bool]
+
+Batch = TypeVar("Batch")
+Result = TypeVar("Result")
+BatchIn = TypeVar("BatchIn", contravariant=True)
+ResultOut = TypeVar("ResultOut", covariant=True)
+
+
+class WorkerLost(Exception):
+    """The worker's process ended or cannot be reached."""
+
+
+class WorkerState(Protocol[BatchIn, ResultOut]):
+    """What a worker works with. It lives in the worker's process and is used by one call at a time."""
+
+    def owner(self) -> str:
+        """Return the name that claims are made under."""
+
+    def process(self, batch: BatchIn) -> ResultOut:
+        """Process one batch."""
+
+    def drain(self) -> ResultOut:
+        """Work for a moment on what earlier batches, or other workers, left behind."""
+
+    def close(self, stop: bool) -> ResultOut:
+        """Finish the work in progress, or drop what has not started yet to ``stop``. Closing twice does nothing."""
+
+
+StateFactory = Callable[[Any, int, int, ShouldStop], WorkerState[Any, Any]]
+"""Creates the state of one worker from the shared data, its number, how many workers there are, and a callable that
+says whether to stop.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """What a pool of workers is for.
+
+    Attributes:
+        create_state: creates each worker's state. ``shared``: data that each worker gets, once.
+        should_stop: says whether to stop. ``on_info``: called with a line on where the work can be watched.
+    """
+
+    create_state: StateFactory
+    shared: Any
+    should_stop: ShouldStop
+    on_info: Callable[[str], None] = lambda line: None
+
+
+@dataclass(frozen=True, slots=True)
+class DaskAddress:
+    """Where to find a Dask scheduler: an address (``host:port``), or the file the scheduler writes."""
+
+    address: str | None = None
+    file: Path | None = None
+
+    def __str__(self) -> str:
+        return self.address or str(self.file)
+
+
+class Worker(ABC, Generic[Batch, Result]):
+    """Calls the methods of a :class:`WorkerState`, wherever that lives, and waits for their results.
+
+    Each method raises what the state raises, or :class:`WorkerLost`.
+
+    Attributes:
+        name: tells workers apart.
+    """
+
+    name: str
+
+    def owner(self) -> str:
+        """Return the name that this worker's claims are made under."""
+        return str(self._call("owner"))
+
+    def process(self, batch: Batch) -> Result:
+        """Process one batch."""
+        result: Result = self._call("process", batch)
+        return result
+
+    def drain(self) -> Result:
+        """Work for a moment on what is left."""
+        result: Result = self._call("drain")
+        return result
+
+    def close(self, stop: bool) -> Result:
+        """Finish, or drop what has not started yet to ``stop``."""
+        result: Result = self._call("close", stop)
+        return result
+
+    def replacement(self) -> "Worker[Batch, Result] | None":
+        """Return a worker to take the place of this one, which was lost; None if there is none now."""
+        return None
+
+    @abstractmethod
+    def _call(self, method: str, *arguments: Any) -> Any: ...

@@ -1,0 +1,30 @@
+"""The pool: as many workers as wanted, where the configuration wants them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from newsletter.workers.base import DaskAddress, PoolSpec, Worker
+from newsletter.workers.local import InlineWorker, process_workers
+
+
+@contextmanager
+def worker_pool(
+    spec: PoolSpec, number: int, cluster: DaskAddress | None = None
+) -> Iterator[Sequence[Worker[Any, Any]]]:
+    """Provide workers: one in this process, several each in a process of its own, or as many workers of a Dask cluster
+    as there are, up to that number.
+
+    Raises:
+        NewsletterError: the cluster cannot be used.
+    """
+    if number == 1:
+        yield [InlineWorker(spec.create_state(spec.shared, 0, 1, spec.should_stop))]
+    elif cluster is not None:
+        from newsletter.workers.dask import dask_workers  # Dask is an extra, and slow to import.
+
+        with dask_workers(spec, number, cluster) as workers:
+            yield workers
+    else:
+        with process_workers(spec, number) as workers:
+            yield workers
