@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
-from newsletter.scheduler import tick
 from newsletter.services.context import open_context
 from newsletter.services.index import saved_index
+from newsletter.services.jobs import tick
 from newsletter.support.clock import frozen_clock
 from tests.conftest import NOW, Newsletter
 from tests.smtp import Mailbox

@@ -21,6 +21,7 @@ from newsletter.audience import subscriptions
 from newsletter.cli.common import Json, err, format_iso, note, open_context_for, print_json, say, stoppable, warn
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
+from newsletter.services import jobs
 from newsletter.services.context import AppContext, sender_warnings
 from newsletter.services.due_subscribers import active_batches, batch_of, bring_due_back, due_batches, end_pauses
 from newsletter.services.edition import dry_run, run_edition
@@ -285,7 +286,7 @@ def run(
     log_line = _event_log()
     if once:
         with stoppable() as stopped:
-            good = scheduler.run_once(context, log_line, stopped.is_set)
+            good = jobs.run_once(context, log_line, stopped.is_set)
         if not good:
             raise typer.Exit(1)
     else:
@@ -294,7 +295,7 @@ def run(
 
 
 @contextmanager
-def _site(context: AppContext, log_line: scheduler.Log) -> Iterator[None]:
+def _site(context: AppContext, log_line: jobs.Log) -> Iterator[None]:
     """The site, answering beside the jobs and until they have ended."""
     from newsletter.web.app import make_app  # Here, since it is slow to import.
     from newsletter.web.server import listen, serving
@@ -308,7 +309,7 @@ def _site(context: AppContext, log_line: scheduler.Log) -> Iterator[None]:
         yield
 
 
-def _event_log() -> scheduler.Log:
+def _event_log() -> jobs.Log:
     structlog.configure(
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),

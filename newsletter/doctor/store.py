@@ -12,7 +12,7 @@ from newsletter.config.settings import Config
 from newsletter.doctor import machine
 from newsletter.doctor.result import CheckResult, bad, ok, warning
 from newsletter.model import SendState, SubscriberState
-from newsletter.store import health, reading, subscribers, writing
+from newsletter.store import health, reading, scheduled_jobs, subscribers, writing
 from newsletter.store.database import HEAD
 
 _LOOK_SECONDS = 8.0
@@ -111,7 +111,7 @@ def schedule(engine: Engine, now: datetime) -> CheckResult:
     """Whether anything sends by itself."""
     name = "schedule"
     with reading(engine) as connection:
-        overdue, tick = health.overdue(connection, now - _LATE), health.next_tick(connection)
+        overdue, tick = health.overdue(connection, now - _LATE), scheduled_jobs.next_tick(connection)
     running = tick is not None and now - tick < _LATE
     if overdue is not None:
         text = f"{overdue.count} due since {overdue.since:%Y-%m-%d %H:%M} UTC got no digest"

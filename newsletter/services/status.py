@@ -13,6 +13,7 @@ from newsletter.store import (
     health,
     pauses,
     reading,
+    scheduled_jobs,
     send_log,
     sends,
     source_status,
@@ -128,7 +129,7 @@ def queue_status(context: AppContext, connection: Connection) -> QueueStatus:
         put_off=statistics.deferred_groups(connection, _REASONS),
         holds=statistics.active_back_offs(connection, now),
         overdue=health.overdue(connection, now - timedelta(seconds=context.config.schedule.tick_seconds)),
-        next_tick=health.next_tick(connection),
+        next_tick=scheduled_jobs.next_tick(connection),
         pause=pauses.find(connection),
         set_aside=circuit_breakers.set_aside(connection),
     )

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from newsletter.model import SendState, SubscriberState
@@ -90,11 +90,3 @@ def overdue(connection: Connection, before: datetime) -> WaitingCount | None:
     query = select(func.count(), func.min(subscribers.c.next_due)).where(active, subscribers.c.next_due < before)
     count, since = connection.execute(query).one()
     return WaitingCount(count, since) if count else None
-
-
-def next_tick(connection: Connection) -> datetime | None:
-    """When ``newsletter run`` looks next who is due (UTC): long past when it runs no more, None when it never did."""
-    if not inspect(connection).has_table("scheduled_jobs"):
-        return None
-    found = connection.execute(text("SELECT next_run_time FROM scheduled_jobs WHERE id = 'tick'")).scalar()
-    return datetime.fromtimestamp(float(found), UTC) if found is not None else None

@@ -457,7 +457,7 @@ def test_nothing_goes_on_the_wire_that_the_store_does_not_know_of(engine: Engine
     (send,) = claim(engine)
     with (
         locked(engine),
-        recorder_of(engine, should_stop=True) as (recorder, pending),
+        recorder_of(engine, should_stop=True) as (recorder, _),
         pytest.raises(NewsletterError, match=r"locked|lock timeout"),
     ):
         recorder.start(send, "smtp")

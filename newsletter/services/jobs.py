@@ -1,0 +1,177 @@
+"""The jobs of a running newsletter: fetch papers, send what is due, process bounces, clean up.
+
+Each takes a log and returns whether everything went well; ``scheduler.py`` runs them on time.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from newsletter.errors import NewsletterError, Stopped
+from newsletter.ranking.index import Index
+from newsletter.services.bounces import BounceResult, process_mailbox
+from newsletter.services.context import AppContext
+from newsletter.services.due_subscribers import bring_due_back, due_batches, end_pauses, read_files
+from newsletter.services.edition import SendingPaused, run_edition
+from newsletter.services.fetch import fetch_papers
+from newsletter.services.index import read_state
+from newsletter.services.index_updater import IndexUpdater
+from newsletter.services.retention import purge_expired
+from newsletter.services.signup_mail import forget_unconfirmed
+from newsletter.store import reading, statistics, tokens, writing
+
+Log = Callable[..., None]
+"""Logs an event by its name, with its facts as keywords, as one line."""
+
+_EDITION_CHANGES = timedelta(days=7)
+"""How long the sends of an edition may still change."""
+
+
+def fetch(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
+    """Fetch new papers, one log line per source. Returns whether every source answered."""
+    good = True
+    for result in fetch_papers(context, [], should_stop=should_stop):
+        if result.error is not None:
+            good = False
+            log("source_failed", source=result.source, error=result.error)
+        else:
+            log("fetched", source=result.source, papers=result.papers, new=result.new, bad=len(result.bad))
+        if result.cut:
+            log("beyond_bounds", source=result.source, cuts=len(result.cut), first=result.cut[0])
+    with suppress(Stopped):
+        _index(context, log, should_stop, index or IndexUpdater(context))
+    return good
+
+
+def _index(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater) -> None:
+    """Index what was fetched, so that the next edition need not, and refit the TF-IDF model when that is due."""
+    before = read_state(context.config.index_folder)
+    index.update(should_stop)
+    after = read_state(context.config.index_folder)
+    if after is not None and (before is None or before.fitted_at != after.fitted_at):
+        next_fit = after.next_fit(context.config.ranking.refit_days).isoformat(timespec="minutes")
+        log("fitted", model=after.version, papers=after.papers, next_fit=next_fit)
+    elif after is not None and after != before:
+        log("indexed", model=after.version, papers=after.held)
+
+
+def tick(
+    context: AppContext,
+    log: Log,
+    should_stop: Callable[[], bool],
+    get_index: Callable[[], Index | None] | None = None,
+    reported: set[str] | None = None,
+) -> bool:
+    """Read the subscriber files that changed, then send to whoever is due, and what was deferred until now.
+
+    Args:
+        get_index: returns the index; see :func:`newsletter.services.edition.run_edition`.
+        reported: problems that were logged before and are not logged again; it is updated.
+
+    Returns:
+        Whether everything went well.
+    """
+    reported = set() if reported is None else reported
+    files = read_files(context)
+    for name in files.added:
+        log("subscriber_added", file=name)
+    for name in files.changed:
+        log("subscriber_changed", file=name)
+    for problem in files.problems:
+        # Logged once, not at every tick until it is fixed.
+        if problem not in reported:
+            log("file_problem", problem=problem)
+    reported.clear()
+    reported.update(files.problems)
+    back = end_pauses(context)
+    if back:
+        log("pauses_over", subscribers=back)
+    bring_due_back(context)
+    # What rate limits hold up waits for a later tick, so that it does not hold up those who are due by then.
+    patience = timedelta(seconds=context.config.schedule.tick_seconds)
+
+    try:
+        report = run_edition(
+            context,
+            due_batches(context),
+            should_stop,
+            lambda state, count: None,
+            patience=patience,
+            on_info=lambda line: log("cluster", at=line),
+            get_index=get_index,
+        )
+    except SendingPaused as error:
+        log("paused", reason=str(error))
+        return not files.problems
+    if report.counts:
+        log("edition", **report.counts)
+    if report.left:
+        log("left", what=str(report.left))
+    for note in report.notes:
+        log("look_at", note=note)
+    return not files.problems and not report.failed
+
+
+def read_bounces(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
+    """Process the bounce mailbox, one log line for each message that changed something or failed.
+
+    Returns:
+        Whether the mailbox, if there is one, could be read with every message in it.
+    """
+    if not context.config.bounces.mailbox:
+        return True
+
+    def each(taken: BounceResult) -> None:
+        if taken.effect is not None:
+            log("came_back", kind=taken.report.kind.value, email=taken.email, effect=taken.effect.value)
+
+    def failed(message: str, error: str) -> None:
+        log("bounce_failed", message=message, error=error)
+
+    try:
+        counts = process_mailbox(context, each, lambda done, of: None, should_stop, failed)
+    except NewsletterError as error:
+        # No digest waits for it, and the next time reads what this one left.
+        log("bounces_failed", error=str(error))
+        return False
+    if counts:
+        log("bounces", **{outcome.replace(" ", "_"): count for outcome, count in sorted(counts.items())})
+    return not counts["failed"]
+
+
+def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
+    """Count today's subscribers and past editions; delete old log entries, sign-ups that were not confirmed in time,
+    and operators' sessions that ended.
+    """
+    with writing(context.engine) as connection:
+        statistics.keep_counts(connection, context.clock().date())
+        statistics.forget_editions(connection)
+        tokens.forget_sessions(connection, context.clock())
+    with reading(context.engine) as connection:
+        past = statistics.to_be_kept(connection, context.clock().date() - _EDITION_CHANGES)
+    for day in past:
+        if should_stop():
+            break
+        with writing(context.engine) as connection:
+            statistics.keep_edition(connection, day)
+    forgotten = purge_expired(context, should_stop)
+    unconfirmed = forget_unconfirmed(context, should_stop)
+    if unconfirmed:
+        log("forgot_unconfirmed", subscribers=unconfirmed)
+    if any(forgotten.values()):
+        log("forgot", **forgotten)
+    return True
+
+
+def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
+    """Fetch papers, process bounces, send what is due, and clean up once.
+
+    Returns:
+        Whether everything went well.
+
+    Raises:
+        NewsletterError: no mail server can be used; what is planned stays planned.
+    """
+    # A list, so that a job that fails keeps no other from running.
+    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, tick, housekeeping)]
+    return all(went_well)
