@@ -25,7 +25,8 @@ from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
 from newsletter.rendering.screenshot import screenshot
 from newsletter.rendering.template_context import percent
-from newsletter.services.context import AppContext, new_message_id, render_message, render_pages
+from newsletter.services.context import AppContext
+from newsletter.services.messages import new_message_id, render_message, render_pages
 from newsletter.services.recommend import preview_digest, rank_papers, replay_ranking
 from newsletter.services.sample_data import SAMPLE_SHOWN, context_with_papers
 from newsletter.store import reading

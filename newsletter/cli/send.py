@@ -22,10 +22,11 @@ from newsletter.cli.common import Json, err, format_iso, note, open_context_for,
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
 from newsletter.services import jobs
-from newsletter.services.context import AppContext, sender_warnings
+from newsletter.services.context import AppContext
 from newsletter.services.due_subscribers import active_batches, batch_of, bring_due_back, due_batches, end_pauses
 from newsletter.services.edition import dry_run, run_edition
 from newsletter.services.edition_run import EditionReport, OnProgress, Remaining
+from newsletter.services.messages import sender_warnings
 from newsletter.services.planning import SubscriberBatch
 from newsletter.store import reading, subscribers
 from newsletter.support.clock import parse_duration, system_clock

@@ -19,7 +19,8 @@ from newsletter.doctor.result import Check, CheckResult, not_checked, of_error, 
 from newsletter.doctor.runner import run_in_thread, run_parallel
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Message, SubscriberState
-from newsletter.services.context import AppContext, render_message
+from newsletter.services.context import AppContext
+from newsletter.services.messages import render_message
 from newsletter.store import health, open_store, reading, source_status, subscribers
 from newsletter.support.clock import Clock
 

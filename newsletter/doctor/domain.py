@@ -20,7 +20,7 @@ from newsletter.config.settings import Config, Smtp
 from newsletter.delivery.smtp.dkim import Signer, sign
 from newsletter.doctor.dns import Resolver, ascii_name
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
-from newsletter.services.context import is_example
+from newsletter.support.hosts import is_example
 
 _NOBODY = "192.0.2.1"
 """An address that no mail comes from (RFC 5737): with it, all of an SPF record is read."""

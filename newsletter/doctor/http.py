@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from newsletter.config.settings import Config, Network
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 from newsletter.model import SkippedPaper
-from newsletter.services.context import is_example, is_loopback
 from newsletter.sources import make_source
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, user_agent
 from newsletter.sources.source_reader import SourceReader, source_access
 from newsletter.store.source_status import SourceStatus
+from newsletter.support.hosts import is_example, is_loopback
 from newsletter.support.text import to_single_line
 
 _SECONDS = 10.0

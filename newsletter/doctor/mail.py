@@ -23,8 +23,8 @@ from newsletter.delivery.smtp.transport import Transport
 from newsletter.doctor.result import CheckResult, bad, ok, warning
 from newsletter.errors import NewsletterError
 from newsletter.model import Message, SendState
-from newsletter.services.context import is_loopback
 from newsletter.support.deadline import Deadline
+from newsletter.support.hosts import is_loopback
 
 STEP = 8.0
 """Seconds that one step of a talk may take, whatever the configuration says: somebody waits for the doctor."""

@@ -15,9 +15,10 @@ from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, S
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, signup_context
-from newsletter.services.context import is_example, sender_warnings
 from newsletter.services.demo import SAMPLE_PAPERS
+from newsletter.services.messages import sender_warnings
 from newsletter.sources.files import read_file
+from newsletter.support.hosts import is_example
 
 _DAY = date(2025, 11, 25)
 _SHOWN = 10

@@ -6,7 +6,8 @@ from newsletter.delivery.sending.dispatcher import RenderError
 from newsletter.errors import NewsletterError, describe
 from newsletter.model import Digest, Message, Paper, Send, Subscriber
 from newsletter.services.canary import check_rendering
-from newsletter.services.context import AppContext, TemplateCache, render_message
+from newsletter.services.context import AppContext
+from newsletter.services.messages import TemplateCache, render_message
 from newsletter.store import reading, send_log, subscribers
 
 

@@ -10,7 +10,8 @@ from datetime import date
 
 from newsletter.config.settings import Config
 from newsletter.delivery.sending.dispatcher import Dispatcher, Throttled
-from newsletter.delivery.sending.send_recorder import PendingWrites, SendResult
+from newsletter.delivery.sending.pending_writes import PendingWrites
+from newsletter.delivery.sending.send_recorder import SendResult
 from newsletter.errors import describe
 from newsletter.model import SendState
 from newsletter.services.bounces import process_refusal, undo_refusals

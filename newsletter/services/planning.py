@@ -10,7 +10,8 @@ from newsletter.errors import NewsletterError, describe
 from newsletter.model import Digest, SendState, Subscriber, SubscriberState
 from newsletter.ranking.index import Segment
 from newsletter.services.canary import check_ranking
-from newsletter.services.context import AppContext, new_message_id
+from newsletter.services.context import AppContext
+from newsletter.services.messages import new_message_id
 from newsletter.services.recommend import (
     NO_PAPERS,
     RankingSnapshot,

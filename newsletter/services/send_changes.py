@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 
 from newsletter.audience.due import due_on, next_due
 from newsletter.model import Send, Subscriber, SubscriberState
-from newsletter.services.context import AppContext, new_message_id
+from newsletter.services.context import AppContext
+from newsletter.services.messages import new_message_id
 from newsletter.store import reading, send_changes, subscribers, writing
 from newsletter.store.send_changes import Noted, Retry, Selection
 

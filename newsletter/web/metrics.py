@@ -17,10 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState, SubscriberState
 from newsletter.services import status
-from newsletter.services.context import AppContext, is_loopback
+from newsletter.services.context import AppContext
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store import health, reading, statistics, subscribers, worker_stats
 from newsletter.store.worker_stats import WorkerStats
+from newsletter.support.hosts import is_loopback
 from newsletter.web.auth import PresentedToken, bearer
 from newsletter.web.context import WebContext, as_json
 

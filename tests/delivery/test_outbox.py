@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Engine, create_engine, insert, select
 
 from newsletter.config.settings import Delivery
 from newsletter.delivery.sending import claims
-from newsletter.delivery.sending.send_recorder import PendingWrites, SendRecorder
+from newsletter.delivery.sending.pending_writes import PendingWrites
+from newsletter.delivery.sending.send_recorder import SendRecorder
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Digest, DigestItem, Paper, Preferences, Send, SendState, SubscriberState

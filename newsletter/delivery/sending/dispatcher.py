@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 from newsletter.config.settings import Delivery, Smtp
 from newsletter.delivery.sending import circuit_breaker, rate_limit
 from newsletter.delivery.sending.account_pool import AccountPool, OutgoingMessage
-from newsletter.delivery.sending.send_recorder import PendingWrites, SendRecorder, SendResult
+from newsletter.delivery.sending.pending_writes import PendingWrites
+from newsletter.delivery.sending.send_recorder import SendRecorder, SendResult
 from newsletter.delivery.smtp.session import AccountUnavailable
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError, UserError, describe

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from newsletter.config.settings import Delivery
 from newsletter.delivery.sending.circuit_breaker import CircuitBreakers, DeliveryResult
 from newsletter.delivery.sending.claims import ClaimOwner, to_send_outcome
+from newsletter.delivery.sending.pending_writes import PendingWrites
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Send, SendState
@@ -43,44 +44,6 @@ class SendResult:
 
     send: Send
     outcome: store.SendOutcome
-
-
-@dataclass(slots=True)
-class PendingWrites:
-    """What became of sends that the store did not take. Nobody else knows it.
-
-    Attributes:
-        known: by the send's row and whether it was on the wire: who claimed it, and the outcome, None if it was not
-            sent.
-    """
-
-    known: dict[tuple[int, bool], tuple[str, store.SendOutcome | None]] = field(default_factory=dict)
-
-    def take(self) -> "PendingWrites":
-        """Hand everything over to a process that lives on."""
-        taken = PendingWrites(dict(self.known))
-        self.known.clear()
-        return taken
-
-    def add(self, others: "PendingWrites") -> None:
-        """Take over what another process knows."""
-        self.known.update(others.known)
-
-    def write(self, engine: Engine, now: datetime) -> list[tuple[str, SendState]]:
-        """Try again to record everything.
-
-        Returns:
-            Of each outcome that was recorded, who claimed the send, and the state.
-        """
-        states: list[tuple[str, SendState]] = []
-        for (row, on_wire), (owner, outcome) in list(self.known.items()):
-            with writing(engine) as connection:
-                if outcome is None:
-                    store.release_claims(connection, [row], owner, on_wire)
-                elif store.record_outcomes(connection, {row: outcome}, owner, now, on_wire):
-                    states.append((owner, outcome.state))
-            del self.known[row, on_wire]
-        return states
 
 
 @dataclass(slots=True)

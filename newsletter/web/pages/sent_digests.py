@@ -15,7 +15,7 @@ from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Digest, SendState, Subscriber
 from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.template_context import format_day, subject
-from newsletter.services.context import render_shared
+from newsletter.services.messages import render_shared
 from newsletter.store import reading, send_log
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, subscriber_at, subscriber_of, wrong_link

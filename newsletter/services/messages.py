@@ -1,0 +1,108 @@
+"""The messages of digests: rendered with a subscriber's templates and personal links."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from email.utils import parseaddr
+from functools import cache, partial
+from urllib.parse import quote, urlsplit
+
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.config.settings import Config
+from newsletter.delivery.bounces.verp import return_path
+from newsletter.model import Digest, Message, Subscriber
+from newsletter.rendering.message import make_message, message_id, render_parts
+from newsletter.rendering.template import Templates, load_templates
+from newsletter.rendering.template_context import PersonalLinks, is_weekly, shared_links
+from newsletter.services.context import AppContext
+from newsletter.support.hosts import is_example, is_loopback
+
+TemplateCache = dict[str, Templates]
+"""The templates in use, by name, each loaded when a subscriber first needs it."""
+
+
+def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> Templates:
+    """The templates of a subscriber's messages, the newsletter's own before the program's.
+
+    Raises:
+        UserError: one is missing or wrong.
+    """
+    settings = context.config.digest
+    name = settings.weekly_template if is_weekly(subscriber) else settings.template
+    if name not in loaded:
+        loaded[name] = load_templates(context.config.folder / context.config.templates, name)
+    return loaded[name]
+
+
+def render_message(
+    context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest, identity: str
+) -> Message:
+    """Render a digest into the message that is sent, under a Message-ID. Where reports have an address of their own,
+    the envelope's sender is that, with a token of this message.
+    """
+    filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
+    message = make_message(context.config.site, filled, subscriber, digest, links, identity, context.clock())
+    address = context.config.bounces.address
+    if address is None:
+        return message
+    return replace(message, sender=return_path(address, context.links.key, subscriber.row, digest.edition))
+
+
+def render_pages(context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
+    """The HTML part and the text part of that message."""
+    filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
+    return render_parts(context.config.site, filled, subscriber, digest, links)
+
+
+def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
+    """The HTML of a digest for whoever has its address: it names no reader, and no link in it acts for one."""
+    filled = templates_for(context, {}, subscriber)
+    return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
+
+
+def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -> str:
+    """The Message-ID to plan a subscriber's digest with. It is written down then: with another key it would differ."""
+    return message_id(context.config.site, context.links.key, edition, subscriber.row)
+
+
+def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
+    """The signed links of a subscriber in the digest of an edition."""
+    site, links, row, version = context.config.site, context.links, subscriber.row, subscriber.link_version
+    operator = _bare_address(site.reply_to or site.sender)
+    # Where reports are read, letters that unsubscribe are too, and acted on at once.
+    subject = f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}"
+    page = links.url(TokenPurpose.UNSUBSCRIBE, row)
+    return PersonalLinks(
+        preferences=links.url(TokenPurpose.PREFERENCES, row, version),
+        unsubscribe=page,
+        unsubscribe_letter=_mailto_link(context.config.bounces.address or operator, subject),
+        one_click=page,
+        browser=links.digest_url(row, edition),
+        judge=partial(links.feedback_url, row, version=version),
+    )
+
+
+@cache
+def _bare_address(mailbox: str) -> str:
+    return parseaddr(mailbox)[1]
+
+
+def _mailto_link(address: str, subject: str) -> str:
+    """A link that begins a letter."""
+    return f"mailto:{quote(address, safe='@')}?subject={quote(subject)}"
+
+
+def sender_warnings(config: Config) -> Iterator[str]:
+    """What a mail to the world should not say of its sender, a line each: names of examples, or of this machine alone.
+    None when the mail server is on this machine, as when things are tried out.
+    """
+    away = [account.host for account in config.mail_accounts.values() if not is_loopback(account.host)]
+    if not away:
+        return
+    site = config.site
+    mailboxes = (("from", site.sender), ("reply_to", site.reply_to or ""))
+    hosts = [("url", site.url, urlsplit(site.url).hostname or "")]
+    hosts += [(key, mailbox, parseaddr(mailbox)[1].rpartition("@")[2]) for key, mailbox in mailboxes]
+    for key, value, host in hosts:
+        if is_loopback(host) or is_example(host):
+            yield f"site.{key}: {value} leads no reader to you, yet mail goes out by {away[0]}; set your own"
