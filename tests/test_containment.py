@@ -108,7 +108,7 @@ def test_a_template_that_fails_for_one_reader_fails_that_one(newsletter: Newslet
     own.mkdir(exist_ok=True)
     (own / "digest.txt").write_text("{{ greeting.nothing.at_all if greeting.startswith('Ada') else greeting }}\n")
     ran = newsletter.run("send", code=1)
-    assert "ada@example.org, 2025-11-28: failed: the message could not be made" in ran.err
+    assert "ada@example.org, 2025-11-28: failed: the message could not be rendered" in ran.err
     assert states(newsletter) == {**dict.fromkeys(emails, "sent"), "ada@example.org": "failed"}
     assert sorted(mail.recipients()) == emails
 

@@ -57,7 +57,7 @@ def test_a_verdict_that_comes_while_blocks_are_handed_out_counts_from_the_next_e
     field = build_snapshot(context)
     assert field is not None
     (block,) = active_batches(context)
-    handed = replace(block, judged=rated_papers(context, field.index, block.editions))
+    handed = replace(block, rated=rated_papers(context, field.index, block.editions))
     newsletter.run("feedback", "ada@example.org", before[0]["paper_id"], "less")
     newsletter.run("feedback", "ada@example.org", before[-1]["paper_id"], "more")
     plan_batch(context, from_payload(context, to_payload(field)), handed, "nobody")
@@ -91,4 +91,4 @@ def test_what_cannot_be_ranked_again_says_why(newsletter: Newsletter, mail: Mail
     # In a process of its own: this one may have the space in memory still.
     process = newsletter.start("rank", "ada@example.org", "--edition", sent["edition"])
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, f"the space {sent['space']}" in err) == (2, True), err
+    assert (process.returncode, f"the index {sent['model_version']}" in err) == (2, True), err

@@ -293,7 +293,7 @@ def test_letters_unsubscribe_at_once(newsletter: Newsletter, mail: Mailbox, read
 
 
 @pytest.mark.parametrize(
-    "mail",
+    "letter",
     [
         lambda subject: reports.letter(f"[EXTERNAL] Re: {subject}"),
         lambda subject: reports.letter("(no subject)", f"Sent from my phone\n\n{subject}\n"),

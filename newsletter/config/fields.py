@@ -65,7 +65,7 @@ def _file_name(value: object) -> object:
     return value
 
 
-def source_name(name: str) -> str:
+def valid_source_name(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name):
         raise ValueError("is no name for a source; use letters, digits, '_', '.' and '-' alone")
     return name
@@ -116,7 +116,7 @@ def host_name(text: str) -> str:
     return name
 
 
-def ehlo_name(text: str) -> str:
+def valid_ehlo_name(text: str) -> str:
     """What stands behind EHLO: a full host name, or an address literal (RFC 5321, section 4.1.3)."""
     literal = re.fullmatch(r"\[(?:(?P<v6>ipv6:)(?P<six>[\da-f:.]+)|(?P<four>[\d.]+))\]", text.strip(), re.IGNORECASE)
     try:
@@ -132,7 +132,7 @@ def ehlo_name(text: str) -> str:
         ) from None
 
 
-def return_address(text: str) -> str:
+def valid_return_address(text: str) -> str:
     address = validated(text).ascii_email or ""
     local = address.rpartition("@")[0]
     if not local or "+" in local or len(local) > _LONGEST_RETURN_LOCAL:

@@ -29,9 +29,9 @@ from newsletter.config.fields import (
     TimeOfDay,
     Timezone,
     Url,
-    ehlo_name,
-    return_address,
-    source_name,
+    valid_ehlo_name,
+    valid_return_address,
+    valid_source_name,
     validated,
 )
 from newsletter.workers.base import DaskAddress
@@ -231,7 +231,7 @@ class Smtp(Limits):
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
     sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, by one command.")
     messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
-    ehlo_name: Annotated[str, AfterValidator(ehlo_name)] | None = Field(
+    ehlo_name: Annotated[str, AfterValidator(valid_ehlo_name)] | None = Field(
         default=None, description="What this host calls itself; its full name, or the sender's domain, if not set."
     )
     weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
@@ -293,7 +293,7 @@ class Imap(Settings):
 class Bounces(Settings):
     """Where reports of mail that did not arrive come back to, where they are read, and what they lead to."""
 
-    address: Annotated[str, AfterValidator(return_address)] | None = Field(
+    address: Annotated[str, AfterValidator(valid_return_address)] | None = Field(
         default=None, description="With a token behind a plus sign it is the envelope's sender of every message."
     )
     maildir: FileName | None = None
@@ -408,7 +408,7 @@ class Config(Settings):
     store: Store = Store()
     subscribers: FileName = Path("subscribers")
     templates: FileName = Field(default=Path("templates"), description="One's own templates, looked in first.")
-    sources: dict[Annotated[str, AfterValidator(source_name)], SourceSettings] = Field(default_factory=dict)
+    sources: dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings] = Field(default_factory=dict)
     network: Network = Network()
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()

@@ -122,7 +122,7 @@ def test_a_network_gets_so_many_an_hour_and_a_day(engine: Engine) -> None:
 def test_nothing_readable_is_kept_of_who_asked(engine: Engine) -> None:
     take(engine, "ada@example.org", "192.0.2.0/24", SignUps())
     with engine.connect() as connection:
-        kept = str(connection.exec_driver_sql("SELECT * FROM pace_counts").all())
+        kept = str(connection.exec_driver_sql("SELECT * FROM rate_limit_counts").all())
     assert "ada" not in kept
     assert "192.0.2" not in kept
     assert "example" not in kept

@@ -37,7 +37,7 @@ ENGINES = (
     ("said", "idea", "result"),
     [(LOOM, 2, 4), (STARS, 2, 5), (ENGINES, 1, 2), (ENGINES[1:], 0, 1), (LOOM[2:3], 0, None)],
 )
-@pytest.mark.parametrize("space", [" ", "\n  "])
+@pytest.mark.parametrize("model", [" ", "\n  "])
 def test_the_idea_and_the_result_are_found(said: tuple[str, ...], idea: int, result: int | None, model: str) -> None:
     expected = Highlights(said[idea], None if result is None else said[result])
     assert highlights(model.join(said).replace(" a ", f"{model}a ")) == expected

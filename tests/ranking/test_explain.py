@@ -40,5 +40,5 @@ def test_a_reason_has_the_words_of_the_paper(title: str, abstract: str, follows:
     assert model is not None
     index = make_index(model, (make_segment(model, [paper]),))
     profiles = make_profiles(index, [WeightedInterest(Interest(name="x", text=follows))])
-    vector = row_of(index.vectors(index.parts[0].rows).sorted_indices(), 0)
+    vector = row_of(index.vectors(index.segments[0].rows).sorted_indices(), 0)
     assert main_terms(interest_terms(model, profiles, 0).terms, read(model, paper, vector)) == words

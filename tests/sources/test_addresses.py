@@ -192,7 +192,7 @@ def test_a_certificate_is_checked_for_the_name_though_the_address_is_connected_t
 IN_A_NETWORK_OF_ITS_OWN = """
 import dns.message, dns.rrset, http.server, socket, sys, threading
 from newsletter.config.settings import Network
-from newsletter.sources.base import SourceError
+from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 
 answers = {"private.example.org.": ["127.0.0.1"], "rebinds.example.org.": ["9.9.9.9", "127.0.0.1"]}

@@ -103,7 +103,7 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) 
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "first_problem"),
     [
         ({}, "has no message"),
         ([], "has no message"),

@@ -58,7 +58,7 @@ def test_a_saved_answer_has_links_to_its_site(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "first_problem"),
     [
         ("page.pdf", b"%PDF", "page.pdf: the ending '.pdf' does not say what is in it; known are .txt"),
         ("page", b"x", "page: the ending '' does not say"),

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from newsletter.errors import NewsletterError, UserError
 from newsletter.store import open_store, reading, writing
 from newsletter.store.database import HEAD
-from newsletter.store.schema import metadata, pace
+from newsletter.store.schema import metadata, rate_limits
 from tests.conftest import Newsletter
 from tests.postgresql import PostgreSQL
 
@@ -144,13 +144,13 @@ def test_after_the_server_was_restarted_the_next_transaction_goes_on(postgresql:
     engine = open_store(url)
     with pytest.raises(NewsletterError, match="check that its server runs"), writing(engine) as connection:
         postgresql.stop()
-        connection.execute(select(pace))
+        connection.execute(select(rate_limits))
     for transaction in (reading, writing):
         with pytest.raises(NewsletterError, match="check that its server runs"), transaction(engine):
             pass
     postgresql.start()
     with reading(engine) as connection:
-        assert connection.execute(select(pace)).all() == []
+        assert connection.execute(select(rate_limits)).all() == []
     engine.dispose()
     postgresql.drop(url)
 

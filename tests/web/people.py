@@ -105,7 +105,7 @@ def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
         assert time.monotonic() < end
         time.sleep(0.02)
         with reading(engine) as connection:
-            waits = sign_ups.next_letter(connection) is not None
+            waits = sign_ups.next_mail_at(connection) is not None
     engine.dispose()
     return dump(newsletter)
 

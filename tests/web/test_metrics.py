@@ -71,7 +71,7 @@ def test_health_is_that_of_the_store(served: Served) -> None:
     assert (answer.status_code, answer.json()) == (503, {"status": "the store does not answer"})
     with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as store, store:
         store.execute("DROP TABLE alembic_version")
-        store.execute("DROP TABLE pace")
+        store.execute("DROP TABLE rate_limits")
     assert httpx.get(f"{where}/healthz").status_code == 503
     assert figures(httpx.get(f"{where}/metrics").text)["newsletter_store_up",] == 0
 
