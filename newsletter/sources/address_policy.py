@@ -19,6 +19,9 @@ _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214, section 6.1
 
 
+_OF_A_BODY = ("content-encoding", "content-length", "transfer-encoding")
+
+
 class PrivateAddressError(Exception):
     """A host is on a private address that the configuration does not name."""
 
@@ -147,6 +150,11 @@ class CheckedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._through_proxy(request) if self._proxied else self._connected(request)
+        if response.has_redirect_location:
+            # httpx would read and decompress the body, which nobody looks at and which may be of any size.
+            response.close()
+            headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_A_BODY]
+            return httpx.Response(response.status_code, headers=headers, extensions=response.extensions)
         stream = response.stream
         assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - the client is no asynchronous one
         return httpx.Response(

@@ -7,6 +7,7 @@ used is no paper. docs/sources.md has the same numbers.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from itertools import accumulate
 from typing import Any
 
 from newsletter.model import Paper, SkippedPaper
@@ -28,6 +29,9 @@ EARLIEST_YEAR, LATEST_YEAR = 1600, 2200
 MAX_CHARACTERS = {"title": 1_000, "abstract": 10_000, "summary": 2_000, "organization": 300}
 MAX_ITEMS = {"authors": (5_000, 200), "categories": (50, 100), "keywords": (50, 100)}
 """How many there may be, and the characters of each."""
+
+MAX_AUTHOR_CHARACTERS = 200_000
+"""Characters of all authors of a paper together."""
 
 MAX_IDENTIFIER = 300
 MAX_URL = 2_000
@@ -131,6 +135,12 @@ def _bound_lists(values: dict[str, Any], cut: list[str]) -> None:
         if too_long := sum(len(item) > longest for item in kept):
             cut.append(f"{name}: {too_long:,} cut to {longest} characters")
         values[name] = tuple(_cut_at_word(item, longest) for item in kept if item)
+    authors = values["authors"]
+    # The total after each name grows, so that the names that fit come first.
+    fitting = sum(total <= MAX_AUTHOR_CHARACTERS for total in accumulate(map(len, authors)))
+    if fitting < len(authors):
+        cut.append(f"authors cut to the first {fitting:,}, which have {MAX_AUTHOR_CHARACTERS:,} characters at most")
+        values["authors"] = authors[:fitting]
 
 
 def _bound_numbers(values: dict[str, Any], cut: list[str]) -> None:

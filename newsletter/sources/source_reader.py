@@ -5,6 +5,7 @@ and lets no other thread run, or one that fills the memory.
 """
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -30,6 +31,9 @@ from newsletter.workers.local import process_context
 BLOCK = 200
 """Papers that are stored together."""
 
+_BLOCK_BYTES = 4_000_000
+"""Fewer papers are stored together where they are large: this process holds the blocks of four sources at once."""
+
 _LOOK_SECONDS = 0.1
 """How often the deadline, and whether to stop, is looked at while nothing comes."""
 
@@ -38,6 +42,7 @@ _FLUSH_SECONDS = 1.0
 
 _MAX_MEMORY = 4 * 1024**3
 _OUT_OF_MEMORY_SCORE = "800"
+_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +110,10 @@ class SourceReader:
         self._process = context.Process(target=_read, args=(theirs, source, window, access, most), daemon=True)
         try:
             self._process.start()
-        except OSError as error:
+        except (OSError, EOFError) as error:  # EOFError: the process that starts the others has ended.
             self._connection.close()
-            raise SourceError(f"no process can be started to read it: {error.strerror or error}") from error
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise SourceError(f"no process can be started to read it: {why}") from error
         finally:
             theirs.close()
 
@@ -117,7 +123,8 @@ class SourceReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
+        if self._process.is_alive():
+            self._process.kill()
         self._process.join()
         self._connection.close()
 
@@ -129,44 +136,49 @@ class SourceReader:
             Stopped: the newsletter is to stop.
         """
         block: list[Bounded] = []
+        size = 0
         since = time.monotonic()
         while True:
             self._look()
             if time.monotonic() > self._end:
-                yield block
+                if block:
+                    yield block
                 raise SourceError(
                     f"took longer than {self._seconds:g} s in all; what came until then is kept; "
                     "raise network.source_seconds if it needs longer"
                 )
-            came = self._receive()
+            came, length = self._receive()
             if isinstance(came, _End):
-                yield block
+                if block:
+                    yield block
                 self._finish(came)
                 return
             if came is not None:
                 block.append(came)
+                size += length
                 since = time.monotonic()
-            if len(block) == BLOCK or (block and time.monotonic() - since > _FLUSH_SECONDS):
+            is_full = len(block) == BLOCK or size >= _BLOCK_BYTES
+            if is_full or (block and time.monotonic() - since > _FLUSH_SECONDS):
                 yield block
-                block = []
+                block, size = [], 0
 
     def _look(self) -> None:
         if self._should_stop():
             raise Stopped("stopped before the source was read")
 
-    def _receive(self) -> Bounded | _End | None:
-        """What the process sends next; None when nothing comes for a moment."""
+    def _receive(self) -> tuple[Bounded | _End | None, int]:
+        """What the process sends next, and its bytes; None when nothing comes for a moment."""
         try:
             if not self._connection.poll(_LOOK_SECONDS):
-                return None
-            came: Bounded | _End = self._connection.recv()
-            return came
+                return None, 0
+            sent = self._connection.recv_bytes()
+            return pickle.loads(sent), len(sent)  # noqa: S301 - our own
         except (EOFError, OSError):
             self._process.join(1)
             self._look()
             code = self._process.exitcode
             how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-            return _End(f"the process that read it ended {how}; perhaps it took too much memory", None, {}, None)
+            return _End(f"the process that read it ended {how}; perhaps it took too much memory", None, {}, None), 0
 
     def _finish(self, end: _End) -> None:
         self.validators, self.ahead = end.validators, end.ahead
@@ -199,22 +211,22 @@ def _read(connection: Connection, source: Source, window: DateRange, access: Sou
     _set_up_process()
     error: str | None = None
     status: int | None = None
-    http = HttpClient(access.network, access.agent, access.validators, access.urls)
-    with http:
-        try:
+    http: HttpClient | None = None
+    try:
+        with HttpClient(access.network, access.agent, access.validators, access.urls) as http:
             for item in _bounded(source, window, access, http, most):
                 connection.send(item)
-        except SourceError as failed:
-            error, status = str(failed), failed.status
-        except UserError as failed:
-            error = str(failed)
-        except MemoryError:
-            error = "took more memory than there is for it; what came until then is kept"
-        except Exception as failed:  # whatever it is, it is the failure of this source alone
-            frame = extract_tb(failed.__traceback__)[-1]
-            where = f"{Path(frame.filename).name}:{frame.lineno}"
-            error = f"cannot be read: {type(failed).__name__}: {brief(str(failed))} ({where})"
-        end = _End(error, status, http.validators_seen, http.ahead)
+    except SourceError as failed:
+        error, status = str(failed), failed.status
+    except UserError as failed:
+        error = str(failed)
+    except MemoryError:
+        error = "took more memory than there is for it; what came until then is kept"
+    except Exception as failed:  # whatever it is, it is the failure of this source alone
+        frame = extract_tb(failed.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        error = f"cannot be read: {type(failed).__name__}: {brief(str(failed))} ({where})"
+    end = _End(error, status, {}, None) if http is None else _End(error, status, http.validators_seen, http.ahead)
     with suppress(OSError):  # nobody listens any more
         connection.send(end)
 
@@ -236,6 +248,9 @@ def _set_up_process() -> None:
         import resource  # not on Windows
 
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
+    # Whoever sends, and the site, come first.
+    with suppress(AttributeError, OSError):  # There is none on Windows.
+        os.nice(_NICE)
     # Where memory runs out all the same, Linux ends this process rather than one that sends.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)

@@ -27,6 +27,7 @@ _WORDS = {
     400: "The request cannot be understood.",
     404: "There is no such page.",
     405: "This page cannot be used in that way.",
+    411: "A request must say its length (Content-Length).",
     413: "That is too much at once.",
     422: "Something in the form is missing or wrong.",
     429: "That was often in a short time. Please try again later.",

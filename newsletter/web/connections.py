@@ -17,9 +17,6 @@ ACCEPTED_AT_ONCE = 32
 """Connections accepted in one iteration of the event loop. Each iteration also reads from all open connections, so a
 client that sends its request at once is never the one that has waited longest."""
 
-_EXTRA = ACCEPTED_AT_ONCE
-"""Connections above the limit that may be open for a moment: dropped ones close in the next iteration."""
-
 _BACKLOG = 2048
 """Connections that wait in the kernel before they are accepted."""
 
@@ -56,7 +53,8 @@ class Connections:
     @property
     def is_full(self) -> bool:
         """Whether no connection can be accepted before dropped ones have closed."""
-        return self._open >= self._most + _EXTRA
+        # Dropped ones close in the next iteration, so for a moment as many more may be open as are accepted in one.
+        return self._open >= self._most + ACCEPTED_AT_ONCE
 
     def admit(self, host: str) -> bool:
         """Count a connection from an address, unless it must be refused. Call :meth:`release` when it closes."""
@@ -66,9 +64,11 @@ class Connections:
             log.warning("%s: connection refused: %d %s", network, self._most_per_address, reason)
             return False
         if self._open >= self._most:
-            log.warning("all %d connections (web.max_connections) are in use; idle ones are closed", self._most)
+            in_use = "all %d connections (web.max_connections) are in use"
             if not self._waiting:
+                log.warning(f"{in_use} and none is idle; a new one is refused", self._most)
                 return False
+            log.warning(f"{in_use}; the one that is idle longest is closed", self._most)
             oldest = next(iter(self._waiting))
             self.mark_busy(oldest)
             oldest.drop()
@@ -147,4 +147,4 @@ def possible_connections(wanted: int, reserved: int) -> int:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == unlimited or soft >= needed:
         return wanted
-    return max(1, soft - reserved, soft // 2 - _EXTRA)
+    return max(1, soft - reserved, soft // 2 - ACCEPTED_AT_ONCE)

@@ -14,6 +14,11 @@ LEAST_RATE = 2_000
 """Bytes a second at which a client must read a response, measured over ``web.send_timeout_seconds``."""
 
 
+_MOST_READ = 8_192
+"""Bytes taken from a connection in one iteration of the event loop. h11 makes an event of each chunk of a body, so that
+the 256 KiB of asyncio would be 43,000 events in one go, a second during which nobody else is served."""
+
+
 class Stage(Enum):
     """What happens on a connection."""
 
@@ -50,6 +55,8 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._host = transport.get_extra_info("peername")[0]
+        # An attribute of asyncio's transport for sockets, which server.py pins. Another one would not look at it.
+        transport.max_size = _MOST_READ  # type: ignore[attr-defined]
         # Writing is then paused whenever there is something that the client has not read yet.
         transport.set_write_buffer_limits(high=0)
         self._update_deadline()
@@ -82,10 +89,15 @@ class Connection(H11Protocol):
         self._update_deadline()
 
     def send_400_response(self, msg: str) -> None:
-        try:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
-        except h11.LocalProtocolError:
-            # A response has been sent or begun already, so there is no place for another.
+            if self.cycle is not None:
+                # Whatever the site says to this request comes too late, as when the client has gone.
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+        else:
+            # A response has been sent or begun already, so there is no place for another. To try would leave h11 in a
+            # state in which the connection cannot be shut down.
             self.transport.close()
 
     def _should_upgrade(self) -> bool:

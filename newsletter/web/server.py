@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import partial
 from typing import Any, cast
@@ -24,6 +24,11 @@ from newsletter.web.log_throttle import RepeatFilter
 from newsletter.web.middleware.security import LARGEST_HEADER
 from newsletter.web.protocol import Connection
 
+_MOST_UNSENT = 32_768
+"""Bytes of an answer that wait in the kernel to be sent. More would hide for a while that a client reads."""
+
+_TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25 if sys.platform == "linux" else None)
+
 log = logging.getLogger("uvicorn.error")
 
 
@@ -38,6 +43,9 @@ def listen(web: Web) -> socket.socket:
         listener = socket.create_server((web.host, web.port), family=family)
         # Its connections inherit this. Without it the body of an answer waits 40 ms until its head was acknowledged.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if _TCP_NOTSENT_LOWAT is not None:
+            with suppress(OSError):  # Without it only who reads slowly is worse off.
+                listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _MOST_UNSENT)
         return listener
     except OSError as error:
         raise UserError(f"web.port: {web.host}:{web.port}: {os.strerror(error.errno or 0)}; choose another") from None

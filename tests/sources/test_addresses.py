@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -97,6 +98,39 @@ def test_a_redirect_to_this_machine_is_not_followed(httpserver: HTTPServer, host
     with pytest.raises(SourceError):
         getting(httpserver.url_for("/feed"))
     assert [request.path for request, _ in httpserver.log] == ["/feed"]
+
+
+READS = """
+import sys
+from newsletter.config.settings import Network
+from newsletter.sources.http import HttpClient
+
+with HttpClient(Network(attempts=1), "x", urls=[sys.argv[1]]) as http:
+    print(http.get(sys.argv[1]).content.decode())
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def test_the_body_of_a_redirect_is_not_read(httpserver: HTTPServer) -> None:
+    headers = {"Location": "/there", "Content-Encoding": "gzip, gzip"}
+    bomb = zipped(zipped(bytes(1_000_000) for _ in range(300)))
+    httpserver.expect_request("/feed").respond_with_data(b"".join(bomb), 302, headers)
+    httpserver.expect_request("/there").respond_with_data("followed")
+    ran = subprocess.run(
+        [sys.executable, "-c", READS, httpserver.url_for("/feed")],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    content, kilobytes = ran.stdout.splitlines()
+    assert content == "followed"
+    assert int(kilobytes) < 200_000
+
+
+def zipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(wbits=31)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
 
 
 def test_a_refusal_says_what_to_do(httpserver: HTTPServer, other: HTTPServer) -> None:

@@ -38,10 +38,19 @@ def test_a_text_that_is_too_long_is_cut_at_a_word(name: str, most: int) -> None:
 @pytest.mark.parametrize(("name", "most", "longest"), [(name, *both) for name, both in bounds.MAX_ITEMS.items()])
 def test_a_list_that_is_too_long_is_cut(name: str, most: int, longest: int) -> None:
     paper, cut = bounded(**{name: tuple(f"{number} {'x' * longest}" for number in range(most + 3))})
-    assert len(getattr(paper, name)) == most
+    fitting = bounds.MAX_AUTHOR_CHARACTERS // longest if name == "authors" else most
+    assert len(getattr(paper, name)) == fitting
     assert {len(item) for item in getattr(paper, name)} == {longest}
     assert f"{name} cut to the first {most:,} of {most + 3:,}" in cut
     assert f"{name}: {most:,} cut to {longest} characters" in cut
+
+
+def test_the_names_of_all_authors_together_have_a_bound() -> None:
+    names = tuple(f"{number:0100}" for number in range(5_000))
+    paper, cut = bounded(authors=names, author_count=5_000)
+    assert (paper.authors, paper.author_count) == (names[:2_000], 5_000)
+    assert "authors cut to the first 2,000, which have 200,000 characters at most" in cut
+    assert bounded(authors=names[:2_000])[1] == ""
 
 
 def test_an_author_count_that_is_told_stays_when_names_are_cut() -> None:
@@ -170,6 +179,7 @@ def test_the_key_of_a_long_title_fits_into_an_index(title: str) -> None:
 def test_the_bounds_are_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
     numbers = [*bounds.MAX_CHARACTERS.values(), *(number for both in bounds.MAX_ITEMS.values() for number in both)]
+    numbers.append(bounds.MAX_AUTHOR_CHARACTERS)
     for number in [*numbers, bounds.MAX_URL, bounds.MAX_IDENTIFIER, bounds.MAX_COUNT, bounds.MAX_FILE_PAPERS]:
         assert f"{number:,}" in text
 

@@ -8,11 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from newsletter.config.settings import FileSource, Network
+from newsletter.sources import make_source, source_reader
+from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
+from newsletter.sources.errors import SourceError
+from newsletter.sources.source_reader import SourceAccess, SourceReader
 from tests.conftest import Newsletter
 from tests.hostile import (
     NESTED,
@@ -263,6 +269,67 @@ def test_a_process_that_reads_a_source_ends_with_a_newsletter_that_was_killed(ne
         process.communicate()
         assert children
         assert wait_for_end(children)
+
+
+def reading(path: Path, **settings: object) -> SourceReader:
+    """A file that is a source, read in a process of its own."""
+    network = Network(attempts=1).model_copy(update=settings)
+    source = make_source("s", FileSource(kind="file", path=path.name), path.parent)
+    return SourceReader(source, DateRange(None, date(2025, 12, 1)), SourceAccess(network, "x"))
+
+
+def test_large_papers_are_handed_on_in_small_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "papers.jsonl"
+    authors = [f"{number:0199}" for number in range(1_000)]
+    lines = [json.dumps({"title": f"Paper {number}", "authors": authors}) for number in range(100)]
+    path.write_text("\n".join(lines))
+    with reading(path) as reader:
+        blocks = list(reader.blocks())
+    assert sum(map(len, blocks)) == 100
+    assert max(map(len, blocks)) <= 21
+
+
+def test_a_source_without_papers_has_no_blocks(tmp_path: Path) -> None:
+    with reading(tmp_path / "none.jsonl") as reader, pytest.raises(SourceError, match="No such file"):
+        next(reader.blocks())
+
+
+def test_a_client_that_cannot_be_made_is_the_failure_of_its_source(tmp_path: Path) -> None:
+    failed = pytest.raises(SourceError, match=r"cannot be read: ValueError: .*nonesuch")
+    with reading(tmp_path / "papers.jsonl", proxy="nonesuch://127.0.0.1:1") as reader, failed:
+        list(reader.blocks())
+
+
+@pytest.mark.parametrize(("error", "why"), [(EOFError("unexpected EOF"), "unexpected EOF"), (OSError(11, "No"), "No")])
+def test_a_process_that_cannot_be_started_is_the_failure_of_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
+    context = source_reader.process_context()
+
+    def start(self: object) -> None:
+        raise error
+
+    monkeypatch.setattr(context.Process, "start", start)  # type: ignore[attr-defined]
+    with pytest.raises(SourceError, match=f"no process can be started to read it: {why}"):
+        reading(tmp_path / "papers.jsonl")
+
+
+def test_a_process_that_reads_a_source_gives_way_to_others(newsletter: Newsletter) -> None:
+    asked = threading.Event()
+
+    def talk(connection) -> None:
+        asked.set()
+        silent(connection)
+
+    with HostileServer(talk) as url:
+        newsletter.configure(sources={"s": {"kind": "feed", "url": url}})
+        process = newsletter.start("fetch")
+        assert asked.wait(60)
+        levels = [os.getpriority(os.PRIO_PROCESS, child) for child in children_of(process.pid)]
+        ours = os.getpriority(os.PRIO_PROCESS, process.pid)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert max(levels) == min(19, ours + 10) > ours
 
 
 def children_of(pid: int) -> list[int]:

@@ -1,10 +1,19 @@
 """Public pages are kept for some seconds, and no other ones."""
 
+import socket
 import threading
+import time
+from contextlib import ExitStack
 
 import httpx
+from fastapi import FastAPI
+from fastapi.responses import Response, StreamingResponse
 
-from tests.conftest import Newsletter
+from newsletter.config.settings import Web
+from newsletter.web.middleware.cache import PUBLIC, PageCache
+from newsletter.web.server import listen
+from newsletter.web.server import serving as serve_beside
+from tests.conftest import Newsletter, free_port
 from tests.web.test_papers import Served, take_in, titles
 
 
@@ -57,3 +66,43 @@ def test_nothing_is_kept_where_the_settings_say_so(newsletter: Newsletter) -> No
         for number, title in enumerate(("First", "Second"), 1):
             take_in(newsletter, {"title": title, "listed_on": "2025-11-28"})
             assert len(titles(httpx.get(f"{where}/papers").text)) == number
+
+
+def test_who_does_not_read_keeps_nobody_else_waiting() -> None:
+    app, web = FastAPI(), Web(port=free_port())
+
+    @app.get("/papers")
+    def page() -> Response:
+        return Response("page", headers=PUBLIC)
+
+    @app.get("/papers/{paper}")
+    def nothing(paper: str) -> Response:
+        return StreamingResponse((b"x" * 5_000_000 for _ in range(3)), 404)
+
+    app.add_middleware(PageCache, seconds=15.0)
+    with listen(web) as listener, serve_beside(app, listener, web), ExitStack() as held:
+        where = f"http://127.0.0.1:{web.port}"
+        for number in range(8):
+            connection = held.enter_context(socket.create_connection(("127.0.0.1", web.port), timeout=10))
+            connection.sendall(b"GET /papers/%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number)
+        time.sleep(1)
+        assert httpx.get(f"{where}/papers", timeout=10).text == "page"
+        # Who does read gets all of it, in its order.
+        missing = httpx.get(f"{where}/papers/9", timeout=10)
+        assert (missing.status_code, len(missing.content)) == (404, 15_000_000)
+
+
+def test_a_page_that_fails_halfway_is_an_error_and_not_half_a_page() -> None:
+    app, web = FastAPI(), Web(port=free_port())
+
+    @app.get("/papers/{paper}")
+    def half(paper: str) -> Response:
+        def parts():  # type: ignore[no-untyped-def]
+            yield b"half"
+            raise ValueError("a mistake")
+
+        return StreamingResponse(parts())
+
+    app.add_middleware(PageCache, seconds=15.0)
+    with listen(web) as listener, serve_beside(app, listener, web):
+        assert httpx.get(f"http://127.0.0.1:{web.port}/papers/1", timeout=10).status_code == 500

@@ -68,33 +68,32 @@ class PageCache:
         return answer if answer is not None and answer.until > time.monotonic() else None
 
     async def _make(self, key: bytes, scope: Scope, receive: Receive, send: Send) -> _Answer | None:
-        """Have the application answer: what is public is returned, anything else goes out as it comes."""
+        """Have the application answer: what is public is returned, anything else goes out once it is whole.
+
+        A turn ends before anything is sent: nobody else waits for a client that does not read.
+        """
         event = self._making.setdefault(key, asyncio.Event())
-        begun: list[Message] = []
-        body: list[bytes] = []
+        said: list[Message] = []
 
         async def hear(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_public(message):
-                begun.append(message)
-            elif not begun:
-                await send(message)
-            else:
-                body.append(message.get("body", b""))
+            said.append(message)
 
         try:
             async with self._turns:
                 await self._app(scope, receive, hear)
-            if not begun:
-                return None
-            whole = b"".join(body)
-            mark = b'"%s"' % hashlib.sha256(whole).hexdigest()[:20].encode()
-            headers = (*((name, value) for name, value in begun[0]["headers"]), (b"etag", mark))
-            answer = _Answer(200, headers, whole, time.monotonic() + self._seconds, mark)
-            self._keep(key, answer)
-            return answer
+            if said and _is_public(said[0]):
+                whole = b"".join(message.get("body", b"") for message in said[1:])
+                mark = b'"%s"' % hashlib.sha256(whole).hexdigest()[:20].encode()
+                headers = (*((name, value) for name, value in said[0]["headers"]), (b"etag", mark))
+                answer = _Answer(200, headers, whole, time.monotonic() + self._seconds, mark)
+                self._keep(key, answer)
+                return answer
         finally:
             event.set()
             self._making.pop(key, None)
+        for message in said:
+            await send(message)
+        return None
 
     def _keep(self, key: bytes, answer: _Answer) -> None:
         if self._seconds <= 0 or len(key) > _LONGEST_KEY:

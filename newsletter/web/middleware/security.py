@@ -77,7 +77,7 @@ def _refused(refusal: Refusal, scope: Scope, status: int) -> Response:
     except Exception:
         log.exception("no page for an error")
         answer = Response("That did not work.", status, media_type="text/plain")
-    if status in (400, 431):
+    if status in (400, 411, 431):
         answer.headers["Connection"] = "close"
     return answer
 
@@ -110,6 +110,9 @@ def _status_for(scope: Scope) -> int | None:
     # Request smuggling: its end is ambiguous, and a proxy may see it elsewhere (RFC 9112, sections 6.1 and 6.3).
     if "transfer-encoding" in headers and ("content-length" in headers or scope["http_version"] == "1.0"):
         return 400
+    # No browser sends a body in chunks. Each chunk costs as much as a request does, though it may bring but one byte.
+    if "transfer-encoding" in headers:
+        return 411
     promised = headers.get("content-length", "0")
     if len(promised) > _DIGITS or int(promised) > LARGEST_BODY:
         return 413
