@@ -466,7 +466,7 @@ def test_far_too_many_mistakes_are_counted(newsletter: Newsletter) -> None:
     ran = newsletter.run("subscribers", "import", "people.csv", code=2)
     assert ran.out.startswith("1 added")
     assert len(ran.err.splitlines()) == 1_001
-    assert "people.csv: 1,500 lines are wrong; the first ones are named above" in ran.err
+    assert "people.csv: 1,500 lines have errors; the first ones are listed above" in ran.err
 
 
 def test_json_lines_are_not_touched_by_guarding(newsletter: Newsletter) -> None:

@@ -38,8 +38,8 @@ def test_a_fresh_newsletter_where_nothing_answers(newsletter: Newsletter, monkey
     told = re.sub(r"\s+", " ", ran.out)
     assert "warning sender: site.from: Papers <papers@newsletter.example> is an address for examples" in told
     assert "bad source journal: GET http://127.0.0.1:1/feed: connection refused (tried once)" in told
-    assert "bad smtp: cannot reach 127.0.0.1:1: Connection refused mend: check smtp.host and port" in told
-    assert "not checked spf: newsletter.example is a name for examples mend: set site.from" in told
+    assert "bad smtp: cannot reach 127.0.0.1:1: Connection refused fix: check smtp.host and port" in told
+    assert "not checked spf: newsletter.example is a name for examples fix: set site.from" in told
     assert "not checked clock: no server told the time" in told
     assert "ok templates: digest, weekly, compact; " in told
     assert ran.out.splitlines()[-1].endswith(" not checked.")
@@ -93,7 +93,7 @@ def test_a_message_to_yourself_by_each_account(newsletter: Newsletter, mail: Mai
     ("options", "words"),
     [
         (("--send-to", "me"), "--send-to: 'me' is not an email address"),
-        (("--send-to", "a@b.org", "--offline"), "say one of"),
+        (("--send-to", "a@b.org", "--offline"), "mutually exclusive"),
     ],
 )
 def test_bad_usage(newsletter: Newsletter, options: tuple[str, ...], words: str) -> None:
@@ -243,8 +243,8 @@ def test_a_full_disk(newsletter: Newsletter) -> None:
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 1
     told = re.sub(r"\s+", " ", ended.stdout)
-    assert "File too large mend: free some room there, or see what limits it" in told
-    assert "disk I/O error mend: check the disk and who else uses it" in told
+    assert "File too large fix: free some room there, or see what limits it" in told
+    assert "disk I/O error fix: check the disk and who else uses it" in told
 
 
 def test_a_clock_that_was_set_back(newsletter: Newsletter) -> None:

@@ -75,7 +75,7 @@ def test_the_table_says_when_and_what_the_server_said(newsletter: Newsletter, tw
         [*["the", "mail", "server", "refused", "it", "for", "good;", "550"]],
         ["5.7.1", "no"],
     ]
-    assert newsletter.run("log", "--state", "planned").out == "No line of the log fits.\n"
+    assert newsletter.run("log", "--state", "planned").out == "No matching log entries.\n"
 
 
 def test_the_log_goes_to_files(newsletter: Newsletter, two_days: str) -> None:

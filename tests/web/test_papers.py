@@ -93,16 +93,16 @@ def test_an_empty_store_says_so(served: Served) -> None:
     where, _ = served
     for path in ("/papers", "/papers/trending", "/papers?q=looms", "/feeds/papers.atom", "/feeds/trending.atom"):
         page(where, path)
-    assert "There are no papers yet." in page(where, "/papers")
+    assert "No papers yet." in page(where, "/papers")
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/papers/date/2025-02-30", "There is no such day. A day is written like 2025-11-25."),
+        ("/papers/date/2025-02-30", "This is not a valid day. Write it like 2025-11-25."),
         ("/papers/week/2025-48", "There is no such week."),
         ("/papers/month/11-2025", "There is no such month."),
-        ("/papers/date/2025-11-25?page=0", "There is no such page of the list."),
+        ("/papers/date/2025-11-25?page=0", "This is not a valid page number."),
         ("/papers/trending?page=2", "There is no page 2 of the list; the last one is 1."),
         ("/papers/no/such", "There is no such paper here."),
     ],

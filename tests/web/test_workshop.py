@@ -202,4 +202,4 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert list((newsletter.folder / "scratch").iterdir()) == []
-    expect(page.locator("#live")).to_have_text("the preview has ended")
+    expect(page.locator("#live")).to_have_text("the preview has stopped")
