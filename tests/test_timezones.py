@@ -136,7 +136,7 @@ def test_a_stored_zone_that_is_not_known_here_harms_nobody(newsletter: Newslette
         assert '<option selected value="UTC">' in shown
         token = newsletter.run("token", "create", "operator").out.strip()
         session = client.post("/operator/login", data={"token": token}).headers["set-cookie"].partition(";")[0]
-        assert "How it is doing" in client.get("/operator", headers={"Cookie": session}).text
+        assert "Status" in client.get("/operator", headers={"Cookie": session}).text
         client.cookies.clear()
         assert client.post(f"{page}/pause").status_code == 303
         assert "Paused until" in client.get(page).text

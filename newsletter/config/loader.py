@@ -15,7 +15,7 @@ from newsletter.support.files import read_text
 from newsletter.support.text import is_utf8
 
 _NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
-_MENDS: Mapping[str, str] = {
+_FIXES: Mapping[str, str] = {
     "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
     "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
     "schedule.keep_skipped_days": "is called log.keep_skipped_days now; move it there",
@@ -36,7 +36,7 @@ def load_config(path: Path) -> Config:
     if not is_utf8(str(path.absolute())):
         raise UserError(f"{path.absolute()}: its name is not UTF-8; rename the folder")
     document = parse(read_text(path, shown), shown)
-    config = check(document, Config, _MENDS)
+    config = check(document, Config, _FIXES)
     where = f"{document.where(('store', 'url'))}: store.url"
     try:
         url = make_url(config.store.url)

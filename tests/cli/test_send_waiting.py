@@ -53,7 +53,7 @@ def test_what_is_deferred_is_said(newsletter: Newsletter, mail: Mailbox, reader:
     mail.on_recipient = lambda address: None
     newsletter.run("send", now="2025-11-28T12:00")
     assert "No active subscribers" in newsletter.run("send", now="2025-11-28T12:00").out
-    assert newsletter.run("send", "--due", now="2025-11-28T12:00").out == "Nobody is due now.\n"
+    assert newsletter.run("send", "--due", now="2025-11-28T12:00").out == "Nobody is due.\n"
 
 
 def test_a_second_due_ends_at_once_while_the_first_sends(newsletter: Newsletter, mail: Mailbox) -> None:

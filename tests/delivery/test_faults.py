@@ -207,7 +207,7 @@ def test_silence_before_the_message_puts_it_off_since_it_may_be_to_blame(
     wire.fault, wire.times = Fault.SILENCE_AFTER_SENDER, 99
     newsletter.configure(smtp={"timeout_seconds": 0.5})
     assert newsletter.run("send").out.startswith("3 deferred, the first until ")
-    assert "did not answer within 0.5 seconds, twice" in log(newsletter)[0]["reason"]
+    assert "timed out after 0.5 seconds, twice" in log(newsletter)[0]["reason"]
     assert mail.accepted == []
     wire.fault = None
     newsletter.configure(smtp={"timeout_seconds": 10})

@@ -47,7 +47,7 @@ def test_the_script_of_the_page_solves_it(newsletter: Newsletter, mail: Mailbox,
         page.goto(f"{where}/links")
         page.get_by_label("Your email address").fill(reader)
         page.get_by_role("button", name="Email me a new link").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Check your mailbox", timeout=60_000)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox", timeout=60_000)
         page.close()
         assert said == []
         assert {str(one["To"]) for one in letters(mail, 3)} == {"first@example.org", "bob@example.org", reader}

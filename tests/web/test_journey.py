@@ -134,7 +134,7 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         assert state_of(newsletter, BOB) == "unsubscribed"
         fine(page)
         press(page, "Undo")
-        expect(page.get_by_text("You are back")).to_be_visible()
+        expect(page.get_by_text("Welcome back")).to_be_visible()
     assert state_of(newsletter, BOB) == "active"
 
 
@@ -165,7 +165,7 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         page.goto(where + linked(digest, "Unsubscribe"))
         page.get_by_role("button", name="Unsubscribe").click()
         page.get_by_role("button", name="Undo").click()
-        expect(page.get_by_text("You are back")).to_be_visible()
+        expect(page.get_by_text("Welcome back")).to_be_visible()
     assert state_of(newsletter, BOB) == "active"
 
 
@@ -178,14 +178,14 @@ def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: s
         page.goto(where + linked(text_of(mail, 1), "Change your interests"))
         fine(page)
         press(page, "Sign out all links")
-        expect(page.get_by_role("heading", level=1)).to_have_text("All links are signed out")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Your links are disabled")
         fine(page)
         page.get_by_role("link", name="Get a new link").click()
         fine(page)
         reach(page, page.get_by_label("Your email address"))
         page.keyboard.type(reader)
         press(page, "Email me a new link")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Check your mailbox")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         fine(page)
         page.goto(where + link_in(letters(mail, 3)[-1]))
         reach(page, page.get_by_label("New email address"))

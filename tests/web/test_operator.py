@@ -45,7 +45,7 @@ def test_it_shows_how_the_newsletter_is_doing_without_script_and_on_a_phone(
         page.goto(f"{fresh}/operator")
         page.get_by_label("Token").fill(token_of(newsletter))
         page.get_by_role("button", name="Log in").press("Enter")
-        expect(page.get_by_role("heading", name="How it is doing")).to_be_visible()
+        expect(page.get_by_role("heading", name="Status")).to_be_visible()
         expect(page.locator(".tiles li").first).to_have_text("1 active subscribers")
         rows = page.get_by_role("region", name="Sends by state, each edition: the numbers")
         page.get_by_text("The numbers", exact=True).nth(1).click()

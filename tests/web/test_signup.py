@@ -94,7 +94,7 @@ def test_the_work_is_the_same_whoever_has_the_address(newsletter: Newsletter, ma
     done: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if threading.current_thread().name != "postman":
+        if threading.current_thread().name != "signup-mailer":
             done.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)

@@ -32,8 +32,8 @@ from newsletter.web.forms import (
 
 _MANY_EMAILS = "We have sent several emails to this address already. Please try again tomorrow."
 _NO_MAIL = (
-    "Mail to your address bounced or was reported as spam, so we cannot email you a confirmation. Please contact us, or "
-    "subscribe with another address."
+    "Mail to your address bounced or was reported as spam, so we cannot email you a confirmation. Please contact us "
+    "or subscribe with another address."
 )
 _ENDED = "Your current address is not subscribed. Please subscribe with the new one instead."
 _NOT_MOVED = (
