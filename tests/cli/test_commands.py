@@ -63,11 +63,11 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["rank", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["preview", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["send", "--only", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["unsubscribe", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["log", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["rank", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["preview", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["send", "--only", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["unsubscribe", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["log", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
         (["log", "--edition", "yesterday"], "--edition: 'yesterday' is not a date; write it like 2025-11-25"),
         (["log", "--state", "snt"], "--state: 'snt' is not a send state; did you mean 'sent'?"),
         (["log", "--state", ""], "--state: '' is not a send state; choose from planned, claimed, sent"),
@@ -76,12 +76,12 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["log", "--edition", "2025-02-02", "--until", "2025-02-01"], "--edition cannot be combined with"),
         (["log", "-o", "log.xls"], "--output: log.xls: unknown file type; name it .csv or .jsonl, or add --format"),
         (["log", "--format", "xml"], "--format: 'xml' is not a format; use csv or jsonl"),
-        (["log", "--why", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["log", "--why", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
         (["log", "--why", "nobody@example.org", "--state", "sent"], "--why can only be combined with --json"),
-        (["subscribers", "forget", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["subscribers", "forget", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
         (["papers", "show", "2501.99999"], "No paper matches '2501.99999'"),
-        (["send", "--only", ""], "'' is no subscriber"),
-        (["log", ""], "'' is no subscriber"),
+        (["send", "--only", ""], "'' is not a subscriber"),
+        (["log", ""], "'' is not a subscriber"),
         (["--config", "", "log"], "--config: the file name is empty; write it like --config config.yaml"),
         (["log", "--config="], "--config: the file name is empty; write it like --config config.yaml"),
         (["log", "--edition", ""], "--edition: '' is not a date"),
@@ -112,7 +112,7 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
             ["preview", "x@example.org", "--format", "pdf"],
             "--format: 'pdf' is not a format; choose from html, text, eml, json",
         ),
-        (["preview", "x@example.org", "--serve"], "'x@example.org' is no subscriber"),
+        (["preview", "x@example.org", "--serve"], "'x@example.org' is not a subscriber"),
         (["preview", "x@example.org", "--serve", "--format", "eml"], "--serve shows every format; remove --format"),
         (["preview", "x@example.org", "--port", "8200"], "--port only works with --serve; add --serve"),
         (["interests", "check", "x@example.org"], "'x@example.org' has no file"),
@@ -495,7 +495,7 @@ def test_secrets_are_made_for_their_owner_alone(newsletter: Newsletter, reader: 
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     key.chmod(0o644)
     ran = newsletter.run("log", code=2)
-    assert "secret.key: others may read it (mode 0644); run 'chmod 600" in ran.err
+    assert "secret.key: readable by others (mode 0644); run 'chmod 600" in ran.err
     newsletter._monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "short")
     assert "NEWSLETTER_SECRET_KEY: the signing key has 5 bytes and needs 16" in newsletter.run("log", code=2).err
 

@@ -113,13 +113,13 @@ def test_a_configuration_that_cannot_be_read(newsletter: Newsletter) -> None:
     assert ran.rows[0]["found"].endswith("smtp.prot: unknown key")
     assert ran.rows[0]["mend"] == "did you mean 'port'?"
     (newsletter.folder / "config.yaml").unlink()
-    assert "'newsletter init .' makes one" in newsletter.run("doctor", "--json", code=2).rows[0]["mend"]
+    assert "create one with 'newsletter init .'" in newsletter.run("doctor", "--json", code=2).rows[0]["mend"]
 
 
 def test_secrets(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
     newsletter.configure(smtp={"user": "me", "password_file": "password"})
     newsletter.configure(bounces={"imap": {"host": "127.0.0.1", "user": "me", "password_file": "password"}})
-    assert "make the file" in look(newsletter, 1)["password"].fix
+    assert "create the file" in look(newsletter, 1)["password"].fix
     path = newsletter.folder / "password"
     path.write_text("open-sesame")
     path.chmod(0o640)
@@ -140,7 +140,7 @@ def test_templates(newsletter: Newsletter) -> None:
     (folder / "mine.mjml").write_text("<mjml><mj-body>\n<mj-txt>x</mj-txt></mj-body></mjml>")
     unused = look(newsletter, 0)["templates"]
     assert (unused.state, unused.found) == (CheckState.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
-    assert unused.fix == "fix the template, or remove it: it is not in use"
+    assert unused.fix == "mend the template, or remove it: it is not in use"
     newsletter.configure(digest={"template": "mine"})
     assert look(newsletter, 1)["templates"].state is CheckState.BAD
     long = "<mj-text>" + "long " * 25_000 + "{{ unsubscribe_url }}</mj-text>"
@@ -151,7 +151,7 @@ def test_templates(newsletter: Newsletter) -> None:
     assert "mine.txt:1: 'nothing' is undefined" in look(newsletter, 1)["templates"].found
     (folder / "mine.txt").write_text("text")
     heavy = look(newsletter, 0)["templates"]
-    assert (heavy.state, "over 102 kB the last papers" in heavy.fix) == (CheckState.WARNING, True)
+    assert (heavy.state, "over 102 kB, the last papers" in heavy.fix) == (CheckState.WARNING, True)
 
 
 def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newsletter, reader: str) -> None:

@@ -159,7 +159,7 @@ def test_html_and_text_say_the_same() -> None:
         "25% match",
         "Pareto, <b>fronts</b>",
         "1 Test Street <ground floor>",
-        "131 new papers since Tuesday, 25 November 2025, ranked against your 2 interests.",
+        "131 new papers since Tuesday, 25 November 2025.",
         "Ada, 1 paper for you today.",
         "Friday, 28 November 2025",
     ):

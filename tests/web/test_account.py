@@ -202,7 +202,7 @@ def test_a_new_address_takes_a_click_in_both_mailboxes(newsletter: Newsletter, m
         assert ADA in client.get(link_in(to_new)).text
         moved = client.post(link_in(to_new))
         assert moved.status_code == 303
-        assert "come to this address from now on" in client.get(moved.headers["location"]).text
+        assert "are now sent to this address" in client.get(moved.headers["location"]).text
         assert emails(newsletter) == {NEW: "active"}
         assert client.get(page).status_code == 410  # A link of the old mailbox.
         assert client.post(link_in(to_new)).status_code == 410
@@ -303,7 +303,7 @@ def test_letters_that_cannot_be_made_hold_up_no_other(newsletter: Newsletter, ma
 
 def test_wrong_addresses_are_told_kindly(newsletter: Newsletter, page: str) -> None:
     with serving(newsletter) as where, browse(where) as client:
-        for email, said in (("", "Please write your address."), ("x y", "That is not an email address.")):
+        for email, said in (("", "Please enter your email address."), ("x y", "That is not an email address.")):
             answer: httpx.Response = client.post("/links", data={"email": email})
             assert (answer.status_code, said in answer.text) == (422, True)
             answer = client.post(f"{page}/address", data={"email": email})

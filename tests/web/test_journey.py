@@ -199,7 +199,7 @@ def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: s
         expect(page.get_by_text("your digests will be sent to that address")).to_be_visible()
         page.goto(where + link_in(letters(mail, 5)[-1]))
         press(page, "Use this address")
-        expect(page.get_by_text("Your digests come to this address from now on.")).to_be_visible()
+        expect(page.get_by_text("Your digests are now sent to this address.")).to_be_visible()
         press(page, "Export my data")
         page.goto(where + link_in(letters(mail, 6)[-1]))
         fine(page)

@@ -48,7 +48,7 @@ def test_it_shows_how_the_newsletter_is_doing_without_script_and_on_a_phone(
         expect(page.get_by_role("heading", name="Status")).to_be_visible()
         expect(page.locator(".tiles li").first).to_have_text("1 active subscribers")
         rows = page.get_by_role("region", name="Sends by state, each edition: the numbers")
-        page.get_by_text("The numbers", exact=True).nth(1).click()
+        page.get_by_text("Show the numbers", exact=True).nth(1).click()
         expect(rows.get_by_role("row").nth(1)).to_contain_text("2025-11-28")
         expect(page.locator("#plot-editions ~ .drawn .of-sent")).to_have_count(1)
         expect(page.locator(".why")).to_contain_text("nonesuch.jsonl")

@@ -215,7 +215,7 @@ def test_the_form_has_the_bounds_of_a_file(newsletter: Newsletter, page: str) ->
             (many, "At most 100 interests are allowed"),
             (
                 {"i0-keywords": "\n".join(f"word{number}" for number in range(501))},
-                "has too many entries; 500 are the most",
+                "has too many entries; keep at most 500",
             ),
             ({"never": "x" * 1_001}, "is longer than 1000 characters"),
         ):
