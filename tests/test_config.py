@@ -16,39 +16,40 @@ from tests.conftest import CONFIG, Newsletter
         ("port: 1", "prot: 25", "config.yaml:8: smtp.prot: unknown key; did you mean 'port'?"),
         ("port: 1", "port: many", "config.yaml:8: smtp.port: 'many' is not a whole number; write one like 5"),
         ("port: 1", "port: 99999", "config.yaml:8: smtp.port: '99999' is too large; it must be 65535 or less"),
-        ("security: none", "security: ssl", "config.yaml:9: smtp.security: 'ssl' is none of starttls, tls, none"),
+        ("security: none", "security: ssl", "config.yaml:9: smtp.security: 'ssl' is not one of starttls, tls, none"),
         ("  postal_address: 1 Test Street\n", "", "config.yaml:1: site.postal_address: missing; add it"),
         ("from: Papers <papers@example.org>", "from: nobody", "config.yaml:4: site.from: 'nobody' is not an email"),
         ("url: https://papers.example.org", "url: ftp://x", "config.yaml:3: site.url: 'ftp://x' is not a web address"),
         ("name: Test Papers", 'name: "a\\nb"', "config.yaml:2: site.name: 'a\\nb' has a line break"),
-        ("name: Test Papers", 'name: " "', "config.yaml:2: site.name: ' ' is empty; write something"),
-        ("1 Test Street", '"\\u200b"', "config.yaml:5: site.postal_address: '\\u200b' is empty; write something"),
-        ("smtp:", "subscribers:\nsmtp:", "config.yaml:6: subscribers: is empty; write it in one line"),
-        ("smtp:", 'templates: "a\\0b"\nsmtp:', "config.yaml:6: templates: 'a\\x00b' is not the name of a file"),
+        ("name: Test Papers", 'name: " "', "config.yaml:2: site.name: ' ' is empty; enter a value"),
+        ("1 Test Street", '"\\u200b"', "config.yaml:5: site.postal_address: '\\u200b' is empty; enter a value"),
+        ("smtp:", "subscribers:\nsmtp:", "config.yaml:6: subscribers: is empty; write it on one line"),
+        ("smtp:", 'templates: "a\\0b"\nsmtp:', "config.yaml:6: templates: 'a\\x00b' is not a file name"),
         (
             "smtp:",
             "sources:\n  my feed: {kind: feed, url: https://x.org}\nsmtp:",
-            "config.yaml:7: sources.my feed: 'my feed' is no name for a source; use letters, digits, '_', '.' and '-'",
+            "config.yaml:7: sources.my feed: 'my feed' is not a source name; use only letters, digits, '_', "
+            "'.' and '-'",
         ),
         ("site:", "sight:", "config.yaml:1: sight: unknown key; did you mean 'site'?"),
-        ("smtp:", "smtp: yes\nx:", "config.yaml:6: smtp: 'yes' is not a mapping of keys to values; write"),
-        ("port: 1", "port: 1\n  port: 2", "config.yaml:9: port: said twice; keep one of them"),
+        ("smtp:", "smtp: yes\nx:", "config.yaml:6: smtp: 'yes' is not a mapping; write"),
+        ("port: 1", "port: 1\n  port: 2", "config.yaml:9: port: duplicate key; keep one of them"),
         ("port: 1", "port: [1", "not YAML"),
         ("port: 1", "password: hunter2", "config.yaml:8: smtp.password: a secret does not belong in config.yaml"),
         (
             "smtp:",
             "bounces:\n  address: returned+mail@example.org\nsmtp:",
-            "config.yaml:7: bounces.address: 'returned+mail@example.org' cannot carry a token; write one with 24 ASCII",
+            "config.yaml:7: bounces.address: 'returned+mail@example.org' cannot carry a token; use at most 24 ASCII",
         ),
         (
             "smtp:",
             f"bounces:\n  address: {'b' * 25}@example.org\nsmtp:",
-            "@example.org' cannot carry a token; write one with 24 ASCII characters at most",
+            "@example.org' cannot carry a token; use at most 24 ASCII characters",
         ),
         (
             "smtp:",
             "bounces:\n  imap: {host: x, user: y}\n  maildir: returned\nsmtp:",
-            "config.yaml:7: bounces.imap: is a second mailbox beside bounces.maildir; keep one of them",
+            "config.yaml:7: bounces.imap: cannot be combined with bounces.maildir; keep one of them",
         ),
         (
             "smtp:",
@@ -78,7 +79,7 @@ from tests.conftest import CONFIG, Newsletter
         (
             "network:",
             "sources:\n  a:\n    kind: arxive\nnetwork:",
-            "config.yaml:12: sources.a.kind: 'arxive' is none of huggingface, arxiv, biorxiv, medrxiv, feed, file",
+            "config.yaml:12: sources.a.kind: 'arxive' is not one of huggingface, arxiv, biorxiv, medrxiv, feed, file",
         ),
     ],
 )
@@ -98,7 +99,10 @@ def test_a_password_in_the_store_url_is_refused_and_not_repeated(newsletter: New
 
 def test_a_missing_file_is_named(newsletter: Newsletter) -> None:
     ran = newsletter.run("--config", "other.yaml", "log", code=2)
-    assert ran.err == "error: other.yaml: no such file; 'newsletter init .' makes one, or name another with --config\n"
+    assert (
+        ran.err
+        == "error: other.yaml: no such file; create one with 'newsletter init .', or pass another with --config\n"
+    )
 
 
 def test_a_file_that_is_not_utf8_is_named(newsletter: Newsletter) -> None:
@@ -112,7 +116,7 @@ def test_a_folder_whose_name_cannot_be_kept_is_named(newsletter: Newsletter) -> 
     (folder / "config.yaml").write_text(CONFIG)
     newsletter.folder = folder
     assert newsletter.run("log", code=2).err.endswith(
-        "/caf\\udce9/config.yaml: its name is not UTF-8; rename the folder\n"
+        "/caf\\udce9/config.yaml: the path is not UTF-8; rename the folder\n"
     )
 
 
@@ -160,4 +164,4 @@ def test_an_engine_may_be_a_cluster(newsletter: Newsletter, engine: str, cluster
 )
 def test_an_engine_that_is_none_is_told(newsletter: Newsletter, engine: str) -> None:
     (newsletter.folder / "config.yaml").write_text(f"{CONFIG}engine: '{engine}'\n")
-    assert f"engine: '{engine}' is none; write here" in newsletter.run("log", code=2).err
+    assert f"engine: '{engine}' is not an engine; write here" in newsletter.run("log", code=2).err

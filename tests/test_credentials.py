@@ -62,6 +62,6 @@ def test_keys_that_are_long_enough_go_on_working(newsletter: Newsletter, monkeyp
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o666])
 def test_a_key_that_others_can_read_is_refused(newsletter: Newsletter, mode: int) -> None:
     key_file(newsletter, KEY.encode(), mode)
-    assert f"secret.key: others may read it (mode {mode:04o}); run 'chmod 600" in newsletter.run("log", code=2).err
+    assert f"secret.key: readable by others (mode {mode:04o}); run 'chmod 600" in newsletter.run("log", code=2).err
     key_file(newsletter, b"\xff\xfe" * 20)
     assert "secret.key: not a text file" in newsletter.run("log", code=2).err

@@ -35,9 +35,9 @@ def test_two_different_emails_arrive_once(tmp_path: Path) -> None:
             path = folder / f"digest-{name}.{ending}"
             assert path.stat().st_size > 5_000
             assert str(path) in out
-    assert "Took in 145 sample papers" in out
+    assert "Added 145 sample papers" in out
     assert "250 kept in the Maildir" in out
     assert all(len(line) <= 80 or "/" in line or "@" in line for line in out.splitlines())
 
-    assert "nothing was sent a second time" in demo(folder)
+    assert "nothing was sent again" in demo(folder)
     assert len(mailbox.Maildir(folder / "Maildir")) == 2

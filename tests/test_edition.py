@@ -196,7 +196,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
     ran = newsletter.run("send", code=1)
     assert "4 sent, 1 unsure" in ran.out
-    assert "2025-11-28: unsure, since a process ended while it was on the wire" in ran.err
+    assert "2025-11-28: outcome unknown: a process ended while sending it" in ran.err
     states = [row["state"] for row in newsletter.run("log", "--json").rows]
     assert sorted(states) == ["sent"] * 7 + ["unsure"]
     # Whether the server had taken the one in doubt or not, it is not sent blindly again.

@@ -93,10 +93,10 @@ def test_no_file_and_no_import_brings_back_who_was_forgotten(newsletter: Newslet
     path = newsletter.subscriber("ada", "email: ada@example.org\n")
     assert "is suppressed and gets no mail (forgotten, 2025-11-28)" in newsletter.run("subscribers", "list").err
     (newsletter.folder / "list.csv").write_text("email,state\nADA@example.org,active\n")
-    assert "1 left as they are" in newsletter.run("subscribers", "import", "list.csv").out
+    assert "1 unchanged" in newsletter.run("subscribers", "import", "list.csv").out
     path.unlink()
     ran = newsletter.run("subscribe", READER, code=2)
-    assert ran.err.endswith("(forgotten, 2025-11-28); add --again if that person asked to be back\n")
+    assert ran.err.endswith("(forgotten, 2025-11-28); pass --again if that person asked to come back\n")
     newsletter.run("subscribe", READER, "--again")
     assert state(newsletter)["state"] == "active"
     assert suppressed(newsletter) == []
@@ -167,7 +167,7 @@ def test_nobody_is_forgotten_by_mistake(newsletter: Newsletter, known: About) ->
     ran = newsletter.run("subscribers", "forget", READER, code=2)
     assert ran.err == "error: nobody is there to be asked, and it cannot be undone; add --yes\n"
     assert newsletter.run("subscribers", "forget", READER, "ada@exampel.org", "--yes", code=2).err == (
-        "error: 'ada@exampel.org' is no subscriber; did you mean ada@example.org?\n"
+        "error: 'ada@exampel.org' is not a subscriber; did you mean ada@example.org?\n"
     )
     assert state(newsletter)["state"] == "active"
 
@@ -189,7 +189,7 @@ def test_bytes_that_others_keep_from_going_are_told_and_go_the_next_time(
         ran = newsletter.run("subscribers", "forget", READER, "--yes")
         assert "warning: bytes of what was removed may still lie in the store's file, since store: " in ran.err
         reading.rollback()
-    assert newsletter.run("subscribers", "forget", READER, "--yes").out == f"{READER} is no subscriber any more.\n"
+    assert newsletter.run("subscribers", "forget", READER, "--yes").out == f"{READER} is not a subscriber any more.\n"
     assert b"ada@" not in bytes_kept(newsletter).lower()
 
 

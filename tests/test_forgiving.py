@@ -66,7 +66,7 @@ def test_many_are_forgiven_at_once_and_get_the_edition_once(
     if back:
         assert ran.out == (
             f"{len(back)} subscribers are active again.\n"
-            f"{len(back)} digests are planned again; 'newsletter send' sends what is planned.\n"
+            f"{len(back)} digests are planned again; send them with 'newsletter send'.\n"
         )
     else:
         assert ran.out == "Nobody who bounced fits.\n"
@@ -98,7 +98,7 @@ def test_a_dry_run_tells_and_changes_nothing(newsletter: Newsletter, mail: Mailb
     assert ran.out.splitlines()[1:] == [
         *readers[:2],
         "2 subscribers are active again.",
-        "2 digests are planned again; 'newsletter send' sends what is planned.",
+        "2 digests are planned again; send them with 'newsletter send'.",
     ]
     assert "is suppressed no more (bounced)" in forgive(newsletter, readers[0], "--dry-run").out
     assert [newsletter.run(*command.split()).out for command in ("log --json", "subscribers list --json")] == before
@@ -224,8 +224,8 @@ def test_papers_that_came_in_another_digest_meanwhile_are_not_sent_twice(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "name whom to forgive: an EMAIL, --domain, --since, or --all"),
-        (["a@b.example", "--all"], "an EMAIL, --domain with --since, and --all exclude each other; keep one of them"),
+        ([], "no address given; pass an EMAIL, --domain, --since or --all"),
+        (["a@b.example", "--all"], "EMAIL, --domain with --since, and --all are mutually exclusive; pass one of them"),
         (["a@b.example", "--domain", "b.example"], "exclude each other"),
         (["--all", "--since", "2025-11-28"], "exclude each other"),
         (["--domain", "not a domain"], "--domain: 'not a domain' is not a domain; write it like example.org"),

@@ -244,7 +244,7 @@ def test_who_complains_is_unsubscribed_and_no_import_undoes_it(
     assert take(newsletter, style(sent)) == "ada@example.org: complaint; now unsubscribed.\n"
     assert suppressed(newsletter) == [(READER, "complaint")]
     (newsletter.folder / "list.csv").write_text("email,state\nADA@example.org,active\n")
-    assert "1 left as they are" in newsletter.run("subscribers", "import", "list.csv").out
+    assert "1 unchanged" in newsletter.run("subscribers", "import", "list.csv").out
     told = "ada@example.org is suppressed and gets no mail (complaint, 2025-11-28)"
     assert told in newsletter.run("subscribe", READER, "--again", code=2).err
     # Complaining weighs more than what comes later.

@@ -82,8 +82,8 @@ def test_a_word_newer_than_the_space_is_found_in_titles(newsletter: Newsletter) 
 def test_what_nobody_wrote_about_finds_nothing(newsletter: Newsletter) -> None:
     assert "The store has no papers yet" in newsletter.run("papers", "search", "looms").out
     newsletter.with_sample()
-    assert newsletter.run("papers", "search", "xylophone", "zither").out == "No paper fits.\n"
-    assert newsletter.run("papers", "search", "%", "_").out == "No paper fits.\n"
+    assert newsletter.run("papers", "search", "xylophone", "zither").out == "No matching papers.\n"
+    assert newsletter.run("papers", "search", "%", "_").out == "No matching papers.\n"
 
 
 def test_a_changed_text_is_found_by_its_new_words(newsletter: Newsletter) -> None:

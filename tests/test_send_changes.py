@@ -25,14 +25,14 @@ def test_a_failed_send_is_tried_again_under_its_message_id(newsletter: Newslette
     (before,) = newsletter.run("log", "--json").rows
     assert newsletter.run("sends", "retry", "--dry-run").out.startswith("1 send would be planned again")
     assert states(newsletter) == {reader: "failed"}
-    assert newsletter.run("sends", "retry", "--failed", "--domain", "other.example").out == "No send to try again.\n"
+    assert newsletter.run("sends", "retry", "--failed", "--domain", "other.example").out == "No sends to retry.\n"
     out = newsletter.run("sends", "retry", "--failed", "--edition", DAY, "--only", reader).out
-    assert out == "1 send planned again; 'newsletter send' sends what is planned.\n"
+    assert out == "1 send planned again; send them with 'newsletter send'.\n"
     mail.on_recipient = lambda address: None
     newsletter.run("send")
     (after,) = newsletter.run("log", "--json").rows
     assert (after["state"], after["message_id"], after["papers"]) == ("sent", before["message_id"], before["papers"])
-    assert newsletter.run("sends", "retry").out == "No send to try again.\n"
+    assert newsletter.run("sends", "retry").out == "No sends to retry.\n"
     newsletter.run("send")
     assert mail.recipients() == [reader]
 
@@ -45,7 +45,7 @@ def test_a_paper_that_went_out_meanwhile_is_left_out(newsletter: Newsletter, mai
     mail.on_recipient = lambda address: None
     newsletter.run("send", now="2025-12-01T09:00")
     out = newsletter.run("sends", "retry", "--edition", DAY, now="2025-12-01T10:00").out
-    assert out == "1 send left alone: every paper went out in another digest.\n"
+    assert out == "1 send unchanged: every paper was sent in another digest.\n"
     newsletter.run("send", now="2025-12-01T10:00")
     assert len(mail.accepted) == 1
 
@@ -57,7 +57,7 @@ def test_deferred_sends_are_tried_at_once_unless_only_failed_are_meant(
     mail.on_recipient = lambda address: "450 4.2.1 try later"
     newsletter.run("send")
     mail.on_recipient = lambda address: None
-    assert newsletter.run("sends", "retry", "--failed").out == "No send to try again.\n"
+    assert newsletter.run("sends", "retry", "--failed").out == "No sends to retry.\n"
     newsletter.run("sends", "retry")
     newsletter.run("send")
     assert mail.recipients() == [reader]
@@ -69,7 +69,7 @@ def test_who_gets_no_mail_any_more_is_left_alone(newsletter: Newsletter, mail: M
     newsletter.run("send", code=1)
     newsletter.run("unsubscribe", reader)
     out = newsletter.run("sends", "retry").out
-    assert out == "1 send left alone: the subscriber gets no mail at present.\n"
+    assert out == "1 send unchanged: the subscriber currently gets no mail.\n"
 
 
 @pytest.mark.both_stores
@@ -80,7 +80,7 @@ def test_a_digest_that_could_not_be_made_is_made_again(newsletter: Newsletter, m
     newsletter.run("send", code=1)
     newsletter.run("subscribe", bad, "-i", "robustness")
     out = newsletter.run("sends", "retry").out
-    assert out == "1 send will be made again by the next run, since their digests could not be made.\n"
+    assert out == "1 send will be composed again by the next run: composing the digest had failed.\n"
     newsletter.run("run", "--once", code=None, now="2025-11-28T09:05")
     assert Counter(mail.recipients())[bad] == 1
 

@@ -41,7 +41,7 @@ def ask(
 
 
 def gets_mail(connection: Connection, subscriber: Subscriber) -> bool:
-    """Whether mail to a subscriber's address is of any use: it does not bounce, and nobody complained of it there."""
+    """Whether mail may be sent to a subscriber's address: it did not bounce, and nobody complained."""
     suppression = suppressions.find(connection, subscriber.email)
     return suppression is None or suppression.reason not in subscriptions.STRICT
 
@@ -49,8 +49,8 @@ def gets_mail(connection: Connection, subscriber: Subscriber) -> bool:
 def sign_out(
     connection: Connection, key: str, subscriber: Subscriber, asked: RequestOrigin, limits: SignUps, now: datetime
 ) -> LimitVerdict:
-    """Sign out all links that a subscriber has had so far, with what was asked for by them, and have a new one sent to
-    the subscriber's address, as far as limits allow. It is not shown on the page: a stranger may ask.
+    """Disable all previous links of a subscriber and the requests made with them, and email a new link, if the limits
+    allow. The link is not shown on the page: the visitor may be a stranger.
     """
     subscribers.sign_out_links(connection, subscriber.row)
     sign_ups.remove_of_subscriber(connection, subscriber.row)
@@ -58,7 +58,7 @@ def sign_out(
 
 
 def find(connection: Connection, request: SignUp) -> Subscriber | None:
-    """Return the subscriber of a request; None when it was deleted, or has had another address since."""
+    """Return the subscriber of a request; None if deleted or moved to another address since."""
     row = request.subscriber or 0
     subscriber = subscribers.by_rows(connection, [row]).get(row)
     if subscriber is None or request.kind is Kind.NEW_ADDRESS:
@@ -75,7 +75,7 @@ def ask_new_address(
     limits: SignUps,
     now: datetime,
 ) -> LimitVerdict:
-    """Queue the email to the new address, now that the present one has confirmed. This ends the request."""
+    """Queue the email to the new address after the current one has confirmed. This ends the request."""
     email = request.new_email or ""
     verdict = check_and_count(connection, key, email, asked, limits, now, challenge=False)
     if verdict is LimitVerdict.TAKEN:
@@ -91,10 +91,10 @@ def change_address(
     """Move a subscription to the address that confirmed it. All links sent to the old address are signed out.
 
     Returns:
-        Whether it was moved: not when the subscription has ended, or another one has the address, or had it.
+        Whether it was moved; false if the subscription has ended, or the address has or had another one.
 
     Raises:
-        UserError: the subscriber's file has a mistake, or cannot be written.
+        UserError: the subscriber's file has an error or cannot be written.
     """
     email = request.email
     if sign_ups.find(connection, request.row) is None:

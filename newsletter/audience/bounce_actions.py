@@ -1,4 +1,4 @@
-"""What came back, and what it leads to: a subscriber bounced, paused or unsubscribed, an address suppressed."""
+"""Effects of bounces and complaints: subscribers are paused or ended, and addresses suppressed."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,11 +22,11 @@ def apply_bounce(
     settings: Bounces,
     now: datetime,
 ) -> SubscriberState | None:
-    """Do what something that came back asks for.
+    """Apply the effect of a bounce, complaint or unsubscribe email.
 
     Args:
-        send: what it is about; None for a letter.
-        settings: how many hard ones suppress an address, and how many soft ones pause a subscriber.
+        send: the send it is about; None for an unsubscribe email.
+        settings: the limits of hard bounces (suppress) and soft bounces (pause).
 
     Returns:
         The state that it brought the subscriber into, None when it changed no state.
@@ -54,7 +54,7 @@ def apply_bounce(
 
 
 def _is_outdated(subscriber: Subscriber, send: Send) -> bool:
-    """Whether a send went out before the subscriber became active, as after it bounced and was forgiven."""
+    """Whether a send was sent before the subscriber became active again."""
     active, since = subscriber.state is SubscriberState.ACTIVE, subscriber.state_since
     return active and send.settled_at is not None and since is not None and send.settled_at < since
 
@@ -66,7 +66,7 @@ def _is_to_current_address(subscriber: Subscriber, send: Send) -> bool:
 def _number_back(
     connection: Connection, subscriber: Subscriber, send: Send, kind: BounceKind, since: datetime | None
 ) -> int:
-    """How many digests to the address of a send came back in a kind, with this one."""
+    """Count the bounces of a kind at the address of a send, including this one."""
     if since is None:
         return 1
     return len(bounces.sends_back(connection, subscriber.row, kind, send.email, since) | {send.row})
@@ -80,11 +80,11 @@ def _changed(
 
 
 def forgive(connection: Connection, email: str, now: datetime) -> tuple[Suppression | None, Subscriber | None]:
-    """Take an address off the suppression list. Who bounced, or was paused for it, is active again; who unsubscribed
-    is not, since that takes asking to be back.
+    """Remove an address from the suppression list. Subscribers who bounced, or were paused for it, become active again;
+    those who unsubscribed must ask to come back.
 
     Returns:
-        What was lifted, and the subscriber with that address as it is now; None for what there was not.
+        The suppression and the updated subscriber of the address, or None.
     """
     suppression, subscriber = suppressions.find(connection, email), store.by_email(connection, email)
     suppressions.lift(connection, email)
@@ -98,6 +98,6 @@ def is_bounced_out(connection: Connection, subscriber: Subscriber) -> bool:
     """Whether a subscriber bounced, or is paused for bouncing."""
     if subscriber.state is not SubscriberState.PAUSED:
         return subscriber.state is SubscriberState.BOUNCED
-    # A pause may be the person's own.
+    # Subscribers can also pause themselves.
     last = bounces.last_effect(connection, subscriber.row)
     return last is not None and last == (SubscriberState.PAUSED.value, subscriber.state_since)

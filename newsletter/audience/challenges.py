@@ -40,7 +40,7 @@ def create_challenge(key: str, tries: int, now: datetime) -> dict[str, Any]:
 
 
 def redeem_solution(connection: Connection, key: str, solution: str, now: datetime) -> bool:
-    """Use a solution; returns whether it is right, in time and was not used before, by whichever process."""
+    """Use a solution; returns whether it is correct, not expired and unused, across all processes."""
     expires = _expiry(key, solution)
     if expires is None or expires < now.timestamp():
         return False
@@ -55,17 +55,17 @@ def forget(connection: Connection, now: datetime) -> None:
 
 
 def _expiry(key: str, solution: str) -> float | None:
-    """Until when a solution is good (seconds since 1970), None for one that is wrong."""
+    """Return when a solution expires (seconds since 1970); None if it is wrong."""
     if not solution or len(solution) > LONGEST_SOLUTION:
         return None
     try:
         found = altcha.verify_solution(solution, _secret(key))
         if not found.verified:
             return None
-        # What was verified is what was signed here.
+        # The verified content was signed here.
         return float(json.loads(base64.b64decode(solution))["challenge"]["parameters"]["data"]["expires"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None  # Others wrote it.
+        return None  # Not from here.
 
 
 def _secret(key: str) -> str:

@@ -1,4 +1,4 @@
-"""All that is kept of a person, in a form to be handed to that person."""
+"""Export of all data about a subscriber."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from newsletter.store.send_log import LogFilter
 
 
 def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any]:
-    """What the store has of a subscriber, as JSON values."""
+    """Collect a subscriber's data as JSON values."""
     row = subscriber.row
     since = subscriber.created_at
     return {

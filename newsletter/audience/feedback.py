@@ -1,4 +1,4 @@
-"""What subscribers have judged: the papers their interests name, and their feedback, which fades with time."""
+"""Feedback of subscribers: liked and disliked papers of their interests, and ratings, which fade over time."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from newsletter.store.feedback import Feedback, Verdict
 from newsletter.store.preferences import interest_from_json, interest_json
 
 FROM_FEEDBACK = "From your feedback"
-"""The interest that stands for feedback which belongs to no interest a subscriber names."""
+"""The interest of feedback that belongs to no named interest."""
 
 
 def load_feedback(connection: Connection, batch: Sequence[Subscriber]) -> dict[int, list[InterestFeedback]]:
-    """What each subscriber of a block follows, by row. Papers that the store does not know are left out."""
+    """Load the interests and feedback of a batch of subscribers, by row. Unknown papers are left out."""
     interests = [interest for subscriber in batch for interest in subscriber.preferences.interests]
     named = papers.find_all(
         connection, (name for interest in interests for name in (*interest.liked, *interest.disliked))
@@ -30,7 +30,7 @@ def load_feedback(connection: Connection, batch: Sequence[Subscriber]) -> dict[i
 def restrict_to(
     known: Mapping[int, Sequence[InterestFeedback]], papers: Collection[int]
 ) -> dict[int, list[InterestFeedback]]:
-    """What subscribers follow, by row, without their verdicts on any other papers (by row)."""
+    """Keep only the feedback on the given papers (by row)."""
 
     def these(verdicts: Verdicts) -> Verdicts:
         return tuple((name, at) for name, at in verdicts if name.row in papers)
@@ -63,7 +63,7 @@ def _by_row(named: Mapping[str, PaperRef], names: Iterable[str]) -> dict[int, tu
 
 
 def decay(known: Sequence[InterestFeedback], now: datetime, half_life_days: float) -> list[WeightedInterest]:
-    """What the verdicts weigh now: 1 for what an interest names itself, and half after so many days for feedback."""
+    """Return the current weights of verdicts: 1 for papers of the interest itself; feedback fades with a half-life."""
 
     def weight(given_at: datetime | None) -> float:
         if given_at is None:
@@ -81,7 +81,7 @@ def decay(known: Sequence[InterestFeedback], now: datetime, half_life_days: floa
 
 
 def to_json(known: Sequence[InterestFeedback]) -> list[dict[str, Any]]:
-    """What a subscriber follows as JSON values: each interest, with the rows of the papers it was taught by."""
+    """Convert interests and their feedback (by paper rows) to JSON values."""
     return [
         {
             **interest_json(one.interest),
@@ -93,7 +93,7 @@ def to_json(known: Sequence[InterestFeedback]) -> list[dict[str, Any]]:
 
 
 def from_json(connection: Connection, content: Sequence[Mapping[str, Any]]) -> list[InterestFeedback]:
-    """What :func:`to_json` gave, read again."""
+    """Read the result of :func:`to_json`."""
     verdicts = [pair for one in content for key in ("taught_liked", "taught_disliked") for pair in one[key]]
     names = papers.names(connection, [row for row, _ in verdicts])
 

@@ -28,27 +28,27 @@ _GMAIL = frozenset({"gmail.com", "googlemail.com"})
 
 
 class LimitVerdict(Enum):
-    """What the limits say to a request."""
+    """The verdict of the limits on a request."""
 
     TAKEN = auto()
     FULL_MAILBOX = auto()
-    """That mailbox got its share of emails. The request is ignored silently: a stranger may have made it."""
+    """The mailbox has reached its limit. The request is ignored silently: it may come from a stranger."""
     TOO_MANY = auto()
     CHALLENGE = auto()
-    """A challenge is to be solved first."""
+    """The browser must solve a challenge first."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """Who asks for an email to an address: the network (see :func:`network_of`), and the solution of a challenge."""
+    """The origin of a request: its network (see :func:`network_of`) and challenge solution."""
 
     network: str
     solution: str = ""
 
 
 def mailbox_of(email: str) -> str:
-    """What all spellings of a mailbox share: case, a subaddress after a plus sign (RFC 5233), the form of an
-    international domain, and the dots that Gmail passes over.
+    """Normalise all spellings of a mailbox: case, subaddress after a plus sign (RFC 5233), international domain, and
+    the dots that Gmail ignores.
     """
     local, _, domain = email.strip().rpartition("@")
     # In that order: the compatible form of a full-width plus sign is a plus sign.
@@ -60,7 +60,7 @@ def mailbox_of(email: str) -> str:
 
 
 def domain_of(email: str) -> str:
-    """The registered domain of an address: its owner can create any name, and any domain, below it."""
+    """Return the registered domain of an address: its owner can create any name below it."""
     domain = _ascii(email.rpartition("@")[2])
     if domain in _GMAIL:
         return "gmail.com"
@@ -68,8 +68,8 @@ def domain_of(email: str) -> str:
 
 
 def network_of(host: str | None) -> str:
-    """The network that an address of a machine is in, which is all that is kept of it: a /24, of IPv6 a /48, the least
-    that a site is given (RFC 6177). An IPv6 address that stands for an IPv4 one is in the network of that.
+    """Return the network of an IP address, the only part that is stored: a /24, or for IPv6 a /48, the smallest that a
+    site gets (RFC 6177). IPv4-mapped IPv6 addresses count as IPv4.
     """
     try:
         address = ip_address((host or "").partition("%")[0])
@@ -90,11 +90,11 @@ def check_and_count(
     now: datetime,
     challenge: bool = True,
 ) -> LimitVerdict:
-    """Count a request for an email to an address, unless a limit says no. The work is the same for every address.
+    """Count a request for an email to an address, unless a limit is reached. The work is the same for every address.
 
     Args:
-        key: makes what is counted unreadable in the store.
-        challenge: whether to ask for a challenge when many requests come; not from who holds a subscriber's link.
+        key: hashes the counted values in the store.
+        challenge: whether to require a challenge under load; not for holders of a subscriber's link.
     """
     sign_ups.one_by_one(connection)
     minute = int(now.timestamp() // 60)
@@ -149,7 +149,7 @@ def _needs_challenge(of_network: int, of_all: int, limits: SignUps) -> bool:
 
 
 def forget_counts(connection: Connection, now: datetime) -> None:
-    """Delete the counts that no limit needs any longer."""
+    """Delete expired counts."""
     rate_limit.forget_old_counts(connection, int(now.timestamp() // 60) - _KEPT)
     challenges.forget(connection, now)
 

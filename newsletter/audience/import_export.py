@@ -1,4 +1,4 @@
-"""Subscribers as CSV and as JSON lines, in and out."""
+"""Import and export of subscribers as CSV and JSON lines."""
 
 import csv
 import json
@@ -24,10 +24,10 @@ from newsletter.support.line_files import MOST_OF_A_LINE, LineReader, TextLine, 
 from newsletter.support.text import is_utf8, shorten_middle
 
 COLUMNS = ("email", "name", "state", "days", "time", "timezone", "papers", "interests", "never")
-"""The columns of a CSV file. ``days``, ``interests`` and ``never`` hold several values, parted by ``;``."""
+"""The columns of a CSV file. ``days``, ``interests`` and ``never`` hold several values, separated by ``;``."""
 
 _LINE_ONLY = {"state", "file", "next_due", "last_digest", "created_at"}
-"""What ``subscribers list --json`` prints but a line cannot set (a state is set apart from the preferences)."""
+"""Keys that ``subscribers list --json`` prints but an import ignores."""
 
 _ADDRESS_COLUMNS = {"email", "email address", "e-mail address"}
 _KEYS = ("email", "name", "schedule", "papers", "interests", "never")
@@ -38,7 +38,7 @@ _MOST_UNPACKED = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """A subscriber as a line of an import says; ``state`` is None where the line says nothing of it.
+    """A subscriber of an import; ``state`` is None if the line has none.
 
     Attributes:
         said: what the line says, by key; the rest of ``preferences`` is as usual.
@@ -53,13 +53,13 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class FileRemark:
-    """Something to know of a file as a whole."""
+    """A remark about the whole file."""
 
     text: str
 
 
 ImportFile = ImportRow | UserError | FileRemark
-"""What reading gives: a subscriber, what is wrong with a line, or a remark."""
+"""A result of reading: a subscriber, the error of a line, or a remark."""
 
 
 def read_lines(path: Path, ignore_unknown: bool = False) -> Iterator[ImportFile]:
@@ -80,7 +80,7 @@ def read_lines(path: Path, ignore_unknown: bool = False) -> Iterator[ImportFile]
     elif ending == ".zip":
         yield from _read_zip(path, ignore_unknown)
     else:
-        raise UserError(f"{path}: of no known kind; name it .csv, .jsonl or .zip")
+        raise UserError(f"{path}: unknown file type; name it .csv, .jsonl or .zip")
 
 
 def _read_zip(path: Path, ignore_unknown: bool) -> Iterator[ImportFile]:
@@ -88,20 +88,20 @@ def _read_zip(path: Path, ignore_unknown: bool) -> Iterator[ImportFile]:
         with open_file(path, str(path)) as file, zipfile.ZipFile(file) as archive:
             names = reading_order(archive.namelist())
             if not names:
-                raise UserError(f"{path}: has no CSV file in it; choose the archive that Mailchimp exported")
+                raise UserError(f"{path}: contains no CSV file; choose the archive that Mailchimp exported")
             for name in names:
                 shown = f"{path}/{name}"
                 if archive.getinfo(name).file_size > _MOST_UNPACKED:
                     raise UserError(f"{shown}: larger than {_MOST_UNPACKED // 1_000_000} MB unpacked; split it")
                 yield from _read_csv(partial(archive.open, name), name.rpartition("/")[2], shown, ignore_unknown)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: cannot be unpacked ({error}); unpack it and import the CSV files in it") from None
+        raise UserError(f"{path}: cannot unpack it ({error}); unpack it and import its CSV files") from None
 
 
 def _read_csv(open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_unknown: bool) -> Iterator[ImportFile]:
     encoding = encoding_of(open_it)
     if encoding == "cp1252":
-        yield FileRemark(f"{shown}: not UTF-8, so read as Windows-1252; if letters look wrong, save it as UTF-8")
+        yield FileRemark(f"{shown}: not UTF-8, so it is read as Windows-1252; if names look wrong, save it as UTF-8")
     with open_it() as file:
         table = CsvTable(LineReader(file, encoding), shown, _ADDRESS_COLUMNS)
         columns = [column.lower() for column in table.columns]
@@ -110,7 +110,7 @@ def _read_csv(open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_un
             yield from _own_rows(table, columns, shown, ignore_unknown)
             return
         if other.left_out:
-            yield FileRemark(f"{shown}: {other.kind} contacts never agreed to get mail; left out")
+            yield FileRemark(f"{shown}: {other.kind} contacts never agreed to get mail; skipped")
             return
         yield FileRemark(f"{shown}: read as {other.name}'s export of {other.kind} contacts{_without(other.ignored)}")
         for row in table.rows(other.address):
@@ -126,7 +126,7 @@ def _read_csv(open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_un
 
 
 def _without(ignored: Sequence[str]) -> str:
-    return f"; columns left out: {_named(ignored)}" if ignored else ""
+    return f"; columns ignored: {_named(ignored)}" if ignored else ""
 
 
 def _named(names: Sequence[str]) -> str:
@@ -141,11 +141,11 @@ def _own_rows(table: CsvTable, columns: Sequence[str], shown: str, ignore_unknow
     if unknown and not ignore_unknown:
         what = f"unknown column{'' if len(unknown) == 1 else 's'} {_named(unknown)}"
         raise UserError(
-            f"{shown}:1: {what}; the columns are {', '.join(COLUMNS)}; add --ignore-unknown to leave out the others"
+            f"{shown}:1: {what}; the columns are {', '.join(COLUMNS)}; ignore the others with --ignore-unknown"
         )
     twice = [name for name in COLUMNS if columns.count(name) > 1]
     if twice:
-        raise UserError(f"{shown}:1: column {twice[0]!r} is there twice; keep one of them")
+        raise UserError(f"{shown}:1: column {twice[0]!r} appears twice; keep one of them")
     if unknown:
         yield FileRemark(f"{shown}{_without(unknown).replace(';', ':', 1)}")
     places = {name: columns.index(name) for name in COLUMNS if name in columns}
@@ -166,7 +166,7 @@ def _line(data: Mapping[str, Any], where: str) -> ImportRow:
         known = SubscriberState(state) if state else None
     except ValueError:
         states = ", ".join(SubscriberState)
-        raise UserError(f"{where}: state: {quoted(state) or 'this'} is no state; one of {states}") from None
+        raise UserError(f"{where}: state: {quoted(state) or 'this'} is not a state; use one of {states}") from None
     said = {key: value for key, value in data.items() if key not in _LINE_ONLY}
     return ImportRow(preferences_from_mapping(said, where), said, known)
 
@@ -188,7 +188,7 @@ _PART = re.compile(r"(?:\\[\\;]|[^;])+")
 
 
 def _parts(text: str) -> list[str]:
-    """The values of a cell. A semicolon parts them; ``\\;`` is one that belongs to a value, ``\\\\`` a backslash."""
+    """Split a cell at semicolons; ``\\;`` is a literal semicolon, ``\\\\`` a backslash."""
     parts = (re.sub(r"\\([\\;])", r"\1", part).strip() for part in _PART.findall(text))
     return [part for part in parts if part]
 
@@ -218,18 +218,18 @@ def _read_json(open_it: Callable[[], IO[bytes]], shown: str, ignore_unknown: boo
             except UserError as error:
                 yield error
     if ignored:
-        yield FileRemark(f"{shown}: keys left out: {_named(list(ignored))}")
+        yield FileRemark(f"{shown}: keys ignored: {_named(list(ignored))}")
 
 
 def _object(line: TextLine, where: str) -> dict[str, Any]:
     if line.is_too_long:
         raise UserError(f"{where}: longer than {MOST_OF_A_LINE:,} characters; shorten it")
     if not is_utf8(line.text):
-        raise UserError(f"{where}: has bytes that are not text; save the file as UTF-8")
+        raise UserError(f"{where}: not UTF-8; save the file as UTF-8")
     try:
         data = json.loads(line.text, object_pairs_hook=partial(_with_each_key_once, where))
     except (ValueError, RecursionError):
-        raise UserError(f"{where}: not JSON; each line is one object") from None
+        raise UserError(f"{where}: not JSON; write one object per line") from None
     if not isinstance(data, dict):
         raise UserError(f'{where}: not an object; each line is one like {{"email": "ada@example.org"}}')
     return data
@@ -239,13 +239,13 @@ def _with_each_key_once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, A
     data: dict[str, Any] = {}
     for key, value in pairs:
         if key in data:
-            raise UserError(f"{where}: {shorten_middle(key, _MOST_OF_A_NAME)}: said twice; keep one of them")
+            raise UserError(f"{where}: {shorten_middle(key, _MOST_OF_A_NAME)}: duplicate key; keep one of them")
         data[key] = value
     return data
 
 
 def to_row(subscriber: Subscriber) -> dict[str, str]:
-    """A subscriber as a row of CSV, without formulas. Of an interest only its words are kept; JSON lines keep all."""
+    """Convert a subscriber to a CSV row, without formulas. CSV only has the text of interests; JSON lines have all."""
     preferences = subscriber.preferences
     interests = (interest.text or interest.name for interest in preferences.interests)
     row = {
@@ -263,12 +263,12 @@ def to_row(subscriber: Subscriber) -> dict[str, str]:
 
 
 def to_object(subscriber: Subscriber) -> dict[str, Any]:
-    """A subscriber as a line of JSON, with all that an import takes back."""
+    """Convert a subscriber to a JSON object with all that an import reads."""
     return {"email": subscriber.email, "state": subscriber.state.value, **to_json(subscriber.preferences)}
 
 
 def csv_text(subscribers: Iterable[Subscriber], heading: bool) -> str:
-    """Rows of CSV, under a heading if wanted."""
+    """Format rows as CSV, optionally with a heading."""
     out = StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     if heading:

@@ -1,4 +1,4 @@
-"""The log as it is shown and handed on: read in pages, so that one of any length takes no memory."""
+"""Export of the send log, read in pages to limit memory."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ COLUMNS = (
     *("edition", "email", "state", "papers", "sent_at", "settled_at", "not_before", "attempts", "account"),
     *("message_id", "smtp_reply", "reason", "model_version", "paper_ids"),
 )
-"""The columns of CSV: ``papers`` is their number, ``paper_ids`` has them by rank, parted by ``;``."""
+"""The columns of CSV: ``papers`` is their number, ``paper_ids`` has them by rank, separated by ``;``."""
 
 _PAGE = 500
 
@@ -39,7 +39,7 @@ def lines(engine: Engine, wanted: LogFilter) -> Iterator[LogLine]:
 
 
 def to_object(line: LogLine) -> dict[str, Any]:
-    """A line of the log as JSON values."""
+    """Convert a log entry to JSON values."""
     send = line.send
     return {
         "edition": send.edition.isoformat(),
@@ -62,7 +62,7 @@ def to_object(line: LogLine) -> dict[str, Any]:
 
 
 def csv_lines(found: Iterable[LogLine]) -> Iterator[str]:
-    """The log as CSV, a line at a time, under a heading."""
+    """Yield the log as CSV lines, with a heading."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)

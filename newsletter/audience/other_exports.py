@@ -1,4 +1,4 @@
-"""Exports of listmonk and of Mailchimp, read as these programs write them."""
+"""Readers for exports of listmonk and Mailchimp."""
 
 import json
 import re
@@ -27,7 +27,7 @@ _MAILCHIMP = {
     *("leid", "euid", "unsub_time", "clean_time"),
 }
 _MAILCHIMP_LEAST = 3
-"""As many of its own columns make a file one of Mailchimp's."""
+"""Number of Mailchimp columns that identify a Mailchimp file."""
 
 _MAILCHIMP_EMAIL = ("email address", "email", "e-mail address")
 _MAILCHIMP_READ = {"timezone", "optin_time", "optin_ip", "confirm_time", "confirm_ip", "unsub_time", "clean_time"}
@@ -38,7 +38,7 @@ _KIND = re.compile(r"(?<![a-z])(subscribed|unsubscribed|cleaned|nonsubscribed|sm
 
 @dataclass(frozen=True, slots=True)
 class OtherRow:
-    """What a row of another program says.
+    """A row of another program's export.
 
     Attributes:
         values: what it prefers, by the keys of a subscriber's file.
@@ -64,7 +64,7 @@ class Listmonk:
         self.ignored = [one for one in columns if one not in _LISTMONK | {"created_at", "updated_at"}]
 
     def read(self, cells: Sequence[str], where: str) -> OtherRow:
-        """What a row says.
+        """Read a row.
 
         Raises:
             UserError: it has a status that listmonk does not have.
@@ -72,7 +72,7 @@ class Listmonk:
         row = dict(zip(self._columns, cells, strict=False))
         status = row.get("status", "").strip().lower()
         if status not in _LISTMONK_STATES:
-            raise UserError(f"{where}: status: {status!r} is none of {', '.join(_LISTMONK_STATES)}")
+            raise UserError(f"{where}: status: {status!r} is not a status; use one of {', '.join(_LISTMONK_STATES)}")
         values = _values(row.get("email", ""), row.get("name", ""), _zone_in(row.get("attributes", "")))
         created = row.get("created_at", "")
         return OtherRow(values, _LISTMONK_STATES[status], _consent(self.name, [("added", created)]))
@@ -99,7 +99,7 @@ class Mailchimp:
         self.left_out = self.kind not in (_AGREED, "unsubscribed", "cleaned")
 
     def read(self, cells: Sequence[str], where: str) -> OtherRow:
-        """What a row says."""
+        """Read a row."""
         row: dict[str, str] = {}
         for column, cell in zip(self._columns, cells, strict=False):
             row.setdefault(column, cell.strip())

@@ -1,7 +1,7 @@
-"""Signed links: who holds one may act for the subscriber it names, for the one purpose it was made for.
+"""Signed links: the holder of a link may act for its subscriber, for one purpose.
 
-A link is the same each time it is made, until the subscriber signs out all links: that raises the version in which they
-are made from then on. What can only end mail (``UNSUBSCRIBE``), and what carries no rights (``DIGEST``), has none.
+Links are stable until the subscriber disables them, which raises the version of new links. ``UNSUBSCRIBE`` (can only
+end mail) and ``DIGEST`` (carries no rights) have no version.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from itsdangerous.encoding import want_bytes
 
 
 class TokenPurpose(StrEnum):
-    """What a link is for; a token made for one purpose is worth nothing for another."""
+    """The purpose of a link; its token is not valid for any other."""
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
@@ -30,20 +30,20 @@ class TokenPurpose(StrEnum):
 
 _BY_EMAIL = timedelta(hours=48)
 VALID_FOR = {TokenPurpose.CONFIRM: _BY_EMAIL, TokenPurpose.APPROVE: _BY_EMAIL, TokenPurpose.UNDO: timedelta(hours=1)}
-"""How long links are good that are not good for ever."""
+"""Lifetime of links that expire."""
 
 
 REVOCABLE = frozenset({TokenPurpose.PREFERENCES, TokenPurpose.FEEDBACK, TokenPurpose.FEED})
-"""Links that a subscriber can sign out; all others stand as they were made."""
+"""Links that a subscriber can disable."""
 
 
 class LinkExpired(Exception):
-    """A token was signed here, and its time is over."""
+    """A token is genuine, but has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenHolder:
-    """Whom a link speaks for: a subscriber (by row), and the version of the links that it was made in."""
+    """The subscriber (by row) of a link, and the link's version."""
 
     row: int
     version: int = 0
@@ -62,32 +62,32 @@ class Links:
     key: str
 
     def url(self, purpose: TokenPurpose, subscriber: int, version: int = 0) -> str:
-        """The link by which a subscriber (a row of the store) can act. The same link each time."""
+        """Return the link of a subscriber (by row) for a purpose. It is always the same."""
         return f"{self.site_url}/{purpose.value}/{self.token(purpose, subscriber, version)}"
 
     def token(self, purpose: TokenPurpose, subscriber: int, version: int = 0) -> str:
-        """The signed part of such a link: letters, digits and dots.
+        """Return the token of such a link: letters, digits and dots.
 
         Args:
-            version: the subscriber's ``link_version``; of no account where the purpose is not ``REVOCABLE``.
+            version: the subscriber's ``link_version``; ignored unless the purpose is ``REVOCABLE``.
         """
         return self._signed(purpose, f"{subscriber}{_suffix(purpose, version)}")
 
     def subscriber(self, purpose: TokenPurpose, token: str) -> TokenHolder | None:
-        """Whom a token speaks for, None when it was not signed here for this purpose. Whether the subscriber has signed
-        it out since is the caller's to check: the version is then another.
+        """Verify a token; None if it was not signed here for this purpose. The caller must compare the version with the
+        subscriber's, to reject disabled links.
         """
         return _holder((self._read(purpose, token) or "").split("."))
 
     def feedback_url(self, subscriber: int, paper: int, verdict: str, version: int = 0) -> str:
-        """The link by which a subscriber says ``more`` or ``less`` of a paper (both by row)."""
+        """Return the feedback link of a subscriber for a paper (both by row) and ``more`` or ``less``."""
         token = self._signed(
             TokenPurpose.FEEDBACK, f"{subscriber}.{paper}.{verdict}{_suffix(TokenPurpose.FEEDBACK, version)}"
         )
         return f"{self.site_url}/{TokenPurpose.FEEDBACK.value}/{token}"
 
     def feedback(self, token: str) -> tuple[TokenHolder, int, str] | None:
-        """Whom such a token speaks for, of which paper, and what it says; None as in :meth:`subscriber`."""
+        """Return holder, paper and verdict of a feedback token; None if it is invalid."""
         row, *rest = (self._read(TokenPurpose.FEEDBACK, token) or "").split(".")
         if len(rest) not in (2, 3):
             return None
@@ -95,26 +95,24 @@ class Links:
         return (holder, int(rest[0]), rest[1]) if holder is not None else None
 
     def digest_url(self, subscriber: int, edition: date) -> str:
-        """The link to a subscriber's digest of an edition."""
+        """Return the link to a subscriber's digest of an edition."""
         token = self._signed(TokenPurpose.DIGEST, f"{subscriber}.{edition:%Y%m%d}")
         return f"{self.site_url}/{TokenPurpose.DIGEST.value}/{token}"
 
     def digest(self, token: str) -> tuple[int, date] | None:
-        """Whose digest such a token is for, and of which edition; None as in :meth:`subscriber`."""
+        """Return the subscriber (by row) and edition of a digest token; None if it is invalid."""
         row, _, day = (self._read(TokenPurpose.DIGEST, token) or "").partition(".")
         return (int(row), datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date()) if day else None
 
     def timed_token(self, purpose: TokenPurpose, row: int, at: datetime) -> str:
-        """A token that is good for as long as ``VALID_FOR`` says from a moment (UTC) on, which is kept to the
-        microsecond.
-        """
+        """Return a token that is valid for ``VALID_FOR`` from a moment (UTC, to the microsecond)."""
         return self._signed(purpose, f"{row}.{_microseconds(at)}")
 
     def timed(self, purpose: TokenPurpose, token: str, now: datetime) -> tuple[int, datetime] | None:
-        """The row that such a token is for, and the moment it was made for; None as in :meth:`subscriber`.
+        """Return the row and the moment of a timed token; None if it is invalid.
 
         Raises:
-            LinkExpired: its time is over.
+            LinkExpired: the token has expired.
         """
         row, _, at = (self._read(purpose, token) or "").partition(".")
         if not at:
@@ -142,7 +140,7 @@ def _microseconds(moment: datetime) -> int:
 
 
 def _suffix(purpose: TokenPurpose, version: int) -> str:
-    # None in the first version, so that the links of messages sent before there were versions go on working.
+    # Version 0 has no suffix, so that links sent before versions existed keep working.
     return f".{version}" if version and purpose in REVOCABLE else ""
 
 
@@ -168,5 +166,5 @@ class _HexSigner(Signer):
 
 @cache
 def _signer(key: str, purpose: TokenPurpose) -> Signer:
-    # Kept, since making one takes longer than signing.
+    # Cached: creating a signer takes longer than signing.
     return _HexSigner(key, salt=f"newsletter.{purpose.value}", digest_method=hashlib.sha256)

@@ -1,6 +1,6 @@
-"""Signing up on the site: who may ask, what a request leads to, and what confirming it does.
+"""Sign-up on the site: requests, their emails and confirmation.
 
-A request changes nothing for the address it names before that is confirmed, and is answered alike whoever has it.
+A request has no effect until its address confirms it, and the response is the same for every address.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ _WITH_LINKS = (SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.U
 
 
 class SignupMail(StrEnum):
-    """What is written to an address that somebody named on the site; the name of its templates."""
+    """The kinds of sign-up emails, by the names of their templates."""
 
     CONFIRM = "confirm"
     ALREADY = "already"
@@ -46,43 +46,42 @@ class SignupMail(StrEnum):
 
     @property
     def asks(self) -> bool:
-        """Whether it asks for a click, for which its request is kept."""
+        """Whether it asks for confirmation, so that its request is kept."""
         return self not in (SignupMail.ALREADY, SignupMail.NEW_LINK)
 
 
 def read_address(email: str) -> str:
-    """An address that was written into a form, in normal form.
+    """Normalise an address from a form.
 
     Raises:
-        UserError: it is none, in words for who filled the form in.
+        UserError: it is not an address (worded for the reader).
     """
     try:
         return plain_address(email)
     except ValueError as error:
         said = str(error).partition(": ")[2]
         raise UserError(
-            f"That is not an email address. {said}" if email.strip() else "Please write your address."
+            f"That is not an email address. {said}" if email.strip() else "Please enter your email address."
         ) from None
 
 
 def read_lasting_address(email: str) -> str:
-    """The same, unless it is one that lasts a short time."""
+    """Normalise an address from a form, unless it is disposable."""
     address = read_address(email)
     if is_disposable(address):
         domain = address.rpartition("@")[2]
         raise UserError(
-            f"Addresses at {domain} last a short time only, and a newsletter would soon bounce from yours. "
-            "Please use one that stays."
+            f"Addresses at {domain} are temporary, so the newsletter would soon bounce. Please use a permanent address."
         )
     return address
 
 
 def read_request(email: str, interests: Iterable[str], timezone: str) -> Preferences:
-    """What a form asks for, checked as a subscriber's file is.
+    """Validate a sign-up form by the rules of subscriber files.
 
     Args:
-        interests: what to follow, in words; empty ones and those that come twice are passed over.
-        timezone: as the browser has it; one that is not known here counts as UTC.
+        interests: topics in words; empty ones and duplicates are ignored.
+        timezone: the browser's; an unknown one counts as UTC.
 
     Raises:
         UserError: something is wrong in it, a line for each, in words for who filled the form in.
@@ -90,27 +89,27 @@ def read_request(email: str, interests: Iterable[str], timezone: str) -> Prefere
     address = read_lasting_address(email)
     wanted = list(dict.fromkeys(line for line in (" ".join(one.split()) for one in interests) if line))
     if len(wanted) > MOST_INTERESTS:
-        raise UserError(f"Please begin with {MOST_INTERESTS} interests at most; more can be added later.")
+        raise UserError(f"Please start with at most {MOST_INTERESTS} interests; you can add more later.")
     if any(len(line) > LONGEST_INTEREST for line in wanted):
-        raise UserError(f"Please say each interest in {LONGEST_INTEREST} characters at most.")
+        raise UserError(f"Please use at most {LONGEST_INTEREST} characters per interest.")
     for zone in (timezone, "UTC"):
         mapping = {"email": address, "interests": wanted, "schedule": {"timezone": zone}}
         try:
             return preferences_from_mapping(mapping, "form")
         except UserError as error:
             problem = error
-    raise UserError("Please look through your interests once more.") from problem
+    raise UserError("Please check your interests.") from problem
 
 
 @cache
 def _disposable() -> frozenset[str]:
-    from disposable_email_domains import blocklist  # Ten thousand names, of use here alone.
+    from disposable_email_domains import blocklist  # Imported here: it is large, and only needed here.
 
     return frozenset(blocklist)
 
 
 def is_disposable(email: str) -> bool:
-    """Whether the domain of an address, or one above it, hands out addresses that last a short time."""
+    """Whether the domain of an address, or a parent domain, provides disposable addresses."""
     labels = email.rpartition("@")[2].lower().split(".")
     return any(".".join(labels[start:]) in _disposable() for start in range(len(labels) - 1))
 
@@ -124,11 +123,11 @@ def add_request(
     now: datetime,
     kind: Kind = Kind.SIGN_UP,
 ) -> LimitVerdict:
-    """Take a request of somebody who may be a stranger to the address; its letter is then to be sent.
+    """Queue a request, possibly from a stranger to the address; the mailer then sends its sign-up email.
 
     Args:
-        key: by which what requests are counted by is made unreadable.
-        kind: to be signed up, or to get a new link.
+        key: hashes the counted values.
+        kind: sign-up, or a new link.
     """
     verdict = check_and_count(connection, key, wanted.email, asked, limits, now)
     if verdict is LimitVerdict.TAKEN:
@@ -137,8 +136,8 @@ def add_request(
 
 
 def mail_for(connection: Connection, request: SignUp, now: datetime) -> SignupMail | None:
-    """Which letter a request leads to; none to who complained of mail, or whose mailbox was not there: being asked for
-    is not enough for them. An address that is new is pending from then on.
+    """Choose the sign-up email of a request; None for addresses that complained or bounced, for which a request is not
+    enough. A new address becomes pending.
     """
     email = request.preferences.email
     subscriber, suppression = store.by_email(connection, email), suppressions.find(connection, email)
@@ -149,7 +148,7 @@ def mail_for(connection: Connection, request: SignUp, now: datetime) -> SignupMa
     if request.kind is not Kind.SIGN_UP:
         return SignupMail(request.kind.value)
     if subscriber is None:
-        # With no more than the address: what else was asked for is nobody's wish yet.
+        # Only the address: the rest of the request is not confirmed yet.
         bare = replace(request.preferences, interests=())
         store.add(connection, bare, SubscriberState.PENDING, _NOT_CONFIRMED, now, file=None)
         return SignupMail.CONFIRM
@@ -163,16 +162,16 @@ def mail_for(connection: Connection, request: SignUp, now: datetime) -> SignupMa
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What confirming came to: the subscriber as it is now, and whether it was one already."""
+    """The result of a confirmation: the subscriber, and whether it was already subscribed."""
 
     subscriber: Subscriber
     already: bool
 
 
 def confirm(connection: Connection, request: SignUp, network: str, now: datetime, folder: Path) -> Confirmed | None:
-    """Make a subscriber of who confirms a request: active, and due at once.
+    """Subscribe the address of a confirmed request: active, and due at once.
 
-    Who was one before keeps what it preferred, with the interests of the request added.
+    A former subscriber keeps the previous preferences, with the interests of the request added.
 
     Returns:
         None when the address gets no mail, since it bounced or complained meanwhile.
@@ -207,7 +206,7 @@ def _joined(present: Subscriber, asked: Preferences) -> Preferences:
 
 
 def forget_unconfirmed(connection: Connection, now: datetime) -> int:
-    """Remove the requests that can be confirmed no more, and who is pending by them alone; returns how many people."""
+    """Delete expired requests and their pending subscribers; returns the number of subscribers."""
     before = now - VALID_FOR[TokenPurpose.CONFIRM]
     sign_ups.forget(connection, before)
     rows = sign_ups.never_confirmed(connection, _NOT_CONFIRMED, before, _BLOCK)

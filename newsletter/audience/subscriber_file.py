@@ -1,4 +1,4 @@
-"""A subscriber's file: YAML to preferences and back, comments and order kept."""
+"""Reads and writes subscriber files (YAML), keeping comments and order."""
 
 import calendar
 import io
@@ -30,7 +30,7 @@ _MOST_AUTHORS = 1_000
 _MOST_CATEGORIES = 200
 _MOST_NEVER = 500
 _MOST_VALUES = 20_000
-"""All keys and values that say what one subscriber prefers, wherever they come from."""
+"""Maximum number of keys and values in one subscriber's preferences, from any source."""
 
 _LONGEST_TEXT = 20_000
 _LONGEST_ENTRY = 1_000
@@ -57,7 +57,7 @@ def _weighted(value: object) -> object:
 def _some_text(text: str) -> str:
     cleaned = to_single_line(text)
     if not cleaned:
-        raise ValueError("is empty; write something, or remove the line")
+        raise ValueError("is empty; enter a value, or remove the line")
     return cleaned
 
 
@@ -129,13 +129,13 @@ def files_in(folder: Path) -> tuple[list[Path], list[str]]:
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.name[0] != ".")
     except FileNotFoundError:
-        fix = "make it, or name another under 'subscribers' in config.yaml"
+        fix = "create it, or set 'subscribers' in config.yaml"
         raise UserError(f"{folder}: no such folder; {fix}") from None
     except OSError as error:
         raise UserError(
-            f"{folder}: {error.strerror}; check 'subscribers' in config.yaml, and who may read it"
+            f"{folder}: {error.strerror}; check 'subscribers' in config.yaml, and its permissions"
         ) from None
-    nameless = [f"{path}: its name is not UTF-8; rename the file" for path in found if not is_utf8(path.name)]
+    nameless = [f"{path}: the file name is not UTF-8; rename the file" for path in found if not is_utf8(path.name)]
     return [path for path in found if is_utf8(path.name)], [escape_for_terminal(line) for line in nameless]
 
 
@@ -165,7 +165,7 @@ def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences
     except RecursionError:
         raise UserError(f"{shown}: nested too deeply; write it as the documentation shows") from None
     if len(paths) > _MOST_VALUES:
-        raise UserError(f"{shown}: more than {_MOST_VALUES:,} keys and values; keep those that matter")
+        raise UserError(f"{shown}: more than {_MOST_VALUES:,} keys and values; remove some")
     return _read(Document(shown, data, dict.fromkeys(paths, 1), numbered=False))
 
 
@@ -196,7 +196,7 @@ def _read(document: Document) -> Preferences:
     if twice:
         problems = [
             f"{document.where(('interests', index))}: interests.{index + 1}.name: {read.interests[index].name!r} "
-            "is the name of two interests; rename one"
+            "is a duplicate name; rename one of the interests"
             for index in twice
         ]
         raise UserError(*problems)
@@ -224,7 +224,7 @@ def _interest(read: _Interest) -> Interest:
 
 
 def write_preferences(path: Path, preferences: Preferences) -> None:
-    """Make a subscriber's file say ``preferences``; a file that is there keeps its comments, order and quotes.
+    """Write ``preferences`` to a subscriber's file; an existing file keeps its comments, order and quotes.
 
     Raises:
         UserError: the present file cannot be read, or the new one not written.
@@ -234,11 +234,11 @@ def write_preferences(path: Path, preferences: Preferences) -> None:
 
 
 def new_text(preferences: Preferences) -> str:
-    """The text of a new file for preferences."""
+    """Return the text of a new file."""
     yaml = _yaml()
     document = CommentedMap(_plain(preferences))
     document.yaml_set_start_comment(
-        "What this subscriber follows. 'newsletter interests check' checks it, 'newsletter preview' shows the email."
+        "Interests of this subscriber. 'newsletter interests check' checks them, 'newsletter preview' shows the email."
     )
     out = io.StringIO()
     yaml.dump(document, out)
@@ -246,7 +246,7 @@ def new_text(preferences: Preferences) -> str:
 
 
 def rewritten(text: str, preferences: Preferences, shown: str) -> str:
-    """The text of a file changed to say ``preferences``: only what differs is touched."""
+    """Return the text of a file updated to ``preferences``; only differences are changed."""
     present, wanted = _plain(read_preferences_text(text, shown)), _plain(preferences)
     changed = _changed(text, present, wanted, anew=False)
     # A comment that hung on what was removed may end up where it breaks the rest: then the interests go without theirs.
@@ -340,7 +340,7 @@ def _origins(present: Sequence[str], wanted: Sequence[str]) -> list[int | None]:
 
 
 def _plain(preferences: Preferences) -> dict[str, Any]:
-    """Preferences as a file says them: what is as it would be anyway is left out."""
+    """Convert preferences to the content of a file, without default values."""
     schedule, usual = preferences.schedule, Preferences(email=preferences.email)
     plain: dict[str, Any] = {"email": preferences.email}
     if preferences.name:

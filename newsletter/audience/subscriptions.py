@@ -1,4 +1,4 @@
-"""Who is subscribed: the states of a subscriber, and the files in ``subscribers/`` read when they changed."""
+"""Subscriptions: states of subscribers, and synchronisation with the files in ``subscribers/``."""
 
 import difflib
 import hashlib
@@ -26,12 +26,12 @@ from newsletter.support.files import read_text
 
 _ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
 STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
-"""What being asked to be back is not enough for."""
+"""Suppression reasons that a request to come back does not lift."""
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """What reading the subscribers' files gave: names of files by what became of them, and a line a problem."""
+    """The result of reading the subscriber files: file names by outcome, and one line per error."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class SyncReport:
 
 
 def sync_files(connection: Connection, folder: Path, now: datetime) -> SyncReport:
-    """Bring the store up to date with the files in ``folder``; a file that did not change is not read again.
+    """Update the store from the files in ``folder``; unchanged files are not read again.
 
     A new file makes an active subscriber, unless its address is suppressed. A file that is wrong is reported, and the
     subscriber keeps what the store has. A file never changes a state: who unsubscribed stays so. When the folder is not
@@ -77,9 +77,9 @@ def _read_file(
     namesake = store.by_email(connection, preferences.email)
     if namesake is not None and namesake != subscriber:
         if namesake.file is not None and (path.parent / namesake.file).exists():
-            raise UserError(f"{path}: email: {preferences.email} has a file already, {namesake.file}; keep one of them")
+            raise UserError(f"{path}: email: {preferences.email} already has a file, {namesake.file}; keep one of them")
         if subscriber is not None:
-            raise UserError(f"{path}: email: {preferences.email} is another subscriber; make a new file for it")
+            raise UserError(f"{path}: email: {preferences.email} is another subscriber; create a new file for it")
         subscriber = namesake
     if namesake is None and (subscriber is None or subscriber.state not in _ENDED):
         _check_not_suppressed(connection, preferences.email, f"{path}: email: ")
@@ -99,9 +99,9 @@ def _check_not_suppressed(connection: Connection, email: str, where: str, strict
     suppression = suppressions.find(connection, email)
     if suppression is not None and (not strict or suppression.reason in STRICT):
         said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
-        fix = f"'newsletter bounces forgive {email}' lifts that, if there is good reason"
+        fix = f"if there is a good reason, lift it with 'newsletter bounces forgive {email}'"
         if not where and suppression.reason not in STRICT:
-            fix = "add --again if that person asked to be back"
+            fix = "pass --again if that person asked to come back"
         raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {fix}")
 
 
@@ -112,7 +112,7 @@ def _file_removed(connection: Connection, path: Path, report: SyncReport) -> Non
     store.set_file(connection, subscriber.row, None, None)
     if subscriber.state is SubscriberState.ACTIVE:
         report.problems.append(
-            f"{path}: the file is gone; {subscriber.email} keeps the interests it had, until "
+            f"{path}: the file was removed; {subscriber.email} keeps the previous interests until "
             f"'newsletter unsubscribe {subscriber.email}'"
         )
 
@@ -131,7 +131,7 @@ def subscribe(
     folder: Path | None,
     again: bool = False,
 ) -> Subscriber:
-    """Make an active subscriber of an address, or change what a present one prefers.
+    """Subscribe an address, or change the preferences of a subscriber.
 
     Args:
         consent: where the agreement to get mail came from, in words.
@@ -144,7 +144,7 @@ def subscribe(
     """
     subscriber = store.by_email(connection, preferences.email)
     ended = subscriber is not None and subscriber.state in _ENDED
-    # What another state says in plain words is said so.
+    # Other states have their own error below.
     _check_not_suppressed(connection, preferences.email, "", strict=again or ended)
     if again:
         suppressions.lift(connection, preferences.email)
@@ -156,7 +156,7 @@ def subscribe(
     else:
         if ended and not again:
             raise UserError(
-                f"{subscriber.email} is {subscriber.state.value}; add --again if that person asked to be back"
+                f"{subscriber.email} is {subscriber.state.value}; pass --again if that person asked to come back"
             )
         if again or subscriber.state is not SubscriberState.ACTIVE:
             store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
@@ -171,7 +171,7 @@ def subscribe(
 def change_preferences(
     connection: Connection, subscriber: Subscriber, preferences: Preferences, folder: Path | None, now: datetime
 ) -> None:
-    """Change what a subscriber prefers, in the store and in the file that is home to it, if there is one.
+    """Change a subscriber's preferences in the store and, if there is one, in the file.
 
     Raises:
         UserError: the file cannot be written, or was changed since the store read it.
@@ -181,14 +181,14 @@ def change_preferences(
     if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
         path = folder / subscriber.file
         if _digest(read_text(path, str(path))) != store.file_digest(connection, subscriber.row):
-            read_preferences_text(read_text(path, str(path)), str(path))  # One that is wrong is told of as such.
-            raise UserError(f"{path}: was changed just now; run it again, and it is heeded")
+            read_preferences_text(read_text(path, str(path)), str(path))  # Report errors in the file.
+            raise UserError(f"{path}: the file has just changed; run the command again")
         _write_stored(connection, subscriber.row, path, preferences)
 
 
 def refresh(connection: Connection, subscriber: Subscriber, folder: Path, now: datetime) -> tuple[Subscriber, bool]:
-    """Read a subscriber's own file, if it changed; returns the subscriber as it is then, and whether the file may be
-    written: not one with a mistake, nor none.
+    """Read a subscriber's file if it changed; returns the updated subscriber, and whether the file exists and is valid,
+    so that it may be written.
     """
     path = folder / subscriber.file if subscriber.file is not None else None
     if path is None or not path.exists():
@@ -202,10 +202,10 @@ def refresh(connection: Connection, subscriber: Subscriber, folder: Path, now: d
 
 @dataclass(frozen=True, slots=True)
 class StoredPreferences:
-    """What a subscriber prefers, as it stands where it is kept.
+    """A subscriber's preferences as stored in the store or the file.
 
     Attributes:
-        mark: changes whenever that does, in the store or in the file.
+        mark: a hash that changes with the preferences or the file.
         file: the name of the file that is home to it, with its ``text``; None without one.
         problems: what is wrong in the file, a line each; the preferences are then those that the store has.
     """
@@ -218,7 +218,7 @@ class StoredPreferences:
 
 
 def read_stored(subscriber: Subscriber, folder: Path) -> StoredPreferences:
-    """Read what a subscriber prefers, from the file where there is one, which may have changed since the store read it.
+    """Read a subscriber's preferences, from the file if there is one: it may be newer than the store.
 
     Raises:
         UserError: the file cannot be read.
@@ -238,7 +238,7 @@ def read_stored(subscriber: Subscriber, folder: Path) -> StoredPreferences:
 def save_preferences(
     connection: Connection, subscriber: Subscriber, wanted: Preferences, mark: str, folder: Path, now: datetime
 ) -> bool:
-    """Change what a subscriber prefers, where it is kept, unless somebody else has changed it meanwhile.
+    """Save a subscriber's preferences, unless they were changed elsewhere meanwhile.
 
     Args:
         mark: that of the :class:`StoredPreferences` from which ``wanted`` was made.
@@ -256,7 +256,7 @@ def save_preferences(
     if home.file is not None:
         path = folder / home.file
         text = rewritten(home.text, wanted, str(path))
-        if read_text(path, str(path)) != home.text:  # An editor saves whenever it likes.
+        if read_text(path, str(path)) != home.text:  # An editor may save at any time.
             return False
         write_file(path, text.encode(), mode=0o600)
         store.set_file(connection, present.row, home.file, _digest(text))
@@ -266,9 +266,9 @@ def save_preferences(
 
 
 def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> Preferences:
-    """What a subscriber prefers, changed by what was said of it; the rest stays.
+    """Merge the given values into a subscriber's preferences.
 
-    An interest that is named again in other words only, as CSV has it, keeps its keywords, likes and weight.
+    An interest that is only given as text, as in CSV, keeps its keywords, liked papers and weight.
 
     Args:
         said: the keys that were said, ``schedule`` with keys of its own; ``read`` holds their values.
@@ -283,7 +283,7 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
 
 
 def import_subscriber(connection: Connection, line: ImportRow, consent: str, now: datetime, folder: Path) -> str:
-    """Add the subscriber of a line of an import, or change a present one as it says.
+    """Add or update the subscriber of an import line.
 
     A line may pause somebody and end a pause. Nobody who unsubscribed, bounced or is suppressed comes back by it, and
     nobody who agreed becomes pending.
@@ -314,8 +314,8 @@ def import_subscriber(connection: Connection, line: ImportRow, consent: str, now
 def set_state(
     connection: Connection, subscriber: Subscriber, state: SubscriberState, now: datetime, consent: str | None = None
 ) -> None:
-    """Bring a subscriber into a state. The address of who unsubscribed or bounced is suppressed; who becomes active is
-    due at the next time of the schedule.
+    """Set a subscriber's state. Unsubscribed and bounced addresses are suppressed; active subscribers are due at the
+    next scheduled time.
 
     Args:
         consent: where a new agreement came from, in words.
@@ -330,7 +330,7 @@ def set_state(
 
 
 def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:
-    """End a subscription, at once; returns who it was, None for an address that is not known."""
+    """Unsubscribe an address at once; returns the subscriber, or None for an unknown address."""
     subscriber = store.by_email(connection, email)
     if subscriber is not None:
         set_state(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
@@ -357,7 +357,7 @@ def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: dat
 
 
 def pause(connection: Connection, subscriber: Subscriber, now: datetime, until: datetime) -> None:
-    """Have a subscriber get nothing until a moment (UTC)."""
+    """Pause a subscriber until a moment (UTC)."""
     set_state(connection, subscriber, SubscriberState.PAUSED, now)
     store.set_pause(connection, subscriber.row, until)
 
@@ -375,14 +375,14 @@ def end_pauses(connection: Connection, now: datetime, limit: int) -> int:
 
 
 def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:
-    """A file name for a subscriber, after the first part of the address, that no other has."""
+    """Choose an unused file name, after the local part of the address."""
     local = re.sub(r"[^\w.-]+", "-", preferences.email.partition("@")[0], flags=re.ASCII).strip(".-").lower()
     names = [f"{local or 'subscriber'}{suffix}.yaml" for suffix in ("", *(f"-{number}" for number in range(2, 1000)))]
     return folder / next(name for name in names if name not in taken and not (folder / name).exists())
 
 
 def get_subscriber(connection: Connection, email: str) -> Subscriber:
-    """The subscriber with an address.
+    """Return the subscriber with an address.
 
     Raises:
         UserError: there is none; near ones are named.
@@ -391,10 +391,10 @@ def get_subscriber(connection: Connection, email: str) -> Subscriber:
     if subscriber is None:
         gone = suppressions.find(connection, email)
         if gone is not None:
-            raise UserError(f"{email!r} is no subscriber any more: {gone.reason} on {gone.since:%Y-%m-%d}")
+            raise UserError(f"{email!r} is no longer a subscriber: {gone.reason} on {gone.since:%Y-%m-%d}")
         near = difflib.get_close_matches(email, store.similar_emails(connection, email), n=1, cutoff=0.8)
-        fix = f"did you mean {near[0]}?" if near else "'newsletter subscribers list' shows them"
-        raise UserError(f"{email!r} is no subscriber; {fix}")
+        fix = f"did you mean {near[0]}?" if near else "see 'newsletter subscribers list'"
+        raise UserError(f"{email!r} is not a subscriber; {fix}")
     return subscriber
 
 

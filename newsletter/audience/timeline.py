@@ -1,4 +1,4 @@
-"""Why somebody got a digest or got none: the last days of one subscriber, in words.
+"""Explains the last days of one subscriber: why a digest was sent or not.
 
 What the store cannot know is not made up: it has the schedule and the state of now, not those of then.
 """
@@ -23,13 +23,13 @@ _BACK = {
     "soft": "a bounce (soft)",
     "refused": "a bounce (refused)",
     "complaint": "a complaint",
-    "unsubscribe": "a letter that unsubscribes",
+    "unsubscribe": "an unsubscribe email",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineDay:
-    """A day of a subscriber's own: what happened, a sentence each, and the send of that edition, if there is one."""
+    """A subscriber's day: its events, one sentence each, and the send of that edition, if any."""
 
     day: date
     words: tuple[str, ...]
@@ -38,7 +38,7 @@ class TimelineDay:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A subscriber's last days, oldest first; what the subscriber is, and what comes next, in words."""
+    """A subscriber's last days, oldest first, with the current state and the next digest in words."""
 
     subscriber: Subscriber
     now: str
@@ -47,7 +47,7 @@ class Timeline:
 
 
 def build_timeline(connection: Connection, subscriber: Subscriber, now: datetime, keep_skipped_days: int) -> Timeline:
-    """The last fortnight of a subscriber.
+    """Build the timeline of the last two weeks.
 
     Args:
         now: the present (UTC). keep_skipped_days: how long the log keeps lines of what had nothing in it.
@@ -57,7 +57,7 @@ def build_timeline(connection: Connection, subscriber: Subscriber, now: datetime
 
 
 def spans(days: Sequence[TimelineDay]) -> Iterator[tuple[date, date, tuple[str, ...]]]:
-    """Days, with those in a row of which the same is said together: the first, the last, and what is said."""
+    """Group consecutive days with the same text: first day, last day, text."""
     start = 0
     for place, one in enumerate(days):
         if place + 1 == len(days) or days[place + 1].words != one.words or one.line is not None:
@@ -66,12 +66,12 @@ def spans(days: Sequence[TimelineDay]) -> Iterator[tuple[date, date, tuple[str, 
 
 
 def describe_day(day: date) -> str:
-    """A day, like ``Fri 28 Nov``."""
+    """Format a day like ``Fri 28 Nov``."""
     return f"{day:%a} {day.day} {day:%b}"
 
 
 class _TimelineBuilder:
-    """What is told of one subscriber."""
+    """Describes the days of one subscriber."""
 
     def __init__(self, connection: Connection, subscriber: Subscriber, now: datetime, kept_since: datetime) -> None:
         self._subscriber, self._now, self._kept_since = subscriber, now, kept_since
@@ -81,7 +81,7 @@ class _TimelineBuilder:
         first = today - timedelta(days=DAYS - 1)
         wanted = LogFilter(subscriber=subscriber.row, since=first)
         self._lines = {line.send.edition: line for line in send_log.log(connection, wanted)}
-        # A digest may be that of tomorrow for who has moved to the west since.
+        # After a move to the west, an edition can be tomorrow's.
         last = max([today, *self._lines])
         self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         start = datetime.combine(first, datetime.min.time(), tzinfo=self._zone)
@@ -89,14 +89,14 @@ class _TimelineBuilder:
         self._made = send_log.editions_made(connection, self._days)
 
     def present(self) -> str:
-        """What the subscriber is, and asked for."""
+        """Describe the state and the schedule."""
         one, schedule = self._subscriber, self._schedule
         since = f" since {self._day_of(one.state_since)}" if one.state_since else ""
         zone_words = describe(schedule.timezone)
         return f"{one.state}{since}; {', '.join(schedule.days)} at {schedule.time:%H:%M} ({zone_words})"
 
     def days(self) -> Iterator[TimelineDay]:
-        """Each day with what happened."""
+        """Yield each day with its events."""
         for day in self._days:
             line = self._lines.get(day)
             words = [self._of_line(line) if line is not None else self._of_none(day)]
@@ -105,23 +105,23 @@ class _TimelineBuilder:
             yield TimelineDay(day, tuple(word for word in words if word), line)
 
     def next(self) -> str:
-        """When the next digest comes, or what keeps it from coming."""
+        """Describe when the next digest is due, or why there is none."""
         one = self._subscriber
         match one.state:
             case SubscriberState.PENDING:
-                return "none, until that person agrees"
+                return "none until the address is confirmed"
             case SubscriberState.PAUSED if one.paused_until is not None:
                 return f"none until {self._at(one.paused_until)}, when the pause ends"
             case SubscriberState.PAUSED:
-                return f"none while paused; 'newsletter subscribe {one.email}' ends that"
+                return f"none while paused; end the pause with 'newsletter subscribe {one.email}'"
             case SubscriberState.UNSUBSCRIBED:
-                return f"none; 'newsletter subscribe {one.email} --again' if that person asks"
+                return f"none; if that person asks to come back, run 'newsletter subscribe {one.email} --again'"
             case SubscriberState.BOUNCED:
-                return f"none; 'newsletter bounces forgive {one.email}' if the mailbox works again"
+                return f"none; if the mailbox works again, run 'newsletter bounces forgive {one.email}'"
         if one.next_due is None:
-            return "not known; 'newsletter run' or 'newsletter send' sets it"
+            return "unknown until the next 'newsletter run' or 'newsletter send'"
         if one.next_due <= self._now:
-            return f"due since {self._at(one.next_due)}; the next 'newsletter run' or 'newsletter send' makes it"
+            return f"due since {self._at(one.next_due)}; sent by the next 'newsletter run' or 'newsletter send'"
         return self._at(one.next_due)
 
     def _of_line(self, line: LogLine) -> str:
@@ -140,12 +140,12 @@ class _TimelineBuilder:
             case SendState.DEFERRED:
                 return f"{number}, not sent yet: {send.reason} ({at}{_tries(send)}); {self._again(send)}{said}"
             case SendState.UNSURE:
-                return f"{number}, unsure whether they arrived: {send.reason}; 'newsletter sends resolve' settles it"
+                return f"{number}, outcome unknown: {send.reason}; resolve it with 'newsletter sends resolve'"
             case SendState.CLAIMED:
-                return f"{number}, with a process that sends them just now"
+                return f"{number}, being sent now"
             case SendState.PLANNED:
                 made = self._at(send.planned_at, beside=send.edition)
-                return f"{number}, made up at {made}, not sent yet; {self._later('the next run sends them')}"
+                return f"{number}, planned at {made}, not sent yet; {self._later('the next run sends them')}"
 
     def _again(self, send: Send) -> str:
         if send.not_before is not None and send.not_before > self._now:
@@ -154,10 +154,10 @@ class _TimelineBuilder:
 
     def _later(self, words: str) -> str:
         gone = self._subscriber.state is not SubscriberState.ACTIVE
-        return "not sent any more, since no mail goes there now" if gone else words
+        return "will not be sent: the subscriber gets no mail now" if gone else words
 
     def _of_none(self, day: date) -> str:
-        """Why there is no send in an edition, as far as the store can know."""
+        """Explain why an edition has no send, as far as the store shows."""
         one, due = self._subscriber, due_on(self._schedule, day)
         created, since = one.created_at or self._now, one.state_since or self._now
         if day < self._day_of(created):
@@ -165,27 +165,27 @@ class _TimelineBuilder:
         if one.state is not SubscriberState.ACTIVE and day > self._day_of(since):
             return f"{one.state}"
         if due is None:
-            return "not a day of the schedule"
+            return "not a scheduled day"
         at = f"{self._schedule.time:%H:%M}"
         active = one.state is SubscriberState.ACTIVE
         if due < created or (active and due < since and day == self._day_of(since)):
             return f"no digest: its time, {at}, had passed"
         if active and due < since:
-            return "no digest; what the state was then is not kept"
+            return "no digest; the state at that time is unknown"
         if not active and due >= since:
-            return ""  # the change is told
+            return ""  # the change is reported
         if due > self._now:
             return f"due at {at}"
         return self._of_missing(day, due, at)
 
     def _of_missing(self, day: date, due: datetime, at: str) -> str:
         if self._subscriber.next_due is not None and self._subscriber.next_due <= due:
-            return f"due at {at}, not made yet: neither 'run' nor 'send' came by since"
+            return f"due at {at}, not composed yet: neither 'run' nor 'send' has run since"
         if due < self._kept_since:
-            return "not in the log any more, if there was nothing to send"
+            return "no longer in the log, if there was nothing to send"
         if day in self._made:
-            return f"no digest, while others have one: at {at} the schedule was another, or a run was cut short"
-        return f"no digest, nor has anybody one: at {at} the newsletter did not run, or nobody was due"
+            return f"no digest, although others have one: at {at} the schedule was different, or a run was interrupted"
+        return f"no digest for anyone: at {at} the newsletter did not run, or nobody was due"
 
     def _of_bounce(self, one: Bounce, day: date) -> str:
         of = f" of the digest of {describe_day(one.edition)}" if one.edition not in (None, day) else ""
@@ -206,9 +206,9 @@ class _TimelineBuilder:
         return local_day(self._schedule, moment)
 
     def _at(self, moment: datetime | None, beside: date | None = None, seconds: bool = False) -> str:
-        """A moment in the subscriber's time, without the day where that is said already."""
+        """Format a moment in the subscriber's time zone, without a day already shown."""
         if moment is None:
-            return "a time not known"
+            return "an unknown time"
         local = moment.astimezone(self._zone)
         clock = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
         return clock if local.date() == beside else f"{describe_day(local.date())} {clock}"

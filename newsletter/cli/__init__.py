@@ -4,6 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -16,8 +17,8 @@ _ANYWHERE = ("--config", "--now")
 
 
 def main() -> None:
-    """Run the command that the arguments name; what a person can mend ends with exit code 2, other failures with 1."""
-    # A shell may start a program without them (``>&-``); then there is nowhere to write, and nothing to fail.
+    """Run the command line. The exit code is 2 for errors that the user can fix, 1 for other failures."""
+    # A shell may start a program without standard streams (``>&-``): write to the null device then.
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the program runs
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     try:
@@ -25,22 +26,39 @@ def main() -> None:
     except NewsletterError as error:
         _end(error)
     except OSError as error:
-        # What no part of the program foresaw: a full disk under standard output, say.
+        # Not handled elsewhere, such as a full disk under standard output.
         _end(NewsletterError(f"{error.filename or 'standard output'}: {error.strerror or error}"))
 
 
 @cache
 def _command() -> TyperGroup:
-    # Kept, since making it takes longer than many a command, and tests run thousands of them in one process.
+    # Cached: building it takes longer than many commands, and tests run thousands of commands in one process.
     command = get_command(app)
     assert isinstance(command, TyperGroup)  # noqa: S101 - it has commands
+    _hide_types(command)
     return command
+
+
+def _hide_types(command: Any) -> None:
+    """Remove the Python types that Typer shows in the help (``<bool>``, ``<list[str]>``): flags take no value, and
+    all other parameters have a metavar.
+    """
+    context = command.context_class(command)
+    for parameter in (*command.params, command.get_help_option(context)):
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+        elif parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: None
+    for one in getattr(command, "commands", {}).values():
+        _hide_types(one)
 
 
 def _arguments() -> list[str]:
     for argument in sys.argv[1:]:
         if not is_utf8(argument):
-            raise UserError(f"{argument.encode('utf-8', 'replace').decode()!r}: not text in UTF-8; write it as such")
+            raise UserError(
+                f"{argument.encode('utf-8', 'replace').decode()!r}: is not valid UTF-8; encode the argument as UTF-8"
+            )
     return sys.argv[1:]
 
 
@@ -51,7 +69,7 @@ def _end(error: NewsletterError) -> None:
 
 
 def global_options_first(arguments: list[str]) -> list[str]:
-    """Arguments with ``--config`` and ``--now`` moved to the front, so that they may stand anywhere."""
+    """Move ``--config`` and ``--now`` to the front of the arguments, so that they are accepted anywhere."""
     front: list[str] = []
     rest: list[str] = []
     left = iter(arguments)

@@ -1,4 +1,4 @@
-"""The root of the command line: the global options, and all the commands."""
+"""The root of the command line: the global options and all commands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -46,31 +46,34 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     ctx: typer.Context,
-    config: Annotated[str, typer.Option(metavar="FILE", help="The configuration file.")] = "config.yaml",
+    config: Annotated[str, typer.Option(metavar="FILE", help="Configuration file.")] = "config.yaml",
     now: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Pretend that it is this time (ISO, UTC unless it says).")
+        str | None,
+        typer.Option(metavar="TIME", help="Use this time as the current time (ISO 8601; default time zone: UTC)."),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """A personalised email newsletter of new research papers.
 
-    Begin with 'newsletter demo', which needs no account and no network; then 'newsletter init DIR' lays out your own.
+    Start with 'newsletter demo', which needs no account and no network. Create your own with 'newsletter init DIR'.
     """
     if not config.strip():
-        raise UserError("--config: no file is named; write it like --config config.yaml")
+        raise UserError("--config: the file name is empty; write it like --config config.yaml")
     ctx.obj = Options(Path(config), now)
 
 
-papers_group = typer.Typer(help="Look at the papers in the store.", no_args_is_help=True)
-subscribers_group = typer.Typer(help="Look at the subscribers, import, export and forget them.", no_args_is_help=True)
-bounces_group = typer.Typer(help="Read what comes back, and see whom it stopped.", no_args_is_help=True)
-sends_group = typer.Typer(help="Try sends again, cancel, resolve and archive them.", no_args_is_help=True)
-interests_group = typer.Typer(help="Check, show and edit what subscribers follow.", no_args_is_help=True)
-token_group = typer.Typer(help="Say who may see the operator's page.", no_args_is_help=True)
-store_group = typer.Typer(help="Move the newsletter to another database.", no_args_is_help=True)
-highlights_group = typer.Typer(help="Train and measure the choice of sentences.", no_args_is_help=True)
+papers_group = typer.Typer(help="List, search and show papers.", no_args_is_help=True)
+subscribers_group = typer.Typer(help="List, show, import, export and delete subscribers.", no_args_is_help=True)
+bounces_group = typer.Typer(help="Process bounces and complaints.", no_args_is_help=True)
+sends_group = typer.Typer(help="Retry, cancel, resolve and archive sends.", no_args_is_help=True)
+interests_group = typer.Typer(help="Check, show and edit subscribers' interests.", no_args_is_help=True)
+token_group = typer.Typer(help="Manage API and operator tokens.", no_args_is_help=True)
+store_group = typer.Typer(help="Copy the store to another database.", no_args_is_help=True)
+highlights_group = typer.Typer(help="Train and evaluate the sentence classifier.", no_args_is_help=True)
 
-START, READ, PEOPLE, SEND = "To start", "Papers", "Subscribers", "Digests"
+START, READ, PEOPLE, SEND = "Getting started", "Papers", "Subscribers", "Digests"
 
 app.command(rich_help_panel=START)(init.init)
 app.command(rich_help_panel=START)(init.demo)

@@ -1,4 +1,4 @@
-"""Commands for what comes back: bounces, complaints, and addresses that get no mail."""
+"""Commands for bounces, complaints and suppressed addresses."""
 
 import os
 import sys
@@ -25,17 +25,19 @@ from newsletter.support.clock import parse_moment
 from newsletter.support.files import MAX_LIST_BYTES, read_bytes
 from newsletter.support.text import escape_for_terminal
 
-_DRY_RUN = "A dry run: nothing is changed. It would be like this:"
+_DRY_RUN = "Dry run: nothing is changed. The result would be:"
 
 
 def read(
     ctx: typer.Context,
-    file: Annotated[str | None, typer.Argument(help="One message; '-' reads it from standard input.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(help="Read one message from this file; '-' reads standard input.")
+    ] = None,
 ) -> None:
-    """Read what came back: the mailbox of config.yaml, a file, or what is piped in.
+    """Process bounces and complaints from the configured mailbox, a file or standard input.
 
-    A report that proves to be about a message of ours is kept and acted on.
-    What is understood is moved away, all else stays and is marked as read.
+    Only reports that are proven to be about a message of this newsletter are recorded and acted on.
+    Recognised messages are moved to another folder; all others stay and are marked as read.
     """
     if file == "-":
         _read_piped(ctx)
@@ -50,13 +52,15 @@ def read(
 
 
 def _read_piped(ctx: typer.Context) -> None:
-    """Read a message that a mail server pipes in. By the exit code it knows what to do with the message: 0, it is
-    delivered; EX_TEMPFAIL, try again later. Any other would make it bounce what came back.
+    """Read a message that a mail server pipes in.
+
+    Exit code 0 reports delivery, EX_TEMPFAIL asks the server to retry later. Any other code would make it bounce the
+    message.
     """
     try:
         content = sys.stdin.buffer.read(MAX_BYTES) if sys.stdin else b""
         while sys.stdin and sys.stdin.buffer.read(MAX_BYTES):
-            pass  # Who pipes it in is to have it read to its end.
+            pass  # Read to the end, so that the writer gets no broken pipe.
         say(_on_progress(process_message(open_context_for(ctx, files=False), content)))
     except NewsletterError as error:
         for line in error.lines:
@@ -64,15 +68,15 @@ def _read_piped(ctx: typer.Context) -> None:
         raise typer.Exit(os.EX_TEMPFAIL) from None
     except Exception as error:
         words = f"{type(error).__name__}: {escape_for_terminal(str(error))}"
-        print(f"error: this message cannot be read: {words}", file=sys.stderr)  # noqa: T201
+        print(f"error: cannot read this message: {words}", file=sys.stderr)  # noqa: T201
         raise typer.Exit(os.EX_TEMPFAIL) from None
 
 
 def _read_mailbox(context: AppContext) -> None:
     if not context.config.bounces.mailbox:
         raise UserError(
-            "bounces: no mailbox is set; set bounces.maildir or bounces.imap in config.yaml, or name a file ('-' is "
-            "standard input)"
+            "bounces: no mailbox is configured; set bounces.maildir or bounces.imap in config.yaml, or pass a file "
+            "('-' for standard input)"
         )
     effects: Counter[str] = Counter()
     problems: list[str] = []
@@ -82,7 +86,7 @@ def _read_mailbox(context: AppContext) -> None:
             effects[taken.effect.value] += 1
 
     def failed(message: str, error: str) -> None:
-        problems.append(f"{message}: cannot be read ({error}); it is marked as read and stays in the mailbox")
+        problems.append(f"{message}: cannot read it ({error}); it stays in the mailbox, marked as read")
 
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -91,7 +95,7 @@ def _read_mailbox(context: AppContext) -> None:
             context, each, lambda done, of: bar.update(task, completed=done, total=of), lambda: False, failed
         )
     if not counts:
-        say("Nothing unread in the mailbox.")
+        say("No unread messages in the mailbox.")
         return
     say(f"{counts.total()} read: {', '.join(f'{count} {outcome}' for outcome, count in sorted(counts.items()))}.")
     if effects:
@@ -104,15 +108,15 @@ def _on_progress(taken: BounceResult) -> str:
     report = taken.report
     if taken.email is None:
         about = f"{report.kind}, {report.reason}" if report.reason else report.kind.value
-        return f"Not known: {about}; nothing in it proves that it is about a message of ours."
+        return f"Ignored: {about}; nothing proves that it is about a message of this newsletter."
     if taken.again:
-        return f"Read before: {report.kind}, {taken.email}."
+        return f"Already processed: {report.kind}, {taken.email}."
     words = ", ".join(part for part in (report.kind.value, report.status, report.reason) if part)
-    return f"{taken.email}: {words}; {f'now {taken.effect}' if taken.effect else 'no state changed'}."
+    return f"{taken.email}: {words}; {f'now {taken.effect}' if taken.effect else 'state unchanged'}."
 
 
 def list_bounces(ctx: typer.Context, json: Json = False) -> None:
-    """List what came back and was believed."""
+    """List the recorded bounces and complaints."""
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         found = list(store.everything(connection))
@@ -132,9 +136,9 @@ def list_bounces(ctx: typer.Context, json: Json = False) -> None:
         )
         return
     if not found:
-        say("Nothing came back yet.")
+        say("No bounces or complaints yet.")
         return
-    columns = (("at (UTC)", "left"), ("kind", "left"), ("led to", "left"), ("whose, and what was said", "wide"))
+    columns = (("at (UTC)", "left"), ("kind", "left"), ("effect", "left"), ("address and server message", "wide"))
     rows = (
         (format_moment(one.received_at), one.kind, one.effect, (one.email or "", f"  {one.diagnostic}"))
         for one in found
@@ -143,9 +147,9 @@ def list_bounces(ctx: typer.Context, json: Json = False) -> None:
 
 
 def list_suppressed(ctx: typer.Context, json: Json = False) -> None:
-    """List the addresses that get no mail, whoever imports them.
+    """List the suppressed addresses, which get no mail even when they are imported again.
 
-    One that no subscriber has is not known any more: the list keeps digests.
+    The list stores only hashes: an address without a subscriber can no longer be shown.
     """
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
@@ -154,29 +158,34 @@ def list_suppressed(ctx: typer.Context, json: Json = False) -> None:
         print_json({"email": one.email, "reason": one.reason.value, "since": format_iso(one.since)} for one in found)
         return
     if not found:
-        say("No address is suppressed.")
+        say("No suppressed addresses.")
         return
     columns = (("since (UTC)", "left"), ("reason", "left"), ("address", "wide"))
-    print_table(columns, ((format_moment(one.since), one.reason, one.email or "(not known any more)") for one in found))
+    print_table(
+        columns,
+        ((format_moment(one.since), one.reason, one.email or "(unknown: only a hash is kept)") for one in found),
+    )
 
 
 def forgive(
     ctx: typer.Context,
-    email: Annotated[str | None, typer.Argument(help="The address.", show_default=False)] = None,
-    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Everybody with an address there.")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Everybody who bounced at that time or later.")
+    email: Annotated[
+        str | None, typer.Argument(metavar="EMAIL", help="Address to reinstate.", show_default=False)
     ] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Everybody who bounced.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say who would be forgiven; change nothing.")] = False,
+    domain: Annotated[
+        str | None, typer.Option(metavar="DOMAIN", help="All addresses at this domain that bounced.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="All that bounced at this time or later.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="All that bounced.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Take addresses off the suppression list.
+    """Remove addresses from the suppression list.
 
-    Whoever bounced, or was paused for bouncing, gets mail again; a digest that failed for it is sent if it is recent.
-    Whoever complained or unsubscribed does not: 'subscribe --again' does that, when that person asks. With --domain,
-    --since or --all nothing of theirs is touched.
+    Subscribers who bounced, or were paused for bouncing, get mail again; a recent digest that failed for this reason is
+    planned again. Subscribers who complained or unsubscribed stay out: use 'subscribe --again' when they ask to come
+    back. --domain, --since and --all never touch them.
     """
     selection = _selection(email, domain, since, everybody)
     context = open_context_for(ctx, files=False)
@@ -199,9 +208,9 @@ def forgive(
 def _selection(email: str | None, domain: str | None, since: str | None, everybody: bool) -> Selection:
     ways = (email is not None, domain is not None or since is not None, everybody)
     if not any(ways):
-        raise UserError("name whom to forgive: an EMAIL, --domain, --since, or --all")
+        raise UserError("no address given; pass an EMAIL, --domain, --since or --all")
     if sum(ways) > 1:
-        raise UserError("an EMAIL, --domain with --since, and --all exclude each other; keep one of them")
+        raise UserError("EMAIL, --domain with --since, and --all are mutually exclusive; pass one of them")
     if email is not None:
         try:
             plain_address(email)
@@ -227,11 +236,11 @@ def _forgiven_json(one: ForgivenAddress) -> dict[str, object]:
 def _tell_forgiven(email: str, one: ForgivenAddress, dry_run: bool) -> None:
     if dry_run:
         say(_DRY_RUN)
-    say(f"{email} is suppressed no more ({one.lifted})." if one.lifted else f"{email} was not suppressed.")
+    say(f"{email} is no longer suppressed ({one.lifted})." if one.lifted else f"{email} was not suppressed.")
     if one.state is SubscriberState.ACTIVE:
         say(f"{one.email} is active.")
     elif one.state is not None:
-        fix = f"; 'newsletter subscribe --again {one.email}' changes that, if that person asks"
+        fix = f"; if that person asks to come back, run 'newsletter subscribe --again {one.email}'"
         say(f"{one.email} is {one.state}{fix}.")
     if one.planned_again is not None:
         say(f"The digest of {one.planned_again} is planned again; 'newsletter send' sends it.")
@@ -240,7 +249,7 @@ def _tell_forgiven(email: str, one: ForgivenAddress, dry_run: bool) -> None:
 def _ask(would_be: Iterable[ForgivenAddress]) -> None:
     number = sum(1 for _ in would_be)
     if number:
-        typer.confirm(f"Forgive {_counted(number, 'address', 'addresses')}?", abort=True, err=True)
+        typer.confirm(f"Reinstate {_counted(number, 'address', 'addresses')}?", abort=True, err=True)
 
 
 def _tell_number(everyone: Iterable[ForgivenAddress], dry_run: bool) -> None:
@@ -251,13 +260,13 @@ def _tell_number(everyone: Iterable[ForgivenAddress], dry_run: bool) -> None:
         counts["active" if one.state is SubscriberState.ACTIVE else "unknown"] += 1
         counts["planned again"] += one.planned_again is not None
         if dry_run:
-            say(one.email or "an address that nobody has any more")
+            say(one.email or "(unknown address)")
     if not counts:
-        say("Nobody who bounced fits.")
+        say("No matching bounced addresses.")
     if number := counts["active"]:
         say(f"{_counted(number, 'subscriber is', 'subscribers are')} active again.")
     if number := counts["unknown"]:
-        found = _counted(number, "address that no subscriber has is", "addresses that no subscriber has are")
+        found = _counted(number, "address without a subscriber is", "addresses without a subscriber are")
         say(f"{found} no longer suppressed.")
     if number := counts["planned again"]:
         say(f"{_counted(number, 'digest is', 'digests are')} planned again; 'newsletter send' sends what is planned.")

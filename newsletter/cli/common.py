@@ -1,4 +1,4 @@
-"""What the commands share: the global options, opening a desk, and writing tables and JSON lines."""
+"""Shared parts of the commands: global options, opening the context, printing tables and JSON lines."""
 
 import json
 import re
@@ -27,7 +27,7 @@ from newsletter.services.index import current_index, refit_index
 from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
 from newsletter.support.text import escape_for_terminal
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -35,7 +35,7 @@ err = Console(stderr=True, highlight=False)
 _NARROWEST_TABLE = 60
 
 _NOT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What JSON would tell as it is; its own escapes say the same."""
+"""Characters that JSON allows unescaped, but a terminal may interpret; they are printed as JSON escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Options:
     now: str | None
 
     def clock(self, running: bool = False) -> Clock:
-        """The clock that ``--now`` sets: stopped at that time, or running on from it; else the machine's."""
+        """Return a clock that ``--now`` sets (frozen, or running from that time), otherwise the system clock."""
         if self.now is None:
             return system_clock
         moment = parse_moment(self.now)
@@ -54,20 +54,20 @@ class Options:
 
 
 def options(ctx: typer.Context) -> Options:
-    """The global options of a command."""
+    """Return the global options of a command."""
     found: Options = ctx.obj
     return found
 
 
 def load(ctx: typer.Context) -> Config:
-    """The configuration."""
+    """Load the configuration."""
     return load_config(options(ctx).config)
 
 
 def open_context_for(ctx: typer.Context, running: bool = False, files: bool = True) -> AppContext:
-    """Open the desk a command works at, with the subscribers' files read first unless it has no use for them.
+    """Open the context of a command, after reading the subscriber files unless ``files`` is false.
 
-    Problems in files are told, and stop nothing.
+    Problems in the files are printed as warnings.
     """
     context = open_context(load(ctx), options(ctx).clock(running))
     if files:
@@ -77,7 +77,7 @@ def open_context_for(ctx: typer.Context, running: bool = False, files: bool = Tr
 
 
 def bring_index_up_to_date(context: AppContext, refit: bool = False) -> None:
-    """Bring the index up to date under a display of how far that is, which on a large store takes minutes."""
+    """Update the index with a progress bar; on a large store this takes minutes."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", visible=False)
@@ -89,28 +89,28 @@ def bring_index_up_to_date(context: AppContext, refit: bool = False) -> None:
 
 
 def warn(text: str) -> None:
-    """Tell of something that stops nothing but should be looked at."""
+    """Print a warning to standard error."""
     err.print(Text(f"warning: {escape_for_terminal(text)}"), soft_wrap=True)
 
 
 def note(text: str) -> None:
-    """Tell of something beside what is printed."""
+    """Print a note to standard error."""
     err.print(Text(escape_for_terminal(text)), soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Print a line as it is, but for what would give orders to the terminal, or could not be seen."""
+    """Print a line, with control and invisible characters escaped."""
     out.print(Text(escape_for_terminal(text)), soft_wrap=True)
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print one JSON object a line."""
+    """Print one JSON object per line."""
     for row in rows:
         sys.stdout.write(json_line(row))
 
 
 def json_line(row: Mapping[str, Any]) -> str:
-    """A JSON object as a line."""
+    """Serialise a JSON object as a line."""
     return _NOT_FOR_TERMINALS.sub(_json_escape, json.dumps(row, ensure_ascii=False)) + "\n"
 
 
@@ -122,10 +122,10 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
     """Print a table.
 
     Args:
-        columns: the heading of each, and its kind: ``left``, ``narrow`` (18 columns at most), ``right`` or ``wide``
-            (which takes what room is left).
-        rows: the cells; one of several lines is a tuple of them.
-        heading: whether it has its headings above it.
+        columns: heading and kind of each: ``left``, ``narrow`` (at most 18 characters), ``right`` or ``wide`` (takes
+            the remaining width).
+        rows: the cells; a tuple is a cell of several lines.
+        heading: whether to print the headings.
     """
     if out.width < _NARROWEST_TABLE:
         _print_list([heading for heading, _ in columns], rows)
@@ -136,7 +136,7 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
             name,
             justify="right" if kind == "right" else "left",
             ratio=1 if kind == "wide" else None,
-            min_width=len(name),  # so that tables of one kind stand alike, one under another
+            min_width=len(name),  # so that the parts of a long table line up
             max_width=18 if kind == "narrow" else None,
             overflow="fold",
             no_wrap=kind == "right",
@@ -147,7 +147,7 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[obje
 
 
 def _print_list(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows where there is no room for columns: a cell under another, each behind its heading."""
+    """Print rows on a narrow terminal: one cell per line, after its heading."""
     for row in rows:
         for heading, value in zip(headings, row, strict=True):
             text = _cell(value)
@@ -162,17 +162,17 @@ def _cell(value: object) -> Text:
 
 
 def format_iso(moment: datetime | None) -> str | None:
-    """A moment as ISO 8601 in UTC, to the second."""
+    """Format a moment as ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
 
 
 def format_moment(moment: datetime | None) -> str:
-    """A moment as people read it, to the minute, in UTC."""
+    """Format a moment for people, to the minute, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else ""
 
 
 def paper_json(paper: Paper) -> dict[str, Any]:
-    """A paper as the commands print it."""
+    """Convert a paper to the JSON object that the commands print."""
     return {
         "id": paper.id,
         "title": paper.title,
@@ -202,7 +202,7 @@ def paper_json(paper: Paper) -> dict[str, Any]:
 
 @contextmanager
 def stoppable() -> Iterator[threading.Event]:
-    """Ctrl-C and SIGTERM tell a command to stop (after the message on the wire, say); a second one ends it at once."""
+    """Set an event on Ctrl-C or SIGTERM, so that a command stops cleanly; a second signal interrupts it at once."""
     stopped = threading.Event()
 
     def stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""The command that looks at all that a newsletter needs, and says what mends it."""
+"""The command that checks the set-up."""
 
 import sys
 from collections import Counter
@@ -27,23 +27,23 @@ _STYLES = {
 def doctor(
     ctx: typer.Context,
     send_to: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Send a sample digest there, by each account.")
+        str | None, typer.Option(metavar="ADDRESS", help="Send a sample digest to this address through each account.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Leave out what needs the network.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Skip checks that need the network.")] = False,
     json: Json = False,
 ) -> None:
-    """Look at all that the newsletter needs: a line for each, with the mend where it is not well.
+    """Check the set-up and suggest a fix for each problem.
 
-    Config, templates, store, sources, mail servers, SPF, DKIM, DMARC, the site, clock, disk.
-    Nothing is sent without --send-to, and no paper is stored. It ends with 1 when something is bad.
+    Checks config, templates, store, sources, mail servers, SPF, DKIM, DMARC, the site, clock and disk.
+    Sends nothing without --send-to and stores no papers. Exits with 1 when a check fails.
     """
     if send_to is not None:
         if offline:
-            raise UserError("--send-to and --offline: say one of them")
+            raise UserError("--send-to and --offline are mutually exclusive; pass one of them")
         try:
             send_to = plain_address(send_to)
         except ValueError as error:
-            raise UserError(f"--send-to: {send_to!r} {error}; write one like you@example.org") from None
+            raise UserError(f"--send-to: {send_to!r} {error}; write it like you@example.org") from None
     from newsletter.doctor.checks import config_problems, run_checks  # Here, since it is slow to import.
 
     counts: Counter[CheckState] = Counter()
@@ -75,11 +75,11 @@ def _tell(finding: CheckResult, json: bool) -> None:
         return
     first, *others = _lines(f"{finding.name}: {finding.found}")
     out.print(Text(f"{finding.state:<{_INDENT}}", _STYLES[finding.state]).append(first, "default"), soft_wrap=True)
-    fix = _lines(f"mend: {finding.fix}") if finding.fix else []
+    fix = _lines(f"fix: {finding.fix}") if finding.fix else []
     for line in [*others, *fix]:
         say(" " * _INDENT + line)
 
 
 def _lines(text: str) -> list[str]:
-    """A text in lines that fit beside the states."""
+    """Wrap a text to the width next to the states."""
     return wrap(escape_for_terminal(text), max(out.width, _NARROWEST) - _INDENT, break_on_hyphens=False) or [""]

@@ -1,4 +1,4 @@
-"""The command that measures the ranking on real readers."""
+"""The command that evaluates the ranking on readers' libraries."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +13,13 @@ _BAR = 40
 
 
 def evaluate(
-    directory: Annotated[Path, typer.Argument(help="A folder with papers.jsonl.gz and libraries.jsonl.")],
+    directory: Annotated[Path, typer.Argument(help="Folder with papers.jsonl.gz and libraries.jsonl.")],
     learning_curve: Annotated[
-        bool, typer.Option("--learning-curve", help="Quality against the number of liked papers.")
+        bool, typer.Option("--learning-curve", help="Show quality by the number of liked papers.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Measure the ranking on readers' libraries: how well are papers found that were held back?"""
+    """Evaluate the ranking on readers' libraries, by how well it finds held-out papers."""
     trial = trials.read_dataset(directory)
     if learning_curve:
         _curve(trials.learning_curve(trial), json)
@@ -39,7 +39,7 @@ def evaluate(
         [(name, f"{mean:.4f}", f"{low:.4f} to {high:.4f}") for name, mean, (low, high) in rows],
     )
     say(f"{len(trial.libraries)} readers, {len(trial.new)} candidates each; profiles and ranking took")
-    say(f"{measured.seconds:.2f} s, fitting the space {measured.fit_seconds:.1f} s before.")
+    say(f"{measured.seconds:.2f} s, after fitting the TF-IDF model in {measured.fit_seconds:.1f} s.")
 
 
 def _curve(curve: list[tuple[int, int, float]], json: bool) -> None:
@@ -51,4 +51,4 @@ def _curve(curve: list[tuple[int, int, float]], json: bool) -> None:
         (("liked papers", "right"), ("nDCG@10", "right"), ("", "left")),
         [(liked, f"{mean:.4f}", "█" * round(_BAR * mean / highest)) for liked, _, mean in curve],
     )
-    say(f"The {curve[0][1]} readers who like at least {curve[-1][0]} papers, of which so many were shown.")
+    say(f"Readers: the {curve[0][1]} with at least {curve[-1][0]} liked papers; profiles use the first N of these.")

@@ -1,4 +1,4 @@
-"""The command for more, or less, like a paper."""
+"""The command that records feedback on a paper."""
 
 from typing import Annotated
 
@@ -14,21 +14,27 @@ from newsletter.store import papers, reading, writing
 
 def feedback(
     ctx: typer.Context,
-    email: Annotated[str, typer.Argument(help="Whose.")],
-    paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
-    verdict: Annotated[store.Verdict, typer.Argument(help="More, or less, like this.")],
-    interest: Annotated[str | None, typer.Option(help="For this interest; the one it fits best unless given.")] = None,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="Paper's id, arXiv id, DOI, URL or title.")],
+    verdict: Annotated[
+        store.Verdict, typer.Argument(metavar="more|less", help="Ask for more or less like this paper.")
+    ],
+    interest: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Interest it counts for (default: best match).")
+    ] = None,
 ) -> None:
-    """Say that a subscriber wants more, or less, like a paper; the next ranking heeds it."""
+    """Record that a subscriber wants more or less like a paper. The next ranking takes it into account."""
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
         found = papers.find(connection, paper)
     if found is None:
-        raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one")
+        raise UserError(f"No paper matches {paper!r}; search with 'newsletter papers list --title WORD'")
     names = [one.name for one in subscriber.preferences.interests]
     if interest is not None and interest not in names:
-        raise UserError(f"--interest: {interest!r} is none of {subscriber.email}'s interests: {', '.join(names)}")
+        raise UserError(
+            f"--interest: {interest!r} is not an interest of {subscriber.email}; choose from: {', '.join(names)}"
+        )
     chosen = interest or best_interest(context, subscriber, found)
     with writing(context.engine) as connection:
         store.give(connection, subscriber.row, found.row, verdict, chosen, context.clock())

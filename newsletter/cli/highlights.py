@@ -1,4 +1,4 @@
-"""The commands that train and measure the choice of an abstract's sentences."""
+"""Commands that train and evaluate the sentence classifier."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,17 +15,20 @@ from newsletter.highlights.evaluation import WAYS, evaluate
 from newsletter.highlights.training import train, write_model
 
 LabelledFile = Annotated[
-    Path, typer.Argument(metavar="LABELLED", help="JSON lines of abstracts with marks; gzipped or not.")
+    Path, typer.Argument(metavar="LABELLED", help="Labelled abstracts (JSON lines, optionally gzipped).")
 ]
 Output = Annotated[
-    Path, typer.Option("--output", metavar="FILE", show_default=False, help="Where to; else those in use are replaced.")
+    Path,
+    typer.Option(
+        "--output", metavar="FILE", show_default=False, help="Output file (default: replace the weights in use)."
+    ),
 ]
 
 
 def train_highlights(labelled: LabelledFile, output: Output = WEIGHTS) -> None:
-    """Train the model that chooses the two sentences, and write its weights.
+    """Train the sentence classifier and write its weights.
 
-    The format of LABELLED is told in docs/highlights.md.
+    See docs/highlights.md for the format of LABELLED.
     """
     with _progress("training", None):
         abstracts = read_labelled(labelled)
@@ -37,13 +40,13 @@ def train_highlights(labelled: LabelledFile, output: Output = WEIGHTS) -> None:
 
 def evaluate_highlights(
     labelled: LabelledFile,
-    folds: Annotated[int, typer.Option(min=2, help="How many parts, each held back in turn.")] = 5,
-    splits: Annotated[int, typer.Option(min=1, help="How many random ways to part the abstracts.")] = 5,
+    folds: Annotated[int, typer.Option(metavar="N", min=2, help="Number of cross-validation folds.")] = 5,
+    splits: Annotated[int, typer.Option(metavar="N", min=1, help="Number of random splits into folds.")] = 5,
     json: Json = False,
 ) -> None:
-    """Measure how often the right sentence is chosen, on abstracts that were held back.
+    """Evaluate how often the classifier picks the right sentence, with cross-validation.
 
-    Beside the model stands a plain logistic regression over words and place, on the same folds.
+    The baseline is a logistic regression over words and position, on the same folds.
     """
     with _progress("folds", folds * splits) as on_progress:
         rows = evaluate(read_labelled(labelled), folds, splits, on_progress)
@@ -67,7 +70,7 @@ def evaluate_highlights(
         [
             (
                 row.label,
-                "marks that fit" if row.fitting else "all",
+                "matching labels" if row.fitting else "all",
                 row.abstracts,
                 *(f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(row.means, row.deviations, strict=True)),
                 f"{row.best:.3f}",
@@ -75,13 +78,13 @@ def evaluate_highlights(
             for row in rows
         ],
     )
-    say(f"Abstracts with the right sentence: mean and deviation of {splits} times {folds} folds;")
-    say("best: what a choice that knew the marks would reach.")
+    say(f"Share of abstracts with the right sentence: mean and deviation over {splits} × {folds} folds;")
+    say("best: the maximum reachable with the given labels.")
 
 
 @contextmanager
 def _progress(what: str, of: int | None) -> Iterator[Callable[[int], None]]:
-    """A display of how far the work is, in a terminal alone; it gives a function to tell it."""
+    """Show a progress bar at a terminal; yields a function that updates it."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
     counts = (MofNCompleteColumn(), TimeRemainingColumn()) if of else ()
     with Progress(*columns, *counts, console=err, transient=True, disable=not err.is_terminal) as bar:

@@ -1,4 +1,4 @@
-"""The command that shows the index of the papers, and fits it anew."""
+"""The command that updates, shows and refits the index of the papers."""
 
 from typing import Annotated
 
@@ -19,13 +19,13 @@ from newsletter.store import papers, reading
 
 def index(
     ctx: typer.Context,
-    refit: Annotated[bool, typer.Option("--refit", help="Fit the space anew now.")] = False,
+    refit: Annotated[bool, typer.Option("--refit", help="Refit the TF-IDF model now.")] = False,
     json: Json = False,
 ) -> None:
-    """Bring the index of the papers up to date, and say when it was fitted and when it will be again.
+    """Update the index of the papers and show when it was fitted and when the next fit is due.
 
-    Editions and 'newsletter run' do it by themselves: what is new is added each day, and the whole is fitted anew
-    every ranking.refit_days, or when the store has grown by a tenth.
+    Editions and 'newsletter run' update it automatically: new papers are added daily, and the TF-IDF model is refitted
+    every ranking.refit_days days or when the store has grown by 10%.
     """
     context = open_context_for(ctx, files=False)
     bring_index_up_to_date(context, refit)
@@ -33,7 +33,7 @@ def index(
     with reading(context.engine) as connection:
         held = papers.count(connection)
     if state is None:
-        say("The store has no papers yet; 'newsletter fetch' or 'newsletter import'.")
+        say("No papers yet; add some with 'newsletter fetch' or 'newsletter import'.")
         return
     next_fit = state.next_fit(context.config.ranking.refit_days)
     if json:
@@ -46,6 +46,6 @@ def index(
         }
         print_json([row])
         return
-    say(f"version:  {state.version}, fitted {format_moment(state.fitted_on)} UTC on a store of {state.papers} papers")
+    say(f"version:  {state.version}, fitted {format_moment(state.fitted_on)}UTC on {state.papers} papers")
     say(f"papers:   {state.held} of {held} in the index")
-    say(f"next fit: {format_moment(next_fit)} UTC, or when the store has grown by a tenth")
+    say(f"next fit: {format_moment(next_fit)}UTC, or when the store has grown by 10%")

@@ -1,4 +1,4 @@
-"""Commands to start with: a new newsletter, and the demo."""
+"""Commands that create a newsletter and run the demo."""
 
 import mailbox
 import shlex
@@ -28,75 +28,77 @@ from newsletter.store import reading, send_log
 from newsletter.support.files import write_private
 
 
-def init(directory: Annotated[Path, typer.Argument(help="The folder; made if it is not there.")]) -> None:
-    """Lay out a new newsletter in a folder: config.yaml, templates and two examples of subscribers."""
+def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder; created if missing.")]) -> None:
+    """Create a new newsletter in a folder: config.yaml, templates and two example subscriber files."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{directory}: {error.strerror}; choose a folder that can be written") from None
+        raise UserError(f"{directory}: {error.strerror}; choose a writable folder") from None
     made = create_project(directory, BUNDLED)
     for path in made:
-        say(f"made {path}")
+        say(f"created {path}")
     if not made:
-        say(f"{directory} has all that a newsletter needs already; nothing was changed.")
+        say(f"{directory} already has a newsletter; nothing was changed.")
         return
     say("")
     say("Next:")
     say(f"  cd {directory}")
-    say("  edit config.yaml: who sends, and your mail server")
-    say("  newsletter subscribe you@example.org -i 'what you follow'")
-    say("  (the examples in subscribers/ are not read, and show what a file may say)")
-    say("  newsletter doctor: what is missing yet, and what mends it")
+    say("  edit config.yaml: set the sender and your mail server")
+    say("  newsletter subscribe you@example.org -i 'your topic'")
+    say("  (the files in subscribers/ are examples of the format; they are not read)")
+    say("  newsletter doctor: check the set-up and see how to fix problems")
     say("  newsletter fetch; newsletter preview you@example.org; newsletter send")
-    say("  newsletter run: from then on by itself, every day")
+    say("  newsletter run: fetch and send every day")
 
 
 def demo(
     ctx: typer.Context,
-    directory: Annotated[Path | None, typer.Argument(help="Where; a new scratch folder unless given.")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Folder (default: a new temporary folder).")
+    ] = None,
 ) -> None:
-    """Run the main job with no account and no network: papers in, personal emails out, the log."""
+    """Run the whole pipeline without an account or network: papers in, personal emails out, the log."""
     folder = (directory or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))).absolute()
     _claim(folder)
-    with err.status("Laying out a newsletter and its sample papers ..."):
+    with err.status("Creating a newsletter with sample papers ..."):
         create_project(folder, BUNDLED)
         subscribe_examples(folder)
         context = _context(folder, options(ctx))
         papers = import_file(context.engine, context.clock, SAMPLE_PAPERS, context.clock().date())
         read_files(context)
-    say(f"1. Took in {papers.papers} sample papers and two subscribers, in {folder}.")
+    say(f"1. Added {papers.papers} sample papers and two subscribers in {folder}.")
     maildir = folder / "Maildir"
     with _sending_to(maildir, context) as sending:
         report = run_edition(sending, active_batches(sending), lambda: False, lambda state, count: None)
-    say(f"2. Ranked them for each, and sent {report.counts.get('sent', 0)} digests over SMTP. The log:")
+    say(f"2. Ranked them for each subscriber and sent {report.counts.get('sent', 0)} digests over SMTP. The log:")
     say("")
     _show_log(context)
     say("")
     if not report.counts:
-        say("   Everyone had today's edition already, so nothing was sent a second time.")
+        say("   Everyone already has today's digest, so nothing was sent again.")
     say("3. What arrived:")
     for line in _unpack(maildir, folder):
         say(f"   {line}")
     say("")
     command = "newsletter" if shutil.which("newsletter") else shlex.quote(f"{Path(sys.executable).parent}/newsletter")
-    say("Now try, in that folder:")
+    say("Now try, in this folder:")
     say(f"   cd {shlex.quote(str(folder))}")
     say(f"   {command} rank ada@newsletter.example")
     say(f"   {command} interests edit ada@newsletter.example")
     say(f"   {command} preview ada@newsletter.example --serve")
-    say(f"Your own newsletter: {command} init DIR")
+    say(f"Create your own newsletter: {command} init DIR")
 
 
 def _claim(folder: Path) -> None:
-    """Take a folder for the demo, unless it holds a real newsletter: its subscribers would be told of as sent to."""
+    """Claim a folder for the demo; a real newsletter is refused, since the demo would log its digests as sent."""
     mark = folder / ".newsletter-demo"
     if (folder / "config.yaml").exists() and not mark.exists():
-        raise UserError(f"{folder} holds a newsletter already; name a folder for the demo alone, or none")
+        raise UserError(f"{folder}: already has a newsletter; choose another folder, or none")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         mark.touch()
     except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}; choose a folder that can be written") from None
+        raise UserError(f"{folder}: {error.strerror}; choose a writable folder") from None
 
 
 def _context(folder: Path, given: Options) -> AppContext:
@@ -105,7 +107,7 @@ def _context(folder: Path, given: Options) -> AppContext:
 
 @contextmanager
 def _sending_to(maildir: Path, context: AppContext) -> Iterator[AppContext]:
-    """A desk whose mail server is one on loopback that keeps what it gets."""
+    """Return the context with a mail server on loopback that stores what it receives."""
     with LoopbackServer(MaildirWriter(maildir)) as server:
         there = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": None}
         smtp = context.config.smtp.model_copy(update=there)
@@ -119,12 +121,12 @@ def _show_log(context: AppContext) -> None:
             (send.edition, send.email, send.state.value, len(papers), send.smtp_reply or send.reason)
             for send, papers in send_log.log(connection)
         ]
-    columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server said", "wide"))
+    columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server reply", "wide"))
     print_table(columns, rows)
 
 
 def _unpack(maildir: Path, folder: Path) -> Iterator[str]:
-    """Write each message of a Maildir as .eml and its HTML part as .html; yields a line for each."""
+    """Write each message of a Maildir as .eml and its HTML part as .html; yields lines that name them."""
     box = mailbox.Maildir(maildir, create=True)
     for key in sorted(box.keys()):
         content = box.get_bytes(key)

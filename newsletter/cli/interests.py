@@ -1,4 +1,4 @@
-"""Commands for what subscribers follow."""
+"""Commands for subscribers' interests."""
 
 import os
 import shlex
@@ -26,21 +26,21 @@ from newsletter.store.preferences import to_json
 from newsletter.support.files import atomic_write_bytes, read_text, write_private
 from newsletter.support.text import escape_for_terminal, shorten_middle
 
-Email = Annotated[str | None, typer.Argument(help="Whose; everyone's unless given.")]
+Email = Annotated[str | None, typer.Argument(metavar="EMAIL", help="Subscriber's email address (default: all).")]
 
 
-_CHANGED = "{}: was changed while you edited it; edit it again, and bring the two together"
+_CHANGED = "{}: it changed while you were editing; edit it again and merge the changes"
 
 
 def check(ctx: typer.Context, email: Email = None) -> None:
-    """Check the files in subscribers/, and say what is wrong in them and where."""
+    """Check the files in subscribers/ and show each error with its line."""
     config = load(ctx)
     folder = config.subscribers_folder
     paths, problems = files_in(folder)
     if email is not None:
         own = _file_with(folder, email)
         if own is None:
-            raise UserError(f"{email!r} has no file in {folder}; 'newsletter subscribers list' shows who is subscribed")
+            raise UserError(f"{email!r} has no file in {folder}; see 'newsletter subscribers list'")
         paths, problems = [own], []
     good: dict[Path, Preferences] = {}
     for path in paths:
@@ -50,15 +50,15 @@ def check(ctx: typer.Context, email: Email = None) -> None:
             problems.extend(error.lines)
     for path, preferences in good.items():
         count = len(preferences.interests)
-        say(f"{path}: good; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
+        say(f"{path}: ok; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
     if problems:
         raise UserError(*problems)
     if not paths and not problems:
-        say(f"There is no file in {folder}.")
+        say(f"No files in {folder}.")
 
 
 def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
-    """Show what subscribers follow."""
+    """Show subscribers' interests."""
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         found = (
@@ -77,13 +77,15 @@ def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
         for interest in subscriber.preferences.interests:
             say(f"  {interest_line(interest)}")
         if not subscriber.preferences.interests:
-            say("  no interest yet: gets what is trending")
+            say("  no interests yet: gets trending papers")
         if subscriber.preferences.never:
             say(f"  never: {', '.join(subscriber.preferences.never)}")
 
 
-def edit(ctx: typer.Context, email: Annotated[str, typer.Argument(help="Whose.")]) -> None:
-    """Edit what a subscriber follows, in $EDITOR; it is checked when you save."""
+def edit(
+    ctx: typer.Context, email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")]
+) -> None:
+    """Edit a subscriber's interests in $EDITOR. They are checked when you save."""
     config = load(ctx)
     engine = open_store(config.store_url)
     clock = options(ctx).clock()
@@ -110,17 +112,17 @@ def edit(ctx: typer.Context, email: Annotated[str, typer.Argument(help="Whose.")
             problems = subscriptions.sync_files(connection, config.subscribers_folder, clock()).problems
         for problem in problems:
             warn(problem)
-    say(f"Saved: {path if path else 'in the store'}. 'newsletter rank {email}' shows what it finds.")
+    say(f"Saved: {path if path else 'in the store'}. To see the matches, run 'newsletter rank {email}'.")
 
 
 def _file_with(folder: Path, email: str) -> Path | None:
-    """The file that names an address, found even when it is not right otherwise, so that it can be mended."""
+    """Find the file of an address, even if the file has errors, so that it can be edited."""
     wanted = store.email_key(email)
     for path in files_in(folder)[0] if folder.exists() else ():
         try:
             lines = read_text(path, str(path)).splitlines()
         except UserError:
-            continue  # Another's, perhaps; whoever asks for that one is told.
+            continue  # It may belong to another subscriber; checking that one reports the error.
         for line in lines:
             key, _, value = line.partition(":")
             if key.strip() == "email" and store.email_key(value.partition(" #")[0].strip().strip("'\"")) == wanted:
@@ -130,7 +132,7 @@ def _file_with(folder: Path, email: str) -> Path | None:
 
 @contextmanager
 def _draft(text: str) -> Iterator[Path]:
-    """A file to edit a text in. If what was written there does not come to be saved, it stays, and it is said where."""
+    """Yield a temporary file to edit a text in. Unsaved edits are kept, and a warning names the file."""
     path = Path(tempfile.mkdtemp(prefix="newsletter-")) / "interests.yaml"
     write_private(path, text.encode())
     saved = False
@@ -141,11 +143,11 @@ def _draft(text: str) -> Iterator[Path]:
         if saved or not path.exists() or path.read_bytes() == text.encode():
             shutil.rmtree(path.parent, ignore_errors=True)
         else:
-            warn(f"what you wrote is kept in {path}")
+            warn(f"your edits are kept in {path}")
 
 
 def _edited(path: Path, before: str, email: str) -> str | None:
-    """The text as saved in the editor, once it is right; None when it was left as it was."""
+    """Return the edited text once it is valid; None if it was not changed."""
     while True:
         _run_editor(path)
         saved = read_text(path, path.name)
@@ -154,11 +156,13 @@ def _edited(path: Path, before: str, email: str) -> str | None:
         try:
             preferences = read_preferences_text(saved, path.name)
             if store.email_key(preferences.email) != store.email_key(email):
-                raise UserError(f"{path.name}: email: was {email}; to follow as somebody else, subscribe that address")
+                raise UserError(
+                    f"{path.name}: email: it must stay {email}; to use another address, subscribe that address"
+                )
             return saved
         except UserError as error:
             _show_problems(saved, error.lines)
-            if not typer.confirm("Go on editing?", default=True):
+            if not typer.confirm("Continue editing?", default=True):
                 raise UserError("Nothing was saved.") from None
 
 
@@ -174,14 +178,14 @@ def _show_problems(text: str, problems: Sequence[str]) -> None:
 def _run_editor(path: Path) -> None:
     command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("editor") or shutil.which("vi")
     if not command:
-        raise UserError("no editor is known; set EDITOR to the one you use")
+        raise UserError("EDITOR: no editor found; set EDITOR to your editor")
     try:
         done = subprocess.run([*shlex.split(command), str(path)], check=False)  # noqa: S603 - the user's own editor
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"EDITOR: cannot run {command!r}: {why}; set it to the one you use") from None
+        raise UserError(f"EDITOR: cannot run {command!r}: {why}; set EDITOR to your editor") from None
     if done.returncode:
-        raise UserError(f"EDITOR: {command!r} ended with {done.returncode}; nothing was saved")
+        raise UserError(f"EDITOR: {command!r} exited with {done.returncode}; nothing was saved")
 
 
 def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Commands that tell what was sent, and settle what nobody knows."""
+"""Commands that show and archive the send log, and resolve sends of unknown outcome."""
 
 import difflib
 import sys
@@ -39,29 +39,33 @@ _ROWS = 200
 
 def log(
     ctx: typer.Context,
-    email: Annotated[str | None, typer.Argument(help="Only this subscriber's.", show_default=False)] = None,
-    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="DAY", help="Editions from this day on.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Editions up to this day.")] = None,
-    paper: Annotated[str | None, typer.Option(help="Digests with this paper: an id, URL or title.")] = None,
+    email: Annotated[
+        str | None, typer.Argument(metavar="EMAIL", help="Only this subscriber.", show_default=False)
+    ] = None,
+    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="Editions on this day or later.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Editions on this day or earlier.")] = None,
+    paper: Annotated[
+        str | None, typer.Option(metavar="PAPER", help="Only digests with this paper: id, DOI, URL or title.")
+    ] = None,
     state: Annotated[
-        list[str] | None, typer.Option(metavar="STATE", help="Sends in this state; may be given often.")
+        list[str] | None, typer.Option(metavar="STATE", help="Only sends in this state; may be repeated.")
     ] = None,
     why_: Annotated[
         str | None,
-        typer.Option("--why", metavar="EMAIL", help="Tell the last 14 days of one subscriber in words."),
+        typer.Option("--why", metavar="EMAIL", help="Explain one subscriber's last 14 days."),
     ] = None,
     json: Json = False,
-    format: Annotated[str | None, typer.Option(metavar="csv|jsonl", help="Write it as a file of this kind.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to the screen.")] = None,
+    format: Annotated[str | None, typer.Option(metavar="csv|jsonl", help="Output format.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
-    """Show what each subscriber was sent, when, and why not.
+    """Show what was sent to each subscriber and when, or why nothing was sent.
 
     States: planned, claimed, sent, deferred, failed, skipped, unsure.
     """
     if why_ is not None:
         if any((email, edition, since, until, paper, state, format, output)):
-            raise UserError("--why stands alone, or with --json; leave out the rest")
+            raise UserError("--why can only be combined with --json; remove the other options")
         _tell_why(open_context_for(ctx, files=False), why_, json)
         return
     kind = _kind(json, format, output)
@@ -80,29 +84,29 @@ def log(
 
 
 def _kind(json: bool, format: str | None, output: Path | None) -> str | None:
-    """What the log is written as; None for a table."""
+    """Return the output format of the log; None for a table."""
     if format is not None and format not in _FORMATS:
-        raise UserError(f"--format: {format!r} is neither csv nor jsonl")
+        raise UserError(f"--format: {format!r} is not a format; use csv or jsonl")
     if json and format == "csv":
-        raise UserError("--json and --format csv: say one of them")
+        raise UserError("--json and --format csv are mutually exclusive; pass one of them")
     kind = "jsonl" if json else format
     if kind is None and output is not None:
         kind = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(output.suffix.lower())
         if kind is None:
-            raise UserError(f"--output: {output}: of no known kind; name it .csv or .jsonl, or add --format")
+            raise UserError(f"--output: {output}: unknown file type; name it .csv or .jsonl, or add --format")
     return kind
 
 
 def _days(edition: str | None, since: str | None, until: str | None) -> tuple[date | None, date | None]:
     if edition is not None:
         if since is not None or until is not None:
-            raise UserError("--edition is one day; leave out --since and --until")
+            raise UserError("--edition cannot be combined with --since or --until; remove one of them")
         day = parse_day(edition, "--edition")
         return day, day
     first = parse_day(since, "--since") if since is not None else None
     last = parse_day(until, "--until") if until is not None else None
     if first and last and first > last:
-        raise UserError(f"--since {first} lies after --until {last}; swap them")
+        raise UserError(f"--since {first} is after --until {last}; swap them")
     return first, last
 
 
@@ -115,9 +119,7 @@ def _wanted(
 ) -> LogFilter:
     found = papers.find(connection, paper) if paper is not None else None
     if paper is not None and found is None:
-        raise UserError(
-            f"--paper: {paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one"
-        )
+        raise UserError(f"--paper: no paper matches {paper!r}; search with 'newsletter papers list --title WORD'")
     return LogFilter(
         subscriber=subscriptions.get_subscriber(connection, email).row if email is not None else None,
         paper=found.row if found is not None else None,
@@ -132,8 +134,8 @@ def _state(named: str) -> SendState:
         return SendState(named)
     except ValueError:
         near = difflib.get_close_matches(named, SendState, n=1)
-        fix = f"did you mean {str(near[0])!r}?" if near else f"one of {', '.join(SendState)}"
-        raise UserError(f"--state: {named!r} is no state of a send; {fix}") from None
+        fix = f"did you mean {str(near[0])!r}?" if near else f"choose from {', '.join(SendState)}"
+        raise UserError(f"--state: {named!r} is not a send state; {fix}") from None
 
 
 def _texts(kind: str, lines: Iterable[LogLine]) -> Iterator[str]:
@@ -145,7 +147,7 @@ def _write(path: Path, kind: str | None, lines: Iterable[LogLine]) -> None:
 
     def counted() -> Iterator[LogLine]:
         nonlocal number
-        for number, line in enumerate(lines, 1):  # noqa: B007 - told below
+        for number, line in enumerate(lines, 1):  # noqa: B007 - printed below
             yield line
 
     with atomic_write_private(path) as file:
@@ -156,14 +158,14 @@ def _write(path: Path, kind: str | None, lines: Iterable[LogLine]) -> None:
 
 def _print_log(lines: Iterator[LogLine], everything: bool) -> None:
     columns = (("edition", "left"), ("state", "left"), ("at (UTC)", "left"), ("papers", "right"))
-    wide = ("to whom; what was said, or why not", "wide")
+    wide = ("subscriber; server reply or reason", "wide")
     first = True
-    # A table at a time, since one is laid out as a whole.
-    while block := [_log_row(line) for line in islice(lines, _ROWS)]:
-        print_table((*columns, wide), block, heading=first)
+    # One table per chunk: rich lays out a whole table at once.
+    while chunk := [_log_row(line) for line in islice(lines, _ROWS)]:
+        print_table((*columns, wide), chunk, heading=first)
         first = False
     if first:
-        say("Nothing was sent yet." if everything else "No line of the log fits.")
+        say("Nothing was sent yet." if everything else "No matching log entries.")
 
 
 def _log_row(line: LogLine) -> tuple[object, ...]:
@@ -173,7 +175,7 @@ def _log_row(line: LogLine) -> tuple[object, ...]:
     words = "; ".join(part for part in (*said, again) if part)
     at: tuple[str, ...] = ()
     if send.settled_at is not None:
-        # Without the day where that is the edition's.
+        # The day is shown only if it differs from the edition.
         other = send.settled_at.date() != send.edition
         at = (f"{send.settled_at:%H:%M:%S}", *([f"{send.settled_at:%d %b}"] if other else []))
     who = (send.email, f"  {words}") if words else send.email
@@ -217,21 +219,23 @@ def _why_json(story: Timeline) -> dict[str, Any]:
 
 def resolve(
     ctx: typer.Context,
-    emails: Annotated[list[str] | None, typer.Argument(help="Of these subscribers.", show_default=False)] = None,
-    sent: Annotated[bool, typer.Option("--sent", help="They arrived.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="They did not: send them again.")] = False,
-    everyone: Annotated[bool, typer.Option("--all", help="Of everyone.")] = False,
-    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition's.")] = None,
+    emails: Annotated[
+        list[str] | None, typer.Argument(metavar="EMAIL...", help="Only these subscribers.", show_default=False)
+    ] = None,
+    sent: Annotated[bool, typer.Option("--sent", help="Mark them as sent: they arrived.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send them again: they did not arrive.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="All subscribers.")] = False,
+    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition.")] = None,
     json: Json = False,
 ) -> None:
-    """List the sends of which nobody knows whether they arrived, or settle them as you say.
+    """List sends of unknown outcome, or resolve them.
 
-    Look for their Message-IDs in the log of the mail server, or ask their readers.
+    To find out whether they arrived, look up their Message-IDs in the mail server's log, or ask the subscribers.
     """
     if sent and again:
-        raise UserError("--sent and --again: say one of them")
+        raise UserError("--sent and --again are mutually exclusive; pass one of them")
     if (sent or again) and not (emails or everyone):
-        raise UserError("name subscribers, or say --all")
+        raise UserError("no subscriber given; pass an EMAIL, or --all")
     context = open_context_for(ctx, files=False)
     day = parse_day(edition, "--edition") if edition is not None else None
     with writing(context.engine) as connection:
@@ -254,24 +258,24 @@ def resolve(
             for send in unsure
         )
     elif not unsure:
-        say("Nothing is unsure.")
+        say("No sends of unknown outcome.")
     elif sent or again:
         number = f"{len(unsure)} send{'' if len(unsure) == 1 else 's'}"
-        say(f"{number} noted as sent." if sent else f"{number} planned again; the next run sends them.")
+        say(f"{number} marked as sent." if sent else f"{number} planned again; the next run sends them.")
     else:
         rows = [(send.edition, (send.email, f"  {send.message_id}", f"  {send.reason}")) for send in unsure]
-        print_table((("edition", "left"), ("to whom, Message-ID, and why nobody knows", "wide")), rows)
+        print_table((("edition", "left"), ("subscriber, Message-ID and reason", "wide")), rows)
 
 
 def archive(
     ctx: typer.Context,
-    before: Annotated[str, typer.Option(metavar="MONTH", help="Editions before this month, like 2025-01.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files go.")] = Path("var/archive"),
+    before: Annotated[str, typer.Option(metavar="MONTH", help="Archive editions before this month, like 2025-01.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the files.")] = Path("var/archive"),
 ) -> None:
-    """Move old lines of the log into compressed files, one a month, and out of the store.
+    """Move old log entries from the store into compressed files, one per month.
 
-    A line is what 'newsletter log --json' shows. What waits or is unsure stays. The files hold addresses, which
-    'newsletter subscribers forget' does not reach.
+    The entries have the format of 'newsletter log --json'. Sends that wait or are unsure stay in the store. The files
+    contain email addresses, which 'newsletter subscribers forget' does not remove.
     """
     day = parse_day(f"{before}-01", "--before")
     written = log_archive.archive_log(open_context_for(ctx, files=False), day, folder, lambda: False)

@@ -1,4 +1,4 @@
-"""Commands that bring papers in and show them."""
+"""Commands that fetch, import, list and search papers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,17 +39,19 @@ from newsletter.support.text import escape_for_terminal
 _BAD_SHOWN = 5
 _STOPPED = 130
 """The exit code of a command that was interrupted."""
-NONE_YET = "The store has no papers yet; 'newsletter fetch' or 'newsletter import'."
+NONE_YET = "No papers yet; add some with 'newsletter fetch' or 'newsletter import'."
 
 
 def fetch(
     ctx: typer.Context,
-    source: Annotated[list[str] | None, typer.Argument(help="Names from config.yaml; all when none is given.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="DAY", help="Catch up from this day on.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="DAY", help="Up to this day; today unless given.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE...", help="Sources in config.yaml (default: all).")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="DAY", help="First day to fetch.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day to fetch (default: today).")] = None,
     json: Json = False,
 ) -> None:
-    """Gather new papers from the sources."""
+    """Fetch new papers from the sources."""
     context = open_context_for(ctx, files=False)
     today = context.clock().date()
     window = DateRange(
@@ -57,15 +59,15 @@ def fetch(
         parse_day(until, "--until") if until is not None else today,
     )
     if window.since and window.since > window.until:
-        raise UserError(f"--since {window.since} lies after --until {window.until}; swap them")
-    # Told when all is done: lines printed under a moving display would be wiped away by it.
+        raise UserError(f"--since {window.since} is after --until {window.until}; swap them")
+    # Printed at the end: the progress bar would erase lines printed before.
     with stoppable() as stopped, _progress() as on_progress:
         results = list(fetch_papers(context, source or [], window, on_progress, stopped.is_set))
     order = list(context.config.sources)
     for result in sorted(results, key=lambda result: order.index(result.source)):
         _report(result, json)
     if stopped.is_set():
-        warn("stopped before the end; what came until then is kept, and the next fetch brings the rest")
+        warn("interrupted; papers fetched so far are stored, and the next fetch gets the rest")
         raise typer.Exit(_STOPPED)
     if any(result.error is not None for result in results):
         raise typer.Exit(1)
@@ -73,15 +75,18 @@ def fetch(
 
 def import_files(
     ctx: typer.Context,
-    file: Annotated[list[Path], typer.Argument(help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds.")],
+    file: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds."),
+    ],
     as_of: Annotated[
-        str | None, typer.Option(metavar="DAY", help="The day a page was saved; today unless given.")
+        str | None, typer.Option(metavar="DAY", help="Day on which a page was saved (default: today).")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take in papers from files.
+    """Import papers from files.
 
-    A saved Daily Papers page dates itself without a year: it is the latest one that --as-of allows.
+    A saved Daily Papers page has a date without a year; the latest year that --as-of allows is used.
     """
     context = open_context_for(ctx, files=False)
     day = parse_day(as_of, "--as-of") if as_of is not None else context.clock().date()
@@ -96,11 +101,11 @@ def import_files(
     for path, result in results:
         _report(result, json)
         if not result.papers:
-            problems.append(f"{path}: there is no paper in it; check that it is what its ending says")
+            problems.append(f"{path}: no papers found; check that its content matches its file extension")
     with reading(context.engine) as connection:
         held = papers.count(connection)
     if not json:
-        say(f"The store holds {_papers(held)}.")
+        say(f"The store has {_papers(held)}.")
     if problems:
         raise UserError(*problems)
     if any(result.error is not None for _, result in results):
@@ -129,17 +134,17 @@ def _report(result: FetchResult, json: bool) -> None:
     for bad in result.bad[:_BAD_SHOWN]:
         warn(_bad(bad))
     if len(result.bad) > _BAD_SHOWN:
-        warn(f"{name}: {len(result.bad) - _BAD_SHOWN} more could not be read; --json names them all")
+        warn(f"{name}: {len(result.bad) - _BAD_SHOWN} more could not be read; see all with --json")
     for line in result.cut[:_BAD_SHOWN]:
         warn(f"{name}: {line}")
     if len(result.cut) > _BAD_SHOWN:
-        warn(f"{name}: {len(result.cut) - _BAD_SHOWN} more were cut to the bounds; --json names them all")
+        warn(f"{name}: {len(result.cut) - _BAD_SHOWN} more were shortened to the limits; see all with --json")
     if result.error:
         warn(f"{name}: {result.error}")
 
 
 def _bad(bad: SkippedPaper) -> str:
-    return f"{bad.where}: left out: {bad.why}"
+    return f"{bad.where}: skipped: {bad.why}"
 
 
 def _papers(number: int) -> str:
@@ -163,7 +168,7 @@ def _progress() -> Iterator[Callable[[str], OnProgress]]:
 
 
 def sources(ctx: typer.Context, json: Json = False) -> None:
-    """Show how each source fared: last success, counts, error."""
+    """Show the status of each source: last success, counts and error."""
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         records = source_status.statuses(connection)
@@ -179,7 +184,7 @@ def sources(ctx: typer.Context, json: Json = False) -> None:
             print_json([row])
         return
     if not names:
-        say("No source is configured; add one under 'sources' in config.yaml.")
+        say("No sources configured; add one under 'sources' in config.yaml.")
         return
     rows: list[tuple[object, ...]] = []
     for name in names:
@@ -196,10 +201,10 @@ def sources(ctx: typer.Context, json: Json = False) -> None:
     print_table((*columns, ("state", "wide")), rows)
 
 
-Source = Annotated[str | None, typer.Option(help="Only from this source.")]
-Category = Annotated[str | None, typer.Option(help="Only in this category, as cs.LG.")]
+Source = Annotated[str | None, typer.Option(metavar="NAME", help="Only from this source.")]
+Category = Annotated[str | None, typer.Option(metavar="NAME", help="Only in this category, like cs.LG.")]
 Since = Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or later.")]
-Until = Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or before.")]
+Until = Annotated[str | None, typer.Option(metavar="DAY", help="Listed or published on this day or earlier.")]
 
 
 def list_papers(
@@ -208,8 +213,11 @@ def list_papers(
     category: Category = None,
     since: Since = None,
     until: Until = None,
-    title: Annotated[str | None, typer.Option(help="Only with this in the title.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many; 20 in a table unless given.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Only with this text in the title.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Maximum number of results (default: 20; no limit with --json)."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
@@ -227,24 +235,24 @@ def list_papers(
         ]
         held = papers.count(connection)
     if not rows:
-        say("No paper fits." if held else NONE_YET)
+        say("No matching papers." if held else NONE_YET)
         return
-    print_table((("id", "left"), ("day", "left"), ("talk", "right"), ("title", "wide")), rows)
+    print_table((("id", "left"), ("day", "left"), ("votes", "right"), ("title", "wide")), rows)
     if limit is None and len(rows) == most:
-        say(f"The first {most} of {_papers(held)}; --limit shows more.")
+        say(f"Showing the first {most} of {_papers(held)}; see more with --limit.")
 
 
 def search_papers(
     ctx: typer.Context,
-    words: Annotated[list[str], typer.Argument(help="What the papers are about.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words to search for.")],
     source: Source = None,
     category: Category = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of results.")] = 10,
     json: Json = False,
 ) -> None:
-    """Search the titles and abstracts of all papers in the store, best match first."""
+    """Search titles and abstracts of all papers, best match first."""
     context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
     bring_index_up_to_date(context)
@@ -253,21 +261,21 @@ def search_papers(
 
 def similar_papers(
     ctx: typer.Context,
-    paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="Paper's id, arXiv id, DOI, URL or title.")],
     source: Source = None,
     category: Category = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of results.")] = 10,
     json: Json = False,
 ) -> None:
-    """Find the papers in the store that are most like one of them."""
+    """Find the papers most similar to one in the store."""
     context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
     with reading(context.engine) as connection:
         found = papers.find(connection, paper)
     if found is None:
-        raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers search WORDS' looks for its words")
+        raise UserError(f"No paper matches {paper!r}; search with 'newsletter papers search WORDS'")
     bring_index_up_to_date(context)
     _print_found(context, similar(context, found, wanted, limit), json)
 
@@ -289,7 +297,7 @@ def _print_found(context: AppContext, found: list[SearchResult], json: bool) -> 
     if not found:
         with reading(context.engine) as connection:
             held = papers.count(connection)
-        say("No paper fits." if held else NONE_YET)
+        say("No matching papers." if held else NONE_YET)
         return
     rows = [
         (
@@ -300,12 +308,12 @@ def _print_found(context: AppContext, found: list[SearchResult], json: bool) -> 
         )
         for rank, one in enumerate(found, 1)
     ]
-    columns = (("", "right"), ("score", "right"), ("id", "narrow"), ("title, and why", "wide"))
+    columns = (("", "right"), ("score", "right"), ("id", "narrow"), ("title and reason", "wide"))
     print_table(columns, rows)
 
 
 def _paper_day(paper: Paper) -> str | None:
-    """The day a paper was listed, else published."""
+    """Return the day a paper was listed or, if unknown, published."""
     day = paper.listed_on or paper.published
     return day.isoformat() if day else None
 
@@ -320,7 +328,7 @@ def _talk(upvotes: int | None, comments: int | None) -> str:
 
 def show_paper(
     ctx: typer.Context,
-    paper: Annotated[str, typer.Argument(help="Its id, arXiv id, DOI, URL or title.")],
+    paper: Annotated[str, typer.Argument(metavar="PAPER", help="Paper's id, arXiv id, DOI, URL or title.")],
     json: Json = False,
 ) -> None:
     """Show one paper."""
@@ -328,7 +336,7 @@ def show_paper(
     with reading(context.engine) as connection:
         found = papers.find(connection, paper)
     if found is None:
-        raise UserError(f"{paper!r} is no paper in the store; 'newsletter papers list --title WORD' looks for one")
+        raise UserError(f"No paper matches {paper!r}; search with 'newsletter papers list --title WORD'")
     if json:
         print_json([paper_json(found)])
         return

@@ -1,4 +1,4 @@
-"""Commands that pause all sending and continue it."""
+"""Commands that pause and resume all sending."""
 
 from typing import Annotated
 
@@ -11,12 +11,14 @@ from newsletter.support.text import to_single_line
 
 def pause(
     ctx: typer.Context,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the log and the operator's page.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Reason shown in the log and on the operator's page.")
+    ] = "",
     json: Json = False,
 ) -> None:
-    """Stop all sending now, also by processes that are running.
+    """Pause all sending now, including in running processes.
 
-    The message on the wire is finished; everything else stays planned until 'newsletter resume'.
+    Messages that are being sent are finished; everything else stays planned until 'newsletter resume'.
     """
     context = open_context_for(ctx, files=False)
     with writing(context.engine) as connection:
@@ -25,13 +27,13 @@ def pause(
     if json:
         print_json([{"paused_since": begun.since.isoformat(), "reason": begun.reason} if begun else {}])
     else:
-        say("All sending is paused; 'newsletter resume' continues it.")
+        say("All sending is paused; resume it with 'newsletter resume'.")
 
 
 def resume(ctx: typer.Context, json: Json = False) -> None:
-    """Continue sending after 'newsletter pause', and use accounts again that were set aside.
+    """Resume sending after 'newsletter pause', and use accounts again that were set aside.
 
-    'newsletter run' goes on by itself; 'newsletter send' sends what waits at once.
+    'newsletter run' then continues automatically; run 'newsletter send' to send what waits at once.
     """
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
@@ -43,8 +45,8 @@ def resume(ctx: typer.Context, json: Json = False) -> None:
         print_json([{"was_paused": was_paused, "accounts": set_aside}])
         return
     if was_paused:
-        say("Sending continues.")
+        say("Sending is resumed.")
     for account in set_aside:
-        say(f"Account {account} is used again.")
+        say(f"Account {account} is in use again.")
     if not was_paused and not set_aside:
-        say("Sending was not paused, and no account was set aside.")
+        say("Nothing to resume: sending was not paused and no account was set aside.")

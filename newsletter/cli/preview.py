@@ -1,4 +1,4 @@
-"""Commands that show what a subscriber would get."""
+"""Commands that show what would be sent to a subscriber."""
 
 import json as jsonlib
 import sys
@@ -40,14 +40,12 @@ _ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".js
 
 def rank(
     ctx: typer.Context,
-    email: Annotated[str, typer.Argument(help="For whom.")],
-    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
-    edition: Annotated[
-        str | None, typer.Option(metavar="DAY", help="As it was ranked for the digest of that day.")
-    ] = None,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
+    top: Annotated[int, typer.Option(metavar="N", min=1, help="Number of papers.")] = 10,
+    edition: Annotated[str | None, typer.Option(metavar="DAY", help="Replay the ranking of this day's digest.")] = None,
     json: Json = False,
 ) -> None:
-    """Rank the new papers for a subscriber, and say why."""
+    """Rank the new papers for a subscriber, with the reason for each."""
     day = parse_day(edition, "--edition") if edition is not None else None
     context = open_context_for(ctx)
     subscriber = _subscriber(context, email)
@@ -76,49 +74,51 @@ def rank(
         (choice.rank, f"{percent(choice.score)}%", choice.section, (choice.paper.title, f"  {choice.because}"))
         for choice in found
     ]
-    print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title, and why", "wide")), rows)
+    print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title and reason", "wide")), rows)
     for paper, word in result.hidden[:_HIDDEN_SHOWN]:
         say(f"Hidden by never “{word}”: {paper.title}")
     if len(result.hidden) > _HIDDEN_SHOWN:
-        say(f"{len(result.hidden) - _HIDDEN_SHOWN} more are hidden by never-words.")
+        say(f"{len(result.hidden) - _HIDDEN_SHOWN} more hidden by never-words.")
 
 
 def preview(
     ctx: typer.Context,
-    email: Annotated[str, typer.Argument(help="Whose.")],
-    format: Annotated[str | None, typer.Option(help="html, text, eml, json or png.")] = None,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
+    format: Annotated[str | None, typer.Option(metavar="FORMAT", help="html, text, eml, json or png.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write there; its ending tells the format.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; its extension sets the format.")
     ] = None,
     open_browser: Annotated[
         bool | None,
-        typer.Option("--open/--no-open", help="Show it in a browser; by itself at a terminal."),
+        typer.Option("--open/--no-open", help="Open it in a browser (default: at a terminal)."),
     ] = None,
-    width: Annotated[int, typer.Option(min=200, max=2000, help="Of a png, in pixels; 375 is a phone.")] = 800,
-    dark: Annotated[bool, typer.Option("--dark", help="A png in dark mode.")] = False,
+    width: Annotated[
+        int, typer.Option(metavar="N", min=200, max=2000, help="PNG width in pixels (375 = phone).")
+    ] = 800,
+    dark: Annotated[bool, typer.Option("--dark", help="Render the PNG in dark mode.")] = False,
     serve: Annotated[
         bool,
-        typer.Option("--serve", help="A page with all of it, which follows your changes."),
+        typer.Option("--serve", help="Serve a live preview that reloads on changes."),
     ] = False,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, metavar="N", help="For --serve; 8100, or one that is free.")
+        int | None, typer.Option(min=1, max=65535, metavar="N", help="Port for --serve (default: 8100 or a free one).")
     ] = None,
 ) -> None:
-    """Render a subscriber's email of today as it would be sent, without sending it.
+    """Render a subscriber's email as it would be sent today, without sending it.
 
-    At a terminal it opens in your browser. While the store has no papers, the sample papers stand in for them.
+    At a terminal it opens in your browser. If the store has no papers, sample papers are used.
     """
     at_terminal = sys.stdout.isatty()
     if serve:
         if format is not None or output is not None:
-            raise UserError("--serve shows every format; leave out --format and --output")
+            raise UserError("--serve shows every format; remove --format and --output")
         _serve(ctx, email, port, at_terminal if open_browser is None else open_browser)
         return
     if port is not None:
-        raise UserError("--port goes with --serve; add that")
+        raise UserError("--port only works with --serve; add --serve")
     chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
     if chosen not in _FORMATS:
-        raise UserError(f"--format: {chosen!r} is none of {', '.join(_FORMATS)}")
+        raise UserError(f"--format: {chosen!r} is not a format; choose from {', '.join(_FORMATS)}")
     opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
     content = _previewed(ctx, email, chosen)
     if content is None:
@@ -139,11 +139,11 @@ def preview(
 
 def _open(url: str, shown: str) -> None:
     if not webbrowser.open(url):
-        warn(f"no browser could be opened; open {shown} yourself")
+        warn(f"cannot open a browser; open {shown} yourself")
 
 
 def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> None:
-    # Here, since the server is slow to import.
+    # Imported here: the server is slow to import.
     from newsletter.web.preview import app
     from newsletter.web.preview.snapshot import watched_files
 
@@ -161,16 +161,16 @@ def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> Non
         with app.listen(port) as listener:
             url = f"http://{app.HOST}:{listener.getsockname()[1]}/{secret}/"
             say(f"{subscriber.email}: {url}")
-            say("It follows each change of a template, the configuration or the interests. Ctrl-C ends it.")
+            say("Reloads when a template, the configuration or the interests change. Press Ctrl-C to stop.")
             sys.stdout.flush()
             if opens:
-                # Beside the server: a browser in the terminal comes to an end only when it is left.
+                # In a thread: opening a browser in the terminal blocks until the user quits it.
                 threading.Thread(target=_open, args=(url, url), daemon=True).start()
             app.serve(app.make_app(bench, secret), listener)
 
 
 def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
-    """The message in a format (of a picture the HTML); None, and it is said why, when nothing would be sent."""
+    """Render the message in a format (HTML for a picture); None, with a warning, if nothing would be sent."""
     context = open_context_for(ctx)
     subscriber = _subscriber(context, email)
     with (

@@ -36,22 +36,23 @@ _DUE_PATIENCE = timedelta(minutes=1)
 
 def send(
     ctx: typer.Context,
-    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="To this subscriber alone.")] = None,
-    due: Annotated[bool, typer.Option("--due", help="Only to those whose own time has come.")] = False,
+    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="Send only to this subscriber.")] = None,
+    due: Annotated[bool, typer.Option("--due", help="Send only to subscribers who are due now.")] = False,
     wait: Annotated[
         str | None,
         typer.Option(
             metavar="DURATION",
-            help="Longest wait for limits, like 90s or 10m. Default: a minute with --due, else as long as it takes.",
+            help="Maximum wait for rate limits, like 90s or 10m (default: 1m with --due, otherwise unlimited).",
             show_default=False,
         ),
     ] = None,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send and log nothing.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send and log nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Send today's edition now, to every active subscriber who has not had it yet.
+    """Send today's edition now to every active subscriber who has not received it.
 
-    What an earlier run left waiting goes out too. 'newsletter run' does this by itself, to each at their own time.
+    Sends that an earlier run left waiting are sent too. 'newsletter run' does this automatically, at each subscriber's
+    own time.
     """
     patience = parse_duration(wait, "--wait") if wait is not None else _DUE_PATIENCE if due else None
     context = open_context_for(ctx)
@@ -64,29 +65,29 @@ def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience:
     if not dry:
         end_pauses(context)
     one = _only(context, only) if only is not None else None
-    blocks = iter([batch_of(context, one)]) if one else due_batches(context) if due else active_batches(context)
+    batches = iter([batch_of(context, one)]) if one else due_batches(context) if due else active_batches(context)
     if dry:
-        _show_dry_run(context, blocks, json)
+        _show_dry_run(context, batches, json)
         return
     _warn_of_doubts(context)
     if due:
         bring_due_back(context)
     tally = _Tally(_number(context, one, due))
     with stoppable() as stopped, _progress(tally, stopped) as on_progress:
-        report = run_edition(context, blocks, stopped.is_set, on_progress, one, patience, on_info=note, on_wait=note)
+        report = run_edition(context, batches, stopped.is_set, on_progress, one, patience, on_info=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
     if json:
-        hands = {name: _by_state(own) for name, own in _hands(report)}
-        print_json([{**_by_state(report.counts), "hands": hands, "left": _left_json(report.left)}])
+        workers = {name: _by_state(own) for name, own in _workers(report)}
+        print_json([{**_by_state(report.counts), "hands": workers, "left": _left_json(report.left)}])
     else:
         say(_summary(report, tally.total, due))
-        for name, own in _hands(report):
+        for name, own in _workers(report):
             say(f"  {name}: {_in_words(own)}")
     if report.stopped:
-        raise NewsletterError(f"stopped before the end: {tally.left:,} left; run it again to go on")
+        raise NewsletterError(f"interrupted: {tally.left:,} left; run it again to continue")
     if report.failed:
-        raise NewsletterError(f"{_what_failed(report)}; 'newsletter log' names them")
+        raise NewsletterError(f"{_what_failed(report)}; see 'newsletter log'")
 
 
 def _left_json(left: Remaining) -> dict[str, Any]:
@@ -103,14 +104,14 @@ def _what_failed(report: EditionReport) -> str:
     failed, unsure = (report.counts.get(state, 0) for state in (SendState.FAILED, SendState.UNSURE))
     parts = [f"{failed:,} {'digest' if failed == 1 else 'digests'} failed"] if failed else []
     if unsure:
-        parts.append(f"of {unsure:,} nobody knows whether {'it' if unsure == 1 else 'they'} arrived")
+        parts.append(f"{unsure:,} of unknown outcome")
     return ", ".join(parts)
 
 
 @contextmanager
 def _alone(context: AppContext, json: bool) -> Iterator[bool]:
-    """Whether this is the only 'send --due' of this newsletter on this machine, and stays so. The system frees the lock
-    of a process that was killed.
+    """Hold the lock of 'send --due' on this machine; yields whether it was free. The system releases the lock of a
+    process that was killed.
     """
     folder = context.config.index_folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,13 +125,13 @@ def _alone(context: AppContext, json: bool) -> Iterator[bool]:
         if json:
             print_json([{"already_running": known}])
         else:
-            since = f" since {known['since']}, process {known['process']}" if known else ""
-            say(f"Another 'newsletter send --due' is running{since}; it sends what is due.")
+            since = f" (since {known['since']}, process {known['process']})" if known else ""
+            say(f"Another 'newsletter send --due' is already running{since}.")
         yield False
 
 
 def _running(path: Path) -> dict[str, Any]:
-    """Which process sends, and since when; empty where its word cannot be read."""
+    """Read which process is sending and since when; empty if the file cannot be read."""
     with suppress(OSError, ValueError):
         known = loads(path.read_text())
         if isinstance(known, dict) and {"since", "process"} <= known.keys():
@@ -142,8 +143,8 @@ def _by_state(counts: Mapping[str, int]) -> dict[str, int]:
     return {state.value: counts.get(state.value, 0) for state in SendState}
 
 
-def _hands(report: EditionReport) -> list[tuple[str, Mapping[str, int]]]:
-    """What each hand of the engine did, where there were several."""
+def _workers(report: EditionReport) -> list[tuple[str, Mapping[str, int]]]:
+    """Return the counts of each worker if there were several."""
     return sorted(report.by_worker.items()) if len(report.by_worker) > 1 else []
 
 
@@ -162,7 +163,7 @@ def _only(context: AppContext, email: str) -> Subscriber:
     if subscriber.state is not SubscriberState.ACTIVE:
         bounced = subscriber.state is SubscriberState.BOUNCED
         command = f"newsletter {'bounces forgive' if bounced else 'subscribe --again'} {subscriber.email}"
-        fix = f"'{command}' changes that, if {'the mailbox is there again' if bounced else 'that person asks'}"
+        fix = f"run '{command}' if {'the mailbox works again' if bounced else 'that person asks to come back'}"
         raise UserError(f"{subscriber.email} is {subscriber.state} and gets no mail; {fix}")
     return subscriber
 
@@ -170,22 +171,20 @@ def _only(context: AppContext, email: str) -> Subscriber:
 def _summary(report: EditionReport, readers: int, due: bool) -> str:
     counts = dict(report.counts)
     if report.left.deferred:
-        counts.pop(SendState.DEFERRED, None)  # They are among those that are left.
+        counts.pop(SendState.DEFERRED, None)  # Counted in report.left.
     done = _in_words(counts)
     if report.left:
         return "; ".join(part for part in (done, str(report.left)) if part)
     if not done and not readers:
-        return (
-            "Nobody is due now." if due else "There are no active subscribers; 'newsletter subscribe EMAIL' adds one."
-        )
+        return "Nobody is due." if due else "No active subscribers; add one with 'newsletter subscribe EMAIL'."
     if not done:
-        return "Everyone already has today's digest ('newsletter log')."
-    skipped = "" if not report.counts.get(SendState.SKIPPED) else " ('newsletter log' says why some were skipped)"
+        return "Everyone already has today's digest (see 'newsletter log')."
+    skipped = "" if not report.counts.get(SendState.SKIPPED) else " (see 'newsletter log' for the reasons)"
     return done + skipped
 
 
-def _show_dry_run(context: AppContext, blocks: Iterator[SubscriberBatch], json: bool) -> None:
-    for plan in dry_run(context, blocks):
+def _show_dry_run(context: AppContext, batches: Iterator[SubscriberBatch], json: bool) -> None:
+    for plan in dry_run(context, batches):
         digest, reason = plan.digest, plan.skip_reason
         if json:
             papers = [
@@ -210,27 +209,27 @@ def _show_dry_run(context: AppContext, blocks: Iterator[SubscriberBatch], json: 
 
 
 class _Tally:
-    """How far a run came: of the readers it is for, how many came to what."""
+    """Counts the outcomes of a run, for the progress bar."""
 
     def __init__(self, total: int) -> None:
         self.total, self.counts = total, Counter[str]()
 
     def on_progress(self, state: str, count: int) -> None:
-        """Hear of progress."""
+        """Add to the count of a state."""
         self.counts[state] += count
 
     @property
     def done(self) -> int:
-        """How many have come to an end, whatever it is."""
+        """The number of subscribers with an outcome."""
         return self.counts.total() - self.counts[SendState.PLANNED]
 
     @property
     def left(self) -> int:
-        """How many are to be done yet."""
+        """The number of subscribers without an outcome."""
         return max(0, self.total - self.done)
 
     def in_words(self) -> str:
-        """What became of those whose digest was not sent."""
+        """Describe the outcomes other than sent."""
         states = (SendState.SKIPPED, SendState.DEFERRED, SendState.FAILED, SendState.UNSURE)
         return ", ".join(f"{self.counts[state]:,} {state.value}" for state in states if self.counts[state])
 
@@ -246,7 +245,7 @@ def _number(context: AppContext, only: Subscriber | None, due: bool) -> int:
 
 @contextmanager
 def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
-    """A bar with the rate, the time left, and how many were not sent."""
+    """Show a progress bar with the rate, the time left and the number of digests not sent."""
     bar_and_number = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn())
     rest = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
     with Progress(*bar_and_number, *rest, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -270,19 +269,19 @@ def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
 def run(
     ctx: typer.Context,
     once: Annotated[
-        bool, typer.Option("--once", help="Fetch, send what is due, and end: for cron or a timer.")
+        bool, typer.Option("--once", help="Fetch, send what is due and exit (for cron or a timer).")
     ] = False,
-    web: Annotated[bool, typer.Option("--web", help="Serve the site too, as 'newsletter serve' does.")] = False,
+    web: Annotated[bool, typer.Option("--web", help="Serve the site too, like 'newsletter serve'.")] = False,
 ) -> None:
-    """Run the newsletter: fetch papers, and send each subscriber's digest at their own time.
+    """Run the newsletter: fetch papers and send each digest at the subscriber's own time.
 
-    It runs until it gets SIGTERM or Ctrl-C, and writes one line per event.
+    Runs until SIGTERM or Ctrl-C and writes one line per event.
     """
     if once and web:
-        raise UserError("--web: a site has to stay, and --once ends; leave out one of them")
+        raise UserError("--web and --once are mutually exclusive; pass one of them")
     context = open_context_for(ctx, running=not once, files=False)
     _warn_of_doubts(context)
-    # What the scheduler has to say is said in our own lines.
+    # Our own event log reports what the scheduler does.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
     log_line = _event_log()
     if once:
@@ -297,8 +296,8 @@ def run(
 
 @contextmanager
 def _site(context: AppContext, log_line: jobs.Log) -> Iterator[None]:
-    """The site, answering beside the jobs and until they have ended."""
-    from newsletter.web.app import make_app  # Here, since it is slow to import.
+    """Serve the site while the jobs run."""
+    from newsletter.web.app import make_app  # Imported here: it is slow to import.
     from newsletter.web.server import listen, serving
 
     settings = context.config.web

@@ -1,4 +1,4 @@
-"""Commands that change what waits to be sent, or is said to have been."""
+"""Commands that change the state of sends."""
 
 from collections import Counter
 from datetime import timedelta
@@ -17,25 +17,25 @@ from newsletter.support.clock import parse_day, parse_moment
 
 _RECENT = timedelta(days=7)
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")]
-Edition = Annotated[str, typer.Option(metavar="DAY", help="The edition of this day, like 2025-11-25.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
+Edition = Annotated[str, typer.Option(metavar="DAY", help="Day of the edition, like 2025-11-25.")]
 
 
 def retry(
     ctx: typer.Context,
-    failed: Annotated[bool, typer.Option("--failed", help="Leave deferred sends to their own time.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Retry only failed sends, not deferred ones.")] = False,
     edition: Annotated[
-        str | None, typer.Option(metavar="DAY", help="Only this edition's; else those of the last seven days.")
+        str | None, typer.Option(metavar="DAY", help="Only this edition (default: the last 7 days).")
     ] = None,
-    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Only those to this domain.")] = None,
-    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only this subscriber's.")] = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Only addresses at this domain.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only this subscriber.")] = None,
     dry: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Plan failed sends again, and have deferred ones tried at once.
+    """Plan failed and deferred sends again, to be sent at once.
 
-    They keep their Message-IDs. A digest that was sent is never sent again, and a paper that went out in another digest
-    is left out. 'newsletter send' or 'newsletter run' then sends them.
+    They keep their Message-IDs. A digest that was sent is never sent again; papers that were sent in another digest are
+    left out. Then run 'newsletter send', or let 'newsletter run' send them.
     """
     context = open_context_for(ctx, files=False)
     day = parse_day(edition, "--edition") if edition is not None else None
@@ -61,24 +61,24 @@ def retry(
 
 def _say_retried(counts: Counter[Retry], dry: bool) -> None:
     if not counts:
-        say("No send to try again.")
+        say("No sends to retry.")
     if counts[Retry.PLANNED]:
         verb = "would be planned" if dry else "planned"
-        say(f"{_sends(counts[Retry.PLANNED])} {verb} again; 'newsletter send' sends what is planned.")
+        say(f"{_sends(counts[Retry.PLANNED])} {verb} again; send them with 'newsletter send'.")
     if counts[Retry.MADE_AGAIN]:
-        verb = "would be made" if dry else "will be made"
-        say(f"{_sends(counts[Retry.MADE_AGAIN])} {verb} again by the next run, since their digests could not be made.")
+        verb = "would be composed" if dry else "will be composed"
+        say(f"{_sends(counts[Retry.MADE_AGAIN])} {verb} again by the next run: composing the digest had failed.")
     if counts[Retry.INACTIVE]:
-        say(f"{_sends(counts[Retry.INACTIVE])} left alone: the subscriber gets no mail at present.")
+        say(f"{_sends(counts[Retry.INACTIVE])} unchanged: the subscriber currently gets no mail.")
     if counts[Retry.NOTHING_LEFT]:
-        say(f"{_sends(counts[Retry.NOTHING_LEFT])} left alone: every paper went out in another digest.")
+        say(f"{_sends(counts[Retry.NOTHING_LEFT])} unchanged: every paper was sent in another digest.")
 
 
 def cancel(ctx: typer.Context, edition: Edition, json: Json = False) -> None:
-    """Cancel what is planned or deferred of an edition; no later run sends it.
+    """Cancel the planned and deferred sends of an edition. No later run sends them.
 
-    Its papers may come in a later digest. Subscribers whose digest is not planned yet still get theirs: 'newsletter
-    pause' stops these.
+    Their papers may appear in a later digest. Subscribers whose digest is not planned yet still get it; to stop these
+    too, run 'newsletter pause'.
     """
     context = open_context_for(ctx, files=False)
     cancelled, on_wire = send_changes.cancel(context, parse_day(edition, "--edition"))
@@ -87,7 +87,7 @@ def cancel(ctx: typer.Context, edition: Edition, json: Json = False) -> None:
         return
     say(f"{_sends(cancelled)} cancelled.")
     if on_wire:
-        say(f"{_sends(on_wire)} on the wire, not cancelled.")
+        say(f"{_sends(on_wire)} not cancelled: already being sent.")
 
 
 def mark_sent(
@@ -95,20 +95,20 @@ def mark_sent(
     edition: Edition,
     before: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Only those whose time for it lay before this (ISO); default: now."),
+        typer.Option(metavar="TIME", help="Only subscribers due before this time (ISO 8601; default: now)."),
     ] = None,
     dry: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Note that an edition was sent which the log does not have, as after a restore from a backup.
+    """Mark an edition as sent that is missing from the log, such as after restoring a backup.
 
-    Whoever was due gets no digest of that edition any more, and the papers that the store has now are not new to them.
-    Run 'newsletter fetch' first, so that it has the papers that the lost digests were made from.
+    Subscribers who were due get no digest for that edition, and papers now in the store no longer count as new to them.
+    Run 'newsletter fetch' first, so that the store has the papers of the lost digests.
     """
     context = open_context_for(ctx)
     moment = parse_moment(before, "--before") if before is not None else context.clock()
     if moment > context.clock():
-        raise UserError(f"--before: {before} lies in the future; name a moment that has passed")
+        raise UserError(f"--before: {before} is in the future; pass a time in the past")
     counts = send_changes.mark_sent(context, parse_day(edition, "--edition"), moment, dry)
     if json:
         print_json(
@@ -122,13 +122,13 @@ def mark_sent(
             ]
         )
         return
-    say(f"{_sends(counts['noted'])} {'would be noted' if dry else 'noted'} as sent.")
+    say(f"{_sends(counts['noted'])} {'would be marked' if dry else 'marked'} as sent.")
     if counts["had"]:
-        say(f"{_sends(counts['had'])} in the log already.")
+        say(f"{_sends(counts['had'])} already in the log.")
     if counts["not_due"]:
         number = counts["not_due"]
         who = "active subscriber was" if number == 1 else "active subscribers were"
-        say(f"{number:,} {who} not due before {format_iso(moment)}; nothing changes for them.")
+        say(f"{number:,} {who} not due before {format_iso(moment)}; unchanged.")
 
 
 def _sends(number: int) -> str:

@@ -10,14 +10,18 @@ from newsletter.config.settings import Web
 
 def serve(
     ctx: typer.Context,
-    host: Annotated[str | None, typer.Option(help="The address to listen on (web.host).")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="The port to listen on (web.port).")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on (default: web.host).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=65535, help="Port to listen on (default: web.port).")
+    ] = None,
 ) -> None:
     """Serve the site: sign-up, preferences, the papers by day, search, feeds and the API.
 
-    Until Ctrl-C or SIGTERM. Put nginx or Caddy in front of it for the world: docs/deploy.md.
+    Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it (see docs/deploy.md).
     """
-    from newsletter.web.app import make_app  # Here, since it is slow to import.
+    from newsletter.web.app import make_app  # Imported here: it is slow to import.
     from newsletter.web.server import listen
     from newsletter.web.server import serve as answer
 
@@ -26,5 +30,5 @@ def serve(
     web = Web(**{**context.config.web.model_dump(), **given})
     listener = listen(web)
     at = f"[{web.host}]" if ":" in web.host else web.host
-    say(f"The site is at http://{at}:{web.port}/ (Ctrl-C ends it).")
+    say(f"Serving the site at http://{at}:{web.port}/ (press Ctrl-C to stop).")
     answer(make_app(context, warm=True), listener, web)

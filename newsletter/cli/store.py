@@ -14,20 +14,20 @@ from newsletter.store import copying, open_store
 
 
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of the store that is copied.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The URL of a store with nothing in it.")],
+    source: Annotated[str, typer.Argument(metavar="FROM", help="URL of the store to copy.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="URL of an empty store.")],
     json: Json = False,
 ) -> None:
     """Copy the whole store into an empty one, such as from SQLite to PostgreSQL.
 
-    URLs are written like sqlite:///var/newsletter.db and postgresql://USER@HOST/DATABASE; a password comes from
-    PGPASSWORD or ~/.pgpass. Stop 'newsletter run' first: what is written to FROM meanwhile is not copied.
+    Write URLs like sqlite:///var/newsletter.db or postgresql://USER@HOST/DATABASE; set the password with PGPASSWORD or
+    ~/.pgpass. Stop 'newsletter run' first: changes to FROM during the copy are not copied.
     """
     _check("FROM", source)
     _check("TO", target)
     url = make_url(source)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise UserError(f"FROM: {source!r}: there is no such file; write it like sqlite:///var/newsletter.db")
+        raise UserError(f"FROM: {source!r}: no such file; write it like sqlite:///var/newsletter.db")
     origin, copied = open_store(source, "FROM"), open_store(target, "TO")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -39,16 +39,16 @@ def copy(
         print_json({"table": name, "rows": one.rows, "checksum": one.checksum} for name, one in sums.items())
         return
     print_table(
-        (("table", "left"), ("rows", "right"), ("checksum, in both", "wide")),
+        (("table", "left"), ("rows", "right"), ("checksum (same in both)", "wide")),
         ((name, f"{one.rows:,}", one.checksum) for name, one in sums.items()),
     )
-    say(f"All of it is in {make_url(target).render_as_string()}. To use it, set store.url to that.")
+    say(f"Copied everything to {make_url(target).render_as_string()}. To use it, set store.url to this URL.")
 
 
 def _check(named: str, written: str) -> None:
     try:
         url = make_url(written)
     except (ArgumentError, ValueError):
-        raise UserError(f"{named}: that is no URL of a store; write it like sqlite:///var/newsletter.db") from None
+        raise UserError(f"{named}: not a database URL; write it like sqlite:///var/newsletter.db") from None
     if url.password is not None or "password" in url.query:
-        raise UserError(f"{named}: a password has no place in a command; take PGPASSWORD or ~/.pgpass")
+        raise UserError(f"{named}: the URL contains a password; use PGPASSWORD or ~/.pgpass instead")

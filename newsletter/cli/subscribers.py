@@ -1,4 +1,4 @@
-"""Commands for who is subscribed."""
+"""Commands for subscribers."""
 
 import json
 import sys
@@ -29,21 +29,23 @@ _MOST_PROBLEMS = 1_000
 
 def subscribe(
     ctx: typer.Context,
-    email: Annotated[str, typer.Argument(help="The address.")],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
     interest: Annotated[
-        list[str] | None, typer.Option("--interest", "-i", help="What to follow, in words; may be given often.")
+        list[str] | None, typer.Option("--interest", "-i", metavar="TEXT", help="Topic to follow; may be repeated.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="How to greet.")] = None,
-    days: Annotated[str | None, typer.Option(help='Like "mon,thu", "weekdays" or "daily".')] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Name used in the greeting.")] = None,
+    days: Annotated[str | None, typer.Option(metavar="DAYS", help='Like "mon,thu", "weekdays" or "daily".')] = None,
     time: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Like Europe/London; this machine's unless given.")] = None,
-    papers: Annotated[int | None, typer.Option(help="How many papers at most.")] = None,
-    file: Annotated[bool, typer.Option("--file/--no-file", help="Keep a file in subscribers/ for it.")] = True,
-    again: Annotated[bool, typer.Option("--again", help="The person asked to be back after unsubscribing.")] = False,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Like Europe/London (default: this machine's).")
+    ] = None,
+    papers: Annotated[int | None, typer.Option(metavar="N", help="Maximum number of papers per digest.")] = None,
+    file: Annotated[bool, typer.Option("--file/--no-file", help="Keep interests in a file in subscribers/.")] = True,
+    again: Annotated[bool, typer.Option("--again", help="Resubscribe a person who asked to come back.")] = False,
 ) -> None:
-    """Subscribe an address, or change what a subscriber prefers.
+    """Subscribe an address, or change a subscriber's preferences.
 
-    The new subscriber is active at once: ask the person before you do it.
+    New subscribers are active at once: ask for their consent first.
     """
     context = open_context_for(ctx)
     said = _said(email, name, days, time, timezone, papers)
@@ -56,7 +58,7 @@ def subscribe(
     where = f" ({context.config.subscribers / subscriber.file})" if subscriber.file else ""
     say(f"{subscriber.email} is subscribed{where}; next digest {format_moment(subscriber.next_due)} UTC.")
     if not subscriber.preferences.interests:
-        say(f"No interest is named yet; 'newsletter interests edit {subscriber.email}' names some.")
+        say(f"No interests yet; add some with 'newsletter interests edit {subscriber.email}'.")
 
 
 def _said(
@@ -79,8 +81,11 @@ def _merged(present: Preferences | None, said: dict[str, Any], interests: list[s
     return checked(replace(changed, interests=present.interests + added), "subscribe")
 
 
-def unsubscribe(ctx: typer.Context, email: Annotated[str, typer.Argument(help="The address.")]) -> None:
-    """End a subscription. No file and no import brings it back; 'subscribe --again' does."""
+def unsubscribe(
+    ctx: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
+) -> None:
+    """Unsubscribe an address. Files and imports cannot resubscribe it; only 'subscribe --again' can."""
     context = open_context_for(ctx)
     with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
@@ -91,32 +96,32 @@ def unsubscribe(ctx: typer.Context, email: Annotated[str, typer.Argument(help="T
 
 def forget(
     ctx: typer.Context,
-    emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Whose.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Subscribers' email addresses.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove all that there is of a person, for good.
+    """Delete all data of a subscriber permanently.
 
-    That is the subscriber, interests with their file, feedback, what was sent,
-    and what came back. Of the address a digest stays, so that no file and no
-    import brings that person back. Backups and exports are out of reach.
+    This deletes the subscriber, interests and their file, feedback, the send
+    log and bounces. A hash of the address is kept, so that no file or import
+    resubscribes that person. Backups and exports are not changed.
     """
     context = open_context_for(ctx)
     people = []
     for email in dict.fromkeys(emails):
         if _is_gone(context, email):
-            say(f"{email} is no subscriber any more.")
+            say(f"{email} was already deleted or unsubscribed.")
         else:
             people.append(find_subscriber(context, email))
     for person in people:
         say(_in_words(person))
     if people and not yes:
         if not (sys.stdin and sys.stdin.isatty()):
-            raise UserError("nobody is there to be asked, and it cannot be undone; add --yes")
-        typer.confirm("Remove that for good?", abort=True)
+            raise UserError("cannot ask for confirmation here; pass --yes")
+        typer.confirm("Delete permanently?", abort=True)
     for person in people:
         for other in erase_subscriber(context, person):
-            warn(f"{other.email}, {other.edition}: unsure, since a process ended while it was on the wire")
-        say(f"{person.subscriber.email} is forgotten.")
+            warn(f"{other.email}, {other.edition}: outcome unknown: a process ended while sending it")
+        say(f"{person.subscriber.email} is deleted.")
     _leave_nothing(context, [person.subscriber.email for person in people])
 
 
@@ -128,7 +133,7 @@ def _is_gone(context: AppContext, email: str) -> bool:
 
 def _in_words(person: SubscriberRecord) -> str:
     one, has = person.subscriber, person.belongings
-    numbers = ((has.sends, "log line"), (has.feedback, "judged paper"), (has.bounces, "bounce"))
+    numbers = ((has.sends, "log line"), (has.feedback, "rated paper"), (has.bounces, "bounce"))
     said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in numbers if number]
     said += [str(person.file)] if person.file else []
     return f"{one.email}: {one.state} since {format_moment(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"
@@ -139,15 +144,18 @@ def _leave_nothing(context: AppContext, emails: list[str]) -> None:
         vacuum(context.engine)
     except NewsletterError as error:
         why = str(error).partition(";")[0]
-        warn(f"bytes of what was removed may still lie in the store's file, since {why}; run it again later")
+        warn(f"the store's file may still contain deleted data: {why}; run it again later")
     for email in emails:
         for path in files_mentioning(context.config.subscribers_folder, email):
-            warn(f"{path}: names {email} too; look at it")
+            warn(f"{path}: also contains {email}; check it")
 
 
 def list_subscribers(
     ctx: typer.Context,
-    state: Annotated[SubscriberState | None, typer.Option(help="Only those in this state.")] = None,
+    state: Annotated[
+        SubscriberState | None,
+        typer.Option(metavar="STATE", help="Only this state: pending, active, paused, unsubscribed or bounced."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the subscribers."""
@@ -161,7 +169,8 @@ def list_subscribers(
         for one in _all(context, state)
     ]
     if not rows:
-        say("There is no subscriber; 'newsletter subscribe EMAIL' adds one." if state is None else f"None is {state}.")
+        none = "No subscribers; add one with 'newsletter subscribe EMAIL'."
+        say(none if state is None else f"No {state} subscribers.")
         return
     columns = (
         ("email", "wide"),
@@ -174,7 +183,9 @@ def list_subscribers(
 
 
 def show_subscriber(
-    ctx: typer.Context, email: Annotated[str, typer.Argument(help="The address.")], json: Json = False
+    ctx: typer.Context,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
+    json: Json = False,
 ) -> None:
     """Show one subscriber."""
     context = open_context_for(ctx)
@@ -190,7 +201,7 @@ def show_subscriber(
     say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {describe(schedule.timezone)}")
     say(f"next digest: {format_moment(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
     say(f"last digest: {format_moment(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
-    say(f"papers: {preferences.papers} at most")
+    say(f"papers: at most {preferences.papers}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")
@@ -199,30 +210,30 @@ def show_subscriber(
 
 
 def interest_line(interest: Interest) -> str:
-    """An interest in a line."""
+    """Describe an interest in one line."""
     parts = [interest.text] if interest.text and interest.text != interest.name else []
     parts += [", ".join(f"{word} ({weight:g})" for word, weight in interest.keywords.items())]
     parts += [f"{len(interest.liked)} liked" if interest.liked else ""]
     parts += [f"{len(interest.disliked)} disliked" if interest.disliked else ""]
     parts += [f"by {', '.join(interest.authors)}" if interest.authors else ""]
     parts += [f"in {', '.join(interest.categories)}" if interest.categories else ""]
-    told = "; ".join(part for part in parts if part)
-    return f"{interest.name}{f': {told}' if told else ''}"
+    details = "; ".join(part for part in parts if part)
+    return f"{interest.name}{f': {details}' if details else ''}"
 
 
 def import_subscribers(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A .csv or .jsonl file, or the .zip that Mailchimp exports.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .jsonl file, or a Mailchimp .zip export.")],
     ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Leave out columns that are not known, and name them.")
+        bool, typer.Option("--ignore-unknown", help="Ignore unknown columns, with a warning.")
     ] = False,
 ) -> None:
-    """Take in subscribers from a file.
+    """Import subscribers from a file.
 
-    CSV columns: email, name, state, days, time, timezone, papers, interests, never; several values are parted by ';'.
-    The exports of listmonk and Mailchimp are read as they are.
-    Who unsubscribed stays unsubscribed; a state 'paused' pauses, 'active' ends a pause. You say by importing that these
-    people agreed to get mail.
+    CSV columns: email, name, state, days, time, timezone, papers, interests, never; separate several values with ';'.
+    Exports of listmonk and Mailchimp can be imported directly.
+    Unsubscribed people stay unsubscribed; the state 'paused' pauses, 'active' ends a pause. By importing, you confirm
+    that these people agreed to receive email.
     """
     context = open_context_for(ctx)
     outcomes: Counter[str] = Counter()
@@ -238,11 +249,11 @@ def import_subscribers(
             if len(problems) < _MOST_PROBLEMS:
                 problems.extend(error.lines)
     say(
-        f"{outcomes['added']} added, {outcomes['updated']} updated, {outcomes['kept out']} left as they are "
+        f"{outcomes['added']} added, {outcomes['updated']} updated, {outcomes['kept out']} unchanged "
         "(unsubscribed, bounced or suppressed)"
     )
     if outcomes["wrong"] > _MOST_PROBLEMS:
-        problems.append(f"{file}: {outcomes['wrong']:,} lines are wrong; the first ones are named above")
+        problems.append(f"{file}: {outcomes['wrong']:,} lines have errors; the first ones are listed above")
     if problems:
         raise UserError(*problems)
 
@@ -259,12 +270,14 @@ def _take_in(context: AppContext, found: import_export.ImportRow | UserError, fi
 
 def export_subscribers(
     ctx: typer.Context,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there, not to the screen.")] = None,
-    format: Annotated[str, typer.Option(help="csv or jsonl; jsonl keeps all of every interest.")] = "csv",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
+    format: Annotated[
+        str, typer.Option(metavar="csv|jsonl", help="Output format; only jsonl keeps complete interests.")
+    ] = "csv",
 ) -> None:
-    """Write the subscribers out, for another program or to take in again."""
+    """Export the subscribers, for another program or a later import."""
     if format not in ("csv", "jsonl"):
-        raise UserError(f"--format: {format!r} is neither csv nor jsonl")
+        raise UserError(f"--format: {format!r} is not a format; use csv or jsonl")
     context = open_context_for(ctx)
     text = "".join(_exported(context, format))
     if output is None:

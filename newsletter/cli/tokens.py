@@ -1,4 +1,4 @@
-"""Commands for the tokens of operators."""
+"""Commands for API and operator tokens."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -15,27 +15,31 @@ _LONGEST_NAME = 60
 
 def create(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="Whose it is, or what for.")],
-    days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long it holds; else until revoked.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Owner or purpose of the token.")],
+    days: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=3650, help="Days until it expires (default: never).")
+    ] = None,
 ) -> None:
-    """Make a token for the operator's page, the operators' API and /metrics.
+    """Create a token for the operator's page, the operator API and /metrics.
 
-    It is printed this once: the store keeps only a digest of it.
+    The token is shown only once: only a hash of it is kept.
     """
     if name != to_single_line(name) or not 0 < len(name) <= _LONGEST_NAME:
-        raise UserError(f"NAME: {name!r} is no name for a token; write a short one in one line, like ada")
+        raise UserError(
+            f"NAME: {name!r} is not a token name; use up to {_LONGEST_NAME} characters in one line, like ada"
+        )
     context = open_context_for(ctx, files=False)
     now = context.clock()
     expires_at = now + timedelta(days=days) if days is not None else None
     with writing(context.engine) as connection:
         token = tokens.create(connection, name, now, expires_at)
     if token is None:
-        raise UserError(f"NAME: there is a token {name!r} already; 'newsletter token revoke {name}' ends it")
+        raise UserError(f"NAME: token {name!r} already exists; revoke it with 'newsletter token revoke {name}'")
     say(token)
 
 
 def list_tokens(ctx: typer.Context, json: Json = False) -> None:
-    """List the tokens, with when each was last used."""
+    """List the tokens and when each was last used."""
     context = open_context_for(ctx, files=False)
     now = context.clock()
     with reading(context.engine) as connection:
@@ -52,15 +56,15 @@ def list_tokens(ctx: typer.Context, json: Json = False) -> None:
             for one in found
         )
     elif not found:
-        say("No tokens yet: 'newsletter token create NAME' makes one.")
+        say("No tokens yet; create one with 'newsletter token create NAME'.")
     else:
-        columns = (("name", "wide"), ("made", "left"), ("holds until", "left"), ("last used", "left"))
+        columns = (("name", "wide"), ("created", "left"), ("expires", "left"), ("last used", "left"))
         print_table(columns, ((one.name, format_moment(one.created_at), _until(one, now), _used(one)) for one in found))
 
 
 def _until(token: tokens.Token, now: datetime) -> str:
     if token.expires_at is None:
-        return "revoked"
+        return "never"
     return format_moment(token.expires_at) if token.holds(now) else "expired"
 
 
@@ -68,11 +72,11 @@ def _used(token: tokens.Token) -> str:
     return format_moment(token.last_used) or "never"
 
 
-def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(help="The token's name.")]) -> None:
-    """End a token, and every session that began with it."""
+def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Token name.")]) -> None:
+    """Revoke a token and end every session that it started."""
     context = open_context_for(ctx, files=False)
     with writing(context.engine) as connection:
         gone = tokens.revoke(connection, name)
     if not gone:
-        raise UserError(f"NAME: there is no token {name!r}; 'newsletter token list' shows them")
-    say(f"The token {name} is worth nothing any more.")
+        raise UserError(f"NAME: no token {name!r}; see 'newsletter token list'")
+    say(f"Token {name} has been revoked.")

@@ -1,4 +1,4 @@
-"""Types of settings: an address, a URL, a time zone, each checked and in one form."""
+"""Validated types of settings: addresses, URLs, time zones and others."""
 
 import re
 from contextlib import suppress
@@ -17,7 +17,7 @@ from newsletter.support import time_zones
 from newsletter.support.text import is_utf8, to_single_line
 
 _MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
-"""A name, as a quoted string (RFC 5322, section 3.2.4) or as it is, and an address."""
+"""A name, quoted (RFC 5322, section 3.2.4) or plain, and an address."""
 
 _LONGEST_LOCAL = 64
 """Octets before the @ of an address (RFC 5321, section 4.5.3.1.1)."""
@@ -48,10 +48,10 @@ def _time_of_day(value: object) -> object:
 
 def _one_line(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("has a line break or control character; write it in one line")
+        raise ValueError("has a line break or control character; write it on one line")
     cleaned = to_single_line(text)
     if not cleaned:
-        raise ValueError("is empty; write something")
+        raise ValueError("is empty; enter a value")
     return cleaned
 
 
@@ -61,21 +61,21 @@ def _file_name(value: object) -> object:
     if not value.strip():
         raise ValueError("is empty; write a path, or remove the line")
     if any(ord(character) < 32 for character in value) or not is_utf8(value):
-        raise ValueError("is not the name of a file; write it in one line")
+        raise ValueError("is not a file name; write it on one line")
     return value
 
 
 def valid_source_name(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name):
-        raise ValueError("is no name for a source; use letters, digits, '_', '.' and '-' alone")
+        raise ValueError("is not a source name; use only letters, digits, '_', '.' and '-'")
     return name
 
 
 def plain_address(text: str) -> str:
-    """A mail address brought to its normal form.
+    """Normalise an email address.
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: the address is invalid; the message has the reason.
     """
     return validated(text).normalized
 
@@ -101,10 +101,10 @@ def _mailbox(text: str) -> str:
 
 
 def host_name(text: str) -> str:
-    """A full host name in ASCII, with its international labels encoded (RFC 5890).
+    """Encode a full host name as ASCII (RFC 5890).
 
     Raises:
-        ValueError: it is none; the text says why.
+        ValueError: the name is invalid; the message has the reason.
     """
     try:
         name = idna.encode(text.strip().rstrip("."), uts46=True, std3_rules=True).decode("ascii")
@@ -117,7 +117,7 @@ def host_name(text: str) -> str:
 
 
 def valid_ehlo_name(text: str) -> str:
-    """What stands behind EHLO: a full host name, or an address literal (RFC 5321, section 4.1.3)."""
+    """Validate the argument of EHLO: a full host name or an address literal (RFC 5321, section 4.1.3)."""
     literal = re.fullmatch(r"\[(?:(?P<v6>ipv6:)(?P<six>[\da-f:.]+)|(?P<four>[\d.]+))\]", text.strip(), re.IGNORECASE)
     try:
         if literal is not None and literal["four"]:
@@ -137,8 +137,8 @@ def valid_return_address(text: str) -> str:
     local = address.rpartition("@")[0]
     if not local or "+" in local or len(local) > _LONGEST_RETURN_LOCAL:
         raise ValueError(
-            f"cannot carry a token; write one with {_LONGEST_RETURN_LOCAL} ASCII characters at most before the @, "
-            "and no '+', like bounces@papers.example.org"
+            f"cannot carry a token; use at most {_LONGEST_RETURN_LOCAL} ASCII characters before the @, and no '+', "
+            "like bounces@papers.example.org"
         )
     return address
 

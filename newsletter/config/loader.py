@@ -15,40 +15,42 @@ from newsletter.support.files import read_text
 from newsletter.support.text import is_utf8
 
 _NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
-_MENDS: Mapping[str, str] = {
+_FIXES: Mapping[str, str] = {
     "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
     "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
-    "schedule.keep_skipped_days": "is called log.keep_skipped_days now; move it there",
+    "schedule.keep_skipped_days": "was renamed; use log.keep_skipped_days",
     "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
 }
 
 
 def load_config(path: Path) -> Config:
-    """Read and check a config file.
+    """Load and validate a config file.
 
     Raises:
-        UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
+        UserError: it cannot be read or has errors (one line each).
     """
     shown = str(path)
-    with suppress(OSError):  # which read_text tells of
+    with suppress(OSError):  # read_text reports it
         if not path.exists():
-            raise UserError(f"{shown}: no such file; 'newsletter init .' makes one, or name another with --config")
+            raise UserError(
+                f"{shown}: no such file; create one with 'newsletter init .', or pass another with --config"
+            )
     if not is_utf8(str(path.absolute())):
-        raise UserError(f"{path.absolute()}: its name is not UTF-8; rename the folder")
+        raise UserError(f"{path.absolute()}: the path is not UTF-8; rename the folder")
     document = parse(read_text(path, shown), shown)
-    config = check(document, Config, _MENDS)
+    config = check(document, Config, _FIXES)
     where = f"{document.where(('store', 'url'))}: store.url"
     try:
         url = make_url(config.store.url)
         password = url.password or url.query.get("password")
     except (ArgumentError, ValueError):
-        # A password may stand in it all the same.
+        # It may still contain a password.
         said = re.sub(r"//[^/]*@", "//...@", config.store.url)
         raise UserError(f"{where}: {said!r} is not a database URL; write it like sqlite:///var/newsletter.db") from None
     if password:
         raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
     if config.accounts and "smtp" in config.model_fields_set:
-        raise UserError(f"{document.where(('accounts',))}: accounts: stand instead of smtp; remove one of the two")
+        raise UserError(f"{document.where(('accounts',))}: accounts: cannot be combined with smtp; remove one of them")
     if "keep_days" in config.log.model_fields_set:
         for key, days in min_keep_days(config).items():
             if config.log.keep_days < days:

@@ -1,4 +1,4 @@
-"""Secrets: from the environment, or from a file that its owner alone can read. Never from config.yaml, never logged."""
+"""Secrets from the environment or from files that only their owner can read; never from config.yaml, never logged."""
 
 import os
 import secrets
@@ -9,14 +9,14 @@ from newsletter.errors import UserError
 
 _KEY_VARIABLE = "NEWSLETTER_SECRET_KEY"
 _SHORTEST_KEY = 16
-"""Bytes: 128 bits, below which a key could be guessed by trying (RFC 2104, section 3)."""
+"""Bytes (128 bits); a shorter key could be guessed by brute force (RFC 2104, section 3)."""
 
 
 def secret_file(path: Path) -> str:
-    """The secret in a file, without the line end.
+    """Read the secret in a file, without the line end.
 
     Raises:
-        UserError: it cannot be read, others than its owner may read it, or it is empty.
+        UserError: the file cannot be read, is readable by others, or is empty.
     """
     text = _private_text(path)
     if not text:
@@ -29,40 +29,40 @@ def _private_text(path: Path) -> str:
         mode = path.stat().st_mode
         text = path.read_text("utf-8").strip()
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file; write the secret alone into it") from None
+        raise UserError(f"{path}: not a text file; write only the secret into it") from None
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; make the file, or name another in config.yaml") from None
+        raise UserError(f"{path}: {error.strerror}; create the file, or set another one in config.yaml") from None
     if stat.S_IMODE(mode) & 0o077:
-        raise UserError(f"{path}: others may read it (mode {stat.S_IMODE(mode):04o}); run 'chmod 600 {path}'")
+        raise UserError(f"{path}: readable by others (mode {stat.S_IMODE(mode):04o}); run 'chmod 600 {path}'")
     return text
 
 
 def password(variable: str, service: str, user: str, file: Path | None, folder: Path, section: str) -> str:
-    """The password of a login: from an environment variable, else its file, else the system's keyring.
+    """Look up a password in an environment variable, then its file, then the system's keyring.
 
     Args:
-        service: under which the keyring has it.
-        file: its file, counted from ``folder``, where one is named.
+        service: its service name in the keyring.
+        file: its file, relative to ``folder``, if configured.
         section: of the configuration, like ``smtp``.
 
     Raises:
-        UserError: it is in none of them, or cannot be read.
+        UserError: there is no password, or it cannot be read.
     """
     if given := os.environ.get(variable):
         return given
     if file is not None:
         return secret_file(folder / file)
-    import keyring  # Slow to import, and seldom needed.
+    import keyring  # Imported here: slow and rarely needed.
     from keyring.errors import KeyringError, NoKeyringError
 
     others = f"{variable} or {section}.password_file"
     try:
         stored = keyring.get_password(service, user)
     except NoKeyringError:
-        raise UserError(f"{section}: no password for {user}, and no keyring here; set {others}") from None
+        raise UserError(f"{section}: no password for {user}, and no keyring available; set {others}") from None
     except KeyringError as error:
         raise UserError(
-            f"{section}: the keyring does not give the password of {user}: {error}; unlock it, or set {others}"
+            f"{section}: cannot read the password of {user} from the keyring: {error}; unlock it, or set {others}"
         ) from None
     if not stored:
         raise UserError(f"{section}: no password for {user}; set {others}, or run 'keyring set {service} {user}'")
@@ -70,13 +70,13 @@ def password(variable: str, service: str, user: str, file: Path | None, folder: 
 
 
 def signing_key(folder: Path, make: bool = True) -> str:
-    """The key that signs links: NEWSLETTER_SECRET_KEY, else ``var/secret.key`` in ``folder``, made at first use.
+    """Return the key that signs links: NEWSLETTER_SECRET_KEY, otherwise ``var/secret.key`` in ``folder``.
 
     Args:
-        make: whether to make it where there is none.
+        make: whether to create a missing key file.
 
     Raises:
-        UserError: the key is too short to be safe, or its file is not there, or cannot be read or made.
+        UserError: the key is too short, or its file is missing or cannot be read or created.
     """
     path = folder / "var" / "secret.key"
     key = os.environ.get(_KEY_VARIABLE, "")
@@ -107,7 +107,7 @@ def _make_once(path: Path) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(48) + "\n")
     try:
-        # A link, unlike a rename, fails when another process was first; its key is then the key.
+        # A link, unlike a rename, fails if another process was first; its key is then used.
         os.link(made, path)
     except FileExistsError:
         pass

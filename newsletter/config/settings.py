@@ -1,4 +1,4 @@
-"""``config.yaml``, checked: what the newsletter is called, where its papers come from, how it is sent and when."""
+"""The settings of ``config.yaml``: site, sources, ranking, delivery, schedule and web."""
 
 import os
 import re
@@ -42,18 +42,18 @@ _MOST_WORKERS = 10_000
 
 def _one_mailbox(imap: "Imap | None", info: ValidationInfo) -> "Imap | None":
     if imap is not None and info.data.get("maildir") is not None:
-        raise ValueError("is a second mailbox beside bounces.maildir; keep one of them")
+        raise ValueError("cannot be combined with bounces.maildir; keep one of them")
     return imap
 
 
 class Settings(BaseModel):
-    """What every part of the configuration has in common: unknown keys are mistakes, nothing changes afterwards."""
+    """Base of all settings: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Site(Settings):
-    """Who sends: shown in every message."""
+    """The site and sender, shown in every message."""
 
     name: Line
     url: Url = Field(description="The public URL, without a path of its own pages.")
@@ -63,19 +63,19 @@ class Site(Settings):
 
     @cached_property
     def domain(self) -> str:
-        """The domain of the sender's address, on which Message-IDs and the List-Id stand."""
+        """The domain of the sender's address, used in Message-IDs and the List-Id."""
         return parseaddr(self.sender)[1].rpartition("@")[2]
 
     @property
     def ascii_domain(self) -> str:
-        """The same, with its international labels encoded."""
+        """The sender's domain as ASCII."""
         return validated(parseaddr(self.sender)[1]).ascii_domain
 
 
 class Store(Settings):
-    """Where everything is kept: an SQLAlchemy URL; a relative SQLite path counts from the config file's folder.
+    """The store: an SQLAlchemy URL; relative SQLite paths start from the config file's folder.
 
-    The index of the papers lies in a folder of its own: it can be made again from the store.
+    The index of the papers has its own folder and can be rebuilt from the store.
     """
 
     url: Line = "sqlite:///var/newsletter.db"
@@ -95,17 +95,19 @@ class ArxivSource(Settings):
 
     kind: Literal["arxiv"]
     categories: list[Line] = Field(min_length=1)
-    replacements: bool = Field(default=False, description="Take announced replacements too.")
+    replacements: bool = Field(default=False, description="Include announced replacements.")
     feed_url: Url = "https://rss.arxiv.org/atom"
     api_url: Url = "https://export.arxiv.org/api/query"
-    pause_seconds: float = Field(default=3.0, ge=0, le=600, description="Between two calls, as arXiv's terms ask.")
+    pause_seconds: float = Field(
+        default=3.0, ge=0, le=600, description="Delay between calls, as arXiv's terms require."
+    )
 
 
 class BiorxivSource(Settings):
     """bioRxiv or medRxiv, by their details API."""
 
     kind: Literal["biorxiv", "medrxiv"]
-    categories: list[Line] = Field(default_factory=list, description="Only these; none named means all.")
+    categories: list[Line] = Field(default_factory=list, description="Only these categories (default: all).")
     api_url: Url = "https://api.biorxiv.org/details"
 
 
@@ -117,7 +119,7 @@ class FeedSource(Settings):
 
 
 class FileSource(Settings):
-    """A file that is read again at each fetch: a saved Daily Papers page, JSON lines or BibTeX, told by its ending."""
+    """A file that is read at each fetch: a saved Daily Papers page, JSON lines or BibTeX, by its extension."""
 
     kind: Literal["file"]
     path: FileName
@@ -129,12 +131,12 @@ SourceSettings = Annotated[
 
 
 class Network(Settings):
-    """How sources are asked over the network."""
+    """Network access to the sources."""
 
     timeout_seconds: float = Field(default=30.0, gt=0, le=3600)
-    attempts: int = Field(default=4, ge=1, le=20, description="How often one request is tried.")
+    attempts: int = Field(default=4, ge=1, le=20, description="Attempts per request.")
     wait_seconds: float = Field(
-        default=1.0, ge=0, le=600, description="Before the second try; doubled for each one after it."
+        default=1.0, ge=0, le=600, description="Before the first retry; doubled for each one after it."
     )
     contact: Line | None = Field(
         default=None, description="In the User-Agent; the reply-to or from address if not set."
@@ -143,36 +145,42 @@ class Network(Settings):
         default=600.0,
         gt=0,
         le=86_400,
-        description="For one source in all: requests, waits, pages, reading and storing.",
+        description="Time limit for one source: requests, waits, reading and storing.",
     )
-    source_papers: int = Field(default=10_000, ge=1, le=1_000_000, description="Of one source in one fetch at most.")
+    source_papers: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Maximum papers of one source per fetch."
+    )
     allow_private: list[PrivateAddress] = Field(
         default_factory=list, description="Hosts and networks (10.0.0.0/8) that may be on a private address."
     )
-    proxy: Url | None = Field(default=None, description="For requests to sources; the environment's is not used.")
+    proxy: Url | None = Field(
+        default=None, description="For requests to sources; proxy variables of the environment are ignored."
+    )
 
 
 class Ranking(Settings):
-    """What counts as new, and as a match."""
+    """Which papers count as new and as a match."""
 
     max_age_days: int = Field(default=14, ge=1, le=36_500)
     feedback_half_life_days: float = Field(
-        default=90.0, ge=0.01, le=36_500, description="After so long feedback counts half."
+        default=90.0, ge=0.01, le=36_500, description="Half-life of the weight of feedback."
     )
     min_score: float = Field(default=0.5, ge=0, le=1, description="Below this match a paper is not sent.")
     variety_lambda: float = Field(
-        default=0.85, gt=0, le=1, description="Of maximal marginal relevance: 1 heeds the match alone."
+        default=0.85, gt=0, le=1, description="Lambda of maximal marginal relevance; 1 uses only the match."
     )
-    refit_days: float = Field(default=7.0, ge=0.01, le=36_500, description="The space is fitted again after so long.")
+    refit_days: float = Field(
+        default=7.0, ge=0.01, le=36_500, description="Interval between refits of the TF-IDF model."
+    )
 
 
 class DigestSettings(Settings):
-    """How a digest is made up."""
+    """The composition of a digest."""
 
-    trending: int = Field(default=3, ge=0, le=50, description="How many papers the Trending section has at most.")
+    trending: int = Field(default=3, ge=0, le=50, description="Maximum papers in the Trending section.")
     trending_half_life_days: float = Field(default=3.0, ge=0.01, le=36_500)
-    template: Line = Field(default="digest", description="The name of the templates, without their ending.")
-    weekly_template: Line = Field(default="weekly", description="For those who get mail on one day a week.")
+    template: Line = Field(default="digest", description="Name of the templates, without extension.")
+    weekly_template: Line = Field(default="weekly", description="Template for subscribers with one day a week.")
 
 
 _ENGINE = re.compile(
@@ -184,19 +192,19 @@ def _engine(value: str) -> str:
     found = _ENGINE.fullmatch(value)
     if found is None or (found[1] and int(found[1][1:]) > _MOST_PROCESSES):
         raise ValueError(
-            f"is none; write here, processes, processes: with a number up to {_MOST_PROCESSES}, dask://HOST:PORT, or "
-            "dask: with the path of the file that a Dask scheduler writes"
+            f"is not an engine; write here, processes, processes: with a number up to {_MOST_PROCESSES}, "
+            "dask://HOST:PORT, or dask: with the path of the file that a Dask scheduler writes"
         )
     return value
 
 
 def _cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class WarmUp(Settings):
-    """How a sender whom nobody knows yet begins: each day ``factor`` times as many messages as the day before."""
+    """Warm-up of a new sender: each day ``factor`` times as many messages as the day before."""
 
     begins: date
     first_day: int = Field(default=50, ge=1)
@@ -204,7 +212,7 @@ class WarmUp(Settings):
 
 
 class Limits(Settings):
-    """How many messages may go."""
+    """Rate limits for messages."""
 
     per_second: float | None = Field(default=None, gt=0, le=100_000)
     per_hour: int | None = Field(default=None, ge=1)
@@ -213,7 +221,7 @@ class Limits(Settings):
 
     @property
     def unlimited(self) -> bool:
-        """Whether there is none."""
+        """Whether no limit is set."""
         return (self.per_second, self.per_hour, self.per_day, self.warm_up) == (None,) * 4
 
 
@@ -226,55 +234,62 @@ class Smtp(Limits):
     user: Line | None = None
     password_file: FileName | None = None
     oauth2_file: FileName | None = None
-    dkim_selector: Line | None = Field(default=None, description="Messages are signed when it and the key are set.")
+    dkim_selector: Line | None = Field(
+        default=None, description="DKIM selector; messages are signed if the key is set too."
+    )
     dkim_key_file: FileName | None = None
     timeout_seconds: float = Field(default=60.0, gt=0, le=1500)
-    sessions: int = Field(default=4, ge=1, le=100, description="Open at the same time, by one command.")
-    messages_per_session: int = Field(default=100, ge=1, description="Then a session is opened anew.")
+    sessions: int = Field(default=4, ge=1, le=100, description="Maximum open sessions per command.")
+    messages_per_session: int = Field(default=100, ge=1, description="Messages after which a new session is opened.")
     ehlo_name: Annotated[str, AfterValidator(valid_ehlo_name)] | None = Field(
-        default=None, description="What this host calls itself; its full name, or the sender's domain, if not set."
+        default=None, description="Name sent with EHLO (default: this host's full name, or the sender's domain)."
     )
-    weight: float = Field(default=1, ge=0, le=1000, description="Of several accounts; 0 when no other can be used.")
+    weight: float = Field(
+        default=1, ge=0, le=1000, description="Share among accounts; 0 means only if no other is available."
+    )
     _sender_domain: str | None = PrivateAttr(default=None)
 
     @property
     def sender_domain(self) -> str | None:
-        """The domain of ``site.from`` in ASCII; None outside of a whole configuration."""
+        """The domain of ``site.from`` in ASCII; None outside of a complete configuration."""
         return self._sender_domain
 
     @property
     def signs(self) -> bool:
-        """Whether messages are signed before they go by it (DKIM)."""
+        """Whether messages are signed with DKIM."""
         return self.dkim_selector is not None and self.dkim_key_file is not None
 
     @property
     def limits(self) -> Limits:
-        """How many messages may go by it."""
+        """The rate limits of the account."""
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
 
 
 class CircuitBreakerSettings(Settings):
     """When an account whose server refuses messages is set aside."""
 
-    in_a_row: int = Field(default=10, ge=2, le=10_000, description="So many refusals in a row set it aside.")
+    in_a_row: int = Field(default=10, ge=2, le=10_000, description="Consecutive refusals that open the breaker.")
     share: float = Field(default=0.5, gt=0, le=1, description="Or this share of the last messages ...")
-    least: int = Field(default=20, ge=2, le=100_000, description="... once so many of them were refused.")
-    minutes: float = Field(default=10, ge=0.1, le=1440, description="After so long a message counts half.")
+    least: int = Field(default=20, ge=2, le=100_000, description="... once at least this many were refused.")
+    minutes: float = Field(default=10, ge=0.1, le=1440, description="Half-life of the weight of a message.")
     probe_minutes: float = Field(
-        default=15, ge=0.1, le=240, description="To the first test message; doubled for each after it, up to 4 hours."
+        default=15,
+        ge=0.1,
+        le=240,
+        description="Delay before the first test message; doubled for each after it, up to 4 hours.",
     )
 
 
 class Delivery(Settings):
-    """How messages go out, by whichever account."""
+    """Delivery through all accounts."""
 
     retry_minutes: float = Field(
-        default=5, ge=0.1, le=1440, description="To the second try; doubled for each after it."
+        default=5, ge=0.1, le=1440, description="Delay before the first retry; doubled for each after it."
     )
-    retry_hours: float = Field(default=20, ge=0.1, le=720, description="What was put off longer is no news any more.")
+    retry_hours: float = Field(default=20, ge=0.1, le=720, description="Sends deferred for longer fail.")
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
     domains: dict[Annotated[str, AfterValidator(str.lower)], Limits] = Field(
-        default_factory=dict, description="Limits of the domains that readers have their mail at."
+        default_factory=dict, description="Rate limits by recipient domain."
     )
 
 
@@ -291,29 +306,27 @@ class Imap(Settings):
 
 
 class Bounces(Settings):
-    """Where reports of mail that did not arrive come back to, where they are read, and what they lead to."""
+    """Bounces: the return address, the mailbox and the limits."""
 
     address: Annotated[str, AfterValidator(valid_return_address)] | None = Field(
-        default=None, description="With a token behind a plus sign it is the envelope's sender of every message."
+        default=None, description="Envelope sender of all messages, with a token after a plus sign."
     )
     maildir: FileName | None = None
     imap: Annotated[Imap | None, AfterValidator(_one_mailbox)] = None
-    processed: Line = Field(default="Processed", description="The folder that what was understood is moved to.")
+    processed: Line = Field(default="Processed", description="Folder for processed messages.")
     read_minutes: float = Field(default=10.0, ge=0.1, le=10_080, description="How often 'run' reads the mailbox.")
-    hard_limit: int = Field(
-        default=1, ge=1, le=1000, description="So many digests that bounced hard end a subscription."
-    )
-    soft_limit: int = Field(default=3, ge=1, le=1000, description="So many digests that bounced softly pause a reader.")
-    soft_days: int = Field(default=14, ge=1, le=3650, description="When they did within so long.")
+    hard_limit: int = Field(default=1, ge=1, le=1000, description="Hard bounces that end a subscription.")
+    soft_limit: int = Field(default=3, ge=1, le=1000, description="Soft bounces that pause a subscriber.")
+    soft_days: int = Field(default=14, ge=1, le=3650, description="Period in which soft bounces count.")
 
     @property
     def mailbox(self) -> bool:
-        """Whether there is a mailbox to be read."""
+        """Whether a mailbox is configured."""
         return self.maildir is not None or self.imap is not None
 
 
 class ScheduleSettings(Settings):
-    """When papers are fetched, and how often the newsletter looks who is due."""
+    """When papers are fetched, and how often to check for due subscribers."""
 
     fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
     timezone: Timezone = "UTC"
@@ -323,8 +336,8 @@ class ScheduleSettings(Settings):
 class LogSettings(Settings):
     """How long the log is kept."""
 
-    keep_days: int = Field(default=400, ge=1, le=36_500, description="What was sent or failed, and what came back.")
-    keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Lines of digests with nothing in them.")
+    keep_days: int = Field(default=400, ge=1, le=36_500, description="Sent and failed digests, bounces and complaints.")
+    keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Entries of skipped digests.")
 
 
 _MAILBOX_PROVIDERS = (
@@ -339,7 +352,7 @@ class SignUps(Settings):
     """How often the site's forms may cause an email: to sign up, to get a new link, to confirm a change.
 
     An hour is any sixty minutes, a day any 24 hours. What counts as one mailbox, domain or network is in
-    ``audience/limits.py``.
+    ``audience/form_limits.py``.
     """
 
     per_address: int = Field(default=3, ge=1, description="Emails to one mailbox an hour; then requests are ignored.")
@@ -364,15 +377,15 @@ class SignUps(Settings):
 
 
 class Web(Settings):
-    """How the site is served."""
+    """The web server."""
 
-    host: Line = Field(default="127.0.0.1", description="The address that is listened on.")
+    host: Line = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535)
     trusted_proxies: list[Line] = Field(
         default_factory=lambda: ["127.0.0.1", "::1"],
-        description="Who may say (X-Forwarded-For) whom a request is from.",
+        description="Proxies whose X-Forwarded-For is trusted.",
     )
-    keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long a public page is kept ready.")
+    keep_seconds: float = Field(default=15.0, ge=0, le=3600, description="How long public pages are cached.")
     max_connections: int = Field(
         default=1000, ge=10, le=100_000, description="Fewer if the process may not open enough files."
     )
@@ -397,7 +410,7 @@ class Web(Settings):
     sign_ups: SignUps = SignUps()
 
     def hosts(self, site: Site) -> list[str]:
-        """The names that the site answers to."""
+        """Return the host names that the site accepts."""
         return [urlsplit(site.url).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
 
 
@@ -407,7 +420,9 @@ class Config(Settings):
     site: Site
     store: Store = Store()
     subscribers: FileName = Path("subscribers")
-    templates: FileName = Field(default=Path("templates"), description="One's own templates, looked in first.")
+    templates: FileName = Field(
+        default=Path("templates"), description="Folder with custom templates, which take precedence."
+    )
     sources: dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings] = Field(default_factory=dict)
     network: Network = Network()
     ranking: Ranking = Ranking()
@@ -420,13 +435,13 @@ class Config(Settings):
     schedule: ScheduleSettings = ScheduleSettings()
     engine: Annotated[str, AfterValidator(_engine)] = Field(
         default="here",
-        description="In this process, in 'processes' (one a core), in so many, 'processes:4', or on a cluster of Dask.",
+        description="'here', 'processes' (one per core), a number like 'processes:4', or a Dask cluster.",
     )
     log: LogSettings = LogSettings()
     _folder: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="after")
-    def _tell_accounts_the_sender(self) -> Self:
+    def _set_sender_domain(self) -> Self:
         for account in (self.smtp, *self.accounts.values()):
             account._sender_domain = self.site.ascii_domain
         return self
@@ -439,17 +454,17 @@ class Config(Settings):
 
     @property
     def folder(self) -> Path:
-        """The folder of the config file, from which relative paths count."""
+        """The folder of the config file, from which relative paths start."""
         return self._folder
 
     @property
     def subscribers_folder(self) -> Path:
-        """Where the subscribers' files are."""
+        """The folder of the subscriber files."""
         return self._folder / self.subscribers
 
     @property
     def index_folder(self) -> Path:
-        """Where the index of the papers is."""
+        """The folder of the index of the papers."""
         return self._folder / self.store.index
 
     @property
@@ -468,12 +483,12 @@ class Config(Settings):
 
     @property
     def sessions(self) -> int:
-        """How many sessions with mail servers may be open at the same time."""
+        """The maximum number of open sessions with mail servers."""
         return sum(account.sessions for account in self.mail_accounts.values())
 
     @property
     def cluster(self) -> DaskAddress | None:
-        """The cluster that the work of a large edition is done on; None for this machine."""
+        """The Dask cluster for large editions; None for this machine."""
         found = _ENGINE.fullmatch(self.engine)
         if found is None or not self.engine.startswith("dask:"):
             return None
@@ -485,15 +500,15 @@ class Config(Settings):
 
     @property
     def processes(self) -> int:
-        """In how many processes the work of a large edition is done (at most, on a cluster); each has a session of each
-        account at least.
+        """The number of worker processes for large editions (on a cluster, the maximum). Each has at least one session
+        of each account.
         """
         kind, _, number = self.engine.partition(":")
         wanted = 1 if kind == "here" else _MOST_WORKERS if kind == "dask" else int(number or _cores())
         return min(wanted, *(account.sessions for account in self.mail_accounts.values()))
 
     def with_share(self, which: int, of: int) -> "Config":
-        """The configuration of one process of so many: with its share of the sessions of each account."""
+        """Return the configuration of one process of several, with its share of each account's sessions."""
         shared = {
             name: account.model_copy(update={"sessions": (account.sessions + which) // of})
             for name, account in self.mail_accounts.items()
@@ -502,17 +517,17 @@ class Config(Settings):
 
     @property
     def keep_days(self) -> int:
-        """How long the log is kept: as it says, but no shorter than it must be."""
+        """How long the log is kept: the setting, but at least the required minimum."""
         return max(self.log.keep_days, *min_keep_days(self).values())
 
     @property
     def contact(self) -> str:
-        """Whom a source's operator may write to."""
+        """The contact address for the operators of sources."""
         return self.network.contact or parseaddr(self.site.reply_to or self.site.sender)[1]
 
 
 def min_keep_days(config: Config) -> Mapping[str, int]:
-    """For how many days the log must be kept, by the setting that asks for it: so that no paper is sent twice, and
-    digests that bounce are counted.
+    """Return the minimum days to keep the log, by the setting that requires it: to send no paper twice and to count
+    bounces.
     """
     return {"ranking.max_age_days": config.ranking.max_age_days, "bounces.soft_days": config.bounces.soft_days}

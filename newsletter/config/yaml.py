@@ -1,7 +1,6 @@
-"""YAML read with its line numbers, and what is wrong in it told as one line each: file, line, key, mend.
+"""Reads YAML with line numbers, and reports errors as one line each: file, line, key, fix.
 
-Scalars are handed on as they are written, so that ``2402.01310`` stays a name and does not become a number; pydantic
-turns them into what a field wants.
+Scalars stay strings, so that ``2402.01310`` does not become a number; pydantic converts them to the type of a field.
 """
 
 import difflib
@@ -24,7 +23,7 @@ KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 _MOST_VALUES = 20_000
-"""Keys and values in a document; its aliases count as often as they are used."""
+"""Keys and values in a document; each use of an alias counts."""
 
 _DEEPEST = 50
 _NULL = "tag:yaml.org,2002:null"
@@ -32,10 +31,10 @@ _NULL = "tag:yaml.org,2002:null"
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML document as plain data, with the line (1 is the first) of each value by its path.
+    """A YAML document as plain data, with the line (from 1) of each value by its path.
 
     Attributes:
-        numbered: whether ``path`` is a file, in which a line can be named; a line of an import is a place by itself.
+        numbered: whether errors show a line; false for a line of an import, whose ``path`` already has it.
     """
 
     path: str
@@ -44,18 +43,18 @@ class Document:
     numbered: bool = True
 
     def line(self, path: KeyPath) -> int:
-        """The line of the value at ``path``, or of the nearest thing around it that is there."""
+        """Return the line of the value at ``path``, or of its nearest existing parent."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
     def where(self, path: KeyPath) -> str:
-        """``file:line`` of the value at ``path``."""
+        """Return ``file:line`` of the value at ``path``."""
         return f"{self.path}:{self.line(path)}" if self.numbered else self.path
 
 
 class _TooLarge(Exception):
-    """A document has too many values, or is nested too deeply; it names the line where that shows."""
+    """A document has too many values or is nested too deeply."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -63,7 +62,7 @@ class _TooLarge(Exception):
 
 
 class _BoundedComposer(Composer):
-    """Stops reading as soon as a document is too large: composing half a million values would take minutes."""
+    """Stops reading when a document is too large: composing half a million values would take minutes."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
@@ -74,7 +73,7 @@ class _BoundedComposer(Composer):
         self._values += 1
         line = self.parser.peek_event().start_mark.line + 1
         if self._values > _MOST_VALUES:
-            raise _TooLarge(line, f"more than {_MOST_VALUES:,} keys and values; keep those that matter")
+            raise _TooLarge(line, f"more than {_MOST_VALUES:,} keys and values; remove some")
         if self.depth >= _DEEPEST:
             raise _TooLarge(line, f"nested more than {_DEEPEST} levels deep; check brackets and indents")
         return super().compose_node(parent, index)
@@ -88,7 +87,7 @@ def parse(text: str, shown: str) -> Document:
         shown: the file's name, for errors.
 
     Raises:
-        UserError: it is not YAML, says a key twice, has too many values, or is nested too deeply.
+        UserError: it is not YAML, has a duplicate key or too many values, or is nested too deeply.
     """
     lines: dict[KeyPath, int] = {}
     yaml = YAML(typ="safe", pure=True)
@@ -105,7 +104,7 @@ def parse(text: str, shown: str) -> Document:
             f"{shown}:{line}: not YAML: {error.problem or error.context}; check indents and quotes"
         ) from None
     except ReaderError as error:
-        raise UserError(f"{shown}: not text: a control character at {error.position}; remove it") from None
+        raise UserError(f"{shown}: not text: control character at {error.position}; remove it") from None
     except (YAMLError, RecursionError) as error:
         raise UserError(f"{shown}: not YAML: {str(error).splitlines()[0] or 'nested too deeply'}") from None
     return Document(shown, data, lines)
@@ -131,35 +130,35 @@ def _plain(node: Node, path: KeyPath, lines: dict[KeyPath, int], shown: str, abo
                 raise UserError(f"{shown}:{line}: a key must be a word; put quotes around it")
             key = str(key_node.value)
             if key in data:
-                raise UserError(f"{shown}:{line}: {key}: said twice; keep one of them")
+                raise UserError(f"{shown}:{line}: {key}: duplicate key; keep one of them")
             data[key] = _plain(value_node, (*path, key), lines, shown, inside)
             lines[*path, key] = line
         return data
     return None if str(node.tag) == _NULL else str(node.value)
 
 
-def check(document: Document, model: type[Model], mends: Mapping[str, str] | None = None) -> Model:
+def check(document: Document, model: type[Model], fixes: Mapping[str, str] | None = None) -> Model:
     """Check a document against a pydantic model.
 
     Args:
-        document: what :func:`parse` gave.
+        document: the result of :func:`parse`.
         model: the model; its unknown keys should be forbidden.
-        mends: for a dotted key, what to say instead.
+        fixes: messages that replace the default, by dotted key.
 
     Raises:
-        UserError: a line for each mistake: ``file:line: key: what is wrong; mend``.
+        UserError: one line for each error: ``file:line: key: what is wrong; fix``.
     """
     try:
         return model.model_validate({} if document.data is None else document.data)
     except ValidationError as error:
-        found = [_told(problem, document, model, mends or {}) for problem in error.errors(include_url=False)]
-        raise UserError(*(told for _, told in sorted(found))) from None
+        found = [_describe(problem, document, model, fixes or {}) for problem in error.errors(include_url=False)]
+        raise UserError(*(line for _, line in sorted(found))) from None
 
 
-def _told(
-    problem: ErrorDetails, document: Document, model: type[BaseModel], mends: Mapping[str, str]
+def _describe(
+    problem: ErrorDetails, document: Document, model: type[BaseModel], fixes: Mapping[str, str]
 ) -> tuple[int, str]:
-    """A mistake's line, and what is said of it."""
+    """Return the line number of an error and its message."""
     path, said = _path_in(document, problem["loc"]), describe(problem)
     match problem["type"]:
         case "extra_forbidden":
@@ -168,7 +167,7 @@ def _told(
             fix = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
             said = f"unknown key; {fix}"
         case "union_tag_not_found":
-            path, said = (*path, "kind"), "missing; it says which kind of source it is"
+            path, said = (*path, "kind"), "missing; set the kind of source"
         case "union_tag_invalid":
             path, said = (*path, "kind"), f"{quoted(problem['input']['kind'])} {said}".lstrip()
         case "missing":
@@ -176,14 +175,14 @@ def _told(
         case _:
             said = f"{quoted(problem['input'])} {said}".lstrip()
     if not path:
-        said = "the file must be a mapping of keys to values; begin with a line 'key: value'"
+        said = "the file must be a mapping; start with a line 'key: value'"
         return 1, f"{document.where(())}: {said}"
     key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
-    return document.line(path), f"{document.where(path)}: {key}: {mends.get(key, said)}"
+    return document.line(path), f"{document.where(path)}: {key}: {fixes.get(key, said)}"
 
 
 def _path_in(document: Document, location: tuple[str | int, ...]) -> KeyPath:
-    """Pydantic's location without the parts it adds of its own (union tags, ``[key]``)."""
+    """Remove the parts that pydantic adds to a location (union tags, ``[key]``)."""
     path: KeyPath = ()
     for index, part in enumerate(location):
         last = index == len(location) - 1

@@ -1,4 +1,4 @@
-"""The rounds: what is looked at, and in which order it is told."""
+"""The list of checks, in the order of their results."""
 
 import time
 from collections.abc import Iterator
@@ -25,22 +25,22 @@ from newsletter.store import health, open_store, reading, source_status, subscri
 from newsletter.support.clock import Clock
 
 LONGEST = 25.0
-"""Seconds that the rounds take in all, though nothing answers."""
+"""Time limit for all checks, in seconds."""
 
 _STORE_SECONDS = 5.0
-_STORE_MEND = "see who else uses the store, and the disk it lies on"
+_STORE_FIX = "check what else uses the store, and its disk"
 _NO_KEY = "doctor"
-_OURS = "tell its makers what it says here"
-_SMTP_MEND = "check host, port and security of the account, and the network"
+_OURS = "report this message as a bug"
+_SMTP_FIX = "check host, port and security of the account, and the network"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """The newsletter that is looked at.
+    """What the checks need.
 
     Attributes:
-        names: the DNS. ``pages``: whether links in messages lead to the site.
-        ahead: fills, as servers answer, with how many seconds their clocks are ahead of this machine's.
+        names: the DNS resolver. ``pages``: whether links in messages lead to the site.
+        ahead: collects by how many seconds the clocks of servers are ahead of this machine's.
     """
 
     config: Config
@@ -59,13 +59,13 @@ def run_checks(
     offline: bool = False,
     pages: bool = True,
 ) -> Iterator[CheckResult]:
-    """Look at everything that a newsletter needs. A line comes as soon as it and those before it are known.
+    """Run all checks; yields each result as soon as it and those before it are known.
 
     Args:
-        file: the configuration's. ``config``: what stands in it.
-        names: the DNS; the machine's own unless given.
-        send_to: an address to which each account sends a message, with a digest of the sample papers.
-        offline: whether what needs the network is left out.
+        file: the path of the configuration. ``config``: its content.
+        names: the DNS resolver (default: the system's).
+        send_to: address to which each account sends a digest of sample papers.
+        offline: whether to skip checks that need the network.
         pages: whether links in messages lead to the site.
     """
     end = time.monotonic() + LONGEST
@@ -75,17 +75,17 @@ def run_checks(
     engine = _open(config)
     checks = [*_files(context), *_kept(context, engine), *_network(context, engine, send_to)]
     yield from run_parallel([one for one in checks if not (offline and one.network)], end - time.monotonic())
-    # The last, since it hears of the time from whoever answered.
-    yield from run_parallel([Check("clock", partial(_clock, context, engine), _STORE_MEND)], _STORE_SECONDS)
+    # Last, since it compares the clocks of the servers that answered.
+    yield from run_parallel([Check("clock", partial(_clock, context, engine), _STORE_FIX)], _STORE_SECONDS)
     if offline:
-        yield not_checked("network", "left out: sources, site, mail servers, DNS", "run it without --offline")
+        yield not_checked("network", "skipped: sources, site, mail servers, DNS", "run it without --offline")
 
 
 def config_problems(error: UserError) -> Iterator[CheckResult]:
-    """What is told when there is no configuration to go by: its mistakes, a line each."""
+    """Yield the results when the configuration is invalid: one for each error."""
     for line in error.lines:
-        yield of_error("config", UserError(line), "mend the file")
-    yield not_checked("all else", "waits for the configuration", "mend it and run this again")
+        yield of_error("config", UserError(line), "correct this line")
+    yield not_checked("everything else", "needs a valid configuration", "fix the configuration first")
 
 
 def _config(file: Path, config: Config) -> CheckResult:
@@ -93,23 +93,23 @@ def _config(file: Path, config: Config) -> CheckResult:
     text = f"{sources} source{'' if sources == 1 else 's'}, {accounts} mail server{'' if accounts == 1 else 's'}"
     if not sources:
         return warning(
-            "config", "no source of papers", "add one under 'sources', or bring files with 'newsletter import'"
+            "config", "no sources of papers", "add one under 'sources', or import files with 'newsletter import'"
         )
     return ok("config", f"{file}: {text}")
 
 
 def _open(config: Config) -> Engine | NewsletterError:
-    """The store, or why there is none."""
+    """Open the store, or return the error."""
     try:
         return run_in_thread(partial(open_store, config.store_url)).result(timeout=_STORE_SECONDS)
     except NewsletterError as error:
         return error
     except TimeoutError:
-        return NewsletterError(f"store: it did not open within {_STORE_SECONDS:g} s; {_STORE_MEND}")
+        return NewsletterError(f"store: opening it timed out after {_STORE_SECONDS:g} s; {_STORE_FIX}")
 
 
 def _files(context: CheckContext) -> Iterator[Check]:
-    """What needs the files of the newsletter alone."""
+    """Yield the checks that only need files."""
     config, folder = context.config, context.config.folder
     yield Check("sender", partial(project.sender, config), _OURS)
     yield Check("signing key", partial(project.key, folder), _OURS)
@@ -121,47 +121,47 @@ def _files(context: CheckContext) -> Iterator[Check]:
     if config.bounces.imap is not None:
         look = partial(project.mailbox_password, config.bounces.imap, folder)
         yield Check("password bounces", look, "unlock the keyring, or set a password file")
-    yield Check("templates", partial(project.templates, config), "mend the template")
+    yield Check("templates", partial(project.templates, config), "fix the template")
     yield Check("unsubscribe", partial(http.unsubscribing, config, context.pages), _OURS)
     if config.bounces.maildir is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.maildir")
 
 
 def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[Check]:
-    """What needs the store."""
+    """Yield the checks that need the store."""
     config, clock = context.config, context.clock
     if isinstance(opened, NewsletterError):
-        yield Check("store", partial(_raise, opened), _STORE_MEND)
-        yield Check("disk", partial(_disk, context, None), _STORE_MEND)
+        yield Check("store", partial(_raise, opened), _STORE_FIX)
+        yield Check("disk", partial(_disk, context, None), _STORE_FIX)
         return
-    yield Check("store", partial(store.store, config, opened), _STORE_MEND)
-    yield Check("disk", partial(_disk, context, opened), _STORE_MEND)
-    yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_MEND)
-    yield Check("sends", lambda: store.sends(opened, clock()), _STORE_MEND)
-    yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_MEND)
+    yield Check("store", partial(store.store, config, opened), _STORE_FIX)
+    yield Check("disk", partial(_disk, context, opened), _STORE_FIX)
+    yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_FIX)
+    yield Check("sends", lambda: store.sends(opened, clock()), _STORE_FIX)
+    yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_FIX)
 
 
 def _network(context: CheckContext, opened: Engine | NewsletterError, send_to: str | None) -> Iterator[Check]:
-    """What needs the network."""
+    """Yield the checks that need the network."""
     config, names, folder = context.config, context.names, context.config.folder
     for name, source in config.sources.items():
-        fix = f"see sources.{name} in config.yaml, and the network"
+        fix = f"check sources.{name} in config.yaml, and the network"
         look = partial(_source, context, opened, name)
         yield Check(f"source {name}", look, fix, network=source.kind != "file")
     look = partial(http.site, config, context.pages, context.ahead)
-    yield Check("site", look, "see site.url in config.yaml, and the network", network=True)
+    yield Check("site", look, "check site.url in config.yaml, and the network", network=True)
     sender = domain.sender_of(config)
     address = config.bounces.address
-    # As messages have it: a server may refuse what has a plus sign.
+    # As in real messages: a server may refuse a plus sign.
     envelope = return_path(address, _NO_KEY, 0, context.clock().date()) if address else sender.envelope
     for name, account in config.mail_accounts.items():
         line = _line("smtp", name)
         look = partial(mail.session, line, name, account, folder, envelope)
-        yield Check(line, look, _SMTP_MEND, network=True)
+        yield Check(line, look, _SMTP_FIX, network=True)
         if send_to is not None:
             line = _line("message", name)
             look = partial(mail.test_message, line, name, account, folder, partial(_compose, context, opened, send_to))
-            yield Check(line, look, _SMTP_MEND, network=True)
+            yield Check(line, look, _SMTP_FIX, network=True)
     if config.bounces.imap is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.imap", network=True)
     yield Check("spf", partial(domain.spf_record, names, sender, config.mail_accounts), _OURS, network=True)
@@ -175,7 +175,7 @@ def _network(context: CheckContext, opened: Engine | NewsletterError, send_to: s
 
 
 def _line(what: str, account: str) -> str:
-    """What the line of an account is called."""
+    """Return the name of an account's check."""
     return what if account == "smtp" else f"{what} {account}"
 
 
@@ -210,7 +210,7 @@ def _clock(context: CheckContext, opened: Engine | NewsletterError) -> CheckResu
 
 
 def _compose(context: CheckContext, opened: Engine | NewsletterError, address: str) -> Message:
-    """A message as readers get them, for nobody's digest."""
+    """Compose a message like a real digest, from sample papers."""
     if isinstance(opened, NewsletterError):
         raise opened
     config = context.config

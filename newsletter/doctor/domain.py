@@ -1,6 +1,6 @@
-"""The sender's domain: whether those who get the mail can know by the DNS that it is ours.
+"""Checks of the sender's domain: SPF, DKIM, DMARC and the return address.
 
-Gmail and Yahoo ask for SPF or DKIM of everybody, and for both and DMARC of who sends many messages a day.
+Gmail and Yahoo require SPF or DKIM from all senders, and both plus DMARC from bulk senders.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 from newsletter.support.hosts import is_example
 
 _NOBODY = "192.0.2.1"
-"""An address that no mail comes from (RFC 5737): with it, all of an SPF record is read."""
+"""A documentation address (RFC 5737), never a sender: with it, the whole SPF record is evaluated."""
 
 _SHORTEST_KEY, _SHORT_KEY = 1024, 2048
 """Bits of an RSA key: verifiers must not take a shorter one, and signers should not use one (RFC 8301, section 3.2)."""
@@ -33,7 +33,7 @@ _MAIL_TO_SIGN = b"From: papers@%s\r\nSubject: newsletter doctor\r\n\r\nIs the ke
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Whom mail comes from.
+    """The sender of the mail.
 
     Attributes:
         domain: of From. ``envelope``: the address whose domain SPF is about, and to which bounces go.
@@ -49,7 +49,7 @@ class Sender:
 
 
 def sender_of(config: Config) -> Sender:
-    """Whom the mail of a newsletter comes from."""
+    """Return the sender of a newsletter's mail."""
     local, _, domain = parseaddr(config.site.sender)[1].rpartition("@")
     domain = ascii_name(domain)
     return Sender(domain, config.bounces.address or f"{local}@{domain}")
@@ -63,14 +63,14 @@ def spf_record(names: Resolver, sender: Sender, accounts: Mapping[str, Smtp]) ->
         record = f'"v=spf1 a:{next(iter(accounts.values())).host} ~all"'
         return bad("spf", f"{domain} has no SPF record", f"publish a TXT record at {domain}, like {record}")
     if len(records) > 1:
-        return bad("spf", f"{domain} has {len(records)} SPF records, so that none counts", "make one of them")
+        return bad("spf", f"{domain} has {len(records)} SPF records, so none is valid", "merge them into one")
     read = _Spf(names, _NOBODY, sender.envelope)
     result, words = read.verdict()
     if result == "permerror":
-        fix = "take out or flatten an include" if "lookups" in words else f"mend the TXT record at {domain}"
+        fix = "remove or flatten an include" if "lookups" in words else f"fix the TXT record at {domain}"
         return bad("spf", f"{domain}: {words} in {records[0]!r}", fix)
     if result == "pass":
-        return warning("spf", f"{domain} lets anybody send in its name", "write '~all' instead of '+all' in it")
+        return warning("spf", f"{domain} lets anyone send in its name", "replace '+all' with '~all' in the record")
     return _covered(names, sender, accounts, f"{domain}: {read.lookups} of 10 look-ups")
 
 
@@ -80,7 +80,7 @@ def _covered(names: Resolver, sender: Sender, accounts: Mapping[str, Smtp], fact
     if left_out:
         found = f"{sender.return_domain} does not list the mail server's address {', '.join(left_out)}"
         return warning("spf", found, f"if mail leaves from there, add ip{6 if ':' in left_out[0] else 4}:{left_out[0]}")
-    covers = "lists the mail server" if outside else "by which address mail leaves is not known here"
+    covers = "lists the mail server" if outside else "the public address of the mail server is unknown"
     return ok("spf", f"{facts}; {covers}")
 
 
@@ -92,21 +92,21 @@ def _addresses(names: Resolver, host: str) -> list[Any]:
 
 
 class _Spf(spf.query):  # type: ignore[misc]
-    """pyspf's evaluation of a record, which asks our resolver."""
+    """Evaluates SPF with pyspf and our resolver."""
 
     def __init__(self, names: Resolver, address: str, envelope: str) -> None:
         super().__init__(i=address, s=envelope, h=envelope.rpartition("@")[2])
         self._names = names
 
     def verdict(self) -> tuple[str, str]:
-        """What the record says of the address, and why."""
+        """Return the result for the address, and the reason."""
         result, _, words = self.check()
         if result == "temperror":
             raise CheckSkipped(str(self.prob))
         return result, str(words).removeprefix("SPF Permanent Error: ")
 
     def dns(self, name: Any, qtype: str, cnames: Any = None, ignore_void: bool = False) -> list[Any]:
-        """The records of a name in the form that pyspf takes them; those that are not there are counted."""
+        """Return the records in pyspf's form, and count lookups without an answer."""
         try:
             records = self._names.records(str(name), qtype)
         except CheckSkipped as error:
@@ -114,7 +114,7 @@ class _Spf(spf.query):  # type: ignore[misc]
         if not records and not ignore_void:
             self.void_lookups += 1
             if self.void_lookups > spf.MAX_VOID_LOOKUPS:
-                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} names that are not there")
+                raise spf.PermError(f"more than {spf.MAX_VOID_LOOKUPS} missing names")
         return [_plain(record, qtype) for record in records]
 
 
@@ -130,14 +130,14 @@ def _plain(record: Any, kind: str) -> Any:
 
 
 def dkim_key(names: Resolver, name: str, account: Smtp, folder: Path, domain: str) -> CheckResult:
-    """DKIM (RFC 6376): a signature of ours, verified with the key in the DNS.
+    """Check DKIM (RFC 6376): sign a message and verify it with the key in the DNS.
 
     Raises:
-        UserError: the private key cannot be read, or is none.
+        UserError: the private key is invalid or cannot be read.
     """
     signed_domain = _real(domain).encode()
     if account.dkim_selector is None or account.dkim_key_file is None:
-        fix = "set dkim_selector and dkim_key_file, unless the mail server signs by itself"
+        fix = "set dkim_selector and dkim_key_file, unless the mail server signs messages"
         return warning(name, "messages are not signed here", fix)
     content = sign(
         _MAIL_TO_SIGN % signed_domain,
@@ -147,7 +147,7 @@ def dkim_key(names: Resolver, name: str, account: Smtp, folder: Path, domain: st
     texts = names.texts(where)
     if len(texts) != 1:
         fix = f"publish the public half of {account.dkim_key_file} there, as 'v=DKIM1; k=rsa; p=...'"
-        count = "two keys, so that none may count" if texts else "no key"
+        count = "two keys, so none may be valid" if texts else "no key"
         return bad(name, f"{where} has {count}", fix if not texts else "keep the TXT record of the key in use")
     return _verified(name, content, where, texts[0], str(account.dkim_key_file))
 
@@ -156,7 +156,7 @@ def _verified(name: str, content: bytes, where: str, text: str, file: str) -> Ch
     again, tags = f"publish the public half of {file} there", _tags(text)
     if tags.get("p") == "":
         return bad(name, f"{where}: its key is withdrawn (p= is empty)", again)
-    # The length is judged below, with a mend.
+    # The key length is checked below.
     verifier = dkim.DKIM(content, minkey=1)
     try:
         good = verifier.verify(dnsfunc=lambda name, timeout: text.encode())
@@ -166,9 +166,9 @@ def _verified(name: str, content: bytes, where: str, text: str, file: str) -> Ch
         return bad(name, f"the key at {where} is not that of {file}: signatures fail", again)
     bits = verifier.keysize
     if bits < _SHORTEST_KEY:
-        return bad(name, f"{where} has {bits} bits, which verifiers do not take", "make a key of 2048 bits")
+        return bad(name, f"{where} has {bits} bits, which verifiers reject", "make a key of 2048 bits")
     if "y" in tags.get("t", "").split(":"):
-        return warning(name, f"{where} says that it is a test (t=y)", "take t=y out of the TXT record")
+        return warning(name, f"{where} is marked as a test (t=y)", "remove t=y from the TXT record")
     if bits < _SHORT_KEY:
         return warning(name, f"{where} has {bits} bits, which is short", "make a key of 2048 bits")
     return ok(name, f"{where} verifies what is signed here, {bits} bits")
@@ -186,13 +186,13 @@ def dmarc_policy(names: Resolver, sender: Sender, signs: bool) -> CheckResult:
         where, records = organisation, _dmarc_records(names, organisation)
     if not records:
         fix = f'publish a TXT record at _dmarc.{sender.domain}, like "v=DMARC1; p=none"'
-        return warning("dmarc", f"{sender.domain} has no policy, which Gmail and Yahoo want of bulk mail", fix)
+        return warning("dmarc", f"{sender.domain} has no policy, which Gmail and Yahoo require for bulk mail", fix)
     if len(records) > 1:
-        return bad("dmarc", f"_dmarc.{where} has {len(records)} policies, so that none counts", "keep one of them")
+        return bad("dmarc", f"_dmarc.{where} has {len(records)} policies, so none is valid", "keep one of them")
     tags = _tags(records[0])
     policy = tags.get("p", "") if where == sender.domain else tags.get("sp", tags.get("p", ""))
     if policy.lower() not in ("none", "quarantine", "reject"):
-        fix = "write p=none, p=quarantine or p=reject behind v=DMARC1"
+        fix = "write p=none, p=quarantine or p=reject after v=DMARC1"
         return bad("dmarc", f"_dmarc.{where}: no policy in {records[0]!r}", fix)
     aligned = _aligned(sender, tags.get("aspf", "r"))
     if not aligned and not signs:
@@ -210,7 +210,7 @@ def _dmarc_records(names: Resolver, domain: str) -> list[str]:
 
 
 def _aligned(sender: Sender, mode: str) -> bool:
-    """Whether the return path's domain counts as that of From (RFC 7489, section 3.1.2)."""
+    """Whether the return path is aligned with From (RFC 7489, section 3.1.2)."""
     if mode.lower() == "s":
         return sender.return_domain == sender.domain
     return _organisation(sender.return_domain) == _organisation(sender.domain)
@@ -218,14 +218,14 @@ def _aligned(sender: Sender, mode: str) -> bool:
 
 @cache
 def _organisation(domain: str) -> str:
-    """The domain as its owner registered it (RFC 7489, section 3.2)."""
-    from publicsuffixlist import PublicSuffixList  # Here, since it reads a long list.
+    """Return the organisational domain (RFC 7489, section 3.2)."""
+    from publicsuffixlist import PublicSuffixList  # Imported here: it reads a long list.
 
     return PublicSuffixList().privatesuffix(domain.lower()) or domain
 
 
 def _tags(text: str) -> dict[str, str]:
-    """A record's tags; none of one that cannot be read."""
+    """Parse a record's tags; empty if it is invalid."""
     try:
         found: Mapping[bytes, bytes] = parse_tag_value(text.encode())
     except InvalidTagValueList:
@@ -234,16 +234,16 @@ def _tags(text: str) -> dict[str, str]:
 
 
 def return_address(names: Resolver, sender: Sender) -> CheckResult:
-    """Whether the domain that bounces go to takes mail (RFC 5321, section 5.1)."""
+    """Check that the domain of bounces accepts mail (RFC 5321, section 5.1)."""
     domain, name = _real(sender.return_domain), "bounces"
-    fix = f"publish an MX record for {domain}, or set bounces.address to an address that takes mail"
+    fix = f"publish an MX record for {domain}, or set bounces.address to an address that accepts mail"
     hosts = names.mail_hosts(domain)
     if hosts == [""]:
-        return bad(name, f"{domain} says that it takes no mail (its MX is '.')", fix)
+        return bad(name, f"{domain} accepts no mail (its MX is '.')", fix)
     if not hosts and not names.addresses(domain):
-        return bad(name, f"no mail gets to {domain}: it has neither an MX record nor an address", fix)
+        return bad(name, f"mail cannot reach {domain}: it has neither an MX record nor an address", fix)
     if hosts and not _any_address(names, hosts):
-        return bad(name, f"no mail gets to {domain}: {', '.join(hosts)} (MX) has no address", fix)
+        return bad(name, f"mail cannot reach {domain}: {', '.join(hosts)} (MX) has no address", fix)
     return ok(name, f"{sender.envelope} is reached by {', '.join(hosts) or domain}")
 
 
@@ -252,11 +252,11 @@ def _any_address(names: Resolver, hosts: Iterable[str]) -> bool:
 
 
 def _real(domain: str) -> str:
-    """A domain that stands in the DNS.
+    """Return a domain that can be looked up.
 
     Raises:
-        CheckSkipped: it is a name of examples.
+        CheckSkipped: it is an example domain.
     """
     if is_example(domain):
-        raise CheckSkipped(f"{domain} is a name for examples; set site.from (and bounces.address) to your own")
+        raise CheckSkipped(f"{domain} is an example domain; set site.from (and bounces.address) to your own")
     return domain

@@ -1,4 +1,4 @@
-"""What is asked over HTTP: the sources for a few papers, which are not kept, and the site for an answer."""
+"""Checks over HTTP: the sources and the site."""
 
 from datetime import datetime, timedelta
 from email.utils import parseaddr
@@ -20,17 +20,17 @@ _SECONDS = 10.0
 _SOURCE_SECONDS = 60.0
 _PAPERS = 20
 _STALE = timedelta(days=3)
-"""Longer than a weekend, in which some sources have nothing new, but are asked all the same."""
+"""Longer than a weekend, when some sources publish nothing."""
 
 HEALTH = "/healthz"
-"""What the site answers at when it is well."""
+"""Path of the site's health check."""
 
 
 def source(config: Config, name: str, record: SourceStatus | None, now: datetime, ahead: list[float]) -> CheckResult:
-    """A source asked once, and how it fared when it was fetched. Of its papers a few are read, and none is kept.
+    """Check that a source answers, and report its last fetch. A few papers are read, and none are stored.
 
     Args:
-        record: what the store knows of it. ``ahead``: takes by how much the server's clock is ahead.
+        record: its status in the store. ``ahead``: collects by how much the server's clock is ahead.
     """
     line, asked = f"source {name}", make_source(name, config.sources[name], config.folder)
     access = source_access(config, name, _once(config))
@@ -41,10 +41,10 @@ def source(config: Config, name: str, record: SourceStatus | None, now: datetime
             finally:
                 _take_time(reader.ahead, ahead)
     except SourceError as error:
-        return bad(line, to_single_line(str(error)), f"see sources.{name} in config.yaml, or try again later")
+        return bad(line, to_single_line(str(error)), f"check sources.{name} in config.yaml, or try again later")
     wrong = [paper for paper in read if isinstance(paper, SkippedPaper)]
     if wrong and len(wrong) == len(read):
-        return warning(line, f"nothing in it can be read: {wrong[0].where}: {wrong[0].why}", "look at what it gives")
+        return warning(line, f"no paper can be read: {wrong[0].where}: {wrong[0].why}", "check the source's content")
     text = "answers" if read else "answers, nothing new today"
     return _with_record(line, name, text, record, now)
 
@@ -53,18 +53,18 @@ def _with_record(line: str, name: str, text: str, record: SourceStatus | None, n
     if record is None:
         return ok(line, f"{text}; not fetched yet")
     if record.error is not None:
-        return warning(line, f"{text}, but the last fetch failed: {record.error}", f"'newsletter fetch {name}'")
+        return warning(line, f"{text}, but the last fetch failed: {record.error}", f"run 'newsletter fetch {name}'")
     assert record.last_success is not None  # noqa: S101 - without an error it succeeded
     when = f"{record.last_success:%Y-%m-%d %H:%M} UTC"
     if now - record.last_success > _STALE:
         return warning(
-            line, f"{text}, but was last fetched {when}", "'newsletter fetch' every day, or 'newsletter run'"
+            line, f"{text}, but was last fetched {when}", "run 'newsletter fetch' every day, or 'newsletter run'"
         )
     return ok(line, f"{text}; last fetched {when}")
 
 
 def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
-    """Whether the site's URL is answered, with a certificate that can be trusted.
+    """Check that the site answers, with a valid certificate.
 
     Args:
         pages: whether links in messages lead there.
@@ -73,7 +73,7 @@ def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
     host = urlsplit(url).hostname or ""
     needed = "readers unsubscribe there" if pages else "no link in a message leads there yet"
     if is_example(host):
-        raise CheckSkipped(f"{url} is a name for examples, {needed}; set site.url to your own")
+        raise CheckSkipped(f"{url} is an example URL, {needed}; set site.url to your own")
     # The configuration names the site, wherever it is; its name may well have a private address in its own network.
     network = _once(config).model_copy(update={"allow_private": [*config.network.allow_private, host]})
     with HttpClient(network, user_agent(config.site.url, config.contact)) as http:
@@ -87,39 +87,41 @@ def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
         finally:
             _take_time(http.ahead, ahead)
     if not (url.startswith("https:") or is_loopback(host)):
-        return warning(name, f"{url} {text}, without TLS", "serve it by https, as RFC 8058 wants for unsubscribing")
+        return warning(
+            name, f"{url} {text}, without TLS", "serve it over HTTPS, which RFC 8058 requires for unsubscribing"
+        )
     return ok(name, f"{url} {text}; {needed}")
 
 
 def _no_answer(name: str, config: Config, error: SourceError, pages: bool) -> CheckResult:
     text = to_single_line(str(error))
     if pages:
-        fix = "see to the web server, its certificate and site.url: readers unsubscribe there"
+        fix = "check the web server, its certificate and site.url: readers unsubscribe there"
         return bad(name, text, fix)
     if error.status is None and is_loopback(urlsplit(config.site.url).hostname or ""):
         raise CheckSkipped(
-            f"{config.site.url} is on this machine alone, and no link leads there yet; set your own later"
+            f"{config.site.url} is on this machine only, and no link leads there yet; set a public URL later"
         )
-    return warning(name, f"{text}; no link in a message leads there yet", "set site.url to what readers can open")
+    return warning(name, f"{text}; no link in a message leads there yet", "set site.url to a URL that readers can open")
 
 
 def unsubscribing(config: Config, pages: bool) -> CheckResult:
-    """How a reader unsubscribes."""
+    """Report how readers unsubscribe."""
     name, bounces = "unsubscribe", config.bounces
     if pages:
-        return ok(name, f"by a click, at {config.site.url}, and by letter")
+        return ok(name, f"one click at {config.site.url}, or email")
     if bounces.address is None:
         address = parseaddr(config.site.reply_to or config.site.sender)[1]
-        text = f"by letter to {address}, on which you act with 'newsletter unsubscribe'"
-        return warning(name, text, "set bounces.address and its mailbox, and letters act by themselves")
+        text = f"email to {address}, which you process with 'newsletter unsubscribe'"
+        return warning(name, text, "set bounces.address and its mailbox to process these emails automatically")
     if not bounces.mailbox:
-        text = f"by letter to {bounces.address}, which acts when 'newsletter bounces read' gets it"
+        text = f"email to {bounces.address}, processed by 'newsletter bounces read'"
         return ok(name, text)
-    return ok(name, f"by letter to {bounces.address}, which acts by itself")
+    return ok(name, f"email to {bounces.address}, processed automatically")
 
 
 def _once(config: Config) -> Network:
-    """The limits for a look, which is not tried again."""
+    """Return network limits for one attempt without retries."""
     limits = {"attempts": 1, "timeout_seconds": min(config.network.timeout_seconds, _SECONDS)}
     limits["source_seconds"] = min(config.network.source_seconds, _SOURCE_SECONDS)
     return config.network.model_copy(update=limits)

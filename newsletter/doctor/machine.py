@@ -1,4 +1,4 @@
-"""The machine: the programs that ours stands on, its disks and its clock."""
+"""Checks of the machine: program versions, disks and clock."""
 
 import errno
 import os
@@ -17,43 +17,43 @@ from newsletter import __version__
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 
 _OLDEST_SQLITE = (3, 35, 0)
-"""The first that tells what it changed (RETURNING)."""
+"""The first version with RETURNING."""
 
 _LITTLE, _TOO_LITTLE = 1_000_000_000, 50_000_000
 """Bytes free."""
 
 _OF_A_SEND = 4_000
-"""Bytes that a digest takes up in the log, with ten papers."""
+"""Bytes of a digest with ten papers in the log."""
 
 _OFF, _FAR_OFF = 60.0, 600.0
-"""Seconds by which a clock is wrong: signatures and logins carry the time."""
+"""Seconds by which a clock may be wrong: signatures and logins depend on the time."""
 
 _AHEAD = timedelta(minutes=5)
 _OLD_ZONES = 3
-"""Years after which some country has changed its clocks."""
+"""Years after which time zone data is outdated."""
 
 
 def programs(now: datetime) -> CheckResult:
-    """Ours, Python, SQLite, and the rules of the time zones."""
+    """Check the versions of the newsletter, Python, SQLite and the time zone data."""
     name, zones = "program", _zones()
     text = f"newsletter {__version__}, Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}"
     text = f"{text}, time zones {zones}" if zones else text
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        return bad(name, text, f"SQLite must be {'.'.join(map(str, _OLDEST_SQLITE))} or later: take a newer Python")
+        return bad(name, text, f"use a Python with SQLite {'.'.join(map(str, _OLDEST_SQLITE))} or later")
     if zones[:4].isdecimal() and int(zones[:4]) + _OLD_ZONES <= now.year:
         return warning(name, text, "update the system's tzdata, else 'pip install --upgrade tzdata'")
     return ok(name, text)
 
 
 def _zones() -> str:
-    """Which version of the time zones counts: the system's before the one that came with us."""
+    """Return the version of the time zone data in use: the system's, otherwise the tzdata package's."""
     for folder in zoneinfo.TZPATH:
         path = Path(folder) / "tzdata.zi"
         if path.is_file():
             with path.open(encoding="utf-8", errors="replace") as file:
                 return file.readline().rpartition("version")[2].strip()
         if Path(folder).is_dir():
-            return ""  # It is the system's, and does not say.
+            return ""  # The system's data has no version.
     try:
         return version("tzdata")
     except PackageNotFoundError:
@@ -61,11 +61,11 @@ def _zones() -> str:
 
 
 def disk(folders: Iterable[Path], index: Path, subscribers: int) -> CheckResult:
-    """Room where the newsletter writes, for the next edition and a new fit of the index.
+    """Check the free disk space for the next edition and a refit of the index.
 
     Args:
-        folders: where it writes; one that is not there yet is made there.
-        index: the folder of the index, of which there are two while it is made anew.
+        folders: folders that the newsletter writes to; they may not exist yet.
+        index: the folder of the index, which exists twice during a refit.
         subscribers: how many a digest is made for.
     """
     name = "disk"
@@ -74,14 +74,14 @@ def disk(folders: Iterable[Path], index: Path, subscribers: int) -> CheckResult:
     for place in sorted(places):
         if (error := _why_not_writable(place)) is not None:
             closed = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
-            fix = "say who may write there" if closed else "free some room there, or see what limits it"
+            fix = "check its permissions" if closed else "free disk space there, or check its quota"
             return bad(name, f"{place}: {error.strerror}", fix)
     free, place = min((shutil.disk_usage(place).free, place) for place in places)
     text = f"{_in_words(free)} free at {place}"
     if free < max(needed, _TOO_LITTLE):
-        return bad(name, f"{text}, an edition needs {_in_words(max(needed, _TOO_LITTLE))}", "free some room there")
+        return bad(name, f"{text}, an edition needs {_in_words(max(needed, _TOO_LITTLE))}", "free disk space there")
     if free < _LITTLE:
-        return warning(name, text, "free some room there")
+        return warning(name, text, "free disk space there")
     return ok(name, text)
 
 
@@ -108,21 +108,21 @@ def _in_words(size: int) -> str:
 
 
 def clock(now: datetime, newest: datetime | None, ahead: Sequence[float]) -> CheckResult:
-    """The time, beside that of the servers that answered and the newest row of the store.
+    """Compare the time with the servers that answered and the newest row of the store.
 
     Args:
-        now: by the clock that commands go by (UTC). ``newest``: the latest moment of the store.
+        now: the time that commands use (UTC). ``newest``: the latest moment of the store.
         ahead: by how many seconds the servers' clocks are ahead of this machine's.
 
     Raises:
-        CheckSkipped: no server told its time.
+        CheckSkipped: no server sent its time.
     """
     name = "clock"
     if newest is not None and newest - now > _AHEAD:
-        text = f"it is {now:%Y-%m-%d %H:%M} UTC, but the store knows of {newest:%Y-%m-%d %H:%M}"
-        return bad(name, text, "set the clock right; after a --now in the future wait until then")
+        text = f"it is {now:%Y-%m-%d %H:%M} UTC, but the newest entry of the store is of {newest:%Y-%m-%d %H:%M}"
+        return bad(name, text, "correct the clock; if you used --now with a future time, wait until then")
     if not ahead:
-        raise CheckSkipped("no server told the time; compare it with another clock")
+        raise CheckSkipped("no server sent its time; compare it with another clock")
     off = median(ahead)
     text = f"{_apart(off)} the clocks of {len(ahead)} server{'' if len(ahead) == 1 else 's'}"
     if abs(off) >= _OFF:
@@ -139,8 +139,8 @@ def _apart(seconds: float) -> str:
 
 
 def on_network(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str | None:
-    """The kind of network file system that a path lies on; None when it is on a disk of this machine, or nobody says
-    (it is no Linux).
+    """Return the type of the network file system that contains a path; None for a local disk, or if unknown (not
+    Linux).
     """
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()

@@ -1,4 +1,4 @@
-"""The mail servers: a session with each account, a message to yourself, and the mailbox that bounces come to."""
+"""Checks of the mail servers and the bounce mailbox."""
 
 import smtplib
 import ssl
@@ -27,26 +27,26 @@ from newsletter.support.deadline import Deadline
 from newsletter.support.hosts import is_loopback
 
 STEP = 8.0
-"""Seconds that one step of a talk may take, whatever the configuration says: somebody waits for the doctor."""
+"""Time limit for one SMTP or IMAP step, in seconds."""
 
 TALK = 20.0
-"""Seconds that a talk with a mail server may take in all."""
+"""Time limit for a whole session, in seconds."""
 
 _ENDS_SOON = 14
-"""Days; certificates that are renewed by themselves have more left."""
+"""Days; automatically renewed certificates have more left."""
 
 _LARGEST = 500_000
 """Bytes: no digest is larger, since its HTML stays under what Gmail shows."""
 
-_NO_MAILBOX = "make that mailbox, or name another in bounces.address or site.from"
+_NO_MAILBOX = "create that mailbox, or set bounces.address or site.from to another one"
 
 
 def session(line: str, name: str, account: Smtp, folder: Path, sender: str) -> CheckResult:
-    """A session up to the point where a message would follow: connected, TLS, logged in, the sender taken.
+    """Check an SMTP session up to the message itself: connection, TLS, login and sender.
 
     Args:
-        line: what the line is called. ``name``: of the account.
-        sender: the envelope's sender, to whom the server is asked, too, whether it would deliver.
+        line: name of the check. ``name``: name of the account.
+        sender: the envelope sender, also used as a test recipient.
 
     Raises:
         NewsletterError: no session can be opened.
@@ -56,7 +56,7 @@ def session(line: str, name: str, account: Smtp, folder: Path, sender: str) -> C
         try:
             return _looked_at(line, account, client.smtp, sender)
         except (smtplib.SMTPException, OSError) as error:
-            return bad(line, f"{server_name(account)} broke off: {shown_error(error)}", "ask who runs it")
+            return bad(line, f"{server_name(account)} broke off: {shown_error(error)}", "contact its operator")
         finally:
             with suppress(smtplib.SMTPException, OSError):
                 client.close()
@@ -69,7 +69,7 @@ def _opened(account: Smtp, folder: Path, name: str, deadline: Deadline) -> Any:
     except NewsletterError:
         if deadline.over:
             raise ServerUnavailable(
-                f"smtp: {server_name(account)} came to no end within {TALK:g} s; ask who runs it"
+                f"smtp: {server_name(account)} timed out after {TALK:g} s; contact its operator"
             ) from None
         raise
 
@@ -82,7 +82,7 @@ def _looked_at(name: str, account: Smtp, smtp: Any, sender: str) -> CheckResult:
     server, days = server_name(account), _days_left(smtp.sock)
     facts = [server]
     if days is not None:
-        facts.append(f"{smtp.sock.version()}, certificate good for {days} days")
+        facts.append(f"{smtp.sock.version()}, certificate valid for {days} days")
     if account.user is not None:
         facts.append(f"logged in as {account.user}")
     refused = _refused(name, server, smtp, sender)
@@ -90,16 +90,18 @@ def _looked_at(name: str, account: Smtp, smtp: Any, sender: str) -> CheckResult:
         return refused
     size = smtp.esmtp_features.get("size", "")
     if size.isdecimal() and 0 < int(size) < _LARGEST:
-        return warning(name, f"{server} takes {int(size):,} bytes a message at most", "have it take a megabyte")
+        return warning(name, f"{server} accepts at most {int(size):,} bytes per message", "raise its limit to 1 MB")
     if days is not None and days < _ENDS_SOON:
-        return warning(name, f"{server}: its certificate ends in {days} days", "have it renewed")
+        return warning(name, f"{server}: its certificate expires in {days} days", "renew the certificate")
     if days is None and not is_loopback(account.host):
-        return warning(name, f"{server}: no TLS, so anybody on the way reads along", "set security to starttls or tls")
-    return ok(name, ", ".join([*facts, f"takes mail from {sender}"]))
+        return warning(
+            name, f"{server}: no TLS, so the connection can be read by others", "set security to starttls or tls"
+        )
+    return ok(name, ", ".join([*facts, f"accepts mail from {sender}"]))
 
 
 def _days_left(connection: Any) -> int | None:
-    """How long the certificate of a connection is good yet; None without TLS."""
+    """Return the days until the certificate of a connection expires; None without TLS."""
     if not isinstance(connection, ssl.SSLSocket):
         return None
     ends = ssl.cert_time_to_seconds(str((connection.getpeercert() or {})["notAfter"]))
@@ -107,52 +109,54 @@ def _days_left(connection: Any) -> int | None:
 
 
 def _refused(name: str, server: str, smtp: Any, sender: str) -> CheckResult | None:
-    """What the server has against mail from the sender, to the sender; no message follows."""
+    """Test MAIL and RCPT without sending a message; None if both are accepted."""
     options: list[str] = []
     if not sender.isascii():
         if not smtp.has_extn("smtputf8"):
-            return bad(name, f"{server} takes no address like {sender} (SMTPUTF8)", "write site.from in ASCII")
+            return bad(
+                name, f"{server} does not support addresses like {sender} (SMTPUTF8)", "write site.from in ASCII"
+            )
         options, smtp.command_encoding = ["SMTPUTF8"], "utf-8"
     code, words = smtp.mail(sender, options)
     if code != 250:
         fix = "set user and password of the account" if code == 530 else "check site.from, bounces.address and user"
-        text = f"{server} does not take mail from {sender}: {shown_reply(code, words)}"
+        text = f"{server} does not accept mail from {sender}: {shown_reply(code, words)}"
         return (bad if code >= 500 else warning)(name, text, fix if code >= 500 else "try again later")
     code, words = smtp.rcpt(sender)
     reply = shown_reply(code, words)
     smtp.rset()
     if 200 <= code < 300:
         return None
-    text = f"{server} takes no mail to {sender}: {reply}"
+    text = f"{server} does not accept mail to {sender}: {reply}"
     if code < 500:
         return warning(name, text, "try again later")
     if classify_refusal(reply) is BounceKind.HARD:
         return warning(name, text, _NO_MAILBOX)
-    return bad(name, text, "have the server relay for you: set user, or ask who runs it")
+    return bad(name, text, "allow relaying: set user, or contact its operator")
 
 
 def test_message(line: str, name: str, account: Smtp, folder: Path, compose: Callable[[], Message]) -> CheckResult:
-    """A message to yourself, by the account ``name``.
+    """Send a test message through the account ``name``.
 
     Raises:
-        NewsletterError: it cannot be composed, or no session be opened.
+        NewsletterError: the message cannot be composed, or no session opened.
     """
     message = compose()
     with Transport(_quick(account), folder, name, longest=TALK) as transport:
         outcome = transport.send(message)
     said = outcome.smtp_reply or outcome.reason or ""
     if outcome.state is SendState.SENT:
-        return ok(line, f"taken for {message.recipient}: {said}; look for {message.message_id}")
-    text = f"{server_name(account)} did not take it for {message.recipient}: {said}"
+        return ok(line, f"accepted for {message.recipient}: {said}; look for {message.message_id}")
+    text = f"{server_name(account)} did not accept it for {message.recipient}: {said}"
     if outcome.state is SendState.DEFERRED:
-        return warning(line, text, "try again in some minutes")
+        return warning(line, text, "try again in a few minutes")
     if outcome.state is SendState.UNSURE:
-        return bad(line, f"nobody knows whether it arrived: {said}", "look into the mailbox")
-    return bad(line, text, "do as the server says, or ask who runs it")
+        return bad(line, f"unknown whether it arrived: {said}", "check the mailbox")
+    return bad(line, text, "follow the server's message, or contact its operator")
 
 
 def mailbox(settings: Bounces, folder: Path) -> CheckResult:
-    """The mailbox that bounces are read from.
+    """Check the mailbox that bounces are read from.
 
     Raises:
         NewsletterError: it cannot be opened.

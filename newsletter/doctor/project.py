@@ -1,4 +1,4 @@
-"""The project: what stands in its files, the secrets, the templates."""
+"""Checks of the newsletter's files: settings, secrets and templates."""
 
 from datetime import date
 from email.utils import parseaddr
@@ -28,11 +28,11 @@ _INTEREST = "A test by the doctor"
 
 
 def sender(config: Config) -> CheckResult:
-    """Who sends: nobody's name of examples."""
+    """Check that the sender is not an example."""
     site, name = config.site, "sender"
     domain = parseaddr(site.sender)[1].rpartition("@")[2]
     if is_example(domain):
-        return warning(name, f"site.from: {site.sender} is an address for examples", "set site.from to your own")
+        return warning(name, f"site.from: {site.sender} is an example address", "set site.from to your own")
     for doubt in sender_warnings(config):
         found, _, fix = doubt.rpartition("; ")
         return warning(name, found, fix)
@@ -42,37 +42,36 @@ def sender(config: Config) -> CheckResult:
 
 
 def key(folder: Path) -> CheckResult:
-    """The key that signs links.
+    """Check the key that signs links.
 
     Raises:
-        UserError: it cannot be had, or others may read it.
+        UserError: it is not available, or readable by others.
     """
-    return ok("signing key", f"{len(signing_key(folder))} characters, which others cannot read")
+    return ok("signing key", f"{len(signing_key(folder))} characters, not readable by others")
 
 
 def account_password(name: str, account_name: str, account: Smtp, folder: Path) -> CheckResult:
-    """What an account logs in with. It raises as :func:`key`."""
+    """Check the password of an account. Raises the same errors as :func:`key`."""
     if account.user is None:
-        return ok(name, "none needed: there is no login")
+        return ok(name, "not needed: no login")
     if account.oauth2_file is not None:
         secret_file(folder / account.oauth2_file)
         return ok(name, f"{account.user}: OAuth2, {account.oauth2_file}")
     account_secret(account, folder, account_name)
-    return ok(name, f"{account.user}: there")
+    return ok(name, f"{account.user}: found")
 
 
 def mailbox_password(settings: Imap, folder: Path) -> CheckResult:
-    """What the mailbox of bounces is opened with. It raises as :func:`key`."""
+    """Check the password of the bounce mailbox. Raises the same errors as :func:`key`."""
     imap_password(settings, folder)
-    return ok("password bounces", f"{settings.user}: there")
+    return ok("password bounces", f"{settings.user}: found")
 
 
 def templates(config: Config) -> CheckResult:
-    """All templates compile, those of the newsletter's own before the program's, and a digest of the sample papers fits
-    into what Gmail shows.
+    """Check that all templates compile and that a digest of sample papers is below Gmail's clipping limit.
 
     Raises:
-        UserError: one of those in use is wrong.
+        UserError: a template in use has an error.
     """
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys((config.digest.template, config.digest.weekly_template)))
@@ -89,7 +88,7 @@ def templates(config: Config) -> CheckResult:
     largest = max(sizes, key=lambda one: sizes[one])
     text = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:
-        fix = f"make it lighter: over {CLIPPED_FROM // 1000} kB the last papers are named by their titles alone"
+        fix = f"make it smaller: over {CLIPPED_FROM // 1000} kB, the last papers are listed by title only"
         return warning(name, text, fix)
     return ok(name, f"{', '.join((*used, *unused))}; {text}")
 
@@ -111,7 +110,7 @@ def _sample_signup_mail(config: Config, filled: Templates) -> None:
 
 
 def sample_digest(edition: date) -> Digest:
-    """A digest of the sample papers, such as nobody is sent."""
+    """Build a digest of sample papers."""
     read = (paper for paper in read_file(SAMPLE_PAPERS, SAMPLE_PAPERS.name, edition) if isinstance(paper, Paper))
     choices = [
         DigestItem(paper, rank, 0.8, _INTEREST, "as an example")
@@ -121,6 +120,6 @@ def sample_digest(edition: date) -> Digest:
 
 
 def sample_reader(email: str) -> Subscriber:
-    """Somebody who is no subscriber, to look at a digest with."""
+    """Build a subscriber for sample digests."""
     preferences = Preferences(email=email, interests=(Interest(name=_INTEREST),))
     return Subscriber(preferences=preferences, state=SubscriberState.ACTIVE, row=0)

@@ -1,4 +1,4 @@
-"""What the doctor finds: a line for each thing looked at, with its state and, where it is not well, the mend."""
+"""Check results: a state, the finding and, for problems, a fix."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from newsletter.errors import NewsletterError
 
 
 class CheckState(StrEnum):
-    """How something is. ``warning``: mail goes out all the same. ``not checked``: nobody knows."""
+    """The state of a check. With a ``warning``, mail is still sent; ``not checked`` means unknown."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,7 +18,7 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line: what was looked at, how it is, what was found there, and what mends it."""
+    """The result of a check: its name, state, finding and fix."""
 
     name: str
     state: CheckState
@@ -27,18 +27,18 @@ class CheckResult:
 
 
 class CheckSkipped(NewsletterError):
-    """Something could not be looked at: a line "why; mend". It is neither well nor bad."""
+    """A check could not run; the message is "reason; fix"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something to look at.
+    """A check to run.
 
     Attributes:
-        name: what it is called.
-        look: looks at it. A NewsletterError that comes out of it counts as bad, a :class:`CheckSkipped` as not checked.
-        mend: what to look into when it fails without saying so itself, or comes to no end.
-        network: whether it needs more than this machine.
+        name: name of its result.
+        look: runs it. A NewsletterError counts as bad, a :class:`CheckSkipped` as not checked.
+        fix: the fix for errors without one, and for timeouts.
+        network: whether it needs the network.
     """
 
     name: str
@@ -48,28 +48,28 @@ class Check:
 
 
 def ok(name: str, found: str) -> CheckResult:
-    """All is well."""
+    """Return a result without problems."""
     return CheckResult(name, CheckState.OK, found)
 
 
 def warning(name: str, found: str, fix: str) -> CheckResult:
-    """Mail goes out, but something should be mended."""
+    """Return a problem that does not stop mail."""
     return CheckResult(name, CheckState.WARNING, found, fix)
 
 
 def bad(name: str, found: str, fix: str) -> CheckResult:
-    """It does not work as it is."""
+    """Return a problem that stops the newsletter from working."""
     return CheckResult(name, CheckState.BAD, found, fix)
 
 
 def not_checked(name: str, found: str, fix: str = "") -> CheckResult:
-    """It could not be looked at; ``found`` says why."""
+    """Return a check that did not run; ``found`` is the reason."""
     return CheckResult(name, CheckState.NOT_CHECKED, found, fix)
 
 
 def of_error(name: str, error: NewsletterError, fix: str) -> CheckResult:
-    """An error's line, parted into what is wrong and the mend; ``mend`` is for one that says none."""
-    line = error.lines[0].removeprefix("smtp: ").removeprefix("store: ")  # The line's name says so already.
+    """Split an error's message into finding and fix; ``fix`` is the default."""
+    line = error.lines[0].removeprefix("smtp: ").removeprefix("store: ")  # The name of the result says this.
     found, parted, said = line.rpartition("; ")
     state = CheckState.NOT_CHECKED if isinstance(error, CheckSkipped) else CheckState.BAD
     return CheckResult(name, state, found if parted else said, said if parted else fix)

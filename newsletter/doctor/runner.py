@@ -1,4 +1,4 @@
-"""The examination: all checks side by side, told in their order, none waited for longer than there is time."""
+"""Runs checks in parallel and yields their results in order, within a time limit."""
 
 import threading
 import time
@@ -13,10 +13,10 @@ Result = TypeVar("Result")
 
 
 def run_parallel(checks: Sequence[Check], seconds: float) -> Iterator[CheckResult]:
-    """Look at everything at once; a line comes when its check and all before it are done.
+    """Run all checks at once; yields each result when it and those before it are done.
 
     Args:
-        seconds: for all checks together; one that comes to no end within them is bad.
+        seconds: time limit for all checks; one that exceeds it is bad.
     """
     end = time.monotonic() + seconds
     begun = [(check, run_in_thread(check.look)) for check in checks]
@@ -25,9 +25,7 @@ def run_parallel(checks: Sequence[Check], seconds: float) -> Iterator[CheckResul
 
 
 def run_in_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Work begun in a thread that the program does not wait for at its end: nothing else ends the look-up of a name or
-    a connection that hangs.
-    """
+    """Run a function in a daemon thread, so that a hanging DNS lookup or connection does not block the exit."""
     result: Future[Result] = Future()
 
     def run() -> None:
@@ -47,8 +45,8 @@ def _waited_for(check: Check, looking: Future[CheckResult], left: float, seconds
         return of_error(check.name, error, check.fix)
     except TimeoutError:
         if not looking.done():
-            return bad(check.name, f"came to no end within {seconds:.2g} s", check.fix)
+            return bad(check.name, f"timed out after {seconds:.2g} s", check.fix)
         return bad(check.name, "no answer in time", check.fix)
     except Exception as error:
-        # Nothing that one check stumbles over is to keep the others from being told.
+        # An error in one check must not hide the results of the others.
         return bad(check.name, f"{type(error).__name__}: {error}", check.fix)

@@ -1,4 +1,4 @@
-"""The message: a digest as mail, with the headers that bulk mail needs."""
+"""Builds messages: a rendered digest with the headers that bulk mail needs."""
 
 import hashlib
 import hmac
@@ -26,13 +26,13 @@ from newsletter.rendering.template import Templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, subject
 
 CLIPPED_FROM = 102_000
-"""Bytes of HTML above which Gmail cuts a message off."""
+"""Bytes of HTML above which Gmail clips a message."""
 
 
 def message_id(site: Site, key: str, edition: date, subscriber: int) -> str:
-    """The Message-ID of a subscriber's digest in an edition: always the same, and not to be guessed by others.
+    """Return the Message-ID of a subscriber's digest in an edition: stable, and impossible to guess.
 
-    RFC 5322, section 3.6.4: globally unique; the right side is a domain of the sender's own.
+    RFC 5322, section 3.6.4: globally unique; the right side is the sender's domain.
     """
     mac = hmac.new(key.encode(), f"message-id|{edition.isoformat()}|{subscriber}".encode(), hashlib.sha256)
     return f"<{edition:%Y%m%d}.{mac.hexdigest()[:24]}@{ascii_domain(site.domain)}>"
@@ -54,10 +54,10 @@ def make_message(
         now: for the Date header (aware).
 
     Raises:
-        UserError: a template asks for something that is not there.
+        UserError: a template uses an unknown variable.
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
-    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing in one click where there is a page, by mail.
+    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by one click (with a page) or email.
     unsubscribe = [f"<{url}>" for url in (links.one_click, links.unsubscribe_letter) if url]
     headers = [
         list_id_field(site.name, f"papers.{ascii_domain(site.domain)}"),
@@ -65,14 +65,14 @@ def make_message(
     ]
     if links.one_click:
         headers.append(plain_field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-    # For the statistics of mailbox providers: the edition, what it is, and who sends it.
+    # For the statistics of mailbox providers: edition, type and sender.
     headers.append(plain_field("Feedback-ID", f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"))
     to = (subscriber.preferences.name, subscriber.email)
     return _message(site, to, subject(site, digest), now, identity, headers, html, text)
 
 
 def make_signup_message(site: Site, email: str, subject: str, html: str, text: str, now: datetime) -> Message:
-    """A letter that somebody asked for, such as one to confirm a subscription: no bulk mail.
+    """Build a sign-up email, such as one to confirm a subscription. It is not bulk mail.
 
     Args:
         now: for the Date header and the Message-ID (aware).
@@ -94,8 +94,8 @@ def _message(
     mailboxes = {"From": _mailbox(site.sender), "To": (to[0], address_spec(to[1]))}
     if site.reply_to:
         mailboxes["Reply-To"] = _mailbox(site.reply_to)
-    # An encoded word may not stand inside an address (RFC 2047, section 5): one outside ASCII makes a message in UTF-8
-    # (RFC 6532), which the wire asks the server to take.
+    # An address cannot contain encoded words (RFC 2047, section 5): one outside ASCII makes the message UTF-8
+    # (RFC 6532), for which the session uses SMTPUTF8.
     utf8 = not all(address.isascii() for _, address in mailboxes.values())
     whole = [
         *(mailbox_field(name, person, address, utf8) for name, (person, address) in mailboxes.items()),
@@ -105,7 +105,7 @@ def _message(
         *headers,
         plain_field("Auto-Submitted", "auto-generated"),  # RFC 3834, section 5
     ]
-    # A boundary made from the identity, so that the same digest is the same bytes each time.
+    # The boundary is derived from the Message-ID, so that the same digest always has the same bytes.
     boundary = "=_" + hashlib.sha256(identity.encode(errors="replace")).hexdigest()[:32]
     content = alternative(whole, text, html, boundary)
     return Message(sender=_bare(site.sender), recipient=to[1], message_id=identity, content=content)
@@ -113,7 +113,7 @@ def _message(
 
 @cache
 def _mailbox(mailbox: str) -> tuple[str, str]:
-    """The name and the address of a mailbox of the configuration, as headers have them."""
+    """Split a mailbox of the configuration into name and address, encoded for headers."""
     name, email = parseaddr(mailbox)
     return name, address_spec(email)
 
@@ -130,10 +130,10 @@ def _sender_id(site: Site) -> str:
 def render_parts(
     site: Site, templates: Templates, subscriber: Subscriber, digest: Digest, links: PersonalLinks
 ) -> tuple[str, str]:
-    """The HTML part and the text part of a digest.
+    """Render the HTML part and the text part of a digest.
 
-    HTML over ``CLIPPED_FROM`` bytes would be cut off by Gmail: the last papers of the longest sections are named in it
-    by their titles alone, as many as need be. The text part has them all.
+    Gmail clips HTML over ``CLIPPED_FROM`` bytes: as many papers as needed, from the ends of the longest sections, are
+    listed by title only. The text part has all papers.
     """
     values = digest_context(site, templates, subscriber, digest, links)
     text = render(templates.text, values)

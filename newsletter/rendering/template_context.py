@@ -1,4 +1,4 @@
-"""What a template is given: a digest in words, ready to be shown."""
+"""The values that templates use to render a digest."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ _LEFT_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class PersonalLinks:
-    """How one subscriber changes or ends the subscription.
+    """The personal links of a subscriber.
 
     Attributes:
-        preferences, unsubscribe: what the links in a message lead to, a page or a letter (``mailto:``).
-        unsubscribe_letter: likewise, always a letter.
-        one_click: the page that unsubscribes on a POST alone (RFC 8058), ``browser``: the page that shows the digest;
+        preferences, unsubscribe: targets of the links in a message, a page or an email (``mailto:``).
+        unsubscribe_letter: the ``mailto:`` link to unsubscribe.
+        one_click: the page that unsubscribes on a POST (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
-        judge: gives the page on which ``more`` or ``less`` is said of a paper (by row), None without such pages.
-        subscribe: the page where anybody can subscribe; set when the digest is shown to whoever has its address
-            (see :func:`shared_links`), else None.
+        judge: returns the feedback page of a paper (by row) and ``more`` or ``less``; None without such pages.
+        subscribe: the sign-up page; only set when the digest is shown to anyone who has its URL (see
+            :func:`shared_links`).
     """
 
     preferences: str
@@ -43,8 +43,8 @@ class PersonalLinks:
 
 
 def shared_links(site: Site) -> PersonalLinks:
-    """The links of a digest that is shown to whoever has its address: none of them acts for its reader. In a template
-    of one's own, what leads to the preferences in a message leads to the page where anybody can subscribe.
+    """Return the links of a digest that is shown to anyone who has its URL: none of them is personal. In custom
+    templates, links to the preferences lead to the sign-up page.
     """
     page = f"{site.url}/subscribe"
     return PersonalLinks(preferences=page, unsubscribe=page, unsubscribe_letter=page, subscribe=page)
@@ -52,7 +52,7 @@ def shared_links(site: Site) -> PersonalLinks:
 
 @dataclass(frozen=True, slots=True)
 class ItemContext:
-    """A choice as templates have it; ``reason`` is match and because in one line."""
+    """A paper of the digest for templates; ``reason`` joins ``match`` and ``because``."""
 
     rank: int
     paper: Card
@@ -65,7 +65,7 @@ class ItemContext:
 
 @dataclass(frozen=True, slots=True)
 class SectionContext:
-    """A section as templates have it."""
+    """A section of the digest for templates."""
 
     name: str
     papers: Sequence[ItemContext]
@@ -79,10 +79,10 @@ def digest_context(
     links: PersonalLinks,
     left: Sequence[DigestItem] = (),
 ) -> dict[str, Any]:
-    """The values that the templates use; ``docs/templates.md`` tells of each.
+    """Build the values that the templates use, described in ``docs/templates.md``.
 
     Args:
-        left: papers of the digest that the message names by their titles alone.
+        left: papers that the message lists by title only.
     """
     titles = [display_title(choice.paper) for choice in digest.choices[:4]]
     number = len(digest.choices) + len(left)
@@ -109,10 +109,10 @@ def digest_context(
 
 
 def signup_context(site: Site, subject: str, link: str, hours: int) -> dict[str, Any]:
-    """The values that the templates of letters to who signs up use.
+    """Build the values that the templates of sign-up emails use.
 
     Args:
-        link: what is to be opened. ``hours``: how long it is good.
+        link: the link to open. ``hours``: how long it is valid.
     """
     return {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
 
@@ -123,7 +123,7 @@ def _greeting(subscriber: Subscriber, papers: str) -> str:
 
 
 def is_weekly(subscriber: Subscriber) -> bool:
-    """Whether a subscriber gets mail on one day a week."""
+    """Whether a subscriber gets one digest per week."""
     return len(set(subscriber.preferences.schedule.days)) == 1
 
 
@@ -133,11 +133,11 @@ def _left_out(left: Sequence[DigestItem]) -> str:
     titles = "; ".join(display_title(choice.paper) for choice in left[:_LEFT_NAMED])
     more = f"; and {len(left) - _LEFT_NAMED} more" if len(left) > _LEFT_NAMED else ""
     number = f"{len(left)} paper{'' if len(left) == 1 else 's'}"
-    return f"{number} of lower rank did not fit, since mail programs cut long messages off: {titles}{more}."
+    return f"{number} of lower rank left out, because mail clients clip long messages: {titles}{more}."
 
 
 def subject(site: Site, digest: Digest) -> str:
-    """The subject of a digest's message: its first paper, and how many more there are."""
+    """Return the subject of a digest: its first paper and the number of others."""
     if not digest.choices:
         return site.name
     first = display_title(digest.choices[0].paper)
@@ -146,21 +146,20 @@ def subject(site: Site, digest: Digest) -> str:
 
 
 def describe_selection(subscriber: Subscriber, digest: Digest, whose: str = "your") -> str:
-    """How the digest was made, in a sentence; ``whose`` interests it names."""
+    """Describe in a sentence how the papers were selected; ``whose`` is "your" or "the reader’s"."""
     new = f"{digest.considered} new paper{'' if digest.considered == 1 else 's'}"
     here = get_zone(subscriber.preferences.schedule.timezone)
     since = f" since {format_day(digest.since.astimezone(here).date())}" if digest.since else ""
     interests = len(subscriber.preferences.interests)
     if all(choice.section == TRENDING for choice in digest.choices) and not interests:
-        unnamed = "you have not named an interest yet" if whose == "your" else "no interest is named yet"
-        return f"Made from {new}{since}: those most talked about, since {unnamed}."
-    against = {0: f"{whose} feedback", 1: f"{whose} interest"}.get(interests, f"{whose} {interests} interests")
-    return f"Made from {new}{since}, ranked against {against}."
+        unnamed = "you have no interests yet" if whose == "your" else "there are no interests yet"
+        return f"Selected from {new}{since}: the most discussed, because {unnamed}."
+    return f"Selected from {new}{since}."
 
 
 @lru_cache(maxsize=64)
 def format_day(day: date) -> str:
-    """A day as "Tuesday, 25 November 2025"."""
+    """Format a day like "Tuesday, 25 November 2025"."""
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
@@ -179,5 +178,5 @@ def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> It
 
 
 def percent(score: float) -> int:
-    """A score between 0 and 1 as a whole percent; one above zero is at least 1."""
+    """Convert a score between 0 and 1 to a whole percentage, at least 1 for a score above 0."""
     return max(1, round(100 * score)) if score > 0 else 0

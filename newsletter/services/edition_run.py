@@ -153,6 +153,7 @@ class EditionRun:
         Raises:
             NewsletterError: a worker cannot go on.
         """
+        self.unfinished = False
         if len(workers) == 1:
             self._drive(workers[0])
             return

@@ -1,4 +1,4 @@
-"""Forms: what a browser posts, read within limits and from our own pages alone, and whom a link speaks for."""
+"""Forms: posted fields, read within limits and from our own pages only, and the subscribers of signed links."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -19,18 +19,18 @@ from newsletter.web.auth import has_session
 from newsletter.web.context import PRIVATE, WebContext
 
 PAGE = ["GET", "HEAD"]
-"""Methods of a page; programs that look at links ask by either, and neither changes anything."""
+"""Methods of a page; link scanners use both, and neither changes anything."""
 
 _MOST_FIELDS = 2_000
 
-WRONG_LINK = "This link is not one of ours, or a part of it got lost. Please use the link in your email as it is."
-GONE = "This link is good no more: there is nobody here any longer whom it speaks for."
-_USED = "This link was used already, or it is more than two days old."
-SIGNED_OUT = "This link was signed out, so it does not work any more. You can get a new one by email."
+WRONG_LINK = "This link is invalid or incomplete. Please use the full link from your email."
+GONE = "This link is no longer valid: the subscription was deleted."
+_USED = "This link was already used or has expired after two days."
+SIGNED_OUT = "This link was disabled and no longer works. You can get a new one by email."
 
 
 async def posted(request: Request) -> FormData:
-    """The fields that were posted, as a form or as multipart.
+    """Read the posted fields, URL-encoded or multipart.
 
     Raises:
         HTTPException: they cannot be read.
@@ -43,7 +43,7 @@ async def posted(request: Request) -> FormData:
     try:
         found = await Request(request.scope, receive).form(max_files=0, max_fields=_MOST_FIELDS)
     except (MultiPartException, HTTPException, UnicodeDecodeError):
-        raise HTTPException(400, "That form cannot be read.") from None
+        raise HTTPException(400, "The form could not be read.") from None
     return FormData([(key, value) for key, value in found.multi_items() if isinstance(value, str)])
 
 
@@ -52,13 +52,13 @@ async def _replayed(body: bytes) -> AsyncIterator[Message]:
 
 
 def same_site(request: Request) -> None:
-    """Refuse what a page of another site posts.
+    """Reject requests from pages of other sites.
 
     Raises:
         HTTPException: it was posted by another site.
     """
     if not _is_own(request):
-        raise HTTPException(403, "That was sent by another site. Please use the page here.")
+        raise HTTPException(403, "This request came from another site. Please use the form on this page.")
 
 
 def _is_own(request: Request) -> bool:
@@ -83,7 +83,7 @@ def _is_own(request: Request) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None] | None:
-    """Scheme, host and port of a URL; None if it is not a URL."""
+    """Return scheme, host and port of a URL; None if it is not a URL."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
@@ -97,24 +97,24 @@ SameOrigin = Depends(same_site)
 
 
 def text(form: FormData, name: str) -> str:
-    """A field's value, empty when it was not posted."""
+    """Return a field's value; empty if it was not posted."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
 
 
 def texts(form: FormData, name: str) -> list[str]:
-    """All values of a field."""
+    """Return all values of a field."""
     return [value for value in form.getlist(name) if isinstance(value, str)]
 
 
 def request_origin(request: Request, form: FormData | None = None) -> RequestOrigin:
-    """Who sent a request: from which network, and the solution of a challenge that stands in its form."""
+    """Return the network of a request and the challenge solution in its form."""
     solution = text(form, "altcha") if form is not None else ""
     return RequestOrigin(network_of(request.client.host if request.client else None), solution)
 
 
 def path_for(site: WebContext, purpose: TokenPurpose, subscriber: Subscriber) -> str:
-    """The path of a subscriber's own page for a purpose."""
+    """Return the path of a subscriber's page for a purpose."""
     return f"/{purpose.value}/{site.context.links.token(purpose, subscriber.row, subscriber.link_version)}"
 
 
@@ -126,16 +126,16 @@ class LinkError(HTTPException):
 
 
 def subscriber_of(site: WebContext, purpose: TokenPurpose, token: str) -> Subscriber:
-    """Whom a link speaks for.
+    """Return the subscriber of a signed link.
 
     Raises:
-        LinkError: it is not ours, was signed out, or that person is here no more.
+        LinkError: the link is invalid or was disabled, or the subscription was deleted.
     """
     return holder_of(site, purpose, site.context.links.subscriber(purpose, token))
 
 
 def holder_of(site: WebContext, purpose: TokenPurpose, holder: TokenHolder | None) -> Subscriber:
-    """The subscriber whom a link for a purpose speaks for; None is a link that is not ours.
+    """Return the subscriber of a link for a purpose; ``holder`` is None for an invalid link.
 
     Raises:
         LinkError: as :func:`subscriber_of`.
@@ -149,10 +149,10 @@ def holder_of(site: WebContext, purpose: TokenPurpose, holder: TokenHolder | Non
 
 
 def subscriber_at(site: WebContext, row: int) -> Subscriber:
-    """The subscriber of a row that stood in a signed link.
+    """Return the subscriber of a row in a signed link.
 
     Raises:
-        HTTPException: that person is here no more.
+        HTTPException: the subscription was deleted.
     """
     with reading(site.context.engine) as connection:
         found = subscribers.by_rows(connection, [row]).get(row)
@@ -162,10 +162,10 @@ def subscriber_at(site: WebContext, row: int) -> Subscriber:
 
 
 def request_of(site: WebContext, purpose: TokenPurpose, token: str) -> SignUp:
-    """The request that the link of an email confirms.
+    """Return the request that an email link confirms.
 
     Raises:
-        HTTPException: the link is not ours, too old, or was used.
+        HTTPException: the link is invalid, expired or already used.
     """
     try:
         request = find_request(site.context, purpose, token)
@@ -179,12 +179,12 @@ def request_of(site: WebContext, purpose: TokenPurpose, token: str) -> SignUp:
 
 
 def used_link(purpose: TokenPurpose) -> HTTPException:
-    """What is told of a link to confirm a request that is there no more."""
+    """Create the error for a confirmation link that was used or has expired."""
     if purpose is TokenPurpose.CONFIRM:
-        return HTTPException(410, f"{_USED} Please subscribe again, if you like.", headers=PRIVATE)
-    return LinkError(410, f"{_USED} You can ask again on the page of your preferences.")
+        return HTTPException(410, f"{_USED} You can subscribe again.", headers=PRIVATE)
+    return LinkError(410, f"{_USED} You can request a new one on your preferences page.")
 
 
 def wrong_link() -> LinkError:
-    """What is told of a link that was not made here, or for something else."""
+    """Create the error for an invalid link."""
     return LinkError(404, WRONG_LINK)

@@ -63,12 +63,12 @@ def test_a_full_file_is_read() -> None:
         ("papers: 5", "papers: 500", "ada.yaml:4: papers: '500' is too large; it must be 100 or less"),
         ("time: 7:05", "time: 25:05", "ada.yaml:7: schedule.time: '25:05' is not a time of day; write it like"),
         ("Europe/London", "Europe/Londn", "ada.yaml:8: schedule.timezone: 'Europe/Londn' is not a time zone"),
-        ("[sun, mon]", "[sun, someday]", "ada.yaml:6: schedule.days.2: 'someday' is none of mon, tue, wed"),
+        ("[sun, mon]", "[sun, someday]", "ada.yaml:6: schedule.days.2: 'someday' is not one of mon, tue, wed"),
         ("ada@example.org ", "ada@@example.org", "ada.yaml:2: email: 'ada@@example.org' is not an email address"),
         ("email: ada@example.org   # her own\n", "", "ada.yaml:2: email: missing; add it"),
-        ("- Bernoulli numbers", "- Engines", "interests.2.name: 'Engines' is the name of two interests; rename one"),
+        ("- Bernoulli numbers", "- Engines", "interests.2.name: 'Engines' is a duplicate name; rename one"),
         ("punched card: 1", "punched card: -1", "interests.1.keywords.punched card: '-1' is too small"),
-        ("- Bernoulli numbers", '- " "', "is empty; write something"),
+        ("- Bernoulli numbers", '- " "', "is empty; enter a value"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(old: str, new: str, expected: str) -> None:

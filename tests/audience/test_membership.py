@@ -54,10 +54,10 @@ def test_no_file_and_no_import_undoes_an_unsubscribe(newsletter: Newsletter) -> 
     row = state(newsletter)
     assert (row["state"], row["next_due"]) == ("unsubscribed", None)
     (newsletter.folder / "list.csv").write_text("email,state\nada@example.org,active\n")
-    assert "1 left as they are" in newsletter.run("subscribers", "import", "list.csv").out
+    assert "1 unchanged" in newsletter.run("subscribers", "import", "list.csv").out
     assert state(newsletter)["state"] == "unsubscribed"
     ran = newsletter.run("subscribe", "ada@example.org", code=2)
-    assert ran.err == "error: ada@example.org is unsubscribed; add --again if that person asked to be back\n"
+    assert ran.err == "error: ada@example.org is unsubscribed; pass --again if that person asked to come back\n"
     newsletter.run("subscribe", "ada@example.org", "--again")
     assert state(newsletter)["state"] == "active"
 
@@ -81,7 +81,7 @@ def test_subscribing_by_command_makes_a_file_and_changes_keep_its_comments(newsl
 def test_two_files_cannot_claim_one_address(newsletter: Newsletter) -> None:
     newsletter.subscriber("ada", ADA)
     newsletter.subscriber("zoe", ADA)
-    assert "zoe.yaml: email: ada@example.org has a file already, ada.yaml" in newsletter.run("subscribers", "list").err
+    assert "zoe.yaml: email: ada@example.org already has a file, ada.yaml" in newsletter.run("subscribers", "list").err
 
 
 def test_a_file_may_be_renamed_and_its_address_changed(newsletter: Newsletter) -> None:
@@ -98,7 +98,10 @@ def test_a_file_that_is_gone_is_told_of_once(newsletter: Newsletter) -> None:
     path = newsletter.subscriber("ada", ADA)
     state(newsletter)
     path.unlink()
-    assert "the file is gone; ada@example.org keeps the interests it had" in newsletter.run("subscribers", "list").err
+    assert (
+        "the file was removed; ada@example.org keeps the previous interests"
+        in newsletter.run("subscribers", "list").err
+    )
     assert newsletter.run("subscribers", "list").err == ""
 
 
@@ -123,9 +126,9 @@ def test_a_file_whose_name_cannot_be_kept_is_told_of(newsletter: Newsletter, rea
     (newsletter.folder / "subscribers" / "b\udcffb.yaml").write_text("email: bob@example.org\n")
     ran = newsletter.run("subscribers", "list", "--json")
     assert [row["email"] for row in ran.rows] == [reader]
-    assert ran.err.endswith("/subscribers/b\\udcffb.yaml: its name is not UTF-8; rename the file\n")
-    assert "its name is not UTF-8" in newsletter.run("interests", "check", code=2).err
-    assert "its name is not UTF-8" in newsletter.run("run", "--once", code=1).out
+    assert ran.err.endswith("/subscribers/b\\udcffb.yaml: the file name is not UTF-8; rename the file\n")
+    assert "name is not UTF-8" in newsletter.run("interests", "check", code=2).err
+    assert "name is not UTF-8" in newsletter.run("run", "--once", code=1).out
 
 
 def test_an_ending_in_capitals_is_an_ending(newsletter: Newsletter) -> None:
@@ -136,7 +139,7 @@ def test_an_ending_in_capitals_is_an_ending(newsletter: Newsletter) -> None:
         ("ada@example.org", "Ada.YAML"),
         ("bob@example.org", "Bob.YML"),
     ]
-    assert newsletter.run("interests", "check").out.count(": good;") == 2
+    assert newsletter.run("interests", "check").out.count(": ok;") == 2
 
 
 def test_a_folder_that_is_not_there_is_told_of_in_one_line(newsletter: Newsletter) -> None:
@@ -145,7 +148,7 @@ def test_a_folder_that_is_not_there_is_told_of_in_one_line(newsletter: Newslette
         newsletter.subscriber(name, f"email: {name}@example.org\n")
     newsletter.run("subscribers", "list")
     folder.rename(newsletter.folder / "people")
-    told = f"{folder}: no such folder; make it, or name another under 'subscribers' in config.yaml\n"
+    told = f"{folder}: no such folder; create it, or set 'subscribers' in config.yaml\n"
     for _ in range(2):
         assert newsletter.run("subscribers", "list").err == f"warning: {told}"
     assert newsletter.run("interests", "check", code=2).err == f"error: {told}"
@@ -154,7 +157,7 @@ def test_a_folder_that_is_not_there_is_told_of_in_one_line(newsletter: Newslette
     folder.rename(newsletter.folder / "people")
     folder.touch()
     assert newsletter.run("subscribers", "list").err == (
-        f"warning: {folder}: Not a directory; check 'subscribers' in config.yaml, and who may read it\n"
+        f"warning: {folder}: Not a directory; check 'subscribers' in config.yaml, and its permissions\n"
     )
 
 
@@ -193,14 +196,14 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
         "zoe@example.org,7,paused\n"
     )
     ran = newsletter.run("subscribers", "import", "list.csv", code=2)
-    assert ran.out == "2 added, 0 updated, 0 left as they are (unsubscribed, bounced or suppressed)\n"
+    assert ran.out == "2 added, 0 updated, 0 unchanged (unsubscribed, bounced or suppressed)\n"
     assert [line.split(": ", 2)[1:] for line in ran.err.splitlines()] == [
         ["list.csv:3", ran.err.splitlines()[0].split(": ", 2)[2]],
         [
             "list.csv:4",
             "papers: 'many' is not a whole number; write one like 5",
         ],
-        ["list.csv:5", "state: 'awake' is no state; one of pending, active, paused, unsubscribed, bounced"],
+        ["list.csv:5", "state: 'awake' is not a state; use one of pending, active, paused, unsubscribed, bounced"],
         ["list.csv:6", "more values than columns; put quotes around a value that has a comma"],
     ]
     rows = newsletter.run("subscribers", "list", "--json").rows
@@ -209,17 +212,17 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
 
 def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
     for name, text, expected in (
-        ("a.xls", "x", "a.xls: of no known kind; name it .csv, .jsonl or .zip"),
+        ("a.xls", "x", "a.xls: unknown file type; name it .csv, .jsonl or .zip"),
         ("a.csv", "name\nAda\n", "a.csv:1: no column 'email'; the columns are"),
         ("b.csv", "email,shoe size\n", "b.csv:1: unknown column 'shoe size'; the columns are"),
-        ("d.csv", "email,name, Email\n", "d.csv:1: column 'email' is there twice; keep one of them"),
+        ("d.csv", "email,name, Email\n", "d.csv:1: column 'email' appears twice; keep one of them"),
         ("c.csv", 'email\n"ada\n', "c.csv:2: a quote is not closed; close it"),
-        ("a.jsonl", "{", "a.jsonl:1: not JSON; each line is one object"),
+        ("a.jsonl", "{", "a.jsonl:1: not JSON; write one object per line"),
         ("b.jsonl", "[1]", "b.jsonl:1: not an object"),
         (
             "c.jsonl",
             '{"email": "a@example.org", "interests": [{"name": "x", "keywords": [["y"]]}]}',
-            "keywords: is not a mapping of keys to values",
+            "keywords: is not a mapping; write its keys",
         ),
         ("none.csv", None, "none.csv: No such file or directory; check the path and who may read it"),
     ):

@@ -63,35 +63,35 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["rank", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["preview", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["send", "--only", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["unsubscribe", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["log", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
+        (["rank", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["preview", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["send", "--only", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["unsubscribe", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["log", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
         (["log", "--edition", "yesterday"], "--edition: 'yesterday' is not a date; write it like 2025-11-25"),
-        (["log", "--state", "snt"], "--state: 'snt' is no state of a send; did you mean 'sent'?"),
-        (["log", "--state", ""], "--state: '' is no state of a send; one of planned, claimed, sent"),
-        (["log", "--paper", "2501.99999"], "--paper: '2501.99999' is no paper in the store"),
-        (["log", "--since", "2025-02-02", "--until", "2025-02-01"], "--since 2025-02-02 lies after --until"),
-        (["log", "--edition", "2025-02-02", "--until", "2025-02-01"], "--edition is one day; leave out"),
-        (["log", "-o", "log.xls"], "--output: log.xls: of no known kind; name it .csv or .jsonl, or add --format"),
-        (["log", "--format", "xml"], "--format: 'xml' is neither csv nor jsonl"),
-        (["log", "--why", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["log", "--why", "nobody@example.org", "--state", "sent"], "--why stands alone, or with --json"),
-        (["subscribers", "forget", "nobody@example.org"], "'nobody@example.org' is no subscriber"),
-        (["papers", "show", "2501.99999"], "'2501.99999' is no paper in the store"),
-        (["send", "--only", ""], "'' is no subscriber"),
-        (["log", ""], "'' is no subscriber"),
-        (["--config", "", "log"], "--config: no file is named; write it like --config config.yaml"),
-        (["log", "--config="], "--config: no file is named; write it like --config config.yaml"),
+        (["log", "--state", "snt"], "--state: 'snt' is not a send state; did you mean 'sent'?"),
+        (["log", "--state", ""], "--state: '' is not a send state; choose from planned, claimed, sent"),
+        (["log", "--paper", "2501.99999"], "--paper: no paper matches '2501.99999'"),
+        (["log", "--since", "2025-02-02", "--until", "2025-02-01"], "--since 2025-02-02 is after --until"),
+        (["log", "--edition", "2025-02-02", "--until", "2025-02-01"], "--edition cannot be combined with"),
+        (["log", "-o", "log.xls"], "--output: log.xls: unknown file type; name it .csv or .jsonl, or add --format"),
+        (["log", "--format", "xml"], "--format: 'xml' is not a format; use csv or jsonl"),
+        (["log", "--why", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["log", "--why", "nobody@example.org", "--state", "sent"], "--why can only be combined with --json"),
+        (["subscribers", "forget", "nobody@example.org"], "'nobody@example.org' is not a subscriber"),
+        (["papers", "show", "2501.99999"], "No paper matches '2501.99999'"),
+        (["send", "--only", ""], "'' is not a subscriber"),
+        (["log", ""], "'' is not a subscriber"),
+        (["--config", "", "log"], "--config: the file name is empty; write it like --config config.yaml"),
+        (["log", "--config="], "--config: the file name is empty; write it like --config config.yaml"),
         (["log", "--edition", ""], "--edition: '' is not a date"),
         (["fetch", "--since", ""], "--since: '' is not a date"),
-        (["demo", "."], "holds a newsletter already; name a folder for the demo alone"),
+        (["demo", "."], "already has a newsletter; choose another folder"),
         (["papers", "list", "--since", "May"], "--since: 'May' is not a date"),
         (["fetch", "nowhere"], "'nowhere' is no source; known: none; add one under 'sources' in config.yaml"),
         (
             ["fetch", "--since", "2025-02-02", "--until", "2025-02-01"],
-            "--since 2025-02-02 lies after --until 2025-02-01",
+            "--since 2025-02-02 is after --until 2025-02-01",
         ),
         (["subscribe", "nobody"], "subscribe: email: 'nobody' is not an email address"),
         (["subscribe", "a@example.org\nBcc: b@example.org"], "is not an email address"),
@@ -101,19 +101,25 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
             "subscribe: schedule.timezone: 'Mars' is not a time zone",
         ),
         (["subscribe", "a@example.org", "--papers", "0"], "subscribe: papers: '0' is too small; it must be 1 or more"),
-        (["subscribers", "export", "--format", "xml"], "--format: 'xml' is neither csv nor jsonl"),
+        (["subscribers", "export", "--format", "xml"], "--format: 'xml' is not a format; use csv or jsonl"),
         (["import", "nothing.txt"], "nothing.txt"),
         (["--now", "tomorrow", "log"], "--now: 'tomorrow' is not an ISO date-time"),
         (["--now", "0001-01-01", "log"], "--now: '0001-01-01' is not in the years 1970 to 2999"),
         (["fetch", "--since", "9999-12-31"], "--since: '9999-12-31' is not in the years 1970 to 2999"),
         (["import", "x" * 300 + ".txt"], "File name too long; check the path"),
-        (["subscribe", "a\udcff@example.org"], "not text in UTF-8; write it as such"),
-        (["preview", "x@example.org", "--format", "pdf"], "--format: 'pdf' is none of html, text, eml, json"),
-        (["preview", "x@example.org", "--serve"], "'x@example.org' is no subscriber"),
-        (["preview", "x@example.org", "--serve", "--format", "eml"], "--serve shows every format; leave out --format"),
-        (["preview", "x@example.org", "--port", "8200"], "--port goes with --serve; add that"),
+        (["subscribe", "a\udcff@example.org"], "is not valid UTF-8; encode the argument as UTF-8"),
+        (
+            ["preview", "x@example.org", "--format", "pdf"],
+            "--format: 'pdf' is not a format; choose from html, text, eml, json",
+        ),
+        (["preview", "x@example.org", "--serve"], "'x@example.org' is not a subscriber"),
+        (["preview", "x@example.org", "--serve", "--format", "eml"], "--serve shows every format; remove --format"),
+        (["preview", "x@example.org", "--port", "8200"], "--port only works with --serve; add --serve"),
         (["interests", "check", "x@example.org"], "'x@example.org' has no file"),
-        (["bounces", "read"], "bounces: no mailbox is set; set bounces.maildir or bounces.imap in config.yaml, or"),
+        (
+            ["bounces", "read"],
+            "bounces: no mailbox is configured; set bounces.maildir or bounces.imap in config.yaml, or",
+        ),
         (["bounces", "read", "nonesuch.eml"], "nonesuch.eml: No such file or directory"),
         (["bounces", "forgive", "nobody"], "'nobody' is not an email address"),
     ],
@@ -180,7 +186,7 @@ def test_papers_can_be_filtered(newsletter: Newsletter) -> None:
     newsletter.with_sample()
     days = {row["listed_on"] for row in newsletter.run("papers", "list", "--since", "2025-11-20", "--json").rows}
     assert days == {"2025-11-25"}
-    assert newsletter.run("papers", "list", "--until", "2025-01-01").out == "No paper fits.\n"
+    assert newsletter.run("papers", "list", "--until", "2025-01-01").out == "No matching papers.\n"
     assert len(newsletter.run("papers", "list", "--limit", "3", "--json").rows) == 3
     assert newsletter.run("papers", "list", "--source", "elsewhere", "--json").rows == []
 
@@ -200,8 +206,8 @@ def test_a_file_without_a_paper_is_told_of_and_stops_no_other(newsletter: Newsle
     (newsletter.folder / name).write_text(text)
     (newsletter.folder / "good.jsonl").write_text('{"title": "One"}')
     ran = newsletter.run("import", name, "good.jsonl", code=2)
-    assert ran.err.endswith(f"error: {name}: there is no paper in it; check that it is what its ending says\n")
-    assert ran.out.endswith("good.jsonl: 1 paper, 1 new\nThe store holds 1 paper.\n")
+    assert ran.err.endswith(f"error: {name}: no papers found; check that its content matches its file extension\n")
+    assert ran.out.endswith("good.jsonl: 1 paper, 1 new\nThe store has 1 paper.\n")
     assert [row["papers"] for row in newsletter.run("import", name, "--json", code=2).rows] == [0]
 
 
@@ -255,7 +261,7 @@ def test_where_there_is_no_room_for_columns_cells_stand_under_another(
     newsletter.run("send")
     lines = newsletter.start("log", COLUMNS="39").communicate()[0].splitlines()
     assert lines[:2] == ["edition: 2025-11-28", "state: sent"]
-    assert lines[-3:] == [f"to whom; what was said, or why not: {reader}", "  250 taken", ""]
+    assert lines[-3:] == [f"subscriber; server reply or reason: {reader}", "  250 taken", ""]
     out = newsletter.start("subscribers", "list", COLUMNS="39").communicate()[0]
     assert out.startswith(f"email: {reader}\nstate: active\nnext due (UTC): ")
 
@@ -282,14 +288,14 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
     mine.__dict__.update({**newsletter.__dict__, "folder": tmp_path / "mine"})
     mine.with_sample()
     assert mine.run("subscribers", "list", "--json").rows == []
-    assert "There are no active subscribers" in mine.run("send").out
+    assert "No active subscribers" in mine.run("send").out
     for example in (tmp_path / "mine" / "subscribers").glob("*.example"):
         shutil.copyfile(example, example.with_suffix(""))
     emails = [row["email"] for row in mine.run("subscribers", "list", "--json").rows]
     assert len(emails) == 2
     for email in emails:
         assert len(mine.run("rank", email, "--json").rows) >= 5
-    assert "good" in mine.run("interests", "check").out
+    assert "ok" in mine.run("interests", "check").out
     (tmp_path / "mine" / "config.yaml").write_text(CONFIG)
     assert "nothing was changed" in newsletter.run("init", tmp_path / "mine").out
     assert (tmp_path / "mine" / "config.yaml").read_text() == CONFIG
@@ -297,14 +303,14 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
 
 def test_init_where_nothing_can_be_written(newsletter: Newsletter) -> None:
     (newsletter.folder / "file").write_text("")
-    assert "choose a folder that can be written" in newsletter.run("init", "file/mine", code=2).err
+    assert "choose a writable folder" in newsletter.run("init", "file/mine", code=2).err
 
 
 def test_interests_check_names_every_mistake(newsletter: Newsletter) -> None:
     newsletter.subscriber("ada", "email: ada@example.org\ninterests: [looms]\n")
     newsletter.subscriber("bob", "email: bob\npapers: no\n")
     ran = newsletter.run("interests", "check", code=2)
-    assert ran.out == f"{newsletter.folder}/subscribers/ada.yaml: good; ada@example.org, 1 interest\n"
+    assert ran.out == f"{newsletter.folder}/subscribers/ada.yaml: ok; ada@example.org, 1 interest\n"
     assert [re.sub(r".*/", "", line).split(":")[:3] for line in ran.err.splitlines()] == [
         ["bob.yaml", "1", " email"],
         ["bob.yaml", "2", " papers"],
@@ -363,7 +369,7 @@ def test_edit_checks_on_save_and_offers_to_go_on(newsletter: Newsletter) -> None
     ran = edit(newsletter, "y\n", "text.replace('looms', '{nam: engines}')", "text.replace('nam:', 'name:')")
     assert "interests.yaml:4: interests.1.nam: unknown key; did you mean 'name'?" in ran.stderr
     assert "    4 | - {nam: engines} # by hand" in ran.stderr
-    assert "Go on editing?" in ran.stdout
+    assert "Continue editing?" in ran.stdout
     assert ran.returncode == 0, ran.stderr
     assert path.read_text() == ADA.replace("looms", "{name: engines}")
     (row,) = newsletter.run("interests", "show", "--json").rows
@@ -374,7 +380,7 @@ def test_edit_given_up_changes_nothing(newsletter: Newsletter) -> None:
     path = newsletter.subscriber("ada", ADA)
     ran = edit(newsletter, "n\n", "text + 'nonsense: 1'")
     assert (ran.returncode, path.read_text()) == (2, ADA)
-    (kept,) = re.findall(r"warning: what you wrote is kept in (.*)\nerror: Nothing was saved\.", ran.stderr)
+    (kept,) = re.findall(r"warning: your edits are kept in (.*)\nerror: Nothing was saved\.", ran.stderr)
     assert Path(kept).read_text() == ADA + "nonsense: 1"
     (newsletter.folder / "editor.count").unlink()
     assert edit(newsletter, "", "text").stdout == "Nothing was changed.\n"
@@ -383,8 +389,8 @@ def test_edit_given_up_changes_nothing(newsletter: Newsletter) -> None:
 def test_edit_keeps_what_was_written_when_the_editor_fails(newsletter: Newsletter) -> None:
     path = newsletter.subscriber("ada", ADA)
     ran = edit(newsletter, "", "(path.write_text('mine'), sys.exit(3))")
-    assert "ended with 3; nothing was saved" in ran.stderr
-    (kept,) = re.findall(r"what you wrote is kept in (.*)\n", ran.stderr)
+    assert "exited with 3; nothing was saved" in ran.stderr
+    (kept,) = re.findall(r"your edits are kept in (.*)\n", ran.stderr)
     assert (Path(kept).read_text(), path.read_text()) == ("mine", ADA)
 
 
@@ -393,8 +399,8 @@ def test_edit_undoes_no_change_that_was_made_meanwhile(newsletter: Newsletter) -
     ran = edit(newsletter, "", f"pathlib.Path({str(path)!r}).write_text(text + 'papers: 4') and text + 'papers: 5'")
     assert ran.returncode == 2
     assert path.read_text() == ADA + "papers: 4"
-    assert f"error: {path}: was changed while you edited it; edit it again" in ran.stderr
-    (kept,) = re.findall(r"what you wrote is kept in (.*)\n", ran.stderr)
+    assert f"error: {path}: it changed while you were editing; edit it again" in ran.stderr
+    (kept,) = re.findall(r"your edits are kept in (.*)\n", ran.stderr)
     assert Path(kept).read_text() == ADA + "papers: 5"
 
     newsletter.run("subscribe", "bob@example.org", "--no-file", "-i", "looms")
@@ -402,7 +408,7 @@ def test_edit_undoes_no_change_that_was_made_meanwhile(newsletter: Newsletter) -
     (newsletter.folder / "editor.count").unlink()
     change = f"__import__('subprocess').run({subscribe!r}) and text.replace('looms', 'wheels')"
     ran = edit(newsletter, "", change, email="bob@example.org")
-    assert "error: bob@example.org: was changed while you edited it" in ran.stderr
+    assert "error: bob@example.org: it changed while you were editing" in ran.stderr
     (row,) = newsletter.run("interests", "show", "bob@example.org", "--json").rows
     assert [interest["name"] for interest in row["interests"]] == ["looms", "engines"]
 
@@ -463,7 +469,7 @@ def test_a_preview_at_a_terminal_opens_the_browser(newsletter: Newsletter, reade
         assert "Written to " in preview_at_terminal(newsletter, *arguments, BROWSER=str(browser))
         assert not opened.exists()
     said = preview_at_terminal(newsletter, BROWSER="", PATH=str(tmp_path / "empty"), DISPLAY="", WAYLAND_DISPLAY="")
-    assert "warning: no browser could be opened; open /" in said
+    assert "warning: cannot open a browser; open /" in said
 
 
 def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
@@ -489,7 +495,7 @@ def test_secrets_are_made_for_their_owner_alone(newsletter: Newsletter, reader: 
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     key.chmod(0o644)
     ran = newsletter.run("log", code=2)
-    assert "secret.key: others may read it (mode 0644); run 'chmod 600" in ran.err
+    assert "secret.key: readable by others (mode 0644); run 'chmod 600" in ran.err
     newsletter._monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "short")
     assert "NEWSLETTER_SECRET_KEY: the signing key has 5 bytes and needs 16" in newsletter.run("log", code=2).err
 

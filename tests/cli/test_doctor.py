@@ -36,11 +36,11 @@ def test_a_fresh_newsletter_where_nothing_answers(newsletter: Newsletter, monkey
     ran = newsletter.run("doctor", code=1)
     assert max(map(len, ran.out.splitlines())) <= 80
     told = re.sub(r"\s+", " ", ran.out)
-    assert "warning sender: site.from: Papers <papers@newsletter.example> is an address for examples" in told
+    assert "warning sender: site.from: Papers <papers@newsletter.example> is an example address" in told
     assert "bad source journal: GET http://127.0.0.1:1/feed: connection refused (tried once)" in told
-    assert "bad smtp: cannot reach 127.0.0.1:1: Connection refused mend: check smtp.host and port" in told
-    assert "not checked spf: newsletter.example is a name for examples mend: set site.from" in told
-    assert "not checked clock: no server told the time" in told
+    assert "bad smtp: cannot reach 127.0.0.1:1: Connection refused fix: check smtp.host and port" in told
+    assert "not checked spf: newsletter.example is an example domain fix: set site.from" in told
+    assert "not checked clock: no server sent its time" in told
     assert "ok templates: digest, weekly, compact; " in told
     assert ran.out.splitlines()[-1].endswith(" not checked.")
     assert ran.err == ""
@@ -59,8 +59,8 @@ def test_all_is_well_with_a_good_mail_server(newsletter: Newsletter, mail: Mailb
     found = lines(ran)
     assert found["smtp"].state is CheckState.OK
     assert found["subscribers"].found == "1 active"
-    assert "whole, writable" in found["store"].found
-    assert found["sends"].found == "nothing waits"
+    assert "intact, writable" in found["store"].found
+    assert found["sends"].found == "no sends waiting"
     assert not [one for one in found.values() if one.state is CheckState.BAD]
     assert len(mail.accepted) == 1  # the digest alone
 
@@ -93,7 +93,7 @@ def test_a_message_to_yourself_by_each_account(newsletter: Newsletter, mail: Mai
     ("options", "words"),
     [
         (("--send-to", "me"), "--send-to: 'me' is not an email address"),
-        (("--send-to", "a@b.org", "--offline"), "say one of"),
+        (("--send-to", "a@b.org", "--offline"), "mutually exclusive"),
     ],
 )
 def test_bad_usage(newsletter: Newsletter, options: tuple[str, ...], words: str) -> None:
@@ -108,18 +108,18 @@ def test_a_configuration_that_cannot_be_read(newsletter: Newsletter) -> None:
     assert [(row["name"], row["state"]) for row in ran.rows] == [
         ("config", "bad"),
         ("config", "bad"),
-        ("all else", "not checked"),
+        ("everything else", "not checked"),
     ]
     assert ran.rows[0]["found"].endswith("smtp.prot: unknown key")
     assert ran.rows[0]["mend"] == "did you mean 'port'?"
     (newsletter.folder / "config.yaml").unlink()
-    assert "'newsletter init .' makes one" in newsletter.run("doctor", "--json", code=2).rows[0]["mend"]
+    assert "create one with 'newsletter init .'" in newsletter.run("doctor", "--json", code=2).rows[0]["mend"]
 
 
 def test_secrets(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
     newsletter.configure(smtp={"user": "me", "password_file": "password"})
     newsletter.configure(bounces={"imap": {"host": "127.0.0.1", "user": "me", "password_file": "password"}})
-    assert "make the file" in look(newsletter, 1)["password"].fix
+    assert "create the file" in look(newsletter, 1)["password"].fix
     path = newsletter.folder / "password"
     path.write_text("open-sesame")
     path.chmod(0o640)
@@ -151,7 +151,7 @@ def test_templates(newsletter: Newsletter) -> None:
     assert "mine.txt:1: 'nothing' is undefined" in look(newsletter, 1)["templates"].found
     (folder / "mine.txt").write_text("text")
     heavy = look(newsletter, 0)["templates"]
-    assert (heavy.state, "over 102 kB the last papers" in heavy.fix) == (CheckState.WARNING, True)
+    assert (heavy.state, "over 102 kB, the last papers" in heavy.fix) == (CheckState.WARNING, True)
 
 
 def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newsletter, reader: str) -> None:
@@ -163,7 +163,7 @@ def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newslette
     assert one.found.startswith(f"{bob}:1: email: 'bob' is not an email address")
     newsletter.subscriber("cyd", "email: ada@example.org\nintrests: []\n")
     two = look(newsletter, 1)["subscribers"]
-    assert (two.found, two.fix) == ("2 mistakes in bob.yaml, cyd.yaml", "'newsletter interests check' tells each")
+    assert (two.found, two.fix) == ("2 errors in bob.yaml, cyd.yaml", "list them with 'newsletter interests check'")
 
 
 def test_nobody_is_subscribed_yet(newsletter: Newsletter) -> None:
@@ -180,7 +180,7 @@ def test_what_waits_in_the_store(newsletter: Newsletter, mail: Mailbox, reader: 
     planned = look(newsletter, 0, now="2025-11-28T11:00")["sends"]
     assert (planned.found, planned.fix) == (
         "1 planned; the first since 2025-11-28 09:00 UTC",
-        "'newsletter send' sends them",
+        "send them with 'newsletter send'",
     )
     sql(newsletter, f"UPDATE sends SET state = '{SendState.UNSURE}'")
     unsure = look(newsletter, 0)["sends"]
@@ -243,8 +243,8 @@ def test_a_full_disk(newsletter: Newsletter) -> None:
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 1
     told = re.sub(r"\s+", " ", ended.stdout)
-    assert "File too large mend: free some room there, or see what limits it" in told
-    assert "disk I/O error mend: check the disk and who else uses it" in told
+    assert "File too large fix: free disk space there, or check its quota" in told
+    assert "disk I/O error fix: check the disk and who else uses it" in told
 
 
 def test_a_clock_that_was_set_back(newsletter: Newsletter) -> None:
@@ -252,7 +252,7 @@ def test_a_clock_that_was_set_back(newsletter: Newsletter) -> None:
     clock = look(newsletter, 1, now="2025-11-27T09:00")["clock"]
     assert (clock.state, clock.found) == (
         CheckState.BAD,
-        "it is 2025-11-27 09:00 UTC, but the store knows of 2025-11-28 09:00",
+        "it is 2025-11-27 09:00 UTC, but the newest entry of the store is of 2025-11-28 09:00",
     )
 
 
@@ -278,7 +278,7 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_being_told() -> None:
     told = list(run_parallel(checks, 0.5))
     never.set()
     assert [one.state for one in told] == [CheckState.BAD, CheckState.BAD, CheckState.BAD, CheckState.OK]
-    assert (told[0].found, told[0].fix) == ("came to no end within 0.5 s", "wait longer")
+    assert (told[0].found, told[0].fix) == ("timed out after 0.5 s", "wait longer")
     assert told[1].found == "RuntimeError: a mistake of ours"
     assert (told[2].found, told[2].fix) == ("it is broken", "mend it")
     assert of_error("x", NewsletterError("no mend in it"), "this one").fix == "this one"

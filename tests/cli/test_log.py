@@ -75,7 +75,7 @@ def test_the_table_says_when_and_what_the_server_said(newsletter: Newsletter, tw
         [*["the", "mail", "server", "refused", "it", "for", "good;", "550"]],
         ["5.7.1", "no"],
     ]
-    assert newsletter.run("log", "--state", "planned").out == "No line of the log fits.\n"
+    assert newsletter.run("log", "--state", "planned").out == "No matching log entries.\n"
 
 
 def test_the_log_goes_to_files(newsletter: Newsletter, two_days: str) -> None:
@@ -141,10 +141,10 @@ def test_the_last_fortnight_in_words(newsletter: Newsletter, mail: Mailbox) -> N
     assert days["now"] == "active since 2025-11-18; mon, tue, wed, thu, fri at 07:30 (Europe/Paris)"
     assert days["Wed 12 Nov to Mon 17 Nov"] == "not subscribed yet"
     assert days["Tue 18 Nov"] == "no digest: its time, 07:30, had passed subscribed at 09:12"
-    assert days["Wed 19 Nov"].startswith("no digest, nor has anybody one: at 07:30 the newsletter did not run")
+    assert days["Wed 19 Nov"].startswith("no digest for anyone: at 07:30 the newsletter did not run")
     assert days["Thu 20 Nov"] == "1 paper, accepted by the server at 07:30:04"
     assert days["Fri 21 Nov"] == "skipped: no new papers since 2025-11-20"
-    assert days["Sat 22 Nov to Sun 23 Nov"] == "not a day of the schedule"
+    assert days["Sat 22 Nov to Sun 23 Nov"] == "not a scheduled day"
     assert days["Mon 24 Nov"] == (
         "1 paper, not sent: the mail server refused it for good (07:30:00); it said “550 5.7.1 not from you”"
     )
@@ -163,7 +163,7 @@ def test_the_last_fortnight_in_words(newsletter: Newsletter, mail: Mailbox) -> N
     assert days["Wed 26 Nov"].startswith("a bounce (hard) came back at 06:00 of the digest of Tue 25 Nov: “")
     assert days["Wed 26 Nov"].endswith("; bounced since")
     assert days["Thu 27 Nov to Fri 28 Nov"] == "bounced"
-    assert days["next"].startswith("none; 'newsletter bounces forgive ada@example.org'")
+    assert days["next"].startswith("none; if the mailbox works again, run 'newsletter bounces forgive ada@example.org'")
     (row,) = newsletter.run("log", "--why", "ada@example.org", "--json", now="2025-11-28T09:00").rows
     assert [one["state"] for one in row["days"]] == [*[None] * 5, "sent", "skipped", None, None, "failed", "sent"] + [
         None
@@ -176,23 +176,27 @@ def test_why_tells_what_waits_and_what_it_cannot_know(newsletter: Newsletter, ma
     newsletter.run("subscribers", "list", now="2025-11-23T12:00")
     # It is due since Monday, and nothing ran; for Bob neither, and then his schedule was another.
     assert told(newsletter, reader, "2025-11-25T09:00")["Mon 24 Nov to Tue 25 Nov"] == (
-        "due at 07:30, not made yet: neither 'run' nor 'send' came by since"
+        "due at 07:30, not composed yet: neither 'run' nor 'send' has run since"
     )
-    assert told(newsletter, reader, "2025-11-25T09:00")["next"].startswith("due since Mon 24 Nov 07:30; the next ")
+    assert told(newsletter, reader, "2025-11-25T09:00")["next"].startswith(
+        "due since Mon 24 Nov 07:30; sent by the next "
+    )
     some_papers(newsletter, "one", "2025-11-25T08:00")
     newsletter.configure(smtp={"port": 1})
     newsletter.run("send", "--only", reader, now="2025-11-25T09:00", code=1)
     days = told(newsletter, reader, "2025-11-25T10:00")
-    assert days["Tue 25 Nov"] == "1 paper, made up at 09:00, not sent yet; the next run sends them"
+    assert days["Tue 25 Nov"] == "1 paper, planned at 09:00, not sent yet; the next run sends them"
     path = newsletter.folder / "subscribers" / "bob.yaml"
     path.write_text(path.read_text().replace("23:00", "06:00"))
     newsletter.run("subscribers", "list", now="2025-11-25T10:00")
-    assert told(newsletter, BOB, "2025-11-25T10:00")["Tue 25 Nov"].startswith("no digest, while others have one: at 06")
+    assert told(newsletter, BOB, "2025-11-25T10:00")["Tue 25 Nov"].startswith(
+        "no digest, although others have one: at 06"
+    )
     newsletter.run("unsubscribe", reader, now="2025-11-25T11:00")
     days = told(newsletter, reader, "2025-11-26T10:00")
-    assert days["Tue 25 Nov"].endswith("not sent any more, since no mail goes there now unsubscribed at 11:00")
+    assert days["Tue 25 Nov"].endswith("the subscriber gets no mail now unsubscribed at 11:00")
     assert days["Wed 26 Nov"] == "unsubscribed"
     newsletter.run("subscribe", reader, "--again", now="2025-11-27T12:00")
     days = told(newsletter, reader, "2025-11-27T13:00")
-    assert days["Wed 26 Nov"] == "no digest; what the state was then is not kept"
+    assert days["Wed 26 Nov"] == "no digest; the state at that time is unknown"
     assert days["Thu 27 Nov"] == "no digest: its time, 07:30, had passed active at 12:00"

@@ -52,8 +52,8 @@ def test_what_is_deferred_is_said(newsletter: Newsletter, mail: Mailbox, reader:
     newsletter.run("unsubscribe", reader)
     mail.on_recipient = lambda address: None
     newsletter.run("send", now="2025-11-28T12:00")
-    assert "There are no active subscribers" in newsletter.run("send", now="2025-11-28T12:00").out
-    assert newsletter.run("send", "--due", now="2025-11-28T12:00").out == "Nobody is due now.\n"
+    assert "No active subscribers" in newsletter.run("send", now="2025-11-28T12:00").out
+    assert newsletter.run("send", "--due", now="2025-11-28T12:00").out == "Nobody is due.\n"
 
 
 def test_a_second_due_ends_at_once_while_the_first_sends(newsletter: Newsletter, mail: Mailbox) -> None:
@@ -70,7 +70,7 @@ def test_a_second_due_ends_at_once_while_the_first_sends(newsletter: Newsletter,
     began = time.monotonic()
     ran = newsletter.run("send", "--due", now=LATER)
     assert time.monotonic() - began < 4
-    assert ran.out.startswith("Another 'newsletter send --due' is running since ")
+    assert ran.out.startswith("Another 'newsletter send --due' is already running (since ")
     assert f"process {first.pid}" in ran.out
     assert newsletter.run("send", "--due", "--json", now=LATER).rows[0]["already_running"]["process"] == first.pid
     # One that is killed leaves no lock.
@@ -90,5 +90,5 @@ def test_numbers_of_what_failed_are_said(newsletter: Newsletter, mail: Mailbox) 
     mail.on_recipient = lambda address: "550 5.7.1 no" if address in (first, second) else None
     ran = newsletter.run("send", code=1)
     assert ran.out == "3 sent, 2 failed\n"
-    assert ran.err.endswith("error: 2 digests failed; 'newsletter log' names them\n")
+    assert ran.err.endswith("error: 2 digests failed; see 'newsletter log'\n")
     assert json.loads(newsletter.run("log", first, "--json", now=NOW).out)["state"] == "failed"

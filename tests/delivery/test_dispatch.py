@@ -189,4 +189,4 @@ def test_one_message_that_breaks_the_server_keeps_no_other_from_going(
 def test_smtp_and_accounts_are_one_too_many(newsletter: Newsletter) -> None:
     newsletter.configure(accounts={"one": {"host": "mail.example.org"}})
     ran = newsletter.run("log", code=2)
-    assert "accounts: stand instead of smtp; remove one of the two" in ran.err
+    assert "accounts: cannot be combined with smtp; remove one of them" in ran.err

@@ -327,7 +327,7 @@ def test_a_disk_that_fills_up_in_the_middle(newsletter: Newsletter, mail: Mailbo
         assert (processes[0].returncode, out) == (0, "3 sent\n")
     else:
         assert processes[0].returncode == 1
-        assert "r1@example.org, 2025-11-28: sent (250 taken), but that could not be written down: " in err
+        assert "r1@example.org, 2025-11-28: sent (250 taken), but this could not be recorded: " in err
         assert "note it, since the log will call it unsure" in err
         assert newsletter.run("send", code=1).out == "1 sent, 1 unsure\n"
         newsletter.run("sends", "resolve", "--sent", "r1@example.org")

@@ -119,9 +119,9 @@ def test_the_site_when_it_has_pages(httpserver: HTTPServer, nobody: str) -> None
 
 
 def test_a_site_that_leads_no_reader_anywhere(nobody: str) -> None:
-    with pytest.raises(CheckSkipped, match="on this machine alone"):
+    with pytest.raises(CheckSkipped, match="on this machine only"):
         site(config(nobody), False, [])
-    with pytest.raises(CheckSkipped, match=r"a name for examples.*set site\.url to your own"):
+    with pytest.raises(CheckSkipped, match=r"an example URL.*set site\.url to your own"):
         site(config("https://papers.example.org"), False, [])
 
 
@@ -131,5 +131,5 @@ def test_how_a_reader_unsubscribes() -> None:
     assert "set bounces.address and its mailbox" in unsubscribing(plain, False).fix
     bounces = Bounces(address="bounces@papers-lab.org", maildir=Path("Maildir"))
     read = plain.model_copy(update={"bounces": bounces})
-    assert unsubscribing(read, False).found == "by letter to bounces@papers-lab.org, which acts by itself"
-    assert unsubscribing(plain, True).found == "by a click, at https://papers-lab.org, and by letter"
+    assert unsubscribing(read, False).found == "email to bounces@papers-lab.org, processed automatically"
+    assert unsubscribing(plain, True).found == "one click at https://papers-lab.org, or email"

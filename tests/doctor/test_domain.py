@@ -45,21 +45,21 @@ def long_chain() -> Records:
             "",
         ),
         (spf("v=spf1 ip4:198.51.100.7 -all"), CheckState.WARNING, "does not list", "add ip4:93.184.216.34"),
-        (spf("v=spf1 +all"), CheckState.WARNING, "lets anybody send", "'~all' instead of '+all'"),
+        (spf("v=spf1 +all"), CheckState.WARNING, "lets anyone send", "replace '+all' with '~all'"),
         ({"papers-lab.org": []}, CheckState.BAD, "has no SPF record", '"v=spf1 a:smtp.papers-lab.org ~all"'),
         (
             {"papers-lab.org": ['TXT "v=spf1 -all"', 'TXT "v=spf1 a -all"']},
             CheckState.BAD,
-            "2 SPF records, so that none counts",
-            "make one of them",
+            "2 SPF records, so none is valid",
+            "merge them into one",
         ),
-        (spf("v=spf1 ipv4:93.184.216.34 -all"), CheckState.BAD, "ipv4:93.184.216.34", "mend the TXT record"),
+        (spf("v=spf1 ipv4:93.184.216.34 -all"), CheckState.BAD, "ipv4:93.184.216.34", "fix the TXT record"),
         (long_chain(), CheckState.BAD, "Too many DNS lookups", "flatten an include"),
         (
             spf("v=spf1 a:x.net a:y.net a:z.net -all"),
             CheckState.BAD,
-            "more than 2 names that are not there",
-            "mend the",
+            "more than 2 missing names",
+            "fix the",
         ),
     ],
 )
@@ -73,10 +73,10 @@ def test_spf_of_mail_that_leaves_by_this_machine() -> None:
     with NameServer(spf("v=spf1 mx -all")) as names:
         finding = spf_record(names, OURS, {"smtp": Smtp(host="127.0.0.1")})
     assert finding.state is CheckState.OK
-    assert "by which address mail leaves is not known here" in finding.found
+    assert "the public address of the mail server is unknown" in finding.found
 
 
-@pytest.mark.parametrize(("silent", "why"), [(True, "did not answer within 0.5 s"), (False, "SERVFAIL")])
+@pytest.mark.parametrize(("silent", "why"), [(True, "timed out after 0.5 s"), (False, "SERVFAIL")])
 def test_a_dns_that_does_not_answer_says_nothing_of_the_domain(silent: bool, why: str) -> None:
     with NameServer({}, silent=silent, broken=not silent) as names, pytest.raises(CheckSkipped, match=why) as raised:
         spf_record(names, OURS, RELAY)
@@ -84,7 +84,7 @@ def test_a_dns_that_does_not_answer_says_nothing_of_the_domain(silent: bool, why
 
 
 def test_a_name_for_examples_is_asked_nothing() -> None:
-    with NameServer({}) as names, pytest.raises(CheckSkipped, match=r"name for examples; set site\.from"):
+    with NameServer({}) as names, pytest.raises(CheckSkipped, match=r"an example domain; set site\.from"):
         spf_record(names, Sender("newsletter.example", "papers@newsletter.example"), RELAY)
 
 
@@ -147,8 +147,8 @@ def key_record(*texts: str) -> Records:
     [
         (2048, ["v=DKIM1; k=rsa; p=2048"], CheckState.OK, "verifies what is signed here, 2048 bits", ""),
         (1024, ["v=DKIM1; p=1024"], CheckState.WARNING, "1024 bits, which is short", "make a key of 2048 bits"),
-        (768, ["v=DKIM1; p=768"], CheckState.BAD, "768 bits, which verifiers do not take", "make a key of 2048 bits"),
-        (2048, ["v=DKIM1; t=y; p=2048"], CheckState.WARNING, "a test (t=y)", "take t=y out"),
+        (768, ["v=DKIM1; p=768"], CheckState.BAD, "768 bits, which verifiers reject", "make a key of 2048 bits"),
+        (2048, ["v=DKIM1; t=y; p=2048"], CheckState.WARNING, "a test (t=y)", "remove t=y"),
         (2048, ["v=DKIM1; p=1024"], CheckState.BAD, "is not that of 2048.pem", "publish the public half of 2048.pem"),
         (2048, ["v=DKIM1; p="], CheckState.BAD, "withdrawn (p= is empty)", "publish the public half"),
         (2048, ["v=DKIM1; p=2048", "v=DKIM1; p=1024"], CheckState.BAD, "two keys", "keep the TXT record"),
@@ -262,7 +262,7 @@ TAKES_MAIL = {
     [
         (TAKES_MAIL, CheckState.OK, "reached by a.papers-lab.org, b.papers-lab.org"),
         ({"papers-lab.org": ["AAAA 2606:2800:220:1::1"]}, CheckState.OK, "reached by papers-lab.org"),
-        ({"papers-lab.org": ["MX 0 ."]}, CheckState.BAD, "says that it takes no mail"),
+        ({"papers-lab.org": ["MX 0 ."]}, CheckState.BAD, "accepts no mail"),
         ({"papers-lab.org": ["MX 10 gone.papers-lab.org."]}, CheckState.BAD, "gone.papers-lab.org (MX) has no address"),
         ({}, CheckState.BAD, "neither an MX record nor an address"),
     ],

@@ -29,12 +29,12 @@ def test_the_clock_beside_others(ahead: list[float], state: CheckState, found: s
 def test_a_clock_that_was_set_back() -> None:
     finding = clock(NOW, NOW + timedelta(hours=2), [0.0])
     assert finding.state is CheckState.BAD
-    assert finding.found == "it is 2026-11-21 09:00 UTC, but the store knows of 2026-11-21 11:00"
-    assert "set the clock right" in finding.fix
+    assert finding.found == "it is 2026-11-21 09:00 UTC, but the newest entry of the store is of 2026-11-21 11:00"
+    assert "correct the clock" in finding.fix
 
 
 def test_a_clock_beside_which_there_is_no_other() -> None:
-    with pytest.raises(CheckSkipped, match="no server told the time"):
+    with pytest.raises(CheckSkipped, match="no server sent its time"):
         clock(NOW, None, [])
 
 
@@ -47,14 +47,14 @@ def test_a_disk_with_room(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_too_small_for_an_edition(tmp_path: Path) -> None:
     finding = disk([tmp_path], tmp_path, 10**12)
-    assert (finding.state, finding.fix) == (CheckState.BAD, "free some room there")
+    assert (finding.state, finding.fix) == (CheckState.BAD, "free disk space there")
     assert "an edition needs 4000000.0 GB" in finding.found
 
 
 def test_a_folder_that_cannot_be_written() -> None:
     finding = disk([Path("/proc")], Path("/proc/none"), 0)
     assert finding.state is CheckState.BAD
-    assert finding.fix == "say who may write there"
+    assert finding.fix == "check its permissions"
 
 
 def test_a_network_file_system_is_known_by_its_mount(tmp_path: Path) -> None:

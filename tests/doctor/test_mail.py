@@ -56,7 +56,7 @@ def test_a_session_that_is_well(authority: trustme.CA) -> None:
         finding = session("smtp", "smtp", account, Path(), SENDER)
     assert finding.state is CheckState.OK
     assert finding.found == (
-        f"localhost:{account.port}, TLSv1.3, certificate good for 60 days, logged in as me, takes mail from {SENDER}"
+        f"localhost:{account.port}, TLSv1.3, certificate valid for 60 days, logged in as me, accepts mail from {SENDER}"
     )
     assert box.accepted == []  # Nothing is sent unless asked for.
 
@@ -64,15 +64,15 @@ def test_a_session_that_is_well(authority: trustme.CA) -> None:
 def test_a_certificate_that_ends_soon(authority: trustme.CA) -> None:
     with secure(authority, Mailbox(), 5.5) as account:
         finding = session("smtp", "smtp", account, Path(), SENDER)
-    assert (finding.state, finding.fix) == (CheckState.WARNING, "have it renewed")
-    assert "its certificate ends in 5 days" in finding.found
+    assert (finding.state, finding.fix) == (CheckState.WARNING, "renew the certificate")
+    assert "its certificate expires in 5 days" in finding.found
 
 
 def test_a_server_that_takes_small_messages_only(authority: trustme.CA) -> None:
     with secure(authority, Mailbox(), data_size_limit=100_000) as account:
         finding = session("smtp", "smtp", account, Path(), SENDER)
     assert finding.state is CheckState.WARNING
-    assert "takes 100,000 bytes a message at most" in finding.found
+    assert "accepts at most 100,000 bytes per message" in finding.found
 
 
 def test_a_certificate_that_is_not_trusted() -> None:
@@ -98,8 +98,8 @@ def test_a_wrong_password(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
         ("on_sender", "553 5.7.1 not yours", CheckState.BAD, "check site.from, bounces.address and user"),
         ("on_sender", "530 5.7.0 log in", CheckState.BAD, "set user and password of the account"),
         ("on_sender", "451 4.3.0 not now", CheckState.WARNING, "try again later"),
-        ("on_recipient", "554 5.7.1 relay access denied", CheckState.BAD, "have the server relay for you"),
-        ("on_recipient", "550 5.1.1 no such user", CheckState.WARNING, "make that mailbox, or name another"),
+        ("on_recipient", "554 5.7.1 relay access denied", CheckState.BAD, "allow relaying"),
+        ("on_recipient", "550 5.1.1 no such user", CheckState.WARNING, "create that mailbox, or set bounces.address"),
         ("on_recipient", "450 4.7.1 greylisted", CheckState.WARNING, "try again later"),
     ],
 )

@@ -40,7 +40,7 @@ def test_all_that_the_network_tells(newsletter: Newsletter, mail: Mailbox, reade
     found = states(newsletter, records, pages=True)
     asked = ("sender", "source feed", "site", "smtp", "spf", "dkim", "dmarc", "bounces", "clock")
     assert [found[name] for name in asked if found[name].state is not CheckState.OK] == []
-    assert "takes mail from bounces+0-" in found["smtp"].found  # with the plus sign of a return path
+    assert "accepts mail from bounces+0-" in found["smtp"].found  # with the plus sign of a return path
     assert mail.accepted == []
     # What is told last, and alone, when there is no network to be had.
     assert [one.state for one in states(newsletter, {}, offline=True).values()][-1] is CheckState.NOT_CHECKED

@@ -159,7 +159,7 @@ def test_html_and_text_say_the_same() -> None:
         "25% match",
         "Pareto, <b>fronts</b>",
         "1 Test Street <ground floor>",
-        "131 new papers since Tuesday, 25 November 2025, ranked against your 2 interests.",
+        "131 new papers since Tuesday, 25 November 2025.",
         "Ada, 1 paper for you today.",
         "Friday, 28 November 2025",
     ):
@@ -278,7 +278,7 @@ def test_of_an_abstract_two_whole_sentences_are_shown() -> None:
 def test_where_the_abstract_says_nothing_whole_the_summary_of_the_source_is_shown_as_such(abstract: str) -> None:
     message = make(Paper(title="Looms", abstract=abstract, summary="A loom <b>that</b> reads cards."))
     for kind in (Shown(part(message, "html")).text, " ".join(part(message, "plain").split())):
-        assert "The source’s own summary: A loom <b>that</b> reads cards." in kind
+        assert "Summary from the source: A loom <b>that</b> reads cards." in kind
     assert "summary" not in part(make(Paper(title="Looms", abstract=abstract)), "html")
 
 

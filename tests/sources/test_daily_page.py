@@ -194,7 +194,7 @@ def test_no_year_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "text"),
+    ("text", "first_problem"),
     [
         ("", "page.txt:1: the page's date, like 'Nov 25', is missing"),
         (HEADER, "page.txt:11: the page's date, like 'Nov 25', is missing"),

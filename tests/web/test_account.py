@@ -62,12 +62,12 @@ def test_signed_out_links_are_worth_nothing_and_a_new_one_comes_by_email(
         # The holder of a forwarded link gets no new one by pressing the button.
         out = client.post(f"{page}/sign-out")
         assert out.status_code == 200
-        assert "All links are signed out" in out.text
+        assert "Your links are disabled" in out.text
         assert "/preferences/" not in out.text
         for path in (page, feed, feedback, f"{page}/preview"):
             said = client.get(path) if path != f"{page}/preview" else client.post(path)
             assert said.status_code == 410
-            assert "signed out" in said.text
+            assert "was disabled" in said.text
             assert 'href="/links"' in said.text
         for end in ("", "/pause", "/export", "/forget", "/address", "/sign-out"):
             assert client.post(f"{page}{end}", data={"email": NEW}).status_code == 410
@@ -104,7 +104,7 @@ def test_a_new_link_is_asked_for_alike_whoever_has_the_address(
     done: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if threading.current_thread().name != "postman":
+        if threading.current_thread().name != "signup-mailer":
             done.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -185,7 +185,7 @@ def test_a_link_of_an_email_is_good_for_two_days(newsletter: Newsletter, mail: M
 def test_a_new_address_takes_a_click_in_both_mailboxes(newsletter: Newsletter, mail: Mailbox, page: str) -> None:
     with serving(newsletter) as where, browse(where) as client:
         same = client.post(f"{page}/address", data={"email": "ADA@example.org"})
-        assert (same.status_code, "the address you have now" in same.text) == (422, True)
+        assert (same.status_code, "already your address" in same.text) == (422, True)
         assert client.post(f"{page}/address", data={"email": "x@mailinator.com"}).status_code == 422
         asked = client.post(f"{page}/address", data={"email": NEW})
         assert asked.status_code == 200
@@ -202,7 +202,7 @@ def test_a_new_address_takes_a_click_in_both_mailboxes(newsletter: Newsletter, m
         assert ADA in client.get(link_in(to_new)).text
         moved = client.post(link_in(to_new))
         assert moved.status_code == 303
-        assert "come to this address from now on" in client.get(moved.headers["location"]).text
+        assert "are now sent to this address" in client.get(moved.headers["location"]).text
         assert emails(newsletter) == {NEW: "active"}
         assert client.get(page).status_code == 410  # A link of the old mailbox.
         assert client.post(link_in(to_new)).status_code == 410
@@ -277,7 +277,7 @@ def test_to_an_address_that_bounces_nothing_is_sent(newsletter: Newsletter, mail
     with serving(newsletter) as where, browse(where) as client:
         for end in ("/export", "/forget", "/address"):
             answer = client.post(f"{page}{end}", data={"email": NEW})
-            assert (answer.status_code, "came back" in answer.text) == (409, True)
+            assert (answer.status_code, "bounced" in answer.text) == (409, True)
     assert dump(newsletter)["sign_ups"] == []
 
 
@@ -303,7 +303,7 @@ def test_letters_that_cannot_be_made_hold_up_no_other(newsletter: Newsletter, ma
 
 def test_wrong_addresses_are_told_kindly(newsletter: Newsletter, page: str) -> None:
     with serving(newsletter) as where, browse(where) as client:
-        for email, said in (("", "Please write your address."), ("x y", "That is not an email address.")):
+        for email, said in (("", "Please enter your email address."), ("x y", "That is not an email address.")):
             answer: httpx.Response = client.post("/links", data={"email": email})
             assert (answer.status_code, said in answer.text) == (422, True)
             answer = client.post(f"{page}/address", data={"email": email})

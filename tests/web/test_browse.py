@@ -34,7 +34,7 @@ def part(message: EmailMessage, kind: str) -> str:
 
 
 def link_to_digest(message: EmailMessage) -> str:
-    found = re.search(r"Read in the browser: (\S+)", part(message, "plain"))
+    found = re.search(r"View in browser: (\S+)", part(message, "plain"))
     assert found is not None
     return path_of(found[1])
 

@@ -38,16 +38,16 @@ def test_the_script_of_the_page_solves_it(newsletter: Newsletter, mail: Mailbox,
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(f"{where}/subscribe")
         page.get_by_label("Your email address").fill("bob@example.org")
-        page.get_by_label("What do you follow?").fill("Pareto fronts")
+        page.get_by_label("What are your interests?").fill("Pareto fronts")
         page.get_by_label("robot learning").check()
         page.get_by_role("button", name="Subscribe").click()
         expect(page.get_by_role("status")).to_have_text("Checking that you are not a robot …")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mailbox", timeout=60_000)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox", timeout=60_000)
         # The form for a new link, too.
         page.goto(f"{where}/links")
         page.get_by_label("Your email address").fill(reader)
         page.get_by_role("button", name="Email me a new link").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Check your mailbox", timeout=60_000)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox", timeout=60_000)
         page.close()
         assert said == []
         assert {str(one["To"]) for one in letters(mail, 3)} == {"first@example.org", "bob@example.org", reader}

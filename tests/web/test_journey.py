@@ -86,10 +86,10 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         fine(page)
         reach(page, page.get_by_label("Your email address"))
         page.keyboard.type(BOB)
-        reach(page, page.get_by_label("What do you follow?"))
+        reach(page, page.get_by_label("What are your interests?"))
         page.keyboard.type("energy-based models")
         press(page, "Subscribe")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mailbox")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         fine(page)
 
         page.goto(where + link_in(letters(mail, 1)[0]))
@@ -103,7 +103,7 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         reach(page, page.get_by_label("Name", exact=True).first)
         page.keyboard.press("Control+a")
         page.keyboard.type("Several goals")
-        reach(page, page.get_by_label("What it is about, in your words").first)
+        reach(page, page.get_by_label("Description, in your own words").first)
         page.keyboard.press("Control+a")
         page.keyboard.type("multi-objective optimization, Pareto fronts")
         expect(found.first).to_contain_text("Pareto")
@@ -124,7 +124,7 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         expect(page.get_by_role("heading", level=1)).to_have_text("Noted: less like this")
         expect(page.locator(".words li").first).to_be_visible()
         fine(page)
-        page.goto(where + linked(digest, "Read in the browser"))
+        page.goto(where + linked(digest, "View in browser"))
         expect(page.get_by_role("heading", name="Several goals")).to_be_visible()
 
         page.goto(where + linked(digest, "Unsubscribe"))
@@ -134,7 +134,7 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         assert state_of(newsletter, BOB) == "unsubscribed"
         fine(page)
         press(page, "Undo")
-        expect(page.get_by_text("You are back")).to_be_visible()
+        expect(page.get_by_text("Welcome back")).to_be_visible()
     assert state_of(newsletter, BOB) == "active"
 
 
@@ -149,7 +149,7 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         page.goto(where + link_in(letters(mail, 1)[0]))
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_text("Welcome!")).to_be_visible()
-        page.get_by_label("What it is about, in your words").first.fill("Pareto fronts")
+        page.get_by_label("Description, in your own words").first.fill("Pareto fronts")
         page.get_by_role("button", name="Preview").click()
         expect(page.get_by_text("Not saved yet.")).to_be_visible()
         expect(page.locator(".ranked .title").first).to_contain_text("Pareto")
@@ -165,7 +165,7 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         page.goto(where + linked(digest, "Unsubscribe"))
         page.get_by_role("button", name="Unsubscribe").click()
         page.get_by_role("button", name="Undo").click()
-        expect(page.get_by_text("You are back")).to_be_visible()
+        expect(page.get_by_text("Welcome back")).to_be_visible()
     assert state_of(newsletter, BOB) == "active"
 
 
@@ -178,14 +178,14 @@ def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: s
         page.goto(where + linked(text_of(mail, 1), "Change your interests"))
         fine(page)
         press(page, "Sign out all links")
-        expect(page.get_by_role("heading", level=1)).to_have_text("All links are signed out")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Your links are disabled")
         fine(page)
         page.get_by_role("link", name="Get a new link").click()
         fine(page)
         reach(page, page.get_by_label("Your email address"))
         page.keyboard.type(reader)
         press(page, "Email me a new link")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Check your mailbox")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         fine(page)
         page.goto(where + link_in(letters(mail, 3)[-1]))
         reach(page, page.get_by_label("New email address"))
@@ -199,7 +199,7 @@ def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: s
         expect(page.get_by_text("your digests will be sent to that address")).to_be_visible()
         page.goto(where + link_in(letters(mail, 5)[-1]))
         press(page, "Use this address")
-        expect(page.get_by_text("Your digests come to this address from now on.")).to_be_visible()
+        expect(page.get_by_text("Your digests are now sent to this address.")).to_be_visible()
         press(page, "Export my data")
         page.goto(where + link_in(letters(mail, 6)[-1]))
         fine(page)

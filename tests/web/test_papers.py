@@ -82,29 +82,29 @@ def test_without_papers_today_the_latest_day_is_shown_and_said(served: Served) -
     )
     text = page(where, "/papers")
     assert titles(text) == ["Of yesterday"]
-    assert "There are no papers for today, Friday, 28 November 2025, yet." in text
+    assert "No papers for today, Friday, 28 November 2025, yet." in text
     assert httpx.get(f"{where}/").headers["Location"] == "/papers"
-    assert "There are no papers on Wednesday, 1 January 1975" in page(where, "/papers/date/1975-01-01")
+    assert "No papers on Wednesday, 1 January 1975" in page(where, "/papers/date/1975-01-01")
     for path in ("/papers/date/9999-12-31", "/papers/week/0001-W01", "/papers/month/9999-12"):
-        assert "There are no papers" in page(where, path)
+        assert "No papers" in page(where, path)
 
 
 def test_an_empty_store_says_so(served: Served) -> None:
     where, _ = served
     for path in ("/papers", "/papers/trending", "/papers?q=looms", "/feeds/papers.atom", "/feeds/trending.atom"):
         page(where, path)
-    assert "There are no papers yet." in page(where, "/papers")
+    assert "No papers yet." in page(where, "/papers")
 
 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/papers/date/2025-02-30", "There is no such day. A day is written like 2025-11-25."),
-        ("/papers/week/2025-48", "There is no such week."),
-        ("/papers/month/11-2025", "There is no such month."),
-        ("/papers/date/2025-11-25?page=0", "There is no such page of the list."),
-        ("/papers/trending?page=2", "There is no page 2 of the list; the last one is 1."),
-        ("/papers/no/such", "There is no such paper here."),
+        ("/papers/date/2025-02-30", "This is not a valid day. Write it like 2025-11-25."),
+        ("/papers/week/2025-48", "This is not a valid week."),
+        ("/papers/month/11-2025", "This is not a valid month."),
+        ("/papers/date/2025-11-25?page=0", "This is not a valid page number."),
+        ("/papers/trending?page=2", "Page 2 does not exist; the last page is 1."),
+        ("/papers/no/such", "This paper is not here."),
     ],
 )
 def test_what_there_is_not_is_said_in_plain_words(served: Served, path: str, words: str) -> None:
@@ -145,7 +145,7 @@ def test_words_find_papers_and_are_offered_as_an_interest(served: Served) -> Non
     assert [title.casefold() for title in titles(text)] == [row["title"].casefold() for row in rows[:20]]
     assert titles(page(where, "/papers?q=energy-based+models&page=2"))[0] == rows[20]["title"]
     assert '<input type="hidden" name="interest" value="energy-based models">' in text
-    assert "No paper has these words." in page(where, "/papers?q=zzyzx")
+    assert "No matching papers." in page(where, "/papers?q=zzyzx")
     similar = newsletter.run("papers", "similar", rows[0]["paper_id"], "--limit", "6", "--json").rows
     one = page(where, f"/papers/{rows[0]['paper_id']}").partition("Similar papers")[2]
     assert [link.rpartition("/")[2] for link in Links(one).found if "/papers/" in link] == [

@@ -119,7 +119,7 @@ def _flat(fields: dict[str, str | list[str]]) -> list[tuple[str, str]]:
     ("wrong", "said"),
     [
         ({"time": "25:00"}, "Time: "),
-        ({"day": []}, "Days: choose one at least"),
+        ({"day": []}, "Days: choose at least one"),
         ({"papers": "1000"}, "Papers: "),
         ({"timezone": "Mars/Olympus"}, "Time zone: "),
         ({"i0-weight": "-1"}, "Interest 1, weight: "),
@@ -166,7 +166,7 @@ def test_a_file_with_a_mistake_is_left_alone(newsletter: Newsletter, page: str) 
     file = newsletter.folder / "subscribers" / "ada.yaml"
     file.write_text(FILE + "papers: many\n")
     with serving(newsletter) as where, browse(where) as client:
-        assert "has a mistake at present" in client.get(page).text
+        assert "currently has an error" in client.get(page).text
         answer = client.post(page, data=filled(client, page) | {"never": "mine"})
         assert answer.status_code == 409
         assert ">mine</textarea>" in answer.text
@@ -212,10 +212,10 @@ def test_the_form_has_the_bounds_of_a_file(newsletter: Newsletter, page: str) ->
     with serving(newsletter) as where, browse(where) as client:
         fields = filled(client, page)
         for wrong, said in (
-            (many, "100 interests are the most"),
+            (many, "At most 100 interests are allowed"),
             (
                 {"i0-keywords": "\n".join(f"word{number}" for number in range(501))},
-                "has too many entries; 500 are the most",
+                "has too many entries; keep at most 500",
             ),
             ({"never": "x" * 1_001}, "is longer than 1000 characters"),
         ):

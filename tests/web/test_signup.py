@@ -132,7 +132,7 @@ def complained(newsletter: Newsletter) -> str:
 @pytest.mark.parametrize(
     ("email", "said"),
     [
-        ("", "Please write your address."),
+        ("", "Please enter your email address."),
         ("bob@", "That is not an email address."),
         ('"bob+x"@example.org', "That is not an email address."),
         ("bob example.org", "That is not an email address."),

@@ -73,7 +73,7 @@ def test_it_is_undone_for_an_hour(newsletter: Newsletter, reader: str, link: str
     with serving(newsletter, LATER) as where, browse(where) as client:
         answer = client.post(undo)
         assert answer.status_code == 303
-        assert "You are back" in client.get(answer.headers["location"]).text
+        assert "Welcome back" in client.get(answer.headers["location"]).text
         assert state_of(newsletter, reader) == "active"
         # Once: it is for that unsubscribing, and no later one.
         client.post(link)
@@ -88,7 +88,7 @@ def test_links_that_were_tampered_with_change_nothing(newsletter: Newsletter, re
         for path in others:
             for answer in (client.get(path), client.post(path, data=ONE_CLICK)):
                 assert answer.status_code == 404
-                assert "not one of ours" in answer.text
+                assert "invalid or incomplete" in answer.text
                 assert reader not in answer.text
         assert client.post(link, content=b"x" * 400_000).status_code == 413
     assert state_of(newsletter, reader) == "active"

@@ -193,7 +193,7 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     where = serve("--open", BROWSER=str(browser))
     assert opened.read_text() == where
     page.goto(where)
-    expect(page.locator(".note")).to_contain_text("No papers yet: shown with the sample papers.")
+    expect(page.locator(".note")).to_contain_text("No papers yet, so this uses sample papers.")
     expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("Ada, 10 papers for you today.")
     assert newsletter.run("papers", "list", "--json").rows == []
     (process,) = newsletter.processes
@@ -202,4 +202,4 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert process.stderr is not None
     assert process.stderr.read() == ""
     assert list((newsletter.folder / "scratch").iterdir()) == []
-    expect(page.locator("#live")).to_have_text("the preview has ended")
+    expect(page.locator("#live")).to_have_text("the preview has stopped")

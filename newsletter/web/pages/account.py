@@ -1,4 +1,4 @@
-"""A subscriber's account: a new link by email, signing out all links, and what is confirmed by email first."""
+"""A subscriber's account: a new link by email, signing out all links, and requests confirmed by email."""
 
 import json
 from collections.abc import Callable
@@ -32,19 +32,19 @@ from newsletter.web.forms import (
 
 _MANY_EMAILS = "We have sent several emails to this address already. Please try again tomorrow."
 _NO_MAIL = (
-    "Mail to your address came back, or was reported as spam, so we cannot ask you there. Please write to us, or "
-    "subscribe with another address."
+    "Mail to your address bounced or was reported as spam, so we cannot email you a confirmation. Please contact us "
+    "or subscribe with another address."
 )
-_ENDED = "We send nothing to your present address. Please subscribe with the new one instead."
+_ENDED = "Your current address is not subscribed. Please subscribe with the new one instead."
 _NOT_MOVED = (
-    "Nothing was changed: this address has, or had, a subscription of its own, or the one to be moved has ended. "
-    "Please subscribe with this address instead."
+    "Nothing was changed: this address already has or had a subscription, or the one to move has ended. Please "
+    "subscribe with this address instead."
 )
-_FILE = "Nothing was changed: your interests are kept in a file, which cannot be changed just now. Please write to us."
+_FILE = "Nothing was changed: the file with your interests cannot be changed right now. Please contact us."
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The pages of a subscriber's account."""
+    """Create the router of a subscriber's account pages."""
     router = APIRouter(include_in_schema=False)
     _add_new_links(router, site)
     _add_requests(router, site)
@@ -114,7 +114,7 @@ def _add_requests(router: APIRouter, site: WebContext) -> None:
         try:
             wanted = read_lasting_address(text(form, "email"))
             if subscribers.email_key(wanted) == subscribers.email_key(subscriber.email):
-                raise UserError("That is the address you have now.")
+                raise UserError("This is already your address.")
         except UserError as error:
             raise HTTPException(422, " ".join(error.lines), headers=PRIVATE) from None
         return ask(request, subscriber, Kind.CHANGE_ADDRESS, wanted)
@@ -168,7 +168,7 @@ def _add_approval(router: APIRouter, site: WebContext) -> None:
 def _export(site: WebContext, asked: SignUp, subscriber: Subscriber) -> Response:
     context = site.context
     with writing(context.engine) as connection:
-        # Two clicks at once get it once.
+        # Of two simultaneous clicks, only one gets the data.
         if sign_ups.find(connection, asked.row) is None:
             raise used_link(TokenPurpose.APPROVE)
         content = data_export.export_data(connection, subscriber)

@@ -1,4 +1,4 @@
-"""The operator's page: how the newsletter is doing, behind a login."""
+"""The operator's page: the newsletter's status, behind a login."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from newsletter.web.pages.charts import BarChart, stacked_chart
 
 _LOGIN = f"{HOME}/login"
 _LONGEST_TOKEN = 200
-_BAD = "That is no token that holds. 'newsletter token list' shows when each ends, 'newsletter token create' makes one."
-_OFTEN = "That was often in a short time. Please try again in a quarter of an hour."
+_BAD = "This token is invalid or expired. See 'newsletter token list', or create one with 'newsletter token create'."
+_OFTEN = "Too many attempts. Please try again in 15 minutes."
 
 _PEOPLE = {state.value: state.value for state in SubscriberState}
 _SENDS = {
     SendState.SENT.value: "sent",
     SendState.SKIPPED.value: "skipped",
     SendState.PLANNED.value: "planned",
-    SendState.CLAIMED.value: "on the way",
+    SendState.CLAIMED.value: "claimed",
     SendState.DEFERRED.value: "deferred",
     SendState.FAILED.value: "failed",
     SendState.UNSURE.value: "unsure",
@@ -35,7 +35,7 @@ _DAYS = 30
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The page, and its login."""
+    """Create the router of the page and its login."""
     router = APIRouter(prefix=HOME, include_in_schema=False)
     attempts = LoginThrottle()
 
@@ -94,14 +94,14 @@ def _editions(known: Status) -> BarChart:
 
 @dataclass(frozen=True, slots=True)
 class _Progress:
-    """How many sends of an edition are planned, or were, and how many of them are settled."""
+    """The progress of an edition: planned and settled sends."""
 
     planned: int
     settled: int
 
 
 def _under_way(known: Status) -> dict[date, _Progress]:
-    """The editions that are being sent, newest first."""
+    """Return the editions that are being sent, newest first."""
     progress: dict[date, _Progress] = {}
     for day, counts in known.editions.items():
         planned = sum(number for state, number in counts.items() if state is not SendState.SKIPPED)
@@ -115,7 +115,7 @@ def _plain(counts: Mapping[SendState, int]) -> dict[str, int]:
 
 
 def _deliverability(known: Status) -> dict[date, dict[str, int]]:
-    """What became of mail in the last 30 days, oldest first: each day's edition, and what came back then."""
+    """Count each day's sends, bounces and complaints in the last 30 days, oldest first."""
     today = known.now.date()
     days = {today - timedelta(days=back): dict[str, int]() for back in reversed(range(_DAYS))}
     for day, counts in days.items():
@@ -133,7 +133,7 @@ def _trouble(known: Status) -> BarChart:
 
 
 def _delivered(known: Status) -> dict[str, float]:
-    """Of what servers accepted in the last 30 days, what share came back, and what share was complained about."""
+    """Return the bounce rate and the complaint rate of the last 30 days."""
     days = _deliverability(known).values()
     accepted = sum(counts["sent"] for counts in days)
     return {

@@ -1,18 +1,18 @@
-"""Plots as figures: bars that stand on one another, measured here and drawn by a template."""
+"""Stacked bar charts: the geometry is computed here and drawn by a template."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 1000.0, 100.0
-"""The measures that bars are given in; a page stretches them to what room it has."""
+"""Size of the coordinate system; the page scales it to the available width."""
 
 _GAP = 0.2
-"""Of the room of a bar, what is left free beside it."""
+"""Share of a bar's width that is left free."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a bar: where it stands, which series it is of (a class of the style sheet), and what it says."""
+    """A segment of a bar: position, series (a CSS class) and title."""
 
     x: float
     y: float
@@ -24,11 +24,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class BarChart:
-    """A plot of bars, one a row of its table.
+    """A stacked bar chart; each bar is a row of its table.
 
     Attributes:
-        series: what each part of a bar is called, by its name in the style sheet; the lowest first.
-        rows: what each bar stands for, and its numbers in the order of ``series``.
+        series: label of each series by its CSS class, the lowest first.
+        rows: label of each bar, and its numbers in the order of ``series``.
         top: the number at the upper edge.
     """
 
@@ -39,22 +39,22 @@ class BarChart:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to draw."""
+        """Whether the chart has no data."""
         return not self.pieces
 
     @property
     def labels(self) -> list[str]:
-        """What stands below it: the first bar, one in the middle and the last."""
+        """The labels of the first, middle and last bar."""
         names = [name for name, _ in self.rows]
         return names if len(names) < 3 else [names[0], names[len(names) // 2], names[-1]]
 
 
 def stacked_chart(series: Mapping[str, str], rows: Sequence[tuple[str, Mapping[str, int]]]) -> BarChart:
-    """A plot of stacked bars.
+    """Build a stacked bar chart.
 
     Args:
         series: as :class:`BarChart` has them.
-        rows: what each bar stands for, from left to right, with its number of each series.
+        rows: label of each bar, from left to right, with its number per series.
     """
     numbers = [(name, [counts.get(one, 0) for one in series]) for name, counts in rows]
     top = _round_up(max((sum(counts) for _, counts in numbers), default=0))
@@ -64,7 +64,7 @@ def stacked_chart(series: Mapping[str, str], rows: Sequence[tuple[str, Mapping[s
         below = 0.0
         for (one, words), number in zip(series.items(), counts, strict=True):
             if number:
-                # At least a hair, so that a few among thousands can be seen.
+                # At least 1, so that a few among thousands are visible.
                 height = max(number / top * HEIGHT, 1.0)
                 x, y = (place + _GAP / 2) * step, HEIGHT - below - height
                 title = f"{name}: {number:,} {words}"
@@ -74,7 +74,7 @@ def stacked_chart(series: Mapping[str, str], rows: Sequence[tuple[str, Mapping[s
 
 
 def _round_up(number: int) -> int:
-    """A number with one or two digits that count, not below another."""
+    """Round up to one or two significant digits."""
     if number <= 10:
         return max(number, 1)
     step = 5 * int(10 ** (len(str(number)) - 2))

@@ -1,4 +1,4 @@
-"""Feedback: more, or less, like a paper, by a button on a page, with what it changed and a way back."""
+"""Feedback pages: ask for more or less like a paper, see the effect and undo it."""
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,11 +13,11 @@ from newsletter.store.feedback import Verdict
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, SameOrigin, holder_of, path_for, wrong_link
 
-_NO_PAPER = "This paper is kept no more, so nothing can be said of it."
+_NO_PAPER = "This paper is no longer available, so you cannot rate it."
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The pages behind "More like this" and "Less"."""
+    """Create the router of the feedback pages."""
     router = APIRouter(prefix="/feedback/{token}", include_in_schema=False)
     context = site.context
 

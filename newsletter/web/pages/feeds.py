@@ -1,4 +1,4 @@
-"""Atom feeds (RFC 4287) of the papers: all of them, newest first, and what the community talks about."""
+"""Atom feeds (RFC 4287) of the newest and the trending papers."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The feeds."""
+    """Create the router of the feeds."""
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/feeds/papers.atom", methods=["GET", "HEAD"])
@@ -42,25 +42,33 @@ def routes(site: WebContext) -> APIRouter:
         with reading(site.context.engine) as connection:
             known = papers.by_rows(connection, rows)
         found = [known[row] for row in rows if row in known]
-        told, own = site.context.config.site, f"/feeds/{name}.atom"
-        content = atom(told.url, own, page, told.name, f"{told.name}: {title}", found, site.context.clock())
+        site_settings, own = site.context.config.site, f"/feeds/{name}.atom"
+        content = atom(
+            site_settings.url,
+            own,
+            page,
+            site_settings.name,
+            f"{site_settings.name}: {title}",
+            found,
+            site.context.clock(),
+        )
         return Response(content, media_type="application/atom+xml", headers=PUBLIC)
 
     return router
 
 
 def atom(url: str, own: str, page: str, name: str, title: str, found: Sequence[Paper], now: datetime) -> bytes:
-    """A feed of papers, in the order given.
+    """Build a feed of papers, in the order given.
 
     Args:
         url: the site's, without a slash at the end. ``own``: the path of the feed, ``page``: that of its page.
         name: the newsletter's.
-        now: stands for when a feed without papers was changed last (UTC).
+        now: the update time of a feed without papers (UTC).
     """
     feed = Element("feed", {"xmlns": _ATOM})
     _say(feed, "id", f"{url}{own}")
     _say(feed, "title", title)
-    # Of entries that name nobody (section 4.1.1).
+    # The author of entries without one (section 4.1.1).
     _say(SubElement(feed, "author"), "name", name)
     _say(feed, "updated", max((_seen(paper, now) for paper in found), default=now).isoformat())
     SubElement(feed, "link", {"rel": "self", "type": "application/atom+xml", "href": f"{url}{own}"})

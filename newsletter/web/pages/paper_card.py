@@ -1,4 +1,4 @@
-"""What the site shows of papers: on a card of a list, and on a page of its own."""
+"""Papers as the site shows them: cards in lists, links and authors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _NAMED = 40
 
 @dataclass(frozen=True, slots=True)
 class PaperCard:
-    """A paper as a card has it.
+    """The card of a paper in a list.
 
     Attributes:
         path: its page. ``text``: the beginning of its abstract. ``by``: the organisation, else how many authors.
-        links: what it leads to, each with a name; http and https alone.
-        match: how well it fits what was asked for, in percent; None where nothing was.
+        links: name and URL (http or https) of each link.
+        match: relevance to the search, in percent; None outside of searches.
     """
 
     path: str
@@ -35,8 +35,8 @@ class PaperCard:
 
 
 def paper_card(paper: Paper, match: int | None = None) -> PaperCard:
-    """The card of a paper."""
-    # LaTeX that its abstract's beginning cuts in two stands behind what is shown.
+    """Build the card of a paper."""
+    # LaTeX that is cut off at the stored beginning of the abstract is beyond the text shown.
     return PaperCard(
         path=paper_path(paper.id),
         title=display_title(paper),
@@ -56,19 +56,19 @@ def _beginning(text: str) -> str:
 
 
 def paper_path(paper_id: str) -> str:
-    """The page of a paper by its id, which may hold anything: a DOI has slashes, and browsers resolve dots."""
+    """Return the path of a paper's page. Ids are quoted: a DOI has slashes, and browsers resolve dots."""
     awkward = {"", ".", ".."} & {*paper_id.split("/")}
     return f"/papers/{quote(paper_id, safe='' if awkward else '/')}"
 
 
 def count_authors(paper: Paper) -> str:
-    """How many wrote it: "6 authors"; empty when nobody has told."""
+    """Format the number of authors, like "6 authors"; empty if unknown."""
     number = max(len(paper.authors), paper.author_count or 0)
     return f"{number} author{'' if number == 1 else 's'}" if number else ""
 
 
 def short_authors(paper: Paper) -> str:
-    """Who wrote it, by name as far as there is room."""
+    """List the authors by name, up to a limit."""
     if not paper.authors:
         return count_authors(paper)
     more = max(len(paper.authors), paper.author_count or 0) - len(paper.authors[:_NAMED])

@@ -1,4 +1,4 @@
-"""The papers that a page of the site has: by day, trending, found by words, and like one another."""
+"""Queries for the paper pages: by period, trending, search and similar papers."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class PaperPage:
 
     Attributes:
         number: which page it is, from 1. ``pages``: how many there are.
-        count: how many papers there are on all pages; None where nobody counts.
+        count: the number of papers on all pages; None if not counted.
     """
 
     papers: Sequence[PaperCard]
@@ -45,7 +45,7 @@ class PaperPage:
 
 @dataclass(frozen=True, slots=True)
 class PeriodPage:
-    """What a page of some days needs beside its papers: the nearest days before and after that have some."""
+    """A page of a period's papers, with the nearest earlier and later days that have papers."""
 
     paper_page: PaperPage
     before: date | None
@@ -53,7 +53,7 @@ class PeriodPage:
 
 
 def period_page(context: AppContext, period: Period, number: int) -> PeriodPage:
-    """A page of the papers of some days, most talked about first."""
+    """Load a page of a period's papers, most discussed first."""
     with reading(context.engine) as connection:
         count = paper_lists.count_of_days(connection, period.first, period.last)
         rows = paper_lists.rows_of_days(connection, period.first, period.last, A_PAGE, (number - 1) * A_PAGE)
@@ -64,7 +64,7 @@ def period_page(context: AppContext, period: Period, number: int) -> PeriodPage:
 
 
 def latest_day(context: AppContext, today: date) -> date | None:
-    """The last day up to today that has papers; None when there is none."""
+    """Return the last day up to today that has papers; None without papers."""
     with reading(context.engine) as connection:
         if paper_lists.count_of_days(connection, today, today):
             return today
@@ -72,7 +72,7 @@ def latest_day(context: AppContext, today: date) -> date | None:
 
 
 def trending_page(context: AppContext, today: date, number: int) -> PaperPage:
-    """A page of what the community talks about, faded by age as in a digest's Trending."""
+    """Load a page of trending papers, ranked as in a digest's Trending section."""
     rows = trending_rows(context, today)
     with reading(context.engine) as connection:
         found = paper_lists.listed(connection, rows[(number - 1) * A_PAGE : number * A_PAGE])
@@ -80,12 +80,12 @@ def trending_page(context: AppContext, today: date, number: int) -> PaperPage:
 
 
 def trending_rows(context: AppContext, today: date) -> list[int]:
-    """The rows of the papers that are talked about, most first."""
+    """Return the rows of the trending papers, highest score first."""
     return [hit.row for hit in trending_hits(context, today)]
 
 
 def trending_hits(context: AppContext, today: date) -> list[ScoredRow]:
-    """The same, each with its score."""
+    """Return the trending papers with their scores."""
     with reading(context.engine) as connection:
         talked = paper_lists.talked_about(connection, today, _TALKED_ABOUT)
     scores = trending_scores(talked, today, context.config.digest.trending_half_life_days)
@@ -94,7 +94,7 @@ def trending_hits(context: AppContext, today: date) -> list[ScoredRow]:
 
 
 def search_page(context: AppContext, index: LiveIndex, words: str, number: int) -> PaperPage:
-    """A page of the papers that a line of words describes, best first."""
+    """Load a page of search results, best match first."""
     present = index()
     if present is None:
         return PaperPage([], number, 1)
@@ -113,7 +113,7 @@ def _page(shown: Sequence[PaperCard], number: int, count: int) -> PaperPage:
 
 @dataclass(slots=True)
 class SimilarPapers:
-    """The papers most like each, found once a paper and then kept, as far as there is room."""
+    """Finds similar papers, with a bounded cache."""
 
     context: AppContext
     index: LiveIndex
@@ -121,7 +121,7 @@ class SimilarPapers:
     _lock: Lock = field(default_factory=Lock)
 
     def to(self, paper: Paper) -> list[PaperCard]:
-        """The papers most like one, best first, without itself."""
+        """Return the papers most similar to one, best first."""
         index = self.index()
         if index is None:
             return []

@@ -1,4 +1,4 @@
-"""The pages of the papers: by day, week and month, trending, found by words, and each by itself."""
+"""Paper pages: by day, week and month, trending, search results and single papers."""
 
 from datetime import date
 from typing import Any
@@ -23,15 +23,15 @@ _LONGEST_SEARCH = 300
 _LONGEST_INTEREST = 120
 _MOST_PAGES = 100_000
 _DATES = {
-    "date": "There is no such day. A day is written like 2025-11-25.",
-    "week": "There is no such week. A week is written like 2025-W48.",
-    "month": "There is no such month. A month is written like 2025-11.",
+    "date": "This is not a valid day. Write it like 2025-11-25.",
+    "week": "This is not a valid week. Write it like 2025-W48.",
+    "month": "This is not a valid month. Write it like 2025-11.",
 }
 _GET = ["GET", "HEAD"]
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The pages of the papers."""
+    """Create the router of the paper pages."""
     router = APIRouter(include_in_schema=False)
     alike = paper_queries.SimilarPapers(site.context, site.index)
 
@@ -54,8 +54,8 @@ def routes(site: WebContext) -> APIRouter:
         now = site.context.clock().date()
         day = paper_queries.latest_day(site.context, now)
         if day is None:
-            return listing(request, "Papers", nothing="There are no papers yet.")
-        missed = "" if day == now else f"There are no papers for today, {around('date', now).words}, yet."
+            return listing(request, "Papers", nothing="No papers yet.")
+        missed = "" if day == now else f"No papers for today, {around('date', now).words}, yet."
         return days(request, around("date", day), 1, missed)
 
     def found(request: Request, words: str, number: int) -> Response:
@@ -73,7 +73,7 @@ def routes(site: WebContext) -> APIRouter:
             f"/papers?{urlencode({'q': words})}&",
             words=words,
             interest=words[:_LONGEST_INTEREST],
-            nothing="" if shown.papers else "No paper has these words. Try others, or fewer.",
+            nothing="" if shown.papers else "No matching papers. Try other or fewer words.",
         )
 
     def days(request: Request, period: Period, number: int, missed: str = "") -> Response:
@@ -86,7 +86,7 @@ def routes(site: WebContext) -> APIRouter:
             f"{period.path}?",
             heading=period.words[:1].upper() + period.words[1:],
             missed=missed,
-            nothing="" if held.paper_page.papers else f"There are no papers {period.preposition} {period.words}.",
+            nothing="" if held.paper_page.papers else f"No papers {period.preposition} {period.words}.",
             period=period,
             kinds=[(word, around(kind, _middle(period, site.context.clock().date()))) for word, kind in _KINDS],
             before=held.before and around(period.kind, held.before),
@@ -121,8 +121,8 @@ def routes(site: WebContext) -> APIRouter:
             shown,
             "/papers/trending?",
             heading="Trending",
-            about="Upvotes and comments, where a comment counts as two votes, fading with the days.",
-            nothing="" if shown.papers else "No paper is talked about at present.",
+            about="Ranked by upvotes and comments (a comment counts as two votes); their weight fades over the days.",
+            nothing="" if shown.papers else "No trending papers right now.",
         )
 
     @router.api_route("/papers/{name:path}", methods=_GET)
@@ -130,7 +130,7 @@ def routes(site: WebContext) -> APIRouter:
         with reading(site.context.engine) as connection:
             paper = paper_lists.named(connection, name)
         if paper is None:
-            raise HTTPException(404, "There is no such paper here. It can be looked for by its words.")
+            raise HTTPException(404, "This paper is not here. Try searching for its title.")
         if paper.id != name:
             return RedirectResponse(paper_path(paper.id), 301)
         return site.page(request, "paper", headers=PUBLIC, **_paper(paper), alike=alike.to(paper))
@@ -152,11 +152,11 @@ _LISTING: dict[str, Any] = {
     "before": None,
     "after": None,
 }
-"""What the template of a list is given, where a list has nothing else to say."""
+"""Default values of the list template."""
 
 
 def _paper(paper: Paper) -> dict[str, Any]:
-    """What the template of one paper is given."""
+    """Build the values of the paper template."""
     abstract = " ".join(latex_to_text(paper.abstract).split())
     sentences, day = sentences_of(paper), paper.listed_on or paper.published
     return {
@@ -164,7 +164,7 @@ def _paper(paper: Paper) -> dict[str, Any]:
         "title": display_title(paper),
         "authors": short_authors(paper),
         "abstract": abstract,
-        # Of a short abstract they would be the whole of it again.
+        # Not for a short abstract, which they would repeat.
         "sentences": sentences if 2 * sum(map(len, sentences)) < len(abstract) else (),
         "summary": " ".join(latex_to_text(paper.summary or "").split()),
         "links": paper_links(paper),
@@ -176,17 +176,17 @@ def _paper(paper: Paper) -> dict[str, Any]:
 
 
 def _middle(period: Period, today: date) -> date:
-    """The day of a period whose week and month are meant by "week" and "month": today where it can be."""
+    """Choose the day whose week and month the links lead to: today, if it is in the period."""
     return min(max(period.first, today), period.last)
 
 
 def _number(page: str) -> int:
-    """The number of a page of a list, from 1."""
+    """Parse a page number, from 1."""
     if not (page.isascii() and page.isdigit() and 1 <= int(page[:9]) <= _MOST_PAGES):
-        raise HTTPException(404, "There is no such page of the list.")
+        raise HTTPException(404, "This is not a valid page number.")
     return int(page)
 
 
 def _check(shown: paper_queries.PaperPage) -> None:
     if shown.number > shown.pages:
-        raise HTTPException(404, f"There is no page {shown.number} of the list; the last one is {shown.pages}.")
+        raise HTTPException(404, f"Page {shown.number} does not exist; the last page is {shown.pages}.")

@@ -1,4 +1,4 @@
-"""Days, weeks and months as the site's addresses have them."""
+"""Days, weeks and months in the site's URLs."""
 
 import calendar
 import re
@@ -17,7 +17,7 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Some days in a row: ``first`` and ``last`` are both included."""
+    """A day, week or month; ``first`` and ``last`` are both included."""
 
     kind: Kind
     first: date
@@ -25,7 +25,7 @@ class Period:
 
     @property
     def path(self) -> str:
-        """The page of its papers."""
+        """The path of its papers page."""
         year, week, _ = self.first.isocalendar()
         written = {
             "date": self.first.isoformat(),
@@ -36,7 +36,7 @@ class Period:
 
     @property
     def words(self) -> str:
-        """As one says it: "Tuesday, 25 November 2025", "24–30 November 2025", "November 2025"."""
+        """The long form: "Tuesday, 25 November 2025", "24–30 November 2025", "November 2025"."""
         first, last = self.first, self.last
         if self.kind == "date":
             return f"{first:%A}, {_day(first)} {first.year}"
@@ -50,7 +50,7 @@ class Period:
 
     @property
     def short(self) -> str:
-        """The same, as short as a link beside others has it: "25 Nov", "24–30 Nov", "Nov 2025"."""
+        """The short form for links: "25 Nov", "24–30 Nov", "Nov 2025"."""
         first, last = self.first, self.last
         if self.kind == "date":
             return f"{first.day} {first:%b}"
@@ -60,7 +60,7 @@ class Period:
 
     @property
     def preposition(self) -> str:
-        """What stands before it in a sentence."""
+        """The preposition before it in a sentence."""
         return {"date": "on", "week": "in the week of", "month": "in"}[self.kind]
 
 
@@ -69,7 +69,7 @@ def _day(day: date) -> str:
 
 
 def around(kind: Kind, day: date) -> Period:
-    """The day, the week (ISO 8601, from Monday on) or the month that a day is in."""
+    """Return the day, the ISO 8601 week or the month that contains a day."""
     if kind == "date":
         return Period(kind, day, day)
     if kind == "week":
@@ -80,7 +80,7 @@ def around(kind: Kind, day: date) -> Period:
 
 
 def read_period(kind: Kind, text: str) -> Period | None:
-    """The period that an address names, as 2025-11-25, 2025-W48 or 2025-11; None for one that there is not."""
+    """Parse a period like 2025-11-25, 2025-W48 or 2025-11; None if it is invalid."""
     found = _FORMS[kind].fullmatch(text)
     if found is None:
         return None

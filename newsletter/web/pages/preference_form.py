@@ -1,4 +1,4 @@
-"""The form of preferences: what it shows, and what it says when it is posted, checked as a subscriber's file is."""
+"""The preferences form: its fields, and validation by the rules of subscriber files."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,11 @@ _SHOWN_AS = {"schedule.days": "Days", "schedule.time": "Time", "schedule.timezon
 
 @dataclass(frozen=True, slots=True)
 class InterestFields:
-    """An interest as the form has it: what stands in each field, right or wrong.
+    """The form fields of an interest, valid or not.
 
     Attributes:
-        was: its name before, so that what was said of it stays with it.
-        keywords: one a line, ``word: weight`` where the weight is not 1. ``authors``, ``categories``: one a line.
+        was: its previous name, so that its feedback is kept when it is renamed.
+        keywords: one per line, ``word: weight`` where the weight is not 1. ``authors``, ``categories``: one per line.
     """
 
     name: str = ""
@@ -40,19 +40,19 @@ class InterestFields:
 
     @property
     def empty(self) -> bool:
-        """Whether it says nothing."""
+        """Whether all fields are empty."""
         said = (self.name, self.text, self.keywords, self.authors, self.categories)
         return not (any(one.strip() for one in said) or self.liked or self.disliked)
 
     @property
     def detailed(self) -> bool:
-        """Whether it says more than its name, words and weight."""
+        """Whether it has more than a name, text and weight."""
         return bool(self.keywords or self.authors or self.categories or self.liked or self.disliked)
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What stands in the form; ``never`` has a word a line."""
+    """The fields of the form; ``never`` has one word per line."""
 
     name: str
     days: Sequence[str]
@@ -64,13 +64,13 @@ class Fields:
 
 
 def fields_of(preferences: Preferences) -> Fields:
-    """The form that says these preferences."""
+    """Fill the form from preferences."""
     schedule = preferences.schedule
     return Fields(
         name=preferences.name,
         days=[day.value for day in schedule.days],
         time=f"{schedule.time:%H:%M}",
-        # One that is not known here cannot be saved again.
+        # An unknown time zone could not be saved.
         timezone=schedule.timezone if is_known(schedule.timezone) else "UTC",
         papers=str(preferences.papers),
         never="\n".join(preferences.never),
@@ -96,7 +96,7 @@ def _interest_fields(interest: Interest) -> InterestFields:
 
 
 def posted_fields(form: FormData) -> Fields:
-    """What a form says that was posted, without the interests that are to be removed and those that are empty."""
+    """Read a posted form, without empty interests and those marked for removal."""
     numbers = sorted({int(found[1]) for key in form if (found := _FIELD.match(key))})
     interests = [_posted_interest(form, f"i{number}-") for number in numbers if not text(form, f"i{number}-remove")]
     return Fields(
@@ -117,13 +117,13 @@ def _posted_interest(form: FormData, start: str) -> InterestFields:
 
 
 def read_fields(fields: Fields, present: Preferences) -> Preferences:
-    """The preferences that a form says, of the same address.
+    """Validate the form and convert it to preferences of the same address.
 
     Raises:
-        UserError: something in it is wrong, a line for each, in words for who filled it in.
+        UserError: the form has errors (one line each, worded for the reader).
     """
     if len(fields.interests) > MOST_INTERESTS:
-        raise UserError(f"{MOST_INTERESTS} interests are the most; please remove some.")
+        raise UserError(f"At most {MOST_INTERESTS} interests are allowed; please remove some.")
     schedule = {"days": list(fields.days), "time": fields.time, "timezone": fields.timezone}
     mapping: dict[str, Any] = {
         "email": present.email,
@@ -134,7 +134,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         "never": _lines(fields.never),
     }
     if not fields.days:
-        raise UserError("Days: choose one at least; for none at all, there is a pause below.")
+        raise UserError("Days: choose at least one; to stop for a while, pause below.")
     try:
         return replace(preferences_from_mapping(mapping, "form"), email=present.email)
     except UserError as error:
@@ -142,7 +142,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
 
 
 def _mapping(fields: InterestFields) -> Mapping[str, Any]:
-    # A name may be left out by who only writes what to follow, as in a file.
+    # The name is optional, as in a file.
     name = fields.name.strip() or _name_from(fields.text or fields.keywords or fields.authors or fields.categories)
     lists = {name: list(getattr(fields, name)) for name in ("liked", "disliked")}
     lists |= {name: _lines(getattr(fields, name)) for name in ("authors", "categories")}
@@ -151,7 +151,7 @@ def _mapping(fields: InterestFields) -> Mapping[str, Any]:
 
 
 def _name_from(words: str) -> str:
-    """A name for an interest without one: how its words begin."""
+    """Name an interest after its first words."""
     short = " ".join(words.split())
     return short if len(short) <= 60 else f"{short[:58].rsplit(' ', 1)[0]} …"
 
@@ -177,6 +177,6 @@ def _kindly(line: str) -> str:
 
 
 def renamed(fields: Fields, wanted: Preferences) -> dict[str, str]:
-    """The interests that have another name than before: the new one by the old."""
+    """Return the renamed interests: old name to new name."""
     pairs = zip(fields.interests, wanted.interests, strict=True)
     return {one.was: interest.name for one, interest in pairs if one.was and one.was != interest.name}

@@ -1,4 +1,4 @@
-"""Preferences: what a subscriber follows, how often and when, changed in the browser by a link that speaks for them."""
+"""Preferences pages: change interests and schedule in the browser, with a signed link."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,20 +29,20 @@ _PAUSE = timedelta(days=14)
 _SHOWN = 10
 _DAYS = dict(zip(Day, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
 _SAID = {
-    "welcome": "Welcome! Your first digest is being made, and comes within minutes.",
-    "saved": "Saved. The next digest heeds it.",
-    "paused": "Nothing comes for two weeks; then it goes on by itself.",
-    "resumed": "It goes on.",
-    "moved": "Your digests come to this address from now on. Links in emails sent to the old one do not work any more.",
+    "welcome": "Welcome! Your first digest will arrive within minutes.",
+    "saved": "Saved. Your next digest will use these preferences.",
+    "paused": "Paused for two weeks. Your digests then resume automatically.",
+    "resumed": "Your digests are resumed.",
+    "moved": "Your digests are now sent to this address. Links in emails sent to the old address no longer work.",
 }
 _LOST = (
-    "This was changed elsewhere since you opened the page, so nothing was saved yet. What you wrote stands below; what "
-    "is kept now stands beside it. Save again, and yours takes its place."
+    "Your preferences were changed elsewhere since you opened this page, so nothing was saved yet. Your version is "
+    "below, next to the saved one. Save again to replace it with yours."
 )
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The pages of a subscriber's preferences."""
+    """Create the router of the preferences pages."""
     router = APIRouter(prefix="/preferences/{token}", include_in_schema=False)
     context, folder = site.context, site.context.config.subscribers_folder
 
@@ -55,7 +55,7 @@ def routes(site: WebContext) -> APIRouter:
         status: int = 200,
         **values: Any,
     ) -> Response:
-        """The form with what stands in it; the ranking beside it is that of ``ranked``."""
+        """Render the form with its fields, next to a ranking for ``ranked``."""
         ranked: Preferences | None = values.pop("ranked", home.preferences)
         shown = {
             "note": "",
@@ -96,7 +96,7 @@ def routes(site: WebContext) -> APIRouter:
         except UserError as error:
             return form_page(request, token, subscriber, home, fields, 422, problems=error.lines, ranked=None)
         if text(form, "act") == "preview":
-            # With the mark that it came with: looking is no knowledge of what others changed.
+            # Keep the mark of the form: a preview must not hide changes made elsewhere.
             looked = replace(home, mark=text(form, "mark"))
             return form_page(request, token, subscriber, looked, fields, ranked=wanted, note="Not saved yet.")
         try:
@@ -108,7 +108,7 @@ def routes(site: WebContext) -> APIRouter:
                     for old, new in renamed(fields, wanted).items():
                         feedback.rename_interest(connection, subscriber.row, old, new)
         except UserError:
-            problems = [f"Your interests are kept in {home.file}, which cannot be changed just now. Nothing was saved."]
+            problems = [f"Nothing was saved: {home.file}, which has your interests, cannot be changed right now."]
             return form_page(request, token, subscriber, home, fields, 409, problems=problems, ranked=wanted)
         if saved:
             return RedirectResponse(f"/preferences/{token}?said=saved", 303, headers=PRIVATE)
@@ -147,11 +147,11 @@ def routes(site: WebContext) -> APIRouter:
 
 def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | None) -> Mapping[str, Any]:
     if wanted is None:
-        return {"choices": [], "nothing": "Once the form is right, what it finds stands here."}
+        return {"choices": [], "nothing": "Correct the form to see your matches here."}
     try:
         found = rank_papers(site.context, replace(subscriber, preferences=wanted), _SHOWN)
     except NewsletterError:
-        return {"choices": [], "nothing": "This cannot be shown at present."}
+        return {"choices": [], "nothing": "The matches are currently unavailable."}
     choices = [
         {
             "title": display_title(one.paper),
@@ -167,7 +167,7 @@ def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | Non
 
 
 def _standing(site: WebContext, subscriber: Subscriber, home: StoredPreferences) -> Mapping[str, Any]:
-    """How the subscription stands, in words."""
+    """Describe the state of the subscription for the page."""
     context, config = site.context, site.context.config
     return {
         "email": subscriber.email,
@@ -197,7 +197,7 @@ def _day(moment: datetime | None, subscriber: Subscriber) -> str:
 
 
 def _titles(site: WebContext, fields: Fields) -> Mapping[str, str]:
-    """The titles of the papers that interests name, by what they name them; one that is not known is left as it is."""
+    """Look up the titles of the papers that interests name; unknown papers are left out."""
     named: Sequence[str] = [name for one in fields.interests for name in (*one.liked, *one.disliked)]
     with reading(site.context.engine) as connection:
         found = papers.find_all(connection, named)

@@ -1,6 +1,6 @@
-"""Digests in the browser: each by an address of its own, to be passed on as one likes, and a person's as a feed.
+"""Digests in the browser, each at its own URL that may be shared, and a subscriber's digests as a feed.
 
-Neither carries any right of its reader: no link that acts, no name, no address.
+Neither contains personal links, a name or an address.
 """
 
 import hmac
@@ -21,17 +21,17 @@ from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, subscriber_at, subscriber_of, wrong_link
 
 _POLICY = (
-    # A message as a mail program shows it: nothing in it runs, and it has its style in itself.
+    # As in a mail client: no scripts, only inline styles.
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; default-src 'none'; "
     "style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_NO_DIGEST = "This digest is kept no more."
+_NO_DIGEST = "This digest is no longer available."
 _ATOM = "http://www.w3.org/2005/Atom"
 _IN_FEED = 30
 
 
 def routes(site: WebContext) -> APIRouter:
-    """A person's digests, as pages and as a feed."""
+    """Create the router of a subscriber's digests, as pages and as a feed."""
     router = APIRouter(include_in_schema=False)
     context = site.context
 
@@ -70,12 +70,12 @@ def _digest(site: WebContext, subscriber: Subscriber, edition: date) -> Digest |
 
 
 def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> bytes:
-    """RFC 4287: the digests, newest first, each with its papers by title."""
+    """Build the Atom feed (RFC 4287) of digests, newest first, each with the titles of its papers."""
     context, settings = site.context, site.context.config.site
     ElementTree.register_namespace("", _ATOM)
     feed = ElementTree.Element(f"{{{_ATOM}}}feed")
-    # Feed readers pass an entry on with the id and the links of its feed (section 4.2.11), so that the feed does not
-    # name its own address, by which all digests can be read.
+    # Feed readers share entries with the id and links of their feed (section 4.2.11). The feed therefore does not
+    # contain its own URL, which gives access to all digests.
     _text(feed, "id", f"urn:uuid:{_identity(context.links.key, subscriber.row)}")
     _text(feed, "title", f"{settings.name}: digests")
     _text(feed, "updated", _noon(digests[0].edition if digests else context.clock().date()))

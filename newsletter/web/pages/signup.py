@@ -1,4 +1,4 @@
-"""Signing up: the form, the answer that is the same for every address, and the page that confirms."""
+"""Sign-up pages: the form, the response (the same for every address) and the confirmation."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -29,15 +29,15 @@ TOPICS = (
     "efficient training and inference",
     "proteins and molecules",
 )
-"""What the form suggests; whatever else is written into it is as good."""
+"""Topics that the form suggests; any other text is accepted too."""
 
 _LONGEST_EMAIL = 320
 _REGIONS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
-_SUPPRESSED = "Mail to this address came back, or was called unwanted. Please write to us, and we look into it."
+_SUPPRESSED = "Mail to this address bounced or was reported as spam. Please contact us so that we can look into it."
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The pages by which a subscription begins."""
+    """Create the router of the sign-up pages."""
     router = APIRouter(include_in_schema=False)
     context = site.context
 
@@ -73,7 +73,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/subscribe/begin", dependencies=[SameOrigin])
     def begin(request: Request, form: Posted) -> Response:
-        # From the box on other pages. Posted, so that no log and no history keeps the address.
+        # From the box on other pages. It uses POST to keep the address out of logs and browser history.
         email, interest = text(form, "email")[:_LONGEST_EMAIL], text(form, "interest")[:LONGEST_INTEREST]
         return form_page(request, 200, email, interest, (), "UTC", ())
 
@@ -121,7 +121,7 @@ def routes(site: WebContext) -> APIRouter:
 
 @cache
 def zones() -> dict[str, list[str]]:
-    """The time zones that a form offers, by region."""
+    """List the time zones that a form offers, by region."""
     named = sorted(name for name in time_zones.names() if name.partition("/")[0] in _REGIONS)
     found: dict[str, list[str]] = {"": ["UTC"]}
     for name in named:

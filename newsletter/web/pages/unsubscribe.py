@@ -22,11 +22,11 @@ from newsletter.web.forms import (
     wrong_link,
 )
 
-_TOO_LATE = "This can be undone for an hour only, and as long as nothing else has changed."
+_TOO_LATE = "You can undo this only within an hour, and only if nothing else has changed since."
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The pages by which a subscription ends."""
+    """Create the router of the unsubscribe pages."""
     router = APIRouter(include_in_schema=False)
     context = site.context
 
@@ -48,7 +48,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/unsubscribe/{token}")
     def act(request: Request, token: str, form: Posted) -> Response:
-        # RFC 8058, section 3.1: a mail program posts this alone, from wherever it is.
+        # RFC 8058, section 3.1: a mail client posts only this field, from any origin.
         one_click = text(form, "List-Unsubscribe") == "One-Click"
         if not one_click:
             same_site(request)

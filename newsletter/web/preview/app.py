@@ -1,8 +1,7 @@
-"""The live preview: a page in one's own browser that shows a message while its templates are worked on.
+"""The live preview: a page in the browser that shows a message and reloads when its files change.
 
-Its server listens on this machine alone, under a path that others on it do not know, since a message carries the
-links by which its reader unsubscribes. It only answers GET. What others wrote is shown as text, or in a frame in which
-nothing runs.
+The server listens on loopback, under a secret path, since a message has personal links. It only answers GET. Foreign
+content is shown as text, or in a sandboxed frame without scripts.
 """
 
 import hashlib
@@ -49,7 +48,7 @@ _PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _MESSAGE_POLICY = (
-    # The page looks into its frames, to keep where one has scrolled to; without scripts that gives a message nothing.
+    # The page reads the scroll position of its frames; without scripts, this is safe.
     "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
     "style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
@@ -64,11 +63,11 @@ _PAGE = Environment(
 
 @dataclass(slots=True)
 class LivePreview:
-    """One subscriber's message, made anew each time that its page is asked for.
+    """One subscriber's message, rendered again for each request of the page.
 
     Attributes:
-        path: of the configuration. ``scratch``: a folder for the sample papers, should the store have none.
-        watched: the files that it was made from.
+        path: of the configuration. ``scratch``: a folder for sample papers, if the store is empty.
+        watched: the source files of the message.
     """
 
     path: Path
@@ -80,12 +79,12 @@ class LivePreview:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def mark(self) -> str:
-        """Changes whenever a file does that the message is made from."""
+        """Return a hash that changes with the source files."""
         return self.watched.mark()
 
     def page(self) -> bytes:
-        """The page: the message with all there is to know of it, or what is wrong."""
-        # Before the files are read: what changes meanwhile is then seen as a change.
+        """Render the page: the message with its details, or the errors."""
+        # Before reading the files, so that later changes are noticed.
         mark = self.mark()
         try:
             snapshot = self.snapshot()
@@ -94,14 +93,14 @@ class LivePreview:
         return _render(email=snapshot.subscriber.email, mark=mark, **_values(snapshot))
 
     def snapshot(self) -> Snapshot:
-        """Make the message. A frame of the page is then given the same.
+        """Render the message; the frames of the page then show the same one.
 
         Raises:
-            NewsletterError: something is wrong in one of the files.
+            NewsletterError: a file has an error.
         """
         with self._lock:
             config = load_config(self.path)
-            # Also when it cannot be made, so that the mend is noticed.
+            # Also on errors, so that the fix is noticed.
             self.watched = watched_files(self.path, config, self.subscriber)
             self._last = made = make_snapshot(config, self.clock, self.subscriber.email, self.scratch)
             self.subscriber = made.subscriber
@@ -109,14 +108,14 @@ class LivePreview:
             return made
 
     def last(self) -> Snapshot:
-        """The message as it was last when it could be made."""
+        """Return the last message that was rendered."""
         return self._last or self.snapshot()
 
 
 def make_app(preview: LivePreview, secret: str) -> FastAPI:
-    """The live preview's pages, under a path that is ``secret``."""
+    """Create the app with its pages under a secret path."""
     app = FastAPI(openapi_url=None)
-    # By its address alone: a name that leads here by DNS would let a page of others look in (DNS rebinding).
+    # Only by address: another host name could expose the page to other sites (DNS rebinding).
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
     pages = APIRouter(prefix=f"/{secret}")
 
@@ -149,22 +148,22 @@ def make_app(preview: LivePreview, secret: str) -> FastAPI:
 
 
 def secret_path(key: str, email: str) -> str:
-    """The path of a subscriber's live preview: the same each time, so that a page left open finds it again."""
+    """Return the secret path of a subscriber's preview. It is stable, so that an open page reconnects."""
     return hmac.new(key.encode(), f"workshop|{email}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def listen(port: int | None) -> socket.socket:
-    """A socket on this machine alone; without a port the usual one, or any that is free.
+    """Open a socket on loopback; without a port, the default one or any free one.
 
     Raises:
-        UserError: the port cannot be had.
+        UserError: the port is not available.
     """
     for wanted in (USUAL_PORT, 0) if port is None else (port,):
         try:
             return socket.create_server((HOST, wanted))
         except OSError as error:
             why = error.strerror
-    raise UserError(f"--port: {port}: {why}; choose another, or none")
+    raise UserError(f"--port: {port}: {why}; choose another port, or remove --port")
 
 
 def serve(app: FastAPI, listener: socket.socket) -> None:
@@ -172,7 +171,7 @@ def serve(app: FastAPI, listener: socket.socket) -> None:
     settings = uvicorn.Config(
         app, lifespan="off", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=1
     )
-    # The server ends in good order, and then sends itself the signal once more.
+    # The server shuts down cleanly, then raises the signal again.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with suppress(KeyboardInterrupt):
@@ -204,7 +203,7 @@ def _render(**values: Any) -> bytes:
 
 
 def _values(snapshot: Snapshot) -> dict[str, Any]:
-    """What the page is given."""
+    """Build the values of the page."""
     preview, message = snapshot.preview, snapshot.message
     digest = preview.digest
     hidden = [(display_title(paper), word) for paper, word in preview.hidden]

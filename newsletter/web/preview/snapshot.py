@@ -1,4 +1,4 @@
-"""What the live preview shows: a subscriber's message as it would be sent now, and what lies behind it."""
+"""The content of the live preview: a subscriber's message as it would be sent now, and its ranking."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ from newsletter.support.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class MessageParts:
-    """A message, taken apart as a mail program does.
+    """A parsed message.
 
     Attributes:
-        content: the whole of it, as it would go on the wire.
-        headers: name and decoded value of each. ``raw_headers``: as they stand in it.
+        content: the whole message, as sent.
+        headers: name and decoded value of each. ``raw_headers``: undecoded.
         html, text: its parts, with plain line ends.
     """
 
@@ -39,12 +39,12 @@ class MessageParts:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A subscriber's message of now.
+    """A subscriber's current message.
 
     Attributes:
         message: None when nothing would be sent.
         sample: whether it shows the sample papers.
-        problems: what is wrong in subscribers' files, a line each; a file that is wrong counts as it was before.
+        problems: errors in subscriber files, one line each; the last valid version of a file is used.
     """
 
     subscriber: Subscriber
@@ -56,18 +56,18 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class WatchedFiles:
-    """What a sheet is made from: the files alone, and the folders with all that is in them."""
+    """The source files of a message: single files, and folders with their content."""
 
     files: tuple[Path, ...]
     folders: tuple[Path, ...]
 
     def mark(self) -> str:
-        """Changes whenever one of them does."""
+        """Return a hash that changes with any of them."""
         digest = hashlib.sha256()
         for path in (*self.files, *self._inside()):
             try:
                 facts = path.stat()
-            except OSError:  # gone, or never there
+            except OSError:  # missing
                 digest.update(f"{path}\n".encode(errors="surrogateescape"))
             else:
                 digest.update(f"{path} {facts.st_mtime_ns} {facts.st_size}\n".encode(errors="surrogateescape"))
@@ -79,21 +79,21 @@ class WatchedFiles:
 
 
 def watched_files(path: Path, config: Config, subscriber: Subscriber) -> WatchedFiles:
-    """What a subscriber's sheet is made from; ``path`` is that of the configuration."""
+    """Return the source files of a subscriber's message; ``path`` is the configuration's."""
     people = config.subscribers_folder
-    # Of the folder only whether files come and go: with many subscribers, one's own is enough to look at.
+    # For the folder, only added and removed files: with many subscribers, their own file is enough.
     own = (people / subscriber.file,) if subscriber.file else ()
     return WatchedFiles((path, people, *own), (config.folder / config.templates, BUNDLED))
 
 
 def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path) -> Snapshot:
-    """Make a subscriber's message as an edition would, and neither plan nor send it.
+    """Render a subscriber's message like an edition, without planning or sending it.
 
     Args:
-        scratch: where the sample papers are kept, should the store have none.
+        scratch: folder for sample papers, if the store is empty.
 
     Raises:
-        NewsletterError: something is wrong in a template, or the store cannot be used; ``email`` is no subscriber.
+        NewsletterError: a template has an error, the store is not available, or ``email`` is not a subscriber.
     """
     context = open_context(config, clock)
     try:
@@ -120,7 +120,7 @@ def _message_parts(context: AppContext, subscriber: Subscriber, preview: Preview
         content=content,
         headers=tuple((name, str(value)) for name, value in read.items()),
         raw_headers=content.partition(b"\r\n\r\n")[0].decode(errors="replace").replace("\r\n", "\n"),
-        # Less the line end that mail adds to it.
+        # Without the line end that the message adds.
         html=_part(read, ["html"]).removesuffix("\n"),
         text=_part(read, ["plain"]),
     )

@@ -1,4 +1,4 @@
-// When many requests come, the browser does a little work before a form is taken: the proof of work of ALTCHA.
+// Under high load, the browser solves a proof of work (ALTCHA) before a form is accepted.
 
 const words = (hex) => hex.match(/.{8}/g).map((word) => parseInt(word, 16));
 

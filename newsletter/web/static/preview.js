@@ -1,4 +1,4 @@
-// Reloads the page when a file has changed that the message is made from, and keeps where one has scrolled to.
+// Reloads the page when a source file of the message changes, and keeps the scroll position.
 "use strict";
 
 const mark = document.documentElement.dataset.mark;
@@ -14,7 +14,7 @@ function remember() {
 function settle(frame) {
   const inside = frame.contentDocument;
   if (!inside || !inside.body) return;
-  // A scroll bar takes nothing from the width that the message has.
+  // Widen the frame by its scroll bar, so that the message keeps its width.
   const bar = frame.contentWindow.innerWidth - inside.documentElement.clientWidth;
   frame.style.width = `${Number(frame.dataset.width) + bar}px`;
   for (const link of inside.links) {
@@ -41,7 +41,7 @@ async function watch() {
     live.textContent = "live";
     live.className = "on";
   } catch {
-    live.textContent = "the preview has ended";
+    live.textContent = "the preview has stopped";
     live.className = "";
   }
   setTimeout(watch, 700);

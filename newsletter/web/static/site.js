@@ -1,6 +1,6 @@
 "use strict";
 
-// Papers: / goes to the search box, j and k to the next and the last paper, o opens it, the arrows go to other days.
+// Papers: / goes to the search box, j and k to the next and the previous paper, o opens it, the arrows go to other days.
 (() => {
   const titles = [...document.querySelectorAll(".paper h2 a, .paper h3 a")];
   for (const hint of document.querySelectorAll(".keys")) hint.hidden = false;
@@ -46,7 +46,7 @@ for (const select of document.querySelectorAll("select[data-guess]")) {
   }
 }
 
-// people: preferences show what they find while they are written, and have room for one more interest
+// people: preferences update the matches while typing, and keep one empty interest at the end
 for (const form of document.querySelectorAll("form[data-preview]")) {
   const shown = document.getElementById("ranking");
   const last = () => form.querySelector(".interest:last-of-type");
