@@ -295,7 +295,9 @@ def test_without_its_scheduler_a_run_ends_in_one_line_and_the_next_goes_on(
         return None
 
     mail.on_data = on_data
-    with pytest.raises(NewsletterError, match=r"^engine: the Dask scheduler at \S+ is gone; .* run it again to go on$"):
+    with pytest.raises(
+        NewsletterError, match=r"^engine: the Dask scheduler at \S+ is gone; .* run it again to continue$"
+    ):
         send(context)
     # Each of its workers ends, after the messages on the wire.
     for process in cluster.workers.values():

@@ -47,7 +47,7 @@ def test_rank_preview_send_and_log_agree_paper_by_paper(newsletter: Newsletter, 
 def test_a_second_send_on_the_same_day_sends_nothing(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     newsletter.with_sample()
     assert newsletter.run("send").out == "1 sent\n"
-    assert newsletter.run("send").out == "Everyone already has today's digest ('newsletter log').\n"
+    assert newsletter.run("send").out == "Everyone already has today's digest (see 'newsletter log').\n"
     assert newsletter.run("run", "--once", now="2025-11-28T23:00").code == 0
     assert len(mail.accepted) == 1
 
@@ -196,7 +196,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
     ran = newsletter.run("send", code=1)
     assert "4 sent, 1 unsure" in ran.out
-    assert "2025-11-28: outcome unknown: a process ended while sending it" in ran.err
+    assert "2025-11-28: unsure, since a process ended while it was on the wire" in ran.err
     states = [row["state"] for row in newsletter.run("log", "--json").rows]
     assert sorted(states) == ["sent"] * 7 + ["unsure"]
     # Whether the server had taken the one in doubt or not, it is not sent blindly again.
@@ -253,7 +253,7 @@ def test_a_stop_comes_after_the_messages_on_the_wire(
     assert 3 <= states["sent"] < 12
     assert states == {"sent": states["sent"], "planned": 12 - states["sent"]}
     assert (process.returncode, out) == (1, f"{states['sent']} sent; {states['planned']} waiting\n")
-    assert f"stopped before the end: {states['planned']} left; run it again to go on" in err
+    assert f"interrupted: {states['planned']} left; run it again to continue" in err
     assert newsletter.run("send").out == f"{states['planned']} sent\n"
     assert len(set(mail.recipients())) == len(mail.accepted) == 12
 
@@ -283,7 +283,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
 def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     assert newsletter.run("send").out.startswith("1 skipped")
     (row,) = newsletter.run("log", "--json").rows
-    assert row["reason"] == "the store has no papers yet; 'newsletter fetch' brings some"
+    assert row["reason"] == "the store has No papers yet; 'newsletter fetch' brings some"
     newsletter.with_sample()
     # A skip is no digest: once there is something, it is sent the same day.
     assert newsletter.run("send").out == "1 sent\n"
@@ -316,10 +316,10 @@ def test_what_nobody_knows_is_settled_as_the_operator_says(newsletter: Newslette
     unsure = newsletter.run("sends", "resolve", "--json").rows
     assert {row["email"] for row in unsure} == {"ada@example.org", "grace@example.org"}
     assert "makes no sense" in newsletter.run("sends", "resolve").out
-    assert newsletter.run("sends", "resolve", "--sent", code=2).err.startswith("error: name subscribers")
-    assert newsletter.run("sends", "resolve", "--sent", "ada@example.org").out == "1 send noted as sent.\n"
+    assert newsletter.run("sends", "resolve", "--sent", code=2).err.startswith("error: no subscriber given")
+    assert newsletter.run("sends", "resolve", "--sent", "ada@example.org").out == "1 send marked as sent.\n"
     assert newsletter.run("sends", "resolve", "--again", "--all").out.startswith("1 send planned again")
-    assert newsletter.run("sends", "resolve").out == "Nothing is unsure.\n"
+    assert newsletter.run("sends", "resolve").out == "No sends of unknown outcome.\n"
     mail.on_data = lambda address: None
     assert newsletter.run("send").out == "1 sent\n"
     (message,) = mail.messages()

@@ -71,9 +71,9 @@ def test_nothing_is_left_of_who_is_forgotten(newsletter: Newsletter, mail: Mailb
     assert b"Pareto fronts" in kept  # her interest, which a paper's title has too
     out = newsletter.run("subscribers", "forget", "Ada@example.org", "--yes").out
     assert out.splitlines() == [
-        f"ada@example.org: active since 2025-11-27 09:00 UTC; 1 log line, 1 judged paper, 1 bounce, "
+        f"ada@example.org: active since 2025-11-27 09:00 UTC; 1 log line, 1 rated paper, 1 bounce, "
         f"{newsletter.folder / 'subscribers' / 'zoe-ada.yaml'}",
-        "ada@example.org is forgotten.",
+        "ada@example.org is deleted.",
     ]
     kept = bytes_kept(newsletter)
     assert b"ada@" not in kept.lower()
@@ -84,7 +84,7 @@ def test_nothing_is_left_of_who_is_forgotten(newsletter: Newsletter, mail: Mailb
     assert rows_of(newsletter, "PRAGMA foreign_key_check") == []
     for table in ("sends", "send_papers", "ranked_with", "feedback", "bounces"):
         assert {row[0] for row in rows_of(newsletter, f"SELECT subscriber FROM {table}")} <= {1}
-    assert "is no subscriber any more: forgotten on 2025-11-28" in newsletter.run("log", READER, code=2).err
+    assert "is no longer a subscriber: forgotten on 2025-11-28" in newsletter.run("log", READER, code=2).err
 
 
 def test_no_file_and_no_import_brings_back_who_was_forgotten(newsletter: Newsletter, known: About) -> None:
@@ -121,7 +121,7 @@ def test_what_the_forgotten_had_in_hand_does_nothing_to_who_comes_after(
     assert zoe["edition"] == "2025-11-27"
     assert zoe["message_id"] != known.message_id
     for came in (reports.letter(subject), reports.postfix(known), reports.yahoo_complaint(known)):
-        assert take(newsletter, came).startswith("Not known: ")
+        assert take(newsletter, came).startswith("Ignored: ")
     assert state(newsletter, "zoe@example.org")["state"] == "active"
     assert listed(newsletter) == []
 
@@ -165,7 +165,7 @@ def test_a_plan_for_who_was_forgotten_meanwhile_holds_up_no_other(newsletter: Ne
 
 def test_nobody_is_forgotten_by_mistake(newsletter: Newsletter, known: About) -> None:
     ran = newsletter.run("subscribers", "forget", READER, code=2)
-    assert ran.err == "error: nobody is there to be asked, and it cannot be undone; add --yes\n"
+    assert ran.err == "error: cannot ask for confirmation here; pass --yes\n"
     assert newsletter.run("subscribers", "forget", READER, "ada@exampel.org", "--yes", code=2).err == (
         "error: 'ada@exampel.org' is not a subscriber; did you mean ada@example.org?\n"
     )
@@ -176,7 +176,7 @@ def test_other_files_that_name_the_forgotten_are_told(newsletter: Newsletter, kn
     beside = newsletter.folder / "subscribers" / "ada.yaml~"
     beside.write_text("email: ADA@example.org\n")
     ran = newsletter.run("subscribers", "forget", READER, "--yes")
-    assert ran.err == f"warning: {beside}: names ada@example.org too; look at it\n"
+    assert ran.err == f"warning: {beside}: also contains ada@example.org; check it\n"
 
 
 def test_bytes_that_others_keep_from_going_are_told_and_go_the_next_time(
@@ -187,9 +187,12 @@ def test_bytes_that_others_keep_from_going_are_told_and_go_the_next_time(
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM subscribers").fetchone()
         ran = newsletter.run("subscribers", "forget", READER, "--yes")
-        assert "warning: bytes of what was removed may still lie in the store's file, since store: " in ran.err
+        assert "warning: the store's file may still contain deleted data: store: " in ran.err
         reading.rollback()
-    assert newsletter.run("subscribers", "forget", READER, "--yes").out == f"{READER} is not a subscriber any more.\n"
+    assert (
+        newsletter.run("subscribers", "forget", READER, "--yes").out
+        == f"{READER} was already deleted or unsubscribed.\n"
+    )
     assert b"ada@" not in bytes_kept(newsletter).lower()
 
 
@@ -234,7 +237,7 @@ def test_the_log_is_kept_for_what_needs_it(newsletter: Newsletter) -> None:
     assert newsletter.config.keep_days == 500
     newsletter.configure(schedule={"keep_skipped_days": 5})
     assert newsletter.run("log", code=2).err.endswith(
-        "schedule.keep_skipped_days: is called log.keep_skipped_days now; move it there\n"
+        "schedule.keep_skipped_days: was renamed; use log.keep_skipped_days\n"
     )
 
 

@@ -66,10 +66,10 @@ def test_many_are_forgiven_at_once_and_get_the_edition_once(
     if back:
         assert ran.out == (
             f"{len(back)} subscribers are active again.\n"
-            f"{len(back)} digests are planned again; send them with 'newsletter send'.\n"
+            f"{len(back)} digests are planned again; 'newsletter send' sends what is planned.\n"
         )
     else:
-        assert ran.out == "Nobody who bounced fits.\n"
+        assert ran.out == "No matching bounced addresses.\n"
     refuse(mail)
     newsletter.run("send", now="2025-11-28T12:01")
     newsletter.run("send", now="2025-11-28T12:02")
@@ -98,9 +98,9 @@ def test_a_dry_run_tells_and_changes_nothing(newsletter: Newsletter, mail: Mailb
     assert ran.out.splitlines()[1:] == [
         *readers[:2],
         "2 subscribers are active again.",
-        "2 digests are planned again; send them with 'newsletter send'.",
+        "2 digests are planned again; 'newsletter send' sends what is planned.",
     ]
-    assert "is suppressed no more (bounced)" in forgive(newsletter, readers[0], "--dry-run").out
+    assert "is no longer suppressed (bounced)" in forgive(newsletter, readers[0], "--dry-run").out
     assert [newsletter.run(*command.split()).out for command in ("log --json", "subscribers list --json")] == before
     assert len(suppressed(newsletter)) == 3
 
@@ -135,7 +135,10 @@ def test_complaints_and_unsubscribes_stay(newsletter: Newsletter, mail: Mailbox,
     newsletter.run("send", now="2025-11-28T13:00")
     assert Counter(mail.recipients()) == Counter(readers)
     # One by one a complaint may be forgiven, which brings nobody back.
-    assert f"{ada} is unsubscribed; 'newsletter subscribe --again" in forgive(newsletter, ada).out
+    assert (
+        f"{ada} is unsubscribed; if that person asks to come back, run 'newsletter subscribe --again"
+        in forgive(newsletter, ada).out
+    )
 
 
 def test_who_was_paused_for_bouncing_is_back_and_who_paused_is_not(
@@ -162,8 +165,8 @@ def test_an_address_that_was_left_is_suppressed_no_more(
     newsletter.run("subscribers", "list")
     take(newsletter, reports.postfix(sent))
     assert suppressed(newsletter) == [(None, "bounced")]
-    told = "1 address that no subscriber has is no longer suppressed.\n"
-    assert forgive(newsletter, "--domain", "elsewhere.example").out == "Nobody who bounced fits.\n"
+    told = "1 address without a subscriber is no longer suppressed.\n"
+    assert forgive(newsletter, "--domain", "elsewhere.example").out == "No matching bounced addresses.\n"
     assert forgive(newsletter, *selection, "--dry-run").out.endswith(told)
     assert forgive(newsletter, *selection).out == told
     assert suppressed(newsletter) == []
@@ -174,7 +177,7 @@ def test_one_who_is_forgiven_gets_the_digest_that_failed(newsletter: Newsletter,
     refuse(mail, reader)
     newsletter.run("send", code=1)
     assert forgive(newsletter, reader).out == (
-        f"{reader} is suppressed no more (bounced).\n{reader} is active.\n"
+        f"{reader} is no longer suppressed (bounced).\n{reader} is active.\n"
         "The digest of 2025-11-28 is planned again; 'newsletter send' sends it.\n"
     )
     # Refused once more, it bounces once more.
@@ -226,8 +229,8 @@ def test_papers_that_came_in_another_digest_meanwhile_are_not_sent_twice(
     [
         ([], "no address given; pass an EMAIL, --domain, --since or --all"),
         (["a@b.example", "--all"], "EMAIL, --domain with --since, and --all are mutually exclusive; pass one of them"),
-        (["a@b.example", "--domain", "b.example"], "exclude each other"),
-        (["--all", "--since", "2025-11-28"], "exclude each other"),
+        (["a@b.example", "--domain", "b.example"], "are mutually exclusive"),
+        (["--all", "--since", "2025-11-28"], "are mutually exclusive"),
         (["--domain", "not a domain"], "--domain: 'not a domain' is not a domain; write it like example.org"),
         (["--domain", ""], "--domain: '' is not a domain"),
         (["--domain", "a@b.example"], "--domain: 'a@b.example' is not a domain"),
@@ -254,7 +257,7 @@ def test_on_a_terminal_it_asks_first(
     out, err = process.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
-    assert "Forgive 1 address? [y/N]" in err
+    assert "Reinstate 1 address? [y/N]" in err
     assert (process.returncode == 0) is back
     assert ("1 subscriber is active again" in out) is back
     assert (subscriber_states(newsletter)[readers[0]] == "active") is back

@@ -24,7 +24,7 @@ def add(newsletter: Newsletter, *titles: str, now: str = "2025-11-28T09:00") -> 
 
 
 def test_the_command_says_when_it_was_fitted_and_when_it_will_be(newsletter: Newsletter) -> None:
-    assert "no papers yet" in newsletter.run("index").out
+    assert "No papers yet" in newsletter.run("index").out
     newsletter.with_sample()
     (row,) = newsletter.run("index", "--json").rows
     assert (row["fitted_at"], row["next_fit"]) == ("2025-11-28T09:00:00+00:00", "2025-12-05T09:00:00+00:00")

@@ -120,9 +120,9 @@ def test_a_mailbox_that_is_gone_gets_nothing_any_more(
     assert state(newsletter)["state"] == "bounced"
     assert suppressed(newsletter) == [(READER, "bounced")]
     # Read again, it is no second one.
-    assert take(newsletter, reports.postfix(sent)) == "Read before: hard, ada@example.org.\n"
+    assert take(newsletter, reports.postfix(sent)) == "Already processed: hard, ada@example.org.\n"
     assert len(listed(newsletter)) == 1
-    assert newsletter.run("send", now="2025-11-29T09:00").out.startswith("There are no active")
+    assert newsletter.run("send", now="2025-11-29T09:00").out.startswith("No active subscribers")
 
 
 def test_a_forged_report_changes_nothing(newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None) -> None:
@@ -138,7 +138,7 @@ def test_a_forged_report_changes_nothing(newsletter: Newsletter, mail: Mailbox, 
         reports.letter("unsubscribe MQ.abcdefghijklmnopqrstuvwxyz0"),
         reports.letter("unsubscribe", in_reply_to="<20251128.000000000000000000000000@example.org>"),
     ):
-        assert take(newsletter, forged).startswith("Not known: ")
+        assert take(newsletter, forged).startswith("Ignored: ")
     assert listed(newsletter) == suppressed(newsletter) == []
     assert state(newsletter)["state"] == "active"
 
@@ -182,7 +182,7 @@ def test_how_many_hard_ones_suppress_is_a_setting(
     # Forgiven, it begins anew.
     newsletter.run("bounces", "forgive", READER, now="2025-11-26T10:00")
     third = send_again(newsletter, mail, 29)
-    assert "no state changed" in take(newsletter, reports.postfix(third), now="2025-11-29T10:00")
+    assert "state unchanged" in take(newsletter, reports.postfix(third), now="2025-11-29T10:00")
     assert state(newsletter)["state"] == "active"
 
 
@@ -208,7 +208,7 @@ def test_what_came_back_from_an_old_address_does_not_count_for_the_new_one(
     assert third.recipient == "lovelace@example.org"
     for number, sent in enumerate((first, third, second)):
         report = reports.postfix(sent, status, f"smtp; 550 {status} failed")
-        assert "no state changed" in take(newsletter, report, now=f"2025-11-28T1{number}:00")
+        assert "state unchanged" in take(newsletter, report, now=f"2025-11-28T1{number}:00")
     assert state(newsletter, "lovelace@example.org")["state"] == "active"
     # The old one is suppressed by its own two.
     assert suppressed(newsletter) == ([(None, "bounced")] if status == "5.1.1" else [])
@@ -228,9 +228,9 @@ def test_what_says_nothing_of_the_mailbox_changes_nothing(
 ) -> None:
     newsletter.configure(bounces={"soft_limit": 1})
     sent = send_one(newsletter, mail)
-    assert "refused, 5.7.1; no state" in take(newsletter, reports.postfix(sent, "5.7.1", "smtp; 550 5.7.1 blocked"))
-    assert "notice, an automatic reply; no state" in take(newsletter, reports.vacation(sent))
-    assert "notice, delayed; no state" in take(newsletter, reports.postfix(sent, "4.4.1", "smtp; 4", "delayed"))
+    assert "refused, 5.7.1; state" in take(newsletter, reports.postfix(sent, "5.7.1", "smtp; 550 5.7.1 blocked"))
+    assert "notice, an automatic reply; state" in take(newsletter, reports.vacation(sent))
+    assert "notice, delayed; state" in take(newsletter, reports.postfix(sent, "4.4.1", "smtp; 4", "delayed"))
     assert "notice, feedback of type not-spam" in take(newsletter, reports.yahoo_complaint(sent, "not-spam"))
     assert listed(newsletter) == [("refused", READER, "5.7.1", None)]
     assert state(newsletter)["state"] == "active"
@@ -252,13 +252,13 @@ def test_who_complains_is_unsubscribed_and_no_import_undoes_it(
     take(newsletter, reports.postfix(sent))
     assert suppressed(newsletter) == [(READER, "complaint")]
     ran = newsletter.run("bounces", "forgive", READER)
-    assert ran.out.startswith("ada@example.org is suppressed no more (complaint).\nada@example.org is unsubscribed; ")
+    assert ran.out.startswith("ada@example.org is no longer suppressed (complaint).\nada@example.org is unsubscribed; ")
     assert state(newsletter)["state"] == "unsubscribed"
     newsletter.run("subscribe", READER, "--again", now="2025-11-28T11:00")
     assert state(newsletter)["state"] == "active"
     # A bounce of what went out before is old news.
     later = reports.postfix(sent, said="smtp; 550 5.1.1 late")
-    assert "no state changed" in take(newsletter, later, now="2025-11-29T10:00")
+    assert "state unchanged" in take(newsletter, later, now="2025-11-29T10:00")
 
 
 def test_a_bounce_of_an_old_address_does_not_touch_the_new_one(
@@ -268,7 +268,7 @@ def test_a_bounce_of_an_old_address_does_not_touch_the_new_one(
     path = newsletter.folder / "subscribers" / "ada.yaml"
     path.write_text(path.read_text().replace("ada@", "lovelace@"))
     newsletter.run("subscribers", "list")
-    assert "no state changed" in take(newsletter, reports.postfix(sent))
+    assert "state unchanged" in take(newsletter, reports.postfix(sent))
     assert state(newsletter, "lovelace@example.org")["state"] == "active"
     assert suppressed(newsletter) == [(None, "bounced")]
     # No file brings it back: neither one that is changed, nor a new one.
@@ -306,7 +306,7 @@ def test_an_unsubscribe_email_is_understood_whatever_a_gateway_writes_around_it(
     newsletter.run("send")
     subject = mail.messages()[0]["List-Unsubscribe"].partition("subject=")[2].rstrip(">").replace("%20", " ")
     other = subject.replace("unsubscribe ", "unsubscribe 9")  # of another reader, and not signed
-    assert take(newsletter, letter(other)).startswith("Not known: unsubscribe")
+    assert take(newsletter, letter(other)).startswith("Ignored: unsubscribe")
     assert state(newsletter)["state"] == "active"
     assert take(newsletter, letter(subject)) == "ada@example.org: unsubscribe; now unsubscribed.\n"
 
@@ -324,7 +324,7 @@ def test_reports_of_every_form_are_believed_by_their_proof_alone(
     newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None, style: Callable[[About], bytes]
 ) -> None:
     sent = send_one(newsletter, mail)
-    assert take(newsletter, style(About(READER))).startswith("Not known: hard")
+    assert take(newsletter, style(About(READER))).startswith("Ignored: hard")
     assert take(newsletter, style(sent)).startswith("ada@example.org: hard, ")
     assert state(newsletter)["state"] == "bounced"
 
@@ -349,15 +349,15 @@ def test_a_message_that_cannot_be_acted_on_keeps_no_other_from_being_read(
     (box / "new" / "4").write_bytes(reports.postfix(sent["bob@example.org"]))
     ran = newsletter.run("bounces", "read", code=1)
     assert ran.out == "2 read: 1 failed, 1 hard.\nSubscribers: 1 bounced.\n"
-    assert ran.err.startswith("error: 1: cannot be read (ValueError: 'damaged' is not a valid SubscriberState)")
+    assert ran.err.startswith("error: 1: cannot read it (ValueError: 'damaged' is not a valid SubscriberState)")
     assert (box / "cur" / "1:2,S").exists()
-    assert newsletter.run("bounces", "read").out == "Nothing unread in the mailbox.\n"
+    assert newsletter.run("bounces", "read").out == "No unread messages in the mailbox.\n"
     (box / "new" / "5").write_bytes(reports.gone(sent[READER]))
     ran = newsletter.run("run", "--once", code=1)
     assert "event='bounce_failed' message='5' error=\"ValueError: 'damaged' is not" in ran.out
     # A mail server that pipes it in is to keep it, and try again.
     code, _, err = piped(newsletter, reports.gone(sent[READER]))
-    assert (code, err.partition(": Value")[0]) == (os.EX_TEMPFAIL, "error: this message cannot be read")
+    assert (code, err.partition(": Value")[0]) == (os.EX_TEMPFAIL, "error: cannot read this message")
 
 
 def test_what_waits_is_not_sent_to_who_left(newsletter: Newsletter, mail: Mailbox, reader: str, bounces: None) -> None:
@@ -399,7 +399,7 @@ def test_the_mailbox_is_read_and_what_is_understood_is_put_away(
     assert ran.out == "3 read: 1 hard, 1 not known, 1 other.\nSubscribers: 1 bounced.\n"
     assert sorted(path.name for path in (box / ".Processed" / "cur").iterdir()) == ["1:2,S"]
     assert sorted(path.name for path in (box / "cur").iterdir()) == ["2:2,S", "3:2,S", "4:2,S"]
-    assert newsletter.run("bounces", "read").out == "Nothing unread in the mailbox.\n"
+    assert newsletter.run("bounces", "read").out == "No unread messages in the mailbox.\n"
 
 
 def test_a_mailbox_behind_imap_is_read(

@@ -35,7 +35,7 @@ def test_similar_papers_are_found_by_any_name_without_the_paper_itself(newslette
     assert "objective" in " ".join(row["because"].lower() for row in by_title)
     (paper,) = newsletter.run("papers", "show", "Multi-Objective GFlowNets", "--json").rows
     assert found(newsletter, "similar", paper["id"], "--limit", "4") == by_title
-    assert "is no paper in the store" in newsletter.run("papers", "similar", "No such thing", code=2).err
+    assert "No paper matches" in newsletter.run("papers", "similar", "No such thing", code=2).err
 
 
 def test_filters_narrow_what_is_found(newsletter: Newsletter) -> None:
@@ -80,7 +80,7 @@ def test_a_word_newer_than_the_space_is_found_in_titles(newsletter: Newsletter) 
 
 
 def test_what_nobody_wrote_about_finds_nothing(newsletter: Newsletter) -> None:
-    assert "The store has no papers yet" in newsletter.run("papers", "search", "looms").out
+    assert "No papers yet" in newsletter.run("papers", "search", "looms").out
     newsletter.with_sample()
     assert newsletter.run("papers", "search", "xylophone", "zither").out == "No matching papers.\n"
     assert newsletter.run("papers", "search", "%", "_").out == "No matching papers.\n"

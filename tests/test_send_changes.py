@@ -111,14 +111,14 @@ def test_after_a_restore_nobody_gets_twice_what_is_marked_as_sent(newsletter: Ne
         "email: late@example.org\nschedule: {time: '18:00', timezone: UTC}\ninterests: [reinforcement learning]\n",
     )
     out = newsletter.run("sends", "mark-sent", "--edition", DAY, "--before", f"{DAY}T09:00").out
-    assert out.startswith("3 sends noted as sent.\n1 active subscriber was not due")
+    assert out.startswith("3 sends marked as sent.\n1 active subscriber was not due")
     newsletter.run("run", "--once", code=None, now=f"{DAY}T19:00")
     assert mail.recipients() == ["late@example.org"]
     # What the store had of papers then is not new to them on the next day either.
     newsletter.run("run", "--once", code=None, now="2025-12-01T19:00")
     assert not {*early} & {*mail.recipients()}
     ran = newsletter.run("sends", "mark-sent", "--edition", DAY, "--before", f"{DAY}T20:00", now="2025-12-01T19:00")
-    assert ran.out == "0 sends noted as sent.\n4 sends in the log already.\n"
+    assert ran.out == "0 sends marked as sent.\n4 sends already in the log.\n"
     newsletter.run("sends", "mark-sent", "--edition", DAY, "--before", "2025-12-02T00:00", code=2)
 
 

@@ -40,7 +40,7 @@ INTERESTS = ("language models", "reinforcement learning", "protein structure", "
 PAPERS = 30
 """New ones for each edition."""
 
-IN_DOUBT = "nobody knows whether"
+IN_DOUBT = "of unknown outcome"
 """What a run says that found unsure ones: no mistake here."""
 
 _OF_TRACKER = re.compile(

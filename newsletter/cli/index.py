@@ -46,6 +46,6 @@ def index(
         }
         print_json([row])
         return
-    say(f"version:  {state.version}, fitted {format_moment(state.fitted_on)}UTC on {state.papers} papers")
+    say(f"version:  {state.version}, fitted {format_moment(state.fitted_on)} UTC on {state.papers} papers")
     say(f"papers:   {state.held} of {held} in the index")
-    say(f"next fit: {format_moment(next_fit)}UTC, or when the store has grown by 10%")
+    say(f"next fit: {format_moment(next_fit)} UTC, or when the store has grown by 10%")

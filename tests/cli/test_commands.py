@@ -303,7 +303,7 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
 
 def test_init_where_nothing_can_be_written(newsletter: Newsletter) -> None:
     (newsletter.folder / "file").write_text("")
-    assert "choose a writable folder" in newsletter.run("init", "file/mine", code=2).err
+    assert "choose a folder that can be written" in newsletter.run("init", "file/mine", code=2).err
 
 
 def test_interests_check_names_every_mistake(newsletter: Newsletter) -> None:
@@ -477,7 +477,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ran = newsletter.run("preview", reader, "--format", "json")
-    assert ran.err == ("warning: no papers yet: shown with the sample papers; 'newsletter fetch' brings your own\n")
+    assert ran.err == ("warning: No papers yet: shown with the sample papers; 'newsletter fetch' brings your own\n")
     (sample,) = ran.rows
     assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
     assert newsletter.run("papers", "list", "--json").rows == []

@@ -61,7 +61,7 @@ def test_a_server_that_refuses_everybody_gives_nobody_up(
     ran = newsletter.run("send", code=1, now="2025-11-28T09:01")
     assert "account smtp is set aside" in ran.err
     refuse_all(mail, stage, None)
-    assert newsletter.run("resume").out == "Account smtp is used again.\n"
+    assert newsletter.run("resume").out == "Account smtp is in use again.\n"
     newsletter.run("send", now="2025-11-28T09:02")
     assert Counter(mail.recipients()) == Counter(emails)
     assert {one["state"] for one in newsletter.run("subscribers", "list", "--json").rows} == {"active"}
@@ -141,8 +141,8 @@ def test_pause_stops_all_sending_until_resume(newsletter: Newsletter, mail: Mail
     newsletter.run("send", "--only", reader, code=2)
     newsletter.run("run", "--once", code=None)
     assert mail.accepted == []
-    assert newsletter.run("resume").out == "Sending continues.\n"
-    assert newsletter.run("resume").out == "Sending was not paused, and no account was set aside.\n"
+    assert newsletter.run("resume").out == "Sending is resumed.\n"
+    assert newsletter.run("resume").out == "Nothing to resume: sending was not paused and no account was set aside.\n"
     newsletter.run("send")
     assert mail.recipients() == [reader]
 

@@ -131,7 +131,7 @@ def test_the_password_comes_from_a_file_or_the_keyring(
     assert len(read(server.settings(password_file="password"), tmp_path)) == 2
     monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.fail.Keyring())
     fix = f"set {PASSWORD_VARIABLE} or bounces.imap.password_file"
-    with pytest.raises(UserError, match=f"^bounces.imap: no password for bounces, and no keyring here; {fix}$"):
+    with pytest.raises(UserError, match=f"^bounces.imap: no password for bounces, and no keyring available; {fix}$"):
         read(server.settings())
 
 

@@ -419,7 +419,7 @@ def test_login_with_a_password_from_the_environment_or_a_file(
         secret.chmod(0o600)
         assert send(server.port, folder=tmp_path, user="me", password_file="password").state is SendState.SENT
         secret.chmod(0o644)
-        with pytest.raises(UserError, match=r"others may read it \(mode 0644\); run 'chmod 600"):
+        with pytest.raises(UserError, match=r"readable by others \(mode 0644\); run 'chmod 600"):
             send(server.port, folder=tmp_path, user="me", password_file="password")
 
 
@@ -507,7 +507,9 @@ def test_no_password_anywhere_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         send(1, user="me")
     monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.fail.Keyring())
-    with pytest.raises(UserError, match=r"and no keyring here; set NEWSLETTER_SMTP_PASSWORD or smtp\.password_file$"):
+    with pytest.raises(
+        UserError, match=r"and no keyring available; set NEWSLETTER_SMTP_PASSWORD or smtp\.password_file$"
+    ):
         send(1, user="me")
 
 

@@ -76,7 +76,7 @@ def test_the_measure_stands_beside_a_plain_regression(newsletter: Newsletter, la
         assert 0.5 < row["plain"]["mean"] <= 1.0
         assert 0 <= row["model"]["deviation"] < 0.1
     table = newsletter.run("highlights", "evaluate", labelled, "--splits", "1", "--folds", "3").out
-    assert "marks that fit" in table
+    assert "matching labels" in table
     assert all(len(line.rstrip()) <= 80 for line in table.splitlines())
 
 
@@ -101,10 +101,10 @@ def test_a_sentence_is_right_that_overlaps_a_mark_by_more_than_half_of_the_short
         ("{", ":3: not JSON; each line is one object"),
         ("[]", ":3: the line: is not a mapping"),
         ('{"abstract": "A."}', ":3: spans: missing; add it"),
-        ('{"abstract": 7, "spans": []}', ":3: abstract: 7 is not a text"),
+        ('{"abstract": 7, "spans": []}', ":3: abstract: 7 is not text"),
         (
             '{"abstract": "A.", "spans": [[0, 1, "ideas"]]}',
-            ":3: spans.0.2: 'ideas' is none of problem, task, idea, result",
+            ":3: spans.0.2: 'ideas' is not one of problem, task, idea, result",
         ),
         ('{"abstract": "A.", "spans": [[0, 1]]}', ":3: spans.0.2: missing"),
         ('{"abstract": "A.", "spans": [["x", 1, "idea"]]}', ":3: spans.0.0: 'x' is not a whole number"),

@@ -142,9 +142,9 @@ def test_feedback_alone_makes_an_interest(newsletter: Newsletter) -> None:
 
 def test_feedback_on_what_is_not_there(newsletter: Newsletter) -> None:
     follow(newsletter, "interests: [looms]\n")
-    assert "is no paper in the store" in newsletter.run("feedback", "ada@example.org", "2501.99999", "more", code=2).err
+    assert "No paper matches" in newsletter.run("feedback", "ada@example.org", "2501.99999", "more", code=2).err
     ran = newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "more", "--interest", "x", code=2)
-    assert ran.err == "error: --interest: 'x' is none of ada@example.org's interests: looms\n"
+    assert ran.err == "error: --interest: 'x' is not an interest of ada@example.org; choose from: looms\n"
     assert newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "perhaps", code=2)
 
 

@@ -191,7 +191,7 @@ def test_an_imported_file_has_the_same_bounds(newsletter: Newsletter) -> None:
     ran = newsletter.run("import", "papers.jsonl")
     assert "title cut to 1,000 of 24,999 characters" in ran.err
     assert "abstract cut to 10,000 of 24,999 characters" in ran.err
-    assert "left out: doi: longer than 300 characters" in ran.err
+    assert "skipped: doi: longer than 300 characters" in ran.err
     (row,) = newsletter.run("import", "papers.jsonl", "--json").rows
     assert len(row["cut"]) == 2
     (paper,) = newsletter.run("papers", "list", "--json").rows

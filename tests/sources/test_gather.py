@@ -211,7 +211,7 @@ def test_slow_sources_keep_no_other_waiting(newsletter: Newsletter) -> None:
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert err == "warning: stopped before the end; what came until then is kept, and the next fetch brings the rest\n"
+    assert err == "warning: interrupted; papers fetched so far are stored, and the next fetch gets the rest\n"
     for server in servers:
         server.__exit__(None, None, None)
 

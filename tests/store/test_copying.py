@@ -53,7 +53,7 @@ def test_a_newsletter_goes_on_in_another_database(
     again = newsletter.run("store", "copy", "sqlite:///var/back.db", postgresql.fresh(migrated=False), "--json").rows
     assert again == back
     printed = newsletter.run("store", "copy", first, "sqlite:///var/other.db").out
-    assert printed.endswith("is in sqlite:///var/other.db. To use it, set store.url to that.\n")
+    assert printed.endswith("Copied everything to sqlite:///var/other.db. To use it, set store.url to this URL.\n")
     postgresql.drop(url)
 
 
@@ -178,9 +178,9 @@ def test_only_an_empty_store_is_copied_into(newsletter: Newsletter, postgresql: 
     assert line.startswith("error: TO: postgresql")
     assert line.endswith("holds a newsletter already; name a store that has nothing in it")
     for wrong, said in (
-        (("sqlite:///var/none.db", url), "FROM: 'sqlite:///var/none.db': there is no such file"),
-        (("no url", url), "FROM: that is no URL"),
-        ((first, "postgresql://u:secret@127.0.0.1/x"), "TO: a password has no place"),
+        (("sqlite:///var/none.db", url), "FROM: 'sqlite:///var/none.db': no such file"),
+        (("no url", url), "FROM: not a database URL"),
+        ((first, "postgresql://u:secret@127.0.0.1/x"), "TO: the URL contains a password"),
         ((first, "mysql://127.0.0.1/x"), "TO: 'mysql' cannot be used"),
         ((first, first), "holds a newsletter already"),
     ):

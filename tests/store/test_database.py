@@ -19,7 +19,7 @@ from tests.postgresql import PostgreSQL
 
 def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(UserError, match=r"store\.url: .*choose a writable folder"):
+    with pytest.raises(UserError, match=r"store\.url: .*choose a folder that can be written"):
         open_store(f"sqlite:///{tmp_path}/file/store.db")
     (tmp_path / "broken.db").write_bytes(b"this is no database, it only looks like a long file" * 100)
     with pytest.raises(NewsletterError, match=r"broken\.db is damaged or not a newsletter store: .*; restore a backup"):

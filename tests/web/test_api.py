@@ -83,7 +83,7 @@ def test_a_doi_is_an_id_too(served: Served) -> None:
     ("asked", "words"),
     [
         ("papers?limit=101", "limit: is too large; it must be 100 or less"),
-        ("papers?page=2", "page: is not known here; leave it out"),
+        ("papers?page=2", "page: is not known here; remove it"),
         ("papers?day=1764288000", "day: is not a day; write it like 2025-11-28"),
         ("search", "q: missing; add it"),
     ],
@@ -107,7 +107,7 @@ def test_operators_see_what_the_command_line_shows(mail: Mailbox, reader: str, s
         assert second["next"] is None
         ada = client.get("/api/subscribers", params={"email": "ADA@example.org"}).json()["subscribers"][0]
         assert client.get(f"/api/subscribers/{ada['id']}").json() == ada
-        assert client.get("/api/subscribers/99").json() == {"error": "There is not a subscriber of that id."}
+        assert client.get("/api/subscribers/99").json() == {"error": "There is no subscriber of that id."}
 
         (line,) = client.get("/api/sends", params={"state": "sent"}).json()["sends"]
         (logged,) = newsletter.run("log", "--json").rows

@@ -177,7 +177,7 @@ def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: s
     with serving(newsletter) as where:
         page.goto(where + linked(text_of(mail, 1), "Change your interests"))
         fine(page)
-        press(page, "Sign out all links")
+        press(page, "Disable all links")
         expect(page.get_by_role("heading", level=1)).to_have_text("Your links are disabled")
         fine(page)
         page.get_by_role("link", name="Get a new link").click()

@@ -130,7 +130,7 @@ def test_it_follows_every_change_and_says_what_is_wrong(
     expect(message).to_contain_text("Ada, 10 papers for you today.")
 
     config.write_text(config.read_text().replace("name: Test Papers", "name: [Test]"))
-    expect(page.get_by_role("alert")).to_contain_text("config.yaml:3: site.name: is not a text")
+    expect(page.get_by_role("alert")).to_contain_text("config.yaml:3: site.name: is not text")
     config.write_text(config.read_text().replace("name: [Test]", "name: Other Papers"))
     expect(message).to_contain_text("Other Papers")
 
