@@ -93,9 +93,9 @@ class Mailchimp:
         self.address = next((columns.index(one) for one in _MAILCHIMP_EMAIL if one in columns), 0)
         known = {*_MAILCHIMP, *_MAILCHIMP_READ, *_FIRST, *_LAST, *_WHOLE, columns[self.address]}
         self.ignored = [one for one in columns if one not in known]
-        told = _KIND.search(file.lower())
+        found = _KIND.search(file.lower())
         by_column = "cleaned" if "clean_time" in columns else "unsubscribed" if "unsub_time" in columns else _AGREED
-        self.kind = told[1] if told else by_column
+        self.kind = found[1] if found else by_column
         self.left_out = self.kind not in (_AGREED, "unsubscribed", "cleaned")
 
     def read(self, cells: Sequence[str], where: str) -> OtherRow:

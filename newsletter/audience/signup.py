@@ -29,7 +29,7 @@ MOST_INTERESTS = 20
 LONGEST_INTEREST = 300
 
 _NOT_CONFIRMED = "asked for on the site, not confirmed"
-_BLOCK = 500
+_BATCH = 500
 _WITH_LINKS = (SubscriberState.ACTIVE, SubscriberState.PAUSED, SubscriberState.UNSUBSCRIBED)
 
 
@@ -209,7 +209,7 @@ def forget_unconfirmed(connection: Connection, now: datetime) -> int:
     """Delete expired requests and their pending subscribers; returns the number of subscribers."""
     before = now - VALID_FOR[TokenPurpose.CONFIRM]
     sign_ups.forget(connection, before)
-    rows = sign_ups.never_confirmed(connection, _NOT_CONFIRMED, before, _BLOCK)
+    rows = sign_ups.never_confirmed(connection, _NOT_CONFIRMED, before, _BATCH)
     for row in rows:
         retention.forget_person(connection, row)
     forget_counts(connection, now)

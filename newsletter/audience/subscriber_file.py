@@ -248,16 +248,16 @@ def new_text(preferences: Preferences) -> str:
 def rewritten(text: str, preferences: Preferences, shown: str) -> str:
     """Return the text of a file updated to ``preferences``; only differences are changed."""
     present, wanted = _plain(read_preferences_text(text, shown)), _plain(preferences)
-    changed = _changed(text, present, wanted, anew=False)
+    changed = _changed(text, present, wanted, rewrite=False)
     # A comment that hung on what was removed may end up where it breaks the rest: then the interests go without theirs.
-    return changed if _says(changed, wanted, shown) else _changed(text, present, wanted, anew=True)
+    return changed if _says(changed, wanted, shown) else _changed(text, present, wanted, rewrite=True)
 
 
-def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], anew: bool) -> str:
+def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], rewrite: bool) -> str:
     yaml = _yaml()
     document = yaml.load(text)
     _update(document, present, wanted)
-    if anew:
+    if rewrite:
         document["interests"] = wanted["interests"]
     out = io.StringIO()
     yaml.dump(document, out)

@@ -385,7 +385,7 @@ def get_subscriber(connection: Connection, email: str) -> Subscriber:
     """Return the subscriber with an address.
 
     Raises:
-        UserError: there is none; near ones are named.
+        UserError: the address is not a subscriber; the message suggests similar ones.
     """
     subscriber = store.by_email(connection, email)
     if subscriber is None:

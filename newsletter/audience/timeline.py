@@ -1,6 +1,6 @@
 """Explains the last days of one subscriber: why a digest was sent or not.
 
-What the store cannot know is not made up: it has the schedule and the state of now, not those of then.
+What the store does not know is left open: it has the schedule and the state of now, not those of then.
 """
 
 from collections.abc import Iterator, Sequence
@@ -126,7 +126,7 @@ class _TimelineBuilder:
 
     def _of_line(self, line: LogLine) -> str:
         send, number = line.send, f"{len(line.papers)} paper{'' if len(line.papers) == 1 else 's'}"
-        at = self._at(send.settled_at, beside=send.edition, seconds=True)
+        at = self._at(send.settled_at, edition_day=send.edition, seconds=True)
         said = f"; it said “{send.smtp_reply}”" if send.smtp_reply else ""
         match send.state:
             case SendState.SENT if send.reason:
@@ -144,12 +144,12 @@ class _TimelineBuilder:
             case SendState.CLAIMED:
                 return f"{number}, being sent now"
             case SendState.PLANNED:
-                made = self._at(send.planned_at, beside=send.edition)
+                made = self._at(send.planned_at, edition_day=send.edition)
                 return f"{number}, planned at {made}, not sent yet; {self._later('the next run sends them')}"
 
     def _again(self, send: Send) -> str:
         if send.not_before is not None and send.not_before > self._now:
-            return self._later(f"next try at {self._at(send.not_before, beside=send.edition)}")
+            return self._later(f"next try at {self._at(send.not_before, edition_day=send.edition)}")
         return self._later("the next run tries again")
 
     def _later(self, words: str) -> str:
@@ -191,27 +191,27 @@ class _TimelineBuilder:
         of = f" of the digest of {describe_day(one.edition)}" if one.edition not in (None, day) else ""
         effect = f"; {one.effect} since" if one.effect else ""
         said = f": “{one.diagnostic}”" if one.diagnostic else ""
-        return f"{_BACK.get(one.kind, one.kind)} came back at {self._at(one.received_at, beside=day)}{of}{said}{effect}"
+        return f"{_BACK.get(one.kind, one.kind)} came back at {self._at(one.received_at, edition_day=day)}{of}{said}{effect}"
 
     def _of_changes(self, day: date) -> Iterator[str]:
         one = self._subscriber
         if one.created_at is not None and self._day_of(one.created_at) == day:
-            yield f"subscribed at {self._at(one.created_at, beside=day)}"
+            yield f"subscribed at {self._at(one.created_at, edition_day=day)}"
         if one.state_since is None or one.state_since == one.created_at or self._day_of(one.state_since) != day:
             return
         if all((back.effect, back.received_at) != (one.state.value, one.state_since) for back in self._back):
-            yield f"{one.state} at {self._at(one.state_since, beside=day)}"
+            yield f"{one.state} at {self._at(one.state_since, edition_day=day)}"
 
     def _day_of(self, moment: datetime) -> date:
         return local_day(self._schedule, moment)
 
-    def _at(self, moment: datetime | None, beside: date | None = None, seconds: bool = False) -> str:
+    def _at(self, moment: datetime | None, edition_day: date | None = None, seconds: bool = False) -> str:
         """Format a moment in the subscriber's time zone, without a day already shown."""
         if moment is None:
             return "an unknown time"
         local = moment.astimezone(self._zone)
         clock = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
-        return clock if local.date() == beside else f"{describe_day(local.date())} {clock}"
+        return clock if local.date() == edition_day else f"{describe_day(local.date())} {clock}"
 
 
 def _tries(send: Send) -> str:

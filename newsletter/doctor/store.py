@@ -82,7 +82,7 @@ def people(config: Config, engine: Engine, now: datetime) -> CheckResult:
 def _wrong_files(name: str, problems: list[str]) -> CheckResult:
     if len(problems) == 1:
         found, _, fix = problems[0].rpartition("; ")
-        return bad(name, found or fix, fix if found else "mend the file")
+        return bad(name, found or fix, fix if found else "fix the file")
     files = list(dict.fromkeys(Path(problem.split(":", 1)[0]).name for problem in problems))
     more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
     found = f"{len(problems)} errors in {', '.join(files[:_NAMED])}{more}"
