@@ -14,7 +14,7 @@ from typing import Self
 
 import trustme
 
-from newsletter.config.settings import Imap
+from newsletter.config.mail import Imap
 
 _DOVECOT = Path("/usr/sbin/dovecot")
 USER, PASSWORD = "bounces", "open-sesame"

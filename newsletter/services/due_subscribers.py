@@ -6,7 +6,7 @@ from functools import cache
 
 from sqlalchemy import Connection
 
-from newsletter.audience import subscriptions
+from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.model import Subscriber
 from newsletter.services.context import AppContext
@@ -37,7 +37,7 @@ def end_pauses(context: AppContext) -> int:
             if not subscribers.pauses_over(connection, context.clock(), 1):
                 return back
         with writing(context.engine) as connection:
-            back += subscriptions.end_pauses(connection, context.clock(), BATCH_SIZE)
+            back += subscriber_states.end_pauses(connection, context.clock(), BATCH_SIZE)
 
 
 def bring_due_back(context: AppContext) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from newsletter.config.settings import (
+from newsletter.config.sources import (
     ArxivSource,
     BiorxivSource,
     FeedSource,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from newsletter.config.settings import ArxivSource
+from newsletter.config.sources import ArxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from newsletter.config.settings import BiorxivSource
+from newsletter.config.sources import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError

@@ -9,7 +9,7 @@ from xml.sax import SAXException
 
 import feedparser
 
-from newsletter.config.settings import FeedSource
+from newsletter.config.sources import FeedSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import sane_day

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from newsletter.config.settings import FileSource, HuggingFaceSource
+from newsletter.config.sources import FileSource, HuggingFaceSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl

@@ -18,7 +18,7 @@ import httpx
 import stamina
 
 from newsletter import __version__
-from newsletter.config.settings import Network
+from newsletter.config.sources import Network
 from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
-from newsletter.config.settings import HuggingFaceSource
+from newsletter.config.sources import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError

@@ -20,7 +20,8 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import Any, Self
 
-from newsletter.config.settings import Config, Network
+from newsletter.config.settings import Config
+from newsletter.config.sources import Network
 from newsletter.errors import Stopped, UserError
 from newsletter.sources.base import DateRange, Source
 from newsletter.sources.bounds import Bounded, all_within_bounds, brief

@@ -30,8 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from newsletter.errors import NewsletterError, UserError
+from newsletter.store.column_types import StoredJson, UtcDateTime
 from newsletter.store.database import display_name, reading, without_foreign_keys, writing
-from newsletter.store.schema import StoredJson, UtcDateTime, metadata
+from newsletter.store.schema import metadata
 
 OnProgress = Callable[[str, int, int], None]
 """Hears which table is worked at, how many of its rows are done with, and how many there are."""

@@ -53,7 +53,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.state.url = context.config.site.url
     # The last that is added is the first that is asked.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*context.config.web.hosts(context.config.site)])
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
     app.add_middleware(guard, partial(_told, site))
     app.add_middleware(requests.counted)
 

@@ -7,7 +7,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.web.connections import Connections
 
 LEAST_RATE = 2_000

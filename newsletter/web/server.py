@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.errors import UserError
 from newsletter.web.connections import ACCEPTED_AT_ONCE, RESERVED_FILES, Connections, Listener, possible_connections
 from newsletter.web.log_throttle import RepeatFilter

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from newsletter.audience import form_limits
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, domain_of, mailbox_of, network_of
-from newsletter.config.settings import SignUps
+from newsletter.config.web import SignUps
 from newsletter.store import open_store, writing
 
 pytestmark = pytest.mark.both_stores

@@ -9,7 +9,7 @@ import keyring.core
 import pytest
 import trustme
 
-from newsletter.config.settings import Bounces, Imap
+from newsletter.config.mail import Bounces, Imap
 from newsletter.delivery.bounces.bounce_mailbox import PASSWORD_VARIABLE, process_unread
 from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.errors import NewsletterError, UserError

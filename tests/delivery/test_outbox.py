@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, insert, select
 
-from newsletter.config.settings import Delivery
+from newsletter.config.mail import Delivery
 from newsletter.delivery.sending import claims
 from newsletter.delivery.sending.pending_writes import PendingWrites
 from newsletter.delivery.sending.send_recorder import SendRecorder

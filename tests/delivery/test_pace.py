@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Limits, WarmUp
+from newsletter.config.mail import Limits, WarmUp
 from newsletter.delivery.sending import rate_limit
 from newsletter.store import open_store
 

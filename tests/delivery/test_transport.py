@@ -19,7 +19,7 @@ import yagmail.oauth2
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import Smtp
+from newsletter.config.mail import Smtp
 from newsletter.delivery.smtp.session import ServerUnavailable
 from newsletter.delivery.smtp.transport import ConnectionAborted, Outcome, Transport
 from newsletter.errors import UserError

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import Bounces, Config
+from newsletter.config.mail import Bounces
+from newsletter.config.settings import Config
 from newsletter.doctor.http import site, source, unsubscribing
 from newsletter.doctor.result import CheckSkipped, CheckState
 from newsletter.store.source_status import SourceStatus

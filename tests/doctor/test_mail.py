@@ -10,7 +10,7 @@ import pytest
 import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from newsletter.config.settings import Bounces, Smtp
+from newsletter.config.mail import Bounces, Smtp
 from newsletter.doctor.mail import mailbox, session
 from newsletter.doctor.result import CheckState
 from newsletter.errors import NewsletterError, UserError

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import ArxivSource
+from newsletter.config.sources import ArxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.base import DateRange

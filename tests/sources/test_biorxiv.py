@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import BiorxivSource
+from newsletter.config.sources import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.biorxiv import Biorxiv

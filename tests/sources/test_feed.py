@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import FeedSource
+from newsletter.config.sources import FeedSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError

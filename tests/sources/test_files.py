@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.config.settings import FileSource
+from newsletter.config.sources import FileSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import make_source

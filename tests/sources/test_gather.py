@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.config.settings import FileSource, Network
+from newsletter.config.sources import FileSource, Network
 from newsletter.sources import make_source, source_reader
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES

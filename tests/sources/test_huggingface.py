@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from newsletter.config.settings import HuggingFaceSource
+from newsletter.config.sources import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, func, select
 
 from newsletter.audience import signup, subscriptions
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin
-from newsletter.config.settings import Limits, SignUps
+from newsletter.config.mail import Limits
+from newsletter.config.web import SignUps
 from newsletter.delivery.sending import rate_limit
 from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, SubscriberState
 from newsletter.store import (

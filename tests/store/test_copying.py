@@ -15,7 +15,8 @@ from sqlalchemy import JSON, Boolean, Date, Engine, Float, Integer, Table, delet
 from newsletter.errors import UserError
 from newsletter.model import Preferences, SubscriberState
 from newsletter.store import copying, open_store, reading, retention, subscribers, writing
-from newsletter.store.schema import StoredJson, UtcDateTime, metadata
+from newsletter.store.column_types import StoredJson, UtcDateTime
+from newsletter.store.schema import metadata
 from tests.conftest import Newsletter
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox

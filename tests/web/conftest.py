@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.services.context import open_context
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app

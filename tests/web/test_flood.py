@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Response
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.web.connections import network_of
 from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving

@@ -9,7 +9,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.responses import Response, StreamingResponse
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.web.middleware.cache import PUBLIC, PageCache
 from newsletter.web.server import listen
 from newsletter.web.server import serving as serve_beside

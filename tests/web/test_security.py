@@ -14,7 +14,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from newsletter.audience.signed_links import TokenPurpose
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.services.context import open_context
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app

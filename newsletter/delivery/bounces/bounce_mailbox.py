@@ -11,8 +11,8 @@ from typing import Any
 from imapclient import SEEN, IMAPClient
 from imapclient.exceptions import CapabilityError, LoginError
 
+from newsletter.config.mail import Bounces, Imap
 from newsletter.config.secrets import password
-from newsletter.config.settings import Bounces, Imap
 from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.delivery.smtp.session import shown_error
 from newsletter.errors import NewsletterError, UserError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Smtp
+from newsletter.config.mail import Smtp
 from newsletter.delivery.sending import rate_limit
 from newsletter.delivery.sending.send_recorder import SendRecorder
 from newsletter.delivery.smtp.session import AccountUnavailable

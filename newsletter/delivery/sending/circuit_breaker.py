@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from newsletter.config.settings import CircuitBreakerSettings
+from newsletter.config.mail import CircuitBreakerSettings
 from newsletter.store import circuit_breakers, reading, send_changes, writing
 from newsletter.store.circuit_breakers import CircuitBreaker
 from newsletter.support.text import shorten_middle

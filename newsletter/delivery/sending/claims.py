@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Delivery
+from newsletter.config.mail import Delivery
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.model import Send, SendState
 from newsletter.store import reading, writing

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Delivery, Smtp
+from newsletter.config.mail import Delivery, Smtp
 from newsletter.delivery.sending import circuit_breaker, rate_limit
 from newsletter.delivery.sending.account_pool import AccountPool, OutgoingMessage
 from newsletter.delivery.sending.pending_writes import PendingWrites

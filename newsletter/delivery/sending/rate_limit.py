@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Limits, WarmUp
+from newsletter.config.mail import Limits, WarmUp
 from newsletter.store import rate_limit as store
 from newsletter.store import reading, writing
 

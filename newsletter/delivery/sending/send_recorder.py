@@ -16,7 +16,7 @@ from typing import Self
 
 from sqlalchemy import Connection, Engine
 
-from newsletter.config.settings import Delivery
+from newsletter.config.mail import Delivery
 from newsletter.delivery.sending.circuit_breaker import CircuitBreakers, DeliveryResult
 from newsletter.delivery.sending.claims import ClaimOwner, to_send_outcome
 from newsletter.delivery.sending.pending_writes import PendingWrites

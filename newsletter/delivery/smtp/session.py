@@ -15,8 +15,8 @@ from urllib.error import HTTPError
 import yagmail
 
 from newsletter.config.fields import host_name
+from newsletter.config.mail import Smtp
 from newsletter.config.secrets import password, secret_file
-from newsletter.config.settings import Smtp
 from newsletter.errors import NewsletterError, UserError
 
 _OAUTH2_KEYS = {"email_address", "google_client_id", "google_client_secret", "google_refresh_token"}

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import idna
 
+from newsletter.config.mail import Smtp
 from newsletter.config.secrets import secret_file
-from newsletter.config.settings import Smtp
 from newsletter.delivery.smtp.dkim import Signer, sign
 from newsletter.delivery.smtp.session import (
     AccountUnavailable,
