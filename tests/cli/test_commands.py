@@ -477,7 +477,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ran = newsletter.run("preview", reader, "--format", "json")
-    assert ran.err == ("warning: No papers yet: shown with the sample papers; 'newsletter fetch' brings your own\n")
+    assert ran.err == ("warning: no papers yet: shown with the sample papers; 'newsletter fetch' brings your own\n")
     (sample,) = ran.rows
     assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
     assert newsletter.run("papers", "list", "--json").rows == []

@@ -5,9 +5,10 @@ from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from newsletter.model import Paper, Send, SendState, Subscriber, SubscriberState
+from newsletter.services.paper_json import paper_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store.send_log import LogLine
@@ -31,7 +32,9 @@ class ErrorResponse(BaseModel):
 
 
 class PaperResponse(BaseModel):
-    """A paper."""
+    """A paper: the fields of :func:`paper_json`, with types for the OpenAPI document."""
+
+    model_config = ConfigDict(extra="forbid")
 
     id: str = Field(description="An arXiv id, else a DOI, else a name that the newsletter gave.")
     title: str
@@ -60,9 +63,7 @@ class PaperResponse(BaseModel):
 
 def paper_response(paper: Paper) -> PaperResponse:
     """A paper of the store."""
-    values = {name: getattr(paper, name) for name in PaperResponse.model_fields}
-    values["author_count"] = paper.author_count if paper.author_count is not None else len(paper.authors) or None
-    return PaperResponse(**values)
+    return PaperResponse(**paper_json(paper))
 
 
 class PaperPage(BaseModel):
