@@ -283,7 +283,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
 def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     assert newsletter.run("send").out.startswith("1 skipped")
     (row,) = newsletter.run("log", "--json").rows
-    assert row["reason"] == "the store has No papers yet; 'newsletter fetch' brings some"
+    assert row["reason"] == "the store has no papers yet; 'newsletter fetch' brings some"
     newsletter.with_sample()
     # A skip is no digest: once there is something, it is sent the same day.
     assert newsletter.run("send").out == "1 sent\n"
