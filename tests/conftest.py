@@ -28,8 +28,8 @@ from newsletter.cli import main
 from newsletter.config.loader import load_config
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
 from newsletter.store import open_store, schema, writing
-from tests.postgresql import PostgreSQL
-from tests.smtp import Mailbox
+from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.smtp import Mailbox
 
 # In the background of a shell Ctrl-C is ignored, also by whatever the tests would start there.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -11,7 +11,7 @@ from newsletter.doctor.runner import run_parallel
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
 from tests.conftest import NOW, Newsletter, Ran
-from tests.smtp import Mailbox
+from tests.helpers.smtp import Mailbox
 
 
 def lines(ran: Ran) -> dict[str, CheckResult]:
