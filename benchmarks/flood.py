@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
-from tests.conftest import free_port
 from tests.helpers.flood import flood
+from tests.helpers.newsletter import free_port
 from tests.helpers.smtp import Mailbox
 
 READERS, SECONDS, FILES = 120, 20, 1024

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tests.conftest import Newsletter, faked, wait_until
+from tests.helpers.newsletter import Newsletter, faketime_environment, wait_until
 from tests.helpers.smtp import Mailbox
 
 
@@ -48,9 +48,11 @@ def test_each_gets_one_email_at_their_own_time_across_a_clock_change(newsletter:
     newsletter.configure(schedule={"tick_seconds": 10}, ranking={"max_age_days": 3650})
     # The files are read while it is still the day before, so that the change lies ahead.
     newsletter.run("subscribers", "list", now="2025-03-29T22:00")
-    process = newsletter.start("run", **faked("@2025-03-30 00:59:20 x20"))
+    process = newsletter.start("run", **faketime_environment("@2025-03-30 00:59:20 x20"))
     wait_until(lambda: len(mail.accepted) >= 3, process)
-    time.sleep(2)  # More than half a minute by the faked clock: time enough for a second one, if there were any.
+    time.sleep(
+        2
+    )  # More than half a minute by the faketime_environment clock: time enough for a second one, if there were any.
     out = stop(process)
 
     assert sorted(mail.recipients()) == ["berlin@example.org", "london@example.org", "new-york@example.org"]
@@ -130,7 +132,7 @@ def test_a_job_that_was_missed_is_made_up_for_once(newsletter: Newsletter, paper
     stop(process)
     asked = len(papers_source.log)
     # Its next fetch came and went, many times over, while nothing ran.
-    process = newsletter.start("run", **faked("+10d"))
+    process = newsletter.start("run", **faketime_environment("+10d"))
     wait_until(lambda: len(papers_source.log) > asked, process)
     time.sleep(1)
     out = stop(process)
@@ -156,7 +158,7 @@ def test_papers_are_fetched_once_where_the_time_comes_twice(
     newsletter.configure(schedule={"fetch_at": ["02:30"], "timezone": "Europe/Berlin", "tick_seconds": 3600})
 
     def fetched_from(start: str, expected: int) -> int:
-        process = newsletter.start("run", **faked(f"@2025-10-26 {start}"))
+        process = newsletter.start("run", **faketime_environment(f"@2025-10-26 {start}"))
         assert process.stdout is not None
         assert "event='started'" in process.stdout.readline()
         if expected:
@@ -183,7 +185,7 @@ def put_state_of_an_earlier_version(newsletter: Newsletter) -> None:
 
 
 def test_a_clock_that_was_wrong_for_a_while_holds_nothing_up(newsletter: Newsletter, papers_source: HTTPServer) -> None:
-    process = newsletter.start("run", **faked("+1500d"))
+    process = newsletter.start("run", **faketime_environment("+1500d"))
     wait_until(lambda: papers_source.log, process)
     stop(process)
     process = newsletter.start("run")

@@ -24,7 +24,7 @@ from newsletter.support.line_files import MOST_OF_A_LINE
 from newsletter.support.text import to_single_line
 from tests.audience.test_subscriber_file import phrases, preferences
 from tests.audience.test_subscriptions import state
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 
 def read(

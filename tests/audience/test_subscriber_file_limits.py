@@ -7,7 +7,7 @@ import pytest
 from newsletter.audience.subscriber_file import MOST_INTERESTS, preferences_from_mapping, read_preferences_text
 from newsletter.config.fields import plain_address
 from newsletter.errors import UserError
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 START = "email: ada@example.org\n"
 MANY = 60_000

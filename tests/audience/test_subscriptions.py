@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 ADA = """\
 email: ada@example.org

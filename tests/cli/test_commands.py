@@ -15,7 +15,7 @@ import pytest
 
 from newsletter.cli import global_options_first
 from newsletter.rendering.template import BUNDLED
-from tests.conftest import CONFIG, NOW, Newsletter
+from tests.helpers.newsletter import CONFIG, NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
 PAPER_KEYS = (

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from tests.conftest import Newsletter
 from tests.helpers import bounce_reports as reports
 from tests.helpers.bounce_reports import About
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 BOB = "bob@example.org"

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.conftest import NOW, Newsletter, wait_until
+from tests.helpers.newsletter import NOW, Newsletter, wait_until
 from tests.helpers.smtp import Mailbox
 from tests.services.test_containment import with_readers
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from tests.conftest import CONFIG, Newsletter, Ran
+from tests.helpers.newsletter import CONFIG, CommandResult, Newsletter
 from tests.helpers.smtp import Mailbox
 
 EVIL = "\x1b[31m\x07\x9b2Jno\rda\u202e"
 
 
-def assert_plain(ran: Ran, *, lines: int | None = None) -> None:
+def assert_plain(ran: CommandResult, *, lines: int | None = None) -> None:
     for text in (ran.out, ran.err):
         assert all(line.isprintable() for line in text.split("\n")), repr(text)
     assert lines is None or len(ran.err.split("\n")) == lines + 1, ran.err

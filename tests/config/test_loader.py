@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from newsletter.config.settings import Config
 from newsletter.config.yaml import check, parse
 from newsletter.errors import UserError
-from tests.conftest import CONFIG, Newsletter
+from tests.helpers.newsletter import CONFIG, Newsletter
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
 

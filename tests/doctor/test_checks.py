@@ -7,10 +7,10 @@ from pytest_httpserver import HTTPServer
 from newsletter.doctor.checks import run_checks
 from newsletter.doctor.result import CheckResult, CheckState
 from newsletter.support.clock import system_clock
-from tests.conftest import Newsletter
 from tests.doctor.test_domain import key_record, make_key, public
 from tests.doctor.test_http import FEED
 from tests.helpers.dns import NameServer, Records
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 

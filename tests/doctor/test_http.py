@@ -13,7 +13,7 @@ from newsletter.config.settings import Bounces, Config
 from newsletter.doctor.http import site, source, unsubscribing
 from newsletter.doctor.result import CheckSkipped, CheckState
 from newsletter.store.source_status import SourceStatus
-from tests.conftest import Talk
+from tests.helpers.hostile_servers import RawHandler
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 FEED = """<rss version="2.0"><channel><title>x</title>
@@ -84,13 +84,13 @@ def test_sources_that_do_not_answer_rightly(httpserver: HTTPServer, nobody: str)
     assert "connection refused" in source(config(nobody), "feed", None, NOW, []).found
 
 
-def test_a_servers_time_is_heard(talker: Callable[[Talk], str]) -> None:
+def test_a_servers_time_is_heard(raw_server: Callable[[RawHandler], str]) -> None:
     def late(connection: socket.socket) -> None:
         date = email.utils.format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
         connection.sendall(f"HTTP/1.1 404 Not Found\r\nDate: {date}\r\nAge: 600\r\nContent-Length: 0\r\n\r\n".encode())
 
     ahead: list[float] = []
-    assert site(config(talker(late)), False, ahead).state is CheckState.OK
+    assert site(config(raw_server(late)), False, ahead).state is CheckState.OK
     assert ahead[0] == pytest.approx(4200, abs=30)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
-Talk = Callable[[socket.socket], None]
+RawHandler = Callable[[socket.socket], None]
 
 
 class HostileServer:
@@ -18,7 +18,7 @@ class HostileServer:
         requests: what was asked, one entry a connection.
     """
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: RawHandler) -> None:
         self.requests: list[bytes] = []
         self._talk = talk
 
@@ -51,18 +51,18 @@ def head(length: int | None = None, *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def saying(body: bytes, *headers: str) -> Talk:
+def saying(body: bytes, *headers: str) -> RawHandler:
     """Answers with a whole body."""
     return lambda connection: connection.sendall(head(len(body), *headers) + body)
 
 
-def answering(status: str, *headers: str) -> Talk:
+def answering(status: str, *headers: str) -> RawHandler:
     """Answers with a status and headers."""
     lines = [f"HTTP/1.1 {status}", "Content-Length: 0", *headers]
     return lambda connection: connection.sendall("\r\n".join([*lines, "", ""]).encode())
 
 
-def dribbling(start: bytes, drop: bytes = b"x", seconds: float = 0.05) -> Talk:
+def dribbling(start: bytes, drop: bytes = b"x", seconds: float = 0.05) -> RawHandler:
     """Sends a little again and again."""
 
     def talk(connection: socket.socket) -> None:

@@ -3,6 +3,8 @@
 import html
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
@@ -11,10 +13,30 @@ from sqlalchemy import select
 
 from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
+from newsletter.config.settings import Web
+from newsletter.services.context import open_context
 from newsletter.store import feedback, open_store, reading, sign_ups, subscribers
 from newsletter.store.schema import metadata
-from tests.conftest import Newsletter
+from newsletter.support.clock import frozen_clock, parse_moment
+from newsletter.web.app import make_app
+from newsletter.web.server import listen
+from newsletter.web.server import serving as serve_beside
+from tests.helpers.newsletter import NOW, Newsletter, free_port
 from tests.helpers.smtp import Mailbox
+
+
+@contextmanager
+def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
+    """The site of a newsletter as its configuration stands, at ``now``; gives its address, without a slash at the end.
+
+    It runs in a thread of this process: ``newsletter.run`` works at the same store beside it.
+    """
+    context = open_context(newsletter.config, frozen_clock(parse_moment(now)))
+    web = Web(port=free_port())
+    with listen(web) as listener, serve_beside(make_app(context), listener, web):
+        # What connects before it answers waits at the socket.
+        yield f"http://127.0.0.1:{web.port}"
+    context.engine.dispose()
 
 
 def links_of(newsletter: Newsletter) -> Links:
@@ -73,12 +95,12 @@ def state_of(newsletter: Newsletter, email: str) -> str:
     return str(newsletter.run("subscribers", "show", email, "--json").rows[0]["state"])
 
 
-def browse(where: str) -> httpx.Client:
+def site_client(where: str) -> httpx.Client:
     """A client that follows nothing by itself."""
     return httpx.Client(base_url=where, timeout=30)
 
 
-def forged(url: str) -> list[str]:
+def forged_paths(url: str) -> list[str]:
     """What others may make of a link's path: another number, another signature, a part of it, none."""
     path = path_of(url)
     start, _, token = path.rpartition("/")
@@ -87,7 +109,7 @@ def forged(url: str) -> list[str]:
     return [f"{start}/{one}" for one in (first + token[1:], f"{token[:-5]}{last}{token[-4:]}", token[:9], "x", "1..a")]
 
 
-def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
+def wait_for_messages(mail: Mailbox, number: int) -> list[EmailMessage]:
     """The letters that have come, once there are so many; they are sent in the background."""
     end = time.monotonic() + 30
     while len(mail.accepted) < number:
@@ -96,7 +118,7 @@ def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
     return mail.messages()
 
 
-def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
+def dump_when_mail_sent(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
     """All that the store holds once no letter waits any longer, which it learns after the mail server."""
     engine = open_store(newsletter.config.store_url)
     end = time.monotonic() + 30
@@ -110,7 +132,7 @@ def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
     return dump(newsletter)
 
 
-def link_in(letter: EmailMessage) -> str:
+def first_link(letter: EmailMessage) -> str:
     """The path of the first link in a letter's text."""
     body = letter.get_body(["plain"])
     assert body is not None

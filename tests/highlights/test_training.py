@@ -10,7 +10,7 @@ import pytest
 from newsletter.highlights.classifier import WEIGHTS, choose, read_model
 from newsletter.highlights.dataset import read_labelled, right, shares
 from newsletter.highlights.evaluation import plain_choices
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 THINGS = ["looms", "mills", "engines", "cards", "comets", "orbits", "wheels", "boilers", "belts", "pumps", "ships"]
 BACKGROUND = ("{} have been built for a century.", "Many makers of {} fail for lack of money.", "{} are everywhere.")

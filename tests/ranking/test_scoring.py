@@ -17,7 +17,7 @@ from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import fit, paper_text
 from newsletter.services.demo import SAMPLE_PAPERS
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 
 def follow(newsletter: Newsletter, yaml: str) -> list[dict]:

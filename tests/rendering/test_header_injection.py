@@ -9,10 +9,9 @@ from email.utils import parseaddr
 from pytest_httpserver import HTTPServer
 
 from newsletter.audience.signed_links import TokenPurpose
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, links_of, path_of, row_of
-from tests.web.conftest import serving
+from tests.helpers.web import links_of, path_of, row_of, serving, site_client
 
 INJECTION = "=?utf-8?q?=0D=0ABcc:_evil=40x.test?="
 CONTROLS = "Ada\r\nBcc: evil@x.test\0\x1b[2J"
@@ -68,7 +67,7 @@ def test_a_name_arrives_as_it_was_written_whichever_way_it_came(newsletter: News
         page = path_of(
             links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, f"form-{kind}@example.org"))
         )
-        with serving(newsletter) as where, browse(where) as client:
+        with serving(newsletter) as where, site_client(where) as client:
             mark = re.findall(r'name="mark" value="([^"]*)"', client.get(page).text)[0]
             fields = {"act": "save", "mark": mark, "name": name, "day": "fri", "time": "07:30", "timezone": "UTC"}
             assert client.post(page, data={**fields, "papers": "10"}).status_code == 303

@@ -16,10 +16,10 @@ from sqlalchemy import create_engine
 
 from newsletter import store
 from tests.audience.test_subscriptions import state
-from tests.conftest import Newsletter
 from tests.helpers import bounce_reports as reports
 from tests.helpers.bounce_reports import About
 from tests.helpers.imap import PASSWORD, USER, ImapServer
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.test_scheduler import stop, wait_until
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from newsletter.store import open_store, writing
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 DAMAGED = ('{"half', "[]", '{"name": "Ada"}', "null", '{"interests": 5}')

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from newsletter.services.demo import LoopbackServer
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.smtp import Mailbox
 

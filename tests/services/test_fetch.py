@@ -13,7 +13,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.conftest import Newsletter, Talk
+from tests.helpers.hostile_servers import RawHandler
+from tests.helpers.newsletter import Newsletter
 
 HF = [
     {
@@ -147,7 +148,7 @@ def test_one_that_fails_stops_no_other_and_is_shown(newsletter: Newsletter, serv
 
 
 def test_timeouts_truncated_bodies_and_one_bad_answer_are_got_over(
-    newsletter: Newsletter, served: HTTPServer, talker: Callable[[Talk], str]
+    newsletter: Newsletter, served: HTTPServer, raw_server: Callable[[RawHandler], str]
 ) -> None:
     calls = {"hf": 0, "atom": 0, "bio": 0}
 
@@ -168,7 +169,9 @@ def test_timeouts_truncated_bodies_and_one_bad_answer_are_got_over(
         return Response("busy", status=503) if calls["bio"] == 1 else Response(json.dumps(BIORXIV))
 
     served.expect_request("/hf/api/daily_papers").respond_with_handler(slow_once)
-    newsletter.configure(sources={"arxiv": {"kind": "arxiv", "categories": ["cs.LG"], "feed_url": talker(cut_once)}})
+    newsletter.configure(
+        sources={"arxiv": {"kind": "arxiv", "categories": ["cs.LG"], "feed_url": raw_server(cut_once)}}
+    )
     served.expect_request("/details/biorxiv/2025-11-27/2025-11-28/0/json").respond_with_handler(error_once)
     # The server answers one at a time, so that the others wait while it sleeps.
     newsletter.configure(network={"attempts": 6})
@@ -236,7 +239,7 @@ def attempts(port: int) -> int:
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--once"], ["fetch"]], ids=" ".join)
 @pytest.mark.parametrize("hang", ["connecting", "answering", "waiting for another try"])
 def test_a_source_that_hangs_does_not_hold_up_a_stop(
-    newsletter: Newsletter, talker: Callable[[Talk], str], full: int, hang: str, arguments: list[str]
+    newsletter: Newsletter, raw_server: Callable[[RawHandler], str], full: int, hang: str, arguments: list[str]
 ) -> None:
     asked = threading.Event()
 
@@ -244,7 +247,7 @@ def test_a_source_that_hangs_does_not_hold_up_a_stop(
         asked.set()
         time.sleep(60 if hang == "answering" else 0)
 
-    url = f"http://127.0.0.1:{full}/papers" if hang == "connecting" else talker(talk)
+    url = f"http://127.0.0.1:{full}/papers" if hang == "connecting" else raw_server(talk)
     newsletter.configure(network={"timeout_seconds": 60, "wait_seconds": 60, "attempts": 4})
     newsletter.configure(sources={"slow": {"kind": "feed", "url": url}})
     before = attempts(full)

@@ -10,9 +10,9 @@ import pytest
 
 from newsletter.services import forgive_bounces
 from tests.audience.test_subscriptions import state
-from tests.conftest import NOW, Newsletter, Ran
 from tests.helpers import bounce_reports as reports
 from tests.helpers.bounce_reports import About
+from tests.helpers.newsletter import NOW, CommandResult, Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.services.test_bounces import listed, send_one, some_papers, suppressed, take
 
@@ -34,7 +34,7 @@ def refuse(mail: Mailbox, *emails: str, answer: str = GONE) -> None:
     mail.on_recipient = lambda address: answer if address in emails else None
 
 
-def forgive(newsletter: Newsletter, *arguments: str, now: str = "2025-11-28T12:00", code: int = 0) -> Ran:
+def forgive(newsletter: Newsletter, *arguments: str, now: str = "2025-11-28T12:00", code: int = 0) -> CommandResult:
     return newsletter.run("bounces", "forgive", *arguments, now=now, code=code)
 
 

@@ -15,7 +15,7 @@ from newsletter.services.edition_worker import create_edition_worker
 from newsletter.services.host_check import HostFingerprint, host_fingerprint, verify_host
 from newsletter.services.recommend import build_snapshot, rated_papers, to_payload
 from newsletter.support.clock import frozen_clock, parse_moment
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 
 
 def write_template(newsletter: Newsletter) -> None:

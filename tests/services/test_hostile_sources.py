@@ -8,7 +8,6 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.conftest import Newsletter, faked, wait_until
 from tests.helpers.hostile_servers import (
     NESTED,
     SLOW_TO_PARSE,
@@ -21,6 +20,7 @@ from tests.helpers.hostile_servers import (
     saying,
     silent,
 )
+from tests.helpers.newsletter import Newsletter, faketime_environment, wait_until
 from tests.helpers.smtp import Mailbox
 
 DUE = datetime(2025, 11, 28, 7, 30, tzinfo=UTC)
@@ -58,7 +58,7 @@ def test_an_edition_is_sent_within_a_minute_beside_hostile_sources(newsletter: N
     sources = {name: {"kind": "feed", "url": url} for name, url in zip(HOSTILE, urls, strict=True)}
     newsletter.configure(sources=sources)
 
-    process = newsletter.start("run", **faked(f"@{DUE - timedelta(seconds=20):%Y-%m-%d %H:%M:%S}"))
+    process = newsletter.start("run", **faketime_environment(f"@{DUE - timedelta(seconds=20):%Y-%m-%d %H:%M:%S}"))
     wait_until(lambda: mail.accepted, process)
     out, seconds = stopped(process)
     for server in servers:
@@ -76,7 +76,7 @@ def test_an_edition_waits_for_no_index(newsletter: Newsletter, mail: Mailbox) ->
     due(newsletter)
     with HostileServer(saying(flood(4000, 8000))) as url:
         newsletter.configure(sources={"flood": {"kind": "feed", "url": url}})
-        process = newsletter.start("run", **faked(f"@{DUE - timedelta(seconds=25):%Y-%m-%d %H:%M:%S}"))
+        process = newsletter.start("run", **faketime_environment(f"@{DUE - timedelta(seconds=25):%Y-%m-%d %H:%M:%S}"))
         wait_until(lambda: mail.accepted, process)
         out, seconds = stopped(process)
     assert mail.recipients() == ["ada@example.org"]
@@ -98,7 +98,7 @@ def test_a_fetch_that_has_just_begun_is_waited_for(newsletter: Newsletter, mail:
         newsletter.configure(
             sources={"feed": {"kind": "feed", "url": url}}, ranking={"min_score": 0}, schedule={"tick_seconds": 5}
         )
-        process = newsletter.start("run", **faked(f"@{DUE + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}"))
+        process = newsletter.start("run", **faketime_environment(f"@{DUE + timedelta(seconds=1):%Y-%m-%d %H:%M:%S}"))
         wait_until(lambda: mail.accepted, process)
         stopped(process)
     assert "Looms of glass" in mail.messages()[0].get_body(("plain",)).get_content()
@@ -122,7 +122,7 @@ def test_fetches_and_ticks_at_once_lose_nothing(newsletter: Newsletter, mail: Ma
         schedule={"tick_seconds": 1},
         ranking={"max_age_days": 3650, "refit_days": 0.01},
     )
-    process = newsletter.start("run", **faked(f"@{DUE - timedelta(seconds=2):%Y-%m-%d %H:%M:%S}"))
+    process = newsletter.start("run", **faketime_environment(f"@{DUE - timedelta(seconds=2):%Y-%m-%d %H:%M:%S}"))
     wait_until(lambda: len(mail.accepted) >= 40, process)
     out, _ = stopped(process)
     for server in servers:

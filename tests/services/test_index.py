@@ -9,7 +9,7 @@ from newsletter.services.context import open_context
 from newsletter.services.index import saved_index
 from newsletter.services.jobs import tick
 from newsletter.support.clock import frozen_clock
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
 

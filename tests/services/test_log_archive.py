@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 pytestmark = pytest.mark.both_stores

@@ -16,9 +16,9 @@ from newsletter import store
 from newsletter.model import Digest
 from newsletter.store import open_store, plans, reading, retention, secure_delete, writing
 from tests.audience.test_subscriptions import state
-from tests.conftest import Newsletter
 from tests.helpers import bounce_reports as reports
 from tests.helpers.bounce_reports import About
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.services.test_bounces import Senders, listed, suppressed, take
 

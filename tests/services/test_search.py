@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 
 def found(newsletter: Newsletter, *arguments: str) -> list[dict]:

@@ -21,7 +21,8 @@ from werkzeug import Request, Response
 from newsletter.sources.address_policy import AddressPolicy, PrivateAddressError, is_public
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
-from tests.conftest import Newsletter, Talk
+from tests.helpers.hostile_servers import RawHandler
+from tests.helpers.newsletter import Newsletter
 
 from .conftest import AGENT, network
 
@@ -189,14 +190,14 @@ def test_nothing_comes_from_the_environment(
     assert "Authorization" not in httpserver.log[0][0].headers
 
 
-def test_a_proxy_that_is_configured_looks_names_up(talker: Callable[[Talk], str]) -> None:
+def test_a_proxy_that_is_configured_looks_names_up(raw_server: Callable[[RawHandler], str]) -> None:
     asked: list[bytes] = []
 
     def proxy(connection: socket.socket) -> None:
         asked.append(b"")
         connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n")
 
-    through = talker(proxy).removesuffix("/papers")
+    through = raw_server(proxy).removesuffix("/papers")
     with pytest.raises(SourceError, match=r"169\.254\.169\.254 is a private address"):
         getting("http://papers.example.org/feed", proxy=through)
     assert len(asked) == 1  # The first request went through it, the second was not made.

@@ -19,12 +19,11 @@ from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError
 from newsletter.sources.source_reader import SourceAccess, SourceReader
-from tests.conftest import Newsletter
 from tests.helpers.hostile_servers import (
     NESTED,
     SLOW_TO_PARSE,
     HostileServer,
-    Talk,
+    RawHandler,
     answering,
     atom,
     dribbling,
@@ -34,6 +33,7 @@ from tests.helpers.hostile_servers import (
     saying,
     silent,
 )
+from tests.helpers.newsletter import Newsletter
 
 GOOD = atom("<title>A good paper</title>")
 SECONDS = 4
@@ -41,7 +41,7 @@ PATIENCE = 5
 """Seconds that a busy machine may take longer."""
 
 
-def fetching(newsletter: Newsletter, talk: Talk, kind: str = "feed", **changes: float) -> dict:
+def fetching(newsletter: Newsletter, talk: RawHandler, kind: str = "feed", **changes: float) -> dict:
     """What ``fetch`` says of one source."""
     with HostileServer(talk) as url:
         named = {"feed": "url", "huggingface": "endpoint", "arxiv": "feed_url"}[kind]
@@ -68,7 +68,7 @@ def fetching(newsletter: Newsletter, talk: Talk, kind: str = "feed", **changes: 
     ],
     ids=["body", "header", "chunks", "100 Continue", "silence", "slow to parse", "Retry-After", "waits between tries"],
 )
-def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: Talk) -> None:
+def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: RawHandler) -> None:
     began = time.monotonic()
     row = fetching(newsletter, talk, source_seconds=SECONDS, attempts=20, wait_seconds=2)
     assert row["error"] == (
@@ -94,7 +94,7 @@ def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: Talk) -> 
     ],
     ids=["endless", "empty blocks", "round", "long wait", "file", "gopher", "zstd", "br", "twice", "large"],
 )
-def test_what_is_refused(newsletter: Newsletter, talk: Talk, error: str) -> None:
+def test_what_is_refused(newsletter: Newsletter, talk: RawHandler, error: str) -> None:
     assert error in fetching(newsletter, talk)["error"]
 
 

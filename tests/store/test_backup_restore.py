@@ -15,7 +15,7 @@ from sqlalchemy import Engine, update
 
 from newsletter.store import open_store, writing
 from newsletter.store.schema import sends
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 SOURCE = Path(__file__).parents[2]

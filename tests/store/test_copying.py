@@ -16,7 +16,7 @@ from newsletter.errors import UserError
 from newsletter.model import Preferences, SubscriberState
 from newsletter.store import copying, open_store, reading, retention, subscribers, writing
 from newsletter.store.schema import StoredJson, UtcDateTime, metadata
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.smtp import Mailbox
 

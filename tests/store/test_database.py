@@ -13,7 +13,7 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.store import open_store, reading, writing
 from newsletter.store.database import HEAD
 from newsletter.store.schema import metadata, rate_limits
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.postgresql import PostgreSQL
 
 

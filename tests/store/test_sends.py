@@ -17,7 +17,7 @@ from newsletter.services.forgive_bounces import Selection
 from newsletter.store import papers, plans, reading, send_changes, send_log, sends, subscribers, writing
 from newsletter.store.sends import ClaimFilter, SendOutcome
 from newsletter.support.clock import Clock
-from tests.conftest import CONFIG
+from tests.helpers.newsletter import CONFIG
 
 OUTCOMES = st.sampled_from(
     [

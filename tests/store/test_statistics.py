@@ -10,7 +10,7 @@ from newsletter.services.context import open_context
 from newsletter.store import reading, statistics, writing
 from newsletter.store.schema import edition_counts, sends
 from newsletter.support.clock import frozen_clock, parse_moment
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 Counts = dict[str, dict[SendState, int]]

@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.errors import UserError
 from newsletter.support.files import MAX_BYTES, atomic_write_bytes, read_text
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 

@@ -11,10 +11,9 @@ import pytest
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.support import time_zones
 from newsletter.web.pages.signup import zones
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, letters, link_in, links_of, path_of, row_of
-from tests.web.conftest import serving
+from tests.helpers.web import first_link, links_of, path_of, row_of, serving, site_client, wait_for_messages
 
 NOT_ZONES = (
     *("right/Europe/London", "posix/Europe/London", "posixrules", "localtime", "Factory", "europe/london", "UTC ", ""),
@@ -81,10 +80,10 @@ def test_the_names_are_the_same_whatever_the_machine_has(tmp_path: Path) -> None
 
 def test_a_sign_up_from_a_browser_with_a_strange_zone_counts_by_utc(newsletter: Newsletter, mail: Mailbox) -> None:
     for number, name in enumerate(("Asia/Calcutta", "posixrules", "Etc/Unknown")):
-        with serving(newsletter) as where, browse(where) as client:
+        with serving(newsletter) as where, site_client(where) as client:
             fields = {"email": f"ada{number}@example.org", "interests": "looms", "timezone": name}
             assert client.post("/subscribe", data=fields).status_code == 303
-            assert client.post(link_in(letters(mail, number + 1)[-1])).status_code == 303
+            assert client.post(first_link(wait_for_messages(mail, number + 1)[-1])).status_code == 303
     rows = newsletter.run("subscribers", "list", "--json").rows
     assert [row["schedule"]["timezone"] for row in rows] == ["Asia/Calcutta", "UTC", "UTC"]
 
@@ -92,7 +91,7 @@ def test_a_sign_up_from_a_browser_with_a_strange_zone_counts_by_utc(newsletter: 
 def test_the_preferences_page_takes_no_zone_that_is_none(newsletter: Newsletter) -> None:
     newsletter.run("subscribe", "ada@example.org", "--no-file")
     page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, "ada@example.org")))
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         for name in ("right/Europe/London", "posixrules", "../etc/passwd"):
             fields = {"act": "save", "mark": "", "day": "fri", "time": "07:30", "timezone": name, "papers": "10"}
             answer = client.post(page, data=fields)
@@ -130,7 +129,7 @@ def test_a_stored_zone_that_is_not_known_here_harms_nobody(newsletter: Newslette
     ]
     assert [row["schedule"]["timezone"] for row in exported][1:] == [UNKNOWN, "right/Europe/London"]
     page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, "bob@example.org")))
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         shown = client.get(page).text
         assert f"The time zone {UNKNOWN} is unknown" in shown
         assert '<option selected value="UTC">' in shown

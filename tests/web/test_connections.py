@@ -19,8 +19,8 @@ from newsletter.config.settings import Web
 from newsletter.web.connections import network_of
 from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving
-from tests.conftest import Newsletter, free_port, wait_until
 from tests.helpers.flood import flood
+from tests.helpers.newsletter import Newsletter, free_port, wait_until
 from tests.helpers.smtp import Mailbox
 
 READERS = 120

@@ -26,7 +26,7 @@ from newsletter.workers.base import DaskAddress as Place
 from newsletter.workers.base import PoolSpec, WorkerLost
 from newsletter.workers.dask import Client
 from newsletter.workers.pool import worker_pool
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.workers.test_local import Waits
 

@@ -24,7 +24,7 @@ from newsletter.store import reading, subscribers, worker_stats
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.workers.base import PoolSpec, ShouldStop, WorkerLost
 from newsletter.workers.pool import worker_pool
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
 READERS = 24

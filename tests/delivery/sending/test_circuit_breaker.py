@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from newsletter.services.demo import LoopbackServer
-from tests.conftest import NOW, Newsletter
 from tests.helpers import bounce_reports as reports
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.services.test_containment import states, with_readers
 

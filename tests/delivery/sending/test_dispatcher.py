@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from newsletter.services.demo import LoopbackServer
-from tests.conftest import Newsletter, faked
+from tests.helpers.newsletter import Newsletter, faketime_environment
 from tests.helpers.smtp import Mailbox
 
 
@@ -164,7 +164,7 @@ def test_a_server_that_closes_in_the_middle_is_left_alone_for_a_while(
     assert states == {"sent": 3, "deferred": 1, "planned": 8}
     # Later by the machine's clock, which the server is left alone by, and by that of the newsletter.
     mail.on_recipient = lambda address: None
-    process = newsletter.start("--now", "2025-12-01T10:00", "send", **faked("+1h"))
+    process = newsletter.start("--now", "2025-12-01T10:00", "send", **faketime_environment("+1h"))
     assert process.communicate(timeout=60) == ("9 sent\n", "")
     assert sorted(delivered(mail).values()) == [1] * readers
 

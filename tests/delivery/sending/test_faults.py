@@ -22,8 +22,8 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from newsletter.delivery.smtp.transport import Transport
 from newsletter.services.demo import LoopbackServer
-from tests.conftest import NOW, Newsletter, faked, wait_until
 from tests.helpers.faulty_proxy import Fault, Wire, wire_to
+from tests.helpers.newsletter import NOW, Newsletter, faketime_environment, wait_until
 from tests.helpers.smtp import Mailbox
 
 TOMORROW = "2025-11-29T09:00"
@@ -369,7 +369,7 @@ def test_a_store_locked_in_the_middle_is_asked_again_for_what_was_sent(
 def test_a_clock_set_back_keeps_nothing_waiting(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.configure(smtp={"per_hour": 3, "per_day": 5}, ranking={"max_age_days": 36_500})
     mail.on_recipient = lambda address: "421 4.3.2 closing" if address == "r1@example.org" else None
-    ahead = newsletter.start("send", **faked("+1d"))
+    ahead = newsletter.start("send", **faketime_environment("+1d"))
     wait_until(lambda: "deferred" in in_store(newsletter), ahead)
     ahead.kill()
     ahead.communicate()

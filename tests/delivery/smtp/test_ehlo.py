@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from newsletter.services.demo import LoopbackServer
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 

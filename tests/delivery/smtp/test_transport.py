@@ -25,7 +25,7 @@ from newsletter.delivery.smtp.transport import ConnectionAborted, Outcome, Trans
 from newsletter.errors import UserError
 from newsletter.model import Message, SendState
 from newsletter.services.demo import LoopbackServer
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
 Served = tuple[str, Newsletter]

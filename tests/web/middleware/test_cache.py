@@ -13,7 +13,7 @@ from newsletter.config.settings import Web
 from newsletter.web.middleware.cache import PUBLIC, PageCache
 from newsletter.web.server import listen
 from newsletter.web.server import serving as serve_beside
-from tests.conftest import Newsletter, free_port
+from tests.helpers.newsletter import Newsletter, free_port
 from tests.web.pages.test_papers import Served, take_in, titles
 
 
@@ -59,7 +59,7 @@ def test_a_crowd_is_answered_all_alike(served: Served) -> None:
 
 
 def test_nothing_is_kept_where_the_settings_say_so(newsletter: Newsletter) -> None:
-    from tests.web.conftest import serving
+    from tests.helpers.web import serving
 
     newsletter.configure(web={"keep_seconds": 0})
     with serving(newsletter) as where:

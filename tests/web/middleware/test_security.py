@@ -20,7 +20,7 @@ from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app
 from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving
-from tests.conftest import NOW, Newsletter, free_port
+from tests.helpers.newsletter import NOW, Newsletter, free_port
 from tests.helpers.web import links_of, path_of, row_of, state_of
 
 Served = tuple[str, Newsletter]

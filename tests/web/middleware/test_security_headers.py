@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 
 def test_every_answer_has_the_headers_that_keep_it_safe(served: tuple[str, Newsletter]) -> None:

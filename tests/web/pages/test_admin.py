@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from sqlalchemy import func, select
 
 from newsletter.store import open_store, reading, schema
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.web.conftest import serving
+from tests.helpers.web import serving
 
 Served = tuple[str, Newsletter]
 

@@ -12,10 +12,9 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from newsletter.audience.signed_links import TokenPurpose
 from tests.audience.test_challenges import solved
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, letters, links_of, path_of, row_of, state_of
-from tests.web.conftest import serving
+from tests.helpers.web import links_of, path_of, row_of, serving, site_client, state_of, wait_for_messages
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def after_one(newsletter: Newsletter, **more: int) -> None:
 def test_the_script_of_the_page_solves_it(newsletter: Newsletter, mail: Mailbox, reader: str, browser: Browser) -> None:
     newsletter.run("subscribers", "list")
     after_one(newsletter, challenge_tries=2_000_000)
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         client.post("/subscribe", data={"email": "first@example.org"})
         page = browser.new_page(viewport={"width": 375, "height": 800})
         said: list[str] = []
@@ -50,13 +49,17 @@ def test_the_script_of_the_page_solves_it(newsletter: Newsletter, mail: Mailbox,
         expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox", timeout=60_000)
         page.close()
         assert said == []
-        assert {str(one["To"]) for one in letters(mail, 3)} == {"first@example.org", "bob@example.org", reader}
+        assert {str(one["To"]) for one in wait_for_messages(mail, 3)} == {
+            "first@example.org",
+            "bob@example.org",
+            reader,
+        }
         assert state_of(newsletter, "bob@example.org") == "pending"
 
 
 def test_without_script_the_page_says_what_to_do(newsletter: Newsletter, mail: Mailbox, browser: Browser) -> None:
     after_one(newsletter)
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         client.post("/subscribe", data={"email": "first@example.org"})
         page = browser.new_page(viewport={"width": 375, "height": 800}, java_script_enabled=False)
         page.goto(f"{where}/subscribe")
@@ -65,13 +68,13 @@ def test_without_script_the_page_says_what_to_do(newsletter: Newsletter, mail: M
         expect(page.get_by_text("turn on JavaScript and try again")).to_be_visible()
         expect(page.get_by_label("Your email address")).to_have_value("bob@example.org")
         page.close()
-        letters(mail, 1)
+        wait_for_messages(mail, 1)
     assert mail.recipients() == ["first@example.org"]
 
 
 def test_the_page_is_for_everybody(newsletter: Newsletter, mail: Mailbox, browser: Browser) -> None:
     after_one(newsletter, challenge_tries=10_000_000)
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         client.post("/subscribe", data={"email": "first@example.org"})
         for scheme in ("light", "dark"):
             page = browser.new_page(viewport={"width": 375, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
@@ -88,7 +91,12 @@ def test_the_page_is_for_everybody(newsletter: Newsletter, mail: Mailbox, browse
 @pytest.mark.both_stores
 def test_a_solution_is_taken_once_and_only_where_it_is_needed(newsletter: Newsletter, mail: Mailbox) -> None:
     after_one(newsletter, per_network=4, challenge_tries=100)
-    with serving(newsletter) as where, serving(newsletter) as other, browse(where) as client, browse(other) as second:
+    with (
+        serving(newsletter) as where,
+        serving(newsletter) as other,
+        site_client(where) as client,
+        site_client(other) as second,
+    ):
         assert client.post("/subscribe", data={"email": "first@example.org"}).status_code == 303
         asked = client.post("/subscribe", data={"email": "<b>@example.org", "interests": "<b>"})
         assert asked.status_code == 422
@@ -111,7 +119,7 @@ def test_a_solution_is_taken_once_and_only_where_it_is_needed(newsletter: Newsle
         # From elsewhere nothing is asked.
         elsewhere = {"X-Forwarded-For": "198.51.100.7"}
         assert client.post("/subscribe", data={"email": "joe@example.org"}, headers=elsewhere).status_code == 303
-        letters(mail, 3)
+        wait_for_messages(mail, 3)
     assert sorted(mail.recipients()) == ["bob@example.org", "first@example.org", "joe@example.org"]
 
 
@@ -119,7 +127,7 @@ def test_who_holds_a_link_solves_none(newsletter: Newsletter, mail: Mailbox, rea
     newsletter.run("subscribers", "list")
     after_one(newsletter)
     page = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, reader)))
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         client.post("/subscribe", data={"email": "first@example.org"})
         assert client.post(f"{page}/export").status_code == 200
-        letters(mail, 2)
+        wait_for_messages(mail, 2)

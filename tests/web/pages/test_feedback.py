@@ -5,10 +5,9 @@ from datetime import date
 
 import pytest
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, feedback_of, forged, links_of, path_of, row_of
-from tests.web.conftest import serving
+from tests.helpers.web import feedback_of, forged_paths, links_of, path_of, row_of, serving, site_client
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def link(message: str, kind: str) -> str:
 def test_it_acts_by_post_says_what_changed_and_is_undone(newsletter: Newsletter, reader: str, message: str) -> None:
     first = re.findall(r"^1\. (.+)$", message, re.MULTILINE)[0]
     less = link(message, "Less")
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         before = newsletter.run("rank", reader, "--json").rows
         for answer in (client.head(less), client.get(less)):
             assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
@@ -55,8 +54,8 @@ def test_it_acts_by_post_says_what_changed_and_is_undone(newsletter: Newsletter,
 def test_wrong_links_and_other_sites_say_nothing(newsletter: Newsletter, reader: str, message: str) -> None:
     less = link(message, "Less")
     foreign = path_of(links_of(newsletter).digest_url(row_of(newsletter, reader), date(2025, 11, 28)))
-    with serving(newsletter) as where, browse(where) as client:
-        for path in (*forged(less), less.rpartition("/")[0] + "/" + foreign.rpartition("/")[2]):
+    with serving(newsletter) as where, site_client(where) as client:
+        for path in (*forged_paths(less), less.rpartition("/")[0] + "/" + foreign.rpartition("/")[2]):
             assert client.get(path).status_code == client.post(path).status_code == 404
             assert client.post(f"{path}/undo").status_code == 404
         assert client.post(less, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
@@ -68,7 +67,7 @@ def test_a_scanner_that_follows_every_link_changes_nothing(newsletter: Newslette
     kinds = {one.split("/")[1] for one in links}
     assert kinds == {"feedback", "digest", "preferences", "unsubscribe"}
     listed = newsletter.run("subscribers", "list", "--json").rows
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         for path in links:
             assert client.head(path).status_code == client.get(path).status_code == 200
         assert feedback_of(newsletter, reader) == []

@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import Newsletter
-from tests.web.conftest import serving
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.web import serving
 
 Served = tuple[str, Newsletter]
 

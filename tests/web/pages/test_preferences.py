@@ -7,9 +7,8 @@ import httpx
 import pytest
 
 from newsletter.audience.signed_links import TokenPurpose
-from tests.conftest import Newsletter
-from tests.helpers.web import browse, feedback_of, forged, links_of, path_of, row_of, state_of
-from tests.web.conftest import serving
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.web import feedback_of, forged_paths, links_of, path_of, row_of, serving, site_client, state_of
 
 FILE = """\
 # Ada's own words
@@ -54,7 +53,7 @@ def kept(newsletter: Newsletter) -> dict:
 
 def test_a_form_sent_as_it_is_changes_nothing(newsletter: Newsletter, page: str) -> None:
     before = kept(newsletter)
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         shown = client.get(page)
         assert shown.headers["cache-control"] == "no-store"
         assert "subscribers/ada.yaml" in shown.text
@@ -67,7 +66,7 @@ def test_a_form_sent_as_it_is_changes_nothing(newsletter: Newsletter, page: str)
 
 def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsletter, page: str) -> None:
     newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "more", "--interest", "Energy")
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         fields = filled(client, page)
         fields |= {"i0-weight": "2,5", "i0-liked": [], "i1-name": "Energies", "i1-keywords": "diffusion\nflows: 3"}
         fields |= {"i2-text": "graph neural networks for molecules", "day": ["mon", "thu"], "time": "18:15"}
@@ -96,7 +95,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
 
 def test_removing_and_looking_first(newsletter: Newsletter, page: str) -> None:
     before = kept(newsletter)
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         fields = filled(client, page) | {"i0-remove": "yes", "i1-text": "robot learning from demonstrations"}
         looked = client.post(page, data=fields | {"act": "preview"})
         assert looked.status_code == 200
@@ -130,7 +129,7 @@ def _flat(fields: dict[str, str | list[str]]) -> list[tuple[str, str]]:
 def test_what_is_wrong_is_told_and_what_was_written_stays(
     newsletter: Newsletter, page: str, wrong: dict[str, str], said: str
 ) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = client.post(page, data=filled(client, page) | {"never": "<script>"} | wrong)
     assert answer.status_code == 422
     assert said in html.unescape(answer.text)
@@ -141,7 +140,7 @@ def test_what_is_wrong_is_told_and_what_was_written_stays(
 @pytest.mark.parametrize("by", ["editor", "command", "browser"])
 def test_who_comes_second_is_told_and_loses_nothing(newsletter: Newsletter, page: str, by: str) -> None:
     file = newsletter.folder / "subscribers" / "ada.yaml"
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         fields = filled(client, page) | {"i2-text": "mine"}
         if by == "editor":
             file.write_text(FILE + "never: [theirs]\n")
@@ -165,7 +164,7 @@ def test_who_comes_second_is_told_and_loses_nothing(newsletter: Newsletter, page
 def test_a_file_with_a_mistake_is_left_alone(newsletter: Newsletter, page: str) -> None:
     file = newsletter.folder / "subscribers" / "ada.yaml"
     file.write_text(FILE + "papers: many\n")
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         assert "currently has an error" in client.get(page).text
         answer = client.post(page, data=filled(client, page) | {"never": "mine"})
         assert answer.status_code == 409
@@ -174,7 +173,7 @@ def test_a_file_with_a_mistake_is_left_alone(newsletter: Newsletter, page: str) 
 
 
 def test_a_pause_ends_by_itself(newsletter: Newsletter, page: str) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         assert client.post(f"{page}/pause").headers["location"] == f"{page}?said=paused"
         assert "Paused until Friday, 12 December 2025" in client.get(page).text
         assert state_of(newsletter, "ada@example.org") == "paused"
@@ -193,8 +192,8 @@ def test_a_pause_ends_by_itself(newsletter: Newsletter, page: str) -> None:
 
 def test_wrong_links_and_other_sites_change_nothing(newsletter: Newsletter, page: str) -> None:
     foreign = path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row_of(newsletter, "ada@example.org")))
-    wrong = [*forged(page), "/preferences/" + foreign.rpartition("/")[2]]
-    with serving(newsletter) as where, browse(where) as client:
+    wrong = [*forged_paths(page), "/preferences/" + foreign.rpartition("/")[2]]
+    with serving(newsletter) as where, site_client(where) as client:
         fields = filled(client, page)
         for path in wrong:
             for end in ("", "/preview", "/pause", "/resume", "/export", "/forget", "/address", "/sign-out"):
@@ -209,7 +208,7 @@ def test_wrong_links_and_other_sites_change_nothing(newsletter: Newsletter, page
 def test_the_form_has_the_bounds_of_a_file(newsletter: Newsletter, page: str) -> None:
     before = kept(newsletter)
     many = {f"i{number}-name": f"interest {number}" for number in range(101)}
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         fields = filled(client, page)
         for wrong, said in (
             (many, "At most 100 interests are allowed"),

@@ -8,10 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import letters, link_in, path_of, state_of
-from tests.web.conftest import serving
+from tests.helpers.web import first_link, path_of, serving, state_of, wait_for_messages
 
 BOB = "bob@example.org"
 
@@ -66,7 +65,7 @@ def press(page: Page, name: str) -> None:
 
 
 def text_of(mail: Mailbox, number: int) -> str:
-    body = letters(mail, number)[-1].get_body(["plain"])
+    body = wait_for_messages(mail, number)[-1].get_body(["plain"])
     assert body is not None
     return str(body.get_content())
 
@@ -92,7 +91,7 @@ def test_the_whole_way_by_keyboard(newsletter: Newsletter, mail: Mailbox, look: 
         expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         fine(page)
 
-        page.goto(where + link_in(letters(mail, 1)[0]))
+        page.goto(where + first_link(wait_for_messages(mail, 1)[0]))
         fine(page)
         press(page, "Confirm")
         expect(page.get_by_text("Welcome!")).to_be_visible()
@@ -146,7 +145,7 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         page.get_by_label("Your email address").fill(BOB)
         page.get_by_label("robot learning").check()
         page.get_by_role("button", name="Subscribe").click()
-        page.goto(where + link_in(letters(mail, 1)[0]))
+        page.goto(where + first_link(wait_for_messages(mail, 1)[0]))
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_text("Welcome!")).to_be_visible()
         page.get_by_label("Description, in your own words").first.fill("Pareto fronts")
@@ -187,21 +186,21 @@ def test_an_account_by_keyboard(newsletter: Newsletter, mail: Mailbox, reader: s
         press(page, "Email me a new link")
         expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         fine(page)
-        page.goto(where + link_in(letters(mail, 3)[-1]))
+        page.goto(where + first_link(wait_for_messages(mail, 3)[-1]))
         reach(page, page.get_by_label("New email address"))
         page.keyboard.type(new)
         press(page, "Change address")
         expect(page.get_by_text("to confirm your new address")).to_be_visible()
         fine(page)
-        page.goto(where + link_in(letters(mail, 4)[-1]))
+        page.goto(where + first_link(wait_for_messages(mail, 4)[-1]))
         fine(page)
         press(page, "Change my address")
         expect(page.get_by_text("your digests will be sent to that address")).to_be_visible()
-        page.goto(where + link_in(letters(mail, 5)[-1]))
+        page.goto(where + first_link(wait_for_messages(mail, 5)[-1]))
         press(page, "Use this address")
         expect(page.get_by_text("Your digests are now sent to this address.")).to_be_visible()
         press(page, "Export my data")
-        page.goto(where + link_in(letters(mail, 6)[-1]))
+        page.goto(where + first_link(wait_for_messages(mail, 6)[-1]))
         fine(page)
         with page.expect_download() as download:
             press(page, "Download my data")

@@ -14,10 +14,9 @@ import pytest
 
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.config.secrets import signing_key
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, forged, links_of, path_of, row_of
-from tests.web.conftest import serving
+from tests.helpers.web import forged_paths, links_of, path_of, row_of, serving, site_client
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_the_page_of_a_digest_carries_no_rights(newsletter: Newsletter, mail: Ma
     # It does find what the message has.
     in_message = purposes_in(newsletter, part(message, "html"))
     assert {TokenPurpose.PREFERENCES, TokenPurpose.UNSUBSCRIBE, TokenPurpose.DIGEST} <= in_message
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = client.get(link_to_digest(message))
         page = Addresses(answer.text)
         assert "https://arxiv.org/abs/2511.00001" in page.found
@@ -117,7 +116,7 @@ def test_a_template_of_ones_own_gives_no_rights_away(newsletter: Newsletter, mai
     )
     newsletter.run("send")
     (message,) = mail.messages()
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = client.get(link_to_digest(message))
     assert purposes_in(newsletter, answer.text) == set()
     assert answer.text.count('href="https://papers.example.org/subscribe"') == 2
@@ -125,7 +124,7 @@ def test_a_template_of_ones_own_gives_no_rights_away(newsletter: Newsletter, mai
 
 def test_a_digest_is_shown_as_long_as_it_is_kept(newsletter: Newsletter, message: EmailMessage, reader: str) -> None:
     link = link_to_digest(message)
-    with serving(newsletter, "2026-01-10T09:00") as where, browse(where) as client:
+    with serving(newsletter, "2026-01-10T09:00") as where, site_client(where) as client:
         answer = client.get(link)
         assert answer.status_code == client.head(link).status_code == 200
         titles = re.findall(r"<h3[^>]*>([^<]+)", part(message, "html"))
@@ -135,7 +134,7 @@ def test_a_digest_is_shown_as_long_as_it_is_kept(newsletter: Newsletter, message
         assert policy.startswith("sandbox ")
         assert "script" not in policy
         assert (answer.headers["cache-control"], answer.headers["x-robots-tag"]) == ("no-store", "noindex")
-        for path in forged(link):
+        for path in forged_paths(link):
             assert client.get(path).status_code == 404
         row = row_of(newsletter, reader)
         other = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row)).rpartition("/")[2]
@@ -147,7 +146,7 @@ def test_a_digest_is_shown_as_long_as_it_is_kept(newsletter: Newsletter, message
 def test_a_feed_has_the_digests_of_one_person(newsletter: Newsletter, message: EmailMessage, reader: str) -> None:
     row = row_of(newsletter, reader)
     path = path_of(links_of(newsletter).url(TokenPurpose.FEED, row)) + ".atom"
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = client.get(path)
         assert answer.headers["content-type"].startswith("application/atom+xml")
         assert answer.headers["cache-control"] == "no-store"
@@ -162,5 +161,5 @@ def test_a_feed_has_the_digests_of_one_person(newsletter: Newsletter, message: E
         assert re.search(r"\bAda\b", answer.text) is None
         assert reader not in answer.text
         assert feed.feed.id.startswith("urn:uuid:")
-        for wrong in forged(path.removesuffix(".atom")):
+        for wrong in forged_paths(path.removesuffix(".atom")):
             assert client.get(f"{wrong}.atom").status_code == 404

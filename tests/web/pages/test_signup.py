@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import Engine, event
 
 from newsletter.store import open_store, suppressions, writing
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, forged, letters, link_in, state_of
-from tests.web.conftest import serving
+from tests.helpers.web import first_link, forged_paths, serving, site_client, state_of, wait_for_messages
 
 pytestmark = pytest.mark.both_stores
 
@@ -25,7 +24,7 @@ def ask(client: httpx.Client, email: str, **fields: object) -> httpx.Response:
 
 
 def test_it_takes_a_letter_and_a_click(newsletter: Newsletter, mail: Mailbox) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         # The box on the other pages: the address stands in no URL, so that no log has it.
         assert '<form action="/subscribe/begin" method="post">' in client.get("/papers").text
         begun = client.post("/subscribe/begin", data={"email": BOB, "interest": "Pareto <fronts>"})
@@ -34,7 +33,7 @@ def test_it_takes_a_letter_and_a_click(newsletter: Newsletter, mail: Mailbox) ->
         assert newsletter.run("subscribers", "list", "--json").rows == []
         asked = ask(client, BOB, interests="Pareto fronts\n\nPareto fronts\n", topic=["robot learning"])
         assert (asked.status_code, asked.headers["location"]) == (303, "/subscribe/sent")
-        (letter,) = letters(mail, 1)
+        (letter,) = wait_for_messages(mail, 1)
         assert letter["To"] == BOB
         assert letter["Auto-Submitted"] == "auto-generated"
         # What a stranger wrote into the form reaches nobody's mailbox.
@@ -42,12 +41,12 @@ def test_it_takes_a_letter_and_a_click(newsletter: Newsletter, mail: Mailbox) ->
         assert state_of(newsletter, BOB) == "pending"
         newsletter.run("send")
         assert len(mail.accepted) == 1
-        link = link_in(letter)
+        link = first_link(letter)
         for answer in (client.head(link), client.get(link)):
             assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
         assert "Pareto fronts" in answer.text
         assert state_of(newsletter, BOB) == "pending"
-    with serving(newsletter, IN_TIME) as where, browse(where) as client:
+    with serving(newsletter, IN_TIME) as where, site_client(where) as client:
         confirmed = client.post(link)
         assert confirmed.status_code == 303
         assert confirmed.headers["location"].startswith("/preferences/")
@@ -66,18 +65,18 @@ def test_the_answer_is_the_same_whoever_has_the_address(newsletter: Newsletter, 
     (newsletter.folder / "paused.csv").write_text("email,state\npaused@example.org,paused\n")
     newsletter.run("subscribers", "import", "paused.csv")
     names = ("active", "gone", "forgotten", "paused", "new", "new")
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answers = [ask(client, f"{name}@example.org", interests="robots") for name in names]
         seen = {(one.status_code, one.content, *sorted(_but_date(one))) for one in answers}
         assert len(seen) == 1
-        by_name = {str(one["To"]).partition("@")[0]: one for one in letters(mail, len(names))}
+        by_name = {str(one["To"]).partition("@")[0]: one for one in wait_for_messages(mail, len(names))}
         assert {name for name, one in by_name.items() if "already" in one["Subject"]} == {"active", "paused"}
-        assert "/preferences/" in link_in(by_name["active"])
+        assert "/preferences/" in first_link(by_name["active"])
         # Nothing has changed for anybody before the click.
         assert state_of(newsletter, "gone@example.org") == "unsubscribed"
         assert state_of(newsletter, "paused@example.org") == "paused"
-        assert client.post(link_in(by_name["gone"])).status_code == 303
-        assert client.post(link_in(by_name["forgotten"])).status_code == 303
+        assert client.post(first_link(by_name["gone"])).status_code == 303
+        assert client.post(first_link(by_name["forgotten"])).status_code == 303
     back = newsletter.run("subscribers", "show", "gone@example.org", "--json").rows[0]
     assert (back["state"], back["file"]) == ("active", "gone.yaml")
     assert [interest["name"] for interest in back["interests"]] == ["Pareto fronts", "robots"]
@@ -99,23 +98,23 @@ def test_the_work_is_the_same_whoever_has_the_address(newsletter: Newsletter, ma
 
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        with serving(newsletter) as where, browse(where) as client:
+        with serving(newsletter) as where, site_client(where) as client:
             taken = []
             for email in ("first@example.org", BOB, "new@example.org", complained):
                 done.clear()
                 ask(client, email, interests="robots")
                 taken.append([*done])
-            letters(mail, 3)
+            wait_for_messages(mail, 3)
     finally:
         event.remove(Engine, "before_cursor_execute", note)
     assert taken[0] and all(one == taken[0] for one in taken)
 
 
 def test_who_complained_gets_no_letter(newsletter: Newsletter, mail: Mailbox, complained: str) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         assert ask(client, complained).headers["location"] == "/subscribe/sent"
         assert ask(client, BOB).headers["location"] == "/subscribe/sent"
-        letters(mail, 1)
+        wait_for_messages(mail, 1)
     assert mail.recipients() == [BOB]
 
 
@@ -144,7 +143,7 @@ def complained(newsletter: Newsletter) -> str:
     ],
 )
 def test_a_wrong_address_is_told_kindly(newsletter: Newsletter, email: str, said: str) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = ask(client, email, interests="<b>robots</b>")
     assert answer.status_code == 422
     assert said in answer.text
@@ -153,35 +152,35 @@ def test_a_wrong_address_is_told_kindly(newsletter: Newsletter, email: str, said
 
 
 def test_the_api_refuses_an_address_that_no_server_takes(newsletter: Newsletter) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = client.post("/api/subscribe", json={"email": "b" * 65 + "@example.org"})
     assert answer.status_code == 422
     assert "too long before the @-sign" in answer.text
 
 
 def test_an_international_address_gets_its_letter(newsletter: Newsletter, mail: Mailbox) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         assert ask(client, "χρήστης@παράδειγμα.ελ").status_code == 303
-        (letter,) = letters(mail, 1)
+        (letter,) = wait_for_messages(mail, 1)
         assert mail.recipients() == ["χρήστης@παράδειγμα.ελ"]
-        assert client.post(link_in(letter)).status_code == 303
+        assert client.post(first_link(letter)).status_code == 303
     assert state_of(newsletter, "χρήστης@παράδειγμα.ελ") == "active"
 
 
 def test_limits_and_the_field_that_nobody_sees(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.configure(web={"sign_ups": {"per_address": 1, "per_network": 4}})
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         assert ask(client, "trap@example.org", website="https://example.org").status_code == 303
         answers = [ask(client, one) for one in (BOB, "BOB@example.org", BOB, "amy@example.org", "joe@example.org")]
         assert [one.status_code for one in answers] == [303, 303, 303, 303, 429]
-        letters(mail, 2)
-        other = ask(browse(where), "joe@example.org")
+        wait_for_messages(mail, 2)
+        other = ask(site_client(where), "joe@example.org")
         assert other.status_code == 429
         forwarded = client.post(
             "/subscribe", data={"email": "joe@example.org"}, headers={"X-Forwarded-For": "192.0.2.9"}
         )
         assert forwarded.status_code == 303
-        letters(mail, 3)
+        wait_for_messages(mail, 3)
     assert sorted(mail.recipients()) == ["amy@example.org", BOB, "joe@example.org"]
     store = b"".join(path.read_bytes() for path in (newsletter.folder / "var").glob("newsletter.db*"))
     assert b"192.0.2.9" not in store
@@ -189,14 +188,14 @@ def test_limits_and_the_field_that_nobody_sees(newsletter: Newsletter, mail: Mai
 
 def test_a_letter_that_cannot_go_yet_is_tried_again(newsletter: Newsletter, mail: Mailbox) -> None:
     mail.on_recipient = lambda address: "451 4.7.1 greylisted, come back later"
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         ask(client, BOB)
         # The second is taken up after the first was put off.
         ask(client, "amy@example.org")
         _wait_for(mail, 2)
     mail.on_recipient = lambda address: None
     with serving(newsletter, "2025-11-28T09:02"):  # A process that was started later.
-        letters(mail, 2)
+        wait_for_messages(mail, 2)
     assert sorted(mail.recipients()) == ["amy@example.org", BOB]
 
 
@@ -208,13 +207,13 @@ def _wait_for(mail: Mailbox, connections: int) -> None:
 
 
 def test_a_link_that_is_too_old_or_not_ours_confirms_nothing(newsletter: Newsletter, mail: Mailbox) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         ask(client, BOB)
-        link = link_in(letters(mail, 1)[0])
-        for path in forged(link):
+        link = first_link(wait_for_messages(mail, 1)[0])
+        for path in forged_paths(link):
             assert client.post(path).status_code == client.get(path).status_code == 404
         assert client.post(link, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    with serving(newsletter, TOO_LATE) as where, browse(where) as client:
+    with serving(newsletter, TOO_LATE) as where, site_client(where) as client:
         assert client.post(link).status_code == client.get(link).status_code == 410
         assert state_of(newsletter, BOB) == "pending"
         newsletter.run("run", "--once", now=TOO_LATE, code=None)

@@ -7,10 +7,9 @@ import httpx
 import pytest
 
 from newsletter.audience.signed_links import TokenPurpose
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import browse, forged, links_of, path_of, row_of, state_of
-from tests.web.conftest import serving
+from tests.helpers.web import forged_paths, links_of, path_of, row_of, serving, site_client, state_of
 
 LATER, TOO_LATE = "2025-11-28T09:59", "2025-11-28T10:01"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -29,7 +28,7 @@ def undo_in(page: str) -> str:
 
 
 def test_a_page_with_one_button_that_looking_does_not_press(newsletter: Newsletter, reader: str, link: str) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         for answer in (client.get(link), client.head(link), client.get(link)):
             assert answer.status_code == 200
             assert answer.headers["cache-control"] == "no-store"
@@ -46,7 +45,7 @@ def test_a_page_with_one_button_that_looking_does_not_press(newsletter: Newslett
 def test_one_click_needs_no_page_and_comes_from_anywhere(
     newsletter: Newsletter, reader: str, link: str, how: dict[str, dict]
 ) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         for _ in range(2):  # Mail programs try again.
             answer = client.post(link, headers={"Sec-Fetch-Site": "cross-site"}, **how)
             assert answer.status_code == 200
@@ -54,23 +53,23 @@ def test_one_click_needs_no_page_and_comes_from_anywhere(
 
 
 def test_another_site_cannot_press_the_button(newsletter: Newsletter, reader: str, link: str) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         answer = client.post(link, headers={"Sec-Fetch-Site": "cross-site"})
         assert answer.status_code == 403
     assert state_of(newsletter, reader) == "active"
 
 
 def test_it_is_undone_for_an_hour(newsletter: Newsletter, reader: str, link: str) -> None:
-    with serving(newsletter) as where, browse(where) as client:
+    with serving(newsletter) as where, site_client(where) as client:
         client.post(link)
         undo = undo_in(client.get(link).text)
         assert client.get(undo).status_code == 405
         assert state_of(newsletter, reader) == "unsubscribed"
-    with serving(newsletter, TOO_LATE) as where, browse(where) as client:
+    with serving(newsletter, TOO_LATE) as where, site_client(where) as client:
         assert "undo" not in client.get(link).text.lower()
         assert client.post(undo).status_code == 410
         assert state_of(newsletter, reader) == "unsubscribed"
-    with serving(newsletter, LATER) as where, browse(where) as client:
+    with serving(newsletter, LATER) as where, site_client(where) as client:
         answer = client.post(undo)
         assert answer.status_code == 303
         assert "Welcome back" in client.get(answer.headers["location"]).text
@@ -83,8 +82,8 @@ def test_it_is_undone_for_an_hour(newsletter: Newsletter, reader: str, link: str
 
 def test_links_that_were_tampered_with_change_nothing(newsletter: Newsletter, reader: str, link: str) -> None:
     foreign = path_of(links_of(newsletter).url(TokenPurpose.PREFERENCES, row_of(newsletter, reader)))
-    others = [*forged(link), link.rpartition("/")[0] + "/" + foreign.rpartition("/")[2]]
-    with serving(newsletter) as where, browse(where) as client:
+    others = [*forged_paths(link), link.rpartition("/")[0] + "/" + foreign.rpartition("/")[2]]
+    with serving(newsletter) as where, site_client(where) as client:
         for path in others:
             for answer in (client.get(path), client.post(path, data=ONE_CLICK)):
                 assert answer.status_code == 404

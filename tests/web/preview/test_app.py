@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from newsletter.rendering.template import BUNDLED
-from tests.conftest import NOW, Newsletter
+from tests.helpers.newsletter import NOW, Newsletter
 
 SHOWN = ("phone-light", "desktop-light", "phone-dark", "desktop-dark")
 MISTAKE = re.compile(r"/own/partials/header\.mjml:2: 'nonesuch' is undefined; mend the template$")
