@@ -15,8 +15,8 @@ import pytest
 
 from newsletter.cli import global_options_first
 from newsletter.rendering.template import BUNDLED
-from tests.conftest import CONFIG, NOW, Newsletter
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import CONFIG, NOW, Newsletter
+from tests.helpers.smtp import Mailbox
 
 PAPER_KEYS = (
     "id title abstract authors author_count organization published listed_on upvotes comments categories url sources"

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from tests.conftest import Newsletter
-from tests.delivery import reports
-from tests.delivery.reports import About
-from tests.smtp import Mailbox
+from tests.helpers import bounce_reports as reports
+from tests.helpers.bounce_reports import About
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.smtp import Mailbox
 
 BOB = "bob@example.org"
 PARETO = "Multi-objective__reinforcement__learning__and__Pareto__fronts"

@@ -15,8 +15,8 @@ from newsletter.doctor.mail import mailbox, session
 from newsletter.doctor.result import CheckState
 from newsletter.errors import NewsletterError, UserError
 from newsletter.services.demo import LoopbackServer
-from tests.imap import PASSWORD, ImapServer
-from tests.smtp import Mailbox
+from tests.helpers.imap import PASSWORD, ImapServer
+from tests.helpers.smtp import Mailbox
 
 SENDER = "bounces+0@papers-lab.org"
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from newsletter.ranking.evaluate import interval, measure, read_dataset, vendi_score
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 SUBJECTS = {
     "looms": "warp weft shuttle cloth thread loom weaving fabric tension pattern",

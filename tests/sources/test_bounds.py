@@ -12,7 +12,7 @@ from newsletter.sources.bounds import all_within_bounds, brief, within_bounds
 from newsletter.sources.errors import SourceError
 from newsletter.store import open_store, papers, reading, writing
 from newsletter.support.identifiers import title_key
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 PAPER = Paper(title="A title", abstract="An abstract.", authors=("Ada Lovelace",), doi="10.1000/x")
 

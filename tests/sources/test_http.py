@@ -12,7 +12,7 @@ from werkzeug import Request, Response
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, user_agent
-from tests.conftest import Talk
+from tests.helpers.hostile_servers import RawHandler
 
 from .conftest import AGENT, LOOPBACK, network
 
@@ -82,8 +82,8 @@ def test_who_asks_for_a_long_wait_is_left_alone(httpserver: HTTPServer, http: Ht
         http.get(httpserver.url_for("/papers"))
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(talker: Callable[[Talk], str]) -> None:
-    url = talker(lambda _: time.sleep(0.4))
+def test_a_server_that_says_nothing_is_not_waited_for(raw_server: Callable[[RawHandler], str]) -> None:
+    url = raw_server(lambda _: time.sleep(0.4))
     with (
         HttpClient(network(timeout_seconds=0.1, attempts=2), AGENT, urls=LOOPBACK) as http,
         pytest.raises(SourceError) as error,
@@ -92,7 +92,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(talker: Callable[[Talk], s
     assert str(error.value) == f"GET {url}: no answer within 0.1 s (tried 2 times)"
 
 
-def _drip(start: bytes, drop: bytes) -> Talk:
+def _drip(start: bytes, drop: bytes) -> RawHandler:
     def talk(connection: socket.socket) -> None:
         connection.sendall(start)
         for _ in range(400):
@@ -111,8 +111,8 @@ def _drip(start: bytes, drop: bytes) -> Talk:
     ],
     ids=["body", "body to the end of the connection", "header"],
 )
-def test_a_slow_drip_has_an_end(talker: Callable[[Talk], str], talk: Talk) -> None:
-    url = talker(talk)
+def test_a_slow_drip_has_an_end(raw_server: Callable[[RawHandler], str], talk: RawHandler) -> None:
+    url = raw_server(talk)
     began = time.monotonic()
     with (
         HttpClient(network(timeout_seconds=0.2, attempts=1), AGENT, urls=LOOPBACK) as http,
@@ -123,23 +123,23 @@ def test_a_slow_drip_has_an_end(talker: Callable[[Talk], str], talk: Talk) -> No
     assert time.monotonic() - began < 4
 
 
-def test_a_body_that_breaks_off_is_not_taken(talker: Callable[[Talk], str], http: HttpClient) -> None:
+def test_a_body_that_breaks_off_is_not_taken(raw_server: Callable[[RawHandler], str], http: HttpClient) -> None:
     head = b"HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 1000\r\n\r\n"
-    url = talker(lambda connection: connection.sendall(head + b"only this"))
+    url = raw_server(lambda connection: connection.sendall(head + b"only this"))
     with pytest.raises(SourceError) as error:
         http.get_if_changed(url)
     assert str(error.value) == f"GET {url}: the answer broke off after 9 bytes (tried 3 times)"
     assert http.validators_seen == {}
 
 
-def test_a_connection_that_is_closed_at_once(talker: Callable[[Talk], str], http: HttpClient) -> None:
-    url = talker(lambda _: None)
+def test_a_connection_that_is_closed_at_once(raw_server: Callable[[RawHandler], str], http: HttpClient) -> None:
+    url = raw_server(lambda _: None)
     with pytest.raises(SourceError, match=r"the answer broke off after 0 bytes \(tried 3 times\)"):
         http.get(url)
 
 
-def test_what_is_no_http_is_told(talker: Callable[[Talk], str], http: HttpClient) -> None:
-    url = talker(lambda connection: connection.sendall(b"220 mail.example.org ESMTP\r\n"))
+def test_what_is_no_http_is_told(raw_server: Callable[[RawHandler], str], http: HttpClient) -> None:
+    url = raw_server(lambda connection: connection.sendall(b"220 mail.example.org ESMTP\r\n"))
     with pytest.raises(SourceError, match="GET http"):
         http.get(url)
 

@@ -17,9 +17,9 @@ from newsletter.model import Preferences, SubscriberState
 from newsletter.store import copying, open_store, reading, retention, subscribers, writing
 from newsletter.store.column_types import StoredJson, UtcDateTime
 from newsletter.store.schema import metadata
-from tests.conftest import Newsletter
-from tests.postgresql import PostgreSQL
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.smtp import Mailbox
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
 

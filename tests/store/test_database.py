@@ -13,8 +13,8 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.store import open_store, reading, writing
 from newsletter.store.database import HEAD
 from newsletter.store.schema import metadata, rate_limits
-from tests.conftest import Newsletter
-from tests.postgresql import PostgreSQL
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.postgresql import PostgreSQL
 
 
 def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from contextlib import closing
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Newsletter, free_port
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import Newsletter, free_port
+from tests.helpers.smtp import Mailbox
 
 Served = tuple[str, Newsletter]
 
