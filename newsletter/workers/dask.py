@@ -114,7 +114,8 @@ class DaskWorker(Worker[Any, Any]):
             there = None
         if there is None:
             raise NewsletterError(
-                f"engine: the Dask scheduler at {self._cluster.address} is gone; when it is back, run it again to continue"
+                f"engine: the Dask scheduler at {self._cluster.address} is gone; "
+                "once it is back, run it again to continue"
             )
         if not there:
             raise WorkerLost(f"the worker {self.name} is gone")
