@@ -196,7 +196,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
     ran = newsletter.run("send", code=1)
     assert "4 sent, 1 unsure" in ran.out
-    assert "2025-11-28: unsure, since a process ended while it was on the wire" in ran.err
+    assert "2025-11-28: unsure: a process ended while sending it" in ran.err
     states = [row["state"] for row in newsletter.run("log", "--json").rows]
     assert sorted(states) == ["sent"] * 7 + ["unsure"]
     # Whether the server had taken the one in doubt or not, it is not sent blindly again.
@@ -283,7 +283,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
 def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     assert newsletter.run("send").out.startswith("1 skipped")
     (row,) = newsletter.run("log", "--json").rows
-    assert row["reason"] == "the store has No papers yet; 'newsletter fetch' brings some"
+    assert row["reason"] == "the store has no papers yet; run 'newsletter fetch'"
     newsletter.with_sample()
     # A skip is no digest: once there is something, it is sent the same day.
     assert newsletter.run("send").out == "1 sent\n"
@@ -315,7 +315,7 @@ def test_what_nobody_knows_is_settled_as_the_operator_says(newsletter: Newslette
     newsletter.run("send", code=1)
     unsure = newsletter.run("sends", "resolve", "--json").rows
     assert {row["email"] for row in unsure} == {"ada@example.org", "grace@example.org"}
-    assert "makes no sense" in newsletter.run("sends", "resolve").out
+    assert "answer is invalid" in newsletter.run("sends", "resolve").out
     assert newsletter.run("sends", "resolve", "--sent", code=2).err.startswith("error: no subscriber given")
     assert newsletter.run("sends", "resolve", "--sent", "ada@example.org").out == "1 send marked as sent.\n"
     assert newsletter.run("sends", "resolve", "--again", "--all").out.startswith("1 send planned again")

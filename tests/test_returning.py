@@ -502,4 +502,4 @@ def test_a_store_of_before_keeps_its_unsubscribes(newsletter: Newsletter) -> Non
 
 def test_a_maildir_that_is_not_there_is_told_with_its_mend(newsletter: Newsletter, tmp_path: Path) -> None:
     newsletter.configure(bounces={"maildir": str(tmp_path / "nonesuch")})
-    assert "/nonesuch: no such Maildir; make it" in newsletter.run("bounces", "read", code=2).err
+    assert "/nonesuch: no such Maildir; create it" in newsletter.run("bounces", "read", code=2).err

@@ -173,7 +173,7 @@ def test_what_is_put_off_comes_back_later_each_time_and_fails_when_it_is_no_news
         now = put_off.not_before
     assert len(waits) == 7
     assert all(1 <= wait / timedelta(minutes=5 * 2**number) <= 1.2 for number, wait in enumerate(waits))
-    assert put_off.reason == "still put off after 8 tries"
+    assert put_off.reason == "still deferred after 8 attempts"
     assert now - NOW <= timedelta(hours=20)
 
 
