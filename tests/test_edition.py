@@ -142,7 +142,7 @@ def test_days_without_a_mail_server_give_one_digest_of_all_that_is_new(newslette
         assert newsletter.run("send", now="2025-11-29T10:01").out.startswith("Everyone already")
     first, second = newsletter.run("log", "--json").rows
     assert first["state"] == "skipped"
-    assert first["reason"] == "not sent before the digest of 2025-11-29 was made, which took its place"
+    assert first["reason"] == "replaced by the digest of 2025-11-29 before it was sent"
     assert second["state"] == "sent"
     # The new paper, and those that the first one held.
     assert second["papers"][0]["id"] not in {paper["id"] for paper in first["papers"]}

@@ -306,7 +306,7 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
 
 def test_init_where_nothing_can_be_written(newsletter: Newsletter) -> None:
     (newsletter.folder / "file").write_text("")
-    assert "choose a folder that can be written" in newsletter.run("init", "file/mine", code=2).err
+    assert "choose a writable folder" in newsletter.run("init", "file/mine", code=2).err
 
 
 def test_interests_check_names_every_mistake(newsletter: Newsletter) -> None:

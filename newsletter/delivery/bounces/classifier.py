@@ -132,8 +132,8 @@ def classify(status: str | None, words: str) -> BounceKind:
     """Classify a failure as hard, soft or refused.
 
     Only a failure that says the mailbox does not exist is hard: by its code or, if that says no more than "failed", by
-    its words. Words about relaying, the sender, a login or a rate outweigh any code, since those are not the recipient's
-    fault. Mail to hard-bounced addresses stops, so doubtful cases are soft.
+    its words. Words about relaying, the sender, a login or a rate outweigh any code, since those are not the
+    recipient's fault. Mail to hard-bounced addresses stops, so doubtful cases are soft.
 
     Args:
         status: the enhanced status code (RFC 3463), if any.
