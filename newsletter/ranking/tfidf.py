@@ -1,20 +1,20 @@
-"""The TF-IDF space in which papers and profiles are vectors, with the background that all subscribers share.
+"""The TF-IDF space of papers and profiles, with a background shared by all subscribers.
 
 A paper's vector is its TF-IDF (1 + ln tf, ln((1 + n) / df)), divided by its length to the power ``LENGTH`` rather than
-by its length, so that a paper with much to say keeps a small advantage (pivoted length normalisation: Singhal, Buckley
-and Mitra, 1996).
+by its length, so that longer papers keep a small advantage (pivoted length normalisation: Singhal, Buckley and Mitra,
+1996).
 
-The background is what a classifier would learn from the papers that nobody in particular likes. It is fitted once, on
-the store's papers alone, and makes a profile discriminative at the cost of a dot product:
+The background is what a classifier would learn from papers that nobody in particular likes. It is fitted once, on the
+store's papers alone, and makes a profile discriminative at the cost of a dot product:
 
-- the mean paper, subtracted from every profile (the direction of linear discriminant analysis where the covariance is
-  a multiple of the identity; it also lessens hubs: Suzuki, Hara, Shimbo, Saerens and Fukumizu, 2013);
-- the covariance of background interests (each a paper of the store with its nearest), as a few directions and what is
-  left of each term's variance (as in factor analysis). From it comes how much a paper's score varies whoever reads:
-  one that scores high with everybody is scaled down (test normalisation: Auckenthaler, Carey and Lloyd-Thomas, 2000);
-- a sample of papers, against which a score is told as "so many deviations above what papers have".
-
-``docs/ranking.md`` has what was tried and what each part gives.
+- the mean paper, subtracted from every profile (the direction of linear discriminant analysis if the covariance is a
+  multiple of the identity; it also reduces hubness: Suzuki, Hara, Shimbo, Saerens and Fukumizu, 2013);
+- the covariance of background interests (each a paper of the store with its nearest neighbours), as a few directions
+  and the remaining variance of each term (as in factor analysis). It gives the variance of a paper's score across
+  readers: papers that score high with everybody are scaled down (test normalisation: Auckenthaler, Carey and
+  Lloyd-Thomas, 2000);
+- a sample of papers, relative to which scores are standardised.
+It is the probability that a paper belongs to the reader's library, if it is drawn from the library or from all
 """
 
 import re
@@ -31,15 +31,15 @@ from threadpoolctl import threadpool_limits
 from newsletter.model import Paper
 from newsletter.ranking.sparse import Row
 
-# scikit-learn is imported where it is first needed: it takes a second, and most commands do without it.
+# scikit-learn is imported on first use: that takes a second, and most commands do without it.
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
 
 LENGTH = 0.85
 DAMPING = 0.85
 FEW = 20
-"""So many papers that match nobody are reckoned among a store's own, so that a store of three papers has a background
-too; among thousands they do not count."""
+"""The number of papers matching nobody that are added to a store's own, so that a store of three papers has a
+background too; among thousands they make no difference."""
 
 _COHORT = 2_000
 _GROUP = 25
@@ -53,12 +53,12 @@ _SEED = 0
 _WORD = re.compile(r"([^\W_]+)([\W_]*)")
 _BETWEEN_WORDS = re.compile(r"[\W_]*")
 _HOLDS_TOGETHER = re.compile(r"-[a-z]+[ -]", re.IGNORECASE)
-# Words that nearly every abstract has, so that they say nothing of its subject.
+# Words in nearly every abstract, which say nothing about its subject.
 _ABSTRACTS_SAY = {
     "abstract", "approach", "based", "demonstrate", "existing", "experiment", "introduce", "method", "novel", "paper",
     "present", "propose", "proposed", "result", "show", "significantly", "state", "study", "use", "used", "using",
     "work",
-    # What is left of "don't", "we'll" and the like.
+    # The remains of "don't", "we'll" and the like.
     "aren", "couldn", "didn", "doesn", "don", "hasn", "haven", "isn", "ll", "ve", "wasn", "weren", "won",
 }  # fmt: skip
 
@@ -75,9 +75,10 @@ class TfidfModel:
     """A vocabulary with its weights, and the background, fitted on the papers of a store.
 
     Attributes:
-        terms: the vocabulary. ``idf``: a weight a term. ``pivot``: the usual length of a paper before it is divided.
+        terms: the vocabulary. ``idf``: the weight of each term. ``pivot``: the usual length of a paper before
+            normalisation.
         mean: the mean paper (terms). ``directions`` (terms × rank) and ``variance`` (terms): the covariance of the
-            background interests is ``directions @ directions.T + diag(variance)``.
+            background interests is ``directions @ newsletter/ranking/calibration.py
         usual: how much the score of a usual paper varies, whoever reads (a standard deviation).
         sample: some papers (papers × terms) to measure scores against.
     """

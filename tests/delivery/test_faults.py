@@ -328,7 +328,7 @@ def test_a_disk_that_fills_up_in_the_middle(newsletter: Newsletter, mail: Mailbo
     else:
         assert processes[0].returncode == 1
         assert "r1@example.org, 2025-11-28: sent (250 taken), but this could not be recorded: " in err
-        assert "take a note of it, since the log will call it unsure" in err
+        assert "note it, since the log will call it unsure" in err
         assert newsletter.run("send", code=1).out == "1 sent, 1 unsure\n"
         newsletter.run("sends", "resolve", "--sent", "r1@example.org")
     assert_each_once(newsletter, mail)

@@ -72,7 +72,7 @@ def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: Talk) -> 
     began = time.monotonic()
     row = fetching(newsletter, talk, source_seconds=SECONDS, attempts=20, wait_seconds=2)
     assert row["error"] == (
-        f"took longer than {SECONDS} s in all; what came until then is kept; "
+        f"took longer than {SECONDS} s in total; the papers received so far are kept; "
         "raise network.source_seconds if it needs longer"
     )
     assert time.monotonic() - began < SECONDS + PATIENCE
@@ -154,7 +154,7 @@ def test_pages_without_end(newsletter: Newsletter) -> None:
     page = json.dumps([{"paper": {"id": f"2501.{number:05}", "title": f"T {number}"}} for number in range(100)])
     row = fetching(newsletter, saying(page.encode()), "huggingface", source_papers=1050)
     assert row["error"] == (
-        "returns more than 1,050 papers; the rest was left out; raise network.source_papers if it may have so many"
+        "returns more than 1,050 papers; the rest was left out; raise network.source_papers if that is expected"
     )
     assert (row["papers"], row["new"]) == (1050, 100)
 
@@ -171,7 +171,7 @@ def test_a_source_that_takes_too_much_memory_is_ended_alone(newsletter: Newslett
             ["bash", "-c", command], cwd=newsletter.folder, capture_output=True, text=True, timeout=120
         )
     too_large, fine = map(json.loads, ran.stdout.splitlines())
-    assert too_large["error"] == "took more memory than there is for it; what came until then is kept"
+    assert too_large["error"] == "ran out of memory; the papers received so far are kept"
     assert (fine["papers"], fine["error"]) == (1, None)
 
 
@@ -312,7 +312,7 @@ def test_a_process_that_cannot_be_started_is_the_failure_of_its_source(
         raise error
 
     monkeypatch.setattr(context.Process, "start", start)  # type: ignore[attr-defined]
-    with pytest.raises(SourceError, match=f"no process can be started to read it: {why}"):
+    with pytest.raises(SourceError, match=f"cannot start a process to read it: {why}"):
         reading(tmp_path / "papers.jsonl")
 
 

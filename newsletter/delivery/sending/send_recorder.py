@@ -222,7 +222,7 @@ class SendRecorder:
             self._pending.known[entry.send.row, entry.on_wire] = (self.owner, entry.outcome)
             lost.append(
                 f"{entry.send.email}, {entry.send.edition}: {_describe(entry.outcome)}, but this could not be "
-                f"recorded: {why}; take a note of it, since the log will call it unsure if this process ends"
+                f"recorded: {why}; note it, since the log will call it unsure if this process ends"
             )
         if lost:
             # Each is named, even if several sessions had reports.
