@@ -275,7 +275,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
     (newsletter.folder / "own").mkdir()
     (newsletter.folder / "own" / "digest.txt").write_text("{{ nonesuch }}")
     (newsletter.folder / "config.yaml").write_text("templates: own\n" + (newsletter.folder / "config.yaml").read_text())
-    assert "digest.txt:1: 'nonesuch' is undefined; mend the template" in newsletter.run("send", code=2).err
+    assert "digest.txt:1: 'nonesuch' is undefined; correct the template" in newsletter.run("send", code=2).err
     (newsletter.folder / "own" / "digest.txt").unlink()
     assert newsletter.run("send").out == "1 sent\n"
 
@@ -303,7 +303,7 @@ def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter
     assert "Also this week" in text["bob@example.org"]
     newsletter.configure(digest={"template": "nonesuch"})
     ran = newsletter.run("preview", "ada@example.org", "--format", "text", code=2)
-    assert ran.err == "error: templates/nonesuch.mjml: missing; 'newsletter init' lays one out\n"
+    assert ran.err == "error: templates/nonesuch.mjml: missing; run 'newsletter init' to create it\n"
 
 
 @pytest.mark.both_stores

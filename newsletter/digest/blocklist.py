@@ -12,8 +12,7 @@ BlockedPapers = Mapping[str, Sequence[int]]
 
 def blocked_by(words: Iterable[str], papers: Sequence[Paper]) -> BlockedPapers:
     """Find the papers with each word or phrase in the title or abstract: as whole words, in singular or plural, with
-    spaces
-    or hyphens between the words of a phrase, ignoring case.
+    spaces or hyphens between the words of a phrase, ignoring case.
     """
     wanted = {word: _pattern(word) for word in words}
     if not wanted:

@@ -109,8 +109,7 @@ def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) 
 
 def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each interest the indices of the new papers that reach the minimum match and fit it best (if a paper
-    fits
-    several equally, the first one), and their z-scores.
+    fits several equally, the first one), and their z-scores.
     """
     if not len(scored.matrix):
         return []
@@ -143,8 +142,7 @@ def compose(
 
     Papers by followed authors are always included. The other places are divided among the interests by their weights;
     places that an interest cannot fill go to the others. Trending has the last places, up to ``rules.trending``, and
-    all
-    of them if there are no interests.
+    all of them if there are no interests.
     """
     subscriber = scored.subscriber
     places = subscriber.preferences.papers

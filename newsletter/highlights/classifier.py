@@ -34,8 +34,7 @@ class Highlights:
     """The sentence that states the idea and the one that states the result, as in the abstract.
 
     Both are complete, in one line, and the idea comes before the result. An abstract of one sentence has no result; an
-    empty
-    one has neither.
+    empty one has neither.
     """
 
     idea: str | None

@@ -30,8 +30,7 @@ class LabelledAbstract:
         places: the position of each in the abstract (sentences × 2: start and end, in characters).
         spans: the marked texts, by label.
         fits: whether all marks, of any label, are within the abstract and begin and end between words. If not, they
-            were
-            made in another version of the abstract.
+            were made in another version of the abstract.
     """
 
     found: list[str]

@@ -90,8 +90,7 @@ def features(sentences: Sequence[str], words: Mapping[str, int]) -> np.ndarray:
 
     Returns:
         sentences × (``PLAIN`` + words): the cues of the sentence, of its first words, of all before it and of all after
-        it,
-        those that are new in it, and those by position; then position, length and words.
+        it, those that are new in it, and those by position; then position, length and words.
     """
     tokens = [tokens_of(sentence) for sentence in sentences]
     own = _marks(tokens)

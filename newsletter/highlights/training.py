@@ -24,9 +24,8 @@ def train(labelled: Sequence[LabelledAbstract]) -> Model:
     """Train a model; the same abstracts give the same model.
 
     In each abstract, every sentence should score higher than each that has less of the marked text: a logistic
-    regression on
-    the differences of their features (Joachims, "Optimizing search engines using clickthrough data", 2002, with the
-    logistic loss), each weighted by how much more of the marked characters the better one has.
+    regression on the differences of their features (Joachims, "Optimizing search engines using clickthrough data",
+    2002, with the logistic loss), each weighted by how much more of the marked characters the better one has.
 
     Raises:
         UserError: the marks of a label do not distinguish any sentences.

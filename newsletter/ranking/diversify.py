@@ -48,8 +48,8 @@ def _units(papers: csr_matrix) -> csr_matrix:
 
 
 class MmrQueue:
-    """A queue of papers, highest score first, from which the next is chosen by maximal marginal relevance:
-    ``λ · score − (1 − λ) · closest`` (Carbonell and Goldstein, "The use of MMR, diversity-based reranking", 1998).
+    """A queue of papers, highest score first, from which the next is chosen by maximal marginal relevance: ``λ · score
+    − (1 − λ) · closest`` (Carbonell and Goldstein, "The use of MMR, diversity-based reranking", 1998).
 
     The score is a paper's z-score divided by the best one's. The match in percent would not do: it separates good
     papers too little, so similarity alone would decide. ``closest`` is the similarity to the most similar chosen paper.

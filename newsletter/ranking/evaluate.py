@@ -219,8 +219,8 @@ def measure(
 
 def vendi_score(papers: csr_matrix) -> float:
     """Return the effective number of different papers (papers × terms): the exponential of the entropy of the
-    eigenvalues
-    of their cosines, divided by their number. It is 1 for copies, and their number if they have nothing in common.
+    eigenvalues of their cosines, divided by their number. It is 1 for copies, and their number if they have nothing in
+    common.
     """
     kernel = cosines(papers).astype(float)
     np.fill_diagonal(kernel, 1.0)

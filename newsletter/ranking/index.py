@@ -104,8 +104,7 @@ class Index:
 
     def without_papers(self) -> "Index":
         """Return what is needed to build profiles and measure scores: a small part of an index, which can be sent to
-        other
-        processes. Papers cannot be prepared for ranking with it.
+        other processes. Papers cannot be prepared for ranking with it.
         """
         model = replace(self.model, directions=self.model.directions[:0], variance=self.model.variance[:0])
         return Index(model, self.sample, (), self.version)

@@ -64,8 +64,7 @@ class Profiles:
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
-        with the
-        weight of each, and the paper of each (by index in ``followed[row].liked``).
+        with the weight of each, and the paper of each (by index in ``followed[row].liked``).
         """
         which, shares = row_of(self.contributions, row)
         rows = [row_of(self.liked, one) for one in which]
@@ -77,13 +76,11 @@ class Profiles:
 
 def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profiles:
     """Build the profile of each interest: the mean of its liked papers, text and keywords, damped, minus half of the
-    same
-    for its disliked papers (Rocchio, "Relevance feedback in information retrieval", 1971).
+    same for its disliked papers (Rocchio, "Relevance feedback in information retrieval", 1971).
 
     Text and keywords each count as one liked paper and are scaled to a usual paper's sum of weights, since they are
     shorter than an abstract. A faded verdict counts as less than one paper. An interest with nothing else is
-    represented
-    by its name.
+    represented by its name.
     """
     liked, contributions = _judged(index, [one.liked for one in followed])
     texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))

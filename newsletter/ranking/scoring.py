@@ -62,8 +62,7 @@ def deviations(
     profiles: csr_matrix, wanted: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
 ) -> np.ndarray:
     """Return the z-score of each raw score (profiles × papers), relative to the scores that ``wanted`` gives to a
-    sample of
-    the store's papers; minus infinity for a paper that shares no term with the profile.
+    sample of the store's papers; minus infinity for a paper that shares no term with the profile.
     """
     raw, shares = raw_scores(profiles, example_counts, papers)
     usual, _ = raw_scores(wanted, example_counts, sample)

@@ -13,8 +13,8 @@ store's papers alone, and makes a profile discriminative at the cost of a dot pr
   and the remaining variance of each term (as in factor analysis). It gives the variance of a paper's score across
   readers: papers that score high with everybody are scaled down (test normalisation: Auckenthaler, Carey and
   Lloyd-Thomas, 2000);
-- a sample of papers, relative to which scores are standardised.
-It is the probability that a paper belongs to the reader's library, if it is drawn from the library or from all
+- a sample of papers, relative to which scores are standardised. It is the probability that a paper belongs to the
+reader's library, if it is drawn from the library or from all
 """
 
 import re

@@ -39,8 +39,7 @@ class FetchResult:
 
     Attributes:
         papers: the number of papers it listed. ``new``: how many of them were not in the store. ``changed``: how many
-            were, but
-            with missing or older data.
+            were, but with missing or older data.
         bad: those that could not be parsed as papers.
         cut: parts of papers that were truncated or left out because of the limits, one line each.
         error: why the source failed, in one line; None if it did not. What it returned before that is kept.

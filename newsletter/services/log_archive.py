@@ -32,8 +32,7 @@ def archive_log(context: AppContext, before: date, folder: Path, should_stop: Ca
     Each send is a line of JSON, as in ``newsletter log --json``. Sends that are waiting, on the wire or unsure stay.
 
     Each block is written to disk before it is deleted from the store; so if this is interrupted, a line may be in two
-    files,
-    but none is lost.
+    files, but none is lost.
 
     Returns:
         The number of lines in each file.

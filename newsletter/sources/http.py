@@ -92,8 +92,7 @@ class HttpClient:
 
     Attributes:
         validators_seen: those that servers returned in this run. Store them only after all papers of the run are
-            stored;
-            otherwise papers lost on the way would never be requested again.
+            stored; otherwise papers lost on the way would never be requested again.
         ahead: by how many seconds the clock of the last server is ahead of ours; None if it did not send the time.
     """
 

@@ -27,8 +27,7 @@ def from_html(text: str) -> str:
     between two dollar signs. Scripts, styles and comments are removed with their contents.
 
     Tags are removed one by one, in time proportional to the length. A parser that builds a tree takes quadratic time
-    for
-    deeply nested tags, and text needs no tree.
+    for deeply nested tags, and text needs no tree.
     """
     text = _MATH.sub(_with_brackets_escaped, strip_invisible(text))
     text = _MARKUP.sub(lambda tag: " " if tag["block"] else "", text)

@@ -286,8 +286,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _begin_writing(connection: Connection) -> None:
     """Take SQLite's write lock, polling in short intervals: SQLite's own waiting sleeps for up to a tenth of a second,
-    and
-    misses times when the lock is free.
+    and misses times when the lock is free.
     """
     driver: Any = connection.connection.driver_connection
     (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()

@@ -87,8 +87,7 @@ def newest_rows(connection: Connection, limit: int) -> list[int]:
 
 def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
     """Return the papers with these row numbers, in this order, with only what a list shows: the number of authors and
-    the
-    beginning of the abstract.
+    the beginning of the abstract.
     """
     query = select(*_SHOWN).where(papers.c.row.in_([*rows]))
     found = {values[0]: Paper(**dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}

@@ -69,8 +69,7 @@ def upsert(connection: Connection, found: Iterable[Paper], source: str, now: dat
         now: the ``first_seen`` of new papers (UTC).
     """
     # Row numbers must be in the order of visibility, since papers above the last row seen are new to a subscriber; and
-    # a
-    # search by title must find a paper that another process is about to store.
+    # a search by title must find a paper that another process is about to store.
     advisory_lock(connection, "papers")
     kept = UpsertCounts()
     for paper in found:
@@ -294,8 +293,7 @@ def listing(connection: Connection, wanted: PaperFilter, limit: int | None = Non
 
 def page(connection: Connection, wanted: PaperFilter, after: Paper | None, limit: int) -> list[Paper]:
     """Return the next papers that pass the filter, newest day first (listed, published, or else first seen), starting
-    after
-    ``after``.
+    after ``after``.
     """
     conditions = _conditions(replace(wanted, since=None, until=None))
     # Sort by the column that has an index.

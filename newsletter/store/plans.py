@@ -59,12 +59,9 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
     """Record what is to be sent, before anything is.
 
     A subscriber who already has a send in the edition is left alone unless it was skipped; then the digest replaces it.
-    So
-    two processes that plan the same edition plan each subscriber once. A digest also replaces one that is still planned
-    in
-    another edition. If a paper of a plan went on the wire in an older digest since the plan was made, the plan is
-    dropped
-    and what is new to the subscriber waits for the next edition.
+    So two processes that plan the same edition plan each subscriber once. A digest also replaces one that is still
+    planned in another edition. If a paper of a plan went on the wire in an older digest since the plan was made, the
+    plan is dropped and what is new to the subscriber waits for the next edition.
 
     Args:
         plans: at most one for each subscriber.

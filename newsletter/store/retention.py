@@ -46,8 +46,7 @@ def forget_sends(connection: Connection, rows: Sequence[int]) -> None:
 
 def forget_bounces(connection: Connection, before: datetime, limit: int) -> int:
     """Delete up to ``limit`` bounces received before a given time (UTC), except those that led to a subscriber's
-    present
-    state; return how many.
+    present state; return how many.
     """
     stands = exists().where(
         subscribers.c.row == bounces.c.subscriber,
@@ -62,8 +61,7 @@ def forget_bounces(connection: Connection, before: datetime, limit: int) -> int:
 
 def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name | None:
     """Delete stored interests that no digest in the log was ranked with, among the ``limit`` contents after a given
-    one,
-    by name (subscriber and digest).
+    one, by name (subscriber and digest).
 
     Returns:
         The last name checked, None if there are no more.

@@ -21,8 +21,7 @@ _NOTED = "marked as sent by the operator"
 
 class Retry(StrEnum):
     """The result of retrying a send: ``planned``, ``made_again`` (its digest could not be composed, so the subscriber
-    is due
-    again), ``inactive`` (the subscriber is not active), or ``nothing_left`` (all its papers were sent in other
+    is due again), ``inactive`` (the subscriber is not active), or ``nothing_left`` (all its papers were sent in other
     digests).
     """
 
@@ -134,8 +133,7 @@ _OTHER = send_papers.alias("other")
 
 def plan_refused_again(connection: Connection, account: str, since: datetime) -> list[int]:
     """Plan again the sends that a server refused permanently since a given time (UTC), through an account that turned
-    out to
-    be unusable. A send whose papers its subscriber got in another digest meanwhile stays as it is.
+    out to be unusable. A send whose papers its subscriber got in another digest meanwhile stays as it is.
 
     Returns:
         The rows of the sends planned now.
@@ -222,8 +220,7 @@ def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, i
 @dataclass(frozen=True, slots=True)
 class Noted:
     """A subscriber (row and address) whose digest of an edition is recorded as sent, with the Message-ID it gets if the
-    log
-    has none yet, and when the next digest is due (UTC).
+    log has none yet, and when the next digest is due (UTC).
     """
 
     subscriber: int

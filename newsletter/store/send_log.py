@@ -222,8 +222,7 @@ def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
 
 def page(connection: Connection, wanted: LogFilter, first: int, last: int, limit: int) -> list[LogLine]:
     """Return the first wanted lines among the sends from row ``first`` to row ``last``, in the order in which they were
-    first
-    planned.
+    first planned.
     """
     query = select(*SEND_COLUMNS).where(sends.c.row.between(first, last))
     if wanted.subscriber is not None:

@@ -131,8 +131,7 @@ def mark_on_wire(connection: Connection, rows: Mapping[int, str], owner: str, no
 
     Returns:
         The rows of those that may go. The others are no longer ours, or their subscribers are no longer active (they
-        are
-        skipped) or have changed their address since, or all sending is paused (they are released).
+        are skipped) or have changed their address since, or all sending is paused (they are released).
     """
     gone: set[int] = set()
     for account in set(rows.values()):

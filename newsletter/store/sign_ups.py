@@ -16,8 +16,7 @@ from newsletter.store.subscribers import email_key
 
 class Kind(StrEnum):
     """The kind of request. The first two may come from anybody who knows an address, the others only from somebody with
-    a
-    link to a subscriber's preferences.
+    a link to a subscriber's preferences.
     """
 
     SIGN_UP = "sign_up"
@@ -143,8 +142,7 @@ def forget(connection: Connection, before: datetime) -> int:
 
 def never_confirmed(connection: Connection, consent: str, before: datetime, limit: int) -> list[int]:
     """Return the rows of subscribers who have been pending since before a given time (UTC), with this consent text, and
-    no
-    longer have a request.
+    no longer have a request.
     """
     of_kind = sign_ups.c.kind == Kind.SIGN_UP.value
     asks = exists().where(sign_ups.c.email_key == subscribers.c.email_key, of_kind)

@@ -84,8 +84,7 @@ def by_email(connection: Connection, email: str) -> Subscriber | None:
 
 def similar_emails(connection: Connection, email: str, limit: int = 500) -> list[str]:
     """Return up to ``limit`` addresses that an unknown one may be a typo of: those with the same part before the @, and
-    those
-    with the same beginning.
+    those with the same beginning.
     """
     key = email_key(email)
     begins = [f"{key.partition('@')[0]}@", key[:_BEGIN]]
@@ -223,8 +222,7 @@ def number_due(connection: Connection, now: datetime) -> int:
 
 def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[DueSubscriber]:
     """Return the active subscribers who are due after a given time, or at that time with a higher row, in the order of
-    their
-    due times.
+    their due times.
     """
     query = _timed(connection).where(_ACTIVE, _later(moment, row))
     return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))

@@ -59,7 +59,7 @@ class WebContext:
             template = self.pages.get_template(f"{name}.html")
             return template.render(site=self.context.config.site, path=request.url.path, **values)
         except TemplateError as error:
-            raise UserError(f"templates/pages/{name}.html: {error}; mend the template") from error
+            raise UserError(f"templates/pages/{name}.html: {error}; correct the template") from error
 
 
 def make_context(context: AppContext) -> WebContext:

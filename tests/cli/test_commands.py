@@ -441,7 +441,8 @@ def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: st
     folder = tmp_path / "folder.eml"
     folder.mkdir()
     assert (
-        "folder.eml: Is a directory; check who may write" in newsletter.run("preview", reader, "-o", folder, code=2).err
+        "folder.eml: Is a directory; check the permissions of the folder"
+        in newsletter.run("preview", reader, "-o", folder, code=2).err
     )
 
 

@@ -81,8 +81,8 @@ def test_the_weights_fit_this_version() -> None:
     [
         (None, "weights.json: No such file or directory"),
         ("{", "weights.json: not a file of weights; pass one written by 'newsletter highlights train'"),
-        ("[]", "weights.json: no weights"),
-        ('{"words": [], "idea": ["a"], "result": [1]}', "weights.json: no weights"),
+        ("[]", "weights.json: not a file of weights"),
+        ('{"words": [], "idea": ["a"], "result": [1]}', "weights.json: not a file of weights"),
         (
             '{"words": ["a"], "idea": [1], "result": [1]}',
             "weights.json: these weights are from another version; train them again",

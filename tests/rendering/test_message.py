@@ -301,18 +301,18 @@ WHOLE = "<mjml><mj-body><mj-section><mj-column>\n{}\n</mj-column></mj-section></
     ("name", "text", "expected"),
     [
         ("digest.mjml", "<mjml>\n{% for x in %}\n</mjml>", r"digest\.mjml:2: "),
-        ("digest.mjml", "<mjml><mj-head></mj-head></mjml>", r"digest\.mjml: not MJML that compiles"),
+        ("digest.mjml", "<mjml><mj-head></mj-head></mjml>", r"digest\.mjml: MJML does not compile"),
         ("digest.mjml", "<p>Hello</p>", r"digest\.mjml: no <mjml>"),
         ("digest.mjml", WHOLE.format("<mj-txt>x</mj-txt>"), r"digest\.mjml:2: MJML has no <mj-txt>"),
         ("digest.mjml", WHOLE.format('<mj-text colour="red">x</mj-text>'), r"mjml:2: <mj-text> has no attribute 'col"),
         ("digest.mjml", WHOLE.format("<mj-text>x"), r"mjml:3: </mj-column>, but <mj-text> of .*mjml:2 is open"),
         ("digest.mjml", "<mjml>\n<mj-body>", r"digest\.mjml:2: <mj-body> is not closed"),
-        ("digest.mjml", WHOLE.format("x <mj-include path='a'/>"), r"mjml:2: an include is a line of its own"),
+        ("digest.mjml", WHOLE.format("x <mj-include path='a'/>"), r"mjml:2: an include must be on a line of its own"),
         ("digest.mjml", WHOLE.format('<mj-include path="./partials/no.mjml" />'), r"partials/no\.mjml: missing"),
         (
             "digest.mjml",
             WHOLE.format('<mj-include path="digest.mjml" />'),
-            r"mjml:2: includes digest.mjml over and over",
+            r"mjml:2: includes digest.mjml in a loop",
         ),
         ("partials/header.mjml", "<mj-section>\n</mj-section>\n{{ x y }}", r"partials/header\.mjml:3: expected token"),
         (

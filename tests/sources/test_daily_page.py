@@ -198,9 +198,18 @@ def test_no_year_fits() -> None:
     [
         ("", "page.txt:1: the page's date, like 'Nov 25', is missing"),
         (HEADER, "page.txt:11: the page's date, like 'Nov 25', is missing"),
-        ("Dear all,\n\nhello\n", "page.txt:1: 'Dear all,' stands where"),
-        ("new\n\nSubscribe\n\nModels\n\nNov 25\n", "page.txt:5: 'Models' stands where"),
-        (HEADER + "Nov 25 3\n", "page.txt:11: 'Nov 25 3' stands where"),
+        (
+            "Dear all,\n\nhello\n",
+            "page.txt:1: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Dear all,'",
+        ),
+        (
+            "new\n\nSubscribe\n\nModels\n\nNov 25\n",
+            "page.txt:5: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Models'",
+        ),
+        (
+            HEADER + "Nov 25 3\n",
+            "page.txt:11: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Nov 25 3'",
+        ),
         (HEADER + "Nov 31\n", "page.txt:11: the date 'Nov 31' does not exist"),
         (HEADER + "Feb 29, 2023\n", "page.txt:11: the date 'Feb 29, 2023' does not exist"),
     ],

@@ -67,7 +67,11 @@ def test_a_saved_answer_has_links_to_its_site(tmp_path: Path) -> None:
         ("page.txt", b" \n\n", "page.txt: the file is empty"),
         ("page.txt", b"\xff\xfeN\0o\0v\0", "page.txt: byte 0 is not UTF-8"),
         ("page.txt", b"Nov 25\n\0\0\0", "page.txt: not a text file"),
-        ("page.txt", b"Dear all", "page.txt:1: 'Dear all' stands where"),
+        (
+            "page.txt",
+            b"Dear all",
+            "page.txt:1: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Dear all'",
+        ),
         ("papers.jsonl", b"\x80abc", "papers.jsonl: byte 0 is not UTF-8"),
         ("day.json", b"{}", "day.json:1: not a list"),
         ("day.json", b"[\n{]", "day.json:2: not JSON"),

@@ -9,9 +9,8 @@ class BounceKind(StrEnum):
     """What a returned message reports.
 
     ``hard``: the mailbox does not exist. ``soft``: not delivered, possibly temporarily. ``refused``: because of the
-        sender
-    or the content, which says nothing about the mailbox. ``notice``: an automatic message that needs no action.
-    ``other``: anything else, such as a personal email.
+        sender or the content, which says nothing about the mailbox. ``notice``: an automatic message that needs no
+        action. ``other``: anything else, such as a personal email.
     """
 
     HARD = "hard"

@@ -237,8 +237,7 @@ def _words_about(words: str, recipients: Sequence[str]) -> str:
 
 def _keep_short_lines(part: Part) -> None:
     """Keep only lines of normal length: the patterns that look for addresses are slow on longer ones, which never occur
-    in
-    what matters here.
+    in what matters here.
     """
     is_text = part.get_content_maintype() == "text"
     lines = [line[:_LONGEST_LINE] for line in text_of(part).splitlines()] if is_text else []

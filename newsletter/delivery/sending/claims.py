@@ -48,8 +48,8 @@ def to_send_outcome(send: Send, outcome: Outcome, retry: Delivery, now: datetime
     """Convert an outcome to what the store records.
 
     A deferred message is retried after ``retry_minutes``, then twice that, and so on, each with up to a fifth added so
-    that
-    not all come back at the same time. If the retry would be later than ``retry_hours`` after planning, the send fails.
+    that not all come back at the same time. If the retry would be later than ``retry_hours`` after planning, the send
+    fails.
     """
     reply, reason = outcome.smtp_reply, outcome.reason
     if outcome.state is not SendState.DEFERRED:
@@ -64,8 +64,7 @@ def to_send_outcome(send: Send, outcome: Outcome, retry: Delivery, now: datetime
 
 def release_orphans(engine: Engine, now: datetime, lost: Collection[str] = ()) -> list[Send]:
     """Settle the claims of processes that ended: sends on the wire are unsure, since they may or may not have arrived;
-    the
-    others are released.
+    the others are released.
 
     Args:
         lost: owners that cannot be reached, though they may be alive; their sends on the wire stay claimed for as long

@@ -112,8 +112,7 @@ class Dispatcher:
 
     def close(self, stop: bool) -> None:
         """Finish the messages on the wire and those waiting for a session; with ``stop``, or for a server that
-        throttles us,
-        only those on the wire.
+        throttles us, only those on the wire.
 
         Raises:
             Exception: what went wrong since the last call.

@@ -77,8 +77,7 @@ class SendRecorder:
         error: why something could not be recorded.
         results: the recorded outcomes of sends.
         breakers: which accounts are set aside. ``planned_again``: rows of failed sends that are planned again, since
-            their
-            account was set aside.
+            their account was set aside.
     """
 
     def __init__(
@@ -113,8 +112,7 @@ class SendRecorder:
 
         Returns:
             Whether it may go. It may not if the claim is no longer ours, the subscriber no longer gets mail, all
-            sending
-            is paused, or the account is set aside.
+            sending is paused, or the account is set aside.
 
         Raises:
             NewsletterError: the store cannot record it.

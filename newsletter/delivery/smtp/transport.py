@@ -167,8 +167,7 @@ class Transport:
             raise
         except Exception as error:
             # The program cannot handle something in this message; the next message needs a session that is not in the
-            # middle
-            # of it.
+            # middle of it.
             self._drop()
             return Outcome(SendState.FAILED, reason=f"the message could not be sent: {describe(error)}", refused=True)
         if refused is not None:
