@@ -240,7 +240,7 @@ class Send:
         attempts: how many times the message was on the wire.
         smtp_reply: the server's answer, verbatim.
         reason: why the send was skipped, deferred, failed or is unsure.
-        space: the version of the space that the digest was ranked in.
+        model_version: the version of the space that the digest was ranked in.
         account: the account it was last sent through.
     """
 

@@ -46,7 +46,7 @@ class ScoredSubscriber:
         matrix: the z-score of each candidate for each of the subscriber's interests (interests × papers).
         new: which candidates are new to the subscriber and not hidden (one truth value per paper).
         hidden: the new ones hidden by a never-word, with the word, by index.
-        taught: the interests and feedback that the profiles were built from.
+        known_feedback: the interests and feedback that the profiles were built from.
     """
 
     subscriber: Subscriber
@@ -55,7 +55,7 @@ class ScoredSubscriber:
     matrix: np.ndarray
     new: np.ndarray
     hidden: Mapping[int, str]
-    taught: Sequence[InterestFeedback]
+    known_feedback: Sequence[InterestFeedback]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _as_matches(places: Sequence[int], interests: Sequence[int], stands_out: Seq
 
 def trending(scored: ScoredSubscriber, candidates: Candidates, most: int | None = None) -> list[Match]:
     """Return the new papers that the community discusses (all, or up to ``most``), the most discussed first."""
-    places = candidates.talked_about[scored.new[candidates.talked_about]][:most]
+    places = candidates.discussed[scored.new[candidates.discussed]][:most]
     scores = candidates.trending[places].tolist()
     return [Match(place, -1, score) for place, score in zip(places.tolist(), scores, strict=True)]
 
@@ -148,10 +148,10 @@ def compose(
     places = subscriber.preferences.papers
     picked = _pick(scored, candidates, rules)
     followed = sum(one.by_author for one in picked)
-    talked_about = trending(scored, candidates, len(picked) + places)
+    discussed = trending(scored, candidates, len(picked) + places)
     most_trending = min(rules.trending if len(scored.matrix) else places, places)
-    chosen = picked[: max(followed, places - min(len(talked_about), most_trending))]
-    rest = _without(talked_about, chosen)[: min(most_trending, max(0, places - len(chosen)))]
+    chosen = picked[: max(followed, places - min(len(discussed), most_trending))]
+    rest = _without(discussed, chosen)[: min(most_trending, max(0, places - len(chosen)))]
     # Places that Trending cannot fill, since its papers were chosen already, go back to the interests.
     chosen = picked[: max(len(chosen), places - len(rest))]
     in_order = sorted(chosen, key=lambda one: (one.interest, -one.score)) + _without(rest, chosen)

@@ -51,7 +51,7 @@ def evaluate(
     """Train on all folds of the abstracts but one and choose on that one; each fold in turn, for some random splits.
 
     Args:
-        told: called after each fold with the number done of ``folds * splits``.
+        on_progress: called after each fold with the number done of ``folds * splits``.
 
     Raises:
         UserError: there are fewer abstracts than folds, or too few to train on.

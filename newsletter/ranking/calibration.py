@@ -17,13 +17,13 @@ def match(deviations: np.ndarray) -> np.ndarray:
     It is the probability that a paper belongs to the reader's library, if it is drawn from the library or from all
     papers with equal chance. Minus infinity gives 0.
     """
-    told = np.sign(deviations) * np.log1p(np.abs(deviations))
-    return np.asarray(1 / (1 + np.exp(-(_SLOPE * told + _INTERCEPT))))
+    log_z = np.sign(deviations) * np.log1p(np.abs(deviations))
+    return np.asarray(1 / (1 + np.exp(-(_SLOPE * log_z + _INTERCEPT))))
 
 
 def deviation(match: float) -> float:
     """Return the z-score that gives a match (the inverse of :func:`match`)."""
     if not 0 < match < 1:
         return math.inf if match >= 1 else -math.inf
-    told = (math.log(match / (1 - match)) - _INTERCEPT) / _SLOPE
-    return math.copysign(math.expm1(abs(told)), told)
+    log_z = (math.log(match / (1 - match)) - _INTERCEPT) / _SLOPE
+    return math.copysign(math.expm1(abs(log_z)), log_z)

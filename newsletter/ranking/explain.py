@@ -169,12 +169,12 @@ def main_terms(wanted: Mapping[int, float], phrases: PaperPhrases) -> list[str]:
         if len(shown) == _PHRASES_SHOWN:
             break
         # Terms that were used add nothing to another phrase that has them.
-        told = phrases.words[first : first + words].tolist()
-        for word in told:
+        used = phrases.words[first : first + words].tolist()
+        for word in used:
             if word in adds:
                 adds[word] = 0.0
         for pair, (one, two) in pairs.items():
-            if one in told and two in told:
+            if one in used and two in used:
                 adds[pair] = 0.0
     return shown
 

@@ -49,9 +49,9 @@ class Profiles:
         wanted: the same before the disliked papers were subtracted, which scores are standardised by: a subtraction
             then never raises a paper's z-score.
         whole: the same before damping, also ascending.
-        teachers: the number of papers each was built from; a text counts as one, a faded verdict as less.
-        gifts: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked ×
-            terms).
+        example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
+        contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
+            × terms).
     """
 
     followed: tuple[WeightedInterest, ...]

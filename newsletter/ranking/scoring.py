@@ -80,20 +80,20 @@ class Candidates:
     """The candidate papers, prepared for ranking, all in one order.
 
     Attributes:
-        lineup: their vectors, terms ascending in each row.
+        paper_matrix: their vectors, terms ascending in each row.
         rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
-        talked_about: the indices of those the community discusses, the most discussed first. ``standing``: the rank of
+        discussed: the indices of those the community discusses, the most discussed first. ``standing``: the rank of
             each in this order, with the undiscussed ones last.
         authors, categories: normalised for comparison, each with the indices of its papers.
         alike: see :func:`newsletter.ranking.diversify.likeness`.
-        wording: returns the words of the paper at an index, parsed on first use and cached.
+        phrases: returns the words of the paper at an index, parsed on first use and cached.
     """
 
     papers: tuple[Paper, ...]
     paper_matrix: PaperMatrix
     rows: np.ndarray
     trending: np.ndarray
-    talked_about: np.ndarray
+    discussed: np.ndarray
     standing: np.ndarray
     authors: Mapping[str, list[int]]
     categories: Mapping[str, list[int]]
@@ -112,8 +112,8 @@ def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_lif
 def candidates_of(
     model: TfidfModel, papers: tuple[Paper, ...], paper_matrix: PaperMatrix, today: date, half_life_days: float
 ) -> Candidates:
-    """Do the same for papers whose ``lineup`` was built already, perhaps in another process, in the order of their
-    rows.
+    """Do the same for papers whose ``paper_matrix`` was built already, perhaps in another process, in the order of
+    their rows.
     """
     rows = _rows(papers)
     trending = trending_scores(papers, today, half_life_days)
@@ -123,7 +123,7 @@ def candidates_of(
         paper_matrix=paper_matrix,
         rows=rows,
         trending=trending,
-        talked_about=order[: np.count_nonzero(trending)],
+        discussed=order[: np.count_nonzero(trending)],
         standing=order.argsort(),
         authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),

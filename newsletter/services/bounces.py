@@ -169,7 +169,7 @@ def process_mailbox(
 
     Args:
         each: called with every result.
-        stopping: polled between messages; if true, the remaining messages are left for the next run.
+        should_stop: polled between messages; if true, the remaining messages are left for the next run.
         on_failure: called with the name of a message that could not be processed and the reason; the others are read.
 
     Returns:

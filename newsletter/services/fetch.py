@@ -67,8 +67,8 @@ def fetch_all(
 
     Args:
         names: the sources to fetch; empty means all.
-        told: given a source's name, returns its progress callback.
-        stopping: polled continuously; once true, no source is waited for any longer. What they returned is kept.
+        on_progress: given a source's name, returns its progress callback.
+        should_stop: polled continuously; once true, no source is waited for any longer. What they returned is kept.
 
     Raises:
         UserError: a name is not a source in the configuration.
@@ -154,7 +154,7 @@ def import_file(
 
     Args:
         as_of: the day from which a date without a year on a saved page is counted back.
-        told: the progress callback.
+        on_progress: the progress callback.
 
     Raises:
         UserError: the file cannot be read, or its format is unknown.

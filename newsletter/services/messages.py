@@ -76,7 +76,7 @@ def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -
     return PersonalLinks(
         preferences=links.url(TokenPurpose.PREFERENCES, row, version),
         unsubscribe=page,
-        unsubscribe_letter=_mailto_link(context.config.bounces.address or operator, subject),
+        unsubscribe_email=_mailto_link(context.config.bounces.address or operator, subject),
         one_click=page,
         browser=links.digest_url(row, edition),
         judge=partial(links.feedback_url, row, version=version),

@@ -113,7 +113,7 @@ def score_batch(
 
     Args:
         leaving_out: an edition whose papers do not count as sent.
-        judged: the papers they rated, for a snapshot without the full index.
+        rated: the papers they rated, for a snapshot without the full index.
     """
     with reading(context.engine) as connection:
         rows = [subscriber.row for subscriber in batch]
@@ -136,7 +136,7 @@ def score(
     """Score the new papers of a batch of subscribers.
 
     Args:
-        taught: the interests and feedback of each, by row. ``held``: the rows of the papers each was sent.
+        known_feedback: the interests and feedback of each, by row. ``held``: the rows of the papers each was sent.
         half_life_days: of feedback.
     """
     follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in known_feedback.items()}
@@ -174,7 +174,7 @@ def _rules(context: AppContext) -> composer.DigestRules:
 def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:
     """Return what a subscriber's papers were ranked with besides the space, as JSON values, to replay the ranking."""
     return {
-        "interests": feedback.to_json(scored.taught),
+        "interests": feedback.to_json(scored.known_feedback),
         "never": list(scored.subscriber.preferences.never),
         "max_age_days": context.config.ranking.max_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
@@ -187,11 +187,11 @@ def empty_reason(context: AppContext, scored: composer.ScoredSubscriber) -> str:
     new = int(scored.new.sum())
     last = scored.subscriber.last_digest
     since = f" since {last:%Y-%m-%d}" if last else f" in the last {context.config.ranking.max_age_days} days"
-    beside = f" ({describe_hidden(scored)})" if scored.hidden else ""
+    hidden_note = f" ({describe_hidden(scored)})" if scored.hidden else ""
     if new == 0:
-        return f"no new papers{since}{beside}"
+        return f"no new papers{since}{hidden_note}"
     best, least = composer.best_score(scored), context.config.ranking.min_score
-    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{beside}"
+    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{hidden_note}"
 
 
 def describe_hidden(scored: composer.ScoredSubscriber) -> str:
@@ -287,7 +287,7 @@ class Preview:
 
     Attributes:
         digest: None if the store has no papers. ``nothing``: why the digest is empty, empty if it is not.
-        weighed: the explanation of each of its papers, by row. ``hidden``: as in :class:`RankingResult`.
+        explanation: the explanation of each of its papers, by row. ``hidden``: as in :class:`RankingResult`.
     """
 
     digest: Digest | None
@@ -355,13 +355,13 @@ def feedback_effect(
     before = replace(after, liked=_without(after.liked, paper), disliked=_without(after.disliked, paper))
     vectors = make_profiles(index, [before, after]).vectors
     change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
-    told: list[str] = []
+    shown: list[str] = []
     for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
         term = str(index.model.terms[place])
         # Of terms that share a word, the first says enough.
-        if change[place] > 0 and not {*term.split()} & {word for one in told for word in one.split()}:
-            told.append(term)
-    return told[:_EFFECT_WORDS_SHOWN]
+        if change[place] > 0 and not {*term.split()} & {word for one in shown for word in one.split()}:
+            shown.append(term)
+    return shown[:_EFFECT_WORDS_SHOWN]
 
 
 def _without(rated: RatedPapers, paper: int) -> RatedPapers:

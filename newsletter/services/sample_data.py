@@ -34,13 +34,13 @@ def context_with_papers(context: AppContext, scratch: Path) -> Iterator[tuple[Ap
         return
     url = URL.create("sqlite", database=str(scratch / "sample.db")).render_as_string()
     config = context.config.model_copy(update={"store": Store(url=url, index=scratch / "index")})
-    beside = replace(context, config=config, engine=open_store(config.store_url))
+    sample = replace(context, config=config, engine=open_store(config.store_url))
     try:
-        if not _has_papers(beside):
-            import_file(beside.engine, beside.clock, SAMPLE_PAPERS, beside.clock().date())
-        yield beside, True
+        if not _has_papers(sample):
+            import_file(sample.engine, sample.clock, SAMPLE_PAPERS, sample.clock().date())
+        yield sample, True
     finally:
-        beside.engine.dispose()
+        sample.engine.dispose()
 
 
 def _has_papers(context: AppContext) -> bool:

@@ -64,8 +64,8 @@ class SignupMailer:
                 with reading(self._context.engine) as connection:
                     waits = sign_ups.next_mail_at(connection) is not None
             except Exception as error:  # A bug of ours must not stop all further emails.
-                told = error if isinstance(error, NewsletterError) else repr(error)
-                _log.warning("sign-up emails are delayed: %s", told)
+                reason = error if isinstance(error, NewsletterError) else repr(error)
+                _log.warning("sign-up emails are delayed: %s", reason)
                 waits = True
             with self._lock:
                 if not waits and not self._woken.is_set():
@@ -106,8 +106,8 @@ def send_next(context: AppContext) -> bool:
         outcome = _deliver(context, _message(context, request, mail))
     except Exception as error:
         # Foreign error messages are left out, since they may contain an address.
-        told = error if isinstance(error, NewsletterError) else type(error).__name__
-        _log.warning("the email of sign-up request %s is deferred: %s", request.row, told)
+        reason = error if isinstance(error, NewsletterError) else type(error).__name__
+        _log.warning("the email of sign-up request %s is deferred: %s", request.row, reason)
     _settle(context, request, mail, outcome, now)
     return True
 

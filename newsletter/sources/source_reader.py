@@ -84,7 +84,7 @@ class SourceReader:
 
     Args:
         most: read up to this many papers and stop; None: the limit is ``network.source_papers``.
-        stopping: polled continuously.
+        should_stop: polled continuously.
 
     Attributes:
         validators: those that the servers returned. Store them only after all papers are stored; otherwise papers lost

@@ -14,7 +14,7 @@ from newsletter.support.identifiers import arxiv_id, doi
 ABSTRACT_READ = 1_200
 """The number of characters of an abstract that a list reads, of which it shows the beginning."""
 
-_TALK = func.coalesce(papers.c.upvotes, 0) + 2 * func.coalesce(papers.c.comments, 0)
+_DISCUSSION = func.coalesce(papers.c.upvotes, 0) + 2 * func.coalesce(papers.c.comments, 0)
 _SHOWN = (
     papers.c.row,
     papers.c.id,
@@ -41,7 +41,7 @@ def rows_of_days(connection: Connection, first: date, last: date, limit: int, of
     """Return the rows of the papers of a range of days (inclusive), the most discussed first (a comment counts as two
     votes), then in order of arrival.
     """
-    query = _of_days(select(papers.c.row), first, last).order_by(desc(_TALK), papers.c.row)
+    query = _of_days(select(papers.c.row), first, last).order_by(desc(_DISCUSSION), papers.c.row)
     return list(connection.execute(query.limit(limit).offset(offset)).scalars())
 
 
@@ -64,7 +64,7 @@ def first_day(connection: Connection, after: date) -> date | None:
     return connection.execute(select(func.min(papers.c.day)).where(papers.c.day > after)).scalar()
 
 
-def talked_about(connection: Connection, until: date, limit: int) -> list[Paper]:
+def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
     """Return the newest papers that the community discusses, with only their counts, day and row.
 
     Args:

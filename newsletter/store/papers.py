@@ -74,12 +74,12 @@ def upsert(connection: Connection, found: Iterable[Paper], source: str, now: dat
     kept = UpsertCounts()
     for paper in found:
         stored = _same_paper(connection, paper)
-        told = replace(paper, sources=(source,))
+        incoming = replace(paper, sources=(source,))
         if stored is None:
-            _insert(connection, replace(told, first_seen=now))
+            _insert(connection, replace(incoming, first_seen=now))
             kept = UpsertCounts(kept.papers + 1, kept.new + 1, kept.changed)
         else:
-            changes = _changes(connection, stored, told)
+            changes = _changes(connection, stored, incoming)
             if changes.keys() & _INDEXED:
                 changes["text_change"] = connection.execute(select(func.max(papers.c.text_change) + 1)).scalar_one()
             if changes:
@@ -114,19 +114,21 @@ def _insert(connection: Connection, paper: Paper) -> None:
     connection.execute(insert(papers), values)
 
 
-def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, Any]:
+def _changes(connection: Connection, stored: Paper, incoming: Paper) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name in _FILLED:
-        if getattr(stored, name) in (None, "", ()) and getattr(told, name) not in (None, "", ()):
-            changes[name] = getattr(told, name)
-    if (told.version or 0) > (stored.version or 0):
-        changes.update({name: getattr(told, name) for name in _TEXT if getattr(told, name) not in (None, "", ())})
-        changes["title_key"] = title_key(told.title)
+        if getattr(stored, name) in (None, "", ()) and getattr(incoming, name) not in (None, "", ()):
+            changes[name] = getattr(incoming, name)
+    if (incoming.version or 0) > (stored.version or 0):
+        changes.update(
+            {name: getattr(incoming, name) for name in _TEXT if getattr(incoming, name) not in (None, "", ())}
+        )
+        changes["title_key"] = title_key(incoming.title)
     for name in _COUNTS:
-        if getattr(told, name) is not None and getattr(told, name) != getattr(stored, name):
-            changes[name] = getattr(told, name)
+        if getattr(incoming, name) is not None and getattr(incoming, name) != getattr(stored, name):
+            changes[name] = getattr(incoming, name)
     for column, name in ((papers.c.arxiv_id, "arxiv_id"), (papers.c.doi, "doi")):
-        value = getattr(told, name)
+        value = getattr(incoming, name)
         if getattr(stored, name) is None and value is not None:
             taken = connection.execute(select(papers.c.row).where(column == value)).first()
             if taken is None:
@@ -137,8 +139,8 @@ def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, An
             for name in ("listed_on", "published")
             if (day := changes.get(name) or getattr(stored, name)) is not None
         )
-    if not set(told.sources) <= set(stored.sources):
-        changes["sources"] = sorted({*stored.sources, *told.sources})
+    if not set(incoming.sources) <= set(stored.sources):
+        changes["sources"] = sorted({*stored.sources, *incoming.sources})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
 
 

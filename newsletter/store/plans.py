@@ -21,7 +21,7 @@ class RankingInputs:
     """What a digest was ranked with, so that the ranking can be replayed.
 
     Attributes:
-        space: the version of the space. ``now``: when the new papers were fixed (UTC).
+        model_version: the version of the space. ``now``: when the new papers were fixed (UTC).
         after_row: the row above which papers were new. ``content``: the subscriber's interests, and the rules.
     """
 

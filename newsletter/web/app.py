@@ -54,7 +54,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*context.config.web.hosts(context.config.site)])
-    app.add_middleware(guard, partial(_told, site))
+    app.add_middleware(guard, partial(_error_response, site))
     app.add_middleware(requests.counted)
 
     @app.get("/static/{name}", include_in_schema=False)
@@ -80,11 +80,13 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(preferences.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))
-    _tell_errors(app, site)
+    _add_error_handlers(app, site)
     return app
 
 
-def _told(site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False) -> Response:
+def _error_response(
+    site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False
+) -> Response:
     """Create an error response: JSON for the API, otherwise a page."""
     words = words or _WORDS.get(status, "That did not work.")
     if request.url.path.startswith("/api/"):
@@ -93,11 +95,11 @@ def _told(site: WebContext, request: Request, status: int, words: str = "", offe
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
 
 
-def _tell_errors(app: FastAPI, site: WebContext) -> None:
+def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-        answer = _told(site, request, error.status_code, said, isinstance(error, LinkError))
+        answer = _error_response(site, request, error.status_code, said, isinstance(error, LinkError))
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer
@@ -106,10 +108,10 @@ def _tell_errors(app: FastAPI, site: WebContext) -> None:
     def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return _told(site, request, 422, f"{where}: {describe(cast(ErrorDetails, first))}" if where else "")
+        return _error_response(site, request, 422, f"{where}: {describe(cast(ErrorDetails, first))}" if where else "")
 
     @app.exception_handler(NewsletterError)
     def failed(request: Request, error: NewsletterError) -> Response:
         # The details are for the operator; the reader only learns that it was not their fault.
         log.warning("%s", error)
-        return _told(site, request, 503, "The newsletter is temporarily unavailable. Please try again later.")
+        return _error_response(site, request, 503, "The newsletter is temporarily unavailable. Please try again later.")

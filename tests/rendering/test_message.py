@@ -31,7 +31,7 @@ SITE = Site.model_validate(
 LINKS = PersonalLinks(
     preferences="https://papers.example.org/preferences/token." + "p" * 60,
     unsubscribe="https://papers.example.org/unsubscribe/token." + "u" * 90,
-    unsubscribe_letter="mailto:help@example.org?subject=unsubscribe%20token." + "u" * 90,
+    unsubscribe_email="mailto:help@example.org?subject=unsubscribe%20token." + "u" * 90,
     one_click="https://papers.example.org/unsubscribe/token." + "u" * 90,
 )
 TEMPLATES = load_templates(None)
@@ -118,7 +118,7 @@ def test_the_headers_that_mail_needs() -> None:
     assert mail["Date"].datetime == datetime(2025, 11, 28, 9, tzinfo=UTC)
     assert re.fullmatch(r"<20251128\.[0-9a-f]{24}@example\.org>", str(mail["Message-ID"]))
     assert str(mail["List-Id"]).endswith("<papers.example.org>")
-    assert str(mail["List-Unsubscribe"]).split(", ") == [f"<{LINKS.one_click}>", f"<{LINKS.unsubscribe_letter}>"]
+    assert str(mail["List-Unsubscribe"]).split(", ") == [f"<{LINKS.one_click}>", f"<{LINKS.unsubscribe_email}>"]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert [one.get_content_type() for one in mail.iter_parts()] == ["text/plain", "text/html"]
     # The long URL stands whole on one line, not cut or encoded.
@@ -130,7 +130,7 @@ def test_the_headers_that_mail_needs() -> None:
 
 def test_without_a_page_unsubscribing_goes_by_mail_alone() -> None:
     mail = parsed(make(PAPER, links=replace(LINKS, one_click=None)))
-    assert str(mail["List-Unsubscribe"]) == f"<{LINKS.unsubscribe_letter}>"
+    assert str(mail["List-Unsubscribe"]) == f"<{LINKS.unsubscribe_email}>"
     assert "List-Unsubscribe-Post" not in mail
 
 

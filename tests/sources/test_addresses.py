@@ -140,8 +140,8 @@ def test_a_refusal_says_what_to_do(httpserver: HTTPServer, other: HTTPServer) ->
     with pytest.raises(SourceError) as error:
         getting(httpserver.url_for("/feed"))
     assert str(error.value) == (
-        f"GET {httpserver.url_for('/feed')}: 127.0.0.2 is a private address, which the configuration does not allow; if "
-        "it is correct, add 127.0.0.2 to network.allow_private (tried once)"
+        f"GET {httpserver.url_for('/feed')}: 127.0.0.2 is a private address, which the configuration does not allow; "
+        "if it is correct, add 127.0.0.2 to network.allow_private (tried once)"
     )
 
 

@@ -47,7 +47,7 @@ def process_unread(
 
     Args:
         folder: the base of relative paths in ``settings``.
-        stopping: polled between messages.
+        should_stop: polled between messages.
         on_failure: called for a message on which ``take`` fails with an error other than a :class:`NewsletterError`.
             It is marked as read, and the next one is read.
 
@@ -204,8 +204,8 @@ def _opened(settings: Imap, folder: Path) -> Iterator[Any]:
                 _select(client, settings.folder, where)
             yield client
     except ssl.SSLCertVerificationError as error:
-        on_progress = f"{where}: its certificate is not trusted: {error.verify_message}"
-        raise NewsletterError(f"{on_progress}; check bounces.imap.host, or have the certificate fixed") from None
+        problem = f"{where}: its certificate is not trusted: {error.verify_message}"
+        raise NewsletterError(f"{problem}; check bounces.imap.host, or have the certificate fixed") from None
     except CapabilityError:
         raise UserError(f"{where} offers no STARTTLS; set bounces.imap.security to tls or none") from None
     except LoginError as error:

@@ -81,7 +81,7 @@ def parse_report(content: bytes, address: str | None) -> BounceReport:
         return BounceReport(kind=BounceKind.OTHER, reason="nested too deeply")
     try:
         incoming = _Incoming(parse(content))
-        report = _told(incoming, address)
+        report = _classified(incoming, address)
         return replace(
             report,
             message_ids=_message_ids(incoming),
@@ -111,8 +111,8 @@ class _Incoming:
         self.status = blocks(report) if report is not None else []
         self.feedback = blocks(complaint) if complaint is not None else []
         self.is_complaint = complaint is not None
-        told = report or complaint
-        around = enclosing(message, told) if told is not None else []
+        found_report = report or complaint
+        around = enclosing(message, found_report) if found_report is not None else []
         self.text = text(leaves(around[0]) if around else self.parts)
         self.returned = _returned(around or [message], alone=len(reports) < 2)
 
@@ -138,17 +138,17 @@ def _returned(around: Sequence[Part], alone: bool) -> Message | None:
     return blocks(part)[0] if part is not None else None
 
 
-def _told(incoming: _Incoming, address: str | None) -> BounceReport:
+def _classified(incoming: _Incoming, address: str | None) -> BounceReport:
     message = incoming.message
-    told = _delivery_report(incoming) or _complaint(incoming) or _unsubscribe_email(incoming)
-    if told is not None:
-        return told
+    found_report = _delivery_report(incoming) or _complaint(incoming) or _unsubscribe_email(incoming)
+    if found_report is not None:
+        return found_report
     if first_of(incoming.parts, "message/disposition-notification") is not None:
         return BounceReport(kind=BounceKind.NOTICE, reason="a receipt")
     if _is_auto_reply(message):
         return BounceReport(kind=BounceKind.NOTICE, reason="an automatic reply")
-    if _is_from_a_server(message, address) and (told := _report_in_words(incoming)) is not None:
-        return told
+    if _is_from_a_server(message, address) and (found_report := _report_in_words(incoming)) is not None:
+        return found_report
     if field(message, "auto-submitted").lower() not in ("", "no"):
         return BounceReport(kind=BounceKind.NOTICE, reason="an automatic reply")
     return BounceReport(kind=BounceKind.OTHER, reason="not a report of a known kind")
@@ -180,9 +180,9 @@ def _action(block: Message) -> str:
 
 def _failure(block: Message, quoted: str) -> tuple[BounceKind, str | None, str]:
     words = _words_of(block) or quoted
-    said, told = status_in(field(block, "status")), status_in(words)
+    declared, in_words = status_in(field(block, "status")), status_in(words)
     # Servers record "5.0.0" if they were given no code; the text they received may be more specific.
-    status = told if said is None or (said.endswith(".0.0") and told is not None) else said
+    status = in_words if declared is None or (declared.endswith(".0.0") and in_words is not None) else declared
     return classify(status, words), status, shorten_middle(to_single_line(words), _LONGEST_DIAGNOSTIC)
 
 

@@ -69,7 +69,7 @@ class AccountPool:
         self._closed = self._stopped = False
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Return how many messages it can take now."""
         return max(0, self._most * _FULL - len(self._queue))
 
@@ -182,7 +182,7 @@ class AccountPool:
             self._recorder.record(outgoing.send, Outcome(SendState.UNSURE, reason=reason), self.name)
             raise
         self._recorder.record(outgoing.send, outcome, self.name)
-        self._heed(outcome)
+        self._adapt_rate(outcome)
 
     def _send(self, wire: Transport, message: Message) -> Outcome:
         try:
@@ -210,7 +210,7 @@ class AccountPool:
         left = self._held - time.monotonic()
         return utc_now() + timedelta(seconds=left) if left > 0 else None
 
-    def _heed(self, outcome: Outcome) -> None:
+    def _adapt_rate(self, outcome: Outcome) -> None:
         """Slow down if the server throttles us."""
         if outcome.state is SendState.DEFERRED and rate_limit.is_throttled(outcome.smtp_reply):
             now = utc_now()

@@ -79,9 +79,8 @@ class Dispatcher:
 
     Args:
         accounts: the mail servers by name. ``folder``: the base of relative paths in them.
-        render: renders messages. ``clock``: the newsletter's clock. ``settled``: called with each send that changed
-            state.
-        stopping: whether to end after the messages on the wire.
+        renderer: renders messages. ``clock``: the newsletter's clock.
+        should_stop: whether to end after the messages on the wire.
         subscriber: send to this subscriber only (by row).
     """
 
@@ -209,14 +208,14 @@ class Dispatcher:
             usable = [one for one in usable if one.settings.weight > 0] or usable
             if not usable:
                 return None, nothing
-            with_room = [one for one in usable if one.room]
-            if not with_room:
+            available = [one for one in usable if one.capacity]
+            if not available:
                 if self._should_stop() or time.monotonic() > end:
                     return None, nothing
                 self._accounts[0].wait(_LOOK_SECONDS)
                 self._check()
                 continue
-            for account in sorted(with_room, key=lambda one: one.fed / (one.settings.weight or 1)):
+            for account in sorted(available, key=lambda one: one.fed / (one.settings.weight or 1)):
                 grant = self._leave(account, claim_filter)
                 if grant.number:
                     return account, grant
@@ -235,7 +234,7 @@ class Dispatcher:
         if is_set_aside and not self._number(claim_filter):
             return rate_limit.Permit(0, now)
         grant = rate_limit.acquire(
-            self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.room), now
+            self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.capacity), now
         )
         if known is not None and is_set_aside and grant.number:
             if not self._may_test(account, known):

@@ -189,43 +189,43 @@ def _own_name() -> str | None:
 
 def _why_not(error: Exception, settings: Smtp, name: str, connected: bool) -> NewsletterError:
     """Return an error that explains why a session could not be opened, and how to fix it."""
-    server, told = server_name(settings), shown_error(error)
+    server, reason = server_name(settings), shown_error(error)
     match error:
         case smtplib.SMTPAuthenticationError():
             return _why_no_login(error, settings, name)
         case smtplib.SMTPNotSupportedError():
-            return UserError(f"smtp: {server}: {told}; {_missing_extension(told, settings)}")
+            return UserError(f"smtp: {server}: {reason}; {_missing_extension(reason, settings)}")
         case smtplib.SMTPConnectError() if not 400 <= error.smtp_code < 600:
             return ServerUnavailable(
-                f"smtp: {server} is not a mail server: it answered {told!r}; check smtp.host and port"
+                f"smtp: {server} is not a mail server: it answered {reason!r}; check smtp.host and port"
             )
         case smtplib.SMTPConnectError():
             return ServerUnavailable(
-                f"smtp: {server} refused the connection: {told}; try again later, or contact its operator"
+                f"smtp: {server} refused the connection: {reason}; try again later, or contact its operator"
             )
         case smtplib.SMTPHeloError():
-            return ServerUnavailable(f"smtp: {server} rejected our greeting (EHLO): {told}; contact its operator")
+            return ServerUnavailable(f"smtp: {server} rejected our greeting (EHLO): {reason}; contact its operator")
         case _ if is_timeout(error):
             return ServerUnavailable(f"smtp: {server} did not answer in time; check smtp.host, port and security")
         case smtplib.SMTPServerDisconnected():
             return ServerUnavailable(f"smtp: {server} closed the connection right away; check smtp.port and security")
         case smtplib.SMTPException():
-            told = told.rstrip(".")
+            reason = reason.rstrip(".")
             return ServerUnavailable(
-                f"smtp: {server} rejected the session: {told}; try again later, or contact its operator"
+                f"smtp: {server} rejected the session: {reason}; try again later, or contact its operator"
             )
         case ssl.SSLCertVerificationError():
             fix = "check smtp.host, or have the certificate fixed"
             return ServerUnavailable(f"smtp: the certificate of {server} is not trusted: {error.verify_message}; {fix}")
         case ssl.SSLError():
-            return ServerUnavailable(f"smtp: no TLS with {server}: {told}; check smtp.port and security")
+            return ServerUnavailable(f"smtp: no TLS with {server}: {reason}; check smtp.port and security")
         case UnicodeError() if connected:
             return UserError(
                 "smtp: the login contains characters that SMTP does not allow; check smtp.user and the password"
             )
         case UnicodeError():
             return UserError(f"smtp.host: {settings.host!r} is not a host name; write it like smtp.example.org")
-    return ServerUnavailable(f"smtp: cannot reach {server}: {told}; check smtp.host and port")
+    return ServerUnavailable(f"smtp: cannot reach {server}: {reason}; check smtp.host and port")
 
 
 def _why_no_login(error: smtplib.SMTPAuthenticationError, settings: Smtp, name: str) -> NewsletterError:
@@ -242,8 +242,8 @@ def _why_no_login(error: smtplib.SMTPAuthenticationError, settings: Smtp, name: 
     return UserError(f"smtp: {server_name(settings)} rejected {login}: {reply}; check smtp.user and {secret}")
 
 
-def _missing_extension(told: str, settings: Smtp) -> str:
-    if "AUTH" not in told:
+def _missing_extension(reason: str, settings: Smtp) -> str:
+    if "AUTH" not in reason:
         return "set smtp.security to tls or none"
     # Many servers offer a login only over an encrypted connection.
     return (
