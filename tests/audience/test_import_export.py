@@ -54,14 +54,14 @@ def emails(lines: Iterable[ImportRow]) -> list[str]:
     [
         ('b@x.org,"Bob', "quote"),
         ('"b@x.org,Bob', "quote"),
-        ('b@x.org,"Bob"by",', "double a quote that belongs to a value"),
-        ("b@x.org,B\0ob", "has a NUL character; remove it"),
+        ('b@x.org,"Bob"by",', "double quotes inside values"),
+        ("b@x.org,B\0ob", "contains a NUL character; remove it"),
         (f"b@x.org,{'B' * 200_000}", "a value of more than 131,072 characters; shorten it"),
         (f"b@x.org,{'B,' * MOST_OF_A_LINE}", "longer than 1,000,000 characters; shorten it"),
         (f"{'b' * 70}@x.org,Bob", "is not an email address"),
         ("b@x.org,Bob,1,surplus", "more values than columns"),
         ("Bob", "is not an email address"),
-        ("b@x.org,B\udcffb", "has bytes that are not text; save the file as UTF-8"),
+        ("b@x.org,B\udcffb", "contains bytes that are not text; save the file as UTF-8"),
     ],
 )
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
@@ -85,13 +85,13 @@ def test_a_quote_that_is_never_closed_costs_its_own_row(tmp_path: Path) -> None:
     rest = "".join(f"r{number}@x.org,Reader\n" for number in range(1_000))
     lines, wrong, _ = read(tmp_path, f'email,name\na@x.org,Ada\nb@x.org,"Bob\n{rest}')
     assert len(lines) == 1_001
-    assert wrong == ["people.csv:3: a quote is not closed; close it, or double a quote that belongs to a value"]
+    assert wrong == ["people.csv:3: a quote is not closed; close it, or double quotes inside values"]
     # Two that cancel each other would make a name of all that lies between.
     lines, wrong, _ = read(tmp_path, 'email,name,papers\na@x.org,"Ada,5\nb@x.org,Bob,5\nc@x.org,Cy",5\nd@x.org,Dan,5\n')
     assert emails(lines) == ["b", "d"]
     assert wrong == [
         "people.csv:2: a quote is not closed before the next row; check the quotes",
-        "people.csv:4: is not a whole row, and stands after a quote that is not closed; check the quotes",
+        "people.csv:4: is not a complete row, and follows a quote that is not closed; check the quotes",
     ]
 
 

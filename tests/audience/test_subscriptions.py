@@ -204,7 +204,7 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
             "papers: 'many' is not a whole number; write one like 5",
         ],
         ["list.csv:5", "state: 'awake' is not a state; use one of pending, active, paused, unsubscribed, bounced"],
-        ["list.csv:6", "more values than columns; put quotes around a value that has a comma"],
+        ["list.csv:6", "more values than columns; put quotes around values with commas"],
     ]
     rows = newsletter.run("subscribers", "list", "--json").rows
     assert {row["email"]: row["state"] for row in rows} == {"ada@example.org": "active", "zoe@example.org": "paused"}
@@ -224,7 +224,7 @@ def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
             '{"email": "a@example.org", "interests": [{"name": "x", "keywords": [["y"]]}]}',
             "keywords: is not a mapping; write its keys",
         ),
-        ("none.csv", None, "none.csv: No such file or directory; check the path and who may read it"),
+        ("none.csv", None, "none.csv: No such file or directory; check the path and its permissions"),
     ):
         if text is not None:
             (newsletter.folder / name).write_text(text)

@@ -80,10 +80,13 @@ def test_the_weights_fit_this_version() -> None:
     ("text", "expected"),
     [
         (None, "weights.json: No such file or directory"),
-        ("{", "weights.json: no weights; name a file that 'newsletter highlights train' wrote"),
-        ("[]", "weights.json: no weights"),
-        ('{"words": [], "idea": ["a"], "result": [1]}', "weights.json: no weights"),
-        ('{"words": ["a"], "idea": [1], "result": [1]}', "weights.json: weights of another version; train them again"),
+        ("{", "weights.json: not a file of weights; pass one written by 'newsletter highlights train'"),
+        ("[]", "weights.json: not a file of weights"),
+        ('{"words": [], "idea": ["a"], "result": [1]}', "weights.json: not a file of weights"),
+        (
+            '{"words": ["a"], "idea": [1], "result": [1]}',
+            "weights.json: these weights are from another version; train them again",
+        ),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: str | None, expected: str) -> None:

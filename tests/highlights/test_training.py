@@ -122,13 +122,13 @@ def test_a_wrong_line_is_named(newsletter: Newsletter, line: str, expected: str)
 def test_too_little_to_learn_from_is_told(newsletter: Newsletter, labelled: Path) -> None:
     one = newsletter.folder / "one.jsonl"
     for text, expected in (
-        ("", "one.jsonl: no labelled abstract in it"),
+        ("", "one.jsonl: no labelled abstracts"),
         ('{"abstract": "Looms weave. They run.", "spans": []}\n', "too little is marked as idea to learn from"),
         ('{"abstract": "", "spans": []}\n', "too little is marked as idea to learn from"),
     ):
         one.write_text(text)
         assert expected in newsletter.run("highlights", "train", one, code=2).err
-    assert "--folds: 1 abstracts make no 5 folds" in newsletter.run("highlights", "evaluate", one, code=2).err
+    assert "--folds: 1 abstracts are too few for 5 folds" in newsletter.run("highlights", "evaluate", one, code=2).err
     (newsletter.folder / "cut.jsonl.gz").write_bytes(labelled.read_bytes()[:-9])
-    assert "not a whole gzip file" in newsletter.run("highlights", "train", "cut.jsonl.gz", code=2).err
+    assert "incomplete gzip file" in newsletter.run("highlights", "train", "cut.jsonl.gz", code=2).err
     assert "No such file" in newsletter.run("highlights", "evaluate", "none.jsonl", code=2).err

@@ -36,7 +36,7 @@ def test_two_different_emails_arrive_once(tmp_path: Path) -> None:
             assert path.stat().st_size > 5_000
             assert str(path) in out
     assert "Added 145 sample papers" in out
-    assert "250 kept in the Maildir" in out
+    assert "250 stored in the Maildir" in out
     assert all(len(line) <= 80 or "/" in line or "@" in line for line in out.splitlines())
 
     assert "nothing was sent again" in demo(folder)

@@ -142,7 +142,7 @@ def test_days_without_a_mail_server_give_one_digest_of_all_that_is_new(newslette
         assert newsletter.run("send", now="2025-11-29T10:01").out.startswith("Everyone already")
     first, second = newsletter.run("log", "--json").rows
     assert first["state"] == "skipped"
-    assert first["reason"] == "not sent before the digest of 2025-11-29 was made, which took its place"
+    assert first["reason"] == "replaced by the digest of 2025-11-29 before it was sent"
     assert second["state"] == "sent"
     # The new paper, and those that the first one held.
     assert second["papers"][0]["id"] not in {paper["id"] for paper in first["papers"]}
@@ -196,7 +196,7 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
     ran = newsletter.run("send", code=1)
     assert "4 sent, 1 unsure" in ran.out
-    assert "2025-11-28: unsure, since a process ended while it was on the wire" in ran.err
+    assert "2025-11-28: unsure: a process ended while sending it" in ran.err
     states = [row["state"] for row in newsletter.run("log", "--json").rows]
     assert sorted(states) == ["sent"] * 7 + ["unsure"]
     # Whether the server had taken the one in doubt or not, it is not sent blindly again.
@@ -275,7 +275,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
     (newsletter.folder / "own").mkdir()
     (newsletter.folder / "own" / "digest.txt").write_text("{{ nonesuch }}")
     (newsletter.folder / "config.yaml").write_text("templates: own\n" + (newsletter.folder / "config.yaml").read_text())
-    assert "digest.txt:1: 'nonesuch' is undefined; mend the template" in newsletter.run("send", code=2).err
+    assert "digest.txt:1: 'nonesuch' is undefined; correct the template" in newsletter.run("send", code=2).err
     (newsletter.folder / "own" / "digest.txt").unlink()
     assert newsletter.run("send").out == "1 sent\n"
 
@@ -283,7 +283,7 @@ def test_a_template_that_fails_leaves_everything_planned(newsletter: Newsletter,
 def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
     assert newsletter.run("send").out.startswith("1 skipped")
     (row,) = newsletter.run("log", "--json").rows
-    assert row["reason"] == "the store has no papers yet; 'newsletter fetch' brings some"
+    assert row["reason"] == "the store has no papers yet; run 'newsletter fetch'"
     newsletter.with_sample()
     # A skip is no digest: once there is something, it is sent the same day.
     assert newsletter.run("send").out == "1 sent\n"
@@ -303,7 +303,7 @@ def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter
     assert "Also this week" in text["bob@example.org"]
     newsletter.configure(digest={"template": "nonesuch"})
     ran = newsletter.run("preview", "ada@example.org", "--format", "text", code=2)
-    assert ran.err == "error: templates/nonesuch.mjml: missing; 'newsletter init' lays one out\n"
+    assert ran.err == "error: templates/nonesuch.mjml: missing; run 'newsletter init' to create it\n"
 
 
 @pytest.mark.both_stores
@@ -315,7 +315,7 @@ def test_what_nobody_knows_is_settled_as_the_operator_says(newsletter: Newslette
     newsletter.run("send", code=1)
     unsure = newsletter.run("sends", "resolve", "--json").rows
     assert {row["email"] for row in unsure} == {"ada@example.org", "grace@example.org"}
-    assert "makes no sense" in newsletter.run("sends", "resolve").out
+    assert "answer is invalid" in newsletter.run("sends", "resolve").out
     assert newsletter.run("sends", "resolve", "--sent", code=2).err.startswith("error: no subscriber given")
     assert newsletter.run("sends", "resolve", "--sent", "ada@example.org").out == "1 send marked as sent.\n"
     assert newsletter.run("sends", "resolve", "--again", "--all").out.startswith("1 send planned again")

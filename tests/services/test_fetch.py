@@ -199,7 +199,7 @@ def test_what_has_not_changed_is_not_sent_again(newsletter: Newsletter, served: 
 def test_unchanged_is_no_answer_to_who_has_nothing_yet(newsletter: Newsletter, served: HTTPServer) -> None:
     served.expect_request("/atom/cs.LG").respond_with_data("", status=304)
     ran = newsletter.run("fetch", "arxiv", code=1)
-    assert "status 304, though it was not asked what has changed (tried once)" in ran.err
+    assert "status 304 to an unconditional request (tried once)" in ran.err
 
 
 def test_a_cut_answer_is_asked_for_again_next_time(newsletter: Newsletter, served: HTTPServer) -> None:

@@ -27,12 +27,20 @@ def write_template(newsletter: Newsletter) -> None:
     ("change", "as_said", "told"),
     [
         (lambda newsletter: None, {}, None),
-        (write_template, {}, r"the templates are not those of \S+; copy \S+/templates$"),
-        (lambda newsletter: None, {"key": "other"}, r"the signing key is not that of \S+; set the same"),
-        (lambda newsletter: None, {"programs": "newsletter 0"}, r"it is newsletter .*; on \S+ newsletter 0; install"),
-        (lambda newsletter: None, {"machine": "other"}, "the store of .* cannot be used: SQLite is for one host"),
+        (write_template, {}, r"the templates differ from those of \S+; copy \S+/templates$"),
+        (lambda newsletter: None, {"key": "other"}, r"the signing key differs from that of \S+; set the same"),
+        (
+            lambda newsletter: None,
+            {"programs": "newsletter 0"},
+            r"the versions are newsletter .*; on \S+ they are newsletter 0; install",
+        ),
+        (
+            lambda newsletter: None,
+            {"machine": "other"},
+            "the store of .* is unavailable, since SQLite works on one host only",
+        ),
         (lambda newsletter: (newsletter.folder / "var" / "secret.key").unlink(), {}, r"secret\.key: .*each host needs"),
-        (lambda newsletter: shutil.rmtree(newsletter.folder), {}, r"there is no \S+; have the newsletter's folder"),
+        (lambda newsletter: shutil.rmtree(newsletter.folder), {}, r"\S+ is missing; put the newsletter's folder"),
     ],
     ids=["the same", "templates", "key", "program", "store", "no key", "no folder"],
 )
@@ -49,9 +57,9 @@ def test_a_host_that_would_make_other_messages_says_why(
         return
     with pytest.raises(UserError, match=f"^engine: on the host .*{told}"):
         verify_host(config, wanted)
-    assert newsletter.folder.exists() is ("there is no" not in told)
+    assert newsletter.folder.exists() is ("is missing" not in told)
     # A key that is not there is not made: links signed with it would lead nowhere.
-    assert (newsletter.folder / "var" / "secret.key").exists() is ("secret" not in told and "there is no" not in told)
+    assert (newsletter.folder / "var" / "secret.key").exists() is ("secret" not in told and "is missing" not in told)
 
 
 def test_no_secret_is_handed_to_other_hosts(

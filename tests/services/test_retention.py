@@ -142,7 +142,7 @@ def test_whose_digest_is_on_the_wire_is_forgotten_when_it_is_settled(
     assert arrived.wait(60), process.communicate()
     ran = newsletter.run("subscribers", "forget", READER, "--yes", code=1)
     assert ran.err.endswith(
-        "the digest of 2025-11-28 is being sent just now, and nothing is forgotten yet; run it again in a minute\n"
+        "the digest of 2025-11-28 is being sent right now, so nothing was deleted; run it again in a minute\n"
     )
     assert state(newsletter)["state"] == "active"
     answer.set()

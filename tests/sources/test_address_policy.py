@@ -141,8 +141,8 @@ def test_a_refusal_says_what_to_do(httpserver: HTTPServer, other: HTTPServer) ->
     with pytest.raises(SourceError) as error:
         getting(httpserver.url_for("/feed"))
     assert str(error.value) == (
-        f"GET {httpserver.url_for('/feed')}: 127.0.0.2 is a private address, which the configuration does not name; if "
-        "it is right, add 127.0.0.2 to network.allow_private (tried once)"
+        f"GET {httpserver.url_for('/feed')}: 127.0.0.2 is a private address, which the configuration does not allow; "
+        "if it is correct, add 127.0.0.2 to network.allow_private (tried once)"
     )
 
 
@@ -277,7 +277,7 @@ def test_a_name_with_a_private_address_and_one_whose_address_changes(tmp_path: P
     refused, allowed, changed = ran.stdout.splitlines()
     assert refused == (
         "GET http://private.example.org:8080/: private.example.org has the private address 127.0.0.1, which the "
-        "configuration does not name; if it is right, add private.example.org to network.allow_private (tried once)"
+        "configuration does not allow; if it is correct, add private.example.org to network.allow_private (tried once)"
     )
     assert allowed == "secret"
     # The address that was checked is the one that is connected to, and there is no way to it from here.

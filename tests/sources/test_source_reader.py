@@ -72,7 +72,7 @@ def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: RawHandle
     began = time.monotonic()
     row = fetching(newsletter, talk, source_seconds=SECONDS, attempts=20, wait_seconds=2)
     assert row["error"] == (
-        f"took longer than {SECONDS} s in all; what came until then is kept; "
+        f"took longer than {SECONDS} s in total; the papers received so far are kept; "
         "raise network.source_seconds if it needs longer"
     )
     assert time.monotonic() - began < SECONDS + PATIENCE
@@ -81,16 +81,16 @@ def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: RawHandle
 @pytest.mark.parametrize(
     ("talk", "error"),
     [
-        (endless, "the answer is larger than 50 MB"),
-        (empty_blocks, "the answer is larger than 50 MB"),
-        (answering("302 Found", "Location: /again"), "redirected too often"),
-        (answering("429 No", "Retry-After: 99999"), "status 429, come back in 99999 s"),
-        (answering("302 Found", "Location: file:///etc/passwd"), "redirected to what is not http or https"),
-        (answering("302 Found", "Location: gopher://127.0.0.1/"), "redirected to what is not http or https"),
-        (saying(b"x" * 9, "Content-Encoding: zstd"), "the answer is compressed by 'zstd', which was not asked for"),
-        (saying(b"x" * 9, "Content-Encoding: br"), "the answer is compressed by 'br', which was not asked for"),
-        (saying(b"x" * 9, "Content-Encoding: gzip, gzip"), "the answer is compressed more than once"),
-        (saying(b"\n" * (MAX_RESPONSE_BYTES + 1)), "the answer is larger than 50 MB"),
+        (endless, "the response is larger than 50 MB"),
+        (empty_blocks, "the response is larger than 50 MB"),
+        (answering("302 Found", "Location: /again"), "too many redirects"),
+        (answering("429 No", "Retry-After: 99999"), "status 429, retry after 99999 s"),
+        (answering("302 Found", "Location: file:///etc/passwd"), "redirected to a URL that is not http or https"),
+        (answering("302 Found", "Location: gopher://127.0.0.1/"), "redirected to a URL that is not http or https"),
+        (saying(b"x" * 9, "Content-Encoding: zstd"), "the response is compressed with 'zstd', which was not requested"),
+        (saying(b"x" * 9, "Content-Encoding: br"), "the response is compressed with 'br', which was not requested"),
+        (saying(b"x" * 9, "Content-Encoding: gzip, gzip"), "the response is compressed more than once"),
+        (saying(b"\n" * (MAX_RESPONSE_BYTES + 1)), "the response is larger than 50 MB"),
     ],
     ids=["endless", "empty blocks", "round", "long wait", "file", "gopher", "zstd", "br", "twice", "large"],
 )
@@ -130,9 +130,12 @@ def test_a_feed_that_means_harm_is_a_paper_like_another(newsletter: Newsletter, 
 
 
 HARMFUL_JSON = {
-    "brackets": (b"[" * 100_000, "the answer is not JSON"),
-    "number": (b'[{"paper":{"id":"2501.00001","title":"T","upvotes":' + b"9" * 5000 + b"}}]", "the answer is not JSON"),
-    "no list": (b'{"error": "no"}', "the answer is not a list"),
+    "brackets": (b"[" * 100_000, "the response is not JSON"),
+    "number": (
+        b'[{"paper":{"id":"2501.00001","title":"T","upvotes":' + b"9" * 5000 + b"}}]",
+        "the response is not JSON",
+    ),
+    "no list": (b'{"error": "no"}', "the response is not a list"),
     "NaN": (b'[{"paper":{"id":"2501.00001","title":"T","upvotes":NaN}}]', None),
     "large number": (b'[{"paper":{"id":"2501.00001","title":"T","upvotes":%d}}]' % 2**40, None),
     "negative number": (b'[{"paper":{"id":"2501.00001","title":"T","upvotes":-5}}]', None),
@@ -151,8 +154,7 @@ def test_pages_without_end(newsletter: Newsletter) -> None:
     page = json.dumps([{"paper": {"id": f"2501.{number:05}", "title": f"T {number}"}} for number in range(100)])
     row = fetching(newsletter, saying(page.encode()), "huggingface", source_papers=1050)
     assert row["error"] == (
-        "gives more than 1,050 papers; those after them are left out; "
-        "raise network.source_papers if it may have so many"
+        "returns more than 1,050 papers; the rest was left out; raise network.source_papers if that is expected"
     )
     assert (row["papers"], row["new"]) == (1050, 100)
 
@@ -169,7 +171,7 @@ def test_a_source_that_takes_too_much_memory_is_ended_alone(newsletter: Newslett
             ["bash", "-c", command], cwd=newsletter.folder, capture_output=True, text=True, timeout=120
         )
     too_large, fine = map(json.loads, ran.stdout.splitlines())
-    assert too_large["error"] == "took more memory than there is for it; what came until then is kept"
+    assert too_large["error"] == "ran out of memory; the papers received so far are kept"
     assert (fine["papers"], fine["error"]) == (1, None)
 
 
@@ -310,7 +312,7 @@ def test_a_process_that_cannot_be_started_is_the_failure_of_its_source(
         raise error
 
     monkeypatch.setattr(context.Process, "start", start)  # type: ignore[attr-defined]
-    with pytest.raises(SourceError, match=f"no process can be started to read it: {why}"):
+    with pytest.raises(SourceError, match=f"cannot start a process to read it: {why}"):
         reading(tmp_path / "papers.jsonl")
 
 

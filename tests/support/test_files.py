@@ -21,7 +21,7 @@ def test_a_pipe_is_refused_and_not_waited_for(newsletter: Newsletter, command: s
     newsletter.configure(sources={"pipe": {"kind": "file", "path": "x.xml"}})
     ran = newsletter.run(*command.split(), code=None)
     assert ran.code
-    assert ": not a file, but a pipe or a device; save what it gives in a file" in ran.err
+    assert ": not a file, but a pipe or a device; save its output to a file" in ran.err
 
 
 def test_what_is_no_file_among_the_subscribers_stops_no_other(newsletter: Newsletter, reader: str) -> None:
@@ -143,7 +143,7 @@ def test_init_on_a_full_disk_leaves_no_half_of_a_newsletter(newsletter: Newslett
     ran = newsletter.run_on_full_disk("init", "mine")
     assert ran.returncode == 2
     assert ran.stderr == (
-        "error: mine/config.yaml: File too large; check who may write there, and the room on the disk\n"
+        "error: mine/config.yaml: File too large; check the permissions of the folder and the space on the disk\n"
     )
     assert list((newsletter.folder / "mine").iterdir()) == []
     newsletter.run("init", "mine")

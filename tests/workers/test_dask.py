@@ -220,7 +220,7 @@ def test_a_worker_with_another_key_sends_nothing(
     newsletter: Newsletter, context: AppContext, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "the key of the one who leads")
-    with pytest.raises(UserError, match=r"engine: on the host \S+ the signing key is not that of"):
+    with pytest.raises(UserError, match=r"engine: on the host \S+ the signing key differs from that of"):
         send(desk_with(newsletter, newsletter.config.engine))
     assert mail.accepted == []
 

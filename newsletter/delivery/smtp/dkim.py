@@ -1,4 +1,4 @@
-"""DKIM signatures (RFC 6376): the sender's domain vouches for a message."""
+"""DKIM (RFC 6376): sign messages in the name of the sender's domain."""
 
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -8,7 +8,7 @@ import dkim
 
 from newsletter.errors import UserError
 
-# What a reader or a mailbox provider relies on. RFC 8058, section 4, requires both unsubscribe headers to be signed.
+# The headers that readers and mailbox providers rely on. RFC 8058, section 4, requires both unsubscribe headers.
 _SIGNED = (
     *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"),
     *("list-id", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"),
@@ -17,10 +17,10 @@ _SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A key of the sender's domain.
+    """A signing key of the sender's domain.
 
     Attributes:
-        selector: the name under which the DNS has the public key. ``key``: the private key (PEM).
+        selector: the name of the public key in the DNS. ``key``: the private key (PEM).
     """
 
     selector: str
@@ -28,12 +28,12 @@ class Signer:
 
 
 def sign(content: bytes, signer: Signer) -> bytes:
-    """Return a message with a signature, in the name of the domain in From, put before it.
+    """Prepend the signature to a message, in the name of the domain in From.
 
     Raises:
-        UserError: the key is not a private key.
+        UserError: the key is invalid.
     """
-    # Parsed as text: from bytes that are not ASCII, the parser makes header objects rather than strings.
+    # Parse text: from bytes that are not ASCII, the parser does not return plain strings.
     headers = HeaderParser().parsestr(content.partition(b"\r\n\r\n")[0].decode())
     domain = parseaddr(headers["From"])[1].rpartition("@")[2]
     present = [name.encode() for name in _SIGNED if name in headers]
@@ -42,5 +42,5 @@ def sign(content: bytes, signer: Signer) -> bytes:
             content, signer.selector.encode(), domain.encode(), signer.key.encode(), include_headers=present
         )
     except (dkim.DKIMException, ValueError) as error:
-        raise UserError(f"smtp.dkim_key_file: not a private key that signs ({error}); write one in PEM") from None
+        raise UserError(f"smtp.dkim_key_file: not a private key for signing ({error}); write one in PEM") from None
     return signature + content

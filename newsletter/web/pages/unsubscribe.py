@@ -1,4 +1,4 @@
-"""Unsubscribing: a page with one button, the one click of mail programs, and an hour to undo it."""
+"""Unsubscribe pages: a page with one button, the one-click request of mail clients, and an hour to undo it."""
 
 from datetime import datetime
 

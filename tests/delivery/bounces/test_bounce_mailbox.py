@@ -107,7 +107,7 @@ def test_over_tls_that_is_verified(
 ) -> None:
     port = server.tls_port if security == "tls" else server.port
     settings = server.settings(port=port, security=security)
-    with pytest.raises(NewsletterError, match=r"its certificate is not to be trusted: .*; check bounces\.imap\.host"):
+    with pytest.raises(NewsletterError, match=r"its certificate is not trusted: .*; check bounces\.imap\.host"):
         read(settings)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -137,10 +137,10 @@ def test_the_password_comes_from_a_file_or_the_keyring(
 
 def test_what_stands_in_the_way_is_told_with_its_mend(server: ImapServer, monkeypatch: pytest.MonkeyPatch) -> None:
     where = f"bounces.imap: 127.0.0.1:{server.port}"
-    with pytest.raises(UserError, match=f"{where} does not open the folder 'Nonesuch': .*; check bounces.imap.folder"):
+    with pytest.raises(UserError, match=f"{where} cannot open the folder 'Nonesuch': .*; check bounces.imap.folder"):
         read(server.settings(folder="Nonesuch"))
     monkeypatch.setenv(PASSWORD_VARIABLE, "wrong")
-    with pytest.raises(UserError, match=f"{where} does not accept the login of bounces: .*; check bounces.imap.user"):
+    with pytest.raises(UserError, match=f"{where} rejected the login of bounces: .*; check bounces.imap.user"):
         read(server.settings())
     with pytest.raises(NewsletterError, match=r"Connection refused; check bounces\.imap\.host"):
         read(server.settings(port=1))

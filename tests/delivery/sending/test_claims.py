@@ -173,7 +173,7 @@ def test_what_is_put_off_comes_back_later_each_time_and_fails_when_it_is_no_news
         now = put_off.not_before
     assert len(waits) == 7
     assert all(1 <= wait / timedelta(minutes=5 * 2**number) <= 1.2 for number, wait in enumerate(waits))
-    assert put_off.reason == "still put off after 8 tries"
+    assert put_off.reason == "still deferred after 8 attempts"
     assert now - NOW <= timedelta(hours=20)
 
 
@@ -184,7 +184,7 @@ def test_who_unsubscribes_gets_nothing_that_is_not_on_the_wire_yet(engine: Engin
         subscribers.set_state(connection, 1, SubscriberState.UNSUBSCRIBED, NOW)
     assert start(engine, *claimed) == {2}
     skipped = everything(engine)[0]
-    assert (skipped.state, skipped.reason) == (SendState.SKIPPED, "the subscriber gets no mail any more")
+    assert (skipped.state, skipped.reason) == (SendState.SKIPPED, "the subscriber no longer gets mail")
 
 
 def test_a_message_to_an_address_that_has_changed_meanwhile_is_made_again(engine: Engine) -> None:
@@ -481,7 +481,7 @@ def test_a_digest_takes_the_place_of_one_that_was_never_on_the_wire(engine: Engi
     settle(engine, first, Outcome(SendState.FAILED, "550 no"))
     assert plan(engine, 2, date(2025, 11, 29)) == [3, 4]
     states = [(send.state, send.reason) for send in everything(engine)]
-    taken = (SendState.SKIPPED, "not sent before the digest of 2025-11-29 was made, which took its place")
+    taken = (SendState.SKIPPED, "replaced by the digest of 2025-11-29 before it was sent")
     assert states == [(SendState.FAILED, None), taken, (SendState.PLANNED, None), (SendState.PLANNED, None)]
     # One that holds nothing takes no place.
     assert plan(engine, 2, date(2025, 11, 30), reason="nothing new") == []

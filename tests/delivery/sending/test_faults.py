@@ -110,7 +110,7 @@ def test_what_a_server_refuses_has_failed_and_its_papers_come_with_the_next_dige
     assert newsletter.run("send", code=1).out == "2 sent, 1 failed\n"
     assert states(newsletter) == ["sent", "failed", "sent"]
     failed = log(newsletter)[1]
-    assert (failed["smtp_reply"], failed["reason"]) == (answer, "the mail server refused it for good")
+    assert (failed["smtp_reply"], failed["reason"]) == (answer, "the mail server refused it permanently")
     # Another run does not try it again.
     setattr(mail, stage, lambda address: None)
     newsletter.run("send", now="2025-11-28T12:00")
@@ -143,7 +143,7 @@ def test_a_connection_reset_twice_before_the_message_puts_that_one_off(
     wire.fault, wire.times = Fault.RESET_AT_DATA, 2
     assert newsletter.run("send").out.startswith("2 sent; 1 deferred until ")
     assert states(newsletter) == ["deferred", "sent", "sent"]
-    assert "broke the connection off" in log(newsletter)[0]["reason"]
+    assert "closed the connection" in log(newsletter)[0]["reason"]
     newsletter.run("send", now="2025-11-28T09:07")
     assert_each_once(newsletter, mail)
 
@@ -152,10 +152,10 @@ def test_a_connection_reset_twice_before_the_message_puts_that_one_off(
     ("fault", "arrived", "words"),
     [
         # Lost before the dot, but on its way: the system had taken all of the message from us.
-        (Fault.RESET_IN_MESSAGE, False, "broke the connection off"),
-        (Fault.RESET_AFTER_DOT, True, "broke the connection off"),
+        (Fault.RESET_IN_MESSAGE, False, "closed the connection"),
+        (Fault.RESET_AFTER_DOT, True, "closed the connection"),
         (Fault.SILENCE_AFTER_DOT, True, "did not answer within 3 seconds"),
-        (Fault.ENDLESS_DRIP_AFTER_DOT, True, "came to no end within 5 seconds"),
+        (Fault.ENDLESS_DRIP_AFTER_DOT, True, "timed out after 5 seconds"),
     ],
 )
 def test_what_may_have_arrived_is_unsure_and_left_to_the_operator(
@@ -183,7 +183,7 @@ def test_what_may_have_arrived_is_unsure_and_left_to_the_operator(
     ("fault", "words"),
     [
         (Fault.SILENCE_AT_ONCE, "did not answer in time; check smtp.host, port and security"),
-        (Fault.ENDLESS_DRIP_AFTER_SENDER, "came to no end within 2 seconds; try again later"),
+        (Fault.ENDLESS_DRIP_AFTER_SENDER, "timed out after 2 seconds; try again later"),
     ],
 )
 def test_a_server_that_comes_to_no_end_before_the_message_ends_the_run(
@@ -234,7 +234,7 @@ def test_a_bad_certificate_gets_no_message(
     with tls_server(newsletter, box, bad):
         ran = newsletter.run("send", code=1)
     words = {"authority": "unable to get local issuer", "name": "Hostname mismatch", "date": "has expired"}[wrong]
-    assert f"is not to be trusted: {'certificate ' if wrong == 'date' else ''}{words}" in ran.err
+    assert f"is not trusted: {'certificate ' if wrong == 'date' else ''}{words}" in ran.err
     assert states(newsletter) == ["planned"] * 3
     assert box.accepted == []
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -261,7 +261,7 @@ def test_a_wrong_password_gets_no_message_out(newsletter: Newsletter, monkeypatc
         newsletter.configure(smtp={"port": server.port, "user": "me"})
         monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "wrong")
         ran = newsletter.run("send", code=2)
-        assert "does not accept the login of me: 535" in ran.err
+        assert "rejected the login of me: 535" in ran.err
         assert "check smtp.user and NEWSLETTER_SMTP_PASSWORD" in ran.err
         assert states(newsletter) == ["planned"] * 3
         monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "right")

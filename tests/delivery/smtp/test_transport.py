@@ -164,7 +164,7 @@ def test_lost_before_the_dot_twice_is_the_servers_fault() -> None:
     with (
         breaking_server(after_dot=False, times=9) as (port, whole),
         pytest.raises(
-            ServerUnavailable, match=r"broke the connection off \(Connection unexpectedly closed\), twice; try again"
+            ServerUnavailable, match=r"closed the connection \(Connection unexpectedly closed\), twice; try again"
         ),
     ):
         send(port)
@@ -175,7 +175,7 @@ def test_lost_after_the_dot_is_unsure_and_not_sent_again() -> None:
     with breaking_server(after_dot=True, times=1) as (port, whole), Transport(settings(port), Path()) as transport:
         outcome = transport.send(message())
         assert outcome.state is SendState.UNSURE
-        reason = "handed over, but the server broke the connection off (Connection unexpectedly closed)"
+        reason = "handed over, but the server closed the connection (Connection unexpectedly closed)"
         assert outcome.reason == reason
         assert transport.send(message("bob@example.org")).state is SendState.SENT
     assert len(whole) == 2
@@ -240,30 +240,30 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             {},
             {},
             ServerUnavailable,
-            "is no mail server, it says '…2.0-OpenSSH_9.6'; check smtp.host",
+            "is not a mail server: it answered '…2.0-OpenSSH_9.6'; check smtp.host",
         ),
-        ("554 not you", {}, {}, ServerUnavailable, "turns us away: 554 not you; try again later"),
+        ("554 not you", {}, {}, ServerUnavailable, "refused the connection: 554 not you; try again later"),
         (
             "220 hi",
             {"EHLO": "554 no", "HELO": "554 no"},
             {},
             ServerUnavailable,
-            "does not take our greeting (EHLO): 554 no",
+            "rejected our greeting (EHLO): 554 no",
         ),
         (
             "220 hi",
             {"EHLO": "554 no", "HELO": "554 no"},
             {"security": "starttls"},
             ServerUnavailable,
-            "does not take our greeting (EHLO): 554 no; ask who runs it",
+            "rejected our greeting (EHLO): 554 no; contact its operator",
         ),
-        ("220 hi", {"EHLO": "421 full"}, {}, ServerUnavailable, "does not take our greeting (EHLO): 421 full"),
+        ("220 hi", {"EHLO": "421 full"}, {}, ServerUnavailable, "rejected our greeting (EHLO): 421 full"),
         (
             "220 hi",
             {"EHLO": "250-hi\r\n250 STARTTLS", "STARTTLS": "454 no TLS now"},
             {"security": "starttls"},
             ServerUnavailable,
-            "lets us not begin: 454 no TLS now; try again later",
+            "rejected the session: 454 no TLS now; try again later",
         ),
         (
             "220 hi",
@@ -277,21 +277,21 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             {"EHLO": "250-hi\r\n250 AUTH PLAIN", "AUTH": "454 4.7.0 try later"},
             {"user": "me"},
             ServerUnavailable,
-            "cannot take the login of me at present: 454 4.7.0 try later; try again later",
+            "cannot process the login of me now: 454 4.7.0 try later; try again later",
         ),
         (
             "220 hi",
             {"EHLO": "250-hi\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 wrong"},
             {"user": "me"},
             UserError,
-            "does not accept the login of me: 535 5.7.8 wrong; check smtp.user and NEWSLETTER_SMTP_PASSWORD",
+            "rejected the login of me: 535 5.7.8 wrong; check smtp.user and NEWSLETTER_SMTP_PASSWORD",
         ),
         (
             "220 hi",
             {"EHLO": "250-hi\r\n250 AUTH PLAIN"},
             {"user": "zoë"},
             UserError,
-            "the login has letters that SMTP cannot carry; check smtp.user and the password",
+            "the login contains characters that SMTP does not allow; check smtp.user and the password",
         ),
         ("220 hi", {}, {"security": "tls"}, ServerUnavailable, "no TLS with 127.0.0.1:"),
         (
@@ -299,23 +299,23 @@ def speaking_server(answers: dict[str, str], greeting: str = "220 hello") -> Ite
             {"MAIL": "530 5.7.0 log in"},
             {},
             UserError,
-            "wants a login or TLS first: 530 5.7.0 log in; set smtp.",
+            "requires a login or TLS first: 530 5.7.0 log in; set smtp.",
         ),
         (
             "220 hi",
             {"RCPT": "530 5.7.0 log in"},
             {},
             UserError,
-            "wants a login or TLS first: 530 5.7.0 log in; set smtp.",
+            "requires a login or TLS first: 530 5.7.0 log in; set smtp.",
         ),
         (
             "220 hi",
             {"MAIL": "what"},
             {},
             ConnectionAborted,
-            "gave an answer that makes no sense (…), twice; try again later",
+            "sent an invalid answer (…), twice; try again later",
         ),
-        ("220 hi", {}, {"host": "mail..example"}, UserError, "smtp.host: 'mail..example' is no host name"),
+        ("220 hi", {}, {"host": "mail..example"}, UserError, "smtp.host: 'mail..example' is not a host name"),
     ],
 )
 def test_what_keeps_mail_from_going_out_is_told_as_it_is(
@@ -339,7 +339,7 @@ def test_a_server_that_never_comes_to_an_end_is_given_up(command: str) -> None:
     with (
         speaking_server({command: "DRIP"}, greeting) as port,
         Transport(settings(port), Path(), longest=0.3) as transport,
-        pytest.raises(ServerUnavailable, match=r"came to no end within 0\.3 seconds; try again later"),
+        pytest.raises(ServerUnavailable, match=r"timed out after 0\.3 seconds; try again later"),
     ):
         transport.send(message())
 
@@ -348,7 +348,7 @@ def test_a_server_that_never_comes_to_an_end_after_the_dot_leaves_it_unsure() ->
     with speaking_server({".": "DRIP"}) as port, Transport(settings(port), Path(), longest=3) as transport:
         outcome = transport.send(message())
         assert outcome.state is SendState.UNSURE
-        assert outcome.reason == "handed over, but the server came to no end within 3 seconds"
+        assert outcome.reason == "handed over, but the server timed out after 3 seconds"
 
 
 def test_goodbye_takes_no_longer_than_one_answer() -> None:
@@ -382,7 +382,7 @@ def test_starttls_with_a_certificate_that_is_trusted(
 def test_a_certificate_that_is_not_trusted(mailbox: Mailbox, authority: trustme.CA) -> None:
     with (
         LoopbackServer(mailbox, tls_context=server_context(authority)) as server,
-        pytest.raises(ServerUnavailable, match=r"certificate of localhost:\d+ is not to be trusted"),
+        pytest.raises(ServerUnavailable, match=r"certificate of localhost:\d+ is not trusted"),
     ):
         send(server.port, host="localhost", security="starttls")
     assert mailbox.accepted == []
@@ -411,7 +411,7 @@ def test_login_with_a_password_from_the_environment_or_a_file(
         monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "right")
         assert send(server.port, user="me").state is SendState.SENT
         monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "wrong")
-        with pytest.raises(UserError, match="does not accept the login of me: 535"):
+        with pytest.raises(UserError, match="rejected the login of me: 535"):
             send(server.port, user="me")
         monkeypatch.delenv("NEWSLETTER_SMTP_PASSWORD")
         secret = tmp_path / "password"
@@ -472,8 +472,8 @@ def test_login_with_oauth2(
 @pytest.mark.parametrize(
     ("status", "error", "words"),
     [
-        (400, UserError, r"Google gives no token for me@example\.org: .*400.*; make .*oauth2\.json anew"),
-        (503, ServerUnavailable, r"Google gives no token at present: .*503.*; try again later"),
+        (400, UserError, r"Google refuses a token for me@example\.org: .*400.*; create .*oauth2\.json again"),
+        (503, ServerUnavailable, r"Google is not issuing tokens: .*503.*; try again later"),
         (200, ServerUnavailable, r"cannot get a token from Google: .*; try again later"),
     ],
 )

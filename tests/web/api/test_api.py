@@ -107,7 +107,7 @@ def test_operators_see_what_the_command_line_shows(mail: Mailbox, reader: str, s
         assert second["next"] is None
         ada = client.get("/api/subscribers", params={"email": "ADA@example.org"}).json()["subscribers"][0]
         assert client.get(f"/api/subscribers/{ada['id']}").json() == ada
-        assert client.get("/api/subscribers/99").json() == {"error": "There is no subscriber of that id."}
+        assert client.get("/api/subscribers/99").json() == {"error": "No subscriber has this id."}
 
         (line,) = client.get("/api/sends", params={"state": "sent"}).json()["sends"]
         (logged,) = newsletter.run("log", "--json").rows

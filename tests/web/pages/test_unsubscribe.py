@@ -108,7 +108,7 @@ def test_it_holds_for_messages_not_yet_on_the_wire(newsletter: Newsletter, mail:
     (gone,) = mail.recipients()
     rows = newsletter.run("log", "--json").rows
     (other,) = [row for row in rows if row["email"] != gone]
-    assert (other["state"], other["reason"]) == ("skipped", "the subscriber gets no mail any more")
+    assert (other["state"], other["reason"]) == ("skipped", "the subscriber no longer gets mail")
 
 
 def _while_first_is_on_the_wire(mail: Mailbox, where: str, paths: dict[str, str]) -> Callable[[str], None]:

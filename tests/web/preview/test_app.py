@@ -16,7 +16,7 @@ from newsletter.rendering.template import BUNDLED
 from tests.helpers.newsletter import NOW, Newsletter
 
 SHOWN = ("phone-light", "desktop-light", "phone-dark", "desktop-dark")
-MISTAKE = re.compile(r"/own/partials/header\.mjml:2: 'nonesuch' is undefined; mend the template$")
+MISTAKE = re.compile(r"/own/partials/header\.mjml:2: 'nonesuch' is undefined; correct the template$")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What is on the wire and by which account, and how fast messages may go."""
+"""Which messages are on the wire through which account, and how fast messages may be sent."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""People on the site: pauses that end by themselves, and requests to be signed up."""
+"""Self-service on the site: pauses that end automatically, and sign-up requests."""
 
 import sqlalchemy as sa
 from alembic import op

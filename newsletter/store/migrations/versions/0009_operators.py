@@ -1,4 +1,4 @@
-"""Tokens of operators, how many subscribers were in each state on each day, and editions counted without their rows."""
+"""Operator tokens, daily counts of subscribers by state, and counts of past editions without their rows."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Sessions of operators, which end on the server when somebody logs out."""
+"""Operator sessions, which end on the server when the operator logs out."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Links that can be signed out, requests that are confirmed by email, and challenges that were used."""
+"""Links that can be revoked, requests that are confirmed by email, and used challenges."""
 
 import sqlalchemy as sa
 from alembic import op
