@@ -252,7 +252,7 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
     with reading(context.engine) as connection:
         found = send_log.ranked_with(connection, subscriber.row, edition)
         if found is None:
-            raise UserError(f"--edition: {subscriber.email} the log has no digest of {edition} to rank again")
+            raise UserError(f"--edition: the log has no digest of {edition} for {subscriber.email}")
         send, then = found
         known_feedback = feedback.from_json(connection, then.content["interests"])
         window = timedelta(days=then.content["max_age_days"])

@@ -140,7 +140,7 @@ def test_templates(newsletter: Newsletter) -> None:
     (folder / "mine.mjml").write_text("<mjml><mj-body>\n<mj-txt>x</mj-txt></mj-body></mjml>")
     unused = look(newsletter, 0)["templates"]
     assert (unused.state, unused.found) == (CheckState.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
-    assert unused.fix == "mend the template, or remove it: it is not in use"
+    assert unused.fix == "correct the template, or remove it: it is not in use"
     newsletter.configure(digest={"template": "mine"})
     assert look(newsletter, 1)["templates"].state is CheckState.BAD
     long = "<mj-text>" + "long " * 25_000 + "{{ unsubscribe_url }}</mj-text>"

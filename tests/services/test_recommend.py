@@ -81,7 +81,7 @@ def test_what_cannot_be_ranked_again_says_why(newsletter: Newsletter, mail: Mail
     newsletter.with_sample()
     newsletter.subscriber("ada", YAML)
     ran = newsletter.run("rank", "ada@example.org", "--edition", "2025-11-27", code=2)
-    assert "ada@example.org has no digest of 2025-11-27" in ran.err
+    assert "the log has no digest of 2025-11-27 for ada@example.org" in ran.err
     newsletter.run("send")
     (sent,) = newsletter.run("log", "--json").rows
     grow(newsletter)

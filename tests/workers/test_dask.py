@@ -296,7 +296,7 @@ def test_without_its_scheduler_a_run_ends_in_one_line_and_the_next_goes_on(
 
     mail.on_data = on_data
     with pytest.raises(
-        NewsletterError, match=r"^engine: the Dask scheduler at \S+ is gone; .* run it again to continue$"
+        NewsletterError, match=r"^engine: the Dask scheduler at \S+ is gone; run the command again once it is back$"
     ):
         send(context)
     # Each of its workers ends, after the messages on the wire.
