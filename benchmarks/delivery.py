@@ -27,7 +27,7 @@ import yagmail
 from sqlalchemy import insert
 
 from benchmarks import corpus
-from benchmarks.ranking_speed import desk_of
+from benchmarks.ranking_speed import open_at
 from benchmarks.rendering import NODE_FOLDER, ours_html
 from newsletter.model import Interest, Paper, Preferences, SubscriberState
 from newsletter.rendering.mime import alternative
@@ -79,7 +79,7 @@ def prepare(readers: int) -> Path:
         made.mkdir(parents=True)
         (made / "config.yaml").write_text(configured(1))
         for day, count, seed in ((OLD, STORE, 1), (TODAY, NEW, 2)):
-            context = desk_of(made, day)
+            context = open_at(made, day)
             found = (readable(paper) for paper, _ in corpus.papers(count, seed=seed))
             while block := list(islice(found, 5_000)):
                 with writing(context.engine) as connection:
@@ -90,7 +90,7 @@ def prepare(readers: int) -> Path:
     folder = FOLDER / f"{readers}-readers"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(made, folder)
-    context = desk_of(folder, TODAY)
+    context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         rows = [reader(number) for number in range(readers)]
         for start in range(0, readers, 1_000):

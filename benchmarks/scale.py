@@ -24,7 +24,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from benchmarks import corpus, web
 from benchmarks.delivery import NOW, TOPICS, largest, reader, sink
-from benchmarks.ranking_speed import TODAY, desk_of
+from benchmarks.ranking_speed import TODAY, open_at
 from newsletter.cli import main as run_newsletter
 from newsletter.delivery.sending import account_pool
 from newsletter.delivery.smtp.transport import Outcome, Transport
@@ -84,7 +84,7 @@ def prepare(readers: int) -> Path:
     web.unsend(folder)
     with closing(sqlite3.connect(folder / "var" / "newsletter.db")) as store, store:
         store.execute("DELETE FROM subscribers")  # Without foreign key checks, which would take minutes.
-    context = desk_of(folder, TODAY)
+    context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         for start in range(0, readers, 1_000):
             rows = [with_three(number) for number in range(start, min(start + 1_000, readers))]

@@ -26,7 +26,7 @@ from sqlalchemy import delete, insert, update
 
 from benchmarks import corpus
 from benchmarks.delivery import NOW, readable, reader, sink
-from benchmarks.ranking_speed import OLD, TODAY, desk_of
+from benchmarks.ranking_speed import OLD, TODAY, open_at
 from newsletter.model import Paper
 from newsletter.services.index import current_index
 from newsletter.store import papers, schema, writing
@@ -66,13 +66,13 @@ def prepare(store: int, readers: int) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(configured(1))
-    context = desk_of(folder, OLD)
+    context = open_at(folder, OLD)
     found = (stored(paper) for paper, _ in corpus.papers(store))
     while block := list(islice(found, 5_000)):
         with writing(context.engine) as connection:
             connection.execute(insert(schema.papers), block)
     current_index(context)
-    morning = desk_of(folder, TODAY)
+    morning = open_at(folder, TODAY)
     with writing(morning.engine) as connection:
         papers.upsert(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     current_index(morning)
@@ -115,7 +115,7 @@ def stored(paper: Paper) -> dict[str, object]:
 
 def unsend(folder: Path) -> None:
     """Reset the sends, as if nothing had been sent."""
-    context = desk_of(folder, TODAY)
+    context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         for table in (
             schema.send_papers,
