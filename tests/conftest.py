@@ -1,4 +1,4 @@
-"""What the tests share: newsletters in scratch folders, worked through the command line, and real mail servers."""
+"""Shared fixtures: newsletters in scratch folders, used through the command line, and real mail servers."""
 
 import json
 import os
@@ -31,10 +31,10 @@ from newsletter.store import open_store, schema, writing
 from tests.postgresql import PostgreSQL
 from tests.smtp import Mailbox
 
-# In the background of a shell Ctrl-C is ignored, also by whatever the tests would start there.
+# In the background of a shell Ctrl-C is ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long one example takes says more of the machine than of the code.
+# The time of one example says more about the machine than about the code.
 settings.register_profile("newsletter", deadline=None)
 settings.load_profile("newsletter")
 
@@ -58,13 +58,13 @@ NOW = "2025-11-28T09:00"
 
 @cache
 def _kept() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is there until the tests end."""
+    """A folder that exists until the tests end."""
     return tempfile.TemporaryDirectory()
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended, and what it printed."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -72,12 +72,12 @@ class Ran:
 
     @property
     def rows(self) -> list[dict]:
-        """What ``--json`` printed."""
+        """Return the rows printed by ``--json``."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 class Newsletter:
-    """A newsletter in a folder, worked through the command line as a person would."""
+    """A newsletter in a folder, used through the command line as a person would."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class Newsletter:
         (folder / "config.yaml").write_text(CONFIG)
 
     def run(self, *arguments: object, code: int | None = 0, now: str = NOW) -> Ran:
-        """Run a command in this process, at ``now``; it must end with ``code`` (None: with any)."""
+        """Run a command in this process, at ``now``; it must exit with ``code`` (None: any)."""
         self._capsys.readouterr()
         self._monkeypatch.chdir(self.folder)
         self._monkeypatch.setattr(sys, "argv", ["newsletter", "--now", now, *map(str, arguments)])
@@ -104,7 +104,7 @@ class Newsletter:
         return ran
 
     def start(self, *arguments: object, stdin: Path | None = None, **environment: str) -> subprocess.Popen[str]:
-        """Start a command as a process of its own, with an environment; ``stdin`` is a file that is piped in."""
+        """Start a command in its own process, with an environment; ``stdin`` is a file to pipe in."""
         with (stdin or Path(os.devnull)).open("rb") as piped:
             process = subprocess.Popen(
                 [sys.executable, "-m", "newsletter", *map(str, arguments)],
@@ -119,7 +119,7 @@ class Newsletter:
         return process
 
     def run_on_full_disk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command where no file may grow, which fails as on a full disk."""
+        """Run a command with a file size limit of zero, which fails as on a full disk."""
         command = f"ulimit -f 0; exec {shlex.join([sys.executable, '-m', 'newsletter', *arguments])}"
         return subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60)
 
@@ -141,7 +141,7 @@ class Newsletter:
         return path
 
     def with_sample(self) -> "Newsletter":
-        """Take in the sample corpus.
+        """Import the sample corpus.
 
         What the command makes of it in a new newsletter with usual settings is kept for the next one.
         """
@@ -159,7 +159,7 @@ class Newsletter:
         return self
 
     def damage(self, email: str, **values: object) -> None:
-        """Change what the store keeps of a subscriber's preferences, past every check."""
+        """Change a subscriber's stored preferences, bypassing all checks."""
         engine = open_store(self.config.store_url)
         of_email = schema.subscribers.c.email == email
         with writing(engine) as connection:
@@ -170,7 +170,7 @@ class Newsletter:
 
     @property
     def config(self):
-        """The configuration, as the program reads it."""
+        """Return the configuration, as the program reads it."""
         return load_config(self.folder / "config.yaml")
 
 
@@ -187,14 +187,15 @@ def wait_until(true: Callable[[], object], process: subprocess.Popen[str], secon
 
 
 def free_port() -> int:
-    """A port on loopback that nothing listens on."""
+    """Return a port on loopback that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 def faked(when: str) -> dict[str, str]:
-    """The environment in which Debian's faketime would start a process. It is started without faketime in between,
-    which would keep its signals from it.
+    """Return the environment in which Debian's faketime would start a process.
+
+    The process is started directly, since faketime would not pass signals on to it.
     """
     assert shutil.which("faketime"), "faketime is missing; 'make test' installs it"
     printed = subprocess.run(["faketime", "-f", when, "env"], capture_output=True, text=True, check=True).stdout
@@ -203,21 +204,21 @@ def faked(when: str) -> dict[str, str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests with the mark ``both_stores`` are run on SQLite, then on PostgreSQL."""
+    """Run tests marked ``both_stores`` on SQLite, then on PostgreSQL."""
     if metafunc.definition.get_closest_marker("both_stores") and "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server; each process of the tests that needs one has its own."""
+    """A PostgreSQL server; each test process that needs one has its own."""
     with PostgreSQL() as server:
         yield server
 
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
-    """In which kind of database the store of a test is."""
+    """The kind of database of a test's store."""
     return getattr(request, "param", "sqlite")
 
 
@@ -255,7 +256,7 @@ def newsletter(
 
 @pytest.fixture
 def mail(newsletter: Newsletter) -> Iterator[Mailbox]:
-    """A real mail server that the newsletter sends to; it takes everything unless told otherwise."""
+    """A real mail server that the newsletter sends to; it accepts everything unless configured otherwise."""
     box = Mailbox()
     with LoopbackServer(box, enable_SMTPUTF8=True) as server:
         newsletter.configure(smtp={"port": server.port})
@@ -264,7 +265,7 @@ def mail(newsletter: Newsletter) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def reader(newsletter: Newsletter) -> str:
-    """A subscriber with one interest in words; the address is returned."""
+    """Add a subscriber with one interest in words; return the address."""
     newsletter.subscriber(
         "ada",
         """\
@@ -283,7 +284,7 @@ Talk = Callable[[socket.socket], None]
 
 @pytest.fixture
 def talker() -> Iterator[Callable[[Talk], str]]:
-    """Give it a function that talks to each connection, as HTTP or not; it gives the URL to connect to."""
+    """Return a function that serves each connection with a given one, HTTP or not, and returns the URL."""
     servers: list[socket.socket] = []
 
     def serve(server: socket.socket, talk: Talk) -> None:

@@ -1,6 +1,6 @@
 """A flood of connections that keep a server waiting: one process, many connections, each with a byte now and then.
 
-It goes to loopback alone, and ends by itself after so many seconds: ``python -m tests.flood PORT``.
+It goes to loopback only, and ends automatically after some seconds: ``python -m tests.flood PORT``.
 """
 
 import argparse
@@ -30,7 +30,7 @@ KINDS = {
 
 
 class Flood:
-    """So many connections held at the same time; one that the server closes is made anew."""
+    """A number of concurrent connections; one that the server closes is replaced."""
 
     def __init__(self, port: int, number: int, sources: list[str], kind: str) -> None:
         self.opened = self.closed = self.most = 0
@@ -41,11 +41,11 @@ class Flood:
         self._selector = selectors.DefaultSelector()
 
     def run(self, seconds: float) -> None:
-        """Hold them for so long."""
+        """Hold them for a number of seconds."""
         now = time.monotonic()
         end, next_byte = now + seconds, now
         while (now := time.monotonic()) < end:
-            # Not more than a few hundred new ones at a time, so that those that are held get their bytes.
+            # A few hundred new ones at a time, so that those already open get their bytes.
             for _ in range(min(300, self._number - len(self._held))):
                 self._open()
             for key, events in self._selector.select(timeout=0.05):
@@ -106,13 +106,13 @@ class Flood:
 
 
 def addresses(number: int) -> list[str]:
-    """So many addresses of loopback; for one it is the usual one."""
+    """Return a number of loopback addresses; the usual one if it is 1."""
     return ["127.0.0.1"] if number == 1 else [f"127.0.1.{last}" for last in range(1, number + 1)]
 
 
 @contextmanager
 def flood(port: int, kind: str, number: int = 1200, sources: int = 1, seconds: float = 20) -> Iterator[None]:
-    """A flood beside what the block does, in a process of its own, which ends with the block at the latest."""
+    """Run a flood during the block, in a process of its own, which ends with the block at the latest."""
     command = [sys.executable, "-m", "tests.flood", str(port), "--kind", kind, "--number", str(number)]
     command += ["--sources", str(sources), "--seconds", str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

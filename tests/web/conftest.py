@@ -1,4 +1,4 @@
-"""What the tests of the site share: the site of a newsletter, answering on loopback."""
+"""Shared fixtures of the web tests: the site of a newsletter, served on loopback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,22 +16,23 @@ from tests.conftest import NOW, Newsletter, free_port
 
 @contextmanager
 def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
-    """The site of a newsletter as its configuration stands, at ``now``; gives its address, without a slash at the end.
+    """Serve the site of a newsletter with its current configuration, at ``now``; yield its URL without a final slash.
 
-    It runs in a thread of this process: ``newsletter.run`` works at the same store beside it.
+    It runs in a thread of this process, and ``newsletter.run`` uses the same store at the same time.
     """
     context = open_context(newsletter.config, frozen_clock(parse_moment(now)))
     web = Web(port=free_port())
     with listen(web) as listener, serve_beside(make_app(context), listener, web):
-        # What connects before it answers waits at the socket.
+        # Connections made before it accepts wait at the socket.
         yield f"http://127.0.0.1:{web.port}"
     context.engine.dispose()
 
 
 @pytest.fixture
 def served(newsletter: Newsletter) -> Iterator[tuple[str, Newsletter]]:
-    """The site of a newsletter, at ``NOW``: its address, and the newsletter. What is to stand in the configuration
-    stands there before: a test that wants mail names ``mail`` first.
+    """Serve the site of a newsletter, at ``NOW``; yield its URL and the newsletter.
+
+    Fixtures that change the configuration must come before: a test that needs mail lists ``mail`` first.
     """
     with serving(newsletter) as where:
         yield where, newsletter

@@ -1,4 +1,4 @@
-"""What the tests of people's pages share: the links that letters have, and a client that keeps to itself."""
+"""Helpers for tests of subscribers' pages: the links in emails, and a client that follows no redirects."""
 
 import html
 import re
@@ -18,18 +18,18 @@ from tests.smtp import Mailbox
 
 
 def links_of(newsletter: Newsletter) -> Links:
-    """The links of a newsletter, as letters have them."""
+    """Return the links of a newsletter, as in its emails."""
     return Links(newsletter.config.site.url, signing_key(newsletter.folder))
 
 
 def path_of(url: str) -> str:
-    """A link's path, to be asked of the site under test."""
+    """Return a link's path, to request from the site under test."""
     parts = urlsplit(url)
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def row_of(newsletter: Newsletter, email: str) -> int:
-    """The number by which links name a subscriber."""
+    """Return the number of a subscriber in links."""
     engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         found = subscribers.by_email(connection, email)
@@ -39,7 +39,7 @@ def row_of(newsletter: Newsletter, email: str) -> int:
 
 
 def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str | None]]:
-    """What a subscriber said of papers: title, verdict, and the interest that it counts for."""
+    """Return a subscriber's feedback: title, verdict, and the interest it counts for."""
     row = row_of(newsletter, email)
     engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
@@ -49,7 +49,7 @@ def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str 
 
 
 def dump(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
-    """All that the store holds, by table."""
+    """Return the contents of the store, by table."""
     engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         tables = metadata.sorted_tables
@@ -59,7 +59,7 @@ def dump(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
 
 
 def urls_in(message: EmailMessage) -> set[str]:
-    """Every address in either part of a message."""
+    """Return every address in both parts of a message."""
     found: set[str] = set()
     for kind in ("html", "plain"):
         body = message.get_body([kind])
@@ -69,17 +69,17 @@ def urls_in(message: EmailMessage) -> set[str]:
 
 
 def state_of(newsletter: Newsletter, email: str) -> str:
-    """A subscriber's state, as the command tells it."""
+    """Return a subscriber's state, as the command shows it."""
     return str(newsletter.run("subscribers", "show", email, "--json").rows[0]["state"])
 
 
 def browse(where: str) -> httpx.Client:
-    """A client that follows nothing by itself."""
+    """A client that does not follow redirects."""
     return httpx.Client(base_url=where, timeout=30)
 
 
 def forged(url: str) -> list[str]:
-    """What others may make of a link's path: another number, another signature, a part of it, none."""
+    """Return manipulations of a link's path: another number, another signature, a part of it, none."""
     path = path_of(url)
     start, _, token = path.rpartition("/")
     first = chr(ord(token[0]) ^ 1)
@@ -88,7 +88,7 @@ def forged(url: str) -> list[str]:
 
 
 def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
-    """The letters that have come, once there are so many; they are sent in the background."""
+    """Wait for a number of emails, which are sent in the background, and return them."""
     end = time.monotonic() + 30
     while len(mail.accepted) < number:
         assert time.monotonic() < end, f"{len(mail.accepted)} letters came, not {number}"
@@ -97,7 +97,7 @@ def letters(mail: Mailbox, number: int) -> list[EmailMessage]:
 
 
 def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
-    """All that the store holds once no letter waits any longer, which it learns after the mail server."""
+    """Return the contents of the store once no email is waiting, which it learns after the mail server."""
     engine = open_store(newsletter.config.store_url)
     end = time.monotonic() + 30
     waits = True
@@ -111,7 +111,7 @@ def settled(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
 
 
 def link_in(letter: EmailMessage) -> str:
-    """The path of the first link in a letter's text."""
+    """Return the path of the first link in an email's text."""
     body = letter.get_body(["plain"])
     assert body is not None
     found = re.search(r"^https://\S+", body.get_content(), re.MULTILINE)
