@@ -1,4 +1,4 @@
-"""What the tests share: newsletters in scratch folders, worked through the command line, and real mail servers."""
+"""Shared fixtures: newsletters in scratch folders, used through the command line, and real mail servers."""
 
 import signal
 import socket
@@ -15,30 +15,30 @@ from tests.helpers.newsletter import Newsletter
 from tests.helpers.postgresql import PostgreSQL
 from tests.helpers.smtp import Mailbox
 
-# In the background of a shell Ctrl-C is ignored, also by whatever the tests would start there.
+# In the background of a shell Ctrl-C is ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long one example takes says more of the machine than of the code.
+# The time of one example says more about the machine than about the code.
 settings.register_profile("newsletter", deadline=None)
 settings.load_profile("newsletter")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests with the mark ``both_stores`` are run on SQLite, then on PostgreSQL."""
+    """Run tests marked ``both_stores`` on SQLite, then on PostgreSQL."""
     if metafunc.definition.get_closest_marker("both_stores") and "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server; each process of the tests that needs one has its own."""
+    """A PostgreSQL server; each test process that needs one has its own."""
     with PostgreSQL() as server:
         yield server
 
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> str:
-    """In which kind of database the store of a test is."""
+    """The kind of database of a test's store."""
     return getattr(request, "param", "sqlite")
 
 
@@ -76,7 +76,7 @@ def newsletter(
 
 @pytest.fixture
 def mail(newsletter: Newsletter) -> Iterator[Mailbox]:
-    """A real mail server that the newsletter sends to; it takes everything unless told otherwise."""
+    """A real mail server that the newsletter sends to; it accepts everything unless configured otherwise."""
     box = Mailbox()
     with LoopbackServer(box, enable_SMTPUTF8=True) as server:
         newsletter.configure(smtp={"port": server.port})
@@ -85,7 +85,7 @@ def mail(newsletter: Newsletter) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def reader(newsletter: Newsletter) -> str:
-    """A subscriber with one interest in words; the address is returned."""
+    """Add a subscriber with one interest in words; return the address."""
     newsletter.subscriber(
         "ada",
         """\

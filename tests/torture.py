@@ -152,7 +152,7 @@ class Torture:
         self._startup = 2.0
         self.result = Result()
 
-    def lay_out(self) -> None:
+    def prepare(self) -> None:
         """A newsletter with readers and no papers."""
         (self._folder / "subscribers").mkdir(parents=True)
         trial, port = self._trial, self._record.port
@@ -367,7 +367,7 @@ def torture(folder: Path, trial: Trial, told: Callable[[str], None] = lambda lin
     """Torture a newsletter in a new folder; ``told`` hears of each round, as a line of a table."""
     with recorder(folder / "record.jsonl", trial.slowest) as record:
         one = Torture(folder / "newsletter", trial, record, told)
-        one.lay_out()
+        one.prepare()
         return one.run()
 
 

@@ -105,7 +105,7 @@ class _TimelineBuilder:
             yield TimelineDay(day, tuple(word for word in words if word), line)
 
     def next(self) -> str:
-        """Describe when the next digest is due, or why there is none."""
+        """Describe when the next digest is due, or why no digest is due."""
         one = self._subscriber
         match one.state:
             case SubscriberState.PENDING:

@@ -135,7 +135,7 @@ def _compiled(environment: Environment, name: str) -> CompiledPart:
     source = _TAG.sub(lambda _: f"jinja{next(number)}tag", source)
     try:
         compiled = mjml_to_html(source)
-    except Exception as error:  # The compiler has no error class of its own.
+    except Exception as error:  # The compiler has no specific error class.
         raise UserError(f"{lines[0].path}: MJML does not compile: {error}; correct the template") from error
     if compiled.errors:
         raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; correct the template")
@@ -265,7 +265,7 @@ def _place(part: CompiledPart, error: Exception) -> str:
         name = part.template.filename or part.template.name or "template"
         numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
         return f"{name}:{numbers[-1]}" if numbers else name
-    # The compiled lines differ from the source; the undefined name tells which line it was.
+    # The compiled lines differ from the source; the undefined name identifies the line.
     for name in reversed(_SAID.findall(str(error))):
         word = re.compile(rf"\{{[{{%][^}}]*(?<!\w){re.escape(name)}(?!\w)")
         found = next((line for line in part.lines if word.search(line.text)), None)

@@ -1,4 +1,4 @@
-"""The canary: a fictitious subscriber that tells a fault of one subscriber from a fault that affects everybody.
+"""The canary: a fictitious subscriber that distinguishes a fault of one subscriber from one that affects everybody.
 
 If a digest cannot be composed or rendered, the same is tried for the canary. If that works, the fault lies with the
 one subscriber or paper, whose send fails; if not, the run stops before it fails anybody else's send.

@@ -107,7 +107,7 @@ class BatchQueue:
         self._lock = threading.Lock()
 
     def take(self) -> SubscriberBatch | None:
-        """Return the next batch, None if there are no more."""
+        """Return the next batch, None if the queue is empty."""
         with self._lock:
             return self._returned.pop() if self._returned else next(self._batches, None)
 
@@ -148,7 +148,7 @@ class EditionRun:
         self._should_stop: ShouldStop = lambda: should_stop() or self._failed
 
     def with_workers(self, workers: Sequence[EditionWorkerHandle]) -> None:
-        """Process the queue with these workers, each driven by a thread of its own.
+        """Process the queue with these workers, each driven by its own thread.
 
         Raises:
             NewsletterError: a worker cannot go on.

@@ -81,7 +81,7 @@ def current_index(
 ) -> Index | None:
     """Return the index of all stored papers, brought up to date; None if the store contains no words.
 
-    The space is fitted if there is none, and again once the store has grown by a tenth.
+    The space is fitted if it is missing, and again once the store has grown by a tenth.
 
     Args:
         refit: also refit it when that is due (``ranking.refit_days``).
@@ -146,7 +146,7 @@ class LiveIndex:
             self()
 
     def _look_again(self) -> None:
-        # A fetch reports the error; meanwhile the index at hand still serves.
+        # A fetch reports the error; meanwhile the loaded index remains in use.
         with suppress(NewsletterError):
             try:
                 self._look()

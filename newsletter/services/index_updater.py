@@ -17,7 +17,7 @@ _LOOK_SECONDS = 0.1
 class IndexUpdater:
     """Keeps the index up to date in a thread, so that a run that sends waits for it for a limited time only.
 
-    A source may have returned so many papers that an update takes minutes. The thread is abandoned when the newsletter
+    A source may have returned enough papers to make an update take minutes. The thread is abandoned when the newsletter
     stops.
     """
 

@@ -86,7 +86,7 @@ def _append(path: Path, lines: list[LogLine]) -> None:
     text = "".join(json.dumps(to_object(line), ensure_ascii=False) + "\n" for line in lines)
     try:
         with path.open("ab") as file:
-            # Each block is a gzip member of its own, so an interrupted write damages nothing before it.
+            # Each block is a separate gzip member, so an interrupted write damages nothing before it.
             file.write(gzip.compress(text.encode()))
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Read a source in a process of its own, which is terminated at its deadline or when the newsletter stops.
+"""Read a source in a separate process, which is terminated at its deadline or when the newsletter stops.
 
 Nothing else stops everything a source may cause: a name look-up that hangs, a parser that takes quadratic time and
 blocks all other threads, or one that fills the memory.
@@ -208,7 +208,7 @@ def in_blocks(found: Iterable[Bounded]) -> Iterator[list[Bounded]]:
 
 
 def _read(connection: Connection, source: Source, window: DateRange, access: SourceAccess, most: int | None) -> None:
-    """Read a source, in a process of its own."""
+    """Read a source, in the separate process."""
     _set_up_process()
     error: str | None = None
     status: int | None = None

@@ -169,7 +169,7 @@ def extent(connection: Connection) -> Extent:
 
 
 def id_of(connection: Connection, row: int) -> str | None:
-    """Return the id of the paper in a row, None if there is none."""
+    """Return the id of the paper in a row, None if the row does not exist."""
     return connection.execute(select(papers.c.id).where(papers.c.row == row)).scalar()
 
 

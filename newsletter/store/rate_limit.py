@@ -19,7 +19,7 @@ class RateState:
 
 
 def state(connection: Connection, key: str) -> RateState | None:
-    """Return the state of a key. A writing transaction locks it until it ends, even if there is none yet.
+    """Return the state of a key. A writing transaction locks it until it ends, even if it does not exist yet.
 
     Otherwise two processes would assign the same send time, or the last message of a day twice.
     """

@@ -64,7 +64,7 @@ def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name |
     one, by name (subscriber and digest).
 
     Returns:
-        The last name checked, None if there are no more.
+        The last name checked, None after the last one.
     """
     name: Any = tuple_(ranked_with.c.subscriber, ranked_with.c.digest)
     query = select(ranked_with.c.subscriber, ranked_with.c.digest).where(name > after).order_by(*name.clauses)
@@ -95,7 +95,7 @@ def data_counts(connection: Connection, subscriber: int) -> DataCounts:
 
 
 def with_a_process(connection: Connection, subscriber: int) -> date | None:
-    """Return the edition of a subscriber's digest that a process has claimed, None if there is none.
+    """Return the edition of a subscriber's digest that a process has claimed, None if none is claimed.
 
     Nothing else is planned for the subscriber before this transaction ends.
     """

@@ -149,7 +149,7 @@ def plan_bounced_again(connection: Connection, subscriber: int, planned_since: d
     it is.
 
     Returns:
-        The edition of the send planned now, None if there is none.
+        The edition of the send planned now, None if no send was planned.
     """
     latest = select(func.max(sends.c.edition)).where(sends.c.subscriber == subscriber).scalar_subquery()
     rows = _plan_whole_again(

@@ -63,7 +63,7 @@ def claim(
     Each goes to the current address of its subscriber.
 
     Args:
-        is_test: claim any of them, to test an account: the oldest may be refused for a reason of its own.
+        is_test: claim any of them, to test an account: the oldest may be refused for reasons unrelated to the account.
     """
     fields = _in_lane(claim_filter)
     planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))

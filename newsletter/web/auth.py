@@ -78,7 +78,7 @@ def end_session(context: AppContext, request: Request, answer: Response) -> None
 
 
 def session(context: AppContext, request: Request) -> Token | None:
-    """Return the token of a browser's session; None if there is none, it is over, or the token is no longer valid."""
+    """Return the token of a browser's session; None if missing, over, or the token is no longer valid."""
     if not has_session(request):
         return None
     with reading(context.engine) as connection:

@@ -109,7 +109,7 @@ class Listener(socket.socket):
         """Accept the next connection that is admitted.
 
         Raises:
-            BlockingIOError: no more in this iteration of the event loop.
+            BlockingIOError: nothing left to accept in this iteration of the event loop.
         """
         for _ in range(ACCEPTED_AT_ONCE):
             if self._connections.is_full:

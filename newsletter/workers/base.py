@@ -97,7 +97,7 @@ class Worker(ABC, Generic[Batch, Result]):
         return result
 
     def replacement(self) -> "Worker[Batch, Result] | None":
-        """Return a worker to replace this one, which was lost; None if there is none now."""
+        """Return a worker to replace this one, which was lost; None if none is available now."""
         return None
 
     @abstractmethod

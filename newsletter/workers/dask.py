@@ -230,7 +230,7 @@ def _create(key: str, create_state: StateFactory, shared: bytes, which: int, of:
     stop, states = threading.Event(), _states()
     state = create_state(pickle.loads(shared), which, of, stop.is_set)  # noqa: S301 - Dask itself would
     states[key] = _Kept(stop, state)
-    # Not a daemon thread: a worker that is told to end waits for the messages on the wire.
+    # Not a daemon thread: a worker that must stop waits for the messages on the wire.
     arguments = (key, states, get_worker())
     threading.Thread(target=_keep, args=arguments, name="newsletter state", daemon=False).start()
 

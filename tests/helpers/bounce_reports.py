@@ -1,4 +1,4 @@
-"""Reports as mail servers and providers write them, each about one message: its recipient, return path, Message-ID."""
+"""Reports in the formats of mail servers and providers, each about one message: recipient, return path, Message-ID."""
 
 import base64
 import quopri
@@ -16,7 +16,7 @@ class About:
 
     @property
     def headers(self) -> str:
-        """Those that come back of it."""
+        """Return the headers that a report returns."""
         return (
             f"From: Test Papers <papers@papers.example.org>\nTo: Ada <{self.recipient}>\n"
             f"Subject: Several goals at once, and 9 more\nDate: Fri, 28 Nov 2025 07:30:01 +0000\n"
@@ -25,7 +25,7 @@ class About:
 
 
 def joined(text: str) -> bytes:
-    """A text as a message is on its way, with CRLF."""
+    """Convert a text to the form of a message in transit, with CRLF."""
     return text.replace("\n", "\r\n").encode()
 
 
@@ -295,7 +295,7 @@ def yahoo_complaint(about: About, feedback: str = "abuse") -> bytes:
 
 
 def outlook_complaint(about: About) -> bytes:
-    """Outlook's feedback loop in its older form, which is no ARF."""
+    """Outlook's older feedback loop, which is not ARF."""
     return joined(
         dedent("""\
         From: staff@hotmail.com
@@ -348,7 +348,7 @@ def report(
     encoding: str = "8bit",
     returned: str = "message/rfc822",
 ) -> bytes:
-    """A multipart/report of the usual three parts.
+    """A multipart/report with the usual three parts.
 
     Args:
         fields: of the recipient, in which ``TO`` stands for the address.
@@ -372,7 +372,7 @@ def report(
 
 
 def wrapped(content: bytes, about: About, levels: int = 1) -> bytes:
-    """A report that a gateway has put into a message of its own, beside its remark."""
+    """A report that a gateway has wrapped into another message, with a remark."""
     for level in range(levels):
         head, _, body = content.decode().replace("\r\n", "\n").partition("\n\n")
         kept = [line for line in head.replace("\n ", " ").splitlines() if line.lower().startswith("content-")]
@@ -453,5 +453,5 @@ VENDORS: dict[str, tuple[str, str, str]] = {
 
 
 def gone(about: About, **options: str) -> bytes:
-    """A report of a mailbox that is not there."""
+    """A report on a mailbox that does not exist."""
     return report(about, _GONE, **options)

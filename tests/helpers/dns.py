@@ -1,4 +1,4 @@
-"""A real DNS server on loopback, with what stands in it."""
+"""A real DNS server on loopback, with given records."""
 
 import socket
 import threading
@@ -16,11 +16,11 @@ import dns.rrset
 from newsletter.doctor.dns import Resolver
 
 Records = Mapping[str, Sequence[str]]
-"""By name, its records as a zone file has them: ``"MX 10 mx.example.org."``."""
+"""The records of each name, as in a zone file: ``"MX 10 mx.example.org."``."""
 
 
 class NameServer:
-    """Used as a context manager; gives the :class:`Resolver` that asks it.
+    """A context manager; yields the :class:`Resolver` that queries it.
 
     Args:
         records: what it knows; all else is no name.

@@ -1,4 +1,4 @@
-"""A wire that breaks: bytes go through it to a real mail server, and back, until the fault that a test wants."""
+"""A faulty connection: it forwards bytes to and from a real mail server until the fault that a test injects."""
 
 import select
 import socket
@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 
 class Fault(Enum):
-    """What becomes of a connection. After the dot the server has the message, in all other cases it has not."""
+    """The fault of a connection. The server has the message only after the final dot."""
 
     RESET_AT_DATA = auto()
     RESET_IN_MESSAGE = auto()
@@ -20,7 +20,7 @@ class Fault(Enum):
     SILENCE_AFTER_SENDER = auto()
     SILENCE_AFTER_DOT = auto()
     DRIP = auto()
-    """Each answer comes to its end, byte by byte."""
+    """Each answer is complete, but sent byte by byte."""
     ENDLESS_DRIP_AFTER_SENDER = auto()
     ENDLESS_DRIP_AFTER_DOT = auto()
 
@@ -31,7 +31,7 @@ _AFTER = {
     b"MAIL": {Fault.DRIP, Fault.SILENCE_AFTER_SENDER, Fault.ENDLESS_DRIP_AFTER_SENDER},
     b".": {Fault.DRIP, Fault.RESET_AFTER_DOT, Fault.SILENCE_AFTER_DOT, Fault.ENDLESS_DRIP_AFTER_DOT},
 }
-"""What may strike the answer to a command."""
+"""The faults that may affect the answer to a command."""
 
 
 class Wire:
@@ -49,7 +49,7 @@ class Wire:
         self.port: int = self.listener.getsockname()[1]
 
     def serve(self) -> None:
-        """Carry each connection, until the listener is shut."""
+        """Forward each connection until the listener is closed."""
         with suppress(OSError):
             while True:
                 client = self.listener.accept()[0]
@@ -57,7 +57,7 @@ class Wire:
                 threading.Thread(target=_Connection(self, client, server).carry, daemon=True).start()
 
     def strikes(self, faults: set[Fault]) -> Fault | None:
-        """The fault that strikes here, if it is one of these and has not struck often enough."""
+        """Return the fault to inject here, if it is one of these and has not been injected often enough."""
         with self._lock:
             if self.fault not in faults or not self.times:
                 return None
@@ -66,7 +66,7 @@ class Wire:
 
 
 class _Struck(Exception):
-    """The connection is over."""
+    """The connection has ended."""
 
 
 class _Connection:
@@ -116,14 +116,14 @@ class _Connection:
                 time.sleep(0.05)
 
     def _reset(self) -> None:
-        """End it with a reset (RST), where a program that goes would say farewell (FIN)."""
+        """End it with a reset (RST), where a program that exits would close it properly (FIN)."""
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise _Struck
 
 
 @contextmanager
 def wire_to(port: int) -> Iterator[Wire]:
-    """A wire to a server on loopback."""
+    """Put a faulty connection in front of a server on loopback."""
     wire = Wire(port)
     threading.Thread(target=wire.serve, daemon=True).start()
     yield wire

@@ -30,7 +30,7 @@ KINDS = {
 
 
 class Flood:
-    """So many connections held at the same time; one that the server closes is made anew."""
+    """A number of concurrent connections; one that the server closes is replaced."""
 
     def __init__(self, port: int, number: int, sources: list[str], kind: str) -> None:
         self.opened = self.closed = self.most = 0
@@ -41,11 +41,11 @@ class Flood:
         self._selector = selectors.DefaultSelector()
 
     def run(self, seconds: float) -> None:
-        """Hold them for so long."""
+        """Hold them for a number of seconds."""
         now = time.monotonic()
         end, next_byte = now + seconds, now
         while (now := time.monotonic()) < end:
-            # Not more than a few hundred new ones at a time, so that those that are held get their bytes.
+            # A few hundred new ones at a time, so that those already open get their bytes.
             for _ in range(min(300, self._number - len(self._held))):
                 self._open()
             for key, events in self._selector.select(timeout=0.05):
@@ -106,7 +106,7 @@ class Flood:
 
 
 def addresses(number: int) -> list[str]:
-    """So many addresses of loopback; for one it is the usual one."""
+    """Return a number of loopback addresses; the usual one if it is 1."""
     return ["127.0.0.1"] if number == 1 else [f"127.0.1.{last}" for last in range(1, number + 1)]
 
 

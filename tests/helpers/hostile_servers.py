@@ -1,4 +1,4 @@
-"""Servers that no source should be: each talks to all its connections at once, for as long as they stay."""
+"""Hostile servers for sources: each serves all its connections concurrently, for as long as they stay open."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ RawHandler = Callable[[socket.socket], None]
 
 
 class HostileServer:
-    """Used as a context manager; gives its URL.
+    """A context manager; yields its URL.
 
     Attributes:
         requests: what was asked, one entry a connection.
@@ -46,7 +46,7 @@ class HostileServer:
 
 
 def head(length: int | None = None, *headers: str) -> bytes:
-    """The head of a good response."""
+    """Return the head of a good response."""
     lines = ["HTTP/1.1 200 OK", *([f"Content-Length: {length}"] if length is not None else []), *headers]
     return "\r\n".join([*lines, "", ""]).encode()
 
@@ -75,19 +75,19 @@ def dribbling(start: bytes, drop: bytes = b"x", seconds: float = 0.05) -> RawHan
 
 
 def silent(connection: socket.socket) -> None:
-    """Never answers."""
+    """Never respond."""
     connection.recv(65536)
 
 
 def endless(connection: socket.socket) -> None:
-    """Sends a body without end."""
+    """Send an endless body."""
     connection.sendall(head())
     while True:
         connection.sendall(b"x" * 65536)
 
 
 def empty_blocks(connection: socket.socket) -> None:
-    """Sends compressed data without end that decompresses to nothing."""
+    """Send endless compressed data that decompresses to nothing."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     connection.sendall(head(None, "Content-Encoding: gzip") + packer.compress(b"x") + packer.flush(zlib.Z_FULL_FLUSH))
     while True:
@@ -95,16 +95,16 @@ def empty_blocks(connection: socket.socket) -> None:
 
 
 def atom(*entries: str, before: str = "") -> bytes:
-    """An Atom feed of entries, each given by its inside."""
+    """Return an Atom feed of entries, each given by its content."""
     whole = "".join(f"<entry><id>urn:{number}</id>{entry}</entry>" for number, entry in enumerate(entries))
     feed = f'<feed xmlns="http://www.w3.org/2005/Atom"><title>t</title>{whole}</feed>'
     return f'<?xml version="1.0"?>{before}{feed}'.encode()
 
 
 NESTED = atom('<title>Nested</title><summary type="html">' + "&lt;div&gt;" * 300_000 + "deep inside</summary>")
-"""A summary that a parser which builds a tree takes minutes for."""
+"""A summary that takes minutes in a parser that builds a tree."""
 
 SLOW_TO_PARSE = atom(
     "<title>Slow</title>" + "".join(f'<category term="category {number}"/>' for number in range(200_000))
 )
-"""A feed that feedparser takes a quarter of an hour for, or longer."""
+"""A feed that takes feedparser a quarter of an hour or longer."""

@@ -1,4 +1,4 @@
-"""A real IMAP server (Debian's Dovecot) on loopback, with one mailbox, run without rights."""
+"""A real IMAP server (Debian's Dovecot) on loopback, with one mailbox, run without privileges."""
 
 import os
 import pwd
@@ -80,7 +80,7 @@ class ImapServer:
 
     def __init__(self, authority: trustme.CA, prefix: str = "") -> None:
         assert _DOVECOT.exists(), "dovecot is missing; 'make test' installs it"
-        # Whoever runs the tests may be root, which Dovecot does not read mail as.
+        # The tests may run as root, as whom Dovecot does not read mail.
         self._user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
         self._folder = Path(tempfile.mkdtemp(prefix="imap-"))
         self._authority, self._prefix = authority, prefix
@@ -104,7 +104,7 @@ class ImapServer:
         return self
 
     def give(self) -> None:
-        """Have all that lies in its folder belong to whom it runs as."""
+        """Give its folder to the user it runs as."""
         if os.getuid() == 0:
             for path in (self._folder, *self._folder.rglob("*")):
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
@@ -115,7 +115,7 @@ class ImapServer:
         self.give()
 
     def settings(self, **changes: object) -> Imap:
-        """How it is reached, without TLS unless changed."""
+        """Return the settings to connect, without TLS unless changed."""
         plain = {"host": "127.0.0.1", "port": self.port, "security": "none", "user": USER, "timeout_seconds": 20}
         return Imap.model_validate({**plain, **changes})
 

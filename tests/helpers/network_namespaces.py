@@ -1,4 +1,4 @@
-"""Hosts that are none: network namespaces of this machine, each with a name and an address of its own, on one bridge.
+"""Simulated hosts: network namespaces of this machine, each with its own name and address, on one bridge.
 
 They want root, and Debian's iproute2 and nftables.
 """
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Self
 
 ADDRESS = "10.213.7.1"
-"""This machine's, on the bridge."""
+"""The address of this machine on the bridge."""
 
 _BRIDGE = "newsletter0"
 _FIREWALL = "add table inet cut; add chain inet cut {0} {{ type filter hook {0} priority 0; policy drop; }}"
 
 
 class Hosts:
-    """Used as a context manager; what runs on them ends first."""
+    """A context manager; the processes on the hosts end first."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
@@ -35,18 +35,18 @@ class Hosts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The links by themselves: a namespace goes only with the last process in it.
+        # Delete the links too: a namespace disappears only with the last process in it.
         for what in (*(["link", "delete", f"to-{name}"] for name in self._names), ["link", "delete", _BRIDGE],
                      *(["netns", "delete", name] for name in self._names)):  # fmt: skip
             subprocess.run(["ip", *what], check=False, stderr=subprocess.DEVNULL)
 
     def command(self, name: str, command: Sequence[str]) -> list[str]:
-        """A command as it is run on a host, which bears its name there."""
+        """Return a command that runs on a host, with the host's name."""
         named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name]
         return ["ip", "netns", "exec", name, *named, *command]
 
     def cut_off(self, name: str) -> None:
-        """Have a host's firewall drop all that comes and goes."""
+        """Make a host's firewall drop all its traffic."""
         for way in ("input", "output"):
             _on(name, "nft", _FIREWALL.format(way))
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, from the binaries of a package: it listens where it is told, and ends with them."""
+"""A real PostgreSQL server for the tests, from the binaries of a package; it ends with the tests."""
 
 import importlib.util
 import itertools
@@ -16,18 +16,18 @@ import psycopg
 
 from newsletter.store import open_store
 
-# What a power cut would lose is of no worth here; what the end of the server would lose is.
+# Data need not survive a power cut, but a stop of the server.
 _CAREFREE = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
-# The server ends when its standard input does, so also when the tests are killed; then its data go with it.
+# The server ends when its standard input does, even if the tests are killed; its data are then deleted.
 _WATCHED = '"$@" & server=$!; read -r told; kill -QUIT $server; wait $server; [ "$told" ] || rm -rf data'
 
 
 class PostgreSQL:
-    """A server of its own, used as a context manager. It refuses to be run by root, for whom *nobody* runs it.
+    """A separate server, used as a context manager. It refuses to run as root, so for root it runs as *nobody*.
 
     Args:
-        host: the address that it listens on; whoever is in the same network may use it.
-        carefree: whether a power cut may cost what it was told to keep.
+        host: the address that it listens on; anybody in the same network may use it.
+        carefree: whether a power cut may lose committed data.
     """
 
     def __init__(self, host: str = "127.0.0.1", carefree: bool = True) -> None:
@@ -39,7 +39,7 @@ class PostgreSQL:
         self._binaries = Path(found.origin).parent / "pginstall"
         self._user = None if os.geteuid() else pwd.getpwnam("nobody")
         if self._user is not None:
-            # Where root has its programs, nobody may have no way to. Their libraries are found by the way from them.
+            # The user nobody may have no access to root's programs. Their libraries are found relative to them.
             package = self._binaries.parent
             for one in (package, package.with_name(f"{package.name}.libs")):
                 shutil.copytree(one, self._folder / one.name, ignore=shutil.ignore_patterns("*.a", "include"))
@@ -64,7 +64,7 @@ class PostgreSQL:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
+        """Start the server, and wait until it accepts connections."""
         options = [f"-c{one}" for one in self._options]
         postgres = [
             "postgres",
@@ -90,13 +90,13 @@ class PostgreSQL:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop the server at once, whoever is connected to it."""
+        """Stop the server immediately, despite open connections."""
         if self._process is not None:
             self._process.communicate(b"stop\n")
             self._process = None
 
     def fresh(self, migrated: bool = True) -> str:
-        """The URL of a new database, with the schema or with nothing in it."""
+        """Create a database, with the schema or empty; return its URL."""
         if migrated and not self._has_template:
             self._create("migrated", "template1")
             open_store(self._url("migrated")).dispose()
@@ -106,7 +106,7 @@ class PostgreSQL:
         return self._url(name)
 
     def drop(self, url: str) -> None:
-        """Remove a database, whoever is connected to it."""
+        """Remove a database, despite open connections."""
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
 

@@ -1,4 +1,4 @@
-"""A mailbox behind a real SMTP server (aiosmtpd): it keeps what it accepts, and refuses what it is told to."""
+"""A mailbox behind a real SMTP server (aiosmtpd): it keeps what it accepts, and refuses what it is configured to."""
 
 from collections.abc import Callable
 from email import message_from_bytes, policy
@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from typing import Any
 
 Answer = Callable[[str], str | None]
-"""Given an address, what the server says instead of taking it, or None to take it."""
+"""Returns for an address the server's refusal, or None to accept it."""
 
 
 class Mailbox:
@@ -59,5 +59,5 @@ class Mailbox:
         return [message_from_bytes(content, policy=policy.default) for _, content in self.accepted]  # type: ignore[misc]
 
     def recipients(self) -> list[str]:
-        """To whom they went, in order."""
+        """The recipients, in order."""
         return [recipient for recipient, _ in self.accepted]

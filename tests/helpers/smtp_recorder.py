@@ -1,4 +1,4 @@
-"""A mail server in a process of its own, which outlives its clients, and writes down what it accepts before it says so.
+"""A mail server in its own process, which outlives its clients and records each message before it accepts it.
 
 ``python -m tests.helpers.smtp_recorder FILE SLOWEST HOST`` prints its port, writes to the file, and ends when its
 standard input does. Each line of the file is an event in JSON: a session was opened or closed,
@@ -24,14 +24,14 @@ from typing import Any
 from aiosmtpd.smtp import SMTP
 
 PAPER = re.compile(r"https://torture\.example/papers/[\w-]+")
-"""What names a paper in a message."""
+"""What identifies a paper in a message."""
 
 Note = Callable[..., None]
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A message that the server has."""
+    """A message that the server accepted."""
 
     message_id: str
     recipient: str
@@ -40,7 +40,7 @@ class Accepted:
 
 @dataclass
 class Record:
-    """What the server wrote down so far.
+    """The server's record so far.
 
     Attributes:
         port: where it listens.
@@ -55,7 +55,7 @@ class Record:
     _read: int = 0
 
     def refresh(self) -> "Record":
-        """Read what has come since."""
+        """Read what was recorded since."""
         with self.path.open("rb") as file:
             file.seek(self._read)
             for line in file:
@@ -77,13 +77,13 @@ class Record:
 
     @property
     def times(self) -> Counter[str]:
-        """How often each message was accepted, by its Message-ID."""
+        """Return how many times each message was accepted, by its Message-ID."""
         return Counter(one.message_id for one in self.accepted)
 
 
 @contextmanager
 def recorder(path: Path, slowest: float, host: str = "127.0.0.1") -> Iterator[Record]:
-    """The server as a process.
+    """The server in its own process.
 
     Args:
         path: what it writes to.
@@ -100,7 +100,7 @@ def recorder(path: Path, slowest: float, host: str = "127.0.0.1") -> Iterator[Re
 
 
 class _Handler:
-    """Slow by chance before it takes a message, before it writes that down, and before it says so."""
+    """Waits at random before it accepts a message, before it records that, and before it answers."""
 
     def __init__(self, note: Note, slowest: float) -> None:
         self._note, self._slowest = note, slowest
@@ -130,7 +130,7 @@ class _Handler:
 
 
 class _Session(SMTP):
-    """A session that is written down."""
+    """A session that is recorded."""
 
     def __init__(self, handler: object, note: Note) -> None:
         super().__init__(handler, hostname="localhost")

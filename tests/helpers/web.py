@@ -1,4 +1,4 @@
-"""What the tests of people's pages share: the links that letters have, and a client that keeps to itself."""
+"""Helpers for tests of subscribers' pages: the links in emails, and a client that follows no redirects."""
 
 import html
 import re
@@ -40,18 +40,18 @@ def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
 
 
 def links_of(newsletter: Newsletter) -> Links:
-    """The links of a newsletter, as letters have them."""
+    """Return the links of a newsletter, as in its emails."""
     return Links(newsletter.config.site.url, signing_key(newsletter.folder))
 
 
 def path_of(url: str) -> str:
-    """A link's path, to be asked of the site under test."""
+    """Return a link's path, to request from the site under test."""
     parts = urlsplit(url)
     return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def row_of(newsletter: Newsletter, email: str) -> int:
-    """The number by which links name a subscriber."""
+    """Return the number of a subscriber in links."""
     engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         found = subscribers.by_email(connection, email)
@@ -61,7 +61,7 @@ def row_of(newsletter: Newsletter, email: str) -> int:
 
 
 def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str | None]]:
-    """What a subscriber said of papers: title, verdict, and the interest that it counts for."""
+    """Return a subscriber's feedback: title, verdict, and the interest it counts for."""
     row = row_of(newsletter, email)
     engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
@@ -71,7 +71,7 @@ def feedback_of(newsletter: Newsletter, email: str) -> list[tuple[str, str, str 
 
 
 def dump(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
-    """All that the store holds, by table."""
+    """Return the contents of the store, by table."""
     engine = open_store(newsletter.config.store_url)
     with reading(engine) as connection:
         tables = metadata.sorted_tables
@@ -81,7 +81,7 @@ def dump(newsletter: Newsletter) -> dict[str, list[tuple[object, ...]]]:
 
 
 def urls_in(message: EmailMessage) -> set[str]:
-    """Every address in either part of a message."""
+    """Return every address in both parts of a message."""
     found: set[str] = set()
     for kind in ("html", "plain"):
         body = message.get_body([kind])
@@ -91,7 +91,7 @@ def urls_in(message: EmailMessage) -> set[str]:
 
 
 def state_of(newsletter: Newsletter, email: str) -> str:
-    """A subscriber's state, as the command tells it."""
+    """Return a subscriber's state, as the command shows it."""
     return str(newsletter.run("subscribers", "show", email, "--json").rows[0]["state"])
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server for well-behaved answers (pytest-httpserver), and a real socket for the others."""
+"""A real HTTP server for well-behaved responses (pytest-httpserver), and a real socket for the others."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,11 +11,11 @@ AGENT = user_agent("https://papers.example.org", "papers@example.org")
 
 
 LOOPBACK = ["http://127.0.0.1", "http://localhost"]
-"""What the servers of the tests are named by in their configuration."""
+"""The name of the test servers in their configuration."""
 
 
 def network(**changes: float | int) -> Network:
-    """Limits so small that a failing try takes no time."""
+    """Limits so small that a failing attempt takes no time."""
     return Network.model_validate({"timeout_seconds": 2, "attempts": 3, "wait_seconds": 0.01, **changes})
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the site share: the site of a newsletter, answering on loopback."""
+"""Shared fixtures of the web tests: the site of a newsletter, served on loopback."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,9 @@ from tests.helpers.web import serving
 
 @pytest.fixture
 def served(newsletter: Newsletter) -> Iterator[tuple[str, Newsletter]]:
-    """The site of a newsletter, at ``NOW``: its address, and the newsletter. What is to stand in the configuration
-    stands there before: a test that wants mail names ``mail`` first.
+    """Serve the site of a newsletter, at ``NOW``; yield its URL and the newsletter.
+
+    Fixtures that change the configuration must come before: a test that needs mail lists ``mail`` first.
     """
     with serving(newsletter) as where:
         yield where, newsletter

@@ -200,13 +200,13 @@ class AccountPool:
         """Return when a message may be sent: at its own time, or later if those before it were late."""
         with self._changed:
             at = max([outgoing.at, *(self._next_at.get(key, 0.0) for key in outgoing.spacing)])
-            # Sending faster does not make up for a delay.
+            # A delay is not recovered by sending faster.
             self._next_at |= {key: max(at, time.monotonic()) + seconds for key, seconds in outgoing.spacing.items()}
         return at
 
     @property
     def held_until(self) -> datetime | None:
-        """Return when the server's back-off ends (UTC); None if there is none."""
+        """Return when the server's back-off ends (UTC); None if it is not backing off."""
         left = self._held - time.monotonic()
         return utc_now() + timedelta(seconds=left) if left > 0 else None
 

@@ -1,7 +1,7 @@
 """The circuit breaker: set aside an account whose server refuses message after message.
 
 A server that refuses everybody says something about us, or about itself, not about the recipients. So the messages it
-refused in that burst are planned again, other accounts take over, and the operator is told why. From time to time one
+refused in that burst are planned again, other accounts take over, and the operator learns why. From time to time one
 test message is sent through the account; once that is accepted, the account is used again.
 """
 

@@ -26,9 +26,9 @@ _UNMARKED = uuid.uuid4().hex[:8]
 
 @dataclass(frozen=True, slots=True)
 class ClaimOwner:
-    """The owner of a claim: a process on a host, with a mark of its own, since process numbers are reused.
+    """The owner of a claim: a process on a host, with a unique mark, since process numbers are reused.
 
-    A suffix, after a slash, tells apart several runs in one process.
+    A suffix, after a slash, distinguishes several runs in one process.
     """
 
     host: str

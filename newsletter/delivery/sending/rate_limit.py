@@ -130,7 +130,7 @@ def back_off(engine: Engine, key: str, now: datetime) -> datetime:
     with writing(engine) as connection:
         known = store.state(connection, key) or store.RateState(now)
         if (heard := _hold_of(known, now)) is not None:
-            return heard  # Another session was told so too.
+            return heard  # Another session was throttled too.
         until: datetime = now + min(_LONGEST_HOLD, _SHORTEST_HOLD * 2**known.held_times)
         store.keep_state(connection, key, replace(known, held_until=until, held_times=min(10, known.held_times + 1)))
     return until

@@ -265,7 +265,7 @@ class _Scanner:
         return call.at + 1 if self.text.startswith("*{", call.at) else call.at
 
     def closing_brace(self, at: int, within: Within) -> int | None:
-        """Return the end of the group that begins here, None if there is none."""
+        """Return the end of the group that begins here, None if no group begins here."""
         closing = self.closing.get(at, within.end)
         return closing if closing < within.end else None
 
