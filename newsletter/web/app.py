@@ -91,7 +91,7 @@ def _error_response(
     words = words or _WORDS.get(status, "That did not work.")
     if request.url.path.startswith("/api/"):
         return as_json({"error": words}, status)
-    title = "This link does not work" if offers_link else HTTPStatus(status).phrase
+    title = "This link does not work" if offers_link else HTTPStatus(status).phrase.capitalize()
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
 
 
