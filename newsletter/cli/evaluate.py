@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import Json, print_json, print_table, say
-from newsletter.config.settings import Ranking
-from newsletter.ranking import evaluate as trials
 
 _BAR = 40
 
@@ -20,6 +18,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate the ranking on readers' libraries, by how well it finds held-out papers."""
+    from newsletter.config.settings import Ranking
+    from newsletter.ranking import evaluate as trials
+
     trial = trials.read_dataset(directory)
     if learning_curve:
         _curve(trials.learning_curve(trial), json)

@@ -1,19 +1,17 @@
 """Commands that show and archive the send log, and resolve sends of unknown outcome."""
 
+from __future__ import annotations
+
 import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
-from newsletter.audience import log_export as logged
-from newsletter.audience import subscriptions, timeline
-from newsletter.audience.timeline import Timeline, describe_day
 from newsletter.cli.common import (
     Json,
     format_iso,
@@ -26,12 +24,16 @@ from newsletter.cli.common import (
 )
 from newsletter.errors import UserError
 from newsletter.model import SendState
-from newsletter.services import log_archive
-from newsletter.services.context import AppContext
-from newsletter.store import papers, reading, sends, writing
-from newsletter.store.send_log import LogFilter, LogLine
 from newsletter.support.clock import parse_day
 from newsletter.support.files import atomic_write_private
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from newsletter.audience.timeline import Timeline
+    from newsletter.services.context import AppContext
+    from newsletter.store.send_log import LogFilter, LogLine
+
 
 _FORMATS = ("csv", "jsonl")
 _ROWS = 200
@@ -63,6 +65,10 @@ def log(
 
     States: planned, claimed, sent, deferred, failed, skipped, unsure.
     """
+    from newsletter.audience import log_export as logged
+    from newsletter.store import reading
+    from newsletter.store.send_log import LogFilter
+
     if why_ is not None:
         if any((email, edition, since, until, paper, state, format, output)):
             raise UserError("--why can only be combined with --json; remove the other options")
@@ -117,6 +123,10 @@ def _wanted(
     paper: str | None,
     states: Iterable[str],
 ) -> LogFilter:
+    from newsletter.audience import subscriptions
+    from newsletter.store import papers
+    from newsletter.store.send_log import LogFilter
+
     found = papers.find(connection, paper) if paper is not None else None
     if paper is not None and found is None:
         raise UserError(f"--paper: no paper matches {paper!r}; search with 'newsletter papers list --title WORD'")
@@ -139,6 +149,8 @@ def _state(named: str) -> SendState:
 
 
 def _texts(kind: str, lines: Iterable[LogLine]) -> Iterator[str]:
+    from newsletter.audience import log_export as logged
+
     return logged.csv_lines(lines) if kind == "csv" else (json_line(logged.to_object(line)) for line in lines)
 
 
@@ -183,6 +195,10 @@ def _log_row(line: LogLine) -> tuple[object, ...]:
 
 
 def _tell_why(context: AppContext, email: str, json: bool) -> None:
+    from newsletter.audience import subscriptions, timeline
+    from newsletter.audience.timeline import describe_day
+    from newsletter.store import reading
+
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
         story = timeline.build_timeline(connection, subscriber, context.clock(), context.config.log.keep_skipped_days)
@@ -232,6 +248,9 @@ def resolve(
 
     To find out whether they arrived, look up their Message-IDs in the mail server's log, or ask the subscribers.
     """
+    from newsletter.audience import subscriptions
+    from newsletter.store import sends, writing
+
     if sent and again:
         raise UserError("--sent and --again are mutually exclusive; pass one of them")
     if (sent or again) and not (emails or everyone):
@@ -277,6 +296,8 @@ def archive(
     The entries have the format of 'newsletter log --json'. Sends that wait or are unsure stay in the store. The files
     contain email addresses, which 'newsletter subscribers forget' does not remove.
     """
+    from newsletter.services import log_archive
+
     day = parse_day(f"{before}-01", "--before")
     written = log_archive.archive_log(open_context_for(ctx, files=False), day, folder, lambda: False)
     for path, number in sorted(written.items()):

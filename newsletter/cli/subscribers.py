@@ -1,27 +1,29 @@
 """Commands for subscribers."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.audience import import_export, subscriptions
-from newsletter.audience.subscriber_file import checked, preferences_from_mapping
 from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say, warn
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
-from newsletter.services.context import AppContext
-from newsletter.services.retention import SubscriberRecord, erase_subscriber, files_mentioning, find_subscriber
-from newsletter.store import reading, suppressions, vacuum, writing
-from newsletter.store import subscribers as store
 from newsletter.support.clock import own_timezone
 from newsletter.support.files import write_private
 from newsletter.support.time_zones import describe
+
+if TYPE_CHECKING:
+    from newsletter.audience import import_export
+    from newsletter.services.context import AppContext
+    from newsletter.services.retention import SubscriberRecord
+
 
 _PAGE = 500
 _MOST_PROBLEMS = 1_000
@@ -47,6 +49,10 @@ def subscribe(
 
     New subscribers are active at once: ask for their consent first.
     """
+    from newsletter.audience import subscriptions
+    from newsletter.store import subscribers as store
+    from newsletter.store import writing
+
     context = open_context_for(ctx)
     said = _said(email, name, days, time, timezone, papers)
     with writing(context.engine) as connection:
@@ -71,6 +77,9 @@ def _said(
 
 
 def _merged(present: Preferences | None, said: dict[str, Any], interests: list[str]) -> Preferences:
+    from newsletter.audience import subscriptions
+    from newsletter.audience.subscriber_file import checked, preferences_from_mapping
+
     if present is None:
         schedule = {"timezone": own_timezone(), **said["schedule"]}
         return preferences_from_mapping({**said, "schedule": schedule, "interests": interests}, "subscribe")
@@ -86,6 +95,9 @@ def unsubscribe(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
 ) -> None:
     """Unsubscribe an address. Files and imports cannot resubscribe it; only 'subscribe --again' can."""
+    from newsletter.audience import subscriptions
+    from newsletter.store import writing
+
     context = open_context_for(ctx)
     with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
@@ -105,6 +117,8 @@ def forget(
     log and bounces. A hash of the address is kept, so that no file or import
     resubscribes that person. Backups and exports are not changed.
     """
+    from newsletter.services.retention import erase_subscriber, find_subscriber
+
     context = open_context_for(ctx)
     people = []
     for email in dict.fromkeys(emails):
@@ -126,6 +140,9 @@ def forget(
 
 
 def _is_gone(context: AppContext, email: str) -> bool:
+    from newsletter.store import reading, suppressions
+    from newsletter.store import subscribers as store
+
     with reading(context.engine) as connection:
         gone = suppressions.find(connection, email)
         return gone is not None and store.by_email(connection, email) is None
@@ -140,6 +157,9 @@ def _in_words(person: SubscriberRecord) -> str:
 
 
 def _leave_nothing(context: AppContext, emails: list[str]) -> None:
+    from newsletter.services.retention import files_mentioning
+    from newsletter.store import vacuum
+
     try:
         vacuum(context.engine)
     except NewsletterError as error:
@@ -188,6 +208,9 @@ def show_subscriber(
     json: Json = False,
 ) -> None:
     """Show one subscriber."""
+    from newsletter.audience import subscriptions
+    from newsletter.store import reading
+
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
@@ -235,6 +258,8 @@ def import_subscribers(
     Unsubscribed people stay unsubscribed; the state 'paused' pauses, 'active' ends a pause. By importing, you confirm
     that these people agreed to receive email.
     """
+    from newsletter.audience import import_export
+
     context = open_context_for(ctx)
     outcomes: Counter[str] = Counter()
     problems: list[str] = []
@@ -259,6 +284,9 @@ def import_subscribers(
 
 
 def _take_in(context: AppContext, found: import_export.ImportRow | UserError, file: Path) -> str:
+    from newsletter.audience import subscriptions
+    from newsletter.store import writing
+
     if isinstance(found, UserError):
         raise found
     consent = ", ".join(part for part in (f"import {file.name}", found.consent) if part)
@@ -288,6 +316,8 @@ def export_subscribers(
 
 
 def _exported(context: AppContext, format: str) -> Iterator[str]:
+    from newsletter.audience import import_export
+
     if format == "csv":
         yield import_export.csv_text(_all(context, None), heading=True)
     else:
@@ -296,6 +326,9 @@ def _exported(context: AppContext, format: str) -> Iterator[str]:
 
 
 def _all(context: AppContext, state: SubscriberState | None) -> Iterator[Subscriber]:
+    from newsletter.store import reading
+    from newsletter.store import subscribers as store
+
     after = 0
     while True:
         with reading(context.engine) as connection:
@@ -307,6 +340,8 @@ def _all(context: AppContext, state: SubscriberState | None) -> Iterator[Subscri
 
 
 def _json(subscriber: Subscriber) -> dict[str, Any]:
+    from newsletter.audience import import_export
+
     return {
         **import_export.to_object(subscriber),
         "file": subscriber.file,

@@ -23,12 +23,6 @@ _WITHIN_A_DAY = timedelta(hours=20)
 """Two moments of a schedule are further apart than this, whatever a clock change does to a day."""
 
 
-def read_files(context: AppContext) -> subscriptions.SyncReport:
-    """Bring the store up to date with the subscribers' files."""
-    with writing(context.engine) as connection:
-        return subscriptions.sync_files(connection, context.config.subscribers_folder, context.clock())
-
-
 def end_pauses(context: AppContext) -> int:
     """Bring back those whose pause is over; returns how many."""
     back = 0
