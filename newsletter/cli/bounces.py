@@ -30,7 +30,7 @@ _DRY_RUN = "Dry run: nothing is changed. The result would be:"
 def read(
     ctx: typer.Context,
     file: Annotated[
-        str | None, typer.Argument(help="Read one message from this file; '-' reads standard input.")
+        str | None, typer.Argument(metavar="FILE", help="Read one message from this file; '-' reads standard input.")
     ] = None,
 ) -> None:
     """Process bounces and complaints from the configured mailbox, a file or standard input.
@@ -186,10 +186,12 @@ def forgive(
         str | None, typer.Argument(metavar="EMAIL", help="Address to reinstate.", show_default=False)
     ] = None,
     domain: Annotated[
-        str | None, typer.Option(metavar="DOMAIN", help="All addresses at this domain that bounced.")
+        str | None, typer.Option(metavar="DOMAIN", help="Reinstate addresses at this domain that bounced.")
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="All that bounced at this time or later.")] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="All that bounced.")] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Reinstate those that bounced at this time or later.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Reinstate all addresses that bounced.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
     json: Json = False,

@@ -1,7 +1,7 @@
 """Shared parts of the commands: global options, opening the context, printing tables and JSON lines.
 
-Modules of commands import what is slow to import (the store, the configuration, the ranking) inside the functions that use it:
-help and completion then need none of it.
+Modules of commands import what is slow to import (the store, the configuration, the ranking) inside the functions that
+use it: help and completion then need none of it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ _BAR = 40
 
 
 def evaluate(
-    directory: Annotated[Path, typer.Argument(help="Folder with papers.jsonl.gz and libraries.jsonl.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with papers.jsonl.gz and libraries.jsonl.")],
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Show quality by the number of liked papers.")
     ] = False,

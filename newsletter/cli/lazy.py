@@ -1,8 +1,9 @@
 """Groups whose commands are imported when they are used, so that help and completion start fast."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any
 
@@ -49,9 +50,8 @@ class ListedCommand(TyperCommand):
         """The command itself."""
         module, _, function = self._target.partition(":")
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command(self.name, context_settings=HELP_OPTIONS)(
-            getattr(import_module(f"newsletter.cli.{module}"), function)
-        )
+        called = getattr(import_module(f"newsletter.cli.{module}"), function)
+        app.command(self.name, help=_unwrapped(called), context_settings=HELP_OPTIONS)(called)
         command = get_command(app)
         assert isinstance(command, TyperCommand)  # noqa: S101 - the only one
         hide_types(command)
@@ -75,6 +75,12 @@ class LazyGroup(TyperGroup):
         return name, command.real if isinstance(command, ListedCommand) else command, rest
 
 
+def _unwrapped(function: Callable[..., object]) -> str:
+    """Return a docstring with each paragraph on one line: the help wraps it to the width of the terminal."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
 def _create_group(group: Group, panel: str | None) -> LazyGroup:
     created = LazyGroup(
         name=group.name,
@@ -89,8 +95,8 @@ def _create_group(group: Group, panel: str | None) -> LazyGroup:
 
 
 def hide_types(command: Any) -> None:
-    """Remove the Python types and ranges that Typer shows in the help (``<bool>``, ``<list[str]>``, ``[x>=1]``). Flags
-    take no value, all other parameters have a metavar, and a help text names the numbers that are allowed.
+    """Remove the Python types, ranges and braces that Typer shows in the help (``<bool>``, ``<list[str]>``, ``[x>=1]``,
+    ``{EMAIL}``). Flags take no value, all other parameters have a metavar, and help texts name the numbers allowed.
     """
     context = command.context_class(command, **command.context_settings)
     for parameter in (*command.params, command.get_help_option(context)):
@@ -99,3 +105,9 @@ def hide_types(command: Any) -> None:
             parameter.metavar = ""
         elif parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda ctx: None
+            usage = parameter.metavar if parameter.required else f"[{parameter.metavar}]"
+            parameter.get_usage_pieces = partial(_same, [usage + ("..." if parameter.nargs != 1 else "")])
+
+
+def _same(value: list[str], _context: object) -> list[str]:
+    return value

@@ -236,11 +236,11 @@ def _why_json(story: Timeline) -> dict[str, Any]:
 def resolve(
     ctx: typer.Context,
     emails: Annotated[
-        list[str] | None, typer.Argument(metavar="EMAIL...", help="Only these subscribers.", show_default=False)
+        list[str] | None, typer.Argument(metavar="EMAIL", help="Only these subscribers.", show_default=False)
     ] = None,
     sent: Annotated[bool, typer.Option("--sent", help="Mark them as sent: they arrived.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Send them again: they did not arrive.")] = False,
-    everyone: Annotated[bool, typer.Option("--all", help="All subscribers.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="Resolve the sends of all subscribers.")] = False,
     edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition.")] = None,
     json: Json = False,
 ) -> None:

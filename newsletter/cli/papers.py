@@ -46,7 +46,7 @@ NONE_YET = "No papers yet; add some with 'newsletter fetch' or 'newsletter impor
 def fetch(
     ctx: typer.Context,
     source: Annotated[
-        list[str] | None, typer.Argument(metavar="SOURCE...", help="Sources in config.yaml (default: all).")
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Sources in config.yaml (default: all).")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="DAY", help="First day to fetch.")] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day to fetch (default: today).")] = None,
@@ -81,7 +81,7 @@ def import_files(
     ctx: typer.Context,
     file: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds."),
+        typer.Argument(metavar="FILE", help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds."),
     ],
     as_of: Annotated[
         str | None, typer.Option(metavar="DAY", help="Day on which a page was saved (default: today).")
@@ -257,7 +257,7 @@ def list_papers(
 
 def search_papers(
     ctx: typer.Context,
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words to search for.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="Words to search for.")],
     source: Source = None,
     category: Category = None,
     since: Since = None,

@@ -85,7 +85,9 @@ def rank(
 def preview(
     ctx: typer.Context,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
-    format: Annotated[str | None, typer.Option(metavar="FORMAT", help="html, text, eml, json or png.")] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Output format: html, text, eml, json or png.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; its extension sets the format.")
     ] = None,
@@ -94,7 +96,7 @@ def preview(
         typer.Option("--open/--no-open", help="Open it in a browser (default: at a terminal)."),
     ] = None,
     width: Annotated[
-        int, typer.Option(metavar="N", min=200, max=2000, help="PNG width in pixels (375 = phone).")
+        int, typer.Option(metavar="N", min=200, max=2000, help="PNG width in pixels, 200 to 2000 (375 = phone).")
     ] = 800,
     dark: Annotated[bool, typer.Option("--dark", help="Render the PNG in dark mode.")] = False,
     serve: Annotated[

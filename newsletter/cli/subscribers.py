@@ -36,10 +36,12 @@ def subscribe(
         list[str] | None, typer.Option("--interest", "-i", metavar="TEXT", help="Topic to follow; may be repeated.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name used in the greeting.")] = None,
-    days: Annotated[str | None, typer.Option(metavar="DAYS", help='Like "mon,thu", "weekdays" or "daily".')] = None,
-    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
+    days: Annotated[
+        str | None, typer.Option(metavar="DAYS", help='Days of delivery, like "mon,thu", "weekdays" or "daily".')
+    ] = None,
+    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of delivery, like 07:30.")] = None,
     timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Like Europe/London (default: this machine's).")
+        str | None, typer.Option(metavar="ZONE", help="Time zone, like Europe/London (default: this machine's).")
     ] = None,
     papers: Annotated[int | None, typer.Option(metavar="N", help="Maximum number of papers per digest.")] = None,
     file: Annotated[bool, typer.Option("--file/--no-file", help="Keep interests in a file in subscribers/.")] = True,
@@ -108,7 +110,7 @@ def unsubscribe(
 
 def forget(
     ctx: typer.Context,
-    emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Subscribers' email addresses.")],
+    emails: Annotated[list[str], typer.Argument(metavar="EMAIL", help="Subscribers' email addresses.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete all data of a subscriber permanently.
@@ -174,7 +176,9 @@ def list_subscribers(
     ctx: typer.Context,
     state: Annotated[
         SubscriberState | None,
-        typer.Option(metavar="STATE", help="Only this state: pending, active, paused, unsubscribed or bounced."),
+        typer.Option(
+            metavar="STATE", help="Only subscribers in this state: pending, active, paused, unsubscribed or bounced."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

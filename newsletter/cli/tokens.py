@@ -22,7 +22,8 @@ def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Owner or purpose of the token.")],
     days: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=3650, help="Days until it expires (default: never).")
+        int | None,
+        typer.Option(metavar="N", min=1, max=3650, help="Days until it expires, 1 to 3650 (default: never)."),
     ] = None,
 ) -> None:
     """Create a token for the operator's page, the operator API and /metrics.
