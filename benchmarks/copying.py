@@ -18,7 +18,7 @@ from typing import Any
 from newsletter.model import Interest, Preferences
 from newsletter.store import copying, open_store
 from newsletter.store.preferences import to_json
-from tests.postgresql import PostgreSQL
+from tests.helpers.postgresql import PostgreSQL
 
 SUBSCRIBERS, PAPERS, PAPERS_EACH = 100_000, 20_000, 3
 FIRST = datetime(2025, 1, 6, 7, tzinfo=UTC)

@@ -1,8 +1,8 @@
 """A flood of 1,200 connections to the site of ``newsletter run --web``, beside an edition for 120 readers.
 
-``make bench-flood``. The process may open 1,024 files. For each kind of flood (``tests/flood.py``) it measures how
-often the site answers another client meanwhile and how soon afterwards, how many digests arrive, and the size of the
-log. All traffic stays on loopback; each flood lasts 20 seconds.
+``make bench-flood``. The process may open 1,024 files. For each kind of flood
+(``tests/helpers/flood.py``) it measures how often the site answers another client meanwhile and how soon afterwards,
+how many digests arrive, and the size of the log. All traffic stays on loopback; each flood lasts 20 seconds.
 """
 
 import os
@@ -19,9 +19,9 @@ from pathlib import Path
 import httpx
 
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
-from tests.conftest import free_port
-from tests.flood import flood
-from tests.smtp import Mailbox
+from tests.helpers.flood import flood
+from tests.helpers.newsletter import free_port
+from tests.helpers.smtp import Mailbox
 
 READERS, SECONDS, FILES = 120, 20, 1024
 FLOODS = [("head", 1), ("head", 250), ("silent", 250), ("body", 250), ("unread", 250), ("idle", 250), ("garbage", 1)]

@@ -33,7 +33,7 @@ from newsletter.services import edition
 from newsletter.services.edition_worker import EditionWorker, create_edition_worker
 from newsletter.store import copying, open_store, reading, schema, writing
 from newsletter.store.preferences import to_json
-from tests.postgresql import PostgreSQL
+from tests.helpers.postgresql import PostgreSQL
 
 STORE = 250_000
 READERS, SENT = 1_000_000, 100_000

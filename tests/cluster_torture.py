@@ -26,9 +26,9 @@ from pathlib import Path
 import psycopg
 
 from newsletter.services.demo import SAMPLE_PAPERS
-from tests.hosts import ADDRESS, Hosts
-from tests.postgresql import PostgreSQL
-from tests.recorder import Record, recorder
+from tests.helpers.network_namespaces import ADDRESS, Hosts
+from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.smtp_recorder import Record, recorder
 from tests.torture import INTERESTS
 
 CONFIG = """\

@@ -191,7 +191,8 @@ class _TimelineBuilder:
         of = f" of the digest of {describe_day(one.edition)}" if one.edition not in (None, day) else ""
         effect = f"; {one.effect} since" if one.effect else ""
         said = f": “{one.diagnostic}”" if one.diagnostic else ""
-        return f"{_BACK.get(one.kind, one.kind)} came back at {self._at(one.received_at, edition_day=day)}{of}{said}{effect}"
+        at = self._at(one.received_at, edition_day=day)
+        return f"{_BACK.get(one.kind, one.kind)} came back at {at}{of}{said}{effect}"
 
     def _of_changes(self, day: date) -> Iterator[str]:
         one = self._subscriber

@@ -19,7 +19,6 @@ from newsletter.cli.common import (
     format_moment,
     load,
     open_context_for,
-    paper_json,
     print_json,
     print_table,
     say,
@@ -28,6 +27,7 @@ from newsletter.cli.common import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
+from newsletter.services.paper_json import paper_json
 from newsletter.support.clock import parse_day
 from newsletter.support.text import escape_for_terminal
 

@@ -20,7 +20,7 @@ def serve(
 
     Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it (see docs/deploy.md).
     """
-    from newsletter.config.settings import Web
+    from newsletter.config.web import Web
     from newsletter.web.app import make_app
     from newsletter.web.server import listen
     from newsletter.web.server import serve as answer

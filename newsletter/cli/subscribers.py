@@ -97,13 +97,13 @@ def unsubscribe(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
 ) -> None:
     """Unsubscribe an address. Files and imports cannot resubscribe it; only 'subscribe --again' can."""
-    from newsletter.audience import subscriptions
+    from newsletter.audience import subscriber_states, subscriptions
     from newsletter.store import writing
 
     context = open_context_for(ctx)
     with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
-        subscriber = subscriptions.unsubscribe(connection, email, context.clock())
+        subscriber = subscriber_states.unsubscribe(connection, email, context.clock())
     assert subscriber is not None  # noqa: S101 - required above
     say(f"{subscriber.email} is unsubscribed.")
 

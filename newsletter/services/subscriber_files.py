@@ -1,4 +1,4 @@
-"""Bringing the store up to date with the files in ``subscribers/``."""
+"""Updates the store from the subscriber files."""
 
 from newsletter.audience.subscriptions import SyncReport, sync_files
 from newsletter.services.context import AppContext
@@ -6,6 +6,6 @@ from newsletter.store import writing
 
 
 def read_files(context: AppContext) -> SyncReport:
-    """Bring the store up to date with the subscribers' files."""
+    """Update the store from the subscriber files."""
     with writing(context.engine) as connection:
         return sync_files(connection, context.config.subscribers_folder, context.clock())

@@ -10,11 +10,11 @@ from newsletter.doctor.result import Check, CheckResult, CheckState, of_error, o
 from newsletter.doctor.runner import run_parallel
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
-from tests.conftest import NOW, Newsletter, Ran
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import NOW, CommandResult, Newsletter
+from tests.helpers.smtp import Mailbox
 
 
-def lines(ran: Ran) -> dict[str, CheckResult]:
+def lines(ran: CommandResult) -> dict[str, CheckResult]:
     """What ``--json`` told, by name."""
     return {
         row["name"]: CheckResult(row["name"], CheckState(row["state"]), row["found"], row["mend"] or "")

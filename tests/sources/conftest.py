@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from newsletter.config.settings import Network
+from newsletter.config.sources import Network
 from newsletter.sources.http import HttpClient, Validators, user_agent
 
 AGENT = user_agent("https://papers.example.org", "papers@example.org")
