@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from newsletter.config.suggestions import nearest_value
 from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
 from newsletter.support.text import escape_for_terminal
 
@@ -115,6 +116,12 @@ def note(text: str) -> None:
 def say(text: str) -> None:
     """Print a line, with control and invisible characters escaped."""
     out.print(Text(escape_for_terminal(text)), soft_wrap=True)
+
+
+def suggestion(written: str, allowed: Iterable[str], otherwise: str) -> str:
+    """Return how to fix a wrong value: the nearest allowed one, else other words."""
+    near = nearest_value(written, allowed)
+    return f"did you mean {near!r}?" if near else otherwise
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -3,13 +3,17 @@
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, partial
 from importlib import import_module
 from typing import Any
 
 import typer
+from typer._click.exceptions import UsageError
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from newsletter.cli.usage_errors import plain_usage_errors
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -38,6 +42,15 @@ class Group:
     commands: tuple[Entry, ...]
 
 
+class _Command(TyperCommand):
+    """A command whose errors are in plain words."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options and arguments."""
+        with plain_usage_errors():
+            return super().parse_args(ctx, args)
+
+
 class ListedCommand(TyperCommand):
     """A command in a list: its name and help. The real one is imported when it is used."""
 
@@ -51,7 +64,7 @@ class ListedCommand(TyperCommand):
         module, _, function = self._target.partition(":")
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         called = getattr(import_module(f"newsletter.cli.{module}"), function)
-        app.command(self.name, help=_unwrapped(called), context_settings=HELP_OPTIONS)(called)
+        app.command(self.name, cls=_Command, help=_unwrapped(called), context_settings=HELP_OPTIONS)(called)
         command = get_command(app)
         assert isinstance(command, TyperCommand)  # noqa: S101 - the only one
         hide_types(command)
@@ -69,10 +82,30 @@ class LazyGroup(TyperGroup):
             else:
                 self.add_command(_create_group(one, panel))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options of the group itself."""
+        with plain_usage_errors():
+            return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command that is called."""
-        name, command, rest = super().resolve_command(ctx, args)
+        try:
+            name, command, rest = super().resolve_command(ctx, args)
+        except UsageError as error:
+            near = get_close_matches(args[0], self._commands_of_groups())
+            if near and "Did you mean" not in error.message:
+                named = [f"'{group} {name}'" for name in near for group in self._commands_of_groups()[name]]
+                error.message = f"{error.message} Did you mean {' or '.join(named)}?"
+            raise
         return name, command.real if isinstance(command, ListedCommand) else command, rest
+
+    def _commands_of_groups(self) -> dict[str, list[str]]:
+        """Return the groups that have a command, by its name."""
+        groups: dict[str, list[str]] = {}
+        for group in self.commands.values():
+            for name in getattr(group, "commands", ()):
+                groups.setdefault(name, []).append(str(group.name))
+        return groups
 
 
 def _unwrapped(function: Callable[..., object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -21,6 +20,7 @@ from newsletter.cli.common import (
     print_json,
     print_table,
     say,
+    suggestion,
 )
 from newsletter.errors import UserError
 from newsletter.model import SendState
@@ -92,7 +92,7 @@ def log(
 def _kind(json: bool, format: str | None, output: Path | None) -> str | None:
     """Return the output format of the log; None for a table."""
     if format is not None and format not in _FORMATS:
-        raise UserError(f"--format: {format!r} is not a format; use csv or jsonl")
+        raise UserError(f"--format: {format!r} is not a format; {suggestion(format, _FORMATS, 'use csv or jsonl')}")
     if json and format == "csv":
         raise UserError("--json and --format csv are mutually exclusive; pass one of them")
     kind = "jsonl" if json else format
@@ -143,8 +143,7 @@ def _state(named: str) -> SendState:
     try:
         return SendState(named)
     except ValueError:
-        near = difflib.get_close_matches(named, SendState, n=1)
-        fix = f"did you mean {str(near[0])!r}?" if near else f"choose from {', '.join(SendState)}"
+        fix = suggestion(named, [str(state) for state in SendState], f"choose from {', '.join(SendState)}")
         raise UserError(f"--state: {named!r} is not a send state; {fix}") from None
 
 

@@ -20,6 +20,7 @@ from newsletter.cli.common import (
     print_json,
     print_table,
     say,
+    suggestion,
     warn,
 )
 from newsletter.errors import UserError
@@ -121,7 +122,8 @@ def preview(
         raise UserError("--port only works with --serve; add --serve")
     chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
     if chosen not in _FORMATS:
-        raise UserError(f"--format: {chosen!r} is not a format; choose from {', '.join(_FORMATS)}")
+        fix = suggestion(chosen, _FORMATS, f"choose from {', '.join(_FORMATS)}")
+        raise UserError(f"--format: {chosen!r} is not a format; {fix}")
     opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
     content = _previewed(ctx, email, chosen)
     if content is None:

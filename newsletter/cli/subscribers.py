@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say, warn
+from newsletter.cli.common import (
+    Json,
+    format_iso,
+    format_moment,
+    open_context_for,
+    print_json,
+    print_table,
+    say,
+    suggestion,
+    warn,
+)
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
 from newsletter.support.clock import own_timezone
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from newsletter.services.retention import SubscriberRecord
 
 
+_FORMATS = ("csv", "jsonl")
 _PAGE = 500
 _MOST_PROBLEMS = 1_000
 
@@ -308,8 +319,8 @@ def export_subscribers(
     ] = "csv",
 ) -> None:
     """Export the subscribers, for another program or a later import."""
-    if format not in ("csv", "jsonl"):
-        raise UserError(f"--format: {format!r} is not a format; use csv or jsonl")
+    if format not in _FORMATS:
+        raise UserError(f"--format: {format!r} is not a format; {suggestion(format, _FORMATS, 'use csv or jsonl')}")
     context = open_context_for(ctx)
     text = "".join(_exported(context, format))
     if output is None:

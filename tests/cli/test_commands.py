@@ -166,6 +166,25 @@ def test_a_closed_output_is_no_fault(newsletter: Newsletter) -> None:
         assert ran.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("lgo", "No such command 'lgo'. Did you mean 'log'?"),
+        ("papers lst", "Did you mean 'list'?"),
+        ("similar x", "Did you mean 'papers similar'?"),
+        ("log --sinc 2025-01-01", "No such option: --sinc. Did you mean '--since'?"),
+        ("subscribers list --state actve", "Did you mean 'active'?"),
+        ("papers list --limit 0", "it must be 1 or more."),
+        ("papers list --limit ten", "write a whole number, like 5."),
+        ("log --format cvs", "--format: 'cvs' is not a format; did you mean 'csv'?"),
+        ("preview a@example.org --format htm", "did you mean 'html'?"),
+    ],
+)
+def test_mistyped_arguments_get_a_suggestion(newsletter: Newsletter, arguments: str, expected: str) -> None:
+    error = newsletter.run(*arguments.split(), code=2).err
+    assert expected in " ".join(error.replace("│", " ").split())
+
+
 def test_an_unknown_option_is_exit_2(newsletter: Newsletter) -> None:
     assert "No such option" in newsletter.run("send", "--fast", code=2).err
 
