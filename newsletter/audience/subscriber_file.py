@@ -15,6 +15,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from newsletter.config.fields import TimeOfDay, Timezone, plain_address
+from newsletter.config.messages import key_for_text
+from newsletter.config.suggestions import nearest_key, nearest_value
 from newsletter.config.yaml import Document, KeyPath, check, parse
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Preferences, Schedule
@@ -76,16 +78,31 @@ def _days(value: object) -> object:
         return listed
     words = [word for item in listed for word in re.split(r"[,;\s]+", item.lower()) if word]
     days = {day for word in words for day in _DAYS.get(word, [word])}
+    for word in days - set(Day):
+        if (near := nearest_value(word, [*Day, *_DAYS])) and near not in list(Day):
+            said = "is" if word == str(value).lower() else f"has {word!r}, which is"
+            raise ValueError(f"{said} not a day; did you mean {near!r}?")
     return sorted(days, key=lambda day: [*Day, day].index(day))
 
 
 def _interest_or_name(value: object) -> object:
-    return {"name": textwrap.shorten(value, 80, placeholder=" …"), "text": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"name": textwrap.shorten(value, 80, placeholder=" …"), "text": value}
+    if isinstance(value, Mapping) and len(value) == 1:
+        key, text = next(iter(value.items()))
+        if isinstance(text, str) and nearest_key(str(key), _Interest.model_fields) is None:
+            raise ValueError(key_for_text(str(key), text))
+    return value
 
 
 Text = Annotated[str, Field(max_length=_LONGEST_ENTRY), AfterValidator(_some_text)]
 Texts = Annotated[list[Text], BeforeValidator(_listed)]
 Weight = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+
+
+_FIXES: Mapping[str, str] = {
+    "trending": "unknown key; it is not set per subscriber: set digest.trending in config.yaml, where 0 leaves it out",
+}
 
 
 class _File(BaseModel):
@@ -190,7 +207,7 @@ def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def _read(document: Document) -> Preferences:
-    read = check(document, _Preferences)
+    read = check(document, _Preferences, _FIXES)
     first = {interest.name: index for index, interest in reversed(list(enumerate(read.interests)))}
     twice = [index for index, interest in enumerate(read.interests) if first[interest.name] != index]
     if twice:

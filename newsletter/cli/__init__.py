@@ -4,12 +4,12 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from newsletter.cli.app import app
+from newsletter.cli.lazy import hide_types
 from newsletter.errors import NewsletterError, UserError
 from newsletter.support.text import is_utf8
 
@@ -35,22 +35,8 @@ def _command() -> TyperGroup:
     # Cached: building it takes longer than many commands, and tests run thousands of commands in one process.
     command = get_command(app)
     assert isinstance(command, TyperGroup)  # noqa: S101 - it has commands
-    _hide_types(command)
+    hide_types(command)
     return command
-
-
-def _hide_types(command: Any) -> None:
-    """Remove the Python types that Typer shows in the help (``<bool>``, ``<list[str]>``): flags take no value, and
-    all other parameters have a metavar.
-    """
-    context = command.context_class(command)
-    for parameter in (*command.params, command.get_help_option(context)):
-        if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""
-        elif parameter.param_type_name == "argument":
-            parameter.display_type_rich = lambda ctx: None
-    for one in getattr(command, "commands", {}).values():
-        _hide_types(one)
 
 
 def _arguments() -> list[str]:

@@ -1,39 +1,206 @@
-"""The root of the command line: the global options and all commands."""
+"""The root of the command line: the global options and the list of all commands."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from newsletter import __version__
-from newsletter.cli import (
-    bounces,
-    doctor,
-    evaluate,
-    feedback,
-    highlights,
-    index,
-    init,
-    interests,
-    log,
-    papers,
-    pause,
-    preview,
-    send,
-    sends,
-    serve,
-    store,
-    subscribers,
-    tokens,
-)
-from newsletter.cli.common import Options
+from newsletter.cli.lazy import HELP_OPTIONS, Entry, Group, LazyGroup
 from newsletter.errors import UserError
 
+COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
+    "Getting started": (
+        Entry(
+            "init",
+            "init:init",
+            "Create a new newsletter in a folder: config.yaml, templates and two example subscriber files.",
+        ),
+        Entry(
+            "demo",
+            "init:demo",
+            "Run the whole pipeline without an account or network: papers in, personal emails out, the log.",
+        ),
+        Entry("doctor", "doctor:doctor", "Check the set-up and suggest a fix for each problem."),
+        Group(
+            "store",
+            "Copy the store to another database.",
+            (
+                Entry(
+                    "copy", "store:copy", "Copy the whole store into an empty one, such as from SQLite to PostgreSQL."
+                ),
+            ),
+        ),
+    ),
+    "Papers": (
+        Entry("fetch", "papers:fetch", "Fetch new papers from the sources."),
+        Entry("import", "papers:import_files", "Import papers from files."),
+        Entry("sources", "papers:sources", "Show the status of each source: last success, counts and error."),
+        Entry(
+            "index",
+            "index:index",
+            "Update the index of the papers and show when it was fitted and when the next fit is due.",
+        ),
+        Group(
+            "papers",
+            "List, search and show papers.",
+            (
+                Entry("list", "papers:list_papers", "List the papers in the store, newest first."),
+                Entry("search", "papers:search_papers", "Search titles and abstracts of all papers, best match first."),
+                Entry("similar", "papers:similar_papers", "Find the papers most similar to one in the store."),
+                Entry("show", "papers:show_paper", "Show one paper."),
+            ),
+        ),
+    ),
+    "Subscribers": (
+        Entry("subscribe", "subscribers:subscribe", "Subscribe an address, or change a subscriber's preferences."),
+        Entry(
+            "unsubscribe",
+            "subscribers:unsubscribe",
+            "Unsubscribe an address. Files and imports cannot resubscribe it; only 'subscribe --again' can.",
+        ),
+        Entry(
+            "feedback",
+            "feedback:feedback",
+            "Record that a subscriber wants more or less like a paper. The next ranking takes it into account.",
+        ),
+        Group(
+            "subscribers",
+            "List, show, import, export and delete subscribers.",
+            (
+                Entry("list", "subscribers:list_subscribers", "List the subscribers."),
+                Entry("show", "subscribers:show_subscriber", "Show one subscriber."),
+                Entry("import", "subscribers:import_subscribers", "Import subscribers from a file."),
+                Entry(
+                    "export",
+                    "subscribers:export_subscribers",
+                    "Export the subscribers, for another program or a later import.",
+                ),
+                Entry("forget", "subscribers:forget", "Delete all data of a subscriber permanently."),
+            ),
+        ),
+        Group(
+            "interests",
+            "Check, show and edit subscribers' interests.",
+            (
+                Entry("check", "interests:check", "Check the files in subscribers/ and show each error with its line."),
+                Entry("show", "interests:show", "Show subscribers' interests."),
+                Entry(
+                    "edit",
+                    "interests:edit",
+                    "Edit a subscriber's interests in $EDITOR. They are checked when you save.",
+                ),
+            ),
+        ),
+    ),
+    "Digests": (
+        Entry("rank", "preview:rank", "Rank the new papers for a subscriber, with the reason for each."),
+        Entry(
+            "preview", "preview:preview", "Render a subscriber's email as it would be sent today, without sending it."
+        ),
+        Entry(
+            "evaluate",
+            "evaluate:evaluate",
+            "Evaluate the ranking on readers' libraries, by how well it finds held-out papers.",
+        ),
+        Entry("send", "send:send", "Send today's edition now to every active subscriber who has not received it."),
+        Entry("run", "send:run", "Run the newsletter: fetch papers and send each digest at the subscriber's own time."),
+        Entry("pause", "pause:pause", "Pause all sending now, including in running processes."),
+        Entry(
+            "resume",
+            "pause:resume",
+            "Resume sending after 'newsletter pause', and use accounts again that were set aside.",
+        ),
+        Entry(
+            "serve",
+            "serve:serve",
+            "Serve the site: sign-up, preferences, the papers by day, search, feeds and the API.",
+        ),
+        Entry("log", "log:log", "Show what was sent to each subscriber and when, or why nothing was sent."),
+        Group(
+            "highlights",
+            "Train and evaluate the sentence classifier.",
+            (
+                Entry("train", "highlights:train_highlights", "Train the sentence classifier and write its weights."),
+                Entry(
+                    "evaluate",
+                    "highlights:evaluate_highlights",
+                    "Evaluate how often the classifier picks the right sentence, with cross-validation.",
+                ),
+            ),
+        ),
+        Group(
+            "token",
+            "Manage API and operator tokens.",
+            (
+                Entry(
+                    "create", "tokens:create", "Create a token for the operator's page, the operator API and /metrics."
+                ),
+                Entry("list", "tokens:list_tokens", "List the tokens and when each was last used."),
+                Entry("revoke", "tokens:revoke", "Revoke a token and end every session that it started."),
+            ),
+        ),
+        Group(
+            "sends",
+            "Retry, cancel, resolve and archive sends.",
+            (
+                Entry("resolve", "log:resolve", "List sends of unknown outcome, or resolve them."),
+                Entry("retry", "sends:retry", "Plan failed and deferred sends again, to be sent at once."),
+                Entry(
+                    "cancel",
+                    "sends:cancel",
+                    "Cancel the planned and deferred sends of an edition. No later run sends them.",
+                ),
+                Entry(
+                    "mark-sent",
+                    "sends:mark_sent",
+                    "Mark an edition as sent that is missing from the log, such as after restoring a backup.",
+                ),
+                Entry(
+                    "archive",
+                    "log:archive",
+                    "Move old log entries from the store into compressed files, one per month.",
+                ),
+            ),
+        ),
+        Group(
+            "bounces",
+            "Process bounces and complaints.",
+            (
+                Entry(
+                    "read",
+                    "bounces:read",
+                    "Process bounces and complaints from the configured mailbox, a file or standard input.",
+                ),
+                Entry("list", "bounces:list_bounces", "List the recorded bounces and complaints."),
+                Entry(
+                    "suppressed",
+                    "bounces:list_suppressed",
+                    "List the suppressed addresses, which get no mail even when they are imported again.",
+                ),
+                Entry("forgive", "bounces:forgive", "Remove addresses from the suppression list."),
+            ),
+        ),
+    ),
+}
+"""All commands by the panel of the help that lists them."""
+
+
+class Root(LazyGroup):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for panel, listed in COMMANDS.items():
+            self.list_in(panel, listed)
+
+
 app = typer.Typer(
-    help="A personalised email newsletter of new research papers.",
+    cls=Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
 
 
@@ -59,73 +226,8 @@ def options(
 
     Start with 'newsletter demo', which needs no account and no network. Create your own with 'newsletter init DIR'.
     """
+    from newsletter.cli.common import Options  # Imported here: help and completion do not need it.
+
     if not config.strip():
         raise UserError("--config: the file name is empty; write it like --config config.yaml")
     ctx.obj = Options(Path(config), now)
-
-
-papers_group = typer.Typer(help="List, search and show papers.", no_args_is_help=True)
-subscribers_group = typer.Typer(help="List, show, import, export and delete subscribers.", no_args_is_help=True)
-bounces_group = typer.Typer(help="Process bounces and complaints.", no_args_is_help=True)
-sends_group = typer.Typer(help="Retry, cancel, resolve and archive sends.", no_args_is_help=True)
-interests_group = typer.Typer(help="Check, show and edit subscribers' interests.", no_args_is_help=True)
-token_group = typer.Typer(help="Manage API and operator tokens.", no_args_is_help=True)
-store_group = typer.Typer(help="Copy the store to another database.", no_args_is_help=True)
-highlights_group = typer.Typer(help="Train and evaluate the sentence classifier.", no_args_is_help=True)
-
-START, READ, PEOPLE, SEND = "Getting started", "Papers", "Subscribers", "Digests"
-
-app.command(rich_help_panel=START)(init.init)
-app.command(rich_help_panel=START)(init.demo)
-app.command(rich_help_panel=START)(doctor.doctor)
-app.add_typer(store_group, name="store", rich_help_panel=START)
-store_group.command("copy")(store.copy)
-app.command(rich_help_panel=READ)(papers.fetch)
-app.command("import", rich_help_panel=READ)(papers.import_files)
-app.command(rich_help_panel=READ)(papers.sources)
-app.command(rich_help_panel=READ)(index.index)
-app.add_typer(papers_group, name="papers", rich_help_panel=READ)
-papers_group.command("list")(papers.list_papers)
-papers_group.command("search")(papers.search_papers)
-papers_group.command("similar")(papers.similar_papers)
-papers_group.command("show")(papers.show_paper)
-app.command(rich_help_panel=PEOPLE)(subscribers.subscribe)
-app.command(rich_help_panel=PEOPLE)(subscribers.unsubscribe)
-app.add_typer(subscribers_group, name="subscribers", rich_help_panel=PEOPLE)
-subscribers_group.command("list")(subscribers.list_subscribers)
-subscribers_group.command("show")(subscribers.show_subscriber)
-subscribers_group.command("import")(subscribers.import_subscribers)
-subscribers_group.command("export")(subscribers.export_subscribers)
-subscribers_group.command("forget")(subscribers.forget)
-app.add_typer(interests_group, name="interests", rich_help_panel=PEOPLE)
-interests_group.command("check")(interests.check)
-interests_group.command("show")(interests.show)
-interests_group.command("edit")(interests.edit)
-app.command(rich_help_panel=PEOPLE)(feedback.feedback)
-app.command(rich_help_panel=SEND)(preview.rank)
-app.command(rich_help_panel=SEND)(preview.preview)
-app.command(rich_help_panel=SEND)(evaluate.evaluate)
-app.add_typer(highlights_group, name="highlights", rich_help_panel=SEND)
-highlights_group.command("train")(highlights.train_highlights)
-highlights_group.command("evaluate")(highlights.evaluate_highlights)
-app.command(rich_help_panel=SEND)(send.send)
-app.command(rich_help_panel=SEND)(send.run)
-app.command(rich_help_panel=SEND)(pause.pause)
-app.command(rich_help_panel=SEND)(pause.resume)
-app.command(rich_help_panel=SEND)(serve.serve)
-app.add_typer(token_group, name="token", rich_help_panel=SEND)
-token_group.command("create")(tokens.create)
-token_group.command("list")(tokens.list_tokens)
-token_group.command("revoke")(tokens.revoke)
-app.command(rich_help_panel=SEND)(log.log)
-app.add_typer(sends_group, name="sends", rich_help_panel=SEND)
-sends_group.command("resolve")(log.resolve)
-sends_group.command("retry")(sends.retry)
-sends_group.command("cancel")(sends.cancel)
-sends_group.command("mark-sent")(sends.mark_sent)
-sends_group.command("archive")(log.archive)
-app.add_typer(bounces_group, name="bounces", rich_help_panel=SEND)
-bounces_group.command("read")(bounces.read)
-bounces_group.command("list")(bounces.list_bounces)
-bounces_group.command("suppressed")(bounces.list_suppressed)
-bounces_group.command("forgive")(bounces.forgive)

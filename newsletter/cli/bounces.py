@@ -1,29 +1,28 @@
 """Commands for bounces, complaints and suppressed addresses."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from newsletter.cli.common import Json, err, format_iso, format_moment, open_context_for, print_json, print_table, say
-from newsletter.config.fields import plain_address
-from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SubscriberState
-from newsletter.services import forgive_bounces
-from newsletter.services.bounces import BounceResult, process_mailbox, process_message
-from newsletter.services.context import AppContext
-from newsletter.services.forgive_bounces import ForgivenAddress, Selection
-from newsletter.store import bounces as store
-from newsletter.store import reading, suppressions
 from newsletter.support.clock import parse_moment
 from newsletter.support.files import MAX_LIST_BYTES, read_bytes
 from newsletter.support.text import escape_for_terminal
+
+if TYPE_CHECKING:
+    from newsletter.services.bounces import BounceResult
+    from newsletter.services.context import AppContext
+    from newsletter.services.forgive_bounces import ForgivenAddress, Selection
+
 
 _DRY_RUN = "Dry run: nothing is changed. The result would be:"
 
@@ -31,7 +30,7 @@ _DRY_RUN = "Dry run: nothing is changed. The result would be:"
 def read(
     ctx: typer.Context,
     file: Annotated[
-        str | None, typer.Argument(help="Read one message from this file; '-' reads standard input.")
+        str | None, typer.Argument(metavar="FILE", help="Read one message from this file; '-' reads standard input.")
     ] = None,
 ) -> None:
     """Process bounces and complaints from the configured mailbox, a file or standard input.
@@ -39,6 +38,8 @@ def read(
     Only reports that are proven to be about a message of this newsletter are recorded and acted on.
     Recognised messages are moved to another folder; all others stay and are marked as read.
     """
+    from newsletter.services.bounces import process_message
+
     if file == "-":
         _read_piped(ctx)
     elif file is not None:
@@ -57,6 +58,9 @@ def _read_piped(ctx: typer.Context) -> None:
     Exit code 0 reports delivery, EX_TEMPFAIL asks the server to retry later. Any other code would make it bounce the
     message.
     """
+    from newsletter.delivery.bounces.parser import MAX_BYTES
+    from newsletter.services.bounces import process_message
+
     try:
         content = sys.stdin.buffer.read(MAX_BYTES) if sys.stdin else b""
         while sys.stdin and sys.stdin.buffer.read(MAX_BYTES):
@@ -73,6 +77,10 @@ def _read_piped(ctx: typer.Context) -> None:
 
 
 def _read_mailbox(context: AppContext) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from newsletter.services.bounces import process_mailbox
+
     if not context.config.bounces.mailbox:
         raise UserError(
             "bounces: no mailbox is configured; set bounces.maildir or bounces.imap in config.yaml, or pass a file "
@@ -117,6 +125,9 @@ def _on_progress(taken: BounceResult) -> str:
 
 def list_bounces(ctx: typer.Context, json: Json = False) -> None:
     """List the recorded bounces and complaints."""
+    from newsletter.store import bounces as store
+    from newsletter.store import reading
+
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         found = list(store.everything(connection))
@@ -151,6 +162,8 @@ def list_suppressed(ctx: typer.Context, json: Json = False) -> None:
 
     The list stores only hashes: an address without a subscriber can no longer be shown.
     """
+    from newsletter.store import reading, suppressions
+
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         found = list(suppressions.everything(connection))
@@ -173,10 +186,12 @@ def forgive(
         str | None, typer.Argument(metavar="EMAIL", help="Address to reinstate.", show_default=False)
     ] = None,
     domain: Annotated[
-        str | None, typer.Option(metavar="DOMAIN", help="All addresses at this domain that bounced.")
+        str | None, typer.Option(metavar="DOMAIN", help="Reinstate addresses at this domain that bounced.")
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="All that bounced at this time or later.")] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="All that bounced.")] = False,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Reinstate those that bounced at this time or later.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Reinstate all addresses that bounced.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
     json: Json = False,
@@ -187,6 +202,8 @@ def forgive(
     planned again. Subscribers who complained or unsubscribed stay out: use 'subscribe --again' when they ask to come
     back. --domain, --since and --all never touch them.
     """
+    from newsletter.services import forgive_bounces
+
     selection = _selection(email, domain, since, everybody)
     context = open_context_for(ctx, files=False)
     if email is not None:
@@ -206,6 +223,9 @@ def forgive(
 
 
 def _selection(email: str | None, domain: str | None, since: str | None, everybody: bool) -> Selection:
+    from newsletter.config.fields import plain_address
+    from newsletter.services.forgive_bounces import Selection
+
     ways = (email is not None, domain is not None or since is not None, everybody)
     if not any(ways):
         raise UserError("no address given; pass an EMAIL, --domain, --since or --all")

@@ -1,4 +1,10 @@
-"""Shared parts of the commands: global options, opening the context, printing tables and JSON lines."""
+"""Shared parts of the commands: global options, opening the context, printing tables and JSON lines.
+
+Modules of commands import what is slow to import (the store, the configuration, the ranking) inside the functions that
+use it: help and completion then need none of it.
+"""
+
+from __future__ import annotations
 
 import json
 import re
@@ -10,21 +16,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from newsletter.config.loader import load_config
-from newsletter.config.settings import Config
-from newsletter.services.context import AppContext, open_context
-from newsletter.services.due_subscribers import read_files
-from newsletter.services.index import current_index, refit_index
+from newsletter.config.suggestions import nearest_value
 from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
 from newsletter.support.text import escape_for_terminal
+
+if TYPE_CHECKING:
+    from newsletter.config.settings import Config
+    from newsletter.services.context import AppContext
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
@@ -60,6 +66,8 @@ def options(ctx: typer.Context) -> Options:
 
 def load(ctx: typer.Context) -> Config:
     """Load the configuration."""
+    from newsletter.config.loader import load_config
+
     return load_config(options(ctx).config)
 
 
@@ -68,8 +76,12 @@ def open_context_for(ctx: typer.Context, running: bool = False, files: bool = Tr
 
     Problems in the files are printed as warnings.
     """
+    from newsletter.services.context import open_context
+
     context = open_context(load(ctx), options(ctx).clock(running))
     if files:
+        from newsletter.services.subscriber_files import read_files
+
         for problem in read_files(context).problems:
             warn(problem)
     return context
@@ -77,6 +89,10 @@ def open_context_for(ctx: typer.Context, running: bool = False, files: bool = Tr
 
 def bring_index_up_to_date(context: AppContext, refit: bool = False) -> None:
     """Update the index with a progress bar; on a large store this takes minutes."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    from newsletter.services.index import current_index, refit_index
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", visible=False)
@@ -100,6 +116,12 @@ def note(text: str) -> None:
 def say(text: str) -> None:
     """Print a line, with control and invisible characters escaped."""
     out.print(Text(escape_for_terminal(text)), soft_wrap=True)
+
+
+def suggestion(written: str, allowed: Iterable[str], otherwise: str) -> str:
+    """Return how to fix a wrong value: the nearest allowed one, else other words."""
+    near = nearest_value(written, allowed)
+    return f"did you mean {near!r}?" if near else otherwise
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

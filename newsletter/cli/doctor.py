@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from newsletter.cli.common import Json, load, options, out, print_json, say
-from newsletter.config.fields import plain_address
 from newsletter.doctor.result import CheckResult, CheckState
 from newsletter.errors import UserError
 from newsletter.support.text import escape_for_terminal
@@ -37,6 +36,8 @@ def doctor(
     Checks config, templates, store, sources, mail servers, SPF, DKIM, DMARC, the site, clock and disk.
     Sends nothing without --send-to and stores no papers. Exits with 1 when a check fails.
     """
+    from newsletter.config.fields import plain_address
+
     if send_to is not None:
         if offline:
             raise UserError("--send-to and --offline are mutually exclusive; pass one of them")
@@ -44,7 +45,7 @@ def doctor(
             send_to = plain_address(send_to)
         except ValueError as error:
             raise UserError(f"--send-to: {send_to!r} {error}; write it like you@example.org") from None
-    from newsletter.doctor.checks import config_problems, run_checks  # Here, since it is slow to import.
+    from newsletter.doctor.checks import config_problems, run_checks
 
     counts: Counter[CheckState] = Counter()
     ended = 1

@@ -6,20 +6,21 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import Json, print_json, print_table, say
-from newsletter.config.settings import Ranking
-from newsletter.ranking import evaluate as trials
 
 _BAR = 40
 
 
 def evaluate(
-    directory: Annotated[Path, typer.Argument(help="Folder with papers.jsonl.gz and libraries.jsonl.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with papers.jsonl.gz and libraries.jsonl.")],
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Show quality by the number of liked papers.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Evaluate the ranking on readers' libraries, by how well it finds held-out papers."""
+    from newsletter.config.settings import Ranking
+    from newsletter.ranking import evaluate as trials
+
     trial = trials.read_dataset(directory)
     if learning_curve:
         _curve(trials.learning_curve(trial), json)

@@ -1,15 +1,11 @@
 """The command that records feedback on a paper."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from newsletter.audience import subscriptions
 from newsletter.cli.common import open_context_for, say
 from newsletter.errors import UserError
-from newsletter.services.recommend import best_interest
-from newsletter.store import feedback as store
-from newsletter.store import papers, reading, writing
 
 
 def feedback(
@@ -17,13 +13,18 @@ def feedback(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
     paper: Annotated[str, typer.Argument(metavar="PAPER", help="Paper's id, arXiv id, DOI, URL or title.")],
     verdict: Annotated[
-        store.Verdict, typer.Argument(metavar="more|less", help="Ask for more or less like this paper.")
+        Literal["more", "less"], typer.Argument(metavar="more|less", help="Ask for more or less like this paper.")
     ],
     interest: Annotated[
         str | None, typer.Option(metavar="NAME", help="Interest it counts for (default: best match).")
     ] = None,
 ) -> None:
     """Record that a subscriber wants more or less like a paper. The next ranking takes it into account."""
+    from newsletter.audience import subscriptions
+    from newsletter.services.recommend import best_interest
+    from newsletter.store import feedback as store
+    from newsletter.store import papers, reading, writing
+
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
@@ -37,5 +38,5 @@ def feedback(
         )
     chosen = interest or best_interest(context, subscriber, found)
     with writing(context.engine) as connection:
-        store.give(connection, subscriber.row, found.row, verdict, chosen, context.clock())
-    say(f"Noted: {verdict.value} like “{found.title}”{f', for {chosen}' if chosen else ''}.")
+        store.give(connection, subscriber.row, found.row, store.Verdict(verdict), chosen, context.clock())
+    say(f"Noted: {verdict} like “{found.title}”{f', for {chosen}' if chosen else ''}.")

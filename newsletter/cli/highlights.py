@@ -6,36 +6,33 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from newsletter.cli.common import Json, err, print_json, print_table, say
-from newsletter.highlights.classifier import WEIGHTS
-from newsletter.highlights.dataset import read_labelled
-from newsletter.highlights.evaluation import WAYS, evaluate
-from newsletter.highlights.training import train, write_model
 
 LabelledFile = Annotated[
     Path, typer.Argument(metavar="LABELLED", help="Labelled abstracts (JSON lines, optionally gzipped).")
 ]
 Output = Annotated[
-    Path,
-    typer.Option(
-        "--output", metavar="FILE", show_default=False, help="Output file (default: replace the weights in use)."
-    ),
+    Path | None, typer.Option("--output", metavar="FILE", help="Output file (default: replace the weights in use).")
 ]
 
 
-def train_highlights(labelled: LabelledFile, output: Output = WEIGHTS) -> None:
+def train_highlights(labelled: LabelledFile, output: Output = None) -> None:
     """Train the sentence classifier and write its weights.
 
     See docs/highlights.md for the format of LABELLED.
     """
+    from newsletter.highlights.classifier import WEIGHTS
+    from newsletter.highlights.dataset import read_labelled
+    from newsletter.highlights.training import train, write_model
+
     with _progress("training", None):
         abstracts = read_labelled(labelled)
         model = train(abstracts)
-    write_model(model, output)
+    target = output or WEIGHTS
+    write_model(model, target)
     say(f"{len(abstracts)} abstracts, {len(model.weights)} features, {len(model.words)} of them words")
-    say(f"written to {output}")
+    say(f"written to {target}")
 
 
 def evaluate_highlights(
@@ -48,6 +45,9 @@ def evaluate_highlights(
 
     The baseline is a logistic regression over words and position, on the same folds.
     """
+    from newsletter.highlights.dataset import read_labelled
+    from newsletter.highlights.evaluation import WAYS, evaluate
+
     with _progress("folds", folds * splits) as on_progress:
         rows = evaluate(read_labelled(labelled), folds, splits, on_progress)
     if json:
@@ -85,6 +85,8 @@ def evaluate_highlights(
 @contextmanager
 def _progress(what: str, of: int | None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar at a terminal; yields a function that updates it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
     counts = (MofNCompleteColumn(), TimeRemainingColumn()) if of else ()
     with Progress(*columns, *counts, console=err, transient=True, disable=not err.is_terminal) as bar:

@@ -13,8 +13,6 @@ from newsletter.cli.common import (
     print_json,
     say,
 )
-from newsletter.services.index import read_state
-from newsletter.store import papers, reading
 
 
 def index(
@@ -27,6 +25,9 @@ def index(
     Editions and 'newsletter run' update it automatically: new papers are added daily, and the TF-IDF model is refitted
     every ranking.refit_days days or when the store has grown by 10%.
     """
+    from newsletter.services.index import read_state
+    from newsletter.store import papers, reading
+
     context = open_context_for(ctx, files=False)
     bring_index_up_to_date(context, refit)
     state = read_state(context.config.index_folder)

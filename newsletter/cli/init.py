@@ -1,5 +1,7 @@
 """Commands that create a newsletter and run the demo."""
 
+from __future__ import annotations
+
 import mailbox
 import shlex
 import shutil
@@ -11,25 +13,23 @@ from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.common import Options, err, options, print_table, say
-from newsletter.config.loader import load_config
 from newsletter.errors import UserError
-from newsletter.rendering.template import BUNDLED
-from newsletter.services.context import AppContext, open_context
-from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer, MaildirWriter, create_project, subscribe_examples
-from newsletter.services.due_subscribers import active_batches, read_files
-from newsletter.services.edition import run_edition
-from newsletter.services.fetch import import_file
-from newsletter.store import reading, send_log
 from newsletter.support.files import write_private
+
+if TYPE_CHECKING:
+    from newsletter.services.context import AppContext
 
 
 def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder; created if missing.")]) -> None:
     """Create a new newsletter in a folder: config.yaml, templates and two example subscriber files."""
+    from newsletter.rendering.template import BUNDLED
+    from newsletter.services.demo import create_project
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -58,6 +58,13 @@ def demo(
     ] = None,
 ) -> None:
     """Run the whole pipeline without an account or network: papers in, personal emails out, the log."""
+    from newsletter.rendering.template import BUNDLED
+    from newsletter.services.demo import SAMPLE_PAPERS, create_project, subscribe_examples
+    from newsletter.services.due_subscribers import active_batches
+    from newsletter.services.edition import run_edition
+    from newsletter.services.fetch import import_file
+    from newsletter.services.subscriber_files import read_files
+
     folder = (directory or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))).absolute()
     _claim(folder)
     with err.status("Creating a newsletter with sample papers ..."):
@@ -102,12 +109,17 @@ def _claim(folder: Path) -> None:
 
 
 def _context(folder: Path, given: Options) -> AppContext:
+    from newsletter.config.loader import load_config
+    from newsletter.services.context import open_context
+
     return open_context(load_config(folder / "config.yaml"), given.clock())
 
 
 @contextmanager
 def _sending_to(maildir: Path, context: AppContext) -> Iterator[AppContext]:
     """Return the context with a mail server on loopback that stores what it receives."""
+    from newsletter.services.demo import LoopbackServer, MaildirWriter
+
     with LoopbackServer(MaildirWriter(maildir)) as server:
         there = {"host": "127.0.0.1", "port": server.port, "security": "none", "user": None}
         smtp = context.config.smtp.model_copy(update=there)
@@ -116,6 +128,8 @@ def _sending_to(maildir: Path, context: AppContext) -> Iterator[AppContext]:
 
 
 def _show_log(context: AppContext) -> None:
+    from newsletter.store import reading, send_log
+
     with reading(context.engine) as connection:
         rows = [
             (send.edition, send.email, send.state.value, len(papers), send.smtp_reply or send.reason)

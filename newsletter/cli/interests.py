@@ -1,5 +1,7 @@
 """Commands for subscribers' interests."""
 
+from __future__ import annotations
+
 import os
 import shlex
 import shutil
@@ -9,22 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlalchemy import Engine
 
-from newsletter.audience import subscriptions
-from newsletter.audience.subscriber_file import files_in, new_text, read_preferences, read_preferences_text
 from newsletter.cli.common import Json, load, open_context_for, options, print_json, say, warn
-from newsletter.cli.subscribers import interest_line
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber
-from newsletter.store import open_store, reading, writing
-from newsletter.store import subscribers as store
-from newsletter.store.preferences import to_json
 from newsletter.support.files import atomic_write_bytes, read_text, write_private
 from newsletter.support.text import escape_for_terminal, shorten_middle
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
 
 Email = Annotated[str | None, typer.Argument(metavar="EMAIL", help="Subscriber's email address (default: all).")]
 
@@ -34,6 +33,8 @@ _CHANGED = "{}: it changed while you were editing; edit it again and merge the c
 
 def check(ctx: typer.Context, email: Email = None) -> None:
     """Check the files in subscribers/ and show each error with its line."""
+    from newsletter.audience.subscriber_file import files_in, read_preferences
+
     config = load(ctx)
     folder = config.subscribers_folder
     paths, problems = files_in(folder)
@@ -59,6 +60,12 @@ def check(ctx: typer.Context, email: Email = None) -> None:
 
 def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
     """Show subscribers' interests."""
+    from newsletter.audience import subscriptions
+    from newsletter.cli.subscribers import interest_line
+    from newsletter.store import reading
+    from newsletter.store import subscribers as store
+    from newsletter.store.preferences import to_json
+
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         found = (
@@ -86,6 +93,10 @@ def edit(
     ctx: typer.Context, email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")]
 ) -> None:
     """Edit a subscriber's interests in $EDITOR. They are checked when you save."""
+    from newsletter.audience import subscriptions
+    from newsletter.audience.subscriber_file import new_text
+    from newsletter.store import open_store, writing
+
     config = load(ctx)
     engine = open_store(config.store_url)
     clock = options(ctx).clock()
@@ -117,6 +128,9 @@ def edit(
 
 def _file_with(folder: Path, email: str) -> Path | None:
     """Find the file of an address, even if the file has errors, so that it can be edited."""
+    from newsletter.audience.subscriber_file import files_in
+    from newsletter.store import subscribers as store
+
     wanted = store.email_key(email)
     for path in files_in(folder)[0] if folder.exists() else ():
         try:
@@ -148,6 +162,9 @@ def _draft(text: str) -> Iterator[Path]:
 
 def _edited(path: Path, before: str, email: str) -> str | None:
     """Return the edited text once it is valid; None if it was not changed."""
+    from newsletter.audience.subscriber_file import read_preferences_text
+    from newsletter.store import subscribers as store
+
     while True:
         _run_editor(path)
         saved = read_text(path, path.name)
@@ -189,6 +206,10 @@ def _run_editor(path: Path) -> None:
 
 
 def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:
+    from newsletter.audience import subscriptions
+    from newsletter.audience.subscriber_file import read_preferences_text
+    from newsletter.store import writing
+
     with writing(engine) as connection:
         present = subscriptions.get_subscriber(connection, subscriber.email)
         if (present.preferences, present.file) != (subscriber.preferences, None):

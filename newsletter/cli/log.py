@@ -1,19 +1,16 @@
 """Commands that show and archive the send log, and resolve sends of unknown outcome."""
 
-import difflib
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
-from newsletter.audience import log_export as logged
-from newsletter.audience import subscriptions, timeline
-from newsletter.audience.timeline import Timeline, describe_day
 from newsletter.cli.common import (
     Json,
     format_iso,
@@ -23,15 +20,20 @@ from newsletter.cli.common import (
     print_json,
     print_table,
     say,
+    suggestion,
 )
 from newsletter.errors import UserError
 from newsletter.model import SendState
-from newsletter.services import log_archive
-from newsletter.services.context import AppContext
-from newsletter.store import papers, reading, sends, writing
-from newsletter.store.send_log import LogFilter, LogLine
 from newsletter.support.clock import parse_day
 from newsletter.support.files import atomic_write_private
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from newsletter.audience.timeline import Timeline
+    from newsletter.services.context import AppContext
+    from newsletter.store.send_log import LogFilter, LogLine
+
 
 _FORMATS = ("csv", "jsonl")
 _ROWS = 200
@@ -63,6 +65,10 @@ def log(
 
     States: planned, claimed, sent, deferred, failed, skipped, unsure.
     """
+    from newsletter.audience import log_export as logged
+    from newsletter.store import reading
+    from newsletter.store.send_log import LogFilter
+
     if why_ is not None:
         if any((email, edition, since, until, paper, state, format, output)):
             raise UserError("--why can only be combined with --json; remove the other options")
@@ -86,7 +92,7 @@ def log(
 def _kind(json: bool, format: str | None, output: Path | None) -> str | None:
     """Return the output format of the log; None for a table."""
     if format is not None and format not in _FORMATS:
-        raise UserError(f"--format: {format!r} is not a format; use csv or jsonl")
+        raise UserError(f"--format: {format!r} is not a format; {suggestion(format, _FORMATS, 'use csv or jsonl')}")
     if json and format == "csv":
         raise UserError("--json and --format csv are mutually exclusive; pass one of them")
     kind = "jsonl" if json else format
@@ -117,6 +123,10 @@ def _wanted(
     paper: str | None,
     states: Iterable[str],
 ) -> LogFilter:
+    from newsletter.audience import subscriptions
+    from newsletter.store import papers
+    from newsletter.store.send_log import LogFilter
+
     found = papers.find(connection, paper) if paper is not None else None
     if paper is not None and found is None:
         raise UserError(f"--paper: no paper matches {paper!r}; search with 'newsletter papers list --title WORD'")
@@ -133,12 +143,13 @@ def _state(named: str) -> SendState:
     try:
         return SendState(named)
     except ValueError:
-        near = difflib.get_close_matches(named, SendState, n=1)
-        fix = f"did you mean {str(near[0])!r}?" if near else f"choose from {', '.join(SendState)}"
+        fix = suggestion(named, [str(state) for state in SendState], f"choose from {', '.join(SendState)}")
         raise UserError(f"--state: {named!r} is not a send state; {fix}") from None
 
 
 def _texts(kind: str, lines: Iterable[LogLine]) -> Iterator[str]:
+    from newsletter.audience import log_export as logged
+
     return logged.csv_lines(lines) if kind == "csv" else (json_line(logged.to_object(line)) for line in lines)
 
 
@@ -183,6 +194,10 @@ def _log_row(line: LogLine) -> tuple[object, ...]:
 
 
 def _tell_why(context: AppContext, email: str, json: bool) -> None:
+    from newsletter.audience import subscriptions, timeline
+    from newsletter.audience.timeline import describe_day
+    from newsletter.store import reading
+
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
         story = timeline.build_timeline(connection, subscriber, context.clock(), context.config.log.keep_skipped_days)
@@ -220,11 +235,11 @@ def _why_json(story: Timeline) -> dict[str, Any]:
 def resolve(
     ctx: typer.Context,
     emails: Annotated[
-        list[str] | None, typer.Argument(metavar="EMAIL...", help="Only these subscribers.", show_default=False)
+        list[str] | None, typer.Argument(metavar="EMAIL", help="Only these subscribers.", show_default=False)
     ] = None,
     sent: Annotated[bool, typer.Option("--sent", help="Mark them as sent: they arrived.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Send them again: they did not arrive.")] = False,
-    everyone: Annotated[bool, typer.Option("--all", help="All subscribers.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="Resolve the sends of all subscribers.")] = False,
     edition: Annotated[str | None, typer.Option(metavar="DAY", help="Only this edition.")] = None,
     json: Json = False,
 ) -> None:
@@ -232,6 +247,9 @@ def resolve(
 
     To find out whether they arrived, look up their Message-IDs in the mail server's log, or ask the subscribers.
     """
+    from newsletter.audience import subscriptions
+    from newsletter.store import sends, writing
+
     if sent and again:
         raise UserError("--sent and --again are mutually exclusive; pass one of them")
     if (sent or again) and not (emails or everyone):
@@ -277,6 +295,8 @@ def archive(
     The entries have the format of 'newsletter log --json'. Sends that wait or are unsure stay in the store. The files
     contain email addresses, which 'newsletter subscribers forget' does not remove.
     """
+    from newsletter.services import log_archive
+
     day = parse_day(f"{before}-01", "--before")
     written = log_archive.archive_log(open_context_for(ctx, files=False), day, folder, lambda: False)
     for path, number in sorted(written.items()):

@@ -1,14 +1,15 @@
 """Commands that fetch, import, list and search papers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from newsletter.cli.common import (
     Json,
@@ -26,15 +27,15 @@ from newsletter.cli.common import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
-from newsletter.rendering.template_context import percent
-from newsletter.services.context import AppContext
-from newsletter.services.fetch import FetchResult, OnProgress, fetch_papers, import_file
 from newsletter.services.paper_json import paper_json
-from newsletter.services.search import SearchResult, search, similar
-from newsletter.sources.base import DateRange
-from newsletter.store import papers, reading, source_status
 from newsletter.support.clock import parse_day
 from newsletter.support.text import escape_for_terminal
+
+if TYPE_CHECKING:
+    from newsletter.services.context import AppContext
+    from newsletter.services.fetch import FetchResult, OnProgress
+    from newsletter.services.search import SearchResult
+
 
 _BAD_SHOWN = 5
 _STOPPED = 130
@@ -45,13 +46,16 @@ NONE_YET = "No papers yet; add some with 'newsletter fetch' or 'newsletter impor
 def fetch(
     ctx: typer.Context,
     source: Annotated[
-        list[str] | None, typer.Argument(metavar="SOURCE...", help="Sources in config.yaml (default: all).")
+        list[str] | None, typer.Argument(metavar="SOURCE", help="Sources in config.yaml (default: all).")
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="DAY", help="First day to fetch.")] = None,
     until: Annotated[str | None, typer.Option(metavar="DAY", help="Last day to fetch (default: today).")] = None,
     json: Json = False,
 ) -> None:
     """Fetch new papers from the sources."""
+    from newsletter.services.fetch import fetch_papers
+    from newsletter.sources.base import DateRange
+
     context = open_context_for(ctx, files=False)
     today = context.clock().date()
     window = DateRange(
@@ -77,7 +81,7 @@ def import_files(
     ctx: typer.Context,
     file: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds."),
+        typer.Argument(metavar="FILE", help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds."),
     ],
     as_of: Annotated[
         str | None, typer.Option(metavar="DAY", help="Day on which a page was saved (default: today).")
@@ -88,6 +92,9 @@ def import_files(
 
     A saved Daily Papers page has a date without a year; the latest year that --as-of allows is used.
     """
+    from newsletter.services.fetch import import_file
+    from newsletter.store import papers, reading
+
     context = open_context_for(ctx, files=False)
     day = parse_day(as_of, "--as-of") if as_of is not None else context.clock().date()
     results: list[tuple[Path, FetchResult]] = []
@@ -153,6 +160,8 @@ def _papers(number: int) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], OnProgress]]:
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -169,6 +178,8 @@ def _progress() -> Iterator[Callable[[str], OnProgress]]:
 
 def sources(ctx: typer.Context, json: Json = False) -> None:
     """Show the status of each source: last success, counts and error."""
+    from newsletter.store import reading, source_status
+
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         records = source_status.statuses(connection)
@@ -221,6 +232,8 @@ def list_papers(
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
+    from newsletter.store import papers, reading
+
     context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), title, category)
     most = limit if limit is not None or json else 20
@@ -244,7 +257,7 @@ def list_papers(
 
 def search_papers(
     ctx: typer.Context,
-    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="Words to search for.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="Words to search for.")],
     source: Source = None,
     category: Category = None,
     since: Since = None,
@@ -253,6 +266,9 @@ def search_papers(
     json: Json = False,
 ) -> None:
     """Search titles and abstracts of all papers, best match first."""
+    from newsletter.services.search import search
+    from newsletter.store import papers
+
     context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
     bring_index_up_to_date(context)
@@ -270,6 +286,9 @@ def similar_papers(
     json: Json = False,
 ) -> None:
     """Find the papers most similar to one in the store."""
+    from newsletter.services.search import similar
+    from newsletter.store import papers, reading
+
     context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
     with reading(context.engine) as connection:
@@ -281,6 +300,9 @@ def similar_papers(
 
 
 def _print_found(context: AppContext, found: list[SearchResult], json: bool) -> None:
+    from newsletter.rendering.template_context import percent
+    from newsletter.store import papers, reading
+
     if json:
         print_json(
             {
@@ -332,6 +354,8 @@ def show_paper(
     json: Json = False,
 ) -> None:
     """Show one paper."""
+    from newsletter.store import papers, reading
+
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         found = papers.find(connection, paper)

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import Json, open_context_for, print_json, say
-from newsletter.store import circuit_breakers, pauses, reading, writing
 from newsletter.support.text import to_single_line
 
 
@@ -20,6 +19,8 @@ def pause(
 
     Messages that are being sent are finished; everything else stays planned until 'newsletter resume'.
     """
+    from newsletter.store import pauses, writing
+
     context = open_context_for(ctx, files=False)
     with writing(context.engine) as connection:
         pauses.begin(connection, to_single_line(reason), context.clock())
@@ -35,6 +36,8 @@ def resume(ctx: typer.Context, json: Json = False) -> None:
 
     'newsletter run' then continues automatically; run 'newsletter send' to send what waits at once.
     """
+    from newsletter.store import circuit_breakers, pauses, reading, writing
+
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         set_aside = [one.account for one in circuit_breakers.set_aside(connection)]

@@ -1,16 +1,17 @@
 """Commands that show what would be sent to a subscriber."""
 
+from __future__ import annotations
+
 import json as jsonlib
 import sys
 import tempfile
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.audience import subscriptions
 from newsletter.cli.common import (
     Json,
     bring_index_up_to_date,
@@ -19,19 +20,17 @@ from newsletter.cli.common import (
     print_json,
     print_table,
     say,
+    suggestion,
     warn,
 )
 from newsletter.errors import UserError
 from newsletter.model import Digest, Subscriber
-from newsletter.rendering.screenshot import screenshot
-from newsletter.rendering.template_context import percent
-from newsletter.services.context import AppContext
-from newsletter.services.messages import new_message_id, render_message, render_pages
-from newsletter.services.recommend import preview_digest, rank_papers, replay_ranking
-from newsletter.services.sample_data import SAMPLE_SHOWN, context_with_papers
-from newsletter.store import reading
 from newsletter.support.clock import parse_day
 from newsletter.support.files import write_private
+
+if TYPE_CHECKING:
+    from newsletter.services.context import AppContext
+
 
 _HIDDEN_SHOWN = 5
 _FORMATS = ("html", "text", "eml", "json", "png")
@@ -46,6 +45,9 @@ def rank(
     json: Json = False,
 ) -> None:
     """Rank the new papers for a subscriber, with the reason for each."""
+    from newsletter.rendering.template_context import percent
+    from newsletter.services.recommend import rank_papers, replay_ranking
+
     day = parse_day(edition, "--edition") if edition is not None else None
     context = open_context_for(ctx)
     subscriber = _subscriber(context, email)
@@ -84,7 +86,9 @@ def rank(
 def preview(
     ctx: typer.Context,
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
-    format: Annotated[str | None, typer.Option(metavar="FORMAT", help="html, text, eml, json or png.")] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Output format: html, text, eml, json or png.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Output file; its extension sets the format.")
     ] = None,
@@ -93,7 +97,7 @@ def preview(
         typer.Option("--open/--no-open", help="Open it in a browser (default: at a terminal)."),
     ] = None,
     width: Annotated[
-        int, typer.Option(metavar="N", min=200, max=2000, help="PNG width in pixels (375 = phone).")
+        int, typer.Option(metavar="N", min=200, max=2000, help="PNG width in pixels, 200 to 2000 (375 = phone).")
     ] = 800,
     dark: Annotated[bool, typer.Option("--dark", help="Render the PNG in dark mode.")] = False,
     serve: Annotated[
@@ -118,12 +122,15 @@ def preview(
         raise UserError("--port only works with --serve; add --serve")
     chosen = format or (_ENDINGS.get(output.suffix.lower()) if output else None) or "html"
     if chosen not in _FORMATS:
-        raise UserError(f"--format: {chosen!r} is not a format; choose from {', '.join(_FORMATS)}")
+        fix = suggestion(chosen, _FORMATS, f"choose from {', '.join(_FORMATS)}")
+        raise UserError(f"--format: {chosen!r} is not a format; {fix}")
     opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
     content = _previewed(ctx, email, chosen)
     if content is None:
         return
     if chosen == "png":
+        from newsletter.rendering.screenshot import screenshot
+
         content = screenshot(content.decode(), width, dark)
     if output is None and (opens or (chosen in ("html", "png") and at_terminal)):
         output = Path(tempfile.mkdtemp(prefix="newsletter-")) / f"preview.{chosen if chosen != 'text' else 'txt'}"
@@ -143,7 +150,7 @@ def _open(url: str, shown: str) -> None:
 
 
 def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> None:
-    # Imported here: the server is slow to import.
+    from newsletter.services.sample_data import context_with_papers
     from newsletter.web.preview import app
     from newsletter.web.preview.snapshot import watched_files
 
@@ -171,6 +178,9 @@ def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> Non
 
 def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
     """Render the message in a format (HTML for a picture); None, with a warning, if nothing would be sent."""
+    from newsletter.services.recommend import preview_digest
+    from newsletter.services.sample_data import SAMPLE_SHOWN, context_with_papers
+
     context = open_context_for(ctx)
     subscriber = _subscriber(context, email)
     with (
@@ -191,6 +201,8 @@ def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
 
 
 def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
+    from newsletter.services.messages import new_message_id, render_message, render_pages
+
     if format == "eml":
         identity = new_message_id(context, subscriber, digest.edition)
         return render_message(context, {}, subscriber, digest, identity).content
@@ -220,5 +232,8 @@ def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | N
 
 
 def _subscriber(context: AppContext, email: str) -> Subscriber:
+    from newsletter.audience import subscriptions
+    from newsletter.store import reading
+
     with reading(context.engine) as connection:
         return subscriptions.get_subscriber(connection, email)

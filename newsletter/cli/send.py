@@ -1,5 +1,7 @@
 """Commands that send."""
 
+from __future__ import annotations
+
 import logging
 import os
 import threading
@@ -9,27 +11,21 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from json import dumps, loads
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 import typer
-from filelock import FileLock, Timeout
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from newsletter import scheduler
-from newsletter.audience import subscriptions
 from newsletter.cli.common import Json, err, format_iso, note, open_context_for, print_json, say, stoppable, warn
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber, SubscriberState
-from newsletter.services import jobs
-from newsletter.services.context import AppContext
-from newsletter.services.due_subscribers import active_batches, batch_of, bring_due_back, due_batches, end_pauses
-from newsletter.services.edition import dry_run, run_edition
-from newsletter.services.edition_run import EditionReport, OnProgress, Remaining
-from newsletter.services.messages import sender_warnings
-from newsletter.services.planning import SubscriberBatch
-from newsletter.store import reading, subscribers
 from newsletter.support.clock import parse_duration, system_clock
+
+if TYPE_CHECKING:
+    from newsletter.services import jobs
+    from newsletter.services.context import AppContext
+    from newsletter.services.edition_run import EditionReport, OnProgress, Remaining
+    from newsletter.services.planning import SubscriberBatch
+
 
 _DUE_PATIENCE = timedelta(minutes=1)
 
@@ -62,6 +58,9 @@ def send(
 
 
 def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
+    from newsletter.services.due_subscribers import active_batches, batch_of, bring_due_back, due_batches, end_pauses
+    from newsletter.services.edition import run_edition
+
     if not dry:
         end_pauses(context)
     one = _only(context, only) if only is not None else None
@@ -113,6 +112,8 @@ def _alone(context: AppContext, json: bool) -> Iterator[bool]:
     """Hold the lock of 'send --due' on this machine; yields whether it was free. The system releases the lock of a
     process that was killed.
     """
+    from filelock import FileLock, Timeout
+
     folder = context.config.index_folder
     folder.mkdir(parents=True, exist_ok=True)
     running = folder / ".send.json"
@@ -153,11 +154,16 @@ def _in_words(counts: Mapping[str, int]) -> str:
 
 
 def _warn_of_doubts(context: AppContext) -> None:
+    from newsletter.services.messages import sender_warnings
+
     for doubt in sender_warnings(context.config):
         warn(doubt)
 
 
 def _only(context: AppContext, email: str) -> Subscriber:
+    from newsletter.audience import subscriptions
+    from newsletter.store import reading
+
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
     if subscriber.state is not SubscriberState.ACTIVE:
@@ -184,6 +190,8 @@ def _summary(report: EditionReport, readers: int, due: bool) -> str:
 
 
 def _show_dry_run(context: AppContext, batches: Iterator[SubscriberBatch], json: bool) -> None:
+    from newsletter.services.edition import dry_run
+
     for plan in dry_run(context, batches):
         digest, reason = plan.digest, plan.skip_reason
         if json:
@@ -235,6 +243,8 @@ class _Tally:
 
 
 def _number(context: AppContext, only: Subscriber | None, due: bool) -> int:
+    from newsletter.store import reading, subscribers
+
     if only is not None:
         return 1
     with reading(context.engine) as connection:
@@ -246,6 +256,8 @@ def _number(context: AppContext, only: Subscriber | None, due: bool) -> int:
 @contextmanager
 def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
     """Show a progress bar with the rate, the time left and the number of digests not sent."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     bar_and_number = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn())
     rest = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
     with Progress(*bar_and_number, *rest, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -277,6 +289,9 @@ def run(
 
     Runs until SIGTERM or Ctrl-C and writes one line per event.
     """
+    from newsletter import scheduler
+    from newsletter.services import jobs
+
     if once and web:
         raise UserError("--web and --once are mutually exclusive; pass one of them")
     context = open_context_for(ctx, running=not once, files=False)
@@ -297,7 +312,7 @@ def run(
 @contextmanager
 def _site(context: AppContext, log_line: jobs.Log) -> Iterator[None]:
     """Serve the site while the jobs run."""
-    from newsletter.web.app import make_app  # Imported here: it is slow to import.
+    from newsletter.web.app import make_app
     from newsletter.web.server import listen, serving
 
     settings = context.config.web
@@ -310,6 +325,8 @@ def _site(context: AppContext, log_line: jobs.Log) -> Iterator[None]:
 
 
 def _event_log() -> jobs.Log:
+    import structlog
+
     structlog.configure(
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),

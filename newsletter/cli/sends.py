@@ -1,19 +1,21 @@
 """Commands that change the state of sends."""
 
+from __future__ import annotations
+
 from collections import Counter
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.audience import subscriptions
 from newsletter.cli.common import Json, format_iso, open_context_for, print_json, say
 from newsletter.errors import UserError
 from newsletter.model import SendState
-from newsletter.services import send_changes
-from newsletter.store import reading
-from newsletter.store.send_changes import Retry, Selection
 from newsletter.support.clock import parse_day, parse_moment
+
+if TYPE_CHECKING:
+    from newsletter.store.send_changes import Retry
+
 
 _RECENT = timedelta(days=7)
 
@@ -37,6 +39,11 @@ def retry(
     They keep their Message-IDs. A digest that was sent is never sent again; papers that were sent in another digest are
     left out. Then run 'newsletter send', or let 'newsletter run' send them.
     """
+    from newsletter.audience import subscriptions
+    from newsletter.services import send_changes
+    from newsletter.store import reading
+    from newsletter.store.send_changes import Selection
+
     context = open_context_for(ctx, files=False)
     day = parse_day(edition, "--edition") if edition is not None else None
     with reading(context.engine) as connection:
@@ -60,6 +67,8 @@ def retry(
 
 
 def _say_retried(counts: Counter[Retry], dry: bool) -> None:
+    from newsletter.store.send_changes import Retry
+
     if not counts:
         say("No sends to retry.")
     if counts[Retry.PLANNED]:
@@ -80,6 +89,8 @@ def cancel(ctx: typer.Context, edition: Edition, json: Json = False) -> None:
     Their papers may appear in a later digest. Subscribers whose digest is not planned yet still get it; to stop these
     too, run 'newsletter pause'.
     """
+    from newsletter.services import send_changes
+
     context = open_context_for(ctx, files=False)
     cancelled, on_wire = send_changes.cancel(context, parse_day(edition, "--edition"))
     if json:
@@ -105,6 +116,8 @@ def mark_sent(
     Subscribers who were due get no digest for that edition, and papers now in the store no longer count as new to them.
     Run 'newsletter fetch' first, so that the store has the papers of the lost digests.
     """
+    from newsletter.services import send_changes
+
     context = open_context_for(ctx)
     moment = parse_moment(before, "--before") if before is not None else context.clock()
     if moment > context.clock():

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import open_context_for, say
-from newsletter.config.web import Web
 
 
 def serve(
@@ -21,7 +20,8 @@ def serve(
 
     Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it (see docs/deploy.md).
     """
-    from newsletter.web.app import make_app  # Imported here: it is slow to import.
+    from newsletter.config.web import Web
+    from newsletter.web.app import make_app
     from newsletter.web.server import listen
     from newsletter.web.server import serve as answer
 

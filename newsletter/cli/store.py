@@ -4,13 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from newsletter.cli.common import Json, err, print_json, print_table, say
 from newsletter.errors import UserError
-from newsletter.store import copying, open_store
 
 
 def copy(
@@ -23,6 +19,11 @@ def copy(
     Write URLs like sqlite:///var/newsletter.db or postgresql://USER@HOST/DATABASE; set the password with PGPASSWORD or
     ~/.pgpass. Stop 'newsletter run' first: changes to FROM during the copy are not copied.
     """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from sqlalchemy.engine import make_url
+
+    from newsletter.store import copying, open_store
+
     _check("FROM", source)
     _check("TO", target)
     url = make_url(source)
@@ -46,6 +47,9 @@ def copy(
 
 
 def _check(named: str, written: str) -> None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(written)
     except (ArgumentError, ValueError):

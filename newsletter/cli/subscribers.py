@@ -1,28 +1,41 @@
 """Commands for subscribers."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.audience import import_export, subscriber_states, subscriptions
-from newsletter.audience.subscriber_file import checked, preferences_from_mapping
-from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say, warn
+from newsletter.cli.common import (
+    Json,
+    format_iso,
+    format_moment,
+    open_context_for,
+    print_json,
+    print_table,
+    say,
+    suggestion,
+    warn,
+)
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
-from newsletter.services.context import AppContext
-from newsletter.services.retention import SubscriberRecord, erase_subscriber, files_mentioning, find_subscriber
-from newsletter.store import reading, suppressions, vacuum, writing
-from newsletter.store import subscribers as store
 from newsletter.support.clock import own_timezone
 from newsletter.support.files import write_private
 from newsletter.support.time_zones import describe
 
+if TYPE_CHECKING:
+    from newsletter.audience import import_export
+    from newsletter.services.context import AppContext
+    from newsletter.services.retention import SubscriberRecord
+
+
+_FORMATS = ("csv", "jsonl")
 _PAGE = 500
 _MOST_PROBLEMS = 1_000
 
@@ -34,10 +47,12 @@ def subscribe(
         list[str] | None, typer.Option("--interest", "-i", metavar="TEXT", help="Topic to follow; may be repeated.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Name used in the greeting.")] = None,
-    days: Annotated[str | None, typer.Option(metavar="DAYS", help='Like "mon,thu", "weekdays" or "daily".')] = None,
-    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of day.")] = None,
+    days: Annotated[
+        str | None, typer.Option(metavar="DAYS", help='Days of delivery, like "mon,thu", "weekdays" or "daily".')
+    ] = None,
+    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="Local time of delivery, like 07:30.")] = None,
     timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Like Europe/London (default: this machine's).")
+        str | None, typer.Option(metavar="ZONE", help="Time zone, like Europe/London (default: this machine's).")
     ] = None,
     papers: Annotated[int | None, typer.Option(metavar="N", help="Maximum number of papers per digest.")] = None,
     file: Annotated[bool, typer.Option("--file/--no-file", help="Keep interests in a file in subscribers/.")] = True,
@@ -47,6 +62,10 @@ def subscribe(
 
     New subscribers are active at once: ask for their consent first.
     """
+    from newsletter.audience import subscriptions
+    from newsletter.store import subscribers as store
+    from newsletter.store import writing
+
     context = open_context_for(ctx)
     said = _said(email, name, days, time, timezone, papers)
     with writing(context.engine) as connection:
@@ -71,6 +90,9 @@ def _said(
 
 
 def _merged(present: Preferences | None, said: dict[str, Any], interests: list[str]) -> Preferences:
+    from newsletter.audience import subscriptions
+    from newsletter.audience.subscriber_file import checked, preferences_from_mapping
+
     if present is None:
         schedule = {"timezone": own_timezone(), **said["schedule"]}
         return preferences_from_mapping({**said, "schedule": schedule, "interests": interests}, "subscribe")
@@ -86,6 +108,9 @@ def unsubscribe(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
 ) -> None:
     """Unsubscribe an address. Files and imports cannot resubscribe it; only 'subscribe --again' can."""
+    from newsletter.audience import subscriber_states, subscriptions
+    from newsletter.store import writing
+
     context = open_context_for(ctx)
     with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
@@ -96,7 +121,7 @@ def unsubscribe(
 
 def forget(
     ctx: typer.Context,
-    emails: Annotated[list[str], typer.Argument(metavar="EMAIL...", help="Subscribers' email addresses.")],
+    emails: Annotated[list[str], typer.Argument(metavar="EMAIL", help="Subscribers' email addresses.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete all data of a subscriber permanently.
@@ -105,6 +130,8 @@ def forget(
     log and bounces. A hash of the address is kept, so that no file or import
     resubscribes that person. Backups and exports are not changed.
     """
+    from newsletter.services.retention import erase_subscriber, find_subscriber
+
     context = open_context_for(ctx)
     people = []
     for email in dict.fromkeys(emails):
@@ -126,6 +153,9 @@ def forget(
 
 
 def _is_gone(context: AppContext, email: str) -> bool:
+    from newsletter.store import reading, suppressions
+    from newsletter.store import subscribers as store
+
     with reading(context.engine) as connection:
         gone = suppressions.find(connection, email)
         return gone is not None and store.by_email(connection, email) is None
@@ -140,6 +170,9 @@ def _in_words(person: SubscriberRecord) -> str:
 
 
 def _leave_nothing(context: AppContext, emails: list[str]) -> None:
+    from newsletter.services.retention import files_mentioning
+    from newsletter.store import vacuum
+
     try:
         vacuum(context.engine)
     except NewsletterError as error:
@@ -154,7 +187,9 @@ def list_subscribers(
     ctx: typer.Context,
     state: Annotated[
         SubscriberState | None,
-        typer.Option(metavar="STATE", help="Only this state: pending, active, paused, unsubscribed or bounced."),
+        typer.Option(
+            metavar="STATE", help="Only subscribers in this state: pending, active, paused, unsubscribed or bounced."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -188,6 +223,9 @@ def show_subscriber(
     json: Json = False,
 ) -> None:
     """Show one subscriber."""
+    from newsletter.audience import subscriptions
+    from newsletter.store import reading
+
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
@@ -235,6 +273,8 @@ def import_subscribers(
     Unsubscribed people stay unsubscribed; the state 'paused' pauses, 'active' ends a pause. By importing, you confirm
     that these people agreed to receive email.
     """
+    from newsletter.audience import import_export
+
     context = open_context_for(ctx)
     outcomes: Counter[str] = Counter()
     problems: list[str] = []
@@ -259,6 +299,9 @@ def import_subscribers(
 
 
 def _take_in(context: AppContext, found: import_export.ImportRow | UserError, file: Path) -> str:
+    from newsletter.audience import subscriptions
+    from newsletter.store import writing
+
     if isinstance(found, UserError):
         raise found
     consent = ", ".join(part for part in (f"import {file.name}", found.consent) if part)
@@ -276,8 +319,8 @@ def export_subscribers(
     ] = "csv",
 ) -> None:
     """Export the subscribers, for another program or a later import."""
-    if format not in ("csv", "jsonl"):
-        raise UserError(f"--format: {format!r} is not a format; use csv or jsonl")
+    if format not in _FORMATS:
+        raise UserError(f"--format: {format!r} is not a format; {suggestion(format, _FORMATS, 'use csv or jsonl')}")
     context = open_context_for(ctx)
     text = "".join(_exported(context, format))
     if output is None:
@@ -288,6 +331,8 @@ def export_subscribers(
 
 
 def _exported(context: AppContext, format: str) -> Iterator[str]:
+    from newsletter.audience import import_export
+
     if format == "csv":
         yield import_export.csv_text(_all(context, None), heading=True)
     else:
@@ -296,6 +341,9 @@ def _exported(context: AppContext, format: str) -> Iterator[str]:
 
 
 def _all(context: AppContext, state: SubscriberState | None) -> Iterator[Subscriber]:
+    from newsletter.store import reading
+    from newsletter.store import subscribers as store
+
     after = 0
     while True:
         with reading(context.engine) as connection:
@@ -307,6 +355,8 @@ def _all(context: AppContext, state: SubscriberState | None) -> Iterator[Subscri
 
 
 def _json(subscriber: Subscriber) -> dict[str, Any]:
+    from newsletter.audience import import_export
+
     return {
         **import_export.to_object(subscriber),
         "file": subscriber.file,

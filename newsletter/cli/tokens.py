@@ -1,14 +1,19 @@
 """Commands for API and operator tokens."""
 
+from __future__ import annotations
+
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say
 from newsletter.errors import UserError
-from newsletter.store import reading, tokens, writing
 from newsletter.support.text import to_single_line
+
+if TYPE_CHECKING:
+    from newsletter.store import tokens
+
 
 _LONGEST_NAME = 60
 
@@ -17,13 +22,16 @@ def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Owner or purpose of the token.")],
     days: Annotated[
-        int | None, typer.Option(metavar="N", min=1, max=3650, help="Days until it expires (default: never).")
+        int | None,
+        typer.Option(metavar="N", min=1, max=3650, help="Days until it expires, 1 to 3650 (default: never)."),
     ] = None,
 ) -> None:
     """Create a token for the operator's page, the operator API and /metrics.
 
     The token is shown only once: only a hash of it is kept.
     """
+    from newsletter.store import tokens, writing
+
     if name != to_single_line(name) or not 0 < len(name) <= _LONGEST_NAME:
         raise UserError(
             f"NAME: {name!r} is not a token name; use up to {_LONGEST_NAME} characters in one line, like ada"
@@ -40,6 +48,8 @@ def create(
 
 def list_tokens(ctx: typer.Context, json: Json = False) -> None:
     """List the tokens and when each was last used."""
+    from newsletter.store import reading, tokens
+
     context = open_context_for(ctx, files=False)
     now = context.clock()
     with reading(context.engine) as connection:
@@ -74,6 +84,8 @@ def _used(token: tokens.Token) -> str:
 
 def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Token name.")]) -> None:
     """Revoke a token and end every session that it started."""
+    from newsletter.store import tokens, writing
+
     context = open_context_for(ctx, files=False)
     with writing(context.engine) as connection:
         gone = tokens.revoke(connection, name)

@@ -11,8 +11,9 @@ from typing import Annotated
 
 import idna
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, TypeAdapter, ValidationError
 
+from newsletter.config import arxiv_categories
 from newsletter.support import time_zones
 from newsletter.support.text import is_utf8, to_single_line
 
@@ -32,18 +33,40 @@ _LONGEST_RETURN_LOCAL = 24
 def _known_timezone(name: str) -> str:
     if time_zones.is_known(name):
         return name
-    near = time_zones.similar_names(name)
+    near = time_zones.probable_name(name)
     fix = f"did you mean {near}?" if near else "write an IANA name like Europe/London"
     raise ValueError(f"is not a time zone; {fix}")
+
+
+_TIME = re.compile(r"(\d{1,2})(?:\s*[:.h,]\s*(\d{2})|(\d{2}))?(?::\d{2})?\s*(am|pm|a\.m\.|p\.m\.|h|uhr|o'clock)?")
+_NAMED_TIMES = {"noon": "12:00", "midday": "12:00", "midnight": "00:00", "morning": "07:00", "evening": "18:00"}
 
 
 def _time_of_day(value: object) -> object:
     if isinstance(value, time):
         return value
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})", str(value).strip())
+    text = str(value).strip()
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})", text)
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
-        raise ValueError('is not a time of day; write it like "07:30"')
+        probable = _probable_time(text)
+        fix = f'did you mean "{probable}"?' if probable else 'write it like "07:30"'
+        raise ValueError(f"is not a time of day; {fix}")
     return time(int(match[1]), int(match[2]))
+
+
+def _probable_time(text: str) -> str | None:
+    """Return the time that a text like ``7pm``, ``7.30`` or ``noon`` probably means."""
+    found = _TIME.fullmatch(text.lower())
+    if found is None:
+        return _NAMED_TIMES.get(text.lower())
+    hour, minute, half = int(found[1]), int(found[2] or found[3] or 0), (found[4] or "")[:1]
+    if half in ("a", "p") and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return f"{hour:02}:{minute:02}" if hour < 24 and minute < 60 else None
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 def _one_line(text: str) -> str:
@@ -63,6 +86,14 @@ def _file_name(value: object) -> object:
     if any(ord(character) < 32 for character in value) or not is_utf8(value):
         raise ValueError("is not a file name; write it on one line")
     return value
+
+
+def _arxiv_category(name: str) -> str:
+    cleaned = _one_line(name)
+    near = None if arxiv_categories.well_formed(cleaned) else arxiv_categories.probable(cleaned)
+    if near is not None and near != cleaned:
+        raise ValueError(f"is not a category of arXiv; did you mean {near!r}?")
+    return cleaned
 
 
 def valid_source_name(name: str) -> str:
@@ -161,6 +192,14 @@ def _private_address(text: str) -> str:
 
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Times = Annotated[list[TimeOfDay], BeforeValidator(_listed), Field(min_length=1)]
+"""Times of day; one may be written without brackets."""
+
+ArxivCategories = Annotated[
+    list[Annotated[str, AfterValidator(_arxiv_category)]], BeforeValidator(_listed), Field(min_length=1)
+]
+"""Categories of arXiv; one may be written without brackets."""
+
 Line = Annotated[str, AfterValidator(_one_line)]
 FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]

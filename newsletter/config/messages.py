@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
+from newsletter.config.suggestions import nearest_value, probable_boolean
+from newsletter.config.yaml_explanations import missing_space, quote
 from newsletter.support.text import shorten_middle
 
 _MOST_OF_A_VALUE = 80
@@ -12,6 +14,7 @@ _TEXT = "is not text; write it on one line"
 _WHOLE = "is not a whole number; write one like 5"
 _NUMBER = "is not a number; write one like 0.5"
 _YES_OR_NO = "is not a boolean; write true or false"
+_DATE = "is not a date; write it like 2025-01-31"
 _CHOICE = "is not one of {expected}"
 
 _WORDS: Mapping[str, str] = {
@@ -20,7 +23,6 @@ _WORDS: Mapping[str, str] = {
     "model_type": _OWN_KEYS,
     "model_attributes_type": _OWN_KEYS,
     "dict_type": _OWN_KEYS,
-    "list_type": "is not a list; write it like [this, that]",
     "string_type": _TEXT,
     "path_type": _TEXT,
     "string_unicode": "has an incomplete Unicode character; enter it again",
@@ -33,6 +35,10 @@ _WORDS: Mapping[str, str] = {
     "finite_number": _NUMBER,
     "bool_type": _YES_OR_NO,
     "bool_parsing": _YES_OR_NO,
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
     "greater_than": "is too small; it must be more than {gt:g}",
     "greater_than_equal": "is too small; it must be {ge:g} or more",
     "less_than": "is too large; it must be less than {lt:g}",
@@ -52,10 +58,53 @@ def describe(problem: ErrorDetails) -> str:
     if kind == "value_error":  # our own validators have complete messages
         return str(context["error"])
     words = _WORDS.get(kind, "is invalid: {message}")
+    if words is _TEXT and problem["input"] is not None:
+        return _as_text(problem)
+    if words is _YES_OR_NO and isinstance(problem["input"], str) and (probable := probable_boolean(problem["input"])):
+        return f"is not a boolean; did you mean {probable}?"
+    if words is _OWN_KEYS and isinstance(problem["input"], str) and (missing := missing_space(problem["input"])):
+        return missing
+    if kind == "list_type":
+        return _as_list(problem["input"])
     if problem["input"] is None and "; " in words:
         return f"is empty; {words.partition('; ')[2]}"
     expected = str(context.get("expected", context.get("expected_tags", ""))).replace("'", "").replace(" or ", ", ")
-    return words.format(**{**context, "expected": expected, "message": problem["msg"]})
+    said = words.format(**{**context, "expected": expected, "message": problem["msg"]})
+    probable = _probable(problem, words, expected.split(", "))
+    return f"{said}; did you mean {probable!r}?" if probable else said
+
+
+def _probable(problem: ErrorDetails, words: str, expected: list[str]) -> str | None:
+    """Return the value that was probably meant, where that is a matter of words."""
+    value = problem["input"]
+    if words is _CHOICE and isinstance(value, Mapping):
+        value = value.get("kind")
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return nearest_value(value, expected) if words is _CHOICE else None
+
+
+def key_for_text(key: str, text: str) -> str:
+    """Explain a key and a value where a text is wanted."""
+    fixed = shorten_middle(quote(f"{key}: {text}"), _MOST_OF_A_VALUE)
+    return f'has ": ", so YAML reads a key and a value; put quotes around it: {fixed}'
+
+
+def _as_list(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "is a mapping, not a list; start each entry with '- '"
+    example = shorten_middle(str(value), _MOST_OF_A_VALUE) if isinstance(value, str) and value.strip() else "this, that"
+    return f"is {'empty' if value is None else 'not a list'}; write it like [{example}]"
+
+
+def _as_text(problem: ErrorDetails) -> str:
+    """Describe a mapping where text is wanted: a text with ``: `` that has no quotes."""
+    value = problem["input"]
+    if isinstance(value, Mapping) and len(value) == 1:
+        key, text = next(iter(value.items()))
+        if isinstance(text, str):
+            return key_for_text(str(key), text)
+    return _TEXT
 
 
 def quoted(value: object) -> str:

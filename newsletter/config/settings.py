@@ -23,7 +23,7 @@ from newsletter.config.fields import (
     FileName,
     Line,
     Mailbox,
-    TimeOfDay,
+    Times,
     Timezone,
     Url,
     valid_source_name,
@@ -31,6 +31,7 @@ from newsletter.config.fields import (
 )
 from newsletter.config.mail import Bounces, Delivery, Smtp
 from newsletter.config.sources import Network, SourceSettings
+from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
 from newsletter.workers.base import DaskAddress
 
@@ -101,6 +102,9 @@ _ENGINE = re.compile(
 def _engine(value: str) -> str:
     found = _ENGINE.fullmatch(value)
     if found is None or (found[1] and int(found[1][1:]) > _MOST_PROCESSES):
+        near = nearest_value(value, ("here", "processes")) if ":" not in value else None
+        if near is not None:
+            raise ValueError(f"is not an engine; did you mean {near!r}?")
         raise ValueError(
             f"is not an engine; write here, processes, processes: with a number up to {_MOST_PROCESSES}, "
             "dask://HOST:PORT, or dask: with the path of the file that a Dask scheduler writes"
@@ -116,7 +120,7 @@ def _cores() -> int:
 class ScheduleSettings(Settings):
     """When papers are fetched, and how often to check for due subscribers."""
 
-    fetch_at: list[TimeOfDay] = Field(default_factory=lambda: [time(6, 0)], min_length=1)
+    fetch_at: Times = Field(default_factory=lambda: [time(6, 0)])
     timezone: Timezone = "UTC"
     tick_seconds: int = Field(default=30, ge=1, le=3600)
 

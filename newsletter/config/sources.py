@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from newsletter.config.base import Settings
-from newsletter.config.fields import FileName, Line, PrivateAddress, Url
+from newsletter.config.fields import ArxivCategories, FileName, Line, PrivateAddress, Url
 
 
 class HuggingFaceSource(Settings):
@@ -20,7 +20,7 @@ class ArxivSource(Settings):
     """arXiv categories: their feeds for the daily run, the API for a range of days."""
 
     kind: Literal["arxiv"]
-    categories: list[Line] = Field(min_length=1)
+    categories: ArxivCategories
     replacements: bool = Field(default=False, description="Include announced replacements.")
     feed_url: Url = "https://rss.arxiv.org/atom"
     api_url: Url = "https://export.arxiv.org/api/query"

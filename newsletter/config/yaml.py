@@ -3,10 +3,9 @@
 Scalars stay strings, so that ``2402.01310`` does not become a number; pydantic converts them to the type of a field.
 """
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +16,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from newsletter.config.messages import describe, quoted
+from newsletter.config.suggestions import nearest_key, probable_numbers
+from newsletter.config.yaml_explanations import explain, missing_space, needs_quotes
 from newsletter.errors import UserError
 
 KeyPath = tuple[str | int, ...]
@@ -26,6 +27,7 @@ _MOST_VALUES = 20_000
 """Keys and values in a document; each use of an alias counts."""
 
 _DEEPEST = 50
+_MOST_PLACES = 3
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -94,20 +96,48 @@ def parse(text: str, shown: str) -> Document:
     yaml.Composer = _BoundedComposer
     try:
         node = yaml.compose(text)
+        _check_scalars(node, text.splitlines(), shown)
         data = _plain(node, (), lines, shown, []) if node is not None else None
     except _TooLarge as error:
         raise UserError(f"{shown}:{error.line}: {error}") from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise UserError(
-            f"{shown}:{line}: not YAML: {error.problem or error.context}; check indents and quotes"
-        ) from None
+        line, column, said = explain(error, text.splitlines())
+        raise UserError(f"{shown}:{line}:{column}: not YAML: {said}") from None
     except ReaderError as error:
         raise UserError(f"{shown}: not text: control character at {error.position}; remove it") from None
     except (YAMLError, RecursionError) as error:
         raise UserError(f"{shown}: not YAML: {str(error).splitlines()[0] or 'nested too deeply'}") from None
     return Document(shown, data, lines)
+
+
+def _check_scalars(node: Node | None, lines: Sequence[str], shown: str) -> None:
+    """Refuse values that YAML reads without an error, but not as they were meant: ``!name`` and a line that lacks a
+    space after its colon and so continues the value above.
+    """
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, MappingNode):
+            waiting += [part for pair in one.value for part in pair]
+        elif isinstance(one, SequenceNode):
+            waiting += one.value
+        elif isinstance(one, ScalarNode) and one.style is None:
+            first, last = one.start_mark.line, one.end_mark.line
+            foreign = not str(one.tag).startswith("tag:yaml.org,2002:")
+            said = needs_quotes(lines[first]) if foreign and first < len(lines) else None
+            continued = [number for number in range(first + 1, last + 1) if number < len(lines)]
+            for number in continued if one.end_mark.column or last > first else ():
+                said = said or (missing_space(lines[number]) if _in_value(one, lines[number]) else None)
+                first = number
+            if said:
+                raise UserError(f"{shown}:{first + 1}: {said}")
+
+
+def _in_value(node: ScalarNode, line: str) -> bool:
+    return bool(line.strip()) and " ".join(line.split()) in node.value
 
 
 def _plain(node: Node, path: KeyPath, lines: dict[KeyPath, int], shown: str, above: list[Node]) -> Any:
@@ -163,22 +193,73 @@ def _describe(
     match problem["type"]:
         case "extra_forbidden":
             known = _known_keys(model, path[:-1])
-            near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
-            fix = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
-            said = f"unknown key; {fix}"
+            said = f"unknown key; {_fix_of_key(path, known, model)}"
         case "union_tag_not_found":
-            path, said = (*path, "kind"), "missing; set the kind of source"
+            other = next((key for key in problem["input"] if nearest_key(str(key), ["kind"])), None)
+            said = f"missing; write 'kind' instead of {other!r}" if other else "missing; set the kind of source"
+            path = (*path, "kind")
         case "union_tag_invalid":
             path, said = (*path, "kind"), f"{quoted(problem['input']['kind'])} {said}".lstrip()
         case "missing":
             pass
         case _:
+            if number := _probable_number(problem, path, document, model):
+                said = f"{said.partition('; write')[0]}; did you mean {number}?"
             said = f"{quoted(problem['input'])} {said}".lstrip()
     if not path:
         said = "the file must be a mapping; start with a line 'key: value'"
         return 1, f"{document.where(())}: {said}"
     key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in path)
     return document.line(path), f"{document.where(path)}: {key}: {fixes.get(key, said)}"
+
+
+def _fix_of_key(path: KeyPath, known: Sequence[str], model: type[BaseModel]) -> str:
+    key = str(path[-1])
+    elsewhere = _paths_to(key, model) if len(path) == 1 else []
+    misplaced = any(place.endswith(f".{key}") for place in elsewhere)
+    if key.startswith("-") and key.lstrip("- ") in known:
+        return f"write '- {key.lstrip('- ')}', with a space after the dash"
+    if not misplaced and (near := nearest_key(key, known)):
+        return f"did you mean {near!r}?"
+    if elsewhere:
+        return f"did you mean {' or '.join(map(repr, elsewhere))}? indent it below {elsewhere[0].partition('.')[0]!r}"
+    return f"known here: {', '.join(sorted(known))}"
+
+
+def _paths_to(key: str, model: type[BaseModel]) -> list[str]:
+    """Return the dotted paths of nested keys that a key at the wrong place probably means."""
+    nested = {
+        f"{info.alias or name}.{inner.alias or own}": inner.alias or own
+        for name, info in model.model_fields.items()
+        for section in _models_in(info.annotation)
+        for own, inner in section.model_fields.items()
+        if get_origin(info.annotation) not in (dict, list)
+    }
+    near = nearest_key(key, nested.values())
+    return [path for path, own in nested.items() if own == near][:_MOST_PLACES]
+
+
+def _probable_number(problem: ErrorDetails, path: KeyPath, document: Document, model: type[BaseModel]) -> str | None:
+    """Suggest the number that a text probably means, if the model accepts it there."""
+    if not problem["type"].startswith(("int_", "float_", "less_than")) or not isinstance(problem["input"], str):
+        return None
+    for number in probable_numbers(problem["input"]):
+        try:
+            model.model_validate(_with(document.data, path, number))
+        except ValidationError as error:
+            if any(one["loc"] == problem["loc"] for one in error.errors(include_url=False, include_context=False)):
+                continue
+        return number
+    return None
+
+
+def _with(data: Any, path: KeyPath, value: Any) -> Any:
+    """Return the data with another value at a path; nothing else is copied."""
+    if not path:
+        return value
+    copied: Any = dict(data) if isinstance(data, Mapping) else list(data)
+    copied[path[0]] = _with(copied[path[0]], path[1:], value)
+    return copied
 
 
 def _path_in(document: Document, location: tuple[str | int, ...]) -> KeyPath:

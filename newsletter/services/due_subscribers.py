@@ -6,7 +6,7 @@ from functools import cache
 
 from sqlalchemy import Connection
 
-from newsletter.audience import subscriber_states, subscriptions
+from newsletter.audience import subscriber_states
 from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.model import Subscriber
 from newsletter.services.context import AppContext
@@ -21,12 +21,6 @@ BATCH_SIZE = 200
 _DUE_PAGE = 1000
 _WITHIN_A_DAY = timedelta(hours=20)
 """Two times of a schedule are always further apart than this, even across a clock change."""
-
-
-def read_files(context: AppContext) -> subscriptions.SyncReport:
-    """Update the store from the subscriber files."""
-    with writing(context.engine) as connection:
-        return subscriptions.sync_files(connection, context.config.subscribers_folder, context.clock())
 
 
 def end_pauses(context: AppContext) -> int:

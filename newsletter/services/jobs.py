@@ -11,13 +11,14 @@ from newsletter.errors import NewsletterError, Stopped
 from newsletter.ranking.index import Index
 from newsletter.services.bounces import BounceResult, process_mailbox
 from newsletter.services.context import AppContext
-from newsletter.services.due_subscribers import bring_due_back, due_batches, end_pauses, read_files
+from newsletter.services.due_subscribers import bring_due_back, due_batches, end_pauses
 from newsletter.services.edition import SendingPaused, run_edition
 from newsletter.services.fetch import fetch_papers
 from newsletter.services.index import read_state
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.retention import purge_expired
 from newsletter.services.signup_mail import forget_unconfirmed
+from newsletter.services.subscriber_files import read_files
 from newsletter.store import reading, statistics, tokens, writing
 
 Log = Callable[..., None]

@@ -9,11 +9,16 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from newsletter.cli import global_options_first
+from newsletter.cli.app import COMMANDS, app
+from newsletter.cli.lazy import Group
 from newsletter.rendering.template import BUNDLED
 from tests.helpers.newsletter import CONFIG, NOW, Newsletter
 from tests.helpers.smtp import Mailbox
@@ -22,42 +27,47 @@ PAPER_KEYS = (
     "id title abstract authors author_count organization published listed_on upvotes comments categories url sources"
 )
 
-COMMANDS = [
-    *(
-        "init",
-        "demo",
-        "fetch",
-        "import",
-        "sources",
-        "subscribe",
-        "unsubscribe",
-        "rank",
-        "preview",
-        "send",
-        "log",
-        "run",
-    ),
-    *("papers list", "papers show", "subscribers list", "subscribers show", "subscribers import"),
-    *("subscribers export", "subscribers forget", "interests check", "interests show", "interests edit"),
-    *("highlights train", "highlights evaluate"),
+GROUPS = [one for listed in COMMANDS.values() for one in listed if isinstance(one, Group)]
+HELP_SCREENS = [
+    "",
+    *(one.name for listed in COMMANDS.values() for one in listed),
+    *(f"{group.name} {command.name}" for group in GROUPS for command in group.commands),
 ]
 
 
-@pytest.mark.parametrize("command", ["", "papers", "subscribers", "interests", "highlights", *COMMANDS])
-def test_help_fits_a_screen_and_says_what_the_command_does(
+@pytest.mark.parametrize("command", HELP_SCREENS)
+def test_help_is_plain_and_fits_80_columns(
     newsletter: Newsletter, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    ran = newsletter.run(*command.split(), "--help")
-    assert "Usage: newsletter" in ran.out
-    assert all(len(line) <= 80 for line in ran.out.splitlines())
-    assert len(ran.out.splitlines()) > 6
+    text = newsletter.run(*command.split(), "--help").out
+    assert f"Usage: newsletter {command}".rstrip() in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+    # No Python types, ranges or braces.
+    assert not re.search(r"<[a-z]|x[<>]=|\{|\blist\[|\.\.\.\]", text.replace("[ARGS]...", "")), text
+
+
+def parameters(command: Any) -> Iterator[tuple[str, Any]]:
+    for listed in getattr(command, "commands", {}).values():
+        yield from parameters(getattr(listed, "real", listed))
+    for parameter in command.params:
+        yield f"{command.name} {parameter.name}", parameter
+
+
+def test_every_option_and_argument_says_what_it_does() -> None:
+    found = list(parameters(get_command(app)))
+    assert len(found) > 80
+    for name, parameter in found:
+        assert re.fullmatch(r"[A-Z].*\.", parameter.help or "", re.DOTALL), name
+        flag = getattr(parameter, "is_flag", False)
+        assert flag or parameter.name.endswith("completion") or parameter.metavar, f"{name}: no metavar"
 
 
 def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
     text = newsletter.run("--help").out
-    for command in COMMANDS:
-        assert command.split()[0] in text
+    for listed in COMMANDS.values():
+        for command in listed:
+            assert f"│ {command.name} " in text
 
 
 @pytest.mark.parametrize(
@@ -154,6 +164,25 @@ def test_a_closed_output_is_no_fault(newsletter: Newsletter) -> None:
             f"{command} {redirection}", shell=True, cwd=newsletter.folder, capture_output=True, text=True
         )
         assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("lgo", "No such command 'lgo'. Did you mean 'log'?"),
+        ("papers lst", "Did you mean 'list'?"),
+        ("similar x", "Did you mean 'papers similar'?"),
+        ("log --sinc 2025-01-01", "No such option: --sinc. Did you mean '--since'?"),
+        ("subscribers list --state actve", "Did you mean 'active'?"),
+        ("papers list --limit 0", "it must be 1 or more."),
+        ("papers list --limit ten", "write a whole number, like 5."),
+        ("log --format cvs", "--format: 'cvs' is not a format; did you mean 'csv'?"),
+        ("preview a@example.org --format htm", "did you mean 'html'?"),
+    ],
+)
+def test_mistyped_arguments_get_a_suggestion(newsletter: Newsletter, arguments: str, expected: str) -> None:
+    error = newsletter.run(*arguments.split(), code=2).err
+    assert expected in " ".join(error.replace("│", " ").split())
 
 
 def test_an_unknown_option_is_exit_2(newsletter: Newsletter) -> None:

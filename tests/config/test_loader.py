@@ -160,7 +160,7 @@ def test_an_engine_may_be_a_cluster(newsletter: Newsletter, engine: str, cluster
 
 
 @pytest.mark.parametrize(
-    "engine", ["there", "processes:0", "processes:257", "dask", "dask://10.0.0.1", "dask:", "dask:// x:1"]
+    "engine", ["cluster", "processes:0", "processes:257", "dask", "dask://10.0.0.1", "dask:", "dask:// x:1"]
 )
 def test_an_engine_that_is_none_is_told(newsletter: Newsletter, engine: str) -> None:
     (newsletter.folder / "config.yaml").write_text(f"{CONFIG}engine: '{engine}'\n")

@@ -12,10 +12,10 @@ from newsletter.config.settings import Config
 from newsletter.model import Subscriber
 from newsletter.rendering.template import BUNDLED
 from newsletter.services.context import AppContext, open_context
-from newsletter.services.due_subscribers import read_files
 from newsletter.services.messages import new_message_id, render_message
 from newsletter.services.recommend import Preview, preview_digest
 from newsletter.services.sample_data import context_with_papers
+from newsletter.services.subscriber_files import read_files
 from newsletter.store import reading
 from newsletter.support.clock import Clock
 
