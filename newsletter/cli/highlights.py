@@ -28,7 +28,7 @@ Output = Annotated[
 def train_highlights(labelled: LabelledFile, output: Output = WEIGHTS) -> None:
     """Train the sentence classifier and write its weights.
 
-    See docs/highlights.md for the format of LABELLED.
+    See docs/how-to/train-highlights.md for the format of LABELLED.
     """
     with _progress("training", None):
         abstracts = read_labelled(labelled)

@@ -19,7 +19,8 @@ def serve(
 ) -> None:
     """Serve the site: sign-up, preferences, the papers by day, search, feeds and the API.
 
-    Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it (see docs/deploy.md).
+    Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it; see
+    docs/how-to/deploy-behind-nginx.md.
     """
     from newsletter.web.app import make_app  # Imported here: it is slow to import.
     from newsletter.web.server import listen

@@ -1,6 +1,7 @@
 """The sentences that matter: of an abstract the one that says the idea and the one that says the result.
 
-A linear model that comes with the newsletter gives each sentence a score for either; see docs/highlights.md.
+A linear model that comes with the newsletter gives each sentence a score for either. See
+docs/explanation/highlights.md.
 """
 
 import json

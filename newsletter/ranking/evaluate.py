@@ -63,14 +63,16 @@ def read_dataset(folder: Path, fold: int = NEW_FOLD) -> Dataset:
         texts = [_text(paper) for paper in papers]
         split = [[place[name] for name in reader["papers"]] for reader in libraries]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder}: a line is not as it should be ({error}); see docs/ranking.md") from None
+        raise UserError(f"{folder}: a line is not as it should be ({error}); see docs/explanation/ranking.md") from None
     readers = [
         (np.array([at for new, at in own if not new], int), np.array([at for new, at in own if new], int))
         for own in split
     ]
     counted = [(old, new) for old, new in readers if len(old) >= 3 and len(new) >= 1]
     if not counted:
-        raise UserError(f"{folder}: no reader has three papers to learn from and one held back; see docs/ranking.md")
+        raise UserError(
+            f"{folder}: no reader has three papers to learn from and one held back; see docs/explanation/ranking.md"
+        )
     return Dataset(
         [text for text, new in zip(texts, is_new, strict=True) if not new],
         [text for text, new in zip(texts, is_new, strict=True) if new],
@@ -175,7 +177,7 @@ def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
 def _fitted(trial: Dataset) -> tuple[TfidfModel, csr_matrix]:
     model = fit(trial.old, trial.phrases)
     if model is None:
-        raise UserError("the papers to learn from hold no word; see docs/ranking.md")
+        raise UserError("the papers to learn from hold no word; see docs/explanation/ranking.md")
     return model, model.vectors(trial.old)
 
 

@@ -14,7 +14,7 @@ the store's papers alone, and makes a profile discriminative at the cost of a do
   one that scores high with everybody is scaled down (test normalisation: Auckenthaler, Carey and Lloyd-Thomas, 2000);
 - a sample of papers, against which a score is told as "so many deviations above what papers have".
 
-``docs/ranking.md`` has what was tried and what each part gives.
+``docs/explanation/ranking.md`` has what was tried and what each part gives.
 """
 
 import re

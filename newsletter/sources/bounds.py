@@ -1,7 +1,7 @@
 """The bounds of what a source may give: every paper passes :func:`within_bounds` on its way to the store.
 
 What is too long is cut, what cannot be right is left out, and both are reported. A paper whose identifier cannot be
-used is no paper. docs/sources.md has the same numbers.
+used is no paper. docs/reference/sources.md has the same numbers.
 """
 
 from collections.abc import Iterator, Sequence
