@@ -1,8 +1,8 @@
-"""How long it takes to move a newsletter between SQLite and PostgreSQL: 100,000 subscribers with a year of sends.
+"""The time to copy a newsletter between SQLite and PostgreSQL: 100,000 subscribers with a year of sends.
 
     python -m benchmarks.copying FOLDER [SENDS_EACH]
 
-The PostgreSQL is that of the tests. FOLDER wants some GB.
+PostgreSQL is the server of the tests. FOLDER needs some GB.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any
 from newsletter.model import Interest, Preferences
 from newsletter.store import copying, open_store
 from newsletter.store.preferences import to_json
-from tests.postgresql import PostgreSQL
+from tests.helpers.postgresql import PostgreSQL
 
 SUBSCRIBERS, PAPERS, PAPERS_EACH = 100_000, 20_000, 3
 FIRST = datetime(2025, 1, 6, 7, tzinfo=UTC)
@@ -26,7 +26,7 @@ _KEPT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def fill(path: Path, sends_each: int) -> None:
-    """Make a store with readers and what they were sent."""
+    """Create a store with readers and what they were sent."""
     engine = open_store(f"sqlite:///{path}")
     words = [f"word{number}" for number in range(5_000)]
     chance = random.Random(1)
@@ -91,7 +91,7 @@ def fill(path: Path, sends_each: int) -> None:
 
 
 def timed(what: str, first: str, second: str) -> dict[str, copying.TableChecksum]:
-    """Copy a store, and say how long it took."""
+    """Copy a store, and print how long it took."""
     one, other = open_store(first), open_store(second)
     began = time.monotonic()
     sums = copying.copy(one, other, lambda *_: None)
@@ -104,20 +104,20 @@ def timed(what: str, first: str, second: str) -> dict[str, copying.TableChecksum
 
 
 def main() -> None:
-    """Make a store, and copy it there and back."""
+    """Create a store, and copy it there and back."""
     folder, sends_each = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 52
     folder.mkdir(parents=True, exist_ok=True)
     here, back = folder / "here.db", folder / "back.db"
     began = time.monotonic()
     if not here.exists():
         fill(here, sends_each)
-    print(f"made in {time.monotonic() - began:,.0f} s, {here.stat().st_size / 1e9:.1f} GB", flush=True)
+    print(f"created in {time.monotonic() - began:,.0f} s, {here.stat().st_size / 1e9:.1f} GB", flush=True)
     with PostgreSQL() as server:
         url = server.fresh()
         there = timed("SQLite to PostgreSQL", f"sqlite:///{here}", url)
         again = timed("PostgreSQL to SQLite", url, f"sqlite:///{back}")
     assert there == again
-    print("all sums are the same", flush=True)
+    print("all checksums are equal", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A made-up corpus for measuring speed: papers of topics, with words as unevenly spread as in real abstracts.
+"""A synthetic corpus for speed measurements: papers on topics, with a realistic word distribution.
 
-It stands for no quality of ranking (``benchmarks/ranking.py`` measures that on real readers), only for sizes: a paper
-has about as many different terms as a real one, and a term about as many papers.
+It says nothing about the quality of ranking (``benchmarks/ranking.py`` measures that on real readers), only about
+sizes: a paper has about as many different terms as a real one, and a term about as many papers.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "
 
 
 def word(number: int) -> str:
-    """A word that no other number has: three syllables and an ending that the stemmer leaves alone."""
+    """Return a word unique to a number: three syllables and an ending that the stemmer leaves alone."""
     first, rest = divmod(number, len(_SYLLABLES) ** 2)
     second, third = divmod(rest, len(_SYLLABLES))
     return f"{_SYLLABLES[first % len(_SYLLABLES)]}{_SYLLABLES[second]}{_SYLLABLES[third]}n"
 
 
 def topics() -> tuple[np.ndarray, np.ndarray]:
-    """The words of each topic (topics × words), and its phrases (topics × phrases × 2)."""
+    """Return the words of each topic (topics × words), and its phrases (topics × phrases × 2)."""
     chance = np.random.default_rng(0)
     own = chance.integers(500, WORDS, size=(TOPICS, _TOPIC_WORDS))
     pairs = chance.integers(0, _TOPIC_WORDS, size=(TOPICS, _TOPIC_PHRASES, 2))
@@ -33,7 +33,7 @@ def topics() -> tuple[np.ndarray, np.ndarray]:
 
 
 def papers(count: int, first_row: int = 1, seed: int = 1) -> Iterator[tuple[Paper, int]]:
-    """So many papers, with rows from ``first_row`` on, each with its main topic."""
+    """Yield ``count`` papers, with rows from ``first_row`` on, each with its main topic."""
     chance = np.random.default_rng(seed)
     own, phrases = topics()
     general = 1 / np.arange(2, WORDS + 2) ** 1.05
@@ -50,7 +50,7 @@ def papers(count: int, first_row: int = 1, seed: int = 1) -> Iterator[tuple[Pape
             " ".join(spelled[phrases[main if number % 4 else side, one]]) for number, one in enumerate(which)
         ]
         chance.shuffle(bits)
-        # A full stop now and then, since phrases end at one; a common word between others, as in real text.
+        # A full stop now and then, since phrases end there; a common word between others, as in real text.
         text = " the ".join(" ".join(bits[start : start + 2]) for start in range(0, len(bits), 2))
         title = " ".join(spelled[own[main, rank[:4]]]) + " " + " ".join(spelled[phrases[main, which[0]]])
         yield Paper(title=title, abstract=text, row=row, id=str(row)), int(main)

@@ -1,8 +1,8 @@
-"""Messages a second on the whole road: ranked, rendered, composed, logged and sent. ``make bench-delivery``.
+"""Messages per second through the whole pipeline: rank, render, compose, log and send. ``make bench-delivery``.
 
-Ours goes by ``newsletter send`` in processes of its own, to Postfix's smtp-sink, with ten papers a message. The peers
-carry one finished message of the same size over and over: they rank, render and log nothing. Then ours under a limit,
-to a server that waits before each reply; and, with ``memory`` behind the command, the most memory that ours takes.
+Ours runs as ``newsletter send`` in separate processes, to Postfix's smtp-sink, with ten papers per message. The peers
+send one finished message of the same size repeatedly: they rank, render and log nothing. Then ours with a rate limit,
+to a server that waits before each reply; and, with the argument ``memory``, the peak memory of ours.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ import yagmail
 from sqlalchemy import insert
 
 from benchmarks import corpus
-from benchmarks.ranking_speed import desk_of
+from benchmarks.ranking_speed import open_at
 from benchmarks.rendering import NODE_FOLDER, ours_html
 from newsletter.model import Interest, Paper, Preferences, SubscriberState
 from newsletter.rendering.mime import alternative
@@ -71,15 +71,15 @@ def configured(port: int, sessions: int = 1, engine: str = "here", limit: str = 
     return CONFIG.format(port=port, sessions=sessions, engine=engine, limit=limit)
 
 
-def lay_out(readers: int) -> Path:
-    """A newsletter with papers, a new day, and so many subscribers; nothing sent. The papers are made once."""
+def prepare(readers: int) -> Path:
+    """Create a newsletter with papers, a new day and subscribers; nothing sent. Papers are created once."""
     made = FOLDER / "papers"
     if not (made / "done").exists():
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
         (made / "config.yaml").write_text(configured(1))
         for day, count, seed in ((OLD, STORE, 1), (TODAY, NEW, 2)):
-            context = desk_of(made, day)
+            context = open_at(made, day)
             found = (readable(paper) for paper, _ in corpus.papers(count, seed=seed))
             while block := list(islice(found, 5_000)):
                 with writing(context.engine) as connection:
@@ -90,7 +90,7 @@ def lay_out(readers: int) -> Path:
     folder = FOLDER / f"{readers}-readers"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(made, folder)
-    context = desk_of(folder, TODAY)
+    context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         rows = [reader(number) for number in range(readers)]
         for start in range(0, readers, 1_000):
@@ -100,7 +100,7 @@ def lay_out(readers: int) -> Path:
 
 
 def readable(paper: Paper) -> Paper:
-    """A made-up paper with what makes a card: sentences, authors and links."""
+    """Complete a synthetic paper with what a card shows: sentences, authors and links."""
     words = paper.abstract.split()
     text = ". ".join(" ".join(words[start : start + 22]).capitalize() for start in range(0, len(words), 22))
     return Paper(
@@ -115,7 +115,7 @@ def readable(paper: Paper) -> Paper:
 
 
 def reader(number: int) -> dict[str, object]:
-    """A row of a subscriber with one to three interests, each some words of a topic."""
+    """Return a row of a subscriber with one to three interests, each of some words of a topic."""
     own, _ = TOPICS
     interests = tuple(
         Interest(name=f"Topic {topic}", text=" ".join(corpus.word(one) for one in own[topic][:12]))
@@ -139,14 +139,14 @@ TOPICS = corpus.topics()
 
 
 def program(name: str) -> str:
-    """Where one of Postfix's programs is."""
+    """Return the path of one of Postfix's programs."""
     found = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
     return found or sys.exit(f"make bench-delivery needs {name}; install Debian's postfix")
 
 
 @contextmanager
 def sink() -> Iterator[int]:
-    """Postfix's smtp-sink on a free port: it takes whatever comes."""
+    """Run Postfix's smtp-sink on a free port; it accepts everything."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen(
@@ -187,8 +187,8 @@ async def serve_slowly() -> None:
 
 
 def ours(readers: int, engine: str) -> float:
-    """Send to so many readers, and tell how fast; returns the megabytes of the largest process."""
-    folder = lay_out(readers)
+    """Send to the given number of readers and print the rate; return the megabytes of the largest process."""
+    folder = prepare(readers)
     with sink() as port:
         (folder / "config.yaml").write_text(configured(port, OUR_SESSIONS, engine))
         seconds, peak = run(folder)
@@ -198,8 +198,8 @@ def ours(readers: int, engine: str) -> float:
 
 
 def ours_limited() -> None:
-    """Send under a limit, to a server that is slow to answer, which tells when it took each message."""
-    folder = lay_out(LIMITED_READERS)
+    """Send with a rate limit, to a slow server, which records when it accepted each message."""
+    folder = prepare(LIMITED_READERS)
     command = [sys.executable, "-m", "benchmarks.delivery", "slow"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, ThreadPoolExecutor(1) as listening:
         said = server.stdout
@@ -215,7 +215,7 @@ def ours_limited() -> None:
 
 
 def run(folder: Path) -> tuple[float, float]:
-    """Send in a newsletter; returns how long it took (seconds), and the memory of the largest process (MB)."""
+    """Run 'newsletter send'; return the time (seconds) and the memory of the largest process (MB)."""
     command = [sys.executable, "-m", "newsletter", "--now", NOW, "send"]
     start = time.monotonic()
     peaks: dict[int, float] = {}
@@ -230,7 +230,7 @@ def run(folder: Path) -> tuple[float, float]:
 
 
 def largest(parent: psutil.Process) -> Iterator[tuple[int, float]]:
-    """The most memory (MB) that a process and those it began have had resident so far, each by its number."""
+    """Yield the peak resident memory (MB) of a process and of its children, by process id."""
     with suppress(psutil.Error, OSError):
         for one in (parent, *parent.children(recursive=True)):
             found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{one.pid}/status").read_text())
@@ -239,13 +239,13 @@ def largest(parent: psutil.Process) -> Iterator[tuple[int, float]]:
 
 
 def message() -> bytes:
-    """One of our messages, for the peers."""
+    """Return one of our messages, for the peers."""
     parts = (b"From: p@example.org\r\nTo: reader@example.org\r\nSubject: Papers\r\n",)
     return alternative(parts, "Text. " * 1_500, ours_html() * 2, "=_bench")
 
 
 def rate(name: str, send: Callable[[int], None]) -> None:
-    """Run a peer against a sink of its own, and tell its messages a second."""
+    """Run a peer against its own sink, and print its messages per second."""
     with sink() as port:
         start = time.monotonic()
         send(port)
@@ -257,7 +257,7 @@ def report(name: str, a_second: float, more: str = "") -> None:
 
 
 def yagmails(port: int) -> None:
-    """``yagmail.send``, which connects for each message."""
+    """Send with ``yagmail.send``, which connects for each message."""
     client = yagmail.Client(user="p@example.org", host="127.0.0.1", port=port, smtp_skip_login=True, smtp_ssl=False,
                             smtp_starttls=False, soft_email_validation=False)  # fmt: skip
     html = ours_html() * 2
@@ -266,7 +266,7 @@ def yagmails(port: int) -> None:
 
 
 def aiosmtplibs(port: int) -> None:
-    """aiosmtplib over eight open sessions."""
+    """Send with aiosmtplib over eight open sessions."""
     content = message()
 
     async def session() -> None:
@@ -281,16 +281,16 @@ def aiosmtplibs(port: int) -> None:
 
 
 def smtp_sources(port: int) -> None:
-    """Postfix's smtp-source: the wire's limit."""
+    """Send with Postfix's smtp-source: the upper limit of the wire."""
     size = str(len(message()))
     command = [program("smtp-source"), "-s", str(SESSIONS), "-l", size, "-m", str(PEER_MESSAGES), f"127.0.0.1:{port}"]
     subprocess.run([*command[:-1], "-d", command[-1]], check=True, stdout=subprocess.DEVNULL)
 
 
 def nodemailers() -> None:
-    """nodemailer's pool of eight sessions."""
+    """Send with nodemailer's pool of eight sessions."""
     if shutil.which("npm") is None:
-        print(f"{'nodemailer, a pool':44}  left out: no npm here")
+        print(f"{'nodemailer, a pool':44}  skipped: npm is not installed")
         return
     (NODE_FOLDER / "delivery.cjs").write_text(NODEMAILER)
     (NODE_FOLDER / "digest.html").write_text(ours_html() * 2)
@@ -315,7 +315,7 @@ def main() -> None:
 
 
 def compare() -> None:
-    """Ours beside the others."""
+    """Compare ours with the others."""
     for engine in ("here", "processes"):
         ours(READERS, engine)
     ours_limited()

@@ -1,8 +1,8 @@
-"""A flood of 1,200 connections to the site of ``newsletter run --web``, beside an edition for 120 readers.
+"""A flood of 1,200 connections to the site of ``newsletter run --web``, during an edition for 120 readers.
 
-``make bench-flood``. The process may open 1,024 files. For each kind of flood (``tests/flood.py``) it measures how
-often the site answers another client meanwhile and how soon afterwards, how many digests arrive, and the size of the
-log. All traffic stays on loopback; each flood lasts 20 seconds.
+``make bench-flood``. The process may open 1,024 files. For each kind of flood
+(``tests/helpers/flood.py``) it measures how often the site answers another client meanwhile and how soon afterwards,
+how many digests arrive, and the size of the log. All traffic stays on loopback; each flood lasts 20 seconds.
 """
 
 import os
@@ -19,9 +19,9 @@ from pathlib import Path
 import httpx
 
 from newsletter.services.demo import SAMPLE_PAPERS, LoopbackServer
-from tests.conftest import free_port
-from tests.flood import flood
-from tests.smtp import Mailbox
+from tests.helpers.flood import flood
+from tests.helpers.newsletter import free_port
+from tests.helpers.smtp import Mailbox
 
 READERS, SECONDS, FILES = 120, 20, 1024
 FLOODS = [("head", 1), ("head", 250), ("silent", 250), ("body", 250), ("unread", 250), ("idle", 250), ("garbage", 1)]
@@ -35,8 +35,8 @@ ranking: {{max_age_days: 3650}}
 READER = "email: r{number}@example.org\nschedule: {{days: daily, time: '00:00'}}\ninterests: [language models]\n"
 
 
-def lay_out(folder: Path, web: int, smtp: int) -> None:
-    """A newsletter with the sample papers, and readers who are all due."""
+def prepare(folder: Path, web: int, smtp: int) -> None:
+    """Create a newsletter with the sample papers, and readers who are all due."""
     (folder / "config.yaml").write_text(CONFIG.format(web=web, smtp=smtp))
     (folder / "subscribers").mkdir()
     for number in range(READERS):
@@ -47,7 +47,7 @@ def lay_out(folder: Path, web: int, smtp: int) -> None:
 
 
 def answers(port: int, seconds: float = 2) -> bool:
-    """Whether the site answers a client at another address in time."""
+    """Return whether the site answers a client at another address in time."""
     try:
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2"), timeout=seconds) as client:
             return client.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
@@ -56,7 +56,7 @@ def answers(port: int, seconds: float = 2) -> bool:
 
 
 def measure(kind: str, sources: int) -> str:
-    """One flood beside one edition; returns a line of the table."""
+    """Run one flood during one edition; return a line of the table."""
     flooded = threading.Event()
 
     def slow(_: str) -> None:
@@ -67,7 +67,7 @@ def measure(kind: str, sources: int) -> str:
     mail.on_data = slow
     with tempfile.TemporaryDirectory() as made, LoopbackServer(mail, enable_SMTPUTF8=True) as smtp:
         folder = Path(made)
-        lay_out(folder, port, smtp.port)
+        prepare(folder, port, smtp.port)
         with (folder / "log").open("wb") as log:
             command = [sys.executable, "-m", "newsletter", "run", "--web"]
             process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)

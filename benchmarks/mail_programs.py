@@ -1,7 +1,7 @@
-"""What others make of our templates: the official MJML compiler, and caniemail. ``make check-mail``; it needs npm.
+"""Check our templates with other tools: the official MJML compiler, and caniemail. ``make check-mail``; it needs npm.
 
-The compiler validates the templates as they stand in ``templates/``, and compiles them filled; both pages, its and
-ours, are left beside each other with pictures of them. caniemail names what mail programs do not support of ours.
+The compiler validates the templates in ``templates/`` and compiles them filled with values; both pages, its and ours,
+are saved next to each other with screenshots. caniemail lists what mail clients do not support in ours.
 """
 
 import json
@@ -60,11 +60,11 @@ def main() -> None:
         for feature, clients in sorted(found["missing"].items()):
             print(f"  {feature}: not in {', '.join(sorted(set(clients)))}")
     take_pictures()
-    print(f"Pages and pictures, ours beside the official: {FOLDER}")
+    print(f"Pages and screenshots, ours next to the official ones: {FOLDER}")
 
 
 def write_pages(name: str) -> None:
-    """Our HTML, and the MJML that the official compiler gets, both with the same values."""
+    """Write our HTML, and the MJML for the official compiler, both with the same values."""
     templates, person, chosen = load_templates(None, name), subscriber(1), digest(1)
     html, _ = render_parts(SITE, templates, person, chosen, LINKS)
     (FOLDER / f"{name}.ours.html").write_text(html)
@@ -74,7 +74,7 @@ def write_pages(name: str) -> None:
 
 
 def take_pictures() -> None:
-    """Of each page, at a phone's width and a desktop's."""
+    """Take a screenshot of each page, at a phone's width and a desktop's."""
     for page in sorted(FOLDER.glob("*.html")):
         for width in WIDTHS:
             page.with_suffix(f".{width}.png").write_bytes(screenshot(page.read_text(), width, dark=False))

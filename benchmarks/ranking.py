@@ -1,7 +1,7 @@
 """Ranking quality and time on real readers: ours and four peers, in one process. ``make bench DATA=FOLDER``.
 
-The peers get TF-IDF of 20,000 words as is usual with scikit-learn (sublinear, English stop words, words in two papers
-at least), and the same split, readers and measures as ours.
+The peers get TF-IDF with 20,000 words, as is usual with scikit-learn (sublinear, English stop words, words in at least
+two papers), and the same split, readers and measures as ours.
 """
 
 import platform
@@ -24,12 +24,14 @@ BACKGROUND = 5_000
 
 
 def centroid(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
-    """The mean of the library."""
+    """Rank by the mean of the library."""
     return weighted_mean(papers, libraries, candidates, [np.ones(len(own)) for own in libraries])
 
 
 def zotero_arxiv_daily(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
-    """The mean weighted by 1 / (1 + log10 of the rank), newest first; the order of a library stands for its dates."""
+    """Rank by the mean weighted by 1 / (1 + log10 of the rank), newest first; the order of a library stands for its
+    dates.
+    """
     return weighted_mean(
         papers, libraries, candidates, [1 / (1 + np.log10(np.arange(len(own), 0, -1))) for own in libraries]
     )
@@ -45,14 +47,14 @@ def weighted_mean(
 
 
 def arxiv_sanity_lite(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
-    """A linear SVM a reader, C = 0.01, balanced, against a background of other papers."""
+    """Rank with a linear SVM per reader, C = 0.01, balanced, against a background of other papers."""
     return one_solver_run_a_reader(
         lambda: LinearSVC(class_weight="balanced", max_iter=10_000, tol=1e-6, C=0.01), papers, libraries, candidates
     )
 
 
 def logistic_regression(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
-    """A logistic regression a reader, C = 10, against a background of other papers."""
+    """Rank with a logistic regression per reader, C = 10, against a background of other papers."""
     return one_solver_run_a_reader(lambda: LogisticRegression(C=10, solver="liblinear"), papers, libraries, candidates)
 
 

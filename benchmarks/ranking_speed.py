@@ -1,9 +1,9 @@
 """Time and memory of ranking many subscribers: ours, and the same scores by public libraries. ``make bench-ranking``.
 
-A made-up corpus (``benchmarks/corpus.py``): a store of 250,000 papers, 1,500 new ones, and subscribers with one to
-three interests, each of a text or of one to forty liked papers of one topic. Ours goes through the code that ranks for
-sending, from what subscribers follow to their ten best papers. Each size runs in a process of its own, so that its
-memory can be told.
+A synthetic corpus (``benchmarks/corpus.py``): a store of 250,000 papers, 1,500 new ones, and subscribers with one to
+three interests, each of a text or of one to forty liked papers of one topic. Ours uses the code that ranks for sending,
+from the subscribers' interests to their ten best papers. Each size runs in a separate process, so that its memory can
+be measured.
 """
 
 import argparse
@@ -59,29 +59,29 @@ OLD = datetime(2025, 11, 1, tzinfo=UTC)
 TODAY = datetime(2025, 11, 28, 6, tzinfo=UTC)
 
 
-def lay_out(store: int) -> Path:
-    """A newsletter with so many papers in its store, indexed; then a day with new ones. Made once, and kept."""
+def prepare(store: int) -> Path:
+    """Create a newsletter with indexed papers in its store; then add a day of new ones. Created once, and kept."""
     folder = FOLDER / f"{store}-papers"
     if (folder / "topics.npy").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(CONFIG)
-    context = desk_of(folder, OLD)
+    context = open_at(folder, OLD)
     topics, made_up = [], corpus.papers(store)
     while block := list(islice(made_up, 5_000)):
         topics += [topic for _, topic in block]
         with writing(context.engine) as connection:
             connection.execute(insert(schema.papers), [stored(paper) for paper, _ in block])
     report(f"a store of {store:,} papers", partial(current_index, context))
-    morning = desk_of(folder, TODAY)
+    morning = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         papers.upsert(connection, (paper for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
-    report(f"{NEW:,} papers more the next day", partial(current_index, morning))
+    report(f"{NEW:,} more papers the next day", partial(current_index, morning))
     np.save(folder / "topics.npy", topics)
     return folder
 
 
-def desk_of(folder: Path, now: datetime) -> AppContext:
+def open_at(folder: Path, now: datetime) -> AppContext:
     return open_context(load_config(folder / "config.yaml"), frozen_clock(now))
 
 
@@ -102,16 +102,16 @@ def peak_mb() -> float:
 
 
 def load(store: int) -> tuple[Index, Candidates, np.ndarray]:
-    """The index, the new papers, and the topics of the old ones."""
+    """Load the index, the new papers, and the topics of the old ones."""
     folder = FOLDER / f"{store}-papers"
-    field = build_snapshot(desk_of(folder, TODAY))
+    field = build_snapshot(open_at(folder, TODAY))
     assert field is not None
     assert len(field.candidates.papers) == NEW
     return field.index, field.candidates, np.load(folder / "topics.npy")
 
 
 def subscribers(count: int, topics: np.ndarray) -> Iterator[list[list[WeightedInterest]]]:
-    """What so many subscribers follow, in blocks."""
+    """Yield the interests of ``count`` subscribers, in batches."""
     chance = np.random.default_rng(3)
     order = np.argsort(topics, kind="stable")
     ends = np.searchsorted(topics[order], np.arange(corpus.TOPICS + 1))
@@ -133,7 +133,7 @@ def subscribers(count: int, topics: np.ndarray) -> Iterator[list[list[WeightedIn
 
 
 def rank_block(index: Index, candidates: Candidates, block: list[list[WeightedInterest]]) -> np.ndarray:
-    """The ten best new papers of each subscriber (subscribers × 10), whichever interest they fit."""
+    """Return the ten best new papers of each subscriber (subscribers × 10), for any interest."""
     profiles = make_profiles(index, [one for own in block for one in own])
     matrix = zscores(index, profiles, candidates)
     starts = np.cumsum([0, *(len(own) for own in block)])[:-1]
@@ -148,7 +148,7 @@ def best_of(scores: np.ndarray) -> np.ndarray:
 
 
 def ours(store: int, count: int) -> dict[str, float]:
-    """Rank for so many subscribers, on two threads."""
+    """Rank for ``count`` subscribers, on two threads."""
     index, candidates, topics = load(store)
     blocks = list(subscribers(count, topics))
     before, start, cpu = peak_mb(), time.perf_counter(), time.process_time()
@@ -166,10 +166,10 @@ def ours(store: int, count: int) -> dict[str, float]:
 
 
 def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
-    """The ten best papers of each interest by the same scores: seconds, and how many of the ten are the same.
+    """Find the ten best papers of each interest by the same scores; yield seconds, and the share of equal papers.
 
-    A score is a dot product once the background stands beside the vectors as one more column, and one scale a number of
-    teachers; so each peer gets the matrices it needs, grouped by that number, and its grouping is not timed.
+    A score is a dot product if the background is an additional column of the vectors, with one scale for each number of
+    examples; so each peer gets the matrices it needs, grouped by that number, and the grouping is not timed.
     """
     index, candidates, topics = load(store)
     blocks = list(subscribers(count, topics))
@@ -177,7 +177,7 @@ def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
         start = time.perf_counter()
         mine = list(pool.map(lambda one: best_of(zscores(index, one, candidates)), made))
-        yield "ours (and told in deviations)", time.perf_counter() - start, 1.0
+        yield "ours (with z-scores)", time.perf_counter() - start, 1.0
     profiles = csr_matrix(vstack([one.vectors for one in made]), dtype=np.float32)
     example_counts = np.concatenate([one.example_counts for one in made])
     best = np.concatenate(mine)
@@ -193,7 +193,7 @@ def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
 
 
 def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Which share of the papers that a peer found are among ours."""
+    """Return the share of a peer's papers that are among ours."""
     pairs = [({*own.tolist()}, {*other.tolist()} - {-1}) for own, other in zip(ours, theirs, strict=True)]
     return sum(len(own & other) for own, other in pairs) / max(1, sum(len(other) for _, other in pairs))
 
@@ -206,20 +206,20 @@ def sides_of(profiles: csr_matrix, candidates: Candidates, example_counts: float
 
 
 def by_sklearn(profiles: csr_matrix, candidates: csr_matrix) -> np.ndarray:
-    """What cosine_similarity does once its rows have been scaled, which here they must not be."""
+    """Do what cosine_similarity does after scaling its rows, which must not be scaled here."""
     steps = range(0, profiles.shape[0], BLOCK)
     scored = (linear_kernel(profiles[at : at + BLOCK], candidates) for at in steps)
     return np.concatenate([above_nothing(scores, best_of(scores)) for scores in scored])
 
 
 def above_nothing(scores: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """The best papers, -1 in place of those that score nothing or less, as sparse-dot-topn leaves them out."""
+    """Return the best papers, with -1 for scores of 0 or less, which sparse-dot-topn leaves out."""
     return np.where(np.take_along_axis(scores, best, axis=1) > 0, best, -1)
 
 
 def by_topn(profiles: csr_matrix, candidates: csr_matrix) -> np.ndarray:
     found = sp_matmul_topn(profiles, candidates.T.tocsr(), top_n=BEST, sort=True, threshold=None, n_threads=THREADS)
-    # It leaves out what scores nothing or less.
+    # It leaves out scores of 0 or less.
     best = np.full((profiles.shape[0], BEST), -1)
     sizes = np.diff(found.indptr)
     places = np.arange(found.nnz) - np.repeat(found.indptr[:-1], sizes)
@@ -230,7 +230,7 @@ def by_topn(profiles: csr_matrix, candidates: csr_matrix) -> np.ndarray:
 def by_bm25s(
     index: Index, candidates: Candidates, profiles: csr_matrix, best: np.ndarray
 ) -> Iterator[tuple[str, float, float]]:
-    """BM25 takes a query's terms without weights, so its answers are others."""
+    """Rank with BM25, which takes a query's terms without weights, so its results differ."""
     terms = index.model.terms
     texts = [[str(terms[term]) for term in candidates.paper_matrix.vectors[row].indices] for row in range(NEW)]
     queries = [[str(terms[term]) for term in profiles[row].indices] for row in range(profiles.shape[0])]
@@ -244,9 +244,9 @@ def by_bm25s(
 
 
 def searches(store: int) -> Iterator[tuple[str, list[float]]]:
-    """Seconds of searches of the whole store, the index warm."""
+    """Yield the seconds of searches of the whole store, with the index loaded."""
     folder = FOLDER / f"{store}-papers"
-    context = desk_of(folder, TODAY)
+    context = open_at(folder, TODAY)
     chance = np.random.default_rng(5)
     own, _ = corpus.topics()
     words = [" ".join(corpus.word(int(one)) for one in chance.choice(own[topic], 3)) for topic in range(50)]
@@ -272,7 +272,7 @@ def in_a_process(*arguments: object) -> str:
 
 def main(store: int, sizes: list[int], compared: int) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {THREADS} threads")
-    print(in_a_process("--lay-out", store), end="", flush=True)
+    print(in_a_process("--prepare", store), end="", flush=True)
     print(
         f"\n{'subscribers':>11} {'interests':>9} {'seconds':>8} {'us each':>8} {'peak MB':>8}   against {NEW:,} papers"
     )
@@ -307,13 +307,13 @@ if __name__ == "__main__":
     parser.add_argument("--store", type=int, default=250_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000])
     parser.add_argument("--compared", type=int, default=10_000)
-    for step in ("--lay-out", "--searches"):
+    for step in ("--prepare", "--searches"):
         parser.add_argument(step, type=int, help=argparse.SUPPRESS)
     for step in ("--ours", "--peers"):
         parser.add_argument(step, type=int, nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.lay_out:
-        lay_out(given.lay_out)
+    if given.prepare:
+        prepare(given.prepare)
     elif given.ours:
         print(json.dumps(ours(*given.ours)))
     elif given.peers:

@@ -1,8 +1,8 @@
 """Messages a second on one core, rendered and serialised to bytes: ours and others. ``make bench-rendering``.
 
-Ten papers of the sample corpus each. Ours compiles MJML once, renders what a paper says once an edition, and encodes
-the parts itself. The peers get our MJML and our values: ``mjml`` and ``mrml`` compile it for each message;
-yagmail and nodemailer compose a message from HTML and text that are there already, which is less work than ours.
+Ten papers of the sample corpus each. Ours compiles MJML once, renders a paper's card once per edition, and encodes the
+parts itself. The peers get our MJML and our values: ``mjml`` and ``mrml`` compile it for each message; yagmail and
+nodemailer compose a message from finished HTML and text, which is less work than ours.
 """
 
 import platform
@@ -66,7 +66,7 @@ def subscriber(number: int) -> Subscriber:
 
 
 def links_of(number: int) -> PersonalLinks:
-    """The reader's own links, signed for each."""
+    """Return the reader's own links, each signed."""
     page = SIGNED.url(TokenPurpose.UNSUBSCRIBE, number)
     return PersonalLinks(
         SIGNED.url(TokenPurpose.PREFERENCES, number),
@@ -79,7 +79,7 @@ def links_of(number: int) -> PersonalLinks:
 
 
 def digest(number: int) -> Digest:
-    """Ten papers, with reasons that no other subscriber has."""
+    """Return ten papers, with reasons that no other subscriber has."""
     choices = tuple(
         DigestItem(
             paper, rank, 0.9, "Goals" if rank < 8 else "Trending", f"pareto fronts {number}; like “Looms {rank}”"
@@ -99,7 +99,7 @@ def ours() -> Callable[[int], bytes]:
 
 
 def compiled_each_time(compile_: Callable[[str], str]) -> Callable[[int], bytes]:
-    """Jinja2 fills the MJML, which is then compiled, as most senders do it."""
+    """Fill the MJML with Jinja2, then compile it, as most senders do."""
     templates = load_templates(None)
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     source = environment.from_string("\n".join(line.text for line in templates.html.lines))
@@ -136,7 +136,7 @@ def ours_html() -> str:
 
 
 def a_second(make: Callable[[int], bytes]) -> tuple[float, int]:
-    """Messages a second, and the bytes of one."""
+    """Return messages per second, and the bytes of one."""
     size, made = len(make(0)), 0
     start = time.process_time()
     while (spent := time.process_time() - start) < SECONDS:
@@ -146,7 +146,7 @@ def a_second(make: Callable[[int], bytes]) -> tuple[float, int]:
 
 
 def nodemailers() -> float | None:
-    """Messages a second by nodemailer, None without Node.js."""
+    """Return nodemailer's messages per second, None without Node.js."""
     if shutil.which("npm") is None:
         return None
     NODE_FOLDER.mkdir(parents=True, exist_ok=True)
@@ -172,8 +172,10 @@ def main() -> None:
         theirs, _ = a_second(peer())
         print(f"{name:34}{theirs:>8.0f} a second  ours is {rate / theirs:.1f} times that", flush=True)
     node = nodemailers()
-    told = f"{node:>8.0f} a second  ours is {rate / node:.1f} times that" if node else "  left out: no npm here"
-    print(f"{'nodemailer composing':34}{told}")
+    result = (
+        f"{node:>8.0f} a second  ours is {rate / node:.1f} times that" if node else "  skipped: npm is not installed"
+    )
+    print(f"{'nodemailer composing':34}{result}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""An edition for a million: ranked, composed, rendered, logged, and sent, by each engine. ``make bench-scale``.
+"""An edition for a million: ranked, composed, rendered, logged and sent, by each engine. ``make bench-scale``.
 
-A made-up store of 250,000 papers with 1,500 new ones and so many subscribers with three interests each. First the wire
-is left out (sessions that take whatever they are given); then a part of the readers goes to Postfix's smtp-sink. Each
-engine does the same edition, in processes whose memory is watched. With ``--postgresql`` the store is one, that of the
-tests.
+A synthetic store of 250,000 papers with 1,500 new ones and many subscribers with three interests each. First without
+the wire (sessions that accept everything); then part of the readers goes to Postfix's smtp-sink. Each engine runs the
+same edition, in processes whose memory is monitored. With ``--postgresql`` the store is in PostgreSQL, the server of
+the tests.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from benchmarks import corpus, web
 from benchmarks.delivery import NOW, TOPICS, largest, reader, sink
-from benchmarks.ranking_speed import TODAY, desk_of
+from benchmarks.ranking_speed import TODAY, open_at
 from newsletter.cli import main as run_newsletter
 from newsletter.delivery.sending import account_pool
 from newsletter.delivery.smtp.transport import Outcome, Transport
@@ -33,7 +33,7 @@ from newsletter.services import edition
 from newsletter.services.edition_worker import EditionWorker, create_edition_worker
 from newsletter.store import copying, open_store, reading, schema, writing
 from newsletter.store.preferences import to_json
-from tests.postgresql import PostgreSQL
+from tests.helpers.postgresql import PostgreSQL
 
 STORE = 250_000
 READERS, SENT = 1_000_000, 100_000
@@ -50,41 +50,41 @@ SQLITE = "sqlite:///var/newsletter.db"
 
 
 class NoWire(Transport):
-    """A session that takes whatever it is given."""
+    """A session that accepts everything."""
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing."""
 
     def send(self, message: Message) -> Outcome:
         """Taken."""
-        return Outcome(SendState.SENT, "250 2.0.0 taken by nobody")
+        return Outcome(SendState.SENT, "250 2.0.0 discarded")
 
 
 def create_worker_without_wire(*arguments: Any) -> EditionWorker:
-    """The road of a hand, wherever that is, with nothing behind its sessions."""
+    """Create an edition worker, anywhere, whose sessions discard all messages."""
     account_pool.Transport = NoWire  # type: ignore[misc]
     return create_edition_worker(*arguments)
 
 
 def send_without_wire() -> None:
-    """``newsletter send``, with nothing behind its sessions."""
+    """Run ``newsletter send`` with sessions that discard all messages."""
     account_pool.Transport = NoWire  # type: ignore[misc]
     edition.create_edition_worker = create_worker_without_wire  # type: ignore[attr-defined]
     sys.argv = ["newsletter", "--now", NOW, "send"]
     run_newsletter()
 
 
-def lay_out(readers: int) -> Path:
-    """A newsletter with so many subscribers to whom nothing was sent; its papers are made once."""
-    papers = web.lay_out(STORE, 100_000)
+def prepare(readers: int) -> Path:
+    """Create a newsletter with the given number of subscribers and nothing sent; its papers are created once."""
+    papers = web.prepare(STORE, 100_000)
     folder = web.FOLDER / f"scale-{readers}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(papers, folder)
     (folder / "config.yaml").write_text(CONFIG.format(port=1, sessions=SESSIONS, engine="here", store=SQLITE))
     web.unsend(folder)
     with closing(sqlite3.connect(folder / "var" / "newsletter.db")) as store, store:
-        store.execute("DELETE FROM subscribers")  # Without looking whether others name them: it takes minutes.
-    context = desk_of(folder, TODAY)
+        store.execute("DELETE FROM subscribers")  # Without foreign key checks, which would take minutes.
+    context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         for start in range(0, readers, 1_000):
             rows = [with_three(number) for number in range(start, min(start + 1_000, readers))]
@@ -94,7 +94,7 @@ def lay_out(readers: int) -> Path:
 
 
 def with_three(number: int) -> dict[str, object]:
-    """A row of a subscriber with three interests, each some words of a topic."""
+    """Return a row of a subscriber with three interests, each of some words of a topic."""
     own, _ = TOPICS
     interests = tuple(
         Interest(name=f"Topic {topic}", text=" ".join(corpus.word(one) for one in own[topic][:12]))
@@ -107,7 +107,7 @@ def with_three(number: int) -> dict[str, object]:
 
 @contextmanager
 def cluster(folder: Path, workers: int) -> Iterator[str]:
-    """A Dask scheduler with so many workers of one thread on this machine; gives how ``engine`` names it."""
+    """Run a Dask scheduler with single-threaded workers on this machine; yield its name for ``engine``."""
     file = folder.resolve() / "scheduler.json"
     file.unlink(missing_ok=True)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment()}
@@ -126,16 +126,16 @@ def cluster(folder: Path, workers: int) -> Iterator[str]:
 
 
 def environment() -> dict[str, str]:
-    # Dask would keep a profile of each second.
+    # Otherwise Dask would record a profile of each second.
     without = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false"}
     return {**os.environ, **without, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
 
 
 def measure(name: str, folder: Path, store: Engine, command: Sequence[str], readers: int) -> float:
-    """Do an edition; tell how fast it was, when the first message was taken, and the memory of the largest processes.
+    """Run an edition; print its rate, the time of the first message, and the memory of the largest processes.
 
     Returns:
-        Messages a second.
+        Messages per second.
     """
     start, first, size = time.monotonic(), 0.0, store_bytes(store)
     peaks: dict[int, float] = {}
@@ -151,14 +151,14 @@ def measure(name: str, folder: Path, store: Engine, command: Sequence[str], read
         sys.exit(f"the edition ended with {sending.returncode}")
     del peaks[os.getpid()]
     shown = ", ".join(f"{peak:.0f}" for peak in sorted(peaks.values(), reverse=True) if peak > 100)
-    times = f"{first:>6.1f} s to the first{seconds:>8.1f} s in all"
+    times = f"{first:>6.1f} s to the first{seconds:>8.1f} s in total"
     grown = (store_bytes(store) - size) / readers
     print(f"{name:20}{readers / seconds:>7.0f} a second{times}{grown:>7.0f} B a message  MB: {shown}", flush=True)
     return readers / seconds
 
 
 def store_bytes(store: Engine) -> int:
-    """What the store holds, without the room in SQLite's file that is free."""
+    """Return the size of the store's contents, without free space in SQLite's file."""
     with reading(store) as connection:
         if store.dialect.name == "postgresql":
             return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
@@ -170,7 +170,7 @@ def store_bytes(store: Engine) -> int:
 
 
 def any_taken(store: Engine) -> bool:
-    """Whether a message has gone."""
+    """Return whether a message was sent."""
     with reading(store) as connection:
         sent = select(schema.sends.c.row).where(schema.sends.c.state == SendState.SENT.value)
         return connection.execute(sent.limit(1)).first() is not None
@@ -179,21 +179,21 @@ def any_taken(store: Engine) -> bool:
 def compare(
     readers: int, engines: Sequence[str], what: str, command: Sequence[str], server: PostgreSQL | None = None
 ) -> None:
-    """An edition by each engine, one after the other, from the same beginning."""
+    """Run an edition with each engine, one after the other, from the same initial state."""
     print(f"{readers:,} readers, {what}")
     speed: dict[str, float] = {}
     for engine in engines:
-        folder = lay_out(readers)
-        with ExitStack() as beside:
-            port = beside.enter_context(sink())
-            named = beside.enter_context(cluster(folder, 2)) if engine == "dask" else engine
+        folder = prepare(readers)
+        with ExitStack() as stack:
+            port = stack.enter_context(sink())
+            named = stack.enter_context(cluster(folder, 2)) if engine == "dask" else engine
             url = f"sqlite:///{folder.resolve()}/var/newsletter.db"
             if server is not None:
                 url = copied(url, server)
             configured = CONFIG.format(port=port, sessions=SESSIONS, engine=named, store=url)
             (folder / "config.yaml").write_text(configured)
             store = open_store(url)
-            beside.callback(store.dispose)
+            stack.callback(store.dispose)
             speed[engine] = measure(f"engine {engine}", folder, store, command, readers)
         shutil.rmtree(folder)
     for engine in engines:
@@ -202,7 +202,7 @@ def compare(
 
 
 def copied(url: str, server: PostgreSQL) -> str:
-    """A store as a database of a server."""
+    """Copy a store to a database of a server."""
     there = server.fresh()
     origin, target = open_store(url), open_store(there)
     copying.copy(origin, target, lambda *_: None)
@@ -219,11 +219,11 @@ def main() -> None:
     asked.add_argument("--readers", type=int, default=READERS)
     asked.add_argument("--sent", type=int, default=SENT, help="how many of them go to smtp-sink")
     asked.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES)
-    asked.add_argument("--postgresql", action="store_true", help="with the store in one")
+    asked.add_argument("--postgresql", action="store_true", help="keep the store in PostgreSQL")
     given = asked.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {STORE:,} papers")
-    with ExitStack() as beside:
-        server = beside.enter_context(PostgreSQL(carefree=False)) if given.postgresql else None
+    with ExitStack() as stack:
+        server = stack.enter_context(PostgreSQL(carefree=False)) if given.postgresql else None
         if given.readers:
             without = ["benchmarks.scale", "without-wire"]
             compare(given.readers, given.engines, "without the wire", without, server)

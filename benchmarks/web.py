@@ -1,8 +1,8 @@
-"""How fast the site answers, with 50 clients, alone and while an edition is being sent. ``make bench-web``.
+"""Response times of the site with 50 clients, alone and while an edition is being sent. ``make bench-web``.
 
-A made-up store of 250,000 papers of 500 days (``benchmarks/corpus.py``) and 100,000 subscribers; ``newsletter serve``
-as a process, wrk (Debian's wrk) beside it on the same machine, ten seconds a page. Each is asked for over and over, as
-when a crowd reads it; then, as ``distinct``, another page of its kind each time, so that nothing kept ready serves.
+A synthetic store of 250,000 papers of 500 days (``benchmarks/corpus.py``) and 100,000 subscribers; ``newsletter serve``
+as a process, wrk (Debian's wrk) on the same machine, ten seconds per page. Each page is requested repeatedly, as by a
+crowd; then, as ``distinct``, another page of its kind each time, so that no cache helps.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from sqlalchemy import delete, insert, update
 
 from benchmarks import corpus
 from benchmarks.delivery import NOW, readable, reader, sink
-from benchmarks.ranking_speed import OLD, TODAY, desk_of
+from benchmarks.ranking_speed import OLD, TODAY, open_at
 from newsletter.model import Paper
 from newsletter.services.index import current_index
 from newsletter.store import papers, schema, writing
@@ -58,21 +58,21 @@ end
 """
 
 
-def lay_out(store: int, readers: int) -> Path:
-    """A newsletter with so many papers, indexed, a day with new ones, and so many subscribers. Made once, and kept."""
+def prepare(store: int, readers: int) -> Path:
+    """Create a newsletter with indexed papers, a day of new ones, and subscribers. Created once, and kept."""
     folder = FOLDER / f"web-{store}-{readers}"
     if (folder / "done").exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(configured(1))
-    context = desk_of(folder, OLD)
+    context = open_at(folder, OLD)
     found = (stored(paper) for paper, _ in corpus.papers(store))
     while block := list(islice(found, 5_000)):
         with writing(context.engine) as connection:
             connection.execute(insert(schema.papers), block)
     current_index(context)
-    morning = desk_of(folder, TODAY)
+    morning = open_at(folder, TODAY)
     with writing(morning.engine) as connection:
         papers.upsert(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     current_index(morning)
@@ -90,22 +90,22 @@ def configured(port: int) -> str:
 
 
 def stored(paper: Paper) -> dict[str, object]:
-    told = readable(paper)
+    readable_paper = readable(paper)
     chance = np.random.default_rng(paper.row)
     votes = int(chance.geometric(0.05)) if chance.random() < 0.3 else None
     return {
         "row": paper.row,
         "id": paper.id,
-        "title": told.title,
-        "title_key": title_key(told.title),
-        "abstract": told.abstract,
-        "authors": list(told.authors),
-        "categories": list(told.categories),
+        "title": readable_paper.title,
+        "title_key": title_key(readable_paper.title),
+        "abstract": readable_paper.abstract,
+        "authors": list(readable_paper.authors),
+        "categories": list(readable_paper.categories),
         "keywords": [],
         "sources": ["bench"],
-        "url": told.url,
-        "pdf_url": told.pdf_url,
-        "code_url": told.code_url,
+        "url": readable_paper.url,
+        "pdf_url": readable_paper.pdf_url,
+        "code_url": readable_paper.code_url,
         "upvotes": votes,
         "comments": votes and votes // 5,
         "published": OLD.date() - timedelta(days=paper.row % DAYS),
@@ -114,8 +114,8 @@ def stored(paper: Paper) -> dict[str, object]:
 
 
 def unsend(folder: Path) -> None:
-    """As if nothing had been sent."""
-    context = desk_of(folder, TODAY)
+    """Reset the sends, as if nothing had been sent."""
+    context = open_at(folder, TODAY)
     with writing(context.engine) as connection:
         for table in (
             schema.send_papers,
@@ -129,7 +129,7 @@ def unsend(folder: Path) -> None:
 
 
 def pages(store: int) -> Iterator[tuple[str, list[str]]]:
-    """The pages by name, each with the paths that are asked for in turn."""
+    """Yield the pages by name, each with the paths that are requested in turn."""
     chance = np.random.default_rng(7)
     own, _ = corpus.topics()
     day, week = OLD.date(), date.isocalendar(OLD.date())
@@ -157,7 +157,7 @@ def pages(store: int) -> Iterator[tuple[str, list[str]]]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """The site of a newsletter, as a process of its own."""
+    """Run the site of a newsletter in its own process."""
     command = [sys.executable, "-m", "newsletter", "--now", NOW, "serve"]
     where = f"http://127.0.0.1:{PORT}"
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as server:
@@ -177,14 +177,14 @@ def serving(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def sending(folder: Path) -> Iterator[None]:
-    """An edition on its way to a local sink, through all that is done meanwhile."""
+    """Send an edition to a local sink for the duration of the block."""
     unsend(folder)
     with sink() as port:
         (folder / "config.yaml").write_text(configured(port))
         command = [sys.executable, "-m", "newsletter", "--now", NOW, "send"]
         with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as sender:
             try:
-                time.sleep(15)  # Until the first messages are on their way.
+                time.sleep(15)  # Until the first messages are being sent.
                 yield
                 print(
                     "  (the edition was still being sent)"
@@ -196,7 +196,7 @@ def sending(folder: Path) -> Iterator[None]:
 
 
 def measure(where: str, paths: list[str], seconds: int) -> dict[str, float]:
-    """wrk's figures: the median and the 95th percentile (milliseconds), answers a second, and how many were bad."""
+    """Run wrk; return the median and 95th percentile (milliseconds), responses per second, and the number of errors."""
     with tempfile.TemporaryDirectory() as scratch:
         script, listed = Path(scratch, "ask.lua"), Path(scratch, "paths.txt")
         script.write_text(LUA)
@@ -223,8 +223,8 @@ def main(store: int, readers: int, seconds: int) -> None:
         sys.exit("make bench-web needs wrk; install Debian's wrk")
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {CLIENTS} clients")
     start = time.monotonic()
-    folder = lay_out(store, readers)
-    print(f"{store:,} papers and {readers:,} subscribers, laid out in {time.monotonic() - start:.0f} s", flush=True)
+    folder = prepare(store, readers)
+    print(f"{store:,} papers and {readers:,} subscribers, prepared in {time.monotonic() - start:.0f} s", flush=True)
     with serving(folder) as where:
         print("\nnothing else going on:")
         table(where, store, seconds)
@@ -238,9 +238,9 @@ if __name__ == "__main__":
     parser.add_argument("--papers", type=int, default=250_000)
     parser.add_argument("--subscribers", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--lay-out", action="store_true", help="lay the store out, and no more")
+    parser.add_argument("--prepare", action="store_true", help="only prepare the store")
     given = parser.parse_args()
-    if given.lay_out:
-        lay_out(given.papers, given.subscribers)
+    if given.prepare:
+        prepare(given.papers, given.subscribers)
     else:
         main(given.papers, given.subscribers, given.seconds)

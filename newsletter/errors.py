@@ -1,4 +1,4 @@
-"""The errors that reach people: each is one line that says what is wrong and how to mend it."""
+"""Errors for users: each line says what is wrong and how to fix it."""
 
 import traceback
 from pathlib import Path
@@ -11,11 +11,11 @@ _PACKAGE = str(Path(__file__).parent)
 
 
 class NewsletterError(Exception):
-    """Something failed that the person at the keyboard did not do wrong (exit code 1).
+    """Something failed that is not the user's fault (exit code 1).
 
     Args:
-        lines: what is wrong, a line for each thing. Whatever stands in them of others' text, they stay lines: breaks
-            and what cannot be seen are written out, and one that is far too long loses its middle.
+        lines: what is wrong, one line for each problem. Text from elsewhere cannot add lines: breaks and invisible
+            characters are escaped, and a very long line is shortened in the middle.
     """
 
     exit_code = 1
@@ -25,12 +25,12 @@ class NewsletterError(Exception):
         super().__init__("\n".join(self.lines))
 
     def __reduce__(self) -> tuple[type["NewsletterError"], tuple[str, ...]]:
-        # Handed to another process it keeps its lines.
+        # Pickle only the lines, so that they survive the transfer to another process.
         return type(self), self.lines
 
 
 def describe(error: BaseException) -> str:
-    """What went wrong, in one line: the words of an error for people, else which error it was, and where."""
+    """Describe an error in one line: its message if it is meant for users, otherwise its type and its origin."""
     if isinstance(error, NewsletterError):
         return error.lines[0] if error.lines else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
@@ -41,10 +41,10 @@ def describe(error: BaseException) -> str:
 
 
 class UserError(NewsletterError):
-    """Something the person can mend: the text names the place, the value and the mend (exit code 2)."""
+    """Something that the user can fix: the text names the place, the value and the fix (exit code 2)."""
 
     exit_code = 2
 
 
 class Stopped(NewsletterError):
-    """The newsletter is to stop, and something was not waited for any longer; nothing is wrong with it."""
+    """The newsletter is stopping, so a wait was ended; nothing is wrong."""

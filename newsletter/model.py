@@ -1,4 +1,4 @@
-"""The words of the project as plain data: papers, subscribers, interests, digests and sends."""
+"""The data model: papers, subscribers, interests, digests and sends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,20 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """A research paper, as one source tells it or as the store has merged it from several.
+    """A research paper, as one source lists it or as the store has merged it from several.
 
     Attributes:
-        id: the public name of the paper, given once by the store and never changed: its arXiv id, else its DOI,
+        id: the public id of the paper, assigned once by the store and never changed: its arXiv id, or else its DOI, or
             else a digest of its title; empty before the paper is stored.
         row: the store's own number for it, 0 before it is stored.
-        author_count: how many authors, where a source says so without naming them; else the length of ``authors``.
-        arxiv_id: without its version; ``version`` holds that.
+        author_count: the number of authors if a source gives it without naming them; otherwise the length of
+            ``authors``.
+        arxiv_id: without its version, which is in ``version``.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
-        summary: a short summary that the source itself gives. ``keywords``: likewise.
-        upvotes, comments: counts of the community; None where no source has told.
-        sources: the names of the sources that have told of it.
-        first_seen: when the store first heard of it (aware, UTC).
+        summary: a short summary given by the source. ``keywords``: likewise.
+        upvotes, comments: counts of the community; None if no source has them.
+        sources: the names of the sources that list it.
+        first_seen: when it first reached the store (aware, UTC).
     """
 
     title: str
@@ -51,7 +52,7 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class PaperRef:
-    """A stored paper as it is spoken of, without what it says: ``row``, ``id`` and ``title`` as :class:`Paper` has."""
+    """A reference to a stored paper: ``row``, ``id`` and ``title`` as in :class:`Paper`."""
 
     row: int
     id: str
@@ -60,14 +61,14 @@ class PaperRef:
 
 @dataclass(frozen=True, slots=True)
 class SkippedPaper:
-    """What a source could not read as a paper: ``where`` it stood and ``why`` it was left out."""
+    """An entry of a source that could not be parsed as a paper: ``where`` it was and ``why`` it was skipped."""
 
     where: str
     why: str
 
 
 class Day(StrEnum):
-    """A day of the week as a schedule names it, Monday first as in :meth:`datetime.date.weekday`."""
+    """A day of the week as written in a schedule, Monday first as in :meth:`datetime.date.weekday`."""
 
     MON = "mon"
     TUE = "tue"
@@ -89,13 +90,13 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
-    """One named thing a subscriber follows.
+    """A named interest of a subscriber.
 
     Attributes:
         text: free text, as one would describe it to a colleague.
-        keywords: words or phrases with a weight each, 1 being usual.
+        keywords: words or phrases, each with a weight (usually 1).
         liked, disliked: papers by id, URL or title, as the subscriber wrote them.
-        weight: the share of the digest beside the subscriber's other interests, 1 being usual.
+        weight: the share of the digest relative to the subscriber's other interests (usually 1).
     """
 
     name: str
@@ -109,7 +110,7 @@ class Interest:
 
 
 class SubscriberState(StrEnum):
-    """Whether a subscriber gets mail: only an active one does."""
+    """The state of a subscriber; only active ones get mail."""
 
     PENDING = "pending"
     ACTIVE = "active"
@@ -120,11 +121,11 @@ class SubscriberState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """What a subscriber decides: all that a file in ``subscribers/`` may say.
+    """A subscriber's preferences: everything that a file in ``subscribers/`` may contain.
 
     Attributes:
-        papers: how many papers a digest holds at most.
-        never: words and phrases; a paper that has one in its title or abstract is not shown.
+        papers: the maximum number of papers in a digest.
+        never: words and phrases; papers with one in the title or abstract are hidden.
     """
 
     email: str
@@ -137,17 +138,17 @@ class Preferences:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """An email address with its preferences, its state and what the store remembers of it.
+    """An email address with its preferences, its state and its history.
 
     Attributes:
         row: the store's number for the subscriber.
-        file: the name of the file in ``subscribers/`` that is home to the preferences, None without one.
-        next_due: when the next digest is due (UTC), None for who is not active.
-        last_digest: when the last digest that was sent was made up (UTC), None before the first.
-        seen_row: the highest paper row that stood for choice then; what is new to the subscriber lies above it.
-        paused_until: when the pause ends by itself (UTC); None for one that is ended by hand, and without one.
-        link_version: how often all links were signed out; only those made in this version work.
-        damage: what the store could not read of the preferences, which are the defaults there; None: nothing.
+        file: the name of the file in ``subscribers/`` that has the preferences, None without one.
+        next_due: when the next digest is due (UTC), None unless active.
+        last_digest: when the last digest that was sent was ranked (UTC), None before the first.
+        seen_row: the highest paper row considered then; papers above it are new to the subscriber.
+        paused_until: when the pause ends automatically (UTC); None for a pause without an end, and without one.
+        link_version: how many times all links were revoked; only links made for this version work.
+        damage: what was unreadable in the stored preferences and replaced by defaults; None: nothing.
     """
 
     preferences: Preferences
@@ -165,13 +166,13 @@ class Subscriber:
 
     @property
     def email(self) -> str:
-        """The address, as the subscriber writes it."""
+        """The address, as written by the subscriber."""
         return self.preferences.email
 
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """A paper chosen for a subscriber, with its place (1 is first), its score and the reason."""
+    """A paper chosen for a subscriber, with its rank (1 is first), its score and the reason."""
 
     paper: Paper
     rank: int
@@ -182,14 +183,14 @@ class DigestItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """What one subscriber gets in one edition.
+    """A subscriber's digest in one edition.
 
     Attributes:
         edition: the day of the edition, in the subscriber's time zone.
-        choices: the chosen papers; those of one section stand together, ranks run through from 1.
-        considered: how many new papers stood for choice. ``since``: from when on they were first seen (UTC), None
-            for a first digest.
-        seen_row: the highest paper row that stood for choice.
+        choices: the chosen papers; those of one section are adjacent, ranks count through from 1.
+        considered: the number of candidates. ``since``: the time from which they were first seen (UTC), None for a
+            first digest.
+        seen_row: the highest paper row considered.
     """
 
     edition: date
@@ -201,11 +202,11 @@ class Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A digest ready for the wire.
+    """A message ready to send.
 
     Attributes:
-        sender, recipient: the envelope's addresses.
-        message_id: as the header has it, with angle brackets.
+        sender, recipient: the envelope addresses.
+        message_id: as in the header, with angle brackets.
         content: the whole message, headers and body, with CRLF line ends.
     """
 
@@ -216,9 +217,9 @@ class Message:
 
 
 class SendState(StrEnum):
-    """Where one message to one subscriber stands.
+    """The state of one message to one subscriber.
 
-    planned → claimed → sent | deferred | failed | unsure; skipped when there was nothing to send.
+    planned → claimed → sent | deferred | failed | unsure; skipped if there was nothing to send.
     """
 
     PLANNED = "planned"
@@ -236,11 +237,11 @@ class Send:
 
     Attributes:
         not_before: for a deferred send, when to try again (UTC).
-        attempts: how often the message was on the wire.
-        smtp_reply: the server's words, as it said them.
+        attempts: how many times the message was on the wire.
+        smtp_reply: the server's answer, verbatim.
         reason: why the send was skipped, deferred, failed or is unsure.
-        space: the version of the space that the digest was ranked in.
-        account: by which account it was on the wire last.
+        model_version: the version of the space that the digest was ranked in.
+        account: the account it was last sent through.
     """
 
     row: int

@@ -1,6 +1,6 @@
-"""The scheduler: APScheduler runs a few jobs on time, and a missed job once, late.
+"""The scheduler: APScheduler runs a few jobs on time; a missed job runs once, late.
 
-One tick serves all subscribers: it takes whoever is due. When each job is due is kept in the store.
+One tick serves all subscribers who are due. The due times of the jobs are kept in the store.
 """
 
 import asyncio
@@ -36,18 +36,18 @@ _OWN_EXECUTORS = ("fetch", "bounces")
 _POLL_SECONDS = 0.1
 
 _PATIENCE = 20.0
-"""Seconds that a tick waits at most for a fetch that has just begun and for the index, so that digests have the newest
+"""Maximum seconds that a tick waits for a fetch that has just begun and for the index, so that digests have the newest
 papers. No digest waits longer for a source.
 """
 
 
 @dataclass(slots=True)
 class Services:
-    """What the jobs work with. APScheduler stores jobs by the names of functions; they cannot carry an open store.
+    """What the jobs need. APScheduler stores jobs by the names of functions; they cannot carry an open store.
 
     Attributes:
         reported: problems with files that were logged already.
-        fetch_began: when the last fetch began, by the monotonic clock. ``fetch_ended``: whether it has ended.
+        fetch_began: when the last fetch began, on the monotonic clock. ``fetch_ended``: whether it has ended.
     """
 
     context: AppContext
@@ -59,12 +59,12 @@ class Services:
     fetch_ended: threading.Event = field(default_factory=threading.Event)
 
     def begin_fetch(self) -> None:
-        """Note that a fetch begins."""
+        """Record that a fetch begins."""
         self.fetch_began = time.monotonic()
         self.fetch_ended.clear()
 
     def wait_for_fetch(self) -> None:
-        """Wait for a fetch that began only just now."""
+        """Wait for a fetch that has just begun."""
         end = self.fetch_began + _PATIENCE
         while not self.fetch_ended.is_set() and not self.stop.is_set() and time.monotonic() < end:
             time.sleep(_POLL_SECONDS)
@@ -85,7 +85,7 @@ def fetch_job() -> None:
 
 
 def tick_job() -> None:
-    """Send to whoever is due."""
+    """Send to subscribers who are due."""
     services = _services.get()
     end = time.monotonic() + _PATIENCE
     services.wait_for_fetch()
@@ -113,10 +113,10 @@ def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], boo
     except Stopped:
         return
     except NewsletterError as error:
-        # The job tries again next time; the newsletter goes on.
+        # The job tries again next time; the newsletter keeps running.
         services.log(f"{name}_failed", error=str(error))
     except Exception as error:
-        # A bug of ours must not end in silence either.
+        # Bugs must be logged too.
         services.log(f"{name}_failed", error=f"{type(error).__name__}: {error}")
         traceback.print_exc()
 
@@ -130,16 +130,16 @@ async def _run(context: AppContext, log: Log) -> None:
     services = Services(context, log, threading.Event(), IndexUpdater(context))
     jobs = SQLAlchemyJobStore(engine=context.engine, tablename="scheduled_jobs")
     with writing(context.engine) as connection:
-        # APScheduler checks and creates in one deferred transaction, which SQLite refuses if another process writes in
-        # between ("database is locked").
+        # APScheduler checks and creates its table in one deferred transaction, which SQLite refuses if another process
+        # writes in between ("database is locked").
         jobs.jobs_t.create(connection, checkfirst=True)
         stored = scheduled_jobs.take_all(connection)
     in_thread = {"initializer": _services.set, "initargs": (services,)}
-    # The loop, not a thread, waits for the next job: its waits go by the clock even if that is set from outside.
+    # The event loop, not a thread, waits for the next job: its waits adapt if the clock is set from outside.
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         jobstores={"default": jobs},
-        # No digest waits for the sources or the mailbox.
+        # Digests do not wait for the sources or the mailbox.
         executors={name: ThreadPoolExecutor(1, in_thread) for name in ("default", *_OWN_EXECUTORS)},
         job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
     )
@@ -149,7 +149,7 @@ async def _run(context: AppContext, log: Log) -> None:
     def stop() -> None:
         services.stop.set()
         ended.set()
-        # A second signal ends at once, without waiting for the message on the wire.
+        # A second signal stops right away, without waiting for the message on the wire.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
@@ -168,11 +168,11 @@ async def _run(context: AppContext, log: Log) -> None:
 
 
 def _add_jobs(scheduler: Any, context: AppContext, stored: Mapping[str, datetime]) -> None:
-    """Add the jobs as the configuration wants them.
+    """Add the jobs according to the configuration.
 
     Args:
-        stored: when stored jobs are due (UTC). A job keeps that time, so that a missed run is made up for, unless it is
-            later than the next time of its schedule, as after a clock that was wrong.
+        stored: when stored jobs are due (UTC). A job keeps that time, so that a missed run is caught up on, unless it
+            is later than the next time of its schedule, as after the clock was wrong.
     """
     settings, now = context.config.schedule, datetime.now(UTC)
     fetch_at = DailyTrigger(tuple(settings.fetch_at), settings.timezone)

@@ -26,9 +26,9 @@ from pathlib import Path
 import psycopg
 
 from newsletter.services.demo import SAMPLE_PAPERS
-from tests.hosts import ADDRESS, Hosts
-from tests.postgresql import PostgreSQL
-from tests.recorder import Record, recorder
+from tests.helpers.network_namespaces import ADDRESS, Hosts
+from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.smtp_recorder import Record, recorder
 from tests.torture import INTERESTS
 
 CONFIG = """\
@@ -205,7 +205,7 @@ def torture(trial: Trial, told: Callable[[str], None]) -> list[str]:
     return trial.complaints() + [f"never done: {name}" for _, name, _ in plan]
 
 
-def lay_out(folder: Path, host: str, port: int, store: str, file: Path, readers: int) -> None:
+def prepare(folder: Path, host: str, port: int, store: str, file: Path, readers: int) -> None:
     """A newsletter with readers and papers."""
     (folder / "subscribers").mkdir(parents=True)
     (folder / "config.yaml").write_text(
@@ -236,7 +236,7 @@ def main() -> None:
         folder, url = scratch / "newsletter", postgresql.fresh()
         cluster = Cluster(folder, folder / "scheduler.json", hosts, address)
         stack.callback(cluster.end)
-        lay_out(folder, address, record.port, url, cluster.file, given.readers)
+        prepare(folder, address, record.port, url, cluster.file, given.readers)
         trial = Trial(folder, cluster, postgresql, url, record, given.readers)
         wrong = torture(trial, lambda line: print(line, flush=True))
         print(f"{len(record.accepted):,} accepted. {'; '.join(wrong) or 'Each digest came once.'}")

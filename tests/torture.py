@@ -1,5 +1,5 @@
 """The torture: two processes send, are killed at random moments and begun again, and what a mail server took is held
-against the log. ``tests/delivery/test_kill.py`` runs it small, ``make torture`` large.
+against the log. ``tests/delivery/sending/test_crash_recovery.py`` runs it small, ``make torture`` large.
 
 The server is a process of its own that nobody kills. Each of the two is killed with all processes that it began; in
 some rounds one of these alone before. Before each round what is unsure is settled by ``newsletter sends resolve`` as
@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 
 from newsletter.cli.app import app
 from newsletter.services.demo import SAMPLE_PAPERS
-from tests.recorder import Record, recorder
+from tests.helpers.smtp_recorder import Record, recorder
 
 CONFIG = """\
 site: {{name: Torture, url: https://torture.example, from: papers@torture.example, postal_address: nowhere}}
@@ -152,7 +152,7 @@ class Torture:
         self._startup = 2.0
         self.result = Result()
 
-    def lay_out(self) -> None:
+    def prepare(self) -> None:
         """A newsletter with readers and no papers."""
         (self._folder / "subscribers").mkdir(parents=True)
         trial, port = self._trial, self._record.port
@@ -367,7 +367,7 @@ def torture(folder: Path, trial: Trial, told: Callable[[str], None] = lambda lin
     """Torture a newsletter in a new folder; ``told`` hears of each round, as a line of a table."""
     with recorder(folder / "record.jsonl", trial.slowest) as record:
         one = Torture(folder / "newsletter", trial, record, told)
-        one.lay_out()
+        one.prepare()
         return one.run()
 
 

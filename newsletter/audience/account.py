@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from newsletter.audience import subscriptions
+from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count
-from newsletter.config.settings import SignUps
+from newsletter.config.web import SignUps
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import sign_ups, subscribers, suppressions
 from newsletter.store.sign_ups import Kind, SignUp
@@ -43,7 +43,7 @@ def ask(
 def gets_mail(connection: Connection, subscriber: Subscriber) -> bool:
     """Whether mail may be sent to a subscriber's address: it did not bounce, and nobody complained."""
     suppression = suppressions.find(connection, subscriber.email)
-    return suppression is None or suppression.reason not in subscriptions.STRICT
+    return suppression is None or suppression.reason not in subscriber_states.STRICT
 
 
 def sign_out(
@@ -102,7 +102,7 @@ def change_address(
     holder, suppression = subscribers.by_email(connection, email), suppressions.find(connection, email)
     if holder is not None or subscriber.state not in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
         return False
-    if suppression is not None and suppression.reason in subscriptions.STRICT:
+    if suppression is not None and suppression.reason in subscriber_states.STRICT:
         return False
     home = subscriptions.read_stored(subscriber, folder)
     wanted = replace(home.preferences, email=email)

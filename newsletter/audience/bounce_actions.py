@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from newsletter.audience import subscriptions
-from newsletter.config.settings import Bounces
+from newsletter.audience import subscriber_states
+from newsletter.config.mail import Bounces
 from newsletter.delivery.bounces.classifier import BounceKind
 from newsletter.model import Send, Subscriber, SubscriberState
 from newsletter.store import bounces, suppressions
@@ -75,7 +75,7 @@ def _number_back(
 def _changed(
     connection: Connection, subscriber: Subscriber, state: SubscriberState, now: datetime
 ) -> SubscriberState | None:
-    subscriptions.set_state(connection, subscriber, state, now)
+    subscriber_states.set_state(connection, subscriber, state, now)
     return state if state is not subscriber.state else None
 
 
@@ -89,7 +89,7 @@ def forgive(connection: Connection, email: str, now: datetime) -> tuple[Suppress
     suppression, subscriber = suppressions.find(connection, email), store.by_email(connection, email)
     suppressions.lift(connection, email)
     if subscriber is not None and is_bounced_out(connection, subscriber):
-        subscriptions.set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+        subscriber_states.set_state(connection, subscriber, SubscriberState.ACTIVE, now)
         subscriber = replace(subscriber, state=SubscriberState.ACTIVE)
     return suppression, subscriber
 

@@ -24,7 +24,7 @@ def load_feedback(connection: Connection, batch: Sequence[Subscriber]) -> dict[i
         connection, (name for interest in interests for name in (*interest.liked, *interest.disliked))
     )
     given = feedback.of(connection, [subscriber.row for subscriber in batch])
-    return {subscriber.row: _taught(subscriber, named, given[subscriber.row]) for subscriber in batch}
+    return {subscriber.row: _with_feedback(subscriber, named, given[subscriber.row]) for subscriber in batch}
 
 
 def restrict_to(
@@ -41,7 +41,9 @@ def restrict_to(
     }
 
 
-def _taught(subscriber: Subscriber, named: Mapping[str, PaperRef], given: Sequence[Feedback]) -> list[InterestFeedback]:
+def _with_feedback(
+    subscriber: Subscriber, named: Mapping[str, PaperRef], given: Sequence[Feedback]
+) -> list[InterestFeedback]:
     interests = list(subscriber.preferences.interests)
     names = {interest.name for interest in interests}
     if any(one.interest not in names for one in given):

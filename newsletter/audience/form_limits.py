@@ -19,7 +19,7 @@ from publicsuffixlist import PublicSuffixList
 from sqlalchemy import Connection
 
 from newsletter.audience import challenges
-from newsletter.config.settings import SignUps
+from newsletter.config.web import SignUps
 from newsletter.store import rate_limit, sign_ups
 
 _HOUR, _DAY = 60, 24 * 60

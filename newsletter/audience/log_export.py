@@ -24,8 +24,9 @@ _PAGE = 500
 
 
 def lines(engine: Engine, wanted: LogFilter) -> Iterator[LogLine]:
-    """The lines of the log that are wanted, in the order in which they were first planned; each page in a transaction
-    of its own, so that whoever takes long to read them keeps the store from nothing.
+    """Yield the wanted lines of the log in the order in which they were first planned.
+
+    Each page is read in a separate transaction, so that a slow reader does not block the store.
     """
     with reading(engine) as connection:
         first, last = send_log.span(connection, wanted)

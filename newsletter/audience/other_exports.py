@@ -41,8 +41,8 @@ class OtherRow:
     """A row of another program's export.
 
     Attributes:
-        values: what it prefers, by the keys of a subscriber's file.
-        state: None for who gets mail there: active when new here, and otherwise what that person is here.
+        values: the preferences, by the keys of a subscriber file.
+        state: None for contacts who get mail there: new ones become active, known ones keep their state.
         consent: where the agreement to get mail came from, in words.
     """
 
@@ -79,7 +79,7 @@ class Listmonk:
 
 
 class Mailchimp:
-    """A file of Mailchimp's export. Which contacts it has stands in its name, or shows in its columns.
+    """A file of Mailchimp's export. Its name or its columns show which contacts it has.
 
     Attributes:
         left_out: whether its contacts never agreed to get mail.
@@ -119,7 +119,7 @@ class Mailchimp:
 
 
 def other_export(columns: Sequence[str], file: str) -> Listmonk | Mailchimp | None:
-    """The program whose export has these columns (in lower case), None for our own.
+    """Return the reader for the export with these columns (in lower case), None for our own format.
 
     Args:
         file: the file's name.
@@ -132,7 +132,7 @@ def other_export(columns: Sequence[str], file: str) -> Listmonk | Mailchimp | No
 
 
 def reading_order(names: Iterable[str]) -> list[str]:
-    """The CSV files of a Mailchimp archive: first those whose contacts have left, so that no other file brings them
+    """Return the CSV files of a Mailchimp archive, those of contacts who left first, so that no other file brings them
     back.
     """
     files = [one for one in names if one.lower().endswith(".csv") and not one.startswith("__MACOSX/")]
@@ -159,7 +159,7 @@ def _first(row: Mapping[str, str], columns: Sequence[str]) -> str:
 
 
 def _zone(name: str) -> str | None:
-    """A time zone, None for a name that is not known here: it is no reason to leave a subscriber out."""
+    """Return a time zone, None if it is unknown here: that is no reason to leave a subscriber out."""
     try:
         return TypeAdapter(Timezone).validate_python(name.strip()) if name.strip() else None
     except ValidationError:
@@ -167,7 +167,7 @@ def _zone(name: str) -> str | None:
 
 
 def _zone_in(attributes: str) -> str | None:
-    """The time zone among listmonk's attributes, a JSON object of whatever somebody keeps there."""
+    """Return the time zone from listmonk's attributes, an arbitrary JSON object."""
     try:
         read = json.loads(attributes)
     except (ValueError, RecursionError):

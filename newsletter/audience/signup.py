@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from newsletter.audience import subscriptions
+from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count, forget_counts
 from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
 from newsletter.audience.subscriber_file import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.audience.subscriber_file import preferences_from_mapping
 from newsletter.config.fields import plain_address
-from newsletter.config.settings import SignUps
+from newsletter.config.web import SignUps
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import retention, sign_ups, suppressions
@@ -141,7 +141,7 @@ def mail_for(connection: Connection, request: SignUp, now: datetime) -> SignupMa
     """
     email = request.preferences.email
     subscriber, suppression = store.by_email(connection, email), suppressions.find(connection, email)
-    if suppression is not None and suppression.reason in subscriptions.STRICT:
+    if suppression is not None and suppression.reason in subscriber_states.STRICT:
         return None
     if request.kind is Kind.NEW_LINK:
         return SignupMail.NEW_LINK if subscriber is not None and subscriber.state in _WITH_LINKS else None
@@ -181,7 +181,7 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
     sign_ups.remove_of(connection, email)
     if present is not None and present.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
         return Confirmed(present, already=True)
-    if suppression is not None and suppression.reason in subscriptions.STRICT:
+    if suppression is not None and suppression.reason in subscriber_states.STRICT:
         return None
     wanted, writable = request.preferences, False
     if present is not None:

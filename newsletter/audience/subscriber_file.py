@@ -325,8 +325,8 @@ def _updated_interests(nodes: Any, present: Sequence[Mapping[str, Any]], wanted:
 
 
 def _origins(present: Sequence[str], wanted: Sequence[str]) -> list[int | None]:
-    """Which of the present names each wanted one comes from: the same name; or, renamed, the one in its place that is
-    wanted no more.
+    """Return the index of the present name that each wanted one comes from: the same name or, if it was renamed, the
+    name in its place that is no longer wanted.
     """
     origins: list[int | None] = []
     for place, name in enumerate(wanted):

@@ -1,4 +1,4 @@
-"""Subscriptions: states of subscribers, and synchronisation with the files in ``subscribers/``."""
+"""Subscribing and changing preferences, in the store and in the files of ``subscribers/``."""
 
 import difflib
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from newsletter.audience.due import next_due
+from newsletter.audience import subscriber_states
 from newsletter.audience.import_export import ImportRow
 from newsletter.audience.subscriber_file import files_in, read_preferences_text, rewritten, write_preferences
 from newsletter.errors import UserError
@@ -20,13 +20,8 @@ from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
 from newsletter.store import suppressions
 from newsletter.store.preferences import to_json
-from newsletter.store.suppressions import Reason
 from newsletter.support.files import atomic_write_bytes as write_file
 from newsletter.support.files import read_text
-
-_ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
-STRICT = (Reason.BOUNCED, Reason.COMPLAINT)
-"""Suppression reasons that a request to come back does not lift."""
 
 
 @dataclass(slots=True)
@@ -81,8 +76,8 @@ def _read_file(
         if subscriber is not None:
             raise UserError(f"{path}: email: {preferences.email} is another subscriber; create a new file for it")
         subscriber = namesake
-    if namesake is None and (subscriber is None or subscriber.state not in _ENDED):
-        _check_not_suppressed(connection, preferences.email, f"{path}: email: ")
+    if namesake is None and (subscriber is None or subscriber.state not in subscriber_states.ENDED):
+        subscriber_states.check_not_suppressed(connection, preferences.email, f"{path}: email: ")
     if subscriber is None:
         subscriber = store.add(
             connection, preferences, SubscriberState.ACTIVE, f"file {path.name}", now, file=path.name
@@ -92,17 +87,7 @@ def _read_file(
         store.set_preferences(connection, subscriber.row, preferences)
         report.changed.append(path.name)
     store.set_file(connection, subscriber.row, path.name, digest)
-    _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
-
-
-def _check_not_suppressed(connection: Connection, email: str, where: str, strict: bool = False) -> None:
-    suppression = suppressions.find(connection, email)
-    if suppression is not None and (not strict or suppression.reason in STRICT):
-        said = f"{suppression.reason}, {suppression.since:%Y-%m-%d}"
-        fix = f"if there is a good reason, lift it with 'newsletter bounces forgive {email}'"
-        if not where and suppression.reason not in STRICT:
-            fix = "pass --again if that person asked to come back"
-        raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {fix}")
+    subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
 
 
 def _file_removed(connection: Connection, path: Path, report: SyncReport) -> None:
@@ -115,12 +100,6 @@ def _file_removed(connection: Connection, path: Path, report: SyncReport) -> Non
             f"{path}: the file was removed; {subscriber.email} keeps the previous interests until "
             f"'newsletter unsubscribe {subscriber.email}'"
         )
-
-
-def _schedule(connection: Connection, subscriber: Subscriber, now: datetime, before: Preferences) -> None:
-    moved = before.schedule != subscriber.preferences.schedule
-    if subscriber.state is SubscriberState.ACTIVE and (subscriber.next_due is None or moved):
-        store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
 
 
 def subscribe(
@@ -143,9 +122,9 @@ def subscribe(
             written.
     """
     subscriber = store.by_email(connection, preferences.email)
-    ended = subscriber is not None and subscriber.state in _ENDED
+    ended = subscriber is not None and subscriber.state in subscriber_states.ENDED
     # Other states have their own error below.
-    _check_not_suppressed(connection, preferences.email, "", strict=again or ended)
+    subscriber_states.check_not_suppressed(connection, preferences.email, "", strict=again or ended)
     if again:
         suppressions.lift(connection, preferences.email)
     if subscriber is None:
@@ -162,7 +141,7 @@ def subscribe(
             store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
         change_preferences(connection, subscriber, preferences, folder, now)
     active = replace(subscriber, preferences=preferences, state=SubscriberState.ACTIVE, next_due=None)
-    _schedule(connection, active, now, preferences)
+    subscriber_states.reschedule(connection, active, now, preferences)
     found = store.by_email(connection, preferences.email)
     assert found is not None  # noqa: S101 - added or updated above
     return found
@@ -177,7 +156,7 @@ def change_preferences(
         UserError: the file cannot be written, or was changed since the store read it.
     """
     store.set_preferences(connection, subscriber.row, preferences)
-    _schedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+    subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
         path = folder / subscriber.file
         if _digest(read_text(path, str(path))) != store.file_digest(connection, subscriber.row):
@@ -261,7 +240,7 @@ def save_preferences(
         write_file(path, text.encode(), mode=0o600)
         store.set_file(connection, present.row, home.file, _digest(text))
     store.set_preferences(connection, present.row, wanted)
-    _schedule(connection, replace(present, preferences=wanted), now, present.preferences)
+    subscriber_states.reschedule(connection, replace(present, preferences=wanted), now, present.preferences)
     return True
 
 
@@ -296,7 +275,7 @@ def import_subscriber(connection: Connection, line: ImportRow, consent: str, now
         What became of it: ``added``, ``updated`` or ``kept out``.
     """
     subscriber = store.by_email(connection, line.preferences.email)
-    ended = subscriber is not None and subscriber.state in _ENDED
+    ended = subscriber is not None and subscriber.state in subscriber_states.ENDED
     if ended or suppressions.find(connection, line.preferences.email) is not None:
         return "kept out"
     if subscriber is None:
@@ -307,71 +286,8 @@ def import_subscriber(connection: Connection, line: ImportRow, consent: str, now
         subscriber = replace(subscriber, preferences=wanted)
     if line.state is not None and (outcome == "added" or line.state is not SubscriberState.PENDING):
         agreed = subscriber.state is SubscriberState.PENDING and line.state is SubscriberState.ACTIVE
-        set_state(connection, subscriber, line.state, now, consent if agreed else None)
+        subscriber_states.set_state(connection, subscriber, line.state, now, consent if agreed else None)
     return outcome
-
-
-def set_state(
-    connection: Connection, subscriber: Subscriber, state: SubscriberState, now: datetime, consent: str | None = None
-) -> None:
-    """Set a subscriber's state. Unsubscribed and bounced addresses are suppressed; active subscribers are due at the
-    next scheduled time.
-
-    Args:
-        consent: where a new agreement came from, in words.
-    """
-    if state is subscriber.state:
-        return
-    store.set_state(connection, subscriber.row, state, now, consent)
-    if state in _ENDED:
-        suppressions.suppress(connection, subscriber.email, Reason(state.value), now)
-    if state is SubscriberState.ACTIVE:
-        store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
-
-
-def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:
-    """Unsubscribe an address at once; returns the subscriber, or None for an unknown address."""
-    subscriber = store.by_email(connection, email)
-    if subscriber is not None:
-        set_state(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
-    return subscriber
-
-
-def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: datetime) -> bool:
-    """Have a subscriber be again what it was before it unsubscribed at a moment; returns whether that could be: not
-    when more has happened since, such as a complaint.
-    """
-    subscriber = store.by_rows(connection, [row]).get(row)
-    if subscriber is None or (subscriber.state, subscriber.state_since) != (SubscriberState.UNSUBSCRIBED, since):
-        return False
-    suppression = suppressions.find(connection, subscriber.email)
-    if suppression is not None and suppression.reason in STRICT:
-        return False
-    suppressions.lift(connection, subscriber.email)
-    until = subscriber.paused_until
-    if until is not None and until > now:
-        pause(connection, subscriber, now, until)
-    else:
-        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
-    return True
-
-
-def pause(connection: Connection, subscriber: Subscriber, now: datetime, until: datetime) -> None:
-    """Pause a subscriber until a moment (UTC)."""
-    set_state(connection, subscriber, SubscriberState.PAUSED, now)
-    store.set_pause(connection, subscriber.row, until)
-
-
-def end_pauses(connection: Connection, now: datetime, limit: int) -> int:
-    """Bring back those whose pause is over, ``limit`` at most: each is due at the next time of the schedule, or now
-    when that time has come since the pause ended. Returns how many.
-    """
-    back = store.pauses_over(connection, now, limit)
-    for subscriber in back:
-        set_state(connection, subscriber, SubscriberState.ACTIVE, now)
-        due = next_due(subscriber.preferences.schedule, subscriber.paused_until or now)
-        store.set_next_due(connection, {subscriber.row: due})
-    return len(back)
 
 
 def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:

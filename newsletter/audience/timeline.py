@@ -105,7 +105,7 @@ class _TimelineBuilder:
             yield TimelineDay(day, tuple(word for word in words if word), line)
 
     def next(self) -> str:
-        """Describe when the next digest is due, or why there is none."""
+        """Describe when the next digest is due, or why no digest is due."""
         one = self._subscriber
         match one.state:
             case SubscriberState.PENDING:
@@ -191,7 +191,8 @@ class _TimelineBuilder:
         of = f" of the digest of {describe_day(one.edition)}" if one.edition not in (None, day) else ""
         effect = f"; {one.effect} since" if one.effect else ""
         said = f": “{one.diagnostic}”" if one.diagnostic else ""
-        return f"{_BACK.get(one.kind, one.kind)} came back at {self._at(one.received_at, edition_day=day)}{of}{said}{effect}"
+        at = self._at(one.received_at, edition_day=day)
+        return f"{_BACK.get(one.kind, one.kind)} came back at {at}{of}{said}{effect}"
 
     def _of_changes(self, day: date) -> Iterator[str]:
         one = self._subscriber

@@ -20,7 +20,6 @@ from rich.text import Text
 
 from newsletter.config.loader import load_config
 from newsletter.config.settings import Config
-from newsletter.model import Paper
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.due_subscribers import read_files
 from newsletter.services.index import current_index, refit_index
@@ -169,35 +168,6 @@ def format_iso(moment: datetime | None) -> str | None:
 def format_moment(moment: datetime | None) -> str:
     """Format a moment for people, to the minute, in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" if moment else ""
-
-
-def paper_json(paper: Paper) -> dict[str, Any]:
-    """Convert a paper to the JSON object that the commands print."""
-    return {
-        "id": paper.id,
-        "title": paper.title,
-        "abstract": paper.abstract,
-        "authors": list(paper.authors),
-        "author_count": paper.author_count if paper.author_count is not None else len(paper.authors) or None,
-        "organization": paper.organization,
-        "published": paper.published.isoformat() if paper.published else None,
-        "listed_on": paper.listed_on.isoformat() if paper.listed_on else None,
-        "upvotes": paper.upvotes,
-        "comments": paper.comments,
-        "categories": list(paper.categories),
-        "url": paper.url,
-        "sources": list(paper.sources),
-        "arxiv_id": paper.arxiv_id,
-        "version": paper.version,
-        "doi": paper.doi,
-        "pdf_url": paper.pdf_url,
-        "code_url": paper.code_url,
-        "code_stars": paper.code_stars,
-        "project_url": paper.project_url,
-        "summary": paper.summary,
-        "keywords": list(paper.keywords),
-        "first_seen": format_iso(paper.first_seen),
-    }
 
 
 @contextmanager

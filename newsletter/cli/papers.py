@@ -18,7 +18,6 @@ from newsletter.cli.common import (
     format_moment,
     load,
     open_context_for,
-    paper_json,
     print_json,
     print_table,
     say,
@@ -30,6 +29,7 @@ from newsletter.model import Paper, SkippedPaper
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
 from newsletter.services.fetch import FetchResult, OnProgress, fetch_papers, import_file
+from newsletter.services.paper_json import paper_json
 from newsletter.services.search import SearchResult, search, similar
 from newsletter.sources.base import DateRange
 from newsletter.store import papers, reading, source_status

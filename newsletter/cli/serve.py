@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.common import open_context_for, say
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 
 
 def serve(

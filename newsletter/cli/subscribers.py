@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from newsletter.audience import import_export, subscriptions
+from newsletter.audience import import_export, subscriber_states, subscriptions
 from newsletter.audience.subscriber_file import checked, preferences_from_mapping
 from newsletter.cli.common import Json, format_iso, format_moment, open_context_for, print_json, print_table, say, warn
 from newsletter.errors import NewsletterError, UserError
@@ -89,7 +89,7 @@ def unsubscribe(
     context = open_context_for(ctx)
     with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
-        subscriber = subscriptions.unsubscribe(connection, email, context.clock())
+        subscriber = subscriber_states.unsubscribe(connection, email, context.clock())
     assert subscriber is not None  # noqa: S101 - required above
     say(f"{subscriber.email} is unsubscribed.")
 

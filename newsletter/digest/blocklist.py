@@ -1,4 +1,4 @@
-"""Never-words: which papers they hide."""
+"""Never-words: find the papers they hide."""
 
 import re
 import unicodedata
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from newsletter.model import Paper
 
 BlockedPapers = Mapping[str, Sequence[int]]
-"""By never-word, the places of the papers that it hides."""
+"""For each never-word, the indices of the papers it hides."""
 
 
 def blocked_by(words: Iterable[str], papers: Sequence[Paper]) -> BlockedPapers:
-    """Which papers have each word or phrase in title or abstract: as a whole word, in singular or plural, with spaces
-    or hyphens between the words of a phrase, in upper or lower case.
+    """Find the papers with each word or phrase in the title or abstract: as whole words, in singular or plural, with
+    spaces or hyphens between the words of a phrase, ignoring case.
     """
     wanted = {word: _pattern(word) for word in words}
     if not wanted:
@@ -31,7 +31,7 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 
 def _forms(word: str) -> set[str]:
-    """A word in singular and plural, as English makes them."""
+    """Return the English singular and plural of a word."""
     singulars = {word}
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         singulars.add(word[:-1])
@@ -44,6 +44,6 @@ def _forms(word: str) -> set[str]:
 
 
 def _edge(character: str, opening: str) -> str:
-    # Chinese and Japanese are written without spaces: their words have no edge to look for.
+    # Chinese and Japanese are written without spaces, so their words have no boundaries to look for.
     apart = character.isalnum() and unicodedata.east_asian_width(character) not in "WF"
     return rf"{opening}\w)" if apart else ""

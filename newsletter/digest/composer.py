@@ -1,4 +1,4 @@
-"""Composing a digest: which papers, in which section, in which order, and why."""
+"""Compose digests: which papers, in which section and order, and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ _NO_CLAIM = -1.0
 
 @dataclass(frozen=True, slots=True)
 class DigestRules:
-    """How digests are made up, see ``ranking`` and ``digest`` in ``config.yaml``.
+    """The rules for composing digests, see ``ranking`` and ``digest`` in ``config.yaml``.
 
     Attributes:
-        min_score: the least match. ``variety``: λ of maximal marginal relevance; 1 heeds the match alone.
-        trending: how many papers Trending has at most.
+        min_score: the minimum match. ``variety``: λ of maximal marginal relevance; 1 considers the match alone.
+        trending: the maximum number of papers in Trending.
     """
 
     min_score: float
@@ -39,14 +39,14 @@ class DigestRules:
 
 @dataclass(frozen=True, slots=True)
 class ScoredSubscriber:
-    """One subscriber's new papers, scored.
+    """The scores of one subscriber's new papers.
 
     Attributes:
-        profiles: those of a block of subscribers; ``first``: which of them is this subscriber's first.
-        matrix: how far each candidate stands out for each of the subscriber's interests (interests × papers).
-        new: which candidates are new to the subscriber and not hidden (one truth value a paper).
-        hidden: the new ones that a never-word hides, with the word, by place.
-        taught: what the profiles were made from.
+        profiles: those of a batch of subscribers. ``first``: the index of this subscriber's first profile.
+        matrix: the z-score of each candidate for each of the subscriber's interests (interests × papers).
+        new: which candidates are new to the subscriber and not hidden (one truth value per paper).
+        hidden: the new ones hidden by a never-word, with the word, by index.
+        known_feedback: the interests and feedback that the profiles were built from.
     """
 
     subscriber: Subscriber
@@ -55,16 +55,15 @@ class ScoredSubscriber:
     matrix: np.ndarray
     new: np.ndarray
     hidden: Mapping[int, str]
-    taught: Sequence[InterestFeedback]
+    known_feedback: Sequence[InterestFeedback]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A candidate (by its place among them) with the interest (by its place among the subscriber's) that it fits best;
-    -1 stands for Trending.
+    """A candidate (by index) with the subscriber's interest (by index) that it fits best; -1 stands for Trending.
 
     Attributes:
-        score: between 0 and 1. ``stands_out``: the same in deviations, for an interest; infinite for a followed author.
+        score: between 0 and 1. ``stands_out``: its z-score, for an interest; infinite for a followed author.
     """
 
     candidate: int
@@ -74,19 +73,20 @@ class Match:
 
     @property
     def by_author(self) -> bool:
-        """Whether an author of it is followed."""
+        """Whether one of its authors is followed."""
         return self.stands_out == AUTHOR_BONUS
 
 
 def is_new(
     subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """Which candidates are new to a subscriber: above what stood for choice last time and not known; and of these, by
-    place, those that a never-word hides, which do not count as new.
+    """Return which candidates are new to a subscriber: newer than those considered last time, and not known.
+
+    Also return, by index, those of them that a never-word hides, which do not count as new.
 
     Args:
-        known: rows of papers that the subscriber was sent or has judged.
-        hidden: which papers each never-word hides.
+        known: rows of papers that the subscriber was sent or has rated.
+        hidden: the papers hidden by each never-word.
     """
     new = candidates.rows > subscriber.seen_row
     if known:
@@ -97,7 +97,7 @@ def is_new(
 
 
 def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[Match]:
-    """The new papers that reach the least match, best first; what matches alike stands as Trending has it."""
+    """Return the new papers that reach the minimum match, best first; equal matches are in the order of Trending."""
     found = _matching(scored, min_score)
     if not found:
         return []
@@ -108,8 +108,8 @@ def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) 
 
 
 def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each interest the places of the new papers that reach the least match and fit it best (of interests that a
-    paper fits alike the first one), and how far each stands out.
+    """Return for each interest the indices of the new papers that reach the minimum match and fit it best (if a paper
+    fits several equally, the first one), and their z-scores.
     """
     if not len(scored.matrix):
         return []
@@ -129,8 +129,8 @@ def _as_matches(places: Sequence[int], interests: Sequence[int], stands_out: Seq
 
 
 def trending(scored: ScoredSubscriber, candidates: Candidates, most: int | None = None) -> list[Match]:
-    """The new papers that the community talks about (all, or so many), most talked about first."""
-    places = candidates.talked_about[scored.new[candidates.talked_about]][:most]
+    """Return the new papers that the community discusses (all, or up to ``most``), the most discussed first."""
+    places = candidates.discussed[scored.new[candidates.discussed]][:most]
     scores = candidates.trending[places].tolist()
     return [Match(place, -1, score) for place, score in zip(places.tolist(), scores, strict=True)]
 
@@ -140,19 +140,19 @@ def compose(
 ) -> Digest:
     """Compose a subscriber's digest.
 
-    Papers by followed authors are in it, however many there are. Of the other places every interest has its share,
-    after its weight; places that an interest cannot fill go to the others. Trending has the last places,
-    ``rules.trending`` at most, and all of them when no interest is named.
+    Papers by followed authors are always included. The other places are divided among the interests by their weights;
+    places that an interest cannot fill go to the others. Trending has the last places, up to ``rules.trending``, and
+    all of them if there are no interests.
     """
     subscriber = scored.subscriber
     places = subscriber.preferences.papers
     picked = _pick(scored, candidates, rules)
     followed = sum(one.by_author for one in picked)
-    talked_about = trending(scored, candidates, len(picked) + places)
+    discussed = trending(scored, candidates, len(picked) + places)
     most_trending = min(rules.trending if len(scored.matrix) else places, places)
-    chosen = picked[: max(followed, places - min(len(talked_about), most_trending))]
-    rest = _without(talked_about, chosen)[: min(most_trending, max(0, places - len(chosen)))]
-    # Places that Trending leaves empty, its papers being chosen already, go back to the interests.
+    chosen = picked[: max(followed, places - min(len(discussed), most_trending))]
+    rest = _without(discussed, chosen)[: min(most_trending, max(0, places - len(chosen)))]
+    # Places that Trending cannot fill, since its papers were chosen already, go back to the interests.
     chosen = picked[: max(len(chosen), places - len(rest))]
     in_order = sorted(chosen, key=lambda one: (one.interest, -one.score)) + _without(rest, chosen)
     return Digest(
@@ -167,7 +167,7 @@ def compose(
 def to_items(
     index: Index, scored: ScoredSubscriber, candidates: Candidates, found: Sequence[Match]
 ) -> list[DigestItem]:
-    """Matches with their reasons, each at its place."""
+    """Convert matches to digest items with reasons and ranks."""
     sought = cache(lambda interest: interest_terms(index.model, scored.profiles, scored.first + interest))
 
     def chosen(one: Match, rank: int) -> DigestItem:
@@ -184,7 +184,7 @@ def to_items(
 def explain_choice(
     index: Index, scored: ScoredSubscriber, candidates: Candidates, chosen: DigestItem, most: int
 ) -> Explanation:
-    """What speaks for a chosen paper, ``most`` terms and liked papers; nothing for one of Trending."""
+    """Explain a chosen paper with up to ``most`` terms and liked papers; nothing for one of Trending."""
     if chosen.section == TRENDING or not len(scored.matrix):
         return Explanation()
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
@@ -193,7 +193,7 @@ def explain_choice(
 
 
 def best_score(scored: ScoredSubscriber) -> float:
-    """The best match among the subscriber's new papers, 0 without any."""
+    """Return the best match among the subscriber's new papers, 0 if there are none."""
     if not len(scored.matrix) or not scored.new.any():
         return 0.0
     return float(match(scored.matrix[:, scored.new].max().astype(float)))
@@ -205,13 +205,14 @@ def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
 
 
 def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) -> list[Match]:
-    """The matches in the order in which they are given places, as many as there are places or followed authors:
-    followed authors first, then turn by turn an interest's best beside what was picked before.
+    """Return matches in the order of choice, enough for the places or for all followed authors.
+
+    Followed authors come first; then each interest in turn adds the best paper in view of those chosen before.
     """
     queues = _queues(scored, candidates, rules.min_score)
     weights = [one.interest.weight for one in scored.profiles.followed[scored.first :][: len(queues)]]
     authors = [number for number, queue in enumerate(queues) for _ in range(queue.values.count(AUTHOR_BONUS))]
-    # Sainte-Laguë: the next place goes to who has most weight for the places held already.
+    # Sainte-Laguë: the next place goes to the interest with the most weight for the places it has.
     claims = [weight if queue.places else _NO_CLAIM for weight, queue in zip(weights, queues, strict=True)]
     held = [0] * len(queues)
     picked: list[tuple[int, int, float]] = []
@@ -234,12 +235,12 @@ def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) 
 
 
 def _queues(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[MmrQueue]:
-    """Of each interest the best matches, best first, as many as variety may choose from; followed authors all."""
+    """Build each interest's queue: its best matches, as many as variety may choose from, and all followed authors."""
     most = max(_AT_LEAST_WEIGHED, 2 * scored.subscriber.preferences.papers)
     ordered = []
     for places, stands_out in _matching(scored, min_score):
         if len(places) > most:
-            # What comes too late is left out before the rest is put in order.
+            # Drop what comes too late before sorting the rest.
             kept = stands_out >= np.partition(stands_out, -most)[-most]
             places, stands_out = places[kept], stands_out[kept]
         order = np.lexsort((candidates.standing[places], -stands_out))

@@ -15,8 +15,9 @@ import dkim
 import spf
 from dkim.util import InvalidTagValueList, parse_tag_value
 
+from newsletter.config.mail import Smtp
 from newsletter.config.secrets import secret_file
-from newsletter.config.settings import Config, Smtp
+from newsletter.config.settings import Config
 from newsletter.delivery.smtp.dkim import Signer, sign
 from newsletter.doctor.dns import Resolver, ascii_name
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning

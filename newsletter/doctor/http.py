@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 
-from newsletter.config.settings import Config, Network
+from newsletter.config.settings import Config
+from newsletter.config.sources import Network
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 from newsletter.model import SkippedPaper
 from newsletter.sources import make_source

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from newsletter.config.settings import Bounces, Smtp
+from newsletter.config.mail import Bounces, Smtp
 from newsletter.delivery.bounces import bounce_mailbox
 from newsletter.delivery.bounces.classifier import BounceKind, classify_refusal
 from newsletter.delivery.smtp.session import (

@@ -5,8 +5,9 @@ from email.utils import parseaddr
 from pathlib import Path
 
 from newsletter.audience.signup import SignupMail
+from newsletter.config.mail import Imap, Smtp
 from newsletter.config.secrets import secret_file, signing_key
-from newsletter.config.settings import Config, Imap, Smtp
+from newsletter.config.settings import Config
 from newsletter.delivery.bounces.bounce_mailbox import imap_password
 from newsletter.delivery.smtp.session import account_password as account_secret
 from newsletter.doctor.result import CheckResult, ok, warning

@@ -1,7 +1,6 @@
-"""The sentences that matter: of an abstract the one that says the idea and the one that says the result.
+"""Highlights: the sentence of an abstract that states the idea, and the one that states the result.
 
-A linear model that comes with the newsletter gives each sentence a score for either. See
-docs/explanation/highlights.md.
+A linear model shipped with the newsletter scores each sentence for both; see docs/explanation/highlights.md.
 """
 
 import json
@@ -19,12 +18,12 @@ from newsletter.support.files import MAX_LIST_BYTES, read_text
 
 LABELS = ("idea", "result")
 WEIGHTS = Path(__file__).parents[1] / "data" / "highlights.json"
-"""The weights that come with the newsletter."""
+"""The weights shipped with the newsletter."""
 
 LONGEST = 900
-"""A sentence of more characters would fill the mail, and is chosen only when there is no other."""
+"""A sentence with more characters would fill the email, and is chosen only if there is no other."""
 
-_MOST = 100  # What has more sentences is no abstract, and its end would cost time for nothing.
+_MOST = 100  # Longer texts are not abstracts; their ends would only cost time.
 _CLOSING = "\"'”’»)]}」』）"
 _STOPS = (".", "!", "?", "。", "！", "？", "｡")
 _ELLIPSES = ("...", "…")
@@ -32,9 +31,9 @@ _ELLIPSES = ("...", "…")
 
 @dataclass(frozen=True, slots=True)
 class Highlights:
-    """The sentence that says the idea and the one that says the result, as they stand in the abstract.
+    """The sentence that states the idea and the one that states the result, as in the abstract.
 
-    Both are whole, in one line, and the idea stands before the result. An abstract of one sentence has no result; an
+    Both are complete, in one line, and the idea comes before the result. An abstract of one sentence has no result; an
     empty one has neither.
     """
 
@@ -47,8 +46,8 @@ class Model:
     """A linear model.
 
     Attributes:
-        words: the place of each word it knows among the words, from 0.
-        weights: features × labels, the features as :func:`newsletter.highlights.features.features` has them.
+        words: the index of each known word, from 0.
+        weights: features × labels, with the features of :func:`newsletter.highlights.features.features`.
     """
 
     words: Mapping[str, int]
@@ -56,7 +55,7 @@ class Model:
 
 
 def highlights(abstract: str) -> Highlights:
-    """The sentences of an abstract that say its idea and its result, by the model that comes with the newsletter."""
+    """Return the highlights of an abstract, by the model shipped with the newsletter."""
     found = [" ".join(piece.split()) for piece in sentences(abstract) if piece.strip()][:_MOST]
     idea, result = choose(_shipped(), found)
     return Highlights(None if idea is None else found[idea], None if result is None else found[result])
@@ -65,13 +64,13 @@ def highlights(abstract: str) -> Highlights:
 def choose(model: Model, found: Sequence[str]) -> tuple[int | None, int | None]:
     """Choose among the sentences of an abstract.
 
-    Of all pairs the one with the highest sum of scores, the idea before the result.
+    Of all pairs, with the idea before the result, the one with the highest sum of scores is chosen.
 
     Args:
         found: all sentences, in order, none empty.
 
     Returns:
-        The places of the idea and of the result.
+        The indices of the idea and of the result.
     """
     places = _worth_showing(found)
     if len(places) < 2:
@@ -83,9 +82,10 @@ def choose(model: Model, found: Sequence[str]) -> tuple[int | None, int | None]:
 
 
 def _worth_showing(found: Sequence[str]) -> list[int]:
-    """The places of the sentences that are whole and not too long; with none like that, of all that may be whole.
+    """Return the indices of the sentences that are complete and not too long; if there are none, of all that may be
+    complete.
 
-    One without a stop may have been cut off by the source, one that ends in an ellipsis was.
+    One without a full stop may have been cut off by the source, one that ends in an ellipsis was.
     """
     perhaps = [place for place, sentence in enumerate(found) if not sentence.rstrip(_CLOSING).endswith(_ELLIPSES)]
     whole = [place for place in perhaps if found[place].rstrip(_CLOSING).endswith(_STOPS)]
@@ -96,7 +96,7 @@ def read_model(path: Path) -> Model:
     """Read a file of weights.
 
     Raises:
-        UserError: it cannot be read, or is none that fits this version.
+        UserError: it cannot be read, or does not fit this version.
     """
     text = read_text(path, str(path), MAX_LIST_BYTES)
     try:
@@ -104,9 +104,11 @@ def read_model(path: Path) -> Model:
         words = {str(word): place for place, word in enumerate(data["words"])}
         weights = np.array([data[label] for label in LABELS], dtype=float).T
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f"{path}: no weights; name a file that 'newsletter highlights train' wrote") from None
+        raise UserError(f"{path}: not a file of weights; pass one written by 'newsletter highlights train'") from None
     if weights.shape != (N_DENSE_FEATURES + len(words), len(LABELS)):
-        raise UserError(f"{path}: weights of another version; train them again with 'newsletter highlights train'")
+        raise UserError(
+            f"{path}: these weights are from another version; train them again with 'newsletter highlights train'"
+        )
     return Model(words, weights)
 
 

@@ -1,4 +1,4 @@
-"""Labelled abstracts: those in which readers marked what says the idea and what says the result."""
+"""Labelled abstracts, in which readers marked what states the idea and what states the result."""
 
 import gzip
 import json
@@ -18,19 +18,19 @@ from newsletter.highlights.sentences import sentences
 from newsletter.support.files import MAX_LIST_BYTES, read_bytes
 
 Span = tuple[int, int]
-"""Where something marked begins and ends, in characters of the abstract."""
+"""Start and end of a marked text, in characters of the abstract."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledAbstract:
-    """An abstract in which readers marked what says its idea and its result.
+    """An abstract in which readers marked the idea and the result.
 
     Attributes:
         found: its sentences, each in one line.
-        places: where each stands in the abstract (sentences × 2: start and end, in characters).
-        spans: what is marked, by label.
-        fits: whether all that is marked, as whatever it is marked, stands in the abstract and begins and ends between
-            words. When not, it was marked in another version of the abstract.
+        places: the position of each in the abstract (sentences × 2: start and end, in characters).
+        spans: the marked texts, by label.
+        fits: whether all marks, of any label, are within the abstract and begin and end between words. If not, they
+            were made in another version of the abstract.
     """
 
     found: list[str]
@@ -48,12 +48,12 @@ def read_labelled(path: Path) -> list[LabelledAbstract]:
     """Read JSON lines with ``abstract`` and ``spans``, a list of ``[start, end, label]``; gzipped or not.
 
     Raises:
-        UserError: the file or a line of it cannot be read, or there is no line.
+        UserError: the file or a line of it cannot be read, or it is empty.
     """
     lines = _text(path).split("\n")
     read = [_labelled(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not read:
-        raise UserError(f"{path}: no labelled abstract in it; see docs/how-to/train-highlights.md")
+        raise UserError(f"{path}: no labelled abstracts; see docs/how-to/train-highlights.md")
     return read
 
 
@@ -64,7 +64,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
     except (OSError, EOFError, zlib.error):
-        raise UserError(f"{path}: not a whole gzip file; compress it again") from None
+        raise UserError(f"{path}: incomplete gzip file; compress it again") from None
 
 
 def _labelled(text: str, where: str) -> LabelledAbstract:
@@ -87,7 +87,7 @@ def _labelled(text: str, where: str) -> LabelledAbstract:
 
 
 def _places(abstract: str) -> np.ndarray:
-    """Where the sentences stand, without the white space around them."""
+    """Return the positions of the sentences, without the white space around them."""
     places, start = [], 0
     for piece in sentences(abstract):
         if piece.strip():
@@ -102,24 +102,24 @@ def _fits(abstract: str, start: int, end: int) -> bool:
 
 
 def shares(one: LabelledAbstract, label: str) -> np.ndarray:
-    """How much of what was marked stands in each sentence; the shares add up to 1, or are all 0."""
+    """Return each sentence's share of the marked text; the shares add up to 1, or are all 0."""
     characters = _overlaps(one, label).sum(axis=1)
     return np.asarray(characters / max(1, characters.sum()))
 
 
 def right(one: LabelledAbstract, label: str) -> np.ndarray:
-    """Which sentences are right for a label: they overlap something marked by more than half of the shorter of the two.
+    """Return which sentences are right for a label: their overlap with a mark exceeds half of the shorter of the two.
 
     Returns:
-        One truth value a sentence.
+        One truth value per sentence.
     """
-    # A span that ends before it begins marks nothing, so that no sentence is right by it.
+    # A span that ends before it begins marks nothing, so no sentence is right by it.
     shorter = np.maximum(np.minimum(np.diff(one.places), np.diff(_array(one.spans[label])).ravel()), 0)
     return np.asarray((2 * _overlaps(one, label) > shorter).any(axis=1))
 
 
 def _overlaps(one: LabelledAbstract, label: str) -> np.ndarray:
-    """By how many characters sentences overlap what was marked (sentences × spans)."""
+    """Return by how many characters sentences overlap the marks (sentences × spans)."""
     marked = _array(one.spans[label])
     ends = np.minimum(one.places[:, 1:], marked[:, 1]) - np.maximum(one.places[:, :1], marked[:, 0])
     return np.asarray(np.maximum(ends, 0))

@@ -1,4 +1,4 @@
-"""Measuring the choice of highlights on labelled abstracts held back, beside a plain logistic regression."""
+"""Evaluate the choice of highlights on held-out labelled abstracts, compared with a plain logistic regression."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from newsletter.highlights.dataset import LabelledAbstract, right
 from newsletter.highlights.training import train
 
 WAYS = ("model", "plain")
-"""What is measured: the model, and a plain logistic regression over words and place."""
+"""What is measured: the model, and a plain logistic regression on words and position."""
 
-_PLAIN_FREEDOM = 0.1  # The best for it of 0.03, 0.1, 0.3 and 1.
+_PLAIN_FREEDOM = 0.1  # The best of 0.03, 0.1, 0.3 and 1.
 _PLACES = 10
 
 Choices = list[tuple[int | None, ...]]
-"""For each abstract the place of the sentence chosen for each label."""
+"""For each abstract the index of the sentence chosen for each label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Row:
     Attributes:
         label: what the sentence was chosen for.
         fitting: whether only abstracts count whose marks fit their text.
-        abstracts: so many in which something is marked so.
-        best: the share in which any sentence is right, which no choice can exceed.
+        abstracts: the number of abstracts with such a mark.
+        best: the share in which any sentence is right, the maximum for any choice.
         means, deviations: mean share and standard deviation over the splits, for each of ``WAYS``.
     """
 
@@ -51,7 +51,7 @@ def evaluate(
     """Train on all folds of the abstracts but one and choose on that one; each fold in turn, for some random splits.
 
     Args:
-        told: is told after each fold how many are done of ``folds * splits``.
+        on_progress: called after each fold with the number done of ``folds * splits``.
 
     Raises:
         UserError: there are fewer abstracts than folds, or too few to train on.
@@ -59,7 +59,7 @@ def evaluate(
     from sklearn.model_selection import KFold
 
     if len(labelled) < folds:
-        raise UserError(f"--folds: {len(labelled)} abstracts make no {folds} folds; take fewer")
+        raise UserError(f"--folds: {len(labelled)} abstracts are too few for {folds} folds; use fewer folds")
     hits = np.full((len(WAYS), splits, len(labelled), len(LABELS)), np.nan)
     for split in range(splits):
         for fold, (known, held_back) in enumerate(KFold(folds, shuffle=True, random_state=split).split(labelled), 1):
@@ -74,7 +74,7 @@ def evaluate(
 
 
 def _hits(labelled: Sequence[LabelledAbstract], choices: Choices) -> np.ndarray:
-    """For each abstract and label 1 when the chosen sentence is right, 0 when not, NaN when nothing was marked."""
+    """Return 1 for each abstract and label if the chosen sentence is right, 0 if not, NaN if nothing was marked."""
     return np.array(
         [
             [
@@ -104,10 +104,10 @@ def _row(labelled: Sequence[LabelledAbstract], hits: np.ndarray, column: int, fi
 
 
 def plain_choices(learnt_from: Sequence[LabelledAbstract], asked: Sequence[LabelledAbstract]) -> Choices:
-    """What a logistic regression over words and place chooses, the sentence with the highest score for each label.
+    """Return the choices of a logistic regression on words and position: the sentence with the highest score per label.
 
     Returns:
-        For each abstract of ``asked`` the places, in the order of ``LABELS``.
+        For each abstract of ``asked`` the indices, in the order of ``LABELS``.
     """
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -119,7 +119,7 @@ def plain_choices(learnt_from: Sequence[LabelledAbstract], asked: Sequence[Label
         marked = [one for one in learnt_from if one.spans[label]]
         truth = np.concatenate([right(one, label) for one in marked])
         if truth.all() or not truth.any():
-            raise UserError(f"too little is marked as {label} to learn from; see docs/how-to/train-highlights.md")
+            raise UserError(f"too little is marked as {label} to train on; see docs/how-to/train-highlights.md")
         solver = LogisticRegression(C=_PLAIN_FREEDOM, max_iter=1000).fit(_words_and_place(words, marked), truth)
         scores = solver.decision_function(table)
         columns.append([int(scores[own == one].argmax()) if asked[one].found else None for one in range(len(asked))])
@@ -127,7 +127,7 @@ def plain_choices(learnt_from: Sequence[LabelledAbstract], asked: Sequence[Label
 
 
 def _words_and_place(words: Any, abstracts: Sequence[LabelledAbstract]) -> csr_matrix:
-    """The words of all sentences of some abstracts, and their places from the start and from the end."""
+    """Return the words of all sentences of some abstracts, and their positions from the start and from the end."""
     start = np.concatenate([np.arange(len(one.found)) for one in abstracts])
     end = np.concatenate([np.arange(len(one.found))[::-1] for one in abstracts])
     places = [np.eye(_PLACES)[np.minimum(from_end, _PLACES - 1)] for from_end in (start, end)]

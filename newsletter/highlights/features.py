@@ -1,80 +1,27 @@
-"""What tells a sentence's part in an abstract: the cues in it and around it, its place, its length, its words."""
+"""Features of a sentence's role in an abstract: cues in it and around it, its position, its length, its words."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 
-# By what they tell; a star stands for any ending.
-CUES: Mapping[str, str] = {
-    "propose": "propos* present presents introduc* develop develops devis* design describ* contribut* formulat*",
-    "named": "called named termed dubbed namely coined denoted",
-    "we": "we",
-    "our": "our",
-    "paper": "paper work article study letter report thesis",
-    "novel": "novel new first simple",
-    "study": "study investigat* analy* examin* explor* consider* revisit* survey review aim* seek focus* argue* "
-    "compar* understand*",
-    "key": "key core insight idea intuition heart observation main central contribution*",
-    "method": "method methods approach model network framework system algorithm technique pipeline architecture module "
-    "representation solution formulation strategy mechanism scheme paradigm",
-    "pointing": "this it these they such which here",
-    "detail": "specifically particular concretely precisely detail namely end",
-    "purpose": "address* tackl* solv* overcom* alleviat* mitigat* bridg* fill* remed* handl* resolv* achieve avoid*",
-    "origin": "inspired motivat* building built given",
-    "instead": "instead unlike contrast different differently rather contrary opposed",
-    "order": "first firstly second secondly third then next finally lastly subsequently after",
-    "also": "also moreover furthermore additionally addition besides further",
-    "so": "thus therefore hence consequently overall result conclusion summary",
-    "use": "us* leverag* exploit* utili* employ* adopt* apply applied via by through combin* incorporat* integrat* "
-    "conditioned guided based",
-    "parts": "consist* compris* contain* stage* modul* component* step* branch* layer* loss* encoder decoder "
-    "transformer* attention end-to-end",
-    "process": "encod* predict* estimat* tak* map* fus* decompos* disentangl* represent* learn* extract* aggregat* "
-    "jointly optimi* train* generat* reconstruct* render*",
-    "experiment": "experiment* evaluat* result* simulation* comparison* ablation* conducted test* validation",
-    "show": "show* demonstrat* indicat* reveal* suggest* confirm* verif* validat* prov* illustrat* find found observ* "
-    "discover* report conclude*",
-    "beat": "outperform* surpass* exceed* improv* superior* favo* better beat* competitive boost* gain* reduc*",
-    "best": "state-of-the-art sota state-of-art state art",
-    "worth": "effective* superiority efficacy advantage* benefit* feasib* usefulness validity promising performance* "
-    "efficien* robustness",
-    "much": "significant* margin substantial* considerabl* order* consistent* remarkabl* dramatic* large",
-    "enable": "enabl* allow* able capable can facilitat* support* possible",
-    "lead": "lead* yield* thereby produc* achiev* obtain* attain* reach* resulting",
-    "general": "generali* robust* transfer* unseen real-world in-the-wild wild rang* variet* various diverse wide",
-    "quality": "high-quality high-fidelity photorealistic photo-realistic realistic accura* fast* speed* real-time fps "
-    "quality error cost memory",
-    "benchmark": "dataset* benchmark* imagenet coco kitti shapenet scannet cityscapes task* baseline* metric*",
-    "extensive": "extensive* comprehensive* thorough* qualitativ* quantitativ* empirical* exhaustive user",
-    "application": "application* downstream usability editing animation applicable",
-    "release": "code codes website webpage page github http https www video videos available released publicly "
-    "open-source* supplementary",
-    "hope": "hope future believe knowledge implication* pave* potential* promising open*",
-    "however": "however but yet unfortunately nevertheless despite although while though still",
-    "trouble": "suffer* challeng* limit* fail* lack* difficult* expensive cannot problem* hard issue* ambigu* hinder* "
-    "prone ignor* neglect* struggl* costly insufficient poor* requir* labor* tedious infeasible impractical bottleneck "
-    "drawback* shortcoming* not without only few",
-    "before": "existing previous* prior current* traditional* conventional* recent* most many popular classic* "
-    "standard common* typical* wide* usual* often",
-    "topic": "important essential crucial critical fundamental long-standing increasing* widely vital goal objective "
-    "interest attention progress success",
-    "number": "0",
-    "measure": "0%",
-}
+# By what they indicate; a star stands for any ending. The trained weights go by their order.
+_CUES: Mapping[str, str] = json.loads((Path(__file__).parents[1] / "data" / "cues.json").read_text(encoding="utf-8"))
 _TOKENS = re.compile(
     r"\d+(?:\.\d+)?(?:\s?(?:\\?%|×|(?:x|percent|times|db|fps)\b))?|[^\W\d_]+(?:[-'][^\W\d_]+)*|\?",
 )
 _OPENING = 3
-_NEAR = 5  # So many places from either end tell cues apart; the place alone is told for some more.
+_NEAR = 5  # Cues are separate features up to this position from either end; the position alone further in.
 _PLACES = 8
-N_DENSE_FEATURES = len(CUES) * (5 + 2 * _NEAR) + 2 * _PLACES + 3
+N_DENSE_FEATURES = len(_CUES) * (5 + 2 * _NEAR) + 2 * _PLACES + 3
 """The number of features that are not words."""
 
 
 def tokens_of(sentence: str) -> list[str]:
-    """The words of a sentence in small letters; a number is ``0``, one with a unit or per cent ``0%``."""
+    """Return the words of a sentence in lower case; a number is ``0``, one with a unit or per cent ``0%``."""
     return [
         token if not token[0].isdigit() else "0" if token[-1].isdigit() else "0%"
         for token in _TOKENS.findall(sentence.lower())
@@ -82,15 +29,15 @@ def tokens_of(sentence: str) -> list[str]:
 
 
 def features(sentences: Sequence[str], words: Mapping[str, int]) -> np.ndarray:
-    """What a model is told of the sentences of an abstract.
+    """Return the features of the sentences of an abstract.
 
     Args:
         sentences: all of the abstract, in order.
-        words: the place of each word of the model, from 0.
+        words: the index of each word of the model, from 0.
 
     Returns:
-        sentences × (``PLAIN`` + words): the cues of the sentence, of its first words, of all before it and of all
-        behind it, those here for the first time, and those by place; then place, length and words.
+        sentences × (``PLAIN`` + words): the cues of the sentence, of its first words, of all before it and of all after
+        it, those that are new in it, and those by position; then position, length and words.
     """
     tokens = [tokens_of(sentence) for sentence in sentences]
     own = _marks(tokens)
@@ -116,8 +63,8 @@ def features(sentences: Sequence[str], words: Mapping[str, int]) -> np.ndarray:
 
 
 def _marks(tokens: Sequence[Sequence[str]]) -> np.ndarray:
-    """Which cues the sentences hold (sentences × cues, 1 for each that is there)."""
-    marks = np.zeros((len(tokens), len(CUES)))
+    """Return which cues the sentences contain (sentences × cues, 0 or 1)."""
+    marks = np.zeros((len(tokens), len(_CUES)))
     for row, own in zip(marks, tokens, strict=True):
         row[list(set().union(*map(_cues_of, own)))] = 1
     return marks
@@ -133,22 +80,22 @@ def _cues_of(token: str) -> frozenset[int]:
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
-    """What matches any cue, and what matches each; made when first asked for, since that takes a while."""
-    each = ["|".join(re.escape(word).replace(r"\*", r".*") for word in words.split()) for words in CUES.values()]
+    """Return a pattern that matches any cue, and one for each; built on first use, since that takes a while."""
+    each = ["|".join(re.escape(word).replace(r"\*", r".*") for word in words.split()) for words in _CUES.values()]
     return re.compile("|".join(each)), list(map(re.compile, each))
 
 
 def _by_place(cues: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Each cue once for every place near an end (sentences × places · cues)."""
+    """Repeat the cues for every position near an end (sentences × positions · cues)."""
     near = np.eye(_NEAR)[np.minimum(places, _NEAR - 1)]
     return np.asarray((near[:, :, None] * cues[:, None, :]).reshape(len(cues), _NEAR * cues.shape[1]))
 
 
 def _measures(sentences: Sequence[str], start: np.ndarray) -> np.ndarray:
-    """How far down the abstract a sentence stands, in two ways, and how long it is."""
+    """Return a sentence's position in the abstract, in two ways, and its length."""
     down = start / max(1, len(start) - 1)
     length = np.array([len(sentence) for sentence in sentences], dtype=float)
-    # Training holds all weights down alike, so that the scale says how freely the length may weigh.
+    # Training shrinks all weights alike, so the scale determines how much the length may count.
     return np.column_stack([down, down**2, 2 * np.log2(np.maximum(length, 1) / 150)])
 
 

@@ -1,4 +1,4 @@
-"""Cutting a text into its sentences. Where it is in doubt two stay together, since half a sentence is worse."""
+"""Split a text into sentences. In doubt two are kept together, since half a sentence is worse."""
 
 import re
 from bisect import bisect_left
@@ -33,15 +33,15 @@ _SELDOM = re.compile(
 )
 _LETTERS = re.compile(r"[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]")
 _NUMBER_OF_A_LIST = re.compile(r"(?:.*[:;,]\s+)?(?:\d{1,2}|[ivx]{1,4}|[a-z])", re.DOTALL | re.IGNORECASE)
-_LOOK = 80  # So many characters on either side of a stop tell whether it ends a sentence.
+_LOOK = 80  # Characters on either side of a full stop that decide whether it ends a sentence.
 _FIRST_WORD = re.compile(r"[\w-]*")
 _BEGINNER = re.compile(rf"(?:{_BEGINNERS})\b")
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, each with the white space behind it: joined they are the text.
+    """Return the sentences of a text, each with the white space after it: joined they are the text.
 
-    Formulas between dollar signs, and what stands in brackets, are never cut. A text of white space alone is one piece.
+    Formulas between dollar signs, and text in brackets, are never split. White space alone is one piece.
     """
     together = [found.span() for found in _TOGETHER.finditer(text)]
     cuts = [0]
@@ -57,7 +57,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _ends(before: str, stop: str, after: str) -> bool:
-    """Whether a stop ends the sentence that runs up to it, by what stands on both its sides."""
+    """Return whether a full stop ends the sentence before it, judging by the text on both sides."""
     following = after.lstrip(_OPENING)
     if stop == ".":
         words = before.split()
@@ -66,6 +66,6 @@ def _ends(before: str, stop: str, after: str) -> bool:
             return False
         if _SELDOM.fullmatch(last) or _LETTERS.fullmatch(last):
             return bool(_BEGINNER.match(following))
-    # A name like iCaRL or pix2pix may begin a sentence, another small letter does not.
+    # A name like iCaRL or pix2pix may begin a sentence, other lower-case letters do not.
     name = _FIRST_WORD.match(following)
     return not following[:1].islower() or bool(name and re.search(r"[A-Z\d]", name[0]))

@@ -1,4 +1,4 @@
-"""Training the model of the highlights on labelled abstracts."""
+"""Train the highlights model on labelled abstracts."""
 
 import json
 from collections import Counter
@@ -14,21 +14,21 @@ from newsletter.highlights.dataset import LabelledAbstract, shares
 from newsletter.highlights.features import features, tokens_of
 from newsletter.support.files import atomic_write_bytes
 
-_LEAST_SENTENCES = 10  # A word in fewer sentences tells nothing that would hold elsewhere.
+_LEAST_SENTENCES = 10  # Rarer words do not generalise.
 _FREEDOM = 0.015
 _DECIMALS = 4
-_MISFIT = 0.3  # So much counts an abstract whose marks do not fit, since many of them are some words off.
+_MISFIT = 0.3  # The weight of an abstract with misfitting marks, many of which are a few words off.
 
 
 def train(labelled: Sequence[LabelledAbstract]) -> Model:
-    """Train a model; the same abstracts give the same one.
+    """Train a model; the same abstracts give the same model.
 
-    Of an abstract, every sentence is to score higher than each that has less of what was marked: a logistic regression
-    on the differences of their features (Joachims, "Optimizing search engines using clickthrough data", 2002, with the
-    logistic loss), each weighed by how much more of the marked characters the better one has.
+    In each abstract, every sentence should score higher than each that has less of the marked text: a logistic
+    regression on the differences of their features (Joachims, "Optimizing search engines using clickthrough data",
+    2002, with the logistic loss), each weighted by how much more of the marked characters the better one has.
 
     Raises:
-        UserError: for a label nothing was marked that would tell sentences apart.
+        UserError: the marks of a label do not distinguish any sentences.
     """
     seen = Counter(word for one in labelled for sentence in one.found for word in set(tokens_of(sentence)))
     words = {word: place for place, word in enumerate(sorted(w for w in seen if seen[w] >= _LEAST_SENTENCES))}

@@ -1,7 +1,7 @@
-"""Evaluating the ranking on real readers: part of each reader's library is held back, and must be found again.
+"""Evaluate the ranking on real readers: part of each reader's library is held out and must be found again.
 
-The protocol: papers of fold 0 are the new ones. A reader counts who has three or more papers in the other folds and
-one or more in fold 0. Everything is fitted on the other folds alone; all papers of fold 0 are candidates for everybody.
+The protocol: papers of fold 0 are new. Readers count if they have three or more papers in the other folds and one or
+more in fold 0. Everything is fitted on the other folds alone; all papers of fold 0 are candidates for everybody.
 """
 
 import gzip
@@ -32,12 +32,12 @@ _CURVE = (1, 3, 5, 10, 20, 40)
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Papers and readers, split.
+    """Papers and readers, split into known and new papers.
 
     Attributes:
-        old, new: the texts of the papers to learn from, and of the candidates.
-        libraries: of each reader the old papers (by place in ``old``); ``held_back``: the new ones (in ``new``).
-        phrases: whether the order of words means something.
+        old, new: the texts of the known papers, and of the candidates.
+        libraries: the known papers of each reader (by index in ``old``). ``held_back``: the new ones (in ``new``).
+        phrases: whether word order is meaningful.
     """
 
     old: list[str]
@@ -50,10 +50,10 @@ class Dataset:
 def read_dataset(folder: Path, fold: int = NEW_FOLD) -> Dataset:
     """Read ``papers.jsonl.gz`` (id, fold, and title and abstract or text) and ``libraries.jsonl`` (reader, papers).
 
-    A file whose papers have a text without title is a bag of words: its word order means nothing.
+    A file whose papers have a text without a title contains bags of words: their order means nothing.
 
     Raises:
-        UserError: a file is missing, or a line is not as it should be.
+        UserError: a file is missing, or a line is invalid.
     """
     papers = list(_lines(folder / "papers.jsonl.gz"))
     libraries = list(_lines(folder / "libraries.jsonl"))
@@ -63,16 +63,14 @@ def read_dataset(folder: Path, fold: int = NEW_FOLD) -> Dataset:
         texts = [_text(paper) for paper in papers]
         split = [[place[name] for name in reader["papers"]] for reader in libraries]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder}: a line is not as it should be ({error}); see docs/explanation/ranking.md") from None
+        raise UserError(f"{folder}: a line is invalid ({error}); see docs/explanation/ranking.md") from None
     readers = [
         (np.array([at for new, at in own if not new], int), np.array([at for new, at in own if new], int))
         for own in split
     ]
     counted = [(old, new) for old, new in readers if len(old) >= 3 and len(new) >= 1]
     if not counted:
-        raise UserError(
-            f"{folder}: no reader has three papers to learn from and one held back; see docs/explanation/ranking.md"
-        )
+        raise UserError(f"{folder}: no reader has three known papers and one held out; see docs/explanation/ranking.md")
     return Dataset(
         [text for text, new in zip(texts, is_new, strict=True) if not new],
         [text for text, new in zip(texts, is_new, strict=True) if new],
@@ -89,7 +87,7 @@ def _text(paper: Any) -> str:
 
 
 def _places(is_new: np.ndarray) -> list[tuple[bool, int]]:
-    """For each paper whether it is new, and its place among the new ones or the old ones."""
+    """Return for each paper whether it is new, and its index among the new or the known ones."""
     at = np.where(is_new, np.cumsum(is_new), np.cumsum(~is_new)) - 1
     return list(zip(is_new.tolist(), at.tolist(), strict=True))
 
@@ -104,18 +102,18 @@ def _lines(path: Path) -> Iterator[Any]:
                     raise UserError(f"{path}:{number}: not JSON; each line is one object") from None
     except (OSError, EOFError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UserError(f"{path}: {what}; name a folder with papers.jsonl.gz and libraries.jsonl") from None
+        raise UserError(f"{path}: {what}; pass a folder with papers.jsonl.gz and libraries.jsonl") from None
 
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """How well the held back papers were found: a value a reader for each measure.
+    """The quality of rankings: one value per reader for each measure.
 
     Attributes:
-        ndcg: nDCG@10, the ideal counting at most ten held back papers. ``recall``: recall@100. ``mrr``: MRR@100.
-        vendi: how many different papers the first ten are worth (Friedman and Dieng, "The Vendi score", 2023).
-        digest_ndcg, digest_vendi: the same of the first ten as digests choose them, for variety.
-        seconds: for profiles and ranking of all readers. ``fit_seconds``: for fitting the space.
+        ndcg: nDCG@10, with at most ten held-out papers in the ideal. ``recall``: recall@100. ``mrr``: MRR@100.
+        vendi: the effective number of different papers in the top ten (Friedman and Dieng, "The Vendi score", 2023).
+        digest_ndcg, digest_vendi: the same for the top ten chosen as for digests, with variety.
+        seconds: time for the profiles and rankings of all readers. ``fit_seconds``: time to fit the space.
     """
 
     ndcg: np.ndarray
@@ -129,13 +127,13 @@ class EvalResult:
 
 
 def evaluate(trial: Dataset, variety: float = 1.0) -> EvalResult:
-    """Rank the new papers for every reader through the code that ranks for sending.
+    """Rank the new papers for every reader with the code that ranks for sending.
 
     Args:
-        variety: λ of maximal marginal relevance, by which digests choose; it touches the digest's measures alone.
+        variety: λ of maximal marginal relevance for digests; it affects only the digest measures.
 
     Raises:
-        UserError: the papers hold no word.
+        UserError: the papers contain no words.
     """
     start = time.perf_counter()
     model, old = _fitted(trial)
@@ -154,10 +152,10 @@ def evaluate(trial: Dataset, variety: float = 1.0) -> EvalResult:
 
 
 def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
-    """The mean nDCG@10 with only so many liked papers, drawn at random, for readers who have as many as the last step.
+    """Compute the mean nDCG@10 for some numbers of liked papers, sampled at random, on readers with enough of them.
 
     Returns:
-        For each step: how many papers, how many readers, and the mean.
+        For each step: the number of papers, the number of readers, and the mean.
     """
     model, old = _fitted(trial)
     new = model.vectors(trial.new)
@@ -177,14 +175,14 @@ def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
 def _fitted(trial: Dataset) -> tuple[TfidfModel, csr_matrix]:
     model = fit(trial.old, trial.phrases)
     if model is None:
-        raise UserError("the papers to learn from hold no word; see docs/explanation/ranking.md")
+        raise UserError("the known papers contain no words; see docs/explanation/ranking.md")
     return model, model.vectors(trial.old)
 
 
 def rank_readers(
     model: TfidfModel, old: csr_matrix, new: csr_matrix, libraries: Sequence[np.ndarray], top: int = 100
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The best candidates of each reader (readers × top), best first, and how far they stand out."""
+    """Return the best candidates of each reader (readers × top), best first, and their z-scores."""
     paper_matrix = build_matrix(model, new)
     measured_by = build_matrix(model, model.sample)
     best, values = [], []
@@ -203,7 +201,7 @@ def rank_readers(
 def measure(
     order: np.ndarray, held_back: Sequence[np.ndarray], new: csr_matrix, seconds: float, fit_seconds: float
 ) -> EvalResult:
-    """Measure rankings (readers × at least 100 candidates) against the papers held back."""
+    """Measure rankings (readers × at least 100 candidates) against the held-out papers."""
     hits = np.array([np.isin(own, wanted) for own, wanted in zip(order, held_back, strict=True)])
     wanted = np.array([len(own) for own in held_back])
     gains = 1 / np.log2(np.arange(10) + 2)
@@ -220,8 +218,9 @@ def measure(
 
 
 def vendi_score(papers: csr_matrix) -> float:
-    """How many different papers some papers (papers × terms) are worth: the exponential of the entropy of the
-    eigenvalues of their cosines, divided by their number. It is 1 for copies and their number for strangers.
+    """Return the effective number of different papers (papers × terms): the exponential of the entropy of the
+    eigenvalues of their cosines, divided by their number. It is 1 for copies, and their number if they have nothing in
+    common.
     """
     kernel = cosines(papers).astype(float)
     np.fill_diagonal(kernel, 1.0)
@@ -230,7 +229,7 @@ def vendi_score(papers: csr_matrix) -> float:
 
 
 def interval(values: np.ndarray, draws: int = 1000) -> tuple[float, float]:
-    """A bootstrap interval of 95% for the mean over readers (Efron, 1979)."""
+    """Return a 95% bootstrap interval for the mean over readers (Efron, 1979)."""
     chance = np.random.default_rng(0)
     means = [values[chance.integers(0, len(values), len(values))].mean() for _ in range(draws)]
     low, high = np.percentile(means, [2.5, 97.5])
@@ -238,7 +237,7 @@ def interval(values: np.ndarray, draws: int = 1000) -> tuple[float, float]:
 
 
 def summary(measured: EvalResult) -> Iterable[tuple[str, float, tuple[float, float]]]:
-    """Each measure with its mean over readers and the interval of that."""
+    """Yield each measure with its mean over readers and the interval of the mean."""
     named = (
         ("nDCG@10", measured.ndcg),
         ("recall@100", measured.recall),

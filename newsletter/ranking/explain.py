@@ -1,4 +1,4 @@
-"""Why a paper is there, in a few words that a reader understands and that truly made its score."""
+"""Explain why a paper was chosen, in a few words that actually made its score."""
 
 from bisect import insort
 from collections.abc import Mapping, Sequence, Set
@@ -23,19 +23,19 @@ _LIKED_SHARE = 0.2
 
 _Pair = tuple[int, int]
 _Window = tuple[float, int, int, tuple[int, ...]]
-"""Some words side by side in a text: what they add to the score, less the least for each; the place of the first word;
-how many they are; the terms that they make.
+"""Some adjacent words in a text: their contribution to the score, less the minimum for each; the index of the first
+word; the number of words; the terms they form.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class InterestTerms:
-    """What an interest looks for in papers, got ready once for all that are explained to it.
+    """What an interest looks for in papers, prepared once for all papers to explain.
 
     Attributes:
-        row: which of the profiles it is.
-        terms: by how much it weighs a term more than the mean paper does, for those that it does.
-        authors, categories: those it follows, folded for comparing.
+        row: its row among the profiles.
+        terms: by how much it weights a term more than the mean paper does, for those that it does.
+        authors, categories: those it follows, normalised for comparison.
     """
 
     row: int
@@ -45,7 +45,7 @@ class InterestTerms:
 
 
 def interest_terms(model: TfidfModel, profiles: Profiles, row: int) -> InterestTerms:
-    """What an interest (by its row among the profiles) looks for."""
+    """Prepare the terms of an interest (by its row among the profiles)."""
     interest, profile = profiles.followed[row].interest, row_of(profiles.vectors, row)
     above = (profile.values - model.mean[profile.terms]).tolist()
     return InterestTerms(
@@ -57,7 +57,7 @@ def interest_terms(model: TfidfModel, profiles: Profiles, row: int) -> InterestT
 
 
 def reason(profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases) -> str:
-    """The followed author, the terms that weighed most, the liked paper that gave most and the followed category."""
+    """Name the followed author, the terms with the greatest weight, the most similar liked paper and the category."""
     parts = []
     if sought.authors:
         parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in sought.authors][
@@ -78,11 +78,11 @@ def reason(profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: Pap
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What speaks for a paper, each with its share of the whole (0 to 1), most first.
+    """The contributions to a paper's score, each with its share of the whole (0 to 1), largest first.
 
     Attributes:
-        terms: those that add to its score, as the space has them.
-        liked: the titles of the liked papers that they are from.
+        terms: those that add to its score.
+        liked: the titles of the liked papers they come from.
     """
 
     terms: tuple[tuple[str, float], ...] = ()
@@ -90,11 +90,11 @@ class Explanation:
 
 
 def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, most: int) -> Explanation:
-    """The terms and the liked papers that a paper has its score from.
+    """Return the terms and the liked papers that a paper's score comes from.
 
     Args:
-        row: which of the profiles. ``paper``: its vector, times any scale.
-        most: how many of each.
+        row: the row of the profile. ``paper``: its vector, at any scale.
+        most: the maximum number of each.
     """
     profile = row_of(profiles.vectors, row)
     parts = np.maximum(term_parts(model, profile, paper), 0)
@@ -111,22 +111,23 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
 
 
 def term_parts(model: TfidfModel, profile: Row, paper: Row) -> np.ndarray:
-    """What each term of a paper adds to its raw score, in the order of ``paper.terms``; the parts add up to it.
+    """Return each term's contribution to a paper's raw score, in the order of ``paper.terms``; they add up to it.
 
     Args:
-        paper: its vector, times the scale of its score (see :func:`newsletter.ranking.scoring.scale`).
+        paper: its vector, multiplied by the scale of its score (see :func:`newsletter.ranking.scoring.scale`).
     """
     return np.asarray((values_at(profile, paper.terms) - model.mean[paper.terms]) * paper.values)
 
 
 def profile_part(profile: Row, paper: Row) -> float:
-    """The profile's side of a raw score: what it is before what the mean paper has of it is taken off."""
+    """Return the profile's part of a raw score: what it is before the mean paper's part is subtracted."""
     return float(values_at(profile, paper.terms) @ paper.values)
 
 
 def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np.ndarray]:
-    """The titles of an interest's liked papers, and what each gave to the score. A term's damped weight is shared out
-    as its undamped weight is.
+    """Return the titles of an interest's liked papers, and the contribution of each to the score.
+
+    A term's damped weight is divided in proportion to its undamped weights.
     """
     liked = profiles.followed[row].liked
     if not liked:
@@ -140,53 +141,54 @@ def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np
 
 
 def main_terms(wanted: Mapping[int, float], phrases: PaperPhrases) -> list[str]:
-    """The words and phrases of a paper that weighed most in its score, as the paper writes them.
+    """Return the words and phrases of a paper with the greatest weight in its score, as the paper writes them.
 
-    Terms that stand side by side in the text are told as one phrase: "multi objective", "objective reinforcement" and
-    "reinforcement learning" as "multi-objective reinforcement learning".
+    Adjacent terms in the text become one phrase: "multi objective", "objective reinforcement" and "reinforcement
+    learning" become "multi-objective reinforcement learning".
 
     Args:
-        wanted: what an interest looks for, as :class:`InterestTerms` has it in ``terms``.
+        wanted: what an interest looks for, as in :attr:`InterestTerms.terms`.
     """
     adds = _products(wanted, phrases.weights)
     if not adds:
         return []
     least = _LEAST_SHARE * max(adds.values())
     windows, pairs = _windows(phrases, adds, least)
-    # Best last. Of phrases worth the same the one that comes later: the abstract rather than the title.
+    # Best last. Of phrases of equal weight the later one: from the abstract rather than the title.
     windows.sort()
     shown: list[str] = []
     while windows:
         worth, first, words, terms = windows.pop()
         now = sum([adds[term] for term in terms]) - least * words if shown else worth
         if now < worth:
-            # Some of it was told meanwhile: it goes back to where it belongs now.
+            # Part of it was used meanwhile: move it to its new position.
             if now > 0:
                 insort(windows, (now, first, words, terms))
             continue
         shown.append(phrases.phrase(first, first + words - 1))
         if len(shown) == _PHRASES_SHOWN:
             break
-        # What is told adds nothing to a phrase that has it too.
-        told = phrases.words[first : first + words].tolist()
-        for word in told:
+        # Terms that were used add nothing to another phrase that has them.
+        used = phrases.words[first : first + words].tolist()
+        for word in used:
             if word in adds:
                 adds[word] = 0.0
         for pair, (one, two) in pairs.items():
-            if one in told and two in told:
+            if one in used and two in used:
                 adds[pair] = 0.0
     return shown
 
 
 def _products(some: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
-    """The products of what two have in common."""
+    """Return the products of the values that two mappings have in common."""
     few, many = (some, others) if len(some) < len(others) else (others, some)
     return {term: weight * many[term] for term, weight in few.items() if term in many}
 
 
 def _windows(phrases: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
-    """The windows of a text all whose words belong to a term that adds to the score, if they add more than ``least``
-    for each word. Of windows with the same terms and as many words the last one stands for all.
+    """Return the windows of a text in which every word belongs to a term that adds to the score.
+
+    They must add more than ``least`` for each word. Of windows with the same terms and length the last one is kept.
 
     Returns:
         The windows, and the two words of each pair among their terms.

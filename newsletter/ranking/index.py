@@ -1,7 +1,7 @@
 """The index: a fitted TF-IDF model and the vectors of the store's papers.
 
 Papers are kept in segments, each written once and never changed: one with the papers the model was fitted on, and one
-with those that came later. Segments can be memory-mapped (:mod:`newsletter.ranking.index_files`), so a large store
+with those that arrived later. Segments can be memory-mapped (:mod:`newsletter.ranking.index_files`), so a large store
 needs little memory.
 """
 
@@ -18,12 +18,12 @@ from newsletter.ranking.tfidf import TfidfModel, paper_text, score_deviation
 
 @dataclass(frozen=True, slots=True)
 class PaperMatrix:
-    """Papers as ranking needs them, in one order.
+    """Papers prepared for ranking, in one order.
 
     Attributes:
-        vectors: papers × terms. ``turned``: the same, terms × papers.
-        centre: what each scores with the mean paper.
-        factor: how much less than usual each one's score varies, whoever reads (1 is usual).
+        vectors: papers × terms. ``turned``: the transpose, terms × papers.
+        centre: the score of each with the mean paper.
+        factor: the inverse of how much each one's score varies across readers (1 is usual).
     """
 
     vectors: csr_matrix
@@ -33,12 +33,12 @@ class PaperMatrix:
 
 
 def build_matrix(model: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
-    """Get papers (papers × terms) ready for ranking: once for all subscribers."""
+    """Prepare papers (papers × terms) for ranking, once for all subscribers."""
     return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(model, vectors))
 
 
 def background_of(model: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """The ``centre`` and the ``factor`` of papers (papers × terms)."""
+    """Compute ``centre`` and ``factor`` of papers (papers × terms)."""
     centre = np.asarray(vectors @ model.mean, dtype=np.float32)
     if model.usual <= 0:
         return centre, np.ones(vectors.shape[0], dtype=np.float32)
@@ -48,7 +48,7 @@ def background_of(model: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, n
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Some of the store's papers: their rows in the store, ascending, and what ranking needs of them."""
+    """A segment of the store's papers: their rows in the store, ascending, and their matrix for ranking."""
 
     rows: np.ndarray
     paper_matrix: PaperMatrix
@@ -56,10 +56,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A space with papers. Where two parts have the same paper, the later one has its newer text.
+    """A space with papers. If two segments have the same paper, the later one has its newer text.
 
     Attributes:
-        version: the name under which the space is kept, empty for one that is not.
+        version: the name under which the space is stored, empty if it is not.
     """
 
     model: TfidfModel
@@ -68,7 +68,7 @@ class Index:
     version: str = ""
 
     def vectors(self, rows: np.ndarray) -> csr_matrix:
-        """The vectors of papers (papers × terms) by row in the store; zeros for one that the index does not have."""
+        """Return the vectors of papers (papers × terms) by row in the store; zeros for those that the index lacks."""
         order = np.full(len(rows), 0)
         taken, height = [self.model.zeros()], 1
         for segment in self.segments:
@@ -80,7 +80,7 @@ class Index:
         return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
 
     def holds(self, rows: Sequence[int]) -> np.ndarray:
-        """Which of some rows in the store the index has."""
+        """Return which of some rows in the store the index has."""
         wanted = np.array(rows, dtype=np.int64)
         held = np.zeros(len(wanted), dtype=bool)
         for segment in self.segments:
@@ -88,7 +88,7 @@ class Index:
         return held
 
     def row(self, row: int) -> Row:
-        """The vector of one paper, its terms ascending; an empty one for a paper that the index does not have."""
+        """Return the vector of one paper, its terms ascending; empty for a paper that the index lacks."""
         for segment in reversed(self.segments):
             at = int(np.searchsorted(segment.rows, row))
             if at < len(segment.rows) and segment.rows[at] == row:
@@ -98,19 +98,19 @@ class Index:
         return Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32))
 
     def segment_of(self, rows: np.ndarray) -> Segment:
-        """Some papers, by row ascending, as a part of their own: their vectors alone, to be looked up."""
+        """Return some papers, by row ascending, as a segment of their own: only their vectors, for look-ups."""
         none = np.zeros(0, dtype=np.float32)
         return Segment(rows, PaperMatrix(self.vectors(rows), self.model.zeros(0), none, none))
 
     def without_papers(self) -> "Index":
-        """What profiles are made with, and measured by: a small part of an index, which can be handed to other
-        processes. No paper can be got ready for ranking with it.
+        """Return what is needed to build profiles and measure scores: a small part of an index, which can be sent to
+        other processes. Papers cannot be prepared for ranking with it.
         """
         model = replace(self.model, directions=self.model.directions[:0], variance=self.model.variance[:0])
         return Index(model, self.sample, (), self.version)
 
     def replaced(self, number: int) -> np.ndarray:
-        """The places of a part's papers that stand in a later part too."""
+        """Return the positions of a segment's papers that are also in a later segment."""
         own = self.segments[number].rows
         later = np.unique(np.concatenate([own[:0], *(segment.rows for segment in self.segments[number + 1 :])]))
         at = np.searchsorted(own, later)
@@ -119,12 +119,12 @@ class Index:
 
 
 def make_index(model: TfidfModel, segments: tuple[Segment, ...] = (), version: str = "") -> Index:
-    """An index of some parts."""
+    """Create an index of some segments."""
     return Index(model, build_matrix(model, model.sample), segments, version)
 
 
 def make_segment(model: TfidfModel, papers: Iterable[Paper]) -> Segment:
-    """A part of papers of the store."""
+    """Create a segment of stored papers."""
     ordered = sorted(papers, key=lambda paper: paper.row)
     vectors = model.vectors(paper_text(paper) for paper in ordered) if ordered else model.zeros(0)
     return Segment(np.array([paper.row for paper in ordered], dtype=np.int64), build_matrix(model, vectors))

@@ -1,4 +1,4 @@
-"""Spaces and parts of an index kept in files: written once, then memory-mapped by whoever reads them."""
+"""Store spaces and segments of an index in files: written once, then memory-mapped by readers."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ _ARRAYS = ("idf", "mean", "directions", "variance")
 
 
 def write_model(folder: Path, model: TfidfModel) -> None:
-    """Write a space into a folder, which is made."""
+    """Write a space into a new folder."""
     folder.mkdir(parents=True)
     for name in _ARRAYS:
         np.save(folder / f"{name}.npy", getattr(model, name))
@@ -23,16 +23,16 @@ def write_model(folder: Path, model: TfidfModel) -> None:
 
 
 def read_model(folder: Path) -> TfidfModel:
-    """Read what :func:`write_model` wrote.
+    """Read the result of :func:`write_model`.
 
     Raises:
-        OSError, ValueError: it is not there, or damaged.
+        OSError, ValueError: it does not exist, or is damaged.
     """
     numbers = json.loads((folder / "space.json").read_text(encoding="utf-8"))
     terms = np.array((folder / "terms.txt").read_text(encoding="utf-8").split("\n"), dtype=object)
     arrays = {name: _read(folder / f"{name}.npy") for name in _ARRAYS}
     if len(terms) != len(arrays["idf"]):
-        raise ValueError(f"{folder}: its files do not fit together")
+        raise ValueError(f"{folder}: its files are inconsistent")
     sample = _read_matrix(folder, "sample", len(terms))
     return TfidfModel(
         counter=make_counter(terms),
@@ -45,7 +45,7 @@ def read_model(folder: Path) -> TfidfModel:
 
 
 def write_segment(folder: Path, segment: Segment) -> None:
-    """Write a part into a folder, which is made."""
+    """Write a segment into a new folder."""
     folder.mkdir(parents=True)
     np.save(folder / "rows.npy", segment.rows)
     np.save(folder / "centre.npy", segment.paper_matrix.centre)
@@ -55,10 +55,10 @@ def write_segment(folder: Path, segment: Segment) -> None:
 
 
 def read_segment(folder: Path, terms: int) -> Segment:
-    """Read what :func:`write_segment` wrote, of a space with so many terms.
+    """Read the result of :func:`write_segment`, for a space with the given number of terms.
 
     Raises:
-        OSError, ValueError: it is not there, or damaged.
+        OSError, ValueError: it does not exist, or is damaged.
     """
     rows = _read(folder / "rows.npy")
     vectors = _read_matrix(folder, "vectors", terms)
@@ -67,7 +67,7 @@ def read_segment(folder: Path, terms: int) -> Segment:
 
 
 def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:
-    # Of one type, and the smallest that will do: SciPy would copy them otherwise, and a copy is not memory-mapped.
+    # One dtype, and the smallest that will do: otherwise SciPy would copy the arrays, and copies are not memory-mapped.
     kind = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
     np.save(folder / f"{name}-data.npy", matrix.data.astype(np.float32, copy=False))
     np.save(folder / f"{name}-indices.npy", matrix.indices.astype(kind, copy=False))
@@ -77,7 +77,7 @@ def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:
 def _read_matrix(folder: Path, name: str, width: int) -> csr_matrix:
     data, indices, indptr = (_read(folder / f"{name}-{segment}.npy") for segment in ("data", "indices", "indptr"))
     if len(data) != len(indices) or indptr[-1] != len(data):
-        raise ValueError(f"{folder / name}: its files do not fit together")
+        raise ValueError(f"{folder / name}: its files are inconsistent")
     return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width), copy=False)
 
 

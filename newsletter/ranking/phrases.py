@@ -1,4 +1,4 @@
-"""The words of a paper, read once for all who are told of it: where its terms stand, and how a phrase is written."""
+"""The words of a paper, parsed once for all subscribers: where its terms are, and how a phrase is written."""
 
 import re
 from array import array
@@ -10,8 +10,8 @@ from newsletter.ranking.sparse import Row
 from newsletter.ranking.tfidf import TfidfModel, paper_text, tokens_of
 
 _UNKNOWN = -1
-_MOSTLY = 0.7  # Of the papers that have the one word, half have the other after it.
-_SELDOM = 1.1  # Less than three times as often as the rarest terms, a word says nothing of what follows it.
+_MOSTLY = 0.7  # In half of the papers with the first word, the second follows.
+_SELDOM = 1.1  # Below three times the frequency of the rarest terms, the next word is not predictable.
 _WORDS = re.compile(r"\w+")
 _NAMES = re.compile(r"(?<=[a-z,] )[A-Z]\w*")
 _HYPHEN_BEFORE = re.compile(r"(?<![\w-])\w+-\Z")
@@ -20,17 +20,17 @@ _HYPHEN_AFTER = re.compile(r"-\w+(?![\w-])")
 
 @dataclass(frozen=True, slots=True)
 class PaperPhrases:
-    """A paper's text as a row of words, those that are not common, each told by its place in that row.
+    """A paper's text as a sequence of its words, except common ones, which are numbered from 0.
 
     Attributes:
-        text: what the words stand in. ``names``: what its abstract has with a capital in the middle of a sentence.
-        starts, ends: from where to where a phrase is cut out of the text that begins, or ends, with a word.
-        words, pairs: the term that each word is, and that which it makes with the word before; -1 for what the space
-            does not know.
-        joined: whether a phrase may go on from the word before to this one; one place more, which says no.
-        places: where each term that is one word stands, ascending.
-        vector: the paper's. ``weights``: the same by term.
-        written: the phrases that were asked for so far, by the places of their first and last word.
+        text: contains the words. ``names``: capitalised words in the middle of the abstract's sentences.
+        starts, ends: the range to cut out of the text for a phrase that begins, or ends, with a word.
+        words, pairs: the term of each word, and the term it forms with the word before; -1 if the space does not know
+            it.
+        joined: whether a phrase may continue from the word before to this one; with a final False.
+        places: the positions of each one-word term, ascending.
+        vector: the paper's vector. ``weights``: the same, by term.
+        written: a cache of phrases, by the positions of their first and last word.
     """
 
     text: str
@@ -46,14 +46,14 @@ class PaperPhrases:
     written: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def phrase(self, first: int, last: int) -> str:
-        """The words from one place to another, as the paper writes them."""
+        """Return the words from one position to another, as the paper writes them."""
         if (first, last) not in self.written:
             self.written[first, last] = _as_written(self.text, self.starts[first], self.ends[last], self.names)
         return self.written[first, last]
 
 
 def read(model: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
-    """Read the words of a paper; ``vector`` is the paper's in the space."""
+    """Parse the words of a paper; ``vector`` is its vector in the space."""
     text = paper_text(paper)
     tokens = tokens_of(text)
     spelled, starts, ends, paired, joined = zip(*tokens, strict=True) if tokens else ((),) * 5
@@ -78,8 +78,8 @@ def read(model: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
 
 
 def _ends(model: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: Sequence[int]) -> list[int]:
-    """Where a phrase ends that ends with each word: after the next one, where a word is mostly followed by it, as
-    "reinforcement" is by "learning", lest the phrase sound broken off.
+    """Return where a phrase ends that ends with each word: after the next word if that usually follows, as "learning"
+    follows "reinforcement", so that the phrase is not cut off.
     """
     idf, seldom = model.idf, model.idf.max() - _SELDOM
     taken_in = list(ends)
@@ -91,7 +91,7 @@ def _ends(model: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: S
 
 
 def _as_written(text: str, start: int, end: int, names: frozenset[str]) -> str:
-    """A phrase with the whole of its hyphenated words, and without the capitals of a headline: only names keep them."""
+    """Return a phrase with complete hyphenated words, and in lower case except for names."""
     apart = max(text.rfind(" ", 0, start), text.rfind("\n", 0, start)) + 1
     before = _HYPHEN_BEFORE.search(text, apart, start)
     after = _HYPHEN_AFTER.match(text, end)

@@ -1,4 +1,4 @@
-"""Profiles: the TF-IDF vectors that stand for subscribers' interests, made for many interests at once."""
+"""Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from newsletter.ranking.tfidf import TfidfModel, damp
 _DISLIKED_WEIGHT = 0.5
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
-"""Papers, each with the weight of the verdict: 1 for what a file names, less for feedback that has faded."""
+"""Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
 
 
 Verdicts = tuple[tuple[PaperRef, datetime | None], ...]
-"""Papers, each with when it was judged (UTC); None for what the interest itself names, which does not fade."""
+"""Papers, each with the time of its verdict (UTC); None for those named in the interest, which do not fade."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterestFeedback:
-    """An interest with the papers that the subscriber has judged for it."""
+    """An interest with the papers that the subscriber rated for it."""
 
     interest: Interest
     liked: Verdicts
@@ -33,7 +33,7 @@ class InterestFeedback:
 
 @dataclass(frozen=True, slots=True)
 class WeightedInterest:
-    """An interest with the papers it was taught by, as they weigh today."""
+    """An interest with its rated papers at their current weights."""
 
     interest: Interest
     liked: RatedPapers = ()
@@ -42,15 +42,16 @@ class WeightedInterest:
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """Some interests in the space, in one order.
+    """Some interests as vectors, in one order.
 
     Attributes:
-        vectors: interests × terms, ascending in each row; zeros for one that says nothing that the space knows.
-        wanted: the same before the disliked papers were taken off, which scores are measured by: taking off something
-            never makes a paper stand out more.
-        whole: the same before it was damped, ascending too.
-        teachers: how many papers each was made from; a text counts as one, a faded verdict as less.
-        gifts: how much of each liked paper went into ``whole`` (interests × liked); ``liked``: these (liked × terms).
+        vectors: interests × terms, ascending in each row; zeros for an interest without known terms.
+        wanted: the same before the disliked papers were subtracted, which scores are standardised by: a subtraction
+            then never raises a paper's z-score.
+        whole: the same before damping, also ascending.
+        example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
+        contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
+            × terms).
     """
 
     followed: tuple[WeightedInterest, ...]
@@ -62,8 +63,8 @@ class Profiles:
     liked: csr_matrix
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
-        """What the liked papers of an interest put into ``whole``: the terms of one after those of another, each with
-        what it was given, and from which of the papers (by place among ``followed[row].liked``).
+        """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
+        with the weight of each, and the paper of each (by index in ``followed[row].liked``).
         """
         which, shares = row_of(self.contributions, row)
         rows = [row_of(self.liked, one) for one in which]
@@ -74,12 +75,12 @@ class Profiles:
 
 
 def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profiles:
-    """The profile of each interest: the mean of its liked papers, its text and its keywords, damped, less half of the
+    """Build the profile of each interest: the mean of its liked papers, text and keywords, damped, minus half of the
     same for its disliked papers (Rocchio, "Relevance feedback in information retrieval", 1971).
 
-    Text and keywords stand for one liked paper each, and are brought to a usual paper's sum of weights, since a line of
-    words is shorter than an abstract. A verdict that has faded counts for less than one paper. An interest that says
-    nothing else is followed by its name.
+    Text and keywords each count as one liked paper and are scaled to a usual paper's sum of weights, since they are
+    shorter than an abstract. A faded verdict counts as less than one paper. An interest with nothing else is
+    represented by its name.
     """
     liked, contributions = _judged(index, [one.liked for one in followed])
     texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))
@@ -119,7 +120,7 @@ def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
-    """The vectors of all judged papers, and the weight of each for each interest (interests × papers)."""
+    """Return the vectors of all rated papers, and the weight of each for each interest (interests × papers)."""
     if not any(judged):
         return index.model.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
@@ -129,7 +130,7 @@ def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, cs
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:
-    """Rows of values at places (rows × width), each row in the order given."""
+    """Build sparse rows from values and columns (rows × width), each row in the order given."""
     ends = np.cumsum([0, *map(len, values)])
     flat = [number for own in values for number in own]
     at = [number for own in places for number in own]
@@ -145,10 +146,10 @@ def _as_papers(model: TfidfModel, vectors: csr_matrix) -> csr_matrix:
 
 
 def library_profiles(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix:
-    """The vectors of profiles (profiles × terms) of liked papers alone, all of one weight.
+    """Build profiles (profiles × terms) from liked papers alone, all with the same weight.
 
     Args:
-        papers: papers × terms. ``libraries``: the liked ones of each profile, by row of ``papers``.
+        papers: papers × terms. ``libraries``: the liked papers of each profile, by row of ``papers``.
     """
     sizes = [len(library) for library in libraries]
     weights = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Ranking: many profiles against all new papers in one sparse product.
+"""Score many profiles against all new papers in one sparse product.
 
-A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale lessens
-papers that score high with everybody, the more so the more papers have taught the profile. How far it stands out among
-the scores of the store's papers, in standard deviations, is what papers are ranked by; it is told as a match between 0
-and 1 (see :mod:`newsletter.ranking.calibration`).
+A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale reduces the
+scores of papers that score high with everybody, the more so the more papers the profile was built from. Papers are
+ranked by their z-score, in standard deviations of the scores of a sample of the store's papers; it is shown as a match
+between 0 and 1 (see :mod:`newsletter.ranking.calibration`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,13 +26,13 @@ from newsletter.ranking.trending import trending_scores
 from newsletter.support.identifiers import title_key
 
 AUTHOR_BONUS = np.inf
-"""How far a paper by a followed author stands out: it matches wholly."""
+"""The z-score of a paper by a followed author: a full match."""
 
 IN_CATEGORY = deviation(0.75)
-"""How far a paper in a followed category stands out, where the interest says nothing else."""
+"""The z-score of a paper in a followed category, if the interest has nothing else."""
 
 CATEGORY_BONUS = 0.5
-"""Deviations that a followed category adds where it does."""
+"""The z-score that a followed category adds if it has."""
 
 _HUBNESS = 0.6
 _TRUST = 2.0
@@ -40,10 +40,10 @@ _WORDINGS_KEPT = 4_096  # Some thirty kilobytes each.
 
 
 def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix) -> tuple[np.ndarray, np.ndarray]:
-    """The raw scores of papers (profiles × papers), and which papers share something with the profile.
+    """Return the raw scores of papers (profiles × papers), and which papers share a term with the profile.
 
     Args:
-        profiles: profiles × terms. ``teachers``: how many papers each was made from.
+        profiles: profiles × terms. ``example_counts``: the number of papers each was built from.
     """
     shared = (profiles @ papers.turned).toarray()
     some = shared > 0
@@ -53,7 +53,7 @@ def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMa
 
 
 def scale(factor: np.ndarray, example_counts: np.ndarray) -> np.ndarray:
-    """How a score is scaled for a paper of some factor, and a profile of so many teachers."""
+    """Return the scale of scores for papers of some factor and profiles of some number of examples."""
     power = (_HUBNESS * example_counts / (example_counts + _TRUST)).astype(np.float32)
     return np.asarray(np.exp(power * np.log(factor)))
 
@@ -61,8 +61,8 @@ def scale(factor: np.ndarray, example_counts: np.ndarray) -> np.ndarray:
 def deviations(
     profiles: csr_matrix, wanted: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
 ) -> np.ndarray:
-    """By how many standard deviations each raw score (profiles × papers) stands above those that ``wanted`` gives to a
-    sample of the store's papers; minus infinity for a paper that shares nothing with the profile.
+    """Return the z-score of each raw score (profiles × papers), relative to the scores that ``wanted`` gives to a
+    sample of the store's papers; minus infinity for a paper that shares no term with the profile.
     """
     raw, shares = raw_scores(profiles, example_counts, papers)
     usual, _ = raw_scores(wanted, example_counts, sample)
@@ -77,23 +77,23 @@ def deviations(
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The papers that stand for choice, with what ranking needs of them, all in one order.
+    """The candidate papers, prepared for ranking, all in one order.
 
     Attributes:
-        lineup: their vectors, terms ascending in each row.
+        paper_matrix: their vectors, terms ascending in each row.
         rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
-        talked_about: the places of those that the community talks about, most talked about first. ``standing``: the
-            place of each in this order, those that nobody talks about last.
-        authors, categories: folded for comparing; which papers have each (by place).
+        discussed: the indices of those the community discusses, the most discussed first. ``standing``: the rank of
+            each in this order, with the undiscussed ones last.
+        authors, categories: normalised for comparison, each with the indices of its papers.
         alike: see :func:`newsletter.ranking.diversify.likeness`.
-        wording: the words of the paper at a place, read when somebody first is told of it, and kept for the next.
+        phrases: returns the words of the paper at an index, parsed on first use and cached.
     """
 
     papers: tuple[Paper, ...]
     paper_matrix: PaperMatrix
     rows: np.ndarray
     trending: np.ndarray
-    talked_about: np.ndarray
+    discussed: np.ndarray
     standing: np.ndarray
     authors: Mapping[str, list[int]]
     categories: Mapping[str, list[int]]
@@ -102,7 +102,7 @@ class Candidates:
 
 
 def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
-    """Get papers of the index ready for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
+    """Prepare papers of the index for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
     ordered = tuple(sorted(papers, key=lambda paper: paper.row))
     paper_matrix = build_matrix(index.model, index.vectors(_rows(ordered)))
     paper_matrix.vectors.sort_indices()
@@ -112,7 +112,9 @@ def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_lif
 def candidates_of(
     model: TfidfModel, papers: tuple[Paper, ...], paper_matrix: PaperMatrix, today: date, half_life_days: float
 ) -> Candidates:
-    """The same of papers, in the order of their rows, whose ``lineup`` has been made: in another process, perhaps."""
+    """Do the same for papers whose ``paper_matrix`` was built already, perhaps in another process, in the order of
+    their rows.
+    """
     rows = _rows(papers)
     trending = trending_scores(papers, today, half_life_days)
     order = np.lexsort((rows, -trending))
@@ -121,7 +123,7 @@ def candidates_of(
         paper_matrix=paper_matrix,
         rows=rows,
         trending=trending,
-        talked_about=order[: np.count_nonzero(trending)],
+        discussed=order[: np.count_nonzero(trending)],
         standing=order.argsort(),
         authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
@@ -145,8 +147,8 @@ def _places(names: Sequence[Sequence[str]]) -> dict[str, list[int]]:
 
 
 def zscores(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndarray:
-    """How far each paper stands out for each profile (profiles × papers), in deviations, with what followed authors and
-    categories add.
+    """Return the z-score of each paper for each profile (profiles × papers), including the bonuses for followed authors
+    and categories.
     """
     if not profiles.followed:
         return np.zeros((0, len(candidates.papers)), dtype=np.float32)

@@ -1,6 +1,6 @@
-"""Search: one profile against all papers of the index.
+"""Search: rank all papers of the index for one profile.
 
-A site's pages wait for it, so that it is done with plain arrays: SciPy's matrices of one row cost more than the sums.
+The site's pages wait for it, so it uses plain arrays: one-row SciPy matrices cost more than the computation.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _TEACHERS = np.ones(1)
 
 
 def by_words(index: Index, words: str) -> Row:
-    """The profile of a line of words, as :func:`newsletter.ranking.profile.make_profiles` makes it."""
+    """Build the profile of some words, as :func:`newsletter.ranking.profile.make_profiles` does."""
     model, found = index.model, index.model.row(words)
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(found.values.sum())
@@ -26,7 +26,7 @@ def by_words(index: Index, words: str) -> Row:
 
 
 def by_paper(index: Index, row: int) -> Row:
-    """The profile of one liked paper, by its row in the store, likewise."""
+    """Build the profile of one liked paper in the same way, by its row in the store."""
     return _damped(index.row(row))
 
 
@@ -38,14 +38,14 @@ def _damped(row: Row) -> Row:
 
 
 def best_first(index: Index, profile: Row) -> Iterator[dict[int, float]]:
-    """The papers that share something with a profile, in blocks that grow, best first.
+    """Yield the papers that share a term with a profile, best first, in blocks of increasing size.
 
     Returns:
-        How far each stands out, in deviations, by row in the store.
+        The z-score of each, by row in the store.
     """
     rows, stands_out = _standing_out(index, profile)
     bounds = [0, *(bound for bound in _BOUNDS if bound < len(rows)), len(rows)]
-    # Parted at the bounds, and a block put in order only when it is asked for: most searches end with the first.
+    # Partitioned at the bounds; a block is sorted only on demand, since most searches end with the first.
     parted = np.argpartition(-stands_out, bounds[1:-1]) if len(bounds) > 2 else np.arange(len(rows))
     for start, end in pairwise(bounds):
         block = parted[start:end]
@@ -54,7 +54,7 @@ def best_first(index: Index, profile: Row) -> Iterator[dict[int, float]]:
 
 
 def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
-    """As :func:`newsletter.ranking.scoring.deviations`, of the papers alone that share something with the profile."""
+    """Do as :func:`newsletter.ranking.scoring.deviations`, only for papers that share a term with the profile."""
     usual = np.zeros(index.sample.vectors.shape[0]) - index.sample.centre
     places, sums = _shared(index.sample, profile)
     usual[places] += sums
@@ -75,7 +75,7 @@ def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:
-    """The places of the papers that share something with a profile, and the sum of what they share."""
+    """Return the indices of the papers that share a term with a profile, and the sum over what they share."""
     turned = papers.turned
     ends = turned.indptr
     spans = [slice(ends[term], ends[term + 1]) for term in profile.terms]

@@ -1,4 +1,4 @@
-"""One sparse row at a time as two arrays: SciPy's matrices of one row cost more than what is done with them."""
+"""Sparse rows as two arrays: one-row SciPy matrices cost more than the computation."""
 
 from typing import NamedTuple
 
@@ -14,13 +14,13 @@ class Row(NamedTuple):
 
 
 def row_of(matrix: csr_matrix, row: int) -> Row:
-    """A row of a matrix that has the terms of each row ascending. It lies in the matrix: nothing is copied."""
+    """Return a row of a matrix with sorted indices, as a view: nothing is copied."""
     start, end = matrix.indptr[row], matrix.indptr[row + 1]
     return Row(matrix.indices[start:end], matrix.data[start:end])
 
 
 def values_at(row: Row, terms: np.ndarray) -> np.ndarray:
-    """A row's values at some terms, in any order; 0 where it has none."""
+    """Return a row's values at some terms, in any order; 0 where it has none."""
     if not len(row.terms):
         return np.zeros(len(terms), dtype=np.float32)
     at = row.terms.searchsorted(terms)

@@ -1,20 +1,21 @@
-"""The TF-IDF space in which papers and profiles are vectors, with the background that all subscribers share.
+"""The TF-IDF space of papers and profiles, with a background shared by all subscribers.
 
 A paper's vector is its TF-IDF (1 + ln tf, ln((1 + n) / df)), divided by its length to the power ``LENGTH`` rather than
-by its length, so that a paper with much to say keeps a small advantage (pivoted length normalisation: Singhal, Buckley
-and Mitra, 1996).
+by its length, so that longer papers keep a small advantage (pivoted length normalisation: Singhal, Buckley and Mitra,
+1996).
 
-The background is what a classifier would learn from the papers that nobody in particular likes. It is fitted once, on
-the store's papers alone, and makes a profile discriminative at the cost of a dot product:
+The background is what a classifier would learn from papers that nobody in particular likes. It is fitted once, on the
+store's papers alone, and makes a profile discriminative at the cost of a dot product:
 
-- the mean paper, subtracted from every profile (the direction of linear discriminant analysis where the covariance is
-  a multiple of the identity; it also lessens hubs: Suzuki, Hara, Shimbo, Saerens and Fukumizu, 2013);
-- the covariance of background interests (each a paper of the store with its nearest), as a few directions and what is
-  left of each term's variance (as in factor analysis). From it comes how much a paper's score varies whoever reads:
-  one that scores high with everybody is scaled down (test normalisation: Auckenthaler, Carey and Lloyd-Thomas, 2000);
-- a sample of papers, against which a score is told as "so many deviations above what papers have".
+- the mean paper, subtracted from every profile (the direction of linear discriminant analysis if the covariance is a
+  multiple of the identity; it also reduces hubness: Suzuki, Hara, Shimbo, Saerens and Fukumizu, 2013);
+- the covariance of background interests (each a paper of the store with its nearest neighbours), as a few directions
+  and the remaining variance of each term (as in factor analysis). It gives the variance of a paper's score across
+  readers: papers that score high with everybody are scaled down (test normalisation: Auckenthaler, Carey and
+  Lloyd-Thomas, 2000);
+- a sample of papers, relative to which scores are standardised.
 
-``docs/explanation/ranking.md`` has what was tried and what each part gives.
+``docs/explanation/ranking.md`` has the alternatives tried and the effect of each part.
 """
 
 import re
@@ -31,15 +32,15 @@ from threadpoolctl import threadpool_limits
 from newsletter.model import Paper
 from newsletter.ranking.sparse import Row
 
-# scikit-learn is imported where it is first needed: it takes a second, and most commands do without it.
+# scikit-learn is imported on first use: that takes a second, and most commands do without it.
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
 
 LENGTH = 0.85
 DAMPING = 0.85
 FEW = 20
-"""So many papers that match nobody are reckoned among a store's own, so that a store of three papers has a background
-too; among thousands they do not count."""
+"""The number of papers matching nobody that are added to a store's own, so that a store of three papers has a
+background too; among thousands they make no difference."""
 
 _COHORT = 2_000
 _GROUP = 25
@@ -53,12 +54,12 @@ _SEED = 0
 _WORD = re.compile(r"([^\W_]+)([\W_]*)")
 _BETWEEN_WORDS = re.compile(r"[\W_]*")
 _HOLDS_TOGETHER = re.compile(r"-[a-z]+[ -]", re.IGNORECASE)
-# Words that nearly every abstract has, so that they say nothing of its subject.
+# Words in nearly every abstract, which say nothing about its subject.
 _ABSTRACTS_SAY = {
     "abstract", "approach", "based", "demonstrate", "existing", "experiment", "introduce", "method", "novel", "paper",
     "present", "propose", "proposed", "result", "show", "significantly", "state", "study", "use", "used", "using",
     "work",
-    # What is left of "don't", "we'll" and the like.
+    # The remains of "don't", "we'll" and the like.
     "aren", "couldn", "didn", "doesn", "don", "hasn", "haven", "isn", "ll", "ve", "wasn", "weren", "won",
 }  # fmt: skip
 
@@ -75,11 +76,12 @@ class TfidfModel:
     """A vocabulary with its weights, and the background, fitted on the papers of a store.
 
     Attributes:
-        terms: the vocabulary. ``idf``: a weight a term. ``pivot``: the usual length of a paper before it is divided.
+        terms: the vocabulary. ``idf``: the weight of each term. ``pivot``: the usual length of a paper before
+            normalisation.
         mean: the mean paper (terms). ``directions`` (terms × rank) and ``variance`` (terms): the covariance of the
             background interests is ``directions @ directions.T + diag(variance)``.
-        usual: how much the score of a usual paper varies, whoever reads (a standard deviation).
-        sample: some papers (papers × terms) to measure scores against.
+        usual: the standard deviation of a usual paper's score across readers.
+        sample: some papers (papers × terms) to standardise scores with.
     """
 
     counter: "CountVectorizer"
@@ -93,11 +95,11 @@ class TfidfModel:
     sample: csr_matrix
 
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
-        """Texts as rows (texts × terms); a text without a known term is a row of zeros."""
+        """Convert texts to rows (texts × terms); a text without a known term becomes a row of zeros."""
         return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot)
 
     def row(self, text: str) -> Row:
-        """The same of one text, in a small part of the time."""
+        """Convert one text to a row, in a fraction of the time."""
         counts = Counter(found for term in self.counter.analyzer(text) if (found := self.known.get(term)) is not None)
         terms = np.array(sorted(counts), dtype=np.int32)
         raw = (1 + np.log(np.array([counts[term] for term in sorted(counts)], dtype=np.float32))) * self.idf[terms]
@@ -106,17 +108,17 @@ class TfidfModel:
 
     @property
     def known(self) -> Mapping[str, int]:
-        """The place of each term."""
+        """The index of each term."""
         found: Mapping[str, int] = self.counter.vocabulary
         return found
 
     def zeros(self, rows: int = 1) -> csr_matrix:
-        """Rows of zeros (rows × terms)."""
+        """Return rows of zeros (rows × terms)."""
         return csr_matrix((rows, len(self.terms)), dtype=np.float32)
 
 
 def make_counter(terms: Iterable[str], phrases: bool = True) -> "CountVectorizer":
-    """What counts the terms of texts, in the order given."""
+    """Create a counter of terms in texts, in the order given."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     vocabulary = {str(term): number for number, term in enumerate(terms)}
@@ -124,13 +126,13 @@ def make_counter(terms: Iterable[str], phrases: bool = True) -> "CountVectorizer
 
 
 def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
-    """Fit a space on texts; None when they hold no word at all.
+    """Fit a space on texts; None if they contain no words.
 
-    Costs grow with the texts, but for the background interests: ``_COHORT`` × texts sparse products. Memory is bounded
-    by ``_MOST_TERMS`` terms, those that most texts have.
+    Costs grow with the texts, except for the background interests, which take ``_COHORT`` × texts sparse products.
+    Memory is bounded by ``_MOST_TERMS`` terms, those that occur in most texts.
 
     Args:
-        phrases: whether two words side by side are a term too; not for texts whose word order means nothing.
+        phrases: whether two adjacent words are a term too; not for texts whose word order means nothing.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -173,14 +175,14 @@ def _kept_terms(frequency: np.ndarray, documents: int) -> np.ndarray:
 
 
 def score_deviation(papers: csr_matrix, directions: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """By how much each paper's score varies with who reads: its standard deviation over the background interests."""
+    """Return the standard deviation of each paper's score over the background interests."""
     along = np.asarray(papers @ directions)
     return np.asarray(np.sqrt((along**2).sum(axis=1) + papers.multiply(papers) @ variance))
 
 
 def damp(profiles: csr_matrix) -> csr_matrix:
-    """Each weight to the power ``DAMPING`` and each row's sum of weights kept, so that a term which every liked paper
-    has does not drown the others (power normalisation: Perronnin, Sánchez and Mensink, 2010).
+    """Raise each weight to the power ``DAMPING`` and keep each row's sum of weights, so that a term that every liked
+    paper has does not dominate (power normalisation: Perronnin, Sánchez and Mensink, 2010).
     """
     result = csr_matrix(profiles, copy=True, dtype=np.float32)
     before = np.asarray(result.sum(axis=1)).ravel()
@@ -206,7 +208,7 @@ def _lengths(matrix: csr_matrix) -> np.ndarray:
 
 
 def _background_interests(papers: csr_matrix, raw: csr_matrix, seeds: np.ndarray, block: int = 250) -> csr_matrix:
-    """Profiles of interests that readers might have: each seed with its nearest papers by cosine."""
+    """Build profiles of interests that readers might have: each seed with its nearest papers by cosine."""
     lengths = _lengths(raw)
     unit = csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ raw)
     size = min(_GROUP, papers.shape[0])
@@ -223,11 +225,11 @@ def _background_interests(papers: csr_matrix, raw: csr_matrix, seeds: np.ndarray
 
 
 def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """The covariance of background interests as a few directions and the rest of each term's variance."""
+    """Return the covariance of background interests as a few directions and the remaining variance of each term."""
     count = interests.shape[0]
     mean = np.asarray(interests.mean(axis=0)).ravel()
     whole = np.maximum(np.asarray(interests.multiply(interests).mean(axis=0)).ravel() - mean**2, 0)
-    # One thread: on a busy machine the threads of a decomposition this small wait for each other, many times longer.
+    # One thread: on a busy machine the threads of so small a decomposition wait for each other many times longer.
     with threadpool_limits(1):
         if count <= _FEW_INTERESTS:
             _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
@@ -238,7 +240,7 @@ def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The leading singular values and directions of many interests less their mean, which stay sparse."""
+    """Return the leading singular values and directions of many centred interests, which stay sparse."""
     from scipy.sparse.linalg import LinearOperator, svds
 
     centred = LinearOperator(
@@ -253,17 +255,17 @@ def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def paper_text(paper: Paper) -> str:
-    """The text that stands for a paper; its title counts twice, since it is what the paper is about."""
+    """Return the text that represents a paper; its title counts twice, since it says what the paper is about."""
     return "\n".join((paper.title, paper.title, paper.abstract, ", ".join(paper.keywords)))
 
 
 def terms_of(text: str) -> list[str]:
-    """The terms of a text: its words in singular without the common ones, and each two that stand side by side."""
+    """Return the terms of a text: its words in singular without the common ones, and each adjacent pair."""
     return [term for word, _, _, pair, _ in _tokens(text) for term in ((word, pair) if pair else (word,))]
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in singular, without the common ones and without phrases."""
+    """Return the words of a text in singular, without the common ones and without phrases."""
     return [word for word, *_ in _tokens(text)]
 
 
@@ -271,10 +273,10 @@ class Token(NamedTuple):
     """A word of a text that is not common.
 
     Attributes:
-        word: in singular and small letters. ``start``, ``end``: where it stands.
-        pair: the term that it makes with the word right before it, empty without one.
-        joined: whether it and the token before it may be told as one phrase: side by side, or as in "energy-based
-            models" with a common word between.
+        word: in singular and lower case. ``start``, ``end``: its position.
+        pair: the term it forms with the word right before it, empty without one.
+        joined: whether it and the previous token may be shown as one phrase: adjacent, or with a common word in between
+            as in "energy-based models".
     """
 
     word: str
@@ -285,12 +287,12 @@ class Token(NamedTuple):
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The words of a text that are not common, in order."""
+    """Return the words of a text that are not common, in order."""
     return [Token(*one) for one in _tokens(text)]
 
 
 def _tokens(text: str) -> list[tuple[str, int, int, str, bool]]:
-    # Plain tuples: all papers of a store come through here, and a class takes half as long again.
+    # Plain tuples: all papers of a store pass through here, and a class takes half as long again.
     tokens = []
     end = _BETWEEN_WORDS.match(text).end()  # type: ignore[union-attr]
     before, ended = "", -1
@@ -301,7 +303,7 @@ def _tokens(text: str) -> list[tuple[str, int, int, str, bool]]:
             continue
         pair, joined = "", False
         if before:
-            # Only a space or a hyphen makes a term of two words.
+            # Only a space or a hyphen makes two words one term.
             if start == ended + 1 and text[ended] in " -\n":
                 pair, joined = f"{before} {word}", True
             elif text[ended] == "-":
@@ -313,7 +315,7 @@ def _tokens(text: str) -> list[tuple[str, int, int, str, bool]]:
 
 @lru_cache(maxsize=100_000)
 def _term(written: str) -> str:
-    """A word in small letters and in singular; empty for a common one. The words of papers are few, so it is kept."""
+    """Return a word in lower case and singular; empty for a common one. Cached, since papers share most words."""
     small = written.lower()
     word = _singular(small)
     common = _common()
@@ -321,7 +323,7 @@ def _term(written: str) -> str:
 
 
 def _singular(word: str) -> str:
-    """An English word without its plural ending: the S-stemmer of Harman, "How effective is suffixing?" (1991)."""
+    """Remove the plural ending of an English word: the S-stemmer of Harman, "How effective is suffixing?" (1991)."""
     if len(word) < 4 or not word.endswith("s"):
         return word
     if word.endswith("ies") and word[-4] not in "ea":

@@ -1,8 +1,8 @@
-"""Header fields of a message: plain text in, folded bytes out.
+"""Format header fields: plain text in, folded bytes out.
 
 Text is encoded here and never parsed, so nothing in a name or a title can act as an encoded word, a mailbox or another
-field. Of the standard library only the encoder of RFC 2047 is used: its policy decodes encoded words that it finds in
-a value, loses spaces between those it writes (python/cpython#92081) and the quotes of a long name
+field. From the standard library only the encoder of RFC 2047 is used: its policy decodes encoded words that it finds in
+a value, and loses spaces between those it writes (python/cpython#92081) and the quotes of a long name
 (python/cpython#80222).
 """
 
@@ -17,13 +17,13 @@ import idna
 from newsletter.support.text import to_single_line
 
 _LINE = 78
-"""Characters of a line (RFC 5322, section 2.1.1; RFC 6532, section 3.4)."""
+"""Maximum characters of a line (RFC 5322, section 2.1.1; RFC 6532, section 3.4)."""
 
 _ENCODED_LINE = 76
-"""Characters of a line with an encoded word in it (RFC 2047, section 2)."""
+"""Maximum characters of a line with an encoded word (RFC 2047, section 2)."""
 
 _SPECIALS = re.compile(r'[()<>@,:;.\\"\[\]]')
-"""What stands in a phrase only between quotes (RFC 5322, section 3.2.3)."""
+"""Characters that a phrase may contain only in quotes (RFC 5322, section 3.2.3)."""
 
 _DOT_ATOM = re.compile(r'[^\s()<>\[\]:;@\\,."]+(?:\.[^\s()<>\[\]:;@\\,."]+)*')
 _NOT_IN_DOMAIN = re.compile(r'[()<>;@\\,"]')
@@ -32,7 +32,7 @@ _NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 @lru_cache(maxsize=1024)
 def text_field(name: str, text: str, utf8: bool = False) -> bytes:
-    """A field of free text, such as Subject.
+    """Format a field of free text, such as Subject.
 
     Args:
         utf8: whether text outside ASCII may stay unencoded (RFC 6532).
@@ -46,10 +46,10 @@ def text_field(name: str, text: str, utf8: bool = False) -> bytes:
 
 @lru_cache(maxsize=1024)
 def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> bytes:
-    """A field of one mailbox, such as ``From: Ada <ada@example.org>``; without a name the address alone.
+    """Format a field of one mailbox, such as ``From: Ada <ada@example.org>``; without a name only the address.
 
     Args:
-        address: as :func:`address_spec` writes it.
+        address: as returned by :func:`address_spec`.
         utf8: whether text outside ASCII may stay unencoded (RFC 6532).
     """
     person = to_single_line(person)
@@ -60,12 +60,12 @@ def mailbox_field(name: str, person: str, address: str, utf8: bool = False) -> b
 
 @lru_cache(maxsize=64)
 def list_id_field(title: str, identity: str) -> bytes:
-    """The List-Id (RFC 2919): what the list is called, and its identity on a domain of the sender."""
+    """Format the List-Id (RFC 2919): the name of the list, and its identity on a domain of the sender."""
     return _ended(_named("List-Id", to_single_line(title), identity, utf8=False, quoted=True))
 
 
 def _named(name: str, phrase: str, identity: str, utf8: bool, quoted: bool) -> list[str]:
-    """The lines of a field of a phrase and what it names."""
+    """Return the lines of a field that consists of a phrase and what it names."""
     lines, longest = _phrase_lines(f"{name}: ", phrase, quoted), _LINE
     if not _may_stand(phrase, utf8) or _too_long(lines):
         lines, longest = _encoded_lines(name, phrase), _ENCODED_LINE
@@ -76,8 +76,9 @@ def _named(name: str, phrase: str, identity: str, utf8: bool, quoted: bool) -> l
 
 
 def _phrase_lines(start: str, phrase: str, quoted: bool) -> list[str]:
-    """A phrase on as few lines as possible. Each line is a quoted string of its own where it needs quotes, since some
-    parsers lose what follows a line break inside quotes; between its words a phrase has one space (RFC 5322, 3.2.5).
+    """Split a phrase into as few lines as possible. If it needs quotes, each line is a quoted string of its own, since
+    some parsers lose what follows a line break inside quotes; the words of a phrase are separated by one space (RFC
+    5322, 3.2.5).
     """
 
     def written(part: str) -> str:
@@ -89,7 +90,7 @@ def _phrase_lines(start: str, phrase: str, quoted: bool) -> list[str]:
 
 
 def _parts(start: str, text: str, longest: int) -> list[str]:
-    """A text cut between words, so that each part fits on a line, the first one behind ``start``."""
+    """Split a text between words, so that each part fits on a line, the first one after ``start``."""
     indent = " " * len(start)
     lines = wrap(
         text, longest, initial_indent=indent, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
@@ -107,17 +108,17 @@ def _too_long(lines: list[str]) -> bool:
 
 
 def plain_field(name: str, *values: str) -> bytes:
-    """A field of ASCII in a fixed form, such as a date; several values stand on lines of their own.
+    """Format a field of ASCII in a fixed form, such as a date; several values are on lines of their own.
 
-    A value is never folded: mail programs cannot read a URL in pieces.
+    Values are never folded: mail clients cannot read a folded URL.
     """
     return _ended([f"{name}: " + ",\r\n ".join(_NOT_PRINTABLE.sub("", value) for value in values)])
 
 
 def address_spec(email: str) -> str:
-    """An address for a header. The domain is in ASCII if the local part is.
+    """Format an address for a header. The domain is in ASCII if the local part is.
 
-    Characters that an address cannot have are removed, so that even a damaged address is one mailbox.
+    Characters that are invalid in an address are removed, so that even a damaged address is one mailbox.
     """
     local, _, domain = "".join(to_single_line(email).split()).rpartition("@")
     domain = _NOT_IN_DOMAIN.sub("", domain)
@@ -128,15 +129,15 @@ def address_spec(email: str) -> str:
 
 @lru_cache(maxsize=1024)
 def ascii_domain(domain: str) -> str:
-    """A domain in Punycode; one that cannot be converted stays as it is."""
+    """Convert a domain to Punycode; one that cannot be converted stays as it is."""
     try:
         return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
-    except UnicodeError:  # idna's errors are of that kind
+    except UnicodeError:  # idna's errors are subclasses.
         return domain
 
 
 def _may_stand(text: str, utf8: bool) -> bool:
-    """Whether a field can hold text unencoded. Mail programs would decode what looks like an encoded word."""
+    """Return whether a field can contain text unencoded. Mail clients would decode anything like an encoded word."""
     return (utf8 or text.isascii()) and "=?" not in text
 
 

@@ -58,7 +58,7 @@ def make_message(
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
     # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by one click (with a page) or email.
-    unsubscribe = [f"<{url}>" for url in (links.one_click, links.unsubscribe_letter) if url]
+    unsubscribe = [f"<{url}>" for url in (links.one_click, links.unsubscribe_email) if url]
     headers = [
         list_id_field(site.name, f"papers.{ascii_domain(site.domain)}"),
         plain_field("List-Unsubscribe", *unsubscribe),

@@ -1,7 +1,7 @@
-"""MIME: a message's bytes from its headers and its two parts.
+"""MIME: build a message's bytes from its headers and its two parts.
 
-The parts are put together here, since the standard library's generator writes a message line by line, which takes
-longer than all the rest.
+The standard library's generator is not used, since it writes a message line by line, which takes longer than all the
+rest.
 """
 
 import binascii
@@ -10,11 +10,11 @@ from functools import lru_cache
 
 
 def alternative(headers: Iterable[bytes], text: str, html: str, boundary: str) -> bytes:
-    """A multipart/alternative message (RFC 2046, section 5.1.4), its parts in quoted-printable.
+    """Build a multipart/alternative message (RFC 2046, section 5.1.4) with parts in quoted-printable.
 
     Args:
-        headers: whole lines, each with its end.
-        boundary: one with ``=_`` in it, which quoted-printable never has.
+        headers: complete lines, with line ends.
+        boundary: must contain ``=_``, which never occurs in quoted-printable.
     """
     kind = f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n\r\n'
     parts = (_part(boundary, "plain", text), _part(boundary, "html", html))
@@ -26,7 +26,7 @@ def _part(boundary: str, kind: str, body: str) -> bytes:
         f'--{boundary}\r\nContent-Type: text/{kind}; charset="utf-8"\r\n'
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
-    # Only what ends a line in mail counts as an end: other separators of Unicode are text.
+    # Only the line ends of mail end a line: other Unicode separators are text.
     if "\r" in body:
         body = body.replace("\r\n", "\n").replace("\r", "\n")
     lines = body.removesuffix("\n").split("\n")
@@ -35,7 +35,9 @@ def _part(boundary: str, kind: str, body: str) -> bytes:
 
 @lru_cache(maxsize=2**16)
 def _encoded(line: str) -> bytes:
-    """A line in quoted-printable, with its end. Kept, since most lines stand in many messages: those of all papers of a
-    day fit in. Half a surrogate pair, which cannot be encoded, becomes a question mark.
+    """Encode a line in quoted-printable, with its end.
+
+    Cached, since most lines occur in many messages; the cache holds those of all papers of a day. Lone surrogates,
+    which cannot be encoded, become question marks.
     """
     return binascii.b2a_qp(line.encode(errors="replace") + b"\r\n", istext=True)

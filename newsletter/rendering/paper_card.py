@@ -1,4 +1,4 @@
-"""Cards: what a message shows of a paper, the same for every subscriber, and so rendered once an edition."""
+"""Paper cards: what a message shows of a paper, the same for every subscriber, and so rendered once an edition."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _LONGEST_SUMMARY = 600
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A paper as templates have it.
+    """A paper as templates use it.
 
     Attributes:
-        title, byline: in one line each. ``url``: where the title leads, None for nowhere.
-        sentences: those of the abstract that matter, whole ones. ``summary``: what the source itself says of it.
+        title, byline: in one line each. ``url``: the link of the title, None for no link.
+        sentences: the highlights of the abstract, complete sentences. ``summary``: the source's own summary.
         about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
     """
 
@@ -40,9 +40,9 @@ class Card:
 
 
 def paper_card(templates: Templates, paper: Paper) -> Card:
-    """The card of a paper, rendered when it is first asked for."""
+    """Return the card of a paper, rendered on first use."""
     if not paper.row:
-        return _rendered(templates, paper)  # Not of the store, so that nothing tells it from others.
+        return _rendered(templates, paper)  # Not stored, so it has no key for the cache.
     key = (paper.row, paper.title)
     if key not in templates.cards:
         templates.cards[key] = _rendered(templates, paper)
@@ -70,25 +70,25 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
 
 
 def display_title(paper: Paper) -> str:
-    """A paper's title as people read it: LaTeX as Unicode, and of one that fills a page the beginning."""
+    """Format a paper's title for display: LaTeX as Unicode, and very long titles shortened."""
     return _shown(paper.title)
 
 
 @lru_cache(maxsize=4096)
 def _shown(title: str) -> str:
-    # Kept, since the first titles of a digest stand in its subject and preheader too.
+    # Cached, since the first titles of a digest also appear in its subject and preheader.
     return shorten(latex_to_text(title), _LONGEST_TITLE)
 
 
 def sentences_of(paper: Paper) -> tuple[str, ...]:
-    """The sentences of a paper's abstract that say its idea and its result; none when it has no whole sentence."""
+    """Return the sentences of a paper's abstract that state its idea and its result; empty if it has no sentence."""
     found = highlights(latex_to_text(paper.abstract))
-    # A text without an end would fill the mail: it alone is cut, between words.
+    # A text without sentence ends would fill the email, so it is shortened between words; others are not.
     return tuple(shorten(sentence, LONGEST) for sentence in (found.idea, found.result) if sentence)
 
 
 def summary_of(paper: Paper) -> str:
-    """The summary that the source itself gives, its first sentences as far as the space allows; empty without one."""
+    """Return the first sentences of the source's own summary, as far as space allows; empty without one."""
     shown = ""
     for sentence in sentences(" ".join(latex_to_text(paper.summary or "").split())):
         if shown and len(shown + sentence) > _LONGEST_SUMMARY:
@@ -98,7 +98,7 @@ def summary_of(paper: Paper) -> str:
 
 
 def byline(paper: Paper) -> str:
-    """Who wrote a paper, when, and in which categories: "Ada Lovelace and 3 more · 11 March 2025 · cs.LG"."""
+    """Format the authors, date and categories of a paper: "Ada Lovelace and 3 more · 11 March 2025 · cs.LG"."""
     day = paper.published or paper.listed_on
     named = [category for category in paper.categories if len(category) <= _LONGEST_CATEGORY]
     parts = [_writers(paper), f"{day.day} {day:%B %Y}" if day else "", ", ".join(named[:3])]
@@ -119,7 +119,7 @@ def _writers(paper: Paper) -> str:
 
 
 def paper_links(paper: Paper) -> Sequence[Mapping[str, str]]:
-    """What a paper leads to, each with a ``name`` and a ``url`` that is safe to follow."""
+    """Return the links of a paper, each with a ``name`` and a safe ``url``."""
     stars = f" ({paper.code_stars:,} stars)" if paper.code_stars else ""
     named = (
         ("Abstract", paper.url),
@@ -131,5 +131,5 @@ def paper_links(paper: Paper) -> Sequence[Mapping[str, str]]:
 
 
 def _web(url: str | None) -> str | None:
-    """A link that is safe to follow. Sources give no others, but a store may hold what another program put there."""
+    """Return a URL if it is safe to follow. Sources return only such, but other programs may write to the store."""
     return url if url and url.startswith(("https://", "http://")) else None

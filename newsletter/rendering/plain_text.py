@@ -1,4 +1,4 @@
-"""Titles and abstracts as mail can show them: LaTeX as plain text in Unicode, and long texts cut."""
+"""Titles and abstracts for email: LaTeX as plain Unicode text, and long texts shortened."""
 
 import re
 from unicodedata import category, combining
@@ -33,16 +33,16 @@ _HANGUL = re.compile(
 
 
 def latex_to_text(text: str) -> str:
-    r"""A text without its LaTeX, for people to read: "$r$ to $Q^*$" as "r to Q*".
+    r"""Convert LaTeX in a text to readable text: "$r$ to $Q^*$" becomes "r to Q*".
 
-    Formulas become Unicode as far as fonts have it (x², ℝᵈ, but O(n) for ``\mathcal{O}(n)``), accents letters, ``--`` a
-    dash. A macro that nobody knows leaves what stands in its braces, or else its name; citations, references and lines
-    of comment go. What is no LaTeX stays as it is, money, paths, code and addresses, and so does LaTeX that is broken,
-    with all its words.
+    Formulas become Unicode as far as fonts support it (x², ℝᵈ, but O(n) for ``\mathcal{O}(n)``), accents become
+    letters, ``--`` becomes a dash. An unknown macro is replaced by the contents of its braces, or else its name;
+    citations, references and comment lines are removed. Anything that is not LaTeX stays as it is (money, paths, code
+    and addresses), and so does broken LaTeX, with all its words.
 
-    A text without backslashes, dollar signs and braces stays the same when it is read a second time. So does what
-    authors write with them, unless it spells out LaTeX's own signs, as ``\$x\$`` and ``\textbackslash alpha`` do.
-    It takes time in proportion to the length, whatever the text.
+    A text without backslashes, dollar signs and braces does not change when it is converted again. Neither does what
+    authors write with them, unless it spells out LaTeX's own characters, as ``\$x\$`` and ``\textbackslash alpha`` do.
+    The time is proportional to the length, whatever the text.
     """
     if not _ANY_LATEX.search(text):
         return text
@@ -56,16 +56,16 @@ def _without_reference(match: re.Match[str]) -> str:
 
 
 def _with_signs_of_print(text: str) -> str:
-    """Quotes, dashes and ties as print has them, where they are TeX's."""
+    """Replace TeX's quotes, dashes and ties with typographic ones."""
     text = _DOUBLE_QUOTED.sub(lambda match: f"“{match['quoted']}”" if match["quoted"] else match[0], text)
     text = _QUOTED.sub(lambda match: f"‘{match['quoted']}’" if match["quoted"] else match[0], text)
     return _JOINED.sub(lambda match: {"em": "—", "en": "–", "tie": " "}.get(match.lastgroup or "", match[0]), text)
 
 
 def shorten(text: str, limit: int) -> str:
-    """A text of at most so many characters, cut between words, with an ellipsis for what is left out.
+    """Shorten a text to ``limit`` characters, between words, with an ellipsis for what is left out.
 
-    A word too long for that is cut itself, but never between a letter and its marks, or inside an emoji.
+    A word too long for that is cut itself, but never between a letter and its combining marks, or inside an emoji.
 
     Raises:
         ValueError: the limit is less than 1.
@@ -82,7 +82,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _joined(text: str, at: int) -> bool:
-    """Whether two characters belong to one that is seen: the one before this place and the one after it."""
+    """Return whether the characters before and after a position are displayed as one."""
     if at <= 0:
         return False
     before, after = text[at - 1], text[at]

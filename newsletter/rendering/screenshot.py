@@ -1,4 +1,4 @@
-"""Pictures of a message's HTML part, as a browser shows it; for whoever works on templates."""
+"""Screenshots of a message's HTML part in a browser, for template authors."""
 
 import shutil
 
@@ -8,13 +8,14 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def screenshot(html: str, width: int, dark: bool) -> bytes:
-    """A picture (PNG) of a page, as wide as asked and as high as it is. Nothing is loaded from the network.
+    """Take a screenshot (PNG) of a page, as wide as requested and as high as the page. Nothing is loaded from the
+    network.
 
     Args:
-        width: pixels.
+        width: in pixels.
 
     Raises:
-        UserError: there is no playwright, or no Chromium.
+        UserError: playwright or Chromium is missing.
     """
     try:
         from playwright.sync_api import Error, sync_playwright
@@ -23,7 +24,7 @@ def screenshot(html: str, width: int, dark: bool) -> bytes:
     browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     try:
         with sync_playwright() as tools:
-            # As root, as in a container, Chromium runs without its sandbox or not at all.
+            # As root, for example in a container, Chromium runs only without its sandbox.
             opened = tools.chromium.launch(executable_path=browser, args=["--no-sandbox"])
             page = opened.new_page(
                 viewport={"width": width, "height": 600},
@@ -36,5 +37,5 @@ def screenshot(html: str, width: int, dark: bool) -> bytes:
             opened.close()
     except Error as error:
         what = str(error).partition("\n")[0]
-        raise UserError(f"--format png: {what}; install Chromium, as by 'apt install chromium'") from None
+        raise UserError(f"--format png: {what}; install Chromium, for example with 'apt install chromium'") from None
     return bytes(taken)

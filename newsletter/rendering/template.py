@@ -1,6 +1,6 @@
-"""Templates: MJML compiled to HTML once, when it is loaded; per message only Jinja2 runs.
+"""Templates: MJML is compiled to HTML once, when it is loaded; only Jinja2 runs per message.
 
-What a template's mistake is told with is the file and line that its writer knows, not those of the compiled HTML.
+Errors name the file and line of the MJML source, not those of the compiled HTML.
 """
 
 import re
@@ -22,7 +22,7 @@ from newsletter.errors import UserError
 BUNDLED = next(
     path for path in (Path(__file__).parents[1] / "templates", Path(__file__).parents[2] / "templates") if path.is_dir()
 )
-"""The templates that come with the program: inside an installed package, beside it in the repository."""
+"""The built-in templates: in an installed package, or next to it in the repository."""
 
 _INCLUDE = re.compile(r'^\s*<mj-include\s+path="(?:\./)?(?P<name>[^"]+)"\s*/>\s*$')
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -34,7 +34,7 @@ _DEEPEST = 5
 
 @dataclass(frozen=True, slots=True)
 class SourceLine:
-    """A line of a template, with where its writer finds it."""
+    """A line of a template, with its position in the source."""
 
     path: Path
     number: int
@@ -46,7 +46,7 @@ class SourceLine:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPart:
-    """A template ready to be filled; ``lines`` are those it was compiled from, none for one that Jinja2 read itself."""
+    """A compiled template; ``lines`` are its source lines, empty for one that Jinja2 loaded itself."""
 
     template: Template
     lines: tuple[SourceLine, ...] = ()
@@ -54,12 +54,12 @@ class CompiledPart:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """A digest's templates: the two parts of a message, and what they have of a paper that is the same for everybody.
+    """A digest's templates: the two parts of a message, and the parts of a paper that are the same for everybody.
 
     Attributes:
         about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``, ``links_text``: as
             text.
-        cards: what these gave, kept while the templates are: one rendering a paper and edition.
+        cards: a cache of rendered cards, as long-lived as the templates: each paper is rendered once an edition.
     """
 
     html: CompiledPart
@@ -72,14 +72,14 @@ class Templates:
 
 
 def load_templates(own_folder: Path | None, name: str = "digest") -> Templates:
-    """Load the templates of a name; those in ``own_folder`` come before the program's.
+    """Load the templates of a name; those in ``own_folder`` override the built-in ones.
 
     Raises:
-        UserError: a template is missing or wrong; file and line are named.
+        UserError: a template is missing or invalid; the error names file and line.
     """
     folders = [folder for folder in (own_folder, BUNDLED) if folder is not None and folder.is_dir()]
     html = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    # The text part is no HTML: an "&" in a title is an "&" there.
+    # The text part is not HTML: an "&" in a title stays an "&".
     text = Environment(
         loader=FileSystemLoader(folders),
         autoescape=False,  # noqa: S701
@@ -101,7 +101,7 @@ def load_templates(own_folder: Path | None, name: str = "digest") -> Templates:
 
 @lru_cache(maxsize=4096)
 def _wrapped(text: str, width: int = 72, break_long_words: bool = False) -> str:
-    """Jinja2's filter of that name, made quicker: most lines are short enough, or come again."""
+    """Replace Jinja2's filter of the same name with a faster one: most lines are short enough, or repeat."""
     if len(text) <= width and "\n" not in text:
         return text
     paragraphs = text.split("\n")
@@ -112,40 +112,41 @@ def _read(environment: Environment, name: str) -> CompiledPart:
     try:
         return CompiledPart(environment.get_template(name))
     except TemplateNotFound:
-        raise UserError(f"templates/{name}: missing; 'newsletter init' lays one out") from None
+        raise UserError(f"templates/{name}: missing; run 'newsletter init' to create it") from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
     except TemplateSyntaxError as error:
-        raise UserError(f"{error.filename}:{error.lineno}: {error.message}; mend the template") from None
+        raise UserError(f"{error.filename}:{error.lineno}: {error.message}; correct the template") from None
 
 
 def _compiled(environment: Environment, name: str) -> CompiledPart:
-    from mjml import mjml_to_html  # Here, since it is slow to import and many commands do without it.
+    from mjml import mjml_to_html  # Slow to import, and many commands do without it.
 
     lines = _assembled(environment, name)
     source = "\n".join(line.text for line in lines)
     try:
-        # Parsed before MJML moves the lines about, so that a mistake is named by the line it stands in.
+        # Parsed before MJML rearranges the lines, so that an error names the right line.
         environment.parse(source, name)
     except TemplateSyntaxError as error:
-        raise UserError(f"{lines[error.lineno - 1]}: {error.message}; mend the template") from None
+        raise UserError(f"{lines[error.lineno - 1]}: {error.message}; correct the template") from None
     _Checker(lines).check(source)
-    # A stand-in for each of Jinja2's tags: the compiler would escape what is in them.
+    # Each Jinja2 tag is replaced by a placeholder: the compiler would escape its contents.
     tags, number = _TAG.findall(source), count()
     source = _TAG.sub(lambda _: f"jinja{next(number)}tag", source)
     try:
         compiled = mjml_to_html(source)
-    except Exception as error:  # The compiler has no error class of its own.
-        raise UserError(f"{lines[0].path}: not MJML that compiles: {error}; mend the template") from error
+    except Exception as error:  # The compiler has no specific error class.
+        raise UserError(f"{lines[0].path}: MJML does not compile: {error}; correct the template") from error
     if compiled.errors:
-        raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; mend the template")
+        raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; correct the template")
     html = _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
     return CompiledPart(environment.from_string(html), lines)
 
 
 def _tightened(html: str) -> str:
-    """HTML without the white space that only the compiler's indentation put there, in long lines: what is the same in
-    all messages is encoded the quicker, the fewer lines it has.
+    """Remove the white space of the compiler's indentation and join lines.
+
+    Lines that are the same in all messages are encoded the faster, the fewer there are.
     """
     lines: list[str] = []
     for line in re.sub(r">\s*\n\s*<", ">\n<", re.sub(r"\n\s+", "\n", html)).split("\n"):
@@ -161,12 +162,12 @@ def _same_for_all(line: str) -> bool:
 
 
 def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[SourceLine, ...]:
-    """The lines of an MJML file with those of the files it includes, each of which may be the newsletter's own."""
-    assert environment.loader is not None  # noqa: S101 - given above
+    """Return the lines of an MJML file and the files it includes, each of which may be the newsletter's own."""
+    assert environment.loader is not None  # noqa: S101 - set by the caller
     try:
         text, filename, _ = environment.loader.get_source(environment, name)
     except TemplateNotFound:
-        raise UserError(f"templates/{name}: missing; 'newsletter init' lays one out") from None
+        raise UserError(f"templates/{name}: missing; run 'newsletter init' to create it") from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
     lines: list[SourceLine] = []
@@ -174,18 +175,20 @@ def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Sou
         here = SourceLine(Path(filename or name), number, line)
         include = _INCLUDE.match(line)
         if include is None and "<mj-include" in line:
-            raise UserError(f'{here}: an include is a line of its own: <mj-include path="./partials/NAME.mjml" />')
+            raise UserError(
+                f'{here}: an include must be on a line of its own: <mj-include path="./partials/NAME.mjml" />'
+            )
         if include is None:
             lines.append(here)
         elif depth == _DEEPEST:
-            raise UserError(f"{here}: includes {include['name']} over and over; mend the template")
+            raise UserError(f"{here}: includes {include['name']} in a loop; correct the template")
         else:
             lines += _assembled(environment, include["name"], depth + 1)
     return tuple(lines)
 
 
 class _Checker(HTMLParser):
-    """Finds what the compiler passes over: tags and attributes that MJML does not have, and tags left open."""
+    """Finds errors that the compiler ignores: tags and attributes that MJML does not have, and unclosed tags."""
 
     def __init__(self, lines: tuple[SourceLine, ...]) -> None:
         super().__init__()
@@ -193,34 +196,34 @@ class _Checker(HTMLParser):
         self._open: list[tuple[str, SourceLine]] = []
 
     def check(self, source: str) -> None:
-        """Raise UserError for the first mistake."""
-        # Jinja2's tags are blanked out, since "a < b" in one is no tag of HTML.
+        """Raise UserError for the first error."""
+        # Jinja2's tags are blanked out, since "a < b" in one is not an HTML tag.
         self.feed(_TAG.sub(lambda tag: re.sub(r"[^\n]", "_", tag[0]), source))
         self.close()
         if self._open:
             tag, line = self._open[-1]
-            raise UserError(f"{line}: <{tag}> is not closed; mend the template")
+            raise UserError(f"{line}: <{tag}> is not closed; correct the template")
         if not any("<mjml" in line.text for line in self._lines):
-            raise UserError(f"{self._lines[0].path if self._lines else 'template'}: no <mjml>; mend the template")
+            raise UserError(f"{self._lines[0].path if self._lines else 'template'}: no <mjml>; correct the template")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An opening tag."""
+        """Check an opening tag."""
         self._check_known(tag, [name for name, _ in attrs])
         if tag.startswith("mj"):
             self._open.append((tag, self._here()))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """A tag that closes itself."""
+        """Check a self-closing tag."""
         self._check_known(tag, [name for name, _ in attrs])
 
     def handle_endtag(self, tag: str) -> None:
-        """A closing tag."""
+        """Check a closing tag."""
         if not tag.startswith("mj"):
             return
         opened, line = self._open.pop() if self._open else ("", self._here())
         if opened != tag:
             missing = f"<{opened}> of {line} is open" if opened else "none is open"
-            raise UserError(f"{self._here()}: </{tag}>, but {missing}; mend the template")
+            raise UserError(f"{self._here()}: </{tag}>, but {missing}; correct the template")
 
     def _here(self) -> SourceLine:
         return self._lines[self.getpos()[0] - 1]
@@ -233,36 +236,36 @@ class _Checker(HTMLParser):
             return
         component = components.get(tag)
         if component is None:
-            raise UserError(f"{self._here()}: MJML has no <{tag}>; mend the template")
+            raise UserError(f"{self._here()}: MJML has no <{tag}>; correct the template")
         allowed = {*component.allowed_attrs(), "css-class", "mj-class", *getattr(component, "default_attrs", dict)()}
         for name in names:
             if tag.startswith("mj-") and name not in allowed and tag not in _FREE:
-                raise UserError(f"{self._here()}: <{tag}> has no attribute {name!r}; mend the template")
+                raise UserError(f"{self._here()}: <{tag}> has no attribute {name!r}; correct the template")
 
 
 _FREE = ("mj-html-attribute", "mj-raw", "mj-style", "mj-body", "mj-title", "mj-preview", "mj-attributes", "mj-head")
 
 
 def render(part: CompiledPart, values: Mapping[str, Any]) -> str:
-    """Fill a template.
+    """Fill a template with values.
 
     Raises:
-        UserError: it asks for something that is not there, or fails otherwise.
+        UserError: it uses an undefined variable, or fails otherwise.
     """
     try:
         return part.template.render(values)
-    except Exception as error:  # A template is a program of the operator's: anything may go wrong in it.
+    except Exception as error:  # Templates are the operator's code: they may raise anything.
         what = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
-        raise UserError(f"{_place(part, error)}: {what}; mend the template") from error
+        raise UserError(f"{_place(part, error)}: {what}; correct the template") from error
 
 
 def _place(part: CompiledPart, error: Exception) -> str:
-    """Where in a template something went wrong."""
+    """Return the position of an error in a template."""
     if not part.lines:
         name = part.template.filename or part.template.name or "template"
         numbers = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
         return f"{name}:{numbers[-1]}" if numbers else name
-    # Compiled, the lines are others; the name that is missing says which it was.
+    # The compiled lines differ from the source; the undefined name identifies the line.
     for name in reversed(_SAID.findall(str(error))):
         word = re.compile(rf"\{{[{{%][^}}]*(?<!\w){re.escape(name)}(?!\w)")
         found = next((line for line in part.lines if word.search(line.text)), None)

@@ -25,7 +25,7 @@ class PersonalLinks:
 
     Attributes:
         preferences, unsubscribe: targets of the links in a message, a page or an email (``mailto:``).
-        unsubscribe_letter: the ``mailto:`` link to unsubscribe.
+        unsubscribe_email: the ``mailto:`` link to unsubscribe.
         one_click: the page that unsubscribes on a POST (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
         judge: returns the feedback page of a paper (by row) and ``more`` or ``less``; None without such pages.
@@ -35,7 +35,7 @@ class PersonalLinks:
 
     preferences: str
     unsubscribe: str
-    unsubscribe_letter: str
+    unsubscribe_email: str
     one_click: str | None = None
     browser: str | None = None
     judge: Callable[[int, str], str] | None = None
@@ -47,7 +47,7 @@ def shared_links(site: Site) -> PersonalLinks:
     templates, links to the preferences lead to the sign-up page.
     """
     page = f"{site.url}/subscribe"
-    return PersonalLinks(preferences=page, unsubscribe=page, unsubscribe_letter=page, subscribe=page)
+    return PersonalLinks(preferences=page, unsubscribe=page, unsubscribe_email=page, subscribe=page)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Bounces and complaints: what comes back is read from a mailbox or a pipe, proved, and acted on.
+"""Bounces and complaints: read reports from a mailbox or a pipe, verify them, and act on them.
 
-Anybody can send a report that names anybody. One is believed only when it has what nobody can guess who has not had
-the message: the signed token of its return path, its Message-ID as the log has it, or the signed token of a letter that
-unsubscribes.
+Anybody can send a report that names anybody. A report is trusted only if it contains something that only a recipient
+of the message can know: the signed token of its return path, its Message-ID as in the send log, or the signed token
+of an unsubscribe email.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ from newsletter.store import bounces, circuit_breakers, reading, send_log, sends
 from newsletter.support.text import to_single_line
 
 OnProgress = Callable[[int, int], None]
-"""Hears of progress: how many messages were read, of how many."""
+"""Called with the number of messages read so far, and the total."""
 
 _LONGEST_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
 class BounceResult:
-    """What became of a message that came back.
+    """The result of processing a returned message.
 
     Attributes:
-        email: whom it is about, None when it proves to be about nobody of ours.
-        effect: the state that it brought the subscriber into, None when it changed no state.
-        again: it was read before.
+        email: the subscriber's address, None if the report could not be traced to a subscriber.
+        effect: the state the subscriber was moved to, None if no state changed.
+        again: this report was processed before.
     """
 
     report: BounceReport
@@ -47,14 +47,14 @@ class BounceResult:
 
     @property
     def outcome(self) -> str:
-        """What it counts as: its kind, ``again``, or ``not known`` for a report that proves nothing."""
+        """Return the outcome it is counted under: its kind, ``again``, or ``not known`` for an unverifiable report."""
         if self.report.kind is not BounceKind.OTHER and self.email is None:
             return "not known"
         return "again" if self.again else self.report.kind.value
 
 
 def process_message(context: AppContext, content: bytes) -> BounceResult:
-    """Read a message that came back, keep what it tells when that is proved, and do what it asks for."""
+    """Parse a returned message; if it can be verified, record it and act on it."""
     report = parse_report(content, context.config.bounces.address)
     if report.kind is BounceKind.OTHER:
         return BounceResult(report)
@@ -75,7 +75,7 @@ def process_message(context: AppContext, content: bytes) -> BounceResult:
 
 
 def _about(connection: Connection, context: AppContext, report: BounceReport) -> tuple[Subscriber | None, Send | None]:
-    """Whom and which send a report is proved to be about."""
+    """Return the subscriber and the send that a report verifiably concerns."""
     if report.unsubscribe_tokens:
         holders = (context.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.unsubscribe_tokens)
         holder = next((one for one in holders if one is not None), None)
@@ -113,17 +113,17 @@ def _keep(
 
 
 def _is_accounts_fault(connection: Connection, context: AppContext, send: Send) -> bool:
-    """Whether a send went out in a burst of refusals, for which its account is set aside now."""
+    """Return whether a send was part of a burst of refusals for which its account is set aside now."""
     settings = context.config.delivery.circuit_breaker
     began = {one.account: burst_began(one, settings) for one in circuit_breakers.set_aside(connection)}
     return send.account in began and send.settled_at is not None and send.settled_at >= began[send.account]
 
 
 def process_refusal(context: AppContext, send: Send, reply: str | None) -> SubscriberState | None:
-    """Act on a server's final refusal of a send, where that speaks of the mailbox, as on a bounce.
+    """Act on a server's final refusal of a send; if it concerns the mailbox, treat it like a bounce.
 
     Returns:
-        The state that it brought the subscriber into, None when it changed no state.
+        The state the subscriber was moved to, None if no state changed.
     """
     kind = classify_refusal(reply or "")
     if kind is None or reply is None:
@@ -133,7 +133,7 @@ def process_refusal(context: AppContext, send: Send, reply: str | None) -> Subsc
         subscriber = subscribers.by_rows(connection, [send.subscriber]).get(send.subscriber)
         now = sends.by_rows(connection, [send.row])
         if subscriber is None or not now or now[0].state is not SendState.FAILED:
-            return None  # The subscriber was deleted just now, or the send planned again.
+            return None  # The subscriber was just deleted, or the send was planned again.
         digest = _refusal_digest(send, now[0].attempts)
         if bounces.is_known(connection, digest):
             return None
@@ -141,7 +141,7 @@ def process_refusal(context: AppContext, send: Send, reply: str | None) -> Subsc
 
 
 def undo_refusals(context: AppContext, rows: Sequence[int]) -> None:
-    """Undo what refusals of sends (by row) led to, since their account was at fault: who bounced is active again."""
+    """Undo the effects of refusals of sends (by row) that were the account's fault: reactivate bounced subscribers."""
     with reading(context.engine) as connection:
         planned_again = sends.by_rows(connection, rows)
     for send in planned_again:
@@ -152,7 +152,7 @@ def undo_refusals(context: AppContext, rows: Sequence[int]) -> None:
 
 
 def _refusal_digest(send: Send, attempt: int) -> str:
-    """What tells the refusal of one attempt from all others: a send that is planned again may be refused again."""
+    """Return a digest that is unique to one attempt: a send that is planned again may be refused again."""
     return hashlib.sha256(f"refused|{send.message_id}|{attempt}".encode()).hexdigest()
 
 
@@ -163,20 +163,21 @@ def process_mailbox(
     should_stop: Callable[[], bool],
     on_failure: Callable[[str, str], None],
 ) -> Counter[str]:
-    """Read what is unread in the mailbox of the configuration. What is understood is moved away, all else stays there,
-    marked as read.
+    """Process the unread messages of the configured mailbox.
+
+    Recognised messages are moved away; all others stay there, marked as read.
 
     Args:
-        each: hears of every message.
-        stopping: asked between messages; when it says so, the rest is left for the next time.
-        on_failure: called with the name of a message that could not be acted on, and why; the others are read.
+        each: called with every result.
+        should_stop: polled between messages; if true, the remaining messages are left for the next run.
+        on_failure: called with the name of a message that could not be processed and the reason; the others are read.
 
     Returns:
-        How many messages there were, by outcome.
+        The number of messages, by outcome.
 
     Raises:
-        NewsletterError: the mailbox or the store cannot be used at present; what was read so far is done with.
-        UserError: the mailbox is not there, or a setting or a password is wrong.
+        NewsletterError: the mailbox or the store is unavailable; what was read so far has been processed.
+        UserError: the mailbox does not exist, or a setting or a password is wrong.
     """
     counts: Counter[str] = Counter()
 

@@ -1,7 +1,7 @@
-"""The canary: a made-up reader, who tells what goes wrong with one subscriber from what goes wrong with everybody.
+"""The canary: a fictitious subscriber that distinguishes a fault of one subscriber from one that affects everybody.
 
-When a digest cannot be composed or rendered, the same is done for the canary. If that works, the fault lies with the
-one subscriber or paper, whose send fails; if not, the run stops before anybody is given up.
+If a digest cannot be composed or rendered, the same is tried for the canary. If that works, the fault lies with the
+one subscriber or paper, whose send fails; if not, the run stops before it fails anybody else's send.
 """
 
 from dataclasses import replace
@@ -39,7 +39,7 @@ def check_ranking(context: AppContext, field: RankingSnapshot) -> None:
     """Compose a digest for the canary.
 
     Raises:
-        NewsletterError: not even this is possible, so that nobody's digest can be made.
+        NewsletterError: that is impossible too, so no digest can be composed.
     """
     try:
         (scored,) = score_batch(context, field, [_READER])
@@ -47,14 +47,14 @@ def check_ranking(context: AppContext, field: RankingSnapshot) -> None:
     except NewsletterError:
         raise
     except Exception as error:
-        raise NewsletterError(f"digests cannot be composed at present: {describe(error)}") from error
+        raise NewsletterError(f"no digest can be composed: {describe(error)}") from error
 
 
 def check_rendering(context: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> None:
-    """Render a digest for the canary, with the templates that a subscriber's digest is made with.
+    """Render a digest for the canary, with the templates of a subscriber.
 
     Raises:
-        NewsletterError: not even this is possible, so that nobody's message can be made.
+        NewsletterError: that is impossible too, so no message can be rendered.
     """
     schedule = subscriber.preferences.schedule
     reader = replace(_READER, preferences=replace(_READER.preferences, schedule=schedule))
@@ -65,4 +65,4 @@ def check_rendering(context: AppContext, loaded: TemplateCache, subscriber: Subs
     except NewsletterError:
         raise
     except Exception as error:
-        raise NewsletterError(f"messages cannot be made at present: {describe(error)}") from error
+        raise NewsletterError(f"no message can be rendered: {describe(error)}") from error

@@ -1,4 +1,4 @@
-"""The application context: what use cases need."""
+"""The application context: what every use case needs."""
 
 from dataclasses import dataclass, field
 
@@ -14,10 +14,10 @@ from newsletter.support.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
-    """What use cases need: the configuration, the store, the clock and the links.
+    """What every use case needs: the configuration, the store, the clock and the links.
 
     Attributes:
-        pending: what became of sends that the store did not take yet.
+        pending: outcomes of sends that the store has not taken yet.
     """
 
     config: Config
@@ -28,10 +28,10 @@ class AppContext:
 
 
 def open_context(config: Config, clock: Clock) -> AppContext:
-    """Open the store that a configuration names.
+    """Open the store named in a configuration.
 
     Raises:
-        UserError: it cannot be opened, or the key that signs links not read.
+        UserError: the store cannot be opened, or the link-signing key cannot be read.
     """
     links = Links(config.site.url, signing_key(config.folder))
     return AppContext(config, open_store(config.store_url), clock, links)

@@ -1,6 +1,6 @@
-"""The demo: the main job with no account and no network, in a scratch folder.
+"""The demo: a full run with no account and no network, in a scratch folder.
 
-A sample corpus, two sample subscribers, and a real SMTP server on loopback that keeps what it gets in a Maildir.
+It uses a sample corpus, two sample subscribers, and a real SMTP server on loopback that writes to a Maildir.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ LAYOUT = next(
     for path in (Path(__file__).parents[1] / "layout", Path(__file__).parents[2])
     if (path / "config.yaml").exists()
 )
-"""Where config.yaml and the examples of subscribers are: inside an installed package, or the root of the repository."""
+"""The folder of config.yaml and the example subscribers: in an installed package, or the root of the repository."""
 
 
 class LoopbackServer:
-    """A real SMTP server (aiosmtpd) on loopback, in a thread of its own; used as a context manager.
+    """A real SMTP server (aiosmtpd) on loopback, in its own thread; use it as a context manager.
 
     Args:
-        handler: what aiosmtpd calls for each command, as ``handle_DATA``.
-        options: handed on to :class:`aiosmtpd.smtp.SMTP`.
+        handler: the aiosmtpd handler, with methods such as ``handle_DATA``.
+        options: passed to :class:`aiosmtpd.smtp.SMTP`.
 
     Attributes:
-        port: where it listens, once it has started.
+        port: the port it listens on, once started.
     """
 
     def __init__(self, handler: object, **options: Any) -> None:
         self.port = 0
-        # Without a name of its own aiosmtpd asks the network for one at each connection, and may wait long.
+        # Without a hostname, aiosmtpd looks one up in the network for each connection, which may take long.
         self._make = lambda: SMTP(handler, hostname="localhost", **options)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -62,29 +62,28 @@ class LoopbackServer:
 
 
 class MaildirWriter:
-    """Keeps every message that a :class:`LoopbackServer` server accepts in a Maildir, which only its owner may read."""
+    """Stores every message that a :class:`LoopbackServer` accepts in a Maildir that only its owner can read."""
 
     def __init__(self, folder: Path) -> None:
         self._box = mailbox.Maildir(folder, create=True)
-        # Before the first message: each can be read by others until its own mode is set.
+        # Before the first message: maildir files are readable by others until their own mode is set.
         folder.chmod(0o700)
         self._new = folder / "new"
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
-        """Called by aiosmtpd for each message."""
+        """Handle a message; called by aiosmtpd."""
         key = self._box.add(envelope.original_content)
         (self._new / key).chmod(PRIVATE_MODE)
-        return "250 kept in the Maildir"
+        return "250 stored in the Maildir"
 
 
 def create_project(folder: Path, templates: Path) -> list[Path]:
-    """Make a new newsletter in a folder: config.yaml, the templates of its mail, and two examples of subscribers, which
-    are not read, so that nobody is mailed by mistake.
+    """Create a new newsletter in a folder: config.yaml, the email templates, and two example subscribers.
 
-    What is there already is left as it is.
+    The examples are not loaded, so nobody is emailed by mistake. Existing files are left alone.
 
     Returns:
-        The files made.
+        The files created.
     """
     wanted = [(LAYOUT / "config.yaml", folder / "config.yaml")]
     wanted += [(path, folder / "subscribers" / path.name) for path in _examples()]
@@ -94,7 +93,7 @@ def create_project(folder: Path, templates: Path) -> list[Path]:
 
 
 def subscribe_examples(folder: Path) -> None:
-    """Make subscribers of the two examples, for a demo that sends nothing away."""
+    """Turn the two examples into subscribers, for a demo that sends nothing to the outside."""
     _copied((path, folder / "subscribers" / path.stem) for path in _examples())
 
 

@@ -1,4 +1,4 @@
-"""Rendering the messages of claimed sends, for the dispatcher."""
+"""Render the messages of claimed sends, for the dispatcher."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from newsletter.store import reading, send_log, subscribers
 
 
 class DigestRenderer:
-    """Renders messages from what the store has of their digests. Templates and papers are loaded once."""
+    """Renders messages from the stored digests. Templates and papers are loaded once."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
@@ -20,10 +20,10 @@ class DigestRenderer:
         self._papers: dict[int, Paper] = {}
 
     def render(self, block: Sequence[Send]) -> Iterator[tuple[Send, Message | RenderError]]:
-        """Render messages; a message that cannot be rendered keeps no other from being sent.
+        """Render messages; one that cannot be rendered does not stop the others.
 
         Raises:
-            NewsletterError: no message can be rendered at all.
+            NewsletterError: no message can be rendered.
         """
         try:
             rendered = self._render_together(block)
@@ -47,7 +47,7 @@ class DigestRenderer:
         if person is None:
             return RenderError("the subscriber was deleted")
         try:
-            # The Message-ID was stored with the plan: with another signing key it would differ now.
+            # The Message-ID was stored with the plan; computed now, with another signing key, it would differ.
             return render_message(self._context, self._templates, person, digest, send.message_id)
         except Exception as error:
             check_rendering(self._context, self._templates, person)

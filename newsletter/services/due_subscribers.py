@@ -1,4 +1,4 @@
-"""Who is due, in batches that are ranked together."""
+"""Find the subscribers who are due, in batches that are ranked together."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -6,7 +6,7 @@ from functools import cache
 
 from sqlalchemy import Connection
 
-from newsletter.audience import subscriptions
+from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.due import due_edition, local_day, next_due
 from newsletter.model import Subscriber
 from newsletter.services.context import AppContext
@@ -16,36 +16,37 @@ from newsletter.store.subscribers import DueSubscriber
 from newsletter.support.time_zones import describe, is_known
 
 BATCH_SIZE = 200
-"""Subscribers ranked together: enough for one matrix product to be worth its while, few enough for any memory."""
+"""Subscribers ranked together: enough to make a matrix product worthwhile, few enough to fit in memory."""
 
 _DUE_PAGE = 1000
 _WITHIN_A_DAY = timedelta(hours=20)
-"""Two moments of a schedule are further apart than this, whatever a clock change does to a day."""
+"""Two times of a schedule are always further apart than this, even across a clock change."""
 
 
 def read_files(context: AppContext) -> subscriptions.SyncReport:
-    """Bring the store up to date with the subscribers' files."""
+    """Update the store from the subscriber files."""
     with writing(context.engine) as connection:
         return subscriptions.sync_files(connection, context.config.subscribers_folder, context.clock())
 
 
 def end_pauses(context: AppContext) -> int:
-    """Bring back those whose pause is over; returns how many."""
+    """Reactivate subscribers whose pause is over; return how many."""
     back = 0
     while True:
         with reading(context.engine) as connection:
             if not subscribers.pauses_over(connection, context.clock(), 1):
                 return back
         with writing(context.engine) as connection:
-            back += subscriptions.end_pauses(connection, context.clock(), BATCH_SIZE)
+            back += subscriber_states.end_pauses(connection, context.clock(), BATCH_SIZE)
 
 
 def bring_due_back(context: AppContext) -> None:
-    """Have nobody wait longer than until the next moment of their schedule: a file read with ``--now`` in the future,
-    or by a clock that was wrong, may have set a later one.
+    """Move due times back to the next time of each schedule where they are later than that.
+
+    A later one may have been set by a file that was read with ``--now`` in the future, or while the clock was wrong.
     """
     now = context.clock()
-    first = cache(lambda schedule: next_due(schedule, now))  # Many have the same schedule.
+    first = cache(lambda schedule: next_due(schedule, now))  # Many subscribers share a schedule.
     moment, row = now + _WITHIN_A_DAY, 0
     while True:
         with reading(context.engine) as connection:
@@ -60,7 +61,7 @@ def bring_due_back(context: AppContext) -> None:
 
 
 def due_batches(context: AppContext) -> Iterator[SubscriberBatch]:
-    """The subscribers whose time has come, each with the edition of that time."""
+    """Yield the subscribers who are due, each with the edition of their due time."""
     now = context.clock()
     for page in _pages(context, lambda connection, after: subscribers.due(connection, now, after, BATCH_SIZE)):
         editions = {one.row: due_edition(one.schedule, one.next_due or now, now) for one in page}
@@ -68,7 +69,7 @@ def due_batches(context: AppContext) -> Iterator[SubscriberBatch]:
 
 
 def active_batches(context: AppContext) -> Iterator[SubscriberBatch]:
-    """All subscribers who get mail, each with the edition of their today."""
+    """Yield all active subscribers, each with the edition of today in their time zone."""
     for page in _pages(context, lambda connection, after: subscribers.active(connection, after, BATCH_SIZE)):
         now = context.clock()
         yield SubscriberBatch(
@@ -81,7 +82,7 @@ def _unknown_zones(page: Sequence[DueSubscriber]) -> frozenset[int]:
 
 
 def batch_of(context: AppContext, subscriber: Subscriber) -> SubscriberBatch:
-    """One subscriber, with the edition of the subscriber's today."""
+    """Return a batch of one subscriber, with the edition of today in their time zone."""
     schedule, row = subscriber.preferences.schedule, subscriber.row
     unknown = frozenset() if is_known(schedule.timezone) else frozenset((row,))
     return SubscriberBatch({row: local_day(schedule, context.clock())}, unknown_zones=unknown)
@@ -103,13 +104,13 @@ def _pages(
 def with_zone_warnings(
     context: AppContext, batches: Iterator[SubscriberBatch], notes: list[str]
 ) -> Iterator[SubscriberBatch]:
-    """The same blocks; notes get a line for each subscriber whose time zone is not known here."""
+    """Pass batches on; add a line to ``notes`` for each subscriber whose time zone is unknown on this machine."""
     for batch in batches:
         if batch.unknown_zones:
             with reading(context.engine) as connection:
                 people = subscribers.by_rows(connection, batch.unknown_zones)
             for one in people.values():
                 name = describe(one.preferences.schedule.timezone)
-                fix = f"'newsletter subscribe {one.email} --timezone ZONE' sets another"
+                fix = f"'newsletter subscribe {one.email} --timezone ZONE' sets another one"
                 notes.append(f"{one.email}: time zone {name}; {fix}")
         yield batch

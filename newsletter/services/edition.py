@@ -1,7 +1,7 @@
 """The edition: one run over the subscribers who are due.
 
-sources → store → ranking → digest → rendering → delivery → store. :func:`run_edition` shares batches of subscribers out
-among workers; ``edition_worker.py`` is what each worker does.
+sources → store → ranking → digest → rendering → delivery → store. :func:`run_edition` distributes batches of
+subscribers to workers; ``edition_worker.py`` is what each worker does.
 """
 
 import time
@@ -43,7 +43,7 @@ from newsletter.workers.base import PoolSpec, ShouldStop
 from newsletter.workers.pool import worker_pool
 
 _FEW_BATCHES = 4
-"""Up to so many batches are processed in this process: starting others takes a while."""
+"""Up to this many batches are processed in this process, since starting others takes a while."""
 
 _MAX_POOLS = 3
 _POLL_SECONDS = 1.0
@@ -60,21 +60,21 @@ def run_edition(
     on_wait: Callable[[str], None] = lambda line: None,
     get_index: Callable[[], Index | None] | None = None,
 ) -> EditionReport:
-    """Plan and send the digests of batches of subscribers, and send what an earlier run left.
+    """Plan and send the digests of batches of subscribers, and send what an earlier run left waiting.
 
     Args:
         batches: the subscribers to plan for.
-        should_stop: asked between messages; once it is true the run ends, and the next run continues.
-        on_progress: called as sends come to a state.
-        only: send to this subscriber alone.
-        patience: how long to wait for rate limits in all; None: as long as it takes.
-        on_info: called with a line on where the work of a cluster can be watched. ``on_wait``: called with what is
-            waited for.
-        get_index: returns the index; by default it is brought up to date, and refitted if that is due.
+        should_stop: polled between messages; once it is true the run ends, and the next run continues.
+        on_progress: called when sends change state.
+        only: send to this subscriber only.
+        patience: maximum total time to wait for rate limits; None: unlimited.
+        on_info: called with a line on where to watch the work of a cluster. ``on_wait``: called with the reason for a
+            wait.
+        get_index: returns the index; by default it is brought up to date, and refitted if due.
 
     Raises:
         SendingPaused: the operator has paused all sending; nothing was planned.
-        ServerUnavailable: no mail server can be used; what is planned stays planned.
+        ServerUnavailable: no mail server is available; planned sends stay planned.
     """
     pause = PauseWatch(context.engine)
     if (found := pause.look()) is not None:
@@ -111,7 +111,7 @@ def run_edition(
 
 
 def _finish(context: AppContext, report: EditionReport, run: EditionRun, only: int | None) -> None:
-    """Complete a report with what the store knows: a process that was killed did not report everything it did."""
+    """Complete a report from the store: a process that was killed did not report everything it did."""
     with reading(context.engine) as connection:
         settled = worker_stats.of_owners(connection, report.owners)
     for owner, states in settled.items():
@@ -122,12 +122,12 @@ def _finish(context: AppContext, report: EditionReport, run: EditionRun, only: i
     report.add(SendState.FAILED.value, max(0, failed))
     if run.lost and (held := claims.held_by(context.engine, run.lost)):
         again = f"run it again in {claims.LEASE.seconds // 60} minutes, which settles them"
-        report.notes.append(f"{held:,} were on the wire of workers that cannot be reached any more; {again}")
+        report.notes.append(f"{held:,} were being sent by workers that can no longer be reached; {again}")
     report.left = _remaining(context, only, run.throttled)
 
 
 def _remaining(context: AppContext, only: int | None, throttled: Throttled | None) -> Remaining:
-    """What is left to send, to everybody or to one subscriber (row)."""
+    """Return what is left to send, to everybody or to one subscriber (by row)."""
     now, claim_filter = context.clock(), sends.ClaimFilter(subscriber=only)
     with reading(context.engine) as connection:
         waiting = sends.waiting(connection, now, claim_filter)
@@ -148,7 +148,7 @@ def _with_rated(
         except NewsletterError:
             raise
         except Exception:
-            # The subscriber at fault fails in planning, in a batch of one.
+            # The subscriber at fault then fails in planning, in a batch of one.
             for row, edition in batch.editions.items():
                 alone = SubscriberBatch({row: edition})
                 with suppress(Exception):
@@ -169,7 +169,7 @@ class SendingPaused(UserError):
 
 
 class PauseWatch:
-    """Looks now and then whether the operator has paused all sending."""
+    """Checks from time to time whether the operator has paused all sending."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -177,12 +177,12 @@ class PauseWatch:
         self._is_paused = False
 
     def look(self) -> SendingPause | None:
-        """The pause that is in force now, if there is one."""
+        """Return the pause in force, if any."""
         with reading(self._engine) as connection:
             return pauses.find(connection)
 
     def or_when(self, should_stop: ShouldStop) -> ShouldStop:
-        """Whether to stop: when ``stopping`` says so, or while sending is paused. It is asked between messages."""
+        """Return a callback that is true once ``should_stop`` is, or while sending is paused."""
 
         def paused_or_stopping() -> bool:
             if should_stop():
@@ -190,7 +190,7 @@ class PauseWatch:
             now = time.monotonic()
             if now - self._looked_at > _POLL_SECONDS:
                 self._looked_at = now
-                with suppress(NewsletterError):  # What sends finds out for itself that the store cannot be read.
+                with suppress(NewsletterError):  # The sender itself notices that the store is unreadable.
                     self._is_paused = self.look() is not None
             return self._is_paused
 

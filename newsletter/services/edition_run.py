@@ -1,4 +1,4 @@
-"""A run of an edition: batches are shared out among workers, lost workers are replaced, and their claims released."""
+"""A run of an edition: distribute batches to workers, replace lost workers, and release their claims."""
 
 import threading
 import time
@@ -22,20 +22,20 @@ from newsletter.support.clock import format_time, utc_now
 from newsletter.workers.base import ShouldStop, Worker, WorkerLost
 
 _MAX_LOST = 5
-"""Workers that may be lost in a row without any of them making progress."""
+"""Number of workers that may be lost in a row without any progress."""
 
 _MAX_LOST_WITH_BATCH = 2
-"""Workers lost with the same batch before that batch is suspected."""
+"""Number of workers lost with the same batch before that batch is suspected."""
 
-WORKERS_KEEP_DYING = "processes of this run were killed again and again; check whether there is enough memory"
+WORKERS_KEEP_DYING = "worker processes of this run kept being killed; check whether there is enough memory"
 _POLL_SECONDS = 1.0
 _SHORT_WAIT = 5.0
-"""Seconds. Waits for limits per second are shorter than this and need no patience."""
+"""In seconds. Waits for per-second limits are shorter than this and do not count against the patience."""
 
 _STATS_KEPT = timedelta(days=7)
 
 OnProgress = Callable[[str, int], None]
-"""Called with the state that sends came to (or ``ALREADY_PLANNED``), and how many."""
+"""Called with a state that sends were moved to (or ``ALREADY_PLANNED``), and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Remaining:
     """What is left to send.
 
     Attributes:
-        waiting: sends that could go now. ``why``: what holds them up (empty: nothing), ``until`` when (UTC).
+        waiting: sends that could go now. ``why``: what holds them up (empty: nothing). ``until``: when it ends (UTC).
         deferred: sends that will be retried, the first of them at ``again`` (UTC).
     """
 
@@ -70,13 +70,13 @@ class Remaining:
 
 @dataclass(slots=True)
 class EditionReport:
-    """What a run did.
+    """The results of a run.
 
     Attributes:
-        counts: how many sends came to each state. ``notes``: what a person should look at.
-        by_worker: the counts of each worker.
+        counts: the number of sends, by state. ``notes``: what the operator should look at.
+        by_worker: the same counts for each worker.
         owners: the names that sends were claimed under, each with its worker's name.
-        planned_again: how many sends that were counted as failed are planned again.
+        planned_again: the number of sends that were counted as failed and are planned again.
         left: what is left to send, and why.
     """
 
@@ -107,12 +107,12 @@ class BatchQueue:
         self._lock = threading.Lock()
 
     def take(self) -> SubscriberBatch | None:
-        """Return the next batch, None if there is none."""
+        """Return the next batch, None if the queue is empty."""
         with self._lock:
             return self._returned.pop() if self._returned else next(self._batches, None)
 
     def put_back(self, batches: Iterable[SubscriberBatch]) -> None:
-        """Leave batches to other workers."""
+        """Return batches to the queue, for other workers."""
         self._returned.extend(batches)
 
 
@@ -120,11 +120,11 @@ EditionWorkerHandle = Worker[SubscriberBatch, BatchResult]
 
 
 class EditionRun:
-    """Has workers process a queue of batches, then drain what waits in the store.
+    """Has workers process a queue of batches, then drain the sends waiting in the store.
 
     Attributes:
-        throttled: what limits hold up for longer than there is patience.
-        lost: the names that lost workers claimed under. ``unfinished``: a lost worker has no replacement.
+        throttled: limits that last longer than the patience allows.
+        lost: the names that lost workers claimed under. ``unfinished``: a lost worker was not replaced.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class EditionRun:
         self._should_stop: ShouldStop = lambda: should_stop() or self._failed
 
     def with_workers(self, workers: Sequence[EditionWorkerHandle]) -> None:
-        """Have it done; each worker is driven by a thread of its own.
+        """Process the queue with these workers, each driven by its own thread.
 
         Raises:
             NewsletterError: a worker cannot go on.
@@ -207,7 +207,7 @@ class EditionRun:
                 continue
             seconds = (result.throttled.until - utc_now()).total_seconds()
             if seconds > _SHORT_WAIT:
-                # In all: a limit that moves on a little each time would otherwise hold the run up for hours.
+                # The total counts: a limit that moves on a little each time would otherwise hold the run up for hours.
                 if self._patience is not None and waited + seconds > self._patience.total_seconds():
                     self.throttled = result.throttled
                     return
@@ -226,8 +226,9 @@ class EditionRun:
             raise
 
     def _retry(self, batch: SubscriberBatch) -> list[SubscriberBatch]:
-        """Return a batch that a worker was lost with as it is to be tried again: one by one after two lost workers, so
-        that the subscriber at fault is found and fails alone.
+        """Split a batch that a worker was lost with for another try.
+
+        After two lost workers it is tried one by one, so that the subscriber at fault is found and fails alone.
         """
         lost = batch.lost + 1
         if lost < _MAX_LOST_WITH_BATCH:
@@ -244,7 +245,7 @@ class EditionRun:
         return []
 
     def _settle_lost(self) -> None:
-        """Release what lost workers had claimed."""
+        """Release the claims of lost workers."""
         with self._lock:
             settle_leftovers(self._context, self._report, self.lost)
             self._lost_in_row += 1
@@ -253,7 +254,7 @@ class EditionRun:
                 raise NewsletterError(WORKERS_KEEP_DYING)
 
     def _replacement(self, lost: EditionWorkerHandle) -> EditionWorkerHandle | None:
-        """Return a replacement, if there is one while the other workers are busy."""
+        """Return a replacement, if one is available while the other workers are busy."""
         while not self._should_stop():
             if (another := lost.replacement()) is not None:
                 return another
@@ -272,7 +273,7 @@ class EditionRun:
             self._context.pending.add(result.pending)
 
     def _wait_for(self, throttled: Throttled, seconds: float) -> float:
-        """Wait for a limit, and say so once. Returns how long it waited, in seconds."""
+        """Wait for a limit, reporting it once. Returns the seconds waited."""
         with self._lock:
             if throttled.why != self._last_wait:
                 self._last_wait = throttled.why
@@ -288,11 +289,12 @@ class EditionRun:
 
 
 def settle_leftovers(context: AppContext, report: EditionReport, lost: Collection[str] = ()) -> None:
-    """Record what the store did not take before, and settle what ended processes left behind. Sends that a wrong clock
-    deferred beyond any retry are tried now.
+    """Record outcomes that the store did not take before, and settle what ended processes left behind.
+
+    Sends that a wrong clock deferred beyond any retry are tried now.
 
     Args:
-        lost: names that sends were claimed under by processes that cannot be reached.
+        lost: the claim names of processes that cannot be reached.
     """
     now = context.clock()
     with writing(context.engine) as connection:
@@ -303,6 +305,4 @@ def settle_leftovers(context: AppContext, report: EditionReport, lost: Collectio
             report.add(state.value)
     orphans = claims.release_orphans(context.engine, now, lost)
     report.add(SendState.UNSURE.value, len(orphans))
-    report.notes += [
-        f"{send.email}, {send.edition}: unsure, since a process ended while it was on the wire" for send in orphans
-    ]
+    report.notes += [f"{send.email}, {send.edition}: unsure: a process ended while sending it" for send in orphans]

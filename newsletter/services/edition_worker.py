@@ -1,6 +1,6 @@
 """What each worker does for an edition: plan the digests of a batch, dispatch their messages, process the results.
 
-Any number of workers may run at once; they coordinate through the store alone.
+Any number of workers may run at the same time; they coordinate through the store alone.
 """
 
 from collections import Counter
@@ -34,10 +34,10 @@ class BatchResult:
     """What a worker did since its last result.
 
     Attributes:
-        counts: how many sends came to each state. ``done``: nothing is left to send, here or in the store.
-        throttled: what rate limits hold up, None if nothing. ``notes``: what a person should look at.
+        counts: the number of sends, by state. ``done``: nothing is left to send, here or in the store.
+        throttled: what rate limits hold up, None if nothing. ``notes``: what the operator should look at.
         pending: outcomes that the store did not take.
-        planned_again: how many sends that were counted as failed are planned again.
+        planned_again: the number of sends that were counted as failed and are planned again.
     """
 
     counts: Mapping[str, int]
@@ -53,8 +53,8 @@ class EditionWorker:
 
     Args:
         snapshot: the papers to rank; None for an empty store, or if nothing is planned.
-        should_stop: says whether to stop after the messages on the wire.
-        only: the row of the one subscriber to send to; None: to all.
+        should_stop: returns whether to stop after the messages on the wire.
+        only: the row of the only subscriber to send to; None: all.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class EditionWorker:
         return self._dispatcher.owner
 
     def process(self, batch: SubscriberBatch) -> BatchResult:
-        """Plan a batch and dispatch what may go now.
+        """Plan a batch and dispatch what may be sent now.
 
         Raises:
-            ServerUnavailable: no mail server can be used; what is planned stays planned.
+            ServerUnavailable: no mail server is available; planned sends stay planned.
         """
         planned = plan_batch(self._context, self._snapshot, batch, self.owner())
         failed = [self._failure(plan.email, plan.digest.edition, plan.failure) for plan in planned.failed]
@@ -91,16 +91,16 @@ class EditionWorker:
         return replace(result, counts=planned.counts + Counter(result.counts))
 
     def drain(self) -> BatchResult:
-        """Dispatch for a moment what waits in the store, whoever planned it.
+        """Dispatch for a short time what waits in the store, no matter which worker planned it.
 
         Raises:
-            ServerUnavailable: no mail server can be used; what is planned stays planned.
+            ServerUnavailable: no mail server is available; planned sends stay planned.
         """
         progress = self._dispatcher.drain(_DRAIN_SECONDS)
         return replace(self._collect(), done=progress.done, throttled=progress.throttled)
 
     def close(self, stop: bool) -> BatchResult:
-        """Let the messages on the wire finish; queued messages go too, unless it is to ``stop``."""
+        """Finish the messages on the wire; unless ``stop`` is set, send the queued messages too."""
         self._dispatcher.close(stop)
         notes = list(self._dispatcher.notes)
         result = self._collect()
@@ -110,7 +110,7 @@ class EditionWorker:
         return replace(result, notes=(*result.notes, *notes), pending=self._context.pending.take())
 
     def _collect(self, notes: list[str] | None = None) -> BatchResult:
-        """Process the results since the last call; bounces that turned out to be the account's fault are undone."""
+        """Process the results since the last call; undo bounces that turned out to be the account's fault."""
         results = self._dispatcher.take_results()
         found = [self._process(result) for result in results]
         if planned_again := self._dispatcher.take_planned_again():
@@ -122,7 +122,7 @@ class EditionWorker:
         )
 
     def _process(self, result: SendResult) -> str:
-        """Act on the result of one send; returns what a person should know of it, or nothing."""
+        """Act on the result of one send; return a note for the operator, or an empty string."""
         send, outcome = result.send, result.outcome
         if outcome.state is not SendState.FAILED:
             return ""
@@ -149,14 +149,15 @@ def create_edition_worker(
     of: int,
     should_stop: ShouldStop,
 ) -> EditionWorker:
-    """Create worker number ``which`` of so many, in any process: with its share of each account's sessions and its own
-    connection to the store.
+    """Create worker number ``which`` out of ``of``, in any process.
+
+    It gets its share of each account's sessions and its own connection to the store.
 
     Args:
         fingerprint: of the host that leads the edition.
 
     Raises:
-        UserError: messages made on this host would differ from those made there.
+        UserError: messages rendered on this host would differ from those of that host.
     """
     verify_host(config, fingerprint)
     context = open_context(config.with_share(which, of), clock)

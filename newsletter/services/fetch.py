@@ -1,4 +1,4 @@
-"""Gathering: the sources asked side by side, their papers stored; one that fails or hangs stops no other."""
+"""Fetch papers: read the sources concurrently and store their papers; one that fails or hangs stops no other."""
 
 import threading
 import time
@@ -24,25 +24,25 @@ from newsletter.store import papers, reading, source_status, writing
 from newsletter.support.clock import Clock
 
 _AT_ONCE = 4
-"""Sources that are read side by side, so that a slow one does not keep the others waiting."""
+"""Number of sources read concurrently, so that a slow one does not keep the others waiting."""
 
 _GIVE_WAY_SECONDS = 0.02
-"""Between two blocks of papers, so that whoever sends gets at the store."""
+"""Pause between two blocks of papers, so that other writers, such as a run that sends, get access to the store."""
 
 OnProgress = Callable[[int], None]
-"""Hears how many papers of a source have been read so far."""
+"""Called with the number of papers of a source read so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What one source, or one file, gave.
+    """The result of fetching one source, or importing one file.
 
     Attributes:
-        papers: how many it named. ``new``: how many of them the store did not know. ``changed``: how many it did, but
-            with less or older news of them.
-        bad: those that could not be read as papers.
-        cut: what was cut or left out of papers, since it was beyond the bounds, a line each.
-        error: why the source failed, in one line; None when it did not. What it gave before that is kept.
+        papers: the number of papers it listed. ``new``: how many of them were not in the store. ``changed``: how many
+            were, but with missing or older data.
+        bad: those that could not be parsed as papers.
+        cut: parts of papers that were truncated or left out because of the limits, one line each.
+        error: why the source failed, in one line; None if it did not. What it returned before that is kept.
     """
 
     source: str
@@ -63,21 +63,21 @@ def fetch_all(
     on_progress: Callable[[str], OnProgress],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FetchResult]:
-    """Ask the sources for the papers of a window and store them; gives what each gave in the order in which they end.
+    """Fetch and store the papers of a window from the sources; yield the result of each source as it finishes.
 
     Args:
-        names: which sources; none named means all.
-        told: given a source's name, returns what hears of its progress.
-        stopping: looked at all the time; when it says so, no source is waited for any longer. What they gave is kept.
+        names: the sources to fetch; empty means all.
+        on_progress: given a source's name, returns its progress callback.
+        should_stop: polled continuously; once true, no source is waited for any longer. What they returned is kept.
 
     Raises:
-        UserError: a name is no source of the configuration.
+        UserError: a name is not a source in the configuration.
     """
     wanted = list(names) or list(config.sources)
     for name in wanted:
         if name not in config.sources:
             known = ", ".join(config.sources) or "none; add one under 'sources' in config.yaml"
-            raise UserError(f"{name!r} is no source; known: {known}")
+            raise UserError(f"{name!r} is not a source; known sources: {known}")
     left = threading.Event()
     pool = ThreadPoolExecutor(_AT_ONCE, "source")
     try:
@@ -112,7 +112,7 @@ def _gather_one(
     on_progress: OnProgress,
     should_stop: Callable[[], bool],
 ) -> FetchResult | None:
-    """What one source gave; None when the newsletter stopped before its end."""
+    """Fetch one source; None if the newsletter stopped before it finished."""
     if should_stop():
         return None
     gathered = FetchResult(name)
@@ -131,8 +131,8 @@ def _gather_one(
     except (SourceError, UserError) as error:
         return _failed(engine, clock, gathered, str(error))
     except NewsletterError:
-        raise  # the store is at fault, for all of them
-    except Exception as error:  # whatever it is, it is the failure of this source alone
+        raise  # The store is at fault, which affects all of them.
+    except Exception as error:  # Any other failure concerns this source alone.
         return _failed(engine, clock, gathered, f"cannot be stored: {type(error).__name__}: {brief(str(error))}")
     counts = {"papers": gathered.papers, "new_papers": gathered.new, "bad_papers": len(gathered.bad)}
     with writing(engine) as connection:
@@ -153,11 +153,11 @@ def import_file(
     """Store the papers of a file.
 
     Args:
-        as_of: the day from which a saved page's date without a year is counted back.
-        told: hears of the progress.
+        as_of: the day from which a date without a year on a saved page is counted back.
+        on_progress: the progress callback.
 
     Raises:
-        UserError: the file cannot be read, or is of no known kind.
+        UserError: the file cannot be read, or its format is unknown.
     """
     name = f"file:{path.name}"
     gathered = FetchResult(name)
@@ -171,7 +171,7 @@ def import_file(
 
 
 def _store(engine: Engine, clock: Clock, source: str, blocks: Iterable[list[Bounded]]) -> Iterator[FetchResult]:
-    """Store papers block by block; gives the counts so far."""
+    """Store papers block by block; yield the counts so far."""
     so_far = FetchResult(source)
     for block in blocks:
         found = [bounded.item for bounded in block if isinstance(bounded.item, Paper)]
@@ -195,6 +195,6 @@ def fetch_papers(
     on_progress: Callable[[str], OnProgress] = lambda name: lambda count: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FetchResult]:
-    """Fetch new papers, or those of a range of days, from the named sources (all, if none is named), and store them."""
+    """Fetch and store new papers, or those of a range of days, from the named sources (all if none is named)."""
     window = window or DateRange(since=None, until=context.clock().date())
     return fetch_all(context.engine, context.config, context.clock, names, window, on_progress, should_stop)

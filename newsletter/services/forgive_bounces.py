@@ -1,4 +1,4 @@
-"""Forgiving: subscribers who bounced get mail again, one by one or many at once."""
+"""Forgive bounces: subscribers who bounced get mail again, one by one or in bulk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Whose bounces are forgiven; of everybody, where nothing is said.
+    """The bounces to forgive; by default everybody's.
 
     Attributes:
-        domain: of their addresses, as they are stored. ``since``: they bounced at that moment or later (UTC).
+        domain: of the addresses, as stored. ``since``: only those who bounced at this time or later (UTC).
     """
 
     domain: str | None = None
@@ -29,13 +29,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class ForgivenAddress:
-    """An address that is no longer held back.
+    """An address that is no longer suppressed.
 
     Attributes:
-        email: None where only its digest is known.
-        lifted: why it was suppressed, None when it was not.
-        state: of the subscriber who has it, as it is now; None without one.
-        planned_again: the edition whose digest had failed and will be sent now.
+        email: None if only its digest is known.
+        lifted: why it was suppressed, None if it was not.
+        state: the current state of its subscriber; None without one.
+        planned_again: the edition whose failed digest will be sent now.
     """
 
     email: str | None
@@ -45,10 +45,10 @@ class ForgivenAddress:
 
 
 def forgive(context: AppContext, email: str, dry_run: bool = False) -> ForgivenAddress:
-    """Lift the suppression of one address, whatever its reason, and make a subscriber active who bounced.
+    """Lift the suppression of one address, whatever its reason, and reactivate its subscriber if bounced.
 
     Args:
-        dry_run: tell what would become of it, and change nothing.
+        dry_run: return what would happen, and change nothing.
     """
     with writing(context.engine) as connection, connection.begin_nested() as attempt:
         forgiven = _forgive(context, connection, email)
@@ -58,11 +58,12 @@ def forgive(context: AppContext, email: str, dry_run: bool = False) -> ForgivenA
 
 
 def forgive_all(context: AppContext, selection: Selection, dry_run: bool = False) -> Iterator[ForgivenAddress]:
-    """Forgive everybody of a selection who bounced, or was paused for it, in batches; each is yielded once its batch is
-    stored. Whoever complained or unsubscribed is left alone.
+    """Forgive every selected subscriber who bounced, or was paused for bouncing, in batches.
+
+    Each is yielded once its batch is stored. Subscribers who complained or unsubscribed are left alone.
 
     Args:
-        dry_run: tell what would become of them, and change nothing.
+        dry_run: yield what would happen, and change nothing.
     """
     yield from _forgive_subscribers(context, selection, dry_run)
     yield from _forgive_addresses(context, selection, dry_run)
@@ -86,7 +87,7 @@ def _forgive_subscribers(context: AppContext, selection: Selection, dry_run: boo
 
 
 def _forgive_addresses(context: AppContext, selection: Selection, dry_run: bool) -> Iterator[ForgivenAddress]:
-    """Lift what is suppressed of addresses that no subscriber has any more."""
+    """Lift the suppressions of addresses that no longer have a subscriber."""
     with writing(context.engine) as connection:
         found = set(suppressions.bounced(connection, selection.since))
         kept = (SubscriberState.BOUNCED, SubscriberState.UNSUBSCRIBED)
@@ -119,7 +120,7 @@ def _forgive(context: AppContext, connection: Connection, email: str) -> Forgive
         return ForgivenAddress(email, lifted, None)
     edition = None
     if subscriber.state is SubscriberState.ACTIVE:
-        # What failed earlier comes with the next digest: its papers were released.
+        # Papers of older failures were released, so they come with the next digest.
         recent = now - timedelta(hours=context.config.delivery.retry_hours)
         edition = send_changes.plan_bounced_again(connection, subscriber.row, recent)
     return ForgivenAddress(subscriber.email, lifted, subscriber.state, edition)

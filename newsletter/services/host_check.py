@@ -1,4 +1,4 @@
-"""The kit: what an edition's messages are made with on a host. On each host of a cluster it has to be the same."""
+"""Host fingerprints: what an edition's messages depend on. All hosts of a cluster must have the same."""
 
 import hashlib
 import hmac
@@ -16,16 +16,16 @@ from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "jinja2", "mjml")
-"""What a digest, to the last byte, depends on beside the program."""
+"""The libraries that a digest depends on, to the last byte, in addition to the program."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostFingerprint:
-    """What a host works with, told without its secrets.
+    """What the messages of a host depend on, without its secrets.
 
     Attributes:
-        machine: what tells it from all others, also where several have one name.
-        programs: versions. ``templates``: a digest of them. ``key``: what the signing key makes of a fixed text.
+        machine: identifies the host, even among hosts of the same name.
+        programs: versions. ``templates``: a digest of them. ``key``: a fixed text signed with the signing key.
     """
 
     host: str
@@ -36,23 +36,21 @@ class HostFingerprint:
 
 
 def host_fingerprint(config: Config, key: str) -> HostFingerprint:
-    """What this host works with; ``key`` signs links."""
+    """Return the fingerprint of this host; ``key`` signs links."""
     programs = [f"newsletter {__version__}", *(f"{name} {version(name)}" for name in _LIBRARIES)]
     mark = hmac.new(key.encode(), b"kit of an edition", "sha256").hexdigest()
     return HostFingerprint(socket.gethostname(), _machine(), ", ".join(programs), _templates(config), mark)
 
 
 def verify_host(config: Config, wanted: HostFingerprint) -> None:
-    """See that this host makes the same messages as the one that leads.
+    """Verify that this host renders the same messages as the one that leads the edition.
 
     Raises:
-        UserError: it does not; a line for each difference.
+        UserError: it does not; one line for each difference.
     """
     here = f"engine: on the host {socket.gethostname()}"
     if not config.folder.is_dir():
-        raise UserError(
-            f"{here} there is no {config.folder}; have the newsletter's folder at the same path on each host"
-        )
+        raise UserError(f"{here} {config.folder} is missing; put the newsletter's folder at the same path on each host")
     try:
         own = host_fingerprint(config, signing_key(config.folder, make=False))
     except UserError as error:
@@ -61,13 +59,19 @@ def verify_host(config: Config, wanted: HostFingerprint) -> None:
         ) from None
     wrong = []
     if own.programs != wanted.programs:
-        wrong.append(f"{here} it is {own.programs}; on {wanted.host} {wanted.programs}; install the same")
+        wrong.append(
+            f"{here} the versions are {own.programs}; on {wanted.host} they are {wanted.programs}; install the same"
+        )
     if own.templates != wanted.templates:
-        wrong.append(f"{here} the templates are not those of {wanted.host}; copy {config.folder / config.templates}")
+        wrong.append(
+            f"{here} the templates differ from those of {wanted.host}; copy {config.folder / config.templates}"
+        )
     if own.key != wanted.key:
-        wrong.append(f"{here} the signing key is not that of {wanted.host}; set the same NEWSLETTER_SECRET_KEY")
+        wrong.append(f"{here} the signing key differs from that of {wanted.host}; set the same NEWSLETTER_SECRET_KEY")
     if own.machine != wanted.machine and make_url(config.store_url).get_backend_name() == "sqlite":
-        wrong.append(f"{here} the store of {wanted.host} cannot be used: SQLite is for one host; use PostgreSQL")
+        wrong.append(
+            f"{here} the store of {wanted.host} is unavailable, since SQLite works on one host only; use PostgreSQL"
+        )
     if wrong:
         raise UserError(*wrong)
 

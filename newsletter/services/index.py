@@ -1,8 +1,9 @@
-"""Keeping the index: a space fitted on a schedule, and the vectors of the store's papers in it, beside the store.
+"""Maintain the index: a TF-IDF space fitted on a schedule, and the vectors of the stored papers in it, next to the
+store.
 
-A fetch transforms what is new; only a refit looks at all papers again. Each fit has a version of its own, which stays
-while the log has digests that were ranked with it. In ``store.index`` there is a folder for each version (the space,
-and parts of papers) and ``state.json``, which names the one in use.
+A fetch transforms only what is new; only a refit reads all papers again. Each fit has its own version, which is kept
+while the log has digests that were ranked with it. ``store.index`` contains a folder for each version (the space, and
+segments of papers) and ``state.json``, which names the current version.
 """
 
 import hashlib
@@ -32,25 +33,25 @@ from newsletter.services.context import AppContext
 from newsletter.store import papers, reading, send_log
 
 FITTED_ON = 60_000
-"""A space is fitted on so many papers at most, drawn by chance: more would cost memory and teach nothing."""
+"""Maximum number of papers a space is fitted on, sampled at random: more would cost memory and add nothing."""
 
 _GROWTH = 1.1
 _AT_ONCE = 5_000
 
 OnProgress = Callable[[str, int, int], None]
-"""Hears of progress: what is being done, and how many papers of how many it is done with."""
+"""Called with what is being done, the number of papers done, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What the index in use is.
+    """The current index.
 
     Attributes:
-        version: the name of its space. ``fitted_at``: when that was fitted (ISO, UTC), ``papers``: how many papers
-            the store had then.
-        held: how many papers are in the index, ``last_row`` the highest row of them, and ``last_id`` that one's name.
-        text_change: the highest number of a changed text that it has.
-        recent: which file has the papers that came after the fit.
+        version: the name of its space. ``fitted_at``: when that was fitted (ISO, UTC). ``papers``: how many papers the
+            store had then.
+        held: the number of papers in the index. ``last_row``: the highest of their rows. ``last_id``: that paper's id.
+        text_change: the highest text change number it includes.
+        recent: the number of the file with the papers added after the fit.
     """
 
     version: str
@@ -64,11 +65,11 @@ class IndexState:
 
     @property
     def fitted_on(self) -> datetime:
-        """When the space was fitted (UTC)."""
+        """Return when the space was fitted (UTC)."""
         return datetime.fromisoformat(self.fitted_at)
 
     def next_fit(self, refit_days: float) -> datetime:
-        """When the space is to be fitted again (UTC)."""
+        """Return when the space is due to be fitted again (UTC)."""
         return self.fitted_on + timedelta(days=refit_days)
 
 
@@ -78,13 +79,13 @@ def _quiet(_what: str, _done: int, _of: int) -> None: ...
 def current_index(
     context: AppContext, refit: bool = False, on_progress: OnProgress = _quiet, grown: bool = True
 ) -> Index | None:
-    """The index of all papers in the store, brought up to date; None when the store holds no word.
+    """Return the index of all stored papers, brought up to date; None if the store contains no words.
 
-    The space is fitted when there is none, and again when the store has grown by a tenth.
+    The space is fitted if it is missing, and again once the store has grown by a tenth.
 
     Args:
-        refit: fit it again too when its time has come (``ranking.refit_days``).
-        grown: without it the space stays as it is however much the store has grown.
+        refit: also refit it when that is due (``ranking.refit_days``).
+        grown: if false, the space is kept however much the store has grown.
 
     Raises:
         NewsletterError: the index cannot be written.
@@ -105,13 +106,14 @@ def current_index(
         return index
     except OSError as error:
         raise NewsletterError(
-            f"store.index: {error.filename or folder}: {error.strerror or error}; mend the disk"
+            f"store.index: {error.filename or folder}: {error.strerror or error}; check the disk"
         ) from None
 
 
 class LiveIndex:
-    """The index for whoever asks again and again, as a site does. Who asks never waits for what came in meanwhile: a
-    thread looks after that, every few seconds at most, and leaves it to others to fit the space anew.
+    """The index for frequent callers such as a site. Calls never wait for papers that arrived meanwhile.
+
+    A background thread adds those, at most every few seconds, and leaves refits to others.
     """
 
     def __init__(self, context: AppContext, seconds: float = 10.0) -> None:
@@ -121,10 +123,10 @@ class LiveIndex:
         self._looking = Lock()
 
     def __call__(self) -> Index | None:
-        """The index; None while the store holds no word.
+        """Return the index; None while the store contains no words.
 
         Raises:
-            NewsletterError: it is asked for the first time, and cannot be read or written.
+            NewsletterError: this is the first call, and the index cannot be read or written.
         """
         if self._index is None:
             with self._looking:
@@ -135,16 +137,16 @@ class LiveIndex:
         return self._index
 
     def warm(self) -> None:
-        """Load it beside whatever else is done, so that who asks first does not wait for that."""
+        """Load the index in the background, so that the first caller need not wait."""
         Thread(target=self._begin, daemon=True).start()
 
     def _begin(self) -> None:
-        # What stands in the way of it is told to who asks.
+        # Callers get the error from their own call.
         with suppress(NewsletterError):
             self()
 
     def _look_again(self) -> None:
-        # What stands in the way of it is told by whoever fetches; here there is one that still serves.
+        # A fetch reports the error; meanwhile the loaded index remains in use.
         with suppress(NewsletterError):
             try:
                 self._look()
@@ -158,7 +160,7 @@ class LiveIndex:
 
 
 def saved_index(context: AppContext) -> Index | None:
-    """The index as it is, however far behind; None where there is none that belongs to the store."""
+    """Return the index as it is, however outdated; None if the store has none."""
     state = read_state(context.config.index_folder)
     if state is None:
         return None
@@ -169,7 +171,7 @@ def saved_index(context: AppContext) -> Index | None:
 
 
 def read_state(folder: Path) -> IndexState | None:
-    """The state of the index in a folder; None where there is none that can be used."""
+    """Return the state of the index in a folder; None if there is no usable one."""
     try:
         return IndexState(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -182,7 +184,7 @@ def _is_due(context: AppContext, state: IndexState, extent: papers.Extent, refit
 
 
 def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index | None:
-    """Fit the space now, and put all papers into it; None when the store holds no word."""
+    """Fit the space now and put all papers into it; None if the store contains no words."""
     folder = context.config.index_folder
     with reading(context.engine) as connection:
         extent = papers.extent(connection)
@@ -193,7 +195,7 @@ def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index 
     if model is None:
         return None
     segment = _segment(context, model, rows, on_progress)
-    # Papers that two processes wrote at once may lie below the last one that was seen.
+    # Papers that two processes wrote concurrently may have rows below the last one seen.
     version = f"{context.clock():%Y%m%d}-{_mark(model)}"
     state = IndexState(
         version,
@@ -205,14 +207,14 @@ def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index 
         extent.text_change,
     )
     with _locked(folder):
-        # Also where there is one of that name: it may be damaged, or older.
+        # Even if a version of that name exists: it may be damaged, or older.
         _publish(folder / version, model, segment)
         _write_state(folder, state)
         _prune(context, version)
-        # Here, since another process that has fitted it too is about to put its own in this place.
+        # Prune here, since another process that refitted too is about to publish its own version.
         index = _load(folder, state)
     if index is None:
-        raise NewsletterError(f"store.index: {folder}: what was just written cannot be read; check the disk")
+        raise NewsletterError(f"store.index: {folder}: the index just written cannot be read; check the disk")
     return index
 
 
@@ -231,7 +233,7 @@ def _publish(target: Path, model: TfidfModel, segment: Segment) -> None:
 
 
 def _segment(context: AppContext, model: TfidfModel, rows: Sequence[int], on_progress: OnProgress) -> Segment:
-    """All papers with these rows, transformed block by block."""
+    """Transform all papers with these rows, block by block."""
     blocks = [model.zeros(0)]
     texts = _counted("indexing", (paper_text(paper) for paper in _texts(context, rows)), len(rows), on_progress)
     while block := list(islice(texts, _AT_ONCE)):
@@ -256,7 +258,7 @@ def _counted(what: str, texts: Iterable[str], of: int, on_progress: OnProgress) 
 
 
 def _bring_up_to_date(context: AppContext, on_progress: OnProgress) -> Index | None:
-    """Put what came into the store since into the index; None when that is gone meanwhile."""
+    """Add papers that were stored since to the index; None if the index was removed meanwhile."""
     folder = context.config.index_folder
     with _locked(folder):
         state = read_state(folder)
@@ -269,7 +271,7 @@ def _bring_up_to_date(context: AppContext, on_progress: OnProgress) -> Index | N
         recent = index.segments[1].rows if len(index.segments) > 1 else np.array([], dtype=np.int64)
         segment = _segment(context, index.model, sorted({*recent.tolist(), *rows}), on_progress)
         new = folder / state.version / f"recent-{state.recent + 1}"
-        # A process that was killed may have left one behind that no state names.
+        # A process that was killed may have left a file that no state names.
         shutil.rmtree(new, ignore_errors=True)
         index_files.write_segment(new, segment)
         old = folder / state.version / f"recent-{state.recent}"
@@ -288,7 +290,7 @@ def _bring_up_to_date(context: AppContext, on_progress: OnProgress) -> Index | N
 
 
 def _unknown(connection: Connection, index: Index, state: IndexState, extent: papers.Extent) -> list[int]:
-    """The rows of papers that the index does not have, or has with an older text."""
+    """Return the rows of papers that are missing from the index, or are in it with an older text."""
     new = papers.rows_after(connection, state.last_row)
     if state.held + len(new) != extent.count:
         # A process that was slow to commit may have left gaps below the last row.
@@ -298,7 +300,7 @@ def _unknown(connection: Connection, index: Index, state: IndexState, extent: pa
 
 
 def _load(folder: Path, state: IndexState) -> Index | None:
-    """The index of a state; None where its files are damaged."""
+    """Load the index of a state; None if its files are damaged."""
     try:
         return _loaded(folder, state)
     except (OSError, ValueError, KeyError):
@@ -314,7 +316,7 @@ def _loaded(folder: Path, state: IndexState) -> Index:
 
 
 def load_version(context: AppContext, version: str, wanted: Sequence[Paper]) -> Index | None:
-    """Some papers in the space of a version, as digests were ranked with; None when that version is not kept."""
+    """Load some papers in the space of a version, as digests were ranked with; None if that version is gone."""
     try:
         model = index_files.read_model(context.config.index_folder / version / "space")
     except (OSError, ValueError, KeyError):
@@ -323,7 +325,7 @@ def load_version(context: AppContext, version: str, wanted: Sequence[Paper]) -> 
 
 
 def _prune(context: AppContext, present: str) -> None:
-    """Remove the versions that no digest of the log was ranked with, and the papers of all but the present one."""
+    """Remove the versions that no digest in the log was ranked with, and the papers of all but the current one."""
     with reading(context.engine) as connection:
         kept = send_log.model_versions(connection) | {present}
     for old in context.config.index_folder.iterdir():

@@ -1,4 +1,4 @@
-"""The index for a newsletter that runs on: brought up to date beside the sending."""
+"""The index of a long-running newsletter, kept up to date in the background while digests are sent."""
 
 import threading
 import time
@@ -15,8 +15,10 @@ _LOOK_SECONDS = 0.1
 
 
 class IndexUpdater:
-    """Keeps the index up to date in a thread, so that whoever sends waits for it only so long: a source may have given
-    so many papers that it takes minutes. The thread is left behind when the newsletter stops.
+    """Keeps the index up to date in a thread, so that a run that sends waits for it for a limited time only.
+
+    A source may have returned enough papers to make an update take minutes. The thread is abandoned when the newsletter
+    stops.
     """
 
     def __init__(self, context: AppContext) -> None:
@@ -25,26 +27,27 @@ class IndexUpdater:
         self._work: Future[Index | None] | None = None
 
     def update(self, should_stop: Callable[[], bool]) -> None:
-        """Bring it up to date with all that is in the store now; fit the space again when its time has come.
+        """Bring the index up to date with all that is in the store now; refit it when that is due.
 
         Raises:
             NewsletterError: the index cannot be written.
-            Stopped: the newsletter is to stop.
+            Stopped: the newsletter is stopping.
         """
         _look(should_stop)
         with self._lock:
             running = self._work
         if running is not None:
-            _wait(running, None, should_stop)  # It may have begun before the last papers came.
+            _wait(running, None, should_stop)  # It may have started before the last papers arrived.
         _wait(self._begin(), None, should_stop)
 
     def current(self, patience: timedelta, should_stop: Callable[[], bool]) -> Index | None:
-        """The index, up to date if that takes no longer than ``patience``, else as it was; None when the store holds no
-        word.
+        """Return the index: up to date if that takes no longer than ``patience``, otherwise as it was.
+
+        None if the store contains no words.
 
         Raises:
             NewsletterError: the index cannot be written.
-            Stopped: the newsletter is to stop.
+            Stopped: the newsletter is stopping.
         """
         work = self._begin()
         if not _wait(work, patience, should_stop) and (earlier := saved_index(self._context)) is not None:
@@ -53,7 +56,7 @@ class IndexUpdater:
         return work.result()
 
     def _begin(self) -> "Future[Index | None]":
-        """The work that is under way, else new work."""
+        """Return the work under way, or start new work."""
         with self._lock:
             if self._work is None or self._work.done():
                 self._work = _in_background(lambda: current_index(self._context, refit=True))
@@ -61,7 +64,7 @@ class IndexUpdater:
 
 
 def _wait(work: "Future[Index | None]", patience: timedelta | None, should_stop: Callable[[], bool]) -> bool:
-    """Wait for some work; returns whether it is done."""
+    """Wait for some work; return whether it is done."""
     end = None if patience is None else time.monotonic() + patience.total_seconds()
     while not work.done():
         _look(should_stop)
@@ -78,7 +81,7 @@ def _look(should_stop: Callable[[], bool]) -> None:
 
 
 def _in_background(work: "Callable[[], Index | None]") -> "Future[Index | None]":
-    """Begin some work in a thread that ends with the program; a pool would have the program wait for its threads."""
+    """Run some work in a daemon thread; a thread pool would keep the program from exiting until it is done."""
     future: Future[Index | None] = Future()
 
     def run() -> None:

@@ -1,6 +1,6 @@
 """The jobs of a running newsletter: fetch papers, send what is due, process bounces, clean up.
 
-Each takes a log and returns whether everything went well; ``scheduler.py`` runs them on time.
+Each takes a log and returns whether it succeeded; ``scheduler.py`` runs them on time.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from newsletter.services.signup_mail import forget_unconfirmed
 from newsletter.store import reading, statistics, tokens, writing
 
 Log = Callable[..., None]
-"""Logs an event by its name, with its facts as keywords, as one line."""
+"""Logs an event by name, with keyword arguments, as one line."""
 
 _EDITION_CHANGES = timedelta(days=7)
 """How long the sends of an edition may still change."""
 
 
 def fetch(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
-    """Fetch new papers, one log line per source. Returns whether every source answered."""
+    """Fetch new papers, one log line per source. Returns whether every source succeeded."""
     good = True
     for result in fetch_papers(context, [], should_stop=should_stop):
         if result.error is not None:
@@ -44,7 +44,7 @@ def fetch(context: AppContext, log: Log, should_stop: Callable[[], bool], index:
 
 
 def _index(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater) -> None:
-    """Index what was fetched, so that the next edition need not, and refit the TF-IDF model when that is due."""
+    """Index what was fetched, so that the next edition need not, and refit the TF-IDF model if that is due."""
     before = read_state(context.config.index_folder)
     index.update(should_stop)
     after = read_state(context.config.index_folder)
@@ -62,14 +62,15 @@ def tick(
     get_index: Callable[[], Index | None] | None = None,
     reported: set[str] | None = None,
 ) -> bool:
-    """Read the subscriber files that changed, then send to whoever is due, and what was deferred until now.
+    """Read the subscriber files that changed, then send to subscribers who are due, and retry what was deferred until
+    now.
 
     Args:
         get_index: returns the index; see :func:`newsletter.services.edition.run_edition`.
-        reported: problems that were logged before and are not logged again; it is updated.
+        reported: problems that were logged before and are not logged again; updated in place.
 
     Returns:
-        Whether everything went well.
+        Whether everything succeeded.
     """
     reported = set() if reported is None else reported
     files = read_files(context)
@@ -87,7 +88,7 @@ def tick(
     if back:
         log("pauses_over", subscribers=back)
     bring_due_back(context)
-    # What rate limits hold up waits for a later tick, so that it does not hold up those who are due by then.
+    # What rate limits hold up waits for a later tick, so that it does not delay subscribers who are due by then.
     patience = timedelta(seconds=context.config.schedule.tick_seconds)
 
     try:
@@ -116,7 +117,7 @@ def read_bounces(context: AppContext, log: Log, should_stop: Callable[[], bool])
     """Process the bounce mailbox, one log line for each message that changed something or failed.
 
     Returns:
-        Whether the mailbox, if there is one, could be read with every message in it.
+        Whether the mailbox, if there is one, and every message in it could be read.
     """
     if not context.config.bounces.mailbox:
         return True
@@ -131,7 +132,7 @@ def read_bounces(context: AppContext, log: Log, should_stop: Callable[[], bool])
     try:
         counts = process_mailbox(context, each, lambda done, of: None, should_stop, failed)
     except NewsletterError as error:
-        # No digest waits for it, and the next time reads what this one left.
+        # No digest waits for this; the next run reads what this one left.
         log("bounces_failed", error=str(error))
         return False
     if counts:
@@ -140,8 +141,8 @@ def read_bounces(context: AppContext, log: Log, should_stop: Callable[[], bool])
 
 
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Count today's subscribers and past editions; delete old log entries, sign-ups that were not confirmed in time,
-    and operators' sessions that ended.
+    """Count today's subscribers and past editions; delete old log entries, unconfirmed sign-ups and ended operator
+    sessions.
     """
     with writing(context.engine) as connection:
         statistics.keep_counts(connection, context.clock().date())
@@ -167,11 +168,11 @@ def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> 
     """Fetch papers, process bounces, send what is due, and clean up once.
 
     Returns:
-        Whether everything went well.
+        Whether everything succeeded.
 
     Raises:
-        NewsletterError: no mail server can be used; what is planned stays planned.
+        NewsletterError: no mail server is available; planned sends stay planned.
     """
-    # A list, so that a job that fails keeps no other from running.
+    # A list, so that a job that fails does not keep the others from running.
     went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, tick, housekeeping)]
     return all(went_well)

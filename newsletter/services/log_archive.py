@@ -1,4 +1,4 @@
-"""Archiving: months of the log that nobody asks the store for any more go into files, and out of the store."""
+"""Archive the send log: move months that are no longer needed from the store into files."""
 
 import gzip
 import json
@@ -22,19 +22,20 @@ _SETTLED = (SendState.SENT, SendState.FAILED, SendState.SKIPPED)
 
 
 def latest(context: AppContext) -> date:
-    """Before which day editions may be archived: a paper that may stand for choice yet must be known as sent."""
+    """Return the first day whose editions may not be archived yet, since their papers may still be candidates."""
     return context.clock().date() - timedelta(days=context.config.ranking.max_age_days + 1)
 
 
 def archive_log(context: AppContext, before: date, folder: Path, should_stop: Callable[[], bool]) -> Counter[Path]:
-    """Move what became of the sends of editions before a day into files in a folder, one a month: a line of JSON for
-    each as ``newsletter log --json`` has it, compressed. What waits, is on the wire or is unsure stays.
+    """Move the settled sends of editions before a day into compressed files in a folder, one file a month.
 
-    Each block is on the disk before it goes from the store; so a line may be in two files after this was cut short, and
-    none is in neither.
+    Each send is a line of JSON, as in ``newsletter log --json``. Sends that are waiting, on the wire or unsure stay.
+
+    Each block is written to disk before it is deleted from the store; so if this is interrupted, a line may be in two
+    files, but none is lost.
 
     Returns:
-        How many lines each file has.
+        The number of lines in each file.
 
     Raises:
         UserError: the day is too late, or a file cannot be written.
@@ -77,7 +78,7 @@ def _new_file(folder: Path, month: str) -> Path:
         path = next(folder / name for name in names if not (folder / name).exists())
         path.touch(mode=0o600, exist_ok=False)
     except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; choose a folder that can be written") from None
+        raise UserError(f"{error.filename}: {error.strerror}; choose a writable folder") from None
     return path
 
 
@@ -85,9 +86,9 @@ def _append(path: Path, lines: list[LogLine]) -> None:
     text = "".join(json.dumps(to_object(line), ensure_ascii=False) + "\n" for line in lines)
     try:
         with path.open("ab") as file:
-            # Each block by itself: what is cut short spoils nothing that stands before it.
+            # Each block is a separate gzip member, so an interrupted write damages nothing before it.
             file.write(gzip.compress(text.encode()))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; what was not written is in the store still") from None
+        raise UserError(f"{path}: {error.strerror}; what was not written is still in the store") from None

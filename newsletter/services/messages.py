@@ -1,4 +1,4 @@
-"""The messages of digests: rendered with a subscriber's templates and personal links."""
+"""Render the messages of digests, with a subscriber's templates and personal links."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,10 +22,10 @@ TemplateCache = dict[str, Templates]
 
 
 def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> Templates:
-    """The templates of a subscriber's messages, the newsletter's own before the program's.
+    """Return the templates of a subscriber's messages; the newsletter's own override the built-in ones.
 
     Raises:
-        UserError: one is missing or wrong.
+        UserError: one is missing or invalid.
     """
     settings = context.config.digest
     name = settings.weekly_template if is_weekly(subscriber) else settings.template
@@ -37,8 +37,9 @@ def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscr
 def render_message(
     context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest, identity: str
 ) -> Message:
-    """Render a digest into the message that is sent, under a Message-ID. Where reports have an address of their own,
-    the envelope's sender is that, with a token of this message.
+    """Render a digest into the message to send, with a Message-ID.
+
+    If bounces have an address of their own, that is the envelope sender, with a token of this message.
     """
     filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
     message = make_message(context.config.site, filled, subscriber, digest, links, identity, context.clock())
@@ -49,33 +50,33 @@ def render_message(
 
 
 def render_pages(context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
-    """The HTML part and the text part of that message."""
+    """Render the HTML part and the text part of the message."""
     filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
     return render_parts(context.config.site, filled, subscriber, digest, links)
 
 
 def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
-    """The HTML of a digest for whoever has its address: it names no reader, and no link in it acts for one."""
+    """Render the HTML of a digest for sharing: it names no reader, and none of its links acts for one."""
     filled = templates_for(context, {}, subscriber)
     return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
 
 
 def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -> str:
-    """The Message-ID to plan a subscriber's digest with. It is written down then: with another key it would differ."""
+    """Create the Message-ID to plan a digest with. It is stored with the plan: with another key it would differ."""
     return message_id(context.config.site, context.links.key, edition, subscriber.row)
 
 
 def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
-    """The signed links of a subscriber in the digest of an edition."""
+    """Return the signed links of a subscriber in the digest of an edition."""
     site, links, row, version = context.config.site, context.links, subscriber.row, subscriber.link_version
     operator = _bare_address(site.reply_to or site.sender)
-    # Where reports are read, letters that unsubscribe are too, and acted on at once.
+    # If bounces are read, unsubscribe emails are read too, and processed right away.
     subject = f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}"
     page = links.url(TokenPurpose.UNSUBSCRIBE, row)
     return PersonalLinks(
         preferences=links.url(TokenPurpose.PREFERENCES, row, version),
         unsubscribe=page,
-        unsubscribe_letter=_mailto_link(context.config.bounces.address or operator, subject),
+        unsubscribe_email=_mailto_link(context.config.bounces.address or operator, subject),
         one_click=page,
         browser=links.digest_url(row, edition),
         judge=partial(links.feedback_url, row, version=version),
@@ -88,13 +89,14 @@ def _bare_address(mailbox: str) -> str:
 
 
 def _mailto_link(address: str, subject: str) -> str:
-    """A link that begins a letter."""
+    """Return a link that opens a new email."""
     return f"mailto:{quote(address, safe='@')}?subject={quote(subject)}"
 
 
 def sender_warnings(config: Config) -> Iterator[str]:
-    """What a mail to the world should not say of its sender, a line each: names of examples, or of this machine alone.
-    None when the mail server is on this machine, as when things are tried out.
+    """Yield a warning for each sender setting that is wrong for real mail: example names, or names of this machine.
+
+    Yields none if the mail server is on this machine, as when trying things out.
     """
     away = [account.host for account in config.mail_accounts.values() if not is_loopback(account.host)]
     if not away:
@@ -105,4 +107,4 @@ def sender_warnings(config: Config) -> Iterator[str]:
     hosts += [(key, mailbox, parseaddr(mailbox)[1].rpartition("@")[2]) for key, mailbox in mailboxes]
     for key, value, host in hosts:
         if is_loopback(host) or is_example(host):
-            yield f"site.{key}: {value} leads no reader to you, yet mail goes out by {away[0]}; set your own"
+            yield f"site.{key}: readers cannot reach {value}, but mail is sent through {away[0]}; set your own"

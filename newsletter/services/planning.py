@@ -1,4 +1,4 @@
-"""Planning: the digests of a batch of subscribers are composed and stored, before any of them is sent."""
+"""Plan: compose and store the digests of a batch of subscribers before any of them is sent."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from newsletter.store import plans as plan_store
 from newsletter.store import reading, send_log, subscribers, worker_stats, writing
 
 ALREADY_PLANNED = "already"
-"""The count of subscribers who have a digest of the edition already, or one that another process planned."""
+"""The count of subscribers who already have a digest of the edition, or one that another process planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class SubscriberBatch:
     """Subscribers who are ranked together.
 
     Attributes:
-        editions: the edition that each of them is due, by row.
-        rated: the papers they rated, for a worker without the whole index.
-        lost: how many workers were lost while they processed this batch.
+        editions: the edition each of them is due for, by row.
+        rated: the papers they rated, for a worker without the full index.
+        lost: the number of workers lost while processing this batch.
         unknown_zones: the rows of subscribers whose time zone this machine does not know.
     """
 
@@ -53,12 +53,13 @@ class PlanResult:
 
 
 def plan_batch(context: AppContext, snapshot: RankingSnapshot | None, batch: SubscriberBatch, owner: str) -> PlanResult:
-    """Store the digests of a batch as planned, and when each subscriber is due next. A subscriber whose digest cannot
-    be composed fails; the others get theirs.
+    """Store the digests of a batch as planned, and when each subscriber is due next.
+
+    A subscriber whose digest cannot be composed fails; the others get theirs.
 
     Args:
         snapshot: what to rank against; None for an empty store.
-        owner: the name that the run's counts are kept under.
+        owner: the name that the run's counts are stored under.
     """
     people = load_subscribers(context, batch)
     return _keep_plans(context, batch, people, make_plans(context, snapshot, batch, people), owner)
@@ -95,7 +96,7 @@ def _write_plans(
     """Store plans; if that fails, one by one, so that only the plan at fault fails.
 
     Returns:
-        How many digests are planned, and the plans that failed.
+        The number of digests planned, and the plans that failed.
     """
     failed = [plan for plan in plans if plan.state is SendState.FAILED]
     try:

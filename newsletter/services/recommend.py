@@ -1,4 +1,4 @@
-"""Choosing: the papers of the hour against what some subscribers follow."""
+"""Recommend: rank the current candidates for subscribers."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +23,7 @@ from newsletter.services.index import current_index, load_version
 from newsletter.store import papers, reading, send_log, subscribers
 from newsletter.store.feedback import Verdict
 
-NO_PAPERS = "the store has no papers yet; 'newsletter fetch' brings some"
+NO_PAPERS = "the store has no papers yet; run 'newsletter fetch'"
 _WORDS_SHOWN = 3
 _EXPLANATIONS_SHOWN = 5
 _EFFECT_WORDS_SHOWN = 8
@@ -31,10 +31,10 @@ _EFFECT_WORDS_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class RankingSnapshot:
-    """The papers of the hour: the index of the whole store, and those that are new to somebody.
+    """The index of the whole store, and the current candidates.
 
     Attributes:
-        now: when it was made (UTC); what is stored later stands for choice next time.
+        now: when it was taken (UTC); papers stored later become candidates next time.
     """
 
     index: Index
@@ -43,7 +43,7 @@ class RankingSnapshot:
 
     @property
     def oldest(self) -> datetime:
-        """First seen of the oldest candidate (UTC), ``now`` without any."""
+        """Return when the oldest candidate was first seen (UTC); ``now`` if there are none."""
         return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
 
 
@@ -53,7 +53,7 @@ def build_snapshot(
     """Bring the index up to date and take the papers within ``ranking.max_age_days``; None for an empty store.
 
     Args:
-        index_of_now: gives the index, where it is not simply to be brought up to date.
+        index_of_now: returns the index; by default it is brought up to date.
     """
     now = context.clock()
     index = current_index(context) if index_of_now is None else index_of_now()
@@ -63,7 +63,7 @@ def build_snapshot(
 def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSnapshot:
     with reading(context.engine) as connection:
         found = papers.first_seen_since(connection, now - timedelta(days=context.config.ranking.max_age_days))
-    # What has come since the index was made stands for choice next time.
+    # Papers that arrived after the index was made become candidates next time.
     new = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
     half_life = context.config.digest.trending_half_life_days
     return RankingSnapshot(index, make_candidates(index, new, now.date(), half_life), now)
@@ -71,7 +71,7 @@ def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSna
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPayload:
-    """A field as it is handed to other processes: plain data, and of the index only what the new papers need."""
+    """A snapshot for other processes: plain data, and only the part of the index that the new papers need."""
 
     index: Index
     papers: tuple[Paper, ...]
@@ -80,21 +80,21 @@ class SnapshotPayload:
 
 
 def to_payload(field: RankingSnapshot) -> SnapshotPayload:
-    """Get a field ready to be handed over."""
+    """Convert a snapshot to a payload."""
     return SnapshotPayload(
         field.index.without_papers(), field.candidates.papers, field.candidates.paper_matrix, field.now
     )
 
 
 def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapshot:
-    """The field that was handed over. What subscribers have judged is not in it: see :func:`rated_papers`."""
+    """Restore a snapshot. It lacks the papers that subscribers rated: see :func:`rated_papers`."""
     today, half_life = payload.now.date(), context.config.digest.trending_half_life_days
     candidates = candidates_of(payload.index.model, payload.papers, payload.paper_matrix, today, half_life)
     return RankingSnapshot(payload.index, candidates, payload.now)
 
 
 def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:
-    """The papers that some subscribers (by row) have judged, for a process that has not the whole index."""
+    """Return the papers that some subscribers (by row) rated, for a process without the full index."""
     with reading(context.engine) as connection:
         people = subscribers.by_rows(connection, rows)
         known_feedback = feedback.load_feedback(connection, list(people.values()))
@@ -109,11 +109,11 @@ def score_batch(
     leaving_out: date | None = None,
     rated: Segment | None = None,
 ) -> list[composer.ScoredSubscriber]:
-    """Score the new papers of a block of subscribers, all their interests in one product.
+    """Score the new papers of a batch of subscribers, all their interests in one matrix product.
 
     Args:
         leaving_out: an edition whose papers do not count as sent.
-        judged: the papers that they have judged, where the field has not the whole index.
+        rated: the papers they rated, for a snapshot without the full index.
     """
     with reading(context.engine) as connection:
         rows = [subscriber.row for subscriber in batch]
@@ -121,7 +121,7 @@ def score_batch(
         known_feedback = feedback.load_feedback(connection, batch)
     if rated is not None:
         field = replace(field, index=replace(field.index, segments=(rated,)))
-        # A verdict that came since counts from the next edition on.
+        # Feedback given after the snapshot counts from the next edition on.
         known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
     return score(field, batch, known_feedback, held, context.config.ranking.feedback_half_life_days)
 
@@ -133,10 +133,10 @@ def score(
     held: Mapping[int, set[int]],
     half_life_days: float,
 ) -> list[composer.ScoredSubscriber]:
-    """Score the new papers of a block of subscribers.
+    """Score the new papers of a batch of subscribers.
 
     Args:
-        taught: what each follows, by row. ``held``: the rows of the papers each was sent.
+        known_feedback: the interests and feedback of each, by row. ``held``: the rows of the papers each was sent.
         half_life_days: of feedback.
     """
     follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in known_feedback.items()}
@@ -147,7 +147,7 @@ def score(
     scored, start = [], 0
     for subscriber in batch:
         own = follows[subscriber.row]
-        # What somebody has judged already is no news to them.
+        # Papers that a subscriber rated already are not new to them.
         rated = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
         new, by = composer.is_new(subscriber, field.candidates, held[subscriber.row] | rated, hidden)
         end = start + len(own)
@@ -161,7 +161,7 @@ def score(
 
 
 def compose_digest(context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
-    """Compose the digest of a subscriber for the edition of the subscriber's today."""
+    """Compose the digest of a subscriber for the edition of today in their time zone."""
     today = local_day(scored.subscriber.preferences.schedule, field.now)
     return composer.compose(field.index, scored, field.candidates, _rules(context), today)
 
@@ -172,9 +172,9 @@ def _rules(context: AppContext) -> composer.DigestRules:
 
 
 def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:
-    """What a subscriber's papers were ranked with beside the space, as JSON values, so that it can be done again."""
+    """Return what a subscriber's papers were ranked with besides the space, as JSON values, to replay the ranking."""
     return {
-        "interests": feedback.to_json(scored.taught),
+        "interests": feedback.to_json(scored.known_feedback),
         "never": list(scored.subscriber.preferences.never),
         "max_age_days": context.config.ranking.max_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
@@ -183,19 +183,19 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
 
 
 def empty_reason(context: AppContext, scored: composer.ScoredSubscriber) -> str:
-    """Why a subscriber has nothing to get, in words."""
+    """Explain in words why a subscriber has no papers."""
     new = int(scored.new.sum())
     last = scored.subscriber.last_digest
     since = f" since {last:%Y-%m-%d}" if last else f" in the last {context.config.ranking.max_age_days} days"
-    beside = f" ({describe_hidden(scored)})" if scored.hidden else ""
+    hidden_note = f" ({describe_hidden(scored)})" if scored.hidden else ""
     if new == 0:
-        return f"no new papers{since}{beside}"
+        return f"no new papers{since}{hidden_note}"
     best, least = composer.best_score(scored), context.config.ranking.min_score
-    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{beside}"
+    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{hidden_note}"
 
 
 def describe_hidden(scored: composer.ScoredSubscriber) -> str:
-    """How many papers the subscriber's never-words hide, and which words."""
+    """Return how many papers the subscriber's never-words hide, and which words."""
     words = sorted(set(scored.hidden.values()))
     shown = ", ".join(f"“{word}”" for word in words[:_WORDS_SHOWN]) + (", …" if len(words) > _WORDS_SHOWN else "")
     return f"{len(scored.hidden)} more hidden by never: {shown}"
@@ -206,7 +206,7 @@ class RankingResult:
     """The papers new to a subscriber, best first, each with the interest it fits best and the reason.
 
     Attributes:
-        nothing: why there are none, empty when there are. ``hidden``: what never-words hide of it, each with the word.
+        nothing: why there are none, empty if there are. ``hidden``: papers hidden by never-words, each with the word.
     """
 
     choices: list[DigestItem]
@@ -225,7 +225,7 @@ def rank_papers(context: AppContext, subscriber: Subscriber, top: int) -> Rankin
 def top_results(
     context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, top: int, min_score: float
 ) -> RankingResult:
-    """The best of a subscriber's scored papers."""
+    """Return the best of a subscriber's scored papers."""
     found = composer.matches(scored, field.candidates, min_score)
     if not len(scored.matrix):
         found = composer.trending(scored, field.candidates)
@@ -242,16 +242,17 @@ def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score
 
 
 def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, top: int) -> RankingResult:
-    """Rank what was new to a subscriber for an edition as it was ranked then: in the same space, with the interests,
-    the feedback and the rules of then.
+    """Rank what was new to a subscriber for an edition as it was ranked then.
+
+    This uses the space, interests, feedback and rules of that time.
 
     Raises:
-        UserError: the log has no such digest, or not what it was ranked with.
+        UserError: the log has no such digest, or lacks what it was ranked with.
     """
     with reading(context.engine) as connection:
         found = send_log.ranked_with(connection, subscriber.row, edition)
         if found is None:
-            raise UserError(f"--edition: {subscriber.email} has no digest of {edition} that the log can rank again")
+            raise UserError(f"--edition: the log has no digest of {edition} for {subscriber.email}")
         send, then = found
         known_feedback = feedback.from_json(connection, then.content["interests"])
         window = timedelta(days=then.content["max_age_days"])
@@ -265,7 +266,7 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
     )
     if index is None:
         raise UserError(
-            f"--edition: the index {then.model_version} that it was ranked in is not in {context.config.index_folder}"
+            f"--edition: the index {then.model_version} it used is missing from {context.config.index_folder}"
         )
     field = RankingSnapshot(
         index, make_candidates(index, new, edition, context.config.digest.trending_half_life_days), then.now
@@ -275,18 +276,18 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
     half_life = then.content["feedback_half_life_days"]
     (scored,) = score(field, [person], {person.row: known_feedback}, {person.row: held}, half_life)
     if not known_feedback:
-        # Counts change from day to day: what was trending then is what the log has.
+        # Community counts change daily, so what was trending then is taken from the log.
         return RankingResult(list(digest.choices[:top]), "" if digest.choices else send.reason or "", [])
     return top_results(context, field, scored, top, then.content["rules"]["min_score"])
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A subscriber's digest of today, as it would be made now.
+    """A subscriber's digest of today, as it would be composed now.
 
     Attributes:
-        digest: None when the store has no papers. ``nothing``: why it has none, empty when it has.
-        weighed: what speaks for each of its papers, by row. ``hidden``: as :class:`RankingResult` has it.
+        digest: None if the store has no papers. ``nothing``: why the digest is empty, empty if it is not.
+        explanation: the explanation of each of its papers, by row. ``hidden``: as in :class:`RankingResult`.
     """
 
     digest: Digest | None
@@ -296,7 +297,7 @@ class Preview:
 
 
 def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
-    """Make a subscriber's digest of today, and plan nothing."""
+    """Compose a subscriber's digest of today without planning it."""
     field = build_snapshot(context)
     if field is None:
         return Preview(None, NO_PAPERS, {}, [])
@@ -311,7 +312,7 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
 
 
 def _scored_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
-    """The scores as if today's edition had not gone out yet, so that its effect can still be seen and changed."""
+    """Score as if today's edition had not been sent yet, so that its effect can still be seen and changed."""
     today = local_day(subscriber.preferences.schedule, field.now)
     with reading(context.engine) as connection:
         last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
@@ -320,7 +321,7 @@ def _scored_today(context: AppContext, field: RankingSnapshot, subscriber: Subsc
 
 
 def best_interest(context: AppContext, subscriber: Subscriber, paper: Paper) -> str | None:
-    """The name of the interest that a paper fits best; None when the subscriber names none."""
+    """Return the name of the interest that a paper fits best; None if the subscriber has none."""
     index = current_index(context)
     if index is None or not subscriber.preferences.interests:
         return None
@@ -334,11 +335,11 @@ def best_interest(context: AppContext, subscriber: Subscriber, paper: Paper) -> 
 def feedback_effect(
     context: AppContext, subscriber: Subscriber, interest: str | None, paper: int, verdict: Verdict
 ) -> list[str]:
-    """The words that a subscriber's verdict on a paper (by row) has changed an interest's profile by most: those that
-    count for more since, or for less.
+    """Return the words whose weight in an interest's profile a subscriber's feedback on a paper (by row) changed most:
+    those that gained, and those that lost.
 
     Args:
-        interest: its name; None for the one that stands for feedback.
+        interest: its name; None for the interest that stands for feedback.
     """
     index = current_index(context)
     if index is None:
@@ -354,13 +355,13 @@ def feedback_effect(
     before = replace(after, liked=_without(after.liked, paper), disliked=_without(after.disliked, paper))
     vectors = make_profiles(index, [before, after]).vectors
     change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
-    told: list[str] = []
+    shown: list[str] = []
     for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
         term = str(index.model.terms[place])
-        # Of terms that have a word in common the first says enough.
-        if change[place] > 0 and not {*term.split()} & {word for one in told for word in one.split()}:
-            told.append(term)
-    return told[:_EFFECT_WORDS_SHOWN]
+        # Of terms that share a word, the first says enough.
+        if change[place] > 0 and not {*term.split()} & {word for one in shown for word in one.split()}:
+            shown.append(term)
+    return shown[:_EFFECT_WORDS_SHOWN]
 
 
 def _without(rated: RatedPapers, paper: int) -> RatedPapers:

@@ -1,4 +1,4 @@
-"""Forgetting: what is old, and people who ask for it."""
+"""Retention and erasure: delete old data, and all data of people who ask for it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _BLOCK = 500
 
 
 def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[str, int]:
-    """Forget what the log is not to keep any longer, block by block.
+    """Delete what the log no longer needs to keep, block by block.
 
     Returns:
-        How many lines of skipped sends, lines of settled ones, and bounces.
+        The number of log lines of skipped sends, log lines of settled sends, and bounces deleted.
     """
     now = context.clock()
     old = now - timedelta(days=context.config.keep_days)
@@ -42,7 +42,7 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
 
 
 def purge_contents(context: AppContext, should_stop: Callable[[], bool]) -> None:
-    """Forget what subscribers followed at a time of which no digest is in the log any more."""
+    """Delete stored interests of subscribers from a time of which the log has no digests left."""
     after: tuple[int, str] | None = (0, "")
     while after is not None and not should_stop():
         with writing(context.engine) as connection:
@@ -62,7 +62,7 @@ def _in_blocks(context: AppContext, should_stop: Callable[[], bool], forget: Cal
 
 @dataclass(frozen=True, slots=True)
 class SubscriberRecord:
-    """A subscriber with all that is there of it; ``file`` is home to its interests, None without one."""
+    """A subscriber with all stored data; ``file`` is the subscriber's file, None without one."""
 
     subscriber: Subscriber
     belongings: store.DataCounts
@@ -70,10 +70,10 @@ class SubscriberRecord:
 
 
 def find_subscriber(context: AppContext, email: str) -> SubscriberRecord:
-    """What there is of a person.
+    """Return all that is stored about a person.
 
     Raises:
-        UserError: the address is no subscriber.
+        UserError: the address has no subscriber.
     """
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
@@ -83,30 +83,32 @@ def find_subscriber(context: AppContext, email: str) -> SubscriberRecord:
 
 
 def erase_subscriber(context: AppContext, person: SubscriberRecord) -> list[Send]:
-    """Remove all that there is of a person, the file in the subscribers' folder too, in one step. Of the address a
-    digest stays on the suppression list, whatever the state was: a list that is imported later may still have it.
+    """Delete all that is stored about a person, including the file in the subscribers' folder, in one step.
+
+    A digest of the address stays on the suppression list, whatever the state was, since a list imported later may still
+    have it.
 
     Returns:
-        The sends of others that were found to be unsure, since processes that are gone had them on the wire.
+        Sends of other subscribers that became unsure, since processes that no longer exist had claimed them.
 
     Raises:
-        NewsletterError: a process has a digest of the person in its hands, so that it may be on the wire.
-        UserError: the file cannot be removed; then nothing is.
+        NewsletterError: a process has claimed a digest of the person, so it may be on the wire.
+        UserError: the file cannot be removed; then nothing is deleted.
     """
     subscriber = person.subscriber
-    # What a process that is gone had in its hands is in nobody's.
+    # Release the claims of processes that no longer exist.
     orphans = claims.release_orphans(context.engine, context.clock())
     with secure_delete(context.engine) as connection:
         edition = store.with_a_process(connection, subscriber.row)
         if edition is not None:
             raise NewsletterError(
-                f"{subscriber.email}: the digest of {edition} is being sent just now, and nothing is forgotten yet; "
+                f"{subscriber.email}: the digest of {edition} is being sent right now, so nothing was deleted; "
                 "run it again in a minute"
             )
         suppressions.suppress(connection, subscriber.email, Reason.FORGOTTEN, context.clock())
         store.forget_person(connection, subscriber.row)
         if person.file is not None:
-            # Before others can read the store: who found the file then would take it for that of a new subscriber.
+            # Remove the file before the commit: a process that still found it would take it for a new subscriber's.
             _remove(person.file)
     return [send for send in orphans if send.subscriber != subscriber.row]
 
@@ -115,11 +117,11 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; check who may write there") from None
+        raise UserError(f"{path}: {error.strerror}; check the permissions of its folder") from None
 
 
 def files_mentioning(folder: Path, email: str) -> Iterator[Path]:
-    """The files in the subscribers' folder that have an address in them, as those that a person keeps beside do."""
+    """Yield the files in the subscribers' folder that mention an address, such as backup copies."""
     wanted = email.casefold()
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:

@@ -1,4 +1,4 @@
-"""Searching: the whole store by words, or by likeness to a paper, ranked in the space that digests are ranked in."""
+"""Search the whole store, by words or by similarity to a paper, in the space that digests are ranked in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from newsletter.store.papers import PaperFilter
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A paper that was found, with its match (between 0 and 1) and the words that weighed most in it."""
+    """A paper that was found, with its match (between 0 and 1) and the words with the greatest weight in it."""
 
     paper: Paper
     score: float
@@ -41,13 +41,13 @@ class ScoredRow:
 def search(
     context: AppContext, words: str, wanted: PaperFilter, limit: int, index: Index | None = None
 ) -> list[SearchResult]:
-    """The papers of the store that a line of words describes, best first, each with the words that weighed most in it.
+    """Return the papers that best match some words, best first, each with the words with the greatest weight in it.
 
-    A word that the space does not know, being rare or newer than the fit, is looked for in titles; papers that have it
-    come before the others.
+    Words that the space does not know, being rare or newer than the fit, are looked for in titles; papers that contain
+    them come before the others.
 
     Args:
-        index: one that is loaded; else it is brought up to date first.
+        index: a loaded index; by default it is brought up to date first.
     """
     index = index or current_index(context)
     if index is None:
@@ -58,15 +58,16 @@ def search(
 
 
 def search_rows(context: AppContext, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
-    """The same as :func:`search`, by rows alone, which takes a small part of the time."""
+    """Do the same as :func:`search`, returning rows only, which takes a fraction of the time."""
     return _hits(context, index, by_words(index, words), wanted, limit, _unknown(index, words))
 
 
 def similar(
     context: AppContext, paper: Paper, wanted: PaperFilter, limit: int, index: Index | None = None
 ) -> list[SearchResult]:
-    """The papers of the store most like one of them, best first, without itself, each with what they share; ``index``
-    as :func:`search` has it.
+    """Return the papers most similar to a given one, best first, without it, each with what they share.
+
+    ``index`` is as for :func:`search`.
     """
     index = index or current_index(context)
     if index is None:
@@ -77,13 +78,13 @@ def similar(
 
 
 def similar_rows(context: AppContext, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
-    """The same as :func:`similar`, by rows alone."""
+    """Do the same as :func:`similar`, returning rows only."""
     found = _hits(context, index, by_paper(index, paper.row), wanted, limit + 1, [])
     return [hit for hit in found if hit.row != paper.row][:limit]
 
 
 def _unknown(index: Index, words: str) -> list[str]:
-    """Those of some words that the space does not know."""
+    """Return the words that the space does not know."""
     return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.model.known]
 
 
@@ -115,7 +116,7 @@ def _explained(
 def _passing(
     connection: Connection, blocks: Iterator[dict[int, float]], wanted: PaperFilter, limit: int, kept: set[int]
 ) -> dict[int, float]:
-    """The first papers that pass the filter, and of ``kept`` those that are met, with how far they stand out."""
+    """Return the first papers that pass the filter, and those of ``kept`` that are met, with how far they stand out."""
     passed: dict[int, float] = {}
     for block in blocks:
         rows = {*papers.passing(connection, [*block], wanted), *kept}

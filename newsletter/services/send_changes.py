@@ -1,4 +1,4 @@
-"""What an operator does to sends: try them again, cancel them, or note after a restore that they were sent."""
+"""Changes of sends by an operator: retry them, cancel them, or record after a restore that they were sent."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -29,16 +29,16 @@ def retry(context: AppContext, wanted: Selection, dry: bool) -> Iterator[tuple[S
 
 
 def cancel(context: AppContext, edition: date) -> tuple[int, int]:
-    """Cancel what is not on the wire of an edition; returns how many were cancelled and how many are on the wire."""
+    """Cancel an edition's sends; return how many were cancelled, and how many are on the wire and were not."""
     with writing(context.engine) as connection:
         return send_changes.cancel(connection, edition, context.clock())
 
 
 def mark_sent(context: AppContext, edition: date, before: datetime, dry: bool) -> Counter[str]:
-    """Note that all active subscribers got an edition whose time for it lay before a moment (aware).
+    """Record that all active subscribers got an edition if they were due for it before a given time (aware).
 
     Returns:
-        How many were ``noted``, how many ``had`` it by the log, and for how many it was ``not_due`` by then.
+        The number of subscribers: ``noted``, those who ``had`` it by the log, and those ``not_due`` by then.
     """
     counts: Counter[str] = Counter()
     after = 0

@@ -1,7 +1,7 @@
-"""Joining: people who ask on the site to be signed up, and the letters that this and other requests there take.
+"""Send the emails that requests on the site lead to, such as sign-ups.
 
-The letters go in the background, from requests that are kept in the store: who asks waits for no mail server and
-learns nothing from it, and a letter that could not go is tried again, also by a process that is started later.
+They are sent in the background, from requests kept in the store: visitors need not wait for a mail server and learn
+nothing from it, and an email that could not be sent is retried, also by a process started later.
 """
 
 import logging
@@ -29,7 +29,7 @@ from newsletter.store.sign_ups import Kind, SignUp
 from newsletter.support.clock import utc_now
 
 _HOLD = timedelta(minutes=10)
-"""So long a letter that a process has in its hands is taken up by no other: more than it may be on the wire."""
+"""How long an email claimed by one process is left alone by others: longer than it may be on the wire."""
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _LOOK_SECONDS = 30.0
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class SignupMailer:
-    """Sends the letters that requests lead to, in a thread that lives while there are any."""
+    """Sends the emails that requests lead to, in a thread that runs while any are waiting."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
@@ -48,7 +48,7 @@ class SignupMailer:
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """Have the letters sent that wait."""
+        """Start sending the waiting emails."""
         with self._lock:
             self._woken.set()
             if self._thread is None:
@@ -63,9 +63,9 @@ class SignupMailer:
                     pass
                 with reading(self._context.engine) as connection:
                     waits = sign_ups.next_mail_at(connection) is not None
-            except Exception as error:  # A mistake of ours must not be the end of all letters.
-                told = error if isinstance(error, NewsletterError) else repr(error)
-                _log.warning("letters to who signs up wait: %s", told)
+            except Exception as error:  # A bug of ours must not stop all further emails.
+                reason = error if isinstance(error, NewsletterError) else repr(error)
+                _log.warning("sign-up emails are delayed: %s", reason)
                 waits = True
             with self._lock:
                 if not waits and not self._woken.is_set():
@@ -77,16 +77,16 @@ class SignupMailer:
 def request_signup(
     context: AppContext, wanted: Preferences, asked: RequestOrigin, kind: Kind = Kind.SIGN_UP
 ) -> LimitVerdict:
-    """Take a request of anybody (see :func:`newsletter.audience.signup.ask`); then a postman is to be woken."""
+    """Record a visitor's request (see :func:`newsletter.audience.signup.ask`); then wake the mailer."""
     with writing(context.engine) as connection:
         limits = context.config.web.sign_ups
         return signup.add_request(connection, context.links.key, wanted, asked, limits, context.clock(), kind)
 
 
 def send_next(context: AppContext) -> bool:
-    """Send the next letter that waits; returns whether there was one. While all sending is paused, none goes.
+    """Send the next waiting email; return whether there was one. While all sending is paused, none is sent.
 
-    A letter that cannot be made or sent is put off, whatever went wrong: those of others do not wait for it.
+    An email that cannot be rendered or sent is deferred, whatever the reason, so that others need not wait for it.
     """
     now = context.clock()
     with writing(context.engine) as connection:
@@ -105,9 +105,9 @@ def send_next(context: AppContext) -> bool:
                 return True
         outcome = _deliver(context, _message(context, request, mail))
     except Exception as error:
-        # Not in its own words where they are not ours: they may hold an address.
-        told = error if isinstance(error, NewsletterError) else type(error).__name__
-        _log.warning("the letter of request %s on the site is put off: %s", request.row, told)
+        # Foreign error messages are left out, since they may contain an address.
+        reason = error if isinstance(error, NewsletterError) else type(error).__name__
+        _log.warning("the email of sign-up request %s is deferred: %s", request.row, reason)
     _settle(context, request, mail, outcome, now)
     return True
 
@@ -115,7 +115,7 @@ def send_next(context: AppContext) -> bool:
 def _settle(
     context: AppContext, request: SignUp, mail: SignupMail | None, outcome: Outcome | None, now: datetime
 ) -> None:
-    """Note what became of a letter; no outcome: nothing yet."""
+    """Record the outcome of an email; None means nothing happened yet."""
     with writing(context.engine) as connection:
         gone = outcome is not None and outcome.state in (SendState.SENT, SendState.UNSURE)
         if gone and mail is not None and mail.asks:
@@ -143,18 +143,18 @@ _SUBJECTS = {
 def _message(context: AppContext, request: SignUp, mail: SignupMail) -> Message:
     site = context.config.site
     templates = load_templates(context.config.folder / context.config.templates, mail.value)
-    # Nothing that was written into a form stands in a letter to somebody who may not have written it.
+    # Nothing that was entered in a form appears in an email to somebody who may not have entered it.
     hours = int(VALID_FOR[TokenPurpose.CONFIRM] / timedelta(hours=1))
     subject = _SUBJECTS[mail].format(name=site.name)
     values = signup_context(site, subject, _link(context, request, mail), hours)
     html, text = render(templates.html, values), render(templates.text, values)
     message = make_signup_message(site, request.email, subject, html, text, context.clock())
-    # What comes back of a letter is read where other reports are, if they are.
+    # Bounces of these emails go to the bounce address, if there is one.
     return replace(message, sender=context.config.bounces.address or parseaddr(site.sender)[1])
 
 
 def _link(context: AppContext, request: SignUp, mail: SignupMail) -> str:
-    """What the reader of a letter is to open."""
+    """Return the link that the reader of an email is to open."""
     if mail.asks:
         purpose = TokenPurpose.CONFIRM if mail is SignupMail.CONFIRM else TokenPurpose.APPROVE
         token = context.links.timed_token(purpose, request.row, request.asked_at)
@@ -162,12 +162,12 @@ def _link(context: AppContext, request: SignUp, mail: SignupMail) -> str:
     with reading(context.engine) as connection:
         subscriber = subscribers.by_email(connection, request.email)
     if subscriber is None:
-        raise NewsletterError("whom it is for was forgotten just now")
+        raise NewsletterError("its subscriber was just deleted")
     return context.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
 
 
 def _deliver(context: AppContext, message: Message) -> Outcome | None:
-    """Send a letter by the first account that can; None when none can at present."""
+    """Send an email through the first account that works; None if none does now."""
     accounts = sorted(context.config.mail_accounts.items(), key=lambda one: -one[1].weight)
     with reading(context.engine) as connection:
         set_aside = {one.account for one in circuit_breakers.set_aside(connection)}
@@ -183,12 +183,12 @@ def _deliver(context: AppContext, message: Message) -> Outcome | None:
                 return wire.send(message)
         except NewsletterError as error:
             rate_limit.release(context.engine, name, settings.limits, 1, utc_now())
-            _log.warning("a letter to who signs up waits: account %s: %s", name, error)
+            _log.warning("a sign-up email is delayed: account %s: %s", name, error)
     return None
 
 
 def forget_unconfirmed(context: AppContext, should_stop: Callable[[], bool]) -> int:
-    """Remove who asked to be signed up and did not confirm it in time; returns how many."""
+    """Delete sign-ups that were not confirmed in time; return how many."""
     forgotten = 0
     while not should_stop():
         with writing(context.engine) as connection:
@@ -200,14 +200,14 @@ def forget_unconfirmed(context: AppContext, should_stop: Callable[[], bool]) -> 
 
 
 def find_request(context: AppContext, purpose: TokenPurpose, token: str) -> SignUp | None:
-    """The request that a link confirms; None when it was confirmed, or is there no more.
+    """Return the request that a link confirms; None if it was confirmed already, or no longer exists.
 
     Args:
-        purpose: ``CONFIRM`` for one to be signed up, ``APPROVE`` for one of a subscriber.
+        purpose: ``CONFIRM`` for a sign-up, ``APPROVE`` for a request of a subscriber.
 
     Raises:
         LinkExpired: the link is too old.
-        ValueError: it is not ours.
+        ValueError: the link is not ours.
     """
     found = context.links.timed(purpose, token, context.clock())
     if found is None:
@@ -223,6 +223,6 @@ def _same(one: datetime, other: datetime) -> bool:
 
 
 def confirm(context: AppContext, request: SignUp, network: str) -> signup.Confirmed | None:
-    """Make a subscriber of who confirms a request (see :func:`newsletter.audience.signup.confirm`)."""
+    """Turn a confirmed request into a subscriber (see :func:`newsletter.audience.signup.confirm`)."""
     with writing(context.engine) as connection:
         return signup.confirm(connection, request, network, context.clock(), context.config.subscribers_folder)

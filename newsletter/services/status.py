@@ -1,4 +1,4 @@
-"""How the newsletter is doing: what the operator's page, the API and /metrics tell of it."""
+"""The status of the newsletter, for the operator page, the API and /metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _FAILED_SHOWN = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class SourceHealth:
-    """How a source fares; ``kind`` is None when config.yaml names it no longer, ``record`` when it was never tried."""
+    """The health of a source; ``kind`` is None if config.yaml no longer has it, ``record`` if it was never tried."""
 
     name: str
     kind: str | None
@@ -47,16 +47,16 @@ class SourceHealth:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """What waits to be sent, and what holds it up.
+    """What is waiting to be sent, and what holds it up.
 
     Attributes:
-        waiting: sends that are not settled, or unsure, by state.
-        put_off: why sends were put off, and until when.
-        holds: accounts and domains whose servers asked for patience, and until when (UTC).
-        overdue: active subscribers whose time passed more than a tick ago.
-        next_tick: when ``newsletter run`` looks next (UTC); None when it never ran.
-        pause: since when, and why, the operator has paused all sending; None when it goes on.
-        set_aside: the accounts whose servers refused too many messages.
+        waiting: the number of sends that are not settled, or unsure, by state.
+        put_off: why sends were deferred, and until when.
+        holds: accounts and domains whose servers throttle us, and until when (UTC).
+        overdue: the number of active subscribers who were due more than a tick ago.
+        next_tick: when ``newsletter run`` looks for due subscribers next (UTC); None if it never ran.
+        pause: since when, and why, the operator has paused all sending; None if not paused.
+        set_aside: the accounts that are set aside since their servers refused too many messages.
     """
 
     waiting: Mapping[SendState, WaitingCount]
@@ -70,15 +70,16 @@ class QueueStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How the newsletter is doing now.
+    """The current status of the newsletter.
 
     Attributes:
-        subscribers: how many are in each state. ``by_day``: how many were, on the days that were counted, oldest first.
-        came, left: how many subscribers came, and unsubscribed, in the last 30 days.
-        editions: the last ones, newest first, with how many sends are in each state.
-        came_back: how much came back of each kind, by the day on which it was read (UTC), in the last 30 days.
-        unsure: the sends of which nobody knows whether they arrived, the first of them.
-        failed: the sends of the last seven days that failed, the latest of them, newest first.
+        subscribers: the number in each state. ``by_day``: the same for each day that was counted, oldest first.
+        came, left: the number of subscribers who joined, and unsubscribed, in the last 30 days.
+        editions: the latest editions, newest first, with the number of sends in each state.
+        came_back: the number of bounces and complaints of each kind, by the day they were read (UTC), in the last 30
+            days.
+        unsure: the first of the sends whose outcome is unknown.
+        failed: the latest sends of the last seven days that failed, newest first.
         workers: the processes that settled a send in the last ten minutes.
     """
 
@@ -97,10 +98,10 @@ class Status:
 
 
 def read_status(context: AppContext) -> Status:
-    """How the newsletter is doing.
+    """Read the status of the newsletter.
 
     Raises:
-        NewsletterError: the store cannot be read at present.
+        NewsletterError: the store is unavailable.
     """
     now = context.clock()
     with reading(context.engine) as connection:
@@ -122,7 +123,7 @@ def read_status(context: AppContext) -> Status:
 
 
 def queue_status(context: AppContext, connection: Connection) -> QueueStatus:
-    """What waits to be sent."""
+    """Return what is waiting to be sent."""
     now = context.clock()
     return QueueStatus(
         waiting=health.waiting(connection),
@@ -136,7 +137,7 @@ def queue_status(context: AppContext, connection: Connection) -> QueueStatus:
 
 
 def source_statuses(context: AppContext, connection: Connection) -> list[SourceHealth]:
-    """How the sources fare: those of config.yaml, then those that it names no longer."""
+    """Return the status of each source: first those of config.yaml, then those that it no longer has."""
     records = source_status.statuses(connection)
     known = [SourceHealth(name, one.kind, records.get(name)) for name, one in context.config.sources.items()]
     gone = [SourceHealth(name, None, records[name]) for name in records if name not in context.config.sources]

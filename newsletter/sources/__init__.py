@@ -1,8 +1,8 @@
-"""Where papers come from: one module per source, and :func:`make_source` to have one by its settings."""
+"""Sources of papers: one module per source, and :func:`make_source` to create one from its settings."""
 
 from pathlib import Path
 
-from newsletter.config.settings import (
+from newsletter.config.sources import (
     ArxivSource,
     BiorxivSource,
     FeedSource,
@@ -19,7 +19,7 @@ from newsletter.sources.huggingface import HuggingFace
 
 
 def make_source(name: str, settings: SourceSettings, folder: Path) -> Source:
-    """The source of some settings; the path of a file counts from ``folder``."""
+    """Create the source of some settings; relative paths of files start from ``folder``."""
     match settings:
         case HuggingFaceSource():
             return HuggingFace(name, settings)

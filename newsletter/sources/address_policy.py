@@ -1,5 +1,5 @@
-"""Which addresses sources may be asked at: those of the internet, and private ones only where the configuration names
-them, whatever a redirect or the DNS says.
+"""The addresses that sources may connect to: public ones, and private ones only if the configuration names them,
+whatever a redirect or the DNS says.
 """
 
 import socket
@@ -13,7 +13,7 @@ from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 
 _ADDRESSES_TRIED = 4
 _LOCAL_NAMES = ("localhost", "local", "internal", "home.arpa")
-"""Names of a network of one's own (RFC 6761, RFC 6762, ICANN, RFC 8375), which no stranger can register."""
+"""Names of private networks (RFC 6761, RFC 6762, ICANN, RFC 8375), which no stranger can register."""
 
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214, section 6.1
@@ -23,20 +23,20 @@ _OF_A_BODY = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class PrivateAddressError(Exception):
-    """A host is on a private address that the configuration does not name."""
+    """A host is on a private address that the configuration does not allow."""
 
 
 class ResponseTooLarge(Exception):
-    """A response is larger, as it is sent, than :data:`MAX_RESPONSE_BYTES`."""
+    """A response, as transferred, is larger than :data:`MAX_RESPONSE_BYTES`."""
 
 
 class AddressPolicy:
     """Decides which addresses may be connected to.
 
     Args:
-        urls: the URLs that the configuration has for a source. The host of one may be private where that is plain to
-            see in it: a private address, a name without a dot, or one like ``wiki.local``.
-        allowed: further hosts, and networks, that may be private (``network.allow_private``).
+        urls: the URLs that the configuration has for a source. Their hosts may be private if they are obviously so: a
+            private address, a name without a dot, or one like ``wiki.local``.
+        allowed: further hosts and networks that may be private (``network.allow_private``).
     """
 
     def __init__(self, urls: Iterable[str], allowed: Iterable[str]) -> None:
@@ -50,11 +50,11 @@ class AddressPolicy:
                 self._hosts.add(_normalized(one))
 
     def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of a host that may be connected to.
+        """Return the addresses of a host that may be connected to.
 
         Raises:
-            OSError: the host is not known.
-            PrivateAddressError: there is none.
+            OSError: the host is unknown.
+            PrivateAddressError: it has no allowed address.
         """
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -65,10 +65,10 @@ class AddressPolicy:
         return allowed
 
     def check_name(self, host: str) -> None:
-        """Check a host whose address a proxy looks up.
+        """Check a host whose address is looked up by a proxy.
 
         Raises:
-            PrivateAddressError: it is plain to see that it is private, and the configuration does not name it.
+            PrivateAddressError: it is obviously private, and the configuration does not allow it.
         """
         if _normalized(host) in self._hosts or not _is_private_name(_normalized(host)):
             return
@@ -82,7 +82,7 @@ class AddressPolicy:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is one of the internet, and so are all that it stands for: an IPv6 address may carry an IPv4
+    """Return whether an address is public, and so are all addresses embedded in it: an IPv6 address may contain an IPv4
     address that a gateway connects to.
     """
     return all(
@@ -92,7 +92,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _meant(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Address]:
-    """The address, unless it is but another way to write an IPv4 address, and the IPv4 addresses that it carries."""
+    """Yield the IPv4 addresses embedded in an address, and the address itself unless it is just another notation."""
     if isinstance(address, IPv4Address):
         yield address
         return
@@ -116,7 +116,7 @@ def _normalized(host: str) -> str:
 
 
 def _literal(host: str) -> str | None:
-    """The address that a host is, however it is written: 127.0.0.1, 0x7f.1, 2130706433, ::1."""
+    """Return the address that a host is, however it is written: 127.0.0.1, 0x7f.1, 2130706433, ::1."""
     try:
         return str(ip_address(host.strip("[]").partition("%")[0]))
     except ValueError:
@@ -135,14 +135,16 @@ def _is_private_name(host: str) -> bool:
 
 def _words(host: str, address: str) -> str:
     where = f"{host} is a private address" if host == address else f"{host} has the private address {address}"
-    return f"{where}, which the configuration does not name; if it is right, add {host} to network.allow_private"
+    return f"{where}, which the configuration does not allow; if it is correct, add {host} to network.allow_private"
 
 
 class CheckedTransport(httpx.BaseTransport):
-    """Connects to addresses that have been checked, and to no others: the name is looked up once, so that nothing can
-    change between the check and the connection. Each redirect comes through here too.
+    """Connects only to addresses that were checked.
 
-    With a proxy, it is the proxy that looks names up and decides which it connects to.
+    Each name is looked up once, so that nothing can change between the check and the connection. Redirects pass through
+    here too.
+
+    With a proxy, the proxy looks names up and decides what it connects to.
     """
 
     def __init__(self, inner: httpx.BaseTransport, policy: AddressPolicy, proxied: bool) -> None:
@@ -151,12 +153,12 @@ class CheckedTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._through_proxy(request) if self._proxied else self._connected(request)
         if response.has_redirect_location:
-            # httpx would read and decompress the body, which nobody looks at and which may be of any size.
+            # httpx would read and decompress the body, which nobody uses and which may be of any size.
             response.close()
             headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_A_BODY]
             return httpx.Response(response.status_code, headers=headers, extensions=response.extensions)
         stream = response.stream
-        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - the client is no asynchronous one
+        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - the client is synchronous
         return httpx.Response(
             response.status_code,
             headers=response.headers,
@@ -187,7 +189,7 @@ class CheckedTransport(httpx.BaseTransport):
 
 
 def _sent_to(request: httpx.Request, address: str) -> httpx.Request:
-    """The same request, which still names the host in its header and in TLS, sent to one of its addresses."""
+    """Return the same request, with the same host in its header and in TLS, for one of the host's addresses."""
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
@@ -198,7 +200,7 @@ def _sent_to(request: httpx.Request, address: str) -> httpx.Request:
 
 
 class _LimitedStream(httpx.SyncByteStream):
-    """What a server sends, up to the limit. Compressed data may be without end and decompress to nothing."""
+    """A server's response, up to the size limit. Compressed data may be endless and decompress to nothing."""
 
     def __init__(self, inner: httpx.SyncByteStream) -> None:
         self._inner = inner

@@ -1,6 +1,6 @@
-"""arXiv: the feeds of its categories for what is announced now, its API for a range of days.
+"""arXiv: the feeds of its categories for current announcements, its API for a range of days.
 
-The ``arxiv`` package knows the API alone, and takes pauses and tries of its own beside those of :mod:`.http`.
+The ``arxiv`` package supports only the API, and has its own pauses and retries in addition to those of :mod:`.http`.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from newsletter.config.settings import ArxivSource
+from newsletter.config.sources import ArxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
@@ -21,7 +21,7 @@ from newsletter.support.text import to_single_line
 
 _PAGE = 200
 _EMPTY_PAGES = 3
-"""How often the API is asked for a page that comes empty though there are more papers; mostly it comes in the end."""
+"""Number of attempts for a page that is empty though there are more papers; usually one succeeds."""
 
 _ANNOUNCED = re.compile(r"^\s*arXiv:\S+\s+Announce Type:\s*(?P<kind>[\w-]+)\s*(?:Abstract:\s*)?", re.IGNORECASE)
 _REPLACEMENTS = ("replace", "replace-cross")
@@ -29,7 +29,7 @@ _REPLACEMENTS = ("replace", "replace-cross")
 
 @dataclass(frozen=True, slots=True)
 class Arxiv:
-    """The papers of some categories: those announced last, or those submitted on the days of a window."""
+    """The papers of some categories: the latest announced, or those submitted on the days of a window."""
 
     name: str
     settings: ArxivSource
@@ -57,7 +57,7 @@ class Arxiv:
             start += len(feed.entries)
             empty = 0 if feed.entries else empty + 1
             if empty == _EMPTY_PAGES and start < total:
-                raise SourceError(f"{answer.asked}: {start} papers of {total} came, then {empty} times none")
+                raise SourceError(f"{answer.asked}: got {start} of {total} papers, then {empty} empty pages")
 
     def _query(self, window: DateRange, start: int) -> dict[str, str | int]:
         categories = " OR ".join(f"cat:{category}" for category in self.settings.categories)
@@ -74,20 +74,20 @@ class Arxiv:
 def _total(feed: Any, asked: str) -> int:
     text = str(feed.feed.get("opensearch_totalresults", "")).strip()
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise SourceError(f"{asked}: the answer does not say how many papers there are (totalResults)")
+        raise SourceError(f"{asked}: the response has no number of papers (totalResults)")
     return int(text)
 
 
 def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | SkippedPaper]:
-    """The papers of a feed or an answer of the API, as :func:`newsletter.sources.feed.parse` reads them.
+    """Yield the papers of a feed or an API response, as parsed by :func:`newsletter.sources.feed.parse`.
 
     Args:
         feed: the feed.
-        asked: where it is from, for errors.
-        replacements: whether announced new versions of papers are taken.
+        asked: its origin, for errors.
+        replacements: whether to include announced new versions of papers.
 
     Raises:
-        SourceError: the API answered with an error.
+        SourceError: the API responded with an error.
     """
     for number, entry in enumerate(feed.entries, start=1):
         if "/api/errors" in entry.get("id", "") or entry.get("title") == "Error":
@@ -97,7 +97,7 @@ def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | 
 
 
 def _kind(entry: Any) -> str:
-    """What is announced: new, cross, replace or replace-cross; empty in an answer of the API."""
+    """Return the kind of announcement: new, cross, replace or replace-cross; empty in an API response."""
     first_problem = entry.get("arxiv_announce_type")
     if first_problem:
         return str(first_problem).strip().lower()
@@ -111,7 +111,7 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
         return SkippedPaper(where, "title: missing")
     found = identifiers.arxiv_id(entry.get("id", "")) or identifiers.arxiv_id(entry.get("link", ""))
     if found is None:
-        return SkippedPaper(where, f"id: {entry.get('id', '')!r} is no arXiv id")
+        return SkippedPaper(where, f"id: {entry.get('id', '')!r} is not an arXiv id")
     arxiv_id, version = found
     authors = authors_of(entry)
     replaced = _kind(entry) in _REPLACEMENTS
@@ -123,7 +123,7 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
         arxiv_id=arxiv_id,
         version=version,
         doi=identifiers.doi(entry.get("arxiv_doi", "")),
-        # A replacement is announced on a day of its own, which is not the day of the first version.
+        # A replacement has its own announcement date, which is not that of the first version.
         published=None if replaced else day_of(entry),
         categories=categories_of(entry),
         url=paper_link(arxiv_id, None),

@@ -1,4 +1,4 @@
-"""What a source is: a name, and papers for a stretch of days."""
+"""The interface of a source: a name, and papers for a range of days."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """The days asked for, both ends included; ``until`` is never None, ``since`` is None for "what is new now"."""
+    """The range of days requested, inclusive; ``until`` is never None, ``since`` is None for "what is new now"."""
 
     since: date | None
     until: date
 
 
 class Source(Protocol):
-    """Where papers come from.
+    """A provider of papers.
 
-    ``fetch`` yields papers as they are read, and a :class:`SkippedPaper` for each that cannot be read: one bad paper
+    ``fetch`` yields papers as they are read, and a :class:`SkippedPaper` for each that cannot be parsed: one bad paper
     never stops the others. A 304 response (not modified) ends it without a paper. ``Paper.sources`` stays empty, since
     the caller knows the source's name.
 
     Raises:
-        SourceError: the source as a whole failed; what was yielded before stays good.
-        UserError: a file of one's own cannot be read.
+        SourceError: the source as a whole failed; what was yielded before remains valid.
+        UserError: a local file cannot be read.
     """
 
     @property

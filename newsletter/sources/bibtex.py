@@ -19,7 +19,7 @@ from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
 
-# What the parser logs of broken entries is told by this module; without a handler it would go to stderr as well.
+# This module reports broken entries itself; without a handler the parser's log would go to stderr as well.
 logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
 
 _LATEX = LatexNodes2Text(math_mode="verbatim")
@@ -30,7 +30,7 @@ _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
 
 
 def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
-    """The papers of a BibTeX file; comments, preambles and strings are none.
+    """Yield the papers of a BibTeX file; comments, preambles and strings are ignored.
 
     Args:
         text: the file.
@@ -38,7 +38,7 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
     """
     try:
         library = parse_string(text, append_middleware=[MonthIntMiddleware()])
-    except Exception as error:  # the parser promises to raise nothing and mostly keeps to it
+    except Exception as error:  # The parser promises to raise nothing, but some input breaks that.
         yield SkippedPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")
         return
     for block in library.blocks:
@@ -53,7 +53,7 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
 
 def _entry(block: Block, library: Library) -> Entry | None:
     if isinstance(block, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
-        # An entry whose key or field is there twice can be read all the same, but the parser has left it as it was.
+        # An entry with a duplicate key or field is still usable, but the parser has left it unparsed.
         inner = block.ignore_error_block
         if not isinstance(inner, Entry):
             return None
@@ -93,10 +93,10 @@ def _paper(entry: Entry, where: str) -> Paper | SkippedPaper:
 
 
 def _plain(latex: str) -> str:
-    """LaTeX as text: accents and escaped characters decoded, braces gone, formulas as they are."""
+    """Convert LaTeX to text: decode accents and escaped characters, drop braces, keep formulas."""
     if not _LATEX_SIGNS.search(latex) and ("$" not in latex or "{" not in latex):
-        return to_single_line(latex.replace("{", "").replace("}", ""))  # most texts: the decoder takes 3 ms for each
-    # An abstract pasted from a web page has its percent signs bare; to LaTeX they would begin a comment.
+        return to_single_line(latex.replace("{", "").replace("}", ""))  # Most texts; the decoder takes 3 ms each.
+    # Abstracts pasted from web pages have unescaped percent signs; in LaTeX they would start a comment.
     escaped = _BARE_PERCENT.sub(r"\\%", latex)
     try:
         return to_single_line(_LATEX.latex_to_text(escaped))
@@ -112,17 +112,17 @@ def _authors(text: str) -> Iterator[str]:
 
 
 def _arxiv_id(fields: dict[str, str], link: str) -> tuple[str, int | None] | None:
-    """The arXiv id in an eprint of arXiv (or of nobody named), a DOI or a link."""
+    """Return the arXiv id from an eprint field of arXiv (or of no named archive), a DOI or a link."""
     archive = fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv"
     eprint = fields.get("eprint", "") if archive.strip().lower() == "arxiv" else ""
     return identifiers.arxiv_id(eprint) or identifiers.arxiv_id(fields.get("doi", "")) or identifiers.arxiv_id(link)
 
 
 def _published(fields: dict[str, str]) -> date | None:
-    """The day, or the first of the month or year where no more is told.
+    """Return the day, or the first of the month or year if that is all there is.
 
     Raises:
-        ValueError: there is no such day.
+        ValueError: the date does not exist.
     """
     written = fields.get("date") or "-".join(
         part for part in (fields.get("year", ""), fields.get("month", ""), fields.get("day", "")) if part
@@ -133,4 +133,4 @@ def _published(fields: dict[str, str]) -> date | None:
     try:
         return sane_day(date(int(match[1]), int(match[2] or 1), int(match[3] or 1)))
     except ValueError:
-        raise ValueError(f"there is no day {written!r}") from None
+        raise ValueError(f"the date {written!r} does not exist") from None

@@ -1,4 +1,4 @@
-"""bioRxiv and medRxiv, by the details API that they share."""
+"""bioRxiv and medRxiv, through their shared details API."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from newsletter.config.settings import BiorxivSource
+from newsletter.config.sources import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
@@ -20,7 +20,7 @@ from newsletter.support.text import to_single_line
 
 @dataclass(frozen=True, slots=True)
 class Biorxiv:
-    """The preprints and new versions of preprints posted on the days of a window; without one, on the last two days."""
+    """The preprints and new versions posted on the days of a window; without one, on the last two days."""
 
     name: str
     settings: BiorxivSource
@@ -34,7 +34,7 @@ class Biorxiv:
             answer = http.get(url)
             collection, total = _page(answer)
             if not collection and cursor < total:
-                raise SourceError(f"{answer.asked}: {cursor} papers of {total} came, then none")
+                raise SourceError(f"{answer.asked}: got {cursor} of {total} papers, then an empty page")
             for number, entry in enumerate(collection, start=cursor + 1):
                 yield from _paper(entry, f"{since} to {window.until}, paper {number}", self.settings.kind, wanted)
             cursor += len(collection)
@@ -56,13 +56,13 @@ class _Entry(Fields):
 
 
 def _page(answer: HttpResponse) -> tuple[list[Any], int]:
-    """The entries of one answer, and how many there are in all."""
+    """Return the entries of one response, and the total number."""
     data = answer.json()
     try:
         message = _Message.model_validate(data["messages"][0])
         collection = data.get("collection", [])
     except (ValidationError, KeyError, IndexError, TypeError, AttributeError):
-        raise SourceError(f"{answer.asked}: the answer has no message about its papers") from None
+        raise SourceError(f"{answer.asked}: the response has no message about its papers") from None
     if message.status.lower().startswith("no posts found"):
         return [], 0
     if message.status.lower() != "ok" or not isinstance(collection, list):
@@ -78,7 +78,7 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
         return
     doi = identifiers.doi(entry.doi)
     if doi is None:
-        yield SkippedPaper(where, f"doi: {excerpt(entry.doi)} is no DOI")
+        yield SkippedPaper(where, f"doi: {excerpt(entry.doi)} is not a DOI")
         return
     if wanted and _category(entry.category or "") not in wanted:
         return
@@ -92,7 +92,7 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
         author_count=len(authors) or None,
         doi=doi,
         version=version,
-        # The date is that of the version, so a later one does not tell when the paper first came out.
+        # The date is that of the version, so only that of the first version is when the paper came out.
         published=entry.date if version == 1 else None,
         categories=(entry.category,) if entry.category else (),
         url=page,
@@ -107,5 +107,5 @@ def _author(name: str) -> str:
 
 
 def _category(name: str) -> str:
-    """A category so that two writings of it are equal: ``Cell_Biology`` and ``cell biology``."""
+    """Normalise a category: ``Cell_Biology`` and ``cell biology`` are equal."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -1,7 +1,7 @@
-"""The bounds of what a source may give: every paper passes :func:`within_bounds` on its way to the store.
+"""Limits on what sources may return: every paper passes :func:`within_bounds` on its way to the store.
 
-What is too long is cut, what cannot be right is left out, and both are reported. A paper whose identifier cannot be
-used is no paper. docs/reference/sources.md has the same numbers.
+What is too long is truncated, what cannot be right is left out, and both are reported. A paper with an unusable
+identifier is skipped. docs/reference/sources.md has the same numbers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,27 +16,27 @@ from newsletter.sources.text import excerpt, web_link
 from newsletter.support.text import to_single_line
 
 MAX_RESPONSE_BYTES = 50_000_000
-"""The size of a response, as sent and decompressed, above which it is refused."""
+"""The maximum size of a response, both as transferred and decompressed."""
 
 MAX_FILE_PAPERS = 500_000
-"""Papers of a file that is imported by command; those of a source are counted by ``network.source_papers``."""
+"""Maximum papers in an imported file; for sources it is ``network.source_papers``."""
 
 MAX_COUNT = 2**31 - 1
-"""The highest number that an integer column of every database holds."""
+"""The highest number that fits an integer column in every database."""
 
 EARLIEST_YEAR, LATEST_YEAR = 1600, 2200
 
 MAX_CHARACTERS = {"title": 1_000, "abstract": 10_000, "summary": 2_000, "organization": 300}
 MAX_ITEMS = {"authors": (5_000, 200), "categories": (50, 100), "keywords": (50, 100)}
-"""How many there may be, and the characters of each."""
+"""Maximum number of items, and of characters in each."""
 
 MAX_AUTHOR_CHARACTERS = 200_000
-"""Characters of all authors of a paper together."""
+"""Maximum characters of all authors of a paper together."""
 
 MAX_IDENTIFIER = 300
 MAX_URL = 2_000
 MAX_PROBLEM = 500
-"""Characters of what is said about a paper that cannot be read, or about a source that failed."""
+"""Maximum characters of the message about a skipped paper, or about a source that failed."""
 
 _COUNTS = ("author_count", "version", "code_stars", "upvotes", "comments")
 _DAYS = ("published", "listed_on")
@@ -45,10 +45,10 @@ _URLS = ("url", "pdf_url", "code_url", "project_url")
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """What may be stored: a paper, or what is said about one that cannot be read.
+    """A paper within the limits, or the reason why one was skipped.
 
     Attributes:
-        cut: what was cut or left out of the paper, a line each.
+        cut: what was truncated or left out of the paper, one line each.
     """
 
     item: Paper | SkippedPaper
@@ -56,22 +56,22 @@ class Bounded:
 
 
 def all_within_bounds(found: Iterator[Paper | SkippedPaper], most: int, setting: str) -> Iterator[Bounded]:
-    """The first ``most`` papers, each within its bounds.
+    """Yield the first ``most`` papers, each within its limits.
 
     Args:
-        setting: what to do about more of them, for the error.
+        setting: how to allow more, for the error.
 
     Raises:
         SourceError: there are more.
     """
     for number, item in enumerate(found):
         if number == most:
-            raise SourceError(f"gives more than {most:,} papers; those after them are left out; {setting}")
+            raise SourceError(f"returns more than {most:,} papers; the rest was left out; {setting}")
         yield within_bounds(item)
 
 
 def within_bounds(item: Paper | SkippedPaper) -> Bounded:
-    """A paper within the bounds of this module. Its texts are in one line, without what a database cannot keep."""
+    """Bring a paper within the limits of this module. Its texts become one line without invalid characters."""
     if isinstance(item, SkippedPaper):
         return Bounded(SkippedPaper(brief(item.where), brief(item.why)))
     title = to_single_line(item.title)
@@ -89,10 +89,10 @@ def within_bounds(item: Paper | SkippedPaper) -> Bounded:
 
 
 def sane_day(day: date) -> date:
-    """The same day.
+    """Return the same day if it is plausible.
 
     Raises:
-        ValueError: no paper can be of that year.
+        ValueError: no paper can be from that year.
     """
     if not EARLIEST_YEAR <= day.year <= LATEST_YEAR:
         raise ValueError(f"is not a day in {EARLIEST_YEAR} to {LATEST_YEAR}")
@@ -100,12 +100,12 @@ def sane_day(day: date) -> date:
 
 
 def brief(text: str) -> str:
-    """What is said about a source or a paper, in one line of bounded length."""
+    """Shorten a message about a source or a paper to one line of limited length."""
     return _cut_at_word(to_single_line(text), MAX_PROBLEM)
 
 
 def _unusable(paper: Paper) -> str | None:
-    """Why an identifier cannot be used; None when all can."""
+    """Return why an identifier is unusable; None if all are fine."""
     for name in ("arxiv_id", "doi"):
         value = getattr(paper, name)
         if value is None:
@@ -113,7 +113,7 @@ def _unusable(paper: Paper) -> str | None:
         if len(value) > MAX_IDENTIFIER:
             return f"{name}: longer than {MAX_IDENTIFIER} characters, got {excerpt(value)}"
         if not value or to_single_line(value) != value:
-            return f"{name}: has characters that no identifier has, got {excerpt(value)}"
+            return f"{name}: contains characters that are not allowed in identifiers, got {excerpt(value)}"
     return None
 
 
@@ -136,17 +136,17 @@ def _bound_lists(values: dict[str, Any], cut: list[str]) -> None:
             cut.append(f"{name}: {too_long:,} cut to {longest} characters")
         values[name] = tuple(_cut_at_word(item, longest) for item in kept if item)
     authors = values["authors"]
-    # The total after each name grows, so that the names that fit come first.
+    # The total after each name increases, so bisect finds how many names fit.
     fitting = sum(total <= MAX_AUTHOR_CHARACTERS for total in accumulate(map(len, authors)))
     if fitting < len(authors):
-        cut.append(f"authors cut to the first {fitting:,}, which have {MAX_AUTHOR_CHARACTERS:,} characters at most")
+        cut.append(f"authors cut to the first {fitting:,}, the maximum is {MAX_AUTHOR_CHARACTERS:,} characters")
         values["authors"] = authors[:fitting]
 
 
 def _bound_numbers(values: dict[str, Any], cut: list[str]) -> None:
     for name in _COUNTS:
         if values[name] is not None and not 0 <= values[name] <= MAX_COUNT:
-            cut.append(f"{name} left out, since it is not in 0 to {MAX_COUNT:,}")
+            cut.append(f"{name} left out, since it is not between 0 and {MAX_COUNT:,}")
             values[name] = None
     for name in _DAYS:
         if values[name] is not None and not EARLIEST_YEAR <= values[name].year <= LATEST_YEAR:
@@ -164,7 +164,7 @@ def _bound_urls(values: dict[str, Any], cut: list[str]) -> None:
 
 
 def _cut_at_word(text: str, most: int) -> str:
-    """At most ``most`` characters of a text in one line, with an ellipsis for what is cut off."""
+    """Shorten a text in one line to ``most`` characters, with an ellipsis in place of the rest."""
     if len(text) <= most:
         return text
     head = text[:most]

@@ -1,14 +1,14 @@
-"""A page of the Daily Papers site saved as text.
+"""A Daily Papers page saved as text.
 
 The page begins with a few lines of the site and its date (``Nov 25``). Then come the papers: a title, an abstract, and
-on some pages a byline of three lines: ``• 6 authors`` or an organisation, ``·``, and the paper's date, with the count
-of comments behind it if there are any.
+on some pages a byline of three lines: ``• 6 authors`` or an organisation, ``·``, and the paper's date, followed by the
+number of comments if there are any.
 
-Blank lines part the texts, and nothing else tells a title from an abstract. So each text is looked at for what would
-be odd in a title (a full stop at the end, great length) and in an abstract (being short and without a full stop, being
-a further paragraph), and the reading of the whole page with the fewest oddities is taken. On a page of titles and
-abstracts in turn that is the plain reading; a second paragraph, or a title without its abstract, is told by what is
-around it.
+Blank lines separate the texts, and nothing else distinguishes a title from an abstract. So each text is rated by what
+would be odd in a title (a full stop at the end, great length) and in an abstract (being short and without a full stop,
+being a further paragraph), and the interpretation of the whole page with the fewest oddities is chosen. On a page of
+alternating titles and abstracts that is the obvious one; a second paragraph, or a title without an abstract, is
+recognised by its neighbours.
 """
 
 import re
@@ -47,7 +47,7 @@ _Chain: TypeAlias = "tuple[bool, _Chain] | None"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its date and its papers in their order."""
+    """A parsed page: its date and its papers, in order."""
 
     listed_on: date
     papers: tuple[Paper | SkippedPaper, ...]
@@ -55,7 +55,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """A date as the page writes it, perhaps without a year, with the count of comments that may follow it."""
+    """A date as written on the page, perhaps without a year, with the number of comments that may follow it."""
 
     line: int
     written: str
@@ -65,7 +65,7 @@ class _Day:
     comments: int | None
 
     def in_year(self, year: int) -> date | None:
-        """The day in its own year, or in the given one; None where there is none (Feb 29)."""
+        """Return the day in its own year, or else in the given one; None if it does not exist (Feb 29)."""
         try:
             return sane_day(date(self.year or year, self.month, self.day))
         except ValueError:
@@ -102,16 +102,16 @@ class _Entry:
 
 
 def read_page(text: str, shown: str, as_of: date) -> Page:
-    """Read a saved page.
+    """Parse a saved page.
 
     Args:
         text: the page.
         shown: the file's name, for errors.
-        as_of: the day the page was saved, or a later one: the page's date, which has no year, is of the latest year in
+        as_of: the day the page was saved, or a later one. The page's date has no year: it gets the latest year in
             which it is not after this day and which is later than all years written on the page.
 
     Raises:
-        UserError: the text is no such page, or there is no such year.
+        UserError: the text is not such a page, or no year fits.
     """
     lines = [to_single_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     heading = _heading(lines, shown)
@@ -119,12 +119,12 @@ def read_page(text: str, shown: str, as_of: date) -> Page:
     year = _year(heading, [part.byline.day for part in parts if part.byline], shown, as_of)
     listed_on = heading.in_year(year)
     if listed_on is None:
-        raise UserError(f"{shown}:{heading.line}: there is no day {heading.written!r}; correct the page's date")
+        raise UserError(f"{shown}:{heading.line}: the date {heading.written!r} does not exist; correct the page's date")
     return Page(listed_on, tuple(_paper(entry, listed_on, shown) for entry in _entries(parts)))
 
 
 def _heading(lines: Sequence[str], shown: str) -> _Day:
-    """The page's date, below the lines of the site that may stand above it."""
+    """Return the page's date, which follows the lines of the site."""
     number = 0
     for number, line in enumerate(lines, start=1):
         if not line or line.replace(" ", "").casefold() in _HEADER:
@@ -132,8 +132,8 @@ def _heading(lines: Sequence[str], shown: str) -> _Day:
         if (day := _day(line, number)) and day.comments is None:
             return day
         raise UserError(
-            f"{shown}:{number}: {excerpt(line)} stands where a saved Daily Papers page has its date, like 'Nov 25'; "
-            "save the page as text from its top on"
+            f"{shown}:{number}: expected the date of a saved Daily Papers page, like 'Nov 25', but found "
+            f"{excerpt(line)}; save the page as text from the top"
         )
     raise UserError(f"{shown}:{number}: the page's date, like 'Nov 25', is missing; save the page as text again")
 
@@ -154,7 +154,7 @@ def _day(line: str, number: int) -> _Day | None:
 
 
 def _parts(lines: Sequence[str], after: int) -> Iterator[_Part]:
-    """The texts below line ``after``, each with its byline."""
+    """Yield the texts below line ``after``, each with its byline."""
     full = [(number, line) for number, line in enumerate(lines, start=1) if line and number > after]
     part: _Part | None = None
     index = 0
@@ -178,7 +178,7 @@ def _parts(lines: Sequence[str], after: int) -> Iterator[_Part]:
 
 
 def _byline(following: Sequence[tuple[int, str]]) -> tuple[_Byline | None, int]:
-    """The byline that these lines begin with, and how many of them it takes; one may lack who wrote the paper."""
+    """Return the byline at the beginning of these lines, and its number of lines; the authors may be missing."""
     for length, who in ((3, following[0][1]), (2, "")):
         if len(following) < length or following[length - 2][1] != "·":
             continue
@@ -195,7 +195,7 @@ def _year(heading: _Day, days: Sequence[_Day], shown: str, as_of: date) -> int:
     written = [day for day in days if day.year and day.in_year(day.year)]
     latest = max(written, key=lambda day: day.year or 0, default=None)
     above = latest.year if latest and latest.year else EARLIEST_YEAR - 1
-    # A leap day without a year is one of the page's year, so that year has one.
+    # A leap day without a year belongs to the page's year, so that year has one.
     yearless = [heading, *(day for day in days if not day.year and (day.month, day.day) == (2, 29))]
 
     def fits(year: int) -> bool:
@@ -207,7 +207,7 @@ def _year(heading: _Day, days: Sequence[_Day], shown: str, as_of: date) -> int:
             return year
     later = next((year for year in range(max(above + 1, as_of.year), LATEST_YEAR) if fits(year)), None)
     if later is None:
-        raise UserError(f"{shown}:{heading.line}: there is no day {heading.written!r}; correct the page's date")
+        raise UserError(f"{shown}:{heading.line}: the date {heading.written!r} does not exist; correct the page's date")
     above_said = f"later than {above} (line {latest.line}) and " if latest else ""
     raise UserError(
         f"{shown}:{heading.line}: {heading.written!r} has no year, and none fits: it must be {above_said}not after "
@@ -229,9 +229,9 @@ def _entries(parts: Sequence[_Part]) -> Iterator[_Entry]:
 
 
 def _titles(parts: Sequence[_Part]) -> list[bool]:
-    """For each part whether it is a title, in the reading with the fewest oddities (found as Viterbi does)."""
-    # The best reading so far by what its last part is (a title or not; None before the first part of a paper): its
-    # oddities, and its parts as a chain from the last to the first.
+    """Return for each part whether it is a title, in the interpretation with the fewest oddities (found by Viterbi)."""
+    # The best interpretation so far for each kind of last part (a title or not; None before the first part of a paper):
+    # its oddities, and its parts as a chain from last to first.
     best: dict[bool | None, tuple[int, _Chain]] = {None: (0, None)}
     for part in parts:
         best = {
@@ -272,12 +272,12 @@ def _oddities(part: _Part, is_title: bool) -> int:
 def _paper(entry: _Entry, listed_on: date, shown: str) -> Paper | SkippedPaper:
     where, title, byline = f"{shown}:{entry.title.line}", entry.title.text, entry.byline
     if not title:
-        return SkippedPaper(where, "authors and a date without a title above them")
+        return SkippedPaper(where, "authors and a date without a title above")
     if byline is None and not entry.abstract:
         return SkippedPaper(where, f"{excerpt(title)} has no abstract below it")
     published = byline.day.in_year(listed_on.year) if byline else None
     if byline and published is None:
-        return SkippedPaper(f"{shown}:{byline.day.line}", f"there is no day {byline.day.written!r}")
+        return SkippedPaper(f"{shown}:{byline.day.line}", f"the date {byline.day.written!r} does not exist")
     who = byline.who if byline else ""
     authors = _AUTHORS.fullmatch(who)
     return Paper(
@@ -292,6 +292,6 @@ def _paper(entry: _Entry, listed_on: date, shown: str) -> Paper | SkippedPaper:
 
 
 def _organization(who: str) -> str | None:
-    """The name of an organisation, behind its handle: ``apple Apple``."""
+    """Return the name of an organisation, which follows its handle: ``apple Apple``."""
     handle, _, name = who.partition(" ")
     return name or handle or None

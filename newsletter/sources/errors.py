@@ -1,14 +1,14 @@
-"""What goes wrong with a source as a whole."""
+"""Errors of a source as a whole."""
 
 from newsletter.errors import NewsletterError
 
 
 class SourceError(NewsletterError):
-    """A source did not answer, or not with what it should: the text says what it was asked and what came.
+    """A source did not respond, or not as expected: the text names the request and the problem.
 
     Args:
         text: one line.
-        status: the HTTP status that came, None when it was not the status that was wrong.
+        status: the HTTP status of the response, None if the status is not the problem.
     """
 
     def __init__(self, text: str, status: int | None = None) -> None:

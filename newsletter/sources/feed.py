@@ -9,7 +9,7 @@ from xml.sax import SAXException
 
 import feedparser
 
-from newsletter.config.settings import FeedSource
+from newsletter.config.sources import FeedSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import sane_day
@@ -24,7 +24,7 @@ _ENDS = (b"</rss>", b"</feed>", b"</rdf:rdf>")
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed has what it has: the days asked for make no difference to it."""
+    """A feed contains what it contains: the range of days makes no difference."""
 
     name: str
     settings: FeedSource
@@ -36,31 +36,31 @@ class Feed:
 
 
 def parse(content: bytes, asked: str, content_type: str = "", *, strict: bool = False) -> Any:
-    """A feed as feedparser reads it.
+    """Parse a feed with feedparser.
 
     Args:
         content: the feed.
-        asked: where it is from, for errors.
-        content_type: the header it came with, for its encoding.
-        strict: whether XML that is not well-formed is refused even when the feed's end is there.
+        asked: its origin, for errors.
+        content_type: the header it came with, for the encoding.
+        strict: whether to reject XML that is not well-formed even if the feed is complete.
 
     Raises:
-        SourceError: it is no feed, or broke off.
+        SourceError: it is not a feed, or is incomplete.
     """
     headers = {"content-type": content_type} if content_type else {}
     try:
-        # As a stream, since feedparser takes bytes that look like a URL or a path for something to open.
+        # As a stream, since feedparser would open bytes that look like a URL or a path.
         feed = feedparser.parse(
             io.BytesIO(content), response_headers=headers, sanitize_html=False, resolve_relative_uris=False
         )
-    except Exception as error:  # on some broken input feedparser fails in ways of many kinds
+    except Exception as error:  # feedparser raises many kinds of errors on broken input.
         raise SourceError(f"{asked}: the feed cannot be read: {type(error).__name__}") from error
     broken = feed.get("bozo_exception")
     if isinstance(broken, SAXException) and (strict or not _is_whole(content)):
-        raise SourceError(f"{asked}: the feed broke off or is not XML: {_xml_words(broken)}")
+        raise SourceError(f"{asked}: the feed is incomplete or not XML: {_xml_words(broken)}")
     if not feed.get("version"):
         began = excerpt(content[:200].decode("utf-8", "replace"))
-        raise SourceError(f"{asked}: this is neither RSS nor Atom, it begins {began}")
+        raise SourceError(f"{asked}: neither RSS nor Atom; it begins with {began}")
     return feed
 
 
@@ -75,7 +75,7 @@ def _xml_words(error: SAXException) -> str:
 
 
 def papers_in(feed: Any, asked: str) -> Iterator[Paper | SkippedPaper]:
-    """The papers of a parsed feed."""
+    """Yield the papers of a parsed feed."""
     for number, entry in enumerate(feed.entries, start=1):
         title = from_html(entry.get("title") or "")
         if title:
@@ -106,7 +106,7 @@ def _paper(entry: Any, title: str) -> Paper:
 
 
 def _names(entry: Any) -> list[str]:
-    """All that may hold an identifier."""
+    """Return all values that may contain an identifier."""
     first_problem = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
     return [name for name in [*first_problem, *_links(entry)] if isinstance(name, str)]
 
@@ -123,7 +123,7 @@ def _body(entry: Any) -> str:
 
 
 def authors_of(entry: Any) -> tuple[str, ...]:
-    """The authors' names; one that holds several full names, parted by commas, is taken apart."""
+    """Return the authors' names; one that contains several full names, separated by commas, is split."""
     names = []
     for author in entry.get("authors", ()):
         name = to_single_line(author.get("name") or "")
@@ -133,13 +133,13 @@ def authors_of(entry: Any) -> tuple[str, ...]:
 
 
 def categories_of(entry: Any) -> tuple[str, ...]:
-    """The categories or tags, each once."""
+    """Return the categories or tags, without duplicates."""
     terms = (to_single_line(tag.get("term") or "") for tag in entry.get("tags", ()))
     return tuple(dict.fromkeys(term for term in terms if term))
 
 
 def day_of(entry: Any) -> date | None:
-    """The day of first publication, else of the last change (UTC); None when neither is told or can be."""
+    """Return the day of first publication, or else of the last change (UTC); None if neither is given or valid."""
     moment = entry.get("published_parsed" if "published_parsed" in entry else "updated_parsed")
     if not moment:
         return None

@@ -1,4 +1,4 @@
-"""Papers in files, each read as its ending says."""
+"""Papers from files, each read according to its extension."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from newsletter.config.settings import FileSource, HuggingFaceSource
+from newsletter.config.sources import FileSource, HuggingFaceSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl
@@ -18,15 +18,15 @@ from newsletter.support.files import MAX_LIST_BYTES, read_bytes, read_text
 Papers = Iterator[Paper | SkippedPaper]
 
 _KNOWN = (
-    ".txt (a saved Daily Papers page), .jsonl or .ndjson (a paper a line), .json (a saved answer of the Hugging Face "
-    "daily papers), .bib (BibTeX), .xml, .atom or .rss (a saved feed)"
+    ".txt (a saved Daily Papers page), .jsonl or .ndjson (one paper per line), .json (a saved response of the "
+    "Hugging Face daily papers), .bib (BibTeX), .xml, .atom or .rss (a saved feed)"
 )
 _EMPTY = "{}: the file is empty; save it again"
 
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """A file, read again at each fetch whatever the days asked for."""
+    """A file, which is read again at each fetch, whatever the range of days."""
 
     name: str
     settings: FileSource
@@ -37,26 +37,26 @@ class FileReader:
 
 
 def read_file(path: Path, shown: str, as_of: date) -> Papers:
-    """The papers of a file.
+    """Read the papers of a file.
 
     Args:
         path: the file.
         shown: its name, for errors.
-        as_of: the day it was saved or a later one; from it a Daily Papers page has its year.
+        as_of: the day it was saved or a later one; it determines the year of a Daily Papers page.
 
     Raises:
-        UserError: it cannot be read, or is not what its ending says.
+        UserError: it cannot be read, or does not have the format of its extension.
     """
     ending = path.suffix.lower()
     if ending not in _READERS:
-        raise UserError(f"{shown}: the ending {ending!r} does not say what is in it; known are {_KNOWN}")
+        raise UserError(f"{shown}: unknown extension {ending!r}; known extensions: {_KNOWN}")
     return _READERS[ending](path, shown, as_of)
 
 
 def _text(path: Path, shown: str) -> str:
     text = read_text(path, shown, MAX_LIST_BYTES)
     if "\0" in text:
-        raise UserError(f"{shown}: this is not text; save the file as UTF-8 text")
+        raise UserError(f"{shown}: not a text file; save the file as UTF-8 text")
     if not text.strip():
         raise UserError(_EMPTY.format(shown))
     return text
@@ -80,17 +80,18 @@ def _json(path: Path, shown: str, as_of: date) -> Papers:
     except json.JSONDecodeError as error:
         raise UserError(f"{shown}:{error.lineno}: not JSON: {error.msg}; save the file again") from None
     except (ValueError, RecursionError):
-        raise UserError(f"{shown}: not JSON that can be read; save the file again") from None
+        raise UserError(f"{shown}: JSON that cannot be parsed; save the file again") from None
     if not isinstance(entries, list):
         raise UserError(
-            f"{shown}:1: not a list, as the Hugging Face daily papers are; a file with a paper a line ends in .jsonl"
+            f"{shown}:1: not a list like the Hugging Face daily papers; for one paper per line, "
+            "use the extension .jsonl"
         )
     endpoint = str(HuggingFaceSource(kind="huggingface").endpoint)
     return huggingface.papers_in(entries, f"{shown}: paper", endpoint)
 
 
 def _feed(path: Path, shown: str, as_of: date) -> Papers:
-    content = read_bytes(path, shown, MAX_LIST_BYTES)  # not text yet: a feed may be in another encoding than UTF-8
+    content = read_bytes(path, shown, MAX_LIST_BYTES)  # Bytes, since a feed may have another encoding than UTF-8.
     if not content.strip():
         raise UserError(_EMPTY.format(shown))
     try:

@@ -1,4 +1,4 @@
-"""HTTP as sources need it: limits on time and size, tries again with waits between, asks only for what has changed."""
+"""HTTP for sources: limits on time and size, retries with waits in between, and conditional requests."""
 
 import email.utils
 import json
@@ -18,7 +18,7 @@ import httpx
 import stamina
 
 from newsletter import __version__
-from newsletter.config.settings import Network
+from newsletter.config.sources import Network
 from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError
@@ -26,23 +26,23 @@ from newsletter.sources.text import excerpt
 from newsletter.support.deadline import Deadline
 from newsletter.support.text import to_single_line
 
-# A source that fails is told of once, when all tries are spent; stamina would print each of them.
+# A failed source is reported once, after all attempts; stamina would log each of them.
 stamina.instrumentation.set_on_retry_hooks([])
 
 Validators = tuple[str | None, str | None]
-"""ETag and Last-Modified, as a server gave them for one URL."""
+"""The ETag and Last-Modified of a server's response for one URL."""
 
 LONGEST_WAIT = 60.0
-"""Seconds: the longest wait before another try. A server that asks for a longer one is not asked again."""
+"""The longest wait before a retry, in seconds. A server that asks for more is not tried again."""
 
 _WHOLE_ANSWER = 10
-"""How many times the timeout of one step a whole answer may take, redirects included."""
+"""Time limit of a complete response, redirects included, as a multiple of the timeout of one step."""
 
 _LONGEST_VALIDATOR = 1_000
 
 _ENCODINGS = ("gzip", "deflate")
 _UNBOUNDED_ENCODINGS = ("br", "zstd")
-"""One piece of them, as it is received, may decompress to any size."""
+"""One received piece of these may decompress to any size."""
 
 _SECRETS = ("key", "token", "secret", "password", "signature")
 
@@ -50,18 +50,18 @@ Params = Mapping[str, str | int]
 
 
 def user_agent(site_url: str, contact: str) -> str:
-    """Who asks: the program with its version, the newsletter's public URL and an address to write to."""
+    """Build the User-Agent: the program and its version, the newsletter's public URL and a contact address."""
     return f"newsletter/{__version__} (+{quote(site_url, safe=':/?=&%~')}; mailto:{quote(contact, safe='@+')})"
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What a server answered.
+    """A server's response.
 
     Attributes:
         asked: the method and the URL without secrets, for errors.
         content: the body, decompressed.
-        content_type: the header of that name, empty without one.
+        content_type: the header of that name, empty if missing.
     """
 
     asked: str
@@ -69,32 +69,31 @@ class HttpResponse:
     content_type: str
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Parse the body as JSON.
 
         Raises:
-            SourceError: it is none.
+            SourceError: it is not JSON.
         """
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             began = excerpt(self.content[:200].decode("utf-8", "replace"))
-            raise SourceError(f"{self.asked}: the answer is not JSON, it begins {began}") from None
+            raise SourceError(f"{self.asked}: the response is not JSON; it begins with {began}") from None
 
 
 class HttpClient:
-    """The calls of one source in one run.
+    """An HTTP client for one source in one run.
 
     Args:
-        network: limits and tries.
+        network: limits and retries.
         agent: the User-Agent, see :func:`user_agent`.
-        validators: what is known by URL from earlier runs.
+        validators: those stored by earlier runs, by URL.
         urls: the source's URLs in the configuration; see :class:`newsletter.sources.address_policy.AddressPolicy`.
 
     Attributes:
-        validators_seen: what servers gave in this run. To be kept only after all papers of the run are stored, else a
-            paper that was lost on the way would never be asked for again.
-        ahead: by how many seconds the clock of the server that answered last is ahead of ours; None when it told no
-            time.
+        validators_seen: those that servers returned in this run. Store them only after all papers of the run are
+            stored; otherwise papers lost on the way would never be requested again.
+        ahead: by how many seconds the clock of the last server is ahead of ours; None if it did not send the time.
     """
 
     def __init__(
@@ -109,7 +108,7 @@ class HttpClient:
         self._network = network
         self._validators = validators or {}
         self._last_call = -float("inf")
-        # Without connections kept open each response has a socket of its own, which its deadline can shut.
+        # Without keep-alive each response has its own socket, which its deadline can shut down.
         limits = httpx.Limits(max_keepalive_connections=0)
         transport = httpx.HTTPTransport(verify=_tls(), limits=limits, proxy=network.proxy, trust_env=False)
         self._client = httpx.Client(
@@ -119,7 +118,7 @@ class HttpClient:
             transport=CheckedTransport(
                 transport, AddressPolicy(urls, network.allow_private), proxied=network.proxy is not None
             ),
-            # Neither proxies nor the passwords of a .netrc come from the environment.
+            # Neither proxies nor passwords of a .netrc file come from the environment.
             trust_env=False,
         )
 
@@ -132,30 +131,31 @@ class HttpClient:
         self.close()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         self._client.close()
 
     def get(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> HttpResponse:
-        """Ask for a URL, with ``params`` as its query; ``pause_seconds`` is the least time since the call before.
+        """Request a URL, with ``params`` as its query; ``pause_seconds`` is the minimum time since the previous
+        request.
 
         Raises:
-            SourceError: no good answer came, however often it was tried.
+            SourceError: all attempts failed.
         """
         answer = self._tried(_full(url, params), None, pause_seconds)
-        assert answer is not None  # noqa: S101 - there are no conditions that it could be unchanged by
+        assert answer is not None  # noqa: S101 - without conditions it cannot be unchanged
         return answer
 
     def get_if_changed(
         self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0
     ) -> HttpResponse | None:
-        """Like :meth:`get`, but None when the server says that the answer is the one of an earlier run."""
+        """Do the same as :meth:`get`, but return None if the server says that nothing changed since an earlier run."""
         full = _full(url, params)
         etag, last_modified = self._validators.get(_key(full), (None, None))
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         return self._tried(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
 
     def was_asked(self, url: str, params: Params | None = None) -> bool:
-        """Whether an earlier run got an answer for this URL that said how to ask for changes."""
+        """Return whether an earlier run got a response with validators for this URL."""
         return _key(_full(url, params)) in self._validators
 
     def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
@@ -175,7 +175,7 @@ class HttpClient:
         except _Failed as failed:
             often = "tried once" if tries == 1 else f"tried {tries} times"
             raise SourceError(f"GET {_shown(url)}: {failed} ({often})", failed.status) from failed.__cause__
-        raise AssertionError("stamina gave no try")
+        raise AssertionError("stamina made no attempt")
 
     def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
         time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
@@ -193,7 +193,7 @@ class HttpClient:
                         _check_status(response)
                         _check_encoding(response)
                     elif not conditions:
-                        raise _Failed("status 304, though it was not asked what has changed", passing=False, status=304)
+                        raise _Failed("status 304 to an unconditional request", passing=False, status=304)
                     _receive(response, content)
         except PrivateAddressError as error:
             raise _Failed(str(error), passing=False) from error
@@ -201,12 +201,12 @@ class HttpClient:
             raise _too_large() from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:
-                raise _Failed(f"no whole answer within {limit:g} s", passing=True) from error
+                raise _Failed(f"no complete response within {limit:g} s", passing=True) from error
             raise _failed(error, len(content), self._network.timeout_seconds) from error
         finally:
             self._last_call = time.monotonic()
         if deadline.over:
-            raise _Failed(f"no whole answer within {limit:g} s", passing=True)
+            raise _Failed(f"no complete response within {limit:g} s", passing=True)
         if conditions is not None:
             self._remember(url, response)
         if response.status_code == 304:
@@ -215,7 +215,7 @@ class HttpClient:
 
     def _remember(self, url: httpx.URL, response: httpx.Response) -> None:
         etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-        # A header goes out as ASCII only, so what is none could never be sent back.
+        # Headers are sent as ASCII only, so other values could never be sent back.
         first_problem = f"{etag}{last_modified}"
         if (etag or last_modified) and first_problem.isascii() and len(first_problem) <= _LONGEST_VALIDATOR:
             self.validators_seen[_key(url)] = (etag, last_modified)
@@ -223,11 +223,11 @@ class HttpClient:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()  # reads all certificates, which takes longer than many an answer
+    return httpx.create_ssl_context()  # reads all certificates, which takes longer than many a request
 
 
 class _Failed(Exception):
-    """One try failed. ``passing`` says whether another may fare better, ``wait`` after how many seconds if told."""
+    """A failed attempt. ``passing``: whether a retry may succeed. ``wait``: after how many seconds, if known."""
 
     def __init__(self, text: str, *, passing: bool, wait: float | None = None, status: int | None = None) -> None:
         self.passing, self.wait, self.status = passing, wait, status
@@ -235,7 +235,7 @@ class _Failed(Exception):
 
 
 def _may_try_again(shortest_wait: float) -> Callable[[Exception], bool | float]:
-    """Says whether another try may fare better, and after how many seconds where a server said so."""
+    """Return a callback that says whether a retry may succeed, and after how many seconds if a server said so."""
 
     def decide(error: Exception) -> bool | float:
         if not isinstance(error, _Failed) or not error.passing:
@@ -246,7 +246,7 @@ def _may_try_again(shortest_wait: float) -> Callable[[Exception], bool | float]:
 
 
 def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
-    """What httpx tells of each connection it makes (its ``trace`` extension), told to a deadline."""
+    """Return a callback for httpx's ``trace`` extension that passes each new connection to a deadline."""
 
     def trace(_event: str, info: Mapping[str, Any]) -> None:
         stream: Any = info.get("return_value")
@@ -258,11 +258,11 @@ def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
 
 def _check_encoding(response: httpx.Response) -> None:
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    # Each layer may grow a thousandfold, so that a second one would fill any memory before a limit is looked at.
+    # Each layer may grow a thousandfold, so a second one would exhaust the memory before a limit is checked.
     if "," in encoding:
-        raise _Failed("the answer is compressed more than once", passing=False)
+        raise _Failed("the response is compressed more than once", passing=False)
     if encoding in _UNBOUNDED_ENCODINGS:
-        raise _Failed(f"the answer is compressed by {excerpt(encoding)}, which was not asked for", passing=False)
+        raise _Failed(f"the response is compressed with {excerpt(encoding)}, which was not requested", passing=False)
 
 
 def _check_status(response: httpx.Response) -> None:
@@ -272,12 +272,12 @@ def _check_status(response: httpx.Response) -> None:
     passing = status == 429 or status >= 500
     wait = _retry_after(response) if passing else None
     if wait is not None and wait > LONGEST_WAIT:
-        raise _Failed(f"status {status}, come back in {wait:.0f} s", passing=False, status=status)
+        raise _Failed(f"status {status}, retry after {wait:.0f} s", passing=False, status=status)
     raise _Failed(f"status {status}", passing=passing, wait=wait, status=status)
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds to wait, as the server says in seconds or by a date; None when it says nothing that can be read."""
+    """Return the seconds to wait, which the server gives in seconds or as a date; None if missing or unreadable."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
@@ -291,7 +291,7 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def clock_skew(response: httpx.Response) -> float | None:
-    """By how many seconds a server's clock is ahead of ours (RFC 9110, section 6.6.1; a cache adds Age)."""
+    """Return by how many seconds a server's clock is ahead of ours (RFC 9110, section 6.6.1; a cache adds Age)."""
     try:
         moment = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
     except ValueError:
@@ -310,26 +310,26 @@ def _receive(response: httpx.Response, content: bytearray) -> None:
 
 
 def _too_large() -> _Failed:
-    return _Failed(f"the answer is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB", passing=False)
+    return _Failed(f"the response is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB", passing=False)
 
 
 def _failed(error: Exception, received: int, timeout: float) -> _Failed:
-    """What httpx says, in our words."""
+    """Describe an httpx error."""
     match error:
         case httpx.TimeoutException():
-            return _Failed(f"no answer within {timeout:g} s", passing=True)
+            return _Failed(f"no response within {timeout:g} s", passing=True)
         case httpx.ConnectError():
             return _Failed(_connect_words(error), passing=True)
         case httpx.RemoteProtocolError() | httpx.ReadError():
-            return _Failed(f"the answer broke off after {received} bytes", passing=True)
+            return _Failed(f"the response ended after {received} bytes", passing=True)
         case httpx.DecodingError():
-            return _Failed("the answer could not be decompressed", passing=True)
+            return _Failed("the response could not be decompressed", passing=True)
         case httpx.NetworkError():
             return _Failed(f"the connection failed: {to_single_line(str(error))}", passing=True)
         case httpx.UnsupportedProtocol():
-            return _Failed("redirected to what is not http or https", passing=False)
+            return _Failed("redirected to a URL that is not http or https", passing=False)
         case httpx.TooManyRedirects():
-            return _Failed("redirected too often", passing=False)
+            return _Failed("too many redirects", passing=False)
         case _:
             return _Failed(to_single_line(str(error)) or type(error).__name__, passing=False)
 
@@ -351,12 +351,12 @@ def _full(url: str, params: Params | None) -> httpx.URL:
 
 
 def _key(url: httpx.URL) -> str:
-    """The URL under which validators are kept."""
+    """Return the URL that validators are stored under."""
     return str(url.copy_with(userinfo=b""))
 
 
 def _shown(url: httpx.URL) -> str:
-    """The URL for people to read, without what only its owner should know."""
+    """Return the URL for display, without secrets."""
     for name in url.params:
         if any(secret in name.lower() for secret in _SECRETS):
             url = url.copy_set_param(name, "...")

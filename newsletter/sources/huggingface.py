@@ -1,7 +1,7 @@
-"""The Hugging Face daily papers, by their JSON API.
+"""The Hugging Face daily papers, through their JSON API.
 
-``huggingface_hub`` has the same call, but leaves out what lies below ``paper`` (the repository and its stars, the
-project page, summary and keywords) and cannot ask whether anything has changed, so the JSON is read here.
+``huggingface_hub`` has the same call, but leaves out some of what is below ``paper`` (the repository and its stars, the
+project page, summary and keywords) and has no conditional requests, so the JSON is parsed here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pydantic import Field, ValidationError
 
-from newsletter.config.settings import HuggingFaceSource
+from newsletter.config.sources import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
@@ -29,8 +29,8 @@ _PAGE = 100
 class HuggingFace:
     """The daily papers by day, week or month.
 
-    A window takes the whole days, weeks or months that it touches; "what is new now" are those of the last day and the
-    day before it, since a list may still grow in the night.
+    A window includes all days, weeks or months that it touches; "what is new now" is the lists of the last two days,
+    since a list may still grow during the night.
     """
 
     name: str
@@ -47,7 +47,7 @@ class HuggingFace:
                     yield paper
                 answered = True
             except SourceError as error:
-                # So a day is refused that has not begun for the server, or has no list.
+                # The server rejects a day like this if it has not begun there yet, or has no list.
                 if papers or error.status not in (400, 404):
                     raise
                 refused = error
@@ -59,7 +59,7 @@ class HuggingFace:
         for page in count():
             answer = http.get_if_changed(url, self._query(period, page))
             if answer is None:
-                # As it was, so as long as it was: there is a next page if there was one.
+                # Not modified, so as long as before: there is a next page if there was one.
                 if not http.was_asked(url, self._query(period, page + 1)):
                     return
                 continue
@@ -73,7 +73,7 @@ class HuggingFace:
 
 
 def _periods(window: DateRange, by: Literal["date", "week", "month"]) -> list[str]:
-    """The days, weeks or months of a window as the API names them, the oldest first."""
+    """Return the days, weeks or months of a window in the API's notation, the oldest first."""
     first = window.since or window.until - timedelta(days=1)
     days = (first + timedelta(days=number) for number in range((window.until - first).days + 1))
     return list(dict.fromkeys(_period(day, by) for day in days))
@@ -91,16 +91,16 @@ def _period(day: date, by: Literal["date", "week", "month"]) -> str:
 def _entries(answer: HttpResponse) -> Sequence[Any]:
     entries = answer.json()
     if not isinstance(entries, list):
-        raise SourceError(f"{answer.asked}: the answer is not a list of papers")
+        raise SourceError(f"{answer.asked}: the response is not a list of papers")
     return entries
 
 
 def papers_in(entries: Sequence[Any], where: str, endpoint: str) -> Iterator[Paper | SkippedPaper]:
-    """The papers of an answer of the daily-papers API.
+    """Yield the papers of a response of the daily-papers API.
 
     Args:
-        entries: the answer, from JSON.
-        where: what the entries' numbers are put behind, for errors.
+        entries: the response, from JSON.
+        where: a prefix for the number of an entry, for errors.
         endpoint: the site, for links to the papers' pages.
     """
     for number, entry in enumerate(entries, start=1):

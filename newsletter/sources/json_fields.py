@@ -1,4 +1,4 @@
-"""What a field of a paper must be to be taken: types that pydantic checks, for sources that answer in JSON."""
+"""Field types checked by pydantic, for sources that return JSON."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -40,29 +40,29 @@ Text = Annotated[str, BeforeValidator(_cleaned)]
 """Text in one line."""
 
 Title = Annotated[Text, AfterValidator(_not_empty)]
-"""Text that must be there."""
+"""Text that must not be empty."""
 
 Texts = Annotated[list[Text] | None, AfterValidator(_filled)]
 """A list of texts; empty ones are left out, and null is an empty list."""
 
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-"""A number of things, 0 or more."""
+"""A count, 0 or more."""
 
 Link = Annotated[str | None, AfterValidator(web_link)]
-"""An http(s) URL; another text is None."""
+"""An http(s) URL; any other text becomes None."""
 
 Day = Annotated[date | None, BeforeValidator(_day)]
-"""The day of an ISO 8601 date or date-time, as it is written there, whatever the time zone."""
+"""The day of an ISO 8601 date or date-time, as written there, whatever the time zone."""
 
 
 class Fields(BaseModel):
-    """What a source's object has that the newsletter uses; what else it has is ignored."""
+    """The fields of a source's object that the newsletter uses; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line: the field, what is wrong with it, and its value."""
+    """Return the first problem in one line: the field, what is wrong, and its value."""
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"]) or "the paper"
     if problem["type"] == "missing":

@@ -1,4 +1,4 @@
-"""JSON lines, one paper a line, with the keys that the program itself writes."""
+"""JSON lines, one paper per line, with the keys that the program itself writes."""
 
 import json
 from collections.abc import Iterator
@@ -36,9 +36,9 @@ class _Line(Fields):
 
 
 def read_lines(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
-    """The papers of a text of JSON lines; blank lines and unknown keys are passed over.
+    """Yield the papers of a text in JSON lines; blank lines and unknown keys are ignored.
 
-    What the lines say of ``sources`` is not taken: where a paper comes from is known here.
+    ``sources`` is ignored too, since the caller knows where the papers come from.
     """
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -51,9 +51,9 @@ def _paper(line: str, where: str) -> Paper | SkippedPaper:
     except json.JSONDecodeError as error:
         return SkippedPaper(where, f"not JSON: {error.msg[0].lower()}{error.msg[1:]} at column {error.colno}")
     except (ValueError, RecursionError):
-        return SkippedPaper(where, "not JSON that can be read: a number too long, or nested too deeply")
+        return SkippedPaper(where, "JSON that cannot be parsed: a number is too long, or it is nested too deeply")
     if not isinstance(data, dict):
-        return SkippedPaper(where, f"a paper is an object in braces, not {excerpt(line)}")
+        return SkippedPaper(where, f"expected a JSON object, got {excerpt(line)}")
     try:
         return _from_line(_Line.model_validate(data), where)
     except ValidationError as error:
@@ -63,10 +63,10 @@ def _paper(line: str, where: str) -> Paper | SkippedPaper:
 def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
     found = identifiers.arxiv_id(line.arxiv_id or line.id or "")
     if line.arxiv_id and found is None:
-        return SkippedPaper(where, f"arxiv_id: {excerpt(line.arxiv_id)} is no arXiv id")
+        return SkippedPaper(where, f"arxiv_id: {excerpt(line.arxiv_id)} is not an arXiv id")
     doi = identifiers.doi(line.doi or line.id or "")
     if line.doi and doi is None and identifiers.arxiv_id(line.doi) is None:
-        return SkippedPaper(where, f"doi: {excerpt(line.doi)} is no DOI")
+        return SkippedPaper(where, f"doi: {excerpt(line.doi)} is not a DOI")
     arxiv_id, version = found or (line.doi and identifiers.arxiv_id(line.doi)) or (None, None)
     authors = tuple(line.authors or ())
     return Paper(

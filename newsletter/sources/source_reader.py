@@ -1,7 +1,7 @@
-"""Reading a source in a process of its own, which is ended when its time is over or the newsletter stops.
+"""Read a source in a separate process, which is terminated at its deadline or when the newsletter stops.
 
-Nothing else ends whatever a source may lead to: the look-up of a name that hangs, a parser that takes quadratic time
-and lets no other thread run, or one that fills the memory.
+Nothing else stops everything a source may cause: a name look-up that hangs, a parser that takes quadratic time and
+blocks all other threads, or one that fills the memory.
 """
 
 import os
@@ -20,7 +20,8 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import Any, Self
 
-from newsletter.config.settings import Config, Network
+from newsletter.config.settings import Config
+from newsletter.config.sources import Network
 from newsletter.errors import Stopped, UserError
 from newsletter.sources.base import DateRange, Source
 from newsletter.sources.bounds import Bounded, all_within_bounds, brief
@@ -32,13 +33,13 @@ BLOCK = 200
 """Papers that are stored together."""
 
 _BLOCK_BYTES = 4_000_000
-"""Fewer papers are stored together where they are large: this process holds the blocks of four sources at once."""
+"""Large papers are stored in smaller blocks, since this process holds the blocks of four sources at the same time."""
 
 _LOOK_SECONDS = 0.1
-"""How often the deadline, and whether to stop, is looked at while nothing comes."""
+"""Seconds between checks of the deadline, and of whether to stop, while nothing arrives."""
 
 _FLUSH_SECONDS = 1.0
-"""Papers are handed on when nothing has come for so long, so that what a slow source gave is kept."""
+"""After this many seconds without a new paper those received are stored, so that a slow source's papers are kept."""
 
 _MAX_MEMORY = 4 * 1024**3
 _OUT_OF_MEMORY_SCORE = "800"
@@ -47,10 +48,10 @@ _NICE = 10
 
 @dataclass(frozen=True, slots=True)
 class SourceAccess:
-    """What a source is asked with.
+    """What is needed to read a source.
 
     Attributes:
-        urls: those that the configuration has for it. ``validators``: what is known by URL from earlier runs.
+        urls: its URLs in the configuration. ``validators``: those stored by earlier runs, by URL.
     """
 
     network: Network
@@ -62,7 +63,7 @@ class SourceAccess:
 def source_access(
     config: Config, name: str, network: Network | None = None, validators: Mapping[str, Validators] | None = None
 ) -> SourceAccess:
-    """What a source of the configuration is asked with."""
+    """Return what is needed to read a source of the configuration."""
     values = config.sources[name].model_dump().values()
     urls = tuple(value for value in values if isinstance(value, str) and value.startswith(("http://", "https://")))
     agent = user_agent(config.site.url, config.contact)
@@ -71,7 +72,7 @@ def source_access(
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a source ended: its error, None without one."""
+    """The end of a source: its error, None without one."""
 
     error: str | None
     status: int | None
@@ -83,13 +84,13 @@ class SourceReader:
     """Reads one source.
 
     Args:
-        most: read only so many papers, and that is all; None: as many as ``network.source_papers`` allows.
-        stopping: looked at all the time.
+        most: read up to this many papers and stop; None: the limit is ``network.source_papers``.
+        should_stop: polled continuously.
 
     Attributes:
-        validators: what the servers said for asking again. To be kept only after all papers are stored, else a paper
-            that was lost on the way would never be asked for again.
-        ahead: by how many seconds the clock of the server that answered last is ahead of ours.
+        validators: those that the servers returned. Store them only after all papers are stored; otherwise papers lost
+            on the way would never be requested again.
+        ahead: by how many seconds the clock of the last server is ahead of ours.
     """
 
     def __init__(
@@ -110,10 +111,10 @@ class SourceReader:
         self._process = context.Process(target=_read, args=(theirs, source, window, access, most), daemon=True)
         try:
             self._process.start()
-        except (OSError, EOFError) as error:  # EOFError: the process that starts the others has ended.
+        except (OSError, EOFError) as error:  # EOFError: the fork server has ended.
             self._connection.close()
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise SourceError(f"no process can be started to read it: {why}") from error
+            raise SourceError(f"cannot start a process to read it: {why}") from error
         finally:
             theirs.close()
 
@@ -129,11 +130,11 @@ class SourceReader:
         self._connection.close()
 
     def blocks(self) -> Iterator[list[Bounded]]:
-        """The papers, block by block; also those before a failure.
+        """Yield the papers, block by block; also those before a failure.
 
         Raises:
             SourceError: the source failed, or took longer than ``network.source_seconds``.
-            Stopped: the newsletter is to stop.
+            Stopped: the newsletter is stopping.
         """
         block: list[Bounded] = []
         size = 0
@@ -144,7 +145,7 @@ class SourceReader:
                 if block:
                     yield block
                 raise SourceError(
-                    f"took longer than {self._seconds:g} s in all; what came until then is kept; "
+                    f"took longer than {self._seconds:g} s in total; the papers received so far are kept; "
                     "raise network.source_seconds if it needs longer"
                 )
             came, length = self._receive()
@@ -167,7 +168,7 @@ class SourceReader:
             raise Stopped("stopped before the source was read")
 
     def _receive(self) -> tuple[Bounded | _End | None, int]:
-        """What the process sends next, and its bytes; None when nothing comes for a moment."""
+        """Return what the process sends next, and its size in bytes; None if nothing arrives for a moment."""
         try:
             if not self._connection.poll(_LOOK_SECONDS):
                 return None, 0
@@ -178,7 +179,7 @@ class SourceReader:
             self._look()
             code = self._process.exitcode
             how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-            return _End(f"the process that read it ended {how}; perhaps it took too much memory", None, {}, None), 0
+            return _End(f"the process that read it ended {how}; it may have run out of memory", None, {}, None), 0
 
     def _finish(self, end: _End) -> None:
         self.validators, self.ahead = end.validators, end.ahead
@@ -187,10 +188,10 @@ class SourceReader:
 
 
 def in_blocks(found: Iterable[Bounded]) -> Iterator[list[Bounded]]:
-    """Papers that are read in this process, block by block; also those before a failure.
+    """Yield papers that are read in this process, block by block; also those before a failure.
 
     Raises:
-        SourceError: as reading them does.
+        SourceError: the source failed.
     """
     items, error = iter(found), None
     while error is None:
@@ -207,7 +208,7 @@ def in_blocks(found: Iterable[Bounded]) -> Iterator[list[Bounded]]:
 
 
 def _read(connection: Connection, source: Source, window: DateRange, access: SourceAccess, most: int | None) -> None:
-    """Read a source, in a process of its own."""
+    """Read a source, in the separate process."""
     _set_up_process()
     error: str | None = None
     status: int | None = None
@@ -221,26 +222,26 @@ def _read(connection: Connection, source: Source, window: DateRange, access: Sou
     except UserError as failed:
         error = str(failed)
     except MemoryError:
-        error = "took more memory than there is for it; what came until then is kept"
-    except Exception as failed:  # whatever it is, it is the failure of this source alone
+        error = "ran out of memory; the papers received so far are kept"
+    except Exception as failed:  # Any other failure concerns this source alone.
         frame = extract_tb(failed.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
         error = f"cannot be read: {type(failed).__name__}: {brief(str(failed))} ({where})"
     end = _End(error, status, {}, None) if http is None else _End(error, status, http.validators_seen, http.ahead)
-    with suppress(OSError):  # nobody listens any more
+    with suppress(OSError):  # The parent has stopped listening.
         connection.send(end)
 
 
 def _bounded(
     source: Source, window: DateRange, access: SourceAccess, http: HttpClient, most: int | None
 ) -> Iterator[Bounded]:
-    setting = "raise network.source_papers if it may have so many"
+    setting = "raise network.source_papers if that is expected"
     found = all_within_bounds(source.fetch(window, http), access.network.source_papers, setting)
     return islice(found, most)
 
 
 def _set_up_process() -> None:
-    # The signals that end a command go to all its processes; the first one ends this.
+    # The signals that stop a command go to all its processes; this one stops at the first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -248,10 +249,10 @@ def _set_up_process() -> None:
         import resource  # not on Windows
 
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY, _MAX_MEMORY))
-    # Whoever sends, and the site, come first.
-    with suppress(AttributeError, OSError):  # There is none on Windows.
+    # Sending and the site have priority.
+    with suppress(AttributeError, OSError):  # Not on Windows.
         os.nice(_NICE)
-    # Where memory runs out all the same, Linux ends this process rather than one that sends.
+    # If memory runs out anyway, Linux should kill this process rather than one that sends.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)
 

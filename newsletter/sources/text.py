@@ -1,4 +1,4 @@
-"""Text and links as sources hand them on: one line, nothing unseen in it, no HTML, and only links to the web."""
+"""Clean text and links from sources: one line, no invisible characters, no HTML, and only links to the web."""
 
 import html
 import re
@@ -21,13 +21,13 @@ _LONG_NUMBER = re.compile(r"&#(?:[0-9]{20,}|[xX][0-9a-fA-F]{20,});?")
 
 
 def from_html(text: str) -> str:
-    """What a reader sees of a piece of HTML, in one line.
+    """Return the visible text of a piece of HTML, in one line.
 
-    An angle bracket that opens no tag of HTML is text, so ``a < b`` and ``<think>`` stay, and so does all between two
-    dollar signs. Scripts, styles and comments go with what is in them.
+    An angle bracket that does not start an HTML tag is text, so ``a < b`` and ``<think>`` stay, and so does everything
+    between two dollar signs. Scripts, styles and comments are removed with their contents.
 
-    Tags are taken out one by one, in time proportional to the length. A parser that builds a tree takes quadratic time
-    where tags are nested deeply, and no tree is needed for text.
+    Tags are removed one by one, in time proportional to the length. A parser that builds a tree takes quadratic time
+    for deeply nested tags, and text needs no tree.
     """
     text = _MATH.sub(_with_brackets_escaped, strip_invisible(text))
     text = _MARKUP.sub(lambda tag: " " if tag["block"] else "", text)
@@ -35,14 +35,14 @@ def from_html(text: str) -> str:
 
 
 def _with_brackets_escaped(math: re.Match[str]) -> str:
-    # Two prices in one sentence are no formula: what stands between them may have tags of its own.
+    # Two prices in one sentence are not a formula: the text between them may contain tags.
     if "</" in math[0]:
         return math[0]
     return math[0].replace("<", "&lt;").replace(">", "&gt;")
 
 
 def web_link(text: str | None) -> str | None:
-    """A link when it is a whole http(s) URL in one piece; None for anything else."""
+    """Return a link if it is a complete http(s) URL; None for anything else."""
     link = (text or "").strip()
     if strip_invisible(link) != link or any(character.isspace() for character in link):
         return None
@@ -55,18 +55,18 @@ def web_link(text: str | None) -> str | None:
 
 
 def paper_link(arxiv_id: str | None, doi: str | None) -> str | None:
-    """Where a paper can be read about, by its identifiers; None without any."""
+    """Return a paper's web page, by its identifiers; None without any."""
     if arxiv_id:
         return f"https://arxiv.org/abs/{arxiv_id}"
     return f"https://doi.org/{doi}" if doi else None
 
 
 def pdf_link(arxiv_id: str | None) -> str | None:
-    """The PDF of a paper on arXiv; None without an id."""
+    """Return the PDF of a paper on arXiv; None without an id."""
     return f"https://arxiv.org/pdf/{arxiv_id}" if arxiv_id else None
 
 
 def excerpt(text: object, most: int = 60) -> str:
-    """The beginning of a value, in quotes and in one line, for an error."""
+    """Return the beginning of a value, in quotes and in one line, for an error."""
     line = to_single_line(str(text))
     return repr(line if len(line) <= most else line[: most - 1] + "…")

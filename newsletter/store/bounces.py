@@ -1,4 +1,4 @@
-"""What came back in the store: a row for each report, complaint or letter that was believed."""
+"""Stored bounces: a row for each report, complaint or unsubscribe email that was verified."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from newsletter.store.subscribers import email_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounce:
-    """What came back once.
+    """A verified bounce, complaint or unsubscribe email.
 
     Attributes:
         kind: hard, soft, refused, complaint or unsubscribe.
-        status: the enhanced status code (RFC 3463), where there is one. ``diagnostic``: the server's words.
+        status: the enhanced status code (RFC 3463), if any. ``diagnostic``: the server's text.
         received_at: when it was read (UTC).
-        effect: the state that it brought the subscriber into, None where it changed nothing.
-        email: whom it was about. ``edition``, ``message_id``: of the send, where it was about one.
+        effect: the state the subscriber was moved to, None if nothing changed.
+        email: the subscriber's address. ``edition``, ``message_id``: of the send, if it was about one.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Bounce:
 
 
 def is_known(connection: Connection, digest: str) -> bool:
-    """Whether a mail with this digest was kept before. Another process that has the same mail waits for the answer."""
+    """Return whether a message with this digest was stored before. Other processes with the same message wait."""
     advisory_lock(connection, f"bounce {digest}")
     return connection.execute(select(bounces.c.row).where(bounces.c.digest == digest)).first() is not None
 
@@ -52,7 +52,7 @@ def keep(
     digest: str,
     now: datetime,
 ) -> None:
-    """Keep what came back."""
+    """Store a bounce."""
     connection.execute(
         insert(bounces).values(
             subscriber=subscriber,
@@ -68,13 +68,13 @@ def keep(
 
 
 def remove(connection: Connection, digest: str) -> str | None:
-    """Remove what came back, by its digest; returns its effect, None when it had none or is not there."""
+    """Remove a bounce by its digest; return its effect, None if it had none or does not exist."""
     gone = delete(bounces).where(bounces.c.digest == digest).returning(bounces.c.effect)
     return connection.execute(gone).scalar()
 
 
 def sends_back(connection: Connection, subscriber: int, kind: str, email: str, since: datetime) -> set[int]:
-    """The sends (by row) to a subscriber at an address that came back in a kind since a moment (UTC)."""
+    """Return the sends (by row) to a subscriber's address with a bounce of some kind since a given time (UTC)."""
     query = (
         select(sends.c.row, sends.c.email)
         .join(bounces, bounces.c.send == sends.c.row)
@@ -85,13 +85,13 @@ def sends_back(connection: Connection, subscriber: int, kind: str, email: str, s
 
 
 def hard_bounced(connection: Connection, domain: str) -> set[str]:
-    """The addresses at a domain from which something came back hard, as far as the log goes."""
+    """Return the addresses at a domain that hard-bounced, as far back as the log goes."""
     query = select(sends.c.email).join(bounces, bounces.c.send == sends.c.row)
     return set(connection.execute(query.where(bounces.c.kind == "hard", sends.c.domain == domain)).scalars())
 
 
 def last_effect(connection: Connection, subscriber: int) -> tuple[str, datetime] | None:
-    """The last effect that what came back had on a subscriber, and when (UTC)."""
+    """Return the last effect that a bounce had on a subscriber, and when (UTC)."""
     query = (
         select(bounces.c.effect, bounces.c.received_at)
         .where(bounces.c.subscriber == subscriber, bounces.c.effect.is_not(None))
@@ -102,13 +102,13 @@ def last_effect(connection: Connection, subscriber: int) -> tuple[str, datetime]
 
 
 def everything(connection: Connection) -> Iterator[Bounce]:
-    """All that came back, oldest first."""
+    """Yield all bounces, oldest first."""
     for row in connection.execute(_all()).mappings():
         yield _bounce(row)
 
 
 def of_subscriber(connection: Connection, subscriber: int, since: datetime) -> list[Bounce]:
-    """What came back of a subscriber (row) since a moment (UTC), oldest first."""
+    """Return the bounces of a subscriber (by row) since a given time (UTC), oldest first."""
     query = _all().where(bounces.c.subscriber == subscriber, bounces.c.received_at >= since)
     return [_bounce(row) for row in connection.execute(query).mappings()]
 

@@ -1,4 +1,4 @@
-"""How each account's server treats messages, as all processes that send know it together."""
+"""Stored circuit breakers: how each account's server treats messages, shared by all sending processes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,13 +12,13 @@ from newsletter.store.schema import circuit_breakers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """What is known of an account; times are in UTC.
+    """The state of an account; times are in UTC.
 
     Attributes:
-        refused_in_row: messages that were refused since the last one that was accepted; ``since`` the first of them.
-        accepted, refused: messages of the last minutes, fading, as of ``counted_at``.
-        opened_at: since when the account is set aside, None while it is in use; ``reason``: why, in words.
-        probe_at: when the next test message may go; ``probes``: how many went since.
+        refused_in_row: messages refused since the last accepted one. ``since``: the time of the first of them.
+        accepted, refused: recent messages, with exponential decay, as of ``counted_at``.
+        opened_at: when the account was set aside, None while it is in use. ``reason``: why, in words.
+        probe_at: when the next test message may be sent. ``probes``: how many were sent since.
     """
 
     account: str
@@ -38,7 +38,7 @@ _COLUMNS = tuple(circuit_breakers.c[name] for name in _FIELDS)
 
 
 def find(connection: Connection, account: str) -> CircuitBreaker | None:
-    """What is known of an account. In a transaction that writes, no other changes it before this one ends."""
+    """Return the state of an account. A writing transaction locks it until it ends."""
     if writes(connection):
         advisory_lock(connection, f"circuit breaker {account}")
     row = connection.execute(select(*_COLUMNS).where(circuit_breakers.c.account == account)).mappings().first()
@@ -46,18 +46,18 @@ def find(connection: Connection, account: str) -> CircuitBreaker | None:
 
 
 def save(connection: Connection, known: CircuitBreaker) -> None:
-    """Write down what is known of an account."""
+    """Store the state of an account."""
     values = {name: getattr(known, name) for name in _FIELDS}
     statement = upsert(connection, circuit_breakers).values(**values)
     connection.execute(statement.on_conflict_do_update(index_elements=["account"], set_=values))
 
 
 def set_aside(connection: Connection) -> list[CircuitBreaker]:
-    """The accounts that are set aside, by name."""
+    """Return the accounts that are set aside, by name."""
     query = select(*_COLUMNS).where(circuit_breakers.c.opened_at.is_not(None)).order_by(circuit_breakers.c.account)
     return [CircuitBreaker(**row) for row in connection.execute(query).mappings()]
 
 
 def reset(connection: Connection, accounts: Sequence[str]) -> None:
-    """Use accounts again, and forget how their servers treated messages until now."""
+    """Use accounts again, with a clean record."""
     connection.execute(delete(circuit_breakers).where(circuit_breakers.c.account.in_(accounts)))

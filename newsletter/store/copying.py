@@ -1,7 +1,7 @@
-"""Copying a whole store into an empty one, whichever database each is in.
+"""Copy a whole store into an empty one, from and to either kind of database.
 
-Rows travel in the form in which SQLite keeps them: numbers and texts, with a moment as a text in UTC. What is read back
-from the new store must come to the same sums before anything of it is kept.
+Rows are transferred in the form in which SQLite stores them: numbers and texts, with times as texts in UTC. Nothing is
+kept unless reading back the new store gives the same checksums.
 """
 
 import hashlib
@@ -30,50 +30,49 @@ from sqlalchemy import (
 from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from newsletter.errors import NewsletterError, UserError
+from newsletter.store.column_types import StoredJson, UtcDateTime
 from newsletter.store.database import display_name, reading, without_foreign_keys, writing
-from newsletter.store.schema import StoredJson, UtcDateTime, metadata
+from newsletter.store.schema import metadata
 
 OnProgress = Callable[[str, int, int], None]
-"""Hears which table is worked at, how many of its rows are done with, and how many there are."""
+"""Called with the current table, the number of its rows done, and the total."""
 
 _BLOCK = 5_000
-_CACHE = 64_000  # kB, for the indexes that SQLite writes to all over
+_CACHE = 64_000  # kB, for the indexes, which SQLite updates at random places
 
 _NUL_IN_REPR, _IN_ITS_PLACE = r"\x00", "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
 class TableChecksum:
-    """What a table holds: how many rows, and the sum of their digests, whatever order they stand in."""
+    """The number of rows of a table, and the sum of their digests, which does not depend on their order."""
 
     rows: int = 0
     digests: int = 0
 
     @property
     def checksum(self) -> str:
-        """The sum of the digests, as it is shown."""
+        """Return the sum of the digests in the form that is shown."""
         return f"{self.digests:032x}"
 
 
 def copy(source: Engine, target: Engine, on_progress: OnProgress) -> dict[str, TableChecksum]:
-    """Copy all that a store holds, as it is at one moment, into an empty one: all of it or nothing.
+    """Copy everything in a store, as of one moment, into an empty one: all of it or nothing.
 
-    The times at which ``newsletter run`` wakes up are not copied; it makes them anew.
+    The scheduled jobs of ``newsletter run`` are not copied; it creates them again.
 
     Returns:
-        What each table holds, in either.
+        The contents of each table, the same in both stores.
 
     Raises:
         UserError: the target is not empty.
-        NewsletterError: a store cannot be used, or the copy is not what was copied.
+        NewsletterError: a store is unavailable, or the copy differs from the original.
     """
     tables = metadata.sorted_tables
     with reading(target) as connection:
         for table in tables:
             if connection.execute(select(table.primary_key.columns.values()[0]).limit(1)).first() is not None:
-                raise UserError(
-                    f"TO: {display_name(target)} holds a newsletter already; name a store that has nothing in it"
-                )
+                raise UserError(f"TO: {display_name(target)} already contains a newsletter; choose an empty store")
     with reading(source) as origin, _to_be_filled(target) as connection, writing(target, connection) as copied:
         _prepare(copied)
         sums = {}
@@ -84,15 +83,17 @@ def copy(source: Engine, target: Engine, on_progress: OnProgress) -> dict[str, T
         for table in tables:
             if _sum_of(copied, table, on_progress, sums[table.name].rows) != sums[table.name]:
                 raise NewsletterError(
-                    f"{display_name(target)}: {table.name} is not what was copied; nothing was kept of it"
+                    f"{display_name(target)}: the copy of {table.name} differs from the original; nothing was kept"
                 )
     return sums
 
 
 @contextmanager
 def _to_be_filled(target: Engine) -> Iterator[Connection]:
-    """A connection that fills a store at once. SQLite gets on without its log of writes (WAL) meanwhile, in which it
-    would look for each page of the whole: an empty file has nothing that could be lost.
+    """Open a connection that fills a store in one go.
+
+    Meanwhile SQLite works without its write-ahead log (WAL), in which it would look up every page: an empty file has
+    nothing to lose.
     """
     with without_foreign_keys(target) as connection:
         if target.dialect.name != "sqlite":
@@ -102,7 +103,9 @@ def _to_be_filled(target: Engine) -> Iterator[Connection]:
         try:
             driver.execute("PRAGMA journal_mode=DELETE")
         except sqlite3.OperationalError as error:
-            raise NewsletterError(f"TO: {display_name(target)}: {error}; name a store that nobody uses") from None
+            raise NewsletterError(
+                f"TO: {display_name(target)}: {error}; choose a store that no other process uses"
+            ) from None
         try:
             yield connection
         finally:
@@ -139,7 +142,7 @@ def _add(so_far: TableChecksum, rows: Iterable[str]) -> TableChecksum:
 
 
 def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a table in blocks, each found by the key of the last row of the one before it."""
+    """Yield the rows of a table in blocks, each starting after the key of the previous block's last row."""
     key = list(table.primary_key.columns)
     places = [list(table.columns).index(column) for column in key]
     columns: list[Any] = [literal_column(_as_kept(connection, column)) for column in table.columns]
@@ -157,7 +160,7 @@ def _blocks(connection: Connection, table: Table) -> Iterator[list[tuple[Any, ..
 def _as_kept(connection: Connection, column: Any) -> str:
     name = f'"{column.name}"'
     if connection.dialect.name == "sqlite":
-        # PostgreSQL takes no damaged JSON; it counts as none here, too, when it is read.
+        # PostgreSQL does not accept damaged JSON; it is read as null here too.
         damaged = isinstance(column.type, StoredJson)
         return f"CASE WHEN json_valid({name}) THEN {name} ELSE 'null' END" if damaged else name
     if isinstance(column.type, UtcDateTime):
@@ -168,7 +171,7 @@ def _as_kept(connection: Connection, column: Any) -> str:
 
 
 def _value(kind: Any, kept: Any) -> Any:
-    """A value of a key, of which some are days, as SQLAlchemy takes it."""
+    """Convert a key's value, of which some are dates, to the type that SQLAlchemy expects."""
     return kind.python_type.fromisoformat(kept) if isinstance(kind, Date) else kept
 
 
@@ -185,7 +188,7 @@ def _write_postgresql(connection: Connection, table: Table, block: Sequence[tupl
     from psycopg.types.string import StrDumperUnknown
 
     cursor: Any = connection.connection.cursor()
-    cursor.adapters.register_dumper(str, StrDumperUnknown)  # NUL is out of it already, and this one is faster.
+    cursor.adapters.register_dumper(str, StrDumperUnknown)  # Faster; NUL characters are removed already.
     with cursor, cursor.copy(f'COPY "{table.name}" ({_names(table)}) FROM STDIN') as wire:
         for row in block:
             wire.write_row(row)
@@ -196,7 +199,7 @@ def _names(table: Table) -> str:
 
 
 def _prepare(connection: Connection) -> None:
-    """Have no index kept, nor reference looked up, for each row by itself: both are quicker for all at once."""
+    """Drop indexes and foreign keys for now: both are much faster for all rows together than for each."""
     for table in metadata.sorted_tables:
         for index in table.indexes:
             index.drop(connection)
@@ -215,11 +218,11 @@ def _finish(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         for reference in _references():
             connection.execute(AddConstraint(reference))
-        # So that the first queries are not planned as for empty tables.
+        # Otherwise the first queries would be planned for empty tables.
         names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
         connection.exec_driver_sql(f"ANALYZE {names}")
     elif connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-        raise NewsletterError("FROM: some of its rows name others that are not there; nothing was kept of it")
+        raise NewsletterError("FROM: some of its rows refer to missing rows; nothing was copied")
 
 
 def _references() -> list[ForeignKeyConstraint]:
@@ -228,8 +231,8 @@ def _references() -> list[ForeignKeyConstraint]:
 
 
 def _carry_on_numbers(origin: Connection, copied: Connection, table: Table) -> None:
-    """Have the new store give the numbers that follow, and none that the old one ever gave: not even that of somebody
-    who was forgotten.
+    """Continue the numbering of the old store, so that no number it ever gave is reused: not even that of a deleted
+    subscriber.
     """
     key = list(table.primary_key.columns)
     if len(key) > 1 or not isinstance(key[0].type, Integer) or not key[0].autoincrement:

@@ -1,4 +1,4 @@
-"""Opening a store: SQLite by default, PostgreSQL by URL, brought to the present schema as it is opened."""
+"""Open a store: SQLite by default, PostgreSQL by URL; its schema is migrated when it is opened."""
 
 import sqlite3
 import time
@@ -26,18 +26,18 @@ from sqlalchemy.exc import (
 from newsletter.errors import NewsletterError, UserError
 
 HEAD = "0016"
-"""The revision of the schema that this program works with: the last one in ``migrations/versions/``."""
+"""The schema revision that this program works with: the latest in ``migrations/versions/``."""
 
 _BUSY_SECONDS = 30.0
 _TURN = 2  # milliseconds
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
 
 _CONNECT_SECONDS = 10
-_LOCKS = 0x6E6C  # ours among the advisory locks of a PostgreSQL that others use too
+_LOCKS = 0x6E6C  # namespace of our advisory locks in a shared PostgreSQL
 _LOOK_SECONDS = 0.1
 _POSTGRESQL = {
     "lock_timeout": int(_BUSY_SECONDS * 1000),
-    # The server, too, is to miss a client that is cut off: what it had locked is free before others give up.
+    # The server, too, must notice a client that is cut off, so that its locks are free before others time out.
     "tcp_keepalives_idle": 10,
     "tcp_keepalives_interval": 5,
     "tcp_keepalives_count": 2,
@@ -46,14 +46,14 @@ _POSTGRESQL = {
 
 
 def open_store(url: str, named: str = "store.url") -> Engine:
-    """Open the store at an SQLAlchemy URL, making or migrating it where needed.
+    """Open the store at an SQLAlchemy URL, creating or migrating it if needed.
 
     Args:
-        named: what the URL is called where it was given.
+        named: the name of the setting or argument that has the URL, for errors.
 
     Raises:
-        UserError: the URL names no store that can be opened.
-        NewsletterError: the store cannot be reached, was made by a newer program, or is damaged.
+        UserError: the URL is not one of a store that can be opened.
+        NewsletterError: the store cannot be reached, was created by a newer program, or is damaged.
     """
     engine = _connect(url, named)
     _migrate(engine)
@@ -65,7 +65,7 @@ def _connect(url: str, named: str) -> Engine:
         parsed = _with_driver(make_url(url))
         if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            # It holds people's addresses: for its owner alone.
+            # It contains personal data, so only its owner may read it.
             Path(parsed.database).touch(mode=0o600)
         engine = create_engine(parsed, **_options(parsed))
     except ImportError as error:
@@ -77,7 +77,7 @@ def _connect(url: str, named: str) -> Engine:
             f"{named}: {url.partition('://')[0]!r} cannot be used: {error}; write it like sqlite:///var/newsletter.db"
         ) from None
     except OSError as error:
-        raise UserError(f"{named}: {error.filename}: {error.strerror}; choose a folder that can be written") from None
+        raise UserError(f"{named}: {error.filename}: {error.strerror}; choose a writable folder") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -86,11 +86,11 @@ def _connect(url: str, named: str) -> Engine:
     try:
         with translate_errors(engine):
             engine.connect().close()
-    except TypeError as error:  # an option behind a question mark that the driver does not know
+    except TypeError as error:  # an option after the question mark that the driver does not know
         raise UserError(
             f"{named}: {display_name(engine)}: {error}; write it like sqlite:///var/newsletter.db"
         ) from None
-    except ProgrammingError as error:  # the same, of PostgreSQL's driver
+    except ProgrammingError as error:  # the same, from PostgreSQL's driver
         raise UserError(
             f"{named}: {display_name(engine)}: {_words(error)}; see docs/reference/configuration.md"
         ) from None
@@ -99,10 +99,10 @@ def _connect(url: str, named: str) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads, and sees one moment of the store from its first query to its last.
+    """Open a read-only transaction, which sees the store as of one moment.
 
     Raises:
-        NewsletterError: the store cannot be read at present, or is damaged.
+        NewsletterError: the store is unavailable or damaged.
     """
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
@@ -113,11 +113,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine, connected: Connection | None = None) -> Iterator[Connection]:
-    """A transaction that writes: all of it or nothing. SQLite takes its write lock at once, so that it never has to
-    give up a transaction that began with reading.
+    """Open a writing transaction: all of it or nothing. SQLite takes its write lock right away, so that no transaction
+    that began with reading has to be given up.
 
     Args:
-        connected: a connection to use, instead of any.
+        connected: a connection to use, instead of a new one.
 
     Raises:
         NewsletterError: the store stayed locked, is damaged, or its disk is full.
@@ -129,31 +129,32 @@ def writing(engine: Engine, connected: Connection | None = None) -> Iterator[Con
 
 
 def writes(connection: Connection) -> bool:
-    """Whether this is a transaction of :func:`writing`. What it reads of one person, and is to judge by, it locks."""
+    """Return whether this is a transaction of :func:`writing`, which locks the subscribers it reads."""
     return bool(connection.get_execution_options().get("newsletter_writes", False))
 
 
 def advisory_lock(connection: Connection, work: str) -> None:
-    """Wait until no other transaction is at the same work, and keep others from it until this one ends. For what is
-    read first and then written where no row is there to be locked. In SQLite who writes is alone anyway.
+    """Wait until no other transaction holds the same lock, and hold it until this one ends.
+
+    Use it to read and then write where there is no row to lock yet. SQLite has only one writer at a time anyway.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(work))))
 
 
 def upsert(connection: Connection, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT, which SQLAlchemy has for each kind of database apart."""
+    """Return an INSERT that supports ON CONFLICT, which SQLAlchemy has separately for each kind of database."""
     return upsert_for(connection.dialect.name, table)
 
 
 def upsert_for(dialect: str, table: Table) -> Any:
-    """The same, for who keeps it for many connections to one kind of database."""
+    """Do the same for callers that reuse the statement on many connections to one kind of database."""
     return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 @contextmanager
 def secure_delete(engine: Engine) -> Iterator[Connection]:
-    """The same, with what is deleted overwritten in SQLite's file."""
+    """Open a writing transaction that also overwrites what it deletes in SQLite's file."""
     with writing(engine) as connection:
         if connection.dialect.name != "sqlite":
             yield connection
@@ -167,11 +168,12 @@ def secure_delete(engine: Engine) -> Iterator[Connection]:
 
 
 def vacuum(engine: Engine) -> None:
-    """Write SQLite's file anew from what is in the store, so that nothing is left in it of what was deleted, nor in the
-    log beside it. It takes as much room again as the store, for so long.
+    """Rebuild SQLite's file from the contents of the store, so that nothing deleted remains in it or in its log.
+
+    Meanwhile this needs as much disk space again as the store.
 
     Raises:
-        NewsletterError: other processes use the store all the time, or the disk is full.
+        NewsletterError: other processes keep using the store, or the disk is full.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -185,8 +187,10 @@ def vacuum(engine: Engine) -> None:
 
 @contextmanager
 def translate_errors(engine: Engine) -> Iterator[None]:
-    """What goes wrong with the store itself, in our words. Many a command that only reads writes a little on its way
-    (files that changed), so that nothing is said of what was kept.
+    """Translate database errors to our own, with a fix.
+
+    They do not say what was kept: many a command that only reads also writes a little, such as subscriber files that
+    changed.
     """
     try:
         yield
@@ -200,7 +204,7 @@ def translate_errors(engine: Engine) -> Iterator[None]:
             fix = "check that its server runs, and store.url, then run it again"
         raise NewsletterError(f"store: {display_name(engine)}: {_words(error)}; {fix}") from error
     except (DataError, NotSupportedError, ProgrammingError):
-        raise  # a mistake of ours
+        raise  # a bug of ours
     except DBAPIError as error:
         if engine.dialect.name == "postgresql":
             raise NewsletterError(f"store: {display_name(engine)}: {_words(error)}; run it again") from error
@@ -212,7 +216,7 @@ def translate_errors(engine: Engine) -> Iterator[None]:
 
 
 def _words(error: DBAPIError) -> str:
-    """What the database says, in one line: PostgreSQL adds details and hints on lines of their own."""
+    """Return the database's error in one line: PostgreSQL adds details and hints on separate lines."""
     lines = [line.strip() for line in str(error.orig).splitlines()]
     return next((line for line in lines if line), type(error.orig).__name__).rstrip(".;")
 
@@ -227,11 +231,11 @@ def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_SECONDS, "check_same_thread": False}}
     if url.get_driver_name() != "psycopg":
-        raise ValueError("a newsletter's store is SQLite, or PostgreSQL by psycopg")
+        raise ValueError("a store must be SQLite, or PostgreSQL with psycopg")
     usual: dict[str, Any] = {
         "connect_timeout": _CONNECT_SECONDS,
         "application_name": "newsletter",
-        # A server that is cut off is missed within a minute, not within the system's two hours.
+        # Notice a server that is cut off within a minute, not within the system's two hours.
         "keepalives_idle": 20,
         "keepalives_interval": 10,
         "keepalives_count": 3,
@@ -239,7 +243,7 @@ def _options(url: URL) -> dict[str, Any]:
         "options": " ".join(f"-c {name}={value}" for name, value in _POSTGRESQL.items()),
     }
     return {
-        # A connection that broke while nobody used it is made anew.
+        # Replace connections that broke while idle.
         "pool_pre_ping": True,
         "connect_args": {name: value for name, value in usual.items() if name not in url.query},
     }
@@ -255,7 +259,7 @@ def _text_dumper() -> Any:
 
     class TextDumper(StrDumperUnknown):
         def dump(self, obj: str) -> Any:
-            # PostgreSQL keeps no NUL, which SQLite does.
+            # PostgreSQL does not accept NUL in text, which SQLite does.
             return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
     return TextDumper
@@ -283,8 +287,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_writing(connection: Connection) -> None:
-    """Take the write lock of SQLite, in short turns: its own waiting sleeps longer and longer, up to a tenth of a
-    second, while the lock is free for others again and again.
+    """Take SQLite's write lock, polling in short intervals: SQLite's own waiting sleeps for up to a tenth of a second,
+    and misses times when the lock is free.
     """
     driver: Any = connection.connection.driver_connection
     (patience,) = driver.execute("PRAGMA busy_timeout").fetchone()
@@ -305,7 +309,7 @@ def _begin_writing(connection: Connection) -> None:
 def _migrate(engine: Engine) -> None:
     if _revision(engine) == HEAD:
         return
-    # Only here, since Alembic is slow to import and a store is up to date nearly always.
+    # Imported only here, since Alembic is slow to import and a store is nearly always up to date.
     from alembic import command
     from alembic.config import Config as AlembicConfig
     from alembic.script import ScriptDirectory
@@ -317,7 +321,7 @@ def _migrate(engine: Engine) -> None:
     known = {revision.revision for revision in script.walk_revisions()}
     if present is not None and present not in known:
         raise NewsletterError(
-            f"store: {display_name(engine)} was made by a newer newsletter ({present}); upgrade this program"
+            f"store: {display_name(engine)} was created by a newer version ({present}); upgrade this program"
         )
     with translate_errors(engine), _connection_to_migrate(engine) as connection:
         # A second process may wait here while the first migrates; Alembic then finds nothing left to do.
@@ -327,8 +331,10 @@ def _migrate(engine: Engine) -> None:
 
 @contextmanager
 def _connection_to_migrate(engine: Engine) -> Iterator[Connection]:
-    """SQLite is migrated in one transaction. PostgreSQL takes one for each migration, since an index of a large table
-    is made outside of any.
+    """Open a connection for migrations.
+
+    SQLite is migrated in one transaction. PostgreSQL uses one for each migration, since indexes of large tables are
+    created outside of any.
     """
     if engine.dialect.name == "sqlite":
         with without_foreign_keys(engine) as unchecked, writing(engine, unchecked) as connection:
@@ -336,7 +342,7 @@ def _connection_to_migrate(engine: Engine) -> Iterator[Connection]:
         return
     lock = select(func.pg_try_advisory_lock(_LOCKS, func.hashtext("migrate")))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as outside:
-        # Who waited for the lock inside a query would keep the index that is being made waiting for that query.
+        # A process that waited for the lock inside a query would block the creation of an index.
         while not outside.execute(lock).scalar():
             time.sleep(_LOOK_SECONDS)
         try:
@@ -346,13 +352,15 @@ def _connection_to_migrate(engine: Engine) -> Iterator[Connection]:
                 yield connection
                 connection.rollback()
         finally:
-            outside.invalidate()  # With the session ends the lock, whatever became of it.
+            outside.invalidate()  # Ending the session releases the lock in any case.
 
 
 @contextmanager
 def without_foreign_keys(engine: Engine) -> Iterator[Connection]:
-    """A connection on which SQLite does not look whether the row is there that another refers to: it changes a table
-    that others refer to only by making it anew, and cannot leave off looking inside a transaction.
+    """Open a connection on which SQLite does not check foreign keys.
+
+    SQLite changes a table only by recreating it, even if others refer to it, and cannot turn the checks off inside a
+    transaction.
     """
     with translate_errors(engine), engine.connect() as connection:
         if engine.dialect.name != "sqlite":
@@ -377,7 +385,7 @@ def _revision(engine: Engine) -> str | None:
 
 
 def display_name(engine: Engine) -> str:
-    """How a store is spoken of: SQLite's by its file, another by its URL without what is secret in it."""
+    """Return a store's name for display: SQLite's file, or the URL without its secrets."""
     if engine.dialect.name == "sqlite" and engine.url.database:
         return engine.url.database
     return engine.url.set(query={}).render_as_string(hide_password=True)

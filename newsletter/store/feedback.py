@@ -1,4 +1,4 @@
-"""Feedback: more or less like this, one verdict a subscriber and paper, the newest counting."""
+"""Stored feedback: more or less like this, one verdict per subscriber and paper; the latest counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from newsletter.store.schema import feedback
 
 
 class Verdict(StrEnum):
-    """What a subscriber said of a paper."""
+    """A subscriber's verdict on a paper."""
 
     MORE = "more"
     LESS = "less"
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """A verdict, on behalf of an interest (by name; None for whichever fits), and when it was given (UTC)."""
+    """A verdict on behalf of an interest (by name; None for the best fit), and when it was given (UTC)."""
 
     paper: PaperRef
     verdict: Verdict
@@ -33,7 +33,7 @@ class Feedback:
 def give(
     connection: Connection, subscriber: int, paper: int, verdict: Verdict, interest: str | None, now: datetime
 ) -> None:
-    """Keep a subscriber's verdict on a paper (both by row), in place of an earlier one."""
+    """Store a subscriber's verdict on a paper (both by row), replacing an earlier one."""
     said = {"verdict": verdict.value, "interest": interest, "given_at": now}
     statement = upsert(connection, feedback).values(subscriber=subscriber, paper=paper, **said)
     connection.execute(statement.on_conflict_do_update(index_elements=["subscriber", "paper"], set_=said))
@@ -45,13 +45,13 @@ def take_back(connection: Connection, subscriber: int, paper: int) -> None:
 
 
 def rename_interest(connection: Connection, subscriber: int, old: str, new: str) -> None:
-    """Have a subscriber's verdicts for an interest belong to it under its new name."""
+    """Move a subscriber's verdicts for an interest to its new name."""
     of_old = update(feedback).where(feedback.c.subscriber == subscriber, feedback.c.interest == old)
     connection.execute(of_old.values(interest=new))
 
 
 def of(connection: Connection, subscribers: Sequence[int]) -> dict[int, list[Feedback]]:
-    """The feedback of some subscribers, by row, oldest first."""
+    """Return the feedback of some subscribers, by row, oldest first."""
     query = select(feedback).where(feedback.c.subscriber.in_(subscribers)).order_by(feedback.c.given_at)
     rows = connection.execute(query).all()
     known = paper_store.names(connection, (row.paper for row in rows))

@@ -1,4 +1,4 @@
-"""How the store is: whole, writable, up to what time its rows go, and what waits in it."""
+"""The health of a store: whether it is intact and writable, its latest time, and what is waiting in it."""
 
 import time
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from newsletter.store.database import HEAD
 from newsletter.store.schema import papers, sends, sources, subscribers
 
 _STEPS = 100_000
-"""How many of SQLite's steps pass between two looks at the time."""
+"""The number of SQLite's steps between two checks of the clock."""
 
 
 def damage(connection: Connection, seconds: float) -> str | None:
-    """What SQLite finds damaged, first thing first; None when the store is whole.
+    """Return the first damage that SQLite finds; None if the store is intact.
 
     Raises:
-        TimeoutError: it is too large to be looked at within ``seconds``.
+        TimeoutError: the check takes longer than ``seconds``.
     """
     if connection.dialect.name != "sqlite":
         return None
@@ -40,24 +40,24 @@ def damage(connection: Connection, seconds: float) -> str | None:
 
 
 def journal(connection: Connection) -> str:
-    """How SQLite keeps its journal: ``wal`` as it should be. Empty for another database."""
+    """Return SQLite's journal mode, which should be ``wal``. Empty for another database."""
     if connection.dialect.name != "sqlite":
         return ""
     return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar())
 
 
 def write_nothing(connection: Connection) -> None:
-    """Write what stands there already: it goes to the disk as any other change does."""
+    """Write a value that is there already, which goes to disk like any other change."""
     connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the store has the schema that this program works with."""
+    """Return whether the store has the schema that this program works with."""
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == HEAD
 
 
 def newest(connection: Connection) -> datetime | None:
-    """The latest moment (UTC) that the store knows of as past; None when it holds nothing."""
+    """Return the latest past time (UTC) recorded in the store; None if it is empty."""
     last_send = select(sends.c.planned_at).order_by(sends.c.row.desc()).limit(1)
     last_subscriber = select(subscribers.c.created_at).order_by(subscribers.c.row.desc()).limit(1)
     queries = (last_send, last_subscriber, select(func.max(papers.c.first_seen)), select(func.max(sources.c.last_try)))
@@ -67,14 +67,14 @@ def newest(connection: Connection) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCount:
-    """Sends in one state: how many, and since when the one that was planned first (UTC)."""
+    """The number of sends in one state, and when the oldest of them was planned (UTC)."""
 
     count: int
     since: datetime
 
 
 def waiting(connection: Connection) -> Mapping[SendState, WaitingCount]:
-    """The sends that are not settled, or unsure, by state; a state that none is in is left out."""
+    """Return the sends that are not settled, or unsure, by state; empty states are left out."""
     states = (SendState.PLANNED, SendState.CLAIMED, SendState.DEFERRED, SendState.UNSURE)
     query = (
         select(sends.c.state, func.count(), func.min(sends.c.planned_at))
@@ -85,7 +85,7 @@ def waiting(connection: Connection) -> Mapping[SendState, WaitingCount]:
 
 
 def overdue(connection: Connection, before: datetime) -> WaitingCount | None:
-    """The active subscribers who were due before a moment; None when there is none."""
+    """Return the active subscribers who were due before a given time; None if there are none."""
     active = subscribers.c.state == SubscriberState.ACTIVE.value
     query = select(func.count(), func.min(subscribers.c.next_due)).where(active, subscribers.c.next_due < before)
     count, since = connection.execute(query).one()

@@ -1,4 +1,4 @@
-"""Papers as the site shows them: by days, by what is talked about, newest first, and by name."""
+"""Lists of papers for the site: by day, by discussion, newest first, and by name."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -12,9 +12,9 @@ from newsletter.store.schema import papers
 from newsletter.support.identifiers import arxiv_id, doi
 
 ABSTRACT_READ = 1_200
-"""A list reads so many characters of an abstract, of which it shows the beginning."""
+"""The number of characters of an abstract that a list reads, of which it shows the beginning."""
 
-_TALK = func.coalesce(papers.c.upvotes, 0) + 2 * func.coalesce(papers.c.comments, 0)
+_DISCUSSION = func.coalesce(papers.c.upvotes, 0) + 2 * func.coalesce(papers.c.comments, 0)
 _SHOWN = (
     papers.c.row,
     papers.c.id,
@@ -38,15 +38,15 @@ _NAMES = tuple(column.key for column in _SHOWN)
 
 
 def rows_of_days(connection: Connection, first: date, last: date, limit: int, offset: int = 0) -> list[int]:
-    """The rows of the papers of some days, both included: most talked about first (a comment counts as two votes),
-    then in the order in which they came.
+    """Return the rows of the papers of a range of days (inclusive), the most discussed first (a comment counts as two
+    votes), then in order of arrival.
     """
-    query = _of_days(select(papers.c.row), first, last).order_by(desc(_TALK), papers.c.row)
+    query = _of_days(select(papers.c.row), first, last).order_by(desc(_DISCUSSION), papers.c.row)
     return list(connection.execute(query.limit(limit).offset(offset)).scalars())
 
 
 def count_of_days(connection: Connection, first: date, last: date) -> int:
-    """How many papers some days have, both included."""
+    """Count the papers of a range of days (inclusive)."""
     return int(connection.execute(_of_days(select(func.count()).select_from(papers), first, last)).scalar_one())
 
 
@@ -55,20 +55,20 @@ def _of_days(query: Select[Any], first: date, last: date) -> Select[Any]:
 
 
 def last_day(connection: Connection, before: date) -> date | None:
-    """The last day before another that has papers."""
+    """Return the last day before a given one that has papers."""
     return connection.execute(select(func.max(papers.c.day)).where(papers.c.day < before)).scalar()
 
 
 def first_day(connection: Connection, after: date) -> date | None:
-    """The first day after another that has papers."""
+    """Return the first day after a given one that has papers."""
     return connection.execute(select(func.min(papers.c.day)).where(papers.c.day > after)).scalar()
 
 
-def talked_about(connection: Connection, until: date, limit: int) -> list[Paper]:
-    """The newest papers that the community talks about, with nothing but their counts, their day and their row.
+def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
+    """Return the newest papers that the community discusses, with only their counts, day and row.
 
     Args:
-        until: none of a later day.
+        until: the last day (inclusive).
     """
     columns = (papers.c.row, papers.c.day, papers.c.upvotes, papers.c.comments)
     talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
@@ -80,14 +80,14 @@ def talked_about(connection: Connection, until: date, limit: int) -> list[Paper]
 
 
 def newest_rows(connection: Connection, limit: int) -> list[int]:
-    """The rows of the papers first seen last, newest first."""
+    """Return the rows of the papers first seen last, newest first."""
     query = select(papers.c.row).order_by(papers.c.first_seen.desc(), papers.c.row.desc()).limit(limit)
     return list(connection.execute(query).scalars())
 
 
 def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
-    """The papers with these row numbers, in this order, with no more than a list shows: the number of their authors
-    and the beginning of their abstract.
+    """Return the papers with these row numbers, in this order, with only what a list shows: the number of authors and
+    the beginning of the abstract.
     """
     query = select(*_SHOWN).where(papers.c.row.in_([*rows]))
     found = {values[0]: Paper(**dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}
@@ -95,7 +95,7 @@ def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
 
 
 def named(connection: Connection, name: str) -> Paper | None:
-    """The paper with an id, else with the arXiv id or DOI that this is; None when the store has none such."""
+    """Return the paper with this id, or else with this arXiv id or DOI; None if the store has none."""
     row = connection.execute(select(papers.c.row).where(papers.c.id == name)).scalar()
     if row is None:
         arxiv, known_doi = arxiv_id(name), doi(name)

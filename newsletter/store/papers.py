@@ -1,4 +1,4 @@
-"""Papers in the store: one row a paper, however many sources name it."""
+"""Stored papers: one row for each paper, however many sources list it."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +51,7 @@ _BLOCK = 500
 
 @dataclass(frozen=True, slots=True)
 class UpsertCounts:
-    """What became of papers handed to the store: how many there were, and how many of them were new or changed."""
+    """The result of storing papers: how many there were, and how many of them were new or changed."""
 
     papers: int = 0
     new: int = 0
@@ -65,21 +65,21 @@ def upsert(connection: Connection, found: Iterable[Paper], source: str, now: dat
     identifiers contradict each other. Counts are refreshed, gaps filled, and a newer version replaces the text.
 
     Args:
-        found: what the source told; ``source`` is its name.
-        now: becomes ``first_seen`` of those not known before (UTC).
+        found: the papers as the source returned them. ``source``: its name.
+        now: the ``first_seen`` of new papers (UTC).
     """
-    # Their rows stand in the order in which they can be seen, since what is new to a subscriber is what lies above the
-    # last row seen; and who looks for a paper by its title finds one that another process is about to keep.
+    # Row numbers must be in the order of visibility, since papers above the last row seen are new to a subscriber; and
+    # a search by title must find a paper that another process is about to store.
     advisory_lock(connection, "papers")
     kept = UpsertCounts()
     for paper in found:
         stored = _same_paper(connection, paper)
-        told = replace(paper, sources=(source,))
+        incoming = replace(paper, sources=(source,))
         if stored is None:
-            _insert(connection, replace(told, first_seen=now))
+            _insert(connection, replace(incoming, first_seen=now))
             kept = UpsertCounts(kept.papers + 1, kept.new + 1, kept.changed)
         else:
-            changes = _changes(connection, stored, told)
+            changes = _changes(connection, stored, incoming)
             if changes.keys() & _INDEXED:
                 changes["text_change"] = connection.execute(select(func.max(papers.c.text_change) + 1)).scalar_one()
             if changes:
@@ -95,7 +95,7 @@ def _same_paper(connection: Connection, paper: Paper) -> Paper | None:
             if row is not None:
                 return _paper(row)
     same_title = select(papers).where(papers.c.title_key == title_key(paper.title)).order_by(papers.c.row)
-    # Unless both have an identifier, and another.
+    # Unless both have an identifier, and they differ.
     for column, value in ((papers.c.arxiv_id, paper.arxiv_id), (papers.c.doi, paper.doi)):
         if value is not None:
             same_title = same_title.where(column.is_(None))
@@ -106,7 +106,7 @@ def _same_paper(connection: Connection, paper: Paper) -> Paper | None:
 def _insert(connection: Connection, paper: Paper) -> None:
     public = paper.arxiv_id or paper.doi or title_id(paper.title)
     if connection.execute(select(papers.c.row).where(papers.c.id == public)).first() is not None:
-        # Another paper bears the name already: same title, but contradicting identifiers.
+        # Another paper has the id already: same title, but contradicting identifiers.
         public = f"{public}-{connection.execute(select(func.max(papers.c.row))).scalar_one() + 1}"
     values = {item.name: getattr(paper, item.name) for item in fields(paper) if item.name != "row"}
     values.update({name: list(values[name]) for name in _TUPLES})
@@ -114,19 +114,21 @@ def _insert(connection: Connection, paper: Paper) -> None:
     connection.execute(insert(papers), values)
 
 
-def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, Any]:
+def _changes(connection: Connection, stored: Paper, incoming: Paper) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name in _FILLED:
-        if getattr(stored, name) in (None, "", ()) and getattr(told, name) not in (None, "", ()):
-            changes[name] = getattr(told, name)
-    if (told.version or 0) > (stored.version or 0):
-        changes.update({name: getattr(told, name) for name in _TEXT if getattr(told, name) not in (None, "", ())})
-        changes["title_key"] = title_key(told.title)
+        if getattr(stored, name) in (None, "", ()) and getattr(incoming, name) not in (None, "", ()):
+            changes[name] = getattr(incoming, name)
+    if (incoming.version or 0) > (stored.version or 0):
+        changes.update(
+            {name: getattr(incoming, name) for name in _TEXT if getattr(incoming, name) not in (None, "", ())}
+        )
+        changes["title_key"] = title_key(incoming.title)
     for name in _COUNTS:
-        if getattr(told, name) is not None and getattr(told, name) != getattr(stored, name):
-            changes[name] = getattr(told, name)
+        if getattr(incoming, name) is not None and getattr(incoming, name) != getattr(stored, name):
+            changes[name] = getattr(incoming, name)
     for column, name in ((papers.c.arxiv_id, "arxiv_id"), (papers.c.doi, "doi")):
-        value = getattr(told, name)
+        value = getattr(incoming, name)
         if getattr(stored, name) is None and value is not None:
             taken = connection.execute(select(papers.c.row).where(column == value)).first()
             if taken is None:
@@ -137,19 +139,19 @@ def _changes(connection: Connection, stored: Paper, told: Paper) -> dict[str, An
             for name in ("listed_on", "published")
             if (day := changes.get(name) or getattr(stored, name)) is not None
         )
-    if not set(told.sources) <= set(stored.sources):
-        changes["sources"] = sorted({*stored.sources, *told.sources})
+    if not set(incoming.sources) <= set(stored.sources):
+        changes["sources"] = sorted({*stored.sources, *incoming.sources})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
 
 
 def count(connection: Connection) -> int:
-    """How many papers there are."""
+    """Count the papers."""
     return connection.execute(select(func.count()).select_from(papers)).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What the store holds: how many papers, the highest row and that paper's id, and how many changes of texts."""
+    """The extent of the store: how many papers, the highest row and that paper's id, and how many text changes."""
 
     count: int
     last_row: int
@@ -158,7 +160,7 @@ class Extent:
 
 
 def extent(connection: Connection) -> Extent:
-    """What the store holds at present."""
+    """Return the current extent of the store."""
     held, changed = connection.execute(
         select(func.count(), func.coalesce(func.max(papers.c.text_change), 0)).select_from(papers)
     ).one()
@@ -167,23 +169,23 @@ def extent(connection: Connection) -> Extent:
 
 
 def id_of(connection: Connection, row: int) -> str | None:
-    """The id of the paper in a row, None without one."""
+    """Return the id of the paper in a row, None if the row does not exist."""
     return connection.execute(select(papers.c.id).where(papers.c.row == row)).scalar()
 
 
 def rows_after(connection: Connection, row: int) -> list[int]:
-    """The rows of all papers above a row, ascending."""
+    """Return the rows of all papers above a row, ascending."""
     query = select(papers.c.row).where(papers.c.row > row).order_by(papers.c.row)
     return list(connection.execute(query).scalars())
 
 
 def rows_changed(connection: Connection, after: int) -> list[int]:
-    """The rows of papers whose text has changed since the change of that number."""
+    """Return the rows of papers whose text has changed since a text change number."""
     return list(connection.execute(select(papers.c.row).where(papers.c.text_change > after)).scalars())
 
 
 def texts(connection: Connection, rows: Sequence[int]) -> Iterator[Paper]:
-    """The papers with these row numbers, ascending, with nothing but their texts: title, abstract and keywords."""
+    """Yield the papers with these row numbers, ascending, with only their texts: title, abstract and keywords."""
     for start in range(0, len(rows), _BLOCK):
         block = [int(row) for row in rows[start : start + _BLOCK]]
         query = select(papers.c.row, papers.c.id, papers.c.title, papers.c.abstract, papers.c.keywords)
@@ -192,14 +194,14 @@ def texts(connection: Connection, rows: Sequence[int]) -> Iterator[Paper]:
 
 
 def first_seen_since(connection: Connection, moment: datetime) -> list[Paper]:
-    """The papers first seen after ``moment`` (UTC), oldest first."""
-    # Sorted here: to have them in the order of rows, SQLite would go through all rows.
+    """Return the papers first seen after ``moment`` (UTC), oldest first."""
+    # Sorted here: to sort them by row, SQLite would scan all rows.
     found = _select(connection, select(papers).where(papers.c.first_seen > moment))
     return sorted(found, key=lambda paper: paper.row)
 
 
 def by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Paper]:
-    """The papers with these row numbers, by row number."""
+    """Return the papers with these row numbers, by row number."""
     wanted = sorted(set(rows))
     blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
     return {
@@ -210,7 +212,7 @@ def by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Paper]:
 
 
 def find(connection: Connection, named: str) -> Paper | None:
-    """The paper that a person names by id, arXiv id, DOI, URL or title; None when the store has none such."""
+    """Return the paper with this id, arXiv id, DOI, URL or title; None if the store has none."""
     named = named.strip()
     conditions = [papers.c.id == named, papers.c.url == named]
     if (known := arxiv_id(named)) is not None:
@@ -225,7 +227,7 @@ def find(connection: Connection, named: str) -> Paper | None:
 
 
 def names(connection: Connection, rows: Iterable[int]) -> dict[int, PaperRef]:
-    """The papers with these row numbers, by row number, as they are spoken of."""
+    """Return references to the papers with these row numbers, by row number."""
     columns = (papers.c.row, papers.c.id, papers.c.title)
     wanted = sorted(set(rows))
     blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
@@ -237,9 +239,9 @@ def names(connection: Connection, rows: Iterable[int]) -> dict[int, PaperRef]:
 
 
 def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperRef]:
-    """The papers that people name, by what they wrote: as :func:`find` finds each; those it does not find are left out.
+    """Find papers by name; return those found as :func:`find` finds each, by the name given.
 
-    Names that are ids, as most are, cost one query for hundreds.
+    Names that are ids, as most are, take one query for hundreds.
     """
     wanted = sorted({*named})
     found: dict[str, PaperRef] = {}
@@ -259,7 +261,7 @@ def find_all(connection: Connection, named: Iterable[str]) -> dict[str, PaperRef
 
 @dataclass(frozen=True, slots=True)
 class PaperFilter:
-    """Which papers are wanted: ``since`` and ``until`` are days of listing (else of publication), both included."""
+    """A filter for papers. ``since`` and ``until`` are days of listing (or else of publication), inclusive."""
 
     source: str | None = None
     since: date | None = None
@@ -286,17 +288,17 @@ def _conditions(wanted: PaperFilter) -> list[ColumnElement[bool]]:
 
 
 def listing(connection: Connection, wanted: PaperFilter, limit: int | None = None) -> Iterator[Paper]:
-    """The papers that pass the filter, newest day first."""
+    """Yield the papers that pass the filter, newest day first."""
     query = select(papers).where(and_(True, *_conditions(wanted))).order_by(_DAY.desc().nulls_last(), papers.c.row)
     yield from _select(connection, query.limit(limit))
 
 
 def page(connection: Connection, wanted: PaperFilter, after: Paper | None, limit: int) -> list[Paper]:
-    """The next papers that pass the filter, newest day first (listed, published, else first seen), from the one after
-    ``after`` on.
+    """Return the next papers that pass the filter, newest day first (listed, published, or else first seen), starting
+    after ``after``.
     """
     conditions = _conditions(replace(wanted, since=None, until=None))
-    # By the column that has an index.
+    # Sort by the column that has an index.
     conditions += [wanted.since <= papers.c.day] if wanted.since is not None else []
     conditions += [wanted.until >= papers.c.day] if wanted.until is not None else []
     if after is not None:
@@ -307,7 +309,7 @@ def page(connection: Connection, wanted: PaperFilter, after: Paper | None, limit
 
 
 def by_id(connection: Connection, paper: str) -> Paper | None:
-    """The paper of an id, which may also be written as an arXiv id with its version, or as the DOI of one."""
+    """Return the paper with an id, which may also be an arXiv id with a version, or a DOI of one."""
     known, found_doi = arxiv_id(paper), doi(paper)
     named = [papers.c.id == paper]
     named += [papers.c.arxiv_id == known[0]] if known is not None else []
@@ -316,7 +318,7 @@ def by_id(connection: Connection, paper: str) -> Paper | None:
 
 
 def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) -> list[int]:
-    """Which of some rows pass the filter, in the order given."""
+    """Return which of some rows pass the filter, in the order given."""
     conditions = _conditions(wanted)
     if not conditions:
         return list(rows)
@@ -328,8 +330,8 @@ def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) ->
 
 
 def with_title(connection: Connection, word: str, wanted: PaperFilter, limit: int) -> list[int]:
-    """The rows of papers with some letters in their title that pass the filter too, newest row first."""
-    # The keys of titles lie in an index, which is read in a tenth of the time of the table.
+    """Return the rows of papers that contain a string in their title and pass the filter, newest row first."""
+    # The title keys are in an index, which takes a tenth of the time of the table to scan.
     titled = papers.c.title_key.contains(title_key(word), autoescape=True)
     found = connection.execute(select(papers.c.row).where(titled)).scalars()
     rows, passed = sorted(found, reverse=True), list[int]()

@@ -1,4 +1,4 @@
-"""Whether the operator has paused all sending: one row, which every process that sends looks at."""
+"""Stored pause of all sending by the operator: one row, which every sending process checks."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +11,12 @@ from newsletter.store.schema import sending_pauses
 _ONLY = 1
 
 IS_PAUSED = exists(select(sending_pauses.c.row))
-"""Holds while sending is paused; for other statements."""
+"""SQL condition for other statements: sending is paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendingPause:
-    """Since when all sending is paused (UTC), and why, in the operator's words (may be empty)."""
+    """When all sending was paused (UTC), and why, in the operator's words (may be empty)."""
 
     since: datetime
     reason: str
@@ -27,17 +27,17 @@ class SendingPause:
 
 
 def find(connection: Connection) -> SendingPause | None:
-    """The pause that is in force, if there is one."""
+    """Return the pause in force, if any."""
     row = connection.execute(select(sending_pauses.c.since, sending_pauses.c.reason)).first()
     return SendingPause(row.since, row.reason) if row is not None else None
 
 
 def begin(connection: Connection, reason: str, now: datetime) -> None:
-    """Pause all sending; where it is paused already, the moment stays and the reason is replaced."""
+    """Pause all sending; if it is paused already, keep the start time and replace the reason."""
     statement = upsert(connection, sending_pauses).values(row=_ONLY, since=now, reason=reason)
     connection.execute(statement.on_conflict_do_update(index_elements=["row"], set_={"reason": reason}))
 
 
 def end(connection: Connection) -> bool:
-    """End the pause; returns whether there was one."""
+    """End the pause; return whether there was one."""
     return bool(connection.execute(delete(sending_pauses)).rowcount)

@@ -1,4 +1,4 @@
-"""Plans in the store: the digests that are to be sent, written down before any of them is."""
+"""Stored plans: the digests to send, recorded before any of them is sent."""
 
 import hashlib
 import json
@@ -18,11 +18,11 @@ from newsletter.store.sends import IS_TAKEN_UP, domain_of, release_papers
 
 @dataclass(frozen=True, slots=True)
 class RankingInputs:
-    """What a digest was ranked with, so that it can be ranked again.
+    """What a digest was ranked with, so that the ranking can be replayed.
 
     Attributes:
-        space: the version of the space. ``now``: when the papers that were new stood fast (UTC).
-        after_row: above which row papers were new. ``content``: what the subscriber followed, and the rules.
+        model_version: the version of the space. ``now``: when the new papers were fixed (UTC).
+        after_row: the row above which papers were new. ``content``: the subscriber's interests, and the rules.
     """
 
     model_version: str
@@ -33,10 +33,10 @@ class RankingInputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A digest to be sent, a subscriber to be skipped with a reason, or one whose digest could not be made.
+    """A digest to send, a subscriber to skip with a reason, or a digest that could not be composed.
 
     Attributes:
-        failure: why it could not be made.
+        failure: why it could not be composed.
     """
 
     subscriber: int
@@ -49,25 +49,25 @@ class Plan:
 
     @property
     def state(self) -> SendState:
-        """The state that the send begins with."""
+        """Return the initial state of the send."""
         if self.failure is not None:
             return SendState.FAILED
         return SendState.PLANNED if self.skip_reason is None else SendState.SKIPPED
 
 
 def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[int]:
-    """Write down what is to be sent, before anything is.
+    """Record what is to be sent, before anything is.
 
-    A subscriber who has a send in the edition already is left alone, unless it was skipped: then a digest takes its
-    place. So two processes that plan the same edition plan each subscriber once. A digest takes the place, too, of one
-    that is still planned in another edition. Where a paper of a plan went on the wire, in an older digest, since the
-    plan was made, what is new to the subscriber waits for the next edition.
+    A subscriber who already has a send in the edition is left alone unless it was skipped; then the digest replaces it.
+    So two processes that plan the same edition plan each subscriber once. A digest also replaces one that is still
+    planned in another edition. If a paper of a plan went on the wire in an older digest since the plan was made, the
+    plan is dropped and what is new to the subscriber waits for the next edition.
 
     Args:
-        plans: one a subscriber at most.
+        plans: at most one for each subscriber.
 
     Returns:
-        The rows of the sends now planned.
+        The rows of the sends planned now.
     """
     todo = _of_present(connection, sorted(plans, key=lambda one: one.subscriber))
     while True:
@@ -81,8 +81,9 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
 
 
 def _of_present(connection: Connection, plans: Sequence[Plan]) -> list[Plan]:
-    """Plans without those for people who were forgotten since they were made. The others are locked, so that no other
-    process plans anything for them, in whatever edition, before this is written.
+    """Drop plans for people who were deleted since they were made.
+
+    The other subscribers are locked, so that no other process plans anything for them before this is written.
     """
     present = select(subscribers.c.row).where(subscribers.c.row.in_([one.subscriber for one in plans]))
     rows = set(connection.execute(present.order_by(subscribers.c.row).with_for_update(key_share=True)).scalars())
@@ -90,7 +91,7 @@ def _of_present(connection: Connection, plans: Sequence[Plan]) -> list[Plan]:
 
 
 def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) -> dict[int, Plan]:
-    """The rows of the sends that are planned now, each with its plan; those that stand for skipped ones are not among
+    """Return the rows of the sends planned now, each with its plan; those that replaced skipped ones are not among
     them.
     """
     if not plans:
@@ -135,7 +136,7 @@ def _values(one: Plan, now: datetime) -> dict[str, Any]:
 
 
 def _keep_contents(connection: Connection, plans: Sequence[Plan]) -> None:
-    """Keep what subscribers follow, once for all the time it stays the same."""
+    """Store subscribers' interests and the rules, once for as long as they stay the same."""
     contents = [
         {"subscriber": one.subscriber, "digest": _name(one.basis.content), "content": one.basis.content}
         for one in plans
@@ -150,7 +151,7 @@ def _name(content: Mapping[str, Any]) -> str:
 
 
 def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datetime) -> None:
-    """Skip the subscribers' other sends that are planned yet, and release their papers: the plans have them in view."""
+    """Skip the subscribers' other sends that are still planned, and release their papers: the plans consider them."""
     older: list[int] = []
     for edition in {one.digest.edition for one in planned.values()}:
         rows = [row for row, one in planned.items() if one.digest.edition == edition]
@@ -163,7 +164,7 @@ def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datet
             )
             .values(
                 state=SendState.SKIPPED.value,
-                reason=f"not sent before the digest of {edition} was made, which took its place",
+                reason=f"replaced by the digest of {edition} before it was sent",
                 settled_at=now,
             )
             .returning(sends.c.row)
@@ -175,10 +176,10 @@ def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datet
 
 
 def _hold_papers(connection: Connection, planned: Mapping[int, Plan]) -> set[int]:
-    """Hold the papers of planned digests.
+    """Reserve the papers of planned digests.
 
     Returns:
-        The subscribers for whom another digest holds one of them; none when all is well.
+        The subscribers for whom another digest has reserved one of them; empty if there is no conflict.
     """
     values = [
         {

@@ -1,4 +1,4 @@
-"""Preferences as plain JSON and back: the form in which they stand in the store, in exports and on the screen."""
+"""Preferences to JSON and back: the form used in the store, in exports and on the screen."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from newsletter.model import Day, Interest, Preferences, Schedule
 
 
 def to_json(preferences: Preferences) -> dict[str, Any]:
-    """Preferences as JSON values, without the address."""
+    """Convert preferences to JSON values, without the address."""
     return {
         "name": preferences.name,
         "schedule": {
@@ -25,7 +25,7 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
 
 
 def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
-    """Preferences from what :func:`to_json` gave."""
+    """Read preferences from the result of :func:`to_json`."""
     return Preferences(
         email=email,
         name=data["name"],
@@ -37,13 +37,13 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
 
 
 def stored_preferences(email: str, data: object) -> tuple[Preferences, str | None]:
-    """Read what the store has of a subscriber's preferences, however damaged it is.
+    """Read the stored preferences of a subscriber, however damaged they are.
 
     Returns:
-        The preferences, with defaults for what cannot be read, and what is damaged (None: nothing).
+        The preferences, with defaults for unreadable parts, and what is damaged (None: nothing).
     """
     if not isinstance(data, Mapping):
-        return Preferences(email=email), "the stored preferences are damaged: they are no JSON object"
+        return Preferences(email=email), "the stored preferences are damaged: not a JSON object"
     try:
         return from_json(email, data), None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -54,7 +54,7 @@ def stored_preferences(email: str, data: object) -> tuple[Preferences, str | Non
 
 
 def stored_schedule(data: object) -> Schedule:
-    """The schedule that the store has, or the default one where that cannot be read."""
+    """Read the stored schedule; return the default one if it is unreadable."""
     try:
         return schedule_from_json(data)  # type: ignore[arg-type]
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -62,18 +62,18 @@ def stored_schedule(data: object) -> Schedule:
 
 
 def schedule_from_json(data: Mapping[str, Any]) -> Schedule:
-    """The schedule alone, from the part of that name."""
+    """Read only the schedule, from the part of that name."""
     return _schedule(tuple(data["days"]), data["time"], data["timezone"])
 
 
 @lru_cache(maxsize=1_000)
 def _schedule(days: tuple[str, ...], at: str, timezone: str) -> Schedule:
-    # Many have the same one.
+    # Many subscribers share one.
     return Schedule(days=tuple(Day(day) for day in days), time=time.fromisoformat(at), timezone=timezone)
 
 
 def interest_json(interest: Interest) -> dict[str, Any]:
-    """An interest as JSON values."""
+    """Convert an interest to JSON values."""
     return {
         "name": interest.name,
         "text": interest.text,
@@ -87,7 +87,7 @@ def interest_json(interest: Interest) -> dict[str, Any]:
 
 
 def interest_from_json(data: Mapping[str, Any]) -> Interest:
-    """An interest from what :func:`interest_json` gave."""
+    """Read an interest from the result of :func:`interest_json`."""
     lists = {name: tuple(data[name]) for name in ("liked", "disliked", "authors", "categories")}
     return Interest(
         name=data["name"], text=data["text"], keywords=dict(data["keywords"]), weight=data["weight"], **lists

@@ -1,4 +1,4 @@
-"""What the store forgets: what is old, in blocks so that no transaction is long, and people who ask for it."""
+"""Delete stored data: what is old, in blocks to keep transactions short, and people who ask for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,18 @@ _Name = tuple[int, str]
 
 
 def forget_skipped(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove at most ``limit`` lines of skipped sends that were made before a moment (UTC); returns how many."""
-    # By the index of states, in which the oldest stand first.
+    """Delete up to ``limit`` log lines of skipped sends planned before a given time (UTC); return how many."""
+    # Uses the index of states, in which the oldest come first.
     return _forget(connection, limit, sends.c.state == SendState.SKIPPED.value, sends.c.planned_at < before)
 
 
 def forget_settled(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove at most ``limit`` lines of sends that were sent or failed for good, and were made before a moment (UTC);
-    returns how many. What waits, is on the wire or is unsure stays, however old it is.
+    """Delete up to ``limit`` log lines of sends that were sent or failed, planned before a given time (UTC).
+
+    Returns how many. Sends that are waiting, on the wire or unsure stay, however old they are.
     """
-    # By the index of editions: of those before that day nearly all are of these states. An edition of a day may be made
-    # later, when its time was missed, or on the day before, far to the west.
+    # Uses the index of editions: before that day nearly all are in these states. An edition may be planned later than
+    # its day, when its time was missed, or on the day before, far to the west.
     settled = func.coalesce(sends.c.state, "").in_([SendState.SENT.value, SendState.FAILED.value])
     near = sends.c.edition <= before.date() + timedelta(days=1)
     return _forget(connection, limit, near, settled, sends.c.planned_at < before)
@@ -37,15 +38,15 @@ def _forget(connection: Connection, limit: int, *old: ColumnElement[bool]) -> in
 
 
 def forget_sends(connection: Connection, rows: Sequence[int]) -> None:
-    """Remove sends, with their papers. What came back of them is kept."""
+    """Delete sends, with their papers. Their bounces are kept."""
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(rows)))
     connection.execute(update(bounces).where(bounces.c.send.in_(rows)).values(send=None))
     connection.execute(delete(sends).where(sends.c.row.in_(rows)))
 
 
 def forget_bounces(connection: Connection, before: datetime, limit: int) -> int:
-    """Remove at most ``limit`` of what came back before a moment (UTC), but for what brought a subscriber into the
-    present state; returns how many.
+    """Delete up to ``limit`` bounces received before a given time (UTC), except those that led to a subscriber's
+    present state; return how many.
     """
     stands = exists().where(
         subscribers.c.row == bounces.c.subscriber,
@@ -59,11 +60,11 @@ def forget_bounces(connection: Connection, before: datetime, limit: int) -> int:
 
 
 def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name | None:
-    """Remove what subscribers followed at a time of which no digest is in the log any more, among the ``limit``
-    contents after one, by name (subscriber and digest).
+    """Delete stored interests that no digest in the log was ranked with, among the ``limit`` contents after a given
+    one, by name (subscriber and digest).
 
     Returns:
-        The last name that was looked at, None when there are no more.
+        The last name checked, None after the last one.
     """
     name: Any = tuple_(ranked_with.c.subscriber, ranked_with.c.digest)
     query = select(ranked_with.c.subscriber, ranked_with.c.digest).where(name > after).order_by(*name.clauses)
@@ -77,7 +78,7 @@ def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name |
 
 @dataclass(frozen=True, slots=True)
 class DataCounts:
-    """What the store has of a person beside who it is: how many log lines, verdicts on papers, and bounces."""
+    """The data of a person besides the subscription: the number of log lines, verdicts on papers, and bounces."""
 
     sends: int
     feedback: int
@@ -85,7 +86,7 @@ class DataCounts:
 
 
 def data_counts(connection: Connection, subscriber: int) -> DataCounts:
-    """What the store has of a subscriber (row)."""
+    """Count the data of a subscriber (by row)."""
     numbers = (
         connection.execute(select(func.count()).where(table.c.subscriber == subscriber)).scalar_one()
         for table in (sends, feedback, bounces)
@@ -94,8 +95,9 @@ def data_counts(connection: Connection, subscriber: int) -> DataCounts:
 
 
 def with_a_process(connection: Connection, subscriber: int) -> date | None:
-    """The edition of a subscriber's digest that a process has in its hands, None when there is none. Nothing more is
-    planned for the subscriber before this transaction ends.
+    """Return the edition of a subscriber's digest that a process has claimed, None if none is claimed.
+
+    Nothing else is planned for the subscriber before this transaction ends.
     """
     connection.execute(select(subscribers.c.row).where(subscribers.c.row == subscriber).with_for_update())
     claimed = select(sends.c.edition).where(sends.c.subscriber == subscriber, sends.c.state == SendState.CLAIMED.value)
@@ -103,7 +105,7 @@ def with_a_process(connection: Connection, subscriber: int) -> date | None:
 
 
 def forget_person(connection: Connection, subscriber: int) -> None:
-    """Remove a subscriber (row) with all that belongs to it."""
+    """Delete a subscriber (by row) with all related data."""
     own = select(sends.c.row).where(sends.c.subscriber == subscriber)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
     for table in (bounces, feedback, sends, ranked_with):

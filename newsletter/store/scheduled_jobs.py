@@ -1,4 +1,4 @@
-"""APScheduler's jobs in the store, in a table that APScheduler makes."""
+"""Stored jobs of APScheduler, in a table that APScheduler creates."""
 
 from datetime import UTC, datetime
 
@@ -17,8 +17,9 @@ def take_all(connection: Connection) -> dict[str, datetime]:
 
 
 def next_tick(connection: Connection) -> datetime | None:
-    """Return when ``newsletter run`` looks next for who is due (UTC): long past if it is not running, None if it never
-    ran.
+    """Return when ``newsletter run`` looks for due subscribers next (UTC).
+
+    Long past if it is not running, None if it never ran.
     """
     if not inspect(connection).has_table(_TABLE):
         return None

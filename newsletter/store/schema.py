@@ -1,16 +1,12 @@
-"""The tables, as SQLAlchemy Core knows them; ``migrations/`` holds how a store gets there."""
+"""The tables, as SQLAlchemy Core knows them; ``migrations/`` upgrades a store to them."""
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     Date,
-    DateTime,
     Float,
     ForeignKey,
     Index,
@@ -22,58 +18,9 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.sql.operators import OperatorType
-from sqlalchemy.types import TypeDecorator
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware moment, kept in UTC; SQLite, which knows no time zones, keeps it without one."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a moment needs a time zone: {value!r}")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class StoredJson(TypeDecorator[Any]):
-    """JSON that reads as None where it is damaged, so that one row does not keep the others from being read."""
-
-    impl = JSON
-    cache_ok = True
-
-    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> Any:
-        return self.impl_instance.coerce_compared_value(op, value)
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        read = super().result_processor(dialect, coltype)
-
-        def read_or_none(value: Any) -> Any:
-            try:
-                return read(value) if read is not None else value
-            except (ValueError, RecursionError):
-                return None
-
-        return read_or_none
-
-
-_Key = Text().with_variant(Text(collation="C"), "postgresql")
-"""A text that is compared byte by byte, as SQLite does."""
-
-_Many = BigInteger().with_variant(Integer, "sqlite")
-"""A number of a row in a table that may have more than 2,147,483,647; SQLite counts rows by its one kind of integer."""
+from newsletter.store.column_types import Key, RowNumber, StoredJson, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -152,7 +99,7 @@ subscribers = Table(
     metadata,
     Column("row", Integer, primary_key=True),
     Column("email", Text, nullable=False),
-    Column("email_key", _Key, nullable=False, unique=True),
+    Column("email_key", Key, nullable=False, unique=True),
     Column("state", String, nullable=False),
     Column("consent", Text, nullable=False),
     Column("preferences", StoredJson, nullable=False),
@@ -207,7 +154,7 @@ solved_challenges = Table(
 sends = Table(
     "sends",
     metadata,
-    Column("row", _Many, primary_key=True),
+    Column("row", RowNumber, primary_key=True),
     Column("edition", Date, nullable=False),
     Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
     Column("email", Text, nullable=False),
@@ -360,7 +307,7 @@ worker_stats = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("state", String, primary_key=True),
-    Column("number", _Many, nullable=False),
+    Column("number", RowNumber, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("last", UtcDateTime, nullable=False),
 )

@@ -1,7 +1,7 @@
-"""Changes that an operator makes to sends: planned again, cancelled, or noted as sent.
+"""Changes of stored sends by an operator: plan again, cancel, or mark as sent.
 
-A send that was sent is never touched, and a paper that went to a subscriber in one digest is taken out of another
-before that is planned again.
+A send that was sent is never changed, and a paper that a subscriber got in one digest is removed from another before
+that is planned again.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ _NOTED = "marked as sent by the operator"
 
 
 class Retry(StrEnum):
-    """What becomes of a send that is to be tried again: ``planned``, ``made_again`` (its digest could not be made, so
-    the subscriber is due again), ``inactive`` (the subscriber gets no mail), or ``nothing_left`` (every paper of it
-    went out in another digest).
+    """The result of retrying a send: ``planned``, ``made_again`` (its digest could not be composed, so the subscriber
+    is due again), ``inactive`` (the subscriber is not active), or ``nothing_left`` (all its papers were sent in other
+    digests).
     """
 
     PLANNED = "planned"
@@ -33,11 +33,11 @@ class Retry(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which sends are meant; None for any.
+    """A selection of sends; None means any.
 
     Attributes:
-        states: in one of these. ``edition``: of this day; ``since``: of this day or later.
-        domain: to this domain. ``subscriber``: to this subscriber (row).
+        states: in one of these. ``edition``: of this day. ``since``: of this day or later.
+        domain: to this domain. ``subscriber``: to this subscriber (by row).
     """
 
     states: Sequence[SendState]
@@ -48,7 +48,7 @@ class Selection:
 
 
 def select_sends(connection: Connection, wanted: Selection, before: int | None, limit: int) -> list[Send]:
-    """The sends that are meant, newest first, from the one before row ``before`` on."""
+    """Return the selected sends, newest first, starting before row ``before``."""
     query = select(*SEND_COLUMNS).where(sends.c.state.in_([state.value for state in wanted.states]))
     if wanted.edition is not None:
         query = query.where(sends.c.edition == wanted.edition)
@@ -65,13 +65,13 @@ def select_sends(connection: Connection, wanted: Selection, before: int | None, 
 
 
 def retry(connection: Connection, chosen: Sequence[Send], now: datetime, dry: bool = False) -> list[Retry]:
-    """Plan sends again that failed, under the same Message-IDs, and have deferred ones tried at once.
+    """Plan failed sends again, under the same Message-IDs, and have deferred ones retried now.
 
     Args:
         chosen: failed or deferred sends. ``dry``: change nothing.
 
     Returns:
-        What becomes of each, in their order.
+        The result for each, in the same order.
     """
     states = select(subscribers.c.row, subscribers.c.state).where(
         subscribers.c.row.in_([send.subscriber for send in chosen])
@@ -120,7 +120,7 @@ def _plan_again(connection: Connection, send: Send, now: datetime, dry: bool) ->
 
 
 def _keep_papers(connection: Connection, send: int, ranks: Sequence[int]) -> None:
-    """Hold the papers of a send at some ranks again, numbered from 1, and leave the others out."""
+    """Reserve the papers of a send at some ranks again, renumbered from 1, and leave out the others."""
     of_send = send_papers.c.send == send
     connection.execute(delete(send_papers).where(of_send, send_papers.c.rank.not_in(ranks)))
     for place, rank in enumerate(sorted(ranks), 1):
@@ -132,22 +132,24 @@ _OTHER = send_papers.alias("other")
 
 
 def plan_refused_again(connection: Connection, account: str, since: datetime) -> list[int]:
-    """Plan again what a server refused for good since a moment (UTC), by an account that has turned out not to be
-    usable. A send whose papers went to its subscriber in another digest meanwhile stays as it is.
+    """Plan again the sends that a server refused permanently since a given time (UTC), through an account that turned
+    out to be unusable. A send whose papers its subscriber got in another digest meanwhile stays as it is.
 
     Returns:
-        The rows of the sends now planned.
+        The rows of the sends planned now.
     """
     refused = or_(sends.c.smtp_reply.is_(None), sends.c.smtp_reply.startswith("5"))
     return _plan_whole_again(connection, sends.c.account == account, sends.c.settled_at >= since, refused)
 
 
 def plan_bounced_again(connection: Connection, subscriber: int, planned_since: datetime) -> date | None:
-    """Plan a subscriber's latest send again where it failed and counted as a bounce, unless it is older than a moment
-    (UTC), or its papers went to the subscriber in another digest meanwhile.
+    """Plan a subscriber's latest send again if it failed and counted as a bounce.
+
+    A send planned before a given time (UTC), or whose papers the subscriber got in another digest meanwhile, stays as
+    it is.
 
     Returns:
-        The edition of the send now planned, None when there is none.
+        The edition of the send planned now, None if no send was planned.
     """
     latest = select(func.max(sends.c.edition)).where(sends.c.subscriber == subscriber).scalar_subquery()
     rows = _plan_whole_again(
@@ -161,8 +163,9 @@ def plan_bounced_again(connection: Connection, subscriber: int, planned_since: d
 
 
 def _plan_whole_again(connection: Connection, *conditions: ColumnElement[bool]) -> list[int]:
-    """Plan failed sends again that meet some conditions, with the papers that they let go of. One whose papers went to
-    its subscriber in another digest meanwhile, or go in a later one of these, stays as it is.
+    """Plan failed sends again that meet some conditions, with the papers they released.
+
+    A send whose papers its subscriber got in another digest meanwhile, or gets in a later one of these, stays as it is.
     """
     failed = select(sends.c.row).where(sends.c.state == SendState.FAILED.value, *conditions).cte("failed")
     is_one = _OTHER.c.send.in_(select(failed.c.row))
@@ -196,7 +199,7 @@ def _plan_whole_again(connection: Connection, *conditions: ColumnElement[bool]) 
 
 
 def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, int]:
-    """Cancel what is planned or deferred of an edition, and let go of its papers.
+    """Cancel the planned and deferred sends of an edition, and release their papers.
 
     Returns:
         How many sends were cancelled, and how many are on the wire and were not.
@@ -216,8 +219,8 @@ def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, i
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A subscriber (row and address) whose digest of an edition counts as sent, with the Message-ID it gets if the log
-    has none yet, and when the next digest is due (UTC).
+    """A subscriber (row and address) whose digest of an edition is recorded as sent, with the Message-ID it gets if the
+    log has none yet, and when the next digest is due (UTC).
     """
 
     subscriber: int
@@ -227,7 +230,7 @@ class Noted:
 
 
 def without_edition(connection: Connection, rows: Sequence[int], edition: date) -> set[int]:
-    """Which subscribers (by row) have no send of an edition that was sent, failed, is unsure or on the wire."""
+    """Return the subscribers (by row) without a send of an edition that was sent, failed, is unsure or on the wire."""
     done = (SendState.SENT, SendState.FAILED, SendState.UNSURE, SendState.CLAIMED)
     query = select(sends.c.subscriber).where(
         sends.c.edition == edition, sends.c.subscriber.in_(rows), sends.c.state.in_([state.value for state in done])
@@ -236,8 +239,9 @@ def without_edition(connection: Connection, rows: Sequence[int], edition: date) 
 
 
 def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now: datetime) -> None:
-    """Note that subscribers got the digest of an edition, though the log does not know it. What the store has of papers
-    until now is not new to them any more.
+    """Record that subscribers got the digest of an edition that the log lacks.
+
+    Papers stored until now are no longer new to them.
     """
     if not noted:
         return
@@ -261,7 +265,7 @@ def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now
     ]
     statement = upsert(connection, sends)
     taken = {name: statement.excluded[name] for name in ("state", "reason", "settled_at")}
-    # One by one: an IN whose values are filled in later does not go with many rows at once.
+    # One by one: an IN with values bound later does not work with executemany.
     waiting = (sends.c.state == state.value for state in (SendState.PLANNED, SendState.DEFERRED, SendState.SKIPPED))
     connection.execute(
         statement.on_conflict_do_update(

@@ -1,4 +1,4 @@
-"""The log: what each subscriber was sent, and what each digest was ranked with."""
+"""The send log: what each subscriber was sent, and what each digest was ranked with."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _BLOCK = 500
 
 
 def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple[Send, RankingInputs] | None:
-    """A subscriber's send of an edition with what it was ranked with; None when the log does not have it."""
+    """Return a subscriber's send of an edition with what it was ranked with; None if the log does not have it."""
     query = (
         select(sends, ranked_with_table.c.content)
         .join(
@@ -36,7 +36,7 @@ def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple
 
 
 def held_before(connection: Connection, send: Send) -> set[int]:
-    """The rows of the papers that a subscriber was sent, or may have been, before a send."""
+    """Return the rows of the papers that a subscriber was sent, or may have been, before a send."""
     query = select(send_papers.c.paper).where(
         send_papers.c.subscriber == send.subscriber, send_papers.c.send < send.row, ~send_papers.c.released
     )
@@ -46,12 +46,13 @@ def held_before(connection: Connection, send: Send) -> set[int]:
 def held_papers(
     connection: Connection, subscriber_rows: Sequence[int], first_seen_after: datetime, leaving_out: date | None = None
 ) -> dict[int, set[int]]:
-    """The papers each subscriber was sent, or may have been, as sets of paper rows by subscriber row. Those of a digest
-    that is only planned do not count: a newer one takes its place.
+    """Return the papers each subscriber was sent, or may have been, as sets of paper rows by subscriber row.
+
+    Papers of a digest that is only planned do not count, since a newer one replaces it.
 
     Args:
-        first_seen_after: only papers first seen after this (UTC); no others stand for choice.
-        leaving_out: an edition that does not count.
+        first_seen_after: only papers first seen after this (UTC); older ones are not candidates.
+        leaving_out: an edition to ignore.
     """
     held: dict[int, set[int]] = {row: set() for row in subscriber_rows}
     recent = select(papers.c.row).where(papers.c.first_seen > first_seen_after)
@@ -73,7 +74,7 @@ def held_papers(
 
 
 def last_sent_before(connection: Connection, subscriber: int, edition: date) -> tuple[datetime | None, int]:
-    """When a subscriber's last digest before an edition was made up (UTC), and the highest paper row it had in view."""
+    """Return when a subscriber's last digest before an edition was ranked (UTC), and the highest paper row then."""
     query = (
         select(sends.c.planned_at, sends.c.seen_row)
         .where(sends.c.subscriber == subscriber, sends.c.state == SendState.SENT.value, sends.c.edition < edition)
@@ -84,28 +85,28 @@ def last_sent_before(connection: Connection, subscriber: int, edition: date) -> 
 
 
 def by_message_id(connection: Connection, message_ids: Sequence[str]) -> Send | None:
-    """A send that has one of these Message-IDs."""
+    """Return a send that has one of these Message-IDs."""
     row = connection.execute(select(sends).where(sends.c.message_id.in_(message_ids))).mappings().first()
     return send_of(row) if row is not None else None
 
 
 def of_edition(connection: Connection, subscriber: int, edition: date) -> Send | None:
-    """A subscriber's send in an edition."""
+    """Return a subscriber's send in an edition."""
     query = select(sends).where(sends.c.subscriber == subscriber, sends.c.edition == edition)
     row = connection.execute(query).mappings().first()
     return send_of(row) if row is not None else None
 
 
 def last_sent(connection: Connection, subscriber: int, limit: int) -> list[Send]:
-    """The last digests that a subscriber was sent, newest first."""
+    """Return the last digests that a subscriber was sent, newest first."""
     query = select(sends).where(sends.c.subscriber == subscriber, sends.c.state == SendState.SENT.value)
     rows = connection.execute(query.order_by(sends.c.edition.desc()).limit(limit)).mappings()
     return [send_of(row) for row in rows]
 
 
 def failed_since(connection: Connection, edition: date, limit: int) -> list[Send]:
-    """The sends of editions since a day that failed, newest first."""
-    # By the index of editions and states.
+    """Return the failed sends of editions since a day, newest first."""
+    # Uses the index of editions and states.
     days = select(sends.c.edition).where(sends.c.edition >= edition).distinct()
     query = select(*SEND_COLUMNS).where(sends.c.edition.in_(days), sends.c.state == SendState.FAILED.value)
     rows = connection.execute(query.order_by(sends.c.edition.desc(), sends.c.row.desc()).limit(limit)).mappings()
@@ -113,7 +114,7 @@ def failed_since(connection: Connection, edition: date, limit: int) -> list[Send
 
 
 def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
-    """Which of the subscribers (by row, each with the edition it is to get) have a send that no run plans anew."""
+    """Return the subscribers (by row, each with their edition) who have a send that no run plans again."""
     rows = sorted(pairs)
     settled: set[int] = set()
     for start in range(0, len(rows), _BLOCK):
@@ -127,16 +128,16 @@ def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
 
 
 def model_versions(connection: Connection) -> set[str]:
-    """The versions of the space that the digests of the log were ranked with."""
+    """Return the versions of the space that the digests in the log were ranked with."""
     query = select(sends.c.model_version).where(sends.c.model_version.is_not(None)).distinct()
     return set(connection.execute(query).scalars())
 
 
 def digests(connection: Connection, rows: Sequence[Send], known: dict[int, Paper] | None = None) -> dict[int, Digest]:
-    """The digests of some sends, by the send's row, as they were written down when planned.
+    """Return the digests of some sends, by the send's row, as recorded when planned.
 
     Args:
-        known: papers by row that were read before; those that are read now are added.
+        known: papers read before, by row; newly read ones are added.
     """
     known = {} if known is None else known
     by_send: dict[int, list[Any]] = {send.row: [] for send in rows}
@@ -167,7 +168,7 @@ def _choice(row: Any, known: Mapping[int, Paper]) -> DigestItem:
 
 @dataclass(frozen=True, slots=True)
 class LoggedPaper:
-    """A paper of a logged digest: its id, its place (1 is first), its score and its section."""
+    """A paper of a logged digest: its id, rank (1 is first), score and section."""
 
     id: str
     rank: int
@@ -184,11 +185,11 @@ class LogLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFilter:
-    """Which lines of the log are wanted; None, and no state, for any.
+    """A filter for log lines; None, or no states, means any.
 
     Attributes:
-        subscriber: the row of whom it was for. ``paper``: the row of one of its papers.
-        since, until: days of editions, both included.
+        subscriber: the subscriber's row. ``paper``: the row of one of its papers.
+        since, until: days of editions, inclusive.
         states: one of these.
     """
 
@@ -200,10 +201,11 @@ class LogFilter:
 
 
 def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
-    """Between which rows of sends, both included, all lines that are wanted lie. The log is then read by row, each row
-    once, whatever is asked of it.
+    """Return the first and last row of sends between which all wanted lines are (inclusive).
+
+    The log is then read by row, each row once, whatever is asked of it.
     """
-    # One by one, each found at an end of the index; SQLite would go through all rows for both at once.
+    # Separate queries, each at one end of the index; for both at once SQLite would scan all rows.
     ends = [select(func.min(sends.c.row)), select(func.max(sends.c.row))]
     if wanted.subscriber is not None:
         ends = [end.where(sends.c.subscriber == wanted.subscriber) for end in ends]
@@ -219,14 +221,14 @@ def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
 
 
 def page(connection: Connection, wanted: LogFilter, first: int, last: int, limit: int) -> list[LogLine]:
-    """The first lines that are wanted among the sends from row ``first`` to row ``last``, in the order in which they
-    were first planned.
+    """Return the first wanted lines among the sends from row ``first`` to row ``last``, in the order in which they were
+    first planned.
     """
     query = select(*SEND_COLUMNS).where(sends.c.row.between(first, last))
     if wanted.subscriber is not None:
         query = query.where(sends.c.subscriber == wanted.subscriber)
     if wanted.since is not None or wanted.until is not None:
-        # Not by the index, after which all of them would be sorted by row for every page; nor those of a state.
+        # Not by an index, after which all of them would be sorted by row for every page; nor by the one of states.
         query = query.where(_unindexed(sends.c.edition).between(wanted.since or date.min, wanted.until or date.max))
     if wanted.states:
         query = query.where(_unindexed(sends.c.state).in_([state.value for state in wanted.states]))
@@ -256,7 +258,7 @@ def _logged_papers(connection: Connection, rows: Sequence[int]) -> dict[int, lis
 
 
 def log(connection: Connection, wanted: LogFilter | None = None) -> Iterator[LogLine]:
-    """The log, or the lines of it that are wanted, in the order in which they were first planned, read in blocks."""
+    """Yield the wanted lines of the log in the order in which they were first planned, read in blocks."""
     wanted = wanted or LogFilter()
     first, last = span(connection, wanted)
     while lines := page(connection, wanted, first, last, _BLOCK):
@@ -265,7 +267,7 @@ def log(connection: Connection, wanted: LogFilter | None = None) -> Iterator[Log
 
 
 def editions_made(connection: Connection, days: Iterable[date]) -> set[date]:
-    """For which of some days the log has a send of anybody."""
+    """Return the days, among some, for which the log has a send of anybody."""
     return {
         day for day in days if connection.execute(select(sends.c.row).where(sends.c.edition == day).limit(1)).first()
     }

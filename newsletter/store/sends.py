@@ -1,7 +1,7 @@
-"""The sends in the store: the state that each message is in.
+"""Stored sends: the state of each message.
 
-A send is claimed by a process, started just before its message goes on the wire, and settled just after the server's
-answer. So a process that dies leaves one started send a session, and those alone are in doubt.
+A send is claimed by a process, marked as on the wire just before its message is sent, and settled right after the
+server's answer. So a process that dies leaves one send on the wire per session, and only those are in doubt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,24 +30,24 @@ from newsletter.store.pauses import IS_PAUSED
 from newsletter.store.schema import send_papers, sends, subscribers
 
 CANCELLED = "cancelled by the operator"
-"""Why a send was skipped that no later run of its edition takes up again."""
+"""The reason of a skipped send that no later run of its edition plans again."""
 
 IS_TAKEN_UP = and_(sends.c.state == SendState.SKIPPED.value, or_(sends.c.reason.is_(None), sends.c.reason != CANCELLED))
-"""Whether a later run of the edition may plan a send anew."""
+"""SQL condition: a later run of the edition may plan this send again."""
 
 
 def domain_of(email: str) -> str:
-    """The domain of an address, in small letters."""
+    """Return the domain of an address, in lower case."""
     return email.rpartition("@")[2].lower()
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimFilter:
-    """Which of the waiting sends are meant.
+    """A filter for waiting sends.
 
     Attributes:
-        only: those to these domains alone; None for any. ``without``: those to these domains not.
-        subscriber: those of this one alone (row).
+        only: only those to these domains; None for any. ``without``: none to these domains.
+        subscriber: only those of this subscriber (by row).
     """
 
     only: str | None = None
@@ -58,11 +58,12 @@ class ClaimFilter:
 def claim(
     connection: Connection, claim_filter: ClaimFilter, owner: str, now: datetime, limit: int, is_test: bool = False
 ) -> list[Send]:
-    """Take sends that may go on the wire now: planned ones, oldest first, and those put off until a time that has come.
-    Each goes to the address that its subscriber has now.
+    """Claim sends that may go on the wire now: planned ones, oldest first, and deferred ones whose time has come.
+
+    Each goes to the current address of its subscriber.
 
     Args:
-        is_test: take any of them, to test an account with: the oldest may be refused for a reason of its own.
+        is_test: claim any of them, to test an account: the oldest may be refused for reasons unrelated to the account.
     """
     fields = _in_lane(claim_filter)
     planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
@@ -72,7 +73,7 @@ def claim(
         if len(claimed) < limit:
             order = [func.random()] if is_test else [sends.c.not_before, sends.c.row]
             rows = select(sends.c.row).where(ready, *fields).order_by(*order)
-            # By itself, before the update: PostgreSQL might carry out a subquery more than once, and lock more.
+            # Separate from the update: PostgreSQL might run a subquery more than once, and lock more rows.
             free = rows.limit(limit - len(claimed)).with_for_update(skip_locked=True).cte("free")
             taken = (
                 update(sends)
@@ -100,7 +101,7 @@ def _address() -> Any:
 
 
 def waiting(connection: Connection, now: datetime, claim_filter: ClaimFilter) -> int:
-    """How many sends wait that :func:`claim` would take now."""
+    """Count the waiting sends that :func:`claim` would take now."""
     put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
     ready = or_(sends.c.state == SendState.PLANNED.value, put_off)
     return connection.execute(
@@ -109,7 +110,7 @@ def waiting(connection: Connection, now: datetime, claim_filter: ClaimFilter) ->
 
 
 def deferred(connection: Connection, now: datetime, claim_filter: ClaimFilter) -> tuple[int, datetime | None]:
-    """How many sends are put off until after a moment (UTC), and until when the first of them."""
+    """Count the sends that are deferred until after a given time (UTC); return when the first of them may go, too."""
     later = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > now)
     query = select(func.count(), func.min(sends.c.not_before)).where(later, *_in_lane(claim_filter))
     number, first = connection.execute(query).one()
@@ -117,21 +118,20 @@ def deferred(connection: Connection, now: datetime, claim_filter: ClaimFilter) -
 
 
 def requeue_stuck(connection: Connection, latest: datetime, now: datetime) -> None:
-    """Have sends that were put off until after ``latest`` be tried now: a clock that was wrong put them there."""
+    """Have sends that were deferred until after ``latest`` tried now: the clock was wrong when they were deferred."""
     stuck = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before > latest)
     connection.execute(update(sends).where(stuck).values(not_before=now))
 
 
 def mark_on_wire(connection: Connection, rows: Mapping[int, str], owner: str, now: datetime) -> set[int]:
-    """Note that claimed sends go on the wire.
+    """Record that claimed sends go on the wire.
 
     Args:
-        rows: by row, the account that each goes by.
+        rows: by row, the account each is sent through.
 
     Returns:
-        The rows of those that may go. The others are not ours any more, or their subscribers get no mail any more
-        (they are skipped), or have another address since they were claimed, or all sending is paused (they are put
-        back).
+        The rows of those that may go. The others are no longer ours, or their subscribers are no longer active (they
+        are skipped) or have changed their address since, or all sending is paused (they are released).
     """
     gone: set[int] = set()
     for account in set(rows.values()):
@@ -144,12 +144,13 @@ def mark_on_wire(connection: Connection, rows: Mapping[int, str], owner: str, no
         gone_away = list(skipped.scalars())
         release_papers(connection, gone_away)
         worker_stats.count(connection, owner, [SendState.SKIPPED] * len(gone_away), now)
-        # One of them may be on the wire in the same name: claimed again after another freed it for want of an answer.
+        # One of them may be on the wire under the same name: claimed again after another session released it
+        # unanswered.
         release_claims(connection, left, owner, on_wire=False)
     return gone
 
 
-# Made once: these run for every message, and to make a statement takes longer than to execute it.
+# Built once: these run for every message, and building a statement takes longer than executing it.
 _THOSE = sends.c.row.in_(bindparam("those", expanding=True))
 _OWN = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == bindparam("owner"))
 _OWN_OFF_WIRE = and_(_THOSE, _OWN, sends.c.wire_at.is_(None))
@@ -166,14 +167,14 @@ _SKIP = (
     .where(_OWN_OFF_WIRE, ~_ACTIVE)
     .values(
         state=SendState.SKIPPED.value,
-        reason="the subscriber gets no mail any more",
+        reason="the subscriber no longer gets mail",
         settled_at=_NOW,
         claimed_by=None,
     )
     .returning(sends.c.row)
 )
 _ON_WIRE = sends.c.wire_at.is_not(None)
-# Locked, so that what is found to be held is still held when it is settled.
+# Locked, so that what is claimed now is still claimed when it is settled.
 _HELD = {
     on_wire: select(sends.c.row).where(_THOSE, _OWN, there).order_by(sends.c.row).with_for_update()
     for on_wire, there in ((True, _ON_WIRE), (False, ~_ON_WIRE))
@@ -194,7 +195,7 @@ _PEOPLE = (
     .order_by(subscribers.c.row)
     .with_for_update(key_share=True)
 )
-# One that was put off may arrive after a newer one.
+# A deferred one may arrive after a newer one.
 _MOVE_ON = (
     update(subscribers)
     .where(_THOSE, subscribers.c.row == sends.c.subscriber, subscribers.c.seen_row <= sends.c.seen_row)
@@ -204,7 +205,7 @@ _MOVE_ON = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOutcome:
-    """What became of a claimed send."""
+    """The outcome of a claimed send."""
 
     state: SendState
     smtp_reply: str | None = None
@@ -215,13 +216,13 @@ class SendOutcome:
 def record_outcomes(
     connection: Connection, settled: Mapping[int, SendOutcome], owner: str, now: datetime, on_wire: bool = True
 ) -> set[int]:
-    """Write down what became of sends that ``owner`` claimed, by row. One that failed for good releases its papers.
+    """Record the outcomes of sends that ``owner`` claimed, by row. Failed ones release their papers.
 
     Args:
-        on_wire: of those that ``owner`` started; else of those that it did not.
+        on_wire: those that ``owner`` put on the wire; otherwise those that it did not.
 
     Returns:
-        The rows of those whose claim still held; of one that was given up meanwhile nothing is changed.
+        The rows of those whose claim still held; the others are not changed.
     """
     held = set(connection.execute(_HELD[on_wire], {"those": list(settled), "owner": owner}).scalars())
     values = [
@@ -247,20 +248,20 @@ def record_outcomes(
 
 
 def _move_on(connection: Connection, rows: Sequence[int]) -> None:
-    """Have the subscribers of sent digests be told next of what is newer."""
+    """Advance what subscribers of sent digests have seen, so that the next digest has only newer papers."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        # In the order in which whoever plans locks them, so that neither waits for the other.
+        # In the same order in which planning locks them, to avoid deadlocks.
         connection.execute(_PEOPLE, {"those": rows})
     connection.execute(_MOVE_ON, {"those": rows})
 
 
 def release_claims(connection: Connection, rows: Sequence[int], owner: str, on_wire: bool) -> None:
-    """Give back claimed sends whose messages certainly did not reach the server.
+    """Release claimed sends whose messages certainly did not reach the server.
 
     Args:
-        on_wire: those that ``owner`` started, which only who started them can know; else those that it did not.
+        on_wire: those that ``owner`` put on the wire, which only that owner can know; otherwise those that it did not.
     """
     was_put_off = sends.c.not_before.is_not(None)
     own = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
@@ -277,14 +278,14 @@ def release_claims(connection: Connection, rows: Sequence[int], owner: str, on_w
 
 
 def renew(connection: Connection, owner: str, now: datetime) -> None:
-    """Have the claims of an owner hold from now on."""
+    """Renew the claims of an owner as of now."""
     held = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == owner)
     connection.execute(update(sends).where(held).values(claimed_at=now))
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who holds a send: since when, and since when its message may be on the wire (UTC; None: it is not)."""
+    """The owner of a send's claim, since when it holds, and since when the message may be on the wire (UTC or None)."""
 
     row: int
     owner: str
@@ -293,21 +294,22 @@ class Claim:
 
 
 def claims(connection: Connection) -> list[Claim]:
-    """All claims there are."""
+    """Return all claims."""
     query = select(sends.c.row, sends.c.claimed_by, sends.c.claimed_at, sends.c.wire_at)
     found = connection.execute(query.where(sends.c.state == SendState.CLAIMED.value))
     return [Claim(row.row, row.claimed_by or "", row.claimed_at, row.wire_at) for row in found]
 
 
 def by_rows(connection: Connection, rows: Sequence[int]) -> list[Send]:
-    """The sends with these row numbers, lowest first."""
+    """Return the sends with these row numbers, lowest first."""
     query = select(sends).where(sends.c.row.in_(rows)).order_by(sends.c.row)
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 
 def mark_unsure(connection: Connection, row: int, owner: str, reason: str, now: datetime) -> bool:
-    """Mark a send unsure whose owner is gone while its message was on the wire. Its papers stay held: it may have
-    arrived.
+    """Mark a send unsure whose owner ended while its message was on the wire.
+
+    Its papers stay reserved, since it may have arrived.
     """
     done = connection.execute(
         update(sends)
@@ -323,15 +325,15 @@ def mark_unsure(connection: Connection, row: int, owner: str, reason: str, now: 
 
 
 def unsure(connection: Connection) -> list[Send]:
-    """The sends of which nobody knows whether they arrived, oldest first."""
+    """Return the sends of unknown outcome, oldest first."""
     query = select(*SEND_COLUMNS).where(sends.c.state == SendState.UNSURE.value).order_by(sends.c.row)
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 
 def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: datetime) -> None:
-    """Settle unsure sends as the operator says: they arrived, or they are to be sent again."""
+    """Settle unsure sends as the operator decides: they arrived, or they are to be sent again."""
     still = and_(sends.c.row.in_(rows), sends.c.state == SendState.UNSURE.value)
-    state, reason = (SendState.SENT, "it arrived, says the operator") if arrived else (SendState.PLANNED, None)
+    state, reason = (SendState.SENT, "the operator confirmed that it arrived") if arrived else (SendState.PLANNED, None)
     values = {"state": state.value, "reason": reason, "settled_at": now if arrived else None}
     found = connection.execute(update(sends).where(still).values(**values).returning(sends.c.row)).scalars().all()
     if arrived:
@@ -339,7 +341,7 @@ def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: dat
 
 
 def release_papers(connection: Connection, rows: Sequence[int]) -> None:
-    """Let go of the papers of sends, so that their subscribers may be sent them."""
+    """Release the papers of sends, so that their subscribers may get them later."""
     if not rows:
         return
     connection.execute(update(send_papers).where(send_papers.c.send.in_(rows)).values(released=True))
@@ -350,6 +352,6 @@ SEND_COLUMNS = tuple(sends.c[name] for name in _SEND_FIELDS)
 
 
 def send_of(row: RowMapping) -> Send:
-    """The send of a row of ``SEND_COLUMNS``."""
+    """Create a send from a row of ``SEND_COLUMNS``."""
     values = {name: row[name] for name in _SEND_FIELDS}
     return Send(**{**values, "state": SendState(row["state"])})

@@ -1,4 +1,4 @@
-"""Requests that came by the site and are answered by email: each waits for its letter to go, then to be confirmed."""
+"""Stored requests from the site that are answered by email: each waits for its email, then for confirmation."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +15,8 @@ from newsletter.store.subscribers import email_key
 
 
 class Kind(StrEnum):
-    """What is asked for. The first two may come from anybody who knows an address, the others from who holds a link to
-    the preferences of a subscriber.
+    """The kind of request. The first two may come from anybody who knows an address, the others only from somebody with
+    a link to a subscriber's preferences.
     """
 
     SIGN_UP = "sign_up"
@@ -24,20 +24,20 @@ class Kind(StrEnum):
     EXPORT = "export"
     FORGET = "forget"
     CHANGE_ADDRESS = "change_address"
-    """The present address is asked whether to move."""
+    """The present address is asked to approve the move."""
     NEW_ADDRESS = "new_address"
-    """It agreed, and the new address is asked."""
+    """It approved, and the new address is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """Somebody's request.
+    """A request.
 
     Attributes:
-        preferences: with the address that the letter goes to.
-        network: where it came from, as far as it is kept. ``asked_at``: when (UTC).
-        attempts: how often its letter was tried.
-        subscriber: whose it is (by row), where the kind says that.
+        preferences: include the address that the email goes to.
+        network: where the request came from, as far as that is kept. ``asked_at``: when (UTC).
+        attempts: how many times the email was tried.
+        subscriber: the subscriber who made it (by row), for the kinds that have one.
         new_email: the address to move to.
     """
 
@@ -52,12 +52,12 @@ class SignUp:
 
     @property
     def email(self) -> str:
-        """The address that the letter goes to."""
+        """The address that the email goes to."""
         return self.preferences.email
 
 
 def one_by_one(connection: Connection) -> None:
-    """Have no other request be counted before this transaction ends: each is held against the limits."""
+    """Lock the counting of requests until this transaction ends: each is checked against the limits."""
     advisory_lock(connection, "sign-ups")
 
 
@@ -70,7 +70,7 @@ def add(
     subscriber: int | None = None,
     new_email: str | None = None,
 ) -> None:
-    """Keep a request; its letter may go at once."""
+    """Store a request; its email may be sent right away."""
     connection.execute(
         insert(sign_ups).values(
             email=preferences.email,
@@ -88,7 +88,7 @@ def add(
 
 
 def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None:
-    """Take the oldest request whose letter may go now; no other takes it until ``hold``."""
+    """Claim the oldest request whose email may be sent now; no other process takes it until ``hold``."""
     ready = select(sign_ups.c.row).where(sign_ups.c.not_before <= now).order_by(sign_ups.c.row).limit(1)
     free = ready.with_for_update(skip_locked=True).cte("free")
     taken = (
@@ -102,20 +102,20 @@ def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None
 
 
 def find(connection: Connection, row: int) -> SignUp | None:
-    """The request of a row, None when it was confirmed, or is too old."""
+    """Return the request of a row, None if it was confirmed, or is too old."""
     query = select(sign_ups).where(sign_ups.c.row == row)
     found = connection.execute(query.with_for_update() if writes(connection) else query).mappings().first()
     return _sign_up(found) if found is not None else None
 
 
 def next_mail_at(connection: Connection) -> datetime | None:
-    """When the next letter may go (UTC), None when none waits."""
+    """Return when the next email may be sent (UTC), None if none is waiting."""
     found: datetime | None = connection.execute(select(func.min(sign_ups.c.not_before))).scalar()
     return found
 
 
 def put_off(connection: Connection, row: int, until: datetime | None) -> None:
-    """Set when the letter of a request may go; None when it has gone."""
+    """Set when the email of a request may be sent; None once it was sent."""
     connection.execute(update(sign_ups).where(sign_ups.c.row == row).values(not_before=until))
 
 
@@ -125,24 +125,24 @@ def remove(connection: Connection, row: int) -> None:
 
 
 def remove_of(connection: Connection, email: str) -> None:
-    """Remove all requests to sign an address up."""
+    """Remove all requests to sign up an address."""
     of_kind = sign_ups.c.kind == Kind.SIGN_UP.value
     connection.execute(delete(sign_ups).where(sign_ups.c.email_key == email_key(email), of_kind))
 
 
 def remove_of_subscriber(connection: Connection, subscriber: int) -> None:
-    """Remove what was asked for by links of a subscriber (by row)."""
+    """Remove the requests made with links of a subscriber (by row)."""
     connection.execute(delete(sign_ups).where(sign_ups.c.subscriber == subscriber))
 
 
 def forget(connection: Connection, before: datetime) -> int:
-    """Remove the requests of before a moment (UTC); returns how many."""
+    """Remove the requests from before a given time (UTC); return how many."""
     return connection.execute(delete(sign_ups).where(sign_ups.c.asked_at < before)).rowcount
 
 
 def never_confirmed(connection: Connection, consent: str, before: datetime, limit: int) -> list[int]:
-    """The rows of subscribers who are pending, with this said of their consent, since before a moment (UTC), and have
-    no request any more.
+    """Return the rows of subscribers who have been pending since before a given time (UTC), with this consent text, and
+    no longer have a request.
     """
     of_kind = sign_ups.c.kind == Kind.SIGN_UP.value
     asks = exists().where(sign_ups.c.email_key == subscribers.c.email_key, of_kind)

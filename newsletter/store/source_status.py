@@ -1,4 +1,4 @@
-"""How the sources fared, and what their servers said for asking again (ETag, Last-Modified)."""
+"""Stored status of the sources, and their cache validators (ETag, Last-Modified)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from newsletter.store.schema import sources, validators
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """How a source fared: times in UTC, counts of its last success, ``error`` None when the last try succeeded."""
+    """The status of a source: times in UTC, counts of its last success, ``error`` None after a success."""
 
     name: str
     last_try: datetime
@@ -24,17 +24,17 @@ class SourceStatus:
 
 
 def statuses(connection: Connection) -> dict[str, SourceStatus]:
-    """The records of all sources tried so far, by name."""
+    """Return the status of all sources tried so far, by name."""
     return {row["name"]: SourceStatus(**row) for row in connection.execute(select(sources)).mappings()}
 
 
 def record_success(connection: Connection, name: str, now: datetime, counts: Mapping[str, int]) -> None:
-    """Note that a source answered; ``counts`` holds papers, new_papers and bad_papers."""
+    """Record a success of a source; ``counts`` has papers, new_papers and bad_papers."""
     _write(connection, name, {"last_try": now, "last_success": now, "error": None, **counts})
 
 
 def record_failure(connection: Connection, name: str, now: datetime, error: str) -> None:
-    """Note that a source failed; its last success stays."""
+    """Record a failure of a source; its last success stays."""
     _write(connection, name, {"last_try": now, "error": error})
 
 
@@ -44,12 +44,12 @@ def _write(connection: Connection, name: str, values: Mapping[str, object]) -> N
 
 
 def known_validators(connection: Connection) -> dict[str, tuple[str | None, str | None]]:
-    """ETag and Last-Modified by URL, as last stored."""
+    """Return the last stored ETag and Last-Modified, by URL."""
     return {row.url: (row.etag, row.last_modified) for row in connection.execute(select(validators))}
 
 
 def keep_validators(connection: Connection, seen: Mapping[str, tuple[str | None, str | None]]) -> None:
-    """Remember what the servers said, once the papers that came with it are stored."""
+    """Store validators, once the papers that came with them are stored."""
     for url, (etag, last_modified) in sorted(seen.items()):
         said = {"etag": etag, "last_modified": last_modified}
         statement = upsert(connection, validators).values(url=url, **said)

@@ -1,6 +1,4 @@
-"""Figures for whoever runs the newsletter: what was sent by edition and state, what came back, what waits, and how many
-subscribers there were.
-"""
+"""Statistics for the operator: sends by edition and state, bounces, what is waiting, and the number of subscribers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +16,9 @@ _SETTLED = {SendState.SENT, SendState.SKIPPED, SendState.FAILED}
 
 
 def editions(connection: Connection, limit: int, before: date | None = None) -> dict[date, dict[SendState, int]]:
-    """The last editions, newest first, with how many sends are in each state; of those that are past, as they stood
-    when they were counted (:func:`keep_edition`).
+    """Return the latest editions, newest first, with the number of sends in each state.
+
+    For past editions these are the counts when :func:`keep_edition` ran.
 
     Args:
         before: only editions of earlier days.
@@ -32,8 +31,8 @@ def editions(connection: Connection, limit: int, before: date | None = None) -> 
 
 
 def _days(connection: Connection, before: date) -> Iterator[date]:
-    """The days of editions, newest first."""
-    # One after the other, each found in the index at once; together, all lines of the log would be gone through.
+    """Yield the days of editions, newest first."""
+    # One after the other, each with one index lookup; in one query, all lines of the log would be scanned.
     query = select(func.max(sends.c.edition))
     while (day := connection.execute(query.where(sends.c.edition < before)).scalar()) is not None:
         yield day
@@ -41,13 +40,13 @@ def _days(connection: Connection, before: date) -> Iterator[date]:
 
 
 def to_be_kept(connection: Connection, before: date) -> list[date]:
-    """The editions of days before one that were not counted yet, newest first."""
+    """Return the editions before a day that were not counted yet, newest first."""
     counted = set(connection.execute(select(edition_counts.c.edition).distinct()).scalars())
     return [day for day in _days(connection, before) if day not in counted]
 
 
 def keep_edition(connection: Connection, day: date) -> None:
-    """Count an edition that is past, for good; one of which something waits or is unsure is left for later."""
+    """Count a past edition permanently, unless some of its sends are waiting or unsure."""
     advisory_lock(connection, "edition counts")
     counts = totals(connection, day)
     if counts and counts.keys() <= _SETTLED:
@@ -57,13 +56,13 @@ def keep_edition(connection: Connection, day: date) -> None:
 
 
 def forget_editions(connection: Connection) -> None:
-    """Forget the counts of editions that the log has nothing of any more."""
+    """Delete the counts of editions that the log no longer has."""
     oldest = connection.execute(select(func.min(sends.c.edition))).scalar() or date.max
     connection.execute(delete(edition_counts).where(edition_counts.c.edition < oldest))
 
 
 def totals(connection: Connection, edition: date | None = None) -> dict[SendState, int]:
-    """How many sends of the log, or of an edition, are in each state."""
+    """Count the sends in the log, or of an edition, by state."""
     query = select(sends.c.state, func.count()).group_by(sends.c.state)
     if edition is not None:
         query = query.where(sends.c.edition == edition)
@@ -71,7 +70,7 @@ def totals(connection: Connection, edition: date | None = None) -> dict[SendStat
 
 
 def bounces_by_day(connection: Connection, since: datetime) -> dict[date, dict[str, int]]:
-    """How much came back of each kind, by the day on which it was read (UTC), since a moment."""
+    """Count the bounces by the day they were read (UTC) and kind, since a given time."""
     counted: dict[date, dict[str, int]] = {}
     query = select(bounces.c.received_at, bounces.c.kind).where(bounces.c.received_at >= since)
     for moment, kind in connection.execute(query):
@@ -81,14 +80,14 @@ def bounces_by_day(connection: Connection, since: datetime) -> dict[date, dict[s
 
 
 def bounces_by_kind(connection: Connection) -> dict[str, int]:
-    """How much came back of each kind that the store still has."""
+    """Count the stored bounces by kind."""
     query = select(bounces.c.kind, func.count()).group_by(bounces.c.kind)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 @dataclass(frozen=True, slots=True)
 class DeferredGroup:
-    """Sends that were put off for one reason: how many, and when the first and the last of them may go (UTC)."""
+    """Sends that were deferred for one reason: how many, and when the first and the last of them may go (UTC)."""
 
     reason: str
     count: int
@@ -97,7 +96,7 @@ class DeferredGroup:
 
 
 def deferred_groups(connection: Connection, limit: int) -> list[DeferredGroup]:
-    """Why sends were put off, what holds most first."""
+    """Return why sends were deferred, the most frequent reason first."""
     query = (
         select(sends.c.reason, func.count(), func.min(sends.c.not_before), func.max(sends.c.not_before))
         .where(sends.c.state == SendState.DEFERRED.value, sends.c.not_before.is_not(None))
@@ -111,7 +110,7 @@ def deferred_groups(connection: Connection, limit: int) -> list[DeferredGroup]:
 
 
 def active_back_offs(connection: Connection, now: datetime) -> dict[str, datetime]:
-    """Which accounts and domains are held back by their servers, and until when (UTC)."""
+    """Return the accounts and domains whose servers throttle us, and until when (UTC)."""
     query = (
         select(rate_limits.c.key, rate_limits.c.held_until)
         .where(rate_limits.c.held_until > now)
@@ -121,20 +120,20 @@ def active_back_offs(connection: Connection, now: datetime) -> dict[str, datetim
 
 
 def new_since(connection: Connection, moment: datetime) -> int:
-    """How many of today's subscribers came since a moment (UTC), whatever their state is now."""
+    """Count today's subscribers who joined since a given time (UTC), whatever their state is now."""
     query = select(func.count()).select_from(subscribers).where(subscribers.c.created_at >= moment)
     return connection.execute(query).scalar_one()
 
 
 def left_since(connection: Connection, moment: datetime) -> int:
-    """How many unsubscribed since a moment (UTC) and stayed away."""
+    """Count those who unsubscribed since a given time (UTC) and have not come back."""
     gone = subscribers.c.state == SubscriberState.UNSUBSCRIBED.value
     query = select(func.count()).select_from(subscribers).where(gone, subscribers.c.state_since >= moment)
     return connection.execute(query).scalar_one()
 
 
 def keep_counts(connection: Connection, day: date) -> None:
-    """Write down how many subscribers there are in each state, as the count of a day."""
+    """Store the number of subscribers in each state as the count of a day."""
     advisory_lock(connection, "daily counts")
     connection.execute(delete(daily_counts).where(daily_counts.c.day == day))
     rows = [{"day": day, "state": state, "number": n} for state, n in subscriber_store.counts(connection).items()]
@@ -143,10 +142,10 @@ def keep_counts(connection: Connection, day: date) -> None:
 
 
 def counts_by_day(connection: Connection, days: int, until: date) -> Mapping[date, Mapping[str, int]]:
-    """How many subscribers were in each state on the days that were counted, oldest first.
+    """Return the number of subscribers in each state on the days that were counted, oldest first.
 
     Args:
-        days: how many days back from ``until``, which is included.
+        days: number of days back from ``until`` (inclusive).
     """
     span = daily_counts.c.day.between(until - timedelta(days=days - 1), until)
     counted: dict[date, dict[str, int]] = {}

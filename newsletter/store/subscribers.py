@@ -1,4 +1,4 @@
-"""Subscribers in the store: their state, consent and preferences, and when each is due."""
+"""Stored subscribers: their state, consent and preferences, and when each is due."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ from newsletter.store.schema import subscribers
 _ACTIVE = subscribers.c.state == SubscriberState.ACTIVE.value
 
 _BEGIN = 2
-"""Letters at the beginning of an address that a slip of the pen is thought to leave alone."""
+"""Number of leading characters of an address that a typo is assumed to leave intact."""
 
 
 def email_key(email: str) -> str:
-    """What two writings of one address share: addresses are compared without regard to case, domains in normal form."""
+    """Return a key that all spellings of an address share: case is ignored, domains are normalised."""
     try:
         local, _, domain = plain_address(email).rpartition("@")
     except ValueError:
-        return email.strip().casefold()  # No address, so nobody's.
-    # A domain is not folded further: straße.example and strasse.example are two.
+        return email.strip().casefold()  # Not an address, so nobody's.
+    # Domains are not case-folded further: straße.example and strasse.example are different.
     return f"{local.casefold()}@{domain}"
 
 
@@ -50,12 +50,12 @@ def add(
     now: datetime,
     file: str | None,
 ) -> Subscriber:
-    """Add a subscriber who is not there yet.
+    """Add a new subscriber.
 
     Args:
         consent: where the agreement to get mail came from, in words.
         now: when (UTC).
-        file: the name of the file that is home to the preferences, None without one.
+        file: the name of the subscriber's file, None without one.
     """
     connection.execute(
         insert(subscribers).values(
@@ -76,15 +76,15 @@ def add(
 
 
 def by_email(connection: Connection, email: str) -> Subscriber | None:
-    """The subscriber with this address, in whatever case it is written."""
+    """Return the subscriber with this address, in whatever case it is written."""
     query = _people(connection).where(subscribers.c.email_key == email_key(email))
     row = connection.execute(query).mappings().first()
     return _subscriber(row) if row is not None else None
 
 
 def similar_emails(connection: Connection, email: str, limit: int = 500) -> list[str]:
-    """Addresses that may be meant by one that nobody has: of those that have the part before the @ in common with it,
-    and of those that begin like it, ``limit`` at most.
+    """Return up to ``limit`` addresses that an unknown one may be a typo of: those with the same part before the @, and
+    those with the same beginning.
     """
     key = email_key(email)
     begins = [f"{key.partition('@')[0]}@", key[:_BEGIN]]
@@ -97,31 +97,31 @@ def similar_emails(connection: Connection, email: str, limit: int = 500) -> list
 
 
 def by_file(connection: Connection, file: str) -> Subscriber | None:
-    """The subscriber whose home is this file."""
+    """Return the subscriber whose preferences are in this file."""
     row = connection.execute(_people(connection).where(subscribers.c.file == file)).mappings().first()
     return _subscriber(row) if row is not None else None
 
 
 def lock_files(connection: Connection) -> None:
-    """Have no other process read the subscribers' files before this transaction ends: both would add who is new."""
+    """Keep other processes from reading the subscribers' files until this transaction ends: both would add new ones."""
     advisory_lock(connection, "files")
 
 
 def files(connection: Connection) -> dict[str, str | None]:
-    """The files known to the store, with the digest of what was last read from each."""
-    # Written so that SQLite looks into the index.
+    """Return the files known to the store, each with the digest of its contents when last read."""
+    # Written so that SQLite uses the index.
     query = select(subscribers.c.file, subscribers.c.file_digest).where(subscribers.c.file > "")
     return {row.file: row.file_digest for row in connection.execute(query)}
 
 
 def file_digest(connection: Connection, row: int) -> str | None:
-    """The digest of what was last read from a subscriber's file."""
+    """Return the digest of a subscriber's file when last read."""
     found: str | None = connection.execute(select(subscribers.c.file_digest).where(subscribers.c.row == row)).scalar()
     return found
 
 
 def set_preferences(connection: Connection, row: int, preferences: Preferences) -> None:
-    """Replace what a subscriber decides, the address included."""
+    """Replace a subscriber's preferences, including the address."""
     values = {
         "email": preferences.email,
         "email_key": email_key(preferences.email),
@@ -131,17 +131,17 @@ def set_preferences(connection: Connection, row: int, preferences: Preferences) 
 
 
 def set_file(connection: Connection, row: int, file: str | None, digest: str | None) -> None:
-    """Note which file is home to a subscriber's preferences, and the digest of what was read from it."""
+    """Set the file that has a subscriber's preferences, and the digest of its contents when read."""
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(file=file, file_digest=digest))
 
 
 def set_state(
     connection: Connection, row: int, state: SubscriberState, now: datetime, consent: str | None = None
 ) -> None:
-    """Change a subscriber's state; ``consent`` says where a new agreement came from. Who is not active is never due."""
+    """Change a subscriber's state; ``consent`` describes a new agreement. Only active subscribers are ever due."""
     values: dict[str, Any] = {"state": state.value, "state_since": now}
     if state is not SubscriberState.UNSUBSCRIBED:
-        values["paused_until"] = None  # Who undoes that is paused again.
+        values["paused_until"] = None  # If this is undone, the pause applies again.
     if consent is not None:
         values["consent"] = consent
     if state is not SubscriberState.ACTIVE:
@@ -150,23 +150,23 @@ def set_state(
 
 
 def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
-    """Set when the pause of a subscriber who is paused ends by itself (UTC)."""
+    """Set when the pause of a paused subscriber ends automatically (UTC)."""
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(paused_until=until))
 
 
 def set_consent(connection: Connection, row: int, consent: str) -> None:
-    """Write down where a subscriber's agreement to get mail came from, in words."""
+    """Set where a subscriber's agreement to get mail came from, in words."""
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(consent=consent))
 
 
 def sign_out_links(connection: Connection, row: int) -> None:
-    """Make all links that a subscriber has had so far worth nothing."""
+    """Invalidate all links that a subscriber has received so far."""
     raised = subscribers.c.link_version + 1
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(link_version=raised))
 
 
 def pauses_over(connection: Connection, now: datetime, limit: int) -> list[Subscriber]:
-    """Paused subscribers whose pause is over."""
+    """Return paused subscribers whose pause is over."""
     paused = subscribers.c.state == SubscriberState.PAUSED.value
     query = _people(connection).where(paused, subscribers.c.paused_until <= now)
     found = connection.execute(query.order_by(subscribers.c.paused_until).limit(limit))
@@ -174,7 +174,7 @@ def pauses_over(connection: Connection, now: datetime, limit: int) -> list[Subsc
 
 
 def consent(connection: Connection, row: int) -> str:
-    """Where a subscriber's agreement to get mail came from, in words."""
+    """Return where a subscriber's agreement to get mail came from, in words."""
     return str(connection.execute(select(subscribers.c.consent).where(subscribers.c.row == row)).scalar_one())
 
 
@@ -187,7 +187,7 @@ def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> 
 
 @dataclass(frozen=True, slots=True)
 class DueSubscriber:
-    """When a subscriber (by row) gets mail: the schedule, and when the next is due (UTC)."""
+    """The schedule of a subscriber (by row), and when the next digest is due (UTC)."""
 
     row: int
     schedule: Schedule
@@ -195,7 +195,7 @@ class DueSubscriber:
 
 
 def due(connection: Connection, now: datetime, after: DueSubscriber | None, limit: int) -> list[DueSubscriber]:
-    """The active subscribers whose time has come, who waits longest first, from the one after ``after`` on."""
+    """Return the active subscribers who are due, in the order of their due times, starting after ``after``."""
     query = _timed(connection).where(_ACTIVE, subscribers.c.next_due <= now)
     if after is not None and after.next_due is not None:
         query = query.where(_later(after.next_due, after.row))
@@ -203,26 +203,26 @@ def due(connection: Connection, now: datetime, after: DueSubscriber | None, limi
 
 
 def active(connection: Connection, after: DueSubscriber | None, limit: int) -> list[DueSubscriber]:
-    """All active subscribers, by row, from the one after ``after`` on."""
+    """Return all active subscribers, by row, starting after ``after``."""
     query = _timed(connection).where(_in_state(connection, SubscriberState.ACTIVE))
     query = query.where(subscribers.c.row > (after.row if after is not None else 0))
     return _read_timed(connection, query.order_by(subscribers.c.row).limit(limit))
 
 
 def _later(due: datetime, row: int) -> ColumnElement[bool]:
-    """After a place in the index of those who are due. By rows alone, whoever is due would be sorted for each page."""
+    """Return a condition for paging in the order of the due index; paging by row would sort all rows for each page."""
     return tuple_(subscribers.c.next_due, subscribers.c.row) > (due, row)
 
 
 def number_due(connection: Connection, now: datetime) -> int:
-    """How many active subscribers there are whose time has come."""
+    """Count the active subscribers who are due."""
     query = select(func.count()).select_from(subscribers)
     return connection.execute(query.where(_ACTIVE, subscribers.c.next_due <= now)).scalar_one()
 
 
 def due_after(connection: Connection, moment: datetime, row: int, limit: int) -> list[DueSubscriber]:
-    """The active subscribers who are due after a moment, or at that moment and have a higher row, who is due next
-    first.
+    """Return the active subscribers who are due after a given time, or at that time with a higher row, in the order of
+    their due times.
     """
     query = _timed(connection).where(_ACTIVE, _later(moment, row))
     return _read_timed(connection, query.order_by(subscribers.c.next_due, subscribers.c.row).limit(limit))
@@ -231,7 +231,7 @@ def due_after(connection: Connection, moment: datetime, row: int, limit: int) ->
 def _timed(connection: Connection) -> Select[Any]:
     schedule: ColumnElement[Any] = subscribers.c.preferences["schedule"]
     if connection.dialect.name == "sqlite":
-        # One damaged row would fail the whole query; PostgreSQL takes nothing else than JSON.
+        # One damaged row would fail the whole query; PostgreSQL accepts only valid JSON.
         schedule = case((func.json_valid(subscribers.c.preferences) == 1, schedule), else_=null())
     return select(subscribers.c.row, schedule.label("schedule"), subscribers.c.next_due)
 
@@ -241,7 +241,7 @@ def _read_timed(connection: Connection, query: Select[Any]) -> list[DueSubscribe
 
 
 def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
-    """All subscribers, or those in one state, by row, from the one after ``after`` on."""
+    """Return all subscribers, or those in one state, by row, starting after ``after``."""
     query = select(subscribers).where(subscribers.c.row > after)
     if state is not None:
         query = query.where(_in_state(connection, state))
@@ -252,10 +252,10 @@ def page(connection: Connection, after: int, limit: int, state: SubscriberState 
 def held_back(
     connection: Connection, domain: str | None, since: datetime | None, after: int, limit: int
 ) -> list[Subscriber]:
-    """The subscribers who are bounced or paused, by row, from the one after ``after`` on.
+    """Return the subscribers who are bounced or paused, by row, starting after ``after``.
 
     Args:
-        domain: only those at this one, as it is stored. ``since``: only those who are so since this moment or later.
+        domain: only those at this domain, as stored. ``since``: only those in this state since this time or later.
     """
     held = [SubscriberState.BOUNCED.value, SubscriberState.PAUSED.value]
     query = _people(connection).where(subscribers.c.state.in_(held), subscribers.c.row > after)
@@ -268,34 +268,34 @@ def held_back(
 
 
 def email_keys(connection: Connection, states: Collection[SubscriberState]) -> Iterator[str]:
-    """The keys of the addresses of subscribers in some states."""
+    """Yield the keys of the addresses of subscribers in some states."""
     query = select(subscribers.c.email_key).where(subscribers.c.state.in_([state.value for state in states]))
     yield from connection.execute(query).scalars()
 
 
 def _in_state(connection: Connection, state: SubscriberState) -> ColumnElement[bool]:
-    """Being in a state, for who goes on by row."""
+    """Return a condition for a state, for paging by row."""
     column: ColumnElement[str] = subscribers.c.state
     if connection.dialect.name == "sqlite":
-        # Not by the index of states, after which all of one state would be sorted by row for every page.
+        # Not by the index of states, after which all rows of a state would be sorted for every page.
         column = func.coalesce(column, "")
     return column == state.value
 
 
 def by_rows(connection: Connection, rows: Collection[int]) -> dict[int, Subscriber]:
-    """The subscribers with these row numbers, by row number."""
+    """Return the subscribers with these row numbers, by row number."""
     query = _people(connection).where(subscribers.c.row.in_(rows)).order_by(subscribers.c.row)
     return {row["row"]: _subscriber(row) for row in connection.execute(query).mappings()}
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many subscribers are in each state."""
+    """Count the subscribers in each state."""
     query = select(subscribers.c.state, func.count()).group_by(subscribers.c.state)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _people(connection: Connection) -> Select[Any]:
-    """Who is read in a transaction that writes stays as read until it ends; in SQLite all does."""
+    """Select subscribers; in a writing transaction, PostgreSQL locks them until it ends (SQLite locks everything)."""
     query = select(subscribers)
     return query.with_for_update(key_share=True) if writes(connection) else query
 

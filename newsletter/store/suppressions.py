@@ -1,7 +1,7 @@
-"""The suppression list: addresses that get no mail, whoever brings them again.
+"""The suppression list: addresses that get no mail, even if they are added again.
 
-Of an address only a digest is kept, so that the list may outlive all else that is known of a person. The digest has no
-key: with another key, or a lost one, the list would be silently worth nothing, and who has come by the store has every
+Only a digest of each address is stored, so that the list may outlive all other data on a person. The digest has no key:
+with another key, or without it, the list would silently stop working, and an attacker who has the store has every
 subscriber's address in plain text anyway.
 """
 
@@ -21,7 +21,7 @@ _PAGE = 1000
 
 
 class Reason(StrEnum):
-    """Why an address is suppressed; a later one takes the place of an earlier one that weighs less."""
+    """Why an address is suppressed; a later reason replaces an earlier one of less weight."""
 
     FORGOTTEN = "forgotten"
     UNSUBSCRIBED = "unsubscribed"
@@ -34,11 +34,11 @@ _WEIGHT = {Reason.FORGOTTEN: 0, Reason.UNSUBSCRIBED: 1, Reason.BOUNCED: 2, Reaso
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that gets no mail.
+    """A suppressed address.
 
     Attributes:
-        since: when it came to that (UTC).
-        email: the address, where a subscriber has it; else nobody knows it.
+        since: when it was suppressed (UTC).
+        email: the address if a subscriber has it; otherwise it is unknown.
     """
 
     reason: Reason
@@ -58,19 +58,19 @@ def suppress(connection: Connection, email: str, reason: Reason, now: datetime) 
 
 
 def find(connection: Connection, email: str) -> Suppression | None:
-    """Why an address is on the list, None when it is not."""
+    """Return why an address is on the list, None if it is not."""
     row = connection.execute(select(suppressions).where(suppressions.c.address_digest == _digest(email))).first()
     return Suppression(Reason(row.reason), row.since, email) if row is not None else None
 
 
 def lift(connection: Connection, email: str) -> bool:
-    """Take an address off the list; returns whether it was there."""
+    """Remove an address from the list; return whether it was on it."""
     gone = delete(suppressions).where(suppressions.c.address_digest == _digest(email))
     return bool(connection.execute(gone).rowcount)
 
 
 def bounced(connection: Connection, since: datetime | None) -> list[str]:
-    """The digests of the addresses that are suppressed for bouncing, since a moment (UTC) or later."""
+    """Return the digests of the addresses that are suppressed for bouncing, since a given time (UTC) or later."""
     query = select(suppressions.c.address_digest).where(suppressions.c.reason == Reason.BOUNCED.value)
     if since is not None:
         query = query.where(suppressions.c.since >= since)
@@ -78,13 +78,13 @@ def bounced(connection: Connection, since: datetime | None) -> list[str]:
 
 
 def lift_bounced(connection: Connection, digests: Collection[str]) -> None:
-    """Take addresses, by their digests, off the list that are on it for bouncing."""
+    """Remove addresses, by their digests, that are on the list for bouncing."""
     these = suppressions.c.address_digest.in_(digests)
     connection.execute(delete(suppressions).where(these, suppressions.c.reason == Reason.BOUNCED.value))
 
 
 def everything(connection: Connection) -> Iterator[Suppression]:
-    """The whole list, first what subscribers have."""
+    """Yield the whole list, starting with the addresses that subscribers have."""
     query = select(suppressions).order_by(suppressions.c.since, suppressions.c.address_digest)
     rows = {row.address_digest: Suppression(Reason(row.reason), row.since) for row in connection.execute(query)}
     after = 0
@@ -106,5 +106,5 @@ def _digest(email: str) -> str:
 
 
 def digest_of(email_key: str) -> str:
-    """What the list keeps of an address, given its key (:func:`newsletter.store.subscribers.email_key`)."""
+    """Return the digest of an address, given its key (:func:`newsletter.store.subscribers.email_key`)."""
     return hashlib.sha256(email_key.encode()).hexdigest()

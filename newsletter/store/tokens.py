@@ -1,4 +1,4 @@
-"""Tokens of operators, and the sessions that begin with one. The store keeps only digests of tokens and cookies."""
+"""Stored operator tokens and the sessions started with them. Only digests of tokens and cookies are stored."""
 
 import hashlib
 import hmac
@@ -17,11 +17,11 @@ _USED_EVERY = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as it is kept.
+    """A token, as stored.
 
     Attributes:
-        name: whose it is, or what for.
-        created_at, expires_at, last_used: in UTC; ``expires_at`` None: never, ``last_used`` None: not yet.
+        name: its owner or purpose.
+        created_at, expires_at, last_used: in UTC. ``expires_at`` None: never. ``last_used`` None: not yet.
     """
 
     row: int
@@ -31,7 +31,7 @@ class Token:
     last_used: datetime | None
 
     def holds(self, now: datetime) -> bool:
-        """Whether it has not expired."""
+        """Return whether it has not expired."""
         return self.expires_at is None or now < self.expires_at
 
 
@@ -39,7 +39,7 @@ _COLUMNS = tuple(operator_tokens.c[name] for name in Token.__dataclass_fields__)
 
 
 def create(connection: Connection, name: str, now: datetime, expires_at: datetime | None) -> str | None:
-    """Make a token, which is told this once; None when one of that name is there already."""
+    """Create a token and return it, which is possible only now; None if a token of that name exists."""
     if connection.execute(select(operator_tokens.c.row).where(operator_tokens.c.name == name)).first() is not None:
         return None
     token = _BEGINS + secrets.token_urlsafe(_BYTES)
@@ -50,18 +50,18 @@ def create(connection: Connection, name: str, now: datetime, expires_at: datetim
 
 
 def everything(connection: Connection) -> list[Token]:
-    """All tokens, by name."""
+    """Return all tokens, by name."""
     query = select(*_COLUMNS).order_by(operator_tokens.c.name)
     return [Token(*row) for row in connection.execute(query)]
 
 
 def revoke(connection: Connection, name: str) -> bool:
-    """Have a token hold no longer, nor any session that began with it; returns whether there was one of that name."""
+    """Revoke a token and the sessions started with it; return whether there was one of that name."""
     return bool(connection.execute(delete(operator_tokens).where(operator_tokens.c.name == name)).rowcount)
 
 
 def find(connection: Connection, token: str, now: datetime) -> Token | None:
-    """The token that somebody shows, None when it is none or has expired. It takes as long for any."""
+    """Return the token that a caller presents, None if it is invalid or expired. The time taken is always the same."""
     shown, found = _digest(token), None
     for *fields, digest in connection.execute(select(*_COLUMNS, operator_tokens.c.digest)):
         if hmac.compare_digest(digest, shown):
@@ -70,15 +70,15 @@ def find(connection: Connection, token: str, now: datetime) -> Token | None:
 
 
 def begin_session(connection: Connection, token: int, expires_at: datetime) -> str:
-    """Begin a session with a token (row); returns the value of the cookie, which is not kept."""
+    """Start a session with a token (by row); return the value of the cookie, which is not stored."""
     cookie = secrets.token_urlsafe(_BYTES)
     connection.execute(insert(operator_sessions).values(digest=_digest(cookie), token=token, expires_at=expires_at))
     return cookie
 
 
 def of_session(connection: Connection, cookie: str, now: datetime) -> Token | None:
-    """The token that a session began with; None if there is no such session, it is over, or the token has expired."""
-    # Looking up a digest leaks nothing about a cookie by how long it takes.
+    """Return the token a session was started with; None if there is no such session, or it or the token has expired."""
+    # The duration of looking up a digest says nothing about a cookie.
     query = select(*_COLUMNS).join(operator_sessions, operator_sessions.c.token == operator_tokens.c.row)
     one = connection.execute(
         query.where(operator_sessions.c.digest == _digest(cookie), operator_sessions.c.expires_at > now)
@@ -98,17 +98,17 @@ def forget_sessions(connection: Connection, now: datetime) -> None:
 
 
 def is_stale(token: Token, now: datetime) -> bool:
-    """Whether its last use is to be written down anew. Not at each: one that is used all the time would have the store
-    written all the time.
+    """Return whether its last use should be recorded again: not each time, since a token in constant use would cause
+    constant writes.
     """
     return token.last_used is None or abs(now - token.last_used) > _USED_EVERY
 
 
 def note_use(connection: Connection, row: int, now: datetime) -> None:
-    """Write down that a token was used."""
+    """Record that a token was used."""
     connection.execute(update(operator_tokens).where(operator_tokens.c.row == row).values(last_used=now))
 
 
 def _digest(secret: str) -> str:
-    # A token or a cookie is long and random, so that a plain digest tells nobody anything.
+    # A token or a cookie is long and random, so a plain digest reveals nothing.
     return hashlib.sha256(secret.encode()).hexdigest()

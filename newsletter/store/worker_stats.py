@@ -1,4 +1,4 @@
-"""The workers in the store: how much each process that sends has sent."""
+"""Stored worker statistics: how much each sending process has sent."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -19,8 +19,8 @@ class WorkerStats:
     """A process that sends.
 
     Attributes:
-        name: the host, the number of the process, and a mark that tells it from others of that number.
-        since, last: when it settled its first send and its last (UTC). ``sends``: how many it settled, by state.
+        name: the host, the process id, and a mark that distinguishes it from others with the same id.
+        since, last: when it settled its first and its last send (UTC). ``sends``: how many it settled, by state.
     """
 
     name: str
@@ -30,17 +30,17 @@ class WorkerStats:
 
     @property
     def host(self) -> str:
-        """Where it is."""
+        """The host it runs on."""
         return self.name.split("/")[0]
 
     @property
     def process(self) -> str:
-        """Its number there."""
+        """Its process id on that host."""
         return self.name.split("/")[1]
 
     @property
     def a_second(self) -> float | None:
-        """Sends settled a second; None before a second is over."""
+        """Sends settled per second; None within the first second."""
         seconds = (self.last - self.since).total_seconds()
         return self.sends.total() / seconds if seconds >= 1 else None
 
@@ -56,7 +56,7 @@ def count(connection: Connection, owner: str, states: Iterable[SendState], now: 
 
 
 def of_owners(connection: Connection, owners: Collection[str]) -> dict[str, Counter[SendState]]:
-    """How many sends some owners of claims have settled, by state."""
+    """Return how many sends some owners of claims have settled, by state."""
     found: dict[str, Counter[SendState]] = {owner: Counter() for owner in owners}
     for row in connection.execute(select(worker_stats).where(worker_stats.c.name.in_(owners))):
         found[row.name][SendState(row.state)] += row.number
@@ -64,13 +64,13 @@ def of_owners(connection: Connection, owners: Collection[str]) -> dict[str, Coun
 
 
 def _process(owner: str) -> str:
-    # What comes behind these three tells apart what one process does for several runs.
+    # What follows these three parts distinguishes several runs in one process.
     return "/".join(owner.split("/")[:3])
 
 
 @cache
 def _add(dialect: str) -> Any:
-    # Made once: this runs several times a second, and to make a statement takes longer than to execute it.
+    # Built once: this runs several times a second, and building a statement takes longer than executing it.
     statement = upsert_for(dialect, worker_stats)
     new = statement.excluded
     latest = case((new.last > worker_stats.c.last, new.last), else_=worker_stats.c.last)
@@ -80,7 +80,7 @@ def _add(dialect: str) -> Any:
 
 
 def seen_since(connection: Connection, moment: datetime) -> list[WorkerStats]:
-    """Those that settled something since a moment (UTC), by name; a process counts once, however many runs it had."""
+    """Return those that settled something since a given time (UTC), by name; a process counts once for all its runs."""
     found: dict[str, WorkerStats] = {}
     for row in connection.execute(select(worker_stats).order_by(worker_stats.c.name)):
         name = _process(row.name)
@@ -91,6 +91,6 @@ def seen_since(connection: Connection, moment: datetime) -> list[WorkerStats]:
 
 
 def forget(connection: Connection, before: datetime) -> None:
-    """Forget those that settled nothing since a moment (UTC)."""
+    """Delete those that settled nothing since a given time (UTC)."""
     last = select(worker_stats.c.name).group_by(worker_stats.c.name).having(func.max(worker_stats.c.last) < before)
     connection.execute(delete(worker_stats).where(worker_stats.c.name.in_(last)))

@@ -1,4 +1,4 @@
-"""What time it is: one function passed to whatever needs it, so that ``--now`` sets it for every command."""
+"""Clocks: a function passed to whatever needs the time, so that ``--now`` applies to every command."""
 
 import re
 import time
@@ -17,30 +17,30 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _LONGEST_DURATION = 10_000_000
 
 Clock = Callable[[], datetime]
-"""Gives the present moment, aware and in UTC."""
+"""Returns the current time, aware and in UTC."""
 
 
 def utc_now() -> datetime:
-    """Return the machine's time (UTC), also where ``--now`` sets the newsletter's clock: rate limits go by it."""
+    """Return the machine's time (UTC) even if ``--now`` sets the newsletter's clock: rate limits depend on it."""
     return datetime.now(UTC)
 
 
 def system_clock() -> datetime:
-    """The machine's clock, in UTC."""
+    """Return the machine's time, in UTC."""
     return datetime.now(UTC)
 
 
 def frozen_clock(moment: datetime) -> Clock:
-    """A clock that always shows ``moment`` (aware): what ``--now`` gives a command."""
+    """Create a clock that always shows ``moment`` (aware), for commands with ``--now``."""
     return partial(_same, moment.astimezone(UTC))
 
 
 def shifted_clock(moment: datetime) -> Clock:
-    """A clock that showed ``moment`` (aware) when it was made and runs on from there: ``--now`` for a long run."""
+    """Create a clock that shows ``moment`` (aware) when created and runs on from there, for ``--now`` on long runs."""
     return partial(_shifted, moment.timestamp() - time.time())
 
 
-# Named, so that a clock can be handed to another process.
+# At module level, so that a clock can be pickled for another process.
 def _same(moment: datetime) -> datetime:
     return moment
 
@@ -50,19 +50,19 @@ def _shifted(seconds: float) -> datetime:
 
 
 def own_timezone() -> str:
-    """The machine's time zone as an IANA name; UTC under its plain name, and where the machine cannot tell."""
+    """Return the machine's time zone as an IANA name; UTC under its plain name, and if the zone is unknown."""
     try:
         name = get_localzone_name()
-    except (ZoneInfoNotFoundError, ValueError):  # settings that contradict each other
+    except (ZoneInfoNotFoundError, ValueError):  # contradictory settings
         name = None
     return "UTC" if name is None or name in _UTC_NAMES or not is_known(name) else str(name)
 
 
 def parse_moment(text: str, option: str = "--now") -> datetime:
-    """Read an ISO 8601 date or date-time; without an offset it is UTC, without a time it is midnight.
+    """Parse an ISO 8601 date or date-time; without an offset it is UTC, without a time it is midnight.
 
     Raises:
-        UserError: it is neither, with ``option`` named.
+        UserError: it is neither; the error names ``option``.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
@@ -75,16 +75,16 @@ def parse_moment(text: str, option: str = "--now") -> datetime:
 
 
 def format_time(moment: datetime, now: datetime) -> str:
-    """A moment (aware) in UTC as people say it: without the day within 24 hours of ``now``."""
+    """Format a time (aware) in UTC; without the day if within 24 hours of ``now``."""
     near = abs(moment - now) < timedelta(hours=24)
     return f"{moment.astimezone(UTC):{'%H:%M' if near else '%Y-%m-%d %H:%M'}} UTC"
 
 
 def parse_duration(text: str, option: str) -> timedelta:
-    """Read a duration: seconds, or a number followed by s, m or h, like 90s, 10m or 1.5h.
+    """Parse a duration: seconds, or a number followed by s, m or h, like 90s, 10m or 1.5h.
 
     Raises:
-        UserError: it is none, with ``option`` named.
+        UserError: it is not a duration; the error names ``option``.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
     if found is None or float(found[1]) > _LONGEST_DURATION:
@@ -93,10 +93,10 @@ def parse_duration(text: str, option: str) -> timedelta:
 
 
 def parse_day(text: str, option: str) -> date:
-    """Read an ISO 8601 date.
+    """Parse an ISO 8601 date.
 
     Raises:
-        UserError: it is none, with ``option`` named.
+        UserError: it is not a date; the error names ``option``.
     """
     try:
         day = date.fromisoformat(text.strip())
@@ -107,6 +107,6 @@ def parse_day(text: str, option: str) -> date:
 
 
 def _check_year(year: int, text: str, option: str) -> None:
-    # Far enough from the ends of the calendar that no reckoning with days runs out of it.
+    # Far enough from the limits of the calendar that no date arithmetic overflows.
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         raise UserError(f"{option}: {text!r} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")

@@ -1,5 +1,5 @@
-"""CSV: rows under a heading, read so that a broken row costs nothing but itself, and cells written so that a table
-program takes none for a formula.
+"""CSV: read rows under a heading, so that a broken row affects only itself, and write cells so that spreadsheets never
+take one for a formula.
 """
 
 import csv
@@ -12,14 +12,14 @@ from newsletter.support.line_files import MOST_OF_A_LINE, LineReader, TextLine
 from newsletter.support.text import is_utf8
 
 _MOST_LINES = 200
-"""Lines of one row: its values may have line breaks in quotes, and a quote that nobody closes has no end."""
+"""Maximum lines of one row: values may have line breaks in quotes, and an unclosed quote never ends."""
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMED_DELIMITER = re.compile(r"sep=([^\w\"'\r\n])\s*", re.IGNORECASE)  # Excel's first line
 _LOOKS_LIKE_AN_ADDRESS = re.compile(r"\s*[^\s@]+@[^\s@]+\s*")
 
-# What begins a formula (OWASP, "CSV Injection"), in full width and small form too. A program that takes ';' or a tab
-# for the delimiter finds more beginnings.
+# The beginnings of formulas (OWASP, "CSV Injection"), also in full-width and small forms. Programs that take ';' or a
+# tab for the delimiter see more beginnings.
 _FORMULA = "[=+\\-@＝＋－＠﹦﹢﹣﹫]"
 _BEGINNING = r"(?:^|(?<=[;\t\r\n]))"
 _IS_RISKY = rf"(?=[\s\"']*{_FORMULA}|'*[\t\r\n])"
@@ -28,12 +28,12 @@ _GUARDED = re.compile(f"{_BEGINNING}'{_IS_RISKY}")
 
 
 def escape_formula(text: str) -> str:
-    """A cell that no table program takes for a formula: an apostrophe stands before each beginning of one."""
+    """Escape a cell so that no spreadsheet takes it for a formula: put an apostrophe before each beginning of one."""
     return _TO_GUARD.sub("'", text)
 
 
 def unescape_formula(text: str) -> str:
-    """The cell that :func:`escape_formula` was given: it loses one apostrophe before each beginning of a formula."""
+    """Undo :func:`escape_formula`: remove one apostrophe before each beginning of a formula."""
     return _GUARDED.sub("", text)
 
 
@@ -46,14 +46,14 @@ class Row:
 
 
 class CsvTable:
-    """A CSV file. Its delimiter is found by the heading.
+    """A CSV file. Its delimiter is detected from the heading.
 
     Args:
         shown: the file's name, for errors.
-        known: names of columns, in lower case, of which the heading has some.
+        known: names of columns, in lower case, some of which the heading must have.
 
     Attributes:
-        columns: the names in the heading, as they are written.
+        columns: the names in the heading, as written.
 
     Raises:
         UserError: there is no heading.
@@ -67,13 +67,13 @@ class CsvTable:
         self._lengths = {len(self.columns)}
 
     def rows(self, address: int) -> Iterator[Row | UserError]:
-        """The rows that have something in them; one that is broken gives its error instead.
+        """Yield the rows that are not empty; a broken one yields its error instead.
 
-        A quote that is not closed swallows what follows. So a row that ends in the middle of a quote, goes on for too
-        long, or has what looks like rows inside, is given up, and reading goes on with the line after its first.
+        An unclosed quote swallows what follows. So a row that ends inside a quote, is too long, or contains what looks
+        like rows, is given up, and reading continues with the line after its first.
 
         Args:
-            address: the column with the address, by which a row is known.
+            address: the column with the address, which identifies a row.
         """
         while True:
             taken, cells, problem = self._read(self._delimiter)
@@ -92,15 +92,15 @@ class CsvTable:
 
     def _problem_with(self, taken: list[TextLine], cells: list[str]) -> str | None:
         if any("\0" in cell for cell in cells):
-            return "has a NUL character; remove it"
+            return "contains a NUL character; remove it"
         if not all(is_utf8(cell) for cell in cells):
-            return "has bytes that are not text; save the file as UTF-8"
+            return "contains bytes that are not text; save the file as UTF-8"
         if any(cell.strip() for cell in cells[len(self.columns) :]):
-            return "more values than columns; put quotes around a value that has a comma"
-        # After a quote that is not closed, what looks like a row may be the rest of a value: nobody subscribed by that.
+            return "more values than columns; put quotes around values with commas"
+        # After an unclosed quote, what looks like a row may be the rest of a value: nobody may be subscribed by that.
         is_odd = sum(line.text.count('"') for line in taken) % 2 or len(cells) not in self._lengths
         if is_odd and taken[0].number <= self._doubtful_until:
-            return "is not a whole row, and stands after a quote that is not closed; check the quotes"
+            return "is not a complete row, and follows a quote that is not closed; check the quotes"
         self._lengths.add(len(cells))
         return None
 
@@ -126,7 +126,7 @@ class CsvTable:
         return line
 
     def _read(self, delimiter: str) -> tuple[list[TextLine], list[str], str | None]:
-        """The lines of the next row, its cells, and what is wrong with it (None: nothing); no lines at the end."""
+        """Return the next row: its lines, its cells, and what is wrong with it (None: nothing); no lines at the end."""
         taken: list[TextLine] = []
         reader = csv.reader(self._following(taken), delimiter=delimiter, strict=True)
         try:
@@ -138,7 +138,7 @@ class CsvTable:
         return taken, cells, None
 
     def _following(self, taken: list[TextLine]) -> Iterator[str]:
-        """The lines of a row as they are asked for, each added to ``taken``, as long as a row may have them."""
+        """Yield the lines of a row on demand, adding each to ``taken``, up to the maximum."""
         length = 0
         while len(taken) < _MOST_LINES and length < MOST_OF_A_LINE:
             line = self._lines.read()
@@ -161,7 +161,7 @@ class CsvTable:
 
 
 def _delimiter_of(heading: str, known: Collection[str]) -> str:
-    """The delimiter by which a heading has a column that is known, and most columns."""
+    """Return the delimiter that gives a heading a known column, and the most columns."""
 
     def fit(delimiter: str) -> tuple[bool, int]:
         try:
@@ -178,5 +178,5 @@ def _in_words(error: csv.Error) -> str:
     if "field larger" in said:
         return f"a value of more than {csv.field_size_limit():,} characters; shorten it"
     if "end of data" in said:
-        return "a quote is not closed; close it, or double a quote that belongs to a value"
-    return f"not CSV ({said}); double a quote that belongs to a value"
+        return "a quote is not closed; close it, or double quotes inside values"
+    return f"not CSV ({said}); double quotes inside values"

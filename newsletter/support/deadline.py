@@ -1,4 +1,4 @@
-"""A deadline for a talk as a whole: the timeout of a socket is for one step of it, however many there are."""
+"""A deadline for a whole conversation; the timeout of a socket applies to each step only."""
 
 import socket
 import threading
@@ -9,13 +9,13 @@ _LOOK_SECONDS = 0.1
 
 
 class Deadline:
-    """Shuts a connection down when its time is over; whoever waits on it then hears that it ended.
+    """Shuts down a connection at a deadline; a thread waiting on it then sees that it ended.
 
     Args:
-        seconds: from entering the ``with`` block on; it may be a little later.
+        seconds: counted from entering the ``with`` block; it may be slightly later.
 
     Attributes:
-        over: whether the time ran out.
+        over: whether the time has run out.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -31,27 +31,27 @@ class Deadline:
         _watchdog.leave(self)
 
     def watch(self, connection: socket.socket | None) -> None:
-        """Take note of the connection to shut down."""
+        """Set the connection to shut down."""
         self._socket = connection
         if self.over:
             self._shut()
 
     def end(self) -> None:
-        """The time is over."""
+        """End the time and shut down the connection."""
         self.over = True
         self._shut()
 
     def _shut(self) -> None:
         if self._socket is not None:
             try:
-                # The plain method: that of a TLS socket would take the TLS away under the thread that reads from it.
+                # The plain socket's method: that of a TLS socket would remove TLS while another thread reads from it.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
             except OSError:
                 return
 
 
 class _Watchdog:
-    """One thread that looks after all deadlines: a timer each would be a thread for every message."""
+    """One thread that watches all deadlines; a timer each would need a thread for every message."""
 
     def __init__(self) -> None:
         self._ends: dict[Deadline, float] = {}
@@ -61,7 +61,7 @@ class _Watchdog:
     def watch(self, deadline: Deadline, end: float) -> None:
         with self._lock:
             self._ends[deadline] = end
-            # In a child made by fork the parent's thread is not there.
+            # In a forked child the parent's thread does not exist.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._look, daemon=True)
                 self._thread.start()

@@ -1,4 +1,4 @@
-"""Files read whole, and files replaced in one step."""
+"""Read whole files, and replace files atomically."""
 
 import os
 import secrets
@@ -11,48 +11,48 @@ from typing import BinaryIO
 from newsletter.errors import UserError
 
 PRIVATE_MODE = 0o600
-"""The mode of a file with personal data or signed links: for its owner alone."""
+"""The mode of a file with personal data or signed links: only its owner may read it."""
 
 MAX_BYTES = 1_000_000
-"""The size above which a file that people write by hand is taken for something else."""
+"""The maximum size of a file that people write; a larger one is probably the wrong file."""
 
 MAX_LIST_BYTES = 200_000_000
-"""The size above which a file of papers or subscribers would take too much memory."""
+"""The maximum size of a file of papers or subscribers; a larger one would take too much memory."""
 
 
 def open_file(path: Path, shown: str) -> BinaryIO:
-    """A file, opened to be read as bytes.
+    """Open a file for reading bytes.
 
     Raises:
-        UserError: it cannot be read, or is none, but a pipe or a device, which may have no end.
+        UserError: it cannot be read, or is a pipe or a device, which may be endless.
     """
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise UserError(f"{shown}: not a file, but a pipe or a device; save what it gives in a file")
+            raise UserError(f"{shown}: not a file, but a pipe or a device; save its output to a file")
         return path.open("rb")
     except OSError as error:
-        raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None
+        raise UserError(f"{shown}: {error.strerror}; check the path and its permissions") from None
 
 
 def read_bytes(path: Path, shown: str, most: int = MAX_BYTES) -> bytes:
-    """What is in a file of at most ``most`` bytes.
+    """Read a file of up to ``most`` bytes.
 
     Raises:
-        UserError: it cannot be read, is larger, or is none, but a pipe or a device, which may have no end.
+        UserError: it cannot be read, is larger, or is a pipe or a device, which may be endless.
     """
     try:
         with open_file(path, shown) as file:
             content = file.read(most + 1)
     except OSError as error:
-        raise UserError(f"{shown}: {error.strerror}; check the path and who may read it") from None
+        raise UserError(f"{shown}: {error.strerror}; check the path and its permissions") from None
     if len(content) > most:
         raise UserError(f"{shown}: larger than {most // 1_000_000} MB; check that it is the right file, or split it")
     return content
 
 
 def read_text(path: Path, shown: str, most: int = MAX_BYTES) -> str:
-    """The text of a UTF-8 file of at most ``most`` bytes.
+    """Read a UTF-8 file of up to ``most`` bytes.
 
     Raises:
         UserError: it cannot be read, or is not UTF-8.
@@ -64,7 +64,7 @@ def read_text(path: Path, shown: str, most: int = MAX_BYTES) -> str:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whoever could read one that was there before.
+    """Write a file that only its owner may read, whatever the permissions of an existing one.
 
     Raises:
         UserError: it cannot be written.
@@ -75,10 +75,10 @@ def write_private(path: Path, content: bytes) -> None:
 
 @contextmanager
 def atomic_write_private(path: Path) -> Iterator[BinaryIO]:
-    """The same for content that is written in parts.
+    """Do the same for content that is written in parts.
 
-    The new file has mode 0600 from its first byte, and replaces one that is there when the block ends. A pipe or a
-    device, as /dev/stdout, is written to.
+    The new file has mode 0600 from its first byte, and replaces an existing one when the block ends. Pipes and devices,
+    such as /dev/stdout, are written to.
     """
     if not _is_special(path):
         with atomic_write(path, PRIVATE_MODE, keeps_mode=False) as file:
@@ -100,12 +100,11 @@ def _is_special(path: Path) -> bool:
 
 
 def atomic_write_bytes(path: Path, content: bytes, mode: int) -> None:
-    """Make a file hold ``content``, in one step: nobody ever reads half of it, and a full disk leaves it as it was.
+    """Write ``content`` to a file atomically: nobody ever reads half of it, and a full disk leaves the old file intact.
 
     Args:
-        path: the file; of a link, the file that it leads to.
-        mode: who may read and write a new file, less what the umask takes away; one that is there keeps its own, and
-            its owner.
+        path: the file; symbolic links are followed.
+        mode: the mode of a new file, less the umask; an existing one keeps its mode and owner.
 
     Raises:
         UserError: it cannot be written.
@@ -116,11 +115,11 @@ def atomic_write_bytes(path: Path, content: bytes, mode: int) -> None:
 
 @contextmanager
 def atomic_write(path: Path, mode: int, keeps_mode: bool = True) -> Iterator[BinaryIO]:
-    """The same for what is written bit by bit: the file becomes that when the block ends, and stays as it was when it
+    """Do the same for content that is written in parts: the file is replaced when the block ends, and unchanged if it
     fails.
 
     Args:
-        keeps_mode: whether a file that is there keeps its mode and owner.
+        keeps_mode: whether an existing file keeps its mode and owner.
     """
     target = path.resolve()
     made = target.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -139,10 +138,10 @@ def atomic_write(path: Path, mode: int, keeps_mode: bool = True) -> Iterator[Bin
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: {error.strerror}; check who may write there, and the room on the disk")
+    return UserError(f"{path}: {error.strerror}; check the permissions of the folder and the space on the disk")
 
 
 def _make_alike(made: Path, present: os.stat_result) -> None:
-    with suppress(PermissionError):  # only root may give a file away, and only root has a need to
+    with suppress(PermissionError):  # only root may change the owner, and only root needs to
         os.chown(made, present.st_uid, present.st_gid)
     made.chmod(stat.S_IMODE(present.st_mode))

@@ -1,4 +1,4 @@
-"""Names by which a paper is known: arXiv ids, DOIs and titles, brought to one form so that they can be compared."""
+"""Identifiers of papers: arXiv ids, DOIs and titles in a normal form, so that they can be compared."""
 
 import hashlib
 import re
@@ -14,16 +14,16 @@ _ARXIV = re.compile(
 )
 _DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
 _LONGEST_KEY = 2_000
-"""Bytes: an index of PostgreSQL takes 2,704."""
+"""In bytes; the limit for a PostgreSQL index is 2,704."""
 
 _ARXIV_DOI = re.compile(r"^10\.48550/arxiv\.(.+)$", re.IGNORECASE)
 
 
 def arxiv_id(text: str) -> tuple[str, int | None] | None:
-    """The arXiv id in a text that is nothing but one: bare, with a version, an ``arXiv:`` or OAI name, or a URL.
+    """Parse a text that is an arXiv id: bare, with a version, an ``arXiv:`` or OAI name, or a URL.
 
     Returns:
-        The id without its version, in lower case, and the version where given; None when the text is something else.
+        The id without its version, in lower case, and the version if given; None if the text is something else.
     """
     text = text.strip()
     if doi_match := _DOI.match(text):
@@ -36,9 +36,9 @@ def arxiv_id(text: str) -> tuple[str, int | None] | None:
 
 
 def doi(text: str) -> str | None:
-    """The DOI in a text that is nothing but one (bare, ``doi:`` or a URL), in lower case; None for anything else.
+    """Parse a text that is a DOI (bare, ``doi:`` or a URL), in lower case; None for anything else.
 
-    DOIs are case-insensitive (ISO 26324). An arXiv DOI is not returned: its arXiv id is the better name.
+    DOIs are case-insensitive (ISO 26324). For an arXiv DOI this returns None: its arXiv id is the better identifier.
     """
     match = _DOI.match(unquote(text.strip()))
     if match is None or _ARXIV_DOI.match(match["doi"]):
@@ -47,10 +47,10 @@ def doi(text: str) -> str | None:
 
 
 def title_key(title: str) -> str:
-    """A title stripped to what two writings of it share: letters and digits, case folded, compatibility forms unified.
+    """Return a key that all spellings of a title share: letters and digits, case-folded, compatibility forms unified.
 
-    A title without a letter or digit is its own key, spaces collapsed, so that two such titles stay apart. A key that
-    no index could hold ends in a digest of the whole.
+    A title without a letter or digit is its own key, spaces collapsed, so that two such titles stay different. A key
+    too long for an index ends in a digest of the whole.
     """
     folded = unicodedata.normalize("NFKC", title).casefold()
     key = "".join(character for character in folded if character.isalnum()) or " ".join(title.split())
@@ -61,5 +61,5 @@ def title_key(title: str) -> str:
 
 
 def title_id(title: str) -> str:
-    """A short public id for a paper that has no other name, made from its title's key."""
+    """Create a short public id for a paper without another identifier, from its title's key."""
     return "t-" + hashlib.sha256(title_key(title).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""A file read line by line, of any size and in any of the usual encodings."""
+"""Read files line by line, of any size and in any common encoding."""
 
 import codecs
 import re
@@ -9,12 +9,12 @@ from io import TextIOWrapper
 from typing import IO
 
 MOST_OF_A_LINE = 1_000_000
-"""Characters. A longer line is passed over, never kept in memory."""
+"""In characters. Longer lines are skipped without being loaded into memory."""
 
 _CHUNK = 1 << 20
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is a prefix of it
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -27,7 +27,7 @@ _RIGHT = re.compile("[^\0-\x7f\udc80-\udcff]")
 class TextLine:
     """A line with its number (1 is the first) and its line end. One that is too long has no text.
 
-    Bytes that are not text stand in it as halves of surrogate pairs (``surrogateescape``).
+    Bytes that are not text become lone surrogates (``surrogateescape``).
     """
 
     number: int
@@ -36,10 +36,10 @@ class TextLine:
 
 
 def encoding_of(open_file: Callable[[], IO[bytes]]) -> str:
-    """The encoding of a file: by its byte order mark, UTF-8 where most of it is that, else Windows-1252.
+    """Detect the encoding of a file: from its byte order mark, UTF-8 if most of it is valid, otherwise Windows-1252.
 
     Args:
-        open_file: opens it anew; it is read to its end.
+        open_file: opens the file again; it is read to its end.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     right = wrong = 0
@@ -62,7 +62,7 @@ def encoding_of(open_file: Callable[[], IO[bytes]]) -> str:
 
 
 class LineReader:
-    """Reads lines one at a time, and can go back."""
+    """Reads lines one at a time, and can put them back."""
 
     def __init__(self, file: IO[bytes], encoding: str) -> None:
         wide = encoding.startswith(("utf-16", "utf-32"))
@@ -71,7 +71,7 @@ class LineReader:
         self._number = 0
 
     def read(self) -> TextLine | None:
-        """The next line, None at the end."""
+        """Return the next line, None at the end."""
         if self._again:
             return self._again.popleft()
         text = self._file.readline(MOST_OF_A_LINE)
@@ -84,5 +84,5 @@ class LineReader:
         return TextLine(self._number, "" if too_long else text, too_long)
 
     def put_back(self, lines: Iterable[TextLine]) -> None:
-        """Read these lines again next."""
+        """Return these lines again next."""
         self._again.extendleft(reversed(list(lines)))

@@ -1,1 +1,1 @@
-"""What a browser is shown."""
+"""The web interfaces: the site, its API, and the live preview."""

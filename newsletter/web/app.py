@@ -1,4 +1,4 @@
-"""The application: the site's pages and its API behind one door, each answer with the headers that keep it safe."""
+"""The web application: the site's pages and its API, with security headers on every response."""
 
 import hashlib
 from functools import partial
@@ -24,20 +24,20 @@ from newsletter.web.pages import account, admin, feedback, feeds, papers, prefer
 
 _STATIC = {"site.css": "text/css", "site.js": "text/javascript", "challenge.js": "text/javascript"}
 _WORDS = {
-    400: "The request cannot be understood.",
-    404: "There is no such page.",
-    405: "This page cannot be used in that way.",
-    411: "A request must say its length (Content-Length).",
-    413: "That is too much at once.",
+    400: "The request is malformed.",
+    404: "This page does not exist.",
+    405: "This page does not support that method.",
+    411: "The request must give its length (Content-Length).",
+    413: "The request is too large.",
     422: "Something in the form is missing or wrong.",
-    429: "That was often in a short time. Please try again later.",
-    431: "That is too much at once.",
+    429: "Too many requests in a short time. Please try again later.",
+    431: "The request is too large.",
     500: "Something went wrong here. Please try again later.",
 }
 
 
 def make_app(context: AppContext, warm: bool = False) -> FastAPI:
-    """The site of a newsletter, ready to be served; ``warm``: with what a search needs loaded beside."""
+    """Create the site of a newsletter; ``warm`` loads the search index in the background."""
     site, requests = make_context(context), metrics.RequestMetrics()
     if warm:
         site.index.warm()
@@ -47,14 +47,14 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        # A path means one page; a redirect to it would repeat what a stranger wrote as the host.
+        # Each page has one path; a redirect from another would repeat a host name sent by a stranger.
         redirect_slashes=False,
     )
     app.state.url = context.config.site.url
-    # The last that is added is the first that is asked.
+    # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*context.config.web.hosts(context.config.site)])
-    app.add_middleware(guard, partial(_told, site))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
+    app.add_middleware(guard, partial(_error_response, site))
     app.add_middleware(requests.counted)
 
     @app.get("/static/{name}", include_in_schema=False)
@@ -80,12 +80,14 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(preferences.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))
-    _tell_errors(app, site)
+    _add_error_handlers(app, site)
     return app
 
 
-def _told(site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False) -> Response:
-    """An error, as JSON to who asks the API, else as a page."""
+def _error_response(
+    site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False
+) -> Response:
+    """Create an error response: JSON for the API, otherwise a page."""
     words = words or _WORDS.get(status, "That did not work.")
     if request.url.path.startswith("/api/"):
         return as_json({"error": words}, status)
@@ -93,11 +95,11 @@ def _told(site: WebContext, request: Request, status: int, words: str = "", offe
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
 
 
-def _tell_errors(app: FastAPI, site: WebContext) -> None:
+def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
-        answer = _told(site, request, error.status_code, said, isinstance(error, LinkError))
+        answer = _error_response(site, request, error.status_code, said, isinstance(error, LinkError))
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
         return answer
@@ -106,10 +108,10 @@ def _tell_errors(app: FastAPI, site: WebContext) -> None:
     def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return _told(site, request, 422, f"{where}: {describe(cast(ErrorDetails, first))}" if where else "")
+        return _error_response(site, request, 422, f"{where}: {describe(cast(ErrorDetails, first))}" if where else "")
 
     @app.exception_handler(NewsletterError)
     def failed(request: Request, error: NewsletterError) -> Response:
-        # What went wrong here is the operator's to know; the reader is told that it was not theirs.
+        # The details are for the operator; the reader only learns that it was not their fault.
         log.warning("%s", error)
-        return _told(site, request, 503, "The newsletter cannot do that at present. Please try again later.")
+        return _error_response(site, request, 503, "The newsletter is temporarily unavailable. Please try again later.")

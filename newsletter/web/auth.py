@@ -1,4 +1,4 @@
-"""Who is an operator: by a token in a header, or by the session that began with one."""
+"""Authenticate operators: by a token in a header, or by a session that was started with one."""
 
 from collections import deque
 from collections.abc import Callable
@@ -20,13 +20,12 @@ from newsletter.support.clock import Clock
 COOKIE = "operator"
 HOME = "/operator"
 LASTS = timedelta(hours=12)
-"""How long a session lasts."""
+"""The duration of a session."""
 
 _REFUSED = (
-    "This needs a token of an operator that still holds, as 'Authorization: Bearer TOKEN'; 'newsletter token create' "
-    "makes one."
+    "This requires a valid operator token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
 )
-_bearer = HTTPBearer(auto_error=False, description="A token made by `newsletter token create NAME`.")
+_bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME`.")
 
 
 class _Flags(TypedDict):
@@ -40,7 +39,7 @@ PresentedToken = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer
 
 
 def authenticate(context: AppContext, shown: str) -> Token | None:
-    """The token that somebody shows, None when it is none, was revoked or has expired. Its use is written down."""
+    """Return the token that was presented, None if it is invalid, revoked or expired. Its use is recorded."""
     now = context.clock()
     with reading(context.engine) as connection:
         token = tokens.find(connection, shown.strip(), now)
@@ -51,12 +50,12 @@ def authenticate(context: AppContext, shown: str) -> Token | None:
 
 
 def bearer(context: AppContext) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
-    """What a route of operators depends on: the token in the request's header."""
+    """Return a dependency of operator routes: the token in the request's header."""
 
     def check(shown: PresentedToken) -> Token:
         token = authenticate(context, shown.credentials) if shown is not None else None
         if token is None:
-            # One answer for none, a wrong one and one that has expired.
+            # The same response for a missing, a wrong and an expired one.
             raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
         return token
 
@@ -64,7 +63,7 @@ def bearer(context: AppContext) -> Callable[[HTTPAuthorizationCredentials | None
 
 
 def begin_session(context: AppContext, request: Request, answer: Response, token: Token) -> None:
-    """Begin a session and give the browser its cookie. A session that the browser had before ends."""
+    """Start a session and set its cookie. A previous session of the browser ends."""
     with writing(context.engine) as connection:
         tokens.end_session(connection, _cookie(request))
         cookie = tokens.begin_session(connection, token.row, context.clock() + LASTS)
@@ -72,14 +71,14 @@ def begin_session(context: AppContext, request: Request, answer: Response, token
 
 
 def end_session(context: AppContext, request: Request, answer: Response) -> None:
-    """End the session in the store, so that a copy of the cookie is worth nothing, and delete the cookie."""
+    """End the session in the store, so that a copy of the cookie is useless, and delete the cookie."""
     with writing(context.engine) as connection:
         tokens.end_session(connection, _cookie(request))
     answer.delete_cookie(cookie_name(request), **_flags(request))
 
 
 def session(context: AppContext, request: Request) -> Token | None:
-    """The token of a browser's session; None if there is no session, it is over, or the token is no longer valid."""
+    """Return the token of a browser's session; None if missing, over, or the token is no longer valid."""
     if not has_session(request):
         return None
     with reading(context.engine) as connection:
@@ -87,13 +86,13 @@ def session(context: AppContext, request: Request) -> Token | None:
 
 
 def has_session(request: Request) -> bool:
-    """Whether a request has a session cookie, valid or not."""
+    """Return whether a request has a session cookie, valid or not."""
     return bool(_cookie(request))
 
 
 def cookie_name(request: Request) -> str:
-    """The name of the cookie. Behind TLS its prefix makes browsers refuse one that another host or a page without TLS
-    has set (RFC 6265bis, section 4.1.3.2).
+    """Return the name of the cookie. Over TLS its prefix makes browsers reject one that was set by another host or by a
+    page without TLS (RFC 6265bis, section 4.1.3.2).
     """
     return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
 
@@ -108,11 +107,11 @@ def _flags(request: Request) -> _Flags:
 
 @dataclass(slots=True)
 class LoginThrottle:
-    """How often each network tried to log in of late; those that try too often wait.
+    """Counts recent login attempts by network; those with too many must wait.
 
     Attributes:
-        most: in ``within``. Kept in this process alone: a token cannot be guessed in any number of tries, and this
-            keeps who tries from the store.
+        most: the maximum in ``within``. Kept in memory only: a token cannot be guessed in any number of attempts, and
+            this protects the store.
     """
 
     most: int = 10
@@ -121,7 +120,7 @@ class LoginThrottle:
     _lock: Lock = field(default_factory=Lock)
 
     def allow(self, host: str, clock: Clock) -> bool:
-        """Whether a network may try once more; that counts as a try."""
+        """Return whether a network may try once more; that counts as an attempt."""
         now, network = clock().timestamp(), network_of(host)
         with self._lock:
             since = now - self.within.total_seconds()

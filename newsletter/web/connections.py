@@ -1,4 +1,4 @@
-"""How many connections the site holds, from whom, and which one it closes when there are too many."""
+"""Limit the site's connections, in total and by client, and choose which to close when there are too many."""
 
 import logging
 import resource
@@ -15,7 +15,7 @@ to SQLite), the index, sources, DNS, the log and child processes."""
 
 ACCEPTED_AT_ONCE = 32
 """Connections accepted in one iteration of the event loop. Each iteration also reads from all open connections, so a
-client that sends its request at once is never the one that has waited longest."""
+client that sends its request right away is never the one that has waited longest."""
 
 _BACKLOG = 2048
 """Connections that wait in the kernel before they are accepted."""
@@ -24,7 +24,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Droppable(Protocol):
-    """A connection that can be closed at once."""
+    """A connection that can be closed immediately."""
 
     def drop(self) -> None:
         """Close it and discard what has not been sent."""
@@ -85,17 +85,17 @@ class Connections:
             del self._by_network[network]
 
     def mark_waiting(self, connection: Droppable) -> None:
-        """Note that the site waits for the client from now on."""
+        """Record that the site waits for the client from now on."""
         self.mark_busy(connection)
         self._waiting[connection] = None
 
     def mark_busy(self, connection: Droppable) -> None:
-        """Note that the client waits for the site, or that the connection has closed."""
+        """Record that the client waits for the site, or that the connection has closed."""
         self._waiting.pop(connection, None)
 
 
 class Listener(socket.socket):
-    """A listening socket that closes refused connections at once, before asyncio creates anything for them."""
+    """A listening socket that closes refused connections right away, before asyncio creates anything for them."""
 
     def __init__(self, listening: socket.socket, connections: Connections) -> None:
         super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
@@ -109,7 +109,7 @@ class Listener(socket.socket):
         """Accept the next connection that is admitted.
 
         Raises:
-            BlockingIOError: there is none in this iteration of the event loop.
+            BlockingIOError: nothing left to accept in this iteration of the event loop.
         """
         for _ in range(ACCEPTED_AT_ONCE):
             if self._connections.is_full:
@@ -132,10 +132,10 @@ def network_of(host: str) -> str:
 
 
 def possible_connections(wanted: int, reserved: int) -> int:
-    """How many connections this process can hold, ``wanted`` at most, while ``reserved`` other files stay available.
+    """Return how many connections this process can hold, up to ``wanted``, with ``reserved`` other files left over.
 
-    Raises the limit of open files (RLIMIT_NOFILE) where that is allowed. Where it stays too low, at least half of the
-    files are left to the rest of the process.
+    Raises the limit of open files (RLIMIT_NOFILE) if allowed. If it stays too low, at least half of the files are left
+    to the rest of the process.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + reserved

@@ -1,4 +1,4 @@
-"""The site: what all its pages share — the desk, the templates, and how a page is made of them."""
+"""What all pages of the site share: the application context, the templates, and how pages are rendered."""
 
 import json
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from newsletter.services.index import LiveIndex
 from newsletter.services.signup_mail import SignupMailer
 
 PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
-"""Headers of a page that is for one reader."""
+"""Headers of a page for one reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebContext:
-    """What the pages are made with.
+    """What pages need to be rendered.
 
     Attributes:
-        pages: the templates of ``templates/pages``, the newsletter's own before the program's.
-        index: the index of the store's papers, kept loaded; call it each time.
+        pages: the templates of ``templates/pages``; the newsletter's own override the built-in ones.
+        index: returns the index of the store's papers, kept loaded; call it each time.
         mailer: sends the emails of the sign-up forms.
     """
 
@@ -40,30 +40,30 @@ class WebContext:
     def page(
         self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
     ) -> HTMLResponse:
-        """A page from the template ``NAME.html``.
+        """Render a page from the template ``NAME.html``.
 
         Raises:
-            UserError: the template is missing or wrong.
+            UserError: the template is missing or invalid.
         """
         return HTMLResponse(self.render(request, name, **values), status, dict(headers or {}))
 
     def challenge(self) -> str:
-        """A challenge for a page's script, as JSON."""
+        """Create a challenge for a page's script, as JSON."""
         context = self.context
         tries = context.config.web.sign_ups.challenge_tries
         return json.dumps(challenges.create_challenge(context.links.key, tries, context.clock()))
 
     def render(self, request: Request, name: str, **values: Any) -> str:
-        """The text of such a page."""
+        """Render the text of such a page."""
         try:
             template = self.pages.get_template(f"{name}.html")
             return template.render(site=self.context.config.site, path=request.url.path, **values)
         except TemplateError as error:
-            raise UserError(f"templates/pages/{name}.html: {error}; mend the template") from error
+            raise UserError(f"templates/pages/{name}.html: {error}; correct the template") from error
 
 
 def make_context(context: AppContext) -> WebContext:
-    """The site of a newsletter."""
+    """Create the web context of a newsletter."""
     own = context.config.folder / context.config.templates / "pages"
     folders = [folder for folder in (own, BUNDLED / "pages") if folder.is_dir()]
     pages = Environment(
@@ -77,10 +77,10 @@ def make_context(context: AppContext) -> WebContext:
 
 
 def static(name: str) -> bytes:
-    """A style sheet or script that comes with the program."""
+    """Return a built-in style sheet or script."""
     return (files("newsletter.web") / "static" / Path(name).name).read_bytes()
 
 
 def as_json(value: Any, status: int = 200) -> Response:
-    """An answer of the API."""
+    """Create a JSON response."""
     return Response(json.dumps(value, ensure_ascii=False), status, media_type="application/json")

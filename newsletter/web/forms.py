@@ -62,7 +62,7 @@ def same_site(request: Request) -> None:
 
 
 def _is_own(request: Request) -> bool:
-    """Whether a request may come from one of our own pages.
+    """Return whether a request may come from one of our own pages.
 
     Browsers send the origin of a request in Sec-Fetch-Site (Fetch Metadata; only over TLS) and, with a POST, in Origin
     (RFC 6454, section 7). A request with neither comes from a program, or from a browser older than 2020. It may use

@@ -1,4 +1,4 @@
-"""A limit for log lines that repeat, with a count of those left out."""
+"""Limit repeated log lines, with a count of those left out."""
 
 import logging
 import time
@@ -18,9 +18,9 @@ class _Place:
 
 
 class RepeatFilter(logging.Filter):
-    """Lets each place in the code log ``MOST`` records a minute, so that no stranger can fill the disk.
+    """Lets each place in the code log up to ``MOST`` records a minute, so that no stranger can fill the disk.
 
-    It counts by place and not by message: a message may quote what a stranger sent, different each time.
+    It counts by place and not by message: a message may quote what a stranger sent, which differs each time.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class RepeatFilter(logging.Filter):
         self._places: dict[Hashable, _Place] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is to be logged."""
+        """Return whether to log a record."""
         now = time.monotonic()
         place = self._places.setdefault(_place(record), _Place(now))
         if now - place.began >= SECONDS:
@@ -50,7 +50,7 @@ def _add(record: logging.LogRecord, words: str) -> None:
 
 
 def _place(record: logging.LogRecord) -> Hashable:
-    """Where a record was logged and, for an exception, where it was raised."""
+    """Return where a record was logged and, for an exception, where it was raised."""
     if not record.exc_info or record.exc_info[0] is None:
         return record.pathname, record.lineno
     frames = traceback.extract_tb(record.exc_info[2], limit=-1)

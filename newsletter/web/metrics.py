@@ -1,4 +1,4 @@
-"""Figures for machines: ``/metrics`` for Prometheus, and ``/healthz`` for whatever asks whether the site is well."""
+"""Metrics: ``/metrics`` for Prometheus, and ``/healthz`` for health checks."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,27 +30,27 @@ _WORKERS_SHOWN = timedelta(days=1)
 _METHODS = ("GET", "HEAD", "POST")
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
-# When each counter began tells nothing, and doubles what is read.
+# The creation times of counters are useless, and double the size of the output.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class RequestMetrics:
-    """Requests of the site, counted and timed by the template of their route, never by what a reader asked for."""
+    """Requests of the site, counted and timed by the template of their route, never by their content."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
-        self._count = Counter("newsletter_http_requests", "Answers of the site.", labels, registry=self.registry)
+        self._count = Counter("newsletter_http_requests", "Responses of the site.", labels, registry=self.registry)
         self._seconds = Histogram(
             "newsletter_http_request_seconds",
-            "How long answers took.",
+            "Duration of responses.",
             ("method", "route"),
             buckets=_SECONDS,
             registry=self.registry,
         )
 
     def counted(self, app: ASGIApp) -> ASGIApp:
-        """An application whose requests are counted."""
+        """Wrap an application to count its requests."""
 
         async def counting(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
@@ -76,7 +76,7 @@ class RequestMetrics:
 
 
 def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
-    """``/metrics`` and ``/healthz``."""
+    """Create the router of ``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
     requests.registry.register(_Store(site.context))
     operator = bearer(site.context)
@@ -105,8 +105,8 @@ def _is_well(context: AppContext) -> bool:
 
 
 def _from_this_machine(request: Request) -> bool:
-    """Whether a request was made on this machine. A proxy on it makes requests for others: it is known by the headers
-    that proxies add, and by the name that it was asked for.
+    """Return whether a request was made on this machine. A proxy on this machine forwards requests of others: it is
+    recognised by the headers that proxies add, and by the requested host name.
     """
     if any(name in request.headers for name in _FORWARDED) or not is_loopback(request.url.hostname or ""):
         return False
@@ -117,16 +117,16 @@ def _from_this_machine(request: Request) -> bool:
 
 
 class _Store(Collector):
-    """What the store knows, read anew each time it is asked."""
+    """Collects metrics of the store, reading it for each request."""
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
 
     def describe(self) -> list[Metric]:
-        return []  # So that the store is not asked when this is registered.
+        return []  # So that the store is not read when this is registered.
 
     def collect(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("newsletter_store_up", "Whether the store answers.")
+        up = GaugeMetricFamily("newsletter_store_up", "Whether the store responds.")
         try:
             families = [*_families(self._context)]
         except NewsletterError:
@@ -145,14 +145,14 @@ def _families(context: AppContext) -> Iterator[Metric]:
         today = statistics.totals(connection, now.date())
         yield _numbers("newsletter_subscribers", "Subscribers by state.", SubscriberState, people)
         yield _numbers("newsletter_sends_today", "Sends of today's edition (UTC) by state.", SendState, today)
-        yield _numbers("newsletter_returns", "What came back, by kind.", returns, returns, label="kind")
+        yield _numbers("newsletter_returns", "Bounces and complaints, by kind.", returns, returns, label="kind")
         yield from _queue(status.queue_status(context, connection), now)
         yield from _workers(worker_stats.seen_since(connection, now - _WORKERS_SHOWN))
         yield from _sources(status.source_statuses(context, connection))
 
 
 def _numbers(name: str, words: str, labels: Iterable[str], numbers: Mapping[Any, int], label: str = "state") -> Metric:
-    """A figure for each label, so that one that nothing is counted for is told as 0."""
+    """Build a gauge with a value for each label; labels without a count are 0."""
     family = GaugeMetricFamily(name, words, labels=[label])
     for one in labels:
         family.add_metric([str(one)], numbers.get(one, 0))
@@ -161,16 +161,16 @@ def _numbers(name: str, words: str, labels: Iterable[str], numbers: Mapping[Any,
 
 def _queue(queue: QueueStatus, now: datetime) -> Iterator[Metric]:
     waits = [one for state, one in queue.waiting.items() if state is not SendState.UNSURE]
-    yield GaugeMetricFamily("newsletter_queue", "Sends that wait.", value=sum(one.count for one in waits))
+    yield GaugeMetricFamily("newsletter_queue", "Sends waiting to be sent.", value=sum(one.count for one in waits))
     oldest = max(((now - one.since).total_seconds() for one in waits), default=0)
-    yield GaugeMetricFamily("newsletter_queue_oldest_seconds", "For how long the oldest waits.", value=max(0, oldest))
+    yield GaugeMetricFamily("newsletter_queue_oldest_seconds", "Waiting time of the oldest send.", value=max(0, oldest))
     unsure = queue.waiting.get(SendState.UNSURE)
-    words = "Sends of which nobody knows whether they arrived."
+    words = "Sends of unknown outcome."
     yield GaugeMetricFamily("newsletter_unsure", words, value=unsure.count if unsure is not None else 0)
     overdue = queue.overdue.count if queue.overdue is not None else 0
-    yield GaugeMetricFamily("newsletter_overdue", "Active subscribers whose time has passed.", value=overdue)
+    yield GaugeMetricFamily("newsletter_overdue", "Active subscribers whose digest is overdue.", value=overdue)
     held = GaugeMetricFamily(
-        "newsletter_hold_seconds", "For how long a server wants nothing, by account and domain.", labels=["key"]
+        "newsletter_hold_seconds", "Remaining back-off of a server, by account and domain.", labels=["key"]
     )
     for key, until in queue.holds.items():
         held.add_metric([key], (until - now).total_seconds())
@@ -190,7 +190,7 @@ def _workers(known: Sequence[WorkerStats]) -> Iterator[Metric]:
         "newsletter_worker_sends", "Sends that a process settled, by state.", labels=["worker", "state"]
     )
     seen = GaugeMetricFamily(
-        "newsletter_worker_last_settled_timestamp_seconds", "When it settled one last.", labels=["worker"]
+        "newsletter_worker_last_settled_timestamp_seconds", "When it last settled one.", labels=["worker"]
     )
     for one in known:
         for state, number in one.sends.items():
@@ -201,9 +201,9 @@ def _workers(known: Sequence[WorkerStats]) -> Iterator[Metric]:
 
 def _sources(known: Sequence[SourceHealth]) -> Iterator[Metric]:
     success = GaugeMetricFamily(
-        "newsletter_source_last_success_timestamp_seconds", "When a source answered last.", labels=["source"]
+        "newsletter_source_last_success_timestamp_seconds", "When a source last succeeded.", labels=["source"]
     )
-    failing = GaugeMetricFamily("newsletter_source_failing", "Whether its last try failed.", labels=["source"])
+    failing = GaugeMetricFamily("newsletter_source_failing", "Whether its last attempt failed.", labels=["source"])
     papers = GaugeMetricFamily("newsletter_source_new_papers", "New papers at its last success.", labels=["source"])
     for one in known:
         if one.record is None or one.kind is None:

@@ -7,7 +7,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.web.connections import Connections
 
 LEAST_RATE = 2_000
@@ -15,8 +15,8 @@ LEAST_RATE = 2_000
 
 
 _MOST_READ = 8_192
-"""Bytes taken from a connection in one iteration of the event loop. h11 makes an event of each chunk of a body, so that
-the 256 KiB of asyncio would be 43,000 events in one go, a second during which nobody else is served."""
+"""Bytes read from a connection in one iteration of the event loop. h11 makes an event of each chunk of a body, so the
+256 KiB of asyncio could be 43,000 events in one go, a second in which nobody else is served."""
 
 
 class Stage(Enum):
@@ -31,7 +31,7 @@ class Stage(Enum):
 class Connection(H11Protocol):
     """One connection of a client.
 
-    A deadline runs from when the wait began, not from the last byte: sending one byte a second gains no time.
+    A deadline counts from the beginning of the wait, not from the last byte: sending one byte a second gains no time.
     """
 
     def __init__(self, web: Web, connections: Connections, **options: Any) -> None:
@@ -49,15 +49,15 @@ class Connection(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def drop(self) -> None:
-        """Close the connection at once and discard what has not been sent."""
+        """Close the connection immediately and discard unsent data."""
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._host = transport.get_extra_info("peername")[0]
-        # An attribute of asyncio's transport for sockets, which server.py pins. Another one would not look at it.
+        # An attribute of asyncio's transport for sockets, which server.py pins. Others would ignore it.
         transport.max_size = _MOST_READ  # type: ignore[attr-defined]
-        # Writing is then paused whenever there is something that the client has not read yet.
+        # Writing is then paused whenever the client has not read everything yet.
         transport.set_write_buffer_limits(high=0)
         self._update_deadline()
 
@@ -73,8 +73,8 @@ class Connection(H11Protocol):
         self._update_deadline()
 
     def on_response_complete(self) -> None:
-        # More requests came before this one was answered (pipelining). Browsers never do that, and a flood of it would
-        # keep a connection busy without end. Such a client must connect again (RFC 9112, section 9.3.2).
+        # More requests arrived before this one was answered (pipelining). Browsers never do that, and a flood of it
+        # would keep a connection busy forever. Such a client must connect again (RFC 9112, section 9.3.2).
         if self.conn.their_state is h11.DONE and self.conn.trailing_data[0]:
             self.transport.close()
         super().on_response_complete()
@@ -92,19 +92,19 @@ class Connection(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
             if self.cycle is not None:
-                # Whatever the site says to this request comes too late, as when the client has gone.
+                # Whatever the site responds to this request is too late, as if the client had gone.
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
         else:
-            # A response has been sent or begun already, so there is no place for another. To try would leave h11 in a
-            # state in which the connection cannot be shut down.
+            # A response was sent or started already, so another cannot be sent. To try would leave h11 in a state in
+            # which the connection cannot be shut down.
             self.transport.close()
 
     def _should_upgrade(self) -> bool:
         return False  # The site has no WebSockets. A server may ignore Upgrade (RFC 9110, section 7.8).
 
     def _update_deadline(self) -> None:
-        """Set a new deadline when the connection is in another stage, or in the same one for the next request."""
+        """Set a new deadline when the connection enters another stage, or the same one for the next request."""
         stage = self._current_stage()
         if self._is_lost or (stage, self.cycle) == self._stage:
             return

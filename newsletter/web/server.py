@@ -1,4 +1,4 @@
-"""The server of the site: uvicorn, until it is told to stop."""
+"""The web server: runs uvicorn until it is stopped."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from newsletter.config.settings import Web
+from newsletter.config.web import Web
 from newsletter.errors import UserError
 from newsletter.web.connections import ACCEPTED_AT_ONCE, RESERVED_FILES, Connections, Listener, possible_connections
 from newsletter.web.log_throttle import RepeatFilter
@@ -25,7 +25,7 @@ from newsletter.web.middleware.security import LARGEST_HEADER
 from newsletter.web.protocol import Connection
 
 _MOST_UNSENT = 32_768
-"""Bytes of an answer that wait in the kernel to be sent. More would hide for a while that a client reads."""
+"""Bytes of a response that may wait in the kernel. With more, the site would notice later that a client reads."""
 
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25 if sys.platform == "linux" else None)
 
@@ -33,26 +33,28 @@ log = logging.getLogger("uvicorn.error")
 
 
 def listen(web: Web) -> socket.socket:
-    """A socket at the address that ``web`` names.
+    """Open a socket at the configured address.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: the address is not available.
     """
     family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
     try:
         listener = socket.create_server((web.host, web.port), family=family)
-        # Its connections inherit this. Without it the body of an answer waits 40 ms until its head was acknowledged.
+        # Connections inherit this. Without it the body of a response waits 40 ms for the acknowledgement of its head.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if _TCP_NOTSENT_LOWAT is not None:
-            with suppress(OSError):  # Without it only who reads slowly is worse off.
+            with suppress(OSError):  # Without it, only slow clients are affected.
                 listener.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _MOST_UNSENT)
         return listener
     except OSError as error:
-        raise UserError(f"web.port: {web.host}:{web.port}: {os.strerror(error.errno or 0)}; choose another") from None
+        raise UserError(
+            f"web.port: {web.host}:{web.port}: {os.strerror(error.errno or 0)}; choose another port"
+        ) from None
 
 
 def serve(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) -> None:
-    """Answer until Ctrl-C or SIGTERM, which let what was begun come to its end.
+    """Serve until Ctrl-C or SIGTERM, then let requests in progress finish.
 
     Args:
         sessions: how many sessions with mail servers this process may have open at the same time.
@@ -63,7 +65,7 @@ def serve(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) ->
 
 @contextmanager
 def serving(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) -> Iterator[None]:
-    """Answer in a thread beside whatever is done meanwhile; then let what was begun come to its end."""
+    """Serve in a background thread; at the end, let requests in progress finish."""
     server, door = _server(app, listener, web, sessions)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="site", daemon=True)
     thread.start()
@@ -80,8 +82,8 @@ def _server(app: FastAPI, listener: socket.socket, web: Web, sessions: int) -> t
     connections = Connections(most, web.max_connections_per_address, lambda host: host in proxies)
     settings = uvicorn.Config(
         app,
-        # Pinned: the deadlines depend on this protocol and the limits on this event loop. By default uvicorn takes
-        # httptools, uvloop and websockets where they are installed.
+        # Pinned: the deadlines depend on this protocol and the limits on this event loop. By default uvicorn uses
+        # httptools, uvloop and websockets if they are installed.
         http=cast(type[asyncio.Protocol], partial(Connection, web, connections)),
         ws="none",
         loop="asyncio",
@@ -109,7 +111,7 @@ def _server(app: FastAPI, listener: socket.socket, web: Web, sessions: int) -> t
 
 
 class _Stderr:
-    """Standard error as it is when something is written, which may be another stream by then."""
+    """Standard error at the time of writing, which may have been replaced since the start."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -119,7 +121,7 @@ class _Stderr:
 
 
 def _logging() -> dict[str, Any]:
-    """The logging of uvicorn and asyncio, with a limit for lines that repeat."""
+    """Configure the logging of uvicorn and asyncio, with a limit for repeated lines."""
     settings = deepcopy(LOGGING_CONFIG)
     settings["filters"] = {"repeats": {"()": RepeatFilter}}
     settings["handlers"]["default"]["filters"] = ["repeats"]

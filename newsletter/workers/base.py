@@ -1,4 +1,4 @@
-"""Workers: what an edition's batches are processed by, in this process, in others, or on a Dask cluster."""
+"""Workers: they process an edition's batches in this process, in other processes, or on a Dask cluster."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class WorkerLost(Exception):
 
 
 class WorkerState(Protocol[BatchIn, ResultOut]):
-    """What a worker works with. It lives in the worker's process and is used by one call at a time."""
+    """The state a worker works with. It lives in the worker's process and is used by one call at a time."""
 
     def owner(self) -> str:
         """Return the name that claims are made under."""
@@ -28,21 +28,21 @@ class WorkerState(Protocol[BatchIn, ResultOut]):
         """Process one batch."""
 
     def drain(self) -> ResultOut:
-        """Work for a moment on what earlier batches, or other workers, left behind."""
+        """Work for a short time on what earlier batches, or other workers, left behind."""
 
     def close(self, stop: bool) -> ResultOut:
-        """Finish the work in progress, or drop what has not started yet to ``stop``. Closing twice does nothing."""
+        """Finish the work in progress; with ``stop``, drop what has not started yet. Closing twice does nothing."""
 
 
 StateFactory = Callable[[Any, int, int, ShouldStop], WorkerState[Any, Any]]
-"""Creates the state of one worker from the shared data, its number, how many workers there are, and a callable that
-says whether to stop.
+"""Creates the state of one worker from the shared data, its number, the number of workers, and a callable that says
+whether to stop.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSpec:
-    """What a pool of workers is for.
+    """The specification of a pool of workers.
 
     Attributes:
         create_state: creates each worker's state. ``shared``: data that each worker gets, once.
@@ -72,7 +72,7 @@ class Worker(ABC, Generic[Batch, Result]):
     Each method raises what the state raises, or :class:`WorkerLost`.
 
     Attributes:
-        name: tells workers apart.
+        name: identifies the worker.
     """
 
     name: str
@@ -87,17 +87,17 @@ class Worker(ABC, Generic[Batch, Result]):
         return result
 
     def drain(self) -> Result:
-        """Work for a moment on what is left."""
+        """Work for a short time on what is left."""
         result: Result = self._call("drain")
         return result
 
     def close(self, stop: bool) -> Result:
-        """Finish, or drop what has not started yet to ``stop``."""
+        """Finish; with ``stop``, drop what has not started yet."""
         result: Result = self._call("close", stop)
         return result
 
     def replacement(self) -> "Worker[Batch, Result] | None":
-        """Return a worker to take the place of this one, which was lost; None if there is none now."""
+        """Return a worker to replace this one, which was lost; None if none is available now."""
         return None
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """Workers on a Dask cluster; their state lives in Dask's worker processes from call to call.
 
-A call is a task pinned to its worker, one at a time, so that a worker holds one batch and no more. The state exists for
-as long as Dask keeps the result of the task that created it: it is closed when the client releases that result or is
-gone, and when the Dask worker closes.
+A call is a task pinned to its worker, one at a time, so that a worker holds only one batch. The state exists for as
+long as Dask keeps the result of the task that created it: it is closed when the client releases that result or is gone,
+and when the Dask worker closes.
 """
 
 import logging
@@ -29,7 +29,7 @@ except ModuleNotFoundError as error:
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _LOOKS_BEFORE = 60
-"""How often a worker looks for the result of the task that created the state, before it takes it for released."""
+"""How many times a worker looks for the result of the task that created the state before assuming it was released."""
 
 
 class _NoState(Exception):
@@ -38,10 +38,10 @@ class _NoState(Exception):
 
 @dataclass(slots=True)
 class _Cluster:
-    """What the workers of a run have in common.
+    """What the workers of a run share.
 
     Attributes:
-        shared: the pickled data that each worker gets. ``of``: how many workers there are.
+        shared: the pickled data that each worker gets. ``of``: the number of workers.
         used: the addresses of all Dask workers that are or were used.
     """
 
@@ -95,7 +95,7 @@ class DaskWorker(Worker[Any, Any]):
             except TimeoutError:
                 self._check()
             except (CancelledError, OSError) as error:
-                # All is cancelled when the scheduler goes, and with a worker what only that one had.
+                # Everything is cancelled if the scheduler goes; if a worker goes, what only that one had.
                 self._check()
                 raise WorkerLost(f"{self.name}: {error}") from None
         if failed is not None:
@@ -103,7 +103,7 @@ class DaskWorker(Worker[Any, Any]):
         return result
 
     def _check(self) -> None:
-        """Check that the worker is still there, and tell it when to stop.
+        """Check that the worker still exists, and tell it to stop if needed.
 
         Raises:
             WorkerLost: the worker is gone. NewsletterError: the scheduler is gone.
@@ -114,13 +114,13 @@ class DaskWorker(Worker[Any, Any]):
             there = None
         if there is None:
             raise NewsletterError(
-                f"engine: the Dask scheduler at {self._cluster.address} is gone; when it is back, run it again to go on"
+                f"engine: the Dask scheduler at {self._cluster.address} is gone; run the command again once it is back"
             )
         if not there:
             raise WorkerLost(f"the worker {self.name} is gone")
         if self._cluster.spec.should_stop() and self._started and not self._stopped:
             self._stopped = True
-            # In a thread: a worker process that is stopped (SIGSTOP) answers only when it continues.
+            # In a thread: a suspended worker process (SIGSTOP) answers only when it continues.
             threading.Thread(target=self._stop, daemon=True).start()
 
     def _stop(self) -> None:
@@ -129,7 +129,7 @@ class DaskWorker(Worker[Any, Any]):
 
 
 def _as_reported(error: BaseException, name: str) -> BaseException:
-    """The error of a task as the client reports it."""
+    """Return the error of a task as the client reports it."""
     if isinstance(error, _NoState | KilledWorker | NoValidWorkerError):
         return WorkerLost(str(error))
     if isinstance(error, NewsletterError):
@@ -139,13 +139,13 @@ def _as_reported(error: BaseException, name: str) -> BaseException:
 
 @contextmanager
 def dask_workers(spec: PoolSpec, most: int, address: DaskAddress) -> Iterator[Sequence[DaskWorker]]:
-    """Provide the workers of a cluster, at most so many.
+    """Provide up to ``most`` workers of a cluster.
 
     Raises:
         NewsletterError: there is no scheduler, or no worker.
-        UserError: Dask is not installed, or the scheduler's file not there.
+        UserError: Dask is not installed, or the scheduler's file is missing.
     """
-    # We report what matters ourselves.
+    # What matters is reported here.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with _connected(address) as client:
         try:
@@ -174,7 +174,7 @@ def dask_workers(spec: PoolSpec, most: int, address: DaskAddress) -> Iterator[Se
 
 
 def _answering(client: Client, names: list[str]) -> list[str]:
-    """The workers that can be reached. Each must be able to import the newsletter: it would close otherwise.
+    """Return the workers that can be reached. Each must be able to import the newsletter, or its tasks would fail.
 
     Raises:
         UserError: one of them cannot.
@@ -182,7 +182,9 @@ def _answering(client: Client, names: list[str]) -> list[str]:
     loaded = client.run(exec, f"import {__name__}", workers=names, on_error="return")
     for name, error in loaded.items():
         if error is not None and not isinstance(error, OSError | TimeoutError):
-            raise UserError(f"engine: the worker {name} cannot load the newsletter ({error}); install the same there")
+            raise UserError(
+                f"engine: the worker {name} cannot load the newsletter ({error}); install the same version there"
+            )
     return [name for name in names if name in loaded and loaded[name] is None]
 
 
@@ -193,7 +195,7 @@ def _connected(address: DaskAddress) -> Iterator[Client]:
     where = {"scheduler_file": str(address.file)} if address.file else {"address": address.address}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # About versions that differ; each state checks what matters.
+            warnings.simplefilter("ignore")  # About different versions; each state checks what matters.
             client = Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False, name="newsletter")
     except (OSError, ValueError, TypeError) as error:
         raise NewsletterError(
@@ -206,12 +208,12 @@ def _connected(address: DaskAddress) -> Iterator[Client]:
             client.close(timeout=_LOOK_SECONDS)
 
 
-# What follows runs in Dask's worker processes.
+# The rest runs in Dask's worker processes.
 
 
 @dataclass(slots=True)
 class _Kept:
-    """A state that is kept from call to call."""
+    """A state that is kept between calls."""
 
     stop: threading.Event
     state: WorkerState[Any, Any]
@@ -219,7 +221,7 @@ class _Kept:
 
 
 def _states() -> dict[str, _Kept]:
-    """The states that this Dask worker keeps, by key."""
+    """Return the states that this Dask worker keeps, by key."""
     states: dict[str, _Kept] = get_worker().__dict__.setdefault("newsletter_states", {})
     return states
 
@@ -228,7 +230,7 @@ def _create(key: str, create_state: StateFactory, shared: bytes, which: int, of:
     stop, states = threading.Event(), _states()
     state = create_state(pickle.loads(shared), which, of, stop.is_set)  # noqa: S301 - Dask itself would
     states[key] = _Kept(stop, state)
-    # No daemon: a worker that is told to end waits for the messages on the wire.
+    # Not a daemon thread: a worker that must stop waits for the messages on the wire.
     arguments = (key, states, get_worker())
     threading.Thread(target=_keep, args=arguments, name="newsletter state", daemon=False).start()
 
@@ -248,7 +250,7 @@ def _stop(key: str, dask_worker: Any) -> None:
 
 
 def _keep(key: str, states: dict[str, _Kept], worker: Any) -> None:
-    """Wait until the state is to be closed, and close it."""
+    """Wait until the state must be closed, and close it."""
     looks = 0
     while worker.status in (Status.running, Status.paused):
         time.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Workers on this machine: in this process, or each in a process of its own."""
+"""Workers on this machine: in this process, or each in its own process."""
 
 import multiprocessing
 import pickle
@@ -31,7 +31,7 @@ class InlineWorker(Worker[Any, Any]):
 
 
 class ProcessWorker(Worker[Any, Any]):
-    """A worker in a process of its own, which is lost when the pipe to that process breaks.
+    """A worker in its own process; it is lost when the pipe to that process breaks.
 
     Args:
         start: starts the process and returns our end of the pipe; called again for a replacement.
@@ -57,7 +57,7 @@ class ProcessWorker(Worker[Any, Any]):
 
 @contextmanager
 def process_workers(spec: PoolSpec, number: int) -> Iterator[Sequence[ProcessWorker]]:
-    """Start workers in processes; they are told to stop, and waited for, at the end."""
+    """Start workers in processes; at the end, tell them to stop and wait for them."""
     context = process_context()
     shared = pickle.dumps(spec.shared, pickle.HIGHEST_PROTOCOL)
     started: list[tuple[BaseProcess, Connection]] = []
@@ -68,7 +68,7 @@ def process_workers(spec: PoolSpec, number: int) -> Iterator[Sequence[ProcessWor
             arguments = (theirs, spec.create_state, shared, which, number, stop)
             process = context.Process(target=_serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
             process.start()
-            # The pipe breaks with the process only if nobody else has its end open.
+            # The pipe breaks with the process only if no other process has its end open.
             theirs.close()
             started.append((process, ours))
             return ours
@@ -84,7 +84,7 @@ def process_workers(spec: PoolSpec, number: int) -> Iterator[Sequence[ProcessWor
 
 @contextmanager
 def _stop_event(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
-    """An event that other processes see. It is set once ``should_stop`` says so, also in the middle of a call."""
+    """Provide an event that other processes see. It is set once ``should_stop`` is true, even during a call."""
     stop, ended = context.Event(), threading.Event()
 
     def watch() -> None:
@@ -104,7 +104,7 @@ def _stop_event(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
 
 
 def process_context() -> BaseContext:
-    """Return the way to start processes: not as copies of this one, which may have threads. Imports are done once."""
+    """Return the context to start processes: not by fork, since this one may have threads. Imports are done once."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -115,8 +115,8 @@ def process_context() -> BaseContext:
 def _serve(
     connection: Connection, create_state: StateFactory, shared: bytes, which: int, number: int, stop: Any
 ) -> None:
-    """Run the calls that come through a pipe, until it is closed or the process behind it ends."""
-    # The signals that end a command go to all of its processes; the first one tells the others.
+    """Run the calls that arrive through a pipe, until it is closed or the process at its other end ends."""
+    # The signals that stop a command go to all of its processes; this one stops at the first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
@@ -139,7 +139,7 @@ def _serve(
 
 
 def _stop_with_parent(stop: Any) -> None:
-    """Have the call in progress stop when the process that started this one is gone."""
+    """Stop the call in progress when the process that started this one is gone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""The pool: as many workers as wanted, where the configuration wants them."""
+"""The worker pool: the number and kind of workers that the configuration asks for."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from newsletter.workers.local import InlineWorker, process_workers
 def worker_pool(
     spec: PoolSpec, number: int, cluster: DaskAddress | None = None
 ) -> Iterator[Sequence[Worker[Any, Any]]]:
-    """Provide workers: one in this process, several each in a process of its own, or as many workers of a Dask cluster
-    as there are, up to that number.
+    """Provide workers: one in this process, several each in its own process, or up to that number of workers of a Dask
+    cluster.
 
     Raises:
-        NewsletterError: the cluster cannot be used.
+        NewsletterError: the cluster is unavailable.
     """
     if number == 1:
         yield [InlineWorker(spec.create_state(spec.shared, 0, 1, spec.should_stop))]

@@ -15,8 +15,8 @@ import pytest
 
 from newsletter.cli import global_options_first
 from newsletter.rendering.template import BUNDLED
-from tests.conftest import CONFIG, NOW, Newsletter
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import CONFIG, NOW, Newsletter
+from tests.helpers.smtp import Mailbox
 
 PAPER_KEYS = (
     "id title abstract authors author_count organization published listed_on upvotes comments categories url sources"
@@ -88,7 +88,10 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["fetch", "--since", ""], "--since: '' is not a date"),
         (["demo", "."], "already has a newsletter; choose another folder"),
         (["papers", "list", "--since", "May"], "--since: 'May' is not a date"),
-        (["fetch", "nowhere"], "'nowhere' is no source; known: none; add one under 'sources' in config.yaml"),
+        (
+            ["fetch", "nowhere"],
+            "'nowhere' is not a source; known sources: none; add one under 'sources' in config.yaml",
+        ),
         (
             ["fetch", "--since", "2025-02-02", "--until", "2025-02-01"],
             "--since 2025-02-02 is after --until 2025-02-01",
@@ -303,7 +306,7 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
 
 def test_init_where_nothing_can_be_written(newsletter: Newsletter) -> None:
     (newsletter.folder / "file").write_text("")
-    assert "choose a folder that can be written" in newsletter.run("init", "file/mine", code=2).err
+    assert "choose a writable folder" in newsletter.run("init", "file/mine", code=2).err
 
 
 def test_interests_check_names_every_mistake(newsletter: Newsletter) -> None:
@@ -438,7 +441,8 @@ def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: st
     folder = tmp_path / "folder.eml"
     folder.mkdir()
     assert (
-        "folder.eml: Is a directory; check who may write" in newsletter.run("preview", reader, "-o", folder, code=2).err
+        "folder.eml: Is a directory; check the permissions of the folder"
+        in newsletter.run("preview", reader, "-o", folder, code=2).err
     )
 
 
@@ -477,7 +481,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ran = newsletter.run("preview", reader, "--format", "json")
-    assert ran.err == ("warning: No papers yet: shown with the sample papers; 'newsletter fetch' brings your own\n")
+    assert ran.err == ("warning: no papers yet: showing sample papers; run 'newsletter fetch' to get real ones\n")
     (sample,) = ran.rows
     assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
     assert newsletter.run("papers", "list", "--json").rows == []
@@ -531,9 +535,9 @@ def test_names_of_examples_are_warned_of_before_mail_goes_to_the_world(
     assert "warning" not in newsletter.run(*command).err
     newsletter.configure(smtp={"host": "mail.invalid"})
     assert newsletter.run(*command).err == (
-        "warning: site.url: http://localhost:8000 leads no reader to you, yet mail goes out by mail.invalid; "
+        "warning: site.url: readers cannot reach http://localhost:8000, but mail is sent through mail.invalid; "
         "set your own\n"
-        "warning: site.from: papers@newsletter.example leads no reader to you, yet mail goes out by mail.invalid; "
+        "warning: site.from: readers cannot reach papers@newsletter.example, but mail is sent through mail.invalid; "
         "set your own\n"
     )
     assert newsletter.run("send", "--dry-run").err == ""

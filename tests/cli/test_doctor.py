@@ -10,11 +10,11 @@ from newsletter.doctor.result import Check, CheckResult, CheckState, of_error, o
 from newsletter.doctor.runner import run_parallel
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
-from tests.conftest import NOW, Newsletter, Ran
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import NOW, CommandResult, Newsletter
+from tests.helpers.smtp import Mailbox
 
 
-def lines(ran: Ran) -> dict[str, CheckResult]:
+def lines(ran: CommandResult) -> dict[str, CheckResult]:
     """What ``--json`` told, by name."""
     return {
         row["name"]: CheckResult(row["name"], CheckState(row["state"]), row["found"], row["mend"] or "")
@@ -140,7 +140,7 @@ def test_templates(newsletter: Newsletter) -> None:
     (folder / "mine.mjml").write_text("<mjml><mj-body>\n<mj-txt>x</mj-txt></mj-body></mjml>")
     unused = look(newsletter, 0)["templates"]
     assert (unused.state, unused.found) == (CheckState.WARNING, f"{folder}/mine.mjml:2: MJML has no <mj-txt>")
-    assert unused.fix == "mend the template, or remove it: it is not in use"
+    assert unused.fix == "correct the template, or remove it: it is not in use"
     newsletter.configure(digest={"template": "mine"})
     assert look(newsletter, 1)["templates"].state is CheckState.BAD
     long = "<mj-text>" + "long " * 25_000 + "{{ unsubscribe_url }}</mj-text>"

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from tests.conftest import NOW, Newsletter
 from tests.docs.pages import PAGES, ROOT, blocks
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import NOW, Newsletter
+from tests.helpers.smtp import Mailbox
 
 SHELL = ("sh", "bash", "console")
 

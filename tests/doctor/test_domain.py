@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from newsletter.config.settings import Smtp
+from newsletter.config.mail import Smtp
 from newsletter.doctor.domain import Sender, dkim_key, dmarc_policy, return_address, spf_record
 from newsletter.doctor.result import CheckSkipped, CheckState
-from tests.names import NameServer, Records
+from tests.helpers.dns import NameServer, Records
 
 OURS = Sender("papers-lab.org", "bounces@papers-lab.org")
 RELAY = {"smtp": Smtp(host="smtp.papers-lab.org")}

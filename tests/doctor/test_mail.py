@@ -10,13 +10,13 @@ import pytest
 import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from newsletter.config.settings import Bounces, Smtp
+from newsletter.config.mail import Bounces, Smtp
 from newsletter.doctor.mail import mailbox, session
 from newsletter.doctor.result import CheckState
 from newsletter.errors import NewsletterError, UserError
 from newsletter.services.demo import LoopbackServer
-from tests.imap import PASSWORD, ImapServer
-from tests.smtp import Mailbox
+from tests.helpers.imap import PASSWORD, ImapServer
+from tests.helpers.smtp import Mailbox
 
 SENDER = "bounces+0@papers-lab.org"
 
@@ -78,7 +78,7 @@ def test_a_server_that_takes_small_messages_only(authority: trustme.CA) -> None:
 def test_a_certificate_that_is_not_trusted() -> None:
     with (
         secure(trustme.CA(), Mailbox()) as account,
-        pytest.raises(NewsletterError, match=r"not to be trusted.*check smtp\.host, or have the certificate mended"),
+        pytest.raises(NewsletterError, match=r"not trusted.*check smtp\.host, or have the certificate fixed"),
     ):
         session("smtp", "smtp", account, Path(), SENDER)
 
@@ -87,7 +87,7 @@ def test_a_wrong_password(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("NEWSLETTER_SMTP_PASSWORD", "wrong")
     with (
         secure(authority, Mailbox()) as account,
-        pytest.raises(UserError, match=r"does not accept the login of me: 535.*check smtp\.user and NEWSLETTER_SMTP"),
+        pytest.raises(UserError, match=r"rejected the login of me: 535.*check smtp\.user and NEWSLETTER_SMTP"),
     ):
         session("smtp", "smtp", account, Path(), SENDER)
 
@@ -121,10 +121,10 @@ def test_a_mailbox_behind_imap(authority: trustme.CA, monkeypatch: pytest.Monkey
         for _ in range(2):  # It is still unread after the first.
             assert mailbox(bounces, Path()).found.endswith(f"at 127.0.0.1:{server.port}, 1 unread")
         monkeypatch.setenv("NEWSLETTER_IMAP_PASSWORD", "wrong")
-        with pytest.raises(UserError, match="does not accept the login of bounces"):
+        with pytest.raises(UserError, match="rejected the login of bounces"):
             mailbox(bounces, Path())
 
 
 def test_a_maildir_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such Maildir; make it, or name another"):
+    with pytest.raises(UserError, match="no such Maildir; create it, or set another one"):
         mailbox(Bounces(maildir=tmp_path / "Maildir"), tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from newsletter.ranking.evaluate import interval, measure, read_dataset, vendi_score
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 SUBJECTS = {
     "looms": "warp weft shuttle cloth thread loom weaving fabric tension pattern",
@@ -77,11 +77,11 @@ def test_the_split_is_as_the_protocol_says(readers: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("libraries.jsonl", None, "libraries.jsonl: No such file or directory; name a folder with"),
+        ("libraries.jsonl", None, "libraries.jsonl: No such file or directory; pass a folder with"),
         ("libraries.jsonl", "{", "libraries.jsonl:1: not JSON; each line is one object"),
-        ("libraries.jsonl", '{"reader": "x"}', "a line is not as it should be ('papers')"),
-        ("libraries.jsonl", '{"reader": "x", "papers": ["nonesuch"]}', "a line is not as it should be ('nonesuch')"),
-        ("libraries.jsonl", '{"reader": "x", "papers": []}', "no reader has three papers to learn from"),
+        ("libraries.jsonl", '{"reader": "x"}', "a line is invalid ('papers')"),
+        ("libraries.jsonl", '{"reader": "x", "papers": ["nonesuch"]}', "a line is invalid ('nonesuch')"),
+        ("libraries.jsonl", '{"reader": "x", "papers": []}', "no reader has three known papers"),
         ("papers.jsonl.gz", "not gzip", "papers.jsonl.gz: Not a gzipped file"),
     ],
 )

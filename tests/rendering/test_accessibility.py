@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 BEST_PRACTICE = {"landmark-one-main", "region", "page-has-heading-one"}
 """Rules for pages of a site, not of WCAG: a mail program puts its own landmarks around a message."""

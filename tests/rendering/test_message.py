@@ -31,7 +31,7 @@ SITE = Site.model_validate(
 LINKS = PersonalLinks(
     preferences="https://papers.example.org/preferences/token." + "p" * 60,
     unsubscribe="https://papers.example.org/unsubscribe/token." + "u" * 90,
-    unsubscribe_letter="mailto:help@example.org?subject=unsubscribe%20token." + "u" * 90,
+    unsubscribe_email="mailto:help@example.org?subject=unsubscribe%20token." + "u" * 90,
     one_click="https://papers.example.org/unsubscribe/token." + "u" * 90,
 )
 TEMPLATES = load_templates(None)
@@ -118,7 +118,7 @@ def test_the_headers_that_mail_needs() -> None:
     assert mail["Date"].datetime == datetime(2025, 11, 28, 9, tzinfo=UTC)
     assert re.fullmatch(r"<20251128\.[0-9a-f]{24}@example\.org>", str(mail["Message-ID"]))
     assert str(mail["List-Id"]).endswith("<papers.example.org>")
-    assert str(mail["List-Unsubscribe"]).split(", ") == [f"<{LINKS.one_click}>", f"<{LINKS.unsubscribe_letter}>"]
+    assert str(mail["List-Unsubscribe"]).split(", ") == [f"<{LINKS.one_click}>", f"<{LINKS.unsubscribe_email}>"]
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert [one.get_content_type() for one in mail.iter_parts()] == ["text/plain", "text/html"]
     # The long URL stands whole on one line, not cut or encoded.
@@ -130,7 +130,7 @@ def test_the_headers_that_mail_needs() -> None:
 
 def test_without_a_page_unsubscribing_goes_by_mail_alone() -> None:
     mail = parsed(make(PAPER, links=replace(LINKS, one_click=None)))
-    assert str(mail["List-Unsubscribe"]) == f"<{LINKS.unsubscribe_letter}>"
+    assert str(mail["List-Unsubscribe"]) == f"<{LINKS.unsubscribe_email}>"
     assert "List-Unsubscribe-Post" not in mail
 
 
@@ -301,18 +301,18 @@ WHOLE = "<mjml><mj-body><mj-section><mj-column>\n{}\n</mj-column></mj-section></
     ("name", "text", "expected"),
     [
         ("digest.mjml", "<mjml>\n{% for x in %}\n</mjml>", r"digest\.mjml:2: "),
-        ("digest.mjml", "<mjml><mj-head></mj-head></mjml>", r"digest\.mjml: not MJML that compiles"),
+        ("digest.mjml", "<mjml><mj-head></mj-head></mjml>", r"digest\.mjml: MJML does not compile"),
         ("digest.mjml", "<p>Hello</p>", r"digest\.mjml: no <mjml>"),
         ("digest.mjml", WHOLE.format("<mj-txt>x</mj-txt>"), r"digest\.mjml:2: MJML has no <mj-txt>"),
         ("digest.mjml", WHOLE.format('<mj-text colour="red">x</mj-text>'), r"mjml:2: <mj-text> has no attribute 'col"),
         ("digest.mjml", WHOLE.format("<mj-text>x"), r"mjml:3: </mj-column>, but <mj-text> of .*mjml:2 is open"),
         ("digest.mjml", "<mjml>\n<mj-body>", r"digest\.mjml:2: <mj-body> is not closed"),
-        ("digest.mjml", WHOLE.format("x <mj-include path='a'/>"), r"mjml:2: an include is a line of its own"),
+        ("digest.mjml", WHOLE.format("x <mj-include path='a'/>"), r"mjml:2: an include must be on a line of its own"),
         ("digest.mjml", WHOLE.format('<mj-include path="./partials/no.mjml" />'), r"partials/no\.mjml: missing"),
         (
             "digest.mjml",
             WHOLE.format('<mj-include path="digest.mjml" />'),
-            r"mjml:2: includes digest.mjml over and over",
+            r"mjml:2: includes digest.mjml in a loop",
         ),
         ("partials/header.mjml", "<mj-section>\n</mj-section>\n{{ x y }}", r"partials/header\.mjml:3: expected token"),
         (

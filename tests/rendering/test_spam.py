@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 MOST_POINTS = 0.5
 

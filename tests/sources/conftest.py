@@ -1,21 +1,21 @@
-"""A real HTTP server for well-behaved answers (pytest-httpserver), and a real socket for the others."""
+"""A real HTTP server for well-behaved responses (pytest-httpserver), and a real socket for the others."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from newsletter.config.settings import Network
+from newsletter.config.sources import Network
 from newsletter.sources.http import HttpClient, Validators, user_agent
 
 AGENT = user_agent("https://papers.example.org", "papers@example.org")
 
 
 LOOPBACK = ["http://127.0.0.1", "http://localhost"]
-"""What the servers of the tests are named by in their configuration."""
+"""The name of the test servers in their configuration."""
 
 
 def network(**changes: float | int) -> Network:
-    """Limits so small that a failing try takes no time."""
+    """Limits so small that a failing attempt takes no time."""
     return Network.model_validate({"timeout_seconds": 2, "attempts": 3, "wait_seconds": 0.01, **changes})
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import ArxivSource
+from newsletter.config.sources import ArxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.base import DateRange
@@ -108,7 +108,7 @@ def test_a_feed_that_breaks_off_gives_nothing(httpserver: HTTPServer, http: Http
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(
         feed(announced(1, "new"), announced(2, "new"))[:-20]
     )
-    with pytest.raises(SourceError, match="the feed broke off or is not XML"):
+    with pytest.raises(SourceError, match="the feed is incomplete or not XML"):
         next(source(httpserver).fetch(NOW, http))
 
 
@@ -119,7 +119,7 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) 
     one, two, three = source(httpserver).fetch(NOW, http)
     where = f"GET {httpserver.url_for('/atom/cs.LG+cs.AI')}, entry"
     assert one == SkippedPaper(f"{where} 1", "title: missing")
-    assert two == SkippedPaper(f"{where} 2", "id: 'x' is no arXiv id")
+    assert two == SkippedPaper(f"{where} 2", "id: 'x' is not an arXiv id")
     assert isinstance(three, Paper)
 
 
@@ -165,7 +165,7 @@ def test_an_empty_page_is_asked_for_again(httpserver: HTTPServer, http: HttpClie
 
 def test_a_page_that_stays_empty_is_told(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/api/query").respond_with_data(answer(5))
-    with pytest.raises(SourceError, match="0 papers of 5 came, then 3 times none"):
+    with pytest.raises(SourceError, match="got 0 of 5 papers, then 3 empty pages"):
         list(source(httpserver).fetch(DAYS, http))
 
 
@@ -178,5 +178,5 @@ def test_an_error_of_the_api(httpserver: HTTPServer, http: HttpClient) -> None:
 
 def test_an_answer_without_a_total(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/api/query").respond_with_data(feed())
-    with pytest.raises(SourceError, match="does not say how many"):
+    with pytest.raises(SourceError, match="has no number of papers"):
         list(source(httpserver).fetch(DAYS, http))

@@ -111,7 +111,7 @@ def test_broken_entries_stop_no_other() -> None:
     assert broken.why.startswith("not BibTeX: Unexpected block start")
     assert after == Paper(title="After")
     assert untitled == SkippedPaper("library.bib:3", "'c' has no title")
-    assert no_day == SkippedPaper("library.bib:4", "'d': there is no day '2023-2-30'")
+    assert no_day == SkippedPaper("library.bib:4", "'d': the date '2023-2-30' does not exist")
     assert same_key == Paper(title="Same Key")
     assert twice == Paper(title="Twice")
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import BiorxivSource
+from newsletter.config.sources import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.biorxiv import Biorxiv
@@ -111,7 +111,7 @@ def test_one_bad_paper_stops_no_other(httpserver: HTTPServer, http: HttpClient) 
         ({"messages": [{"total": 3}]}, "has no message"),
         ({"messages": [{"status": "ok", "total": "many"}]}, "has no message"),
         (answer([], 0, "Error: bad interval"), "the server says 'Error: bad interval'"),
-        (answer([], 5), "0 papers of 5 came, then none"),
+        (answer([], 5), "got 0 of 5 papers, then an empty page"),
     ],
 )
 def test_an_answer_that_is_none(httpserver: HTTPServer, http: HttpClient, body: Any, first_problem: str) -> None:

@@ -12,7 +12,7 @@ from newsletter.sources.bounds import all_within_bounds, brief, within_bounds
 from newsletter.sources.errors import SourceError
 from newsletter.store import open_store, papers, reading, writing
 from newsletter.support.identifiers import title_key
-from tests.conftest import Newsletter
+from tests.helpers.newsletter import Newsletter
 
 PAPER = Paper(title="A title", abstract="An abstract.", authors=("Ada Lovelace",), doi="10.1000/x")
 
@@ -49,7 +49,7 @@ def test_the_names_of_all_authors_together_have_a_bound() -> None:
     names = tuple(f"{number:0100}" for number in range(5_000))
     paper, cut = bounded(authors=names, author_count=5_000)
     assert (paper.authors, paper.author_count) == (names[:2_000], 5_000)
-    assert "authors cut to the first 2,000, which have 200,000 characters at most" in cut
+    assert "authors cut to the first 2,000, the maximum is 200,000 characters" in cut
     assert bounded(authors=names[:2_000])[1] == ""
 
 
@@ -89,9 +89,9 @@ def test_a_url_that_is_too_long_or_none_is_left_out(name: str) -> None:
     ("changes", "why"),
     [
         ({"doi": "10.1000/" + "x" * 300}, "doi: longer than 300 characters, got '10.1000/xxx"),
-        ({"doi": "10.1000/x\0y"}, "doi: has characters that no identifier has"),
-        ({"doi": "10.1000/x\u200by"}, "doi: has characters that no identifier has"),
-        ({"doi": ""}, "doi: has characters that no identifier has"),
+        ({"doi": "10.1000/x\0y"}, "doi: contains characters that are not allowed in identifiers"),
+        ({"doi": "10.1000/x\u200by"}, "doi: contains characters that are not allowed in identifiers"),
+        ({"doi": ""}, "doi: contains characters that are not allowed in identifiers"),
         ({"arxiv_id": "a" * 301 + "/1234567"}, "arxiv_id: longer than 300 characters"),
         ({"title": " \0\u200b "}, "title: missing"),
     ],
@@ -111,7 +111,7 @@ def test_what_is_said_of_a_bad_paper_is_bounded_too() -> None:
 def test_papers_are_counted() -> None:
     found = all_within_bounds(iter([PAPER] * 4), 3, "raise it")
     assert [next(found).item for _ in range(3)] == [PAPER] * 3
-    with pytest.raises(SourceError, match="gives more than 3 papers; those after them are left out; raise it"):
+    with pytest.raises(SourceError, match="returns more than 3 papers; the rest was left out; raise it"):
         next(found)
     assert len(list(all_within_bounds(iter([PAPER] * 3), 3, ""))) == 3
 

@@ -150,13 +150,13 @@ def test_a_title_with_a_byline_alone_is_a_paper() -> None:
 @pytest.mark.parametrize("day", ["Feb 30", "Sep 31, 2024", "Feb 29, 2023"])
 def test_a_day_that_does_not_exist_costs_one_paper(day: str) -> None:
     bad, good = read(f"Nov 25\n\nOne\n\n{LONG}\n\n• 2 authors\n·\n{day}\n\nTwo\n\n{LONG}\n").papers
-    assert bad == SkippedPaper("page.txt:19", f"there is no day {day!r}")
+    assert bad == SkippedPaper("page.txt:19", f"the date {day!r} does not exist")
     assert isinstance(good, Paper)
 
 
 def test_a_stray_byline_is_told() -> None:
     bad, good = read(f"Nov 25\n\n• 2 authors\n·\nMay 23\n\nOne\n\n{LONG}\n").papers
-    assert bad == SkippedPaper("page.txt:13", "authors and a date without a title above them")
+    assert bad == SkippedPaper("page.txt:13", "authors and a date without a title above")
     assert isinstance(good, Paper)
 
 
@@ -198,11 +198,20 @@ def test_no_year_fits() -> None:
     [
         ("", "page.txt:1: the page's date, like 'Nov 25', is missing"),
         (HEADER, "page.txt:11: the page's date, like 'Nov 25', is missing"),
-        ("Dear all,\n\nhello\n", "page.txt:1: 'Dear all,' stands where"),
-        ("new\n\nSubscribe\n\nModels\n\nNov 25\n", "page.txt:5: 'Models' stands where"),
-        (HEADER + "Nov 25 3\n", "page.txt:11: 'Nov 25 3' stands where"),
-        (HEADER + "Nov 31\n", "page.txt:11: there is no day 'Nov 31'"),
-        (HEADER + "Feb 29, 2023\n", "page.txt:11: there is no day 'Feb 29, 2023'"),
+        (
+            "Dear all,\n\nhello\n",
+            "page.txt:1: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Dear all,'",
+        ),
+        (
+            "new\n\nSubscribe\n\nModels\n\nNov 25\n",
+            "page.txt:5: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Models'",
+        ),
+        (
+            HEADER + "Nov 25 3\n",
+            "page.txt:11: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Nov 25 3'",
+        ),
+        (HEADER + "Nov 31\n", "page.txt:11: the date 'Nov 31' does not exist"),
+        (HEADER + "Feb 29, 2023\n", "page.txt:11: the date 'Feb 29, 2023' does not exist"),
     ],
 )
 def test_what_is_no_such_page(text: str, first_problem: str) -> None:

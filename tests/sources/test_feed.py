@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from newsletter.config.settings import FeedSource
+from newsletter.config.sources import FeedSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
@@ -95,14 +95,14 @@ def test_an_unchanged_feed_has_no_papers(httpserver: HTTPServer, http_knowing: C
 def test_a_feed_that_breaks_off_is_refused(httpserver: HTTPServer, http: HttpClient) -> None:
     httpserver.expect_request("/feed").respond_with_data(RSS[:700], headers={"ETag": '"1"'})
     feed = Feed("journal", FeedSource.model_validate({"kind": "feed", "url": httpserver.url_for("/feed")}))
-    with pytest.raises(SourceError, match=f"GET {httpserver.url_for('/feed')}: the feed broke off or is not XML: "):
+    with pytest.raises(SourceError, match=f"GET {httpserver.url_for('/feed')}: the feed is incomplete or not XML: "):
         list(feed.fetch(NOW, http))
 
 
 def test_a_whole_feed_may_be_untidy() -> None:
     untidy = RSS.replace("A Journal", "A Journal & more &nbsp;")
     assert len(read(untidy)) == 3
-    with pytest.raises(SourceError, match="broke off or is not XML"):
+    with pytest.raises(SourceError, match="incomplete or not XML"):
         read(untidy, strict=True)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.config.settings import FileSource
+from newsletter.config.sources import FileSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import make_source
@@ -60,20 +60,24 @@ def test_a_saved_answer_has_links_to_its_site(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "first_problem"),
     [
-        ("page.pdf", b"%PDF", "page.pdf: the ending '.pdf' does not say what is in it; known are .txt"),
-        ("page", b"x", "page: the ending '' does not say"),
+        ("page.pdf", b"%PDF", "page.pdf: unknown extension '.pdf'; known extensions: .txt"),
+        ("page", b"x", "page: unknown extension ''"),
         ("page.txt", b"", "page.txt: the file is empty"),
         ("saved.xml", b"", "saved.xml: the file is empty"),
         ("page.txt", b" \n\n", "page.txt: the file is empty"),
         ("page.txt", b"\xff\xfeN\0o\0v\0", "page.txt: byte 0 is not UTF-8"),
-        ("page.txt", b"Nov 25\n\0\0\0", "page.txt: this is not text"),
-        ("page.txt", b"Dear all", "page.txt:1: 'Dear all' stands where"),
+        ("page.txt", b"Nov 25\n\0\0\0", "page.txt: not a text file"),
+        (
+            "page.txt",
+            b"Dear all",
+            "page.txt:1: expected the date of a saved Daily Papers page, like 'Nov 25', but found 'Dear all'",
+        ),
         ("papers.jsonl", b"\x80abc", "papers.jsonl: byte 0 is not UTF-8"),
         ("day.json", b"{}", "day.json:1: not a list"),
         ("day.json", b"[\n{]", "day.json:2: not JSON"),
-        ("day.json", b"[" * 100_000, "day.json: not JSON that can be read"),
-        ("saved.xml", b"<html></html>", "saved.xml: this is neither RSS nor Atom"),
-        ("saved.rss", RSS[:600].encode(), "saved.rss: the feed broke off or is not XML"),
+        ("day.json", b"[" * 100_000, "day.json: JSON that cannot be parsed"),
+        ("saved.xml", b"<html></html>", "saved.xml: neither RSS nor Atom"),
+        ("saved.rss", RSS[:600].encode(), "saved.rss: the feed is incomplete or not XML"),
         ("saved.xml", b"\0\xff\x89PNG", "saved.xml: "),
     ],
 )

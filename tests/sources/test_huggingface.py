@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from newsletter.config.settings import HuggingFaceSource
+from newsletter.config.sources import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
@@ -153,7 +153,7 @@ def test_a_page_that_is_refused_after_the_first_is_a_failure(httpserver: HTTPSer
 @pytest.mark.parametrize("body", ["{}", '"x"', "null", "<html>", ""])
 def test_an_answer_that_is_no_list(httpserver: HTTPServer, http: HttpClient, body: str) -> None:
     httpserver.expect_request("/api/daily_papers").respond_with_data(body)
-    with pytest.raises(SourceError, match="the answer is not"):
+    with pytest.raises(SourceError, match="the response is not"):
         list(source(httpserver).fetch(DAY, http))
 
 

@@ -64,7 +64,7 @@ def test_a_whole_line() -> None:
 def test_identifiers(data: dict[str, str], arxiv_id: str | None, doi: str | None, url: str | None) -> None:
     paper = one(**data)
     if data.get("doi") == "10.1/x":
-        assert paper == SkippedPaper("papers.jsonl:1", "doi: '10.1/x' is no DOI")
+        assert paper == SkippedPaper("papers.jsonl:1", "doi: '10.1/x' is not a DOI")
     else:
         assert isinstance(paper, Paper)
         assert (paper.arxiv_id, paper.doi, paper.url) == (arxiv_id, doi, url)
@@ -74,10 +74,10 @@ def test_identifiers(data: dict[str, str], arxiv_id: str | None, doi: str | None
     ("line", "why"),
     [
         ("{", "not JSON: expecting property name enclosed in double quotes at column 2"),
-        ("[1]", "a paper is an object in braces, not '[1]'"),
-        ("null", "a paper is an object in braces, not 'null'"),
-        ("[" * 100_000, "not JSON that can be read"),
-        ('{"title": ' + "1" * 5000 + "}", "not JSON that can be read"),
+        ("[1]", "expected a JSON object, got '[1]'"),
+        ("null", "expected a JSON object, got 'null'"),
+        ("[" * 100_000, "JSON that cannot be parsed"),
+        ('{"title": ' + "1" * 5000 + "}", "JSON that cannot be parsed"),
         ("{}", "title: missing"),
         ('{"title": " \\u0000 "}', "title: is empty, got"),
         ('{"title": 5}', "title: is not text, got '5'"),
@@ -88,7 +88,7 @@ def test_identifiers(data: dict[str, str], arxiv_id: str | None, doi: str | None
         ('{"title": "x", "published": 20251125}', "published: is not a date in quotes"),
         ('{"title": "x", "authors": "Ada"}', "authors: is not a list, got 'Ada'"),
         ('{"title": "x", "authors": [1]}', "authors.0: is not text, got '1'"),
-        ('{"title": "x", "arxiv_id": "y"}', "arxiv_id: 'y' is no arXiv id"),
+        ('{"title": "x", "arxiv_id": "y"}', "arxiv_id: 'y' is not an arXiv id"),
     ],
 )
 def test_a_wrong_line_is_told_and_stops_no_other(line: str, why: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from newsletter.config.settings import SourceSettings
+from newsletter.config.sources import SourceSettings
 from newsletter.sources import make_source
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.biorxiv import Biorxiv

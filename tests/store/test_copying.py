@@ -15,10 +15,11 @@ from sqlalchemy import JSON, Boolean, Date, Engine, Float, Integer, Table, delet
 from newsletter.errors import UserError
 from newsletter.model import Preferences, SubscriberState
 from newsletter.store import copying, open_store, reading, retention, subscribers, writing
-from newsletter.store.schema import StoredJson, UtcDateTime, metadata
-from tests.conftest import Newsletter
-from tests.postgresql import PostgreSQL
-from tests.smtp import Mailbox
+from newsletter.store.column_types import StoredJson, UtcDateTime
+from newsletter.store.schema import metadata
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.smtp import Mailbox
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
 
@@ -176,13 +177,13 @@ def test_only_an_empty_store_is_copied_into(newsletter: Newsletter, postgresql: 
     newsletter.run("store", "copy", first, url)
     (line,) = newsletter.run("store", "copy", first, url, code=2).err.splitlines()
     assert line.startswith("error: TO: postgresql")
-    assert line.endswith("holds a newsletter already; name a store that has nothing in it")
+    assert line.endswith("already contains a newsletter; choose an empty store")
     for wrong, said in (
         (("sqlite:///var/none.db", url), "FROM: 'sqlite:///var/none.db': no such file"),
         (("no url", url), "FROM: not a database URL"),
         ((first, "postgresql://u:secret@127.0.0.1/x"), "TO: the URL contains a password"),
         ((first, "mysql://127.0.0.1/x"), "TO: 'mysql' cannot be used"),
-        ((first, first), "holds a newsletter already"),
+        ((first, first), "already contains a newsletter"),
     ):
         (line,) = newsletter.run("store", "copy", *wrong, code=2).err.splitlines()
         assert said in line

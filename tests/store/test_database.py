@@ -13,13 +13,13 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.store import open_store, reading, writing
 from newsletter.store.database import HEAD
 from newsletter.store.schema import metadata, rate_limits
-from tests.conftest import Newsletter
-from tests.postgresql import PostgreSQL
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.postgresql import PostgreSQL
 
 
 def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(UserError, match=r"store\.url: .*choose a folder that can be written"):
+    with pytest.raises(UserError, match=r"store\.url: .*choose a writable folder"):
         open_store(f"sqlite:///{tmp_path}/file/store.db")
     (tmp_path / "broken.db").write_bytes(b"this is no database, it only looks like a long file" * 100)
     with pytest.raises(NewsletterError, match=r"broken\.db is damaged or not a newsletter store: .*; restore a backup"):
@@ -60,7 +60,7 @@ def test_a_store_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     with writing(engine) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     engine.dispose()
-    with pytest.raises(NewsletterError, match=r"was made by a newer newsletter \(9999\); upgrade this program"):
+    with pytest.raises(NewsletterError, match=r"was created by a newer version \(9999\); upgrade this program"):
         open_store(url)
 
 

@@ -8,8 +8,8 @@ from contextlib import closing
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Newsletter, free_port
-from tests.smtp import Mailbox
+from tests.helpers.newsletter import Newsletter, free_port
+from tests.helpers.smtp import Mailbox
 
 Served = tuple[str, Newsletter]
 
@@ -97,5 +97,5 @@ def test_a_port_that_is_taken_is_told(newsletter: Newsletter) -> None:
         newsletter.configure(web={"port": port})
         for command in ("run --web", "serve"):
             ran = newsletter.run(*command.split(), code=2)
-            assert ran.err == f"error: web.port: 127.0.0.1:{port}: Address already in use; choose another\n"
+            assert ran.err == f"error: web.port: 127.0.0.1:{port}: Address already in use; choose another port\n"
     assert "mutually exclusive" in newsletter.run("run", "--web", "--once", code=2).err

@@ -1,4 +1,4 @@
-"""The mailbox that reports come to, a Maildir or one behind IMAP: each unread message is handed over, then put away."""
+"""The bounce mailbox, a Maildir or an IMAP folder: process each unread message, then move it away."""
 
 import imaplib
 import mailbox
@@ -11,26 +11,26 @@ from typing import Any
 from imapclient import SEEN, IMAPClient
 from imapclient.exceptions import CapabilityError, LoginError
 
+from newsletter.config.mail import Bounces, Imap
 from newsletter.config.secrets import password
-from newsletter.config.settings import Bounces, Imap
 from newsletter.delivery.bounces.parser import MAX_BYTES
 from newsletter.delivery.smtp.session import shown_error
 from newsletter.errors import NewsletterError, UserError
 from newsletter.support.deadline import Deadline
 
 HandleMessage = Callable[[bytes], bool]
-"""Is given a message (its beginning, if it is long); whether it is done with and may be moved away."""
+"""Called with a message (its beginning, if it is long); returns whether it was processed and may be moved away."""
 
 OnProgress = Callable[[int, int], None]
-"""Hears of progress: how many messages were read, of how many."""
+"""Called with the number of messages read so far, and the total."""
 
 OnFailure = Callable[[str, Exception], None]
-"""Hears of a message that could not be read or acted on: its name in the mailbox, and the error."""
+"""Called for a message that could not be read or processed, with its name in the mailbox and the error."""
 
-PASSWORD_VARIABLE = "NEWSLETTER_IMAP_PASSWORD"  # noqa: S105 - the name of a variable, no password
+PASSWORD_VARIABLE = "NEWSLETTER_IMAP_PASSWORD"  # noqa: S105 - the name of a variable, not a password
 _KEYRING_SERVICE = "newsletter-imap"
 _LONGEST = 300.0
-"""Seconds that opening a mailbox, or one message, may take in all."""
+"""Time limit in seconds for opening a mailbox, or for one message, in total."""
 
 
 def process_unread(
@@ -41,18 +41,19 @@ def process_unread(
     should_stop: Callable[[], bool],
     on_failure: OnFailure,
 ) -> None:
-    """Hand over each unread message of the mailbox. What is done with is moved to the folder for that, all else stays;
-    both are marked as read, nothing is deleted.
+    """Process each unread message of the mailbox.
+
+    Processed messages are moved to the configured folder, others stay; all are marked as read, none is deleted.
 
     Args:
-        folder: from which the paths in ``settings`` count.
-        stopping: asked between messages.
-        on_failure: called for a message on which ``take`` fails with any other error than a :class:`NewsletterError`.
+        folder: the base of relative paths in ``settings``.
+        should_stop: polled between messages.
+        on_failure: called for a message on which ``take`` fails with an error other than a :class:`NewsletterError`.
             It is marked as read, and the next one is read.
 
     Raises:
-        UserError: the mailbox is not there, or a setting or a password is wrong.
-        NewsletterError: it cannot be used at present.
+        UserError: the mailbox does not exist, or a setting or a password is wrong.
+        NewsletterError: it is unavailable.
     """
     if settings.maildir is not None:
         _each_in_maildir(
@@ -66,13 +67,13 @@ _TakeNamed = Callable[[str, bytes], bool]
 
 
 def _contained(take: HandleMessage, on_failure: OnFailure) -> _TakeNamed:
-    """Take a message by its name, so that whatever goes wrong with it is reported, and the next one is read."""
+    """Wrap ``take`` so that whatever goes wrong with one message is reported by its name, and the next one is read."""
 
     def taken(name: str, content: bytes) -> bool:
         try:
             return take(content)
         except NewsletterError:
-            raise  # Not this message is at fault, but the store or the configuration.
+            raise  # The store or the configuration is at fault, not this message.
         except Exception as error:
             on_failure(name, error)
             return False
@@ -81,7 +82,7 @@ def _contained(take: HandleMessage, on_failure: OnFailure) -> _TakeNamed:
 
 
 def count_unread(settings: Bounces, folder: Path) -> int:
-    """How many messages are unread in the mailbox; nothing there is changed. It raises as :func:`process_unread`."""
+    """Count the unread messages in the mailbox without changing anything. Raises the same as :func:`process_unread`."""
     if settings.maildir is not None:
         path = folder / settings.maildir
         with _maildir(path):
@@ -96,7 +97,7 @@ def count_unread(settings: Bounces, folder: Path) -> int:
 def _each_in_maildir(
     path: Path, processed: str, take: _TakeNamed, on_progress: OnProgress, should_stop: Callable[[], bool]
 ) -> None:
-    target = processed.replace("/", ".")  # as Maildir++ has it
+    target = processed.replace("/", ".")  # Maildir++ names folders like this
     with _maildir(path) as inbox:
         unread = _unread_in(path)
         for number, one in enumerate(unread):
@@ -115,14 +116,14 @@ def _each_in_maildir(
 
 @contextmanager
 def _maildir(path: Path) -> Iterator[Any]:
-    """A Maildir to work in; whatever is wrong with it is told with its mend."""
+    """Open a Maildir; errors say how to fix them."""
     try:
         yield mailbox.Maildir(path, factory=None, create=False)
     except mailbox.NoSuchMailboxError:
-        raise UserError(f"bounces.maildir: {path}: no such Maildir; make it, or name another") from None
+        raise UserError(f"bounces.maildir: {path}: no such Maildir; create it, or set another one") from None
     except OSError as error:
         raise UserError(
-            f"bounces.maildir: {error.filename or path}: {error.strerror}; check that it is a Maildir, and who may "
+            f"bounces.maildir: {error.filename or path}: {error.strerror}; check that it is a Maildir and that you may "
             "write there"
         ) from None
 
@@ -175,17 +176,17 @@ def _each_by_imap(
 
 
 def imap_password(settings: Imap, folder: Path) -> str:
-    """The password of a mailbox.
+    """Return the password of a mailbox.
 
     Raises:
-        UserError: it is nowhere, or cannot be read.
+        UserError: it is not set anywhere, or cannot be read.
     """
     return password(PASSWORD_VARIABLE, _KEYRING_SERVICE, settings.user, settings.password_file, folder, "bounces.imap")
 
 
 @contextmanager
 def _opened(settings: Imap, folder: Path) -> Iterator[Any]:
-    """A session with the folder selected; whatever keeps it from that, or breaks it, is told with its mend."""
+    """Open a session and select the folder; errors say how to fix them."""
     where = f"bounces.imap: {settings.host}:{settings.port}"
     secret = imap_password(settings, folder)
     tls = settings.security == "tls"
@@ -203,19 +204,19 @@ def _opened(settings: Imap, folder: Path) -> Iterator[Any]:
                 _select(client, settings.folder, where)
             yield client
     except ssl.SSLCertVerificationError as error:
-        on_progress = f"{where}: its certificate is not to be trusted: {error.verify_message}"
-        raise NewsletterError(f"{on_progress}; check bounces.imap.host, or have the certificate mended") from None
+        problem = f"{where}: its certificate is not trusted: {error.verify_message}"
+        raise NewsletterError(f"{problem}; check bounces.imap.host, or have the certificate fixed") from None
     except CapabilityError:
         raise UserError(f"{where} offers no STARTTLS; set bounces.imap.security to tls or none") from None
     except LoginError as error:
         fix = f"check bounces.imap.user and {PASSWORD_VARIABLE} or bounces.imap.password_file"
-        raise UserError(f"{where} does not accept the login of {settings.user}: {_said(error)}; {fix}") from None
+        raise UserError(f"{where} rejected the login of {settings.user}: {_said(error)}; {fix}") from None
     except (OSError, UnicodeError) as error:
         raise NewsletterError(
             f"{where}: {shown_error(error)}; check bounces.imap.host, port and security, or try again later"
         ) from None
     except imaplib.IMAP4.error as error:
-        raise NewsletterError(f"{where} does not do as it is asked: {_said(error)}; try again later") from None
+        raise NewsletterError(f"{where} rejected a command: {_said(error)}; try again later") from None
 
 
 def _select(client: Any, folder: str, where: str) -> None:
@@ -225,7 +226,7 @@ def _select(client: Any, folder: str, where: str) -> None:
         raise
     except imaplib.IMAP4.error as error:
         raise UserError(
-            f"{where} does not open the folder {folder!r}: {_said(error)}; check bounces.imap.folder"
+            f"{where} cannot open the folder {folder!r}: {_said(error)}; check bounces.imap.folder"
         ) from None
 
 
@@ -235,7 +236,7 @@ def _beginning(client: Any, uid: int) -> bytes | None:
 
 
 def _folder_for(client: Any, name: str) -> str:
-    """The folder that is moved to, made where it is missing. Some servers have all folders below the INBOX."""
+    """Return the folder to move messages to, created if missing. Some servers have all folders below the INBOX."""
     prefix = ""
     if client.has_capability("NAMESPACE"):
         personal = client.namespace().personal
@@ -254,7 +255,7 @@ def _move(client: Any, uid: int, folder: str) -> None:
     client.copy([uid], folder)
     client.delete_messages([uid], silent=True)
     if client.has_capability("UIDPLUS"):
-        # Without it all would go that anybody has marked.
+        # Without UIDPLUS, EXPUNGE would delete every message that anybody has marked.
         client.uid_expunge([uid])
 
 

@@ -1,4 +1,4 @@
-"""The verdict: what a mail server's refusal says of a mailbox."""
+"""Classify mail servers' refusals by what they say about a mailbox."""
 
 import re
 from collections.abc import Iterable
@@ -6,11 +6,11 @@ from enum import StrEnum
 
 
 class BounceKind(StrEnum):
-    """What a message tells.
+    """What a returned message reports.
 
-    ``hard``: the mailbox is not there. ``soft``: not delivered, which may pass. ``refused``: for who sends or what is
-    sent, which says nothing of the mailbox. ``notice``: a program's word that asks for nothing. ``other``: anything
-    else, as a letter.
+    ``hard``: the mailbox does not exist. ``soft``: not delivered, possibly temporarily. ``refused``: because of the
+        sender or the content, which says nothing about the mailbox. ``notice``: an automatic message that needs no
+        action. ``other``: anything else, such as a personal email.
     """
 
     HARD = "hard"
@@ -30,7 +30,7 @@ _GONE = {"5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1"}
 _OF_THE_SENDER = {".1.7", ".1.8"}
 _OF_THE_MESSAGE = {".2.3", ".3.4"}
 _GENERIC = {"5.0.0", "5.1.0", "5.3.0", "5.4.1", "5.5.0"}
-"""What servers say that cannot, or will not, say more."""
+"""What servers say that cannot, or will not, be more specific."""
 
 _OF_MAILBOXES = (".1.", ".2.")
 _REPLIES_ABOUT_MAILBOXES = re.compile(r"\W*55[0-4]\b")  # RFC 5321, section 4.2.3; Yahoo says 554
@@ -43,7 +43,7 @@ _NAMES = re.compile(
     r"|\b(?:[a-z0-9-]+\.){2,}[a-z][a-z0-9-]+\b"  # hosts; servers have constants with dots, in capitals
     r"|(?<![\w.])#?[245]\.\d{1,3}\.\d{1,3}(?![\w.])"  # codes, which stand in each line of an answer
 )
-"""What has words in it that mean nothing: ``antispam@policy.example``, ``mx1.antispam.example``."""
+"""Words that carry no meaning: ``antispam@policy.example``, ``mx1.antispam.example``."""
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
@@ -52,7 +52,7 @@ def _words(*patterns: str) -> re.Pattern[str]:
 
 _UP_TO_3 = r"\W+(?:\w+\W+){0,3}"
 _RELAY = r"relay(?![\W_]?(?:recipient|domain))"
-"""Not a "relay recipient table", in which Postfix looks a mailbox up."""
+"""Not a "relay recipient table", in which Postfix looks up a mailbox."""
 
 _SAYS_WE_ARE_AT_FAULT = _words(
     # Relaying.
@@ -79,7 +79,7 @@ _SAYS_WE_ARE_AT_FAULT = _words(
     r"\b(?:quota|limit|credits?)\b.{0,30}\b(?:per (?:day|hour|month)|for today|24 hours)",
     r"too many (?:messages|mails?|e-?mails?|connections|recipients|errors)|throttl|rate.?limit|credits? exceeded",
 )
-"""Of relaying, the sender, a login, or how much may be sent: whatever the code beside it."""
+"""About relaying, the sender, a login, or how much may be sent: outweighs the status code."""
 
 _SAYS_REFUSED = _words(
     r"spam|\b(?:block|black|deny|gr[ae]y|white)\W?list|\bblock(?:ed|ing)?\b|\blisted (?:at|by|on)\b|dnsbl|\brbl\b",
@@ -90,7 +90,7 @@ _SAYS_REFUSED = _words(
     # Whose account, it does not say.
     r"\b(?:account|service|domain)\b.{0,40}\b(?:suspended|disabled|deactivated|locked|closed|paused|terminated|expired)",
 )
-"""Of what is sent, or of who sends it; less clearly."""
+"""About the content or the sender; less clearly."""
 
 _SAYS_FULL = _words(
     r"quota|(?:mailbox|inbox|storage|disk) (?:is )?(?:full|exceeded)|out of storage|insufficient \w* ?storage"
@@ -117,32 +117,32 @@ _EXCHANGE_ONLINE = re.compile(r"recipient address rejected: access denied", re.I
 
 
 def status_in(words: str) -> str | None:
-    """The first enhanced status code (RFC 3463) in a text."""
+    """Return the first enhanced status code (RFC 3463) in a text."""
     found = _STATUS.search(words)
     return found[1] if found else None
 
 
 def replies_in(lines: Iterable[str]) -> list[str]:
-    """The lines that quote what a server said: those with a reply code (RFC 5321) or an enhanced status code."""
+    """Return the lines that quote a server: those with a reply code (RFC 5321) or an enhanced status code."""
     return [line for line in lines if _REPLY.search(line) or _STATUS.search(line)]
 
 
 def classify(status: str | None, words: str) -> BounceKind:
-    """What a failure says of a mailbox: hard, soft or refused.
+    """Classify a failure as hard, soft or refused.
 
-    Hard is only what says that the mailbox is not there: by its code, or, where that says no more than "failed", by
-    its words. Words of relaying, the sender, a login or a rate weigh more than any code: it is not the recipient's
-    fault. Who is taken for gone gets nothing any more, so in doubt it is soft.
+    Only a failure that says the mailbox does not exist is hard: by its code or, if that says no more than "failed", by
+    its words. Words about relaying, the sender, a login or a rate outweigh any code, since those are not the
+    recipient's fault. Mail to hard-bounced addresses stops, so doubtful cases are soft.
 
     Args:
-        status: the enhanced status code (RFC 3463), where there is one.
-        words: the server's.
+        status: the enhanced status code (RFC 3463), if any.
+        words: the server's text.
     """
     return _understood(status, words) or BounceKind.SOFT
 
 
 def _understood(status: str | None, words: str) -> BounceKind | None:
-    """What a failure says of a mailbox, None where it says nothing of it."""
+    """Return what a failure says about a mailbox, None if it says nothing about it."""
     said = _NAMES.sub(" ", " ".join(words[:_MOST_WORDS].split()))
     if _is_about_us(status) or _SAYS_WE_ARE_AT_FAULT.search(said):
         return BounceKind.REFUSED
@@ -150,7 +150,7 @@ def _understood(status: str | None, words: str) -> BounceKind | None:
     if status in _GONE:
         if _SAYS_BUSY.search(said) or _SAYS_FULL.search(said):
             return BounceKind.SOFT
-        # "5.1.1 rejected as spam": the code is a mistake.
+        # "5.1.1 rejected as spam": the code is wrong.
         mistaken = status != "5.2.1" and _SAYS_REFUSED.search(said) and not _SAYS_GONE.search(said)
         return BounceKind.REFUSED if mistaken else BounceKind.HARD
     if status is not None and status not in _GENERIC:
@@ -159,7 +159,7 @@ def _understood(status: str | None, words: str) -> BounceKind | None:
 
 
 def _is_about_us(status: str | None) -> bool:
-    """Whether a code is about who sends, what is sent, or how the servers talk with each other."""
+    """Return whether a code is about the sender, the content, or the communication between the servers."""
     if status is None or status in _GENERIC:
         return False
     about = status[1:]
@@ -173,19 +173,20 @@ def _by_words(status: str | None, words: str) -> BounceKind | None:
         return BounceKind.SOFT
     if _SAYS_REFUSED.search(words) or _REPLIES_ABOUT_US.match(words):
         return BounceKind.REFUSED
-    # Without an enhanced code, the reply code may say that it passes.
+    # Without an enhanced code, the reply code may say that it is temporary.
     lasts = status is not None or re.match(r"\W*4\d\d\b", words) is None
     return BounceKind.HARD if lasts and _SAYS_GONE.search(words) else None
 
 
 def classify_refusal(reply: str) -> BounceKind | None:
-    """What a server's refusal in the SMTP session says of a mailbox, None when it says nothing of it: a session refuses
-    for much else.
+    """Classify a server's refusal in the SMTP session; None if it says nothing about the mailbox.
+
+    Sessions are refused for many other reasons.
     """
     status = status_in(reply)
     kind = _understood(status, reply)
     if kind is BounceKind.HARD and reply.startswith("4"):
-        return BounceKind.SOFT  # The reply code says that it passes.
+        return BounceKind.SOFT  # The reply code says that it is temporary.
     if kind is BounceKind.HARD and status is None and not _REPLIES_ABOUT_MAILBOXES.match(reply):
         return None
     return None if kind is BounceKind.REFUSED else kind

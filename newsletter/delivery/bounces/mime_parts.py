@@ -1,4 +1,4 @@
-"""The parts of a message that came back, in plain text, whatever a stranger wrote there."""
+"""The parts of a returned message as plain text, robust against any input."""
 
 import re
 from collections.abc import Sequence
@@ -19,22 +19,24 @@ _TAG = re.compile(r"<[^<>]*>")
 
 
 class Part(Message):
-    """A part of a message. A message that is enclosed is not parsed: only its headers are ever of interest, and the
-    parser would take a bare ``message/global-delivery-status`` (RFC 6533) for one.
+    """A part of a message.
+
+    Enclosed messages are not parsed: only their headers are of interest, and the parser would mistake a bare
+    ``message/global-delivery-status`` (RFC 6533) for one.
     """
 
     @property
     def kind(self) -> str:
-        """The type that the headers give."""
+        """Return the type given in the headers."""
         return super().get_content_type()
 
     def get_content_type(self) -> str:
-        """The type that the parser goes by."""
+        """Return the type that the parser uses."""
         return "application/octet-stream" if self.kind.startswith("message/") else self.kind
 
 
 def is_nested_too_deeply(content: bytes) -> bool:
-    """Whether a message opens more levels of parts than :func:`parse` can read in reasonable time."""
+    """Return whether a message nests parts more deeply than :func:`parse` can handle in reasonable time."""
     return len(_OPENS_A_LEVEL.findall(content)) > _MOST_NESTED
 
 
@@ -44,12 +46,12 @@ def parse(content: bytes) -> Part:
 
 
 def leaves(part: Part) -> list[Part]:
-    """The parts that have no parts of their own, at any depth, in their order."""
+    """Return the parts without parts of their own, at any depth, in document order."""
     return [one for one in part.walk() if not one.is_multipart()]
 
 
 def enclosing(container: Part, part: Part) -> list[Part]:
-    """The parts that contain a part, the innermost first."""
+    """Return the parts that contain a part, innermost first."""
     for child in children(container):
         if child is part:
             return [container]
@@ -60,29 +62,29 @@ def enclosing(container: Part, part: Part) -> list[Part]:
 
 
 def children(part: Part) -> Sequence[Part]:
-    """A part's own parts."""
+    """Return the direct parts of a part."""
     inner = part.get_payload()
     return [one for one in inner if isinstance(one, Part)] if isinstance(inner, list) else []
 
 
 def first_of(parts: Sequence[Part], *kinds: str) -> Part | None:
-    """The first part of the first of these kinds that is there."""
+    """Return the first part of the first of these kinds that occurs."""
     return next((one for kind in kinds for one in parts if one.kind == kind), None)
 
 
 def blocks(part: Part) -> list[Message]:
-    """The headers that make up a part, a message for each block of them; an empty line stands between two blocks."""
+    """Return the blocks of headers in a part, each as a message; blocks are separated by empty lines."""
     found = _BETWEEN_BLOCKS.split(text_of(part).strip("\r\n"), maxsplit=_MOST_BLOCKS)[:_MOST_BLOCKS]
     return [HeaderParser().parsestr(block.strip("\r\n")) for block in found]
 
 
 def field(message: Message | None, name: str) -> str:
-    """A header in one line, not too long; empty without it."""
+    """Return a header in one line, truncated; empty if missing."""
     return to_single_line(str(message.get(name, ""))[:_LONGEST_FIELD]) if message is not None else ""
 
 
 def subject(message: Message) -> str:
-    """The subject, decoded, in one line."""
+    """Return the subject, decoded, in one line."""
     raw = field(message, "subject")
     try:
         return to_single_line(str(make_header(decode_header(raw))))
@@ -91,7 +93,7 @@ def subject(message: Message) -> str:
 
 
 def text(parts: Sequence[Part]) -> str:
-    """The first plain text among parts, up to the message that they return."""
+    """Return the first plain text among parts, up to the message it returns."""
     for part in parts:
         if part.kind.startswith("message/"):
             return ""
@@ -101,13 +103,13 @@ def text(parts: Sequence[Part]) -> str:
 
 
 def text_of_html(parts: Sequence[Part]) -> str:
-    """The first HTML among parts as text, each tag a line break."""
+    """Return the first HTML among parts as text, with each tag replaced by a line break."""
     part = first_of(parts, "text/html")
     return _TAG.sub("\n", text_of(part)) if part is not None else ""
 
 
 def text_of(part: Part) -> str:
-    """The text of a part, in whatever charset it says it is, or UTF-8."""
+    """Return the text of a part, in its declared charset, or else UTF-8."""
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""

@@ -1,7 +1,7 @@
-"""What a message that came back tells: a report of a mail server, a complaint, or an email that unsubscribes.
+"""Parse returned messages: delivery reports, complaints and unsubscribe emails.
 
-Nothing here is believed: a report names what it is about (a return path, a Message-ID, a signed token), and who knows
-what was sent finds out whether that is so.
+Nothing is trusted here: a report names what it is about (a return path, a Message-ID, a signed token), and the caller,
+who knows what was sent, verifies it.
 """
 
 import logging
@@ -31,12 +31,12 @@ from newsletter.delivery.bounces.unsubscribe_email import says_unsubscribe, unsu
 from newsletter.delivery.bounces.verp import tokens
 from newsletter.support.text import shorten_middle, to_single_line
 
-# It would tell on standard error of each message that one of its detectors cannot read.
+# Otherwise it would log to standard error every message that one of its detectors cannot read.
 logging.getLogger("flufl.bounce").addHandler(logging.NullHandler())
 logging.getLogger("flufl.bounce").propagate = False
 
 MAX_BYTES = 256 * 1024
-"""As much of a message as is read: reports say what they have to say before they return the message."""
+"""The part of a message that is read: reports say what matters before they return the message."""
 
 _LONGEST_LINE = 998  # RFC 5322, section 2.1.1
 _LONGEST_DIAGNOSTIC = 300
@@ -45,16 +45,16 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BounceReport:
-    """What a message tells, as it says itself.
+    """The content of a returned message, as it claims.
 
     Attributes:
-        reason: what it is, for a notice or another thing.
-        recipients: the addresses it names as those that failed.
-        message_ids: of the message it is about, with angle brackets, the likeliest first.
-        tokens: of return paths (VERP), likewise.
-        unsubscribe_tokens: what may be the signed token of an email that unsubscribes, likewise.
-        status: the enhanced status code (RFC 3463), as ``5.1.1``.
-        diagnostic: the mail server's words, in one line.
+        reason: what it is, for a notice or other message.
+        recipients: the addresses it names as failed.
+        message_ids: those of the message it is about, with angle brackets, the likeliest first.
+        tokens: the tokens of return paths (VERP), the likeliest first.
+        unsubscribe_tokens: possible signed tokens of an unsubscribe email, the likeliest first.
+        status: the enhanced status code (RFC 3463), such as ``5.1.1``.
+        diagnostic: the mail server's text, in one line.
     """
 
     kind: BounceKind
@@ -68,37 +68,38 @@ class BounceReport:
 
 
 def parse_report(content: bytes, address: str | None) -> BounceReport:
-    """What a message tells. It may be anything at all: only its first ``MAX_BYTES`` are looked at, and one that is
-    nested deeply is not.
+    """Parse a returned message. It may be anything.
+
+    Only its first ``MAX_BYTES`` are read, and deeply nested messages are not parsed.
 
     Args:
         content: the whole message, headers and body.
-        address: where reports come back to (the address below which return paths are), if there is one.
+        address: where bounces go (the address that return paths are derived from), if there is one.
     """
     content = content[:MAX_BYTES]
     if is_nested_too_deeply(content):
         return BounceReport(kind=BounceKind.OTHER, reason="nested too deeply")
     try:
         incoming = _Incoming(parse(content))
-        report = _told(incoming, address)
+        report = _classified(incoming, address)
         return replace(
             report,
             message_ids=_message_ids(incoming),
             tokens=_tokens(incoming, address) if address else (),
         )
     except Exception as error:
-        # Anybody can send anything here, and the standard library's parser does not stand everything.
+        # Anybody can send anything here, and the standard library's parser does not survive everything.
         return BounceReport(kind=BounceKind.OTHER, reason=f"cannot be read ({type(error).__name__})")
 
 
 class _Incoming:
-    """A message that came back, taken apart.
+    """A returned message, broken down.
 
     Attributes:
-        parts: its parts, however deep a gateway or a list wrapped them; not those of a message that it encloses.
-        status: what a mail server reports of each recipient, by block; ``feedback`` likewise, a provider.
-        text: the first plain text, of the report where there is one.
-        returned: the headers of the message that it returns.
+        parts: its parts, however deeply a gateway or a list wrapped them; not those of an enclosed message.
+        status: a mail server's report on each recipient, by block; ``feedback``: a provider's feedback report.
+        text: the first plain text, of the report if there is one.
+        returned: the headers of the returned message.
     """
 
     def __init__(self, message: Part) -> None:
@@ -110,8 +111,8 @@ class _Incoming:
         self.status = blocks(report) if report is not None else []
         self.feedback = blocks(complaint) if complaint is not None else []
         self.is_complaint = complaint is not None
-        told = report or complaint
-        around = enclosing(message, told) if told is not None else []
+        found_report = report or complaint
+        around = enclosing(message, found_report) if found_report is not None else []
         self.text = text(leaves(around[0]) if around else self.parts)
         self.returned = _returned(around or [message], alone=len(reports) < 2)
 
@@ -124,11 +125,12 @@ _RETURNED_KINDS = (
 
 
 def _returned(around: Sequence[Part], alone: bool) -> Message | None:
-    """The headers of the message that a report returns: of what lies nearest to the report. Of several reports in one
-    message each is about the message beside it, so that nothing further away counts.
+    """Return the headers of the message that a report returns: of the one nearest to the report.
+
+    Of several reports in one message, each is about the message next to it, so nothing further away counts.
 
     Args:
-        around: the parts that contain the report, the innermost first.
+        around: the parts that contain the report, innermost first.
     """
     near = [leaves(container) for container in around] if alone else [children(around[0])]
     found = (first_of(parts, *_RETURNED_KINDS) for parts in near)
@@ -136,20 +138,20 @@ def _returned(around: Sequence[Part], alone: bool) -> Message | None:
     return blocks(part)[0] if part is not None else None
 
 
-def _told(incoming: _Incoming, address: str | None) -> BounceReport:
+def _classified(incoming: _Incoming, address: str | None) -> BounceReport:
     message = incoming.message
-    told = _delivery_report(incoming) or _complaint(incoming) or _unsubscribe_email(incoming)
-    if told is not None:
-        return told
+    found_report = _delivery_report(incoming) or _complaint(incoming) or _unsubscribe_email(incoming)
+    if found_report is not None:
+        return found_report
     if first_of(incoming.parts, "message/disposition-notification") is not None:
         return BounceReport(kind=BounceKind.NOTICE, reason="a receipt")
     if _is_auto_reply(message):
         return BounceReport(kind=BounceKind.NOTICE, reason="an automatic reply")
-    if _is_from_a_server(message, address) and (told := _report_in_words(incoming)) is not None:
-        return told
+    if _is_from_a_server(message, address) and (found_report := _report_in_words(incoming)) is not None:
+        return found_report
     if field(message, "auto-submitted").lower() not in ("", "no"):
         return BounceReport(kind=BounceKind.NOTICE, reason="an automatic reply")
-    return BounceReport(kind=BounceKind.OTHER, reason="no report of a kind that is known")
+    return BounceReport(kind=BounceKind.OTHER, reason="not a report of a known kind")
 
 
 def _delivery_report(incoming: _Incoming) -> BounceReport | None:
@@ -158,11 +160,11 @@ def _delivery_report(incoming: _Incoming) -> BounceReport | None:
         return None
     failed = [block for block in reported if _action(block) in ("failed", "error")]
     if not failed:
-        return BounceReport(kind=BounceKind.NOTICE, reason=_action(reported[0]) or "a report of no failure")
-    # Where the report of one mailbox has no words, its text may quote them.
+        return BounceReport(kind=BounceKind.NOTICE, reason=_action(reported[0]) or "not a report of a failure")
+    # If the report on a mailbox contains no text, the text part may quote it.
     quoted = replies_in(incoming.text.splitlines()) if len(reported) == 1 else []
     read = [_failure(block, " ".join(quoted)[:_LONGEST_LINE]) for block in failed]
-    # Behind an address may be several mailboxes: it is gone only when all of them are.
+    # An address may have several mailboxes behind it: it is gone only if all of them are.
     kinds = {kind for kind, _, _ in read} if len(failed) == len(reported) else {BounceKind.SOFT}
     kind = next(kind for kind in (BounceKind.SOFT, BounceKind.REFUSED, BounceKind.HARD) if kind in kinds)
     _, status, diagnostic = next((one for one in read if one[0] is kind), read[0])
@@ -172,20 +174,20 @@ def _delivery_report(incoming: _Incoming) -> BounceReport | None:
 
 
 def _action(block: Message) -> str:
-    # Some servers put a comment behind it.
+    # Some servers append a comment.
     return field(block, "action").lower().partition(" ")[0]
 
 
 def _failure(block: Message, quoted: str) -> tuple[BounceKind, str | None, str]:
     words = _words_of(block) or quoted
-    said, told = status_in(field(block, "status")), status_in(words)
-    # "5.0.0" is what a server writes down that was told nothing more; the words it was told may have more.
-    status = told if said is None or (said.endswith(".0.0") and told is not None) else said
+    declared, in_words = status_in(field(block, "status")), status_in(words)
+    # Servers record "5.0.0" if they were given no code; the text they received may be more specific.
+    status = in_words if declared is None or (declared.endswith(".0.0") and in_words is not None) else declared
     return classify(status, words), status, shorten_middle(to_single_line(words), _LONGEST_DIAGNOSTIC)
 
 
 def _words_of(block: Message) -> str:
-    """What the other server said to a delivery: in the field for that, or in one that a vendor has of its own."""
+    """Return the other server's text: from the standard field, or from a vendor's own."""
     code = field(block, "diagnostic-code")
     own = [field(block, name) for name in dict.fromkeys(name.lower() for name in block) if name.startswith("x-")]
     return " ".join(part for part in (code.partition(";")[2].strip() or code, *replies_in(own)) if part)
@@ -195,7 +197,7 @@ _SERVERS = re.compile(r"\b(mailer-daemon|mail-daemon|postmaster|mail delivery (s
 
 
 def _is_from_a_server(message: Message, address: str | None) -> bool:
-    """Whether a message looks like a server's: what people quote would be found in their emails too."""
+    """Return whether a message looks like a server's; quotes in people's emails would match the patterns too."""
     return (
         field(message, "return-path") == "<>"
         or "x-failed-recipients" in message
@@ -211,7 +213,7 @@ def _report_in_words(incoming: _Incoming) -> BounceReport | None:
     try:
         delayed, failed = all_failures(incoming.message)
     except Exception:
-        return None  # Not every one of its detectors stands everything.
+        return None  # Some of its detectors fail on unusual input.
     if not failed:
         return BounceReport(kind=BounceKind.NOTICE, reason="delayed") if delayed else None
     recipients = tuple(sorted(address.decode("ascii", "replace") for address in failed))[:_MOST_NAMED]
@@ -227,15 +229,15 @@ _RETURNS_THE_MESSAGE = re.compile(
 
 
 def _words_about(words: str, recipients: Sequence[str]) -> str:
-    """What a text says from the first address that failed on, up to where it returns the message; in one line."""
+    """Return what a text says from the first failed address on, up to where it returns the message; in one line."""
     places = [place for name in recipients if (place := words.find(name)) >= 0]
     about = words[min(places, default=0) :][:_LONGEST_LINE]
     return to_single_line(_RETURNS_THE_MESSAGE.split(about, maxsplit=1)[0])
 
 
 def _keep_short_lines(part: Part) -> None:
-    """Keep what are lines of mail in a text: patterns that look for addresses take long over others, and have no
-    business in a message that is returned.
+    """Keep only lines of normal length: the patterns that look for addresses are slow on longer ones, which never occur
+    in what matters here.
     """
     is_text = part.get_content_maintype() == "text"
     lines = [line[:_LONGEST_LINE] for line in text_of(part).splitlines()] if is_text else []
@@ -250,7 +252,7 @@ _LEAVES = {"opt-out", "opt-out-list"}
 def _complaint(incoming: _Incoming) -> BounceReport | None:
     message = incoming.message
     if not incoming.is_complaint:
-        # Outlook's older form: the message as an attachment, from an address of the provider's.
+        # Outlook's older format: the message as an attachment, from an address of the provider.
         if incoming.returned is None or not subject(message).lower().startswith("complaint about message from"):
             return None
         return BounceReport(kind=BounceKind.COMPLAINT, diagnostic=shorten_middle(subject(message), _LONGEST_DIAGNOSTIC))
@@ -286,7 +288,7 @@ def _unsubscribe_email(incoming: _Incoming) -> BounceReport | None:
 
 
 def _is_auto_reply(message: Message) -> bool:
-    """Whether a program answers for a person (RFC 3834, and what came before it)."""
+    """Return whether a message is an automatic reply (RFC 3834, and older conventions)."""
     submitted = field(message, "auto-submitted").lower()
     return (
         "vacation" in submitted
@@ -304,7 +306,7 @@ def _addressed(message: Message) -> Iterable[str]:
 
 
 def _message_ids(incoming: _Incoming) -> tuple[str, ...]:
-    # Not its references: those are of other messages.
+    # Not References: those are about other messages.
     if incoming.returned is not None:
         about = field(incoming.returned, "message-id")
     else:
@@ -326,7 +328,7 @@ def _tokens(incoming: _Incoming, address: str) -> tuple[str, ...]:
 
 
 def _field_in_words(incoming: _Incoming, name: str) -> str:
-    """The first header of a name in a text that returns the message as it was."""
+    """Return the first header of a name in a text that quotes the message verbatim."""
     quoted = rf"^\W{{0,4}}{name}:[ \t]*(<[^<>\s]{{3,250}}>)"
     found = re.search(quoted, incoming.text, re.IGNORECASE | re.MULTILINE)
     return found[1] if found else ""

@@ -1,4 +1,4 @@
-"""Emails that unsubscribe: by a signed token, or as a reply that says that one word."""
+"""Unsubscribe emails: recognised by a signed token, or as a reply that consists of that one word."""
 
 import re
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from newsletter.delivery.bounces.mime_parts import Part, field, subject, text, t
 _MOST_TOKENS = 10
 _LONGEST_LINE = 998  # RFC 5322, section 2.1.1
 
-# Gateways and mail programs write tags around a subject ("[EXTERNAL]", "Re:", "***SPAM***"). The token is the proof,
-# so what stands around it does not matter.
+# Gateways and mail programs add tags to a subject ("[EXTERNAL]", "Re:", "***SPAM***"). The token is the proof, so the
+# text around it does not matter.
 _SIGNED = r"([\w-]{1,40}\.[\w-]{16,200})"
 _WITH_TOKEN = re.compile(rf"(?<![a-z])unsubscribe(?:[\s:=<\"'+-]|%20){{1,10}}{_SIGNED}", re.IGNORECASE | re.ASCII)
-# In a body a line must say nothing else: a reply quotes the digest, and that has links to unsubscribe.
+# In a body the token must be alone on its line: a reply quotes the digest, which contains unsubscribe links.
 _LINE_WITH_TOKEN = re.compile(
     rf"^[ \t>*|]{{0,20}}(?:subject:[ \t]*)?(?:\[[^\]\n]{{0,40}}\][ \t]*)?unsubscribe\s{{1,4}}{_SIGNED}[ \t]*$",
     re.IGNORECASE | re.ASCII | re.MULTILINE,
@@ -26,7 +26,7 @@ _WORD = re.compile(r"\W*(?:please\s+)?unsubscribe(?:\s+me)?(?:,?\s+please)?\W*",
 
 
 def unsubscribe_tokens(message: Part, parts: Sequence[Part]) -> tuple[str, ...]:
-    """What may be the signed token of an email that unsubscribes: in its subject, else on a line of its own."""
+    """Return possible signed tokens of an unsubscribe email: from its subject, or else from lines of their own."""
     found = _WITH_TOKEN.findall(subject(message))
     if not found:
         body = text(parts) or unescape(text_of_html(parts))
@@ -35,7 +35,7 @@ def unsubscribe_tokens(message: Part, parts: Sequence[Part]) -> tuple[str, ...]:
 
 
 def says_unsubscribe(message: Part, parts: Sequence[Part]) -> bool:
-    """Whether a person's reply says that word and nothing else, as its subject or as its first line."""
+    """Return whether a person's reply says that word and nothing else, as its subject or its first line."""
     if "in-reply-to" not in message or field(message, "auto-submitted").lower() not in ("", "no"):
         return False
     first = next((line for line in text(parts).splitlines() if line.strip()), "")
@@ -43,7 +43,7 @@ def says_unsubscribe(message: Part, parts: Sequence[Part]) -> bool:
 
 
 def _bare(line: str) -> str:
-    """A subject without the tags that stand before and behind it."""
+    """Return a subject without leading and trailing tags."""
     line = _TAG_BEHIND.sub("", line)
     while (tag := _TAG_BEFORE.match(line)) is not None:
         line = line[tag.end() :]

@@ -1,7 +1,7 @@
-"""The return path: an envelope sender of its own for each message, by which a report that comes back names it.
+"""Return paths: each message has its own envelope sender, which identifies it in bounces.
 
-VERP, variable envelope return paths: what mail servers and people rewrite or leave out of a report, the address that
-it is sent to says all the same.
+This is VERP (variable envelope return path): mail servers and people may rewrite or omit parts of a report, but the
+address it is sent to remains.
 """
 
 import base64
@@ -17,15 +17,15 @@ _TOKEN = re.compile(rf"([0-9a-z]{{1,13}})-([0-9a-z]{{1,5}})-([a-z2-7]{{{_MAC_LET
 
 
 def return_path(address: str, key: str, subscriber: int, edition: date) -> str:
-    """The envelope's sender of a subscriber's digest in an edition, always the same.
+    """Return the envelope sender of a subscriber's digest in an edition; always the same.
 
     Args:
-        address: where reports come back to, in ASCII, like ``bounces@papers.example.org``.
+        address: where bounces go, in ASCII, like ``bounces@papers.example.org``.
         key: the key that signs the token.
 
     Returns:
-        The address with ``+`` and a token: letters of one case, digits and ``-``, since some servers fold case. Its
-        signature has 80 bits: who has not seen the message cannot guess it.
+        The address with ``+`` and a token of lower-case letters, digits and ``-``, since some servers fold case. Its
+        signature has 80 bits, so it cannot be guessed without the message.
     """
     local, _, domain = address.rpartition("@")
     token = f"{_base36(subscriber)}-{_base36(edition.toordinal())}-{_mac(key, subscriber, edition)}"
@@ -33,7 +33,7 @@ def return_path(address: str, key: str, subscriber: int, edition: date) -> str:
 
 
 def tokens(address: str, text: str) -> list[str]:
-    """The tokens of the return paths below an address that stand in a text, each once, in their order."""
+    """Return the return-path tokens of an address that occur in a text, without duplicates, in order."""
     local, _, domain = address.rpartition("@")
     ours = rf"\b{re.escape(local)}\+({_TOKEN.pattern})@{re.escape(domain)}\b"
     found = re.finditer(ours, text, re.IGNORECASE | re.ASCII)
@@ -41,7 +41,7 @@ def tokens(address: str, text: str) -> list[str]:
 
 
 def read_token(key: str, token: str) -> tuple[int, date] | None:
-    """The subscriber and the edition that a token stands for, None when it was not signed with the key."""
+    """Return the subscriber and the edition of a token, None if it was not signed with the key."""
     match = _TOKEN.fullmatch(token)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""The pool: the sessions of an account, each in a thread of its own, and the letters that wait for one."""
+"""The account pool: an account's sessions, each in its own thread, and the messages that wait for one."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Smtp
+from newsletter.config.mail import Smtp
 from newsletter.delivery.sending import rate_limit
 from newsletter.delivery.sending.send_recorder import SendRecorder
 from newsletter.delivery.smtp.session import AccountUnavailable
@@ -20,13 +20,13 @@ from newsletter.model import Message, Send, SendState
 from newsletter.support.clock import utc_now
 
 _IDLE_SECONDS = 30.0
-"""So long a session is kept open with nothing to do; servers break them off after some minutes."""
+"""How long an idle session is kept open, in seconds; servers close them after some minutes."""
 
 _MOST_BROKEN_OFF = 3
-"""So many messages in a row may break a session; then it is the server."""
+"""Messages in a row that may break a session before the server is considered at fault."""
 
 _FULL = 16
-"""Letters that may wait for each session: enough to keep it busy, few enough for any memory."""
+"""Messages that may wait for each session: enough to keep it busy, few enough to fit in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class OutgoingMessage:
     """A claimed send and its message.
 
     Attributes:
-        at: when it may go on the wire: seconds of the clock that nobody sets back.
-        spacing: seconds to the next one of the account, and of a limited domain, by their names.
+        at: when it may go on the wire, in seconds of the monotonic clock.
+        spacing: seconds until the next message of the account, and of a limited domain, by name.
     """
 
     send: Send
@@ -45,13 +45,13 @@ class OutgoingMessage:
 
 
 class AccountPool:
-    """A mail server with its sessions, opened as they are needed.
+    """A mail server with its sessions, which are opened as needed.
 
     Args:
-        name: as the configuration has it. ``folder``: from which paths in ``settings`` count.
+        name: as in the configuration. ``folder``: the base of relative paths in ``settings``.
 
     Attributes:
-        fed: how many letters it was given. ``error``: why it cannot be used.
+        fed: the number of messages it was given. ``error``: why it is unavailable.
     """
 
     def __init__(self, name: str, settings: Smtp, folder: Path, engine: Engine, recorder: SendRecorder) -> None:
@@ -69,13 +69,14 @@ class AccountPool:
         self._closed = self._stopped = False
 
     @property
-    def room(self) -> int:
-        """How many letters it takes at present."""
+    def capacity(self) -> int:
+        """Return how many messages it can take now."""
         return max(0, self._most * _FULL - len(self._queue))
 
     def put(self, queue: Iterable[OutgoingMessage]) -> None:
-        """Hand over letters; a new session is opened when all have something to do. They come back when the account
-        has turned out not to be usable.
+        """Queue messages; open another session if all are busy.
+
+        The messages are released if the account turns out to be unavailable.
         """
         with self._changed:
             for outgoing in queue:
@@ -89,17 +90,17 @@ class AccountPool:
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
-        """Wait until something has changed, or the time is over."""
+        """Wait until something has changed, or the timeout has passed."""
         with self._changed:
             self._changed.wait(seconds)
 
     @property
     def number(self) -> int:
-        """How many letters have not gone yet."""
+        """Return the number of messages not sent yet."""
         return len(self._queue) + self._busy
 
     def close(self, stop: bool = False) -> None:
-        """Let the letters go (or give those back that are not on the wire yet, to ``stop``), and end the sessions."""
+        """Send the queued messages (with ``stop``: release those not on the wire yet), and end the sessions."""
         with self._changed:
             self._closed, self._stopped = True, self._stopped or stop
             self._changed.notify_all()
@@ -123,7 +124,7 @@ class AccountPool:
                     carrying = False
                     self._count(busy=-1, idle=1)
             self._count(busy=0, idle=-1)
-        except Exception as error:  # Told by the dispatcher: an error of a thread is heard by nobody.
+        except Exception as error:  # The dispatcher reports it; errors of threads get lost.
             self._count(busy=-carrying, idle=carrying - 1)
             with self._changed:
                 self._end_session(error)
@@ -150,10 +151,10 @@ class AccountPool:
             wire.close()
 
     def _carry(self, wire: Transport, outgoing: OutgoingMessage) -> None:
-        """Carry one letter.
+        """Send one message.
 
         Raises:
-            Exception: the session cannot go on; the letter was given back, or is settled as unsure.
+            Exception: the session cannot go on; the message was released, or settled as unsure.
         """
         try:
             wire.open()
@@ -176,18 +177,18 @@ class AccountPool:
             self._recorder.release(outgoing.send, on_wire=True)
             raise
         except Exception as error:
-            # A mistake of ours: nobody knows how far the message came, and nobody else may give up what we hold.
+            # A bug of ours: its outcome is unknown, and nobody else may release what this process claimed.
             reason = f"the program failed: {describe(error)}"
             self._recorder.record(outgoing.send, Outcome(SendState.UNSURE, reason=reason), self.name)
             raise
         self._recorder.record(outgoing.send, outcome, self.name)
-        self._heed(outcome)
+        self._adapt_rate(outcome)
 
     def _send(self, wire: Transport, message: Message) -> Outcome:
         try:
             outcome = wire.send(message)
         except ConnectionAborted as error:
-            # One message that a server cannot bear must not stand in the way of all others, at every run.
+            # A message that a server cannot handle must not block all others, run after run.
             self._broken_off += 1
             if self._broken_off > _MOST_BROKEN_OFF:
                 raise
@@ -196,21 +197,21 @@ class AccountPool:
         return outcome
 
     def _take_moment(self, outgoing: OutgoingMessage) -> float:
-        """When a letter may go: at its own moment, or later where those before it were late."""
+        """Return when a message may be sent: at its own time, or later if those before it were late."""
         with self._changed:
             at = max([outgoing.at, *(self._next_at.get(key, 0.0) for key in outgoing.spacing)])
-            # Nothing is made up for by going faster.
+            # A delay is not recovered by sending faster.
             self._next_at |= {key: max(at, time.monotonic()) + seconds for key, seconds in outgoing.spacing.items()}
         return at
 
     @property
     def held_until(self) -> datetime | None:
-        """Until when its server wants nothing (UTC); None when it takes messages."""
+        """Return when the server's back-off ends (UTC); None if it is not backing off."""
         left = self._held - time.monotonic()
         return utc_now() + timedelta(seconds=left) if left > 0 else None
 
-    def _heed(self, outcome: Outcome) -> None:
-        """Slow down when the server asks for it."""
+    def _adapt_rate(self, outcome: Outcome) -> None:
+        """Slow down if the server throttles us."""
         if outcome.state is SendState.DEFERRED and rate_limit.is_throttled(outcome.smtp_reply):
             now = utc_now()
             self._held = time.monotonic() + (rate_limit.back_off(self._engine, self.name, now) - now).total_seconds()
@@ -219,7 +220,7 @@ class AccountPool:
             rate_limit.end_back_off(self._engine, self.name, utc_now())
 
     def set_aside(self, error: Exception) -> None:
-        """Use the account no more, and give back what waits for it."""
+        """Stop using the account, and release the messages that wait for it."""
         if not isinstance(error, NewsletterError):
             error = NewsletterError(f"account {self.name}: the program failed: {describe(error)}")
         with self._changed:
@@ -229,8 +230,10 @@ class AccountPool:
             self._changed.notify_all()
 
     def _end_session(self, error: Exception) -> None:
-        """A session that breaks leaves the others alone, since a server may take fewer than we would open; with the
-        last one the account cannot be used, nor after an error that holds for all of them.
+        """End a session that failed.
+
+        The other sessions go on, since a server may allow fewer than we would open. After the last one the account is
+        unavailable, and so it is after an error that concerns all of them.
         """
         self._threads.remove(threading.current_thread())
         self._most = max(1, len(self._threads))
@@ -239,6 +242,6 @@ class AccountPool:
 
     def _give_back(self) -> None:
         while self._queue:
-            # Told before it is gone: who sees none here is to find all of them in the ledger.
+            # Report the release first: once none is left here, all of them must be found in the store.
             self._recorder.release(self._queue[0].send)
             self._queue.popleft()

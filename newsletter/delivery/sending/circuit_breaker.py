@@ -1,8 +1,8 @@
-"""The circuit breaker: an account whose server refuses message after message is set aside.
+"""The circuit breaker: set aside an account whose server refuses message after message.
 
-A server that refuses everybody says something about us, or about itself, not about the people it refuses. So what it
-refused in that burst is planned again, other accounts take over, and the operator is told why. From time to time one
-test message goes by the account; when that is accepted, the account is in use again.
+A server that refuses everybody says something about us, or about itself, not about the recipients. So the messages it
+refused in that burst are planned again, other accounts take over, and the operator learns why. From time to time one
+test message is sent through the account; once that is accepted, the account is used again.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from newsletter.config.settings import CircuitBreakerSettings
+from newsletter.config.mail import CircuitBreakerSettings
 from newsletter.store import circuit_breakers, reading, send_changes, writing
 from newsletter.store.circuit_breakers import CircuitBreaker
 from newsletter.support.text import shorten_middle
@@ -24,11 +24,11 @@ _LONGEST_REPLY = 200
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """How a server treated one message.
+    """The server's response to one message.
 
     Attributes:
         row: the send's. ``reply``: the server's words, or what happened instead of an answer.
-        refused: it did not accept the message. ``may_be_planned_again``: it certainly has not got it.
+        refused: the server did not accept the message. ``may_be_planned_again``: it certainly has not received it.
     """
 
     row: int
@@ -39,10 +39,10 @@ class DeliveryResult:
 
 
 class CircuitBreakers:
-    """Counts results for one process and tells which accounts are set aside.
+    """Counts delivery results for one process and knows which accounts are set aside.
 
     Attributes:
-        set_aside: why, by account, as far as this process knows.
+        set_aside: the accounts set aside, each with the reason, as far as this process knows.
     """
 
     def __init__(self, settings: CircuitBreakerSettings) -> None:
@@ -54,11 +54,11 @@ class CircuitBreakers:
     def count(
         self, connection: Connection, results: Sequence[DeliveryResult], now: datetime
     ) -> tuple[set[int], list[int]]:
-        """Count results that are about to be written down.
+        """Count results that are about to be recorded.
 
         Returns:
-            The rows of those that are to be planned again instead, and the rows of sends that were written down as
-            failed before and are planned again now.
+            The rows of results to plan again instead, and the rows of sends that were recorded as failed before and are
+            planned again now.
         """
         put_back: set[int] = set()
         planned_again: list[int] = []
@@ -86,14 +86,14 @@ class CircuitBreakers:
         return put_back & certain, planned_again
 
     def learn(self, known: CircuitBreaker) -> None:
-        """Take over what the store knows of an account."""
+        """Update what this process knows of an account from the store."""
         if known.opened_at is None:
             self.set_aside.pop(known.account, None)
         else:
             self.set_aside[known.account] = describe(known)
 
     def _can_wait(self, account: str, results: Sequence[DeliveryResult], now: datetime) -> bool:
-        """Whether it is enough to write down later that these were accepted."""
+        """Return whether recording these acceptances can wait."""
         saved_at = self._saved_at.get(account)
         if saved_at is None or account in self.set_aside or any(result.refused for result in results):
             return False
@@ -108,7 +108,7 @@ class CircuitBreakers:
 def count_accepted(
     known: CircuitBreaker, number: int, settings: CircuitBreakerSettings, now: datetime
 ) -> CircuitBreaker:
-    """What is known of an account after its server accepted messages: an account that was set aside is in use again."""
+    """Return an account's state after its server accepted messages: an account that was set aside is used again."""
     if known.opened_at is not None:
         known = CircuitBreaker(account=known.account, counted_at=now)
     known = _faded(known, settings, now)
@@ -116,7 +116,7 @@ def count_accepted(
 
 
 def count_refused(known: CircuitBreaker, reply: str, settings: CircuitBreakerSettings, now: datetime) -> CircuitBreaker:
-    """What is known of an account after its server refused a message: too many set it aside."""
+    """Return an account's state after its server refused a message: too many refusals set it aside."""
     known = _faded(known, settings, now)
     known = replace(known, refused_in_row=known.refused_in_row + 1, since=known.since or now, refused=known.refused + 1)
     if known.opened_at is not None:
@@ -133,13 +133,13 @@ def count_refused(known: CircuitBreaker, reply: str, settings: CircuitBreakerSet
 
 
 def _faded(known: CircuitBreaker, settings: CircuitBreakerSettings, now: datetime) -> CircuitBreaker:
-    """What is known, with the counts as they weigh now: half after so many minutes."""
+    """Return an account's state with its counts decayed to now; they halve every ``minutes`` of the settings."""
     factor = 0.5 ** (max(now - known.counted_at, timedelta(0)) / timedelta(minutes=settings.minutes))
     return replace(known, accepted=known.accepted * factor, refused=known.refused * factor, counted_at=now)
 
 
 def burst_began(known: CircuitBreaker, settings: CircuitBreakerSettings) -> datetime:
-    """When the burst of refusals began that set an account aside (UTC)."""
+    """Return when the burst of refusals that set an account aside began (UTC)."""
     opened = known.opened_at or known.counted_at
     if known.refused_in_row >= settings.in_a_row and known.since is not None:
         return known.since
@@ -147,25 +147,25 @@ def burst_began(known: CircuitBreaker, settings: CircuitBreakerSettings) -> date
 
 
 def describe(known: CircuitBreaker) -> str:
-    """Why an account is set aside, since when, and what to do, in words."""
+    """Describe why an account is set aside, since when, and what to do."""
     since = f" since {known.opened_at:%Y-%m-%d %H:%M} UTC" if known.opened_at else ""
     return (
-        f"account {known.account} is set aside{since}: {known.reason}; what was refused stays planned; check the "
-        "account, then run 'newsletter resume'"
+        f"account {known.account} is set aside{since}: {known.reason}; refused messages stay planned; "
+        "check the account, then run 'newsletter resume'"
     )
 
 
 def take_probe(engine: Engine, account: str, settings: CircuitBreakerSettings, now: datetime) -> bool:
-    """Ask for leave to send one test message by an account that is set aside.
+    """Request permission to send one test message through an account that is set aside.
 
     Returns:
-        Whether it may go now: one does at a time, by whichever process, and each time after twice as long.
+        Whether it may go now: only one at a time, across all processes, and each time after twice the pause.
     """
     with writing(engine) as connection:
         known = circuit_breakers.find(connection, account)
         if known is None or known.opened_at is None:
             return True
-        # One that lies further ahead than any was put there by a clock that was wrong.
+        # A probe further ahead than any pause was scheduled while the clock was wrong.
         if known.probe_at is not None and now < known.probe_at <= now + _LONGEST_PROBE_PAUSE:
             return False
         pause = timedelta(minutes=settings.probe_minutes) * 2 ** min(known.probes + 1, 10)
@@ -175,6 +175,6 @@ def take_probe(engine: Engine, account: str, settings: CircuitBreakerSettings, n
 
 
 def look(engine: Engine, account: str) -> CircuitBreaker | None:
-    """What the store knows of an account."""
+    """Return the stored state of an account."""
     with reading(engine) as connection:
         return circuit_breakers.find(connection, account)

@@ -1,4 +1,4 @@
-"""The outbox: who holds which sends, what becomes of them, and what to do about holders that are gone."""
+"""Claims: which process holds which sends, their outcomes, and the release of claims of processes that ended."""
 
 import os
 import random
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Delivery
+from newsletter.config.mail import Delivery
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.model import Send, SendState
 from newsletter.store import reading, writing
 from newsletter.store import sends as store
 
 LEASE = timedelta(minutes=30)
-"""So long a claim holds that is not renewed, unless its owner is known to live, or to be gone."""
+"""How long a claim holds if it is not renewed, unless its owner is known to be alive, or to have ended."""
 
 _JITTER = 0.2
 _UNMARKED = uuid.uuid4().hex[:8]
@@ -26,8 +26,9 @@ _UNMARKED = uuid.uuid4().hex[:8]
 
 @dataclass(frozen=True, slots=True)
 class ClaimOwner:
-    """Who holds a claim: a process on a host, with a mark of its own since its number may be used again. What comes
-    behind these, after a slash, tells apart what one process does for several runs.
+    """The owner of a claim: a process on a host, with a unique mark, since process numbers are reused.
+
+    A suffix, after a slash, distinguishes several runs in one process.
     """
 
     host: str
@@ -36,7 +37,7 @@ class ClaimOwner:
 
     @classmethod
     def here(cls) -> "ClaimOwner":
-        """This process."""
+        """Return the owner for this process."""
         return cls(socket.gethostname(), os.getpid(), _mark(os.getpid()) or _UNMARKED)
 
     def __str__(self) -> str:
@@ -44,11 +45,11 @@ class ClaimOwner:
 
 
 def to_send_outcome(send: Send, outcome: Outcome, retry: Delivery, now: datetime) -> store.SendOutcome:
-    """What is written down of an outcome.
+    """Convert an outcome to what the store records.
 
-    What the server put off is tried again after ``retry_minutes``, then twice that, and so on, each up to a fifth
-    longer so that not all come back at once. What would come later than ``retry_hours`` after it was planned has
-    failed.
+    A deferred message is retried after ``retry_minutes``, then twice that, and so on, each with up to a fifth added so
+    that not all come back at the same time. If the retry would be later than ``retry_hours`` after planning, the send
+    fails.
     """
     reply, reason = outcome.smtp_reply, outcome.reason
     if outcome.state is not SendState.DEFERRED:
@@ -56,21 +57,21 @@ def to_send_outcome(send: Send, outcome: Outcome, retry: Delivery, now: datetime
     wait = timedelta(minutes=retry.retry_minutes) * 2 ** min(send.attempts, 30)
     again = now + wait * (1 + _JITTER * random.random())  # noqa: S311 - no secret
     if again > send.planned_at + timedelta(hours=retry.retry_hours):
-        reason = f"still put off after {send.attempts + 1} tries"
+        reason = f"still deferred after {send.attempts + 1} attempts"
         return store.SendOutcome(state=SendState.FAILED, smtp_reply=reply, reason=reason)
     return store.SendOutcome(state=SendState.DEFERRED, smtp_reply=reply, reason=reason, not_before=again)
 
 
 def release_orphans(engine: Engine, now: datetime, lost: Collection[str] = ()) -> list[Send]:
-    """Settle the claims of processes that are gone: what was on the wire is unsure, since it may or may not have
-    arrived; the rest is put back.
+    """Settle the claims of processes that ended: sends on the wire are unsure, since they may or may not have arrived;
+    the others are released.
 
     Args:
-        lost: owners that cannot be reached, though they may live; what they have on the wire stays theirs for as long
+        lost: owners that cannot be reached, though they may be alive; their sends on the wire stay claimed for as long
             as any claim holds.
 
     Returns:
-        The sends now unsure.
+        The sends that are unsure now.
     """
     with reading(engine) as connection:
         held = store.claims(connection)
@@ -94,7 +95,7 @@ def release_orphans(engine: Engine, now: datetime, lost: Collection[str] = ()) -
 
 
 def held_by(engine: Engine, owners: Collection[str]) -> int:
-    """How many sends some owners hold."""
+    """Return the number of sends claimed by some owners."""
     with reading(engine) as connection:
         return sum(claim.owner in owners for claim in store.claims(connection))
 
@@ -109,20 +110,21 @@ def _is_gone(owner: str, since: datetime, now: datetime) -> bool:
             return mark != present
         if not _lives(number):
             return True
-    # One from far ahead was made by a clock that was wrong, and would hold until that time comes.
+    # A claim from far ahead was made while the clock was wrong, and would hold until that time.
     return abs(now - since) > LEASE
 
 
 def _mark(process: int) -> str | None:
-    """What tells a process of this host from all others that have, or had, its number: the boot and the moment it
-    started at. None where the system does not tell (it is no Linux), or there is no such process.
+    """Return what identifies a process on this host even if its number is reused: the boot id and its start time.
+
+    None if the system does not provide it (it is not Linux), or there is no such process.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()
         facts = Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return None
-    # The name, in brackets, may hold anything; after it come the state, and 19 further on the start (proc(5)).
+    # The name, in brackets, may contain anything; after it come the state and, 19 fields on, the start time (proc(5)).
     state, *rest = facts.rpartition(")")[2].split()
     return "ended" if state in "ZX" else f"{boot[:8]}-{rest[18]}"
 

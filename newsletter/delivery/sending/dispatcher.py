@@ -1,4 +1,4 @@
-"""Dispatch: sends that wait are claimed as fast as they may go, made into messages, and handed to an account."""
+"""The dispatcher: claim waiting sends as fast as limits allow, render their messages, and queue them for an account."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Delivery, Smtp
+from newsletter.config.mail import Delivery, Smtp
 from newsletter.delivery.sending import circuit_breaker, rate_limit
 from newsletter.delivery.sending.account_pool import AccountPool, OutgoingMessage
 from newsletter.delivery.sending.pending_writes import PendingWrites
@@ -27,7 +27,7 @@ from newsletter.support.clock import utc_now
 
 @dataclass(frozen=True, slots=True)
 class RenderError:
-    """Why one message could not be made."""
+    """Why one message could not be rendered."""
 
     reason: str
 
@@ -36,10 +36,10 @@ class Renderer(Protocol):
     """Renders the messages of sends."""
 
     def render(self, block: Sequence[Send]) -> Iterable[tuple[Send, Message | RenderError]]:
-        """Render the messages of claimed sends, as they are asked for.
+        """Render the messages of claimed sends, lazily.
 
         Raises:
-            NewsletterError: no message can be rendered at all.
+            NewsletterError: no message can be rendered.
         """
 
 
@@ -51,7 +51,7 @@ _TEST_WAIT = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """What keeps the rest from going: how many messages, until when (UTC), and why."""
+    """A limit that holds sends up: how many, until when (UTC), and why."""
 
     number: int
     until: datetime
@@ -60,7 +60,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it came: whether nothing is left, and what limits hold up."""
+    """The progress of a dispatcher: whether nothing is left, and what limits hold up."""
 
     done: bool
     throttled: Throttled | None = None
@@ -68,20 +68,20 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class DispatchResult:
-    """How many messages were handed over, and what limits hold up."""
+    """The number of messages queued, and what limits hold up."""
 
     number: int
     throttled: Throttled | None = None
 
 
 class Dispatcher:
-    """To be closed at its end.
+    """Claims, renders and sends messages; must be closed in the end.
 
     Args:
-        accounts: the mail servers by name. ``folder``: from which paths in them count.
-        render: makes messages. ``clock``: the newsletter's time. ``settled``: hears of each send that came to a state.
-        stopping: whether to end after the messages on the wire.
-        subscriber: send to this one alone (row).
+        accounts: the mail servers by name. ``folder``: the base of relative paths in them.
+        renderer: renders messages. ``clock``: the newsletter's clock.
+        should_stop: whether to end after the messages on the wire.
+        subscriber: send to this subscriber only (by row).
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class Dispatcher:
         ]
 
     def close(self, stop: bool) -> None:
-        """Let the messages on the wire come to theirs, and those that wait for a session too, unless it is to ``stop``
-        or their server wants nothing at present.
+        """Finish the messages on the wire and those waiting for a session; with ``stop``, or for a server that
+        throttles us, only those on the wire.
 
         Raises:
-            Exception: what went wrong since.
+            Exception: what went wrong since the last call.
         """
         for account in self._accounts:
             account.close(stop=stop or account.held_until is not None)
@@ -124,36 +124,36 @@ class Dispatcher:
 
     @property
     def owner(self) -> str:
-        """In whose name it claims."""
+        """Return the name it claims sends under."""
         return self._recorder.owner
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know: of accounts that could not be used, while others could, and of a message of which
-        the store could not be told what became.
+        """Return what the operator should know: accounts that were unavailable while others worked, and messages whose
+        outcome could not be stored.
         """
         notes = [_note(one.name, one.error) for one in self._accounts if one.error is not None]
         return notes if self._recorder.error is None else [*notes, *str(self._recorder.error).splitlines()]
 
     def take_results(self) -> list[SendResult]:
-        """Return what became of sends since the last call."""
+        """Return the results since the last call."""
         results = []
         while not self._recorder.results.empty():
             results.append(self._recorder.results.get())
         return results
 
     def take_planned_again(self) -> list[int]:
-        """The rows of sends that had failed and are planned again, since their account was set aside; each once."""
+        """Return the rows of failed sends that are planned again, since their account was set aside; each only once."""
         rows = []
         while not self._recorder.planned_again.empty():
             rows.append(self._recorder.planned_again.get())
         return rows
 
     def dispatch(self, most: int) -> DispatchResult:
-        """Hand over what may go now, of each lane about so many at most; waits for nothing but room, and not long.
+        """Queue what may be sent now, up to about ``most`` of each lane; waits only, and briefly, for room in a queue.
 
         Raises:
-            ServerUnavailable, UserError: no account can be used; what is planned stays planned.
+            ServerUnavailable, UserError: no account is available; planned sends stay planned.
         """
         handed = [self._dispatch(claim_filter, most) for claim_filter in self._claim_filters]
         self._check()
@@ -166,10 +166,10 @@ class Dispatcher:
         return DispatchResult(sum(one.number for one in handed), min(held, key=lambda one: one.until, default=None))
 
     def drain(self, seconds: float) -> Progress:
-        """Hand over what waits, for about so long, or until nothing is left but to wait for limits.
+        """Send what is waiting, for about ``seconds``, or until all that is left waits for limits.
 
         Raises:
-            ServerUnavailable, UserError: no account can be used; what is planned stays planned.
+            ServerUnavailable, UserError: no account is available; planned sends stay planned.
         """
         end = time.monotonic() + seconds
         while not self._should_stop():
@@ -200,7 +200,7 @@ class Dispatcher:
         return DispatchResult(number)
 
     def _next_account(self, claim_filter: store.ClaimFilter) -> tuple[AccountPool | None, rate_limit.Permit]:
-        """An account that may take letters of a lane, and leave for them; without one, what stands in the way."""
+        """Return an account that may take messages of a lane, and a permit for them; without one, the reason."""
         refused = nothing = rate_limit.Permit(0, utc_now())
         end = time.monotonic() + _ROOM_SECONDS
         while True:
@@ -208,14 +208,14 @@ class Dispatcher:
             usable = [one for one in usable if one.settings.weight > 0] or usable
             if not usable:
                 return None, nothing
-            with_room = [one for one in usable if one.room]
-            if not with_room:
+            available = [one for one in usable if one.capacity]
+            if not available:
                 if self._should_stop() or time.monotonic() > end:
                     return None, nothing
                 self._accounts[0].wait(_LOOK_SECONDS)
                 self._check()
                 continue
-            for account in sorted(with_room, key=lambda one: one.fed / (one.settings.weight or 1)):
+            for account in sorted(available, key=lambda one: one.fed / (one.settings.weight or 1)):
                 grant = self._leave(account, claim_filter)
                 if grant.number:
                     return account, grant
@@ -225,7 +225,7 @@ class Dispatcher:
             return None, refused
 
     def _leave(self, account: AccountPool, claim_filter: store.ClaimFilter) -> rate_limit.Permit:
-        """Leave of the account's limits and of the domain's."""
+        """Request a permit within the limits of the account and of the domain."""
         now, limits = utc_now(), self._limits[account.name]
         known = circuit_breaker.look(self._engine, account.name)
         is_set_aside = known is not None and known.opened_at is not None
@@ -234,7 +234,7 @@ class Dispatcher:
         if is_set_aside and not self._number(claim_filter):
             return rate_limit.Permit(0, now)
         grant = rate_limit.acquire(
-            self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.room), now
+            self._engine, account.name, limits, 1 if is_set_aside else min(_BLOCK, account.capacity), now
         )
         if known is not None and is_set_aside and grant.number:
             if not self._may_test(account, known):
@@ -253,7 +253,7 @@ class Dispatcher:
         return replace(grant, number=domain.number, first=first, step=step)
 
     def _may_test(self, account: AccountPool, known: CircuitBreaker) -> bool:
-        """Whether a test message may go by an account that is set aside; else the account is used no more."""
+        """Return whether to test an account that is set aside with a message now; if not, stop using the account."""
         if circuit_breaker.take_probe(self._engine, account.name, self._breaker, self._clock()):
             self._recorder.breakers.set_aside.pop(account.name, None)
             return True
@@ -262,7 +262,7 @@ class Dispatcher:
         return False
 
     def _feed(self, account: AccountPool, claim_filter: store.ClaimFilter, grant: rate_limit.Permit) -> int:
-        """Claim sends and hand them to an account; returns how many there were."""
+        """Claim sends and queue them for an account; return how many."""
         with writing(self._engine) as connection:
             claimed = store.claim(
                 connection, claim_filter, self._recorder.owner, self._clock(), grant.number, grant.is_test
@@ -282,7 +282,7 @@ class Dispatcher:
                     account.put([OutgoingMessage(send, made, first + place * grant.step.total_seconds(), spacing)])
                 del left[send.row]
         finally:
-            # A template that fails leaves the sends as they were.
+            # If a template fails, the sends go back to waiting.
             for send in left.values():
                 self._recorder.release(send)
         return len(claimed)
@@ -300,12 +300,12 @@ class Dispatcher:
     def _anything_left(self) -> bool:
         if any(one.number for one in self._accounts):
             return True
-        # What a broken session gave back waits again, once the store knows.
+        # Messages that a broken session released wait again once the store has recorded that.
         self._recorder.flush()
         return any(self._number(claim_filter) for claim_filter in self._claim_filters)
 
     def _check(self) -> None:
-        """Raise what keeps everything from going on."""
+        """Raise an error that keeps everything from going on."""
         if self._recorder.error is not None:
             raise self._recorder.error
         errors = [one.error for one in self._accounts if one.error is not None]
@@ -319,10 +319,10 @@ def _note(name: str, error: NewsletterError) -> str:
 
 
 def _why(what: str, who: str) -> str:
-    """What stands in the way, and for whom; what tells for whom already stays as it is."""
+    """Return a reason with what it applies to, unless it names that already."""
     return what if " of " in what and "a second" not in what else f"{what} of {who}"
 
 
 def _key(domain: str) -> str:
-    """What a domain is called among the accounts."""
+    """Return the name of a domain among the accounts."""
     return f"@{domain}"

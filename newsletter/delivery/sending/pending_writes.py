@@ -1,4 +1,4 @@
-"""Outcomes of sends that the store did not take."""
+"""Outcomes of sends that the store could not record."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,30 +12,30 @@ from newsletter.store import writing
 
 @dataclass(slots=True)
 class PendingWrites:
-    """What became of sends that the store did not take. Nobody else knows it.
+    """Outcomes of sends that the store could not record. They are known nowhere else.
 
     Attributes:
-        known: by the send's row and whether it was on the wire: who claimed it, and the outcome, None if it was not
-            sent.
+        known: by the send's row and whether it was on the wire: the claim's owner, and the outcome (None if it was not
+            sent).
     """
 
     known: dict[tuple[int, bool], tuple[str, store.SendOutcome | None]] = field(default_factory=dict)
 
     def take(self) -> "PendingWrites":
-        """Hand everything over to a process that lives on."""
+        """Hand everything over to a process that outlives this one."""
         taken = PendingWrites(dict(self.known))
         self.known.clear()
         return taken
 
     def add(self, others: "PendingWrites") -> None:
-        """Take over what another process knows."""
+        """Add the outcomes of another process."""
         self.known.update(others.known)
 
     def write(self, engine: Engine, now: datetime) -> list[tuple[str, SendState]]:
         """Try again to record everything.
 
         Returns:
-            Of each outcome that was recorded, who claimed the send, and the state.
+            For each outcome that was recorded, the owner of the claim, and the state.
         """
         states: list[tuple[str, SendState]] = []
         for (row, on_wire), (owner, outcome) in list(self.known.items()):

@@ -1,7 +1,7 @@
-"""Pace: how many messages may go now, by an account or to a domain, whoever sends them.
+"""Rate limits: how many messages may be sent now, through an account or to a domain, by all processes together.
 
-The account of it is in the store, so that limits hold across processes and restarts. The time is the machine's: limits
-are about a server out there, whatever ``--now`` says.
+The counts are in the store, so limits hold across processes and restarts. They use the machine's clock whatever
+``--now`` says, since they are about a real server.
 """
 
 import math
@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from newsletter.config.settings import Limits, WarmUp
+from newsletter.config.mail import Limits, WarmUp
 from newsletter.store import rate_limit as store
 from newsletter.store import reading, writing
 
@@ -21,8 +21,8 @@ HOUR, DAY = 60, 24 * 60
 BACKING_OFF = "pause requested by the server"
 
 _AHEAD = timedelta(seconds=5)
-"""So far ahead are moments given out, so that none passes unused while digests are made up; a process that dies wastes
-no more.
+"""How far ahead send times are assigned, so that none passes unused while messages are rendered; a process that dies
+wastes no more than this.
 """
 
 _SHORTEST_HOLD = timedelta(seconds=30)
@@ -33,12 +33,12 @@ _GREYLISTED = re.compile("gr[ae]y.?list", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to send.
+    """Permission to send.
 
     Attributes:
-        number: how many messages may go, the first at ``first`` (UTC), each ``step`` after the one before it.
-        again: with none, when to ask again (UTC); ``why``: what stands in the way, as in "hourly limit".
-        is_test: the one message tests whether the account can be used again.
+        number: how many messages may be sent, the first at ``first`` (UTC), each ``step`` after the one before it.
+        again: if none, when to ask again (UTC). ``why``: the reason, such as "hourly limit".
+        is_test: the single message tests whether the account works again.
     """
 
     number: int
@@ -50,9 +50,9 @@ class Permit:
 
 
 def acquire(engine: Engine, key: str, limits: Limits, want: int, now: datetime) -> Permit:
-    """Take leave for as many messages as wanted, or as the limits allow; what is not used should be given back.
+    """Get permission for the number of messages wanted, or as many as the limits allow; release what is not used.
 
-    A second's limit spaces messages out. Those of an hour and a day hold for any sixty minutes and any 24 hours, to the
+    A per-second limit spaces messages out. Hourly and daily limits hold for any 60 minutes and any 24 hours, to the
     minute.
 
     Args:
@@ -75,7 +75,7 @@ def acquire(engine: Engine, key: str, limits: Limits, want: int, now: datetime) 
         for limit, minutes, name in ((limits.per_hour, HOUR, "hourly limit"), (per_day, DAY, "daily limit")):
             if limit is None:
                 continue
-            # The minute of an hour ago counts too, since only a part of it lies further back.
+            # The minute of an hour ago counts too, since only part of it is further back.
             used = store.counts(connection, key, minute - minutes - 1)
             number = min(number, limit - sum(count for _, count in used))
             if number <= 0:
@@ -84,11 +84,11 @@ def acquire(engine: Engine, key: str, limits: Limits, want: int, now: datetime) 
         first, step = now, timedelta()
         if limits.per_second is not None:
             step = timedelta(seconds=1 / limits.per_second)
-            # Further ahead than any process puts it lies only what a wrong clock put there.
+            # A time further ahead than any process assigns was assigned while the clock was wrong.
             first = known.next_at if now < known.next_at <= now + 2 * _AHEAD + step else now
             number = min(number, math.floor((now + _AHEAD - first) / step) + 1)
             if number <= 0:
-                # Before the moments run out, so that the next messages are ready for theirs.
+                # Before the assigned times run out, so that the next messages are ready for theirs.
                 return Permit(0, now, again=first - _AHEAD / 2, why=f"limit of {limits.per_second:g} a second")
             store.keep_state(connection, key, replace(known, next_at=first + number * step))
         store.count(connection, key, minute, number)
@@ -96,7 +96,7 @@ def acquire(engine: Engine, key: str, limits: Limits, want: int, now: datetime) 
 
 
 def _hold_of(known: store.RateState | None, now: datetime) -> datetime | None:
-    """Until when a server wants nothing; a hold longer than any is what a wrong clock left."""
+    """Return when a server's back-off ends; one longer than any was set while the clock was wrong."""
     if known is None or known.held_until is None:
         return None
     return known.held_until if now < known.held_until <= now + _LONGEST_HOLD else None
@@ -107,21 +107,22 @@ def _held(until: datetime, now: datetime) -> Permit:
 
 
 def release(engine: Engine, key: str, limits: Limits, number: int, now: datetime) -> None:
-    """Give back leave that was not used."""
+    """Return unused permission."""
     if number and not limits.unlimited:
         with writing(engine) as connection:
             store.count(connection, key, _minute(now), -number)
 
 
 def is_throttled(reply: str | None) -> bool:
-    """Whether a server's answer is about how much is sent: 421, or 4.7.x (RFC 3463, section 3.8) but for greylisting
-    (RFC 6647), which is about one message.
+    """Return whether a server's answer is about sending too much: 421, or 4.7.x (RFC 3463, section 3.8).
+
+    Greylisting (RFC 6647) is excepted, since it concerns one message.
     """
     return reply is not None and _BUSY.match(reply) is not None and _GREYLISTED.search(reply) is None
 
 
 def back_off(engine: Engine, key: str, now: datetime) -> datetime:
-    """Send nothing for a while, twice as long each time it comes in a row.
+    """Stop sending for a while, twice as long each time in a row.
 
     Returns:
         Until when (UTC).
@@ -129,20 +130,20 @@ def back_off(engine: Engine, key: str, now: datetime) -> datetime:
     with writing(engine) as connection:
         known = store.state(connection, key) or store.RateState(now)
         if (heard := _hold_of(known, now)) is not None:
-            return heard  # By another session too.
+            return heard  # Another session was throttled too.
         until: datetime = now + min(_LONGEST_HOLD, _SHORTEST_HOLD * 2**known.held_times)
         store.keep_state(connection, key, replace(known, held_until=until, held_times=min(10, known.held_times + 1)))
     return until
 
 
 def end_back_off(engine: Engine, key: str, now: datetime) -> None:
-    """The server takes messages again."""
+    """Record that the server accepts messages again."""
     with writing(engine) as connection:
         store.keep_state(connection, key, store.RateState(now))
 
 
 def warm_up_limit(warm_up: WarmUp | None, today: date) -> int | None:
-    """How many messages a new sender's warm-up allows on a day; None without one."""
+    """Return how many messages a new sender's warm-up allows on a day; None without one."""
     if warm_up is None:
         return None
     days = max(0, (today - warm_up.begins).days)

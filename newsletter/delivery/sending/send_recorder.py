@@ -1,7 +1,7 @@
-"""The send recorder: tells the store what goes on the wire and what became of it, in one thread for all sessions.
+"""The send recorder: records what goes on the wire and its outcome in the store, in one thread for all sessions.
 
-What sessions report while a transaction is being written goes into the next one together. Nothing goes on the wire
-before the store knows of it.
+Reports that arrive while a transaction is being written are written together in the next one. Nothing goes on the wire
+before the store has recorded it.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from typing import Self
 
 from sqlalchemy import Connection, Engine
 
-from newsletter.config.settings import Delivery
+from newsletter.config.mail import Delivery
 from newsletter.delivery.sending.circuit_breaker import CircuitBreakers, DeliveryResult
 from newsletter.delivery.sending.claims import ClaimOwner, to_send_outcome
 from newsletter.delivery.sending.pending_writes import PendingWrites
@@ -27,8 +27,8 @@ from newsletter.store import sends as store
 from newsletter.store import writing
 
 PATIENCE = timedelta(minutes=5)
-"""How long the store is asked again to take an outcome. Together with the longest message it is less than a claim
-lasts.
+"""How long recording an outcome is retried. Together with the longest message, this is less than the time a claim
+holds.
 """
 
 _RETRY_SECONDS = 2.0
@@ -40,7 +40,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What became of a send, as the store has it."""
+    """The outcome of a send, as recorded."""
 
     send: Send
     outcome: store.SendOutcome
@@ -48,11 +48,12 @@ class SendResult:
 
 @dataclass(slots=True)
 class _Entry:
-    """What a session reports: that a send goes by an account, or what became of it, and how its server treated it.
-    Neither: it was not sent.
+    """A report of a session: that a send goes on the wire with an account, or its outcome and the server's response.
+
+    With neither, it was not sent.
 
     Attributes:
-        on_wire: whether this session had started it.
+        on_wire: whether this session put it on the wire.
     """
 
     send: Send
@@ -64,19 +65,19 @@ class _Entry:
 
 
 class SendRecorder:
-    """Used as a context manager; its end waits until everything is written.
+    """Records sends; use it as a context manager, which on exit waits until everything is written.
 
     Args:
-        pending: gets what the store does not take.
-        should_stop: whether to stop asking a store that does not take it.
+        pending: receives what the store cannot record.
+        should_stop: whether to stop retrying.
 
     Attributes:
-        owner: the name that sends are claimed under. Each recorder has its own, so that one that ends late releases
-            nothing of its successor's.
+        owner: the name that sends are claimed under. Each recorder has its own, so that one that ends late does not
+            release its successor's claims.
         error: why something could not be recorded.
-        results: what became of sends, as recorded.
-        breakers: which accounts are set aside. ``planned_again``: rows of sends that had failed and are planned again,
-            since their account was set aside.
+        results: the recorded outcomes of sends.
+        breakers: which accounts are set aside. ``planned_again``: rows of failed sends that are planned again, since
+            their account was set aside.
     """
 
     def __init__(
@@ -107,21 +108,21 @@ class SendRecorder:
         self._thread.join()
 
     def start(self, send: Send, account: str) -> bool:
-        """Record that a claimed send goes on the wire, and wait until the store knows.
+        """Record that a claimed send goes on the wire, and wait until that is stored.
 
         Returns:
-            Whether it may go. It may not if the claim is no longer ours, the subscriber gets no mail any more, all
+            Whether it may go. It may not if the claim is no longer ours, the subscriber no longer gets mail, all
             sending is paused, or the account is set aside.
 
         Raises:
-            NewsletterError: the store does not take it.
+            NewsletterError: the store cannot record it.
         """
         entry = _Entry(send, account=account)
         self._entries.put(entry)
         return entry.may_go.result()
 
     def record(self, send: Send, outcome: Outcome, account: str | None = None) -> None:
-        """Record what became of a send.
+        """Record the outcome of a send.
 
         Args:
             account: the account it was on the wire with; None if it never was.
@@ -134,7 +135,7 @@ class SendRecorder:
         """Record that a claimed send was not sent.
 
         Args:
-            on_wire: whether :meth:`start` had let it go.
+            on_wire: whether :meth:`start` had allowed it to go.
         """
         self._entries.put(_Entry(send, on_wire=on_wire))
 
@@ -160,7 +161,7 @@ class SendRecorder:
                     entry.set()
 
     def _write(self, batch: Sequence[_Entry]) -> None:
-        """Write a batch, with patience: the log can only call unsure what is not recorded now."""
+        """Write a batch, with retries: without its record an outcome can only be called unsure."""
         end = time.monotonic() + PATIENCE.total_seconds()
         while True:
             try:
@@ -171,7 +172,7 @@ class SendRecorder:
                 if self._should_stop() or time.monotonic() > end:
                     self._give_up(batch, error)
                     return
-            except Exception as error:  # A bug of ours must not leave the sessions waiting for an answer.
+            except Exception as error:  # A bug must not leave the sessions waiting.
                 self._give_up(batch, error)
                 return
             time.sleep(_RETRY_SECONDS)
@@ -180,7 +181,7 @@ class SendRecorder:
         for entry in batch:
             if entry.account is not None:
                 entry.may_go.set_result(entry.send.row in may_go)
-                may_go.discard(entry.send.row)  # It may be in the batch twice, and goes once.
+                may_go.discard(entry.send.row)  # It may be in the batch twice, but goes only once.
             elif entry.outcome is not None and entry.send.row in held:
                 self.results.put(SendResult(entry.send, entry.outcome))
 
@@ -222,7 +223,7 @@ class SendRecorder:
                 f"recorded: {why}; note it, since the log will call it unsure if this process ends"
             )
         if lost:
-            # Each is named, also if several sessions had something to report.
+            # Each is named, even if several sessions had reports.
             before = self.error.lines if isinstance(self.error, NewsletterError) else ()
             self.error = NewsletterError(*before, *lost)
         self.error = self.error or error

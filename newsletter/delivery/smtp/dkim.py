@@ -1,15 +1,14 @@
-"""DKIM (RFC 6376): the sender's domain answers for a message, by a signature that yagmail adds."""
+"""DKIM (RFC 6376): sign messages in the name of the sender's domain."""
 
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from email.utils import parseaddr
 
-from dkim import DKIMException
-from yagmail.dkim import DKIM, add_dkim_sig_to_message
+import dkim
 
 from newsletter.errors import UserError
 
-# What a reader or a mailbox provider goes by. RFC 8058, section 4, wants both headers of unsubscribing signed.
+# The headers that readers and mailbox providers rely on. RFC 8058, section 4, requires both unsubscribe headers.
 _SIGNED = (
     *("from", "to", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"),
     *("list-id", "list-unsubscribe", "list-unsubscribe-post", "feedback-id"),
@@ -18,40 +17,30 @@ _SIGNED = (
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A key of the sender's domain.
+    """A signing key of the sender's domain.
 
     Attributes:
-        selector: under which the public key stands in the DNS. ``key``: the private key (PEM).
+        selector: the name of the public key in the DNS. ``key``: the private key (PEM).
     """
 
     selector: str
     key: str
 
 
-class _Signable(dict[str, str]):
-    """A finished message in the form that yagmail takes one."""
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__()
-        self._content = content
-
-    def as_string(self) -> str:
-        return self._content.decode()
-
-
 def sign(content: bytes, signer: Signer) -> bytes:
-    """A message with its signature before it, in the name of the domain in From.
+    """Prepend the signature to a message, in the name of the domain in From.
 
     Raises:
-        UserError: the key is none.
+        UserError: the key is invalid.
     """
-    # Read as text: of bytes that are not ASCII the parser makes no plain strings.
+    # Parse text: from bytes that are not ASCII, the parser does not return plain strings.
     headers = HeaderParser().parsestr(content.partition(b"\r\n\r\n")[0].decode())
     domain = parseaddr(headers["From"])[1].rpartition("@")[2]
     present = [name.encode() for name in _SIGNED if name in headers]
-    message = _Signable(content)
     try:
-        add_dkim_sig_to_message(message, DKIM(domain.encode(), signer.key.encode(), present, signer.selector.encode()))
-    except (DKIMException, ValueError) as error:
-        raise UserError(f"smtp.dkim_key_file: not a private key that signs ({error}); write one in PEM") from None
-    return b"DKIM-Signature: " + message["DKIM-Signature"].lstrip().encode() + content
+        signature: bytes = dkim.sign(
+            content, signer.selector.encode(), domain.encode(), signer.key.encode(), include_headers=present
+        )
+    except (dkim.DKIMException, ValueError) as error:
+        raise UserError(f"smtp.dkim_key_file: not a private key for signing ({error}); write one in PEM") from None
+    return signature + content

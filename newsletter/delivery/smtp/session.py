@@ -1,4 +1,4 @@
-"""The session: yagmail opens it and logs in; whatever keeps it from that is told with its mend."""
+"""SMTP sessions: yagmail opens them and logs in; errors say how to fix them."""
 
 import json
 import os
@@ -15,26 +15,26 @@ from urllib.error import HTTPError
 import yagmail
 
 from newsletter.config.fields import host_name
+from newsletter.config.mail import Smtp
 from newsletter.config.secrets import password, secret_file
-from newsletter.config.settings import Smtp
 from newsletter.errors import NewsletterError, UserError
 
 _OAUTH2_KEYS = {"email_address", "google_client_id", "google_client_secret", "google_refresh_token"}
 
 Watch = Callable[[socket.socket | None], None]
-"""Is told of the connection whenever an answer is waited for."""
+"""Called with the connection whenever an answer is awaited, then with None."""
 
 
 class ServerUnavailable(NewsletterError):
-    """The server cannot be used at all at present: no message is to blame, and none was sent."""
+    """The server is unavailable: no message is at fault, and none was sent."""
 
 
 class AccountUnavailable(ServerUnavailable):
-    """The server takes nothing at all by this account, in whichever session."""
+    """The server rejects all messages of this account, in any session."""
 
 
 class _Watched(smtplib.SMTP):
-    """A session whose waits can be ended from outside."""
+    """A session whose waits can be interrupted from outside."""
 
     def __init__(self, *arguments: Any, watch: Watch, **options: Any) -> None:
         self._watch = watch
@@ -45,7 +45,7 @@ class _Watched(smtplib.SMTP):
         return super().getreply()
 
     def ehlo(self, name: str = "") -> tuple[int, bytes]:
-        # yagmail does not look whether its greeting is taken.
+        # yagmail does not check whether its greeting is accepted.
         code, words = super().ehlo(name)
         if code >= 500:
             code, words = self.helo(name)
@@ -59,7 +59,7 @@ class _WatchedTls(_Watched, smtplib.SMTP_SSL):
 
 
 class _Client(yagmail.Client):  # type: ignore[misc]
-    """yagmail's client, whose OAuth2 login does not verify TLS and does not look at the server's answer."""
+    """yagmail's client; its own OAuth2 login neither verifies TLS nor checks the server's answer."""
 
     @property
     def connection(self) -> type[_Watched]:
@@ -73,7 +73,7 @@ class _Client(yagmail.Client):  # type: ignore[misc]
             self.smtp.starttls(**self.starttls)
             self.smtp.ehlo()
         code, reply = self.smtp.docmd("AUTH", "XOAUTH2 " + proof)
-        if code == 334:  # The server explains itself once it has been answered (RFC 7628, section 3.2.3).
+        if code == 334:  # The server sends the reason after an answer (RFC 7628, section 3.2.3).
             code, reply = self.smtp.docmd("")
         if code != 235:
             raise smtplib.SMTPAuthenticationError(code, reply)
@@ -84,9 +84,9 @@ class _Client(yagmail.Client):  # type: ignore[misc]
             return str(self.get_oauth_string(self.user, known))
         except HTTPError as error:
             if error.code >= 500:
-                raise ServerUnavailable(f"smtp: Google gives no token at present: {error}; try again later") from None
+                raise ServerUnavailable(f"smtp: Google is not issuing tokens: {error}; try again later") from None
             raise UserError(
-                f"smtp: Google gives no token for {self.user}: {error}; make {self.oauth2_file} anew"
+                f"smtp: Google refuses a token for {self.user}: {error}; create {self.oauth2_file} again"
             ) from None
         except (OSError, ValueError, KeyError) as error:
             raise ServerUnavailable(f"smtp: cannot get a token from Google: {error}; try again later") from None
@@ -96,15 +96,15 @@ def open_session(settings: Smtp, folder: Path, name: str, watch: Watch) -> Any:
     """Open a session with a server and log in.
 
     Args:
-        folder: from which the paths in ``settings`` count.
-        name: of the account.
+        folder: the base of relative paths in ``settings``.
+        name: the account's name.
 
     Returns:
-        yagmail's client; its ``smtp`` is the session, greeted and ready for a message.
+        yagmail's client; its ``smtp`` is the session, after the greeting and login.
 
     Raises:
         UserError: a setting, a password or a key is missing or wrong.
-        ServerUnavailable: the server cannot be reached, is not to be trusted, or does not want us at present.
+        ServerUnavailable: the server cannot be reached, is not trusted, or rejects us now.
     """
     client = _client(settings, folder, name, watch)
     try:
@@ -119,33 +119,33 @@ def open_session(settings: Smtp, folder: Path, name: str, watch: Watch) -> Any:
 
 
 def drop(client: Any) -> None:
-    """Shut a session without a word: yagmail would say goodbye when it is thrown away, and wait for the answer."""
+    """Close a session without QUIT: yagmail would send that when it is garbage-collected, and wait for the answer."""
     client.is_closed = True
     if client.smtp is not None:
         client.smtp.close()
 
 
 def server_name(settings: Smtp) -> str:
-    """The server, for people."""
+    """Return the server's name for display."""
     return f"{settings.host}:{settings.port}"
 
 
 def shown_reply(code: int, words: bytes | str) -> str:
-    """An answer of a server in one line, as it gave it."""
+    """Format a server's answer in one line."""
     text = " ".join((words.decode("utf-8", "replace") if isinstance(words, bytes) else words).split())
-    # Of what does not begin with a number smtplib has lost the beginning.
+    # smtplib drops the beginning of an answer that does not start with a number.
     return (f"{code} {text}" if code >= 0 else f"…{text}")[:500]
 
 
 def shown_error(error: Exception) -> str:
-    """What broke a session, in words."""
+    """Describe the error that broke a session."""
     if isinstance(error, smtplib.SMTPResponseException):
         return shown_reply(error.smtp_code, error.smtp_error)
     return str(error.strerror if isinstance(error, OSError) and error.strerror else error) or type(error).__name__
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Whether an error comes of a wait that was too long, which smtplib tells as a connection that was closed."""
+    """Return whether an error is due to a timeout, which smtplib reports as a closed connection."""
     return isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
 
 
@@ -171,77 +171,81 @@ def _client(settings: Smtp, folder: Path, name: str, watch: Watch) -> _Client:
         watch=watch,
         **options,
     )
-    # yagmail would make "apikey" into "apikey@gmail.com".
+    # yagmail would turn "apikey" into "apikey@gmail.com".
     client.user = settings.user
     return client
 
 
 def _own_name() -> str | None:
-    """This host's full name; None when it has none that another host could know."""
+    """Return this host's full name; None if it has none that another host could resolve."""
     try:
         name = host_name(socket.getfqdn())
     except ValueError:
         return None
     first, last = name.partition(".")[0], name.rpartition(".")[2]
-    # "localhost.localdomain", or the name of an address that has none ("1.0.0.127.in-addr.arpa").
+    # "localhost.localdomain", or the name of an address without one ("1.0.0.127.in-addr.arpa").
     return None if first == "localhost" or last in ("localdomain", "localhost", "arpa") else name
 
 
 def _why_not(error: Exception, settings: Smtp, name: str, connected: bool) -> NewsletterError:
-    """Why a session could not be opened, with the mend."""
-    server, told = server_name(settings), shown_error(error)
+    """Return an error that explains why a session could not be opened, and how to fix it."""
+    server, reason = server_name(settings), shown_error(error)
     match error:
         case smtplib.SMTPAuthenticationError():
             return _why_no_login(error, settings, name)
         case smtplib.SMTPNotSupportedError():
-            return UserError(f"smtp: {server}: {told}; {_missing_extension(told, settings)}")
+            return UserError(f"smtp: {server}: {reason}; {_missing_extension(reason, settings)}")
         case smtplib.SMTPConnectError() if not 400 <= error.smtp_code < 600:
-            return ServerUnavailable(f"smtp: {server} is no mail server, it says {told!r}; check smtp.host and port")
+            return ServerUnavailable(
+                f"smtp: {server} is not a mail server: it answered {reason!r}; check smtp.host and port"
+            )
         case smtplib.SMTPConnectError():
-            return ServerUnavailable(f"smtp: {server} turns us away: {told}; try again later, or ask who runs it")
+            return ServerUnavailable(
+                f"smtp: {server} refused the connection: {reason}; try again later, or contact its operator"
+            )
         case smtplib.SMTPHeloError():
-            return ServerUnavailable(f"smtp: {server} does not take our greeting (EHLO): {told}; ask who runs it")
+            return ServerUnavailable(f"smtp: {server} rejected our greeting (EHLO): {reason}; contact its operator")
         case _ if is_timeout(error):
             return ServerUnavailable(f"smtp: {server} did not answer in time; check smtp.host, port and security")
         case smtplib.SMTPServerDisconnected():
-            return ServerUnavailable(f"smtp: {server} broke the connection off at once; check smtp.port and security")
+            return ServerUnavailable(f"smtp: {server} closed the connection right away; check smtp.port and security")
         case smtplib.SMTPException():
-            told = told.rstrip(".")
-            return ServerUnavailable(f"smtp: {server} lets us not begin: {told}; try again later, or ask who runs it")
-        case ssl.SSLCertVerificationError():
-            fix = "check smtp.host, or have the certificate mended"
+            reason = reason.rstrip(".")
             return ServerUnavailable(
-                f"smtp: the certificate of {server} is not to be trusted: {error.verify_message}; {fix}"
+                f"smtp: {server} rejected the session: {reason}; try again later, or contact its operator"
             )
+        case ssl.SSLCertVerificationError():
+            fix = "check smtp.host, or have the certificate fixed"
+            return ServerUnavailable(f"smtp: the certificate of {server} is not trusted: {error.verify_message}; {fix}")
         case ssl.SSLError():
-            return ServerUnavailable(f"smtp: no TLS with {server}: {told}; check smtp.port and security")
+            return ServerUnavailable(f"smtp: no TLS with {server}: {reason}; check smtp.port and security")
         case UnicodeError() if connected:
-            return UserError("smtp: the login has letters that SMTP cannot carry; check smtp.user and the password")
+            return UserError(
+                "smtp: the login contains characters that SMTP does not allow; check smtp.user and the password"
+            )
         case UnicodeError():
-            return UserError(f"smtp.host: {settings.host!r} is no host name; write it like smtp.example.org")
-    return ServerUnavailable(f"smtp: cannot reach {server}: {told}; check smtp.host and port")
+            return UserError(f"smtp.host: {settings.host!r} is not a host name; write it like smtp.example.org")
+    return ServerUnavailable(f"smtp: cannot reach {server}: {reason}; check smtp.host and port")
 
 
 def _why_no_login(error: smtplib.SMTPAuthenticationError, settings: Smtp, name: str) -> NewsletterError:
     reply = shown_reply(error.smtp_code, error.smtp_error)
     login = f"the login of {settings.user}"
     if not 500 <= error.smtp_code < 600:
-        return ServerUnavailable(
-            f"smtp: {server_name(settings)} cannot take {login} at present: {reply}; try again later"
-        )
+        return ServerUnavailable(f"smtp: {server_name(settings)} cannot process {login} now: {reply}; try again later")
     if settings.oauth2_file:
         secret = "smtp.oauth2_file"  # noqa: S105 - where it comes from
     elif os.environ.get(password_variable(name)):
         secret = password_variable(name)
     else:
         secret = "smtp.password_file" if settings.password_file else "the password in the keyring"
-    return UserError(f"smtp: {server_name(settings)} does not accept {login}: {reply}; check smtp.user and {secret}")
+    return UserError(f"smtp: {server_name(settings)} rejected {login}: {reply}; check smtp.user and {secret}")
 
 
-def _missing_extension(told: str, settings: Smtp) -> str:
-    if "AUTH" not in told:
+def _missing_extension(reason: str, settings: Smtp) -> str:
+    if "AUTH" not in reason:
         return "set smtp.security to tls or none"
-    # Many servers offer a login only where nobody else can read it.
+    # Many servers offer a login only over an encrypted connection.
     return (
         "set smtp.security to starttls, or leave out smtp.user"
         if settings.security == "none"
@@ -250,7 +254,7 @@ def _missing_extension(told: str, settings: Smtp) -> str:
 
 
 def _check_oauth2(path: Path) -> None:
-    """yagmail would ask questions on the terminal about a file that is not as it writes it itself."""
+    """Check the file before yagmail reads it: on an unexpected one it would ask questions on the terminal."""
     try:
         known = json.loads(secret_file(path))
     except ValueError:
@@ -260,16 +264,16 @@ def _check_oauth2(path: Path) -> None:
 
 
 def password_variable(name: str) -> str:
-    """The environment variable with the password of an account."""
+    """Return the environment variable for the password of an account."""
     own = "" if name == "smtp" else "_" + re.sub(r"\W", "_", name).upper()
     return f"NEWSLETTER_SMTP_PASSWORD{own}"
 
 
 def account_password(settings: Smtp, folder: Path, name: str) -> str:
-    """The password of an account; empty where there is no login.
+    """Return the password of an account; empty if there is no login.
 
     Raises:
-        UserError: it is nowhere, or cannot be read.
+        UserError: it is not set anywhere, or cannot be read.
     """
     if settings.user is None:
         return ""

@@ -1,4 +1,4 @@
-"""The wire: messages over one open SMTP session, and what the server made of each."""
+"""The transport: send messages over an open SMTP session, and interpret the server's response to each."""
 
 import smtplib
 import socket
@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import idna
 
+from newsletter.config.mail import Smtp
 from newsletter.config.secrets import secret_file
-from newsletter.config.settings import Smtp
 from newsletter.delivery.smtp.dkim import Signer, sign
 from newsletter.delivery.smtp.session import (
     AccountUnavailable,
@@ -27,8 +27,8 @@ from newsletter.model import Message, SendState
 from newsletter.support.deadline import Deadline
 
 MAX_SECONDS = 20 * 60.0
-"""Seconds that one message may be on the wire in all, less than its claim holds. RFC 5321, section 4.5.3.2, asks for
-the patience of ten minutes after the final dot.
+"""Time limit in seconds for one message on the wire, less than its claim holds. RFC 5321, section 4.5.3.2, requires a
+timeout of ten minutes after the final dot.
 """
 
 _WANTS_MORE = 530
@@ -36,19 +36,19 @@ _SERVICE_CLOSES = 421
 
 
 class _NotSent(Exception):
-    """The message was not handed over whole: it certainly was not sent. The text says what the server did instead."""
+    """The message was not handed over completely, so it certainly was not sent. The text says what the server did."""
 
 
 class ConnectionAborted(ServerUnavailable):
-    """The talk about one message came to no end, twice: that message may be to blame. It certainly was not sent."""
+    """The session broke twice with the same message, which may be at fault. It certainly was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one message: sent, deferred, failed or unsure, with the server's words.
+    """The outcome of one message: sent, deferred, failed or unsure, with the server's words.
 
     Attributes:
-        refused: it was not accepted, which may be the account's fault: when it happens to message after message, it is.
+        refused: it was not accepted. If this happens to message after message, the account is at fault.
     """
 
     state: SendState
@@ -58,13 +58,13 @@ class Outcome:
 
 
 class Transport:
-    """The way to one mail server: a session opened when it is needed, and opened anew when it broke.
+    """The connection to one mail server: opened when needed, and reopened when it breaks.
 
     Args:
-        settings: the server, and how to log in.
-        folder: from which the paths in ``settings`` count.
-        name: of the account.
-        longest: seconds that opening a session, or one message, may take in all.
+        settings: the server and the login.
+        folder: the base of relative paths in ``settings``.
+        name: the account's name.
+        longest: time limit in seconds for opening a session, or for one message, in total.
     """
 
     def __init__(self, settings: Smtp, folder: Path, name: str = "smtp", longest: float = MAX_SECONDS) -> None:
@@ -88,14 +88,14 @@ class Transport:
 
         Raises:
             UserError: a setting, a password or a key is missing or wrong.
-            ServerUnavailable: the server cannot be reached, is not to be trusted, or does not want us at present.
+            ServerUnavailable: the server cannot be reached, is not trusted, or rejects us now.
         """
         if self._client is None:
             with Deadline(self._longest) as self._deadline:
                 self._open()
 
     def close(self) -> None:
-        """Say goodbye; a session that is broken already is dropped."""
+        """Send QUIT; a session that is broken already is dropped."""
         if self._client is not None:
             with (
                 Deadline(self._settings.timeout_seconds) as self._deadline,
@@ -105,13 +105,15 @@ class Transport:
             self._drop()
 
     def send(self, message: Message) -> Outcome:
-        """Send one message and hear what the server says. What breaks before the message was handed over whole is
-        tried again on a new session, once. A session that has carried as many as it may is opened anew.
+        """Send one message and return its outcome.
+
+        If the session breaks before the message was handed over completely, it is tried once more on a new session. A
+        session that has reached its maximum number of messages is reopened first.
 
         Raises:
-            ConnectionAborted: it broke twice; this message was not sent.
-            ServerUnavailable: no message gets through at present; this one was not sent.
-            UserError: as :meth:`open`, or the server wants something that a setting gives.
+            ConnectionAborted: the session broke twice; this message was not sent.
+            ServerUnavailable: no message can be sent now; this one was not sent.
+            UserError: as for :meth:`open`, or the server requires something that a setting provides.
         """
         if self._carried >= self._settings.messages_per_session:
             self.close()
@@ -150,7 +152,7 @@ class Transport:
     def _check_time(self) -> None:
         if self._deadline.over:
             raise ServerUnavailable(
-                f"smtp: {server_name(self._settings)} came to no end within {_in_words(self._longest)}; try again later"
+                f"smtp: {server_name(self._settings)} timed out after {_in_words(self._longest)}; try again later"
             ) from None
 
     def _try(self, message: Message) -> Outcome:
@@ -164,17 +166,18 @@ class Transport:
         except (NewsletterError, _NotSent):
             raise
         except Exception as error:
-            # Something in this message is more than the program can take; the next one needs a session that is not in
-            # the middle of it.
+            # The program cannot handle something in this message; the next message needs a session that is not in the
+            # middle of it.
             self._drop()
             return Outcome(SendState.FAILED, reason=f"the message could not be sent: {describe(error)}", refused=True)
         if refused is not None:
             return refused
-        # The final dot is out: from here on the server may have taken the message without our hearing so.
+        # The final dot is out: from here on the server may have accepted the message even if we do not receive its
+        # answer.
         try:
             code, words = smtp.getreply()
             if self._deadline.over:
-                raise TimeoutError  # What was heard may be the beginning of an answer that was cut.
+                raise TimeoutError  # This may be the beginning of a truncated answer.
         except (smtplib.SMTPException, OSError) as error:
             self._drop()
             return Outcome(SendState.UNSURE, reason=f"handed over, but the server {self._broken(error)}", refused=True)
@@ -182,12 +185,12 @@ class Transport:
             return Outcome(SendState.SENT, shown_reply(code, words))
         if not 400 <= code < 600:
             self._drop()
-            reason = "the server's answer makes no sense"
+            reason = "the server's answer is invalid"
             return Outcome(SendState.UNSURE, shown_reply(code, words), reason, refused=True)
         return self._refused(smtp, code, words)
 
     def _hand_over(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
-        """Hand a message over up to the final dot; returns what became of it where the server does not take it."""
+        """Hand over a message up to the final dot; return its outcome if the server rejects it."""
         content = sign(message.content, self._signer) if self._signer is not None else message.content
         refused = self._envelope(smtp, message)
         if refused is not None:
@@ -200,10 +203,10 @@ class Transport:
 
     def _broken(self, error: Exception) -> str:
         if self._deadline.over:
-            return f"came to no end within {_in_words(self._longest)}"
+            return f"timed out after {_in_words(self._longest)}"
         if is_timeout(error):
             return f"did not answer within {_in_words(self._settings.timeout_seconds)}"
-        return f"broke the connection off ({shown_error(error)})"
+        return f"closed the connection ({shown_error(error)})"
 
     def _envelope(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
         sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
@@ -232,19 +235,19 @@ class Transport:
     def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
         reply = shown_reply(code, words)
         if not 400 <= code < 600:
-            raise _NotSent(f"gave an answer that makes no sense ({reply})")
+            raise _NotSent(f"sent an invalid answer ({reply})")
         if code == _WANTS_MORE:
-            # Nothing is wrong with the message: RFC 4954 says so of a login, RFC 3207 of TLS.
+            # The message is not at fault: RFC 4954 uses these codes for a missing login, RFC 3207 for missing TLS.
             self._drop()
             fix = "set smtp.user, or smtp.security to starttls or tls"
-            raise UserError(f"smtp: {server_name(self._settings)} wants a login or TLS first: {reply}; {fix}")
+            raise UserError(f"smtp: {server_name(self._settings)} requires a login or TLS first: {reply}; {fix}")
         if code == _SERVICE_CLOSES:
             self._drop()
         else:
             with suppress(smtplib.SMTPException, OSError):
                 smtp.rset()
         if code >= 500:
-            return Outcome(SendState.FAILED, reply, "the mail server refused it for good", refused=True)
+            return Outcome(SendState.FAILED, reply, "the mail server refused it permanently", refused=True)
         return Outcome(SendState.DEFERRED, reply, "the mail server asked to try again later")
 
 
@@ -253,7 +256,7 @@ def _in_words(seconds: float) -> str:
 
 
 def _dot_stuffed(content: bytes) -> bytes:
-    """A message as DATA wants it: lines ending in CRLF, leading dots doubled, closed by a dot (RFC 5321, 4.5.2)."""
+    """Encode a message for DATA: lines ending in CRLF, leading dots doubled, closed by a dot (RFC 5321, 4.5.2)."""
     if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if not content.endswith(b"\r\n"):

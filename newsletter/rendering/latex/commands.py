@@ -1,4 +1,4 @@
-"""Macros that take arguments of their own, such as fractions, roots and links."""
+"""Macros with arguments of their own, such as fractions, roots and links."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ _DEGREE = re.compile(r"\s?\[([^\[\]{}]{1,20})\]")
 _ENVIRONMENT = re.compile(r"\{([A-Za-z]{1,30})\*?\}(?:\[[^\[\]{}]{0,30}\])?(?:\{[lcrp|@ .\d]{1,30}\})?")
 _VERBATIM = re.compile(r"([^\sA-Za-z*])(.{1,300}?)\1")
 
-# What stands above and below a stroke without parentheses. Below it, "2n" would read as half of n.
+# Numerators and denominators that need no parentheses. In a denominator, "2n" would read as half of n.
 _ABOVE = re.compile(r"[\w.∂∇⁺⁻₊₋′]+|\w*\([^()]*\)|√\w+|\|[^|]+\|")
 _BELOW = re.compile(r"\d[\d.]*[⁰-⁹¹²³⁻]*|(?:[^\W\d]|[∂∇⁺⁻₊₋′])+|\w*\([^()]*\)|√\w+|\|[^|]+\|")
 
@@ -96,7 +96,7 @@ def _footnote(reader: Reader, call: Call) -> Reading:
 
 
 def _second(reader: Reader, call: Call) -> Reading:
-    """The second of two arguments, such as what is shown in a colour."""
+    """Return the second of two arguments, such as the text shown in a colour."""
     first, at = reader.argument(call.at, call.within)
     return (first, at) if reader.closing_brace(at, call.within) is None else reader.argument(at, call.within)
 
@@ -155,7 +155,7 @@ HANDLERS: Mapping[str, Callable[[Reader, Call], Reading]] = {
 
 @lru_cache(maxsize=1024)
 def is_known(name: str) -> bool:
-    """Whether a macro of this name is one of LaTeX, or one that many define alike."""
+    """Return whether this is the name of a standard LaTeX macro, or of one that many define alike."""
     if name in HANDLERS or name in macros.ABBREVIATIONS or macros.SPACES.fullmatch(name):
         return True
     if name in macros.NOTHING or name in macros.ESCAPED or macros.is_accent(name):

@@ -1,4 +1,4 @@
-"""Where formulas stand in a text, and which dollar signs are money."""
+"""Find the formulas in a text, and the dollar signs that are money."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 _ENVIRONMENTS = "(?:equation|align|alignat|gather|multline|eqnarray|displaymath|math)"
-# An escaped dollar opens nothing, and nor do other escaped signs; one that was escaped twice on its way is a dollar.
+# An escaped dollar opens nothing, nor do other escaped characters; one that was escaped twice on its way is a dollar.
 _FENCE = re.compile(rf"(?:\\\\)?\$|\\\\|\\[$()\[\]{{}}]|\\(?:begin|end)\{{{_ENVIRONMENTS}\*?\}}|[{{}}]")
 _OPENING = {"\\)": "\\(", "\\]": "\\["}
 
@@ -24,11 +24,11 @@ _LETTER = re.compile(r"[^\W\d_]")
 _IDEOGRAPH = re.compile("[\u3040-\ud7ff]")
 _PRICES = re.compile(r"\d[^=<>+*/-]*\s[^=<>+*/-]*$")  # "$3.5M; 64$", as in "$3.5M; 64$\times$"
 _WHOLE = re.compile(r"[\w)\]}'*]$|^\D.*-$")  # "$n$th" and "$k-$means", but not "$5-per-$GB"
-_LONGEST_BARE = 60  # A formula without any sign of LaTeX is short.
+_LONGEST_BARE = 60  # Formulas without any LaTeX syntax are short.
 
 
 class Formula(NamedTuple):
-    """What stands between two fences: from where to where, and where the text goes on after them."""
+    """The text between two fences: its start and end, and where the text continues after them."""
 
     start: int
     end: int
@@ -42,9 +42,9 @@ class _Fence(NamedTuple):
 
 
 def formulas(text: str) -> dict[int, Formula]:
-    r"""The formulas of a text by where they begin: ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and environments.
+    r"""Find the formulas of a text, by start position: ``$x$``, ``$$x$$``, ``\(x\)``, ``\[x\]`` and environments.
 
-    Dollar signs stay money where what stands between two of them reads as prose or as a price: "$5 to $10".
+    Dollar signs are money if the text between two of them reads as prose or as a price: "$5 to $10".
     """
     fences = [
         _Fence(match.start(), match.end(), "$" if match[0] == r"\\$" else match[0]) for match in _FENCE.finditer(text)
@@ -118,7 +118,7 @@ def _is_formula(text: str, opening: _Fence, closing: _Fence, displayed: bool) ->
 
 
 def _is_bare_formula(inner: str, before: str, after: str) -> bool:
-    """Whether something without any sign of LaTeX in it is a formula, such as $n$ and $p < 0.05$."""
+    """Return whether a text without any LaTeX syntax is a formula, such as $n$ and $p < 0.05$."""
     if len(inner) > _LONGEST_BARE or not _SOMETHING.search(inner) or _IDEOGRAPH.search(inner):
         return False
     price = _PRICES.match(inner) or (before.isdigit() and not _LETTER.search(inner))  # "5$-10$"
@@ -128,7 +128,7 @@ def _is_bare_formula(inner: str, before: str, after: str) -> bool:
 
 
 def _words_of_prose(inner: str) -> int:
-    """How many words stand in what may be a formula, but for names of functions."""
+    """Count the words in a possible formula, except names of functions."""
     if not re.search(r"\s", inner):
         return 0
     return sum(word not in _FUNCTIONS for word in _WORD.findall(_WRITTEN_OUT.sub(" ", inner)))

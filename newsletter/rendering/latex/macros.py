@@ -1,4 +1,4 @@
-"""The macros of LaTeX by their names: what each stands for, and what kind it is."""
+"""LaTeX macros by name: what each stands for, and what kind it is."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ def _table(pairs: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs.split())
 
 
-# What the library does not know, or has in a form that reads worse or that few fonts have.
+# Macros that the library lacks, or has in a form that reads worse or that few fonts support.
 _OWN = _table(
     """
     epsilon=ε eps=ε phi=φ textmu=μ micro=μ ohm=Ω prime=′ ast=* leqslant=≤ leqq=≤ geqslant=≥ geqq=≥ ne=≠ doteq=≐
@@ -22,7 +22,7 @@ _OWN = _table(
     copyright=© S=§ P=¶ pounds=£ euro=€ textperiodcentered=· ddag=‡ glqq=„ grqq=” glq=‚ grq=’ flqq=« frqq=» lq=‘ rq=’
     """
 )
-# Names that the library has, but that authors give to things of their own.
+# Names that the library has, but that authors use for macros of their own.
 _NO_SIGNS = re.compile(
     "aquarius|aries|because|between|cancer|capricornus|equal|estimates|gemini|hints?|id|image|include|input|jupiter|leo"
     "|libra|male|mercury|neptune|original|pisces|pluto|recorder|sagittarius|saturn|scorpio|taurus|today|truestate"
@@ -56,11 +56,11 @@ LETTERS = re.compile("[oOlLij]|ae|AE|oe|OE|aa|ss|[dt]h|DH|TH|dj|DJ|ng|NG")
 SPACES = re.compile(r"[ ,;:\s]|q?quad|enspace|thinspace|par|newline|space")
 NOTHING = frozenset("!-@")
 ESCAPED = frozenset("%&$#_{}")
-"""Signs that a backslash before them makes plain."""
+"""Characters that a backslash before them makes literal."""
 BRACKETS = _table(
     "pmatrix=() bmatrix=[] Bmatrix={} vmatrix=|| Vmatrix=‖‖ ket=|⟩ bra=⟨| abs=|| norm=‖‖ ceil=⌈⌉ floor=⌊⌋"
 )
-"""What environments and macros put around what is in them."""
+"""The delimiters that environments and macros put around their contents."""
 
 _FONT = re.compile(
     r"(?:text|math)(?:rm|bf|it|sf|tt|sc|sl|md|up|normal|cal|scr|frak|bb|bbm|ds)?|emph|underline|uline|boldsymbol|bm|pmb"
@@ -72,80 +72,80 @@ _SWITCH = re.compile(
     r"bf|sc|tt|rm|sf|sl|em|(?:bf|it|sc|tt|rm|sf|sl|md|up)(?:series|shape|family)|normalfont|(?:no)?limits|nonumber"
     r"|(?:display|text|script)style|noindent|centering|protect|maketitle|xspace|relax|footnotesize|scriptsize"
 )
-# In running text these are more often somebody's words.
+# In running text these are usually ordinary words.
 _SWITCH_INSIDE = re.compile(r"it|cal|frak|left|right|middle|[bB]igg?[lrm]?|small|large|Large|huge|tiny")
 
 
 @lru_cache(maxsize=1024)
 def sign(name: str) -> str | None:
-    """What a macro stands for, by its name without the backslash: a sign, or the name of a function as it is written.
+    """Return what a macro stands for, by its name without the backslash: a symbol, or the name of a function.
 
-    None for a macro that is no sign or is not known.
+    None for a macro that is not a symbol or is unknown.
     """
     if name in _OWN:
         return _OWN[name]
     found = getattr(_library().get_macro_spec(name), "simplify_repl", None)
     if not isinstance(found, str) or found.isspace() or _NO_SIGNS.fullmatch(name):
         return None
-    # What else it has are placeholders, such as "<cit.>".
+    # The rest of its table is placeholders, such as "<cit.>".
     return found if len(found) == 1 or found.replace(" ", "").isalpha() else None
 
 
 @cache
 def _library() -> Any:
-    # Its table is all that is used of pylatexenc: its converter drops macros that it does not know, takes "$5 and $6"
-    # for a formula and what follows a percent sign for a comment, and fails on deep nesting.
+    # Only the table of pylatexenc is used: its converter drops unknown macros, takes "$5 and $6" for a formula and the
+    # text after a percent sign for a comment, and fails on deep nesting.
     return get_default_latex_context_db()
 
 
 def is_accent(name: str) -> bool:
-    """Whether a macro puts an accent on a letter."""
+    """Return whether a macro puts an accent on a letter."""
     return name in _ACCENTS
 
 
 def accented(name: str, base: str) -> str:
-    """A letter with the accent of a macro; one character where Unicode has it so."""
-    # A dotless i is one only so that the accent takes the place of its dot.
+    """Return a letter with the accent of a macro; one character if Unicode has it."""
+    # A dotless i is only used so that the accent replaces its dot.
     return unicodedata.normalize("NFC", base.translate({ord("ı"): "i", ord("ȷ"): "j"}) + _ACCENTS[name])
 
 
 def negated(relation: str) -> str:
-    """A relation with a stroke through it: ≠ for =."""
+    """Return a relation with a stroke through it: ≠ for =."""
     struck = unicodedata.normalize("NFC", relation + _NEGATED)
     return struck if len(struck) == 1 else f"¬{relation}"
 
 
 def is_font(name: str) -> bool:
-    """Whether a macro only says how its argument looks."""
+    """Return whether a macro only changes the font of its argument."""
     return _FONT.fullmatch(name) is not None
 
 
 def is_text_font(name: str) -> bool:
-    """Whether the argument of a font's macro is text, also in a formula."""
+    """Return whether the argument of a font macro is text, even in a formula."""
     return _TEXT_FONT.match(name) is not None
 
 
 def in_font(name: str, said: str) -> str:
-    """Letters as a font's macro has them, where mail can show it: ℝ and ℕ for blackboard bold, else plain."""
+    """Convert letters to the font of a macro if email can show it, like ℝ and ℕ for blackboard bold."""
     return said.translate(_BLACKBOARD) if name in _DOUBLE_STRUCK else said
 
 
 def is_switch(name: str, inside: bool) -> bool:
-    """Whether a macro only changes how what follows looks.
+    """Return whether a macro only changes the font of what follows.
 
     Args:
-        inside: it stands in a group or a formula.
+        inside: whether it is in a group or a formula.
     """
     return _SWITCH.fullmatch(name) is not None or (inside and _SWITCH_INSIDE.fullmatch(name) is not None)
 
 
 def raised(text: str) -> str | None:
-    """A text as a superscript; None when Unicode does not have all its characters as such."""
+    """Convert a text to superscript; None if Unicode lacks any of its characters as superscripts."""
     return _moved(text, _RAISED)
 
 
 def lowered(text: str) -> str | None:
-    """A text as a subscript; None when Unicode does not have all its characters as such."""
+    """Convert a text to subscript; None if Unicode lacks any of its characters as subscripts."""
     return _moved(text, _LOWERED)
 
 
@@ -154,8 +154,8 @@ def _moved(text: str, table: dict[str, str]) -> str | None:
 
 
 def _variants(kind: str) -> dict[str, str]:
-    # The database of Unicode says which character is the superscript or subscript of which. Fonts have those of the
-    # blocks below; of the others, such as a superscript Q, hardly any.
+    # The Unicode database has the superscript and subscript forms of characters. Fonts support those of the blocks
+    # below, but hardly any others, such as a superscript Q.
     blocks = (range(0xB2, 0xBA), range(0x2B0, 0x2E5), range(0x1D2C, 0x1DC0), range(0x2070, 0x209D), (0x2C7C, 0x2C7D))
     found: dict[str, str] = {}
     for code in (code for block in blocks for code in block):

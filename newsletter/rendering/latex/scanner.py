@@ -1,6 +1,6 @@
-"""LaTeX read as a person reads it: macros as the signs or words they stand for, groups without their braces.
+"""Convert LaTeX to what a reader would see: macros as symbols or words, groups without their braces.
 
-The grammar is small on purpose. Nothing of TeX is run, and what is no LaTeX, or is broken, stays as it is.
+The grammar is small on purpose. TeX is not executed, and anything that is not LaTeX, or is broken, stays as it is.
 """
 
 import re
@@ -14,23 +14,23 @@ from newsletter.rendering.latex.formulas import Formula, formulas
 from newsletter.rendering.latex.scripts import as_script
 from newsletter.rendering.latex.syntax import SPACE, Call, Mode, Reading, Within, matched
 
-_DEEPEST = 25  # Nobody nests deeper. What does is shown as it is written, so that no text takes long.
+_DEEPEST = 25  # Nobody nests deeper; deeper text is left as it is, to limit the time.
 
 _MACRO = re.compile(r"(\\+)([A-Za-z]+|[^A-Za-z\\])?", re.DOTALL)
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _WORD = re.compile(r"\S+")
 _RUN = {False: re.compile(r"[^\\${}^]+"), True: re.compile(r"[^\\${}^_~&'\s]+")}
-_ALIGNMENT = re.compile(r"&(?!#?\w{1,8};)")  # An ampersand, but not that of an entity of HTML.
+_ALIGNMENT = re.compile(r"&(?!#?\w{1,8};)")  # An ampersand, except in an HTML entity.
 _TIE = re.compile(r"~(?=[\w(\\$])")
 _PRIMES = re.compile(r"'+")
 _LIMITS = re.compile(r"\s*\\(?:no)?limits(?![A-Za-z])")
 _WORD_FOLLOWS = re.compile(r"[^\W_]|\\[A-Za-z]")
-_LOOSE = re.compile(r"(?<=[(\[⟨⌊⌈]) +|(?<! ) +(?=[)\]⟩⌋⌉,;])")  # Space that nobody writes beside brackets and commas.
+_LOOSE = re.compile(r"(?<=[(\[⟨⌊⌈]) +|(?<! ) +(?=[)\]⟩⌋⌉,;])")  # Unusual space next to brackets and commas.
 _DELIMITED = re.compile(r"left|right|[bB]igg?[lrm]?")
 _DELIMITERS = frozenset("()[]|./\\")
 _OPTION = re.compile(r"\s?\[[^\[\]{}]{0,100}\](?=\{)")
 _ESCAPED = re.compile(r"\\([%&$#_{}~^\\])(?:\{\})?")
-# A group in running text is one of LaTeX when it begins with a macro or a formula, or hides dashes or quotes.
+# A group in running text is LaTeX if it begins with a macro or a formula, or protects dashes or quotes.
 _GROUP = re.compile(
     r"\{{1,5}(?:"
     r"\\(?:[A-Za-z]{2}|[^A-Za-z\s\"*()\[\]/]|\"\{?\\?[A-Za-z]\}?\}|[HLOPScdijklorv]\b)|\$[^$]{1,100}\$|(?:'+|`+|-+|,)\})"
@@ -45,9 +45,9 @@ _PREFIXES = "∂∇∑∏∫∮√∀∃¬∄"
 
 
 def read_latex(text: str) -> str:
-    """A text with LaTeX in it as plain text; ties, dashes and quotes stay as they are.
+    """Convert a text with LaTeX to plain text; ties, dashes and quotes stay as they are.
 
-    It takes time in proportion to the length, whatever the text.
+    The time is proportional to the length, whatever the text.
     """
     reader = _Scanner(text, _closing_braces(text), formulas(text))
     return reader.read(0, Within(len(text), Mode.RUNNING))
@@ -66,11 +66,11 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Scanner:
-    """A text being read.
+    """A text being converted.
 
     Attributes:
-        closing: for each brace that opens, where the one is that closes it.
-        formulas: what to read as a formula, by where it begins.
+        closing: for each opening brace, the position of its closing brace.
+        formulas: what to read as a formula, by start position.
     """
 
     text: str
@@ -107,7 +107,7 @@ class _Scanner:
         return self._run(at, within)
 
     def _set_apart(self, said: str, after: int, within: Within, before: str) -> Reading:
-        # "1$\frac{1}{2}$" is no eleven halves, and a tie after a formula is a space: "$10^4$~K".
+        # "1$\frac{1}{2}$" is not eleven halves, and a tie after a formula is a space: "$10^4$~K".
         apart = " " if before.isdecimal() and said[:1].isdecimal() else ""
         tied = _TIE.match(self.text, after, within.end) is not None
         return f"{apart}{said}{' ' if tied else ''}", after + tied
@@ -143,7 +143,7 @@ class _Scanner:
             return match[0], end
         if within.mode is Mode.RUNNING and (kept := self._kept(match, before)):
             return self.text[at:kept], kept
-        # A macro that was escaped twice on its way has two backslashes; a line break has no macro's name after it.
+        # A macro that was escaped twice on its way has two backslashes; a line break has no macro name after it.
         twice = slashes % 2 == 0 and is_known(name) and not (within.math and len(name) == 1)
         if slashes > 1 and not twice:
             return self._line_break(Call("", at + slashes - slashes % 2, within, before))
@@ -152,14 +152,14 @@ class _Scanner:
         if name.isalpha() and self.text.startswith("{}", end, within.end):
             end += 2
         if said and not within.math and (name.startswith("math") or macros.sign(name)):
-            # "\ell_2" without dollars is a formula all the same.
+            # "\ell_2" without dollars is still a formula.
             while end < within.end and self.text[end] in "^_":
                 script, after = self._script(end, within.inside(within.end, Mode.MATH))
                 said, end = said + script, after
         return said, end
 
     def _kept(self, match: re.Match[str], before: str) -> int:
-        r"""Where something ends that only looks like a macro: a path, or the ``\n`` of a program. 0 for a macro."""
+        r"""Return the end of text that only looks like a macro: a path, or the `` `` of a program. 0 for a macro."""
         at, slashes, name = match.start(), len(match[1]), match[2] or ""
         if not name or is_known(name):
             return 0
@@ -210,7 +210,7 @@ class _Scanner:
         return self._function(call, found) if found.isascii() and found[0].isalpha() else self._sign(call, found)
 
     def _sign(self, call: Call, found: str) -> Reading:
-        """A sign, and how much of the space after it belongs to the macro rather than to the text."""
+        """Return a symbol, and how much of the space after it belongs to the macro rather than to the text."""
         name, at, within, before = call
         after = self.after_space(at, within)
         following = self.text[after : after + 1] if after < within.end else ""
@@ -225,7 +225,7 @@ class _Scanner:
         return found, after if kind == "Ps" or tight else at
 
     def _function(self, call: Call, said: str) -> Reading:
-        """A name, in a formula with a space where it would run into what stands beside it."""
+        """Return a name; in a formula, with a space where it would run into its neighbours."""
         at, within, before = call.at, call.within, call.before
         if not within.math:
             return said, at
@@ -235,7 +235,7 @@ class _Scanner:
         return left + said + right, at
 
     def _unknown(self, call: Call) -> Reading:
-        """A macro that nobody here knows: what stands in its braces, or its name."""
+        """Return the contents of an unknown macro's braces, or its name."""
         at, within = self._after_star(call), call.within
         at += len(matched(_OPTION, self.text, at, within.end))
         arguments = []
@@ -256,7 +256,7 @@ class _Scanner:
             return self._function(call._replace(at=at), said)
         return macros.in_font(name, said), at
 
-    # What macros take
+    # Arguments of macros
 
     def after_space(self, at: int, within: Within) -> int:
         return at + len(matched(SPACE, self.text, at, within.end))
@@ -265,12 +265,12 @@ class _Scanner:
         return call.at + 1 if self.text.startswith("*{", call.at) else call.at
 
     def closing_brace(self, at: int, within: Within) -> int | None:
-        """Where the group ends that begins here, None where there is none."""
+        """Return the end of the group that begins here, None if no group begins here."""
         closing = self.closing.get(at, within.end)
         return closing if closing < within.end else None
 
     def argument(self, at: int, within: Within, mode: Mode | None = None) -> Reading:
-        """A group, a macro with its own arguments, or one character; "" where nothing is."""
+        """Read a group, a macro with its own arguments, or one character; "" if there is nothing."""
         begin = self.after_space(at, within)
         closing = self.closing_brace(begin, within)
         if closing is not None:
@@ -279,13 +279,13 @@ class _Scanner:
             return "", at
         if self.text[begin] == "\\":
             said, end = self._macro(begin, within.inside(within.end, mode), "")
-            # The space after it is not the argument's.
+            # The space after it does not belong to the argument.
             return said, begin + len(self.text[begin:end].rstrip())
         # In running text a letter without braces begins a word.
         return ("", at) if within.mode is Mode.RUNNING else (self.text[begin], begin + 1)
 
     def raw_argument(self, at: int, within: Within) -> Reading:
-        """A group as it is written, as addresses are."""
+        """Return a group as it is written, for addresses."""
         begin = self.after_space(at, within)
         closing = self.closing_brace(begin, within)
         if closing is None:
@@ -301,7 +301,7 @@ class _Scanner:
         return as_script(self.text[at], said, self.text[end : end + 1]), end
 
     def _script_in_text(self, at: int, within: Within, before: str) -> Reading:
-        r"""A superscript outside a formula, where it is plainly one: ``O(n^{-2})``, ``25^\circ C``."""
+        r"""Read a superscript outside a formula, if it clearly is one: ``O(n^{-2})``, ``25^\circ C``."""
         closing = self.closing_brace(at + 1, within)
         short = closing is not None and closing - at < 20
         if (before.isalnum() or before in (")", "]")) and (short or self.text.startswith("\\", at + 1)):
@@ -330,7 +330,7 @@ class _Scanner:
         return name if name in "'\"`~^" else "\\" + name, at
 
     def _letter(self, call: Call) -> Reading:
-        """The letter that an accent stands on, when it has no braces; "" for none."""
+        """Return the letter under an accent, if it has no braces; "" for none."""
         name, at, within, _ = call
         dotless = _DOTLESS.match(self.text, at, within.end)
         if dotless:
@@ -344,7 +344,7 @@ class _Scanner:
         return (letter, at + 1) if good else ("", at)
 
     def _is_plain(self, call: Call) -> bool:
-        r"""Whether a sign was escaped without being an accent: ``it\'s``, ``\"yes\"``, ``/\~user``."""
+        r"""Return whether a character was escaped without being an accent: ``it\'s``, ``\"yes\"``, ``/\~user``."""
         name, at, within, before = call
         if name == "'":
             return before.isalpha() and _CONTRACTION.match(self.text, at, within.end) is not None

@@ -9,7 +9,7 @@ _LONG_WORD = re.compile(r"[^\W\d_]{4}")
 
 
 def as_script(mark: str, said: str, following: str) -> str:
-    """A superscript or subscript: in characters that Unicode has for it, or as it is typed, ``x_max``."""
+    """Format a superscript or subscript: in Unicode characters if they exist, or as it is typed, ``x_max``."""
     said = said.strip()
     if not said:
         return ""

@@ -1,4 +1,4 @@
-"""What reading LaTeX works with: the position, the kind of text around it, and a macro with its context."""
+"""Types for reading LaTeX: the position, the kind of text around it, and a macro with its context."""
 
 import re
 from enum import Enum
@@ -8,13 +8,13 @@ SPACE = re.compile(r"\s*")
 
 
 class Mode(Enum):
-    RUNNING = "running text, where what is no LaTeX stays"
+    RUNNING = "running text, where anything that is not LaTeX stays"
     GROUP = "text in the braces of a macro"
     MATH = "a formula"
 
 
 class Within(NamedTuple):
-    """What is being read: up to where, as what, and how deep it is nested."""
+    """The range being read: its end, its kind, and its nesting depth."""
 
     end: int
     mode: Mode
@@ -29,7 +29,7 @@ class Within(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A macro: its name, where the text goes on after the name, what is being read, and the character said before."""
+    """A macro: its name, where the text continues after it, the range being read, and the last output character."""
 
     name: str
     at: int
@@ -38,29 +38,29 @@ class Call(NamedTuple):
 
     @property
     def space(self) -> str:
-        """The space between this and what was said before."""
+        """The space between this and the output before it."""
         return "" if not self.before or self.before.isspace() else " "
 
 
 Reading = tuple[str, int]
-"""What a piece reads as, and where the text goes on after it."""
+"""The output for a piece, and where the text continues after it."""
 
 
 class Reader(Protocol):
-    """What macros read their arguments with."""
+    """The interface that macros read their arguments with."""
 
     @property
     def text(self) -> str:
         """The whole text."""
 
     def read(self, at: int, within: Within) -> str:
-        """Read from a position up to the end of what is being read."""
+        """Read from a position to the end of the range."""
 
     def argument(self, at: int, within: Within, mode: Mode | None = None) -> Reading:
-        """Read a group, a macro with its own arguments, or one character; "" where there is nothing."""
+        """Read a group, a macro with its own arguments, or one character; "" if there is nothing."""
 
     def raw_argument(self, at: int, within: Within) -> Reading:
-        """Take a group as it is written, as for addresses."""
+        """Return a group as it is written, for addresses."""
 
     def closing_brace(self, at: int, within: Within) -> int | None:
         """Return where the group that starts here ends; None if no group starts here."""

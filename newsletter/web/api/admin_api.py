@@ -1,4 +1,4 @@
-"""The JSON API for operators: subscribers, editions, the log and figures, for who shows a token."""
+"""The JSON API for operators, with a token: subscribers, editions, the log and statistics."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -31,30 +31,30 @@ from newsletter.web.context import WebContext
 _HIGHEST = 2**31 - 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
-    401: {"model": ErrorResponse, "description": "No token, or one that does not hold."},
+    401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
 }
 
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]
 
 
 class ListQuery(Parameters):
-    """Which subscribers."""
+    """Filters and paging for subscribers."""
 
     state: SubscriberState | None = None
-    email: str | None = Field(None, max_length=320, description="The one with this address.")
+    email: str | None = Field(None, max_length=320, description="Only the one with this address.")
     limit: Limit = 50
-    after: Row = Field(0, description="The `next` of the page before.")
+    after: Row = Field(0, description="The `next` of the previous page.")
 
 
 class EditionQuery(Parameters):
-    """Which editions."""
+    """Paging for editions."""
 
     limit: Limit = 30
-    before: Day | None = Field(None, description="The `next` of the page before.")
+    before: Day | None = Field(None, description="The `next` of the previous page.")
 
 
 class LogQuery(Parameters):
-    """Which lines of the log."""
+    """Filters and paging for the log."""
 
     edition: Day | None = Field(None, description="Of this edition.")
     since: Day | None = Field(None, description="Of editions from this day on.")
@@ -63,17 +63,17 @@ class LogQuery(Parameters):
     subscriber: Row | None = Field(None, description="The id of the subscriber.")
     paper: Id | None = Field(None, description="With this paper in the digest.")
     limit: Limit = 50
-    after: Row = Field(0, description="The `next` of the page before.")
+    after: Row = Field(0, description="The `next` of the previous page.")
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The API for operators."""
+    """Create the router of the operator API."""
     context = site.context
     router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(bearer(context))])
 
     @router.get("/subscribers")
     def list_subscribers(asked: Annotated[ListQuery, Query()]) -> SubscriberPage:
-        """The subscribers, in the order in which they came."""
+        """List the subscribers, in the order in which they joined."""
         with reading(context.engine) as connection:
             if asked.email is not None:
                 one = subscribers.by_email(connection, asked.email)
@@ -87,16 +87,16 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("/subscribers/{id}")
     def show_subscriber(id: Annotated[int, Path(ge=0, le=_HIGHEST)]) -> SubscriberResponse:
-        """A subscriber."""
+        """Return a subscriber."""
         with reading(context.engine) as connection:
             found = subscribers.by_rows(connection, [id]).get(id)
         if found is None:
-            raise HTTPException(404, "There is no subscriber of that id.")
+            raise HTTPException(404, "No subscriber has this id.")
         return subscriber_response(found)
 
     @router.get("/editions")
     def list_editions(asked: Annotated[EditionQuery, Query()]) -> EditionPage:
-        """The editions, newest first, each with how many sends are in each state."""
+        """List the editions, newest first, with the number of sends in each state."""
         with reading(context.engine) as connection:
             found = statistics.editions(connection, asked.limit + 1, asked.before)
         shown = [EditionResponse(edition=day, sends=counts) for day, counts in found.items()][: asked.limit]
@@ -104,11 +104,11 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("/sends")
     def list_sends(asked: Annotated[LogQuery, Query()]) -> SendPage:
-        """The log: what each subscriber was sent, in the order in which it was planned."""
+        """List the log: what each subscriber was sent, in the order in which it was planned."""
         with reading(context.engine) as connection:
             paper = papers.by_id(connection, asked.paper) if asked.paper is not None else None
             if asked.paper is not None and paper is None:
-                raise HTTPException(404, "There is no paper of that id.")
+                raise HTTPException(404, "No paper has this id.")
             wanted = LogFilter(
                 subscriber=asked.subscriber,
                 paper=paper.row if paper is not None else None,
@@ -124,7 +124,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("/stats")
     def show_stats() -> Stats:
-        """How the newsletter is doing."""
+        """Return the status of the newsletter."""
         with reading(context.engine) as connection:
             people, sent = subscribers.counts(connection), statistics.totals(connection)
             return Stats(

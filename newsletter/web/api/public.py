@@ -1,4 +1,4 @@
-"""The JSON API for everyone: papers by day, one paper and those like it, search, what is trending, and signing up."""
+"""The public JSON API: papers by day, single and similar papers, search, trending, and signing up."""
 
 from datetime import date, timedelta
 from typing import Annotated, Any
@@ -33,15 +33,15 @@ LONGEST_PAGE = 100
 _LONGEST_WORDS = 500
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorResponse, "description": "The request cannot be understood."},
-    404: {"model": ErrorResponse, "description": "There is none such."},
-    422: {"model": ErrorResponse, "description": "A parameter is wrong, or not known."},
-    503: {"model": ErrorResponse, "description": "The newsletter cannot do that at present."},
+    400: {"model": ErrorResponse, "description": "The request is malformed."},
+    404: {"model": ErrorResponse, "description": "Not found."},
+    422: {"model": ErrorResponse, "description": "A parameter is invalid or unknown."},
+    503: {"model": ErrorResponse, "description": "The service is temporarily unavailable."},
 }
 
 
 def _plain(value: object) -> object:
-    """Numbers of seconds are no days to us."""
+    """Reject numbers, which pydantic would read as seconds since 1970."""
     if isinstance(value, str) and (len(value) != len("2025-11-28") or value[4] != "-"):
         raise ValueError("is not a day; write it like 2025-11-28")
     return value
@@ -53,13 +53,13 @@ Limit = Annotated[int, Field(ge=1, le=LONGEST_PAGE)]
 
 
 class Parameters(BaseModel):
-    """What a request may ask; a parameter that is not known is told, since it would be passed over in silence."""
+    """Query parameters; unknown ones are rejected, since ignoring them would hide mistakes."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ListQuery(Parameters):
-    """Which papers."""
+    """Filters and paging for papers."""
 
     day: Day | None = Field(None, description="Listed (else published) on this day.")
     week: str | None = Field(None, pattern=r"^[12]\d{3}-W(0[1-9]|[1-4]\d|5[0-3])$", description="Like 2025-W48 (ISO).")
@@ -67,13 +67,13 @@ class ListQuery(Parameters):
     category: str | None = Field(None, max_length=100)
     source: str | None = Field(None, max_length=100)
     limit: Limit = 20
-    after: Id | None = Field(None, description="The `next` of the page before: the id of its last paper.")
+    after: Id | None = Field(None, description="The `next` of the previous page: the id of its last paper.")
 
 
 class SearchQuery(Parameters):
-    """What is searched for."""
+    """A search."""
 
-    q: str = Field(min_length=1, max_length=_LONGEST_WORDS, description="What the papers are about, in words.")
+    q: str = Field(min_length=1, max_length=_LONGEST_WORDS, description="Words that describe the papers.")
     since: Day | None = None
     until: Day | None = None
     category: str | None = Field(None, max_length=100)
@@ -82,43 +82,43 @@ class SearchQuery(Parameters):
 
 
 class LimitQuery(Parameters):
-    """How many."""
+    """The maximum number of results."""
 
     limit: Limit = 20
 
 
 class SignUp(BaseModel):
-    """Who asks for the newsletter."""
+    """A sign-up request."""
 
     model_config = ConfigDict(extra="forbid")
 
     email: str = Field(
         min_length=3,
         max_length=254,
-        description="An address; one that lasts a short time only is refused.",
+        description="An email address; disposable addresses are rejected.",
         json_schema_extra={"format": "email"},
     )
     interests: list[Annotated[str, Field(max_length=LONGEST_INTEREST)]] = Field(
-        default_factory=list, max_length=MOST_INTERESTS, description="What to follow, in words."
+        default_factory=list, max_length=MOST_INTERESTS, description="Interests, in words."
     )
-    timezone: str = Field("UTC", max_length=60, description="An IANA name; one that is not known counts as UTC.")
+    timezone: str = Field("UTC", max_length=60, description="An IANA name; unknown ones count as UTC.")
 
 
 _SIGN_UP: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorResponse, "description": "Sent by a page of another site."},
-    413: {"model": ErrorResponse, "description": "Too much at once."},
-    429: {"model": ErrorResponse, "description": "Too often in a short time."},
+    413: {"model": ErrorResponse, "description": "The request is too large."},
+    429: {"model": ErrorResponse, "description": "Too many requests."},
 }
 
 
 def routes(site: WebContext) -> APIRouter:
-    """The API for everyone."""
+    """Create the router of the public API."""
     context = site.context
     router = APIRouter(prefix="/api", tags=["papers"], responses=ERRORS)
 
     @router.get("/papers")
     def list_papers(asked: Annotated[ListQuery, Query()]) -> PaperPage:
-        """The papers of a day, a week or a month, or all, newest day first."""
+        """List the papers of a day, a week or a month, or all, newest day first."""
         since, until = _span(asked)
         wanted = PaperFilter(asked.source, since, until, category=asked.category)
         last = _paper(site, asked.after) if asked.after is not None else None
@@ -130,23 +130,23 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("/papers/{id:path}")
     def show_paper(id: Id) -> PaperResponse:
-        """A paper by its id; an arXiv id or a DOI will do."""
+        """Return a paper by its id, arXiv id or DOI."""
         return paper_response(_paper(site, id))
 
     @router.get("/similar/{id:path}")
     def find_similar(id: Id, asked: Annotated[LimitQuery, Query()]) -> Matches:
-        """The papers most like a paper, best first."""
+        """List the papers most similar to a paper, best first."""
         return matches(similar(context, _paper(site, id), PaperFilter(), asked.limit, site.index()))
 
     @router.get("/search")
     def find_papers(asked: Annotated[SearchQuery, Query()]) -> Matches:
-        """The papers that some words describe, best first."""
+        """Search for papers by words, best match first."""
         wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
         return matches(search(context, asked.q, wanted, asked.limit, site.index()))
 
     @router.get("/trending")
     def list_trending(asked: Annotated[LimitQuery, Query()]) -> Matches:
-        """What is talked about, most first: upvotes and comments, faded by age. The best has the score 1."""
+        """List the most discussed papers: upvotes and comments, fading with age. The first has the score 1."""
         hits = trending_hits(context, context.clock().date())[: asked.limit]
         with reading(context.engine) as connection:
             known = papers.by_rows(connection, [hit.row for hit in hits])
@@ -155,21 +155,21 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/subscribe", status_code=202, responses=_SIGN_UP, dependencies=[SameOrigin], tags=["sign-up"])
     def subscribe(request: Request, asked: SignUp) -> SignupStatus:
-        """Ask for the newsletter. A letter goes to the address, and nothing comes of it before that is confirmed. The
-        answer is the same whoever has the address.
+        """Sign up for the newsletter. A confirmation email is sent to the address; nothing else happens before it is
+        confirmed. The response is the same for every address.
         """
         try:
             wanted = read_request(asked.email, asked.interests, asked.timezone)
         except UserError as error:
             raise HTTPException(422, "; ".join(error.lines)) from None
-        # Who has no page to solve a challenge on comes back later.
+        # Clients without a page to solve a challenge on must retry later.
         if signup_mail.request_signup(context, wanted, request_origin(request)) in (
             LimitVerdict.TOO_MANY,
             LimitVerdict.CHALLENGE,
         ):
             raise HTTPException(429)
         site.mailer.wake()
-        return SignupStatus(status="a letter is on its way to that address; follow the link in it")
+        return SignupStatus(status="a confirmation email is on its way to this address; follow the link in it")
 
     return router
 
@@ -178,12 +178,12 @@ def _paper(site: WebContext, id: str) -> Paper:
     with reading(site.context.engine) as connection:
         found = papers.by_id(connection, id)
     if found is None:
-        raise HTTPException(404, "There is no paper of that id.")
+        raise HTTPException(404, "No paper has this id.")
     return found
 
 
 def _span(asked: ListQuery) -> tuple[date | None, date | None]:
-    """The days, both included, that are in all of what was asked for."""
+    """Return the range of days (inclusive) that satisfies all period parameters."""
     spans = [(asked.day, asked.day)] if asked.day is not None else []
     if asked.week is not None:
         spans.append(_week(asked.week))
@@ -197,5 +197,5 @@ def _week(named: str) -> tuple[date, date]:
     try:
         monday = date.fromisocalendar(int(named[:4]), int(named[6:]), 1)
     except ValueError:
-        raise HTTPException(404, "That year has no week 53.") from None
+        raise HTTPException(404, "This year has no week 53.") from None
     return monday, monday + timedelta(days=6)

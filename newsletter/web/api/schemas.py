@@ -1,13 +1,14 @@
-"""What the API answers, as its OpenAPI document describes it."""
+"""Response models of the API, as documented in its OpenAPI schema."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from newsletter.model import Paper, Send, SendState, Subscriber, SubscriberState
+from newsletter.services.paper_json import paper_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store.send_log import LogLine
@@ -25,19 +26,21 @@ Moment = Annotated[
 
 
 class ErrorResponse(BaseModel):
-    """What was wrong with a request."""
+    """What is wrong with a request."""
 
     error: str
 
 
 class PaperResponse(BaseModel):
-    """A paper."""
+    """A paper: the fields of :func:`paper_json`, with types for the OpenAPI document."""
 
-    id: str = Field(description="An arXiv id, else a DOI, else a name that the newsletter gave.")
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(description="An arXiv id, or else a DOI, or else an id assigned by the newsletter.")
     title: str
     abstract: str
     authors: list[str]
-    author_count: int | None = Field(description="How many, where a source says so without naming them.")
+    author_count: int | None = Field(description="The number of authors, if a source gives it without naming them.")
     organization: str | None
     published: date | None
     listed_on: date | None = Field(description="When a Daily Papers page listed it.")
@@ -53,16 +56,14 @@ class PaperResponse(BaseModel):
     code_url: str | None
     code_stars: int | None
     project_url: str | None
-    summary: str | None = Field(description="A source's own.")
+    summary: str | None = Field(description="The source's own summary.")
     keywords: list[str]
     first_seen: Moment | None
 
 
 def paper_response(paper: Paper) -> PaperResponse:
-    """A paper of the store."""
-    values = {name: getattr(paper, name) for name in PaperResponse.model_fields}
-    values["author_count"] = paper.author_count if paper.author_count is not None else len(paper.authors) or None
-    return PaperResponse(**values)
+    """Convert a stored paper."""
+    return PaperResponse(**paper_json(paper))
 
 
 class PaperPage(BaseModel):
@@ -77,7 +78,7 @@ class Match(BaseModel):
 
     paper: PaperResponse
     score: float = Field(ge=0, le=1, description="How well it matches.")
-    because: str = Field(description="The words that weighed most.")
+    because: str = Field(description="The words with the greatest weight.")
 
 
 class Matches(BaseModel):
@@ -87,14 +88,14 @@ class Matches(BaseModel):
 
 
 def matches(found: Sequence[SearchResult]) -> Matches:
-    """What a search found."""
+    """Convert search results."""
     return Matches(
         papers=[Match(paper=paper_response(one.paper), score=round(one.score, 6), because=one.because) for one in found]
     )
 
 
 class SignupStatus(BaseModel):
-    """What became of a request to be signed up."""
+    """The result of a sign-up request."""
 
     status: str
 
@@ -108,7 +109,7 @@ class ScheduleResponse(BaseModel):
 
 
 class InterestResponse(BaseModel):
-    """One thing that a subscriber follows."""
+    """An interest of a subscriber."""
 
     name: str
     text: str
@@ -132,14 +133,14 @@ class SubscriberResponse(BaseModel):
     papers: int
     interests: list[InterestResponse]
     never: list[str]
-    file: str | None = Field(description="In the subscribers' folder.")
+    file: str | None = Field(description="The file in the subscribers' folder.")
     next_due: Moment | None
     last_digest: Moment | None
     created_at: Moment | None
 
 
 def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
-    """A subscriber of the store."""
+    """Convert a stored subscriber."""
     wants = subscriber.preferences
     return SubscriberResponse(
         id=subscriber.row,
@@ -163,14 +164,14 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
 
 
 class SubscriberPage(BaseModel):
-    """Subscribers, in the order in which they came."""
+    """Subscribers, in the order in which they joined."""
 
     subscribers: list[SubscriberResponse]
     next: int | None = Field(description="The value of `after` for the next page; null on the last one.")
 
 
 class EditionResponse(BaseModel):
-    """An edition, with how many of its sends are in each state."""
+    """An edition, with the number of its sends in each state."""
 
     edition: date
     sends: dict[SendState, int]
@@ -203,7 +204,7 @@ class SendResponse(BaseModel):
     message_id: str
     planned_at: Moment
     settled_at: Moment | None
-    not_before: Moment | None = Field(description="When one that was put off is tried again.")
+    not_before: Moment | None = Field(description="When a deferred send is retried.")
     attempts: int
     account: str | None
     smtp_reply: str | None
@@ -213,7 +214,7 @@ class SendResponse(BaseModel):
 
 
 def send_response(line: LogLine) -> SendResponse:
-    """A line of the log."""
+    """Convert a line of the log."""
     send: Send = line.send
     own = {name: getattr(send, name) for name in SendResponse.model_fields if name not in ("id", "papers")}
     papers = [
@@ -231,14 +232,14 @@ class SendPage(BaseModel):
 
 
 class WaitingResponse(BaseModel):
-    """Sends in one state: how many, and when the first was planned."""
+    """Sends in one state: how many, and when the oldest was planned."""
 
     count: int
     since: Moment
 
 
 class DeferredResponse(BaseModel):
-    """Sends that were put off for one reason, and when the first and the last may go."""
+    """Sends that were deferred for one reason, and when the first and the last may go."""
 
     reason: str
     count: int
@@ -247,7 +248,7 @@ class DeferredResponse(BaseModel):
 
 
 class PauseResponse(BaseModel):
-    """Since when the operator has paused all sending, and why."""
+    """When the operator paused all sending, and why."""
 
     since: Moment
     reason: str
@@ -259,23 +260,23 @@ class SetAsideResponse(BaseModel):
     account: str
     since: Moment
     reason: str
-    next_test: Moment | None = Field(description="When the next test message may go by it.")
+    next_test: Moment | None = Field(description="When the next test message may be sent through it.")
 
 
 class QueueResponse(BaseModel):
-    """What waits to be sent, and what holds it up."""
+    """What is waiting to be sent, and what holds it up."""
 
     waiting: dict[SendState, WaitingResponse]
     put_off: list[DeferredResponse]
-    holds: dict[str, Moment] = Field(description="Accounts and domains whose servers want nothing, and until when.")
-    overdue: int = Field(description="Active subscribers whose time has passed.")
+    holds: dict[str, Moment] = Field(description="Accounts and domains whose servers throttle us, and until when.")
+    overdue: int = Field(description="Active subscribers whose digest is overdue.")
     next_tick: Moment | None
     pause: PauseResponse | None
     set_aside: list[SetAsideResponse]
 
 
 def queue_response(queue: QueueStatus) -> QueueResponse:
-    """What waits."""
+    """Convert the status of the queue."""
     return QueueResponse(
         waiting={state: WaitingResponse(**asdict(one)) for state, one in queue.waiting.items()},
         put_off=[DeferredResponse(**asdict(one)) for one in queue.put_off],
@@ -296,31 +297,31 @@ def queue_response(queue: QueueStatus) -> QueueResponse:
 
 
 class SourceResponse(BaseModel):
-    """How a source fares."""
+    """The status of a source."""
 
     name: str
-    kind: str | None = Field(description="Null when config.yaml names it no longer.")
+    kind: str | None = Field(description="Null if config.yaml no longer has it.")
     last_try: Moment | None = None
     last_success: Moment | None = None
     papers: int | None = Field(default=None, description="Of the last success.")
     new_papers: int | None = None
     bad_papers: int | None = None
-    error: str | None = Field(default=None, description="Of the last try.")
+    error: str | None = Field(default=None, description="Of the last attempt.")
 
 
 def source_response(source: SourceHealth) -> SourceResponse:
-    """How a source fares."""
+    """Convert the status of a source."""
     record: Mapping[str, Any] = asdict(source.record) if source.record is not None else {}
     return SourceResponse(**{**record, "name": source.name, "kind": source.kind})
 
 
 class Stats(BaseModel):
-    """How the newsletter is doing."""
+    """The status of the newsletter."""
 
     now: Moment
     papers: int
     subscribers: dict[SubscriberState, int]
     sends: dict[SendState, int] = Field(description="In the log.")
-    returns: dict[str, int] = Field(description="What came back, by kind.")
+    returns: dict[str, int] = Field(description="Bounces and complaints, by kind.")
     queue: QueueResponse
     sources: list[SourceResponse]

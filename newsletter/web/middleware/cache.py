@@ -1,4 +1,4 @@
-"""Public pages kept ready for some seconds, so that many who ask for one cost as much as one who does."""
+"""Cache public pages for some seconds, so that many requests for one cost as much as a single one."""
 
 import asyncio
 import hashlib
@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PUBLIC = {"Cache-Control": "public, max-age=60"}
-"""The header of a page that is the same for everybody: it alone has a page kept here, and in proxies and browsers."""
+"""The header of a page that is the same for everybody: only such pages are cached here, and in proxies and browsers."""
 
 WITHIN = ("/papers", "/feeds/")
-"""How the paths begin whose public pages are kept."""
+"""The prefixes of the paths whose public pages are cached."""
 
 _METHODS = ("GET", "HEAD")
 _MOST_BYTES = 32 * 1024 * 1024
 _LONGEST_KEY = 2_000
 _MADE_AT_ONCE = 4
-"""More threads than that would only be in each other's way."""
+"""More threads than this would only slow each other down."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer as it goes out.
+    """A response, ready to send.
 
     Attributes:
-        until: how long it is kept, by the monotonic clock (seconds). ``mark``: its ETag (RFC 9110, section 8.8.3).
+        until: when it expires, by the monotonic clock (seconds). ``mark``: its ETag (RFC 9110, section 8.8.3).
     """
 
     status: int
@@ -37,9 +37,9 @@ class _Answer:
 
 
 class PageCache:
-    """Middleware that keeps public answers to GET and HEAD of some paths, by path and query.
+    """Middleware that caches public responses to GET and HEAD for some paths, by path and query.
 
-    Who asks for a page that is being made waits for it, rather than have it made twice.
+    Requests for a page that is being rendered wait for it, rather than render it again.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -50,7 +50,7 @@ class PageCache:
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         if not (scope["type"] == "http" and scope["method"] in _METHODS and scope["path"].startswith(WITHIN)):
             await self._app(scope, receive, send)
             return
@@ -68,9 +68,9 @@ class PageCache:
         return answer if answer is not None and answer.until > time.monotonic() else None
 
     async def _make(self, key: bytes, scope: Scope, receive: Receive, send: Send) -> _Answer | None:
-        """Have the application answer: what is public is returned, anything else goes out once it is whole.
+        """Have the application respond: a public response is returned, any other is sent once it is complete.
 
-        A turn ends before anything is sent: nobody else waits for a client that does not read.
+        The slot is released before anything is sent, so nobody waits for a client that does not read.
         """
         event = self._making.setdefault(key, asyncio.Event())
         said: list[Message] = []
@@ -115,7 +115,7 @@ def _is_public(message: Message) -> bool:
 async def _tell(answer: _Answer, scope: Scope, send: Send) -> None:
     status, headers, body = answer.status, answer.headers, answer.body
     if answer.mark and _has(scope, answer.mark):
-        # RFC 9110, section 15.4.5: without what tells of the content.
+        # RFC 9110, section 15.4.5: without the headers that describe the content.
         status, body = 304, b""
         headers = tuple(pair for pair in headers if pair[0] not in (b"content-length", b"content-type"))
     await send({"type": "http.response.start", "status": status, "headers": [*headers]})
@@ -123,7 +123,7 @@ async def _tell(answer: _Answer, scope: Scope, send: Send) -> None:
 
 
 def _has(scope: Scope, mark: bytes) -> bool:
-    """Whether who asks has the page already (RFC 9110, section 13.1.2)."""
+    """Return whether the client has the page already (RFC 9110, section 13.1.2)."""
     for name, value in scope["headers"]:
         if name == b"if-none-match":
             return any(one.strip().removeprefix(b"W/") in (mark, b"*") for one in value.split(b","))

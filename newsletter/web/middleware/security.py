@@ -1,5 +1,5 @@
-"""The guard before all parts of the site: headers on every answer, a limit to what a request may bring, and no word of
-what went wrong inside.
+"""Security middleware for the whole site: headers on every response, limits for requests, and no details of internal
+errors.
 """
 
 import logging
@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 100_000
-"""Bytes. No form of the site, and nothing that the API takes, comes near it."""
+"""In bytes. No form of the site, and no API request, comes near it."""
 
 LARGEST_HEADER = 16_384
-"""Bytes of a request before its body. Browsers send about a thousand."""
+"""In bytes, of a request before its body. Browsers send about a thousand."""
 
 _DIGITS = 9
 
@@ -28,7 +28,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     # Other sites must not learn a link that acts for its reader. With "no-referrer" browsers would send "Origin: null"
-    # with our own forms (Fetch, "append a request Origin header"), and the check of Origin would be worth nothing.
+    # with our own forms (Fetch, "append a request Origin header"), and the check of Origin would be useless.
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -38,11 +38,11 @@ _TLS_ONLY = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 log = logging.getLogger("uvicorn.error")
 
 Refusal = Callable[[Request, int], Response]
-"""Gives the answer for a status, as a page or as JSON."""
+"""Creates the response for a status, as a page or as JSON."""
 
 
 def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
-    """An application with the guard before it."""
+    """Wrap an application in the security middleware."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,17 +51,17 @@ def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
         answer = _Answer(scope, send)
         status = _status_for(scope)
         try:
-            # Read it whole first: until then a slow client costs no more than its connection.
+            # Read the whole body first: until then a slow client costs no more than its connection.
             body = await _read(receive) if status is None else None
             if body is not None:
                 await app(scope, _replayed(body, receive), answer.send)
             else:
                 status = status or 413
         except ClientDisconnect:
-            return  # The client has gone, or was too slow: there is nobody to answer.
+            return  # The client has gone, or was too slow.
         except Exception:
-            # What went wrong is for the operator's log alone; whom it was about is not even for that.
-            log.exception("a mistake in %s", getattr(scope.get("route"), "path_format", "the site"))
+            # Error details belong only in the operator's log, and personal data not even there.
+            log.exception("error in %s", getattr(scope.get("route"), "path_format", "the site"))
             if answer.begun:
                 raise
             status = 500
@@ -75,7 +75,7 @@ def _refused(refusal: Refusal, scope: Scope, status: int) -> Response:
     try:
         answer = refusal(Request(scope), status)
     except Exception:
-        log.exception("no page for an error")
+        log.exception("the error page failed")
         answer = Response("That did not work.", status, media_type="text/plain")
     if status in (400, 411, 431):
         answer.headers["Connection"] = "close"
@@ -83,7 +83,7 @@ def _refused(refusal: Refusal, scope: Scope, status: int) -> Response:
 
 
 class _Answer:
-    """An answer on its way, which gets its headers as it begins."""
+    """A response in progress, whose headers are added when it starts."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.begun = False
@@ -100,33 +100,33 @@ class _Answer:
 
 
 def _status_for(scope: Scope) -> int | None:
-    """The status with which a request is turned away before anybody reads it."""
+    """Return the status to reject a request with before reading it, None to accept it."""
     headers = Headers(scope=scope)
     length = (
         len(scope["path"]) + len(scope["query_string"]) + sum(len(name) + len(value) for name, value in headers.raw)
     )
     if length > LARGEST_HEADER:
         return 431
-    # Request smuggling: its end is ambiguous, and a proxy may see it elsewhere (RFC 9112, sections 6.1 and 6.3).
+    # Request smuggling: the end is ambiguous, and a proxy may see it elsewhere (RFC 9112, sections 6.1 and 6.3).
     if "transfer-encoding" in headers and ("content-length" in headers or scope["http_version"] == "1.0"):
         return 400
-    # No browser sends a body in chunks. Each chunk costs as much as a request does, though it may bring but one byte.
+    # No browser sends a body in chunks. Each chunk costs as much as a request, though it may contain only one byte.
     if "transfer-encoding" in headers:
         return 411
     promised = headers.get("content-length", "0")
     if len(promised) > _DIGITS or int(promised) > LARGEST_BODY:
         return 413
-    # No text of ours has one, and databases trip over it.
+    # No text of ours contains NUL, and databases reject it.
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
         return 400
     return None
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Read the body of a request; None when it is larger than the limit.
+    """Read the body of a request; None if it is larger than the limit.
 
     Raises:
-        ClientDisconnect: the client has gone before the end.
+        ClientDisconnect: the client disconnected before the end.
     """
     body, more = bytearray(), True
     while more:
@@ -141,7 +141,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that returns a body that was read before, then whatever follows it."""
+    """Return a ``receive`` that returns a body that was read before, then whatever follows it."""
     parts: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def replayed() -> Message:

@@ -18,7 +18,8 @@ class PaperCard:
     """The card of a paper in a list.
 
     Attributes:
-        path: its page. ``text``: the beginning of its abstract. ``by``: the organisation, else how many authors.
+        path: its page. ``text``: the beginning of its abstract. ``by``: the organisation, or else the number of
+            authors.
         links: name and URL (http or https) of each link.
         match: relevance to the search, in percent; None outside of searches.
     """

@@ -24,7 +24,7 @@ FOUND_A_PAGE = 20
 FOUND_PAGES = 10
 ALIKE = 6
 
-_TALKED_ABOUT = 2_000
+_MOST_DISCUSSED = 2_000
 _ALIKE_KEPT = 10_000
 
 
@@ -87,9 +87,9 @@ def trending_rows(context: AppContext, today: date) -> list[int]:
 def trending_hits(context: AppContext, today: date) -> list[ScoredRow]:
     """Return the trending papers with their scores."""
     with reading(context.engine) as connection:
-        talked = paper_lists.talked_about(connection, today, _TALKED_ABOUT)
-    scores = trending_scores(talked, today, context.config.digest.trending_half_life_days)
-    rows = np.array([paper.row for paper in talked], dtype=np.int64)
+        discussed = paper_lists.discussed(connection, today, _MOST_DISCUSSED)
+    scores = trending_scores(discussed, today, context.config.digest.trending_half_life_days)
+    rows = np.array([paper.row for paper in discussed], dtype=np.int64)
     return [ScoredRow(int(rows[place]), float(scores[place])) for place in np.lexsort((rows, -scores))]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from newsletter.audience import subscriptions
+from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.due import local_day
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.subscriptions import StoredPreferences
@@ -131,7 +131,7 @@ def routes(site: WebContext) -> APIRouter:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         if subscriber.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
             with writing(context.engine) as connection:
-                subscriptions.pause(connection, subscriber, context.clock(), context.clock() + _PAUSE)
+                subscriber_states.pause(connection, subscriber, context.clock(), context.clock() + _PAUSE)
         return RedirectResponse(f"/preferences/{token}?said=paused", 303, headers=PRIVATE)
 
     @router.post("/resume", dependencies=[SameOrigin])
@@ -139,7 +139,7 @@ def routes(site: WebContext) -> APIRouter:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         if subscriber.state is SubscriberState.PAUSED:
             with writing(context.engine) as connection:
-                subscriptions.set_state(connection, subscriber, SubscriberState.ACTIVE, context.clock())
+                subscriber_states.set_state(connection, subscriber, SubscriberState.ACTIVE, context.clock())
         return RedirectResponse(f"/preferences/{token}?said=resumed", 303, headers=PRIVATE)
 
     return router

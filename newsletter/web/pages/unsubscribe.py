@@ -1,11 +1,11 @@
-"""Unsubscribing: a page with one button, the one click of mail programs, and an hour to undo it."""
+"""Unsubscribe pages: a page with one button, the one-click request of mail clients, and an hour to undo it."""
 
 from datetime import datetime
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from newsletter.audience import subscriptions
+from newsletter.audience import subscriber_states
 from newsletter.audience.signed_links import VALID_FOR, LinkExpired, TokenPurpose
 from newsletter.model import Subscriber, SubscriberState
 from newsletter.store import writing
@@ -54,7 +54,7 @@ def routes(site: WebContext) -> APIRouter:
             same_site(request)
         subscriber = subscriber_of(site, TokenPurpose.UNSUBSCRIBE, token)
         with writing(context.engine) as connection:
-            subscriptions.unsubscribe(connection, subscriber.email, context.clock())
+            subscriber_states.unsubscribe(connection, subscriber.email, context.clock())
         if one_click:
             return site.page(
                 request, "unsubscribe", headers=PRIVATE, email=subscriber.email, token=token, ended=True, undo=None
@@ -71,7 +71,7 @@ def routes(site: WebContext) -> APIRouter:
             raise wrong_link()
         row, since = found
         with writing(context.engine) as connection:
-            done = subscriptions.undo_unsubscribe(connection, row, since, context.clock())
+            done = subscriber_states.undo_unsubscribe(connection, row, since, context.clock())
         if not done:
             raise HTTPException(410, _TOO_LATE, headers=PRIVATE)
         back = subscriber_at(site, row)

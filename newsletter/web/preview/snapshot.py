@@ -42,7 +42,7 @@ class Snapshot:
     """A subscriber's current message.
 
     Attributes:
-        message: None when nothing would be sent.
+        message: None if nothing would be sent.
         sample: whether it shows the sample papers.
         problems: errors in subscriber files, one line each; the last valid version of a file is used.
     """

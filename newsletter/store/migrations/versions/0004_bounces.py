@@ -1,4 +1,4 @@
-"""What came back, and the addresses that get no mail."""
+"""Bounces, and the addresses that get no mail."""
 
 import hashlib
 

@@ -1,9 +1,9 @@
-"""What is on the wire and by which account, and how fast messages may go."""
+"""Which messages are on the wire through which account, and how fast messages may be sent."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import UtcDateTime
+from newsletter.store.column_types import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"

@@ -1,4 +1,4 @@
-"""Rows of subscribers that are never used again, so that people can be forgotten; whose bounces a send has."""
+"""Rows of subscribers are never reused, so that people can be deleted; bounces name their subscriber."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        # SQLite gives the highest row anew once it is free, unless the table is made otherwise. PostgreSQL never does.
+        # SQLite reuses the highest row once it is free, unless the table is created otherwise. PostgreSQL never does.
         with op.batch_alter_table(
             "subscribers", recreate="always", table_kwargs={"sqlite_autoincrement": True}
         ) as subscribers:

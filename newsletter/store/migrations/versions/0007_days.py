@@ -1,4 +1,4 @@
-"""The day on which each paper came to its readers, for the pages of a day, a week and a month."""
+"""The day on which each paper was first shown, for the pages of a day, a week and a month."""
 
 import sqlalchemy as sa
 from alembic import op

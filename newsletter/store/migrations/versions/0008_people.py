@@ -1,9 +1,9 @@
-"""People on the site: pauses that end by themselves, and requests to be signed up."""
+"""Self-service on the site: pauses that end automatically, and sign-up requests."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import UtcDateTime
+from newsletter.store.column_types import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"

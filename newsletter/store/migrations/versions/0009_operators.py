@@ -1,9 +1,9 @@
-"""Tokens of operators, how many subscribers were in each state on each day, and editions counted without their rows."""
+"""Operator tokens, daily counts of subscribers by state, and counts of past editions without their rows."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import UtcDateTime
+from newsletter.store.column_types import UtcDateTime
 
 revision = "0009"
 down_revision = "0008"

@@ -1,4 +1,4 @@
-"""A store with many people and sends: indexes for all that is asked of it, and room for its numbers."""
+"""Large stores: indexes for all queries, and larger row numbers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,15 +25,15 @@ def upgrade() -> None:
         for table, name in _OLD:
             op.drop_index(name, table_name=table)
         return
-    # More sends than a number of four bytes counts; no newsletter had its store here before.
+    # More sends than four-byte numbers can count; no newsletter had its store in PostgreSQL before.
     for table, column in _OF_SENDS:
         op.alter_column(table, column, type_=sa.BigInteger(), existing_type=sa.Integer())
     op.execute("ALTER SEQUENCE sends_row_seq AS bigint")
-    # Those who begin alike are then found by the index, whatever language the database was made for.
+    # Lets the index find common prefixes, whatever the language of the database.
     op.alter_column("subscribers", "email_key", type_=sa.Text(collation="C"), existing_type=sa.Text())
-    # Each send changes its state twice: what is left of that stands in the way of who looks for the next to be claimed.
+    # Each send changes its state twice: dead rows slow down the search for sends to claim.
     op.execute("ALTER TABLE sends SET (autovacuum_vacuum_scale_factor = 0.02)")
-    # Beside those who write; one that was cut short has left an index that is none.
+    # Concurrently with writers; an interrupted one has left an invalid index.
     with op.get_context().autocommit_block():
         for table, columns in _NEW:
             name = _name(table, columns)

@@ -1,4 +1,4 @@
-"""How many sends of an edition that is past are in each state."""
+"""Counts of the sends of past editions by state."""
 
 import sqlalchemy as sa
 from alembic import op

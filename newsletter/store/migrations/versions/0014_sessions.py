@@ -1,9 +1,9 @@
-"""Sessions of operators, which end on the server when somebody logs out."""
+"""Operator sessions, which end on the server when the operator logs out."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import UtcDateTime
+from newsletter.store.column_types import UtcDateTime
 
 revision = "0014"
 down_revision = "0013"

@@ -1,9 +1,9 @@
-"""Links that can be signed out, requests that are confirmed by email, and challenges that were used."""
+"""Links that can be revoked, requests that are confirmed by email, and used challenges."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from newsletter.store.schema import UtcDateTime
+from newsletter.store.column_types import UtcDateTime
 
 revision = "0015"
 down_revision = "0014"

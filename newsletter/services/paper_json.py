@@ -1,0 +1,35 @@
+"""A paper as JSON, the same from the commands and the HTTP API."""
+
+from datetime import UTC
+from typing import Any
+
+from newsletter.model import Paper
+
+
+def paper_json(paper: Paper) -> dict[str, Any]:
+    """Convert a paper to the values of a JSON object: text, numbers, lists; dates in ISO 8601, moments in UTC."""
+    return {
+        "id": paper.id,
+        "title": paper.title,
+        "abstract": paper.abstract,
+        "authors": list(paper.authors),
+        "author_count": paper.author_count if paper.author_count is not None else len(paper.authors) or None,
+        "organization": paper.organization,
+        "published": paper.published.isoformat() if paper.published else None,
+        "listed_on": paper.listed_on.isoformat() if paper.listed_on else None,
+        "upvotes": paper.upvotes,
+        "comments": paper.comments,
+        "categories": list(paper.categories),
+        "url": paper.url,
+        "sources": list(paper.sources),
+        "arxiv_id": paper.arxiv_id,
+        "version": paper.version,
+        "doi": paper.doi,
+        "pdf_url": paper.pdf_url,
+        "code_url": paper.code_url,
+        "code_stars": paper.code_stars,
+        "project_url": paper.project_url,
+        "summary": paper.summary,
+        "keywords": list(paper.keywords),
+        "first_seen": paper.first_seen.astimezone(UTC).isoformat(timespec="seconds") if paper.first_seen else None,
+    }

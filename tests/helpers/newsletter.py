@@ -1,0 +1,190 @@
+"""A newsletter in a scratch folder, used through the command line, and what starts beside it."""
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from sqlalchemy import select, update
+
+from newsletter.cli import main
+from newsletter.config.loader import load_config
+from newsletter.services.demo import SAMPLE_PAPERS
+from newsletter.store import open_store, schema, writing
+
+CONFIG = """\
+site:
+  name: Test Papers
+  url: https://papers.example.org
+  from: Papers <papers@example.org>
+  postal_address: 1 Test Street
+smtp:
+  host: 127.0.0.1
+  port: 1
+  security: none
+network:
+  attempts: 2
+  wait_seconds: 0.01
+"""
+
+NOW = "2025-11-28T09:00"
+
+
+@cache
+def _kept() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is there until the tests end."""
+    return tempfile.TemporaryDirectory()
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict]:
+        """What ``--json`` printed."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Newsletter:
+    """A newsletter in a folder, worked through the command line as a person would."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.processes: list[subprocess.Popen[str]] = []
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+        (folder / "subscribers").mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(CONFIG)
+
+    def run(self, *arguments: object, code: int | None = 0, now: str = NOW) -> CommandResult:
+        """Run a command in this process, at ``now``; it must end with ``code`` (None: with any)."""
+        self._capsys.readouterr()
+        self._monkeypatch.chdir(self.folder)
+        self._monkeypatch.setattr(sys, "argv", ["newsletter", "--now", now, *map(str, arguments)])
+        ended = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            ended = exit_.code if isinstance(exit_.code, int) else 1 if exit_.code else 0
+        captured = self._capsys.readouterr()
+        assert "Traceback" not in captured.err
+        ran = CommandResult(ended, captured.out, captured.err)
+        assert code is None or ended == code, ran
+        return ran
+
+    def start(self, *arguments: object, stdin: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Start a command as a process of its own, with an environment; ``stdin`` is a file that is piped in."""
+        with (stdin or Path(os.devnull)).open("rb") as piped:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "newsletter", *map(str, arguments)],
+                cwd=self.folder,
+                env={**os.environ, **environment},
+                stdin=piped if stdin else None,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def run_on_full_disk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command where no file may grow, which fails as on a full disk."""
+        command = f"ulimit -f 0; exec {shlex.join([sys.executable, '-m', 'newsletter', *arguments])}"
+        return subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60)
+
+    def configure(self, **sections: dict) -> None:
+        """Change sections of the configuration."""
+        yaml = YAML()
+        path = self.folder / "config.yaml"
+        document = yaml.load(path.read_text())
+        for name, values in sections.items():
+            document.setdefault(name, {}).update(values)
+        with path.open("w") as file:
+            yaml.dump(document, file)
+
+    def subscriber(self, name: str, text: str) -> Path:
+        """Write a subscriber's file."""
+        path = self.folder / "subscribers" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def with_sample(self) -> "Newsletter":
+        """Take in the sample corpus.
+
+        What the command makes of it in a new newsletter with usual settings is kept for the next one.
+        """
+        var, kept = self.folder / "var", Path(_kept().name, "var")
+        usual = not var.exists() and not {"ranking", "store"} & YAML().load(self.folder / "config.yaml").keys()
+        if usual and kept.exists():
+            shutil.copytree(kept, var)
+            return self
+        self.run("import", SAMPLE_PAPERS)
+        if usual:
+            shutil.copytree(var, kept, ignore=shutil.ignore_patterns("newsletter.db*", ".lock"))
+            with closing(sqlite3.connect(var / "newsletter.db")) as store:
+                store.execute("VACUUM INTO ?", [str(kept / "newsletter.db")])
+            (kept / "newsletter.db").chmod(0o600)
+        return self
+
+    def damage(self, email: str, **values: object) -> None:
+        """Change what the store keeps of a subscriber's preferences, past every check."""
+        engine = open_store(self.config.store_url)
+        of_email = schema.subscribers.c.email == email
+        with writing(engine) as connection:
+            present = connection.execute(select(schema.subscribers.c.preferences).where(of_email)).scalar_one()
+            kept = {**present, **{key: _merged(present[key], value) for key, value in values.items()}}
+            connection.execute(update(schema.subscribers).where(of_email).values(preferences=kept))
+        engine.dispose()
+
+    @property
+    def config(self):
+        """The configuration, as the program reads it."""
+        return load_config(self.folder / "config.yaml")
+
+
+def _merged(present: object, value: object) -> object:
+    return {**present, **value} if isinstance(present, dict) and isinstance(value, dict) else value
+
+
+def wait_until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port on loopback that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def faketime_environment(when: str) -> dict[str, str]:
+    """The environment in which Debian's faketime would start a process. It is started without faketime in between,
+    which would keep its signals from it.
+    """
+    assert shutil.which("faketime"), "faketime is missing; 'make test' installs it"
+    printed = subprocess.run(["faketime", "-f", when, "env"], capture_output=True, text=True, check=True).stdout
+    variables = dict(line.partition("=")[::2] for line in printed.splitlines())
+    return {"LD_PRELOAD": variables["LD_PRELOAD"], "FAKETIME": when, "TZ": "UTC"}
