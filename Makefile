@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail format clean programs
+.PHONY: demo test check docs bench bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -13,13 +13,17 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev programs
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-check: $(VENV)/installed-dev
+check: $(VENV)/installed-dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# DATA names folders of readers' libraries, as docs/ranking.md has them.
+# The documentation as a site, in build/docs. A broken link is an error.
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# DATA names folders of readers' libraries; docs/explanation/ranking.md describes them.
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.ranking $(DATA)
 
@@ -73,7 +77,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing what tests and checks need ..."
-	$(INSTALL) --editable '.[cluster,test,check]'
+	$(INSTALL) --editable '.[cluster,test,check,docs]'
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

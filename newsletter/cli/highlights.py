@@ -20,7 +20,7 @@ Output = Annotated[
 def train_highlights(labelled: LabelledFile, output: Output = None) -> None:
     """Train the sentence classifier and write its weights.
 
-    See docs/highlights.md for the format of LABELLED.
+    See docs/how-to/train-highlights.md for the format of LABELLED.
     """
     from newsletter.highlights.classifier import WEIGHTS
     from newsletter.highlights.dataset import read_labelled

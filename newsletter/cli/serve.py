@@ -18,7 +18,8 @@ def serve(
 ) -> None:
     """Serve the site: sign-up, preferences, the papers by day, search, feeds and the API.
 
-    Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it (see docs/deploy.md).
+    Runs until Ctrl-C or SIGTERM. On the internet, put nginx or Caddy in front of it; see
+    docs/how-to/deploy-behind-nginx.md.
     """
     from newsletter.config.web import Web
     from newsletter.web.app import make_app

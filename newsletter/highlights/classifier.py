@@ -1,6 +1,6 @@
 """Highlights: the sentence of an abstract that states the idea, and the one that states the result.
 
-A linear model shipped with the newsletter scores each sentence for both; see docs/highlights.md.
+A linear model shipped with the newsletter scores each sentence for both; see docs/explanation/highlights.md.
 """
 
 import json

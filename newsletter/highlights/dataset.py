@@ -53,7 +53,7 @@ def read_labelled(path: Path) -> list[LabelledAbstract]:
     lines = _text(path).split("\n")
     read = [_labelled(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not read:
-        raise UserError(f"{path}: no labelled abstracts; see docs/highlights.md")
+        raise UserError(f"{path}: no labelled abstracts; see docs/how-to/train-highlights.md")
     return read
 
 
@@ -74,7 +74,7 @@ def _labelled(text: str, where: str) -> LabelledAbstract:
         problem = error.errors(include_url=False)[0]
         field = ".".join(map(str, problem["loc"])) or "the line"
         words = " ".join(part for part in (quoted(problem["input"]), describe(problem)) if part)
-        raise UserError(f"{where}: {field}: {words}; see docs/highlights.md") from None
+        raise UserError(f"{where}: {field}: {words}; see docs/how-to/train-highlights.md") from None
     except (ValueError, RecursionError):
         raise UserError(f"{where}: not JSON; each line is one object") from None
     places = _places(line.abstract)

@@ -119,7 +119,7 @@ def plain_choices(learnt_from: Sequence[LabelledAbstract], asked: Sequence[Label
         marked = [one for one in learnt_from if one.spans[label]]
         truth = np.concatenate([right(one, label) for one in marked])
         if truth.all() or not truth.any():
-            raise UserError(f"too little is marked as {label} to train on; see docs/highlights.md")
+            raise UserError(f"too little is marked as {label} to train on; see docs/how-to/train-highlights.md")
         solver = LogisticRegression(C=_PLAIN_FREEDOM, max_iter=1000).fit(_words_and_place(words, marked), truth)
         scores = solver.decision_function(table)
         columns.append([int(scores[own == one].argmax()) if asked[one].found else None for one in range(len(asked))])

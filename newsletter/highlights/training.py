@@ -48,7 +48,7 @@ def _weights(label: str, labelled: Sequence[LabelledAbstract], tables: Sequence[
         gaps.append((share[better] - share[worse]) * (1 if one.fits else _MISFIT))
     weighed = np.concatenate(gaps)
     if len(weighed) < 2:
-        raise UserError(f"too little is marked as {label} to learn from; see docs/highlights.md")
+        raise UserError(f"too little is marked as {label} to learn from; see docs/how-to/train-highlights.md")
     # Without intercept a difference turned round says the same; the solver wants to see both classes.
     turned = np.where(np.arange(len(weighed)) % 2, 1, -1)
     stacked = csr_matrix(vstack(differences).multiply(turned[:, None]))

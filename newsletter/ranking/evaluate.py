@@ -63,14 +63,14 @@ def read_dataset(folder: Path, fold: int = NEW_FOLD) -> Dataset:
         texts = [_text(paper) for paper in papers]
         split = [[place[name] for name in reader["papers"]] for reader in libraries]
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder}: a line is invalid ({error}); see docs/ranking.md") from None
+        raise UserError(f"{folder}: a line is invalid ({error}); see docs/explanation/ranking.md") from None
     readers = [
         (np.array([at for new, at in own if not new], int), np.array([at for new, at in own if new], int))
         for own in split
     ]
     counted = [(old, new) for old, new in readers if len(old) >= 3 and len(new) >= 1]
     if not counted:
-        raise UserError(f"{folder}: no reader has three known papers and one held out; see docs/ranking.md")
+        raise UserError(f"{folder}: no reader has three known papers and one held out; see docs/explanation/ranking.md")
     return Dataset(
         [text for text, new in zip(texts, is_new, strict=True) if not new],
         [text for text, new in zip(texts, is_new, strict=True) if new],
@@ -175,7 +175,7 @@ def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
 def _fitted(trial: Dataset) -> tuple[TfidfModel, csr_matrix]:
     model = fit(trial.old, trial.phrases)
     if model is None:
-        raise UserError("the known papers contain no words; see docs/ranking.md")
+        raise UserError("the known papers contain no words; see docs/explanation/ranking.md")
     return model, model.vectors(trial.old)
 
 

@@ -15,7 +15,7 @@ store's papers alone, and makes a profile discriminative at the cost of a dot pr
   Lloyd-Thomas, 2000);
 - a sample of papers, relative to which scores are standardised.
 
-``docs/ranking.md`` has the alternatives tried and the effect of each part.
+``docs/explanation/ranking.md`` has the alternatives tried and the effect of each part.
 """
 
 import re

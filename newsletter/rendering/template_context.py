@@ -79,7 +79,7 @@ def digest_context(
     links: PersonalLinks,
     left: Sequence[DigestItem] = (),
 ) -> dict[str, Any]:
-    """Build the values that the templates use, described in ``docs/templates.md``.
+    """Build the values that the templates use, described in ``docs/reference/templates.md``.
 
     Args:
         left: papers that the message lists by title only.

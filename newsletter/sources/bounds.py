@@ -1,7 +1,7 @@
 """Limits on what sources may return: every paper passes :func:`within_bounds` on its way to the store.
 
 What is too long is truncated, what cannot be right is left out, and both are reported. A paper with an unusable
-identifier is skipped. docs/sources.md has the same numbers.
+identifier is skipped. docs/reference/sources.md has the same numbers.
 """
 
 from collections.abc import Iterator, Sequence

@@ -91,7 +91,9 @@ def _connect(url: str, named: str) -> Engine:
             f"{named}: {display_name(engine)}: {error}; write it like sqlite:///var/newsletter.db"
         ) from None
     except ProgrammingError as error:  # the same, from PostgreSQL's driver
-        raise UserError(f"{named}: {display_name(engine)}: {_words(error)}; see docs/configuration.md") from None
+        raise UserError(
+            f"{named}: {display_name(engine)}: {_words(error)}; see docs/reference/configuration.md"
+        ) from None
     return engine
 
 

@@ -1,4 +1,4 @@
-"""A backup and its restore, by the commands of docs/deploy.md, and what becomes of sends then."""
+"""A backup and its restore, by the commands of docs/how-to/back-up-and-restore.md, and what becomes of sends then."""
 
 import importlib.util
 import os
@@ -23,15 +23,15 @@ PUBLISHED = "postgresql://newsletter@db.example.org/newsletter"
 
 
 def commands(section: str) -> list[str]:
-    """The commands that a section of docs/deploy.md has to be typed, by block."""
-    text = (SOURCE / "docs" / "deploy.md").read_text()
+    """The commands that a section of docs/how-to/back-up-and-restore.md has to be typed, by block."""
+    text = (SOURCE / "docs" / "how-to" / "back-up-and-restore.md").read_text()
     part = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    return re.findall(r"```console\n(.*?)```", part, re.DOTALL)
+    return re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
 
 
 class Machine:
-    """A machine whose root works by docs/deploy.md: with the folders and the user of this test in place of those that
-    the document names. It has no systemd, and commands run as another user run as this one.
+    """A machine whose root follows docs/how-to/back-up-and-restore.md, with the folders and the user of this test
+    instead of those in the document. It has no systemd, and commands run as another user run as this one.
     """
 
     def __init__(self, newsletter: Newsletter, folder: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_restored_backup_goes_on_where_it_was_made(
     on_the_wire(engine, "grace@example.org")
     if backend == "postgresql":
         machine.set_up_for_postgresql(str(newsletter.config.store_url))
-    (block,) = commands("Backup")
+    (block,) = commands("Back up")
     # With the store open, as beside a newsletter that runs.
     with engine.connect() as held:
         held.exec_driver_sql("SELECT count(*) FROM sends")

@@ -1,5 +1,5 @@
 """Each fault, by ``send`` against a server, a wire or a disk that has it: where each message ends, what is said of it,
-and that it comes once when the fault is over. ``docs/delivery.md`` has the table.
+and that it comes once when the fault is over. ``docs/explanation/delivery.md`` has the table.
 """
 
 import resource
