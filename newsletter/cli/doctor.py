@@ -70,7 +70,7 @@ def _counted(state: CheckState, count: int) -> str:
 
 def _tell(finding: CheckResult, json: bool) -> None:
     if json:
-        row = {"name": finding.name, "state": finding.state.value, "found": finding.found, "mend": finding.fix or None}
+        row = {"name": finding.name, "state": finding.state.value, "found": finding.found, "fix": finding.fix or None}
         print_json([row])
         sys.stdout.flush()
         return

@@ -78,7 +78,7 @@ def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience:
         warn(one_note)
     if json:
         workers = {name: _by_state(own) for name, own in _workers(report)}
-        print_json([{**_by_state(report.counts), "hands": workers, "left": _left_json(report.left)}])
+        print_json([{**_by_state(report.counts), "workers": workers, "left": _left_json(report.left)}])
     else:
         say(_summary(report, tally.total, due))
         for name, own in _workers(report):

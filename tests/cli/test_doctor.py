@@ -17,7 +17,7 @@ from tests.helpers.smtp import Mailbox
 def lines(ran: CommandResult) -> dict[str, CheckResult]:
     """What ``--json`` told, by name."""
     return {
-        row["name"]: CheckResult(row["name"], CheckState(row["state"]), row["found"], row["mend"] or "")
+        row["name"]: CheckResult(row["name"], CheckState(row["state"]), row["found"], row["fix"] or "")
         for row in ran.rows
     }
 
@@ -50,7 +50,7 @@ def test_json_names_the_same_lines(newsletter: Newsletter) -> None:
     found = lines(newsletter.run("doctor", "--json", code=1))
     assert list(found)[:3] == ["config", "program", "sender"]
     assert found["smtp"].fix == "check smtp.host and port"
-    assert set(newsletter.run("doctor", "--json", code=1).rows[0]) == {"name", "state", "found", "mend"}
+    assert set(newsletter.run("doctor", "--json", code=1).rows[0]) == {"name", "state", "found", "fix"}
 
 
 def test_all_is_well_with_a_good_mail_server(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
@@ -111,9 +111,9 @@ def test_a_configuration_that_cannot_be_read(newsletter: Newsletter) -> None:
         ("everything else", "not checked"),
     ]
     assert ran.rows[0]["found"].endswith("smtp.prot: unknown key")
-    assert ran.rows[0]["mend"] == "did you mean 'port'?"
+    assert ran.rows[0]["fix"] == "did you mean 'port'?"
     (newsletter.folder / "config.yaml").unlink()
-    assert "create one with 'newsletter init .'" in newsletter.run("doctor", "--json", code=2).rows[0]["mend"]
+    assert "create one with 'newsletter init .'" in newsletter.run("doctor", "--json", code=2).rows[0]["fix"]
 
 
 def test_secrets(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
