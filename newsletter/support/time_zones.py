@@ -81,7 +81,8 @@ _OTHER_CITIES: Mapping[str, str] = {
 
 def probable_name(name: str) -> str | None:
     """Return the time zone that a wrong name, like ``Vienna`` or ``CEST``, probably means; None if none is close."""
-    wanted = _folded(name[:80])
+    # "right/" and "posix/" are folders of some systems, with a copy of each zone.
+    wanted = _folded(re.sub("^(right|posix)/", "", name[:80], flags=re.IGNORECASE))
     offset = re.fullmatch(r"(?:utc|gmt)?\s*([+-])0?(\d{1,2})(?::?00)?", name.strip().casefold())
     if offset is not None:
         # Etc/GMT-2 is two hours ahead of UTC: its sign is that of POSIX.
