@@ -206,9 +206,9 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
 
 
 def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
-    newsletter: Newsletter, mail: Mailbox, postgresql: PostgreSQL
+    newsletter: Newsletter, mail: Mailbox, own_postgresql: PostgreSQL
 ) -> None:
-    url = postgresql.fresh()
+    url = own_postgresql.fresh()
     newsletter.configure(smtp={"sessions": 2}, store={"url": url})
     newsletter.with_sample()
     for number in range(40):
@@ -216,8 +216,8 @@ def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
 
     def on_data(address: str) -> None:
         if len(mail.accepted) == 10:
-            postgresql.stop()
-            postgresql.start()
+            own_postgresql.stop()
+            own_postgresql.start()
 
     mail.on_data = on_data
     ran = newsletter.run("send", code=None)
@@ -225,7 +225,6 @@ def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
     newsletter.run("send", code=None)
     assert sorted(mail.recipients()) == sorted(f"r{number}@example.org" for number in range(40))
     assert {row["state"] for row in newsletter.run("log", "--json").rows} == {"sent"}
-    postgresql.drop(url)
 
 
 @pytest.mark.parametrize(("number", "sessions"), [(signal.SIGINT, 1), (signal.SIGTERM, 3)])

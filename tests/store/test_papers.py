@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -106,7 +106,6 @@ some_papers = st.builds(
 )
 
 
-@settings(max_examples=60)
 @given(st.lists(some_papers, max_size=8))
 def test_fetching_the_same_again_changes_nothing(found: list[Paper]) -> None:
     engine = open_store("sqlite://")

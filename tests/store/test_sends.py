@@ -125,7 +125,7 @@ class Sending(RuleBasedStateMachine):
 
 
 TestSending = Sending.TestCase
-TestSending.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestSending.settings = settings(stateful_step_count=20)
 
 
 def test_of_two_failed_digests_with_one_paper_the_later_is_planned_again() -> None:

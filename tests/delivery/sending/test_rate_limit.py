@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -46,7 +46,6 @@ def test_a_seconds_limit_spaces_messages_out_over_processes(store_url: str, engi
     other.dispose()
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     asked=st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 9), st.integers(0, 3)), min_size=5, max_size=40),
     limit=st.integers(1, 12),

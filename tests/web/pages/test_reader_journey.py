@@ -1,12 +1,11 @@
 """A reader's whole way in a real browser, with letters from a real mail server: by keyboard alone, without script."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
@@ -15,12 +14,6 @@ from tests.helpers.web import first_link, path_of, serving, state_of, wait_for_m
 BOB = "bob@example.org"
 
 expect.set_options(timeout=30_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 @pytest.fixture
