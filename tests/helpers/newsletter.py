@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -12,7 +13,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -201,10 +202,16 @@ def wait_until(true: Callable[[], object], process: subprocess.Popen[str], secon
         time.sleep(0.1)
 
 
-def free_port() -> int:
-    """A port on loopback that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port on loopback that nothing listens on.
+
+    The kernel gives it to no connection meanwhile, as it would one that it had chosen itself.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, lowest)
+        with suppress(OSError), socket.create_server((host, port)):
+            return port
 
 
 def faketime_environment(when: str) -> dict[str, str]:

