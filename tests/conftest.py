@@ -52,12 +52,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(config.stash[RUN].end)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that take long first, so that none of them runs alone at the end."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("system")
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    items.sort(key=_expected_length, reverse=True)
+
+
+def _expected_length(item: pytest.Item) -> int:
+    """Rank a test: a group, whose tests run one after the other, then the other tests that take long, then the rest."""
+    return 2 if item.get_closest_marker("xdist_group") else 1 if item.get_closest_marker("system") else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more processes than there are processors: many tests wait for other processes."""
+    return max(2, (len(os.sched_getaffinity(0)) * 3) // 2)
 
 
 def pytest_collection_finish() -> None:

@@ -236,6 +236,7 @@ def attempts(port: int) -> int:
     return sum(row[2] == f"0100007F:{port:04X}" and row[3] == "02" for row in rows)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--once"], ["fetch"]], ids=" ".join)
 def test_sources_that_hang_do_not_hold_up_a_stop(
     newsletter: Newsletter, raw_server: Callable[[RawHandler], str], full: int, arguments: list[str]

@@ -158,6 +158,7 @@ def test_pages_without_end(newsletter: Newsletter) -> None:
     assert (row["papers"], row["new"]) == (1050, 100)
 
 
+@pytest.mark.system
 def test_a_source_that_takes_too_much_memory_is_ended_alone(newsletter: Newsletter) -> None:
     # Half a gigabyte as a list in Python.
     with HostileServer(saying(b"[" + b"[],[]," * 8_000_000 + b"[]]")) as large, HostileServer(saying(GOOD)) as good:
@@ -198,6 +199,7 @@ def test_pages_that_came_before_the_deadline_are_kept_and_asked_for_again(newsle
     assert not any(conditions)
 
 
+@pytest.mark.system
 def test_slow_sources_keep_no_other_waiting(newsletter: Newsletter) -> None:
     servers = [HostileServer(talk) for talk in (silent, saying(SLOW_TO_PARSE), dribbling(head()), saying(GOOD))]
     urls = [server.__enter__() for server in servers]
@@ -224,6 +226,7 @@ STOPPED_WHILE = {
 }
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("command", [["fetch"], ["run", "--once"], ["run"]], ids=" ".join)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_fetch_stops_within_seconds(newsletter: Newsletter, number: signal.Signals, command: list[str]) -> None:

@@ -139,6 +139,7 @@ def test_a_password_is_not_shown(postgresql: Databases) -> None:
     postgresql.drop(url)
 
 
+@pytest.mark.system
 def test_after_the_server_was_restarted_the_next_transaction_goes_on(own_postgresql: PostgreSQL) -> None:
     url = own_postgresql.fresh()
     engine = open_store(url)

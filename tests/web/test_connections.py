@@ -325,6 +325,7 @@ GARBAGE = [
 ]
 
 
+@pytest.mark.system
 def test_what_strangers_send_fills_no_log(newsletter: Newsletter) -> None:
     process = newsletter.start("serve", "--port", port := free_port())
     wait_until(lambda: answers(port), process)
@@ -360,6 +361,7 @@ def healthy(port: int) -> float:
     return time.monotonic() - begun
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("kind", "sources"), [("head", 1), ("silent", 250), ("body", 250), ("unread", 250)])
 def test_an_edition_is_sent_beside_a_flood(newsletter: Newsletter, mail: Mailbox, kind: str, sources: int) -> None:
     flooded = threading.Event()

@@ -147,6 +147,7 @@ def test_pause_stops_all_sending_until_resume(newsletter: Newsletter, mail: Mail
     assert mail.recipients() == [reader]
 
 
+@pytest.mark.system
 def test_pause_stops_an_edition_that_is_under_way(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
     emails = with_readers(newsletter, 60)
