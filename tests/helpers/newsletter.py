@@ -172,7 +172,8 @@ class Newsletter:
 
     def _is_new(self) -> bool:
         """Whether nothing has used its folder for data yet."""
-        return [*self.store.parent.iterdir()] == [self.store] and self.store.read_bytes() == _migrated()
+        var = self.store.parent
+        return not var.exists() or ([*var.iterdir()] == [self.store] and self.store.read_bytes() == _migrated())
 
     def damage(self, email: str, **values: object) -> None:
         """Change what the store keeps of a subscriber's preferences, past every check."""
