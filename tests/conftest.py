@@ -1,26 +1,34 @@
 """Shared fixtures: newsletters in scratch folders, used through the command line, and real mail servers."""
 
+import gc
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser
 
 from newsletter.services.demo import LoopbackServer
+from tests.helpers.browser import shared_browser
 from tests.helpers.hostile_servers import RawHandler
-from tests.helpers.newsletter import Newsletter
-from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.newsletter import Newsletter, create_store
+from tests.helpers.postgresql import Databases, PostgreSQL, shared_port
+from tests.helpers.run import RUN, Run
 from tests.helpers.smtp import Mailbox
 
 # In the background of a shell Ctrl-C is ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The time of one example says more about the machine than about the code.
-settings.register_profile("newsletter", deadline=None)
-settings.load_profile("newsletter")
+# How long one example takes says more of the machine than of the code. CI tries more examples than a local run: with
+# 100 the whole suite stays well below 15 minutes on two cores.
+settings.register_profile("local", deadline=None, max_examples=25)
+settings.register_profile("ci", deadline=None, max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -29,11 +37,65 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", ["sqlite", "postgresql"], indirect=True)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist which run it belongs to."""
+    node.workerinput["newsletter_run"] = str(node.config.stash[RUN].folder)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the run, or join the one that another process began."""
+    if worker := getattr(config, "workerinput", None):
+        config.stash[RUN] = Run(Path(worker["newsletter_run"]))
+    else:
+        config.stash[RUN] = Run.create()
+        config.add_cleanup(config.stash[RUN].end)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take long first, so that none of them runs alone at the end."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("system")
+    items.sort(key=_expected_length, reverse=True)
+
+
+def _expected_length(item: pytest.Item) -> int:
+    """Rank a test: a group, whose tests run one after the other, then the other tests that take long, then the rest."""
+    return 2 if item.get_closest_marker("xdist_group") else 1 if item.get_closest_marker("system") else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Start more processes than there are processors: many tests wait for other processes."""
+    return max(2, (len(os.sched_getaffinity(0)) * 3) // 2)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is loaded by now from garbage collection: it stays until the end."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """A PostgreSQL server; each test process that needs one has its own."""
+def postgresql(request: pytest.FixtureRequest, worker_id: str) -> Databases:
+    """The PostgreSQL server of this run."""
+    return Databases("127.0.0.1", shared_port(request.config.stash[RUN]), f"store_{worker_id}_")
+
+
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server that a test may stop."""
     with PostgreSQL() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """The browser of this run."""
+    with shared_browser(request.config.stash[RUN]) as connected:
+        yield connected
 
 
 @pytest.fixture
@@ -46,7 +108,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 def store_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a new store."""
     if backend == "sqlite":
-        yield f"sqlite:///{tmp_path}/store.db"
+        yield create_store(tmp_path / "store.db")
         return
     server = request.getfixturevalue("postgresql")
     url = server.fresh()

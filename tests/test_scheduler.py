@@ -17,6 +17,8 @@ from pytest_httpserver import HTTPServer
 from tests.helpers.newsletter import Newsletter, faketime_environment, wait_until
 from tests.helpers.smtp import Mailbox
 
+pytestmark = pytest.mark.system
+
 
 def stop(process: subprocess.Popen[str]) -> str:
     process.send_signal(signal.SIGTERM)

@@ -291,8 +291,9 @@ def test_an_interest_in_many_words_gets_a_short_name(newsletter: Newsletter) -> 
 
 
 def test_the_store_is_its_owners_alone(newsletter: Newsletter) -> None:
+    newsletter.store.unlink()
     newsletter.run("subscribers", "list")
-    assert (newsletter.folder / "var" / "newsletter.db").stat().st_mode & 0o077 == 0
+    assert newsletter.store.stat().st_mode & 0o077 == 0
 
 
 def test_a_file_is_written_in_utf8_whatever_the_machine_speaks(newsletter: Newsletter) -> None:

@@ -1,5 +1,6 @@
 """The command line as a newcomer and as a script would use it."""
 
+import io
 import os
 import pty
 import re
@@ -9,18 +10,19 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tzlocal
 from typer.main import get_command
 
 from newsletter.cli import global_options_first
 from newsletter.cli.app import COMMANDS, app
 from newsletter.cli.lazy import Group
 from newsletter.rendering.template import BUNDLED
-from tests.helpers.newsletter import CONFIG, NOW, Newsletter
+from tests.helpers.newsletter import CONFIG, NOW, CommandResult, Newsletter
 from tests.helpers.smtp import Mailbox
 
 PAPER_KEYS = (
@@ -301,9 +303,12 @@ def test_where_there_is_no_room_for_columns_cells_stand_under_another(
 @pytest.mark.parametrize(
     ("tz", "written"), [("UTC", "UTC"), ("Etc/UTC", "UTC"), ("Zulu", "UTC"), (":Europe/London", "Europe/London")]
 )
-def test_who_subscribes_gets_the_time_zone_of_the_machine(newsletter: Newsletter, tz: str, written: str) -> None:
-    process = newsletter.start("subscribe", "ada@example.org", TZ=tz)
-    assert (process.wait(60), process.communicate()[1]) == (0, "")
+def test_who_subscribes_gets_the_time_zone_of_the_machine(
+    newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch, tz: str, written: str
+) -> None:
+    monkeypatch.setenv("TZ", tz)
+    tzlocal.reload_localzone()
+    assert newsletter.run("subscribe", "ada@example.org").err == ""
     assert f"  timezone: {written}\n" in (newsletter.folder / "subscribers" / "ada.yaml").read_text()
 
 
@@ -380,82 +385,83 @@ def editor(folder: Path, *edits: str) -> str:
 ADA = "# mine\nemail: ada@example.org # me\ninterests:\n- looms # by hand\n"
 
 
-def edit(
-    newsletter: Newsletter, answers: str, *edits: str, email: str = "ada@example.org"
-) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "EDITOR": editor(newsletter.folder, *edits), "TMPDIR": str(newsletter.folder)}
-    environment.pop("VISUAL", None)
-    return subprocess.run(
-        [sys.executable, "-m", "newsletter", "interests", "edit", email],
-        cwd=newsletter.folder,
-        env=environment,
-        input=answers,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+Edit = Callable[..., CommandResult]
 
 
-def test_edit_checks_on_save_and_offers_to_go_on(newsletter: Newsletter) -> None:
+@pytest.fixture
+def edit(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> Edit:
+    """Edit a subscriber's interests; ``answers`` are typed at what is asked."""
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(newsletter.folder))
+
+    def run(answers: str, *edits: str, email: str = "ada@example.org") -> CommandResult:
+        monkeypatch.setenv("EDITOR", editor(newsletter.folder, *edits))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answers))
+        return newsletter.run("interests", "edit", email, code=None)
+
+    return run
+
+
+def test_edit_checks_on_save_and_offers_to_go_on(newsletter: Newsletter, edit: Edit) -> None:
     path = newsletter.subscriber("ada", ADA)
-    ran = edit(newsletter, "y\n", "text.replace('looms', '{nam: engines}')", "text.replace('nam:', 'name:')")
-    assert "interests.yaml:4: interests.1.nam: unknown key; did you mean 'name'?" in ran.stderr
-    assert "    4 | - {nam: engines} # by hand" in ran.stderr
-    assert "Continue editing?" in ran.stdout
-    assert ran.returncode == 0, ran.stderr
+    ran = edit("y\n", "text.replace('looms', '{nam: engines}')", "text.replace('nam:', 'name:')")
+    assert "interests.yaml:4: interests.1.nam: unknown key; did you mean 'name'?" in ran.err
+    assert "    4 | - {nam: engines} # by hand" in ran.err
+    assert "Continue editing?" in ran.out
+    assert ran.code == 0, ran.err
     assert path.read_text() == ADA.replace("looms", "{name: engines}")
     (row,) = newsletter.run("interests", "show", "--json").rows
     assert row["interests"][0]["name"] == "engines"
 
 
-def test_edit_given_up_changes_nothing(newsletter: Newsletter) -> None:
+def test_edit_given_up_changes_nothing(newsletter: Newsletter, edit: Edit) -> None:
     path = newsletter.subscriber("ada", ADA)
-    ran = edit(newsletter, "n\n", "text + 'nonsense: 1'")
-    assert (ran.returncode, path.read_text()) == (2, ADA)
-    (kept,) = re.findall(r"warning: your edits are kept in (.*)\nerror: Nothing was saved\.", ran.stderr)
+    ran = edit("n\n", "text + 'nonsense: 1'")
+    assert (ran.code, path.read_text()) == (2, ADA)
+    (kept,) = re.findall(r"warning: your edits are kept in (.*)\nerror: Nothing was saved\.", ran.err)
     assert Path(kept).read_text() == ADA + "nonsense: 1"
     (newsletter.folder / "editor.count").unlink()
-    assert edit(newsletter, "", "text").stdout == "Nothing was changed.\n"
+    assert edit("", "text").out == "Nothing was changed.\n"
 
 
-def test_edit_keeps_what_was_written_when_the_editor_fails(newsletter: Newsletter) -> None:
+def test_edit_keeps_what_was_written_when_the_editor_fails(newsletter: Newsletter, edit: Edit) -> None:
     path = newsletter.subscriber("ada", ADA)
-    ran = edit(newsletter, "", "(path.write_text('mine'), sys.exit(3))")
-    assert "exited with 3; nothing was saved" in ran.stderr
-    (kept,) = re.findall(r"your edits are kept in (.*)\n", ran.stderr)
+    ran = edit("", "(path.write_text('mine'), sys.exit(3))")
+    assert "exited with 3; nothing was saved" in ran.err
+    (kept,) = re.findall(r"your edits are kept in (.*)\n", ran.err)
     assert (Path(kept).read_text(), path.read_text()) == ("mine", ADA)
 
 
-def test_edit_undoes_no_change_that_was_made_meanwhile(newsletter: Newsletter) -> None:
+def test_edit_undoes_no_change_that_was_made_meanwhile(newsletter: Newsletter, edit: Edit) -> None:
     path = newsletter.subscriber("ada", ADA)
-    ran = edit(newsletter, "", f"pathlib.Path({str(path)!r}).write_text(text + 'papers: 4') and text + 'papers: 5'")
-    assert ran.returncode == 2
+    ran = edit("", f"pathlib.Path({str(path)!r}).write_text(text + 'papers: 4') and text + 'papers: 5'")
+    assert ran.code == 2
     assert path.read_text() == ADA + "papers: 4"
-    assert f"error: {path}: it changed while you were editing; edit it again" in ran.stderr
-    (kept,) = re.findall(r"your edits are kept in (.*)\n", ran.stderr)
+    assert f"error: {path}: it changed while you were editing; edit it again" in ran.err
+    (kept,) = re.findall(r"your edits are kept in (.*)\n", ran.err)
     assert Path(kept).read_text() == ADA + "papers: 5"
 
     newsletter.run("subscribe", "bob@example.org", "--no-file", "-i", "looms")
     subscribe = [sys.executable, "-m", "newsletter", "subscribe", "bob@example.org", "-i", "engines"]
     (newsletter.folder / "editor.count").unlink()
     change = f"__import__('subprocess').run({subscribe!r}) and text.replace('looms', 'wheels')"
-    ran = edit(newsletter, "", change, email="bob@example.org")
-    assert "error: bob@example.org: it changed while you were editing" in ran.stderr
+    ran = edit("", change, email="bob@example.org")
+    assert "error: bob@example.org: it changed while you were editing" in ran.err
     (row,) = newsletter.run("interests", "show", "bob@example.org", "--json").rows
     assert [interest["name"] for interest in row["interests"]] == ["looms", "engines"]
 
 
-def test_edit_mends_a_file_that_was_wrong_before(newsletter: Newsletter) -> None:
+def test_edit_mends_a_file_that_was_wrong_before(newsletter: Newsletter, edit: Edit) -> None:
     path = newsletter.subscriber("ada", ADA + "papres: 5\n")
-    ran = edit(newsletter, "", "text.replace('papres', 'papers')")
-    assert ran.returncode == 0, ran.stderr
+    ran = edit("", "text.replace('papres', 'papers')")
+    assert ran.code == 0, ran.err
     assert path.read_text() == ADA + "papers: 5\n"
 
 
-def test_edit_of_a_subscriber_without_a_file(newsletter: Newsletter) -> None:
+def test_edit_of_a_subscriber_without_a_file(newsletter: Newsletter, edit: Edit) -> None:
     newsletter.run("subscribe", "ada@example.org", "--no-file", "-i", "looms")
-    ran = edit(newsletter, "", "text.replace('looms', 'engines')")
-    assert ran.returncode == 0, ran.stderr
+    ran = edit("", "text.replace('looms', 'engines')")
+    assert ran.code == 0, ran.err
     (row,) = newsletter.run("interests", "show", "--json").rows
     assert row["interests"][0]["name"] == "engines"
     assert list((newsletter.folder / "subscribers").iterdir()) == []

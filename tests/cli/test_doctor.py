@@ -228,8 +228,7 @@ def test_a_store_that_others_may_read(newsletter: Newsletter) -> None:
 
 
 def test_a_store_that_cannot_be_opened(newsletter: Newsletter) -> None:
-    (newsletter.folder / "var").mkdir()
-    (newsletter.folder / "var" / "newsletter.db").write_bytes(b"this is no store" * 100)
+    newsletter.store.write_bytes(b"this is no store" * 100)
     found = look(newsletter, 1)
     assert (found["store"].state, found["store"].fix) == (CheckState.BAD, "restore a backup")
     assert "not a newsletter store" in found["store"].found

@@ -15,6 +15,7 @@ from typing import Self
 import trustme
 
 from newsletter.config.mail import Imap
+from tests.helpers.newsletter import free_port
 
 _DOVECOT = Path("/usr/sbin/dovecot")
 USER, PASSWORD = "bounces", "open-sesame"
@@ -88,7 +89,7 @@ class ImapServer:
 
     def __enter__(self) -> Self:
         folder, user = self._folder, self._user
-        self.port, self.tls_port = _free_port(), _free_port()
+        self.port, self.tls_port = free_port(), free_port()
         for name in ("run", "home", "mail/new", "mail/cur", "mail/tmp"):
             (folder / name).mkdir(parents=True)
         self._authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
@@ -133,10 +134,3 @@ class ImapServer:
         self._process.terminate()
         self._process.communicate(timeout=30)
         shutil.rmtree(self._folder)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

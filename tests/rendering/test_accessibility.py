@@ -1,10 +1,8 @@
 """Messages for those who read by ear, by large letters or with little contrast: axe-core in a real browser."""
 
-import shutil
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from tests.helpers.newsletter import Newsletter
 
@@ -13,23 +11,20 @@ BEST_PRACTICE = {"landmark-one-main", "region", "page-has-heading-one"}
 
 
 @pytest.mark.parametrize("template", ["digest", "compact", "weekly"])
-def test_axe_finds_nothing_in_a_message(newsletter: Newsletter, template: str) -> None:
+def test_axe_finds_nothing_in_a_message(newsletter: Newsletter, browser: Browser, template: str) -> None:
     newsletter.with_sample()
     newsletter.configure(digest={"template": template})
     newsletter.subscriber("ada", "email: ada@example.org\npapers: 10\ninterests: [energy-based models]\n")
     html = newsletter.run("preview", "ada@example.org", "--format", "html").out
-    with sync_playwright() as tools:
-        browser = tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for scheme in ("light", "dark"):
-            page = browser.new_page(color_scheme=scheme, offline=True)
-            page.set_content(html)
-            found = Axe().run(page).response
-            wrong = [
-                f"{scheme}: {one['id']}: {one['nodes'][0]['html'][:200]}"
-                for one in found["violations"]
-                if one["id"] not in BEST_PRACTICE
-            ]
-            assert wrong == []
-            # It did look: contrast is among what it found right.
-            assert "color-contrast" in {one["id"] for one in found["passes"]}
-        browser.close()
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme, offline=True)
+        page.set_content(html)
+        found = Axe().run(page).response
+        wrong = [
+            f"{scheme}: {one['id']}: {one['nodes'][0]['html'][:200]}"
+            for one in found["violations"]
+            if one["id"] not in BEST_PRACTICE
+        ]
+        assert wrong == []
+        # It did look: contrast is among what it found right.
+        assert "color-contrast" in {one["id"] for one in found["passes"]}

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 import mailparser
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from newsletter.config.settings import Site
@@ -125,7 +125,6 @@ def texts(draw: st.DrawFn, halves: bool = False) -> str:
     return "".join(draw(st.lists(st.one_of(anything, pieces, st.just(" ")), max_size=6)))
 
 
-@settings(max_examples=300)
 @given(title=texts(), name=texts(halves=True), site_name=texts(), sender=texts(), reply_to=texts(), utf8=st.booleans())
 @example(INJECTION, INJECTION, INJECTION, INJECTION, INJECTION, False)
 @example(ACCENTS, LONG, "每日论文", LONG, SPECIALS, True)
@@ -162,7 +161,6 @@ def test_whatever_is_written_is_read_as_it_is_and_nothing_else(
         assert normalize("NFC", phrase) == normalize("NFC", to_single_line(text))
 
 
-@settings(max_examples=100)
 @given(texts(halves=True))
 @example("ada@example.org\r\nBcc: evil@x.test")
 @example("ada")
@@ -177,7 +175,6 @@ def test_a_damaged_address_makes_one_field_without_an_error(email: str) -> None:
     assert len(re.findall(r"(?<!\\)<", re.sub(r'"(?:[^"\\]|\\.)*"', "", field(message, "To")))) == 1
 
 
-@settings(max_examples=100)
 @given(texts())
 def test_a_letter_has_the_same_headers(subject: str) -> None:
     message = make_signup_message(site(), "ada@example.org", subject, "<p>x</p>", "x", NOW)

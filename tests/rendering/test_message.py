@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.config.settings import Site
@@ -188,7 +188,6 @@ TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=80)
 NAMES = TEXTS.map(lambda text: " ".join(text.split()))
 
 
-@settings(max_examples=150)
 @given(title=TEXTS, abstract=TEXTS, author=TEXTS, name=NAMES, section=TEXTS)
 def test_no_text_breaks_the_message(title: str, abstract: str, author: str, name: str, section: str) -> None:
     paper = Paper(title=title, abstract=abstract, authors=(author,), organization=author)

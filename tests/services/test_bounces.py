@@ -482,7 +482,7 @@ def test_a_store_that_does_not_answer_has_the_mail_server_try_again(
 
 def test_a_store_of_before_keeps_its_unsubscribes(newsletter: Newsletter) -> None:
     path = newsletter.folder / "var" / "newsletter.db"
-    path.parent.mkdir()
+    path.unlink()
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
     engine = create_engine(f"sqlite:///{path}")

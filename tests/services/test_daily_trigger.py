@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newsletter.services.daily_trigger import DailyTrigger
@@ -27,7 +27,6 @@ ZONES = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
 @given(ZONES, st.times().map(lambda one: one.replace(second=0, microsecond=0)), st.integers(2015, 2030))
 @example("Europe/Berlin", time(2, 30), 2025)
 @example("Europe/London", time(1, 30), 2025)

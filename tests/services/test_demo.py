@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.system
+
 
 def demo(folder: Path) -> str:
     ran = subprocess.run(

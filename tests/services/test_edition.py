@@ -170,6 +170,7 @@ def test_what_waited_goes_to_the_address_of_now_under_the_message_id_of_then(new
     assert message["Message-ID"] == sent["message_id"] == planned["message_id"]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("broken", ["accepted", "unheard"])
 def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter, mail: Mailbox, broken: str) -> None:
     newsletter.with_sample()
@@ -205,10 +206,11 @@ def test_a_run_that_is_killed_goes_on_and_repeats_nothing(newsletter: Newsletter
     assert len(mail.accepted) == (8 if broken == "accepted" else 7)
 
 
+@pytest.mark.system
 def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
-    newsletter: Newsletter, mail: Mailbox, postgresql: PostgreSQL
+    newsletter: Newsletter, mail: Mailbox, own_postgresql: PostgreSQL
 ) -> None:
-    url = postgresql.fresh()
+    url = own_postgresql.fresh()
     newsletter.configure(smtp={"sessions": 2}, store={"url": url})
     newsletter.with_sample()
     for number in range(40):
@@ -216,8 +218,8 @@ def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
 
     def on_data(address: str) -> None:
         if len(mail.accepted) == 10:
-            postgresql.stop()
-            postgresql.start()
+            own_postgresql.stop()
+            own_postgresql.start()
 
     mail.on_data = on_data
     ran = newsletter.run("send", code=None)
@@ -225,9 +227,9 @@ def test_a_store_that_is_restarted_meanwhile_loses_and_repeats_nothing(
     newsletter.run("send", code=None)
     assert sorted(mail.recipients()) == sorted(f"r{number}@example.org" for number in range(40))
     assert {row["state"] for row in newsletter.run("log", "--json").rows} == {"sent"}
-    postgresql.drop(url)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("number", "sessions"), [(signal.SIGINT, 1), (signal.SIGTERM, 3)])
 def test_a_stop_comes_after_the_messages_on_the_wire(
     newsletter: Newsletter, mail: Mailbox, number: signal.Signals, sessions: int
@@ -258,6 +260,7 @@ def test_a_stop_comes_after_the_messages_on_the_wire(
     assert len(set(mail.recipients())) == len(mail.accepted) == 12
 
 
+@pytest.mark.system
 @pytest.mark.both_stores
 def test_two_processes_at_once_deliver_each_digest_once(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()

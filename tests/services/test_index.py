@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 
+import pytest
+
 from newsletter.services.context import open_context
 from newsletter.services.index import saved_index
 from newsletter.services.jobs import tick
@@ -78,6 +80,7 @@ def test_run_indexes_what_it_fetched_and_says_so(newsletter: Newsletter, mail: M
     assert "indexed" not in newsletter.run("run", "--once").out
 
 
+@pytest.mark.system
 def test_many_processes_may_bring_it_up_to_date_at_once(newsletter: Newsletter) -> None:
     newsletter.with_sample()
     newsletter.run("papers", "search", "energy")
@@ -88,11 +91,12 @@ def test_many_processes_may_bring_it_up_to_date_at_once(newsletter: Newsletter) 
         assert not err
         return sorted(json.loads(line)["title"] for line in out.splitlines())
 
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(look, range(4)))
-    assert found == [["Quokkas", "Wombats"]] * 4
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(look, range(3)))
+    assert found == [["Quokkas", "Wombats"]] * 3
 
 
+@pytest.mark.system
 def test_many_processes_may_fit_it_at_once(newsletter: Newsletter, reader: str) -> None:
     """Each has what it fitted, though another puts its own in the same place."""
     newsletter.with_sample()
@@ -104,8 +108,8 @@ def test_many_processes_may_fit_it_at_once(newsletter: Newsletter, reader: str) 
         assert row["reason"] is None
         return len(row["papers"])
 
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(look, range(4))) == [10] * 4
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(look, range(3))) == [10] * 3
 
 
 def test_what_a_killed_process_left_behind_stands_in_nobodys_way(newsletter: Newsletter) -> None:

@@ -243,7 +243,7 @@ def test_the_log_is_kept_for_what_needs_it(newsletter: Newsletter) -> None:
 
 def test_a_store_of_before_never_gives_a_row_again(newsletter: Newsletter) -> None:
     path = newsletter.folder / "var" / "newsletter.db"
-    path.parent.mkdir()
+    path.unlink()
     settings = AlembicConfig()
     settings.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
     engine = create_engine(f"sqlite:///{path}")

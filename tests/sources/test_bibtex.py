@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.model import Paper, SkippedPaper
@@ -128,7 +128,6 @@ WORDS = [
 PIECES = st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=20)
 
 
-@settings(max_examples=100)
 @given(PIECES)
 def test_any_text_gives_papers_or_bad_papers(pieces: list[str]) -> None:
     for paper in read("".join(pieces)):

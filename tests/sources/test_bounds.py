@@ -146,7 +146,7 @@ any_paper = st.builds(
 def test_whatever_a_source_gives_can_be_stored(store_url: str) -> None:
     engine = open_store(store_url)
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
+    @settings(suppress_health_check=list(HealthCheck))
     @given(st.lists(any_paper, max_size=3))
     def store(found: list[Paper]) -> None:
         items = [within_bounds(paper).item for paper in found]

@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.errors import UserError
@@ -231,7 +231,6 @@ LINES = [
 ]
 
 
-@settings(max_examples=60)
 @given(st.lists(st.sampled_from(LINES) | st.text(max_size=20), max_size=25), st.dates())
 def test_any_text_gives_papers_or_one_line(lines: list[str], as_of: date) -> None:
     for text in ("\n".join(lines), HEADER + "Nov 25\n" + "\n".join(lines)):

@@ -63,7 +63,7 @@ def test_the_server_says_how_long_to_wait(httpserver: HTTPServer, http: HttpClie
     httpserver.expect_ordered_request("/papers").respond_with_data("fine")
     began = time.monotonic()
     assert http.get(httpserver.url_for("/papers")).content == b"fine"
-    assert 1.0 <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= 1.0
 
 
 @pytest.mark.parametrize("value", ["0", "soon", "-5", "", "Wed, 21 Oct 2015 07:28:00 GMT", "²"])
@@ -95,7 +95,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(raw_server: Callable[[RawH
 def _drip(start: bytes, drop: bytes) -> RawHandler:
     def talk(connection: socket.socket) -> None:
         connection.sendall(start)
-        for _ in range(400):
+        for _ in range(2000):
             connection.sendall(drop)
             time.sleep(0.02)
 
@@ -120,7 +120,7 @@ def test_a_slow_drip_has_an_end(raw_server: Callable[[RawHandler], str], talk: R
     ):
         http.get(url)
     assert str(error.value) == f"GET {url}: no complete response within 2 s (tried once)"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20  # The whole would take 40 seconds.
 
 
 def test_a_body_that_breaks_off_is_not_taken(raw_server: Callable[[RawHandler], str], http: HttpClient) -> None:
@@ -198,7 +198,7 @@ def test_a_pause_lies_between_calls_and_tries(httpserver: HTTPServer, http: Http
     began = time.monotonic()
     http.get(httpserver.url_for("/papers"), pause_seconds=0.2)
     http.get(httpserver.url_for("/papers"), pause_seconds=0.2)
-    assert 0.4 <= time.monotonic() - began < 1.5
+    assert time.monotonic() - began >= 0.4
 
 
 def test_redirects_are_followed_on_the_web_only(httpserver: HTTPServer, http: HttpClient) -> None:

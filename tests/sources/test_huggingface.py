@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -214,7 +214,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
 @given(
     st.lists(JSON | st.fixed_dictionaries({"paper": st.fixed_dictionaries({"id": JSON, "title": JSON})}), max_size=4)
 )

@@ -3,7 +3,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.model import Paper, SkippedPaper
@@ -103,7 +103,6 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 KEYS = ["title", "id", "doi", "arxiv_id", "authors", "published", "upvotes", "version", "url", "categories", "keywords"]
 
 
-@settings(max_examples=80)
 @given(st.text(max_size=50) | st.dictionaries(st.sampled_from(KEYS), VALUES).map(json.dumps))
 def test_any_text_gives_papers_or_bad_papers(text: str) -> None:
     for paper in read_lines(text, "papers.jsonl"):

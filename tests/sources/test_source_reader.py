@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
@@ -33,12 +34,10 @@ from tests.helpers.hostile_servers import (
     saying,
     silent,
 )
-from tests.helpers.newsletter import Newsletter
+from tests.helpers.newsletter import Newsletter, wait_until
 
 GOOD = atom("<title>A good paper</title>")
-SECONDS = 4
-PATIENCE = 5
-"""Seconds that a busy machine may take longer."""
+SECONDS = 2
 
 
 def fetching(newsletter: Newsletter, talk: RawHandler, kind: str = "feed", **changes: float) -> dict:
@@ -75,7 +74,7 @@ def test_the_time_of_a_source_is_bounded(newsletter: Newsletter, talk: RawHandle
         f"took longer than {SECONDS} s in total; the papers received so far are kept; "
         "raise network.source_seconds if it needs longer"
     )
-    assert time.monotonic() - began < SECONDS + PATIENCE
+    assert time.monotonic() - began < 40  # It would go on for minutes.
 
 
 @pytest.mark.parametrize(
@@ -159,6 +158,7 @@ def test_pages_without_end(newsletter: Newsletter) -> None:
     assert (row["papers"], row["new"]) == (1050, 100)
 
 
+@pytest.mark.system
 def test_a_source_that_takes_too_much_memory_is_ended_alone(newsletter: Newsletter) -> None:
     # Half a gigabyte as a list in Python.
     with HostileServer(saying(b"[" + b"[],[]," * 8_000_000 + b"[]]")) as large, HostileServer(saying(GOOD)) as good:
@@ -183,7 +183,7 @@ def test_pages_that_came_before_the_deadline_are_kept_and_asked_for_again(newsle
         asked.append(b"")
         saying(page.encode(), 'ETag: "x"')(connection) if len(asked) == 1 else silent(connection)
 
-    row = fetching(newsletter, talk, "huggingface", source_seconds=SECONDS)
+    row = fetching(newsletter, talk, "huggingface", source_seconds=5)
     assert (row["papers"], row["new"]) == (100, 100)
     assert "took longer" in row["error"]
     conditions: list[bool] = []
@@ -199,19 +199,18 @@ def test_pages_that_came_before_the_deadline_are_kept_and_asked_for_again(newsle
     assert not any(conditions)
 
 
+@pytest.mark.system
 def test_slow_sources_keep_no_other_waiting(newsletter: Newsletter) -> None:
     servers = [HostileServer(talk) for talk in (silent, saying(SLOW_TO_PARSE), dribbling(head()), saying(GOOD))]
     urls = [server.__enter__() for server in servers]
     newsletter.configure(
-        network={"source_seconds": 30, "attempts": 1},
+        network={"source_seconds": 120, "attempts": 1},
         sources={name: {"kind": "feed", "url": url} for name, url in zip("abcd", urls, strict=True)},
     )
     process = newsletter.start("fetch")
-    began = time.monotonic()
-    while not newsletter.run("papers", "list", "--json").rows:
-        assert time.monotonic() - began < 30
+    wait_until(lambda: newsletter.run("papers", "list", "--json").rows, process)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "warning: interrupted; papers fetched so far are stored, and the next fetch gets the rest\n"
     for server in servers:
@@ -227,29 +226,26 @@ STOPPED_WHILE = {
 }
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("command", [["fetch"], ["run", "--once"], ["run"]], ids=" ".join)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-@pytest.mark.parametrize("which", STOPPED_WHILE)
-def test_a_fetch_stops_within_seconds(
-    newsletter: Newsletter, which: str, number: signal.Signals, command: list[str]
-) -> None:
-    asked = threading.Event()
-
-    def talk(connection) -> None:
-        asked.set()
-        STOPPED_WHILE[which](connection)
-
-    with HostileServer(talk) as url:
-        newsletter.configure(sources={"s": {"kind": "feed", "url": url}})
+def test_a_fetch_stops_within_seconds(newsletter: Newsletter, number: signal.Signals, command: list[str]) -> None:
+    """Four sources are read at once, each in the middle of something else."""
+    left_out = "receiving" if number == signal.SIGTERM else "body"
+    with ExitStack() as servers:
+        all_of_them = {name: HostileServer(talk) for name, talk in STOPPED_WHILE.items() if name != left_out}
+        sources = {name: {"kind": "feed", "url": servers.enter_context(one)} for name, one in all_of_them.items()}
+        newsletter.configure(sources=sources)
         process = newsletter.start(*command)
-        assert asked.wait(60)
-        time.sleep(1)  # It is in the middle of it.
+        wait_until(lambda: all(one.requests for one in all_of_them.values()), process)
+        time.sleep(1)  # They are in the middle of it.
         children = children_of(process.pid)
-        assert children
+        assert len(children) >= len(all_of_them)
         began = time.monotonic()
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-    assert time.monotonic() - began < 5 + 2 * PATIENCE
+        out, err = process.communicate(timeout=90)
+    # They would go on for minutes.
+    assert time.monotonic() - began < 40
     assert process.returncode == (130 if command == ["fetch"] else 0), out + err
     assert "Traceback" not in err
     assert wait_for_end(children)

@@ -18,6 +18,8 @@ from newsletter.store.schema import sends
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
+pytestmark = pytest.mark.system
+
 SOURCE = Path(__file__).parents[2]
 PUBLISHED = "postgresql://newsletter@db.example.org/newsletter"
 

@@ -18,7 +18,7 @@ from newsletter.store import copying, open_store, reading, retention, subscriber
 from newsletter.store.column_types import StoredJson, UtcDateTime
 from newsletter.store.schema import metadata
 from tests.helpers.newsletter import Newsletter
-from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.postgresql import Databases
 from tests.helpers.smtp import Mailbox
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
@@ -37,7 +37,7 @@ def opened(*urls: str) -> Iterator[list[Engine]]:
 
 
 def test_a_newsletter_goes_on_in_another_database(
-    newsletter: Newsletter, mail: Mailbox, reader: str, postgresql: PostgreSQL
+    newsletter: Newsletter, mail: Mailbox, reader: str, postgresql: Databases
 ) -> None:
     newsletter.with_sample().run("send")
     first, url = "sqlite:///var/newsletter.db", postgresql.fresh(migrated=False)
@@ -120,7 +120,7 @@ def held(engine: Engine) -> dict[str, list[Any]]:
         }
 
 
-def test_whatever_stands_in_a_store_comes_back(postgresql: PostgreSQL) -> None:
+def test_whatever_stands_in_a_store_comes_back(postgresql: Databases) -> None:
     url = postgresql.fresh()
     with opened("sqlite://", url, "sqlite://") as (first, second, third):
 
@@ -161,7 +161,7 @@ def come_and_go(engine: Engine) -> int:
     return added.row
 
 
-def test_the_number_of_somebody_forgotten_is_nobodys_in_the_copy_either(tmp_path: Path, postgresql: PostgreSQL) -> None:
+def test_the_number_of_somebody_forgotten_is_nobodys_in_the_copy_either(tmp_path: Path, postgresql: Databases) -> None:
     urls = (f"sqlite:///{tmp_path}/a.db", postgresql.fresh(), f"sqlite:///{tmp_path}/b.db", postgresql.fresh())
     with opened(*urls) as engines:
         for before, engine in pairwise(engines):
@@ -170,7 +170,7 @@ def test_the_number_of_somebody_forgotten_is_nobodys_in_the_copy_either(tmp_path
         assert come_and_go(engines[-1]) == 4
 
 
-def test_only_an_empty_store_is_copied_into(newsletter: Newsletter, postgresql: PostgreSQL) -> None:
+def test_only_an_empty_store_is_copied_into(newsletter: Newsletter, postgresql: Databases) -> None:
     newsletter.with_sample()
     url = postgresql.fresh()
     first = "sqlite:///var/newsletter.db"
@@ -192,7 +192,7 @@ def test_only_an_empty_store_is_copied_into(newsletter: Newsletter, postgresql: 
     postgresql.drop(url)
 
 
-def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, postgresql: PostgreSQL) -> None:
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, postgresql: Databases) -> None:
     url = postgresql.fresh()
     with opened(f"sqlite:///{tmp_path}/a.db", url) as (first, second):
         with writing(first) as connection:

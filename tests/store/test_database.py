@@ -14,7 +14,7 @@ from newsletter.store import open_store, reading, writing
 from newsletter.store.database import HEAD
 from newsletter.store.schema import metadata, rate_limits
 from tests.helpers.newsletter import Newsletter
-from tests.helpers.postgresql import PostgreSQL
+from tests.helpers.postgresql import Databases, PostgreSQL
 
 
 def test_a_store_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_migrations_make_the_schema(backend: str, tmp_path: Path, request: p
 OPEN = "import sys; from newsletter.store import open_store; open_store(sys.argv[1])"
 
 
-def test_processes_that_open_a_new_store_at_once_make_it_once(postgresql: PostgreSQL) -> None:
+def test_processes_that_open_a_new_store_at_once_make_it_once(postgresql: Databases) -> None:
     url = postgresql.fresh(migrated=False)
     started = [subprocess.Popen([sys.executable, "-c", OPEN, url], stderr=subprocess.PIPE, text=True) for _ in range(4)]
     assert [(one.communicate(timeout=60)[1], one.returncode) for one in started] == [("", 0)] * 4
@@ -104,7 +104,7 @@ def test_processes_that_open_a_new_store_at_once_make_it_once(postgresql: Postgr
     ],
 )
 def test_a_postgresql_that_cannot_be_used_is_told_in_a_line(
-    newsletter: Newsletter, postgresql: PostgreSQL, url: str, said: str, monkeypatch: pytest.MonkeyPatch
+    newsletter: Newsletter, postgresql: Databases, url: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGUSER", "newsletter")
     monkeypatch.setenv("PGPASSWORD", "hush-hush")
@@ -127,7 +127,7 @@ def test_a_missing_driver_is_told_in_a_line(newsletter: Newsletter) -> None:
     assert ran.stderr == "error: store.url: PostgreSQL needs a driver; pip install 'newsletter[postgresql]'\n"
 
 
-def test_a_password_is_not_shown(postgresql: PostgreSQL) -> None:
+def test_a_password_is_not_shown(postgresql: Databases) -> None:
     url = postgresql.fresh().replace("newsletter@", "newsletter:hush-hush@")
     engine = open_store(url)
     with pytest.raises(NewsletterError) as raised, writing(engine) as connection:
@@ -139,20 +139,20 @@ def test_a_password_is_not_shown(postgresql: PostgreSQL) -> None:
     postgresql.drop(url)
 
 
-def test_after_the_server_was_restarted_the_next_transaction_goes_on(postgresql: PostgreSQL) -> None:
-    url = postgresql.fresh()
+@pytest.mark.system
+def test_after_the_server_was_restarted_the_next_transaction_goes_on(own_postgresql: PostgreSQL) -> None:
+    url = own_postgresql.fresh()
     engine = open_store(url)
     with pytest.raises(NewsletterError, match="check that its server runs"), writing(engine) as connection:
-        postgresql.stop()
+        own_postgresql.stop()
         connection.execute(select(rate_limits))
     for transaction in (reading, writing):
         with pytest.raises(NewsletterError, match="check that its server runs"), transaction(engine):
             pass
-    postgresql.start()
+    own_postgresql.start()
     with reading(engine) as connection:
         assert connection.execute(select(rate_limits)).all() == []
     engine.dispose()
-    postgresql.drop(url)
 
 
 @pytest.mark.both_stores

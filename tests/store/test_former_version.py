@@ -39,7 +39,8 @@ def former(newsletter: Newsletter, mail: Mailbox) -> Iterator[Newsletter]:
         (var / "bounces" / name).mkdir(parents=True)
     (newsletter.folder / "secret.key").rename(var / "secret.key")
     (var / "secret.key").chmod(0o600)
-    with closing(sqlite3.connect(var / "newsletter.db")) as store:
+    newsletter.store.unlink()
+    with closing(sqlite3.connect(newsletter.store)) as store:
         store.executescript((newsletter.folder / "store.sql").read_text())
     config = newsletter.folder / "config.yaml"
     config.write_text(config.read_text().replace("port: 1,", f"port: {port},"))

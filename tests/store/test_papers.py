@@ -1,15 +1,18 @@
 """One paper is one row, however many sources name it."""
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from newsletter.model import Paper
 from newsletter.store import open_store, papers, reading, writing
+from tests.helpers.newsletter import create_store
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
 
@@ -106,16 +109,16 @@ some_papers = st.builds(
 )
 
 
-@settings(max_examples=60)
 @given(st.lists(some_papers, max_size=8))
 def test_fetching_the_same_again_changes_nothing(found: list[Paper]) -> None:
-    engine = open_store("sqlite://")
-    for _ in range(3):
-        keep(engine, *found)
-    settled = everything(engine)
-    assert keep(engine, *found).new == 0
-    assert len(everything(engine)) == len(settled)
-    assert len({paper.id for paper in settled}) == len(settled)
-    # Two entries of one fetch may disagree about a paper; but the same fetch ends in the same state each time.
-    assert everything(engine) == settled
-    engine.dispose()
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_store(create_store(Path(folder, "store.db")))
+        for _ in range(3):
+            keep(engine, *found)
+        settled = everything(engine)
+        assert keep(engine, *found).new == 0
+        assert len(everything(engine)) == len(settled)
+        assert len({paper.id for paper in settled}) == len(settled)
+        # Two entries of one fetch may disagree about a paper; but the same fetch ends in the same state each time.
+        assert everything(engine) == settled
+        engine.dispose()

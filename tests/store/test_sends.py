@@ -17,7 +17,7 @@ from newsletter.services.forgive_bounces import Selection
 from newsletter.store import papers, plans, reading, send_changes, send_log, sends, subscribers, writing
 from newsletter.store.sends import ClaimFilter, SendOutcome
 from newsletter.support.clock import Clock
-from tests.helpers.newsletter import CONFIG
+from tests.helpers.newsletter import CONFIG, create_store
 
 OUTCOMES = st.sampled_from(
     [
@@ -41,6 +41,7 @@ class Sending(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name, "config.yaml")
         path.write_text(CONFIG)
+        create_store(path.parent / "var" / "newsletter.db")
         self._now = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
         clock: Clock = lambda: self._now  # noqa: E731
         self.context = open_context(load_config(path), clock)
@@ -125,7 +126,7 @@ class Sending(RuleBasedStateMachine):
 
 
 TestSending = Sending.TestCase
-TestSending.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestSending.settings = settings(stateful_step_count=20)
 
 
 def test_of_two_failed_digests_with_one_paper_the_later_is_planned_again() -> None:

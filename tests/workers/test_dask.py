@@ -31,7 +31,7 @@ from tests.helpers.smtp import Mailbox
 from tests.workers.test_local import Waits
 
 # One cluster for all that are here.
-pytestmark = pytest.mark.xdist_group("cluster")
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("cluster")]
 
 READERS = 24
 WORKERS = 3

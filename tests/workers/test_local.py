@@ -27,6 +27,8 @@ from newsletter.workers.pool import worker_pool
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
+pytestmark = pytest.mark.system
+
 READERS = 24
 
 

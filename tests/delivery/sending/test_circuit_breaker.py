@@ -49,13 +49,13 @@ def test_a_server_that_refuses_everybody_gives_nobody_up(
     newsletter: Newsletter, mail: Mailbox, stage: str, answer: str
 ) -> None:
     newsletter.with_sample()
-    emails = with_readers(newsletter, 120)
+    emails = with_readers(newsletter, 60)
     refuse_all(mail, stage, answer)
     ran = newsletter.run("send", code=1)
     assert "account smtp is set aside" in ran.err
     assert answer.split()[0] in ran.err
     assert "newsletter resume" in ran.err
-    assert Counter(states(newsletter).values()) == {"planned": 120}
+    assert Counter(states(newsletter).values()) == {"planned": 60}
     assert newsletter.run("bounces", "suppressed", "--json").rows == []
     # Until somebody sees to it, nobody else is refused either.
     ran = newsletter.run("send", code=1, now="2025-11-28T09:01")
@@ -147,6 +147,7 @@ def test_pause_stops_all_sending_until_resume(newsletter: Newsletter, mail: Mail
     assert mail.recipients() == [reader]
 
 
+@pytest.mark.system
 def test_pause_stops_an_edition_that_is_under_way(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
     emails = with_readers(newsletter, 60)

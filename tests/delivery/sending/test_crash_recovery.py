@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.torture import Trial, torture
+
+pytestmark = pytest.mark.system
 
 
 def test_processes_that_are_killed_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:

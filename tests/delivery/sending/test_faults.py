@@ -309,6 +309,7 @@ def test_a_disk_that_is_full_from_the_start_sends_nothing(newsletter: Newsletter
     assert_each_once(newsletter, mail)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("patient", [True, False], ids=["freed", "stopped"])
 def test_a_disk_that_fills_up_in_the_middle(newsletter: Newsletter, mail: Mailbox, patient: bool) -> None:
     processes: list[subprocess.Popen[str]] = []

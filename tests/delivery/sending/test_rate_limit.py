@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from newsletter.config.mail import Limits, WarmUp
 from newsletter.delivery.sending import rate_limit
 from newsletter.store import open_store
+from tests.helpers.newsletter import create_store
 
 NOW = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 
@@ -46,7 +47,6 @@ def test_a_seconds_limit_spaces_messages_out_over_processes(store_url: str, engi
     other.dispose()
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     asked=st.lists(st.tuples(st.integers(0, 3_000), st.integers(1, 9), st.integers(0, 3)), min_size=5, max_size=40),
     limit=st.integers(1, 12),
@@ -54,7 +54,7 @@ def test_a_seconds_limit_spaces_messages_out_over_processes(store_url: str, engi
 def test_no_hour_has_more_than_its_limit(
     tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[int, int, int]], limit: int
 ) -> None:
-    engine = open_store(f"sqlite:///{tmp_path_factory.mktemp('pace')}/store.db")
+    engine = open_store(create_store(tmp_path_factory.mktemp("pace") / "store.db"))
     now, gone = NOW, []
     for seconds, want, unused in asked:
         now += timedelta(seconds=seconds)

@@ -1,13 +1,11 @@
 """The operator's page: who gets to it, what it shows, and that everyone can read it."""
 
-import shutil
 import socket
-from collections.abc import Iterator
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from sqlalchemy import func, select
 
 from newsletter.store import open_store, reading, schema
@@ -16,12 +14,6 @@ from tests.helpers.smtp import Mailbox
 from tests.helpers.web import serving
 
 Served = tuple[str, Newsletter]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 def token_of(newsletter: Newsletter, name: str = "ada") -> str:

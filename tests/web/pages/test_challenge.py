@@ -3,24 +3,16 @@
 import html
 import json
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from newsletter.audience.signed_links import TokenPurpose
 from tests.audience.test_challenges import solved
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.helpers.web import links_of, path_of, row_of, serving, site_client, state_of, wait_for_messages
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 def after_one(newsletter: Newsletter, **more: int) -> None:

@@ -1,11 +1,8 @@
 """Opening links of emails in a real browser, scripts and all, as programs that guard mailboxes do: nothing changes."""
 
-import shutil
-from collections.abc import Iterator
 from email.message import EmailMessage
 
-import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from newsletter.audience.signed_links import TokenPurpose
 from tests.helpers.newsletter import Newsletter
@@ -22,12 +19,6 @@ from tests.helpers.web import (
     urls_in,
     wait_for_messages,
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 def by_subject(mail: Mailbox, number: int, words: str) -> EmailMessage:

@@ -1,7 +1,6 @@
 """The pages of the papers, over HTTP and in a real browser."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import unquote
@@ -9,7 +8,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.web import serving
@@ -151,12 +150,6 @@ def test_words_find_papers_and_are_offered_as_an_interest(served: Served) -> Non
     assert [link.rpartition("/")[2] for link in Links(one).found if "/papers/" in link] == [
         row["paper_id"] for row in similar
     ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 @pytest.fixture

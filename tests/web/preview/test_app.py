@@ -3,26 +3,19 @@
 import json
 import os
 import re
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from newsletter.rendering.template import BUNDLED
 from tests.helpers.newsletter import NOW, Newsletter
 
 SHOWN = ("phone-light", "desktop-light", "phone-dark", "desktop-dark")
 MISTAKE = re.compile(r"/own/partials/header\.mjml:2: 'nonesuch' is undefined; correct the template$")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as tools:
-        yield tools.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
 
 @pytest.fixture
