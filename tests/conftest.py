@@ -24,6 +24,9 @@ from tests.helpers.smtp import Mailbox
 # In the background of a shell Ctrl-C is ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Hundreds of processes are started, which would each compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # How long one example takes says more of the machine than of the code. CI tries more examples than a local run: with
 # 100 the whole suite stays well below 15 minutes on two cores.
 settings.register_profile("local", deadline=None, max_examples=25)

@@ -46,20 +46,30 @@ class SignupMailer:
         self._woken = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def wake(self) -> None:
         """Start sending the waiting emails."""
         with self._lock:
             self._woken.set()
-            if self._thread is None:
+            if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._work, name="signup-mailer", daemon=True)
                 self._thread.start()
+
+    def close(self, seconds: float = 5) -> None:
+        """Stop after the email being sent, and wait for it so long; what waits is sent after the next start."""
+        with self._lock:
+            self._closed = True
+            self._woken.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
 
     def _work(self) -> None:
         while True:
             self._woken.clear()
             try:
-                while send_next(self._context):
+                while not self._closed and send_next(self._context):
                     pass
                 with reading(self._context.engine) as connection:
                     waits = sign_ups.next_mail_at(connection) is not None
@@ -68,7 +78,7 @@ class SignupMailer:
                 _log.warning("sign-up emails are delayed: %s", reason)
                 waits = True
             with self._lock:
-                if not waits and not self._woken.is_set():
+                if self._closed or (not waits and not self._woken.is_set()):
                     self._thread = None
                     return
             self._woken.wait(_LOOK_SECONDS)

@@ -1,6 +1,8 @@
 """The web application: the site's pages and its API, with security headers on every response."""
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import cast
@@ -8,6 +10,7 @@ from typing import cast
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic_core import ErrorDetails
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -41,8 +44,15 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     site, requests = make_context(context), metrics.RequestMetrics()
     if warm:
         site.index.warm()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(site.mailer.close)
+
     app = FastAPI(
         title=context.config.site.name,
+        lifespan=lifespan,
         version="1",
         docs_url=None,
         redoc_url=None,

@@ -87,7 +87,7 @@ def _server(app: FastAPI, listener: socket.socket, web: Web, sessions: int) -> t
         http=cast(type[asyncio.Protocol], partial(Connection, web, connections)),
         ws="none",
         loop="asyncio",
-        lifespan="off",
+        lifespan="on",
         log_config=_logging(),
         log_level="warning",
         access_log=False,

@@ -195,10 +195,10 @@ def _merged(present: object, value: object) -> object:
     return {**present, **value} if isinstance(present, dict) and isinstance(value, dict) else value
 
 
-def wait_until(true: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90) -> None:
+def wait_until(true: Callable[[], object], process: subprocess.Popen[str] | None = None, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert process.poll() is None, process.communicate()
+        assert process is None or process.poll() is None, process and process.communicate()
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.1)
 

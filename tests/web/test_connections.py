@@ -32,10 +32,18 @@ PATIENCE = 40
 QUICK = {"header_timeout_seconds": 0.6, "body_timeout_seconds": 0.6, "send_timeout_seconds": 0.6}
 
 
+class Gate(threading.Event):
+    """An event that knows how many requests have come to wait for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: list[str] = []
+
+
 @contextmanager
-def site(**settings: object) -> Iterator[tuple[int, threading.Event]]:
+def site(**settings: object) -> Iterator[tuple[int, Gate]]:
     """A small application behind the site's server: its port, and an event without which ``/slow`` never answers."""
-    app, go_on = FastAPI(), threading.Event()
+    app, go_on = FastAPI(), Gate()
 
     @app.get("/")
     def short() -> str:
@@ -64,6 +72,7 @@ def site(**settings: object) -> Iterator[tuple[int, threading.Event]]:
 
     @app.get("/slow")
     def slow() -> str:
+        go_on.arrived.append("a request")
         go_on.wait(30)
         return "at last"
 
@@ -262,7 +271,9 @@ def test_a_proxy_has_as_many_connections_as_there_are() -> None:
 def test_when_all_are_in_use_the_one_that_waited_longest_goes(capsys: pytest.CaptureFixture[str]) -> None:
     with site(max_connections=10) as (port, _), ExitStack() as held:
         ours = [held.enter_context(connect(port, f"127.0.1.{number}")) for number in range(1, 11)]
-        for number in range(3):
+        # A connection is idle once the server has begun to read from it.
+        wait_until(lambda: answers(port, "/"))
+        for number in range(2):
             assert get(port, f"127.0.2.{number + 1}") == 200
         deadline = time.monotonic() + 30
         while (still := [is_open(one) for one in ours]) != [False] + [True] * 9 and time.monotonic() < deadline:
@@ -277,7 +288,7 @@ def test_nobody_goes_who_waits_for_the_site(capsys: pytest.CaptureFixture[str]) 
         ours = [held.enter_context(connect(port, f"127.0.1.{number}")) for number in range(1, 11)]
         for one in ours:
             one.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        time.sleep(0.5)
+        wait_until(lambda: len(go_on.arrived) == len(ours))
         with pytest.raises(httpx.TransportError):
             get(port, "127.0.2.1")
         go_on.set()
@@ -346,9 +357,9 @@ def test_what_strangers_send_fills_no_log(newsletter: Newsletter) -> None:
     assert "more like this are left out" in said
 
 
-def answers(port: int) -> bool:
+def answers(port: int, path: str = "/healthz") -> bool:
     try:
-        return get(port, "127.0.0.2", "/healthz") == 200
+        return get(port, "127.0.0.2", path) == 200
     except httpx.TransportError:
         return False
 

@@ -193,6 +193,7 @@ def test_a_letter_that_cannot_go_yet_is_tried_again(newsletter: Newsletter, mail
         # The second is taken up after the first was put off.
         ask(client, "amy@example.org")
         _wait_for(mail, 2)
+    assert "signup-mailer" not in {thread.name for thread in threading.enumerate()}  # It stopped with the site.
     mail.on_recipient = lambda address: None
     with serving(newsletter, "2025-11-28T09:02"):  # A process that was started later.
         wait_for_messages(mail, 2)
