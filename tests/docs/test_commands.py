@@ -5,6 +5,7 @@ and an edition that was sent. A comment directly above a block excludes it: ``<!
 """
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -31,7 +32,7 @@ def test_commands_of_a_page_run(page: str, newsletter: Newsletter, mail: Mailbox
     programs.mkdir()
     program = programs / "newsletter"
     # The examples in the documentation are of this day.
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m newsletter --now {NOW} "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m newsletter --now {NOW} "$@"\n')
     program.chmod(0o755)
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EDITOR": "true", "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(

@@ -177,7 +177,7 @@ def test_the_key_of_a_long_title_fits_into_an_index(title: str) -> None:
 
 
 def test_the_bounds_are_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "sources.md").read_text()
     numbers = [*bounds.MAX_CHARACTERS.values(), *(number for both in bounds.MAX_ITEMS.values() for number in both)]
     numbers.append(bounds.MAX_AUTHOR_CHARACTERS)
     for number in [*numbers, bounds.MAX_URL, bounds.MAX_IDENTIFIER, bounds.MAX_COUNT, bounds.MAX_FILE_PAPERS]:
