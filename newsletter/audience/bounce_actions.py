@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states
 from newsletter.config.mail import Bounces
-from newsletter.delivery.bounces.classifier import BounceKind
+from newsletter.delivery.refusal_classifier import BounceKind
 from newsletter.model import Send, Subscriber, SubscriberState
 from newsletter.store import bounces, suppressions
 from newsletter.store import subscribers as store

@@ -8,9 +8,9 @@ from newsletter.config.settings import Config
 from newsletter.config.sources import Network
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
 from newsletter.model import SkippedPaper
-from newsletter.sources import make_source
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
+from newsletter.sources.factory import make_source
 from newsletter.sources.http import HttpClient, user_agent
 from newsletter.sources.source_reader import SourceReader, source_access
 from newsletter.store.source_status import SourceStatus

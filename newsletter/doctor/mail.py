@@ -10,7 +10,7 @@ from typing import Any
 
 from newsletter.config.mail import Bounces, Smtp
 from newsletter.delivery.bounces import bounce_mailbox
-from newsletter.delivery.bounces.classifier import BounceKind, classify_refusal
+from newsletter.delivery.refusal_classifier import BounceKind, classify_refusal
 from newsletter.delivery.smtp.session import (
     ServerUnavailable,
     drop,

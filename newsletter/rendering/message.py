@@ -22,8 +22,9 @@ from newsletter.rendering.headers import (
     text_field,
 )
 from newsletter.rendering.mime import alternative
+from newsletter.rendering.subject import subject
 from newsletter.rendering.template import Templates, render
-from newsletter.rendering.template_context import PersonalLinks, digest_context, subject
+from newsletter.rendering.template_context import PersonalLinks, digest_context
 
 CLIPPED_FROM = 102_000
 """Bytes of HTML above which Gmail clips a message."""

@@ -3,7 +3,7 @@
 import re
 from unicodedata import category, combining
 
-from newsletter.rendering.latex.scanner import read_latex
+from newsletter.rendering.latex.latex_to_text import read_latex
 
 _ANY_LATEX = re.compile(r"[\\$~`]|--|\^\{")
 _REFERENCES = (

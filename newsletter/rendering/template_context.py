@@ -12,6 +12,7 @@ from newsletter.digest.composer import TRENDING
 from newsletter.model import Digest, DigestItem, Subscriber
 from newsletter.rendering.paper_card import Card, display_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
+from newsletter.rendering.subject import subject
 from newsletter.rendering.template import Templates
 from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
@@ -134,15 +135,6 @@ def _left_out(left: Sequence[DigestItem]) -> str:
     more = f"; and {len(left) - _LEFT_NAMED} more" if len(left) > _LEFT_NAMED else ""
     number = f"{len(left)} paper{'' if len(left) == 1 else 's'}"
     return f"{number} of lower rank left out, because mail clients clip long messages: {titles}{more}."
-
-
-def subject(site: Site, digest: Digest) -> str:
-    """Return the subject of a digest: its first paper and the number of others."""
-    if not digest.choices:
-        return site.name
-    first = display_title(digest.choices[0].paper)
-    more = len(digest.choices) - 1
-    return f"{first} + {more} more" if more else first
 
 
 def describe_selection(subscriber: Subscriber, digest: Digest, whose: str = "your") -> str:

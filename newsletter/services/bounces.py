@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from newsletter.audience import bounce_actions
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.delivery.bounces import bounce_mailbox
-from newsletter.delivery.bounces.classifier import BounceKind, classify_refusal, status_in
 from newsletter.delivery.bounces.parser import MAX_BYTES, BounceReport, parse_report
 from newsletter.delivery.bounces.verp import read_token
+from newsletter.delivery.refusal_classifier import BounceKind, classify_refusal, status_in
 from newsletter.delivery.sending.circuit_breaker import burst_began
 from newsletter.model import Send, SendState, Subscriber, SubscriberState
 from newsletter.services.context import AppContext

@@ -14,10 +14,10 @@ from newsletter.config.settings import Config
 from newsletter.errors import NewsletterError, Stopped, UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.services.context import AppContext
-from newsletter.sources import make_source
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
 from newsletter.sources.errors import SourceError
+from newsletter.sources.factory import make_source
 from newsletter.sources.files import read_file
 from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
 from newsletter.store import papers, reading, source_status, writing

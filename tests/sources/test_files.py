@@ -7,8 +7,8 @@ import pytest
 from newsletter.config.sources import FileSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources import make_source
 from newsletter.sources.base import DateRange
+from newsletter.sources.factory import make_source
 from newsletter.sources.files import FileReader, read_file
 from newsletter.sources.http import HttpClient
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from newsletter.config.sources import FileSource, Network
-from newsletter.sources import make_source, source_reader
+from newsletter.sources import source_reader
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError
+from newsletter.sources.factory import make_source
 from newsletter.sources.source_reader import SourceAccess, SourceReader
 from tests.helpers.hostile_servers import (
     NESTED,

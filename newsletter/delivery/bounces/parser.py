@@ -12,7 +12,6 @@ from email.message import Message
 
 from flufl.bounce import all_failures
 
-from newsletter.delivery.bounces.classifier import BounceKind, classify, replies_in, status_in
 from newsletter.delivery.bounces.mime_parts import (
     Part,
     blocks,
@@ -29,6 +28,7 @@ from newsletter.delivery.bounces.mime_parts import (
 )
 from newsletter.delivery.bounces.unsubscribe_email import says_unsubscribe, unsubscribe_tokens
 from newsletter.delivery.bounces.verp import tokens
+from newsletter.delivery.refusal_classifier import BounceKind, classify, replies_in, status_in
 from newsletter.support.text import shorten_middle, to_single_line
 
 # Otherwise it would log to standard error every message that one of its detectors cannot read.

@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Digest, SendState, Subscriber
 from newsletter.rendering.paper_card import display_title
-from newsletter.rendering.template_context import format_day, subject
+from newsletter.rendering.subject import subject
+from newsletter.rendering.template_context import format_day
 from newsletter.services.messages import render_shared
 from newsletter.store import reading, send_log
 from newsletter.web.context import PRIVATE, WebContext

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from newsletter.delivery.bounces.classifier import BounceKind, classify
 from newsletter.delivery.bounces.parser import BounceReport, parse_report
 from newsletter.delivery.bounces.verp import read_token, return_path
+from newsletter.delivery.refusal_classifier import BounceKind, classify
 from tests.helpers import bounce_reports as reports
 from tests.helpers.bounce_reports import About
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.delivery.bounces.classifier import BounceKind, classify, classify_refusal, status_in
+from newsletter.delivery.refusal_classifier import BounceKind, classify, classify_refusal, status_in
 
 GONE = [
     # Gmail

@@ -1,4 +1,4 @@
-"""Classify mail servers' refusals by what they say about a mailbox."""
+"""Classify mail servers' refusals, in SMTP replies and in bounces, by what they say about a mailbox."""
 
 import re
 from collections.abc import Iterable

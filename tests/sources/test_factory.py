@@ -5,9 +5,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from newsletter.config.sources import SourceSettings
-from newsletter.sources import make_source
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.biorxiv import Biorxiv
+from newsletter.sources.factory import make_source
 from newsletter.sources.feed import Feed
 from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
