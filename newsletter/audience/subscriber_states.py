@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from newsletter.audience.due import next_due
+from newsletter.audience.next_due import next_due
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store

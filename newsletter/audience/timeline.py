@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from newsletter.audience.due import due_on, local_day
+from newsletter.audience.next_due import due_on, local_day
 from newsletter.model import Send, SendState, Subscriber, SubscriberState
 from newsletter.store import bounces, send_log
 from newsletter.store.bounces import Bounce

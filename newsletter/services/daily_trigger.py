@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta
 
 from apscheduler.triggers.base import BaseTrigger
 
-from newsletter.audience.due import next_due
+from newsletter.audience.next_due import next_due
 from newsletter.model import Day, Schedule
 
 _RESOLUTION = timedelta(microseconds=1)

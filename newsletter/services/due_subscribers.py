@@ -7,7 +7,7 @@ from functools import cache
 from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states
-from newsletter.audience.due import due_edition, local_day, next_due
+from newsletter.audience.next_due import due_edition, local_day, next_due
 from newsletter.model import Subscriber
 from newsletter.services.context import AppContext
 from newsletter.services.planning import SubscriberBatch

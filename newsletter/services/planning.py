@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from newsletter.audience.due import next_due
+from newsletter.audience.next_due import next_due
 from newsletter.errors import NewsletterError, describe
 from newsletter.model import Digest, SendState, Subscriber, SubscriberState
 from newsletter.ranking.index import Segment

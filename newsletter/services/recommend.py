@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from newsletter.audience import feedback
-from newsletter.audience.due import local_day
+from newsletter.audience.next_due import local_day
 from newsletter.digest import composer
 from newsletter.digest.blocklist import blocked_by
 from newsletter.errors import UserError

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from newsletter.audience.due import due_on, next_due
+from newsletter.audience.next_due import due_on, next_due
 from newsletter.model import Send, Subscriber, SubscriberState
 from newsletter.services.context import AppContext
 from newsletter.services.messages import new_message_id

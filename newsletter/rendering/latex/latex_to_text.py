@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from unicodedata import category
 
 from newsletter.rendering.latex import macros
-from newsletter.rendering.latex.commands import HANDLERS, is_known
 from newsletter.rendering.latex.formulas import Formula, formulas
+from newsletter.rendering.latex.macro_arguments import HANDLERS, is_known
 from newsletter.rendering.latex.scripts import as_script
 from newsletter.rendering.latex.syntax import SPACE, Call, Mode, Reading, Within, matched
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from newsletter.audience import subscriber_states, subscriptions
-from newsletter.audience.due import local_day
+from newsletter.audience.next_due import local_day
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.subscriptions import StoredPreferences
 from newsletter.errors import NewsletterError, UserError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.audience.due import due_edition, local_day, next_due
+from newsletter.audience.next_due import due_edition, local_day, next_due
 from newsletter.model import Day, Schedule
 
 EVERY_DAY = tuple(Day)
