@@ -60,37 +60,44 @@ def process_workers(spec: PoolSpec, number: int) -> Iterator[Sequence[ProcessWor
     """Start workers in processes; at the end, tell them to stop and wait for them."""
     context = process_context()
     shared = pickle.dumps(spec.shared, pickle.HIGHEST_PROTOCOL)
-    started: list[tuple[BaseProcess, Connection]] = []
-    with _stop_event(spec.should_stop, context) as stop:
+    started: list[BaseProcess] = []
+    connections: list[Connection] = []
+    with _stop_flag(spec.should_stop, context) as stop:
 
         def start(which: int) -> Connection:
             ours, theirs = context.Pipe()
             arguments = (theirs, spec.create_state, shared, which, number, stop)
             process = context.Process(target=_serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
-            process.start()
+            # One that ends while it starts is lost like any other: its pipe is broken.
+            with suppress(EOFError, ConnectionError):
+                process.start()
+                started.append(process)
             # The pipe breaks with the process only if no other process has its end open.
             theirs.close()
-            started.append((process, ours))
+            connections.append(ours)
             return ours
 
         try:
             yield [ProcessWorker(f"process {which + 1}", partial(start, which)) for which in range(number)]
         finally:
-            for _, connection in started:
+            for connection in connections:
                 connection.close()
-            for process, _ in started:
+            for process in started:
                 process.join()
 
 
 @contextmanager
-def _stop_event(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
-    """Provide an event that other processes see. It is set once ``should_stop`` is true, even during a call."""
-    stop, ended = context.Event(), threading.Event()
+def _stop_flag(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
+    """Provide a flag that other processes see, set once ``should_stop`` is true, even during a call.
+
+    It has no lock, which a process that is killed would hold for ever.
+    """
+    stop, ended = context.RawValue("b", 0), threading.Event()
 
     def watch() -> None:
         while not ended.wait(_POLL_SECONDS):
             if should_stop():
-                stop.set()
+                stop.value = 1
                 return
 
     watching = threading.Thread(target=watch, daemon=True)
@@ -99,7 +106,7 @@ def _stop_event(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
         yield stop
     finally:
         ended.set()
-        stop.set()
+        stop.value = 1
         watching.join()
 
 
@@ -126,7 +133,7 @@ def _serve(
             method, arguments = connection.recv()
             try:
                 if state is None:
-                    state = create_state(pickle.loads(shared), which, number, stop.is_set)  # noqa: S301 - our own
+                    state = create_state(pickle.loads(shared), which, number, lambda: bool(stop.value))  # noqa: S301 - our own
                 answer = (True, getattr(state, method)(*arguments))
             except Exception as error:
                 answer = (False, error)
@@ -143,4 +150,4 @@ def _stop_with_parent(stop: Any) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        stop.set()
+        stop.value = 1

@@ -259,11 +259,13 @@ def test_killed_processes_are_replaced_at_once_and_the_counts_stay_true(
         return None
 
     mail.on_data = on_data
-    watching = threading.Thread(target=watch)
+    watching = threading.Thread(target=watch, daemon=True)
     watching.start()
-    report = send_in_small_batches(context, 1)
-    ended.set()
-    watching.join()
+    try:
+        report = send_in_small_batches(context, 1)
+    finally:
+        ended.set()
+        watching.join()
     assert len(killed) == 3
     for _, at in killed:
         assert any(at < began < at + 20 for began in pids.values()), (killed, pids)
