@@ -43,10 +43,10 @@ PAPERS = 30
 IN_DOUBT = "of unknown outcome"
 """What a run says that found unsure ones: no mistake here."""
 
-_OF_TRACKER = re.compile(
-    r"^Traceback [^\n]*\n  File [^\n]*/resource_tracker\.py[^\n]*\n(?: [^\n]*\n)*KeyError: [^\n]*\n", re.M
+_OF_PYTHON = re.compile(
+    r'^Traceback [^\n]*\n(?:  File "[^"\n]*/multiprocessing/[^\n]*\n(?: {4}[^\n]*\n)*)+\w[^\n]*\n(?: [^\n]*\n)*', re.M
 )
-"""What Python's own helper process says of names that its predecessor, which was killed, was told of."""
+"""What Python's own helper processes say when one that they work with was killed, and nothing of ours took part."""
 
 PATIENCE = 120.0
 """Seconds after which a process that does nothing is taken for stuck."""
@@ -333,7 +333,7 @@ class Torture:
         """Wait until a run has ended; what it should not have said is complained of."""
         _, err = run.communicate(timeout=PATIENCE)
         self._wait(lambda: not _members(run))
-        said = _OF_TRACKER.sub("", err)
+        said = _OF_PYTHON.sub("", err)
         told = [
             line for line in said.splitlines() if line.startswith(("error: ", "Traceback")) and IN_DOUBT not in line
         ]
