@@ -9,12 +9,11 @@ import numpy as np
 
 from newsletter.digest.blocklist import BlockedPapers
 from newsletter.model import Digest, DigestItem, Subscriber
-from newsletter.ranking.calibration import deviation, match
 from newsletter.ranking.diversify import MmrQueue
 from newsletter.ranking.explain import Explanation, explain, interest_terms, reason
 from newsletter.ranking.index import Index
 from newsletter.ranking.profile import InterestFeedback, Profiles
-from newsletter.ranking.scoring import AUTHOR_BONUS, Candidates
+from newsletter.ranking.scoring import FULL_MATCH, Candidates
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.trending import trending_reason
 
@@ -43,7 +42,7 @@ class ScoredSubscriber:
 
     Attributes:
         profiles: those of a batch of subscribers. ``first``: the index of this subscriber's first profile.
-        matrix: the z-score of each candidate for each of the subscriber's interests (interests × papers).
+        matrix: the match of each candidate with each of the subscriber's interests (interests × papers).
         new: which candidates are new to the subscriber and not hidden (one truth value per paper).
         hidden: the new ones hidden by a never-word, with the word, by index.
         known_feedback: the interests and feedback that the profiles were built from.
@@ -63,18 +62,17 @@ class Match:
     """A candidate (by index) with the subscriber's interest (by index) that it fits best; -1 stands for Trending.
 
     Attributes:
-        score: between 0 and 1. ``stands_out``: its z-score, for an interest; infinite for a followed author.
+        score: the match, or how much it is discussed, between 0 and 1.
     """
 
     candidate: int
     interest: int
     score: float
-    stands_out: float = 0.0
 
     @property
     def by_author(self) -> bool:
         """Whether one of its authors is followed."""
-        return self.stands_out == AUTHOR_BONUS
+        return self.interest >= 0 and self.score == FULL_MATCH
 
 
 def is_new(
@@ -102,30 +100,26 @@ def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) 
     if not found:
         return []
     interests = np.repeat(np.arange(len(found)), [len(places) for places, _ in found])
-    places, stands_out = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    order = np.lexsort((candidates.standing[places], -stands_out))
-    return _as_matches(places[order].tolist(), interests[order].tolist(), stands_out[order].tolist())
+    places, scores = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    order = np.lexsort((candidates.standing[places], -scores))
+    columns = (places[order].tolist(), interests[order].tolist(), scores[order].tolist())
+    return [Match(*one) for one in zip(*columns, strict=True)]
 
 
 def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each interest the indices of the new papers that reach the minimum match and fit it best (if a paper
-    fits several equally, the first one), and their z-scores.
+    fits several equally, the first one), and their matches.
     """
     if not len(scored.matrix):
         return []
-    best, least = scored.matrix.max(axis=0), deviation(min_score)
-    left = scored.new & (best >= least if least > -np.inf else best > least)
+    best = scored.matrix.max(axis=0)
+    left = scored.new & (best >= min_score) & (best > 0)
     found = []
     for row in scored.matrix:
         own = (left & (row == best)).nonzero()[0]
         left[own] = False
         found.append((own, row[own]))
     return found
-
-
-def _as_matches(places: Sequence[int], interests: Sequence[int], stands_out: Sequence[float]) -> list[Match]:
-    scores = match(np.array(stands_out, dtype=float)).tolist()
-    return [Match(*one) for one in zip(places, interests, scores, stands_out, strict=True)]
 
 
 def trending(scored: ScoredSubscriber, candidates: Candidates, most: int | None = None) -> list[Match]:
@@ -168,13 +162,14 @@ def to_items(
     index: Index, scored: ScoredSubscriber, candidates: Candidates, found: Sequence[Match]
 ) -> list[DigestItem]:
     """Convert matches to digest items with reasons and ranks."""
-    sought = cache(lambda interest: interest_terms(index.model, scored.profiles, scored.first + interest))
+    sought = cache(lambda interest: interest_terms(scored.profiles, scored.first + interest))
 
     def chosen(one: Match, rank: int) -> DigestItem:
         paper = candidates.papers[one.candidate]
         if one.interest < 0:
             return DigestItem(paper, rank, one.score, TRENDING, trending_reason(paper))
-        because = reason(scored.profiles, sought(one.interest), paper, candidates.phrases(one.candidate))
+        phrases, factor = candidates.phrases(one.candidate), float(candidates.paper_matrix.factor[one.candidate])
+        because = reason(index.model, scored.profiles, sought(one.interest), paper, phrases, factor)
         section = scored.profiles.followed[scored.first + one.interest].interest.name
         return DigestItem(paper, rank, one.score, section, because)
 
@@ -189,14 +184,15 @@ def explain_choice(
         return Explanation()
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
     row = scored.first + int(scored.matrix[:, place].argmax())
-    return explain(index.model, scored.profiles, row, row_of(candidates.paper_matrix.vectors, place), most)
+    vector, factor = row_of(candidates.paper_matrix.vectors, place), float(candidates.paper_matrix.factor[place])
+    return explain(index.model, scored.profiles, row, vector, factor, most)
 
 
 def best_score(scored: ScoredSubscriber) -> float:
     """Return the best match among the subscriber's new papers, 0 if there are none."""
     if not len(scored.matrix) or not scored.new.any():
         return 0.0
-    return float(match(scored.matrix[:, scored.new].max().astype(float)))
+    return float(scored.matrix[:, scored.new].max())
 
 
 def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
@@ -211,11 +207,11 @@ def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) 
     """
     queues = _queues(scored, candidates, rules.min_score)
     weights = [one.interest.weight for one in scored.profiles.followed[scored.first :][: len(queues)]]
-    authors = [number for number, queue in enumerate(queues) for _ in range(queue.values.count(AUTHOR_BONUS))]
+    authors = [number for number, queue in enumerate(queues) for _ in range(queue.values.count(FULL_MATCH))]
     # Sainte-Laguë: the next place goes to the interest with the most weight for the places it has.
     claims = [weight if queue.places else _NO_CLAIM for weight, queue in zip(weights, queues, strict=True)]
     held = [0] * len(queues)
-    picked: list[tuple[int, int, float]] = []
+    picked: list[Match] = []
     chosen: list[np.ndarray] = []
     for turn in range(max(len(authors), scored.subscriber.preferences.papers)):
         most = max(claims, default=_NO_CLAIM)
@@ -223,29 +219,29 @@ def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) 
             break
         if turn < len(authors):
             winner = authors[turn]
-            place, stands_out = queues[winner].first()
+            place, score = queues[winner].first()
         else:
             winner = claims.index(most)
-            place, stands_out = queues[winner].most_varied(chosen, rules.variety)
+            place, score = queues[winner].most_varied(chosen, rules.variety)
         held[winner] += 1
         claims[winner] = weights[winner] / (2 * held[winner] + 1) if queues[winner].places else _NO_CLAIM
-        picked.append((place, winner, stands_out))
+        picked.append(Match(place, winner, score))
         chosen.append(candidates.alike(place))
-    return _as_matches(*zip(*picked, strict=True)) if picked else []
+    return picked
 
 
 def _queues(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[MmrQueue]:
     """Build each interest's queue: its best matches, as many as variety may choose from, and all followed authors."""
     most = max(_AT_LEAST_WEIGHED, 2 * scored.subscriber.preferences.papers)
     ordered = []
-    for places, stands_out in _matching(scored, min_score):
+    for places, scores in _matching(scored, min_score):
         if len(places) > most:
             # Drop what comes too late before sorting the rest.
-            kept = stands_out >= np.partition(stands_out, -most)[-most]
-            places, stands_out = places[kept], stands_out[kept]
-        order = np.lexsort((candidates.standing[places], -stands_out))
-        values = stands_out[order].tolist()
-        upto = max(most, values.count(AUTHOR_BONUS))
+            kept = scores >= np.partition(scores, -most)[-most]
+            places, scores = places[kept], scores[kept]
+        order = np.lexsort((candidates.standing[places], -scores))
+        values = scores[order].tolist()
+        upto = max(most, values.count(FULL_MATCH))
         ordered.append((places[order].tolist()[:upto], values[:upto]))
-    best = max((value for _, values in ordered for value in values if value < AUTHOR_BONUS), default=1.0)
-    return [MmrQueue(places, values, max(best, 1.0)) for places, values in ordered]
+    best = max((value for _, values in ordered for value in values if value < FULL_MATCH), default=0.5)
+    return [MmrQueue(places, values, best) for places, values in ordered]

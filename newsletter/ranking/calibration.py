@@ -1,29 +1,78 @@
-"""Calibration: convert scores to matches in percent, calibrated on the libraries of real readers."""
+"""Calibration: the match of a paper, which is the probability that it is relevant, from what is known of it."""
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 
-# Fitted on the 2,379 readers of citeulike-t, with folds 1 to 3 held out in turn: a logistic regression that separates
-# papers of a reader's library from as many others by ``sign(z) · ln(1 + |z|)``, where z is the z-score of the raw
-# score.
-_SLOPE = 2.494
-_INTERCEPT = -1.282
+STRONG = 0.5
+"""From this match on a paper is called a strong match, below it a good one."""
+
+HIGHEST = 0.99
+"""No match that is computed is higher: only a followed author is certain."""
+
+_MANY = 40
+"""More liked papers than the fit has seen make a match no more certain."""
+
+# Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
+_SAID = np.array([-6.904, 0.087, 2.363, 2.836, -0.611, 0.173, 0.466])
+_LIKED = np.array([-4.981, 1.496, -0.274, 0.784])
 
 
-def match(deviations: np.ndarray) -> np.ndarray:
-    """Return the match, between 0 and 1, of papers with the given z-scores.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the ranking knows of some pairs of an interest and a paper: arrays of one length.
 
-    It is the probability that a paper belongs to the reader's library, if it is drawn from the library or from all
-    papers with equal chance. Minus infinity gives 0.
+    Attributes:
+        terms, topics: the paper's z-scores in the two spaces. ``total``: both together, by which papers are ordered if
+            the interest has liked papers alone.
+        examples: the number of papers that the interest was built from.
+        said: the share of its text and keywords among these, 0 to 1. All that follows is about these alone.
+        words: the number of words. ``shared``: how many of them the paper has.
+        words_covered, pairs_covered: the share of the words' weight that the paper has, and of the pairs', 0 to 1.
     """
-    log_z = np.sign(deviations) * np.log1p(np.abs(deviations))
-    return np.asarray(1 / (1 + np.exp(-(_SLOPE * log_z + _INTERCEPT))))
+
+    terms: np.ndarray
+    topics: np.ndarray
+    total: np.ndarray
+    examples: np.ndarray
+    said: np.ndarray
+    words: np.ndarray
+    shared: np.ndarray
+    words_covered: np.ndarray
+    pairs_covered: np.ndarray
 
 
-def deviation(match: float) -> float:
-    """Return the z-score that gives a match (the inverse of :func:`match`)."""
-    if not 0 < match < 1:
-        return math.inf if match >= 1 else -math.inf
-    log_z = (math.log(match / (1 - match)) - _INTERCEPT) / _SLOPE
-    return math.copysign(math.expm1(abs(log_z)), log_z)
+def match(evidence: Evidence) -> np.ndarray:
+    """Return the match of each pair, between 0 and 1.
+
+    There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
+    of their log-odds, weighted by the share of each.
+    """
+    odds = evidence.said * (said_features(evidence) @ _SAID) + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
+    return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
+
+
+def said_features(evidence: Evidence) -> np.ndarray:
+    """Return what the regression for interests in words looks at (pairs × 7)."""
+    return np.stack(
+        [
+            np.ones(len(evidence.terms)),
+            _compressed(evidence.terms),
+            _compressed(evidence.topics),
+            evidence.words_covered,
+            evidence.pairs_covered,
+            np.log1p(evidence.shared),
+            np.log1p(evidence.words),
+        ],
+        axis=1,
+    )
+
+
+def liked_features(evidence: Evidence) -> np.ndarray:
+    """Return what the regression for liked papers looks at (pairs × 4)."""
+    total, number = _compressed(evidence.total), np.log(np.minimum(evidence.examples, _MANY))
+    return np.stack([np.ones(len(total)), total, number, total * number], axis=1)
+
+
+def _compressed(zscores: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sign(zscores) * np.log1p(np.abs(zscores)))

@@ -47,32 +47,37 @@ def _units(papers: csr_matrix) -> csr_matrix:
     return csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ papers)
 
 
+def relative_scores(matches: np.ndarray, best: float) -> np.ndarray:
+    """Return the scores of papers for :class:`MmrQueue`; ``best`` is the best match. A full match has the score 1."""
+    return np.asarray(np.log1p(-np.minimum(matches, best)) / np.log1p(-best))
+
+
 class MmrQueue:
     """A queue of papers, highest score first, from which the next is chosen by maximal marginal relevance: ``λ · score
     − (1 − λ) · closest`` (Carbonell and Goldstein, "The use of MMR, diversity-based reranking", 1998).
 
-    The score is a paper's z-score divided by the best one's. The match in percent would not do: it separates good
-    papers too little, so similarity alone would decide. ``closest`` is the similarity to the most similar chosen paper.
+    The score is ``-ln(1 - match)``, divided by that of the best one: unlike the match it tells apart papers that are all
+    nearly certain. ``closest`` is the similarity to the most similar chosen paper.
 
     Args:
-        places: the indices of the papers for :data:`Likeness`. ``values``: their z-scores, descending.
-        best: the best z-score of all queues that are chosen from together.
+        places: the indices of the papers for :data:`Likeness`. ``values``: their matches, descending.
+        best: the best match of all queues that are chosen from together, below 1.
     """
 
     __slots__ = ("_closest", "_heeded", "_scores", "places", "values")
 
     def __init__(self, places: list[int], values: list[float], best: float) -> None:
         self.places, self.values = places, values
-        self._scores = [value / best for value in values]
+        self._scores = relative_scores(np.array(values), best).tolist()
         # The similarity of each to the closest of the first chosen ones, computed only when needed.
         self._closest, self._heeded = [0.0] * len(places), [0] * len(places)
 
     def first(self) -> tuple[int, float]:
-        """Take the paper with the highest z-score; return its index and z-score."""
+        """Take the paper with the highest match; return its index and match."""
         return self._take(0)
 
     def most_varied(self, chosen: Sequence[np.ndarray], weight: float) -> tuple[int, float]:
-        """Take the best paper in view of those chosen already; return its index and z-score.
+        """Take the best paper in view of those chosen already; return its index and match.
 
         Args:
             chosen: the similarity of each chosen paper to every paper, in the order of choice.
@@ -96,14 +101,14 @@ class MmrQueue:
         return self.places.pop(number), self.values.pop(number)
 
 
-def diversified(scores: np.ndarray, papers: csr_matrix, weight: float, places: int) -> np.ndarray:
+def diversified(matches: np.ndarray, papers: csr_matrix, weight: float, places: int) -> np.ndarray:
     """Return the first ``places`` of a list of papers (papers × terms) by maximal marginal relevance, as indices.
 
     Args:
-        scores: z-scores divided by the best one's, descending.
+        matches: of the papers, descending.
     """
     alike = cosines(papers)
-    queue = MmrQueue(list(range(len(scores))), scores.tolist(), 1.0)
+    queue = MmrQueue(list(range(len(matches))), matches.tolist(), float(matches[0]))
     chosen: list[int] = []
     while queue.places and len(chosen) < places:
         chosen.append(queue.most_varied([alike[one] for one in chosen], weight)[0])

@@ -12,6 +12,7 @@ from newsletter.ranking.phrases import PaperPhrases
 from newsletter.ranking.profile import Profiles
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
+from newsletter.ranking.zscores import scale
 from newsletter.support.identifiers import title_key
 
 _PHRASES_SHOWN = 3
@@ -34,36 +35,37 @@ class InterestTerms:
 
     Attributes:
         row: its row among the profiles.
-        terms: by how much it weights a term more than the mean paper does, for those that it does.
         authors, categories: those it follows, normalised for comparison.
     """
 
     row: int
-    terms: Mapping[int, float]
     authors: Set[str]
     categories: Set[str]
 
 
-def interest_terms(model: TfidfModel, profiles: Profiles, row: int) -> InterestTerms:
+def interest_terms(profiles: Profiles, row: int) -> InterestTerms:
     """Prepare the terms of an interest (by its row among the profiles)."""
-    interest, profile = profiles.followed[row].interest, row_of(profiles.vectors, row)
-    above = (profile.values - model.mean[profile.terms]).tolist()
+    interest = profiles.followed[row].interest
     return InterestTerms(
         row=row,
-        terms={term: weight for term, weight in zip(profile.terms.tolist(), above, strict=True) if weight > 0},
         authors={title_key(author) for author in interest.authors},
         categories={category.strip().casefold() for category in interest.categories},
     )
 
 
-def reason(profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases) -> str:
-    """Name the followed author, the terms with the greatest weight, the most similar liked paper and the category."""
+def reason(
+    model: TfidfModel, profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases, factor: float
+) -> str:
+    """Name the followed author, the terms with the greatest weight, the most similar liked paper and the category.
+
+    ``factor`` is that of :class:`newsletter.ranking.index.PaperMatrix`.
+    """
     parts = []
     if sought.authors:
         parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in sought.authors][
             :1
         ]
-    terms = main_terms(sought.terms, phrases)
+    terms = main_terms(adding_terms(model, profiles, sought.row, phrases.vector, factor), phrases)
     if terms:
         parts.append(", ".join(terms))
     if profiles.followed[sought.row].liked:
@@ -89,15 +91,15 @@ class Explanation:
     liked: tuple[tuple[str, float], ...] = ()
 
 
-def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, most: int) -> Explanation:
+def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, most: int) -> Explanation:
     """Return the terms and the liked papers that a paper's score comes from.
 
     Args:
-        row: the row of the profile. ``paper``: its vector, at any scale.
+        row: the row of the profile. ``paper``, ``factor``: see :func:`term_parts`.
         most: the maximum number of each.
     """
     profile = row_of(profiles.vectors, row)
-    parts = np.maximum(term_parts(model, profile, paper), 0)
+    parts = np.maximum(term_parts(model, profiles, row, paper, factor), 0)
     names, contributions = liked_parts(profiles, row, paper)
     return Explanation(
         _shares([str(term) for term in model.terms[paper.terms]], parts, float(parts.sum()), most),
@@ -110,13 +112,29 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
     return tuple((names[place], min(1.0, float(parts[place]) / max(whole, 1e-12))) for place in order)
 
 
-def term_parts(model: TfidfModel, profile: Row, paper: Row) -> np.ndarray:
-    """Return each term's contribution to a paper's raw score, in the order of ``paper.terms``; they add up to it.
+def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> np.ndarray:
+    """Return each term's contribution to a paper's score, in the order of ``paper.terms``.
+
+    They add up to the total z-score, but for a constant of the profile: what the usual paper scores.
 
     Args:
-        paper: its vector, multiplied by the scale of its score (see :func:`newsletter.ranking.scoring.scale`).
+        row: the row of the profile. ``paper``: the paper's vector. ``factor``: that of
+            :class:`newsletter.ranking.index.PaperMatrix`.
     """
-    return np.asarray((values_at(profile, paper.terms) - model.mean[paper.terms]) * paper.values)
+    profile = row_of(profiles.vectors, row)
+    by_terms = values_at(profile, paper.terms) - model.mean[paper.terms]
+    by_terms *= scale(np.float64(factor), profiles.example_counts[row]) / profiles.by_terms.deviation[row]
+    along = model.topics[paper.terms]
+    length = float(np.linalg.norm(paper.values @ along)) or 1.0
+    weight = profiles.topics_weight[row] / profiles.by_topics.deviation[row] / length
+    return np.asarray(paper.values * (by_terms + along @ profiles.topics[row] * weight))
+
+
+def adding_terms(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> dict[int, float]:
+    """Return the terms that raise a paper's score, with the contribution of each; see :func:`term_parts`."""
+    parts = term_parts(model, profiles, row, paper, factor)
+    some = np.flatnonzero(parts > 0)
+    return dict(zip(paper.terms[some].tolist(), parts[some].tolist(), strict=True))
 
 
 def profile_part(profile: Row, paper: Row) -> float:
@@ -140,16 +158,15 @@ def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np
     return [name.title for name, _ in liked], np.bincount(giver, shares, minlength=len(liked))
 
 
-def main_terms(wanted: Mapping[int, float], phrases: PaperPhrases) -> list[str]:
+def main_terms(adds: dict[int, float], phrases: PaperPhrases) -> list[str]:
     """Return the words and phrases of a paper with the greatest weight in its score, as the paper writes them.
 
     Adjacent terms in the text become one phrase: "multi objective", "objective reinforcement" and "reinforcement
     learning" become "multi-objective reinforcement learning".
 
     Args:
-        wanted: what an interest looks for, as in :attr:`InterestTerms.terms`.
+        adds: the contribution of each term, see :func:`adding_terms`. It is used up.
     """
-    adds = _products(wanted, phrases.weights)
     if not adds:
         return []
     least = _LEAST_SHARE * max(adds.values())
@@ -177,12 +194,6 @@ def main_terms(wanted: Mapping[int, float], phrases: PaperPhrases) -> list[str]:
             if one in used and two in used:
                 adds[pair] = 0.0
     return shown
-
-
-def _products(some: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
-    """Return the products of the values that two mappings have in common."""
-    few, many = (some, others) if len(some) < len(others) else (others, some)
-    return {term: weight * many[term] for term, weight in few.items() if term in many}
 
 
 def _windows(phrases: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:

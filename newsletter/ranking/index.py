@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from newsletter.model import Paper
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.tfidf import TfidfModel, paper_text, score_deviation
+from newsletter.ranking.tfidf import TfidfModel, of_length_one, paper_text, score_deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,14 @@ class PaperMatrix:
         vectors: papers × terms. ``turned``: the transpose, terms × papers.
         centre: the score of each with the mean paper.
         factor: the inverse of how much each one's score varies across readers (1 is usual).
+        topics: the topics of each (papers × topics), of length 1.
     """
 
     vectors: csr_matrix
     turned: csr_matrix
     centre: np.ndarray
     factor: np.ndarray
+    topics: np.ndarray
 
 
 def build_matrix(model: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
@@ -37,13 +39,13 @@ def build_matrix(model: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
     return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(model, vectors))
 
 
-def background_of(model: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Compute ``centre`` and ``factor`` of papers (papers × terms)."""
-    centre = np.asarray(vectors @ model.mean, dtype=np.float32)
+def background_of(model: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute ``centre``, ``factor`` and ``topics`` of papers (papers × terms)."""
+    centre, along = np.asarray(vectors @ model.mean, dtype=np.float32), np.asarray(vectors @ model.topics)
     if model.usual <= 0:
-        return centre, np.ones(vectors.shape[0], dtype=np.float32)
-    deviation = np.maximum(score_deviation(vectors, model.directions, model.variance), 1e-3 * model.usual)
-    return centre, (model.usual / deviation).astype(np.float32)
+        return centre, np.ones(vectors.shape[0], dtype=np.float32), of_length_one(along)
+    deviation = np.maximum(score_deviation(vectors, along * model.strengths, model.variance), 1e-3 * model.usual)
+    return centre, (model.usual / deviation).astype(np.float32), of_length_one(along)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,13 @@ class Index:
     def segment_of(self, rows: np.ndarray) -> Segment:
         """Return some papers, by row ascending, as a segment of their own: only their vectors, for look-ups."""
         none = np.zeros(0, dtype=np.float32)
-        return Segment(rows, PaperMatrix(self.vectors(rows), self.model.zeros(0), none, none))
+        return Segment(rows, PaperMatrix(self.vectors(rows), self.model.zeros(0), none, none, none))
 
     def without_papers(self) -> "Index":
         """Return what is needed to build profiles and measure scores: a small part of an index, which can be sent to
         other processes. Papers cannot be prepared for ranking with it.
         """
-        model = replace(self.model, directions=self.model.directions[:0], variance=self.model.variance[:0])
+        model = replace(self.model, variance=self.model.variance[:0])
         return Index(model, self.sample, (), self.version)
 
     def replaced(self, number: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from newsletter.ranking.index import PaperMatrix, Segment
 from newsletter.ranking.tfidf import TfidfModel, make_counter
 
-_ARRAYS = ("idf", "mean", "directions", "variance")
+_ARRAYS = ("idf", "mean", "topics", "strengths", "variance")
 
 
 def write_model(folder: Path, model: TfidfModel) -> None:
@@ -50,6 +50,7 @@ def write_segment(folder: Path, segment: Segment) -> None:
     np.save(folder / "rows.npy", segment.rows)
     np.save(folder / "centre.npy", segment.paper_matrix.centre)
     np.save(folder / "factor.npy", segment.paper_matrix.factor)
+    np.save(folder / "topics.npy", segment.paper_matrix.topics)
     _write_matrix(folder, "vectors", segment.paper_matrix.vectors)
     _write_matrix(folder, "turned", segment.paper_matrix.turned)
 
@@ -63,7 +64,8 @@ def read_segment(folder: Path, terms: int) -> Segment:
     rows = _read(folder / "rows.npy")
     vectors = _read_matrix(folder, "vectors", terms)
     turned = _read_matrix(folder, "turned", len(rows))
-    return Segment(rows, PaperMatrix(vectors, turned, _read(folder / "centre.npy"), _read(folder / "factor.npy")))
+    background = [_read(folder / f"{name}.npy") for name in ("centre", "factor", "topics")]
+    return Segment(rows, PaperMatrix(vectors, turned, *background))
 
 
 def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:

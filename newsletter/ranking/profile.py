@@ -10,9 +10,12 @@ from scipy.sparse import csr_matrix, diags
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking.index import Index
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.tfidf import TfidfModel, damp
+from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
+from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
+_TEXT_COUNTS = 0.6
+_TOPICS_WEIGHT = 5.0
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -46,21 +49,38 @@ class Profiles:
 
     Attributes:
         vectors: interests × terms, ascending in each row; zeros for an interest without known terms.
-        wanted: the same before the disliked papers were subtracted, which scores are standardised by: a subtraction
-            then never raises a paper's z-score.
         whole: the same before damping, also ascending.
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
+        said: the text and keywords alone (interests × terms). ``said_counts``: how many of the examples they are: 0, 1
+            or 2.
+        topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
+        by_terms, by_topics: what scores in the two spaces are standardised by. For the terms it is the spread before
+            disliked papers were subtracted: a subtraction then never raises a paper's z-score.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
             × terms).
     """
 
     followed: tuple[WeightedInterest, ...]
     vectors: csr_matrix
-    wanted: csr_matrix
     whole: csr_matrix
     example_counts: np.ndarray
+    said: csr_matrix
+    said_counts: np.ndarray
+    topics: np.ndarray
+    by_terms: Spread
+    by_topics: Spread
     contributions: csr_matrix
     liked: csr_matrix
+
+    @property
+    def worth(self) -> np.ndarray:
+        """How many papers each is worth: a text says less than a paper, and nothing is worth less than one text."""
+        return worth(self.example_counts, self.said_counts)
+
+    @property
+    def topics_weight(self) -> np.ndarray:
+        """The weight of z-scores in the space of topics beside those in the space of terms."""
+        return topics_weight(self.worth)
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
@@ -85,11 +105,12 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     liked, contributions = _judged(index, [one.liked for one in followed])
     texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))
     keywords = _as_papers(index.model, _keywords(index.model, [one.interest for one in followed]))
-    said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, keywords))
-    example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said
+    said = csr_matrix(texts + keywords)
+    said_counts = np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
+    example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
     share = 1 / np.where(example_counts > 0, example_counts, 1)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
-    whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
+    whole = csr_matrix(contributions @ liked + diags(share) @ said, dtype=np.float32)
     vectors = wanted = damp(whole)
     disliked, against = _judged(index, [one.disliked for one in followed])
     if disliked.shape[0]:
@@ -99,7 +120,42 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
     for matrix in (vectors, whole):
         matrix.sort_indices()
-    return Profiles(tuple(followed), vectors, wanted, whole, example_counts, contributions, liked)
+    topics = topics_of(index, np.asarray(vectors @ index.model.topics))
+    return Profiles(
+        followed=tuple(followed),
+        vectors=vectors,
+        whole=whole,
+        example_counts=example_counts,
+        said=said,
+        said_counts=said_counts,
+        topics=topics,
+        by_terms=spread(raw_scores(wanted, example_counts, index.sample)[0]),
+        by_topics=spread(topics @ index.sample.topics.T),
+        contributions=contributions,
+        liked=liked,
+    )
+
+
+def worth(example_counts: np.ndarray, said_counts: np.ndarray) -> np.ndarray:
+    """Return how many papers some profiles are worth; see :attr:`Profiles.worth`."""
+    return np.maximum(example_counts - (1 - _TEXT_COUNTS) * said_counts, _TEXT_COUNTS)
+
+
+def topics_weight(worth: np.ndarray) -> np.ndarray:
+    """Return the weight of the topics' z-scores beside the terms'. The fewer the examples, the fewer the words by which
+    other papers on their subject can be recognised.
+    """
+    return np.asarray(_TOPICS_WEIGHT / (worth + 1))
+
+
+def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
+    """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics).
+
+    Args:
+        along: the profiles' vectors multiplied by the topics (profiles × topics).
+    """
+    usual = index.sample.topics.sum(axis=0) / (len(index.sample.topics) + FEW)
+    return of_length_one(of_length_one(along) - usual)
 
 
 def _text(interest: Interest) -> str:
@@ -143,15 +199,3 @@ def _as_papers(model: TfidfModel, vectors: csr_matrix) -> csr_matrix:
     usual = float(model.sample.sum(axis=1).mean())
     totals = np.asarray(vectors.sum(axis=1)).ravel()
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)
-
-
-def library_profiles(papers: csr_matrix, libraries: Sequence[np.ndarray]) -> csr_matrix:
-    """Build profiles (profiles × terms) from liked papers alone, all with the same weight.
-
-    Args:
-        papers: papers × terms. ``libraries``: the liked papers of each profile, by row of ``papers``.
-    """
-    sizes = [len(library) for library in libraries]
-    weights = np.repeat(1 / np.maximum(sizes, 1), sizes).astype(np.float32)
-    places = (np.repeat(np.arange(len(libraries)), sizes), np.concatenate(libraries))
-    return damp(csr_matrix((weights, places), shape=(len(libraries), papers.shape[0])) @ papers)

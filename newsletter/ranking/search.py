@@ -5,29 +5,51 @@ The site's pages wait for it, so it uses plain arrays: one-row SciPy matrices co
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
+from newsletter.ranking.calibration import Evidence, match
 from newsletter.ranking.index import Index, PaperMatrix
-from newsletter.ranking.scoring import scale
+from newsletter.ranking.profile import topics_of, topics_weight, worth
 from newsletter.ranking.sparse import Row
-from newsletter.ranking.tfidf import DAMPING, FEW
+from newsletter.ranking.tfidf import DAMPING, TfidfModel
+from newsletter.ranking.zscores import scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
-_TEACHERS = np.ones(1)
 
 
-def by_words(index: Index, words: str) -> Row:
+class SearchProfile(NamedTuple):
+    """What is searched for, as one profile.
+
+    Attributes:
+        vector: in the space of terms. ``topics``: in the space of topics (1 × topics).
+        said: the words, in the space of terms; empty when it is a paper.
+    """
+
+    vector: Row
+    topics: np.ndarray
+    said: Row
+
+
+def by_words(index: Index, words: str) -> SearchProfile:
     """Build the profile of some words, as :func:`newsletter.ranking.profile.make_profiles` does."""
     model, found = index.model, index.model.row(words)
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(found.values.sum())
-    return _damped(Row(found.terms, found.values * np.float32(usual / total if total else 1)))
+    said = Row(found.terms, found.values * np.float32(usual / total if total else 1))
+    return _profile(index, said, said)
 
 
-def by_paper(index: Index, row: int) -> Row:
+def by_paper(index: Index, row: int) -> SearchProfile:
     """Build the profile of one liked paper in the same way, by its row in the store."""
-    return _damped(index.row(row))
+    return _profile(index, index.row(row), Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32)))
+
+
+def _profile(index: Index, whole: Row, said: Row) -> SearchProfile:
+    vector = _damped(whole)
+    along = np.asarray(vector.values @ index.model.topics[vector.terms])[None, :]
+    return SearchProfile(vector, topics_of(index, along), said)
 
 
 def _damped(row: Row) -> Row:
@@ -37,41 +59,77 @@ def _damped(row: Row) -> Row:
     return Row(row.terms, (values * (row.values.sum() / total if total > 0 else 1)).astype(np.float32))
 
 
-def best_first(index: Index, profile: Row) -> Iterator[dict[int, float]]:
+def best_first(index: Index, profile: SearchProfile) -> Iterator[dict[int, float]]:
     """Yield the papers that share a term with a profile, best first, in blocks of increasing size.
 
     Returns:
-        The z-score of each, by row in the store.
+        The match of each, by row in the store.
     """
-    rows, stands_out = _standing_out(index, profile)
+    rows, matches = _matches(index, profile)
     bounds = [0, *(bound for bound in _BOUNDS if bound < len(rows)), len(rows)]
     # Partitioned at the bounds; a block is sorted only on demand, since most searches end with the first.
-    parted = np.argpartition(-stands_out, bounds[1:-1]) if len(bounds) > 2 else np.arange(len(rows))
+    parted = np.argpartition(-matches, bounds[1:-1]) if len(bounds) > 2 else np.arange(len(rows))
     for start, end in pairwise(bounds):
         block = parted[start:end]
-        block = block[np.lexsort((rows[block], -stands_out[block]))]
-        yield dict(zip(rows[block].tolist(), stands_out[block].tolist(), strict=True))
+        block = block[np.lexsort((rows[block], -matches[block]))]
+        yield dict(zip(rows[block].tolist(), matches[block].tolist(), strict=True))
 
 
-def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:
-    """Do as :func:`newsletter.ranking.scoring.deviations`, only for papers that share a term with the profile."""
-    usual = np.zeros(index.sample.vectors.shape[0]) - index.sample.centre
-    places, sums = _shared(index.sample, profile)
-    usual[places] += sums
-    usual *= scale(index.sample.factor, _TEACHERS)
-    count = len(usual) + FEW
-    mean = usual.sum() / count
-    spread = np.sqrt(max(usual @ usual / count - mean**2, 0)) or 1.0
+def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarray]:
+    """Do as :func:`newsletter.ranking.scoring.content_matches`, for all papers that share a term with the profile.
+
+    Returns:
+        Their rows in the store, and their matches.
+    """
+    counted = np.ones(1)
+    said_counts = np.ones(1) if len(profile.said.terms) else np.zeros(1)
+    usual = np.zeros((1, index.sample.vectors.shape[0])) - index.sample.centre
+    places, sums = _shared(index.sample, profile.vector)
+    usual[0, places] += sums
+    usual *= scale(index.sample.factor, counted)
+    by_terms, by_topics = spread(usual), spread(profile.topics @ index.sample.topics.T)
+    examples = worth(counted, said_counts)
     rows, values = [np.array([], dtype=np.int64)], [np.array([], dtype=np.float32)]
     for number, segment in enumerate(index.segments):
-        places, sums = _shared(segment.paper_matrix, profile)
+        papers = segment.paper_matrix
+        places, sums = _shared(papers, profile.vector)
         if len(replaced := index.replaced(number)):
             kept = ~np.isin(places, replaced)
             places, sums = places[kept], sums[kept]
-        found = (sums - segment.paper_matrix.centre[places]) * scale(segment.paper_matrix.factor[places], _TEACHERS)
+        raw = (sums - papers.centre[places]) * scale(papers.factor[places], counted)
+        terms = (raw - by_terms.mean) / by_terms.deviation
+        topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
+        evidence = Evidence(
+            terms=terms,
+            topics=topics,
+            total=terms + topics_weight(examples) * topics,
+            examples=np.repeat(examples, len(places)),
+            said=np.repeat(said_counts, len(places)),
+            **_coverage(index.model, profile.said, papers, places),
+        )
         rows.append(segment.rows[places])
-        values.append(((found - mean) / spread).astype(np.float32))
+        values.append(match(evidence))
     return np.concatenate(rows), np.concatenate(values)
+
+
+def _coverage(model: TfidfModel, said: Row, papers: PaperMatrix, places: np.ndarray) -> dict[str, np.ndarray]:
+    """Do as the function of this name in :mod:`newsletter.ranking.scoring`, for one profile."""
+    is_pair = np.array([" " in term for term in model.terms[said.terms].tolist()], dtype=bool)
+    ends = papers.turned.indptr
+
+    def had(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        found = np.zeros(papers.turned.shape[1], dtype=np.float32)
+        for term, weight in zip(terms.tolist(), weights.tolist(), strict=True):
+            found[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
+        return np.asarray(found[places])
+
+    words, pairs = Row(said.terms[~is_pair], said.values[~is_pair]), Row(said.terms[is_pair], said.values[is_pair])
+    return {
+        "words": np.full(len(places), len(words.terms)),
+        "shared": had(words.terms, np.ones(len(words.terms))),
+        "words_covered": had(*words) / (words.values.sum() or 1),
+        "pairs_covered": had(*pairs) / (pairs.values.sum() or 1),
+    }
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:

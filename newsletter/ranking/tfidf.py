@@ -9,10 +9,12 @@ store's papers alone, and makes a profile discriminative at the cost of a dot pr
 
 - the mean paper, subtracted from every profile (the direction of linear discriminant analysis if the covariance is a
   multiple of the identity; it also reduces hubness: Suzuki, Hara, Shimbo, Saerens and Fukumizu, 2013);
-- the covariance of background interests (each a paper of the store with its nearest neighbours), as a few directions
+- the covariance of background interests (each a paper of the store with its nearest neighbours), as a few topics
   and the remaining variance of each term (as in factor analysis). It gives the variance of a paper's score across
   readers: papers that score high with everybody are scaled down (test normalisation: Auckenthaler, Carey and
   Lloyd-Thomas, 2000);
+- the same topics as a second space, in which a paper can be near an interest with which it shares few words, as in
+  latent semantic analysis (Deerwester, Dumais, Furnas, Landauer and Harshman, 1990);
 - a sample of papers, relative to which scores are standardised.
 
 ``docs/explanation/ranking.md`` has the alternatives tried and the effect of each part.
@@ -44,7 +46,7 @@ background too; among thousands they make no difference."""
 
 _COHORT = 2_000
 _GROUP = 25
-_RANK = 64
+_TOPICS = 64
 _FEW_INTERESTS = 200
 _SAMPLE = 500
 _RARE_TERMS_FROM = 1_000
@@ -78,8 +80,9 @@ class TfidfModel:
     Attributes:
         terms: the vocabulary. ``idf``: the weight of each term. ``pivot``: the usual length of a paper before
             normalisation.
-        mean: the mean paper (terms). ``directions`` (terms × rank) and ``variance`` (terms): the covariance of the
-            background interests is ``directions @ directions.T + diag(variance)``.
+        mean: the mean paper (terms). ``topics`` (terms × topics, each column of length 1), ``strengths`` (topics) and
+            ``variance`` (terms): the covariance of the background interests is
+            ``topics @ diag(strengths**2) @ topics.T + diag(variance)``.
         usual: the standard deviation of a usual paper's score across readers.
         sample: some papers (papers × terms) to standardise scores with.
     """
@@ -89,7 +92,8 @@ class TfidfModel:
     idf: np.ndarray
     pivot: float
     mean: np.ndarray
-    directions: np.ndarray
+    topics: np.ndarray
+    strengths: np.ndarray
     variance: np.ndarray
     usual: float
     sample: csr_matrix
@@ -152,7 +156,7 @@ def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
     papers = _scaled(raw, pivot)
     chance = np.random.default_rng(_SEED)
     seeds = np.sort(chance.permutation(documents)[:_COHORT])
-    directions, variance = _covariance(_background_interests(papers, raw, seeds))
+    topics, strengths, variance = _covariance(_background_interests(papers, raw, seeds))
     sample = papers[np.sort(chance.permutation(documents)[:_SAMPLE])]
     return TfidfModel(
         counter=make_counter(terms, phrases),
@@ -160,9 +164,10 @@ def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
         idf=idf,
         pivot=pivot,
         mean=(np.asarray(papers.sum(axis=0)).ravel() / (documents + FEW)).astype(np.float32),
-        directions=directions,
+        topics=topics,
+        strengths=strengths,
         variance=variance,
-        usual=float(np.median(score_deviation(sample, directions, variance))),
+        usual=float(np.median(score_deviation(sample, np.asarray(sample @ topics) * strengths, variance))),
         sample=sample,
     )
 
@@ -174,10 +179,19 @@ def _kept_terms(frequency: np.ndarray, documents: int) -> np.ndarray:
     return np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:_MOST_TERMS]])
 
 
-def score_deviation(papers: csr_matrix, directions: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return the standard deviation of each paper's score over the background interests."""
-    along = np.asarray(papers @ directions)
+def score_deviation(papers: csr_matrix, along: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each paper's score over the background interests.
+
+    Args:
+        along: the papers in each topic, times its strength (papers × topics).
+    """
     return np.asarray(np.sqrt((along**2).sum(axis=1) + papers.multiply(papers) @ variance))
+
+
+def of_length_one(rows: np.ndarray) -> np.ndarray:
+    """Scale rows to length 1; rows of zeros stay."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return np.asarray(rows / np.where(lengths > 0, lengths, 1)[:, None], dtype=np.float32)
 
 
 def damp(profiles: csr_matrix) -> csr_matrix:
@@ -224,8 +238,10 @@ def _background_interests(papers: csr_matrix, raw: csr_matrix, seeds: np.ndarray
     return csr_matrix(vstack(made))
 
 
-def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Return the covariance of background interests as a few directions and the remaining variance of each term."""
+def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the covariance of background interests as topics, their strengths and the remaining variance of each
+    term.
+    """
     count = interests.shape[0]
     mean = np.asarray(interests.mean(axis=0)).ravel()
     whole = np.maximum(np.asarray(interests.multiply(interests).mean(axis=0)).ravel() - mean**2, 0)
@@ -235,12 +251,15 @@ def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
             _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
         else:
             values, right = _leading(interests, mean)
-    directions = (right[:_RANK].T * (values[:_RANK] / np.sqrt(count))).astype(np.float32)
-    return directions, np.maximum(whole - (directions**2).sum(axis=1), 0).astype(np.float32)
+    # Of a few papers, the last ones are noise.
+    some = np.flatnonzero(values > 1e-5 * values.max(initial=0))[:_TOPICS]
+    strengths = (values[some] / np.sqrt(count)).astype(np.float32)
+    topics = np.ascontiguousarray(right[some].T, dtype=np.float32)
+    return topics, strengths, np.maximum(whole - topics**2 @ strengths**2, 0).astype(np.float32)
 
 
 def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the leading singular values and directions of many centred interests, which stay sparse."""
+    """Return the leading singular values and vectors of many centred interests, which stay sparse."""
     from scipy.sparse.linalg import LinearOperator, svds
 
     centred = LinearOperator(
@@ -250,7 +269,7 @@ def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.nd
         rmatvec=lambda u: interests.T @ u.ravel() - mean * u.sum(),
     )
     start = np.random.default_rng(_SEED).standard_normal(min(interests.shape)).astype(np.float32)
-    _, values, right = svds(centred, k=min(_RANK, min(interests.shape) - 1), v0=start)
+    _, values, right = svds(centred, k=min(_TOPICS, min(interests.shape) - 1), v0=start)
     return values, right
 
 

@@ -219,7 +219,7 @@ def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index 
 
 
 def _mark(model: TfidfModel) -> str:
-    digest = hashlib.sha256(model.idf.tobytes() + model.mean.tobytes() + model.directions.tobytes())
+    digest = hashlib.sha256(model.idf.tobytes() + model.mean.tobytes() + model.topics.tobytes())
     return digest.hexdigest()[:8]
 
 
@@ -240,8 +240,8 @@ def _segment(context: AppContext, model: TfidfModel, rows: Sequence[int], on_pro
         blocks.append(model.vectors(block))
     vectors = csr_matrix(vstack(blocks), dtype=np.float32)
     background = [background_of(model, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
-    centre, factor = (np.concatenate(segments) for segments in zip(*background, strict=True))
-    return Segment(np.array(rows, dtype=np.int64), PaperMatrix(vectors, vectors.T.tocsr(), centre, factor))
+    centre, factor, topics = (np.concatenate(segments) for segments in zip(*background, strict=True))
+    return Segment(np.array(rows, dtype=np.int64), PaperMatrix(vectors, vectors.T.tocsr(), centre, factor, topics))
 
 
 def _texts(context: AppContext, rows: Sequence[int]) -> Iterator[Paper]:

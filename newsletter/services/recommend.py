@@ -13,11 +13,10 @@ from newsletter.digest import composer
 from newsletter.digest.blocklist import blocked_by
 from newsletter.errors import UserError
 from newsletter.model import Digest, DigestItem, Paper, Subscriber
-from newsletter.ranking.calibration import deviation
 from newsletter.ranking.explain import Explanation
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
-from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates, zscores
+from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates, matches
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index, load_version
 from newsletter.store import papers, reading, send_log, subscribers
@@ -141,7 +140,7 @@ def score(
     """
     follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in known_feedback.items()}
     profiles = make_profiles(field.index, [one for subscriber in batch for one in follows[subscriber.row]])
-    matrix = zscores(field.index, profiles, field.candidates)
+    matrix = matches(field.index, profiles, field.candidates)
     words = {word for subscriber in batch for word in subscriber.preferences.never}
     hidden = blocked_by(words, field.candidates.papers)
     scored, start = [], 0
@@ -237,7 +236,7 @@ def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score
     return [
         (field.candidates.papers[place], word)
         for place, word in scored.hidden.items()
-        if (scored.matrix[:, place] >= deviation(min_score)).any()
+        if (scored.matrix[:, place] >= max(min_score, np.finfo(float).tiny)).any()
     ]
 
 

@@ -7,13 +7,12 @@ import numpy as np
 from sqlalchemy import Connection
 
 from newsletter.model import Interest, Paper, PaperRef
-from newsletter.ranking.calibration import match
-from newsletter.ranking.explain import interest_terms, main_terms
-from newsletter.ranking.index import Index
+from newsletter.ranking.explain import adding_terms, main_terms
+from newsletter.ranking.index import Index, background_of
 from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
-from newsletter.ranking.search import best_first, by_paper, by_words
-from newsletter.ranking.sparse import Row, row_of
+from newsletter.ranking.search import SearchProfile, best_first, by_paper, by_words
+from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import tokens_of
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
@@ -89,16 +88,15 @@ def _unknown(index: Index, words: str) -> list[str]:
 
 
 def _hits(
-    context: AppContext, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]
+    context: AppContext, index: Index, profile: SearchProfile, wanted: PaperFilter, limit: int, unknown: Sequence[str]
 ) -> list[ScoredRow]:
     blocks = best_first(index, profile)
     with reading(context.engine) as connection:
         titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
         found = _passing(connection, blocks, wanted, limit, set(titled))
-    best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
+    best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, 0.0), -row))
     best = (best + [row for row in found if row not in titled])[:limit]
-    scores = match(np.array([found.get(row, -np.inf) for row in best]))
-    return [ScoredRow(row, float(score)) for row, score in zip(best, scores, strict=True)]
+    return [ScoredRow(row, found.get(row, 0.0)) for row in best]
 
 
 def _explained(
@@ -116,7 +114,7 @@ def _explained(
 def _passing(
     connection: Connection, blocks: Iterator[dict[int, float]], wanted: PaperFilter, limit: int, kept: set[int]
 ) -> dict[int, float]:
-    """Return the first papers that pass the filter, and those of ``kept`` that are met, with how far they stand out."""
+    """Return the first papers that pass the filter, and those of ``kept`` that are met, with their matches."""
     passed: dict[int, float] = {}
     for block in blocks:
         rows = {*papers.passing(connection, [*block], wanted), *kept}
@@ -128,6 +126,8 @@ def _passing(
 
 def _reason(index: Index, profiles: Profiles, paper: Paper, unknown: Sequence[str]) -> str:
     named = [word for word in unknown if word.casefold() in paper.title.casefold()]
-    vector = row_of(index.vectors(np.array([paper.row])).sorted_indices(), 0)
-    terms = main_terms(interest_terms(index.model, profiles, 0).terms, read(index.model, paper, vector))
+    vectors = index.vectors(np.array([paper.row])).sorted_indices()
+    _, (factor,), _ = background_of(index.model, vectors)
+    vector = row_of(vectors, 0)
+    terms = main_terms(adding_terms(index.model, profiles, 0, vector, factor), read(index.model, paper, vector))
     return ", ".join([*named, *terms])

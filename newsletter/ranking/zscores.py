@@ -1,0 +1,54 @@
+"""Raw scores of papers for profiles, and their z-scores: in standard deviations over a sample of the store's papers."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from newsletter.ranking.index import PaperMatrix
+from newsletter.ranking.tfidf import FEW
+
+_HUBNESS = 0.6
+_TRUST = 2.0
+
+
+def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix) -> tuple[np.ndarray, np.ndarray]:
+    """Return the raw scores of papers in the space of terms (profiles × papers), and which papers share a term with the
+    profile.
+
+    Args:
+        profiles: profiles × terms. ``example_counts``: the number of papers each was built from.
+    """
+    shared = (profiles @ papers.turned).toarray()
+    some = shared > 0
+    shared -= papers.centre
+    shared *= scale(papers.factor, example_counts[:, None])
+    return shared, some
+
+
+def scale(factor: np.ndarray, example_counts: np.ndarray) -> np.ndarray:
+    """Return the scale of scores for papers of some factor and profiles of some number of examples."""
+    power = (_HUBNESS * example_counts / (example_counts + _TRUST)).astype(np.float32)
+    return np.asarray(np.exp(power * np.log(factor)))
+
+
+class Spread(NamedTuple):
+    """The mean and the standard deviation of each profile's raw scores over a sample of the store's papers."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+def spread(usual: np.ndarray) -> Spread:
+    """Return the spread of raw scores (profiles × papers of the sample)."""
+    count = usual.shape[1] + FEW
+    mean = usual.sum(axis=1) / count
+    deviation = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
+    return Spread(mean, np.where(deviation > 0, deviation, 1))
+
+
+def standardised(raw: np.ndarray, by: Spread) -> np.ndarray:
+    """Convert raw scores (profiles × papers) to z-scores, in place."""
+    raw -= by.mean[:, None]
+    raw /= by.deviation[:, None]
+    return raw
