@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from newsletter.model import Paper
 from newsletter.ranking.sparse import Row
-from newsletter.ranking.tfidf import TfidfModel, paper_text, tokens_of
+from newsletter.ranking.tfidf import TfidfModel, paper_text
+from newsletter.ranking.tokens import tokens_of
 
 _UNKNOWN = -1
 _MOSTLY = 0.7  # In half of the papers with the first word, the second follows.

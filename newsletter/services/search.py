@@ -14,7 +14,7 @@ from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
 from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.tfidf import tokens_of
+from newsletter.ranking.tokens import tokens_of
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
 from newsletter.store import papers, reading
