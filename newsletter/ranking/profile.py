@@ -11,6 +11,7 @@ from newsletter.model import Interest, PaperRef
 from newsletter.ranking.index import Index
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import TfidfModel, damp
+from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
 
 _DISLIKED_WEIGHT = 0.5
 
@@ -83,8 +84,8 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     represented by its name.
     """
     liked, contributions = _judged(index, [one.liked for one in followed])
-    texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))
-    keywords = _as_papers(index.model, _keywords(index.model, [one.interest for one in followed]))
+    texts = _as_papers(index.model, *stacked(index.model, _texts(index.model, [one.interest for one in followed])))
+    keywords = _as_papers(index.model, *_keywords(index.model, [one.interest for one in followed]))
     said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, keywords))
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said
     share = 1 / np.where(example_counts > 0, example_counts, 1)
@@ -107,16 +108,20 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
-def _texts(model: TfidfModel, texts: Sequence[str]) -> csr_matrix:
-    return model.vectors(texts) if any(texts) else model.zeros(len(texts))
+def _texts(model: TfidfModel, interests: Sequence[Interest]) -> list[WantedRow]:
+    texts = [_text(interest) for interest in interests]
+    rows = {text: text_row(model, text) for text in set(texts)}
+    return [rows[text] for text in texts]
 
 
-def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
+def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> tuple[csr_matrix, np.ndarray]:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    return csr_matrix(_rows(weights, places, len(words)) @ model.vectors(words)) if words else model.zeros(len(places))
+    vectors, unknown = stacked(model, [keyword_row(model, word) for word in words])
+    shares = _rows(weights, places, len(words))
+    return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
@@ -126,7 +131,8 @@ def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, cs
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
-    return index.vectors(rows), _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    vectors = index.model.without_named(index.vectors(rows))
+    return vectors, _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:
@@ -137,11 +143,12 @@ def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], wi
     return csr_matrix((np.array(flat, np.float32), np.array(at, np.int32), ends), shape=(len(values), width))
 
 
-def _as_papers(model: TfidfModel, vectors: csr_matrix) -> csr_matrix:
+def _as_papers(model: TfidfModel, vectors: csr_matrix, unknown: np.ndarray) -> csr_matrix:
+    """Scale vectors to a usual paper's sum of weights, of which what the space does not know keeps its share."""
     if not vectors.nnz:
         return vectors
     usual = float(model.sample.sum(axis=1).mean())
-    totals = np.asarray(vectors.sum(axis=1)).ravel()
+    totals = np.asarray(vectors.sum(axis=1)).ravel() + unknown
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)
 
 

@@ -127,7 +127,7 @@ def candidates_of(
         standing=order.argsort(),
         authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
-        alike=likeness(paper_matrix.vectors),
+        alike=likeness(model.without_named(paper_matrix.vectors)),
         phrases=lru_cache(_WORDINGS_KEPT)(
             lambda place: read(model, papers[place], row_of(paper_matrix.vectors, place))
         ),
