@@ -12,6 +12,7 @@ import numpy as np
 
 from newsletter.errors import UserError
 from newsletter.model import Interest, Paper
+from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import fit, paper_text
 
 NEW_FOLD = 0
@@ -165,7 +166,7 @@ def _spoken(
         return [_interest()] * len(chosen)
     found = []
     for one in chosen:
-        row = model.row(store[one])
+        row = row_of(model.without_named(model.vectors([store[one]])), 0)
         heaviest = [str(model.terms[term]) for term in row.terms[np.argsort(-row.values, kind="stable")]]
         found.append(_interest(keywords=[term for term in heaviest if " " not in term][:_KEYWORDS]))
     return found

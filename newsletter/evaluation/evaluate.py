@@ -70,7 +70,7 @@ def evaluate(collection: Collection, min_score: float, variety: float = 1.0) -> 
         UserError: the papers contain no words.
     """
     start = time.perf_counter()
-    index = _index(collection.store, collection.phrases)
+    index = make_index_of(collection.store, collection.phrases)
     fitted = time.perf_counter()
     papers = _papers(index, collection)
     order, matches = rank(index, papers, collection.questions)
@@ -108,7 +108,7 @@ def shown_of_others(collection: Collection, others: Sequence[str], min_score: fl
     Raises:
         UserError: the papers contain no words.
     """
-    index = _index([*collection.store, *others], collection.phrases)
+    index = make_index_of([*collection.store, *others], collection.phrases)
     drawn = np.random.default_rng(0).permutation(len(others))[:OTHERS]
     papers = build_matrix(index.model, index.vectors(len(collection.store) + drawn))
     questions = [replace(one, among=None) for one in collection.questions]
@@ -122,7 +122,7 @@ def learning_curve(collection: Collection) -> list[tuple[int, int, float]]:
     Returns:
         For each step: the number of papers, the number of readers, and the mean.
     """
-    index = _index(collection.store, collection.phrases)
+    index = make_index_of(collection.store, collection.phrases)
     papers = _papers(index, collection)
     most = max(len(one.liked) for one in collection.questions)
     steps = [step for step in _CURVE if step <= most]
@@ -140,7 +140,7 @@ def learning_curve(collection: Collection) -> list[tuple[int, int, float]]:
     return curve
 
 
-def _index(texts: list[str], phrases: bool) -> Index:
+def make_index_of(texts: list[str], phrases: bool) -> Index:
     """Return the index of a store with these texts; their rows are their positions."""
     model = fit(texts, phrases)
     if model is None:

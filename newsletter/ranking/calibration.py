@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from newsletter.ranking.coverage import Coverage
+
 STRONG = 0.5
 """From this match on a paper is called a strong match, below it a good one."""
 
@@ -14,7 +16,8 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-6.904, 0.087, 2.363, 2.836, -0.611, 0.173, 0.466])
+_SAID = np.array([-6.904, 0.087, 2.363])
+_COVERAGE = np.array([2.836, -0.611, 0.173, 0.466])
 _LIKED = np.array([-4.981, 1.496, -0.274, 0.784])
 
 
@@ -26,9 +29,7 @@ class Evidence:
         terms, topics: the paper's z-scores in the two spaces. ``total``: both together, by which papers are ordered if
             the interest has liked papers alone.
         examples: the number of papers that the interest was built from.
-        said: the share of its text and keywords among these, 0 to 1. All that follows is about these alone.
-        words: the number of words. ``shared``: how many of them the paper has.
-        words_covered, pairs_covered: the share of the words' weight that the paper has, and of the pairs', 0 to 1.
+        said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
 
     terms: np.ndarray
@@ -36,10 +37,7 @@ class Evidence:
     total: np.ndarray
     examples: np.ndarray
     said: np.ndarray
-    words: np.ndarray
-    shared: np.ndarray
-    words_covered: np.ndarray
-    pairs_covered: np.ndarray
+    coverage: Coverage
 
 
 def match(evidence: Evidence) -> np.ndarray:
@@ -48,24 +46,25 @@ def match(evidence: Evidence) -> np.ndarray:
     There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
     of their log-odds, weighted by the share of each.
     """
-    odds = evidence.said * (said_features(evidence) @ _SAID) + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
+    said = said_features(evidence) @ _SAID + coverage_odds(evidence.coverage)
+    odds = evidence.said * said + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
 
 
+def coverage_odds(coverage: Coverage) -> np.ndarray:
+    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
+    return np.asarray(coverage_features(coverage) @ _COVERAGE)
+
+
+def coverage_features(coverage: Coverage) -> np.ndarray:
+    """Return what the regression for interests in words looks at in the coverage (… × 4)."""
+    shared, words = np.log1p(coverage.shared), np.log1p(coverage.words)
+    return np.stack([coverage.words_covered, coverage.pairs_covered, shared, words], axis=-1)
+
+
 def said_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for interests in words looks at (pairs × 7)."""
-    return np.stack(
-        [
-            np.ones(len(evidence.terms)),
-            _compressed(evidence.terms),
-            _compressed(evidence.topics),
-            evidence.words_covered,
-            evidence.pairs_covered,
-            np.log1p(evidence.shared),
-            np.log1p(evidence.words),
-        ],
-        axis=1,
-    )
+    """Return what the regression for interests in words looks at besides (pairs × 3)."""
+    return np.stack([np.ones(len(evidence.terms)), _compressed(evidence.terms), _compressed(evidence.topics)], axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,9 +8,11 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from newsletter.model import Interest, PaperRef
+from newsletter.ranking.coverage import Alternatives, clauses, make_alternatives
 from newsletter.ranking.index import Index
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
+from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, together
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -51,8 +53,7 @@ class Profiles:
         vectors: interests × terms, ascending in each row; zeros for an interest without known terms.
         whole: the same before damping, also ascending.
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
-        said: the text and keywords alone (interests × terms). ``said_counts``: how many of the examples they are: 0, 1
-            or 2.
+        alternatives: the text and keywords alone. ``said_counts``: how many of the examples they are: 0, 1 or 2.
         topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
         by_terms, by_topics: what scores in the two spaces are standardised by. For the terms it is the spread before
             disliked papers were subtracted: a subtraction then never raises a paper's z-score.
@@ -64,7 +65,7 @@ class Profiles:
     vectors: csr_matrix
     whole: csr_matrix
     example_counts: np.ndarray
-    said: csr_matrix
+    alternatives: Alternatives
     said_counts: np.ndarray
     topics: np.ndarray
     by_terms: Spread
@@ -103,14 +104,15 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     represented by its name.
     """
     liked, contributions = _judged(index, [one.liked for one in followed])
-    texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))
-    keywords = _as_papers(index.model, _keywords(index.model, [one.interest for one in followed]))
-    said = csr_matrix(texts + keywords)
+    interests = [one.interest for one in followed]
+    written = _written_rows(index.model, interests)
+    texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)] for one in interests]))
+    keywords = _as_papers(index.model, *_keywords(index.model, interests, written))
     said_counts = np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
     share = 1 / np.where(example_counts > 0, example_counts, 1)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
-    whole = csr_matrix(contributions @ liked + diags(share) @ said, dtype=np.float32)
+    whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
     vectors = wanted = damp(whole)
     disliked, against = _judged(index, [one.disliked for one in followed])
     if disliked.shape[0]:
@@ -126,7 +128,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors=vectors,
         whole=whole,
         example_counts=example_counts,
-        said=said,
+        alternatives=make_alternatives(index.model, [_alternatives(one, written) for one in interests]),
         said_counts=said_counts,
         topics=topics,
         by_terms=spread(raw_scores(wanted, example_counts, index.sample)[0]),
@@ -163,16 +165,36 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
-def _texts(model: TfidfModel, texts: Sequence[str]) -> csr_matrix:
-    return model.vectors(texts) if any(texts) else model.zeros(len(texts))
+def _written_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
+    """Return the vector of all that interests say: their texts, the parts of these, and keywords, each as written."""
+    texts = {_text(one) for one in interests}
+    keywords = {keyword for one in interests for keyword in one.keywords}
+    parts = {part for text in texts for part in clauses(text)}
+    # A keyword is a phrase first; if one is also the text of somebody else, that matters little.
+    return {text: text_row(model, text) for text in {*texts, *parts} - keywords} | {
+        keyword: keyword_row(model, keyword) for keyword in keywords
+    }
 
 
-def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
+def _alternatives(interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
+    text = _text(interest)
+    said = [text, *clauses(text), *interest.keywords]
+    rows = [written[one] for one in said if len(written[one].row.terms)]
+    if len(interest.keywords) > 1:
+        rows.append(together([written[keyword] for keyword in interest.keywords]))
+    return rows
+
+
+def _keywords(
+    model: TfidfModel, interests: Sequence[Interest], written: Mapping[str, WantedRow]
+) -> tuple[csr_matrix, np.ndarray]:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    return csr_matrix(_rows(weights, places, len(words)) @ model.vectors(words)) if words else model.zeros(len(places))
+    vectors, unknown = stacked(model, [written[word] for word in words])
+    shares = _rows(weights, places, len(words))
+    return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
@@ -182,7 +204,8 @@ def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, cs
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
-    return index.vectors(rows), _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    vectors = index.model.without_named(index.vectors(rows))
+    return vectors, _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:
@@ -193,9 +216,10 @@ def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], wi
     return csr_matrix((np.array(flat, np.float32), np.array(at, np.int32), ends), shape=(len(values), width))
 
 
-def _as_papers(model: TfidfModel, vectors: csr_matrix) -> csr_matrix:
+def _as_papers(model: TfidfModel, vectors: csr_matrix, unknown: np.ndarray) -> csr_matrix:
+    """Scale vectors to a usual paper's sum of weights, of which what the space does not know keeps its share."""
     if not vectors.nnz:
         return vectors
     usual = float(model.sample.sum(axis=1).mean())
-    totals = np.asarray(vectors.sum(axis=1)).ravel()
+    totals = np.asarray(vectors.sum(axis=1)).ravel() + unknown
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)

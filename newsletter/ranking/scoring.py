@@ -12,10 +12,10 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from newsletter.model import Paper
-from newsletter.ranking.calibration import Evidence, match
+from newsletter.ranking.calibration import Evidence, coverage_odds, match
+from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix, build_matrix
 from newsletter.ranking.phrases import PaperPhrases, read
@@ -91,7 +91,7 @@ def candidates_of(
         standing=order.argsort(),
         authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
-        alike=likeness(paper_matrix.vectors),
+        alike=likeness(model.without_named(paper_matrix.vectors)),
         phrases=lru_cache(_WORDINGS_KEPT)(
             lambda place: read(model, papers[place], row_of(paper_matrix.vectors, place))
         ),
@@ -141,11 +141,29 @@ def content_matches(
 ) -> np.ndarray:
     """Return the match of each paper with each profile by its text alone (profiles × papers).
 
-    It is computed for papers that share a term with the profile and stand out, and 0 for all others.
+    It is 0 for papers of which :func:`gather` says nothing, whose arguments these are.
+    """
+    rows, places, evidence = gather(index, profiles, papers, preferred, least)
+    matrix = np.zeros((len(profiles.followed), papers.vectors.shape[0]), dtype=np.float32)
+    matrix[rows, places] = match(evidence)
+    return matrix
+
+
+def gather(
+    index: Index,
+    profiles: Profiles,
+    papers: PaperMatrix,
+    preferred: Sequence[Sequence[int]] = (),
+    least: float = _LEAST,
+) -> tuple[np.ndarray, np.ndarray, Evidence]:
+    """Gather what is known of the papers that share a term with a profile, and stand out if it has liked papers alone.
 
     Args:
         preferred: for each profile, the papers whose z-score is raised by :data:`CATEGORY_BONUS`.
         least: the total z-score from which on a paper stands out.
+
+    Returns:
+        The profile and the paper of each pair, and the evidence.
     """
     raw, shares_term = raw_scores(profiles.vectors, profiles.example_counts, papers)
     terms = standardised(raw, profiles.by_terms)
@@ -153,55 +171,16 @@ def content_matches(
     for row, raised in enumerate(preferred):
         terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
-    rows, places = np.nonzero(shares_term & (total > least))
+    floor = np.where(profiles.said_counts > 0, -np.inf, least)
+    rows, places = np.nonzero(shares_term & (total > floor[:, None]))
+    covered = coverage(profiles.alternatives, papers.turned)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
-    matrix = np.zeros(total.shape, dtype=np.float32)
-    matrix[rows, places] = match(
-        Evidence(
-            terms=terms[rows, places],
-            topics=topics[rows, places],
-            total=total[rows, places],
-            examples=profiles.worth[rows],
-            said=said[rows],
-            **_coverage(index.model, profiles.said, papers.turned, rows, places),
-        )
+    evidence = Evidence(
+        terms=terms[rows, places],
+        topics=topics[rows, places],
+        total=total[rows, places],
+        examples=profiles.worth[rows],
+        said=said[rows],
+        coverage=best_of(covered, coverage_odds(covered), profiles.alternatives.first, rows, places),
     )
-    return matrix
-
-
-def _coverage(
-    model: TfidfModel, said: csr_matrix, turned: csr_matrix, rows: np.ndarray, places: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return what papers have of the words of interests, for pairs of an interest's row and a paper's place.
-
-    Args:
-        said: interests × terms. ``turned``: terms × papers.
-    """
-    present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    words, pairs = _words_and_pairs(model, said)
-    counted = csr_matrix((np.ones(words.nnz, np.float32), words.indices, words.indptr), words.shape, copy=False)
-    had = {"words_covered": words, "pairs_covered": pairs, "shared": counted}
-    found = {name: np.zeros(len(rows), np.float32) for name in had}
-    some = np.flatnonzero(np.diff(said.indptr))
-    if len(some):
-        # Most interests may have liked papers alone, and those have no words to be covered.
-        here = np.flatnonzero(np.isin(rows, some))
-        at = np.searchsorted(some, rows[here])
-        for name, matrix in had.items():
-            found[name][here] = (matrix[some] @ present).toarray()[at, places[here]]
-    for name, whole in (("words_covered", words), ("pairs_covered", pairs)):
-        total = np.asarray(whole.sum(axis=1)).ravel()
-        found[name] /= np.where(total > 0, total, 1)[rows]
-    return {**found, "words": np.diff(words.indptr)[rows]}
-
-
-def _words_and_pairs(model: TfidfModel, said: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """Divide interests (interests × terms) into their single words and their pairs of words."""
-    terms, at = np.unique(said.indices, return_inverse=True)
-    is_pair = np.array([" " in term for term in model.terms[terms].tolist()], dtype=bool)[at]
-    parts = said.copy(), said.copy()
-    parts[0].data[is_pair] = 0
-    parts[1].data[~is_pair] = 0
-    for part in parts:
-        part.eliminate_zeros()
-    return parts
+    return rows, places, evidence

@@ -3,17 +3,19 @@
 The site's pages wait for it, so it uses plain arrays: one-row SciPy matrices cost more than the computation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from newsletter.ranking.calibration import Evidence, match
+from newsletter.ranking.coverage import Alternatives, Coverage, make_alternatives
 from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import topics_of, topics_weight, worth
 from newsletter.ranking.sparse import Row
-from newsletter.ranking.tfidf import DAMPING, TfidfModel
+from newsletter.ranking.tfidf import DAMPING
+from newsletter.ranking.wanted import WantedRow, text_row
 from newsletter.ranking.zscores import scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
@@ -24,32 +26,34 @@ class SearchProfile(NamedTuple):
 
     Attributes:
         vector: in the space of terms. ``topics``: in the space of topics (1 × topics).
-        said: the words, in the space of terms; empty when it is a paper.
+        said: the words as one alternative; none when it is a paper.
     """
 
     vector: Row
     topics: np.ndarray
-    said: Row
+    said: Alternatives
 
 
 def by_words(index: Index, words: str) -> SearchProfile:
     """Build the profile of some words, as :func:`newsletter.ranking.profile.make_profiles` does."""
-    model, found = index.model, index.model.row(words)
+    model, wanted = index.model, text_row(index.model, words)
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
-    total = float(found.values.sum())
-    said = Row(found.terms, found.values * np.float32(usual / total if total else 1))
-    return _profile(index, said, said)
+    total = float(wanted.row.values.sum())
+    vector = Row(wanted.row.terms, wanted.row.values * np.float32(usual / total if total else 1))
+    return _profile(index, vector, [wanted])
 
 
 def by_paper(index: Index, row: int) -> SearchProfile:
     """Build the profile of one liked paper in the same way, by its row in the store."""
-    return _profile(index, index.row(row), Row(np.array([], dtype=np.int32), np.array([], dtype=np.float32)))
+    found = index.row(row)
+    ordinary = found.terms < index.model.ordinary
+    return _profile(index, Row(found.terms[ordinary], found.values[ordinary]), [])
 
 
-def _profile(index: Index, whole: Row, said: Row) -> SearchProfile:
+def _profile(index: Index, whole: Row, said: Sequence[WantedRow]) -> SearchProfile:
     vector = _damped(whole)
     along = np.asarray(vector.values @ index.model.topics[vector.terms])[None, :]
-    return SearchProfile(vector, topics_of(index, along), said)
+    return SearchProfile(vector, topics_of(index, along), make_alternatives(index.model, [said]))
 
 
 def _damped(row: Row) -> Row:
@@ -82,7 +86,7 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
         Their rows in the store, and their matches.
     """
     counted = np.ones(1)
-    said_counts = np.ones(1) if len(profile.said.terms) else np.zeros(1)
+    said_counts = profile.said.first[-1:].astype(float)
     usual = np.zeros((1, index.sample.vectors.shape[0])) - index.sample.centre
     places, sums = _shared(index.sample, profile.vector)
     usual[0, places] += sums
@@ -105,16 +109,15 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
             total=terms + topics_weight(examples) * topics,
             examples=np.repeat(examples, len(places)),
             said=np.repeat(said_counts, len(places)),
-            **_coverage(index.model, profile.said, papers, places),
+            coverage=_coverage(profile.said, papers, places),
         )
         rows.append(segment.rows[places])
         values.append(match(evidence))
     return np.concatenate(rows), np.concatenate(values)
 
 
-def _coverage(model: TfidfModel, said: Row, papers: PaperMatrix, places: np.ndarray) -> dict[str, np.ndarray]:
-    """Do as the function of this name in :mod:`newsletter.ranking.scoring`, for one profile."""
-    is_pair = np.array([" " in term for term in model.terms[said.terms].tolist()], dtype=bool)
+def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarray) -> Coverage:
+    """Do as :func:`newsletter.ranking.coverage.coverage`, for one alternative and some papers."""
     ends = papers.turned.indptr
 
     def had(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -123,13 +126,13 @@ def _coverage(model: TfidfModel, said: Row, papers: PaperMatrix, places: np.ndar
             found[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
         return np.asarray(found[places])
 
-    words, pairs = Row(said.terms[~is_pair], said.values[~is_pair]), Row(said.terms[is_pair], said.values[is_pair])
-    return {
-        "words": np.full(len(places), len(words.terms)),
-        "shared": had(words.terms, np.ones(len(words.terms))),
-        "words_covered": had(*words) / (words.values.sum() or 1),
-        "pairs_covered": had(*pairs) / (pairs.values.sum() or 1),
-    }
+    words, pairs = alternatives.words, alternatives.pairs
+    return Coverage(
+        words=np.full(len(places), words.nnz),
+        shared=had(words.indices, np.ones(words.nnz)),
+        words_covered=had(words.indices, words.data) / (words.data.sum() or 1),
+        pairs_covered=had(pairs.indices, pairs.data) / (pairs.data.sum() + alternatives.unknown.sum() or 1),
+    )
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMa
     return shared, some
 
 
-def scale(factor: np.ndarray, example_counts: np.ndarray) -> np.ndarray:
+def scale(factor: np.ndarray | float, example_counts: np.ndarray) -> np.ndarray:
     """Return the scale of scores for papers of some factor and profiles of some number of examples."""
     power = (_HUBNESS * example_counts / (example_counts + _TRUST)).astype(np.float32)
     return np.asarray(np.exp(power * np.log(factor)))

@@ -13,7 +13,7 @@ from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
 from newsletter.ranking.search import SearchProfile, best_first, by_paper, by_words
 from newsletter.ranking.sparse import row_of
-from newsletter.ranking.tfidf import tokens_of
+from newsletter.ranking.tokens import word_spans
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
 from newsletter.store import papers, reading
@@ -83,8 +83,9 @@ def similar_rows(context: AppContext, index: Index, paper: Paper, wanted: PaperF
 
 
 def _unknown(index: Index, words: str) -> list[str]:
-    """Return the words that the space does not know."""
-    return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.model.known]
+    """Return the words that the space does not know; what is written without spaces counts as one word."""
+    known = index.model.known
+    return [words[start:end] for start, end, terms in word_spans(words) if not known.keys() >= terms]
 
 
 def _hits(
