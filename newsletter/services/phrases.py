@@ -6,7 +6,6 @@ The index says which papers contain all words of a phrase; only their texts are 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy import Connection
 
 from newsletter.digest.blocklist import blocked_by
@@ -65,8 +64,10 @@ def phrase_filter(index: Index, phrases: Sequence[str]) -> PhraseFilter:
 
 
 def count_containing(index: Index, phrase: str) -> int:
-    """Count the papers of the index that contain all words of a phrase, and its pairs of adjacent words, that the model
-    knows; 0 if it knows none.
+    """Count the papers of the index that contain all words of a phrase, next to each other where the model knows the
+    pair of words; common words do not count. 0 if the model does not know one of the words.
     """
+    if not all(word in index.model.known for word in words_of(phrase)):
+        return 0
     terms = {term for term in terms_of(phrase) if term in index.model.known}
-    return len(np.unique(containing(index, terms))) if terms else 0
+    return len(containing(index, terms)) if terms else 0

@@ -321,6 +321,13 @@ def by_id(connection: Connection, paper: str) -> Paper | None:
     return next(_select(connection, select(papers).where(or_(*named)).order_by(papers.c.row).limit(1)), None)
 
 
+def category_lists(connection: Connection) -> list[tuple[list[str], int]]:
+    """Return the different lists of categories that papers have, and the number of papers with each."""
+    written = cast(papers.c.categories, Text)
+    query = select(written, func.count()).group_by(written)
+    return [(json.loads(categories), count) for categories, count in connection.execute(query)]
+
+
 def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) -> list[int]:
     """Return which of some rows pass the filter, in the order given."""
     conditions = _conditions(wanted)
