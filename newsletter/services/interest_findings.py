@@ -10,7 +10,7 @@ from newsletter.config.suggestions import nearest_value
 from newsletter.digest.composer import ScoredSubscriber, reaches
 from newsletter.model import Interest, Subscriber
 from newsletter.services.context import AppContext
-from newsletter.services.phrases import count_containing
+from newsletter.services.phrase_search import count_containing
 from newsletter.services.recommend import RankingSnapshot, score_batch
 from newsletter.store import paper_authors, papers, reading
 from newsletter.support.person_names import NameMatch, parse_name

@@ -220,7 +220,7 @@ def rank_papers(
     field = field or build_snapshot(context)
     if field is None:
         return RankingResult([], NO_PAPERS, [])
-    return top_results(context, field, _scored_today(context, field, subscriber), top, context.config.ranking.min_score)
+    return top_results(context, field, score_today(context, field, subscriber), top, context.config.ranking.min_score)
 
 
 def top_results(
@@ -302,7 +302,7 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     field = build_snapshot(context)
     if field is None:
         return Preview(None, NO_PAPERS, {}, [])
-    scored = _scored_today(context, field, subscriber)
+    scored = score_today(context, field, subscriber)
     digest = compose_digest(context, field, scored)
     explanation = {
         one.paper.row: composer.explain_choice(field.index, scored, field.candidates, one, _EXPLANATIONS_SHOWN)
@@ -312,7 +312,7 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     return Preview(digest, "" if digest.choices else empty_reason(context, scored), explanation, hidden)
 
 
-def _scored_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
+def score_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
     """Score as if today's edition had not been sent yet, so that its effect can still be seen and changed."""
     today = local_day(subscriber.preferences.schedule, field.now)
     with reading(context.engine) as connection:

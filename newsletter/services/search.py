@@ -22,7 +22,7 @@ from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import tokens_of
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
-from newsletter.services.phrases import PhraseFilter, phrase_filter
+from newsletter.services.phrase_search import PhraseFilter, phrase_filter
 from newsletter.services.search_query import SearchQuery, parse_query
 from newsletter.store import paper_authors, papers, reading
 from newsletter.store.papers import PaperFilter

@@ -73,7 +73,7 @@ def test_interests_check_speaks_in_sentences_that_fit_a_terminal(library: Newsle
     sentences = " ".join(said.split())
     for sentence in (
         "0 papers in the store match author Hinton: write the full name. Did you mean Geoffrey E. Hinton (1 paper), ",
-        "1 paper in the store matches author HINTON, Geoffrey, and possibly 1 more, with initials or other given names.",
+        "1 paper in the store matches author HINTON, Geoffrey, and possibly 1 more, with initials or other given ",
         "0 papers in the store match author Nobody Else. ",
         "0 papers in the store are in category cs.LQ. Did you mean cs.LG? ",
         "1 paper in the store contains the words of “power looms”. ",
