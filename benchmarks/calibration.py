@@ -78,9 +78,7 @@ def find_pairs(
             own = own[np.isin(places[own], question.among)]
         kept.append(own[np.argsort(-match(taken(evidence, own)), kind="stable")[:TOP]])
     chosen = np.concatenate(kept)
-    labels = [
-        np.isin(places[own], question.relevant) for own, question in zip(kept, questions, strict=True)
-    ]
+    labels = [np.isin(places[own], question.relevant) for own, question in zip(kept, questions, strict=True)]
     return taken(evidence, chosen), np.concatenate(labels).astype(float), rows[chosen]
 
 
@@ -121,7 +119,9 @@ def in_dense_stores(name: str, collection: Collection, weight: float) -> Trial:
     stores = []
     for number, question in list(enumerate(collection.questions))[::2]:
         wanted = np.concatenate([question.relevant, question.liked])
-        others = np.setdiff1d(question.among if question.among is not None else np.arange(len(collection.store)), wanted)
+        others = np.setdiff1d(
+            question.among if question.among is not None else np.arange(len(collection.store)), wanted
+        )
         count = int(len(wanted) * (1 - DENSE) / DENSE)
         if not 10 <= len(question.relevant) or count > len(others):
             continue
@@ -139,7 +139,11 @@ def in_dense_stores(name: str, collection: Collection, weight: float) -> Trial:
     def pairs() -> tuple[Evidence, np.ndarray, np.ndarray]:
         found = [find_pairs(index, index.segments[0].paper_matrix, [question]) for _, index, question in stores]
         numbers = [np.full(len(labels), number) for (number, _, _), (_, labels, _) in zip(stores, found, strict=True)]
-        return joined([one for one, _, _ in found]), np.concatenate([one for _, one, _ in found]), np.concatenate(numbers)
+        return (
+            joined([one for one, _, _ in found]),
+            np.concatenate([one for _, one, _ in found]),
+            np.concatenate(numbers),
+        )
 
     return Trial(name, "", weight, pairs)
 
@@ -168,7 +172,11 @@ def rarest(texts: Sequence[str], number: int) -> Callable[[str], list[str]]:
 
     def find(text: str) -> list[str]:
         words = list(dict.fromkeys(re.findall(r"[A-Za-z][\w-]+", text)))
-        known = [(min(seen[one] for one in words_of(word) if one in seen), word) for word in words if seen.keys() & words_of(word)]
+        known = [
+            (min(seen[one] for one in words_of(word) if one in seen), word)
+            for word in words
+            if seen.keys() & words_of(word)
+        ]
         kept = {word for _, word in sorted(known)[:number]}
         return [word for word in words if word in kept]
 
@@ -192,7 +200,9 @@ def judged_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
     kinds = {
         "": collection,
         " three words": reworded(collection, lambda text: Interest(name="", text=" ".join(find(text)))),
-        " three keywords": reworded(collection, lambda text: Interest(name="", keywords=dict.fromkeys(find(text), 1.0))),
+        " three keywords": reworded(
+            collection, lambda text: Interest(name="", keywords=dict.fromkeys(find(text), 1.0))
+        ),
         " phrases": reworded(
             collection, lambda text: Interest(name="", keywords=dict.fromkeys(pairs_in(text, find), 1.0))
         ),
@@ -288,7 +298,10 @@ def report(trials: Sequence[Trial], fitted: Fitted) -> None:
         evidence, labels, numbers = trial.pairs()
         matches = match(evidence)
         first = np.concatenate(
-            [own[np.argsort(-matches[own], kind="stable")[:10]] for own in (np.flatnonzero(numbers == one) for one in np.unique(numbers))]
+            [
+                own[np.argsort(-matches[own], kind="stable")[:10]]
+                for own in (np.flatnonzero(numbers == one) for one in np.unique(numbers))
+            ]
         )
         share = fitted.shares.get(trial.folds, 1.0)
         bins = reliability(matches[first] * share, labels[first])

@@ -106,6 +106,11 @@ def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) 
     return [Match(*one) for one in zip(*columns, strict=True)]
 
 
+def reaches(matches: np.ndarray, min_score: float) -> np.ndarray:
+    """Return which matches reach the minimum; that of a paper with no match at all never does."""
+    return np.asarray((matches >= min_score) & (matches > 0))
+
+
 def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each interest the indices of the new papers that reach the minimum match and fit it best (if a paper
     fits several equally, the first one), and their matches.
@@ -113,7 +118,7 @@ def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarr
     if not len(scored.matrix):
         return []
     best = scored.matrix.max(axis=0)
-    left = scored.new & (best >= min_score) & (best > 0)
+    left = scored.new & reaches(best, min_score)
     found = []
     for row in scored.matrix:
         own = (left & (row == best)).nonzero()[0]

@@ -56,8 +56,8 @@ class MmrQueue:
     """A queue of papers, highest score first, from which the next is chosen by maximal marginal relevance: ``λ · score
     − (1 − λ) · closest`` (Carbonell and Goldstein, "The use of MMR, diversity-based reranking", 1998).
 
-    The score is ``-ln(1 - match)``, divided by that of the best one: unlike the match it tells apart papers that are all
-    nearly certain. ``closest`` is the similarity to the most similar chosen paper.
+    The score is ``-ln(1 - match)``, divided by that of the best one: unlike the match it tells papers apart that are
+    all nearly certain. ``closest`` is the similarity to the most similar chosen paper.
 
     Args:
         places: the indices of the papers for :data:`Likeness`. ``values``: their matches, descending.

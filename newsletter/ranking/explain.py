@@ -14,7 +14,7 @@ from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.tokens import shown as written_term
 from newsletter.ranking.zscores import scale
-from newsletter.support.identifiers import title_key
+from newsletter.support.person_names import NameIndex, NameMatch
 
 _PHRASES_SHOWN = 3
 _TITLE_SHOWN = 80
@@ -37,11 +37,11 @@ class InterestTerms:
 
     Attributes:
         row: its row among the profiles.
-        authors, categories: those it follows, normalised for comparison.
+        authors: those it follows. ``categories``: likewise, normalised for comparison.
     """
 
     row: int
-    authors: Set[str]
+    authors: NameIndex[None] | None
     categories: Set[str]
 
 
@@ -50,7 +50,7 @@ def interest_terms(profiles: Profiles, row: int) -> InterestTerms:
     interest = profiles.followed[row].interest
     return InterestTerms(
         row=row,
-        authors={title_key(author) for author in interest.authors},
+        authors=NameIndex((author, None) for author in interest.authors) if interest.authors else None,
         categories={category.strip().casefold() for category in interest.categories},
     )
 
@@ -58,15 +58,13 @@ def interest_terms(profiles: Profiles, row: int) -> InterestTerms:
 def reason(
     model: TfidfModel, profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases, factor: float
 ) -> str:
-    """Name the followed author, the terms with the greatest weight, the most similar liked paper and the category.
+    """Name a followed author, the terms with the greatest weight, the most similar liked paper and the category.
 
     ``factor`` is that of :class:`newsletter.ranking.index.PaperMatrix`.
     """
     parts = []
-    if sought.authors:
-        parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in sought.authors][
-            :1
-        ]
+    if sought.authors is not None:
+        parts += _followed_author(sought.authors, paper)
     terms = main_terms(adding_terms(model, profiles, sought.row, phrases.vector, factor), phrases)
     if terms:
         parts.append(", ".join(terms))
@@ -78,6 +76,17 @@ def reason(
     if sought.categories:
         parts += [f"in {one}" for one in paper.categories if one.casefold() in sought.categories][:1]
     return "; ".join(parts)
+
+
+def _followed_author(followed: NameIndex[None], paper: Paper) -> list[str]:
+    """Name the first author of a paper who is followed, or else the first who may be; none if there is neither."""
+    agrees = [
+        (max((how for how, _ in followed.find(one).values()), default=NameMatch.NONE), one) for one in paper.authors
+    ]
+    how, author = max(agrees, key=lambda pair: pair[0], default=(NameMatch.NONE, ""))
+    if how is NameMatch.NONE:
+        return []
+    return [f"{'' if how is NameMatch.FULL else 'possibly '}by {author}, whom you follow"]
 
 
 @dataclass(frozen=True, slots=True)
