@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -47,8 +47,9 @@ class Profiles:
 
     Attributes:
         vectors: interests × terms, ascending in each row; zeros for an interest without known terms.
-        wanted: the same before the disliked papers were subtracted, which scores are standardised by: a subtraction
-            then never raises a paper's z-score.
+        wanted: the same before the disliked papers were subtracted.
+        standard: what scores are standardised by: as ``wanted``, with keywords of several words as if they were text.
+            So neither a subtraction nor the low weight of a phrase's single words raises a paper's z-score.
         whole: the same before damping, also ascending.
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
@@ -58,6 +59,7 @@ class Profiles:
     followed: tuple[WeightedInterest, ...]
     vectors: csr_matrix
     wanted: csr_matrix
+    standard: csr_matrix
     whole: csr_matrix
     example_counts: np.ndarray
     contributions: csr_matrix
@@ -85,13 +87,18 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     """
     liked, contributions = _judged(index, [one.liked for one in followed])
     texts = _as_papers(index.model, *stacked(index.model, _texts(index.model, [one.interest for one in followed])))
-    keywords = _as_papers(index.model, *_keywords(index.model, [one.interest for one in followed]))
-    said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, keywords))
+    phrases, plain = (
+        _as_papers(index.model, *_keywords(index.model, [one.interest for one in followed], as_row))
+        for as_row in (keyword_row, text_row)
+    )
+    said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, phrases))
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said
     share = 1 / np.where(example_counts > 0, example_counts, 1)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
-    whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
+    rest = contributions @ liked + diags(share) @ texts
+    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
     vectors = wanted = damp(whole)
+    standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
     disliked, against = _judged(index, [one.disliked for one in followed])
     if disliked.shape[0]:
         total = np.asarray(against.sum(axis=1)).ravel()
@@ -100,7 +107,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
     for matrix in (vectors, whole):
         matrix.sort_indices()
-    return Profiles(tuple(followed), vectors, wanted, whole, example_counts, contributions, liked)
+    return Profiles(tuple(followed), vectors, wanted, standard, whole, example_counts, contributions, liked)
 
 
 def _text(interest: Interest) -> str:
@@ -114,12 +121,14 @@ def _texts(model: TfidfModel, interests: Sequence[Interest]) -> list[WantedRow]:
     return [rows[text] for text in texts]
 
 
-def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> tuple[csr_matrix, np.ndarray]:
+def _keywords(
+    model: TfidfModel, interests: Sequence[Interest], as_row: Callable[[TfidfModel, str], WantedRow]
+) -> tuple[csr_matrix, np.ndarray]:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    vectors, unknown = stacked(model, [keyword_row(model, word) for word in words])
+    vectors, unknown = stacked(model, [as_row(model, word) for word in words])
     shares = _rows(weights, places, len(words))
     return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 

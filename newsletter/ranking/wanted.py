@@ -17,7 +17,7 @@ WORDS_SHARE = 0.2
 _OTHER_FORM = 0.5
 """The weight of terms that only the other form of an abbreviation has."""
 
-_OF_LONGER = 0.5
+_OF_LONGER = 0.1
 """The weight of a pair of characters in a longer run: alone it is often part of another word."""
 
 
