@@ -12,7 +12,7 @@ from newsletter.ranking.phrases import PaperPhrases
 from newsletter.ranking.profile import Profiles
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
-from newsletter.ranking.tokens import shown as written_term
+from newsletter.ranking.tokens import written_term
 from newsletter.support.identifiers import title_key
 
 _PHRASES_SHOWN = 3

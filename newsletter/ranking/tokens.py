@@ -136,7 +136,7 @@ def _is_character(word: str) -> bool:
     return word[:1] == NAMED and not word.isascii()
 
 
-def shown(term: str) -> str:
+def written_term(term: str) -> str:
     """Return a term as people read it."""
     return term.removeprefix(NAMED)
 
