@@ -31,6 +31,7 @@ def test_tokens_are_where_they_say(text: str) -> None:
 
 
 @given(ANY_SCRIPT)
+@example("Ù\U0003d000")
 def test_composed_and_decomposed_spellings_are_the_same_words(text: str) -> None:
     assert terms_of(normalize("NFC", text)) == terms_of(normalize("NFD", text))
 
