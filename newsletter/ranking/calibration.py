@@ -4,6 +4,12 @@ import math
 
 import numpy as np
 
+STRONG_MATCH = 0.6
+"""From this match on, a paper is called a strong match."""
+
+GOOD_MATCH = 0.2
+"""From this match on, a paper is called a good match."""
+
 # Fitted on the 2,379 readers of citeulike-t, with folds 1 to 3 held out in turn: a logistic regression that separates
 # papers of a reader's library from as many others by ``sign(z) · ln(1 + |z|)``, where z is the z-score of the raw
 # score.
@@ -27,3 +33,9 @@ def deviation(match: float) -> float:
         return math.inf if match >= 1 else -math.inf
     log_z = (math.log(match / (1 - match)) - _INTERCEPT) / _SLOPE
     return math.copysign(math.expm1(abs(log_z)), log_z)
+
+
+def match_in_words(match: float) -> str:
+    """Return what readers are told of a match between 0 and 1: "strong match", "good match" or "weak match"."""
+    strength = "strong" if match >= STRONG_MATCH else "good" if match >= GOOD_MATCH else "weak"
+    return f"{strength} match"

@@ -176,6 +176,8 @@ sends = Table(
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
+    # Why its digest has no papers, for a message that says so.
+    Column("no_papers", Text),
     # What the digest was ranked with: the version of the space, what the subscriber followed, and what was new.
     Column("model_version", String),
     Column("ranked_with", String),
