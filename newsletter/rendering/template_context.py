@@ -155,11 +155,11 @@ def describe_selection(subscriber: Subscriber, digest: Digest, whose: str = "you
     new = f"{number} new paper{'' if number == 1 else 's'}{since}"
     if not digest.choices:
         chance = f"comes close enough to {whose} interests" if subscriber.preferences.interests else "is discussed"
-        return f"None of {new} {chance}." if number else f"There are no new papers{since}."
+        return f"Of {new}, none {chance}." if number else f"There are no new papers{since}."
     earlier = sum(choice.earlier for choice in digest.choices)
     if earlier == len(digest.choices):
         who = "you" if whose == "your" else "the reader"
-        none = f"None of {new} comes close enough" if number else f"There are no new papers{since}"
+        none = f"Of {new}, none comes close enough" if number else f"There are no new papers{since}"
         return f"{none}, so these are {EARLIER} and were not sent to {who} before."
     if all(choice.section == TRENDING for choice in digest.choices) and not subscriber.preferences.interests:
         unnamed = "you have no interests yet" if whose == "your" else "there are no interests yet"

@@ -207,7 +207,7 @@ def empty_reason(
     new, last = int(scored.new.sum()), scored.subscriber.last_digest
     earlier = int(scored.earlier.sum()) if rules.earlier and len(scored.matrix) else 0
     since = f" since {last:%Y-%m-%d}" if last else f" in the last {context.config.ranking.max_age_days} days"
-    found = f"none of {_papers(new, 'new')}{since}" if new else f"no new papers{since}"
+    found = f"of {_papers(new, 'new')}{since}" if new else f"no new papers{since}"
     notes = [describe_hidden(scored)] if scored.hidden else []
     if not_news := sum(row > scored.subscriber.seen_row for row in field.not_news):
         notes.append(f"{not_news} more published too long ago")
@@ -215,9 +215,10 @@ def empty_reason(
     if not new and not earlier:
         return f"{found}{note}"
     if not len(scored.matrix):
-        return f"{found} is discussed{note}"
-    nor = f"{' or' if new else ', and none'} of {_papers(earlier, 'earlier')}" if earlier else ""
-    return f"{found}{nor} reached a match of {percent(rules.min_score)}%; {_nearest(field, scored, rules)}{note}"
+        return f"{found}, none is discussed{note}"
+    also = f"{' and' if new else '; of'} {_papers(earlier, 'earlier')}" if earlier else ""
+    least, nearest = percent(rules.min_score), _nearest(field, scored, rules)
+    return f"{found}{also}, none reached a match of {least}%; {nearest}{note}"
 
 
 def _papers(number: int, kind: str) -> str:

@@ -70,7 +70,7 @@ def test_no_paper_is_sent_twice_and_nothing_new_is_said(newsletter: Newsletter, 
     newsletter.run("send", now="2025-11-30T09:00")
     first, second, third = newsletter.run("log", "--json").rows
     assert (first["state"], second["state"], third["state"]) == ("sent", "skipped", "sent")
-    assert second["reason"].startswith("no new papers since 2025-11-28, and none of ")
+    assert second["reason"].startswith("no new papers since 2025-11-28; of ")
     ids = [paper["id"] for row in (first, third) for paper in row["papers"]]
     assert len(ids) == len(set(ids)) > 12
     assert "2 new papers since Friday, 28 November 2025" in mail.messages()[1].get_body(("plain",)).get_content()
