@@ -98,16 +98,17 @@ def test_the_log_counts_what_was_published_too_long_ago(newsletter: Newsletter, 
     assert row["reason"] == "no new papers in the last 14 days (3 more published too long ago)"
 
 
-def preprint(number: int, day: str) -> dict[str, str]:
+def preprint(number: int, day: str, **changes: str) -> dict[str, str]:
     return {
         "title": f"Looms that weave silk, part {number}",
         "authors": "Lovelace, A.",
-        "doi": f"10.1101/2025.01.01.{number:06}",
+        "doi": f"10.1101/2025.02.03.{number:06}",
         "date": day,
         "version": "1",
         "category": "cell biology",
         "abstract": "A loom weaves silk.",
         "server": "bioRxiv",
+        **changes,
     }
 
 
@@ -117,9 +118,12 @@ def test_catching_up_with_since_sends_nothing_old(
     newsletter.configure(sources={"biorxiv": {"kind": "biorxiv", "api_url": httpserver.url_for("/details")}})
     days = ["2025-06-02", "2025-08-04", "2025-11-03", "2025-11-26"]
     found = {
-        "messages": [{"status": "ok", "cursor": 0, "count": len(days), "total": str(len(days))}],
+        "messages": [{"status": "ok", "cursor": 0, "count": 5, "total": "5"}],
         "collection": [preprint(number, day) for number, day in enumerate(days)],
     }
+    # A new version of an old preprint is not news either.
+    found["collection"][3] |= {"title": "Looms that weave silk, revised", "version": "2"}
+    found["collection"] += [preprint(3, "2025-11-27", doi="10.1101/2025.11.25.000003")]
     httpserver.expect_request("/details/biorxiv/2025-06-01/2025-11-28/0/json").respond_with_json(found)
     background(newsletter)
     newsletter.subscriber("ada", EVERYTHING)
