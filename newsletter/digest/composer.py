@@ -88,38 +88,29 @@ class Match:
         return self.stands_out == AUTHOR_BONUS
 
 
-def is_new(
+def divide(
     subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Return which candidates are new to a subscriber: newer than those considered last time, and not known.
-
-    Also return, by index, those of them that a never-word hides, which do not count as new.
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Return which candidates are new to a subscriber, which are not new but were not sent either, and which of the
+    new ones a never-word hides.
 
     Args:
-        known: rows of papers that the subscriber was sent or has rated.
+        known: rows of papers that the subscriber was sent or has rated, which are none of these.
         hidden: the papers hidden by each never-word.
+
+    Returns:
+        Two truth values per paper, and the never-words of hidden papers by index, which do not count as new.
     """
     new = candidates.rows > subscriber.seen_row
-    new &= ~_among(candidates, known)
-    by = {place: word for word in subscriber.preferences.never for place in hidden[word] if new[place]}
-    new[list(by)] = False
-    return new, by
-
-
-def is_earlier(subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers) -> np.ndarray:
-    """Return which candidates were considered for an earlier digest, but neither sent nor rated, nor hidden now.
-
-    Args:
-        known, hidden: as in :func:`is_new`.
-    """
-    earlier = candidates.rows <= subscriber.seen_row
-    earlier &= ~_among(candidates, known)
-    earlier[[place for word in subscriber.preferences.never for place in hidden[word]]] = False
-    return earlier
-
-
-def _among(candidates: Candidates, rows: set[int]) -> np.ndarray:
-    return np.isin(candidates.rows, np.fromiter(rows, dtype=np.int64))
+    earlier = ~new
+    if known:
+        unknown = ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
+        new &= unknown
+        earlier &= unknown
+    words = {place: word for word in subscriber.preferences.never for place in hidden[word]}
+    by = {place: word for place, word in words.items() if new[place]}
+    new[list(words)] = earlier[list(words)] = False
+    return new, earlier, by
 
 
 def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float, among: np.ndarray) -> list[Match]:

@@ -162,9 +162,7 @@ def score(
         own = follows[subscriber.row]
         # Papers that a subscriber rated already are not new to them.
         rated = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
-        known = held[subscriber.row] | rated
-        new, by = composer.is_new(subscriber, field.candidates, known, hidden)
-        earlier = composer.is_earlier(subscriber, field.candidates, known, hidden)
+        new, earlier, by = composer.divide(subscriber, field.candidates, held[subscriber.row] | rated, hidden)
         end = start + len(own)
         scored.append(
             composer.ScoredSubscriber(
