@@ -354,3 +354,20 @@ def test_the_sample_papers_are_news_however_old_they_are(newsletter: Newsletter,
     later = date(2025, 11, 28) + timedelta(days=3000)
     shown = preview(newsletter, f"{later}T09:00")
     assert (shown["sample"], shown["considered"]) == (True, 145)
+
+
+def test_an_author_followed_today_does_not_flood_the_digest_with_earlier_papers(
+    newsletter: Newsletter, mail: Mailbox
+) -> None:
+    background(newsletter)
+    engines = [{"title": f"On engines, {number}", "authors": ["Ada Lovelace"]} for number in range(6)]
+    import_papers(newsletter, engines, THURSDAY)
+    newsletter.subscriber("ada", LOOMS.format(papers=3).replace("looms that weave silk", "cogs"))
+    newsletter.run("send", now=THURSDAY)
+    newsletter.subscriber(
+        "ada", f"email: {ADA}\npapers: 4\ninterests:\n  - {{name: People, authors: [Ada Lovelace]}}\n"
+    )
+    assert len(preview(newsletter)["papers"]) == 4
+    # All new ones are in it.
+    import_papers(newsletter, [{**paper, "title": f"{paper['title']}, again"} for paper in engines])
+    assert [paper["earlier"] for paper in preview(newsletter)["papers"]] == [False] * 6
