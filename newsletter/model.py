@@ -149,6 +149,8 @@ class Subscriber:
         last_digest: when the last digest that was sent was ranked (UTC), None before the first.
         seen_row: the highest paper row considered then; papers above it are new to the subscriber.
         paused_until: when the pause ends automatically (UTC); None for a pause without an end, and without one.
+        unlogged_row: papers up to this row may have been sent without the log having them, since the operator marked a
+            digest as sent.
         link_version: how many times all links were revoked; only links made for this version work.
         damage: what was unreadable in the stored preferences and replaced by defaults; None: nothing.
     """
@@ -164,6 +166,7 @@ class Subscriber:
     state_since: datetime | None = None
     paused_until: datetime | None = None
     link_version: int = 0
+    unlogged_row: int = 0
     damage: str | None = None
 
     @property

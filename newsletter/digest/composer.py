@@ -102,7 +102,7 @@ def divide(
         Two truth values per paper, and the never-words of hidden papers by index, which do not count as new.
     """
     new = candidates.rows > subscriber.seen_row
-    earlier = ~new
+    earlier = ~new & (candidates.rows > subscriber.unlogged_row)
     if known:
         unknown = ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
         new &= unknown

@@ -321,7 +321,15 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
     field = RankingSnapshot(index, _in_logged_order(candidates, digest), then.now)
     rules = composer.DigestRules(**{"papers": subscriber.preferences.papers, "earlier": False, **then.content["rules"]})
     preferences = replace(subscriber.preferences, never=tuple(then.content["never"]))
-    person = replace(subscriber, preferences=preferences, seen_row=then.after_row, last_digest=send.since)
+    # What was marked as sent after that digest did not count for it.
+    unlogged_row = subscriber.unlogged_row if subscriber.unlogged_row <= then.after_row else 0
+    person = replace(
+        subscriber,
+        preferences=preferences,
+        seen_row=then.after_row,
+        unlogged_row=unlogged_row,
+        last_digest=send.since,
+    )
     half_life = then.content["feedback_half_life_days"]
     (scored,) = score(field, [person], {person.row: known_feedback}, {person.row: held}, half_life)
     return _rank(context, field, scored, rules, digest, top)

@@ -114,6 +114,8 @@ subscribers = Table(
     Column("paused_until", UtcDateTime),
     # How often the subscriber signed out all links; only those made in this version work.
     Column("link_version", Integer, nullable=False, server_default="0"),
+    # Papers up to this row may have been sent without the log having them.
+    Column("unlogged_row", Integer, nullable=False, server_default="0"),
     Index(None, "state", "next_due", "row"),
     Index(None, "state", "state_since"),
     Index(None, "state", "paused_until"),
