@@ -12,6 +12,6 @@ def upgrade() -> None:
     op.add_column("subscribers", sa.Column("unlogged_row", sa.Integer, nullable=False, server_default="0"))
     # For digests that were marked as sent, the log may have no papers.
     op.execute(
-        "UPDATE subscribers SET unlogged_row = seen_row WHERE \"row\" IN "
+        'UPDATE subscribers SET unlogged_row = seen_row WHERE "row" IN '
         "(SELECT subscriber FROM sends WHERE state = 'sent' AND reason = 'marked as sent by the operator')"
     )
