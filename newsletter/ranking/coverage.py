@@ -19,13 +19,16 @@ class Alternatives(NamedTuple):
 
     Attributes:
         words, pairs: the weights of their single words and of their pairs (alternatives × terms).
-        unknown: the weight of phrases that no paper of the store has.
+        number: how many words each has. ``words_weight``, ``pairs_weight``: the sums of the weights. All three count
+            what no paper of the store has too.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
     words: csr_matrix
     pairs: csr_matrix
-    unknown: np.ndarray
+    number: np.ndarray
+    words_weight: np.ndarray
+    pairs_weight: np.ndarray
     first: np.ndarray
 
 
@@ -45,9 +48,21 @@ class Coverage(NamedTuple):
 
 def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:
     """Prepare the alternatives of some interests; an interest of liked papers alone has none."""
-    vectors, unknown = stacked(model, [row for own in said for row in own])
+    rows = [row for own in said for row in own]
+    vectors, unknown = stacked(model, rows)
     words, pairs = _words_and_pairs(model, vectors)
-    return Alternatives(words, pairs, unknown, np.cumsum([0, *map(len, said)]))
+    return Alternatives(
+        words=words,
+        pairs=pairs,
+        number=np.diff(words.indptr) + np.array([len(row.unknown_words) for row in rows], dtype=int),
+        words_weight=_sums(words) + np.array([sum(row.unknown_words) for row in rows]),
+        pairs_weight=_sums(pairs) + unknown,
+        first=np.cumsum([0, *map(len, said)]),
+    )
+
+
+def _sums(matrix: csr_matrix) -> np.ndarray:
+    return np.asarray(matrix.sum(axis=1)).ravel()
 
 
 def _words_and_pairs(model: TfidfModel, vectors: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
@@ -69,14 +84,13 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
         turned: the papers' vectors, transposed (terms × papers).
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    words, pairs, unknown, _ = alternatives
+    words, pairs = alternatives.words, alternatives.pairs
     counted = csr_matrix((np.ones(words.nnz, np.float32), words.indices, words.indptr), words.shape, copy=False)
-    of_words, of_pairs = (np.asarray(one.sum(axis=1)).ravel() for one in (words, pairs))
     return Coverage(
-        words=np.broadcast_to(np.diff(words.indptr)[:, None], (words.shape[0], turned.shape[1])),
+        words=np.broadcast_to(alternatives.number[:, None], (words.shape[0], turned.shape[1])),
         shared=(counted @ present).toarray(),
-        words_covered=(words @ present).toarray() / _not_zero(of_words),
-        pairs_covered=(pairs @ present).toarray() / _not_zero(of_pairs + unknown),
+        words_covered=(words @ present).toarray() / _not_zero(alternatives.words_weight),
+        pairs_covered=(pairs @ present).toarray() / _not_zero(alternatives.pairs_weight),
     )
 
 

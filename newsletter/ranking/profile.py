@@ -18,6 +18,7 @@ from newsletter.ranking.zscores import Spread, raw_scores, spread
 _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
+_FEW_TOPICS = 16
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -82,7 +83,7 @@ class Profiles:
     @property
     def topics_weight(self) -> np.ndarray:
         """The weight of z-scores in the space of topics beside those in the space of terms."""
-        return topics_weight(self.worth)
+        return topics_weight(self.worth) if self.topics.shape[1] else np.zeros(len(self.followed))
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
@@ -136,7 +137,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         said_counts=said_counts,
         topics=topics,
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
-        by_topics=spread(topics @ index.sample.topics.T),
+        by_topics=spread(topics @ index.sample.topics[:, : topics.shape[1]].T),
         contributions=contributions,
         liked=liked,
     )
@@ -157,9 +158,13 @@ def topics_weight(worth: np.ndarray) -> np.ndarray:
 def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics).
 
+    A store of a few papers has so few topics that they say nothing; then there are none (profiles × 0).
+
     Args:
         along: the profiles' vectors multiplied by the topics (profiles × topics).
     """
+    if along.shape[1] < _FEW_TOPICS:
+        return np.zeros((len(along), 0), dtype=np.float32)
     usual = index.sample.topics.sum(axis=0) / (len(index.sample.topics) + FEW)
     return of_length_one(of_length_one(along) - usual)
 

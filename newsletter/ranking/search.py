@@ -105,7 +105,7 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
     places, sums = _shared(index.sample, profile.vector)
     usual[0, places] += sums
     usual *= scale(index.sample.factor, counted)
-    by_terms, by_topics = spread(usual), spread(profile.topics @ index.sample.topics.T)
+    by_terms, by_topics = spread(usual), spread(profile.topics @ index.sample.topics[:, : profile.topics.shape[1]].T)
     examples = worth(counted, said_counts)
     rows, values = [np.array([], dtype=np.int64)], [np.array([], dtype=np.float32)]
     for number, segment in enumerate(index.segments):
@@ -116,11 +116,13 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
             places, sums = places[kept], sums[kept]
         raw = (sums - papers.centre[places]) * scale(papers.factor[places], counted)
         terms = (raw - by_terms.mean) / by_terms.deviation
-        topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
+        topics = terms
+        if profile.topics.shape[1]:
+            topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
         evidence = Evidence(
             terms=terms,
             topics=topics,
-            total=terms + topics_weight(examples) * topics,
+            total=terms + (topics_weight(examples) * topics if profile.topics.shape[1] else 0),
             examples=np.repeat(examples, len(places)),
             said=np.repeat(said_counts, len(places)),
             coverage=_coverage(profile.said, papers, places),
@@ -142,10 +144,10 @@ def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarra
 
     words, pairs = alternatives.words, alternatives.pairs
     return Coverage(
-        words=np.full(len(places), words.nnz),
+        words=np.full(len(places), alternatives.number.sum()),
         shared=had(words.indices, np.ones(words.nnz)),
-        words_covered=had(words.indices, words.data) / (words.data.sum() or 1),
-        pairs_covered=had(pairs.indices, pairs.data) / (pairs.data.sum() + alternatives.unknown.sum() or 1),
+        words_covered=had(words.indices, words.data) / (alternatives.words_weight.sum() or 1),
+        pairs_covered=had(pairs.indices, pairs.data) / (alternatives.pairs_weight.sum() or 1),
     )
 
 
