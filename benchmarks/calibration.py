@@ -123,7 +123,7 @@ def in_dense_stores(name: str, collection: Collection, weight: float) -> Trial:
             question.among if question.among is not None else np.arange(len(collection.store)), wanted
         )
         count = int(len(wanted) * (1 - DENSE) / DENSE)
-        if not 10 <= len(question.relevant) or count > len(others):
+        if not len(question.relevant) >= 10 or count > len(others):
             continue
         kept = np.sort(np.concatenate([wanted, np.random.default_rng(number).permutation(others)[:count]]))
         index = make_index_of([collection.store[one] for one in kept], collection.phrases)
@@ -211,7 +211,7 @@ def judged_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
         weight = whole if not kind else whole / 6
         yield in_collection(f"{name}{kind}", some, weight)
         if len(collection.questions) > 10:
-            yield in_dense_stores(f"{name}{kind}, dense", some, weight / 3)
+            yield in_dense_stores(f"{name}{kind}, dense", some, weight / 30)
         for path in others:
             yield on_a_quiet_day(f"{name}{kind} | {path.name}", some, texts[path], weight / 2)
     for number in _LIKED:
@@ -219,7 +219,7 @@ def judged_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
         some = replace(some, questions=some.questions[:: max(1, len(some.questions) // 150)])
         yield in_collection(f"{name} {number} liked", some, 0.5)
         dense = replace(some, questions=some.questions[:: max(1, len(some.questions) // 20)])
-        yield in_dense_stores(f"{name} {number} liked, dense", dense, 0.1)
+        yield in_dense_stores(f"{name} {number} liked, dense", dense, 0.01)
         for path in others:
             yield on_a_quiet_day(f"{name} {number} liked | {path.name}", some, texts[path], 0.25)
 
@@ -230,7 +230,7 @@ def library_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
         for liked, words in ((None, None), (1, None), (5, None), (None, Words.TITLE)):
             try:
                 some = read_collection(folder, fold, liked, words)
-            except Exception:  # noqa: BLE001 - bags of words have no titles
+            except Exception:
                 continue
             some = replace(some, questions=some.questions[:: max(1, len(some.questions) // 400)])
             kind = words or (f"{liked} liked" if liked else "all liked")
@@ -280,7 +280,7 @@ def fit(trials: Sequence[Trial]) -> Fitted:
 
     found = minimize(loss, np.zeros(width + len(kinds)), jac=True, method="L-BFGS-B", options={"maxiter": 5_000}).x
     shares = {kind: float(1 / (1 + np.exp(-found[width + number]))) for number, kind in enumerate(kinds)}
-    return Fitted(found[:3], found[3:7], found[7:width], shares)
+    return Fitted(found[:2], found[2:5], found[5:width], shares)
 
 
 def install(fitted: Fitted) -> None:

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from newsletter.ranking.evaluate import Dataset, EvalResult, evaluate, interval, measure, read_dataset
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
-
-from newsletter.ranking.evaluate import Dataset, EvalResult, evaluate, interval, measure, read_dataset
 
 Libraries = Sequence[np.ndarray]
 Peer = Callable[[csr_matrix, Libraries, csr_matrix], np.ndarray]

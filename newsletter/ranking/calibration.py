@@ -9,7 +9,7 @@ from newsletter.ranking.coverage import Coverage
 STRONG_MATCH = 0.5
 """From this match on, a paper is called a strong match."""
 
-GOOD_MATCH = 0.15
+GOOD_MATCH = 0.2
 """From this match on, a paper is called a good match."""
 
 HIGHEST = 0.99
@@ -19,9 +19,9 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-6.904, 0.087, 2.363])
-_COVERAGE = np.array([2.836, -0.611, 0.173, 0.466])
-_LIKED = np.array([-4.981, 1.496, -0.274, 0.784])
+_SAID = np.array([-5.528, 1.875])
+_COVERAGE = np.array([-0.576, 2.069, 0.208])
+_LIKED = np.array([-5.279, 1.486, -0.054, 0.621])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def match(evidence: Evidence) -> np.ndarray:
     """Return the match of each pair, between 0 and 1.
 
     There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
-    of their log-odds, weighted by the share of each.
+    of their log-odds, weighted by the share of each. For words, the z-score of the terms adds nothing to that of the
+    topics and the coverage; for a number of liked papers, the order is that of the total z-score.
     """
     said = said_features(evidence) @ _SAID + coverage_odds(evidence.coverage)
     odds = evidence.said * said + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
@@ -60,14 +61,14 @@ def coverage_odds(coverage: Coverage) -> np.ndarray:
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
-    """Return what the regression for interests in words looks at in the coverage (… × 4)."""
-    shared, words = np.log1p(coverage.shared), np.log1p(coverage.words)
-    return np.stack([coverage.words_covered, coverage.pairs_covered, shared, words], axis=-1)
+    """Return what the regression for interests in words looks at in the coverage (… × 3)."""
+    words = np.log1p(coverage.words)
+    return np.stack([coverage.share, coverage.share * words, words], axis=-1)
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for interests in words looks at besides (pairs × 3)."""
-    return np.stack([np.ones(len(evidence.terms)), _compressed(evidence.terms), _compressed(evidence.topics)], axis=1)
+    """Return what the regression for interests in words looks at besides (pairs × 2)."""
+    return np.stack([np.ones(len(evidence.topics)), _compressed(evidence.topics)], axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Coverage: how much of what an interest says in words a paper has.
 
 An interest may say several things, each of which is enough for a paper to be relevant: its text, and each keyword.
-These are its alternatives.
+These are its alternatives. Of a text the single words count; a keyword of several words is a phrase first.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,15 @@ class Alternatives(NamedTuple):
     """The alternatives of some interests, one interest after the other.
 
     Attributes:
-        words, pairs: the weights of their single words and of their pairs (alternatives × terms).
-        number: how many words each has. ``words_weight``, ``pairs_weight``: the sums of the weights. All three count
-            what no paper of the store has too.
+        weights: the weight of each term (alternatives × terms).
+        whole: the sum of the weights, with those of words and phrases that no paper of the store has.
+        words: the number of words, with those that no paper has.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
-    words: csr_matrix
-    pairs: csr_matrix
-    number: np.ndarray
-    words_weight: np.ndarray
-    pairs_weight: np.ndarray
+    weights: csr_matrix
+    whole: np.ndarray
+    words: np.ndarray
     first: np.ndarray
 
 
@@ -36,45 +34,29 @@ class Coverage(NamedTuple):
     """What papers have of alternatives (arrays of one shape).
 
     Attributes:
-        words: the number of an alternative's words. ``shared``: how many of them a paper has.
-        words_covered, pairs_covered: the share of the words' weight that the paper has, and of the pairs', 0 to 1.
+        words: the number of an alternative's words. ``share``: the share of its weight that the paper has, 0 to 1.
     """
 
     words: np.ndarray
-    shared: np.ndarray
-    words_covered: np.ndarray
-    pairs_covered: np.ndarray
+    share: np.ndarray
 
 
 def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:
     """Prepare the alternatives of some interests; an interest of liked papers alone has none."""
     rows = [row for own in said for row in own]
-    vectors, unknown = stacked(model, rows)
-    words, pairs = _words_and_pairs(model, vectors)
+    weights, unknown = stacked(model, rows)
+    is_word = np.array([" " not in term for term in model.terms[weights.indices].tolist()], dtype=float)
+    counted = csr_matrix((is_word, weights.indices, weights.indptr), weights.shape)
     return Alternatives(
-        words=words,
-        pairs=pairs,
-        number=np.diff(words.indptr) + np.array([len(row.unknown_words) for row in rows], dtype=int),
-        words_weight=_sums(words) + np.array([sum(row.unknown_words) for row in rows]),
-        pairs_weight=_sums(pairs) + unknown,
+        weights=weights,
+        whole=_sums(weights) + unknown + np.array([sum(row.unknown_words) for row in rows]),
+        words=_sums(counted) + np.array([len(row.unknown_words) for row in rows]),
         first=np.cumsum([0, *map(len, said)]),
     )
 
 
 def _sums(matrix: csr_matrix) -> np.ndarray:
     return np.asarray(matrix.sum(axis=1)).ravel()
-
-
-def _words_and_pairs(model: TfidfModel, vectors: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """Divide vectors (alternatives × terms) into their single words and their pairs of words."""
-    terms, at = np.unique(vectors.indices, return_inverse=True)
-    is_pair = np.array([" " in term for term in model.terms[terms].tolist()], dtype=bool)[at]
-    parts = vectors.copy(), vectors.copy()
-    parts[0].data[is_pair] = 0
-    parts[1].data[~is_pair] = 0
-    for part in parts:
-        part.eliminate_zeros()
-    return parts
 
 
 def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
@@ -84,18 +66,9 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
         turned: the papers' vectors, transposed (terms × papers).
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    words, pairs = alternatives.words, alternatives.pairs
-    counted = csr_matrix((np.ones(words.nnz, np.float32), words.indices, words.indptr), words.shape, copy=False)
-    return Coverage(
-        words=np.broadcast_to(alternatives.number[:, None], (words.shape[0], turned.shape[1])),
-        shared=(counted @ present).toarray(),
-        words_covered=(words @ present).toarray() / _not_zero(alternatives.words_weight),
-        pairs_covered=(pairs @ present).toarray() / _not_zero(alternatives.pairs_weight),
-    )
-
-
-def _not_zero(totals: np.ndarray) -> np.ndarray:
-    return np.asarray(np.where(totals > 0, totals, 1)[:, None], dtype=np.float32)
+    had = (alternatives.weights @ present).toarray()
+    whole = np.where(alternatives.whole > 0, alternatives.whole, 1).astype(np.float32)
+    return Coverage(np.broadcast_to(alternatives.words[:, None], had.shape), had / whole[:, None])
 
 
 def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.ndarray, places: np.ndarray) -> Coverage:

@@ -12,7 +12,7 @@ from newsletter.ranking.coverage import Alternatives, make_alternatives
 from newsletter.ranking.index import Index
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
-from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
+from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, words_alone
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -133,7 +133,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors=vectors,
         whole=whole,
         example_counts=example_counts,
-        alternatives=make_alternatives(index.model, [_alternatives(one, written) for one in interests]),
+        alternatives=make_alternatives(index.model, [_alternatives(index.model, one, written) for one in interests]),
         said_counts=said_counts,
         topics=topics,
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
@@ -187,8 +187,8 @@ def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, W
     return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
 
 
-def _alternatives(interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
-    rows = [written[one] for one in (_text(interest), *interest.keywords)]
+def _alternatives(model: TfidfModel, interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
+    rows = [words_alone(model, written[_text(interest)]), *(written[one] for one in interest.keywords)]
     return [row for row in rows if len(row.row.terms)]
 
 

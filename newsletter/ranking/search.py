@@ -16,7 +16,7 @@ from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import topics_of, topics_weight, worth
 from newsletter.ranking.sparse import Row
 from newsletter.ranking.tfidf import DAMPING
-from newsletter.ranking.wanted import WantedRow, text_row
+from newsletter.ranking.wanted import WantedRow, text_row, words_alone
 from newsletter.ranking.zscores import scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
@@ -41,7 +41,7 @@ def by_words(index: Index, words: str) -> SearchProfile:
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(wanted.row.values.sum())
     vector = Row(wanted.row.terms, wanted.row.values * np.float32(usual / total if total else 1))
-    return _profile(index, vector, [wanted])
+    return _profile(index, vector, [words_alone(model, wanted)])
 
 
 def by_paper(index: Index, row: int) -> SearchProfile:
@@ -135,20 +135,10 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
 def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarray) -> Coverage:
     """Do as :func:`newsletter.ranking.coverage.coverage`, for one alternative and some papers."""
     ends = papers.turned.indptr
-
-    def had(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        found = np.zeros(papers.turned.shape[1], dtype=np.float32)
-        for term, weight in zip(terms.tolist(), weights.tolist(), strict=True):
-            found[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
-        return np.asarray(found[places])
-
-    words, pairs = alternatives.words, alternatives.pairs
-    return Coverage(
-        words=np.full(len(places), alternatives.number.sum()),
-        shared=had(words.indices, np.ones(words.nnz)),
-        words_covered=had(words.indices, words.data) / (alternatives.words_weight.sum() or 1),
-        pairs_covered=had(pairs.indices, pairs.data) / (alternatives.pairs_weight.sum() or 1),
-    )
+    had = np.zeros(papers.turned.shape[1], dtype=np.float32)
+    for term, weight in zip(alternatives.weights.indices.tolist(), alternatives.weights.data.tolist(), strict=True):
+        had[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
+    return Coverage(np.full(len(places), alternatives.words.sum()), had[places] / (alternatives.whole.sum() or 1))
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:

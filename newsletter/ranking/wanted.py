@@ -100,6 +100,13 @@ def _scaled(
     )
 
 
+def words_alone(model: TfidfModel, wanted: WantedRow) -> WantedRow:
+    """Return a vector without its pairs of words."""
+    terms = wanted.row.terms
+    kept = np.array([" " not in term for term in model.terms[terms].tolist()], dtype=bool)
+    return wanted._replace(row=Row(terms[kept], wanted.row.values[kept]))
+
+
 def stacked(model: TfidfModel, rows: Sequence[WantedRow]) -> tuple[csr_matrix, np.ndarray]:
     """Return vectors as one matrix (rows × terms), and the weight of what each says that the space does not know."""
     if not rows:
