@@ -99,9 +99,7 @@ def compare(folder: Path, liked: int | None) -> None:
     trial = read_collection(folder, liked=liked)
     machine = platform.processor() or platform.machine()
     examples = f"{liked} liked" if liked else "all liked papers"
-    print(
-        f"{folder.name}, {examples}: {len(trial.questions)} {trial.noun}, {len(trial.candidates)} candidates; {machine}"
-    )
+    print(f"{folder.name}, {examples}: {len(trial.questions)} readers, {len(trial.candidates)} candidates; {machine}")
     ours = evaluate(trial, Ranking().min_score)
     vectorizer = TfidfVectorizer(max_features=20_000, sublinear_tf=True, stop_words="english", min_df=2)
     papers, candidates = (
