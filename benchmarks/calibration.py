@@ -221,7 +221,7 @@ def judged_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
         some = replace(some, questions=some.questions[:: max(1, len(some.questions) // 150)])
         yield in_collection(f"{name} {number} liked", some, 0.5)
         dense = replace(some, questions=some.questions[:: max(1, len(some.questions) // 20)])
-        yield in_dense_stores(f"{name} {number} liked, dense", dense, 0.01)
+        yield in_dense_stores(f"{name} {number} liked, dense", dense, 0.1)
         for path in others:
             yield on_a_quiet_day(f"{name} {number} liked | {path.name}", some, texts[path], 0.25)
 

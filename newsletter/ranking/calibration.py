@@ -21,7 +21,7 @@ _MANY = 40
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
 _SAID = np.array([-5.528, 1.875])
 _COVERAGE = np.array([-0.576, 2.069, 0.208])
-_LIKED = np.array([-5.279, 1.486, -0.054, 0.621])
+_LIKED = np.array([-3.061, 0.705, -0.045, 0.395])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,13 @@ def coverage_features(coverage: Coverage) -> np.ndarray:
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for interests in words looks at besides (pairs × 2)."""
-    return np.stack([np.ones(len(evidence.topics)), _compressed(evidence.topics)], axis=1)
+    """Return what the regression for interests in words looks at besides (pairs × 2).
+
+    Words that the store does not know leave the z-score to the others, however little these say; so it counts only as
+    far as the words are known.
+    """
+    known = _compressed(evidence.topics * evidence.coverage.known)
+    return np.stack([np.ones(len(known)), known], axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:

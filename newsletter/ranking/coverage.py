@@ -35,10 +35,12 @@ class Coverage(NamedTuple):
 
     Attributes:
         words: the number of an alternative's words. ``share``: the share of its weight that the paper has, 0 to 1.
+        known: the share of its weight that papers of the store have at all, 0 to 1.
     """
 
     words: np.ndarray
     share: np.ndarray
+    known: np.ndarray
 
 
 def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:
@@ -67,8 +69,11 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
     had = (alternatives.weights @ present).toarray()
-    whole = np.where(alternatives.whole > 0, alternatives.whole, 1).astype(np.float32)
-    return Coverage(np.broadcast_to(alternatives.words[:, None], had.shape), had / whole[:, None])
+    return Coverage(
+        words=np.broadcast_to(alternatives.words[:, None], had.shape),
+        share=had / alternatives.whole.astype(np.float32)[:, None],
+        known=np.broadcast_to((_sums(alternatives.weights) / alternatives.whole)[:, None], had.shape),
+    )
 
 
 def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.ndarray, places: np.ndarray) -> Coverage:

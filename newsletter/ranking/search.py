@@ -138,7 +138,9 @@ def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarra
     had = np.zeros(papers.turned.shape[1], dtype=np.float32)
     for term, weight in zip(alternatives.weights.indices.tolist(), alternatives.weights.data.tolist(), strict=True):
         had[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
-    return Coverage(np.full(len(places), alternatives.words.sum()), had[places] / (alternatives.whole.sum() or 1))
+    whole = float(alternatives.whole.sum()) or 1.0
+    known = float(alternatives.weights.data.sum()) / whole
+    return Coverage(np.full(len(places), alternatives.words.sum()), had[places] / whole, np.full(len(places), known))
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:
