@@ -79,7 +79,7 @@ class Ranking(Settings):
     feedback_half_life_days: float = Field(
         default=90.0, ge=0.01, le=36_500, description="Half-life of the weight of feedback."
     )
-    min_score: float = Field(default=0.2, ge=0, le=1, description="Below this match a paper is not sent.")
+    min_score: float = Field(default=0.18, ge=0, le=1, description="Below this match a paper is not sent.")
     variety_lambda: float = Field(
         default=0.85, gt=0, le=1, description="Lambda of maximal marginal relevance; 1 uses only the match."
     )

@@ -9,7 +9,7 @@ from newsletter.ranking.coverage import Coverage
 STRONG_MATCH = 0.5
 """From this match on, a paper is called a strong match."""
 
-GOOD_MATCH = 0.2
+GOOD_MATCH = 0.18
 """From this match on, a paper is called a good match."""
 
 HIGHEST = 0.99
@@ -19,9 +19,9 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-5.528, 1.875])
-_COVERAGE = np.array([-0.576, 2.069, 0.208])
-_LIKED = np.array([-3.061, 0.705, -0.045, 0.395])
+_SAID = np.array([-4.483, 1.687])
+_COVERAGE = np.array([-1.116, 1.882, 0.063])
+_LIKED = np.array([-2.942, 0.644, -0.032, 0.382])
 
 
 @dataclass(frozen=True, slots=True)
