@@ -308,7 +308,7 @@ def fit(trials: Sequence[Gathered]) -> Fitted:
     bounds = [(0.0 if number == TOPICS else None, None) for number in range(len(start))]
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 5_000}).x
     shares = {kind: float(1 / (1 + np.exp(-found[width + number]))) for number, kind in enumerate(kinds)}
-    return Fitted(found[:2], found[2:5], found[5:width], shares)
+    return Fitted(found[:2], found[2:6], found[6:width], shares)
 
 
 def install(fitted: Fitted) -> None:

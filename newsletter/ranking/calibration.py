@@ -19,8 +19,8 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-4.483, 1.687])
-_COVERAGE = np.array([-1.116, 1.882, 0.063])
+_SAID = np.array([-3.548, 1.725])
+_COVERAGE = np.array([-1.781, 1.699, -0.143, -0.727])
 _LIKED = np.array([-2.942, 0.644, -0.032, 0.382])
 
 
@@ -61,9 +61,13 @@ def coverage_odds(coverage: Coverage) -> np.ndarray:
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
-    """Return what the regression for interests in words looks at in the coverage (… × 3)."""
+    """Return what the regression for interests in words looks at in the coverage (… × 4).
+
+    The last one is whether a paper has only one word of three or more, which it may have in another sense.
+    """
     words = np.log1p(coverage.words)
-    return np.stack([coverage.share, coverage.share * words, words], axis=-1)
+    one_of_many = (coverage.words > 2) & (coverage.share * coverage.words < 1.5)
+    return np.stack([coverage.share, coverage.share * words, words, one_of_many], axis=-1)
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
