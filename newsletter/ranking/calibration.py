@@ -66,7 +66,7 @@ def coverage_features(coverage: Coverage) -> np.ndarray:
     The last one is whether a paper has only one word of three or more, which it may have in another sense.
     """
     words = np.log1p(coverage.words)
-    one_of_many = (coverage.words > 2) & (coverage.share * coverage.words < 1.5)
+    one_of_many = (coverage.words > 2) & (coverage.shared < 2)
     return np.stack([coverage.share, coverage.share * words, words, one_of_many], axis=-1)
 
 

@@ -18,13 +18,14 @@ class Alternatives(NamedTuple):
     """The alternatives of some interests, one interest after the other.
 
     Attributes:
-        weights: the weight of each term (alternatives × terms).
+        weights: the weight of each term (alternatives × terms). ``counted``: 1 for each of these that is a word.
         whole: the sum of the weights, with those of words and phrases that no paper of the store has.
         words: the number of words, with those that no paper has.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
     weights: csr_matrix
+    counted: csr_matrix
     whole: np.ndarray
     words: np.ndarray
     first: np.ndarray
@@ -34,11 +35,13 @@ class Coverage(NamedTuple):
     """What papers have of alternatives (arrays of one shape).
 
     Attributes:
-        words: the number of an alternative's words. ``share``: the share of its weight that the paper has, 0 to 1.
+        words: the number of an alternative's words. ``shared``: how many of them the paper has.
+        share: the share of an alternative's weight that the paper has, 0 to 1.
         known: the share of its weight that papers of the store have at all, 0 to 1.
     """
 
     words: np.ndarray
+    shared: np.ndarray
     share: np.ndarray
     known: np.ndarray
 
@@ -47,10 +50,11 @@ def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) ->
     """Prepare the alternatives of some interests; an interest of liked papers alone has none."""
     rows = [row for own in said for row in own]
     weights, unknown = stacked(model, rows)
-    is_word = np.array([" " not in term for term in model.terms[weights.indices].tolist()], dtype=float)
+    is_word = np.array([" " not in term for term in model.terms[weights.indices].tolist()], dtype=np.float32)
     counted = csr_matrix((is_word, weights.indices, weights.indptr), weights.shape)
     return Alternatives(
         weights=weights,
+        counted=counted,
         whole=_sums(weights) + unknown + np.array([sum(row.unknown_words) for row in rows]),
         words=_sums(counted) + np.array([len(row.unknown_words) for row in rows]),
         first=np.cumsum([0, *map(len, said)]),
@@ -71,6 +75,7 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
     had = (alternatives.weights @ present).toarray()
     return Coverage(
         words=np.broadcast_to(alternatives.words[:, None], had.shape),
+        shared=(alternatives.counted @ present).toarray(),
         share=had / alternatives.whole.astype(np.float32)[:, None],
         known=np.broadcast_to((_sums(alternatives.weights) / alternatives.whole)[:, None], had.shape),
     )

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from newsletter.ranking.calibration import Evidence, match
 from newsletter.ranking.coverage import Alternatives, Coverage, make_alternatives
@@ -135,12 +136,21 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
 def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarray) -> Coverage:
     """Do as :func:`newsletter.ranking.coverage.coverage`, for one alternative and some papers."""
     ends = papers.turned.indptr
-    had = np.zeros(papers.turned.shape[1], dtype=np.float32)
-    for term, weight in zip(alternatives.weights.indices.tolist(), alternatives.weights.data.tolist(), strict=True):
-        had[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
+
+    def had(weights: csr_matrix) -> np.ndarray:
+        found = np.zeros(papers.turned.shape[1], dtype=np.float32)
+        for term, weight in zip(weights.indices.tolist(), weights.data.tolist(), strict=True):
+            found[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
+        return np.asarray(found[places])
+
     whole = float(alternatives.whole.sum()) or 1.0
     known = float(alternatives.weights.data.sum()) / whole
-    return Coverage(np.full(len(places), alternatives.words.sum()), had[places] / whole, np.full(len(places), known))
+    return Coverage(
+        words=np.full(len(places), alternatives.words.sum()),
+        shared=had(alternatives.counted),
+        share=had(alternatives.weights) / whole,
+        known=np.full(len(places), known),
+    )
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:
