@@ -47,7 +47,11 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             "List, search and show papers.",
             (
                 Entry("list", "papers:list_papers", "List the papers in the store, newest first."),
-                Entry("search", "papers:search_papers", "Search titles and abstracts of all papers, best match first."),
+                Entry(
+                    "search",
+                    "papers:search_papers",
+                    'Search all papers by words, author, identifier or "phrase", best match first.',
+                ),
                 Entry("similar", "papers:similar_papers", "Find the papers most similar to one in the store."),
                 Entry("show", "papers:show_paper", "Show one paper."),
             ),

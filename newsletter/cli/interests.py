@@ -7,55 +7,129 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from newsletter.cli.common import Json, load, open_context_for, options, print_json, say, warn
+from newsletter.cli.common import (
+    Json,
+    bring_index_up_to_date,
+    load,
+    open_context_for,
+    options,
+    print_json,
+    say,
+    warn,
+)
 from newsletter.errors import UserError
-from newsletter.model import Preferences, Subscriber
+from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.support.files import atomic_write_bytes, read_text, write_private
 from newsletter.support.text import escape_for_terminal, shorten_middle
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from newsletter.config.settings import Ranking
+    from newsletter.services.context import AppContext
+    from newsletter.services.interest_findings import InterestFindings
+
 
 Email = Annotated[str | None, typer.Argument(metavar="EMAIL", help="Subscriber's email address (default: all).")]
 
-
+_WIDTH = 80
 _CHANGED = "{}: it changed while you were editing; edit it again and merge the changes"
 
 
-def check(ctx: typer.Context, email: Email = None) -> None:
-    """Check the files in subscribers/ and show each error with its line."""
+def check(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
+    """Check the files in subscribers/ and show each error with its line.
+
+    With EMAIL, also say what each interest of this subscriber finds at present.
+    """
     from newsletter.audience.subscriber_file import files_in, read_preferences
 
-    config = load(ctx)
-    folder = config.subscribers_folder
-    paths, problems = files_in(folder)
     if email is not None:
-        own = _file_with(folder, email)
-        if own is None:
-            raise UserError(f"{email!r} has no file in {folder}; see 'newsletter subscribers list'")
-        paths, problems = [own], []
-    good: dict[Path, Preferences] = {}
+        _check_one(ctx, email, json)
+        return
+    if json:
+        raise UserError("--json: add the EMAIL of a subscriber to say what their interests find")
+    folder = load(ctx).subscribers_folder
+    paths, problems = files_in(folder)
     for path in paths:
         try:
-            good[path] = read_preferences(path)
+            _say_ok(path, read_preferences(path))
         except UserError as error:
             problems.extend(error.lines)
-    for path, preferences in good.items():
-        count = len(preferences.interests)
-        say(f"{path}: ok; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
     if problems:
         raise UserError(*problems)
-    if not paths and not problems:
+    if not paths:
         say(f"No files in {folder}.")
+
+
+def _say_ok(path: Path, preferences: Preferences) -> None:
+    count = len(preferences.interests)
+    say(f"{path}: ok; {preferences.email}, {count} interest{'' if count == 1 else 's'}")
+
+
+def _check_one(ctx: typer.Context, email: str, json: bool) -> None:
+    """Check one subscriber's file, if there is one, and say what each interest finds."""
+    from newsletter.audience.subscriber_file import read_preferences
+    from newsletter.services.interest_findings import find_interests
+    from newsletter.services.recommend import build_snapshot
+
+    path = _file_with(load(ctx).subscribers_folder, email)
+    preferences = read_preferences(path) if path is not None else None
+    if path is not None and preferences is not None and not json:
+        _say_ok(path, preferences)
+    context = open_context_for(ctx, files=False)
+    subscriber = _known_or_new(context, email, preferences)
+    bring_index_up_to_date(context)
+    snapshot = build_snapshot(context)
+    if snapshot is None:
+        warn("the store has no papers yet; run 'newsletter fetch'")
+        return
+    findings = find_interests(context, snapshot, subscriber)
+    if json:
+        print_json(asdict(one) for one in findings)
+        return
+    for one in findings:
+        _say_findings(one, context.config.ranking)
+    if not findings:
+        say("No interests yet: gets trending papers.")
+
+
+def _known_or_new(context: AppContext, email: str, preferences: Preferences | None) -> Subscriber:
+    """Return a subscriber with the preferences in the file, if there is one; also one whom the store does not have."""
+    from newsletter.store import reading
+    from newsletter.store import subscribers as store
+
+    with reading(context.engine) as connection:
+        known = store.by_email(connection, email)
+    if preferences is None:
+        if known is None:
+            folder = context.config.subscribers_folder
+            raise UserError(
+                f"{email!r} has no file in {folder} and is not in the store; see 'newsletter subscribers list'"
+            )
+        return known
+    if known is None:
+        return Subscriber(preferences=preferences, state=SubscriberState.PENDING, row=0)
+    return replace(known, preferences=preferences)
+
+
+def _say_findings(findings: InterestFindings, ranking: Ranking) -> None:
+    from newsletter.services.interest_sentences import describe_findings
+
+    say("")
+    say(findings.interest)
+    for sentence in describe_findings(findings, ranking.max_age_days, ranking.min_score):
+        for line in textwrap.wrap(sentence, _WIDTH, initial_indent="  ", subsequent_indent="    "):
+            say(line)
 
 
 def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:

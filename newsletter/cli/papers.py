@@ -257,7 +257,10 @@ def list_papers(
 
 def search_papers(
     ctx: typer.Context,
-    words: Annotated[list[str], typer.Argument(metavar="WORD", help="Words to search for.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="WORD", help="Words, an author, an arXiv id, a DOI or a phrase in quotation marks."),
+    ],
     source: Source = None,
     category: Category = None,
     since: Since = None,
@@ -265,7 +268,7 @@ def search_papers(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of results.")] = 10,
     json: Json = False,
 ) -> None:
-    """Search titles and abstracts of all papers, best match first."""
+    """Search all papers by words, author, identifier or "phrase", best match first."""
     from newsletter.services.search import search
     from newsletter.store import papers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import tempfile
+import textwrap
 import threading
 import webbrowser
 from pathlib import Path
@@ -30,9 +31,11 @@ from newsletter.support.files import write_private
 
 if TYPE_CHECKING:
     from newsletter.services.context import AppContext
+    from newsletter.services.paper_place import PaperPlace
 
 
 _HIDDEN_SHOWN = 5
+_WIDTH = 80
 _FORMATS = ("html", "text", "eml", "json", "png")
 _ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json", ".png": "png"}
 
@@ -42,16 +45,24 @@ def rank(
     email: Annotated[str, typer.Argument(metavar="EMAIL", help="Subscriber's email address.")],
     top: Annotated[int, typer.Option(metavar="N", min=1, help="Number of papers.")] = 10,
     edition: Annotated[str | None, typer.Option(metavar="DAY", help="Replay the ranking of this day's digest.")] = None,
+    why: Annotated[
+        str | None, typer.Option(metavar="PAPER", help="Explain the place or absence of this paper in today's digest.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Rank the new papers for a subscriber, with the reason for each."""
     from newsletter.rendering.template_context import percent
     from newsletter.services.recommend import rank_papers, replay_ranking
 
+    if why is not None and edition is not None:
+        raise UserError("--why explains the digest of today; remove --edition")
     day = parse_day(edition, "--edition") if edition is not None else None
     context = open_context_for(ctx)
     subscriber = _subscriber(context, email)
     bring_index_up_to_date(context)
+    if why is not None:
+        _explain(context, subscriber, why, json)
+        return
     result = replay_ranking(context, subscriber, day, top) if day else rank_papers(context, subscriber, top)
     found = result.choices
     if json:
@@ -81,6 +92,41 @@ def rank(
         say(f"Hidden by never “{word}”: {paper.title}")
     if len(result.hidden) > _HIDDEN_SHOWN:
         say(f"{len(result.hidden) - _HIDDEN_SHOWN} more hidden by never-words.")
+
+
+def _explain(context: AppContext, subscriber: Subscriber, named: str, json: bool) -> None:
+    """Say why a paper is in the subscriber's digest of today, or why it is not."""
+    from newsletter.rendering.template_context import percent
+    from newsletter.services.paper_place import find_place
+
+    found = find_place(context, subscriber, named)
+    if json:
+        print_json([_place_json(found)])
+        return
+    if found.paper is not None:
+        say(f"{found.paper.title} ({found.paper.id})")
+    for line in textwrap.wrap(found.explanation, _WIDTH):
+        say(line)
+    if len(found.matches) > 1:
+        each = ", ".join(f"{name} {percent(score)}%" for name, score in found.matches)
+        for line in textwrap.wrap(f"Its match with each interest: {each}.", _WIDTH):
+            say(line)
+
+
+def _place_json(found: PaperPlace) -> dict[str, object]:
+    item = found.item
+    return {
+        "paper_id": found.paper.id if found.paper else None,
+        "title": found.paper.title if found.paper else None,
+        "reason": found.reason.value,
+        "explanation": found.explanation,
+        "place": item.rank or None if item else None,
+        "rank": found.standing,
+        "score": round(item.score, 6) if item else None,
+        "interest": item.section if item else None,
+        "because": item.because if item else None,
+        "matches": {name: round(score, 6) for name, score in found.matches},
+    }
 
 
 def preview(

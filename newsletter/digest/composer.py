@@ -107,14 +107,20 @@ def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) 
     return _as_matches(places[order].tolist(), interests[order].tolist(), stands_out[order].tolist())
 
 
+def reaches(stands_out: np.ndarray, min_score: float) -> np.ndarray:
+    """Return which z-scores reach the minimum match; minus infinity, for a paper that shares nothing, never does."""
+    least = deviation(min_score)
+    return np.asarray(stands_out >= least if least > -np.inf else stands_out > least)
+
+
 def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each interest the indices of the new papers that reach the minimum match and fit it best (if a paper
     fits several equally, the first one), and their z-scores.
     """
     if not len(scored.matrix):
         return []
-    best, least = scored.matrix.max(axis=0), deviation(min_score)
-    left = scored.new & (best >= least if least > -np.inf else best > least)
+    best = scored.matrix.max(axis=0)
+    left = scored.new & reaches(best, min_score)
     found = []
     for row in scored.matrix:
         own = (left & (row == best)).nonzero()[0]

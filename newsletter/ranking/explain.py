@@ -12,7 +12,7 @@ from newsletter.ranking.phrases import PaperPhrases
 from newsletter.ranking.profile import Profiles
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
-from newsletter.support.identifiers import title_key
+from newsletter.support.person_names import NameIndex, NameMatch
 
 _PHRASES_SHOWN = 3
 _TITLE_SHOWN = 80
@@ -35,12 +35,12 @@ class InterestTerms:
     Attributes:
         row: its row among the profiles.
         terms: by how much it weights a term more than the mean paper does, for those that it does.
-        authors, categories: those it follows, normalised for comparison.
+        authors: those it follows. ``categories``: likewise, normalised for comparison.
     """
 
     row: int
     terms: Mapping[int, float]
-    authors: Set[str]
+    authors: NameIndex[None] | None
     categories: Set[str]
 
 
@@ -51,18 +51,16 @@ def interest_terms(model: TfidfModel, profiles: Profiles, row: int) -> InterestT
     return InterestTerms(
         row=row,
         terms={term: weight for term, weight in zip(profile.terms.tolist(), above, strict=True) if weight > 0},
-        authors={title_key(author) for author in interest.authors},
+        authors=NameIndex((author, None) for author in interest.authors) if interest.authors else None,
         categories={category.strip().casefold() for category in interest.categories},
     )
 
 
 def reason(profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases) -> str:
-    """Name the followed author, the terms with the greatest weight, the most similar liked paper and the category."""
+    """Name a followed author, the terms with the greatest weight, the most similar liked paper and the category."""
     parts = []
-    if sought.authors:
-        parts += [f"by {author}, whom you follow" for author in paper.authors if title_key(author) in sought.authors][
-            :1
-        ]
+    if sought.authors is not None:
+        parts += _followed_author(sought.authors, paper)
     terms = main_terms(sought.terms, phrases)
     if terms:
         parts.append(", ".join(terms))
@@ -74,6 +72,17 @@ def reason(profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: Pap
     if sought.categories:
         parts += [f"in {one}" for one in paper.categories if one.casefold() in sought.categories][:1]
     return "; ".join(parts)
+
+
+def _followed_author(followed: NameIndex[None], paper: Paper) -> list[str]:
+    """Name the first author of a paper who is followed, or else the first who may be; none if there is neither."""
+    agrees = [
+        (max((how for how, _ in followed.find(one).values()), default=NameMatch.NONE), one) for one in paper.authors
+    ]
+    how, author = max(agrees, key=lambda pair: pair[0], default=(NameMatch.NONE, ""))
+    if how is NameMatch.NONE:
+        return []
+    return [f"{'' if how is NameMatch.FULL else 'possibly '}by {author}, whom you follow"]
 
 
 @dataclass(frozen=True, slots=True)

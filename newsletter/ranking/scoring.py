@@ -9,7 +9,7 @@ between 0 and 1 (see :mod:`newsletter.ranking.calibration`).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -23,10 +23,13 @@ from newsletter.ranking.profile import Profiles
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel
 from newsletter.ranking.trending import trending_scores
-from newsletter.support.identifiers import title_key
+from newsletter.support.person_names import NameIndex, NameMatch
 
 AUTHOR_BONUS = np.inf
 """The z-score of a paper by a followed author: a full match."""
+
+POSSIBLY_BY_AUTHOR = deviation(0.9)
+"""The least z-score of a paper whose author may be a followed one, as far as initials say."""
 
 IN_CATEGORY = deviation(0.75)
 """The z-score of a paper in a followed category, if the interest has nothing else."""
@@ -84,7 +87,8 @@ class Candidates:
         rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
         discussed: the indices of those the community discusses, the most discussed first. ``standing``: the rank of
             each in this order, with the undiscussed ones last.
-        authors, categories: normalised for comparison, each with the indices of its papers.
+        authors: returns the names of all authors, each with the indices of its papers; parsed on first use.
+        categories: normalised for comparison, each with the indices of its papers.
         alike: see :func:`newsletter.ranking.diversify.likeness`.
         phrases: returns the words of the paper at an index, parsed on first use and cached.
     """
@@ -95,7 +99,7 @@ class Candidates:
     trending: np.ndarray
     discussed: np.ndarray
     standing: np.ndarray
-    authors: Mapping[str, list[int]]
+    authors: Callable[[], NameIndex[int]]
     categories: Mapping[str, list[int]]
     alike: Likeness
     phrases: Callable[[int], PaperPhrases]
@@ -125,7 +129,9 @@ def candidates_of(
         trending=trending,
         discussed=order[: np.count_nonzero(trending)],
         standing=order.argsort(),
-        authors=_places([[title_key(author) for author in paper.authors] for paper in papers]),
+        authors=cache(
+            lambda: NameIndex((author, place) for place, paper in enumerate(papers) for author in paper.authors)
+        ),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
         alike=likeness(paper_matrix.vectors),
         phrases=lru_cache(_WORDINGS_KEPT)(
@@ -160,6 +166,16 @@ def zscores(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
         names = [category.strip().casefold() for category in followed.interest.categories]
         inside = sorted({place for name in names for place in candidates.categories.get(name, [])})
         matrix[row, inside] = matrix[row, inside] + CATEGORY_BONUS if says_something[row] else IN_CATEGORY
-        for author in followed.interest.authors:
-            matrix[row, candidates.authors.get(title_key(author), [])] = AUTHOR_BONUS
+        by, possibly_by = _papers_by(candidates, followed.interest.authors)
+        matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
+        matrix[row, by] = AUTHOR_BONUS
     return matrix
+
+
+def _papers_by(candidates: Candidates, authors: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Return the indices of the papers by some authors, and of those possibly by them, which may include the former."""
+    places: dict[NameMatch, list[int]] = {NameMatch.FULL: [], NameMatch.POSSIBLE: []}
+    for author in authors:
+        for agrees, own in candidates.authors().find(author).values():
+            places[agrees] += own
+    return places[NameMatch.FULL], places[NameMatch.POSSIBLE]

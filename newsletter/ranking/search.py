@@ -3,7 +3,8 @@
 The site's pages wait for it, so it uses plain arrays: one-row SciPy matrices cost more than the computation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -51,6 +52,19 @@ def best_first(index: Index, profile: Row) -> Iterator[dict[int, float]]:
         block = parted[start:end]
         block = block[np.lexsort((rows[block], -stands_out[block]))]
         yield dict(zip(rows[block].tolist(), stands_out[block].tolist(), strict=True))
+
+
+def containing(index: Index, terms: Iterable[str]) -> np.ndarray:
+    """Return the rows of the papers of the index that contain all of some terms, which the model knows."""
+    known = [index.model.known[term] for term in terms]
+    found = [np.array([], dtype=np.int64)]
+    for number, segment in enumerate(index.segments):
+        turned = segment.paper_matrix.turned
+        lists = [turned.indices[turned.indptr[term] : turned.indptr[term + 1]] for term in known]
+        # From the rarest on, so that what is left is small at once.
+        places = reduce(np.intersect1d, sorted(lists, key=len)) if lists else np.array([], dtype=np.int64)
+        found.append(segment.rows[np.setdiff1d(places, index.replaced(number))])
+    return np.concatenate(found)
 
 
 def _standing_out(index: Index, profile: Row) -> tuple[np.ndarray, np.ndarray]:

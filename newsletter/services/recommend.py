@@ -13,7 +13,6 @@ from newsletter.digest import composer
 from newsletter.digest.blocklist import blocked_by
 from newsletter.errors import UserError
 from newsletter.model import Digest, DigestItem, Paper, Subscriber
-from newsletter.ranking.calibration import deviation
 from newsletter.ranking.explain import Explanation
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
@@ -214,12 +213,14 @@ class RankingResult:
     hidden: list[tuple[Paper, str]]
 
 
-def rank_papers(context: AppContext, subscriber: Subscriber, top: int) -> RankingResult:
-    """Rank the papers new to a subscriber today."""
-    field = build_snapshot(context)
+def rank_papers(
+    context: AppContext, subscriber: Subscriber, top: int, field: RankingSnapshot | None = None
+) -> RankingResult:
+    """Rank the papers new to a subscriber today; by default, ``field`` is built first."""
+    field = field or build_snapshot(context)
     if field is None:
         return RankingResult([], NO_PAPERS, [])
-    return top_results(context, field, _scored_today(context, field, subscriber), top, context.config.ranking.min_score)
+    return top_results(context, field, score_today(context, field, subscriber), top, context.config.ranking.min_score)
 
 
 def top_results(
@@ -237,7 +238,7 @@ def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score
     return [
         (field.candidates.papers[place], word)
         for place, word in scored.hidden.items()
-        if (scored.matrix[:, place] >= deviation(min_score)).any()
+        if composer.reaches(scored.matrix[:, place], min_score).any()
     ]
 
 
@@ -301,7 +302,7 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     field = build_snapshot(context)
     if field is None:
         return Preview(None, NO_PAPERS, {}, [])
-    scored = _scored_today(context, field, subscriber)
+    scored = score_today(context, field, subscriber)
     digest = compose_digest(context, field, scored)
     explanation = {
         one.paper.row: composer.explain_choice(field.index, scored, field.candidates, one, _EXPLANATIONS_SHOWN)
@@ -311,7 +312,7 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     return Preview(digest, "" if digest.choices else empty_reason(context, scored), explanation, hidden)
 
 
-def _scored_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
+def score_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
     """Score as if today's edition had not been sent yet, so that its effect can still be seen and changed."""
     today = local_day(subscriber.preferences.schedule, field.now)
     with reading(context.engine) as connection:

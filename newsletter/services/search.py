@@ -1,7 +1,11 @@
-"""Search the whole store, by words or by similarity to a paper, in the space that digests are ranked in."""
+"""Search the whole store: by identifier, author, phrase and words, or by similarity to a paper.
 
-from collections.abc import Iterator, Sequence
+Words and similarity are ranked in the space that digests are ranked in.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from sqlalchemy import Connection
@@ -12,13 +16,25 @@ from newsletter.ranking.explain import interest_terms, main_terms
 from newsletter.ranking.index import Index
 from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
+from newsletter.ranking.scoring import POSSIBLY_BY_AUTHOR
 from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import tokens_of
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
-from newsletter.store import papers, reading
+from newsletter.services.phrase_search import PhraseFilter, phrase_filter
+from newsletter.services.search_query import SearchQuery, parse_query
+from newsletter.store import paper_authors, papers, reading
 from newsletter.store.papers import PaperFilter
+from newsletter.support.person_names import NameMatch, parse_name
+
+_LONGEST_NAME = 8
+"""In words."""
+
+_MOST_BY_NAME = 2_000
+_TITLES_READ = 500
+_POSSIBLE = float(match(np.array(POSSIBLY_BY_AUTHOR)))
+_BY = ((NameMatch.FULL, 1.0, "by "), (NameMatch.POSSIBLE, _POSSIBLE, "possibly by "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +48,65 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRow:
-    """The row of a paper that was found, with its match (between 0 and 1)."""
+    """The row of a paper that was found, with its match (between 0 and 1), and why, if not because of words."""
 
     row: int
     score: float
+    because: str = ""
 
 
 def search(
-    context: AppContext, words: str, wanted: PaperFilter, limit: int, index: Index | None = None
+    context: AppContext, typed: str, wanted: PaperFilter, limit: int, index: Index | None = None
 ) -> list[SearchResult]:
-    """Return the papers that best match some words, best first, each with the words with the greatest weight in it.
+    """Return the papers that a search finds, best first, each with the reason.
+
+    An arXiv id or a DOI finds its paper alone. Otherwise, papers by an author of that name come first, then those
+    possibly by one, newest first, and then what best matches the words. A family name alone may be a word too: its
+    papers and those with the word alternate. Phrases in quotation marks must occur in the title or the abstract.
 
     Words that the space does not know, being rare or newer than the fit, are looked for in titles; papers that contain
-    them come before the others.
+    them come before others with the same words.
 
     Args:
+        typed: the search as typed, see :func:`newsletter.services.search_query.parse_query`.
         index: a loaded index; by default it is brought up to date first.
     """
     index = index or current_index(context)
     if index is None:
         return []
-    hits = search_rows(context, index, words, wanted, limit)
-    profiles = make_profiles(index, [WeightedInterest(Interest(name=words, text=words))])
-    return _explained(context, index, profiles, hits, _unknown(index, words))
+    query = parse_query(typed)
+    hits = search_rows(context, index, typed, wanted, limit)
+    profiles = make_profiles(index, [WeightedInterest(Interest(name=query.words, text=query.words))])
+    return _explained(context, index, profiles, hits, _unknown(index, query))
 
 
-def search_rows(context: AppContext, index: Index, words: str, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
+def search_rows(context: AppContext, index: Index, typed: str, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
     """Do the same as :func:`search`, returning rows only, which takes a fraction of the time."""
-    return _hits(context, index, by_words(index, words), wanted, limit, _unknown(index, words))
+    query = parse_query(typed)
+    if query.identifier is not None:
+        paper = find_identified(context, typed, wanted)
+        return [ScoredRow(paper.row, 1.0, query.identifier)] if paper is not None else []
+    accepted = _Conditions(wanted, phrase_filter(index, query.phrases) if query.phrases else None)
+    profile = by_words(index, query.words)
+    with reading(context.engine) as connection:
+        titled = _with_unknown(connection, _unknown(index, query), accepted, limit)
+        by_author, by_family = _by_name(connection, query.name, accepted, limit)
+        of_words = _hits(connection, index, profile, accepted, limit, titled)
+    rest = [hit for pair in zip_longest(of_words, by_family) for hit in pair if hit is not None]
+    found: dict[int, ScoredRow] = {}
+    for hit in (*by_author, *rest):
+        found.setdefault(hit.row, hit)
+    return list(found.values())[:limit]
+
+
+def find_identified(context: AppContext, typed: str, wanted: PaperFilter) -> Paper | None:
+    """Return the paper whose arXiv id or DOI was typed; None if it was something else, or no such paper passes."""
+    query = parse_query(typed)
+    if query.identifier is None:
+        return None
+    with reading(context.engine) as connection:
+        paper = papers.by_id(connection, query.identifier)
+        return paper if paper is not None and papers.passing(connection, [paper.row], wanted) else None
 
 
 def similar(
@@ -79,22 +126,70 @@ def similar(
 
 def similar_rows(context: AppContext, index: Index, paper: Paper, wanted: PaperFilter, limit: int) -> list[ScoredRow]:
     """Do the same as :func:`similar`, returning rows only."""
-    found = _hits(context, index, by_paper(index, paper.row), wanted, limit + 1, [])
+    profile = by_paper(index, paper.row)
+    with reading(context.engine) as connection:
+        found = _hits(connection, index, profile, _Conditions(wanted), limit + 1, [])
     return [hit for hit in found if hit.row != paper.row][:limit]
 
 
-def _unknown(index: Index, words: str) -> list[str]:
-    """Return the words that the space does not know."""
-    return [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.model.known]
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """What papers must meet to be found, whatever finds them."""
+
+    wanted: PaperFilter
+    phrases: PhraseFilter | None = None
+
+    def passing(self, connection: Connection, rows: Iterable[int], limit: int) -> list[int]:
+        """Return which of some rows meet the conditions, in the order given; with phrases, the first ``limit``."""
+        if self.phrases is None:
+            return papers.passing(connection, [*rows], self.wanted)
+        passed = papers.passing(connection, self.phrases.likely(rows), self.wanted)
+        return self.phrases.passing(connection, passed, limit)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no further paper can pass."""
+        return self.phrases is not None and not self.phrases.left
+
+
+def _unknown(index: Index, query: SearchQuery) -> list[str]:
+    """Return the words that the space does not know, and phrases of common words alone."""
+    words = query.words
+    unknown = [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.model.known]
+    return unknown + [phrase for phrase in query.phrases if not tokens_of(phrase)]
+
+
+def _with_unknown(connection: Connection, unknown: Sequence[str], accepted: _Conditions, limit: int) -> list[int]:
+    """Return the rows of papers with an unknown word in the title: once for each such word."""
+    most = limit if accepted.phrases is None else max(limit, _TITLES_READ)
+    titled = [row for word in unknown for row in papers.with_title(connection, word, accepted.wanted, most)]
+    kept = {*accepted.passing(connection, dict.fromkeys(titled), len(titled))}
+    return [row for row in titled if row in kept]
+
+
+def _by_name(
+    connection: Connection, name: str, accepted: _Conditions, limit: int
+) -> tuple[list[ScoredRow], list[ScoredRow]]:
+    """Return the papers by authors of a name, and possibly of that name, and those by authors of that family name."""
+    if not name or len(name.split()) > _LONGEST_NAME:
+        return [], []
+    known = paper_authors.find(connection, [name])[name]
+    found: list[ScoredRow] = []
+    for agrees, score, by in _BY:
+        own = paper_authors.papers_by(connection, [one.name for one in known if one.agrees is agrees], _MOST_BY_NAME)
+        rows = accepted.passing(connection, own, limit)
+        found += [ScoredRow(row, score, f"{by}{own[row]}") for row in rows]
+    if parse_name(name).given:
+        return found, []
+    family = paper_authors.papers_of_family_name(connection, name, _MOST_BY_NAME)
+    rows = accepted.passing(connection, family, limit)
+    return found, [ScoredRow(row, _POSSIBLE, f"by {family[row]}") for row in rows]
 
 
 def _hits(
-    context: AppContext, index: Index, profile: Row, wanted: PaperFilter, limit: int, unknown: Sequence[str]
+    connection: Connection, index: Index, profile: Row, accepted: _Conditions, limit: int, titled: Sequence[int]
 ) -> list[ScoredRow]:
-    blocks = best_first(index, profile)
-    with reading(context.engine) as connection:
-        titled = [row for word in unknown for row in papers.with_title(connection, word, wanted, limit)]
-        found = _passing(connection, blocks, wanted, limit, set(titled))
+    found = _passing(connection, best_first(index, profile), accepted, limit, set(titled))
     best = sorted(set(titled), key=lambda row: (-titled.count(row), -found.get(row, -np.inf), -row))
     best = (best + [row for row in found if row not in titled])[:limit]
     scores = match(np.array([found.get(row, -np.inf) for row in best]))
@@ -107,27 +202,27 @@ def _explained(
     with reading(context.engine) as connection:
         known = papers.by_rows(connection, [hit.row for hit in hits])
     return [
-        SearchResult(known[hit.row], hit.score, _reason(index, profiles, known[hit.row], unknown))
+        SearchResult(known[hit.row], hit.score, _reason(index, profiles, known[hit.row], hit.because, unknown))
         for hit in hits
         if hit.row in known
     ]
 
 
 def _passing(
-    connection: Connection, blocks: Iterator[dict[int, float]], wanted: PaperFilter, limit: int, kept: set[int]
+    connection: Connection, blocks: Iterator[dict[int, float]], accepted: _Conditions, limit: int, kept: set[int]
 ) -> dict[int, float]:
-    """Return the first papers that pass the filter, and those of ``kept`` that are met, with how far they stand out."""
+    """Return the first accepted papers, and those of ``kept`` that are met, with how far they stand out."""
     passed: dict[int, float] = {}
     for block in blocks:
-        rows = {*papers.passing(connection, [*block], wanted), *kept}
+        rows = {*accepted.passing(connection, block, limit + len(kept) - len(passed)), *kept}
         passed |= {row: value for row, value in block.items() if row in rows}
-        if len(passed) >= limit + len(kept):
+        if len(passed) >= limit + len(kept) or accepted.exhausted:
             break
     return passed
 
 
-def _reason(index: Index, profiles: Profiles, paper: Paper, unknown: Sequence[str]) -> str:
+def _reason(index: Index, profiles: Profiles, paper: Paper, because: str, unknown: Sequence[str]) -> str:
     named = [word for word in unknown if word.casefold() in paper.title.casefold()]
     vector = row_of(index.vectors(np.array([paper.row])).sorted_indices(), 0)
     terms = main_terms(interest_terms(index.model, profiles, 0).terms, read(index.model, paper, vector))
-    return ", ".join([*named, *terms])
+    return "; ".join(part for part in (because, ", ".join([*named, *terms])) if part)

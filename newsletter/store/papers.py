@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import Paper, PaperRef
+from newsletter.store import paper_authors
 from newsletter.store.database import advisory_lock
 from newsletter.store.schema import papers
 from newsletter.support.identifiers import arxiv_id, doi, title_id, title_key
@@ -84,6 +85,8 @@ def upsert(connection: Connection, found: Iterable[Paper], source: str, now: dat
                 changes["text_change"] = connection.execute(select(func.max(papers.c.text_change) + 1)).scalar_one()
             if changes:
                 connection.execute(update(papers).where(papers.c.row == stored.row).values(**changes))
+            if "authors" in changes:
+                paper_authors.save(connection, stored.row, changes["authors"], stored.authors)
             kept = UpsertCounts(kept.papers + 1, kept.new, kept.changed + bool(changes))
     return kept
 
@@ -111,7 +114,8 @@ def _insert(connection: Connection, paper: Paper) -> None:
     values = {item.name: getattr(paper, item.name) for item in fields(paper) if item.name != "row"}
     values.update({name: list(values[name]) for name in _TUPLES})
     values.update(id=public, title_key=title_key(paper.title))
-    connection.execute(insert(papers), values)
+    row = connection.execute(insert(papers).returning(papers.c.row), values).scalar_one()
+    paper_authors.save(connection, row, paper.authors)
 
 
 def _changes(connection: Connection, stored: Paper, incoming: Paper) -> dict[str, Any]:
@@ -315,6 +319,13 @@ def by_id(connection: Connection, paper: str) -> Paper | None:
     named += [papers.c.arxiv_id == known[0]] if known is not None else []
     named += [papers.c.doi == found_doi] if found_doi is not None else []
     return next(_select(connection, select(papers).where(or_(*named)).order_by(papers.c.row).limit(1)), None)
+
+
+def category_lists(connection: Connection) -> list[tuple[list[str], int]]:
+    """Return the different lists of categories that papers have, and the number of papers with each."""
+    written = cast(papers.c.categories, Text)
+    query = select(written, func.count()).group_by(written)
+    return [(json.loads(categories), count) for categories, count in connection.execute(query)]
 
 
 def passing(connection: Connection, rows: Sequence[int], wanted: PaperFilter) -> list[int]:

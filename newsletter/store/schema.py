@@ -74,6 +74,17 @@ papers = Table(
     Index(None, "day", "upvotes", "comments"),
 )
 
+paper_authors = Table(
+    "paper_authors",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("name", Key, primary_key=True),
+    Column("paper", ForeignKey("papers.row"), primary_key=True),
+    # Nothing but the primary key: without row ids, SQLite stores it once.
+    sqlite_with_rowid=False,
+)
+"""The authors of papers by the keys of their names, see :mod:`newsletter.store.paper_authors`."""
+
 sources = Table(
     "sources",
     metadata,

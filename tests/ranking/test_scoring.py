@@ -80,6 +80,21 @@ def test_followed_authors_and_categories_count(newsletter: Newsletter) -> None:
     assert (rows[1]["title"], rows[1]["interest"], rows[1]["because"]) == ("Notes on cogs", "Field", "in cs.XY")
 
 
+def test_authors_match_by_any_spelling_and_possibly_by_initials(newsletter: Newsletter) -> None:
+    written = ["Gödel, K.", "KURT GÖDEL", "Karl Gödel", "Kurt Gödel-Escher", "The Kurt Collaboration"]
+    (newsletter.folder / "more.jsonl").write_text(
+        "".join(json.dumps({"title": f"Notes, part {name}", "authors": ["A. Nother", name]}) + "\n" for name in written)
+    )
+    newsletter.run("import", "more.jsonl")
+    rows = follow(newsletter, "interests:\n  - {name: People, authors: [Kurt Godel, Kurt Collaboration, Nother]}\n")
+    assert {(row["because"], row["score"]) for row in rows} == {
+        ("by KURT GÖDEL, whom you follow", 1.0),
+        ("by The Kurt Collaboration, whom you follow", 1.0),
+        ("possibly by Gödel, K., whom you follow", 0.9),
+    }
+    assert "possibly" in rows[-1]["because"]
+
+
 def test_what_is_never_wanted_is_not_shown(newsletter: Newsletter) -> None:
     rows = follow(newsletter, "never: [PARETO]\ninterests:\n  - multi-objective learning and Pareto fronts\n")
     assert rows

@@ -124,3 +124,93 @@ def test_the_index_of_another_store_is_not_used(newsletter: Newsletter) -> None:
 
 def index_folder(newsletter: Newsletter) -> Path:
     return newsletter.folder / "var" / "index"
+
+
+LIBRARY = [
+    {"title": "Weaving at scale", "abstract": "Looms.", "authors": ["Geoffrey E. Hinton", "Yang Song"]},
+    {"title": "Weaving in depth", "abstract": "Looms.", "authors": ["Hinton, G."]},
+    {"title": "Weaving twice", "abstract": "Looms.", "authors": ["Grace Hinton"], "arxiv_id": "hep-th/9901001"},
+    {"title": "A song of looms", "abstract": "Song lyrics.", "authors": ["Yong Song"], "doi": "10.1101/2025.08.01.12"},
+    {"title": "Deep cogs", "abstract": "We teach cogs. A trade-off of\nthe looms is shown.", "arxiv_id": "2402.01310"},
+    {"title": "Shallow cogs", "abstract": "Looms of the trade go off.", "authors": ["ATLAS Collaboration"]},
+]
+
+
+@pytest.fixture
+def library(newsletter: Newsletter) -> Newsletter:
+    newsletter.with_sample()
+    (newsletter.folder / "library.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LIBRARY))
+    newsletter.run("import", "library.jsonl")
+    return newsletter
+
+
+def titles(newsletter: Newsletter, *words: str) -> list[str]:
+    return [row["title"] for row in found(newsletter, "search", *words, "--limit", "30")]
+
+
+@pytest.mark.parametrize("name", ["Geoffrey Hinton", "hinton, geoffrey", "GEOFFREY E. HINTON"])
+def test_an_author_is_found_by_any_spelling_before_papers_with_the_words(library: Newsletter, name: str) -> None:
+    first, second, *others = found(library, "search", name, "--limit", "30")
+    assert (first["title"], first["score"]) == ("Weaving at scale", 1)
+    assert first["because"].startswith("by Geoffrey E. Hinton")
+    assert (second["title"], second["score"]) == ("Weaving in depth", 0.9)
+    assert second["because"].startswith("possibly by Hinton, G.")
+    assert not {"Weaving at scale", "Weaving in depth", "Weaving twice"} & {row["title"] for row in others}
+
+
+def test_a_family_name_finds_all_its_authors_and_the_word(library: Newsletter) -> None:
+    assert set(titles(library, "hinton")) == {"Weaving at scale", "Weaving in depth", "Weaving twice"}
+    assert set(titles(library, "Song")) == {"Weaving at scale", "A song of looms"}
+    assert titles(library, "Atlas collaboration") == ["Shallow cogs"]
+    assert titles(library, "Atlas") == ["Shallow cogs"]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "title"),
+    [
+        ("2402.01310", "Deep cogs"),
+        ("arXiv:2402.01310v2", "Deep cogs"),
+        ("https://arxiv.org/pdf/2402.01310v1", "Deep cogs"),
+        ("https://doi.org/10.48550/arXiv.2402.01310", "Deep cogs"),
+        ("hep-th/9901001", "Weaving twice"),
+        ("https://arxiv.org/abs/hep-th/9901001v3", "Weaving twice"),
+        ("10.1101/2025.08.01.12", "A song of looms"),
+        ("https://doi.org/10.1101/2025.08.01.12", "A song of looms"),
+    ],
+)
+def test_an_identifier_finds_its_paper_alone(library: Newsletter, identifier: str, title: str) -> None:
+    assert titles(library, identifier) == [title]
+    assert found(library, "search", identifier, "--since", "2030-01-01") == []
+
+
+def test_an_identifier_that_is_not_stored_finds_nothing(library: Newsletter) -> None:
+    assert titles(library, "2402.99999") == []
+    assert titles(library, "10.1101/2025.08.01.13") == []
+
+
+def test_a_phrase_must_occur_word_for_word(library: Newsletter) -> None:
+    assert set(titles(library, "trade off looms")) >= {"Deep cogs", "Shallow cogs"}
+    found_by_phrase = titles(library, '"trade off" looms')
+    assert found_by_phrase[0] == "Deep cogs" and "Shallow cogs" not in found_by_phrase
+    assert titles(library, "“Trade-offs of the looms”") == []
+    assert titles(library, '"trade-off of the loom"') == ["Deep cogs"]
+    assert titles(library, '"deep cogs"') == ["Deep cogs"]
+    assert titles(library, '"weaving" "looms" "in"') == ["Weaving in depth"]
+    assert titles(library, '"no such phrase"') == []
+    assert titles(library, '"looms" Geoffrey Hinton')[:2] == ["Weaving at scale", "Weaving in depth"]
+    assert titles(library, '"depth" Geoffrey Hinton')[0] == "Weaving in depth"
+    # Of common words alone, which no index has.
+    assert titles(library, '"of the"') == []
+    assert "Weaving at scale" in titles(library, '"at"')
+    assert "Weaving twice" not in titles(library, '"at"')
+    # One quotation mark alone is none.
+    assert titles(library, 'cogs 3"') == titles(library, "cogs 3")
+
+
+def test_authors_are_kept_up_with_newer_versions(library: Newsletter) -> None:
+    newer = {"title": "Deep cogs", "arxiv_id": "2402.01310", "version": 9, "authors": ["Ada Byron"]}
+    for authors, later in ((["Ada Byron"], 8), (["Mary Somerville", "A. Byron"], 9)):
+        (library.folder / "newer.jsonl").write_text(json.dumps({**newer, "authors": authors, "version": later}))
+        library.run("import", "newer.jsonl")
+    assert titles(library, "Mary Somerville") == ["Deep cogs"]
+    assert found(library, "search", "Ada Byron")[0]["because"].startswith("possibly by A. Byron")

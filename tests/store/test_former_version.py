@@ -102,6 +102,14 @@ def test_no_paper_is_sent_again(former: Newsletter, mail: Mailbox) -> None:
     assert len(before) == 14
 
 
+def test_its_papers_are_found_by_author(former: Newsletter) -> None:
+    with closing(sqlite3.connect(former.store)) as store, store:
+        store.execute("""UPDATE papers SET authors = '["Hopper, Grace", "J. Doe"]' WHERE row = 3""")
+    (paper,) = [one for one in former.run("papers", "list", "--json").rows if "J. Doe" in one["authors"]]
+    found = former.run("papers", "search", "Grace Hopper", "--json").rows
+    assert (found[0]["paper_id"], found[0]["because"]) == (paper["id"], "by Hopper, Grace"), found[0]
+
+
 def test_links_in_its_emails_work(former: Newsletter) -> None:
     with serving(former, now="2025-11-28T12:00") as site, httpx.Client(base_url=site, headers=SITE) as client:
         assert "Bayesian optimization and Gaussian processes" in client.get(PREFERENCES).text

@@ -73,7 +73,11 @@ class ListQuery(Parameters):
 class SearchQuery(Parameters):
     """A search."""
 
-    q: str = Field(min_length=1, max_length=_LONGEST_WORDS, description="Words that describe the papers.")
+    q: str = Field(
+        min_length=1,
+        max_length=_LONGEST_WORDS,
+        description="Words, an author, a phrase in quotation marks, an arXiv id or a DOI.",
+    )
     since: Day | None = None
     until: Day | None = None
     category: str | None = Field(None, max_length=100)
@@ -140,7 +144,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("/search")
     def find_papers(asked: Annotated[SearchQuery, Query()]) -> Matches:
-        """Search for papers by words, best match first."""
+        """Search for papers by words, author, phrase or identifier, best match first."""
         wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
         return matches(search(context, asked.q, wanted, asked.limit, site.index()))
 

@@ -78,7 +78,7 @@ class Match(BaseModel):
 
     paper: PaperResponse
     score: float = Field(ge=0, le=1, description="How well it matches.")
-    because: str = Field(description="The words with the greatest weight.")
+    because: str = Field(description="The author or identifier, and the words with the greatest weight.")
 
 
 class Matches(BaseModel):

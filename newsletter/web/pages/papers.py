@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 from newsletter.model import Paper
 from newsletter.rendering.paper_card import display_title, paper_links, sentences_of
 from newsletter.rendering.plain_text import latex_to_text
+from newsletter.services.search import find_identified
 from newsletter.store import paper_lists, reading
-from newsletter.support.identifiers import arxiv_id, doi
+from newsletter.store.papers import PaperFilter
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
 from newsletter.web.pages import paper_queries
@@ -59,11 +60,9 @@ def routes(site: WebContext) -> APIRouter:
         return days(request, around("date", day), 1, missed)
 
     def found(request: Request, words: str, number: int) -> Response:
-        if arxiv_id(words) or doi(words):
-            with reading(site.context.engine) as connection:
-                paper = paper_lists.named(connection, words)
-            if paper is not None:
-                return RedirectResponse(paper_path(paper.id), 302)
+        paper = find_identified(site.context, words, PaperFilter())
+        if paper is not None:
+            return RedirectResponse(paper_path(paper.id), 302)
         shown = paper_queries.search_page(site.context, site.index, words, number)
         _check(shown)
         return listing(

@@ -17,7 +17,9 @@ from newsletter.model import Day, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.template_context import format_day, percent
-from newsletter.services.recommend import NO_PAPERS, rank_papers
+from newsletter.services.interest_findings import find_interests
+from newsletter.services.interest_sentences import describe_findings
+from newsletter.services.recommend import NO_PAPERS, RankingSnapshot, build_snapshot, rank_papers
 from newsletter.store import feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
@@ -27,6 +29,8 @@ from newsletter.web.pages.signup import zones
 
 _PAUSE = timedelta(days=14)
 _SHOWN = 10
+_LOOKED_UP = 200
+_FINDINGS_SHOWN = 12
 _DAYS = dict(zip(Day, ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), strict=True))
 _SAID = {
     "welcome": "Welcome! Your first digest will arrive within minutes.",
@@ -62,7 +66,7 @@ def routes(site: WebContext) -> APIRouter:
             "problems": (),
             "kept": None,
             **values,
-            **_ranking(site, subscriber, ranked),
+            **_ranking(site, subscriber, ranked, with_findings=ranked == home.preferences),
             **_standing(site, subscriber, home),
         }
         blank = [*fields.interests, InterestFields()]
@@ -145,13 +149,19 @@ def routes(site: WebContext) -> APIRouter:
     return router
 
 
-def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | None) -> Mapping[str, Any]:
+def _ranking(
+    site: WebContext, subscriber: Subscriber, wanted: Preferences | None, with_findings: bool = False
+) -> Mapping[str, Any]:
+    """Rank today's papers by some preferences, and say what each interest finds."""
     if wanted is None:
-        return {"choices": [], "nothing": "Correct the form to see your matches here."}
+        return {"choices": [], "nothing": "Correct the form to see your matches here.", "findings": {}}
+    person = replace(subscriber, preferences=wanted)
     try:
-        found = rank_papers(site.context, replace(subscriber, preferences=wanted), _SHOWN)
+        snapshot = build_snapshot(site.context)
+        found = rank_papers(site.context, person, _SHOWN, snapshot)
+        findings = _findings(site, snapshot, person) if snapshot is not None and with_findings else {}
     except NewsletterError:
-        return {"choices": [], "nothing": "The matches are currently unavailable."}
+        return {"choices": [], "nothing": "The matches are currently unavailable.", "findings": {}}
     choices = [
         {
             "title": display_title(one.paper),
@@ -163,7 +173,17 @@ def _ranking(site: WebContext, subscriber: Subscriber, wanted: Preferences | Non
         for one in found.choices
     ]
     nothing = "There are no papers yet." if found.nothing == NO_PAPERS else found.nothing
-    return {"choices": choices, "nothing": nothing[:1].upper() + nothing[1:]}
+    return {"choices": choices, "nothing": nothing[:1].upper() + nothing[1:], "findings": findings}
+
+
+def _findings(site: WebContext, snapshot: RankingSnapshot, subscriber: Subscriber) -> Mapping[int, Sequence[str]]:
+    """Say what each interest finds, by its position in the form."""
+    ranking = site.context.config.ranking
+    found = find_interests(site.context, snapshot, subscriber, _LOOKED_UP)
+    return {
+        place: describe_findings(one, ranking.max_age_days, ranking.min_score)[:_FINDINGS_SHOWN]
+        for place, one in enumerate(found)
+    }
 
 
 def _standing(site: WebContext, subscriber: Subscriber, home: StoredPreferences) -> Mapping[str, Any]:

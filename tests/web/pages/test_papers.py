@@ -136,6 +136,19 @@ def test_a_paper_has_a_page_whatever_its_id_and_its_text(served: Served) -> None
     assert httpx.get(f"{where}/papers?q=2511.00001").headers["Location"] == "/papers/2511.00001"
 
 
+def test_authors_and_phrases_are_found_as_by_the_command(served: Served) -> None:
+    where, newsletter = served
+    newsletter.with_sample()
+    loom = {"title": "Cogs and looms", "abstract": "A plain weave.", "authors": ["Lovelace, A."]}
+    take_in(newsletter, loom, {"title": "Looms and cogs", "abstract": "The weave is plain.", "doi": "10.1101/looms"})
+    assert titles(page(where, "/papers?q=Ada+Lovelace"))[0] == "Cogs and looms"
+    assert titles(page(where, "/papers?q=%22plain+weave%22")) == ["Cogs and looms"]
+    assert httpx.get(f"{where}/papers?q=https://doi.org/10.1101/LOOMS").status_code == 302
+    asked = {"q": "Lovelace, Ada"}
+    told = httpx.get(f"{where}/api/search", params=asked).json()["papers"][0]
+    assert (told["paper"]["title"], told["because"]) == ("Cogs and looms", "possibly by Lovelace, A.")
+
+
 def test_words_find_papers_and_are_offered_as_an_interest(served: Served) -> None:
     where, newsletter = served
     newsletter.with_sample()
