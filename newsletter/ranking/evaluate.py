@@ -138,7 +138,7 @@ def evaluate(trial: Dataset, variety: float = 1.0) -> EvalResult:
     start = time.perf_counter()
     model, old = _fitted(trial)
     fitted = time.perf_counter()
-    new = model.vectors(trial.new)
+    new = model.without_named(model.vectors(trial.new))
     order, stands_out = rank_readers(model, old, new, trial.libraries)
     ranked = time.perf_counter()
     measured = measure(order, trial.held_back, new, ranked - fitted, fitted - start)
@@ -158,7 +158,7 @@ def learning_curve(trial: Dataset) -> list[tuple[int, int, float]]:
         For each step: the number of papers, the number of readers, and the mean.
     """
     model, old = _fitted(trial)
-    new = model.vectors(trial.new)
+    new = model.without_named(model.vectors(trial.new))
     most = max(len(library) for library in trial.libraries)
     steps = [step for step in _CURVE if step <= most]
     chosen = [index for index, library in enumerate(trial.libraries) if len(library) >= steps[-1]]
@@ -176,7 +176,7 @@ def _fitted(trial: Dataset) -> tuple[TfidfModel, csr_matrix]:
     model = fit(trial.old, trial.phrases)
     if model is None:
         raise UserError("the known papers contain no words; see docs/explanation/ranking.md")
-    return model, model.vectors(trial.old)
+    return model, model.without_named(model.vectors(trial.old))
 
 
 def rank_readers(

@@ -12,19 +12,21 @@ from newsletter.ranking.phrases import PaperPhrases
 from newsletter.ranking.profile import Profiles
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
+from newsletter.ranking.tokens import written_term
 from newsletter.support.person_names import NameIndex, NameMatch
 
 _PHRASES_SHOWN = 3
 _TITLE_SHOWN = 80
 _LONGEST = 4
+_LONGEST_RUN = 24
 _LEAST_SHARE = 0.15
 _LIKED_SHARE = 0.2
 
 
 _Pair = tuple[int, int]
-_Window = tuple[float, int, int, tuple[int, ...]]
+_Window = tuple[float, int, int, tuple[int, ...], float]
 """Some adjacent words in a text: their contribution to the score, less the minimum for each; the index of the first
-word; the number of words; the terms they form.
+word; the number of words; the terms they form; the minimum.
 """
 
 
@@ -109,7 +111,7 @@ def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, most: i
     parts = np.maximum(term_parts(model, profile, paper), 0)
     names, contributions = liked_parts(profiles, row, paper)
     return Explanation(
-        _shares([str(term) for term in model.terms[paper.terms]], parts, float(parts.sum()), most),
+        _shares([written_term(str(term)) for term in model.terms[paper.terms]], parts, float(parts.sum()), most),
         _shares(names, contributions, profile_part(profile, paper), most),
     )
 
@@ -167,21 +169,20 @@ def main_terms(wanted: Mapping[int, float], phrases: PaperPhrases) -> list[str]:
     windows.sort()
     shown: list[str] = []
     while windows:
-        worth, first, words, terms = windows.pop()
-        now = sum([adds[term] for term in terms]) - least * words if shown else worth
+        worth, first, words, terms, minimum = windows.pop()
+        now = sum([adds[term] for term in terms]) - minimum if shown else worth
         if now < worth:
             # Part of it was used meanwhile: move it to its new position.
             if now > 0:
-                insort(windows, (now, first, words, terms))
+                insort(windows, (now, first, words, terms, minimum))
             continue
         shown.append(phrases.phrase(first, first + words - 1))
         if len(shown) == _PHRASES_SHOWN:
             break
         # Terms that were used add nothing to another phrase that has them.
-        used = phrases.words[first : first + words].tolist()
-        for word in used:
-            if word in adds:
-                adds[word] = 0.0
+        for term in terms:
+            adds[term] = 0.0
+        used = set(phrases.words[first : first + words])
         for pair, (one, two) in pairs.items():
             if one in used and two in used:
                 adds[pair] = 0.0
@@ -197,33 +198,37 @@ def _products(some: Mapping[int, float], others: Mapping[int, float]) -> dict[in
 def _windows(phrases: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
     """Return the windows of a text in which every word belongs to a term that adds to the score.
 
-    They must add more than ``least`` for each word. Of windows with the same terms and length the last one is kept.
+    They must add more than ``least`` for each word; characters that run on belong to one word. Of windows with the same
+    terms and length the last one is kept.
 
     Returns:
-        The windows, and the two words of each pair among their terms.
+        The windows, and the two words of each pair of words among their terms.
     """
-    words, pairs, joined = phrases.words, phrases.pairs, phrases.joined
-    windows: list[_Window] = []
-    longer: dict[tuple[int, tuple[int, ...]], int] = {}
+    words, pairs, joined, run_on = phrases.words, phrases.pairs, phrases.joined, phrases.run_on
+    covered = {
+        place for term in adds for first, size in phrases.places.get(term, ()) for place in range(first, first + size)
+    }
+    found: dict[tuple[int, tuple[int, ...]], tuple[int, int]] = {}
     halves: dict[int, _Pair] = {}
-    for word, part in adds.items():
-        firsts = phrases.places.get(word, ())
-        if firsts and part > least:
-            windows.append((part - least, firsts[-1], 1, (word,)))
-        for first in firsts:
-            last = first + 1
-            terms: tuple[int, ...] = (word,)
-            while joined[last] and (words[last] in adds or pairs[last] in adds) and last < first + _LONGEST:
-                own, pair = words[last], pairs[last]
-                if own in adds and own not in terms:
-                    terms += (own,)
-                if pair in adds and pair not in terms:
-                    terms += (pair,)
-                    halves[pair] = words[last - 1], own
-                last += 1
-                longer[last - first, terms] = first
-    for (count, terms), first in longer.items():
+    for first in sorted(covered):
+        last, count = first + 1, 1
+        terms: tuple[int, ...] = (words[first],) if words[first] in adds else ()
+        if terms:
+            found[1, terms] = first, 1
+        while last in covered and (joined[last] or pairs[last] in adds):
+            count += not run_on[last]
+            if count > _LONGEST or last - first >= _LONGEST_RUN:
+                break
+            own, pair, triple = words[last], pairs[last], phrases.triples[last]
+            if pair in adds and not run_on[last]:
+                halves[pair] = words[last - 1], own
+            ending = (own, pair, triple) if last - first > 1 else (own, pair)
+            terms += tuple(term for term in ending if term in adds and term not in terms)
+            last += 1
+            found[last - first, terms] = first, count
+    windows = []
+    for (length, terms), (first, count) in found.items():
         worth = sum([adds[term] for term in terms]) - least * count
         if worth > 0:
-            windows.append((worth, first, count, terms))
+            windows.append((worth, first, length, terms, least * count))
     return windows, halves

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from newsletter.ranking.abbreviations import Abbreviation, Abbreviations
 from newsletter.ranking.index import PaperMatrix, Segment
 from newsletter.ranking.tfidf import TfidfModel, make_counter
 
@@ -19,7 +20,9 @@ def write_model(folder: Path, model: TfidfModel) -> None:
         np.save(folder / f"{name}.npy", getattr(model, name))
     _write_matrix(folder, "sample", model.sample)
     (folder / "terms.txt").write_text("\n".join(model.terms.tolist()), encoding="utf-8", newline="\n")
-    (folder / "space.json").write_text(json.dumps({"pivot": model.pivot, "usual": model.usual}), encoding="utf-8")
+    numbers = {"pivot": model.pivot, "usual": model.usual, "ordinary": model.ordinary}
+    (folder / "space.json").write_text(json.dumps(numbers), encoding="utf-8")
+    (folder / "abbreviations.json").write_text(json.dumps(model.abbreviations.known), encoding="utf-8")
 
 
 def read_model(folder: Path) -> TfidfModel:
@@ -40,8 +43,17 @@ def read_model(folder: Path) -> TfidfModel:
         sample=sample,
         pivot=float(numbers["pivot"]),
         usual=float(numbers["usual"]),
+        ordinary=int(numbers.get("ordinary", len(terms))),
+        abbreviations=_read_abbreviations(folder / "abbreviations.json"),
         **arrays,
     )
+
+
+def _read_abbreviations(path: Path) -> Abbreviations:
+    # Earlier versions wrote spaces without abbreviations and without named terms.
+    if not path.exists():
+        return Abbreviations()
+    return Abbreviations(tuple(Abbreviation(*one) for one in json.loads(path.read_text(encoding="utf-8"))))
 
 
 def write_segment(folder: Path, segment: Segment) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from newsletter.model import Paper
 from newsletter.ranking.sparse import Row
-from newsletter.ranking.tfidf import TfidfModel, paper_text, tokens_of
+from newsletter.ranking.tfidf import TfidfModel, paper_text
+from newsletter.ranking.tokens import tokens_of
 
 _UNKNOWN = -1
 _MOSTLY = 0.7  # In half of the papers with the first word, the second follows.
@@ -20,15 +21,16 @@ _HYPHEN_AFTER = re.compile(r"-\w+(?![\w-])")
 
 @dataclass(frozen=True, slots=True)
 class PaperPhrases:
-    """A paper's text as a sequence of its words, except common ones, which are numbered from 0.
+    """A paper's text as a sequence of its tokens, which are numbered from 0 (:class:`newsletter.ranking.tokens.Token`).
 
     Attributes:
         text: contains the words. ``names``: capitalised words in the middle of the abstract's sentences.
         starts, ends: the range to cut out of the text for a phrase that begins, or ends, with a word.
-        words, pairs: the term of each word, and the term it forms with the word before; -1 if the space does not know
-            it.
+        words, pairs, triples: the term of each word, and the terms it forms with the one before and the two before; -1
+            if the space does not know it.
         joined: whether a phrase may continue from the word before to this one; with a final False.
-        places: the positions of each one-word term, ascending.
+        run_on: whether it follows the word before without anything in between, as in Chinese; with a final False.
+        places: where each term is: its first position and its number of words, ascending.
         vector: the paper's vector. ``weights``: the same, by term.
         written: a cache of phrases, by the positions of their first and last word.
     """
@@ -39,8 +41,10 @@ class PaperPhrases:
     ends: "array[int]"
     words: "array[int]"
     pairs: "array[int]"
+    triples: "array[int]"
     joined: bytes
-    places: dict[int, tuple[int, ...]]
+    run_on: bytes
+    places: dict[int, tuple[tuple[int, int], ...]]
     vector: Row
     weights: dict[int, float]
     written: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -56,35 +60,43 @@ def read(model: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
     """Parse the words of a paper; ``vector`` is its vector in the space."""
     text = paper_text(paper)
     tokens = tokens_of(text)
-    spelled, starts, ends, paired, joined = zip(*tokens, strict=True) if tokens else ((),) * 5
+    spelled, starts, ends, paired, tripled, joined = zip(*tokens, strict=True) if tokens else ((),) * 6
     known = model.known
     words = [known.get(word, _UNKNOWN) for word in spelled]
     pairs = [known.get(pair, _UNKNOWN) for pair in paired]
-    places: dict[int, list[int]] = {}
-    for place, word in enumerate(words):
-        places.setdefault(word, []).append(place)
+    triples = [known.get(triple, _UNKNOWN) for triple in tripled]
+    run_on = [False, *(start == end for end, start in zip(ends, starts[1:], strict=False)), False]
+    places: dict[int, list[tuple[int, int]]] = {}
+    for place, terms in enumerate(zip(words, pairs, triples, strict=True)):
+        for before, term in enumerate(terms):
+            if term != _UNKNOWN:
+                places.setdefault(term, []).append((place - before, before + 1))
     return PaperPhrases(
         text=text,
         names=frozenset(_NAMES.findall(paper.abstract)),
         starts=array("i", starts),
-        ends=array("i", _ends(model, ends, words, pairs)),
+        ends=array("i", _ends(model, ends, words, pairs, run_on)),
         words=array("i", words),
         pairs=array("i", pairs),
+        triples=array("i", triples),
         joined=bytes((*joined, False)),
-        places={word: tuple(own) for word, own in places.items()},
+        run_on=bytes(run_on),
+        places={term: tuple(own) for term, own in places.items()},
         vector=vector,
         weights=dict(zip(vector.terms.tolist(), vector.values.tolist(), strict=True)),
     )
 
 
-def _ends(model: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: Sequence[int]) -> list[int]:
+def _ends(
+    model: TfidfModel, ends: Sequence[int], words: Sequence[int], pairs: Sequence[int], run_on: Sequence[bool]
+) -> list[int]:
     """Return where a phrase ends that ends with each word: after the next word if that usually follows, as "learning"
     follows "reinforcement", so that the phrase is not cut off.
     """
     idf, seldom = model.idf, model.idf.max() - _SELDOM
     taken_in = list(ends)
     for place, (alone, together) in enumerate(zip(words, pairs[1:], strict=False)):
-        known = alone != _UNKNOWN and together != _UNKNOWN
+        known = alone != _UNKNOWN and together != _UNKNOWN and not run_on[place + 1]
         if known and idf[alone] <= seldom and idf[together] - idf[alone] < _MOSTLY:
             taken_in[place] = ends[place + 1]
     return taken_in
@@ -97,6 +109,8 @@ def _as_written(text: str, start: int, end: int, names: frozenset[str]) -> str:
     after = _HYPHEN_AFTER.match(text, end)
     phrase = text[before.start() if before else start : after.end() if after else end]
     return _WORDS.sub(
-        lambda word: word[0].lower() if word[0].istitle() and word[0] not in names else word[0],
+        lambda word: (
+            word[0].lower() if word[0].istitle() and word[0][1:].islower() and word[0] not in names else word[0]
+        ),
         " ".join(phrase.split()),
     )

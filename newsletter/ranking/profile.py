@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from newsletter.model import Interest, PaperRef
 from newsletter.ranking.index import Index
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import TfidfModel, damp
+from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
 
 _DISLIKED_WEIGHT = 0.5
 
@@ -46,8 +47,9 @@ class Profiles:
 
     Attributes:
         vectors: interests × terms, ascending in each row; zeros for an interest without known terms.
-        wanted: the same before the disliked papers were subtracted, which scores are standardised by: a subtraction
-            then never raises a paper's z-score.
+        wanted: the same before the disliked papers were subtracted.
+        standard: what scores are standardised by: as ``wanted``, with keywords of several words as if they were text.
+            So neither a subtraction nor the low weight of a phrase's single words raises a paper's z-score.
         whole: the same before damping, also ascending.
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
@@ -57,6 +59,7 @@ class Profiles:
     followed: tuple[WeightedInterest, ...]
     vectors: csr_matrix
     wanted: csr_matrix
+    standard: csr_matrix
     whole: csr_matrix
     example_counts: np.ndarray
     contributions: csr_matrix
@@ -83,14 +86,19 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     represented by its name.
     """
     liked, contributions = _judged(index, [one.liked for one in followed])
-    texts = _as_papers(index.model, _texts(index.model, [_text(one.interest) for one in followed]))
-    keywords = _as_papers(index.model, _keywords(index.model, [one.interest for one in followed]))
-    said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, keywords))
+    texts = _as_papers(index.model, *stacked(index.model, _texts(index.model, [one.interest for one in followed])))
+    phrases, plain = (
+        _as_papers(index.model, *_keywords(index.model, [one.interest for one in followed], as_row))
+        for as_row in (keyword_row, text_row)
+    )
+    said = sum((np.diff(segment.indptr) > 0).astype(float) for segment in (texts, phrases))
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said
     share = 1 / np.where(example_counts > 0, example_counts, 1)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
-    whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
+    rest = contributions @ liked + diags(share) @ texts
+    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
     vectors = wanted = damp(whole)
+    standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
     disliked, against = _judged(index, [one.disliked for one in followed])
     if disliked.shape[0]:
         total = np.asarray(against.sum(axis=1)).ravel()
@@ -99,7 +107,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
     for matrix in (vectors, whole):
         matrix.sort_indices()
-    return Profiles(tuple(followed), vectors, wanted, whole, example_counts, contributions, liked)
+    return Profiles(tuple(followed), vectors, wanted, standard, whole, example_counts, contributions, liked)
 
 
 def _text(interest: Interest) -> str:
@@ -107,16 +115,22 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
-def _texts(model: TfidfModel, texts: Sequence[str]) -> csr_matrix:
-    return model.vectors(texts) if any(texts) else model.zeros(len(texts))
+def _texts(model: TfidfModel, interests: Sequence[Interest]) -> list[WantedRow]:
+    texts = [_text(interest) for interest in interests]
+    rows = {text: text_row(model, text) for text in set(texts)}
+    return [rows[text] for text in texts]
 
 
-def _keywords(model: TfidfModel, interests: Sequence[Interest]) -> csr_matrix:
+def _keywords(
+    model: TfidfModel, interests: Sequence[Interest], as_row: Callable[[TfidfModel, str], WantedRow]
+) -> tuple[csr_matrix, np.ndarray]:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    return csr_matrix(_rows(weights, places, len(words)) @ model.vectors(words)) if words else model.zeros(len(places))
+    vectors, unknown = stacked(model, [as_row(model, word) for word in words])
+    shares = _rows(weights, places, len(words))
+    return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
@@ -126,7 +140,8 @@ def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, cs
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
-    return index.vectors(rows), _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    vectors = index.model.without_named(index.vectors(rows))
+    return vectors, _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:
@@ -137,11 +152,12 @@ def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], wi
     return csr_matrix((np.array(flat, np.float32), np.array(at, np.int32), ends), shape=(len(values), width))
 
 
-def _as_papers(model: TfidfModel, vectors: csr_matrix) -> csr_matrix:
+def _as_papers(model: TfidfModel, vectors: csr_matrix, unknown: np.ndarray) -> csr_matrix:
+    """Scale vectors to a usual paper's sum of weights, of which what the space does not know keeps its share."""
     if not vectors.nnz:
         return vectors
     usual = float(model.sample.sum(axis=1).mean())
-    totals = np.asarray(vectors.sum(axis=1)).ravel()
+    totals = np.asarray(vectors.sum(axis=1)).ravel() + unknown
     return csr_matrix(diags(np.where(totals > 0, usual / np.where(totals > 0, totals, 1), 1)) @ vectors)
 
 

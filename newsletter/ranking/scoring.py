@@ -62,13 +62,13 @@ def scale(factor: np.ndarray, example_counts: np.ndarray) -> np.ndarray:
 
 
 def deviations(
-    profiles: csr_matrix, wanted: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
+    profiles: csr_matrix, standard: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix, sample: PaperMatrix
 ) -> np.ndarray:
-    """Return the z-score of each raw score (profiles × papers), relative to the scores that ``wanted`` gives to a
+    """Return the z-score of each raw score (profiles × papers), relative to the scores that ``standard`` gives to a
     sample of the store's papers; minus infinity for a paper that shares no term with the profile.
     """
     raw, shares = raw_scores(profiles, example_counts, papers)
-    usual, _ = raw_scores(wanted, example_counts, sample)
+    usual, _ = raw_scores(standard, example_counts, sample)
     count = usual.shape[1] + FEW
     mean = usual.sum(axis=1) / count
     spread = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
@@ -133,7 +133,7 @@ def candidates_of(
             lambda: NameIndex((author, place) for place, paper in enumerate(papers) for author in paper.authors)
         ),
         categories=_places([[category.casefold() for category in paper.categories] for paper in papers]),
-        alike=likeness(paper_matrix.vectors),
+        alike=likeness(model.without_named(paper_matrix.vectors)),
         phrases=lru_cache(_WORDINGS_KEPT)(
             lambda place: read(model, papers[place], row_of(paper_matrix.vectors, place))
         ),
@@ -159,7 +159,7 @@ def zscores(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
     if not profiles.followed:
         return np.zeros((0, len(candidates.papers)), dtype=np.float32)
     matrix = deviations(
-        profiles.vectors, profiles.wanted, profiles.example_counts, candidates.paper_matrix, index.sample
+        profiles.vectors, profiles.standard, profiles.example_counts, candidates.paper_matrix, index.sample
     )
     says_something = np.diff(profiles.vectors.indptr) > 0
     for row, followed in enumerate(profiles.followed):

@@ -13,6 +13,7 @@ from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.scoring import scale
 from newsletter.ranking.sparse import Row
 from newsletter.ranking.tfidf import DAMPING, FEW
+from newsletter.ranking.wanted import text_row
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
 _TEACHERS = np.ones(1)
@@ -20,7 +21,7 @@ _TEACHERS = np.ones(1)
 
 def by_words(index: Index, words: str) -> Row:
     """Build the profile of some words, as :func:`newsletter.ranking.profile.make_profiles` does."""
-    model, found = index.model, index.model.row(words)
+    model, found = index.model, text_row(index.model, words).row
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(found.values.sum())
     return _damped(Row(found.terms, found.values * np.float32(usual / total if total else 1)))
@@ -28,7 +29,9 @@ def by_words(index: Index, words: str) -> Row:
 
 def by_paper(index: Index, row: int) -> Row:
     """Build the profile of one liked paper in the same way, by its row in the store."""
-    return _damped(index.row(row))
+    found = index.row(row)
+    ordinary = found.terms < index.model.ordinary
+    return _damped(Row(found.terms[ordinary], found.values[ordinary]))
 
 
 def _damped(row: Row) -> Row:

@@ -18,19 +18,18 @@ store's papers alone, and makes a profile discriminative at the cost of a dot pr
 ``docs/explanation/ranking.md`` has the alternatives tried and the effect of each part.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags, vstack
 from threadpoolctl import threadpool_limits
 
 from newsletter.model import Paper
-from newsletter.ranking.sparse import Row
+from newsletter.ranking.abbreviations import Abbreviations, Definitions
+from newsletter.ranking.tokens import NAMED, terms_of, words_of
 
 # scikit-learn is imported on first use: that takes a second, and most commands do without it.
 if TYPE_CHECKING:
@@ -49,39 +48,25 @@ _FEW_INTERESTS = 200
 _SAMPLE = 500
 _RARE_TERMS_FROM = 1_000
 _MOST_TERMS = 200_000
+_MOST_NAMED = 100_000
 _SEED = 0
-
-_WORD = re.compile(r"([^\W_]+)([\W_]*)")
-_BETWEEN_WORDS = re.compile(r"[\W_]*")
-_HOLDS_TOGETHER = re.compile(r"-[a-z]+[ -]", re.IGNORECASE)
-# Words in nearly every abstract, which say nothing about its subject.
-_ABSTRACTS_SAY = {
-    "abstract", "approach", "based", "demonstrate", "existing", "experiment", "introduce", "method", "novel", "paper",
-    "present", "propose", "proposed", "result", "show", "significantly", "state", "study", "use", "used", "using",
-    "work",
-    # The remains of "don't", "we'll" and the like.
-    "aren", "couldn", "didn", "doesn", "don", "hasn", "haven", "isn", "ll", "ve", "wasn", "weren", "won",
-}  # fmt: skip
-
-
-@cache
-def _common() -> frozenset[str]:
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    return frozenset(_ABSTRACTS_SAY | set(ENGLISH_STOP_WORDS))
 
 
 @dataclass(frozen=True, slots=True)
 class TfidfModel:
     """A vocabulary with its weights, and the background, fitted on the papers of a store.
 
+    Named terms (:mod:`newsletter.ranking.tokens`) count only where the text of an interest has them: they are not part
+    of a paper's length, of the background, or of what liked papers say.
+
     Attributes:
-        terms: the vocabulary. ``idf``: the weight of each term. ``pivot``: the usual length of a paper before
-            normalisation.
+        terms: the vocabulary. ``ordinary``: how many of them are ordinary; the named ones come after those.
+        idf: the weight of each term. ``pivot``: the usual length of a paper before normalisation.
         mean: the mean paper (terms). ``directions`` (terms × rank) and ``variance`` (terms): the covariance of the
             background interests is ``directions @ directions.T + diag(variance)``.
         usual: the standard deviation of a usual paper's score across readers.
         sample: some papers (papers × terms) to standardise scores with.
+        abbreviations: those that the papers define.
     """
 
     counter: "CountVectorizer"
@@ -93,18 +78,18 @@ class TfidfModel:
     variance: np.ndarray
     usual: float
     sample: csr_matrix
+    ordinary: int
+    abbreviations: Abbreviations
 
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
-        """Convert texts to rows (texts × terms); a text without a known term becomes a row of zeros."""
-        return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot)
+        """Convert papers' texts to rows (texts × terms); a text without a known term becomes a row of zeros."""
+        return _scaled(_weighted(csr_matrix(self.counter.transform(texts)), self.idf), self.pivot, self.ordinary)
 
-    def row(self, text: str) -> Row:
-        """Convert one text to a row, in a fraction of the time."""
-        counts = Counter(found for term in self.counter.analyzer(text) if (found := self.known.get(term)) is not None)
-        terms = np.array(sorted(counts), dtype=np.int32)
-        raw = (1 + np.log(np.array([counts[term] for term in sorted(counts)], dtype=np.float32))) * self.idf[terms]
-        length = float(np.sqrt(raw @ raw)) or self.pivot
-        return Row(terms, (raw * ((self.pivot / length) ** LENGTH / self.pivot)).astype(np.float32))
+    def without_named(self, papers: csr_matrix) -> csr_matrix:
+        """Return papers (papers × terms) without their named terms."""
+        kept = papers.indices < self.ordinary
+        ends = np.concatenate([[0], np.cumsum(kept)])[papers.indptr]
+        return csr_matrix((papers.data[kept], papers.indices[kept], ends), shape=papers.shape)
 
     @property
     def known(self) -> Mapping[str, int]:
@@ -129,7 +114,7 @@ def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
     """Fit a space on texts; None if they contain no words.
 
     Costs grow with the texts, except for the background interests, which take ``_COHORT`` × texts sparse products.
-    Memory is bounded by ``_MOST_TERMS`` terms, those that occur in most texts.
+    Memory is bounded by ``_MOST_TERMS`` ordinary and ``_MOST_NAMED`` named terms, those that occur in most texts.
 
     Args:
         phrases: whether two adjacent words are a term too; not for texts whose word order means nothing.
@@ -137,41 +122,75 @@ def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
     from sklearn.feature_extraction.text import CountVectorizer
 
     counter = CountVectorizer(analyzer=terms_of if phrases else words_of, dtype=np.int32)
+    definitions = Definitions()
     try:
-        counts = csr_matrix(counter.fit_transform(texts))
+        counts = csr_matrix(counter.fit_transform(definitions.reading(texts)))
     except ValueError:
         return None
     frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    kept = _kept_terms(frequency, counts.shape[0])
-    terms, counts = counter.get_feature_names_out()[kept], counts[:, kept]
+    found = counter.get_feature_names_out()
+    kept, ordinary = _kept_terms(found, frequency, counts.shape[0])
+    terms, counts = found[kept], counts[:, kept]
     documents = counts.shape[0]
     idf = np.log((1 + documents) / np.maximum(frequency[kept], 1)).astype(np.float32)
     raw = _weighted(counts, idf)
-    lengths = _lengths(raw)
+    lengths = _lengths(raw, ordinary)
     pivot = float(lengths[lengths > 0].mean()) if lengths.any() else 1.0
-    papers = _scaled(raw, pivot)
+    papers = _scaled(raw, pivot, ordinary)
     chance = np.random.default_rng(_SEED)
     seeds = np.sort(chance.permutation(documents)[:_COHORT])
-    directions, variance = _covariance(_background_interests(papers, raw, seeds))
+    directions, variance = _covariance(_background_interests(papers[:, :ordinary], raw[:, :ordinary], seeds))
+    mean = np.asarray(papers.sum(axis=0)).ravel() / (documents + FEW)
+    mean[ordinary:] = 0
+    named = len(terms) - ordinary
+    directions, variance = np.pad(directions, ((0, named), (0, 0))), np.pad(variance, (0, named))
     sample = papers[np.sort(chance.permutation(documents)[:_SAMPLE])]
     return TfidfModel(
         counter=make_counter(terms, phrases),
         terms=terms,
         idf=idf,
         pivot=pivot,
-        mean=(np.asarray(papers.sum(axis=0)).ravel() / (documents + FEW)).astype(np.float32),
+        mean=mean.astype(np.float32),
         directions=directions,
         variance=variance,
         usual=float(np.median(score_deviation(sample, directions, variance))),
         sample=sample,
+        ordinary=ordinary,
+        abbreviations=definitions.agreed(_least_papers(documents), _finder(terms, counts)),
     )
 
 
-def _kept_terms(frequency: np.ndarray, documents: int) -> np.ndarray:
-    kept = np.flatnonzero(frequency >= (1 if documents < _RARE_TERMS_FROM else 2))
-    if len(kept) <= _MOST_TERMS:
-        return kept
-    return np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:_MOST_TERMS]])
+def _finder(terms: np.ndarray, counts: csr_matrix) -> Callable[[Sequence[str]], np.ndarray]:
+    """Return a function that finds the papers (by row of ``counts``) that have all of some terms."""
+
+    places = {str(term): place for place, term in enumerate(terms)}
+    by_term = counts.tocsc()
+
+    def papers_with(wanted: Sequence[str]) -> np.ndarray:
+        if any(term not in places for term in wanted):
+            return np.array([], dtype=np.int32)
+        spans = [slice(*by_term.indptr[places[term] : places[term] + 2]) for term in wanted]
+        return reduce(np.intersect1d, [by_term.indices[span] for span in spans])
+
+    return papers_with
+
+
+def _least_papers(documents: int) -> int:
+    """Return how many papers must have something before it counts."""
+    return 1 if documents < _RARE_TERMS_FROM else 2
+
+
+def _kept_terms(terms: np.ndarray, frequency: np.ndarray, documents: int) -> tuple[np.ndarray, int]:
+    """Return the indices of the terms to keep, the ordinary ones first, and the number of those."""
+    often = frequency >= _least_papers(documents)
+    named = np.array([term[0] == NAMED for term in terms], dtype=bool)
+    kept = [_most_frequent(np.flatnonzero(often & ~named), frequency, _MOST_TERMS)]
+    kept.append(_most_frequent(np.flatnonzero(often & named), frequency, _MOST_NAMED))
+    return np.concatenate(kept), len(kept[0])
+
+
+def _most_frequent(terms: np.ndarray, frequency: np.ndarray, most: int) -> np.ndarray:
+    return np.sort(terms[np.argsort(-frequency[terms], kind="stable")[:most]])
 
 
 def score_deviation(papers: csr_matrix, directions: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -197,19 +216,21 @@ def _weighted(counts: csr_matrix, idf: np.ndarray) -> csr_matrix:
     return weighted
 
 
-def _scaled(raw: csr_matrix, pivot: float) -> csr_matrix:
-    lengths = _lengths(raw)
+def _scaled(raw: csr_matrix, pivot: float, ordinary: int) -> csr_matrix:
+    lengths = _lengths(raw, ordinary)
     scale = (pivot / np.where(lengths > 0, lengths, pivot)) ** LENGTH / pivot
     return csr_matrix(diags(scale) @ raw).astype(np.float32)
 
 
-def _lengths(matrix: csr_matrix) -> np.ndarray:
-    return np.asarray(np.sqrt(matrix.multiply(matrix).sum(axis=1))).ravel()
+def _lengths(matrix: csr_matrix, ordinary: int) -> np.ndarray:
+    """Return the Euclidean length of each row, over the ordinary terms."""
+    squares = np.where(matrix.indices < ordinary, matrix.data, 0).astype(float) ** 2
+    return np.asarray(np.sqrt(np.diff(np.concatenate([[0.0], np.cumsum(squares)])[matrix.indptr])))
 
 
 def _background_interests(papers: csr_matrix, raw: csr_matrix, seeds: np.ndarray, block: int = 250) -> csr_matrix:
     """Build profiles of interests that readers might have: each seed with its nearest papers by cosine."""
-    lengths = _lengths(raw)
+    lengths = _lengths(raw, raw.shape[1])
     unit = csr_matrix(diags(1 / np.where(lengths > 0, lengths, 1)) @ raw)
     size = min(_GROUP, papers.shape[0])
     made = []
@@ -231,7 +252,7 @@ def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     whole = np.maximum(np.asarray(interests.multiply(interests).mean(axis=0)).ravel() - mean**2, 0)
     # One thread: on a busy machine the threads of so small a decomposition wait for each other many times longer.
     with threadpool_limits(1):
-        if count <= _FEW_INTERESTS:
+        if min(interests.shape) <= _FEW_INTERESTS:
             _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
         else:
             values, right = _leading(interests, mean)
@@ -257,79 +278,3 @@ def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.nd
 def paper_text(paper: Paper) -> str:
     """Return the text that represents a paper; its title counts twice, since it says what the paper is about."""
     return "\n".join((paper.title, paper.title, paper.abstract, ", ".join(paper.keywords)))
-
-
-def terms_of(text: str) -> list[str]:
-    """Return the terms of a text: its words in singular without the common ones, and each adjacent pair."""
-    return [term for word, _, _, pair, _ in _tokens(text) for term in ((word, pair) if pair else (word,))]
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a text in singular, without the common ones and without phrases."""
-    return [word for word, *_ in _tokens(text)]
-
-
-class Token(NamedTuple):
-    """A word of a text that is not common.
-
-    Attributes:
-        word: in singular and lower case. ``start``, ``end``: its position.
-        pair: the term it forms with the word right before it, empty without one.
-        joined: whether it and the previous token may be shown as one phrase: adjacent, or with a common word in between
-            as in "energy-based models".
-    """
-
-    word: str
-    start: int
-    end: int
-    pair: str
-    joined: bool
-
-
-def tokens_of(text: str) -> list[Token]:
-    """Return the words of a text that are not common, in order."""
-    return [Token(*one) for one in _tokens(text)]
-
-
-def _tokens(text: str) -> list[tuple[str, int, int, str, bool]]:
-    # Plain tuples: all papers of a store pass through here, and a class takes half as long again.
-    tokens = []
-    end = _BETWEEN_WORDS.match(text).end()  # type: ignore[union-attr]
-    before, ended = "", -1
-    for written, between in _WORD.findall(text):
-        start, end = end, end + len(written) + len(between)
-        word = _term(written)
-        if not word:
-            continue
-        pair, joined = "", False
-        if before:
-            # Only a space or a hyphen makes two words one term.
-            if start == ended + 1 and text[ended] in " -\n":
-                pair, joined = f"{before} {word}", True
-            elif text[ended] == "-":
-                joined = _HOLDS_TOGETHER.fullmatch(text, ended, start) is not None
-        before, ended = word, start + len(written)
-        tokens.append((word, start, ended, pair, joined))
-    return tokens
-
-
-@lru_cache(maxsize=100_000)
-def _term(written: str) -> str:
-    """Return a word in lower case and singular; empty for a common one. Cached, since papers share most words."""
-    small = written.lower()
-    word = _singular(small)
-    common = _common()
-    return "" if small in common or word in common or (len(word) < 2 and word.isascii()) else word
-
-
-def _singular(word: str) -> str:
-    """Remove the plural ending of an English word: the S-stemmer of Harman, "How effective is suffixing?" (1991)."""
-    if len(word) < 4 or not word.endswith("s"):
-        return word
-    if word.endswith("ies") and word[-4] not in "ea":
-        return word[:-3] + "y"
-    if word.endswith("es") and word[-3] not in "aeo":
-        return word[:-1]
-    if word[-2] not in "us":
-        return word[:-1]
-    return word

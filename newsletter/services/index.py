@@ -35,6 +35,9 @@ from newsletter.store import papers, reading, send_log
 FITTED_ON = 60_000
 """Maximum number of papers a space is fitted on, sampled at random: more would cost memory and add nothing."""
 
+_TERMS = 2
+"""The number of the rules by which texts become terms; a space fitted by other rules is fitted again."""
+
 _GROWTH = 1.1
 _AT_ONCE = 5_000
 
@@ -52,6 +55,7 @@ class IndexState:
         held: the number of papers in the index. ``last_row``: the highest of their rows. ``last_id``: that paper's id.
         text_change: the highest text change number it includes.
         recent: the number of the file with the papers added after the fit.
+        terms: the rules by which the texts became terms; 1 in a state that does not say.
     """
 
     version: str
@@ -62,6 +66,7 @@ class IndexState:
     last_id: str
     text_change: int
     recent: int = 0
+    terms: int = 1
 
     @property
     def fitted_on(self) -> datetime:
@@ -81,11 +86,12 @@ def current_index(
 ) -> Index | None:
     """Return the index of all stored papers, brought up to date; None if the store contains no words.
 
-    The space is fitted if it is missing, and again once the store has grown by a tenth.
+    The space is fitted if it is missing, and again once the store has grown by a tenth or the rules for terms have
+    changed.
 
     Args:
         refit: also refit it when that is due (``ranking.refit_days``).
-        grown: if false, the space is kept however much the store has grown.
+        grown: if false, the space is kept however much the store has grown, and whatever its rules for terms.
 
     Raises:
         NewsletterError: the index cannot be written.
@@ -180,7 +186,7 @@ def read_state(folder: Path) -> IndexState | None:
 
 def _is_due(context: AppContext, state: IndexState, extent: papers.Extent, refit: bool) -> bool:
     old = context.clock() >= state.next_fit(context.config.ranking.refit_days)
-    return extent.count >= _GROWTH * state.papers + 1 or (refit and old)
+    return state.terms != _TERMS or extent.count >= _GROWTH * state.papers + 1 or (refit and old)
 
 
 def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index | None:
@@ -205,6 +211,7 @@ def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index 
         extent.last_row,
         extent.last_id,
         extent.text_change,
+        terms=_TERMS,
     )
     with _locked(folder):
         # Even if a version of that name exists: it may be damaged, or older.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from newsletter.digest.blocklist import blocked_by
 from newsletter.ranking.index import Index
 from newsletter.ranking.search import containing
-from newsletter.ranking.tfidf import terms_of, words_of
+from newsletter.ranking.tokens import terms_of, words_of
 from newsletter.store import papers
 
 _MOST_READ = 10_000

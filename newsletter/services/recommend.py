@@ -17,6 +17,7 @@ from newsletter.ranking.explain import Explanation
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
 from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates, zscores
+from newsletter.ranking.tokens import written_term
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index, load_version
 from newsletter.store import papers, reading, send_log, subscribers
@@ -358,7 +359,7 @@ def feedback_effect(
     change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
     shown: list[str] = []
     for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
-        term = str(index.model.terms[place])
+        term = written_term(str(index.model.terms[place]))
         # Of terms that share a word, the first says enough.
         if change[place] > 0 and not {*term.split()} & {word for one in shown for word in one.split()}:
             shown.append(term)

@@ -19,7 +19,7 @@ from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
 from newsletter.ranking.scoring import POSSIBLY_BY_AUTHOR
 from newsletter.ranking.search import best_first, by_paper, by_words
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.tfidf import tokens_of
+from newsletter.ranking.tokens import word_spans
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
 from newsletter.services.phrase_search import PhraseFilter, phrase_filter
@@ -155,8 +155,9 @@ class _Conditions:
 def _unknown(index: Index, query: SearchQuery) -> list[str]:
     """Return the words that the space does not know, and phrases of common words alone."""
     words = query.words
-    unknown = [words[token.start : token.end] for token in tokens_of(words) if token.word not in index.model.known]
-    return unknown + [phrase for phrase in query.phrases if not tokens_of(phrase)]
+    known = index.model.known
+    unknown = [words[start:end] for start, end, terms in word_spans(words) if not known.keys() >= terms]
+    return unknown + [phrase for phrase in query.phrases if not word_spans(phrase)]
 
 
 def _with_unknown(connection: Connection, unknown: Sequence[str], accepted: _Conditions, limit: int) -> list[int]:

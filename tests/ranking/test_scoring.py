@@ -265,7 +265,7 @@ def test_a_search_ranks_as_an_interest_does() -> None:
     ):
         profiles = make_profiles(index, [followed])
         part = build_matrix(model, index.vectors(np.arange(1, 61)))
-        (expected,) = deviations(profiles.vectors, profiles.wanted, profiles.example_counts, part, index.sample)
+        (expected,) = deviations(profiles.vectors, profiles.standard, profiles.example_counts, part, index.sample)
         told = {row: value for block in best_first(index, profile) for row, value in block.items()}
         assert sorted(told) == (np.flatnonzero(expected > -np.inf) + 1).tolist()
         assert list(told.values()) == sorted(told.values(), reverse=True)

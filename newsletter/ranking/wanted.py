@@ -1,0 +1,97 @@
+"""What an interest says in words, as weighted terms: its text, its keywords, and searches."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from newsletter.ranking.sparse import Row
+from newsletter.ranking.tfidf import LENGTH, TfidfModel
+from newsletter.ranking.tokens import Token, wanted_tokens
+
+WORDS_SHARE = 0.2
+"""The share of a phrase's weight that its single words have together."""
+
+_OTHER_FORM = 0.5
+"""The weight of terms that only the other form of an abbreviation has."""
+
+_OF_LONGER = 0.1
+"""The weight of a pair of characters in a longer run: alone it is often part of another word."""
+
+
+class WantedRow(NamedTuple):
+    """Some words as a vector.
+
+    Attributes:
+        row: the terms that the space knows, ascending, with their weights.
+        unknown: the weight of the phrases that it does not know, which papers with their words alone do not get.
+    """
+
+    row: Row
+    unknown: float
+
+
+def text_row(model: TfidfModel, text: str) -> WantedRow:
+    """Convert a text to a vector: its TF-IDF, and that of its abbreviations' other forms at half the weight."""
+    tokens = wanted_tokens(text)
+    counts = Counter(term for token in tokens for term in token.terms)
+    weights = {term: (1 + float(np.log(counts[term]))) * weight for term, weight in _idf(model, tokens, counts).items()}
+    return _scaled(model, weights | _other_form(model, text, weights), 0.0)
+
+
+def keyword_row(model: TfidfModel, keyword: str) -> WantedRow:
+    """Convert a keyword to a vector. One of several words is a phrase first: its words count little alone."""
+    weights, unknown = _phrase_first(model, keyword)
+    return _scaled(model, weights | _other_form(model, keyword, weights), unknown)
+
+
+def _phrase_first(model: TfidfModel, phrase: str) -> tuple[dict[str, float], float]:
+    """Return the weight of each known term of a phrase, of which its words have ``WORDS_SHARE``, and the weight of its
+    unknown pairs.
+    """
+    tokens = wanted_tokens(phrase)
+    pairs = {term for token in tokens for term in (token.pair, token.triple) if term}
+    words, known = _idf(model, tokens, (token.word for token in tokens)), _idf(model, tokens, pairs)
+    unknown = float(model.idf.max(initial=0)) * (len(pairs) - len(known))
+    whole = sum(known.values()) + unknown
+    share = WORDS_SHARE / (1 - WORDS_SHARE) * whole / (sum(words.values()) or 1) if pairs else 1.0
+    return {word: weight * share for word, weight in words.items()} | known, unknown
+
+
+def _other_form(model: TfidfModel, text: str, weights: Mapping[str, float]) -> dict[str, float]:
+    other = model.abbreviations.swapped(text)
+    if other == text:
+        return {}
+    found, _ = _phrase_first(model, other)
+    return {term: _OTHER_FORM * weight for term, weight in found.items() if term not in weights}
+
+
+def _idf(model: TfidfModel, tokens: Sequence[Token], terms: Iterable[str]) -> dict[str, float]:
+    """Return the weight of the known ones of some terms of tokens."""
+    longer = {pair for token in tokens if token.triple for pair in (token.triple[1:], token.triple[:-1])}
+    known = model.known
+    return {
+        term: float(model.idf[known[term]]) * (_OF_LONGER if term in longer else 1.0) for term in terms if term in known
+    }
+
+
+def _scaled(model: TfidfModel, weights: Mapping[str, float], unknown: float) -> WantedRow:
+    """Build a vector at the length that papers have."""
+    places = sorted((model.known[term], weight) for term, weight in weights.items())
+    terms = np.array([place for place, _ in places], dtype=np.int32)
+    values = np.array([weight for _, weight in places], dtype=np.float32)
+    length = float(np.sqrt(values @ values + unknown**2)) or model.pivot
+    scale = (model.pivot / length) ** LENGTH / model.pivot
+    return WantedRow(Row(terms, (values * scale).astype(np.float32)), unknown * scale)
+
+
+def stacked(model: TfidfModel, rows: Sequence[WantedRow]) -> tuple[csr_matrix, np.ndarray]:
+    """Return vectors as one matrix (rows × terms), and the weight of what each says that the space does not know."""
+    if not rows:
+        return model.zeros(0), np.zeros(0)
+    ends = np.cumsum([0, *(len(one.row.terms) for one in rows)])
+    terms = np.concatenate([one.row.terms for one in rows])
+    values = np.concatenate([one.row.values for one in rows])
+    return csr_matrix((values, terms, ends), shape=(len(rows), len(model.terms))), np.array([one[1] for one in rows])
