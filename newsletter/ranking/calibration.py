@@ -19,9 +19,11 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-4.05, 1.661])
-_COVERAGE = np.array([-1.568, 1.957, -0.039, -0.544])
-_LIKED = np.array([-2.942, 0.644, -0.032, 0.382])
+_SAID = np.array([-4.007, 1.615])
+_COVERAGE = np.array([-2.006, 2.244, -0.049, -0.515])
+_ASKED_FOR = 4.0
+_NEARLY_ALL = 0.8
+_LIKED = np.array([-2.943, 0.644, -0.032, 0.381])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,17 @@ def match(evidence: Evidence) -> np.ndarray:
 
 def coverage_odds(coverage: Coverage) -> np.ndarray:
     """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
-    return np.asarray(coverage_features(coverage) @ _COVERAGE)
+    return np.asarray(coverage_features(coverage) @ _COVERAGE + asked_for(coverage))
+
+
+def asked_for(coverage: Coverage) -> np.ndarray:
+    """Return what it adds to the log-odds that a paper has all that was asked for.
+
+    This is decided and not fitted: in judged collections the words only stand for a need, and a paper that has them may
+    not meet it. A reader who writes one keyword wants the papers with it.
+    """
+    all_of_it = (coverage.sufficient - _NEARLY_ALL) / (1 - _NEARLY_ALL)
+    return np.asarray(_ASKED_FOR * np.clip(all_of_it, 0, 1))
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:

@@ -21,6 +21,8 @@ class Alternatives(NamedTuple):
         weights: the weight of each term (alternatives × terms). ``counted``: 1 for each of these that is a word.
         whole: the sum of the weights, with those of words and phrases that no paper of the store has.
         words: the number of words, with those that no paper has.
+        enough: 1 if a paper with all of it is relevant, whatever its subject: it is all that its interest says, or a
+            keyword of several words. A single word beside others may be meant in another sense.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
@@ -28,6 +30,7 @@ class Alternatives(NamedTuple):
     counted: csr_matrix
     whole: np.ndarray
     words: np.ndarray
+    enough: np.ndarray
     first: np.ndarray
 
 
@@ -38,17 +41,26 @@ class Coverage(NamedTuple):
         words: the number of an alternative's words. ``shared``: how many of them the paper has.
         share: the share of an alternative's weight that the paper has, 0 to 1.
         known: the share of its weight that papers of the store have at all, 0 to 1.
+        sufficient: the share of the alternative of those that are enough, 0 to 1.
     """
 
     words: np.ndarray
     shared: np.ndarray
     share: np.ndarray
     known: np.ndarray
+    sufficient: np.ndarray
 
 
-def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:
+class Alternative(NamedTuple):
+    """One thing that an interest says. ``enough``: see :class:`Alternatives`."""
+
+    row: WantedRow
+    enough: bool
+
+
+def make_alternatives(model: TfidfModel, said: Sequence[Sequence[Alternative]]) -> Alternatives:
     """Prepare the alternatives of some interests; an interest of liked papers alone has none."""
-    rows = [row for own in said for row in own]
+    rows = [one.row for own in said for one in own]
     weights, unknown = stacked(model, rows)
     is_word = np.array([" " not in term for term in model.terms[weights.indices].tolist()], dtype=np.float32)
     counted = csr_matrix((is_word, weights.indices, weights.indptr), weights.shape)
@@ -57,6 +69,7 @@ def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) ->
         counted=counted,
         whole=_sums(weights) + unknown + np.array([sum(row.unknown_words) for row in rows]),
         words=_sums(counted) + np.array([len(row.unknown_words) for row in rows]),
+        enough=np.array([one.enough for own in said for one in own], dtype=np.float32),
         first=np.cumsum([0, *map(len, said)]),
     )
 
@@ -72,12 +85,20 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
         turned: the papers' vectors, transposed (terms × papers).
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    had = (alternatives.weights @ present).toarray()
+    had, shared = (alternatives.weights @ present).toarray(), (alternatives.counted @ present).toarray()
+    return coverage_of(alternatives, had, shared)
+
+
+def coverage_of(alternatives: Alternatives, had: np.ndarray, shared: np.ndarray) -> Coverage:
+    """Return the coverage from the weight and the number of each alternative's words that each paper has."""
+    whole = alternatives.whole.astype(np.float32)[:, None]
+    share = had / whole
     return Coverage(
         words=np.broadcast_to(alternatives.words[:, None], had.shape),
-        shared=(alternatives.counted @ present).toarray(),
-        share=had / alternatives.whole.astype(np.float32)[:, None],
-        known=np.broadcast_to((_sums(alternatives.weights) / alternatives.whole)[:, None], had.shape),
+        shared=shared,
+        share=share,
+        known=np.broadcast_to(_sums(alternatives.weights)[:, None] / whole, had.shape),
+        sufficient=share * alternatives.enough[:, None],
     )
 
 

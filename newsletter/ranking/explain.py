@@ -126,7 +126,7 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
 def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> np.ndarray:
     """Return each term's contribution to a paper's score, in the order of ``paper.terms``.
 
-    They add up to the total z-score, but for a constant of the profile: what the usual paper scores.
+    They add up to the total z-score, to 0.01, but for a constant of the profile: what the usual paper scores.
 
     Args:
         row: the row of the profile. ``paper``: the paper's vector. ``factor``: that of
@@ -136,9 +136,11 @@ def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, fact
     by_terms = values_at(profile, paper.terms) - model.mean[paper.terms]
     by_terms *= scale(factor, profiles.example_counts[row]) / profiles.by_terms.deviation[row]
     along = model.topics[paper.terms][:, : profiles.topics.shape[1]]
-    length = float(np.linalg.norm(paper.values @ along)) or 1.0
+    topics = paper.values @ along
+    length = float(np.linalg.norm(topics)) or 1.0
+    against = profiles.against[row] if profiles.against[row] @ topics > 0 else 0
     weight = profiles.topics_weight[row] / profiles.by_topics.deviation[row] / length
-    return np.asarray(paper.values * (by_terms + along @ profiles.topics[row] * weight))
+    return np.asarray(paper.values * (by_terms + along @ (profiles.topics[row] - against) * weight))
 
 
 def adding_terms(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> dict[int, float]:

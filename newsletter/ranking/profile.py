@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,11 +8,20 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from newsletter.model import Interest, PaperRef
-from newsletter.ranking.coverage import Alternatives, make_alternatives
+from newsletter.ranking.coverage import Alternative, Alternatives, make_alternatives
 from newsletter.ranking.index import Index
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
-from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, words_alone
+from newsletter.ranking.wanted import (
+    WantedRow,
+    has_pairs,
+    keyword_forms,
+    keyword_row,
+    stacked,
+    text_forms,
+    text_row,
+    together,
+)
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -55,7 +64,8 @@ class Profiles:
         whole: the same before damping, also ascending.
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
         alternatives: the text and keywords alone. ``said_counts``: how many of the examples they are: 0, 1 or 2.
-        topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
+        topics: the liked papers, texts and keywords in the space of topics, relative to the usual paper and of length 1
+            (interests × topics). ``against``: the same for the disliked papers, of the length of their weight.
         by_terms, by_topics: what scores in the two spaces are standardised by. For the terms it is the spread before
             disliked papers were subtracted, with keywords of several words as if they were text: neither a subtraction
             nor the low weight of a phrase's single words then raises a paper's z-score.
@@ -70,6 +80,7 @@ class Profiles:
     alternatives: Alternatives
     said_counts: np.ndarray
     topics: np.ndarray
+    against: np.ndarray
     by_terms: Spread
     by_topics: Spread
     contributions: csr_matrix
@@ -119,28 +130,51 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
     vectors = wanted = damp(whole)
     standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
-    disliked, against = _judged(index, [one.disliked for one in followed])
-    if disliked.shape[0]:
-        total = np.asarray(against.sum(axis=1)).ravel()
-        mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
-        most = np.asarray(against.max(axis=1).todense()).ravel()
-        vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
+    topics = topics_of(index, np.asarray(wanted @ index.model.topics))
+    against = np.zeros_like(topics)
+    if any(one.disliked for one in followed):
+        mean, weight = _disliked(index, followed)
+        vectors = csr_matrix(wanted - diags(weight) @ mean, dtype=np.float32)
+        against = topics_of(index, np.asarray(mean @ index.model.topics)) * weight.astype(np.float32)[:, None]
     for matrix in (vectors, whole):
         matrix.sort_indices()
-    topics = topics_of(index, np.asarray(vectors @ index.model.topics))
+    said = [alternatives_of(index.model, _text(one), one.keywords) for one in interests]
     return Profiles(
         followed=tuple(followed),
         vectors=vectors,
         whole=whole,
         example_counts=example_counts,
-        alternatives=make_alternatives(index.model, [_alternatives(index.model, one, written) for one in interests]),
+        alternatives=make_alternatives(index.model, said),
         said_counts=said_counts,
         topics=topics,
+        against=against,
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics[:, : topics.shape[1]].T),
         contributions=contributions,
         liked=liked,
     )
+
+
+def _disliked(index: Index, followed: Sequence[WeightedInterest]) -> tuple[csr_matrix, np.ndarray]:
+    """Return the mean of each interest's disliked papers (interests × terms), damped, and its weight."""
+    disliked, against = _judged(index, [one.disliked for one in followed])
+    total = np.asarray(against.sum(axis=1)).ravel()
+    mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
+    return mean, _DISLIKED_WEIGHT * np.asarray(against.max(axis=1).todense()).ravel()
+
+
+def topic_scores(profiles: Profiles, rows: np.ndarray, topics: np.ndarray) -> np.ndarray:
+    """Return the raw scores of papers in the space of topics (rows × papers).
+
+    What is near the disliked papers is scored lower, and what is far from them no higher.
+
+    Args:
+        rows: of the profiles. ``topics``: those of the papers (papers × topics).
+    """
+    scores = np.asarray(profiles.topics[rows] @ topics.T)
+    disliking = np.flatnonzero(profiles.against[rows].any(axis=1))
+    scores[disliking] -= np.maximum(profiles.against[rows[disliking]] @ topics.T, 0)
+    return scores
 
 
 def worth(example_counts: np.ndarray, said_counts: np.ndarray) -> np.ndarray:
@@ -156,7 +190,8 @@ def topics_weight(worth: np.ndarray) -> np.ndarray:
 
 
 def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
-    """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics).
+    """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics); zeros
+    for those without terms.
 
     A store of a few papers has so few topics that they say nothing; then there are none (profiles × 0).
 
@@ -166,7 +201,7 @@ def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     if along.shape[1] < _FEW_TOPICS:
         return np.zeros((len(along), 0), dtype=np.float32)
     usual = index.sample.topics.sum(axis=0) / (len(index.sample.topics) + FEW)
-    return of_length_one(of_length_one(along) - usual)
+    return np.where(np.any(along, axis=1, keepdims=True), of_length_one(of_length_one(along) - usual), np.float32(0))
 
 
 def _text(interest: Interest) -> str:
@@ -187,9 +222,20 @@ def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, W
     return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
 
 
-def _alternatives(model: TfidfModel, interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
-    rows = [words_alone(model, written[_text(interest)]), *(written[one] for one in interest.keywords)]
-    return [row for row in rows if len(row.row.terms)]
+def alternatives_of(model: TfidfModel, text: str, keywords: Iterable[str]) -> list[Alternative]:
+    """Return what an interest says: its text and its keywords, each as it is written and with its abbreviations in
+    their other form; and all of them together, since a paper with several is more likely to be relevant.
+    """
+    said = [text_forms(model, text)] if text else []
+    phrases = [keyword_forms(model, one) for one in keywords]
+    alone = len(said) + len(phrases) == 1
+    found = [Alternative(form, alone) for forms in said for form in forms]
+    for forms in phrases:
+        several = alone or has_pairs(model, forms[0])
+        found += [Alternative(form, several or has_pairs(model, form)) for form in forms]
+    if not alone and found:
+        found.append(Alternative(together([forms[0] for forms in said + phrases]), False))
+    return [one for one in found if len(one.row.row.terms)]
 
 
 def _keywords(

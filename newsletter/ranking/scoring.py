@@ -19,7 +19,7 @@ from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix, build_matrix
 from newsletter.ranking.phrases import PaperPhrases, read
-from newsletter.ranking.profile import Profiles, WeightedInterest
+from newsletter.ranking.profile import Profiles, WeightedInterest, topic_scores
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.trending import paper_day, trending_scores
@@ -185,7 +185,7 @@ def gather(
     raw, shares_term = raw_scores(profiles.vectors, profiles.example_counts, papers)
     terms = standardised(raw, profiles.by_terms)
     topics = (
-        standardised(profiles.topics @ papers.topics.T, profiles.by_topics)
+        standardised(topic_scores(profiles, np.arange(len(raw)), papers.topics), profiles.by_topics)
         if profiles.topics.shape[1]
         else terms.copy()
     )

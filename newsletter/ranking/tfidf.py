@@ -46,6 +46,7 @@ background too; among thousands they make no difference."""
 _COHORT = 2_000
 _GROUP = 25
 _TOPICS = 64
+_STEPS = 2_048
 _FEW_INTERESTS = 200
 _SAMPLE = 500
 _RARE_TERMS_FROM = 1_000
@@ -208,9 +209,14 @@ def score_deviation(papers: csr_matrix, along: np.ndarray, variance: np.ndarray)
 
 
 def of_length_one(rows: np.ndarray) -> np.ndarray:
-    """Scale rows to length 1; rows of zeros stay."""
+    """Scale rows to length 1, with values in multiples of 1/2048; rows of zeros stay.
+
+    The product of two such rows is exact in float32, whatever order it is added up in. So a score depends neither on
+    the number of papers and profiles multiplied at once nor on the machine.
+    """
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1)[:, None], dtype=np.float32)
+    units = rows / np.where(lengths > 0, lengths, 1)[:, None]
+    return np.asarray(np.round(units * _STEPS) / _STEPS, dtype=np.float32)
 
 
 def damp(profiles: csr_matrix) -> csr_matrix:
