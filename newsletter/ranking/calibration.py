@@ -19,11 +19,12 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-4.007, 1.615])
-_COVERAGE = np.array([-2.006, 2.244, -0.049, -0.515])
-_ASKED_FOR = 4.0
-_NEARLY_ALL = 0.8
-_LIKED = np.array([-2.943, 0.644, -0.032, 0.381])
+_SAID = np.array([-3.757, 1.528])
+_COVERAGE = np.array([-1.926, 2.25, -0.046, -0.559])
+_LIKED = np.array([-2.94, 0.643, -0.033, 0.382])
+
+_ASKED_FOR = 0.4
+"""The match of a paper of which nothing else is known than that it has all that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ class Evidence:
     """What the ranking knows of some pairs of an interest and a paper: arrays of one length.
 
     Attributes:
-        terms, topics: the paper's z-scores in the two spaces. ``total``: both together, by which papers are ordered if
-            the interest has liked papers alone.
+        terms: the paper's z-score in the space of terms. ``topics``: that in the space of topics, as far as it can be
+            trusted. ``total``: both z-scores together, by which papers are ordered if the interest has liked papers
+            alone.
         examples: the number of papers that the interest was built from.
         said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
@@ -53,23 +55,25 @@ def match(evidence: Evidence) -> np.ndarray:
     topics and the coverage; for a number of liked papers, the order is that of the total z-score.
     """
     said = said_features(evidence) @ _SAID + coverage_odds(evidence.coverage)
+    said = _asked_for(said, evidence.coverage)
     odds = evidence.said * said + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
 
 
+def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
+    """Return log-odds, raised for papers that have all that was asked for: one of two independent signs is enough.
+
+    How much is decided and not fitted: in judged collections the words only stand for a need, and a paper that has them
+    may not meet it. A reader who writes one keyword wants the papers with it.
+    """
+    sure = _ASKED_FOR * coverage.sure
+    # 1 - (1 - p) (1 - sure), as log-odds.
+    return np.asarray(np.log((np.exp(odds) + sure) / (1 - sure)))
+
+
 def coverage_odds(coverage: Coverage) -> np.ndarray:
     """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
-    return np.asarray(coverage_features(coverage) @ _COVERAGE + asked_for(coverage))
-
-
-def asked_for(coverage: Coverage) -> np.ndarray:
-    """Return what it adds to the log-odds that a paper has all that was asked for.
-
-    This is decided and not fitted: in judged collections the words only stand for a need, and a paper that has them may
-    not meet it. A reader who writes one keyword wants the papers with it.
-    """
-    all_of_it = (coverage.sufficient - _NEARLY_ALL) / (1 - _NEARLY_ALL)
-    return np.asarray(_ASKED_FOR * np.clip(all_of_it, 0, 1))
+    return np.asarray(coverage_features(coverage) @ _COVERAGE)
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:

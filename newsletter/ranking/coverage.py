@@ -13,6 +13,8 @@ from scipy.sparse import csr_matrix
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.wanted import WantedRow, stacked
 
+_NEARLY_ALL = 0.9
+
 
 class Alternatives(NamedTuple):
     """The alternatives of some interests, one interest after the other.
@@ -21,8 +23,8 @@ class Alternatives(NamedTuple):
         weights: the weight of each term (alternatives × terms). ``counted``: 1 for each of these that is a word.
         whole: the sum of the weights, with those of words and phrases that no paper of the store has.
         words: the number of words, with those that no paper has.
-        enough: 1 if a paper with all of it is relevant, whatever its subject: it is all that its interest says, or a
-            keyword of several words. A single word beside others may be meant in another sense.
+        enough: how sure a match a paper with all of it is, whatever its subject: 1 for all that an interest says and
+            for several words, less for a single word beside others, 0 for all of them together.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
@@ -41,21 +43,22 @@ class Coverage(NamedTuple):
         words: the number of an alternative's words. ``shared``: how many of them the paper has.
         share: the share of an alternative's weight that the paper has, 0 to 1.
         known: the share of its weight that papers of the store have at all, 0 to 1.
-        sufficient: the share of the alternative of those that are enough, 0 to 1.
+        sure: how sure a match it is in view of this alone: ``enough`` if the paper has all of the alternative, less if
+            it has nearly all, else 0.
     """
 
     words: np.ndarray
     shared: np.ndarray
     share: np.ndarray
     known: np.ndarray
-    sufficient: np.ndarray
+    sure: np.ndarray
 
 
 class Alternative(NamedTuple):
     """One thing that an interest says. ``enough``: see :class:`Alternatives`."""
 
     row: WantedRow
-    enough: bool
+    enough: float
 
 
 def make_alternatives(model: TfidfModel, said: Sequence[Sequence[Alternative]]) -> Alternatives:
@@ -98,12 +101,14 @@ def coverage_of(alternatives: Alternatives, had: np.ndarray, shared: np.ndarray)
         shared=shared,
         share=share,
         known=np.broadcast_to(_sums(alternatives.weights)[:, None] / whole, had.shape),
-        sufficient=share * alternatives.enough[:, None],
+        sure=np.clip((share - _NEARLY_ALL) / (1 - _NEARLY_ALL), 0, 1) * alternatives.enough[:, None],
     )
 
 
 def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.ndarray, places: np.ndarray) -> Coverage:
     """Return the coverage of the best alternative for pairs of an interest and a paper; zeros without alternatives.
+
+    How sure a match it is comes from the surest one.
 
     Args:
         covered, odds: the coverage of each alternative, and how much it is worth (alternatives × papers).
@@ -115,9 +120,10 @@ def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.nda
     best, most = np.zeros(len(some), dtype=int), np.full(len(some), -np.inf)
     for number in range(int(numbers.max(initial=0))):
         alternative = first[rows[some]] + np.minimum(number, numbers[some] - 1)
+        found.sure[some] = np.maximum(found.sure[some], covered.sure[alternative, places[some]])
         better = odds[alternative, places[some]] > most
         best[better] = alternative[better]
         most[better] = odds[alternative, places[some]][better]
-    for part, values in zip(found, covered, strict=True):
+    for part, values in zip(found[:-1], covered[:-1], strict=True):
         part[some] = values[best, places[some]]
     return found

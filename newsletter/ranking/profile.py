@@ -14,9 +14,9 @@ from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
 from newsletter.ranking.wanted import (
     WantedRow,
-    has_pairs,
     keyword_forms,
     keyword_row,
+    of_several_words,
     stacked,
     text_forms,
     text_row,
@@ -28,6 +28,13 @@ _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
 _FEW_TOPICS = 16
+_FEW_PAPERS = 300
+_ONE_WORD_OF_MANY = 0.42
+"""How sure a match a single word beside others is, which may be meant in another sense.
+
+It is just so much that such a paper is shown by default unless its subject is a different one.
+"""
+
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -204,6 +211,14 @@ def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     return np.where(np.any(along, axis=1, keepdims=True), of_length_one(of_length_one(along) - usual), np.float32(0))
 
 
+def trust_in_topics(model: TfidfModel) -> float:
+    """Return how far topics can be trusted for a few words, 0 to 1: less the fewer papers they are fitted on.
+
+    The topics of a small store are made of few papers each, in which one word of an interest stands out.
+    """
+    return model.papers / (model.papers + _FEW_PAPERS)
+
+
 def _text(interest: Interest) -> str:
     says_more = interest.keywords or interest.liked or interest.authors or interest.categories
     return interest.text or ("" if says_more else interest.name)
@@ -227,14 +242,16 @@ def alternatives_of(model: TfidfModel, text: str, keywords: Iterable[str]) -> li
     their other form; and all of them together, since a paper with several is more likely to be relevant.
     """
     said = [text_forms(model, text)] if text else []
-    phrases = [keyword_forms(model, one) for one in keywords]
-    alone = len(said) + len(phrases) == 1
-    found = [Alternative(form, alone) for forms in said for form in forms]
-    for forms in phrases:
-        several = alone or has_pairs(model, forms[0])
-        found += [Alternative(form, several or has_pairs(model, form)) for form in forms]
+    said += [keyword_forms(model, one) for one in keywords]
+    alone = len(said) == 1
+    found = []
+    for forms in said:
+        sure = alone or of_several_words(model, forms[0])
+        found += [
+            Alternative(form, 1.0 if sure or of_several_words(model, form) else _ONE_WORD_OF_MANY) for form in forms
+        ]
     if not alone and found:
-        found.append(Alternative(together([forms[0] for forms in said + phrases]), False))
+        found.append(Alternative(together([forms[0] for forms in said]), 0.0))
     return [one for one in found if len(one.row.row.terms)]
 
 

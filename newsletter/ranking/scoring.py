@@ -19,7 +19,7 @@ from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix, build_matrix
 from newsletter.ranking.phrases import PaperPhrases, read
-from newsletter.ranking.profile import Profiles, WeightedInterest, topic_scores
+from newsletter.ranking.profile import Profiles, WeightedInterest, topic_scores, trust_in_topics
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.trending import paper_day, trending_scores
@@ -198,7 +198,7 @@ def gather(
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
         terms=terms[rows, places],
-        topics=topics[rows, places],
+        topics=trust_in_topics(index.model) * topics[rows, places],
         total=total[rows, places],
         examples=profiles.worth[rows],
         said=said[rows],

@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from newsletter.ranking.calibration import Evidence, coverage_odds, match
 from newsletter.ranking.coverage import Alternative, Alternatives, Coverage, best_of, coverage_of, make_alternatives
 from newsletter.ranking.index import Index, PaperMatrix
-from newsletter.ranking.profile import alternatives_of, topics_of, topics_weight, worth
+from newsletter.ranking.profile import alternatives_of, topics_of, topics_weight, trust_in_topics, worth
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import DAMPING
 from newsletter.ranking.wanted import text_row
@@ -122,7 +122,7 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
             topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
         evidence = Evidence(
             terms=terms,
-            topics=topics,
+            topics=trust_in_topics(index.model) * topics,
             total=terms + (topics_weight(examples) * topics if profile.topics.shape[1] else 0),
             examples=np.repeat(examples, len(places)),
             said=np.repeat(said_counts, len(places)),

@@ -70,7 +70,7 @@ class TfidfModel:
             ``topics @ diag(strengths**2) @ topics.T + diag(variance)``.
         usual: the standard deviation of a usual paper's score across readers.
         sample: some papers (papers × terms) to standardise scores with.
-        abbreviations: those that the papers define.
+        abbreviations: those that the papers define. ``papers``: how many it was fitted on.
     """
 
     counter: "CountVectorizer"
@@ -85,6 +85,7 @@ class TfidfModel:
     sample: csr_matrix
     ordinary: int
     abbreviations: Abbreviations
+    papers: int
 
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
         """Convert papers' texts to rows (texts × terms); a text without a known term becomes a row of zeros."""
@@ -163,6 +164,7 @@ def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
         sample=sample,
         ordinary=ordinary,
         abbreviations=definitions.agreed(_least_papers(documents), _finder(terms, counts)),
+        papers=documents,
     )
 
 

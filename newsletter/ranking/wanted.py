@@ -76,9 +76,10 @@ def _forms(model: TfidfModel, text: str) -> list[str]:
     return list(dict.fromkeys([text, model.abbreviations.swapped(text)]))
 
 
-def has_pairs(model: TfidfModel, wanted: WantedRow) -> bool:
-    """Return whether some words are several, or characters that run on."""
-    return wanted.unknown > 0 or any(" " in term for term in model.terms[wanted.row.terms].tolist())
+def of_several_words(model: TfidfModel, wanted: WantedRow) -> bool:
+    """Return whether a vector has more than one word, or a run of characters."""
+    terms = model.terms[wanted.row.terms].tolist()
+    return wanted.unknown > 0 or len(terms) + len(wanted.unknown_words) > 1 or any(" " in term for term in terms)
 
 
 def _unknown_words(model: TfidfModel, tokens: Sequence[Token]) -> list[float]:

@@ -16,7 +16,7 @@ def digest(newsletter: Newsletter, now: str = NOW) -> list[dict]:
 
 def test_each_interest_has_its_share(newsletter: Newsletter) -> None:
     newsletter.with_sample()
-    newsletter.configure(digest={"trending": 0}, ranking={"max_publication_age_days": 365})
+    newsletter.configure(digest={"trending": 0}, ranking={"max_publication_age_days": 365, "min_score": 0.1})
     newsletter.subscriber(
         "ada",
         """\
