@@ -26,6 +26,9 @@ from newsletter.ranking.trending import paper_day, trending_scores
 from newsletter.ranking.zscores import raw_scores, standardised
 from newsletter.support.person_names import NameIndex, NameMatch
 
+FORMULA = 2
+"""The number of the formula, logged with each digest. It must increase when the same inputs give other matches."""
+
 FULL_MATCH = 1.0
 """The match of a paper by a followed author."""
 
