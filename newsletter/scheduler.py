@@ -181,7 +181,7 @@ def _add_jobs(scheduler: Any, context: AppContext, stored: Mapping[str, datetime
         ("tick", tick_job, IntervalTrigger(seconds=settings.tick_seconds, timezone=UTC), now),
         ("housekeeping", housekeeping_job, DailyTrigger((_HOUSEKEEPING_AT,), settings.timezone), None),
     ]
-    if context.config.bounces.mailbox:
+    if context.config.command_address is not None:
         read_every = IntervalTrigger(minutes=context.config.bounces.read_minutes, timezone=UTC)
         jobs.append(("bounces", bounces_job, read_every, now))
     for name, job, trigger, first in jobs:

@@ -27,15 +27,18 @@ def ask(
     limits: SignUps,
     now: datetime,
     new_email: str | None = None,
+    preferences: Preferences | None = None,
 ) -> LimitVerdict:
-    """Queue a request made with a subscriber's link: an email to the subscriber's address will ask for confirmation.
+    """Queue a request made with a subscriber's link: an email to the subscriber's address will ask for confirmation, or
+    say what was done.
 
     Args:
         new_email: the address to move to, in normal form.
+        preferences: kept with the request, if its email needs them.
     """
     verdict = check_and_count(connection, key, subscriber.email, asked, limits, now, challenge=False)
     if verdict is LimitVerdict.TAKEN:
-        to = Preferences(email=subscriber.email)
+        to = preferences or Preferences(email=subscriber.email)
         sign_ups.add(connection, to, asked.network, now, kind, subscriber.row, new_email)
     return verdict
 

@@ -14,6 +14,8 @@ from functools import cache
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import want_bytes
 
+from newsletter.errors import UserError
+
 
 class TokenPurpose(StrEnum):
     """The purpose of a link; its token is not valid for any other."""
@@ -54,16 +56,26 @@ class Links:
     """Makes the links of a site and reads their tokens.
 
     Attributes:
-        site_url: the public URL, without a slash at the end.
+        site_url: the public URL, without a slash at the end; None without a public site, which has tokens but no URLs.
         key: the site's signing key.
     """
 
-    site_url: str
+    site_url: str | None
     key: str
+
+    def page(self, purpose: TokenPurpose, token: str) -> str:
+        """Return the link with a token.
+
+        Raises:
+            UserError: there is no public site.
+        """
+        if self.site_url is None:
+            raise UserError("site.url: not set, so no link can lead to the site; set it in config.yaml")
+        return f"{self.site_url}/{purpose.value}/{token}"
 
     def url(self, purpose: TokenPurpose, subscriber: int, version: int = 0) -> str:
         """Return the link of a subscriber (by row) for a purpose. It is always the same."""
-        return f"{self.site_url}/{purpose.value}/{self.token(purpose, subscriber, version)}"
+        return self.page(purpose, self.token(purpose, subscriber, version))
 
     def token(self, purpose: TokenPurpose, subscriber: int, version: int = 0) -> str:
         """Return the token of such a link: letters, digits and dots.
@@ -81,10 +93,13 @@ class Links:
 
     def feedback_url(self, subscriber: int, paper: int, verdict: str, version: int = 0) -> str:
         """Return the feedback link of a subscriber for a paper (both by row) and ``more`` or ``less``."""
-        token = self._signed(
+        return self.page(TokenPurpose.FEEDBACK, self.feedback_token(subscriber, paper, verdict, version))
+
+    def feedback_token(self, subscriber: int, paper: int, verdict: str, version: int = 0) -> str:
+        """Return the token of such a link."""
+        return self._signed(
             TokenPurpose.FEEDBACK, f"{subscriber}.{paper}.{verdict}{_suffix(TokenPurpose.FEEDBACK, version)}"
         )
-        return f"{self.site_url}/{TokenPurpose.FEEDBACK.value}/{token}"
 
     def feedback(self, token: str) -> tuple[TokenHolder, int, str] | None:
         """Return holder, paper and verdict of a feedback token; None if it is invalid."""
@@ -96,8 +111,7 @@ class Links:
 
     def digest_url(self, subscriber: int, edition: date) -> str:
         """Return the link to a subscriber's digest of an edition."""
-        token = self._signed(TokenPurpose.DIGEST, f"{subscriber}.{edition:%Y%m%d}")
-        return f"{self.site_url}/{TokenPurpose.DIGEST.value}/{token}"
+        return self.page(TokenPurpose.DIGEST, self._signed(TokenPurpose.DIGEST, f"{subscriber}.{edition:%Y%m%d}"))
 
     def digest(self, token: str) -> tuple[int, date] | None:
         """Return the subscriber (by row) and edition of a digest token; None if it is invalid."""

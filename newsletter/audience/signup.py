@@ -43,11 +43,12 @@ class SignupMail(StrEnum):
     FORGET = "forget"
     CHANGE_ADDRESS = "change_address"
     NEW_ADDRESS = "new_address"
+    INTERESTS = "interests"
 
     @property
     def asks(self) -> bool:
         """Whether it asks for confirmation, so that its request is kept."""
-        return self not in (SignupMail.ALREADY, SignupMail.NEW_LINK)
+        return self not in (SignupMail.ALREADY, SignupMail.NEW_LINK, SignupMail.INTERESTS)
 
 
 def read_address(email: str) -> str:

@@ -19,11 +19,13 @@ from newsletter.support.time_zones import describe, get_zone
 DAYS = 14
 
 _BACK = {
-    "hard": "a bounce (hard)",
-    "soft": "a bounce (soft)",
-    "refused": "a bounce (refused)",
-    "complaint": "a complaint",
-    "unsubscribe": "an unsubscribe email",
+    "hard": "a bounce (hard) came back",
+    "soft": "a bounce (soft) came back",
+    "refused": "a bounce (refused) came back",
+    "complaint": "a complaint came back",
+    "unsubscribe": "an unsubscribe email came back",
+    "feedback": "feedback came by email",
+    "interests": "new interests came by email",
 }
 
 
@@ -194,7 +196,7 @@ class _TimelineBuilder:
         effect = f"; {one.effect} since" if one.effect else ""
         said = f": “{one.diagnostic}”" if one.diagnostic else ""
         at = self._at(one.received_at, edition_day=day)
-        return f"{_BACK.get(one.kind, one.kind)} came back at {at}{of}{said}{effect}"
+        return f"{_BACK.get(one.kind, one.kind)} at {at}{of}{said}{effect}"
 
     def _of_changes(self, day: date) -> Iterator[str]:
         one = self._subscriber

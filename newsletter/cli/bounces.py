@@ -33,9 +33,9 @@ def read(
         str | None, typer.Argument(metavar="FILE", help="Read one message from this file; '-' reads standard input.")
     ] = None,
 ) -> None:
-    """Process bounces and complaints from the configured mailbox, a file or standard input.
+    """Process bounces, complaints and subscribers' emails from the configured mailbox, a file or standard input.
 
-    Only reports that are proven to be about a message of this newsletter are recorded and acted on.
+    Only what is proven to be about a message of this newsletter is recorded and acted on.
     Recognised messages are moved to another folder; all others stay and are marked as read.
     """
     from newsletter.services.bounces import process_message
@@ -119,6 +119,8 @@ def _on_progress(taken: BounceResult) -> str:
         return f"Ignored: {about}; nothing proves that it is about a message of this newsletter."
     if taken.again:
         return f"Already processed: {report.kind}, {taken.email}."
+    if taken.done:
+        return f"{taken.email}: {report.kind}; {taken.done}."
     words = ", ".join(part for part in (report.kind.value, report.status, report.reason) if part)
     return f"{taken.email}: {words}; {f'now {taken.effect}' if taken.effect else 'state unchanged'}."
 

@@ -59,7 +59,7 @@ def demo(
 ) -> None:
     """Run the whole pipeline without an account or network: papers in, personal emails out, the log."""
     from newsletter.rendering.template import BUNDLED
-    from newsletter.services.demo import SAMPLE_PAPERS, accept_old_papers, create_project, subscribe_examples
+    from newsletter.services.demo import SAMPLE_PAPERS, configure_demo, create_project, subscribe_examples
     from newsletter.services.due_subscribers import active_batches
     from newsletter.services.edition import run_edition
     from newsletter.services.fetch import import_file
@@ -69,7 +69,7 @@ def demo(
     _claim(folder)
     with err.status("Creating a newsletter with sample papers ..."):
         if folder / "config.yaml" in create_project(folder, BUNDLED):
-            accept_old_papers(folder)
+            configure_demo(folder)
         subscribe_examples(folder)
         context = _context(folder, options(ctx))
         papers = import_file(context.engine, context.clock, SAMPLE_PAPERS, context.clock().date())
@@ -94,6 +94,7 @@ def demo(
     say(f"   {command} rank ada@newsletter.example")
     say(f"   {command} interests edit ada@newsletter.example")
     say(f"   {command} preview ada@newsletter.example --serve")
+    say(f"   {command} serve, for the links in the emails")
     say(f"Create your own newsletter: {command} init DIR")
 
 

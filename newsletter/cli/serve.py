@@ -29,7 +29,8 @@ def serve(
     context = open_context_for(ctx, running=True)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     web = Web(**{**context.config.web.model_dump(), **given})
+    app = make_app(context, warm=True)
     listener = listen(web)
     at = f"[{web.host}]" if ":" in web.host else web.host
     say(f"Serving the site at http://{at}:{web.port}/ (press Ctrl-C to stop).")
-    answer(make_app(context, warm=True), listener, web)
+    answer(app, listener, web)

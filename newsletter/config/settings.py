@@ -43,7 +43,9 @@ class Site(Settings):
     """The site and sender, shown in every message."""
 
     name: Line
-    url: Url = Field(description="The public URL, without a path of its own pages.")
+    url: Url | None = Field(
+        default=None, description="The public URL, without a path of its own pages; none without a public site."
+    )
     sender: Mailbox = Field(alias="from", description="Address the digests come from.")
     reply_to: Mailbox | None = None
     postal_address: Line = Field(description="Required in bulk mail by law in many countries (CAN-SPAM, section 5).")
@@ -247,7 +249,16 @@ class Config(Settings):
     @property
     def accepted_hosts(self) -> list[str]:
         """The host names that the site answers to."""
-        return [urlsplit(self.site.url).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+        return [urlsplit(self.site.url or "").hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+
+    @property
+    def command_address(self) -> str | None:
+        """The address at which the newsletter reads emails that unsubscribe, give feedback or change interests; None if
+        it reads none.
+        """
+        if self.bounces.address is not None or not self.bounces.mailbox:
+            return self.bounces.address
+        return parseaddr(self.site.reply_to or self.site.sender)[1]
 
     @property
     def contact(self) -> str:

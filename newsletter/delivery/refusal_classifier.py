@@ -9,8 +9,9 @@ class BounceKind(StrEnum):
     """What a returned message reports.
 
     ``hard``: the mailbox does not exist. ``soft``: not delivered, possibly temporarily. ``refused``: because of the
-        sender or the content, which says nothing about the mailbox. ``notice``: an automatic message that needs no
-        action. ``other``: anything else, such as a personal email.
+        sender or the content, which says nothing about the mailbox. ``feedback``, ``interests``: a subscriber's email
+        that rates a paper, or changes interests. ``notice``: an automatic message that needs no action. ``other``:
+        anything else, such as a personal email.
     """
 
     HARD = "hard"
@@ -18,6 +19,8 @@ class BounceKind(StrEnum):
     REFUSED = "refused"
     COMPLAINT = "complaint"
     UNSUBSCRIBE = "unsubscribe"
+    FEEDBACK = "feedback"
+    INTERESTS = "interests"
     NOTICE = "notice"
     OTHER = "other"
 

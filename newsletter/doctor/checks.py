@@ -123,6 +123,7 @@ def _files(context: CheckContext) -> Iterator[Check]:
         yield Check("password bounces", look, "unlock the keyring, or set a password file")
     yield Check("templates", partial(project.templates, config), "fix the template")
     yield Check("unsubscribe", partial(http.unsubscribing, config, context.pages), _OURS)
+    yield Check("feedback", partial(http.feedback, config), _OURS)
     if config.bounces.maildir is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.maildir")
 

@@ -71,19 +71,21 @@ def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
         pages: whether links in messages lead there.
     """
     name, url = "site", config.site.url
+    if url is None:
+        raise CheckSkipped("no public site, so nothing leads there; set site.url if there is to be one")
     host = urlsplit(url).hostname or ""
     needed = "readers unsubscribe there" if pages else "no link in a message leads there yet"
     if is_example(host):
         raise CheckSkipped(f"{url} is an example URL, {needed}; set site.url to your own")
     # The configuration names the site, wherever it is; its name may well have a private address in its own network.
     network = _once(config).model_copy(update={"allow_private": [*config.network.allow_private, host]})
-    with HttpClient(network, user_agent(config.site.url, config.contact)) as http:
+    with HttpClient(network, user_agent(url, config.contact)) as http:
         try:
             http.get(f"{url}{HEALTH if pages else '/'}")
             text = "answers"
         except SourceError as error:
             if pages or error.status is None or error.status >= 500:
-                return _no_answer(name, config, error, pages)
+                return _no_answer(name, url, error, pages)
             text = f"answers with status {error.status}"
         finally:
             _take_time(http.ahead, ahead)
@@ -94,31 +96,51 @@ def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
     return ok(name, f"{url} {text}; {needed}")
 
 
-def _no_answer(name: str, config: Config, error: SourceError, pages: bool) -> CheckResult:
+def _no_answer(name: str, url: str, error: SourceError, pages: bool) -> CheckResult:
     text = to_single_line(str(error))
     if pages:
         fix = "check the web server, its certificate and site.url: readers unsubscribe there"
         return bad(name, text, fix)
-    if error.status is None and is_loopback(urlsplit(config.site.url).hostname or ""):
-        raise CheckSkipped(
-            f"{config.site.url} is on this machine only, and no link leads there yet; set a public URL later"
-        )
+    if error.status is None and is_loopback(urlsplit(url).hostname or ""):
+        raise CheckSkipped(f"{url} is on this machine only, and no link leads there yet; set a public URL later")
     return warning(name, f"{text}; no link in a message leads there yet", "set site.url to a URL that readers can open")
 
 
 def unsubscribing(config: Config, pages: bool) -> CheckResult:
     """Report how readers unsubscribe."""
-    name, bounces = "unsubscribe", config.bounces
-    if pages:
+    name = "unsubscribe"
+    if pages and config.site.url is not None:
         return ok(name, f"one click at {config.site.url}, or email")
-    if bounces.address is None:
-        address = parseaddr(config.site.reply_to or config.site.sender)[1]
-        text = f"email to {address}, which you process with 'newsletter unsubscribe'"
-        return warning(name, text, "set bounces.address and its mailbox to process these emails automatically")
-    if not bounces.mailbox:
-        text = f"email to {bounces.address}, processed by 'newsletter bounces read'"
-        return ok(name, text)
-    return ok(name, f"email to {bounces.address}, processed automatically")
+    read = _read_emails(config)
+    if read is not None:
+        return ok(name, read)
+    address = parseaddr(config.site.reply_to or config.site.sender)[1]
+    text = f"email to {address}, which you process with 'newsletter unsubscribe'"
+    return warning(name, text, "set bounces.imap or bounces.maildir to process these emails automatically")
+
+
+def feedback(config: Config) -> CheckResult:
+    """Report how readers give feedback and change their interests."""
+    name = "feedback"
+    if config.site.url is not None:
+        return ok(name, f"pages at {config.site.url}")
+    read = _read_emails(config)
+    if read is not None:
+        return ok(name, f"{read}; readers change their interests the same way, but not their schedule")
+    text = "messages have no links for it, since there is neither a site nor a mailbox to read"
+    return warning(name, text, "set site.url, or bounces.imap or bounces.maildir")
+
+
+def _read_emails(config: Config) -> str | None:
+    """Describe where readers' emails go and how they are read; None if they are not."""
+    address, bounces = config.command_address, config.bounces
+    if address is None:
+        return None
+    if bounces.imap is not None:
+        return f"email to {address}, which 'newsletter run' reads from {bounces.imap.folder} of {bounces.imap.user}"
+    if bounces.maildir is not None:
+        return f"email to {address}, which 'newsletter run' reads from {bounces.maildir}"
+    return f"email to {address}, which its mail server must pass to 'newsletter bounces read -'"
 
 
 def _once(config: Config) -> Network:

@@ -15,7 +15,7 @@ from newsletter.errors import UserError
 from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
-from newsletter.rendering.template_context import PersonalLinks, digest_context, signup_context
+from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
 from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.services.messages import sender_warnings
 from newsletter.sources.files import read_file
@@ -24,6 +24,9 @@ from newsletter.support.hosts import is_example
 _DAY = date(2025, 11, 25)
 _SHOWN = 10
 """Papers in a digest, unless a subscriber says otherwise."""
+
+_SITE = "https://papers.example.org"
+"""In sample links of a newsletter without a site."""
 
 _INTEREST = "A test by the doctor"
 
@@ -95,7 +98,7 @@ def templates(config: Config) -> CheckResult:
 
 
 def _sample(config: Config, filled: Templates) -> str:
-    link = f"{config.site.url}/preferences/1.{'x' * 43}"
+    link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
     links = PersonalLinks(
         link, link, link, one_click=link, browser=link, judge=lambda row, verdict: f"{link}.{verdict}"
     )
@@ -105,7 +108,11 @@ def _sample(config: Config, filled: Templates) -> str:
 
 
 def _sample_signup_mail(config: Config, filled: Templates) -> None:
-    values = signup_context(config.site, "As an example", f"{config.site.url}/confirm/1.{'x' * 43}", 48)
+    link, interests = f"{config.site.url or _SITE}/confirm/1.{'x' * 43}", ["As an example"]
+    values = {
+        **signup_context(config.site, "As an example", link, 48),
+        **interests_context(config.site, "As an example", link, True, interests),
+    }
     for part in (filled.text, filled.html):
         render(part, values)
 

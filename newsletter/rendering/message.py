@@ -58,13 +58,13 @@ def make_message(
         UserError: a template uses an unknown variable.
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
-    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by one click (with a page) or email.
+    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by email, or one click (with an HTTPS page).
     unsubscribe = [f"<{url}>" for url in (links.one_click, links.unsubscribe_email) if url]
     headers = [
         list_id_field(site.name, f"papers.{ascii_domain(site.domain)}"),
         plain_field("List-Unsubscribe", *unsubscribe),
     ]
-    if links.one_click:
+    if links.one_click and links.one_click.startswith("https:"):
         headers.append(plain_field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     # For the statistics of mailbox providers: edition, type and sender.
     headers.append(plain_field("Feedback-ID", f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"))

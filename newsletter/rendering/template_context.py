@@ -26,16 +26,17 @@ class PersonalLinks:
     """The personal links of a subscriber.
 
     Attributes:
-        preferences, unsubscribe: targets of the links in a message, a page or an email (``mailto:``).
+        preferences, unsubscribe: targets of the links in a message, a page or an email (``mailto:``);
+            ``preferences`` is None without either.
         unsubscribe_email: the ``mailto:`` link to unsubscribe.
         one_click: the page that unsubscribes on a POST (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
-        judge: returns the feedback page of a paper (by row) and ``more`` or ``less``; None without such pages.
+        judge: returns the feedback page or email of a paper (by row) and ``more`` or ``less``; None without either.
         subscribe: the sign-up page; only set when the digest is shown to anyone who has its URL (see
             :func:`shared_links`).
     """
 
-    preferences: str
+    preferences: str | None
     unsubscribe: str
     unsubscribe_email: str
     one_click: str | None = None
@@ -126,6 +127,26 @@ def signup_context(site: Site, subject: str, link: str, hours: int) -> dict[str,
         link: the link to open. ``hours``: how long it is valid.
     """
     return {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+
+
+def interests_context(
+    site: Site, subject: str, link: str | None, changed: bool, interests: Sequence[str]
+) -> dict[str, Any]:
+    """Build the values that the template ``interests`` uses: the answer to an email that was to change interests.
+
+    Args:
+        link: opens an email that changes them again; None if none would be read.
+        changed: whether they were changed.
+        interests: as they are now, by name.
+    """
+    return {
+        "subject": subject,
+        "preheader": subject,
+        "site": site,
+        "link": link,
+        "changed": changed,
+        "interests": [to_single_line(name) for name in interests],
+    }
 
 
 def _greeting(subscriber: Subscriber, papers: str) -> str:

@@ -1,8 +1,8 @@
-"""Bounces and complaints: read reports from a mailbox or a pipe, verify them, and act on them.
+"""Bounces, complaints and subscribers' emails: read them from a mailbox or a pipe, verify them, and act on them.
 
 Anybody can send a report that names anybody. A report is trusted only if it contains something that only a recipient
 of the message can know: the signed token of its return path, its Message-ID as in the send log, or the signed token
-of an unsubscribe email.
+of an email that the message has a link for.
 """
 
 import hashlib
@@ -38,12 +38,14 @@ class BounceResult:
         email: the subscriber's address, None if the report could not be traced to a subscriber.
         effect: the state the subscriber was moved to, None if no state changed.
         again: this report was processed before.
+        done: what an email with a command led to, or why to nothing; empty for other reports.
     """
 
     report: BounceReport
     email: str | None = None
     effect: SubscriberState | None = None
     again: bool = False
+    done: str = ""
 
     @property
     def outcome(self) -> str:
@@ -63,6 +65,13 @@ def process_message(context: AppContext, content: bytes) -> BounceResult:
             subscriber, _ = _about(connection, context, report)
         return BounceResult(report, subscriber.email if subscriber else None)
     digest = hashlib.sha256(content[:MAX_BYTES]).hexdigest()
+    if report.kind in (BounceKind.FEEDBACK, BounceKind.INTERESTS):
+        from newsletter.services import (
+            mailed_commands,
+        )  # Imported here: it loads the ranking, which bounces never need.
+
+        result = mailed_commands.carry_out(context, report, digest)
+        return BounceResult(report, result.email, again=result.again, done=result.done)
     with writing(context.engine) as connection:
         subscriber, send = _about(connection, context, report)
         if subscriber is None:
@@ -76,8 +85,8 @@ def process_message(context: AppContext, content: bytes) -> BounceResult:
 
 def _about(connection: Connection, context: AppContext, report: BounceReport) -> tuple[Subscriber | None, Send | None]:
     """Return the subscriber and the send that a report verifiably concerns."""
-    if report.unsubscribe_tokens:
-        holders = (context.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.unsubscribe_tokens)
+    if report.signed_tokens:
+        holders = (context.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.signed_tokens)
         holder = next((one for one in holders if one is not None), None)
         return (subscribers.by_rows(connection, [holder.row]).get(holder.row) if holder is not None else None), None
     signed = (read_token(context.links.key, token) for token in report.tokens)

@@ -105,12 +105,15 @@ def create_project(folder: Path, templates: Path) -> list[Path]:
     return _copied(wanted)
 
 
-def accept_old_papers(folder: Path) -> None:
-    """Change the configuration of a demo, so that the sample papers count as news however long ago they appeared."""
+def configure_demo(folder: Path) -> None:
+    """Change the configuration of a demo: the sample papers count as news however long ago they appeared, and links in
+    its emails lead to the site that ``newsletter serve`` shows on this machine.
+    """
     path, yaml = folder / "config.yaml", YAML()
     yaml.preserve_quotes = True
     yaml.width = 1_000
     document = yaml.load(path.read_bytes())
+    document["site"].insert(1, "url", "http://localhost:8000", "the address of 'newsletter serve' on this machine")
     document["ranking"].insert(1, "max_publication_age_days", ANY_AGE, "the sample papers are news, old as they are")
     out = io.BytesIO()
     yaml.dump(document, out)

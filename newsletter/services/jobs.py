@@ -17,7 +17,7 @@ from newsletter.services.fetch import fetch_papers
 from newsletter.services.index import read_state
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.retention import purge_expired
-from newsletter.services.signup_mail import forget_unconfirmed
+from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.store import reading, statistics, tokens, writing
 
@@ -115,17 +115,27 @@ def tick(
 
 
 def read_bounces(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Process the bounce mailbox, one log line for each message that changed something or failed.
+    """Process the bounce mailbox, one log line for each message that changed something or failed, and send the answers
+    to emails that subscribers sent there.
 
     Returns:
         Whether the mailbox, if there is one, and every message in it could be read.
     """
-    if not context.config.bounces.mailbox:
-        return True
+    went_well = not context.config.bounces.mailbox or _read_mailbox(context, log, should_stop)
+    while context.config.command_address is not None and not should_stop() and send_next(context):
+        pass
+    return went_well
 
+
+def _read_mailbox(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     def each(taken: BounceResult) -> None:
+        kind = taken.report.kind
         if taken.effect is not None:
-            log("came_back", kind=taken.report.kind.value, email=taken.email, effect=taken.effect.value)
+            log("came_back", kind=kind.value, email=taken.email, effect=taken.effect.value)
+        elif taken.report.signed_tokens and taken.email is None:
+            log("command_refused", kind=kind.value, reason="no valid token")
+        elif taken.done and not taken.again:
+            log("command", kind=kind.value, email=taken.email, done=taken.done)
 
     def failed(message: str, error: str) -> None:
         log("bounce_failed", message=message, error=error)

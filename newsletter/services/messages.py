@@ -1,4 +1,7 @@
-"""Render the messages of digests, with a subscriber's templates and personal links."""
+"""Render the messages of digests, with a subscriber's templates and personal links.
+
+Without a public site the links are emails (``mailto:``) that the newsletter reads, as far as it reads any.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.config.settings import Config
+from newsletter.delivery.bounces.mailed_commands import feedback_subject, interests_body, interests_subject
 from newsletter.delivery.bounces.verp import return_path
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
@@ -16,6 +20,12 @@ from newsletter.rendering.template import Templates, load_templates
 from newsletter.rendering.template_context import PersonalLinks, is_weekly, shared_links
 from newsletter.services.context import AppContext
 from newsletter.support.hosts import is_example, is_loopback
+
+_LONGEST_LINK = 1_500
+"""Characters of a ``mailto:`` link; mail programs fail with links of over 2,000."""
+
+_JUST_SEND = "Just send this email."
+_ASK_FIRST = "Send this email to get the list of your interests, and how to change it."
 
 TemplateCache = dict[str, Templates]
 """The templates in use, by name, each loaded when a subscriber first needs it."""
@@ -69,18 +79,44 @@ def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -
 def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
     """Return the signed links of a subscriber in the digest of an edition."""
     site, links, row, version = context.config.site, context.links, subscriber.row, subscriber.link_version
-    operator = _bare_address(site.reply_to or site.sender)
-    # If bounces are read, unsubscribe emails are read too, and processed right away.
-    subject = f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}"
+    # An address that nothing reads is the operator's, who processes these emails by hand.
+    address = context.config.command_address or _bare_address(site.reply_to or site.sender)
+    unsubscribe = mailto_link(address, f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}")
+    if site.url is None:
+        return PersonalLinks(
+            preferences=interests_link(context, subscriber),
+            unsubscribe=unsubscribe,
+            unsubscribe_email=unsubscribe,
+            judge=partial(_feedback_email, context, subscriber) if context.config.command_address else None,
+        )
     page = links.url(TokenPurpose.UNSUBSCRIBE, row)
     return PersonalLinks(
         preferences=links.url(TokenPurpose.PREFERENCES, row, version),
         unsubscribe=page,
-        unsubscribe_email=_mailto_link(context.config.bounces.address or operator, subject),
+        unsubscribe_email=unsubscribe,
         one_click=page,
         browser=links.digest_url(row, edition),
         judge=partial(links.feedback_url, row, version=version),
     )
+
+
+def interests_link(context: AppContext, subscriber: Subscriber) -> str | None:
+    """Return the link to an email that changes a subscriber's interests, filled in with the present ones; one that asks
+    for them, if they are too long for a link; None if the newsletter reads no emails.
+    """
+    address = context.config.command_address
+    if address is None:
+        return None
+    token = context.links.token(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
+    subject = interests_subject(token)
+    body = interests_body([interest.name for interest in subscriber.preferences.interests])
+    link = mailto_link(address, subject, body)
+    return link if len(link) <= _LONGEST_LINK else mailto_link(address, subject, _ASK_FIRST)
+
+
+def _feedback_email(context: AppContext, subscriber: Subscriber, paper: int, verdict: str) -> str:
+    token = context.links.feedback_token(subscriber.row, paper, verdict, subscriber.link_version)
+    return mailto_link(context.config.command_address or "", feedback_subject(verdict, token), _JUST_SEND)
 
 
 @cache
@@ -88,9 +124,10 @@ def _bare_address(mailbox: str) -> str:
     return parseaddr(mailbox)[1]
 
 
-def _mailto_link(address: str, subject: str) -> str:
-    """Return a link that opens a new email."""
-    return f"mailto:{quote(address, safe='@')}?subject={quote(subject)}"
+def mailto_link(address: str, subject: str, body: str = "") -> str:
+    """Return a link that opens a new email (RFC 6068); the lines of its body end in CRLF."""
+    filled = f"&body={quote(body.replace(chr(10), chr(13) + chr(10)))}" if body else ""
+    return f"mailto:{quote(address, safe='@')}?subject={quote(subject)}{filled}"
 
 
 def sender_warnings(config: Config) -> Iterator[str]:
@@ -103,7 +140,7 @@ def sender_warnings(config: Config) -> Iterator[str]:
         return
     site = config.site
     mailboxes = (("from", site.sender), ("reply_to", site.reply_to or ""))
-    hosts = [("url", site.url, urlsplit(site.url).hostname or "")]
+    hosts = [("url", site.url, urlsplit(site.url).hostname or "")] if site.url else []
     hosts += [(key, mailbox, parseaddr(mailbox)[1].rpartition("@")[2]) for key, mailbox in mailboxes]
     for key, value, host in hosts:
         if is_loopback(host) or is_example(host):

@@ -1,4 +1,4 @@
-"""Send the emails that requests on the site lead to, such as sign-ups.
+"""Send the emails that requests on the site or by email lead to, such as sign-ups.
 
 They are sent in the background, from requests kept in the store: visitors need not wait for a mail server and learn
 nothing from it, and an email that could not be sent is retried, also by a process started later.
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parseaddr
+from typing import Any
 
 from newsletter.audience import signup
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin
@@ -19,11 +20,12 @@ from newsletter.audience.signup import SignupMail
 from newsletter.delivery.sending import rate_limit
 from newsletter.delivery.smtp.transport import Outcome, Transport
 from newsletter.errors import NewsletterError
-from newsletter.model import Message, Preferences, SendState
+from newsletter.model import Message, Preferences, SendState, Subscriber
 from newsletter.rendering.message import make_signup_message
 from newsletter.rendering.template import load_templates, render
-from newsletter.rendering.template_context import signup_context
+from newsletter.rendering.template_context import interests_context, signup_context
 from newsletter.services.context import AppContext
+from newsletter.services.messages import interests_link
 from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
 from newsletter.store.sign_ups import Kind, SignUp
 from newsletter.support.clock import utc_now
@@ -147,6 +149,7 @@ _SUBJECTS = {
     SignupMail.FORGET: "Confirm that you want {name} to delete your data",
     SignupMail.CHANGE_ADDRESS: "Confirm your change of address for {name}",
     SignupMail.NEW_ADDRESS: "Confirm this address for {name}",
+    SignupMail.INTERESTS: "Your interests in {name}",
 }
 
 
@@ -156,7 +159,10 @@ def _message(context: AppContext, request: SignUp, mail: SignupMail) -> Message:
     # Nothing that was entered in a form appears in an email to somebody who may not have entered it.
     hours = int(VALID_FOR[TokenPurpose.CONFIRM] / timedelta(hours=1))
     subject = _SUBJECTS[mail].format(name=site.name)
-    values = signup_context(site, subject, _link(context, request, mail), hours)
+    if mail is SignupMail.INTERESTS:
+        values = _interests(context, request, subject)
+    else:
+        values = signup_context(site, subject, _link(context, request, mail), hours)
     html, text = render(templates.html, values), render(templates.text, values)
     message = make_signup_message(site, request.email, subject, html, text, context.clock())
     # Bounces of these emails go to the bounce address, if there is one.
@@ -168,12 +174,25 @@ def _link(context: AppContext, request: SignUp, mail: SignupMail) -> str:
     if mail.asks:
         purpose = TokenPurpose.CONFIRM if mail is SignupMail.CONFIRM else TokenPurpose.APPROVE
         token = context.links.timed_token(purpose, request.row, request.asked_at)
-        return f"{context.config.site.url}/{purpose.value}/{token}"
+        return context.links.page(purpose, token)
+    subscriber = _subscriber(context, request)
+    return context.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
+
+
+def _interests(context: AppContext, request: SignUp, subject: str) -> dict[str, Any]:
+    """Return the values for the answer to an email about interests."""
+    subscriber = _subscriber(context, request)
+    names = [interest.name for interest in subscriber.preferences.interests]
+    link, changed = interests_link(context, subscriber), bool(request.preferences.interests)
+    return interests_context(context.config.site, subject, link, changed, names)
+
+
+def _subscriber(context: AppContext, request: SignUp) -> Subscriber:
     with reading(context.engine) as connection:
         subscriber = subscribers.by_email(connection, request.email)
     if subscriber is None:
         raise NewsletterError("its subscriber was just deleted")
-    return context.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
+    return subscriber
 
 
 def _deliver(context: AppContext, message: Message) -> Outcome | None:

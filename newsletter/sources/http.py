@@ -49,9 +49,10 @@ _SECRETS = ("key", "token", "secret", "password", "signature")
 Params = Mapping[str, str | int]
 
 
-def user_agent(site_url: str, contact: str) -> str:
-    """Build the User-Agent: the program and its version, the newsletter's public URL and a contact address."""
-    return f"newsletter/{__version__} (+{quote(site_url, safe=':/?=&%~')}; mailto:{quote(contact, safe='@+')})"
+def user_agent(site_url: str | None, contact: str) -> str:
+    """Build the User-Agent: the program and its version, the newsletter's public URL if any, and a contact address."""
+    site = f"+{quote(site_url, safe=':/?=&%~')}; " if site_url else ""
+    return f"newsletter/{__version__} ({site}mailto:{quote(contact, safe='@+')})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from newsletter.store.subscribers import email_key
 
 class Kind(StrEnum):
     """The kind of request. The first two may come from anybody who knows an address, the others only from somebody with
-    a link to a subscriber's preferences.
+    a link to a subscriber's preferences. All come from the site, except the last.
     """
 
     SIGN_UP = "sign_up"
@@ -27,6 +27,8 @@ class Kind(StrEnum):
     """The present address is asked to approve the move."""
     NEW_ADDRESS = "new_address"
     """It approved, and the new address is asked."""
+    INTERESTS = "interests"
+    """An email was to change the interests; the answer says whether it did: then the request has the new ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
         # Each page has one path; a redirect from another would repeat a host name sent by a stranger.
         redirect_slashes=False,
     )
-    app.state.url = context.config.site.url
+    app.state.url = site.url
     # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)

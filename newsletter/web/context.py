@@ -27,12 +27,14 @@ class WebContext:
     """What pages need to be rendered.
 
     Attributes:
+        url: the site's public URL.
         pages: the templates of ``templates/pages``; the newsletter's own override the built-in ones.
         index: returns the index of the store's papers, kept loaded; call it each time.
         mailer: sends the emails of the sign-up forms.
     """
 
     context: AppContext
+    url: str
     pages: Environment = field(repr=False)
     index: LiveIndex = field(repr=False)
     mailer: SignupMailer = field(repr=False)
@@ -63,7 +65,16 @@ class WebContext:
 
 
 def make_context(context: AppContext) -> WebContext:
-    """Create the web context of a newsletter."""
+    """Create the web context of a newsletter.
+
+    Raises:
+        UserError: ``site.url`` is not set.
+    """
+    if context.config.site.url is None:
+        raise UserError(
+            "site.url: not set, but the site's emails and feeds need it; set it in config.yaml to the site's public "
+            "address, or to http://localhost:8000 to try the site on this machine"
+        )
     own = context.config.folder / context.config.templates / "pages"
     folders = [folder for folder in (own, BUNDLED / "pages") if folder.is_dir()]
     pages = Environment(
@@ -73,7 +84,7 @@ def make_context(context: AppContext) -> WebContext:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return WebContext(context, pages, LiveIndex(context), SignupMailer(context))
+    return WebContext(context, context.config.site.url, pages, LiveIndex(context), SignupMailer(context))
 
 
 def static(name: str) -> bytes:

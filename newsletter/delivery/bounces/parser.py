@@ -1,4 +1,4 @@
-"""Parse returned messages: delivery reports, complaints and unsubscribe emails.
+"""Parse returned messages: delivery reports, complaints, and subscribers' emails to the newsletter.
 
 Nothing is trusted here: a report names what it is about (a return path, a Message-ID, a signed token), and the caller,
 who knows what was sent, verifies it.
@@ -12,6 +12,7 @@ from email.message import Message
 
 from flufl.bounce import all_failures
 
+from newsletter.delivery.bounces.mailed_commands import command_in, listed_interests
 from newsletter.delivery.bounces.mime_parts import (
     Part,
     blocks,
@@ -52,7 +53,9 @@ class BounceReport:
         recipients: the addresses it names as failed.
         message_ids: those of the message it is about, with angle brackets, the likeliest first.
         tokens: the tokens of return paths (VERP), the likeliest first.
-        unsubscribe_tokens: possible signed tokens of an unsubscribe email, the likeliest first.
+        signed_tokens: possible signed tokens of a subscriber's email, the likeliest first.
+        interests: the interests listed in an email that changes them; None without a complete list.
+        identity: the email's own Message-ID, empty if missing.
         status: the enhanced status code (RFC 3463), such as ``5.1.1``.
         diagnostic: the mail server's text, in one line.
     """
@@ -62,7 +65,9 @@ class BounceReport:
     recipients: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
-    unsubscribe_tokens: tuple[str, ...] = ()
+    signed_tokens: tuple[str, ...] = ()
+    interests: tuple[str, ...] | None = None
+    identity: str = ""
     status: str | None = None
     diagnostic: str = ""
 
@@ -140,9 +145,10 @@ def _returned(around: Sequence[Part], alone: bool) -> Message | None:
 
 def _classified(incoming: _Incoming, address: str | None) -> BounceReport:
     message = incoming.message
-    found_report = _delivery_report(incoming) or _complaint(incoming) or _unsubscribe_email(incoming)
-    if found_report is not None:
-        return found_report
+    for recognise in (_delivery_report, _complaint, _unsubscribe_email, _mailed_command):
+        found_report = recognise(incoming)
+        if found_report is not None:
+            return found_report
     if first_of(incoming.parts, "message/disposition-notification") is not None:
         return BounceReport(kind=BounceKind.NOTICE, reason="a receipt")
     if _is_auto_reply(message):
@@ -279,12 +285,23 @@ def _complaint(incoming: _Incoming) -> BounceReport | None:
 def _unsubscribe_email(incoming: _Incoming) -> BounceReport | None:
     found = unsubscribe_tokens(incoming.message, incoming.parts)
     if found:
-        return BounceReport(
-            kind=BounceKind.UNSUBSCRIBE, unsubscribe_tokens=found, diagnostic="an email with a signed token"
-        )
+        return BounceReport(kind=BounceKind.UNSUBSCRIBE, signed_tokens=found, diagnostic="an email with a signed token")
     if says_unsubscribe(incoming.message, incoming.parts):
         return BounceReport(kind=BounceKind.UNSUBSCRIBE, diagnostic="a reply with that word")
     return None
+
+
+def _mailed_command(incoming: _Incoming) -> BounceReport | None:
+    found = None if _is_auto_reply(incoming.message) else command_in(incoming.message)
+    if found is None:
+        return None
+    kind, token = found
+    return BounceReport(
+        kind=kind,
+        signed_tokens=(token,),
+        interests=listed_interests(incoming.parts) if kind is BounceKind.INTERESTS else None,
+        identity=field(incoming.message, "message-id"),
+    )
 
 
 def _is_auto_reply(message: Message) -> bool:

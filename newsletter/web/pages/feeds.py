@@ -44,7 +44,7 @@ def routes(site: WebContext) -> APIRouter:
         found = [known[row] for row in rows if row in known]
         site_settings, own = site.context.config.site, f"/feeds/{name}.atom"
         content = atom(
-            site_settings.url,
+            site.url,
             own,
             page,
             site_settings.name,

@@ -189,7 +189,7 @@ def test_an_automatic_reply_is_none_whatever_it_says() -> None:
 def test_letters_that_unsubscribe(subject: str, text: str, in_reply_to: str | None, kind: BounceKind) -> None:
     report = told(reports.letter(subject, text, in_reply_to))
     assert report.kind is kind
-    assert report.unsubscribe_tokens == (("NQ.abcdefghijklmnopqrstuvwxyz0",) if "NQ" in subject else ())
+    assert report.signed_tokens == (("NQ.abcdefghijklmnopqrstuvwxyz0",) if "NQ" in subject else ())
     assert report.message_ids == ((in_reply_to,) if in_reply_to else ())
 
 
@@ -218,7 +218,7 @@ SIGNED = "12.3f8a0c5d7e9b1f2a4c6e8d0b3f5a7c9e1d2b4f6a8c0e3d5b7f9a1c2e4d6b8f0a"
 )
 def test_what_stands_around_a_signed_subject_does_not_matter(subject: str) -> None:
     report = told(reports.letter(subject))
-    assert (report.kind, report.unsubscribe_tokens) == (BounceKind.UNSUBSCRIBE, (SIGNED,))
+    assert (report.kind, report.signed_tokens) == (BounceKind.UNSUBSCRIBE, (SIGNED,))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_token_may_stand_in_the_body_on_a_line_of_its_own(text: str) -> None
         ),
     ):
         report = told(content)
-        assert (report.kind, report.unsubscribe_tokens) == (BounceKind.UNSUBSCRIBE, (SIGNED,))
+        assert (report.kind, report.signed_tokens) == (BounceKind.UNSUBSCRIBE, (SIGNED,))
 
 
 def test_a_reply_that_quotes_a_digest_unsubscribes_nobody() -> None:
