@@ -4,10 +4,12 @@ import hashlib
 import hmac
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.audience.signed_links import REVOCABLE, Links, TokenHolder, TokenPurpose
+from newsletter.errors import UserError
 
 BITCOIN_ADDRESS = re.compile(r"\b[13][a-km-zA-HJ-NP-Z1-9]{25,34}\b")
 
@@ -50,3 +52,11 @@ def test_links_of_messages_sent_before_there_were_versions_are_of_the_first() ->
     token = f"5.{hmac.new(key, b'5', hashlib.sha256).hexdigest()}"
     assert LINKS.subscriber(TokenPurpose.PREFERENCES, token) == TokenHolder(5, 0)
     assert LINKS.token(TokenPurpose.PREFERENCES, 5) == token
+
+
+def test_without_a_site_there_are_tokens_but_no_links() -> None:
+    links = Links(None, LINKS.key)
+    token = links.feedback_token(1, 2, "more")
+    assert links.feedback(token) == LINKS.feedback(token) == (TokenHolder(1), 2, "more")
+    with pytest.raises(UserError, match=r"^site\.url: not set, so no link can lead to the site"):
+        links.feedback_url(1, 2, "more")

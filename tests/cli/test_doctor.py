@@ -281,3 +281,29 @@ def test_a_check_that_fails_or_hangs_keeps_no_other_from_being_told() -> None:
     assert told[1].found == "RuntimeError: a mistake of ours"
     assert (told[2].found, told[2].fix) == ("it is broken", "mend it")
     assert of_error("x", NewsletterError("no mend in it"), "this one").fix == "this one"
+
+
+def test_without_a_site_it_says_what_works_by_email(newsletter: Newsletter) -> None:
+    path = newsletter.folder / "config.yaml"
+    path.write_text(path.read_text().replace("  url: https://papers.example.org\n", ""))
+    found = look(newsletter)
+    assert (found["feedback"].state, found["feedback"].found) == (
+        CheckState.WARNING,
+        "messages have no links for it, since there is neither a site nor a mailbox to read",
+    )
+    assert found["feedback"].fix == "set site.url, or bounces.imap or bounces.maildir"
+    assert found["unsubscribe"].found == "email to papers@example.org, which you process with 'newsletter unsubscribe'"
+    for name in ("new", "cur", "tmp"):
+        (newsletter.folder / "mailbox" / name).mkdir(parents=True)
+    newsletter.configure(bounces={"maildir": "mailbox"}, site={"reply_to": "Us <us@example.org>"})
+    read = "email to us@example.org, which 'newsletter run' reads from mailbox"
+    found = look(newsletter)
+    assert (found["unsubscribe"].state, found["unsubscribe"].found) == (CheckState.OK, read)
+    assert found["feedback"].found == f"{read}; readers change their interests the same way, but not their schedule"
+    newsletter.configure(bounces={"address": "back@example.org", "maildir": None})
+    piped = "email to back@example.org, which its mail server must pass to 'newsletter bounces read -'"
+    assert look(newsletter)["unsubscribe"].found == piped
+    online = lines(newsletter.run("doctor", "--json", code=None))["site"]
+    assert (online.state, online.found) == (CheckState.NOT_CHECKED, "no public site, so nothing leads there")
+    newsletter.configure(site={"url": "https://papers.example.org"})
+    assert look(newsletter)["feedback"].found == "pages at https://papers.example.org"
