@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from email.utils import parseaddr
 from urllib.parse import urlsplit
 
+from newsletter.audience.form_limits import mailbox_of
 from newsletter.config.settings import Config
 from newsletter.config.sources import Network
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
@@ -22,6 +23,8 @@ _SOURCE_SECONDS = 60.0
 _PAPERS = 20
 _STALE = timedelta(days=3)
 """Longer than a weekend, when some sources publish nothing."""
+
+_ONE_MAILBOX = "set site.reply_to to an address of that mailbox, or bounces.imap to read the other one"
 
 HEALTH = "/healthz"
 """Path of the site's health check."""
@@ -111,6 +114,8 @@ def unsubscribing(config: Config, pages: bool) -> CheckResult:
     name = "unsubscribe"
     if pages and config.site.url is not None:
         return ok(name, f"one click at {config.site.url}, or email")
+    if (elsewhere := _read_elsewhere(config)) is not None:
+        return warning(name, elsewhere, _ONE_MAILBOX)
     read = _read_emails(config)
     if read is not None:
         return ok(name, read)
@@ -124,11 +129,24 @@ def feedback(config: Config) -> CheckResult:
     name = "feedback"
     if config.site.url is not None:
         return ok(name, f"pages at {config.site.url}")
+    if (elsewhere := _read_elsewhere(config)) is not None:
+        return warning(name, elsewhere, _ONE_MAILBOX)
     read = _read_emails(config)
     if read is not None:
         return ok(name, f"{read}; readers change their interests the same way, but not their schedule")
     text = "messages have no links for it, since there is neither a site nor a mailbox to read"
     return warning(name, text, "set site.url, or bounces.imap or bounces.maildir")
+
+
+def _read_elsewhere(config: Config) -> str | None:
+    """Return what is wrong if readers' emails probably do not arrive in the mailbox that is read; None if they do."""
+    address, bounces = config.command_address or "", config.bounces
+    # An address for bounces was chosen for this mailbox. A user name that is not an address tells nothing.
+    if bounces.address is not None or bounces.imap is None or "@" not in bounces.imap.user:
+        return None
+    if mailbox_of(address) == mailbox_of(bounces.imap.user):
+        return None
+    return f"email to {address}, but 'newsletter run' reads the mailbox of {bounces.imap.user}"
 
 
 def _read_emails(config: Config) -> str | None:

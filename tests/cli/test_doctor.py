@@ -300,7 +300,15 @@ def test_without_a_site_it_says_what_works_by_email(newsletter: Newsletter) -> N
     found = look(newsletter)
     assert (found["unsubscribe"].state, found["unsubscribe"].found) == (CheckState.OK, read)
     assert found["feedback"].found == f"{read}; readers change their interests the same way, but not their schedule"
-    newsletter.configure(bounces={"address": "back@example.org", "maildir": None})
+    imap = {"host": "imap.example.org", "user": "papers@example.org"}
+    newsletter.configure(bounces={"imap": imap, "maildir": None})
+    found = look(newsletter)
+    apart = "email to us@example.org, but 'newsletter run' reads the mailbox of papers@example.org"
+    assert found["feedback"].found == found["unsubscribe"].found == apart
+    assert found["feedback"].state is found["unsubscribe"].state is CheckState.WARNING
+    newsletter.configure(site={"reply_to": "Papers+readers@example.org"})
+    assert look(newsletter)["feedback"].state is CheckState.OK
+    newsletter.configure(bounces={"address": "back@example.org", "imap": None})
     piped = "email to back@example.org, which its mail server must pass to 'newsletter bounces read -'"
     assert look(newsletter)["unsubscribe"].found == piped
     online = lines(newsletter.run("doctor", "--json", code=None))["site"]
