@@ -175,7 +175,7 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
                 Entry(
                     "read",
                     "bounces:read",
-                    "Process bounces and complaints from the configured mailbox, a file or standard input.",
+                    "Process bounces, complaints and subscribers' emails from the mailbox, a file or standard input.",
                 ),
                 Entry("list", "bounces:list_bounces", "List the recorded bounces and complaints."),
                 Entry(

@@ -33,7 +33,7 @@ def read(
         str | None, typer.Argument(metavar="FILE", help="Read one message from this file; '-' reads standard input.")
     ] = None,
 ) -> None:
-    """Process bounces, complaints and subscribers' emails from the configured mailbox, a file or standard input.
+    """Process bounces, complaints and subscribers' emails from the mailbox, a file or standard input.
 
     Only what is proven to be about a message of this newsletter is recorded and acted on.
     Recognised messages are moved to another folder; all others stay and are marked as read.
