@@ -17,9 +17,13 @@ def test_spamassassin_has_next_to_nothing_against_a_digest(newsletter: Newslette
     )
     # In one go, since it reads its rules for seconds.
     digests = mailbox.mbox(tmp_path / "digests.mbox")
-    templates = ["digest", "compact", "weekly"]
+    templates = ["digest", "compact", "weekly", "digest without a site"]
     for template in templates:
-        newsletter.configure(digest={"template": template})
+        newsletter.configure(digest={"template": template.partition(" ")[0]})
+        if template.endswith("without a site"):
+            config = newsletter.folder / "config.yaml"
+            config.write_text(config.read_text().replace("  url: https://papers.example.org\n", ""))
+            newsletter.configure(bounces={"maildir": "mailbox"})
         path = newsletter.folder / "digest.eml"
         newsletter.run("preview", "ada@example.org", "--output", path)
         digests.add(path.read_bytes())
