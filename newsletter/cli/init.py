@@ -94,7 +94,7 @@ def demo(
     say(f"   {command} rank ada@newsletter.example")
     say(f"   {command} interests edit ada@newsletter.example")
     say(f"   {command} preview ada@newsletter.example --serve")
-    say(f"   {command} serve, for the links in the emails")
+    say(f"   {command} serve    # then the links in the emails work")
     say(f"Create your own newsletter: {command} init DIR")
 
 
