@@ -1,5 +1,7 @@
 """Fit the calibration of the match. ``python -m benchmarks.calibration --judged DIR ... --libraries DIR ...``.
 
+``--semantic MODEL`` fits the coefficients for ranking by meaning too, with the sentence model in a file or folder.
+
 The folders are those of ``newsletter evaluate``. What is fitted is printed, to be put into
 ``newsletter/ranking/calibration.py``, with the reliability on each kind of trial.
 
@@ -21,13 +23,14 @@ import numpy as np
 from scipy.optimize import minimize
 
 from newsletter.evaluation.collections import Collection, Question, Words, read_collection, read_texts
-from newsletter.evaluation.evaluate import OTHERS, make_index_of
+from newsletter.evaluation.evaluate import OTHERS, make_index_of, matrix_of
 from newsletter.evaluation.measures import calibration_error, reliability
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking import calibration
 from newsletter.ranking.calibration import Evidence, coverage_features, liked_features, match, said_features
 from newsletter.ranking.coverage import Coverage
-from newsletter.ranking.index import Index, PaperMatrix, build_matrix
+from newsletter.ranking.encoder import Encoder, encoder_at
+from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import WeightedInterest, make_profiles
 from newsletter.ranking.scoring import gather
 from newsletter.ranking.tokens import words_of
@@ -90,27 +93,36 @@ def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
         evidence.examples[some],
         evidence.said[some],
         Coverage(*(part[some] for part in evidence.coverage)),
+        None if evidence.meaning is None else evidence.meaning[some],
     )
 
 
 def joined(evidence: Sequence[Evidence]) -> Evidence:
     columns = [[getattr(one, name) for one in evidence] for name in ("terms", "topics", "total", "examples", "said")]
     parts = [np.concatenate(part) for part in zip(*(one.coverage for one in evidence), strict=True)]
-    return Evidence(*(np.concatenate(column) for column in columns), Coverage(*parts))
+    meanings = [one.meaning for one in evidence if one.meaning is not None]
+    meaning = np.concatenate(meanings) if meanings else None
+    return Evidence(*(np.concatenate(column) for column in columns), Coverage(*parts), meaning)
+
+
+@dataclass
+class Options:
+    """What all trials are done with. ``encoder``: ranks by meaning too."""
+
+    encoder: Encoder | None = None
+
+
+OPTIONS = Options()
 
 
 @lru_cache(maxsize=4)
 def index_of(texts: tuple[str, ...], phrases: bool) -> Index:
-    return make_index_of(list(texts), phrases)
+    return make_index_of(list(texts), phrases, OPTIONS.encoder)
 
 
 def in_collection(name: str, collection: Collection, weight: float, labelled: str = "") -> Trial:
     index = index_of(tuple(collection.store), collection.phrases)
-    papers = (
-        index.segments[0].paper_matrix
-        if collection.candidates is collection.store
-        else build_matrix(index.model, index.model.vectors(collection.candidates))
-    )
+    papers = matrix_of(index, collection)
     return Trial(name, labelled, weight, lambda: find_pairs(index, papers, collection.questions))
 
 
@@ -126,7 +138,7 @@ def in_dense_stores(name: str, collection: Collection, weight: float) -> Trial:
         if not 10 <= len(question.relevant) or count > len(others):
             continue
         kept = np.sort(np.concatenate([wanted, np.random.default_rng(number).permutation(others)[:count]]))
-        index = make_index_of([collection.store[one] for one in kept], collection.phrases)
+        index = make_index_of([collection.store[one] for one in kept], collection.phrases, OPTIONS.encoder)
         place = {int(one): at for at, one in enumerate(kept)}
         moved = replace(
             question,
@@ -152,7 +164,7 @@ def on_a_quiet_day(name: str, collection: Collection, others: Sequence[str], wei
     """The questions among papers of another field."""
     index = index_of((*collection.store, *others), collection.phrases)
     drawn = np.random.default_rng(1).permutation(len(others))[:OTHERS]
-    papers = build_matrix(index.model, index.vectors(len(collection.store) + drawn))
+    papers = index.matrix(len(collection.store) + drawn)
     none = np.array([], dtype=int)
     questions = [replace(one, among=None, relevant=none) for one in collection.questions]
     return Trial(name, "", weight, lambda: find_pairs(index, papers, questions))
@@ -262,6 +274,7 @@ def fit(trials: Sequence[Trial]) -> Fitted:
         weight = trial.weight / len(np.unique(numbers)) / np.bincount(numbers)[numbers]
         data.append((np.hstack([said, liked]), labels, weight, kinds.index(trial.folds) if trial.folds else -1))
     width = data[0][0].shape[1]
+    ends = width - len(calibration._LIKED) - len(calibration._COVERAGE), width - len(calibration._LIKED)
 
     def loss(unknown: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.zeros_like(unknown)
@@ -280,18 +293,28 @@ def fit(trials: Sequence[Trial]) -> Fitted:
 
     found = minimize(loss, np.zeros(width + len(kinds)), jac=True, method="L-BFGS-B", options={"maxiter": 5_000}).x
     shares = {kind: float(1 / (1 + np.exp(-found[width + number]))) for number, kind in enumerate(kinds)}
-    return Fitted(found[:3], found[3:7], found[7:width], shares)
+    return Fitted(*np.split(found[:width], ends), shares)
 
 
 def install(fitted: Fitted) -> None:
     """Use what was fitted from now on, in this process."""
-    calibration._SAID, calibration._COVERAGE, calibration._LIKED = fitted.said, fitted.coverage, fitted.liked
+    for name, values in constants(fitted).items():
+        setattr(calibration, name, values)
+
+
+def constants(fitted: Fitted) -> dict[str, np.ndarray]:
+    """Return the constants of the calibration by name."""
+    suffix = "" if OPTIONS.encoder is None else "_WITH_MEANING"
+    return {
+        f"_SAID{suffix}": fitted.said,
+        f"_COVERAGE{suffix}": fitted.coverage,
+        f"_LIKED{suffix}": fitted.liked,
+    }
 
 
 def report(trials: Sequence[Trial], fitted: Fitted) -> None:
-    print("_SAID =", fitted.said.round(3).tolist())
-    print("_COVERAGE =", fitted.coverage.round(3).tolist())
-    print("_LIKED =", fitted.liked.round(3).tolist())
+    for name, values in constants(fitted).items():
+        print(name, "=", values.round(3).tolist())
     print("share of relevant papers in a library:", {kind: round(share, 3) for kind, share in fitted.shares.items()})
     print(f"{'trial':44}{'match':>7}{'relevant':>9}{'error':>7}{'highest':>8}{'>= .15':>7}{'>= .2':>7}")
     for trial in trials:
@@ -342,7 +365,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judged", nargs="+", type=Path, default=[])
     parser.add_argument("--libraries", nargs="+", type=Path, default=[])
+    parser.add_argument("--semantic", metavar="MODEL", type=Path)
     options = parser.parse_args()
+    if options.semantic is not None:
+        OPTIONS.encoder = encoder_at(options.semantic, "--semantic")
     trials = [
         trial
         for folder in options.judged

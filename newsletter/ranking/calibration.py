@@ -20,6 +20,11 @@ _SAID = np.array([-6.904, 0.087, 2.363])
 _COVERAGE = np.array([2.836, -0.611, 0.173, 0.466])
 _LIKED = np.array([-4.981, 1.496, -0.274, 0.784])
 
+# The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6.
+_SAID_WITH_MEANING = np.array([-6.904, 0.087, 2.363, 0.0])
+_COVERAGE_WITH_MEANING = np.array([2.836, -0.611, 0.173, 0.466])
+_LIKED_WITH_MEANING = np.array([-4.981, 1.496, -0.274, 0.784])
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -28,6 +33,7 @@ class Evidence:
     Attributes:
         terms, topics: the paper's z-scores in the two spaces. ``total``: both together, by which papers are ordered if
             the interest has liked papers alone.
+        meaning: the paper's z-scores in the space of meaning, which are part of the total; None without such a space.
         examples: the number of papers that the interest was built from.
         said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
@@ -38,6 +44,7 @@ class Evidence:
     examples: np.ndarray
     said: np.ndarray
     coverage: Coverage
+    meaning: np.ndarray | None = None
 
 
 def match(evidence: Evidence) -> np.ndarray:
@@ -46,14 +53,20 @@ def match(evidence: Evidence) -> np.ndarray:
     There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
     of their log-odds, weighted by the share of each.
     """
-    said = said_features(evidence) @ _SAID + coverage_odds(evidence.coverage)
-    odds = evidence.said * said + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
+    by_meaning = evidence.meaning is not None
+    said = said_features(evidence) @ (_SAID_WITH_MEANING if by_meaning else _SAID)
+    said = said + coverage_odds(evidence.coverage, by_meaning)
+    liked = liked_features(evidence) @ (_LIKED_WITH_MEANING if by_meaning else _LIKED)
+    odds = evidence.said * said + (1 - evidence.said) * liked
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
 
 
-def coverage_odds(coverage: Coverage) -> np.ndarray:
-    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
-    return np.asarray(coverage_features(coverage) @ _COVERAGE)
+def coverage_odds(coverage: Coverage, by_meaning: bool = False) -> np.ndarray:
+    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays).
+
+    ``by_meaning`` says whether there is a space of meaning.
+    """
+    return np.asarray(coverage_features(coverage) @ (_COVERAGE_WITH_MEANING if by_meaning else _COVERAGE))
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
@@ -63,8 +76,9 @@ def coverage_features(coverage: Coverage) -> np.ndarray:
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for interests in words looks at besides (pairs × 3)."""
-    return np.stack([np.ones(len(evidence.terms)), _compressed(evidence.terms), _compressed(evidence.topics)], axis=1)
+    """Return what the regression for interests in words looks at besides (pairs × 3, or 4 with a space of meaning)."""
+    zscores = [evidence.terms, evidence.topics, *([] if evidence.meaning is None else [evidence.meaning])]
+    return np.stack([np.ones(len(evidence.terms)), *map(_compressed, zscores)], axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from newsletter.ranking.abbreviations import Abbreviation, Abbreviations
-from newsletter.ranking.index import PaperMatrix, Segment
+from newsletter.ranking.index import PaperMatrix, Segment, no_meaning
 from newsletter.ranking.tfidf import TfidfModel, make_counter
 
 _ARRAYS = ("idf", "mean", "topics", "strengths", "variance")
@@ -76,7 +76,7 @@ def read_segment(folder: Path, terms: int) -> Segment:
     rows = _read(folder / "rows.npy")
     vectors = _read_matrix(folder, "vectors", terms)
     turned = _read_matrix(folder, "turned", len(rows))
-    background = [_read(folder / f"{name}.npy") for name in ("centre", "factor", "topics")]
+    background = [_read(folder / f"{name}.npy") for name in ("centre", "factor", "topics")] + [no_meaning(len(rows))]
     return Segment(rows, PaperMatrix(vectors, turned, *background))
 
 

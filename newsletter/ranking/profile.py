@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix, diags
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking.coverage import Alternatives, clauses, make_alternatives
 from newsletter.ranking.index import Index
+from newsletter.ranking.meaning import MeaningSpace
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
 from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, together
@@ -18,6 +19,8 @@ from newsletter.ranking.zscores import Spread, raw_scores, spread
 _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
+_TOPICS_BESIDE_MEANING = 1.0
+_MEANING_WEIGHT = 4.0
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -55,8 +58,10 @@ class Profiles:
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
         alternatives: the text and keywords alone. ``said_counts``: how many of the examples they are: 0, 1 or 2.
         topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
-        by_terms, by_topics: what scores in the two spaces are standardised by. For the terms it is the spread before
-            disliked papers were subtracted: a subtraction then never raises a paper's z-score.
+        meaning: the vectors in the space of meaning, relative to the usual paper's and of length 1 (interests × width);
+            interests × 0 without such a space.
+        by_terms, by_topics, by_meaning: what scores in these spaces are standardised by. For the terms it is the spread
+            before disliked papers were subtracted: a subtraction then never raises a paper's z-score.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
             × terms).
     """
@@ -68,8 +73,10 @@ class Profiles:
     alternatives: Alternatives
     said_counts: np.ndarray
     topics: np.ndarray
+    meaning: np.ndarray
     by_terms: Spread
     by_topics: Spread
+    by_meaning: Spread
     contributions: csr_matrix
     liked: csr_matrix
 
@@ -81,7 +88,17 @@ class Profiles:
     @property
     def topics_weight(self) -> np.ndarray:
         """The weight of z-scores in the space of topics beside those in the space of terms."""
-        return topics_weight(self.worth)
+        return topics_weight(self.worth, self.by_meaning_too)
+
+    @property
+    def by_meaning_too(self) -> bool:
+        """Whether there is a space of meaning."""
+        return bool(self.meaning.shape[1])
+
+    @property
+    def meaning_weight(self) -> np.ndarray:
+        """The weight of z-scores in the space of meaning beside those in the space of terms."""
+        return np.asarray(_MEANING_WEIGHT / self.worth)
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
@@ -111,6 +128,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     said_counts = np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
     share = 1 / np.where(example_counts > 0, example_counts, 1)
+    meaning, by_meaning = _meanings(index.meaning, followed)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
     whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
     vectors = wanted = damp(whole)
@@ -131,8 +149,10 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         alternatives=make_alternatives(index.model, [_alternatives(one, written) for one in interests]),
         said_counts=said_counts,
         topics=topics,
+        meaning=meaning,
         by_terms=spread(raw_scores(wanted, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics.T),
+        by_meaning=by_meaning,
         contributions=contributions,
         liked=liked,
     )
@@ -143,11 +163,11 @@ def worth(example_counts: np.ndarray, said_counts: np.ndarray) -> np.ndarray:
     return np.maximum(example_counts - (1 - _TEXT_COUNTS) * said_counts, _TEXT_COUNTS)
 
 
-def topics_weight(worth: np.ndarray) -> np.ndarray:
+def topics_weight(worth: np.ndarray, by_meaning_too: bool = False) -> np.ndarray:
     """Return the weight of the topics' z-scores beside the terms'. The fewer the examples, the fewer the words by which
-    other papers on their subject can be recognised.
+    other papers on their subject can be recognised; a space of meaning recognises them better.
     """
-    return np.asarray(_TOPICS_WEIGHT / (worth + 1))
+    return np.asarray(_TOPICS_BESIDE_MEANING / worth if by_meaning_too else _TOPICS_WEIGHT / (worth + 1))
 
 
 def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
@@ -158,6 +178,44 @@ def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     """
     usual = index.sample.topics.sum(axis=0) / (len(index.sample.topics) + FEW)
     return of_length_one(of_length_one(along) - usual)
+
+
+def _meanings(space: MeaningSpace | None, followed: Sequence[WeightedInterest]) -> tuple[np.ndarray, Spread]:
+    """Return the vectors of interests in the space of meaning (interests × width), and what scores are standardised by.
+
+    As in the space of terms, each is the mean of its liked papers, its text and its keywords, minus half of the mean of
+    its disliked papers.
+    """
+    if space is None:
+        return np.zeros((len(followed), 0), dtype=np.float32), spread(np.zeros((len(followed), 0), dtype=np.float32))
+    vectors = _rated_meaning(space, [one.liked for one in followed]) + _said_meaning(space, followed)
+    vectors = of_length_one(vectors)
+    against = of_length_one(_rated_meaning(space, [one.disliked for one in followed]))
+    most = np.array([max((weight for _, weight in one.disliked), default=0.0) for one in followed])
+    vectors = of_length_one(vectors - _DISLIKED_WEIGHT * most[:, None] * against)
+    return vectors, spread(vectors @ space.relative(space.sample).T)
+
+
+def _rated_meaning(space: MeaningSpace, rated: Sequence[RatedPapers]) -> np.ndarray:
+    """Return the weighted sum of each interest's rated papers (interests × width)."""
+    rows = np.unique([name.row for own in rated for name, _ in own]).astype(np.int64)
+    place = {int(row): number for number, row in enumerate(rows)}
+    weights = [[weight for _, weight in own] for own in rated]
+    shares = _rows(weights, [[place[name.row] for name, _ in own] for own in rated], len(rows))
+    return np.asarray(shares @ space.relative(space.encodings(rows)), dtype=np.float32)
+
+
+def _said_meaning(space: MeaningSpace, followed: Sequence[WeightedInterest]) -> np.ndarray:
+    """Return the sum of what each interest says in its text and in its keywords together (interests × width)."""
+    said = [
+        (row, words)
+        for row, one in enumerate(followed)
+        for words in (_text(one.interest), ", ".join(one.interest.keywords))
+        if words
+    ]
+    found = np.zeros((len(followed), space.width), dtype=np.float32)
+    np.add.at(found, [row for row, _ in said], space.said([words for _, words in said]))
+    return found
 
 
 def _text(interest: Interest) -> str:

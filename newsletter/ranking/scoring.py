@@ -17,7 +17,7 @@ from newsletter.model import Paper
 from newsletter.ranking.calibration import Evidence, coverage_odds, match
 from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
-from newsletter.ranking.index import Index, PaperMatrix, build_matrix
+from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.phrases import PaperPhrases, read
 from newsletter.ranking.profile import Profiles, WeightedInterest
 from newsletter.ranking.sparse import row_of
@@ -34,6 +34,9 @@ POSSIBLY_BY_AUTHOR = 0.5
 
 IN_CATEGORY = 0.5
 """The match of a paper in a followed category, if the interest has nothing else."""
+
+_CLOSE = 1.0
+"""The z-score in the space of meaning from which on a paper may match without sharing a term with the profile."""
 
 CATEGORY_BONUS = 0.5
 """The z-score that a followed category adds if it has."""
@@ -72,7 +75,7 @@ class Candidates:
 def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
     """Prepare papers of the index for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
     ordered = tuple(sorted(papers, key=lambda paper: paper.row))
-    paper_matrix = build_matrix(index.model, index.vectors(_rows(ordered)))
+    paper_matrix = index.matrix(_rows(ordered))
     paper_matrix.vectors.sort_indices()
     return candidates_of(index.model, ordered, paper_matrix, today, half_life_days)
 
@@ -118,13 +121,13 @@ def _places(names: Sequence[Sequence[str]]) -> dict[str, list[int]]:
 
 def matches(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndarray:
     """Return the match of each paper with each profile (profiles × papers), which is :data:`FULL_MATCH` for papers by
-    followed authors and 0 for papers that share no term with the profile.
+    followed authors and 0 for papers of which :func:`gather` says nothing.
     """
     if not profiles.followed:
         return np.zeros((0, len(candidates.papers)), dtype=np.float32)
     inside = [_in_categories(followed, candidates) for followed in profiles.followed]
     matrix = content_matches(index, profiles, candidates.paper_matrix, inside)
-    says_something = np.diff(profiles.vectors.indptr) > 0
+    says_something = (np.diff(profiles.vectors.indptr) > 0) | profiles.meaning.any(axis=1)
     for row, followed in enumerate(profiles.followed):
         if not says_something[row]:
             matrix[row, inside[row]] = IN_CATEGORY
@@ -174,6 +177,8 @@ def gather(
 ) -> tuple[np.ndarray, np.ndarray, Evidence]:
     """Gather what is known of the papers that share a term with a profile, and stand out if it has liked papers alone.
 
+    With a space of meaning, a paper that is close to the profile there need not share a term with it.
+
     Args:
         preferred: for each profile, the papers whose z-score is raised by :data:`CATEGORY_BONUS`.
         least: the total z-score from which on a paper stands out.
@@ -187,9 +192,16 @@ def gather(
     for row, raised in enumerate(preferred):
         terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
+    related, meaning = shares_term, None
+    if index.meaning is not None:
+        near = profiles.meaning @ index.meaning.relative(papers.meaning).T
+        meaning = standardised(near, profiles.by_meaning)
+        total += profiles.meaning_weight.astype(np.float32)[:, None] * meaning
+        related = shares_term | (meaning > _CLOSE)
     floor = np.where(profiles.said_counts > 0, -np.inf, least)
-    rows, places = np.nonzero(shares_term & (total > floor[:, None]))
+    rows, places = np.nonzero(related & (total > floor[:, None]))
     covered = coverage(profiles.alternatives, papers.turned)
+    odds = coverage_odds(covered, by_meaning=meaning is not None)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
         terms=terms[rows, places],
@@ -197,6 +209,7 @@ def gather(
         total=total[rows, places],
         examples=profiles.worth[rows],
         said=said[rows],
-        coverage=best_of(covered, coverage_odds(covered), profiles.alternatives.first, rows, places),
+        coverage=best_of(covered, odds, profiles.alternatives.first, rows, places),
+        meaning=meaning[rows, places] if meaning is not None else None,
     )
     return rows, places, evidence

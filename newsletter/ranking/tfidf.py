@@ -297,3 +297,9 @@ def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.nd
 def paper_text(paper: Paper) -> str:
     """Return the text that represents a paper; its title counts twice, since it says what the paper is about."""
     return "\n".join((paper.title, paper.title, paper.abstract, ", ".join(paper.keywords)))
+
+
+def title_once(text: str) -> str:
+    """Return a :func:`paper_text` with the title once, as it is encoded; a text without a title stays."""
+    title, _, rest = text.partition("\n")
+    return rest if rest.startswith(f"{title}\n") else text

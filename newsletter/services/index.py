@@ -27,7 +27,7 @@ from sqlalchemy import Connection
 from newsletter.errors import NewsletterError
 from newsletter.model import Paper
 from newsletter.ranking import index_files
-from newsletter.ranking.index import Index, PaperMatrix, Segment, background_of, make_index, make_segment
+from newsletter.ranking.index import Index, PaperMatrix, Segment, background_of, make_index, make_segment, no_meaning
 from newsletter.ranking.tfidf import TfidfModel, fit, paper_text
 from newsletter.services.context import AppContext
 from newsletter.store import papers, reading, send_log
@@ -248,7 +248,8 @@ def _segment(context: AppContext, model: TfidfModel, rows: Sequence[int], on_pro
     vectors = csr_matrix(vstack(blocks), dtype=np.float32)
     background = [background_of(model, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
     centre, factor, topics = (np.concatenate(segments) for segments in zip(*background, strict=True))
-    return Segment(np.array(rows, dtype=np.int64), PaperMatrix(vectors, vectors.T.tocsr(), centre, factor, topics))
+    matrix = PaperMatrix(vectors, vectors.T.tocsr(), centre, factor, topics, no_meaning(len(rows)))
+    return Segment(np.array(rows, dtype=np.int64), matrix)
 
 
 def _texts(context: AppContext, rows: Sequence[int]) -> Iterator[Paper]:
