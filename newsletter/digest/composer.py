@@ -46,6 +46,7 @@ class ScoredSubscriber:
         new: which candidates are new to the subscriber and not hidden (one truth value per paper).
         hidden: the new ones hidden by a never-word, with the word, by index.
         known_feedback: the interests and feedback that the profiles were built from.
+        sentence_model: the fingerprint of the sentence model, empty without one.
     """
 
     subscriber: Subscriber
@@ -55,6 +56,7 @@ class ScoredSubscriber:
     new: np.ndarray
     hidden: Mapping[int, str]
     known_feedback: Sequence[InterestFeedback]
+    sentence_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

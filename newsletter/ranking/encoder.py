@@ -6,8 +6,8 @@ Gurevych, "Sentence-BERT", 2019). A text's vector is the mean of its tokens' vec
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,115 +23,94 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MOST_TOKENS = 128
-"""What a text has beyond this number of tokens does not count: the model has seen no longer ones in training."""
+"""What a text has beyond this number of tokens does not count: MiniLM-L6 has seen no longer ones in its training."""
 
 _CACHED = 4_096
 _MODELS = ("model.onnx", "onnx/model.onnx")
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+_EXTRA = ("onnxruntime", "tokenizers", "huggingface_hub")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Encoder:
     """A sentence model in a file, and the tokenizer it was trained with. Both are opened on first use, in each process.
 
     Attributes:
         model: the ONNX file. ``tokenizer``: the ``tokenizer.json`` of the ``tokenizers`` library.
-        fingerprint: identifies both files: vectors of different fingerprints cannot be compared.
+        fingerprint: identifies the contents of both: vectors of different fingerprints cannot be compared.
     """
 
     model: Path
     tokenizer: Path
     fingerprint: str
-    _cached: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
-    def __reduce__(self) -> tuple[type["Encoder"], tuple[Path, Path, str]]:
-        # Other processes open the files themselves.
-        return type(self), (self.model, self.tokenizer, self.fingerprint)
-
-    @cached_property
+    @property
     def width(self) -> int:
         """The number of components of a vector."""
-        return len(self.encode([""])[0])
+        return len(_encoded(self, ""))
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return the vectors of some texts (texts × width), each of length 1.
 
         Each text is encoded alone: models with weights of one byte scale their intermediate values to the whole batch,
-        so that a text's vector would depend on the others. On a CPU a batch would be no faster.
+        so that a text's vector would depend on the others. On a processor without a GPU a batch would be no faster.
 
         Raises:
-            UserError: the model is not a sentence model.
+            UserError: the files are no longer those of the fingerprint, or the model is not a sentence model.
         """
-        found = [self._encode_one(text) for text in texts]
+        found = [_encode(self, text) for text in texts]
         return of_length_one(np.array(found, dtype=np.float32).reshape(len(texts), -1 if found else self.width))
 
-    def encode_cached(self, texts: Sequence[str]) -> np.ndarray:
-        """Do the same for short texts that recur, such as what interests say: each is encoded once."""
-        missing = sorted(set(texts) - self._cached.keys())
-        if len(self._cached) + len(missing) > _CACHED:
-            self._cached.clear()
-            missing = sorted(set(texts))
-        self._cached.update(zip(missing, self.encode(missing), strict=True))
-        return np.array([self._cached[text] for text in texts], dtype=np.float32).reshape(len(texts), self.width)
-
-    def _encode_one(self, text: str) -> np.ndarray:
-        session, tokenizer, names = _opened(self.model, self.tokenizer)
-        tokens = tokenizer.encode(text)
-        columns = dict(zip(_INPUTS, (tokens.ids, tokens.attention_mask, tokens.type_ids), strict=True))
-        try:
-            found = session.run(None, {name: np.array([columns[name]], dtype=np.int64) for name in names})[0]
-        except Exception as error:  # onnxruntime's errors have no common class
-            raise UserError(_not_a_sentence_model(self.model, str(error).splitlines()[0])) from None
-        return np.asarray(found[0] if found.ndim == 2 else found[0].mean(axis=0), dtype=np.float32)
+    def encode_words(self, texts: Sequence[str]) -> np.ndarray:
+        """Do the same for texts that recur, such as what interests say: each is encoded once in a process."""
+        return np.array([_encoded(self, text) for text in texts], dtype=np.float32).reshape(len(texts), self.width)
 
 
 def encoder_at(model: Path, where: str, tokenizer: Path | None = None, sha256: str | None = None) -> Encoder:
-    """Open the sentence model in a file, or in a folder as Hugging Face has them.
+    """Open the sentence model in a file, or in a folder as Hugging Face has them, and check that it is one.
 
     Args:
-        tokenizer: the tokenizer; by default ``tokenizer.json`` next to the model or in the folder above it.
-        sha256, where: see :func:`open_encoder`.
-
-    Raises:
-        UserError: a file is missing, or as for :func:`open_encoder`.
-    """
-    file = model
-    if model.is_dir():
-        file = next((model / name for name in _MODELS if (model / name).is_file()), model / _MODELS[0])
-    if tokenizer is None:
-        beside = [folder / "tokenizer.json" for folder in (file.parent, file.parent.parent)]
-        tokenizer = next((path for path in beside if path.is_file()), beside[0])
-    return open_encoder(file, tokenizer, sha256, where)
-
-
-def open_encoder(model: Path, tokenizer: Path, sha256: str | None, where: str) -> Encoder:
-    """Open a sentence model and check that it is one.
-
-    Args:
-        sha256: the checksum that the model must have, in hexadecimal digits; None to accept any.
         where: the setting or option that names the model, for errors.
+        tokenizer: the tokenizer; by default ``tokenizer.json`` next to the model or in the folder above it.
+        sha256: the checksum that the model must have, in hexadecimal digits; None to accept any.
 
     Raises:
         UserError: the extra is not installed, a file is missing, the checksum is another one, or the file is not a
             sentence model.
     """
     require_extra(where)
-    digests = [_digest(path, where) for path in (model, tokenizer)]
-    if sha256 is not None and digests[0] != sha256.lower():
+    file = model
+    if model.is_dir():
+        file = next((model / name for name in _MODELS if (model / name).is_file()), model / _MODELS[0])
+    if tokenizer is None:
+        beside = [folder / "tokenizer.json" for folder in (file.parent, file.parent.parent)]
+        tokenizer = next((path for path in beside if path.is_file()), beside[0])
+    digest = _digest(file, where)
+    if sha256 is not None and digest != sha256.lower():
         raise UserError(
-            f"{where}: {model} has the SHA-256 checksum {digests[0]} instead of {sha256}; get the right file, or write "
-            "this checksum if you trust the file"
+            f"{where}: {file} has the SHA-256 checksum {digest}, not {sha256}; get the right file, or write this "
+            "checksum if you trust the file"
         )
-    recipe = f"{digests[0]} {digests[1]} {MOST_TOKENS}"
-    encoder = Encoder(model, tokenizer, hashlib.sha256(recipe.encode()).hexdigest()[:12])
-    _opened(model, tokenizer)
+    encoder = Encoder(file, tokenizer, _fingerprint(digest, _digest(tokenizer, where)))
+    encoder.encode([""])
     return encoder
 
 
 def require_extra(where: str) -> None:
-    """Raise a UserError if onnxruntime or tokenizers are not installed; ``where`` is as for :func:`open_encoder`."""
-    if missing := [name for name in ("onnxruntime", "tokenizers") if find_spec(name) is None]:
-        raise UserError(f"{where}: {' and '.join(missing)} not installed; run: pip install 'newsletter[semantic]'")
+    """Check that the libraries of the extra are installed.
+
+    Args:
+        where: the setting or option that needs them, for errors.
+
+    Raises:
+        UserError: one is missing.
+    """
+    if missing := [name for name in _EXTRA if find_spec(name) is None]:
+        raise UserError(f"{where}: needs {' and '.join(missing)}; run: pip install 'newsletter[semantic]'")
+
+
+def _fingerprint(model: str, tokenizer: str) -> str:
+    return hashlib.sha256(f"{model} {tokenizer} {MOST_TOKENS}".encode()).hexdigest()[:12]
 
 
 def _digest(path: Path, where: str) -> str:
@@ -148,16 +127,34 @@ def _digest_of(path: Path, _size: int, _changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@lru_cache(maxsize=_CACHED)
+def _encoded(encoder: Encoder, text: str) -> np.ndarray:
+    return np.asarray(encoder.encode([text])[0])
+
+
+def _encode(encoder: Encoder, text: str) -> np.ndarray:
+    session, tokenizer, names = _opened(encoder)
+    tokens = tokenizer.encode(text)
+    columns = dict(zip(_INPUTS, (tokens.ids, tokens.attention_mask, tokens.type_ids), strict=True))
+    try:
+        found = session.run(None, {name: np.array([columns[name]], dtype=np.int64) for name in names})[0]
+    except Exception as error:  # onnxruntime's errors have no common class
+        raise _not_a_sentence_model(encoder.model, str(error).splitlines()[0]) from None
+    return np.asarray(found[0] if found.ndim == 2 else found[0].mean(axis=0), dtype=np.float32)
+
+
 @lru_cache(maxsize=2)
-def _opened(model: Path, tokenizer: Path) -> tuple["InferenceSession", "Tokenizer", list[str]]:
+def _opened(encoder: Encoder) -> tuple["InferenceSession", "Tokenizer", list[str]]:
     """Open both files; also return the names of the model's inputs.
 
     Raises:
         UserError: one of them is something else.
     """
     import onnxruntime
-    from tokenizers import Tokenizer
 
+    model, where = encoder.model, "ranking.semantic"
+    if _fingerprint(_digest(model, where), _digest(encoder.tokenizer, where)) != encoder.fingerprint:
+        raise UserError(f"{where}: {model} or its tokenizer is another one here; copy both from where they were chosen")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     # Threads that wait in a loop take the cores from each other and from other programs.
@@ -165,28 +162,36 @@ def _opened(model: Path, tokenizer: Path) -> tuple["InferenceSession", "Tokenize
     try:
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common class
-        raise UserError(_not_a_sentence_model(model, str(error).splitlines()[0])) from None
+        raise _not_a_sentence_model(model, str(error).splitlines()[0]) from None
     names = [one.name for one in session.get_inputs()]
     if "input_ids" not in names or set(names) - set(_INPUTS):
-        raise UserError(_not_a_sentence_model(model, f"its inputs are {', '.join(names)}"))
+        raise _not_a_sentence_model(model, f"its inputs are {', '.join(names)}")
     _check_output(model, session.get_outputs()[0])
+    return session, _open_tokenizer(encoder.tokenizer), names
+
+
+def _open_tokenizer(path: Path) -> "Tokenizer":
+    from tokenizers import Tokenizer
+
     try:
-        words = Tokenizer.from_file(str(tokenizer))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises Exception itself
-        raise UserError(f"{tokenizer}: not a tokenizer.json of the tokenizers library: {error}") from None
-    words.enable_truncation(MOST_TOKENS)
-    words.no_padding()
-    return session, words, names
+        raise UserError(
+            f"{path}: not a tokenizer.json of the tokenizers library ({error}); get the model's own"
+        ) from None
+    tokenizer.enable_truncation(MOST_TOKENS)
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _check_output(model: Path, output: Any) -> None:
     """Check that a model returns a vector for each token or for each text."""
-    if len(output.shape) not in (2, 3) or not isinstance(output.shape[-1], int):
-        raise UserError(_not_a_sentence_model(model, f"its output {output.name} has the shape {output.shape}"))
+    if len(output.shape) not in (2, 3) or output.type not in ("tensor(float)", "tensor(float16)"):
+        raise _not_a_sentence_model(model, f"its output {output.name} is {output.type} of the shape {output.shape}")
 
 
-def _not_a_sentence_model(model: Path, why: str) -> str:
-    return (
+def _not_a_sentence_model(model: Path, why: str) -> UserError:
+    return UserError(
         f"{model}: not a sentence model in ONNX format ({why}); its inputs must be input_ids, attention_mask and maybe "
         "token_type_ids, and its first output a vector for each token or each text"
     )

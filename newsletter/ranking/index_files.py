@@ -33,7 +33,7 @@ def read_model(folder: Path) -> TfidfModel:
     """
     numbers = json.loads((folder / "space.json").read_text(encoding="utf-8"))
     terms = np.array((folder / "terms.txt").read_text(encoding="utf-8").split("\n"), dtype=object)
-    arrays = {name: _read(folder / f"{name}.npy") for name in _ARRAYS}
+    arrays = {name: read_array(folder / f"{name}.npy") for name in _ARRAYS}
     if len(terms) != len(arrays["idf"]):
         raise ValueError(f"{folder}: its files are inconsistent")
     sample = _read_matrix(folder, "sample", len(terms))
@@ -73,10 +73,12 @@ def read_segment(folder: Path, terms: int) -> Segment:
     Raises:
         OSError, ValueError: it does not exist, or is damaged.
     """
-    rows = _read(folder / "rows.npy")
+    rows = read_array(folder / "rows.npy")
     vectors = _read_matrix(folder, "vectors", terms)
     turned = _read_matrix(folder, "turned", len(rows))
-    background = [_read(folder / f"{name}.npy") for name in ("centre", "factor", "topics")] + [no_meaning(len(rows))]
+    background = [read_array(folder / f"{name}.npy") for name in ("centre", "factor", "topics")] + [
+        no_meaning(len(rows))
+    ]
     return Segment(rows, PaperMatrix(vectors, turned, *background))
 
 
@@ -89,12 +91,17 @@ def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:
 
 
 def _read_matrix(folder: Path, name: str, width: int) -> csr_matrix:
-    data, indices, indptr = (_read(folder / f"{name}-{segment}.npy") for segment in ("data", "indices", "indptr"))
+    data, indices, indptr = (read_array(folder / f"{name}-{segment}.npy") for segment in ("data", "indices", "indptr"))
     if len(data) != len(indices) or indptr[-1] != len(data):
         raise ValueError(f"{folder / name}: its files are inconsistent")
     return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width), copy=False)
 
 
-def _read(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
+    """Read an array from a file, memory-mapped.
+
+    Raises:
+        OSError, ValueError: it does not exist, or is damaged.
+    """
     # An empty file cannot be mapped.
     return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > 4096 else None))

@@ -77,7 +77,7 @@ class MeaningSpace:
 
     def said(self, texts: Sequence[str]) -> np.ndarray:
         """Return what interests say, relative to the usual paper and of length 1 (texts × width)."""
-        return self.relative(self.encoder.encode_cached(texts))
+        return self.relative(self.encoder.encode_words(texts))
 
     def with_parts(self, *parts: Encodings) -> "MeaningSpace":
         """Return the same space with the encodings of other papers."""

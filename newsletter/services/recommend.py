@@ -119,7 +119,7 @@ def score_batch(
         held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
         known_feedback = feedback.load_feedback(connection, batch)
     if rated is not None:
-        field = replace(field, index=replace(field.index, segments=(rated,)))
+        field = replace(field, index=field.index.with_segment(rated))
         # Feedback given after the snapshot counts from the next edition on.
         known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
     return score(field, batch, known_feedback, held, context.config.ranking.feedback_half_life_days)
@@ -152,7 +152,14 @@ def score(
         end = start + len(own)
         scored.append(
             composer.ScoredSubscriber(
-                subscriber, profiles, start, matrix[start:end], new, by, known_feedback[subscriber.row]
+                subscriber,
+                profiles,
+                start,
+                matrix[start:end],
+                new,
+                by,
+                known_feedback[subscriber.row],
+                field.index.meaning.encoder.fingerprint if field.index.meaning is not None else "",
             )
         )
         start = end
@@ -178,6 +185,7 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
         "max_age_days": context.config.ranking.max_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
         "rules": asdict(_rules(context)),
+        **({"meaning": scored.sentence_model} if scored.sentence_model else {}),
     }
 
 
@@ -263,7 +271,10 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         held = send_log.held_before(connection, send)
         digest = send_log.digests(connection, [send])[send.row]
     index = load_version(
-        context, then.model_version, [*{paper.row: paper for paper in (*new, *known.values())}.values()]
+        context,
+        then.model_version,
+        [*{paper.row: paper for paper in (*new, *known.values())}.values()],
+        then.content.get("meaning"),
     )
     if index is None:
         raise UserError(
@@ -342,7 +353,7 @@ def feedback_effect(
     Args:
         interest: its name; None for the interest that stands for feedback.
     """
-    index = current_index(context)
+    index = current_index(context, meaning=False)
     if index is None:
         return []
     with reading(context.engine) as connection:
