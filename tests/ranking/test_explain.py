@@ -3,7 +3,7 @@
 import pytest
 
 from newsletter.model import Interest, Paper
-from newsletter.ranking.explain import interest_terms, main_terms
+from newsletter.ranking.explain import adding_terms, main_terms
 from newsletter.ranking.index import make_index, make_segment
 from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import WeightedInterest, make_profiles
@@ -41,4 +41,5 @@ def test_a_reason_has_the_words_of_the_paper(title: str, abstract: str, follows:
     index = make_index(model, (make_segment(model, [paper]),))
     profiles = make_profiles(index, [WeightedInterest(Interest(name="x", text=follows))])
     vector = row_of(index.vectors(index.segments[0].rows).sorted_indices(), 0)
-    assert main_terms(interest_terms(model, profiles, 0).terms, read(model, paper, vector)) == words
+    factor = index.segments[0].paper_matrix.factor[0]
+    assert main_terms(adding_terms(model, profiles, 0, vector, factor), read(model, paper, vector)) == words

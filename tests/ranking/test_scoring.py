@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from newsletter.model import Interest, Paper, PaperRef
-from newsletter.ranking.calibration import match
 from newsletter.ranking.explain import liked_parts, profile_part, term_parts
 from newsletter.ranking.index import Index, build_matrix, make_index, make_segment
 from newsletter.ranking.profile import WeightedInterest, make_profiles
-from newsletter.ranking.scoring import deviations, make_candidates, raw_scores, scale, zscores
+from newsletter.ranking.scoring import content_matches, gather, make_candidates, matches
 from newsletter.ranking.search import best_first, by_paper, by_words
-from newsletter.ranking.sparse import Row, row_of
+from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import fit, paper_text
 from newsletter.services.demo import SAMPLE_PAPERS
 from tests.helpers.newsletter import Newsletter
@@ -194,20 +193,21 @@ def test_the_parts_add_up_to_the_score() -> None:
         WeightedInterest(interest, liked),
     ]
     profiles = make_profiles(index, follows)
-    wanted = profiles.wanted.sorted_indices()
-    raw, _ = raw_scores(profiles.vectors, profiles.example_counts, candidates.paper_matrix)
-    for row in range(len(follows)):
-        for place in range(len(papers)):
-            paper = row_of(candidates.paper_matrix.vectors, place)
-            scaled = Row(
-                paper.terms, paper.values * scale(candidates.paper_matrix.factor[place], profiles.example_counts[row])
-            )
-            parts = term_parts(index.model, row_of(profiles.vectors, row), scaled)
-            assert parts.sum() == pytest.approx(raw[row, place], rel=1e-3, abs=1e-4)
-            # What the liked papers gave, with what text and keywords gave, is the profile's side of it.
-            titles, contributions = liked_parts(profiles, row, scaled)
-            assert titles == [one.title for one, _ in follows[row].liked]
-            assert contributions.sum() <= profile_part(row_of(wanted, row), scaled) * 1.001 + 1e-4
+    usual = (
+        profiles.by_terms.mean / profiles.by_terms.deviation
+        + profiles.topics_weight * profiles.by_topics.mean / profiles.by_topics.deviation
+    )
+    rows, places, evidence = gather(index, profiles, candidates.paper_matrix, least=-np.inf)
+    assert {*rows.tolist()} == {0, 1, 2}
+    for row, place, total in zip(rows, places, evidence.total, strict=True):
+        paper = row_of(candidates.paper_matrix.vectors, place)
+        parts = term_parts(index.model, profiles, row, paper, candidates.paper_matrix.factor[place])
+        assert parts.sum() - usual[row] == pytest.approx(total, rel=1e-3, abs=1e-3)
+        # What the liked papers gave, with what text and keywords gave, is the profile's side of it.
+        titles, contributions = liked_parts(profiles, row, paper)
+        assert titles == [one.title for one, _ in follows[row].liked]
+        if not follows[row].disliked:
+            assert contributions.sum() <= profile_part(row_of(profiles.vectors, row), paper) * 1.001 + 1e-4
 
 
 def test_profiles_made_together_are_those_made_alone() -> None:
@@ -239,7 +239,7 @@ def test_a_store_of_a_few_papers_ranks_too(papers: int) -> None:
     known.insert(0, Paper(title="Weaving looms", abstract="Looms weave cloth.", row=1))
     index = index_of(known)
     profiles = make_profiles(index, [WeightedInterest(Interest(name="looms"))])
-    matrix = match(zscores(index, profiles, make_candidates(index, known, date(2025, 11, 28), 3.0)).astype(float))
+    matrix = matches(index, profiles, make_candidates(index, known, date(2025, 11, 28), 3.0))
     assert matrix[0].argmax() == 0
     assert matrix[0, 0] > 0.8
     assert (matrix[0, 1:] == 0).all()
@@ -265,8 +265,8 @@ def test_a_search_ranks_as_an_interest_does() -> None:
     ):
         profiles = make_profiles(index, [followed])
         part = build_matrix(model, index.vectors(np.arange(1, 61)))
-        (expected,) = deviations(profiles.vectors, profiles.wanted, profiles.example_counts, part, index.sample)
+        (expected,) = content_matches(index, profiles, part, least=-np.inf)
         told = {row: value for block in best_first(index, profile) for row, value in block.items()}
-        assert sorted(told) == (np.flatnonzero(expected > -np.inf) + 1).tolist()
+        assert sorted(told) == (np.flatnonzero(expected > 0) + 1).tolist()
         assert list(told.values()) == sorted(told.values(), reverse=True)
-        assert [told[row] for row in sorted(told)] == pytest.approx(expected[expected > -np.inf].tolist(), abs=1e-4)
+        assert [told[row] for row in sorted(told)] == pytest.approx(expected[expected > 0].tolist(), abs=1e-4)
