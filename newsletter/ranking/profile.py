@@ -19,7 +19,7 @@ from newsletter.ranking.zscores import Spread, raw_scores, spread
 _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
-_TOPICS_BESIDE_MEANING = 1.0
+_TOPICS_BESIDE_MEANING = 3.0
 _MEANING_WEIGHT = 4.0
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
@@ -98,7 +98,7 @@ class Profiles:
     @property
     def meaning_weight(self) -> np.ndarray:
         """The weight of z-scores in the space of meaning beside those in the space of terms."""
-        return np.asarray(_MEANING_WEIGHT / self.worth)
+        return np.asarray(_MEANING_WEIGHT / np.sqrt(self.worth))
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
@@ -167,7 +167,9 @@ def topics_weight(worth: np.ndarray, by_meaning_too: bool = False) -> np.ndarray
     """Return the weight of the topics' z-scores beside the terms'. The fewer the examples, the fewer the words by which
     other papers on their subject can be recognised; a space of meaning recognises them better.
     """
-    return np.asarray(_TOPICS_BESIDE_MEANING / worth if by_meaning_too else _TOPICS_WEIGHT / (worth + 1))
+    if by_meaning_too:
+        return np.asarray(_TOPICS_BESIDE_MEANING / np.sqrt(worth))
+    return np.asarray(_TOPICS_WEIGHT / (worth + 1))
 
 
 def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
