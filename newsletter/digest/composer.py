@@ -176,7 +176,8 @@ def to_items(
         if one.interest < 0:
             return DigestItem(paper, rank, one.score, TRENDING, trending_reason(paper))
         phrases, factor = candidates.phrases(one.candidate), float(candidates.paper_matrix.factor[one.candidate])
-        because = reason(index.model, scored.profiles, sought(one.interest), paper, phrases, factor)
+        meaning = _meaning(index, candidates, one.candidate)
+        because = reason(index.model, scored.profiles, sought(one.interest), paper, phrases, factor, meaning)
         section = scored.profiles.followed[scored.first + one.interest].interest.name
         return DigestItem(paper, rank, one.score, section, because)
 
@@ -192,7 +193,11 @@ def explain_choice(
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
     row = scored.first + int(scored.matrix[:, place].argmax())
     vector, factor = row_of(candidates.paper_matrix.vectors, place), float(candidates.paper_matrix.factor[place])
-    return explain(index.model, scored.profiles, row, vector, factor, most)
+    return explain(index.model, scored.profiles, row, vector, factor, _meaning(index, candidates, place), most)
+
+
+def _meaning(index: Index, candidates: Candidates, place: int) -> np.ndarray:
+    return np.asarray(index.meaning_of(candidates.paper_matrix.meaning[place : place + 1])[0])
 
 
 def best_score(scored: ScoredSubscriber) -> float:

@@ -56,11 +56,22 @@ def interest_terms(profiles: Profiles, row: int) -> InterestTerms:
 
 
 def reason(
-    model: TfidfModel, profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases, factor: float
+    model: TfidfModel,
+    profiles: Profiles,
+    sought: InterestTerms,
+    paper: Paper,
+    phrases: PaperPhrases,
+    factor: float,
+    meaning: np.ndarray,
 ) -> str:
     """Name a followed author, the terms with the greatest weight, the most similar liked paper and the category.
 
-    ``factor`` is that of :class:`newsletter.ranking.index.PaperMatrix`.
+    If the paper's meaning counts for more than all its terms, say what it is close to instead of the most similar liked
+    paper.
+
+    Args:
+        factor: that of :class:`newsletter.ranking.index.PaperMatrix`.
+        meaning: the paper relative to the usual one (width), see :meth:`newsletter.ranking.index.Index.meaning_of`.
     """
     parts = []
     if sought.authors is not None:
@@ -68,14 +79,35 @@ def reason(
     terms = main_terms(adding_terms(model, profiles, sought.row, phrases.vector, factor), phrases)
     if terms:
         parts.append(", ".join(terms))
-    if profiles.followed[sought.row].liked:
+    if profiles.by_meaning_too and meaning_part(profiles, sought.row, meaning) > max(
+        0.0, float(term_parts(model, profiles, sought.row, phrases.vector, factor).sum())
+    ):
+        parts.append(f"close in meaning to {_nearest(profiles, sought.row, meaning)}")
+    elif profiles.followed[sought.row].liked:
         liked, contributions = liked_parts(profiles, sought.row, phrases.vector)
         most, whole = int(np.argmax(contributions)), profile_part(row_of(profiles.vectors, sought.row), phrases.vector)
         if contributions[most] >= _LIKED_SHARE * max(whole, 1e-12):
-            parts.append(f"like “{shorten(liked[most], _TITLE_SHOWN, placeholder=' …')}”")
+            parts.append(f"like “{_shown_title(liked[most])}”")
     if sought.categories:
         parts += [f"in {one}" for one in paper.categories if one.casefold() in sought.categories][:1]
     return "; ".join(parts)
+
+
+def _nearest(profiles: Profiles, row: int, meaning: np.ndarray) -> str:
+    """Name what an interest has that is closest in meaning to a paper: a liked paper, or what it says in words."""
+    liked = profiles.followed[row].liked
+    if not liked:
+        return "what you describe"
+    closeness = profiles.liked_meaning[row_of(profiles.contributions, row).terms] @ meaning
+    nearest = int(np.argmax(closeness))
+    # If the whole interest is closer than any of its liked papers, its words are what makes the difference.
+    if profiles.said_counts[row] and closeness[nearest] < profiles.meaning[row] @ meaning:
+        return "what you describe"
+    return f"“{_shown_title(liked[nearest][0].title)}”"
+
+
+def _shown_title(title: str) -> str:
+    return shorten(title, _TITLE_SHOWN, placeholder=" …")
 
 
 def _followed_author(followed: NameIndex[None], paper: Paper) -> list[str]:
@@ -96,25 +128,33 @@ class Explanation:
     Attributes:
         terms: those that add to its score.
         liked: the titles of the liked papers they come from.
+        meaning: the share of the paper's closeness in meaning; 0 without a space of meaning.
     """
 
     terms: tuple[tuple[str, float], ...] = ()
     liked: tuple[tuple[str, float], ...] = ()
+    meaning: float = 0.0
 
 
-def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, most: int) -> Explanation:
+def explain(
+    model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, meaning: np.ndarray, most: int
+) -> Explanation:
     """Return the terms and the liked papers that a paper's score comes from.
 
     Args:
         row: the row of the profile. ``paper``, ``factor``: see :func:`term_parts`.
+        meaning: see :func:`meaning_part`.
         most: the maximum number of each.
     """
     profile = row_of(profiles.vectors, row)
     parts = np.maximum(term_parts(model, profiles, row, paper, factor), 0)
+    close = max(meaning_part(profiles, row, meaning), 0.0)
+    whole = float(parts.sum()) + close
     names, contributions = liked_parts(profiles, row, paper)
     return Explanation(
-        _shares([written_term(str(term)) for term in model.terms[paper.terms]], parts, float(parts.sum()), most),
+        _shares([written_term(str(term)) for term in model.terms[paper.terms]], parts, whole, most),
         _shares(names, contributions, profile_part(profile, paper), most),
+        close / max(whole, 1e-12),
     )
 
 
@@ -126,7 +166,8 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
 def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> np.ndarray:
     """Return each term's contribution to a paper's score, in the order of ``paper.terms``.
 
-    They add up to the total z-score, but for a constant of the profile: what the usual paper scores.
+    With :func:`meaning_part` they add up to the total z-score, but for a constant of the profile: what the usual paper
+    scores.
 
     Args:
         row: the row of the profile. ``paper``: the paper's vector. ``factor``: that of
@@ -139,6 +180,17 @@ def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, fact
     length = float(np.linalg.norm(paper.values @ along)) or 1.0
     weight = profiles.topics_weight[row] / profiles.by_topics.deviation[row] / length
     return np.asarray(paper.values * (by_terms + along @ profiles.topics[row] * weight))
+
+
+def meaning_part(profiles: Profiles, row: int, meaning: np.ndarray) -> float:
+    """Return the contribution of a paper's closeness in meaning to its score; 0 without a space of meaning.
+
+    Args:
+        row: the row of the profile.
+        meaning: the paper relative to the usual one (width), see :meth:`newsletter.ranking.index.Index.meaning_of`.
+    """
+    weight = profiles.meaning_weight[row] / profiles.by_meaning.deviation[row]
+    return float(weight * (profiles.meaning[row] @ meaning))
 
 
 def adding_terms(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> dict[int, float]:

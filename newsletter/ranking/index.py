@@ -97,6 +97,15 @@ class Index:
         """Return the encodings of papers by row in the store (papers × width, int8); papers × 0 without any."""
         return no_meaning(len(rows)) if self.meaning is None else self.meaning.encodings(rows)
 
+    def meaning_of(self, encodings: np.ndarray) -> np.ndarray:
+        """Return encodings (papers × width) relative to the usual paper and of length 1; see :class:`MeaningSpace`."""
+        return encodings.astype(np.float32) if self.meaning is None else self.meaning.relative(encodings)
+
+    @property
+    def meaning_sample(self) -> np.ndarray:
+        """The papers by which scores in the space of meaning are standardised (papers × width); 0 × 0 without it."""
+        return np.zeros((0, 0), np.float32) if self.meaning is None else self.meaning.relative(self.meaning.sample)
+
     def matrix(self, rows: np.ndarray) -> PaperMatrix:
         """Return papers prepared for ranking, by row in the store."""
         return build_matrix(self.model, self.vectors(rows), self.encodings(rows))

@@ -59,7 +59,7 @@ class Profiles:
         alternatives: the text and keywords alone. ``said_counts``: how many of the examples they are: 0, 1 or 2.
         topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
         meaning: the vectors in the space of meaning, relative to the usual paper's and of length 1 (interests × width);
-            interests × 0 without such a space.
+            interests × 0 without such a space. ``liked_meaning``: those of the liked papers (liked × width).
         by_terms, by_topics, by_meaning: what scores in these spaces are standardised by. For the terms it is the spread
             before disliked papers were subtracted: a subtraction then never raises a paper's z-score.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
@@ -79,6 +79,7 @@ class Profiles:
     by_meaning: Spread
     contributions: csr_matrix
     liked: csr_matrix
+    liked_meaning: np.ndarray
 
     @property
     def worth(self) -> np.ndarray:
@@ -120,7 +121,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     shorter than an abstract. A faded verdict counts as less than one paper. An interest with nothing else is
     represented by its name.
     """
-    liked, contributions = _judged(index, [one.liked for one in followed])
+    liked, liked_meaning, contributions = _judged(index, [one.liked for one in followed])
     interests = [one.interest for one in followed]
     written = _written_rows(index.model, interests)
     texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)] for one in interests]))
@@ -128,19 +129,20 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     said_counts = np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
     share = 1 / np.where(example_counts > 0, example_counts, 1)
-    meaning, by_meaning = _meanings(index.meaning, followed)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
     whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
     vectors = wanted = damp(whole)
-    disliked, against = _judged(index, [one.disliked for one in followed])
+    disliked, disliked_meaning, against = _judged(index, [one.disliked for one in followed])
+    most = np.asarray(against.max(axis=1).todense()).ravel() if disliked.shape[0] else np.zeros(len(followed))
     if disliked.shape[0]:
         total = np.asarray(against.sum(axis=1)).ravel()
         mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
-        most = np.asarray(against.max(axis=1).todense()).ravel()
         vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
     for matrix in (vectors, whole):
         matrix.sort_indices()
     topics = topics_of(index, np.asarray(vectors @ index.model.topics))
+    meaning = of_length_one(contributions @ liked_meaning + share[:, None] * _said_meaning(index.meaning, followed))
+    meaning = of_length_one(meaning - _DISLIKED_WEIGHT * most[:, None] * of_length_one(against @ disliked_meaning))
     return Profiles(
         followed=tuple(followed),
         vectors=vectors,
@@ -152,9 +154,10 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         meaning=meaning,
         by_terms=spread(raw_scores(wanted, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics.T),
-        by_meaning=by_meaning,
+        by_meaning=spread(meaning @ index.meaning_sample.T),
         contributions=contributions,
         liked=liked,
+        liked_meaning=liked_meaning,
     )
 
 
@@ -182,33 +185,10 @@ def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     return of_length_one(of_length_one(along) - usual)
 
 
-def _meanings(space: MeaningSpace | None, followed: Sequence[WeightedInterest]) -> tuple[np.ndarray, Spread]:
-    """Return the vectors of interests in the space of meaning (interests × width), and what scores are standardised by.
-
-    As in the space of terms, each is the mean of its liked papers, its text and its keywords, minus half of the mean of
-    its disliked papers.
-    """
+def _said_meaning(space: MeaningSpace | None, followed: Sequence[WeightedInterest]) -> np.ndarray:
+    """Return what each interest says in the space of meaning: its text plus all its keywords (interests × width)."""
     if space is None:
-        return np.zeros((len(followed), 0), dtype=np.float32), spread(np.zeros((len(followed), 0), dtype=np.float32))
-    vectors = _rated_meaning(space, [one.liked for one in followed]) + _said_meaning(space, followed)
-    vectors = of_length_one(vectors)
-    against = of_length_one(_rated_meaning(space, [one.disliked for one in followed]))
-    most = np.array([max((weight for _, weight in one.disliked), default=0.0) for one in followed])
-    vectors = of_length_one(vectors - _DISLIKED_WEIGHT * most[:, None] * against)
-    return vectors, spread(vectors @ space.relative(space.sample).T)
-
-
-def _rated_meaning(space: MeaningSpace, rated: Sequence[RatedPapers]) -> np.ndarray:
-    """Return the weighted sum of each interest's rated papers (interests × width)."""
-    rows = np.unique([name.row for own in rated for name, _ in own]).astype(np.int64)
-    place = {int(row): number for number, row in enumerate(rows)}
-    weights = [[weight for _, weight in own] for own in rated]
-    shares = _rows(weights, [[place[name.row] for name, _ in own] for own in rated], len(rows))
-    return np.asarray(shares @ space.relative(space.encodings(rows)), dtype=np.float32)
-
-
-def _said_meaning(space: MeaningSpace, followed: Sequence[WeightedInterest]) -> np.ndarray:
-    """Return the sum of what each interest says in its text and in its keywords together (interests × width)."""
+        return np.zeros((len(followed), 0), dtype=np.float32)
     said = [
         (row, words)
         for row, one in enumerate(followed)
@@ -257,15 +237,19 @@ def _keywords(
     return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 
 
-def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
-    """Return the vectors of all rated papers, and the weight of each for each interest (interests × papers)."""
+def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, np.ndarray, csr_matrix]:
+    """Return the vectors of all rated papers in the spaces of terms and of meaning, and the weight of each paper for
+    each interest (interests × papers).
+    """
     if not any(judged):
-        return index.model.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
+        none = index.meaning_of(index.encodings(np.zeros(0, dtype=np.int64)))
+        return index.model.zeros(0), none, csr_matrix((len(judged), 0), dtype=np.float32)
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
     vectors = index.model.without_named(index.vectors(rows))
-    return vectors, _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    shares = _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    return vectors, index.meaning_of(index.encodings(rows)), shares
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:

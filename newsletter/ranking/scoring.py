@@ -194,7 +194,7 @@ def gather(
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
     related, meaning = shares_term, None
     if index.meaning is not None:
-        near = profiles.meaning @ index.meaning.relative(papers.meaning).T
+        near = profiles.meaning @ index.meaning_of(papers.meaning).T
         meaning = standardised(near, profiles.by_meaning)
         total += profiles.meaning_weight.astype(np.float32)[:, None] * meaning
         related = shares_term | (meaning > _CLOSE)

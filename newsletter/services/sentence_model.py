@@ -11,6 +11,7 @@ from newsletter.support.text import to_single_line
 _WHERE = "ranking.semantic.model"
 _NAME_ON_HUGGING_FACE = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _TOKENIZER = "tokenizer.json"
+_MODELS = Path("var/models")
 
 
 def configured_encoder(config: Config) -> Encoder | None:
@@ -32,7 +33,7 @@ def configured_encoder(config: Config) -> Encoder | None:
                 f"{_WHERE}: there is no file or folder {path}; to download {settings.model} from Hugging Face, write "
                 f"the SHA-256 checksum of its file {settings.file} as ranking.semantic.sha256"
             )
-        cache = config.index_folder / "meaning" / "models"
+        cache = config.folder / _MODELS
         path = _downloaded(settings, settings.file, cache)
         tokenizer = tokenizer or _downloaded(settings, _TOKENIZER, cache)
     return encoder_at(path, _WHERE, tokenizer, settings.sha256)
