@@ -125,6 +125,7 @@ class Preferences:
 
     Attributes:
         papers: the maximum number of papers in a digest.
+        trending: the maximum number of papers in Trending; None for that of the newsletter.
         never: words and phrases; papers with one in the title or abstract are hidden.
     """
 
@@ -132,6 +133,7 @@ class Preferences:
     name: str = ""
     schedule: Schedule = Schedule()
     papers: int = 10
+    trending: int | None = None
     interests: tuple[Interest, ...] = ()
     never: tuple[str, ...] = ()
 
@@ -147,6 +149,8 @@ class Subscriber:
         last_digest: when the last digest that was sent was ranked (UTC), None before the first.
         seen_row: the highest paper row considered then; papers above it are new to the subscriber.
         paused_until: when the pause ends automatically (UTC); None for a pause without an end, and without one.
+        unlogged_row: papers up to this row may have been sent without the log having them, since the operator marked a
+            digest as sent.
         link_version: how many times all links were revoked; only links made for this version work.
         damage: what was unreadable in the stored preferences and replaced by defaults; None: nothing.
     """
@@ -162,6 +166,7 @@ class Subscriber:
     state_since: datetime | None = None
     paused_until: datetime | None = None
     link_version: int = 0
+    unlogged_row: int = 0
     damage: str | None = None
 
     @property
@@ -172,13 +177,18 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class DigestItem:
-    """A paper chosen for a subscriber, with its rank (1 is first), its score and the reason."""
+    """A paper chosen for a subscriber, with its rank (1 is first), its score and the reason.
+
+    Attributes:
+        earlier: whether it was a candidate for an earlier digest already.
+    """
 
     paper: Paper
     rank: int
     score: float
     section: str
     because: str
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +198,7 @@ class Digest:
     Attributes:
         edition: the day of the edition, in the subscriber's time zone.
         choices: the chosen papers; those of one section are adjacent, ranks count through from 1.
-        considered: the number of candidates. ``since``: the time from which they were first seen (UTC), None for a
+        considered: the number of new candidates. ``since``: the time from which they were first seen (UTC), None for a
             first digest.
         seen_row: the highest paper row considered.
     """
@@ -240,6 +250,8 @@ class Send:
         attempts: how many times the message was on the wire.
         smtp_reply: the server's answer, verbatim.
         reason: why the send was skipped, deferred, failed or is unsure.
+        no_papers: why its digest has no papers, for a message that says so; None for others.
+        after_row: the highest paper row considered before; papers up to it are not new in this digest.
         model_version: the version of the space that the digest was ranked in.
         account: the account it was last sent through.
     """
@@ -259,5 +271,7 @@ class Send:
     attempts: int = 0
     smtp_reply: str | None = None
     reason: str | None = None
+    no_papers: str | None = None
+    after_row: int | None = None
     model_version: str | None = None
     account: str | None = None

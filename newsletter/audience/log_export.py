@@ -49,7 +49,7 @@ def to_object(line: LogLine) -> dict[str, Any]:
         "message_id": send.message_id,
         "sent_at": _iso(send.settled_at) if send.state is SendState.SENT else None,
         "smtp_reply": send.smtp_reply,
-        "reason": send.reason,
+        "reason": send.reason or send.no_papers,
         "attempts": send.attempts,
         "settled_at": _iso(send.settled_at),
         "not_before": _iso(send.not_before),

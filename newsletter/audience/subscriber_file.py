@@ -100,11 +100,6 @@ Texts = Annotated[list[Text], BeforeValidator(_listed)]
 Weight = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 
 
-_FIXES: Mapping[str, str] = {
-    "trending": "unknown key; it is not set per subscriber: set digest.trending in config.yaml, where 0 leaves it out",
-}
-
-
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -131,6 +126,7 @@ class _Preferences(_File):
     name: Annotated[str, Field(max_length=200), AfterValidator(to_single_line)] = ""
     schedule: _Schedule = _Schedule()
     papers: Annotated[int, Field(ge=1, le=100)] = 10
+    trending: Annotated[int, Field(ge=0, le=50)] | None = None
     interests: Annotated[
         list[Annotated[_Interest, BeforeValidator(_interest_or_name)]], Field(max_length=MOST_INTERESTS)
     ] = []
@@ -207,7 +203,7 @@ def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def _read(document: Document) -> Preferences:
-    read = check(document, _Preferences, _FIXES)
+    read = check(document, _Preferences)
     first = {interest.name: index for index, interest in reversed(list(enumerate(read.interests)))}
     twice = [index for index, interest in enumerate(read.interests) if first[interest.name] != index]
     if twice:
@@ -222,6 +218,7 @@ def _read(document: Document) -> Preferences:
         name=read.name,
         schedule=Schedule(tuple(read.schedule.days), read.schedule.time, read.schedule.timezone),
         papers=read.papers,
+        trending=read.trending,
         interests=tuple(_interest(interest) for interest in read.interests),
         never=tuple(read.never),
     )
@@ -369,6 +366,8 @@ def _plain(preferences: Preferences) -> dict[str, Any]:
     }
     if preferences.papers != usual.papers:
         plain["papers"] = preferences.papers
+    if preferences.trending is not None:
+        plain["trending"] = preferences.trending
     plain["interests"] = [_plain_interest(interest) for interest in preferences.interests]
     if preferences.never:
         plain["never"] = list(preferences.never)

@@ -99,7 +99,7 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
     ),
     "Digests": (
-        Entry("rank", "preview:rank", "Rank the new papers for a subscriber, with the reason for each."),
+        Entry("rank", "preview:rank", "Rank the papers for a subscriber's digest, with the reason for each."),
         Entry(
             "preview", "preview:preview", "Render a subscriber's email as it would be sent today, without sending it."
         ),

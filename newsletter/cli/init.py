@@ -59,7 +59,7 @@ def demo(
 ) -> None:
     """Run the whole pipeline without an account or network: papers in, personal emails out, the log."""
     from newsletter.rendering.template import BUNDLED
-    from newsletter.services.demo import SAMPLE_PAPERS, create_project, subscribe_examples
+    from newsletter.services.demo import SAMPLE_PAPERS, accept_old_papers, create_project, subscribe_examples
     from newsletter.services.due_subscribers import active_batches
     from newsletter.services.edition import run_edition
     from newsletter.services.fetch import import_file
@@ -68,7 +68,8 @@ def demo(
     folder = (directory or Path(tempfile.mkdtemp(prefix="newsletter-demo-"))).absolute()
     _claim(folder)
     with err.status("Creating a newsletter with sample papers ..."):
-        create_project(folder, BUNDLED)
+        if folder / "config.yaml" in create_project(folder, BUNDLED):
+            accept_old_papers(folder)
         subscribe_examples(folder)
         context = _context(folder, options(ctx))
         papers = import_file(context.engine, context.clock, SAMPLE_PAPERS, context.clock().date())

@@ -181,7 +181,7 @@ def _print_log(lines: Iterator[LogLine], everything: bool) -> None:
 
 def _log_row(line: LogLine) -> tuple[object, ...]:
     send = line.send
-    said = [send.reason if send.state is not SendState.SENT else None, send.smtp_reply]
+    said = [send.reason if send.state is not SendState.SENT else None, send.no_papers, send.smtp_reply]
     again = f"next try {format_moment(send.not_before)}" if send.not_before else None
     words = "; ".join(part for part in (*said, again) if part)
     at: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from newsletter.cli.common import (
     warn,
 )
 from newsletter.errors import UserError
-from newsletter.model import Digest, Subscriber
+from newsletter.model import Digest, DigestItem, Subscriber
 from newsletter.support.clock import parse_day
 from newsletter.support.files import write_private
 
@@ -50,8 +50,10 @@ def rank(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Rank the new papers for a subscriber, with the reason for each."""
-    from newsletter.rendering.template_context import percent
+    """Rank the papers for a subscriber's digest, with the reason for each.
+
+    New papers come first, then those of the last days that were not sent yet.
+    """
     from newsletter.services.recommend import rank_papers, replay_ranking
 
     if why is not None and edition is not None:
@@ -76,6 +78,8 @@ def rank(
                 "score": round(choice.score, 6),
                 "interest": choice.section,
                 "because": choice.because,
+                "earlier": choice.earlier,
+                "in_digest": choice.paper.row in result.in_digest,
             }
             for choice in found
         )
@@ -83,11 +87,9 @@ def rank(
     if not found:
         say(f"Nothing for {subscriber.email}: {result.nothing}.")
         return
-    rows = [
-        (choice.rank, f"{percent(choice.score)}%", choice.section, (choice.paper.title, f"  {choice.because}"))
-        for choice in found
-    ]
-    print_table((("", "right"), ("score", "right"), ("interest", "narrow"), ("title and reason", "wide")), rows)
+    columns = (("", "right"), ("match", "right"), ("digest", "left"), ("interest", "narrow"))
+    wide = ("title and reason", "wide")
+    print_table((*columns, wide), [_rank_row(choice, choice.paper.row in result.in_digest) for choice in found])
     for paper, word in result.hidden[:_HIDDEN_SHOWN]:
         say(f"Hidden by never “{word}”: {paper.title}")
     if len(result.hidden) > _HIDDEN_SHOWN:
@@ -127,6 +129,15 @@ def _place_json(found: PaperPlace) -> dict[str, object]:
         "because": item.because if item else None,
         "matches": {name: round(score, 6) for name, score in found.matches},
     }
+
+
+def _rank_row(choice: DigestItem, in_digest: bool) -> tuple[object, ...]:
+    from newsletter.digest.composer import EARLIER, TRENDING
+    from newsletter.rendering.template_context import percent
+
+    match = "" if choice.section == TRENDING else f"{percent(choice.score)}%"
+    notes = "; ".join(note for note in (EARLIER if choice.earlier else "", choice.because) if note)
+    return choice.rank, match, "yes" if in_digest else "", choice.section, (choice.paper.title, f"  {notes}")
 
 
 def preview(
@@ -238,12 +249,14 @@ def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
         bring_index_up_to_date(filled)
         found = preview_digest(filled, subscriber)
         digest = found.digest
-        if digest is None or not digest.choices:
+        if not found.is_sent:
             warn(f"nothing would be sent to {subscriber.email}: {found.nothing}")
+        elif found.nothing:
+            warn(f"{subscriber.email} would be told that there is nothing new: {found.nothing}")
         if chosen == "json":
             row = _digest_json(subscriber, digest, found.nothing or None, sample)
             return (jsonlib.dumps(row, ensure_ascii=False) + "\n").encode()
-        return _rendered(filled, subscriber, digest, chosen) if digest is not None and digest.choices else None
+        return _rendered(filled, subscriber, digest, chosen) if digest is not None and found.is_sent else None
 
 
 def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
@@ -269,6 +282,7 @@ def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | N
                 "section": choice.section,
                 "title": choice.paper.title,
                 "because": choice.because,
+                "earlier": choice.earlier,
             }
             for choice in (digest.choices if digest else ())
         ],

@@ -203,13 +203,15 @@ def _show_dry_run(context: AppContext, batches: Iterator[SubscriberBatch], json:
                 "edition": digest.edition.isoformat(),
                 "email": plan.email,
                 "papers": papers,
-                "reason": plan.failure or reason,
+                "reason": plan.failure or reason or plan.no_papers,
             }
             print_json([row])
         elif plan.failure:
             say(f"{plan.email}: {plan.failure}")
         elif reason:
             say(f"{plan.email}: nothing: {reason}")
+        elif plan.no_papers:
+            say(f"{plan.email}: an email that there is nothing new: {plan.no_papers}")
         else:
             say(f"{plan.email}: {len(digest.choices)} papers")
             for choice in digest.choices:

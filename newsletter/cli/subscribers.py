@@ -239,7 +239,8 @@ def show_subscriber(
     say(f"schedule: {', '.join(schedule.days)} at {schedule.time:%H:%M} {describe(schedule.timezone)}")
     say(f"next digest: {format_moment(subscriber.next_due) or 'none'}{' UTC' if subscriber.next_due else ''}")
     say(f"last digest: {format_moment(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
-    say(f"papers: at most {preferences.papers}")
+    trending = "" if preferences.trending is None else f", of them {preferences.trending} from Trending"
+    say(f"papers: at most {preferences.papers}{trending}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")

@@ -7,7 +7,7 @@ from datetime import time
 from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -86,6 +86,9 @@ class Ranking(Settings):
     """Which papers count as new and as a match."""
 
     max_age_days: int = Field(default=14, ge=1, le=36_500)
+    max_publication_age_days: int = Field(
+        default=60, ge=0, le=365_000, description="A paper published longer before it was first seen is not news."
+    )
     feedback_half_life_days: float = Field(
         default=90.0, ge=0.01, le=36_500, description="Half-life of the weight of feedback."
     )
@@ -104,6 +107,9 @@ class DigestSettings(Settings):
 
     trending: int = Field(default=3, ge=0, le=50, description="Maximum papers in the Trending section.")
     trending_half_life_days: float = Field(default=3.0, ge=0.01, le=36_500)
+    when_nothing: Literal["skip", "send"] = Field(
+        default="skip", description="For a subscriber without papers: no email, or a short one that says so."
+    )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
     weekly_template: Line = Field(default="weekly", description="Template for subscribers with one day a week.")
 

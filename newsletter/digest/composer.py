@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from itertools import repeat
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from newsletter.ranking.sparse import row_of
 from newsletter.ranking.trending import trending_reason
 
 TRENDING = "Trending"
+"""The section of papers that the community discusses."""
+
+EARLIER = "from the last days"
+"""What readers are told of a paper that was a candidate for an earlier digest."""
+
 _AT_LEAST_WEIGHED = 30
 _NO_CLAIM = -1.0
 
@@ -28,12 +34,15 @@ class DigestRules:
 
     Attributes:
         min_score: the minimum match. ``variety``: λ of maximal marginal relevance; 1 considers the match alone.
-        trending: the maximum number of papers in Trending.
+        trending: the maximum number of papers in Trending. ``papers``: that of the whole digest.
+        earlier: whether places left over go to good papers that were candidates for an earlier digest.
     """
 
     min_score: float
     variety: float
     trending: int
+    papers: int
+    earlier: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class ScoredSubscriber:
         profiles: those of a batch of subscribers. ``first``: the index of this subscriber's first profile.
         matrix: the match of each candidate with each of the subscriber's interests (interests × papers).
         new: which candidates are new to the subscriber and not hidden (one truth value per paper).
+        earlier: which were candidates for an earlier digest but not sent, and are not hidden (likewise).
         hidden: the new ones hidden by a never-word, with the word, by index.
         known_feedback: the interests and feedback that the profiles were built from.
         sentence_model: the fingerprint of the sentence model, empty without one.
@@ -54,6 +64,7 @@ class ScoredSubscriber:
     first: int
     matrix: np.ndarray
     new: np.ndarray
+    earlier: np.ndarray
     hidden: Mapping[int, str]
     known_feedback: Sequence[InterestFeedback]
     sentence_model: str = ""
@@ -77,28 +88,38 @@ class Match:
         return self.interest >= 0 and self.score == FULL_MATCH
 
 
-def is_new(
+def divide(
     subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Return which candidates are new to a subscriber: newer than those considered last time, and not known.
-
-    Also return, by index, those of them that a never-word hides, which do not count as new.
+) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Return which candidates are new to a subscriber, which are not new but were not sent either, and which of the
+    new ones a never-word hides.
 
     Args:
-        known: rows of papers that the subscriber was sent or has rated.
+        known: rows of papers that the subscriber was sent or has rated, which are none of these.
         hidden: the papers hidden by each never-word.
+
+    Returns:
+        Two truth values per paper, and the never-words of hidden papers by index, which do not count as new.
     """
     new = candidates.rows > subscriber.seen_row
+    earlier = ~new & (candidates.rows > subscriber.unlogged_row)
     if known:
-        new &= ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
-    by = {place: word for word in subscriber.preferences.never for place in hidden[word] if new[place]}
-    new[list(by)] = False
-    return new, by
+        unknown = ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
+        new &= unknown
+        earlier &= unknown
+    words = {place: word for word in subscriber.preferences.never for place in hidden[word]}
+    by = {place: word for place, word in words.items() if new[place]}
+    new[list(words)] = earlier[list(words)] = False
+    return new, earlier, by
 
 
-def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[Match]:
-    """Return the new papers that reach the minimum match, best first; equal matches are in the order of Trending."""
-    found = _matching(scored, min_score)
+def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float, among: np.ndarray) -> list[Match]:
+    """Return the papers that reach the minimum match, best first; equal matches are in the order of Trending.
+
+    Args:
+        among: which candidates to return (one truth value per paper), such as the new ones.
+    """
+    found = _matching(scored, min_score, among)
     if not found:
         return []
     interests = np.repeat(np.arange(len(found)), [len(places) for places, _ in found])
@@ -113,14 +134,14 @@ def reaches(matches: np.ndarray, min_score: float) -> np.ndarray:
     return np.asarray((matches >= min_score) & (matches > 0))
 
 
-def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return for each interest the indices of the new papers that reach the minimum match and fit it best (if a paper
-    fits several equally, the first one), and their matches.
+def _matching(scored: ScoredSubscriber, min_score: float, among: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each interest the indices of the papers that reach the minimum match and fit it best (if a paper fits
+    several equally, the first one), and their matches.
     """
     if not len(scored.matrix):
         return []
     best = scored.matrix.max(axis=0)
-    left = scored.new & reaches(best, min_score)
+    left = among & reaches(best, min_score)
     found = []
     for row in scored.matrix:
         own = (left & (row == best)).nonzero()[0]
@@ -130,10 +151,18 @@ def _matching(scored: ScoredSubscriber, min_score: float) -> list[tuple[np.ndarr
 
 
 def trending(scored: ScoredSubscriber, candidates: Candidates, most: int | None = None) -> list[Match]:
-    """Return the new papers that the community discusses (all, or up to ``most``), the most discussed first."""
-    places = candidates.discussed[scored.new[candidates.discussed]][:most]
-    scores = candidates.trending[places].tolist()
-    return [Match(place, -1, score) for place, score in zip(places.tolist(), scores, strict=True)]
+    """Return the new papers that the community discusses (all, or up to ``most``), best first.
+
+    For a subscriber with interests, the score of each is multiplied by (1 + its best match) / 2: a paper that fits them
+    fully counts twice as much as one that does not fit.
+    """
+    places = candidates.discussed[scored.new[candidates.discussed]]
+    scores = candidates.trending[places]
+    if len(scored.matrix) and len(places):
+        scores = scores * (1 + scored.matrix[:, places].max(axis=0).astype(float)) / 2
+        order = np.argsort(-scores, kind="stable")
+        places, scores = places[order], scores[order]
+    return [Match(*one) for one in zip(places[:most].tolist(), repeat(-1), scores[:most].tolist(), strict=False)]
 
 
 def compose(
@@ -141,28 +170,55 @@ def compose(
 ) -> Digest:
     """Compose a subscriber's digest.
 
-    Papers by followed authors are always included. The other places are divided among the interests by their weights;
-    places that an interest cannot fill go to the others. Trending has the last places, up to ``rules.trending``, and
-    all of them if there are no interests.
+    New papers by followed authors are always included. The other places are divided among the interests by their
+    weights; places that an interest cannot fill go to the others. Trending has the last places, up to
+    ``rules.trending``, and all of them if there are no interests. Places that are left over then go to papers that were
+    considered for an earlier digest and not sent.
     """
-    subscriber = scored.subscriber
-    places = subscriber.preferences.papers
-    picked = _pick(scored, candidates, rules)
-    followed = sum(one.by_author for one in picked)
+    places = rules.papers
+    picked = _pick(scored, candidates, rules, scored.new, (), places)
     discussed = trending(scored, candidates, len(picked) + places)
-    most_trending = min(rules.trending if len(scored.matrix) else places, places)
-    chosen = picked[: max(followed, places - min(len(discussed), most_trending))]
-    rest = _without(discussed, chosen)[: min(most_trending, max(0, places - len(chosen)))]
-    # Places that Trending cannot fill, since its papers were chosen already, go back to the interests.
-    chosen = picked[: max(len(chosen), places - len(rest))]
-    in_order = sorted(chosen, key=lambda one: (one.interest, -one.score)) + _without(rest, chosen)
+    chosen, rest = _share(picked, discussed, places, min(rules.trending if len(scored.matrix) else places, places))
+    left_over = places - len(chosen) - len(rest)
+    if rules.earlier and left_over > 0:
+        chosen += _pick(scored, candidates, rules, scored.earlier, chosen, left_over)[:left_over]
+
+    def standing(one: Match) -> tuple[object, ...]:
+        place = one.candidate
+        return one.interest, bool(scored.earlier[place]), -one.score, int(candidates.standing[place])
+
+    in_order = sorted(chosen, key=standing) + rest
     return Digest(
         edition=edition,
         choices=tuple(to_items(index, scored, candidates, in_order)),
         considered=int(np.count_nonzero(scored.new)),
-        since=subscriber.last_digest,
-        seen_row=max([subscriber.seen_row, *candidates.rows[-1:].tolist()]),
+        since=scored.subscriber.last_digest,
+        seen_row=max([scored.subscriber.seen_row, *candidates.rows[-1:].tolist()]),
     )
+
+
+def _share(
+    picked: list[Match], discussed: Sequence[Match], places: int, most_trending: int
+) -> tuple[list[Match], list[Match]]:
+    """Divide the places between the papers picked for the interests, in the order of choice, and those of Trending."""
+    followed = sum(one.by_author for one in picked)
+    chosen = picked[: max(followed, places - min(len(discussed), most_trending))]
+    rest = _without(discussed, chosen)[: min(most_trending, max(0, places - len(chosen)))]
+    # Places that Trending cannot fill, since its papers were chosen already, go back to the interests.
+    while len(wider := picked[: max(len(chosen), places - len(rest))]) > len(chosen):
+        chosen, rest = wider, _without(rest, wider)
+    return chosen, rest
+
+
+def ranked(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) -> list[Match]:
+    """Return all papers that a digest may choose from: the new ones, then earlier ones, each best first.
+
+    Those of Trending are among them only if the subscriber has no interests.
+    """
+    if not len(scored.matrix):
+        return trending(scored, candidates)
+    new = matches(scored, candidates, rules.min_score, scored.new)
+    return new + (matches(scored, candidates, rules.min_score, scored.earlier) if rules.earlier else [])
 
 
 def to_items(
@@ -178,10 +234,15 @@ def to_items(
         phrases, factor = candidates.phrases(one.candidate), float(candidates.paper_matrix.factor[one.candidate])
         meaning = _meaning(index, candidates, one.candidate)
         because = reason(index.model, scored.profiles, sought(one.interest), paper, phrases, factor, meaning)
-        section = scored.profiles.followed[scored.first + one.interest].interest.name
-        return DigestItem(paper, rank, one.score, section, because)
+        section, earlier = interest_name(scored, one), bool(scored.earlier[one.candidate])
+        return DigestItem(paper, rank, one.score, section, because, earlier)
 
     return [chosen(one, rank) for rank, one in enumerate(found, 1)]
+
+
+def interest_name(scored: ScoredSubscriber, one: Match) -> str:
+    """Return the name of the interest that a match is for."""
+    return scored.profiles.followed[scored.first + one.interest].interest.name
 
 
 def explain_choice(
@@ -200,11 +261,14 @@ def _meaning(index: Index, candidates: Candidates, place: int) -> np.ndarray:
     return np.asarray(index.meaning_of(candidates.paper_matrix.meaning[place : place + 1])[0])
 
 
-def best_score(scored: ScoredSubscriber) -> float:
-    """Return the best match among the subscriber's new papers, 0 if there are none."""
-    if not len(scored.matrix) or not scored.new.any():
-        return 0.0
-    return float(scored.matrix[:, scored.new].max())
+def nearest(scored: ScoredSubscriber, rules: DigestRules) -> Match | None:
+    """Return the best match among the papers that could have been chosen; None if none has a word of the interests."""
+    places = np.flatnonzero(scored.new | scored.earlier if rules.earlier else scored.new)
+    if not len(scored.matrix) or not len(places):
+        return None
+    interest, best = divmod(int(scored.matrix[:, places].argmax()), len(places))
+    place, score = int(places[best]), float(scored.matrix[interest, places[best]])
+    return Match(place, interest, score) if score > 0 else None
 
 
 def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
@@ -212,20 +276,36 @@ def _without(some: Sequence[Match], others: Sequence[Match]) -> list[Match]:
     return [one for one in some if one.candidate not in taken]
 
 
-def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) -> list[Match]:
+def _pick(
+    scored: ScoredSubscriber,
+    candidates: Candidates,
+    rules: DigestRules,
+    among: np.ndarray,
+    before: Sequence[Match],
+    places: int,
+) -> list[Match]:
     """Return matches in the order of choice, enough for the places or for all followed authors.
 
     Followed authors come first; then each interest in turn adds the best paper in view of those chosen before.
+
+    Args:
+        among: which candidates to choose from (one truth value per paper).
+        before: the papers chosen already, which count for the shares of the interests and for variety.
     """
-    queues = _queues(scored, candidates, rules.min_score)
-    weights = [one.interest.weight for one in scored.profiles.followed[scored.first :][: len(queues)]]
+    queues = _queues(scored, candidates, rules, among)
+    followed = scored.profiles.followed[scored.first :][: len(queues)]
+    held = [sum(one.interest == number for one in before) for number in range(len(queues))]
     authors = [number for number, queue in enumerate(queues) for _ in range(queue.values.count(FULL_MATCH))]
-    # Sainte-Laguë: the next place goes to the interest with the most weight for the places it has.
-    claims = [weight if queue.places else _NO_CLAIM for weight, queue in zip(weights, queues, strict=True)]
-    held = [0] * len(queues)
+    varieties = _varieties(scored, rules)
+
+    def claim(number: int) -> float:
+        # Sainte-Laguë: the next place goes to the interest with the most weight for the places it has.
+        return followed[number].interest.weight / (2 * held[number] + 1) if queues[number].places else _NO_CLAIM
+
+    claims = [claim(number) for number in range(len(queues))]
     picked: list[Match] = []
-    chosen: list[np.ndarray] = []
-    for turn in range(max(len(authors), scored.subscriber.preferences.papers)):
+    chosen = [candidates.alike(one.candidate) for one in before]
+    for turn in range(max(len(authors), places)):
         most = max(claims, default=_NO_CLAIM)
         if most == _NO_CLAIM:
             break
@@ -234,19 +314,25 @@ def _pick(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules) 
             place, score = queues[winner].first()
         else:
             winner = claims.index(most)
-            place, score = queues[winner].most_varied(chosen, rules.variety)
+            place, score = queues[winner].most_varied(chosen, varieties[winner])
         held[winner] += 1
-        claims[winner] = weights[winner] / (2 * held[winner] + 1) if queues[winner].places else _NO_CLAIM
+        claims[winner] = claim(winner)
         picked.append(Match(place, winner, score))
         chosen.append(candidates.alike(place))
     return picked
 
 
-def _queues(scored: ScoredSubscriber, candidates: Candidates, min_score: float) -> list[MmrQueue]:
+def _varieties(scored: ScoredSubscriber, rules: DigestRules) -> list[float]:
+    """Return λ for each interest: 1 for one without words, whose papers match equally, so that Trending orders them."""
+    vectors = scored.profiles.vectors[scored.first : scored.first + len(scored.matrix)]
+    return [rules.variety if terms else 1.0 for terms in np.diff(vectors.indptr)]
+
+
+def _queues(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules, among: np.ndarray) -> list[MmrQueue]:
     """Build each interest's queue: its best matches, as many as variety may choose from, and all followed authors."""
-    most = max(_AT_LEAST_WEIGHED, 2 * scored.subscriber.preferences.papers)
+    most = max(_AT_LEAST_WEIGHED, 2 * rules.papers)
     ordered = []
-    for places, scores in _matching(scored, min_score):
+    for places, scores in _matching(scored, rules.min_score, among):
         if len(places) > most:
             # Drop what comes too late before sorting the rest.
             kept = scores >= np.partition(scores, -most)[-most]

@@ -20,6 +20,7 @@ from newsletter.ranking.tokens import NAMED, Token, tokens_of
 _AGREED = 0.6
 _USUAL = 0.1
 _MOST_WORDS = 8
+_NEAR = 80
 _SHORT = regex.compile(r"(?=.*\p{Lu})[\p{L}\p{N}][\p{L}\p{N}/&+-]{1,9}")
 _MAY_DEFINE = regex.compile(r"\([^\s)]*\p{Lu}")
 _BREAKS = regex.compile(r"[.,;:!?()\[\]]")
@@ -173,7 +174,9 @@ def _whole(text: str, short: str, long: str) -> str:
     letters = [letter.lower() for letter in short.removesuffix("s") if letter.isalpha()]
     before, found, _ = text.partition(f"{long} ({short}")
     missing = len(letters) - len(regex.split(r"[\s-]+", long))
-    ahead = regex.search(rf"(?:[\p{{L}}\p{{N}}]+[ -]){{{missing}}}\Z", before) if found and missing > 0 else None
+    ahead = (
+        regex.search(rf"(?:[\p{{L}}\p{{N}}]+[ -]){{{missing}}}\Z", before[-_NEAR:]) if found and missing > 0 else None
+    )
     if ahead is None:
         return long
     whole = ahead[0] + long

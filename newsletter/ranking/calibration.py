@@ -6,8 +6,11 @@ import numpy as np
 
 from newsletter.ranking.coverage import Coverage
 
-STRONG = 0.5
-"""From this match on a paper is called a strong match, below it a good one."""
+STRONG_MATCH = 0.5
+"""From this match on, a paper is called a strong match."""
+
+GOOD_MATCH = 0.15
+"""From this match on, a paper is called a good match."""
 
 HIGHEST = 0.99
 """No match that is computed is higher: only a followed author is certain."""
@@ -89,3 +92,9 @@ def liked_features(evidence: Evidence) -> np.ndarray:
 
 def _compressed(zscores: np.ndarray) -> np.ndarray:
     return np.asarray(np.sign(zscores) * np.log1p(np.abs(zscores)))
+
+
+def match_in_words(match: float) -> str:
+    """Return what readers are told of a match between 0 and 1: "strong match", "good match" or "weak match"."""
+    strength = "strong" if match >= STRONG_MATCH else "good" if match >= GOOD_MATCH else "weak"
+    return f"{strength} match"

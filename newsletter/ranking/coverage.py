@@ -1,10 +1,9 @@
 """Coverage: how much of what an interest says in words a paper has.
 
-An interest may say several things, each of which is enough for a paper to be relevant: all that it says together, each
-keyword, and each part of a text between commas. These are its alternatives.
+An interest may say several things, each of which is enough for a paper to be relevant: its text, and each keyword.
+These are its alternatives.
 """
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,8 +12,6 @@ from scipy.sparse import csr_matrix
 
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.wanted import WantedRow, stacked
-
-_BETWEEN = re.compile(r"[,;:\n]|[.!?](?=\s|\Z)")
 
 
 class Alternatives(NamedTuple):
@@ -44,12 +41,6 @@ class Coverage(NamedTuple):
     shared: np.ndarray
     words_covered: np.ndarray
     pairs_covered: np.ndarray
-
-
-def clauses(text: str) -> list[str]:
-    """Return the parts of a text between punctuation marks, if it has several."""
-    found = [part.strip() for part in _BETWEEN.split(text) if part.strip()]
-    return found if len(found) > 1 else []
 
 
 def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:

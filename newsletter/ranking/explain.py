@@ -12,7 +12,7 @@ from newsletter.ranking.phrases import PaperPhrases
 from newsletter.ranking.profile import Profiles
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
-from newsletter.ranking.tokens import shown as written_term
+from newsletter.ranking.tokens import written_term
 from newsletter.ranking.zscores import scale
 from newsletter.support.person_names import NameIndex, NameMatch
 
@@ -268,14 +268,17 @@ def _windows(phrases: PaperPhrases, adds: Mapping[int, float], least: float) -> 
         The windows, and the two words of each pair of words among their terms.
     """
     words, pairs, joined, run_on = phrases.words, phrases.pairs, phrases.joined, phrases.run_on
+    covered = {
+        place for term in adds for first, size in phrases.places.get(term, ()) for place in range(first, first + size)
+    }
     found: dict[tuple[int, tuple[int, ...]], tuple[int, int]] = {}
     halves: dict[int, _Pair] = {}
-    for first in sorted({first for term in adds for first in phrases.places.get(term, ())}):
+    for first in sorted(covered):
         last, count = first + 1, 1
         terms: tuple[int, ...] = (words[first],) if words[first] in adds else ()
         if terms:
             found[1, terms] = first, 1
-        while (joined[last] and words[last] in adds) or (last < len(pairs) and pairs[last] in adds):
+        while last in covered and (joined[last] or pairs[last] in adds):
             count += not run_on[last]
             if count > _LONGEST or last - first >= _LONGEST_RUN:
                 break

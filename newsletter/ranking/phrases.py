@@ -30,7 +30,7 @@ class PaperPhrases:
             if the space does not know it.
         joined: whether a phrase may continue from the word before to this one; with a final False.
         run_on: whether it follows the word before without anything in between, as in Chinese; with a final False.
-        places: the positions at which each term starts, ascending.
+        places: where each term is: its first position and its number of words, ascending.
         vector: the paper's vector. ``weights``: the same, by term.
         written: a cache of phrases, by the positions of their first and last word.
     """
@@ -44,7 +44,7 @@ class PaperPhrases:
     triples: "array[int]"
     joined: bytes
     run_on: bytes
-    places: dict[int, tuple[int, ...]]
+    places: dict[int, tuple[tuple[int, int], ...]]
     vector: Row
     weights: dict[int, float]
     written: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -66,11 +66,11 @@ def read(model: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
     pairs = [known.get(pair, _UNKNOWN) for pair in paired]
     triples = [known.get(triple, _UNKNOWN) for triple in tripled]
     run_on = [False, *(start == end for end, start in zip(ends, starts[1:], strict=False)), False]
-    places: dict[int, list[int]] = {}
+    places: dict[int, list[tuple[int, int]]] = {}
     for place, terms in enumerate(zip(words, pairs, triples, strict=True)):
         for before, term in enumerate(terms):
             if term != _UNKNOWN:
-                places.setdefault(term, []).append(place - before)
+                places.setdefault(term, []).append((place - before, before + 1))
     return PaperPhrases(
         text=text,
         names=frozenset(_NAMES.findall(paper.abstract)),
@@ -109,6 +109,8 @@ def _as_written(text: str, start: int, end: int, names: frozenset[str]) -> str:
     after = _HYPHEN_AFTER.match(text, end)
     phrase = text[before.start() if before else start : after.end() if after else end]
     return _WORDS.sub(
-        lambda word: word[0].lower() if len(word[0]) > 1 and word[0].istitle() and word[0] not in names else word[0],
+        lambda word: (
+            word[0].lower() if word[0].istitle() and word[0][1:].islower() and word[0] not in names else word[0]
+        ),
         " ".join(phrase.split()),
     )

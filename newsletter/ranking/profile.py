@@ -8,12 +8,12 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from newsletter.model import Interest, PaperRef
-from newsletter.ranking.coverage import Alternatives, clauses, make_alternatives
+from newsletter.ranking.coverage import Alternatives, make_alternatives
 from newsletter.ranking.index import Index
 from newsletter.ranking.meaning import MeaningSpace
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
-from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, together
+from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -61,7 +61,8 @@ class Profiles:
         meaning: the vectors in the space of meaning, relative to the usual paper's and of length 1 (interests × width);
             interests × 0 without such a space. ``liked_meaning``: those of the liked papers (liked × width).
         by_terms, by_topics, by_meaning: what scores in these spaces are standardised by. For the terms it is the spread
-            before disliked papers were subtracted: a subtraction then never raises a paper's z-score.
+            before disliked papers were subtracted, with keywords of several words as if they were text: neither a
+            subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
             × terms).
     """
@@ -125,13 +126,16 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     interests = [one.interest for one in followed]
     written = _written_rows(index.model, interests)
     texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)] for one in interests]))
-    keywords = _as_papers(index.model, *_keywords(index.model, interests, written))
-    said_counts = np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
+    phrases = _as_papers(index.model, *_keywords(index.model, interests, written))
+    plain = _as_papers(index.model, *_keywords(index.model, interests, _plain_rows(index.model, interests)))
+    said_counts = _said_counts(index, interests, texts, phrases)
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
     share = 1 / np.where(example_counts > 0, example_counts, 1)
     contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
-    whole = csr_matrix(contributions @ liked + diags(share) @ (texts + keywords), dtype=np.float32)
+    rest = contributions @ liked + diags(share) @ texts
+    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
     vectors = wanted = damp(whole)
+    standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
     disliked, disliked_meaning, against = _judged(index, [one.disliked for one in followed])
     most = np.asarray(against.max(axis=1).todense()).ravel() if disliked.shape[0] else np.zeros(len(followed))
     if disliked.shape[0]:
@@ -141,7 +145,8 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     for matrix in (vectors, whole):
         matrix.sort_indices()
     topics = topics_of(index, np.asarray(vectors @ index.model.topics))
-    meaning = of_length_one(contributions @ liked_meaning + share[:, None] * _said_meaning(index.meaning, followed))
+    said_meaning = share[:, None] * _said_meaning(index.meaning, interests)
+    meaning = of_length_one(contributions @ liked_meaning + said_meaning)
     meaning = of_length_one(meaning - _DISLIKED_WEIGHT * most[:, None] * of_length_one(against @ disliked_meaning))
     return Profiles(
         followed=tuple(followed),
@@ -152,7 +157,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         said_counts=said_counts,
         topics=topics,
         meaning=meaning,
-        by_terms=spread(raw_scores(wanted, example_counts, index.sample)[0]),
+        by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics.T),
         by_meaning=spread(meaning @ index.meaning_sample.T),
         contributions=contributions,
@@ -185,17 +190,27 @@ def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     return of_length_one(of_length_one(along) - usual)
 
 
-def _said_meaning(space: MeaningSpace | None, followed: Sequence[WeightedInterest]) -> np.ndarray:
+def _said_counts(index: Index, interests: Sequence[Interest], texts: csr_matrix, keywords: csr_matrix) -> np.ndarray:
+    """Return whether each interest has a text plus whether it has keywords: 0, 1 or 2.
+
+    Words that the space of terms does not know count only if there is a space of meaning, which knows all.
+    """
+    if index.meaning is not None:
+        return np.array([bool(_text(one).strip()) + bool(one.keywords) for one in interests], dtype=float)
+    return np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
+
+
+def _said_meaning(space: MeaningSpace | None, interests: Sequence[Interest]) -> np.ndarray:
     """Return what each interest says in the space of meaning: its text plus all its keywords (interests × width)."""
     if space is None:
-        return np.zeros((len(followed), 0), dtype=np.float32)
+        return np.zeros((len(interests), 0), dtype=np.float32)
     said = [
         (row, words)
-        for row, one in enumerate(followed)
-        for words in (_text(one.interest), ", ".join(one.interest.keywords))
+        for row, one in enumerate(interests)
+        for words in (_text(one).strip(), ", ".join(one.keywords))
         if words
     ]
-    found = np.zeros((len(followed), space.width), dtype=np.float32)
+    found = np.zeros((len(interests), space.width), dtype=np.float32)
     np.add.at(found, [row for row, _ in said], space.said([words for _, words in said]))
     return found
 
@@ -206,23 +221,21 @@ def _text(interest: Interest) -> str:
 
 
 def _written_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
-    """Return the vector of all that interests say: their texts, the parts of these, and keywords, each as written."""
-    texts = {_text(one) for one in interests}
+    """Return the vector of each text and keyword of some interests, as it is written."""
     keywords = {keyword for one in interests for keyword in one.keywords}
-    parts = {part for text in texts for part in clauses(text)}
     # A keyword is a phrase first; if one is also the text of somebody else, that matters little.
-    return {text: text_row(model, text) for text in {*texts, *parts} - keywords} | {
-        keyword: keyword_row(model, keyword) for keyword in keywords
-    }
+    texts = {_text(one) for one in interests} - keywords
+    return {text: text_row(model, text) for text in texts} | {word: keyword_row(model, word) for word in keywords}
+
+
+def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
+    """Return the vector of each keyword as if it were a text."""
+    return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
 
 
 def _alternatives(interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
-    text = _text(interest)
-    said = [text, *clauses(text), *interest.keywords]
-    rows = [written[one] for one in said if len(written[one].row.terms)]
-    if len(interest.keywords) > 1:
-        rows.append(together([written[keyword] for keyword in interest.keywords]))
-    return rows
+    rows = [written[one] for one in (_text(interest), *interest.keywords)]
+    return [row for row in rows if len(row.row.terms)]
 
 
 def _keywords(

@@ -22,7 +22,7 @@ from newsletter.ranking.phrases import PaperPhrases, read
 from newsletter.ranking.profile import Profiles, WeightedInterest
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
-from newsletter.ranking.trending import trending_scores
+from newsletter.ranking.trending import paper_day, trending_scores
 from newsletter.ranking.zscores import raw_scores, standardised
 from newsletter.support.person_names import NameIndex, NameMatch
 
@@ -53,7 +53,7 @@ class Candidates:
         paper_matrix: their vectors, terms ascending in each row.
         rows: their rows in the store, ascending. ``trending``: see :func:`trending_scores`.
         discussed: the indices of those the community discusses, the most discussed first. ``standing``: the rank of
-            each in this order, with the undiscussed ones last.
+            each in this order, with the undiscussed ones last. Of papers discussed equally, the newest comes first.
         authors: returns the names of all authors, each with the indices of its papers; parsed on first use.
         categories: normalised for comparison, each with the indices of its papers.
         alike: see :func:`newsletter.ranking.diversify.likeness`.
@@ -88,7 +88,8 @@ def candidates_of(
     """
     rows = _rows(papers)
     trending = trending_scores(papers, today, half_life_days)
-    order = np.lexsort((rows, -trending))
+    days = np.array([paper_day(paper, today).toordinal() for paper in papers], dtype=np.int64)
+    order = np.lexsort((-rows, -days, -trending))
     return Candidates(
         papers=papers,
         paper_matrix=paper_matrix,

@@ -268,7 +268,7 @@ def _covariance(interests: csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarr
     whole = np.maximum(np.asarray(interests.multiply(interests).mean(axis=0)).ravel() - mean**2, 0)
     # One thread: on a busy machine the threads of so small a decomposition wait for each other many times longer.
     with threadpool_limits(1):
-        if count <= _FEW_INTERESTS:
+        if min(interests.shape) <= _FEW_INTERESTS:
             _, values, right = np.linalg.svd(interests.toarray() - mean, full_matrices=False)
         else:
             values, right = _leading(interests, mean)

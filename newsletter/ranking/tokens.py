@@ -29,7 +29,7 @@ _LINKS = {
 
 _NAME_ENDS = re.compile(r"\+\+|[#*](?=[^\w#*]|\Z)")
 # A letter or digit that stands alone, and a capital that does not abbreviate a name ("C. elegans").
-_ALONE = re.compile(r"(?<![^\s(\[,;/\"“-])[A-Za-z0-9](?![^\s)\]\"”.,;:!?/-])")
+_ALONE = re.compile(r"(?<![^\s(\[,;/\"“-])(?<!\w\()[A-Za-z0-9](?![^\s)\]\"”.,;:!?/-])")
 _CAPITAL = re.compile(r"[B-HJ-Z](?!\.\s*[a-z\d]|\.\w)")
 # Words in nearly every abstract, which say nothing about its subject.
 _ABSTRACTS_SAY = {
@@ -106,7 +106,7 @@ def wanted_tokens(text: str) -> list[Token]:
     A single character of a script without spaces is a term only if it stands alone, and a single letter names what its
     capital does.
     """
-    tokens = tokens_of(text.upper() if len(text) == 1 else text)
+    tokens = tokens_of(text.upper() if len(text) == 1 and text.isascii() else text)
     pairs = [bool(token.pair) for token in tokens] + [False]
     return [
         token._replace(word="") if _is_character(token.word) and (pairs[place] or pairs[place + 1]) else token
@@ -124,7 +124,7 @@ def word_spans(text: str) -> list[tuple[int, int, set[str]]]:
         runs_on = bool(spans) and spans[-1][1] == token.start
         terms = {token.word} if token.word and (token.word[0] != NAMED or _is_character(token.word)) else set()
         if runs_on and token.pair:
-            terms |= {token.pair}
+            terms.add(token.pair)
         if runs_on:
             spans[-1] = spans[-1][0], token.end, spans[-1][2] | terms
         else:
@@ -136,7 +136,7 @@ def _is_character(word: str) -> bool:
     return word[:1] == NAMED and not word.isascii()
 
 
-def shown(term: str) -> str:
+def written_term(term: str) -> str:
     """Return a term as people read it."""
     return term.removeprefix(NAMED)
 
@@ -167,7 +167,7 @@ def _characters(stretch: Stretch) -> list[_Plain]:
 def _words(text: str, stretch: Stretch) -> list[_Plain]:
     tokens: list[_Plain] = []
     end = stretch.start
-    before, ended = "", -1
+    before, ended = "", -2
     for written, between in stretch.pieces:
         start, end = end, end + len(written) + len(between)
         word = part = _term(written)
@@ -196,7 +196,8 @@ def _words(text: str, stretch: Stretch) -> list[_Plain]:
                     pair = f"{NAMED}{before} {link} {part}"
                 if text[ended] == "-":
                     joined = _HOLDS_TOGETHER.fullmatch(text, ended, start) is not None
-        before, ended = "" if part[-1].isdigit() and not word else part, start + len(written)
+        # A digit ends a name: in "type 2 diabetes", "2 diabetes" is none.
+        before, ended = part if word or not written.isdigit() else "", start + len(written)
         tokens.append((word, start, ended, pair, "", joined))
     return tokens
 

@@ -17,7 +17,7 @@ WORDS_SHARE = 0.2
 _OTHER_FORM = 0.5
 """The weight of terms that only the other form of an abbreviation has."""
 
-_OF_LONGER = 0.5
+_OF_LONGER = 0.1
 """The weight of a pair of characters in a longer run: alone it is often part of another word."""
 
 
@@ -85,16 +85,6 @@ def _scaled(model: TfidfModel, weights: Mapping[str, float], unknown: float) -> 
     length = float(np.sqrt(values @ values + unknown**2)) or model.pivot
     scale = (model.pivot / length) ** LENGTH / model.pivot
     return WantedRow(Row(terms, (values * scale).astype(np.float32)), unknown * scale)
-
-
-def together(rows: Sequence[WantedRow]) -> WantedRow:
-    """Return the sum of some vectors."""
-    weights: Counter[int] = Counter()
-    for row, _ in rows:
-        weights.update(dict(zip(row.terms.tolist(), row.values.tolist(), strict=True)))
-    terms = sorted(weights)
-    values = np.array([weights[term] for term in terms], dtype=np.float32)
-    return WantedRow(Row(np.array(terms, dtype=np.int32), values), sum(one.unknown for one in rows))
 
 
 def stacked(model: TfidfModel, rows: Sequence[WantedRow]) -> tuple[csr_matrix, np.ndarray]:

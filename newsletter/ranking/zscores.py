@@ -1,6 +1,5 @@
 """Raw scores of papers for profiles, and their z-scores: in standard deviations over a sample of the store's papers."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ from newsletter.ranking.tfidf import FEW
 
 _HUBNESS = 0.6
 _TRUST = 2.0
-_USUAL = 0.75
 
 
 def raw_scores(profiles: csr_matrix, example_counts: np.ndarray, papers: PaperMatrix) -> tuple[np.ndarray, np.ndarray]:
@@ -35,21 +33,17 @@ def scale(factor: np.ndarray | float, example_counts: np.ndarray) -> np.ndarray:
 
 
 class Spread(NamedTuple):
-    """The mean and the standard deviation of each profile's raw scores over usual papers."""
+    """The mean and the standard deviation of each profile's raw scores over a sample of the store's papers."""
 
     mean: np.ndarray
     deviation: np.ndarray
 
 
 def spread(scores: np.ndarray) -> Spread:
-    """Return the spread of raw scores (profiles × papers of the sample), without the highest quarter of each profile:
-    in a store about the very subject of an interest, its papers do not stand out, but the others are still the usual.
-    """
-    kept = math.ceil(_USUAL * scores.shape[1])
-    usual = np.partition(scores, kept - 1, axis=1)[:, :kept] if kept else scores
-    count = kept + FEW
-    mean = usual.sum(axis=1) / count
-    deviation = np.sqrt(np.maximum(np.einsum("ij,ij->i", usual, usual) / count - mean**2, 0))
+    """Return the spread of raw scores (profiles × papers of the sample)."""
+    count = scores.shape[1] + FEW
+    mean = scores.sum(axis=1) / count
+    deviation = np.sqrt(np.maximum(np.einsum("ij,ij->i", scores, scores) / count - mean**2, 0))
     return Spread(mean, np.where(deviation > 0, deviation, 1))
 
 

@@ -8,11 +8,12 @@ from itertools import groupby
 from typing import Any
 
 from newsletter.config.settings import Site
-from newsletter.digest.composer import TRENDING
+from newsletter.digest.composer import EARLIER, TRENDING
 from newsletter.model import Digest, DigestItem, Subscriber
+from newsletter.ranking.calibration import match_in_words
 from newsletter.rendering.paper_card import Card, display_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
-from newsletter.rendering.subject import subject
+from newsletter.rendering.subject import NOTHING, subject
 from newsletter.rendering.template import Templates
 from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
@@ -53,11 +54,18 @@ def shared_links(site: Site) -> PersonalLinks:
 
 @dataclass(frozen=True, slots=True)
 class ItemContext:
-    """A paper of the digest for templates; ``reason`` joins ``match`` and ``because``."""
+    """A paper of the digest for templates; ``reason`` joins ``strength``, ``earlier`` and ``because``.
+
+    Attributes:
+        match: in percent, ``strength``: in words; None and empty in Trending.
+        earlier: that it was a candidate for an earlier digest, in words; empty for a new one.
+    """
 
     rank: int
     paper: Card
     match: int | None
+    strength: str
+    earlier: str
     because: str
     reason: str
     more_url: str | None = None
@@ -90,11 +98,13 @@ def digest_context(
     papers = f"{number} paper{'' if number == 1 else 's'}"
     shared = links.subscribe is not None
     return {
-        "subject": subject(site, digest),
+        "subject": subject(digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
         "edition_date": format_day(digest.edition),
-        "greeting": f"{papers}, chosen for a reader of {site.name}." if shared else _greeting(subscriber, papers),
+        "greeting": f"{papers}, chosen for a reader of {site.name}."
+        if shared
+        else _greeting(subscriber, f"{papers} for you" if number else NOTHING),
         "first": digest.since is None and not shared,
         "sections": [
             SectionContext(section, [_shown(templates, choice, links) for choice in choices])
@@ -103,7 +113,7 @@ def digest_context(
         "left_out": _left_out(left),
         "made": describe_selection(subscriber, digest, "the reader’s" if shared else "your"),
         "subscribe_url": links.subscribe,
-        "browser_url": links.browser,
+        "browser_url": links.browser if digest.choices else None,
         "preferences_url": links.preferences,
         "unsubscribe_url": links.unsubscribe,
     }
@@ -120,7 +130,7 @@ def signup_context(site: Site, subject: str, link: str, hours: int) -> dict[str,
 
 def _greeting(subscriber: Subscriber, papers: str) -> str:
     name, when = to_single_line(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
-    return f"{name}, {papers} for you {when}." if name else f"{papers} for you {when}."
+    return f"{name}, {papers[:1].lower()}{papers[1:]} {when}." if name else f"{papers} {when}."
 
 
 def is_weekly(subscriber: Subscriber) -> bool:
@@ -138,15 +148,24 @@ def _left_out(left: Sequence[DigestItem]) -> str:
 
 
 def describe_selection(subscriber: Subscriber, digest: Digest, whose: str = "your") -> str:
-    """Describe in a sentence how the papers were selected; ``whose`` is "your" or "the reader’s"."""
-    new = f"{digest.considered} new paper{'' if digest.considered == 1 else 's'}"
+    """Describe in a sentence or two how the papers were selected; ``whose`` is "your" or "the reader’s"."""
+    number = digest.considered
     here = get_zone(subscriber.preferences.schedule.timezone)
     since = f" since {format_day(digest.since.astimezone(here).date())}" if digest.since else ""
-    interests = len(subscriber.preferences.interests)
-    if all(choice.section == TRENDING for choice in digest.choices) and not interests:
+    new = f"{number} new paper{'' if number == 1 else 's'}{since}"
+    if not digest.choices:
+        chance = f"comes close enough to {whose} interests" if subscriber.preferences.interests else "is discussed"
+        return f"Of {new}, none {chance}." if number else f"There are no new papers{since}."
+    earlier = sum(choice.earlier for choice in digest.choices)
+    if earlier == len(digest.choices):
+        who = "you" if whose == "your" else "the reader"
+        none = f"Of {new}, none comes close enough" if number else f"There are no new papers{since}"
+        return f"{none}, so these are {EARLIER} and were not sent to {who} before."
+    if all(choice.section == TRENDING for choice in digest.choices) and not subscriber.preferences.interests:
         unnamed = "you have no interests yet" if whose == "your" else "there are no interests yet"
-        return f"Selected from {new}{since}: the most discussed, because {unnamed}."
-    return f"Selected from {new}{since}."
+        return f"Selected from {new}: the most discussed, because {unnamed}."
+    more = f"; {earlier} more {'is' if earlier == 1 else 'are'} {EARLIER}" if earlier else ""
+    return f"Selected from {new}{more}."
 
 
 @lru_cache(maxsize=64)
@@ -157,13 +176,16 @@ def format_day(day: date) -> str:
 
 def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> ItemContext:
     judge, row = links.judge, choice.paper.row
-    match, because = None if choice.section == TRENDING else percent(choice.score), latex_to_text(choice.because)
+    trending, because = choice.section == TRENDING, latex_to_text(choice.because)
+    strength, earlier = "" if trending else match_in_words(choice.score).capitalize(), EARLIER if choice.earlier else ""
     return ItemContext(
         rank=choice.rank,
         paper=paper_card(templates, choice.paper),
-        match=match,
+        match=None if trending else percent(choice.score),
+        strength=strength,
+        earlier=earlier,
         because=because,
-        reason=": ".join(part for part in (f"{match}% match" if match else "", because) if part),
+        reason=": ".join(part for part in (", ".join(filter(None, (strength, earlier))), because) if part),
         more_url=judge(row, "more") if judge else None,
         less_url=judge(row, "less") if judge else None,
     )

@@ -4,6 +4,7 @@ It uses a sample corpus, two sample subscribers, and a real SMTP server on loopb
 """
 
 import asyncio
+import io
 import mailbox
 import threading
 from collections.abc import Iterable
@@ -12,10 +13,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP
+from ruamel.yaml import YAML
 
 from newsletter.support.files import PRIVATE_MODE, atomic_write_bytes
 
 SAMPLE_PAPERS = Path(__file__).parents[1] / "data" / "sample_papers.jsonl"
+
+ANY_AGE = 365_000
+"""The ``ranking.max_publication_age_days`` that the sample papers need, which do not get younger."""
 
 LAYOUT = next(
     path
@@ -90,6 +95,18 @@ def create_project(folder: Path, templates: Path) -> list[Path]:
     files = (path.relative_to(templates) for path in sorted(templates.rglob("*")) if path.is_file())
     wanted += [(templates / path, folder / "templates" / path) for path in files if path.parts[0] != "pages"]
     return _copied(wanted)
+
+
+def accept_old_papers(folder: Path) -> None:
+    """Change the configuration of a demo, so that the sample papers count as news however long ago they appeared."""
+    path, yaml = folder / "config.yaml", YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1_000
+    document = yaml.load(path.read_bytes())
+    document["ranking"].insert(1, "max_publication_age_days", ANY_AGE, "the sample papers are news, old as they are")
+    out = io.BytesIO()
+    yaml.dump(document, out)
+    atomic_write_bytes(path, out.getvalue(), mode=0o666)
 
 
 def subscribe_examples(folder: Path) -> None:

@@ -17,7 +17,7 @@ from newsletter.digest.composer import Match, ScoredSubscriber
 from newsletter.model import Digest, DigestItem, Paper, SendState, Subscriber
 from newsletter.rendering.template_context import format_day, percent
 from newsletter.services.context import AppContext
-from newsletter.services.recommend import RankingSnapshot, build_snapshot, compose_digest, score_today
+from newsletter.services.recommend import RankingSnapshot, build_snapshot, compose_digest, digest_rules, score_today
 from newsletter.store import papers, reading, send_log
 from newsletter.store.send_log import LogFilter
 
@@ -27,6 +27,7 @@ class Reason(StrEnum):
 
     NOT_STORED = "not_stored"
     TOO_OLD = "too_old"
+    NOT_NEWS = "not_news"
     SENT = "sent"
     RATED = "rated"
     HIDDEN = "hidden"
@@ -73,17 +74,21 @@ def find_place(context: AppContext, subscriber: Subscriber, named: str) -> Paper
     rows = snapshot.candidates.rows if snapshot is not None else np.array([], dtype=np.int64)
     at = int(np.searchsorted(rows, paper.row))
     if snapshot is None or at == len(rows) or rows[at] != paper.row:
-        return _no_candidate(context, paper)
+        return _no_candidate(context, snapshot, paper)
     scored = score_today(context, snapshot, subscriber)
     return _Seeker(context, snapshot, scored, compose_digest(context, snapshot, scored), paper, at).place()
 
 
-def _no_candidate(context: AppContext, paper: Paper) -> PaperPlace:
+def _no_candidate(context: AppContext, snapshot: RankingSnapshot | None, paper: Paper) -> PaperPlace:
     days = context.config.ranking.max_age_days
     if paper.first_seen is not None and paper.first_seen <= context.clock() - timedelta(days=days):
         seen = format_day(paper.first_seen.date())
         text = f"It was first seen on {seen}, more than {days} days ago (ranking.max_age_days)."
         return PaperPlace(paper, Reason.TOO_OLD, text)
+    if snapshot is not None and paper.row in snapshot.not_news:
+        most = context.config.ranking.max_publication_age_days
+        text = f"It was published more than {most} days before it was first seen (ranking.max_publication_age_days)."
+        return PaperPlace(paper, Reason.NOT_NEWS, text)
     return PaperPlace(paper, Reason.LEFT_OUT, "It is not among the papers that are ranked today.")
 
 
@@ -100,7 +105,7 @@ class _Seeker:
 
     def place(self) -> PaperPlace:
         """Return the place, or the first reason why there is none."""
-        if not self.scored.new[self.at]:
+        if not (self.scored.new[self.at] or self.scored.earlier[self.at]):
             reason, text = next(self._known())
             return PaperPlace(self.paper, reason, text, matches=self._matches())
         for choice in self.digest.choices:
@@ -190,10 +195,7 @@ class _Seeker:
     def _standing(self) -> int | None:
         """Return the place among all papers that reach the minimum match, or among those discussed."""
         candidates = self.snapshot.candidates
-        if len(self.scored.matrix):
-            found = composer.matches(self.scored, candidates, self.context.config.ranking.min_score)
-        else:
-            found = composer.trending(self.scored, candidates)
+        found = composer.ranked(self.scored, candidates, digest_rules(self.context, self.scored.subscriber))
         return next((number for number, one in enumerate(found, 1) if one.candidate == self.at), None)
 
     def _item(self) -> DigestItem:

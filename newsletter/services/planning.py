@@ -16,6 +16,7 @@ from newsletter.services.recommend import (
     NO_PAPERS,
     RankingSnapshot,
     compose_digest,
+    digest_rules,
     empty_reason,
     ranking_inputs,
     score_batch,
@@ -164,11 +165,15 @@ def _compose_together(
     plans = []
     for scored in score_batch(context, snapshot, people, rated=batch.rated):
         digest = replace(compose_digest(context, snapshot, scored), edition=batch.editions[scored.subscriber.row])
-        reason = None if digest.choices else empty_reason(context, scored)
+        rules = digest_rules(context, scored.subscriber)
+        nothing = None if digest.choices else empty_reason(context, snapshot, scored, rules)
         basis = plan_store.RankingInputs(
             snapshot.index.version, snapshot.now, scored.subscriber.seen_row, ranking_inputs(context, scored)
         )
-        plans.append(_plan(context, scored.subscriber, digest, reason, basis))
+        plan = _plan(context, scored.subscriber, digest, nothing, basis)
+        if nothing and context.config.digest.when_nothing == "send":
+            plan = replace(plan, skip_reason=None, no_papers=nothing)
+        plans.append(plan)
     return plans
 
 

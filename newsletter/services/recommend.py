@@ -1,29 +1,36 @@
 """Recommend: rank the current candidates for subscribers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Connection
 
 from newsletter.audience import feedback
 from newsletter.audience.next_due import local_day
 from newsletter.digest import composer
 from newsletter.digest.blocklist import blocked_by
 from newsletter.errors import UserError
-from newsletter.model import Digest, DigestItem, Paper, Subscriber
+from newsletter.model import Digest, DigestItem, Paper, Send, Subscriber
 from newsletter.ranking.explain import Explanation
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
+from newsletter.ranking.publication_age import is_news
 from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates, matches
+from newsletter.ranking.tokens import written_term
+from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index, load_version
 from newsletter.store import papers, reading, send_log, subscribers
 from newsletter.store.feedback import Verdict
+from newsletter.store.plans import RankingInputs
+from newsletter.support.text import shorten_middle, to_single_line
 
 NO_PAPERS = "the store has no papers yet; run 'newsletter fetch'"
 _WORDS_SHOWN = 3
+_LONGEST_TITLE = 100
 _EXPLANATIONS_SHOWN = 5
 _EFFECT_WORDS_SHOWN = 8
 
@@ -34,11 +41,13 @@ class RankingSnapshot:
 
     Attributes:
         now: when it was taken (UTC); papers stored later become candidates next time.
+        not_news: the rows of papers that are no candidates, since they were published too long ago; ascending.
     """
 
     index: Index
     candidates: Candidates
     now: datetime
+    not_news: tuple[int, ...] = ()
 
     @property
     def oldest(self) -> datetime:
@@ -49,7 +58,8 @@ class RankingSnapshot:
 def build_snapshot(
     context: AppContext, index_of_now: Callable[[], Index | None] | None = None
 ) -> RankingSnapshot | None:
-    """Bring the index up to date and take the papers within ``ranking.max_age_days``; None for an empty store.
+    """Bring the index up to date and take the papers within ``ranking.max_age_days`` that are news; None for an empty
+    store.
 
     Args:
         index_of_now: returns the index; by default it is brought up to date.
@@ -63,9 +73,12 @@ def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSna
     with reading(context.engine) as connection:
         found = papers.first_seen_since(connection, now - timedelta(days=context.config.ranking.max_age_days))
     # Papers that arrived after the index was made become candidates next time.
-    new = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
+    held = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
+    most_days = context.config.ranking.max_publication_age_days
+    news = [paper for paper in held if is_news(paper, most_days)]
+    not_news = tuple(sorted({paper.row for paper in held} - {paper.row for paper in news}))
     half_life = context.config.digest.trending_half_life_days
-    return RankingSnapshot(index, make_candidates(index, new, now.date(), half_life), now)
+    return RankingSnapshot(index, make_candidates(index, news, now.date(), half_life), now, not_news)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +89,13 @@ class SnapshotPayload:
     papers: tuple[Paper, ...]
     paper_matrix: PaperMatrix
     now: datetime
+    not_news: tuple[int, ...]
 
 
 def to_payload(field: RankingSnapshot) -> SnapshotPayload:
     """Convert a snapshot to a payload."""
     return SnapshotPayload(
-        field.index.without_papers(), field.candidates.papers, field.candidates.paper_matrix, field.now
+        field.index.without_papers(), field.candidates.papers, field.candidates.paper_matrix, field.now, field.not_news
     )
 
 
@@ -89,7 +103,7 @@ def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapsh
     """Restore a snapshot. It lacks the papers that subscribers rated: see :func:`rated_papers`."""
     today, half_life = payload.now.date(), context.config.digest.trending_half_life_days
     candidates = candidates_of(payload.index.model, payload.papers, payload.paper_matrix, today, half_life)
-    return RankingSnapshot(payload.index, candidates, payload.now)
+    return RankingSnapshot(payload.index, candidates, payload.now, payload.not_news)
 
 
 def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:
@@ -148,7 +162,7 @@ def score(
         own = follows[subscriber.row]
         # Papers that a subscriber rated already are not new to them.
         rated = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
-        new, by = composer.is_new(subscriber, field.candidates, held[subscriber.row] | rated, hidden)
+        new, earlier, by = composer.divide(subscriber, field.candidates, held[subscriber.row] | rated, hidden)
         end = start + len(own)
         scored.append(
             composer.ScoredSubscriber(
@@ -157,6 +171,7 @@ def score(
                 start,
                 matrix[start:end],
                 new,
+                earlier,
                 by,
                 known_feedback[subscriber.row],
                 field.index.meaning.encoder.fingerprint if field.index.meaning is not None else "",
@@ -169,12 +184,14 @@ def score(
 def compose_digest(context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
     """Compose the digest of a subscriber for the edition of today in their time zone."""
     today = local_day(scored.subscriber.preferences.schedule, field.now)
-    return composer.compose(field.index, scored, field.candidates, _rules(context), today)
+    return composer.compose(field.index, scored, field.candidates, digest_rules(context, scored.subscriber), today)
 
 
-def _rules(context: AppContext) -> composer.DigestRules:
-    ranking = context.config.ranking
-    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, context.config.digest.trending)
+def digest_rules(context: AppContext, subscriber: Subscriber) -> composer.DigestRules:
+    """Return the rules for a subscriber's digests: the newsletter's, and the subscriber's numbers of papers."""
+    ranking, own = context.config.ranking, subscriber.preferences
+    trending = context.config.digest.trending if own.trending is None else own.trending
+    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, trending, own.papers)
 
 
 def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:
@@ -183,22 +200,45 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
         "interests": feedback.to_json(scored.known_feedback),
         "never": list(scored.subscriber.preferences.never),
         "max_age_days": context.config.ranking.max_age_days,
+        "max_publication_age_days": context.config.ranking.max_publication_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
-        "rules": asdict(_rules(context)),
+        "rules": asdict(digest_rules(context, scored.subscriber)),
         **({"meaning": scored.sentence_model} if scored.sentence_model else {}),
     }
 
 
-def empty_reason(context: AppContext, scored: composer.ScoredSubscriber) -> str:
-    """Explain in words why a subscriber has no papers."""
-    new = int(scored.new.sum())
-    last = scored.subscriber.last_digest
+def empty_reason(
+    context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules
+) -> str:
+    """Explain in words why a subscriber has no papers, and which paper came nearest."""
+    new, last = int(scored.new.sum()), scored.subscriber.last_digest
+    earlier = int(scored.earlier.sum()) if rules.earlier and len(scored.matrix) else 0
     since = f" since {last:%Y-%m-%d}" if last else f" in the last {context.config.ranking.max_age_days} days"
-    hidden_note = f" ({describe_hidden(scored)})" if scored.hidden else ""
-    if new == 0:
-        return f"no new papers{since}{hidden_note}"
-    best, least = composer.best_score(scored), context.config.ranking.min_score
-    return f"none of {new} new papers{since} reached a score of {least:.2f}; the best had {best:.2f}{hidden_note}"
+    found = f"of {_papers(new, 'new')}{since}" if new else f"no new papers{since}"
+    notes = [describe_hidden(scored)] if scored.hidden else []
+    if not_news := sum(row > scored.subscriber.seen_row for row in field.not_news):
+        notes.append(f"{not_news} more published too long ago")
+    note = f" ({'; '.join(notes)})" if notes else ""
+    if not new and not earlier:
+        return f"{found}{note}"
+    if not len(scored.matrix):
+        return f"{found}, none is discussed{note}"
+    also = f"{' and' if new else '; of'} {_papers(earlier, 'earlier')}" if earlier else ""
+    least, nearest = percent(rules.min_score), _nearest(field, scored, rules)
+    return f"{found}{also}, none reached a match of {least}%; {nearest}{note}"
+
+
+def _papers(number: int, kind: str) -> str:
+    return f"{number} {kind} paper{'' if number == 1 else 's'}"
+
+
+def _nearest(field: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules) -> str:
+    one = composer.nearest(scored, rules)
+    if one is None:
+        return "none has a word of the interests"
+    title = shorten_middle(to_single_line(field.candidates.papers[one.candidate].title), _LONGEST_TITLE)
+    shown = min(percent(one.score), max(0, percent(rules.min_score) - 1))  # Below the minimum after rounding too.
+    return f"the nearest was “{title}” with {shown}% for “{composer.interest_name(scored, one)}”"
 
 
 def describe_hidden(scored: composer.ScoredSubscriber) -> str:
@@ -210,13 +250,15 @@ def describe_hidden(scored: composer.ScoredSubscriber) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RankingResult:
-    """The papers new to a subscriber, best first, each with the interest it fits best and the reason.
+    """The papers that a subscriber's digest may choose from: the new ones, then earlier ones, each best first.
 
     Attributes:
+        choices: each with the interest it fits best and the reason. ``in_digest``: the rows of those in the digest.
         nothing: why there are none, empty if there are. ``hidden``: papers hidden by never-words, each with the word.
     """
 
     choices: list[DigestItem]
+    in_digest: Set[int]
     nothing: str
     hidden: list[tuple[Paper, str]]
 
@@ -224,22 +266,31 @@ class RankingResult:
 def rank_papers(
     context: AppContext, subscriber: Subscriber, top: int, field: RankingSnapshot | None = None
 ) -> RankingResult:
-    """Rank the papers new to a subscriber today; by default, ``field`` is built first."""
+    """Rank the papers that a subscriber may get today; return up to ``top`` of them.
+
+    By default, ``field`` is built first.
+    """
     field = field or build_snapshot(context)
     if field is None:
-        return RankingResult([], NO_PAPERS, [])
-    return top_results(context, field, score_today(context, field, subscriber), top, context.config.ranking.min_score)
+        return RankingResult([], set(), NO_PAPERS, [])
+    scored = score_today(context, field, subscriber)
+    return _rank(context, field, scored, digest_rules(context, subscriber), compose_digest(context, field, scored), top)
 
 
-def top_results(
-    context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, top: int, min_score: float
+def _rank(
+    context: AppContext,
+    field: RankingSnapshot,
+    scored: composer.ScoredSubscriber,
+    rules: composer.DigestRules,
+    digest: Digest,
+    top: int,
 ) -> RankingResult:
-    """Return the best of a subscriber's scored papers."""
-    found = composer.matches(scored, field.candidates, min_score)
-    if not len(scored.matrix):
-        found = composer.trending(scored, field.candidates)
+    """Rank a subscriber's scored papers; ``digest`` is the one that was chosen from them."""
+    found = composer.ranked(scored, field.candidates, rules)
     choices = composer.to_items(field.index, scored, field.candidates, found[:top])
-    return RankingResult(choices, "" if choices else empty_reason(context, scored), _hidden(field, scored, min_score))
+    nothing = "" if choices else empty_reason(context, field, scored, rules)
+    in_digest = {choice.paper.row for choice in digest.choices}
+    return RankingResult(choices, in_digest, nothing, _hidden(field, scored, rules.min_score))
 
 
 def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score: float) -> list[tuple[Paper, str]]:
@@ -253,7 +304,8 @@ def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score
 def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, top: int) -> RankingResult:
     """Rank what was new to a subscriber for an edition as it was ranked then.
 
-    This uses the space, interests, feedback and rules of that time.
+    This uses the space, interests, feedback and rules of that time. Community counts are not kept for each day, so
+    what depends on them is as in the log: the papers of Trending, and which of several equal matches come first.
 
     Raises:
         UserError: the log has no such digest, or lacks what it was ranked with.
@@ -264,12 +316,14 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
             raise UserError(f"--edition: the log has no digest of {edition} for {subscriber.email}")
         send, then = found
         known_feedback = feedback.from_json(connection, then.content["interests"])
-        window = timedelta(days=then.content["max_age_days"])
-        new = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
+        new = _papers_then(connection, send, then)
         rated = {name.row for one in known_feedback for name, _ in (*one.liked, *one.disliked)}
         known = papers.by_rows(connection, rated)
         held = send_log.held_before(connection, send)
         digest = send_log.digests(connection, [send])[send.row]
+    if not known_feedback:
+        nothing = "" if digest.choices else send.no_papers or send.reason or ""
+        return RankingResult(list(digest.choices[:top]), {choice.paper.row for choice in digest.choices}, nothing, [])
     index = load_version(
         context,
         then.model_version,
@@ -280,17 +334,38 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         raise UserError(
             f"--edition: the index {then.model_version} it used is missing from {context.config.index_folder}"
         )
-    field = RankingSnapshot(
-        index, make_candidates(index, new, edition, context.config.digest.trending_half_life_days), then.now
-    )
+    candidates = make_candidates(index, new, edition, context.config.digest.trending_half_life_days)
+    field = RankingSnapshot(index, _in_logged_order(candidates, digest), then.now)
+    rules = composer.DigestRules(**{"papers": subscriber.preferences.papers, "earlier": False, **then.content["rules"]})
     preferences = replace(subscriber.preferences, never=tuple(then.content["never"]))
-    person = replace(subscriber, preferences=preferences, seen_row=then.after_row, last_digest=send.since)
+    # What was marked as sent after that digest did not count for it.
+    unlogged_row = subscriber.unlogged_row if subscriber.unlogged_row <= then.after_row else 0
+    person = replace(
+        subscriber,
+        preferences=preferences,
+        seen_row=then.after_row,
+        unlogged_row=unlogged_row,
+        last_digest=send.since,
+    )
     half_life = then.content["feedback_half_life_days"]
     (scored,) = score(field, [person], {person.row: known_feedback}, {person.row: held}, half_life)
-    if not known_feedback:
-        # Community counts change daily, so what was trending then is taken from the log.
-        return RankingResult(list(digest.choices[:top]), "" if digest.choices else send.reason or "", [])
-    return top_results(context, field, scored, top, then.content["rules"]["min_score"])
+    return _rank(context, field, scored, rules, digest, top)
+
+
+def _papers_then(connection: Connection, send: Send, then: RankingInputs) -> list[Paper]:
+    """Return the papers that were candidates for a digest."""
+    window = timedelta(days=then.content["max_age_days"])
+    found = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
+    # Digests of former versions were made whatever the age of the publications.
+    most_days = then.content.get("max_publication_age_days")
+    return [one for one in found if most_days is None or is_news(one, most_days)]
+
+
+def _in_logged_order(candidates: Candidates, digest: Digest) -> Candidates:
+    """Return the candidates with equal ones in the order of a digest, before those that it does not have."""
+    ranks = {choice.paper.row: choice.rank for choice in digest.choices}
+    logged = np.array([ranks.get(paper.row, len(ranks) + 1) for paper in candidates.papers])
+    return replace(candidates, standing=np.lexsort((candidates.standing, logged)).argsort())
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +374,13 @@ class Preview:
 
     Attributes:
         digest: None if the store has no papers. ``nothing``: why the digest is empty, empty if it is not.
+        is_sent: whether an email would be sent, with papers or to say that there are none.
         explanation: the explanation of each of its papers, by row. ``hidden``: as in :class:`RankingResult`.
     """
 
     digest: Digest | None
     nothing: str
+    is_sent: bool
     explanation: Mapping[int, Explanation]
     hidden: list[tuple[Paper, str]]
 
@@ -312,15 +389,17 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     """Compose a subscriber's digest of today without planning it."""
     field = build_snapshot(context)
     if field is None:
-        return Preview(None, NO_PAPERS, {}, [])
+        return Preview(None, NO_PAPERS, False, {}, [])
     scored = score_today(context, field, subscriber)
     digest = compose_digest(context, field, scored)
     explanation = {
         one.paper.row: composer.explain_choice(field.index, scored, field.candidates, one, _EXPLANATIONS_SHOWN)
         for one in digest.choices
     }
-    hidden = _hidden(field, scored, context.config.ranking.min_score)
-    return Preview(digest, "" if digest.choices else empty_reason(context, scored), explanation, hidden)
+    rules = digest_rules(context, subscriber)
+    nothing = "" if digest.choices else empty_reason(context, field, scored, rules)
+    is_sent = bool(digest.choices) or context.config.digest.when_nothing == "send"
+    return Preview(digest, nothing, is_sent, explanation, _hidden(field, scored, rules.min_score))
 
 
 def score_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
@@ -369,7 +448,7 @@ def feedback_effect(
     change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
     shown: list[str] = []
     for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
-        term = str(index.model.terms[place])
+        term = written_term(str(index.model.terms[place]))
         # Of terms that share a word, the first says enough.
         if change[place] > 0 and not {*term.split()} & {word for one in shown for word in one.split()}:
             shown.append(term)

@@ -9,7 +9,7 @@ from sqlalchemy.engine import URL
 
 from newsletter.config.settings import Store
 from newsletter.services.context import AppContext
-from newsletter.services.demo import SAMPLE_PAPERS
+from newsletter.services.demo import ANY_AGE, SAMPLE_PAPERS
 from newsletter.services.fetch import import_file
 from newsletter.store import open_store, papers, reading
 
@@ -20,7 +20,8 @@ SAMPLE_SHOWN = "no papers yet: showing sample papers; run 'newsletter fetch' to 
 def context_with_papers(context: AppContext, scratch: Path) -> Iterator[tuple[AppContext, bool]]:
     """Return a context that has papers: the given one, or one with the sample papers if its store is empty.
 
-    The sample papers keep their listing dates and count as first seen when they are stored. They have a store and an
+    The sample papers keep their listing dates, count as first seen when they are stored, and are news whatever their
+    age. They have a store and an
     index of their own, so that none of them gets into the newsletter's.
 
     Args:
@@ -33,7 +34,8 @@ def context_with_papers(context: AppContext, scratch: Path) -> Iterator[tuple[Ap
         yield context, False
         return
     url = URL.create("sqlite", database=str(scratch / "sample.db")).render_as_string()
-    config = context.config.model_copy(update={"store": Store(url=url, index=scratch / "index")})
+    ranking = context.config.ranking.model_copy(update={"max_publication_age_days": ANY_AGE})
+    config = context.config.model_copy(update={"store": Store(url=url, index=scratch / "index"), "ranking": ranking})
     sample = replace(context, config=config, engine=open_store(config.store_url))
     try:
         if not _has_papers(sample):

@@ -1,8 +1,9 @@
 """bioRxiv and medRxiv, through their shared details API."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,12 +11,15 @@ from pydantic import ValidationError
 from newsletter.config.sources import BiorxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
+from newsletter.sources.bounds import sane_day
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, first_problem
 from newsletter.sources.text import excerpt
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
+
+_DATED_DOI = re.compile(r"/(\d{4})\.(\d{2})\.(\d{2})\.\d+$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,20 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
         doi=doi,
         version=version,
         # The date is that of the version, so only that of the first version is when the paper came out.
-        published=entry.date if version == 1 else None,
+        published=entry.date if version == 1 else _submitted(doi),
         categories=(entry.category,) if entry.category else (),
         url=page,
         pdf_url=f"{page}.full.pdf",
     )
+
+
+def _submitted(doi: str) -> date | None:
+    """Return the day in a DOI like 10.1101/2025.08.01.000001, that of the first submission; None without one."""
+    found = _DATED_DOI.search(doi)
+    try:
+        return sane_day(date(*map(int, found.groups()))) if found else None
+    except ValueError:
+        return None
 
 
 def _author(name: str) -> str:

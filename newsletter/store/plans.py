@@ -36,7 +36,7 @@ class Plan:
     """A digest to send, a subscriber to skip with a reason, or a digest that could not be composed.
 
     Attributes:
-        failure: why it could not be composed.
+        no_papers: why the digest to send has no papers. ``failure``: why it could not be composed.
     """
 
     subscriber: int
@@ -44,6 +44,7 @@ class Plan:
     message_id: str
     digest: Digest
     skip_reason: str | None = None
+    no_papers: str | None = None
     failure: str | None = None
     basis: RankingInputs | None = None
 
@@ -98,7 +99,18 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
         return {}
     _keep_contents(connection, plans)
     statement = upsert(connection, sends)
-    written = ("email", "domain", "state", "reason", "considered", "since", "seen_row", "planned_at", "settled_at")
+    written = (
+        "email",
+        "domain",
+        "state",
+        "reason",
+        "no_papers",
+        "considered",
+        "since",
+        "seen_row",
+        "planned_at",
+        "settled_at",
+    )
     new = {
         name: statement.excluded[name] for name in (*written, "model_version", "after_row", "ranked_with", "not_before")
     }
@@ -123,6 +135,7 @@ def _values(one: Plan, now: datetime) -> dict[str, Any]:
         "domain": domain_of(one.email),
         "state": one.state.value,
         "reason": one.failure or one.skip_reason,
+        "no_papers": one.no_papers,
         "considered": one.digest.considered,
         "since": one.digest.since,
         "seen_row": one.digest.seen_row,

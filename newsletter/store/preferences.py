@@ -19,6 +19,7 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
             "timezone": preferences.schedule.timezone,
         },
         "papers": preferences.papers,
+        "trending": preferences.trending,
         "interests": [interest_json(interest) for interest in preferences.interests],
         "never": list(preferences.never),
     }
@@ -31,6 +32,7 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         name=data["name"],
         schedule=schedule_from_json(data["schedule"]),
         papers=data["papers"],
+        trending=data.get("trending"),  # Former versions have none.
         interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
     )

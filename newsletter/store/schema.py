@@ -125,6 +125,8 @@ subscribers = Table(
     Column("paused_until", UtcDateTime),
     # How often the subscriber signed out all links; only those made in this version work.
     Column("link_version", Integer, nullable=False, server_default="0"),
+    # Papers up to this row may have been sent without the log having them.
+    Column("unlogged_row", Integer, nullable=False, server_default="0"),
     Index(None, "state", "next_due", "row"),
     Index(None, "state", "state_since"),
     Index(None, "state", "paused_until"),
@@ -187,6 +189,8 @@ sends = Table(
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
+    # Why its digest has no papers, for a message that says so.
+    Column("no_papers", Text),
     # What the digest was ranked with: the version of the space, what the subscriber followed, and what was new.
     Column("model_version", String),
     Column("ranked_with", String),

@@ -241,7 +241,7 @@ def without_edition(connection: Connection, rows: Sequence[int], edition: date) 
 def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now: datetime) -> None:
     """Record that subscribers got the digest of an edition that the log lacks.
 
-    Papers stored until now are no longer new to them.
+    Papers stored until now are no longer new to them, nor sent as earlier ones: any of them may have been in it.
     """
     if not noted:
         return
@@ -280,5 +280,5 @@ def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now
         connection.execute(
             update(subscribers)
             .where(subscribers.c.row == one.subscriber)
-            .values(last_digest=now, seen_row=latest, next_due=one.next_due)
+            .values(last_digest=now, seen_row=latest, unlogged_row=latest, next_due=one.next_due)
         )

@@ -153,7 +153,7 @@ def digests(connection: Connection, rows: Sequence[Send], known: dict[int, Paper
     return {
         send.row: Digest(
             edition=send.edition,
-            choices=tuple(_choice(row, known) for row in by_send[send.row]),
+            choices=tuple(_choice(row, known, send.after_row or 0) for row in by_send[send.row]),
             considered=send.considered,
             since=send.since,
             seen_row=send.seen_row,
@@ -162,8 +162,8 @@ def digests(connection: Connection, rows: Sequence[Send], known: dict[int, Paper
     }
 
 
-def _choice(row: Any, known: Mapping[int, Paper]) -> DigestItem:
-    return DigestItem(known[row.paper], row.rank, row.score, row.section, row.because)
+def _choice(row: Any, known: Mapping[int, Paper], after_row: int) -> DigestItem:
+    return DigestItem(known[row.paper], row.rank, row.score, row.section, row.because, row.paper <= after_row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,4 +315,5 @@ def _subscriber(row: RowMapping) -> Subscriber:
         state_since=row["state_since"],
         paused_until=row["paused_until"],
         link_version=row["link_version"],
+        unlogged_row=row["unlogged_row"],
     )

@@ -249,7 +249,7 @@ def test_rank_json_has_the_promised_keys(newsletter: Newsletter, reader: str) ->
     newsletter.with_sample()
     rows = newsletter.run("rank", reader, "--top", "3", "--json").rows
     assert len(rows) == 3
-    assert set(rows[0]) == {"rank", "paper_id", "title", "score", "interest", "because"}
+    assert set(rows[0]) == {*("rank", "paper_id", "title", "score", "interest", "because", "earlier", "in_digest")}
 
 
 def test_log_json_has_the_promised_keys(newsletter: Newsletter, mail: Mailbox, reader: str) -> None:
@@ -523,6 +523,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
     assert not newsletter.config.index_folder.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["newsletter"]
     newsletter.with_sample()
+    newsletter.configure(ranking={"max_publication_age_days": 365})
     ran = newsletter.run("preview", reader, "--format", "json")
     assert ran.rows == [{**sample, "sample": False}]
     assert ran.err == ""

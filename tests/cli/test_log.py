@@ -143,7 +143,10 @@ def test_the_last_fortnight_in_words(newsletter: Newsletter, mail: Mailbox) -> N
     assert days["Tue 18 Nov"] == "no digest: its time, 07:30, had passed subscribed at 09:12"
     assert days["Wed 19 Nov"].startswith("no digest for anyone: at 07:30 the newsletter did not run")
     assert days["Thu 20 Nov"] == "1 paper, accepted by the server at 07:30:04"
-    assert days["Fri 21 Nov"] == "skipped: no new papers since 2025-11-20"
+    assert days["Fri 21 Nov"] == (
+        "skipped: no new papers since 2025-11-20; of 1 earlier paper, none reached a match of 50%; "
+        "none has a word of the interests"
+    )
     assert days["Sat 22 Nov to Sun 23 Nov"] == "not a scheduled day"
     assert days["Mon 24 Nov"] == (
         "1 paper, not sent: the mail server refused it permanently (07:30:00); it said “550 5.7.1 not from you”"

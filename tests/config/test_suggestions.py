@@ -61,7 +61,7 @@ def test_a_category_that_may_exist_is_taken(newsletter: Newsletter, category: st
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("trending: 0", "ada.yaml:2: trending: unknown key; it is not set per subscriber: set digest.trending in"),
+        ("trending: -1", "ada.yaml:2: trending: '-1' is too small; it must be 0 or more"),
         ("timezone: Vienna", "unknown key; did you mean 'schedule.timezone'? indent it below 'schedule'"),
         ("send_at: 7:00", "unknown key; did you mean 'schedule.time'?"),
         ("topics: [x]", "unknown key; did you mean 'interests'?"),

@@ -156,7 +156,7 @@ def test_html_and_text_say_the_same() -> None:
         "From <Answer> to <Think>: A & B",
         "Ada Lovelace, Grace Hopper · 11 March 2025 · cs.LG",
         "We weigh x < y. It works.",
-        "25% match",
+        "Good match",
         "Pareto, <b>fronts</b>",
         "1 Test Street <ground floor>",
         "131 new papers since Tuesday, 25 November 2025.",

@@ -59,8 +59,28 @@ def test_pages(httpserver: HTTPServer, http: HttpClient) -> None:
         pdf_url="https://www.biorxiv.org/content/10.1101/2025.08.01.000001v1.full.pdf",
     )
     assert isinstance(three, Paper)
-    assert (three.version, three.published) == (2, None)
+    assert (three.version, three.published) == (2, date(2025, 8, 1))
     assert three.url == "https://www.biorxiv.org/content/10.1101/2025.08.01.000003v2"
+
+
+@pytest.mark.parametrize(
+    ("doi", "published"),
+    [
+        ("10.1101/2021.03.09.434675", date(2021, 3, 9)),
+        ("10.64898/2025.12.01.691234", date(2025, 12, 1)),
+        ("10.1101/434675", None),
+        ("10.1101/2021.13.09.434675", None),
+        ("10.1101/0001.03.09.434675", None),
+    ],
+)
+def test_a_later_version_came_out_on_the_day_in_its_doi(
+    httpserver: HTTPServer, http: HttpClient, doi: str, published: date | None
+) -> None:
+    found = answer([entry(version="3", doi=doi)], 1)
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(found)
+    (paper,) = source(httpserver).fetch(DAYS, http)
+    assert isinstance(paper, Paper)
+    assert paper.published == published
 
 
 def test_medrxiv_of_the_last_two_days(httpserver: HTTPServer, http: HttpClient) -> None:

@@ -131,6 +131,7 @@ class SubscriberResponse(BaseModel):
     name: str
     schedule: ScheduleResponse
     papers: int
+    trending: int | None = Field(description="Papers in Trending; null for the newsletter's number.")
     interests: list[InterestResponse]
     never: list[str]
     file: str | None = Field(description="The file in the subscribers' folder.")
@@ -154,6 +155,7 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
             timezone=wants.schedule.timezone,
         ),
         papers=wants.papers,
+        trending=wants.trending,
         interests=[InterestResponse(**asdict(one)) for one in wants.interests],
         never=list(wants.never),
         file=subscriber.file,
@@ -208,7 +210,7 @@ class SendResponse(BaseModel):
     attempts: int
     account: str | None
     smtp_reply: str | None
-    reason: str | None
+    reason: str | None = Field(description="Why nothing was sent, or why the digest has no papers.")
     model_version: str | None
     papers: list[LoggedPaperResponse]
 
@@ -221,7 +223,7 @@ def send_response(line: LogLine) -> SendResponse:
         LoggedPaperResponse(id=one.id, rank=one.rank, score=round(one.score, 6), section=one.section)
         for one in line.papers
     ]
-    return SendResponse(id=send.row, papers=papers, **own)
+    return SendResponse(id=send.row, papers=papers, **{**own, "reason": send.reason or send.no_papers})
 
 
 class SendPage(BaseModel):

@@ -16,7 +16,13 @@ from newsletter.web.forms import text, texts
 _FIELD = re.compile(r"^i(\d{1,3})-name$")
 _WORD_WEIGHT = re.compile(r"^(?P<word>.*\S)\s*:\s*(?P<weight>\d+(?:[.,]\d+)?)$")
 _INTEREST_AT = re.compile(r"^interests\.(\d+)(?:\.(\w+))?(?:\.[^:]*)?: ")
-_SHOWN_AS = {"schedule.days": "Days", "schedule.time": "Time", "schedule.timezone": "Time zone", "papers": "Papers"}
+_SHOWN_AS = {
+    "schedule.days": "Days",
+    "schedule.time": "Time",
+    "schedule.timezone": "Time zone",
+    "papers": "Papers",
+    "trending": "Trending",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,14 @@ class InterestFields:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of the form; ``never`` has one word per line."""
+    """The fields of the form; ``never`` has one word per line, ``trending`` is empty for the newsletter's number."""
 
     name: str
     days: Sequence[str]
     time: str
     timezone: str
     papers: str
+    trending: str
     never: str
     interests: Sequence[InterestFields]
 
@@ -73,6 +80,7 @@ def fields_of(preferences: Preferences) -> Fields:
         # An unknown time zone could not be saved.
         timezone=schedule.timezone if is_known(schedule.timezone) else "UTC",
         papers=str(preferences.papers),
+        trending="" if preferences.trending is None else str(preferences.trending),
         never="\n".join(preferences.never),
         interests=[_interest_fields(one) for one in preferences.interests],
     )
@@ -105,6 +113,7 @@ def posted_fields(form: FormData) -> Fields:
         time=text(form, "time"),
         timezone=text(form, "timezone"),
         papers=text(form, "papers"),
+        trending=text(form, "trending"),
         never=text(form, "never"),
         interests=[one for one in interests if not one.empty],
     )
@@ -130,6 +139,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         "name": fields.name,
         "schedule": schedule,
         "papers": fields.papers.strip(),
+        "trending": fields.trending.strip() or None,
         "interests": [_mapping(one) for one in fields.interests],
         "never": _lines(fields.never),
     }

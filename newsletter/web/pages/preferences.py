@@ -12,6 +12,7 @@ from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.next_due import local_day
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.subscriptions import StoredPreferences
+from newsletter.digest.composer import EARLIER, TRENDING
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Day, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.paper_card import display_title
@@ -64,6 +65,7 @@ def routes(site: WebContext) -> APIRouter:
         shown = {
             "note": "",
             "problems": (),
+            "usual_trending": context.config.digest.trending,
             "kept": None,
             **values,
             **_ranking(site, subscriber, ranked, with_findings=ranked == home.preferences),
@@ -167,7 +169,8 @@ def _ranking(
             "title": display_title(one.paper),
             "url": one.paper.url,
             "section": one.section,
-            "match": percent(one.score) if wanted.interests else None,
+            "match": percent(one.score) if one.section != TRENDING else None,
+            "earlier": EARLIER if one.earlier else "",
             "because": latex_to_text(one.because),
         }
         for one in found.choices

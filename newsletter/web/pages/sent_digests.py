@@ -55,7 +55,7 @@ def routes(site: WebContext) -> APIRouter:
         with reading(context.engine) as connection:
             sends = send_log.last_sent(connection, subscriber.row, _IN_FEED)
             digests = send_log.digests(connection, sends)
-        content = _feed(site, subscriber, [digests[send.row] for send in sends])
+        content = _feed(site, subscriber, [digests[send.row] for send in sends if digests[send.row].choices])
         return Response(content, 200, PRIVATE, "application/atom+xml")
 
     return router
@@ -86,7 +86,7 @@ def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> by
         link = context.links.digest_url(subscriber.row, one.edition)
         entry = ElementTree.SubElement(feed, f"{{{_ATOM}}}entry")
         _text(entry, "id", link)
-        _text(entry, "title", f"{format_day(one.edition)}: {subject(settings, one)}")
+        _text(entry, "title", f"{format_day(one.edition)}: {subject(one)}")
         _text(entry, "updated", _noon(one.edition))
         ElementTree.SubElement(entry, f"{{{_ATOM}}}link", href=link)
         summary = "\n".join(f"{choice.rank}. {display_title(choice.paper)}" for choice in one.choices)

@@ -109,7 +109,7 @@ def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path) -> Sn
 
 def _message_parts(context: AppContext, subscriber: Subscriber, preview: Preview) -> MessageParts | None:
     digest = preview.digest
-    if digest is None or not digest.choices:
+    if digest is None or not preview.is_sent:
         return None
     content = render_message(
         context, {}, subscriber, digest, new_message_id(context, subscriber, digest.edition)

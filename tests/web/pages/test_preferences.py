@@ -71,6 +71,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
         fields |= {"i0-weight": "2,5", "i0-liked": [], "i1-name": "Energies", "i1-keywords": "diffusion\nflows: 3"}
         fields |= {"i2-text": "graph neural networks for molecules", "day": ["mon", "thu"], "time": "18:15"}
         fields |= {"timezone": "Asia/Kolkata", "papers": "5", "never": "survey\n\nbenchmark", "name": "Ada"}
+        fields |= {"trending": "0"}
         saved = client.post(page, data=fields)
         assert (saved.status_code, saved.headers["location"]) == (303, f"{page}?said=saved")
         assert "Thursday" not in client.get(page).text  # A Friday: the next is Monday's.
@@ -88,7 +89,8 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
     assert now["interests"][0]["liked"] == []
     assert now["interests"][1]["keywords"] == {"diffusion": 1.0, "flows": 3.0}
     assert now["schedule"] == {"days": ["mon", "thu"], "time": "18:15", "timezone": "Asia/Kolkata"}
-    assert (now["papers"], now["never"], now["name"]) == (5, ["survey", "benchmark"], "Ada")
+    assert (now["papers"], now["trending"], now["name"]) == (5, 0, "Ada")
+    assert now["never"] == ["survey", "benchmark"]
     # What was said of a paper stays with the interest, whatever it is called.
     assert [interest for _, _, interest in feedback_of(newsletter, "ada@example.org")] == ["Energies"]
 
@@ -120,6 +122,7 @@ def _flat(fields: dict[str, str | list[str]]) -> list[tuple[str, str]]:
         ({"time": "25:00"}, "Time: "),
         ({"day": []}, "Days: choose at least one"),
         ({"papers": "1000"}, "Papers: "),
+        ({"trending": "51"}, "Trending: "),
         ({"timezone": "Mars/Olympus"}, "Time zone: "),
         ({"i0-weight": "-1"}, "Interest 1, weight: "),
         ({"i1-name": "Several goals"}, "rename one"),
