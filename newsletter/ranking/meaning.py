@@ -33,6 +33,11 @@ def to_bytes(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(vectors * (_HIGHEST / np.where(greatest > 0, greatest, 1))), dtype=np.int8)
 
 
+def directions(encodings: np.ndarray) -> np.ndarray:
+    """Return encodings (papers × width, of any type) as vectors of length 1; zeros stay zeros."""
+    return of_length_one(encodings.astype(np.float32))
+
+
 def encodings_of(parts: Sequence[Encodings], rows: np.ndarray, width: int) -> np.ndarray:
     """Return the vectors of papers (papers × width, int8) by row in the store; zeros for those that no part has.
 
@@ -73,11 +78,7 @@ class MeaningSpace:
     def relative(self, vectors: np.ndarray) -> np.ndarray:
         """Return vectors (texts × width) relative to the usual paper and of length 1; zeros stay zeros."""
         some = vectors.any(axis=1, keepdims=True)
-        return of_length_one((of_length_one(vectors.astype(np.float32)) - self.usual) * some)
-
-    def said(self, texts: Sequence[str]) -> np.ndarray:
-        """Return what interests say, relative to the usual paper and of length 1 (texts × width)."""
-        return self.relative(self.encoder.encode_words(texts))
+        return of_length_one((directions(vectors) - self.usual) * some)
 
     def with_parts(self, *parts: Encodings) -> "MeaningSpace":
         """Return the same space with the encodings of other papers."""
@@ -89,5 +90,5 @@ def fit_meaning(encoder: Encoder, parts: Sequence[Encodings]) -> MeaningSpace:
     rows = np.unique(np.concatenate([np.array([], dtype=np.int64), *(part.rows for part in parts)]))
     drawn = np.sort(np.random.default_rng(_SEED).permutation(rows)[:_SAMPLE])
     sample = encodings_of(parts, drawn, encoder.width)
-    usual = of_length_one(sample.astype(np.float32)).sum(axis=0) / (len(sample) + FEW)
+    usual = directions(sample).sum(axis=0) / (len(sample) + FEW)
     return MeaningSpace(encoder, usual.astype(np.float32), sample, tuple(parts))

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, diags
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking.coverage import Alternatives, make_alternatives
 from newsletter.ranking.index import Index
-from newsletter.ranking.meaning import MeaningSpace
+from newsletter.ranking.meaning import MeaningSpace, directions
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
 from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
@@ -19,8 +19,7 @@ from newsletter.ranking.zscores import Spread, raw_scores, spread
 _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
-_TOPICS_BESIDE_MEANING = 3.0
-_MEANING_WEIGHT = 4.0
+_MEANING_WEIGHT = 3.0
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -60,6 +59,7 @@ class Profiles:
         topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
         meaning: the vectors in the space of meaning, relative to the usual paper's and of length 1 (interests × width);
             interests × 0 without such a space. ``liked_meaning``: those of the liked papers (liked × width).
+        encodings: the same without disliked papers and not relative to anything (interests × width), of length 1.
         by_terms, by_topics, by_meaning: what scores in these spaces are standardised by. For the terms it is the spread
             before disliked papers were subtracted, with keywords of several words as if they were text: neither a
             subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
@@ -75,6 +75,7 @@ class Profiles:
     said_counts: np.ndarray
     topics: np.ndarray
     meaning: np.ndarray
+    encodings: np.ndarray
     by_terms: Spread
     by_topics: Spread
     by_meaning: Spread
@@ -90,7 +91,7 @@ class Profiles:
     @property
     def topics_weight(self) -> np.ndarray:
         """The weight of z-scores in the space of topics beside those in the space of terms."""
-        return topics_weight(self.worth, self.by_meaning_too)
+        return topics_weight(self.worth)
 
     @property
     def by_meaning_too(self) -> bool:
@@ -122,7 +123,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     shorter than an abstract. A faded verdict counts as less than one paper. An interest with nothing else is
     represented by its name.
     """
-    liked, liked_meaning, contributions = _judged(index, [one.liked for one in followed])
+    liked, liked_encodings, contributions = _judged(index, [one.liked for one in followed])
     interests = [one.interest for one in followed]
     written = _written_rows(index.model, interests)
     texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)] for one in interests]))
@@ -136,7 +137,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
     vectors = wanted = damp(whole)
     standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
-    disliked, disliked_meaning, against = _judged(index, [one.disliked for one in followed])
+    disliked, disliked_encodings, against = _judged(index, [one.disliked for one in followed])
     most = np.asarray(against.max(axis=1).todense()).ravel() if disliked.shape[0] else np.zeros(len(followed))
     if disliked.shape[0]:
         total = np.asarray(against.sum(axis=1)).ravel()
@@ -145,9 +146,12 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     for matrix in (vectors, whole):
         matrix.sort_indices()
     topics = topics_of(index, np.asarray(vectors @ index.model.topics))
-    said_meaning = share[:, None] * _said_meaning(index.meaning, interests)
-    meaning = of_length_one(contributions @ liked_meaning + said_meaning)
-    meaning = of_length_one(meaning - _DISLIKED_WEIGHT * most[:, None] * of_length_one(against @ disliked_meaning))
+    liked_meaning = index.meaning_of(liked_encodings)
+    said_encodings, says = _said_encodings(index.meaning, interests)
+    says = csr_matrix(diags(share) @ says)
+    meaning = of_length_one(contributions @ liked_meaning + says @ index.meaning_of(said_encodings))
+    against_meaning = of_length_one(against @ index.meaning_of(disliked_encodings))
+    meaning = of_length_one(meaning - _DISLIKED_WEIGHT * most[:, None] * against_meaning)
     return Profiles(
         followed=tuple(followed),
         vectors=vectors,
@@ -157,6 +161,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         said_counts=said_counts,
         topics=topics,
         meaning=meaning,
+        encodings=of_length_one(contributions @ directions(liked_encodings) + says @ said_encodings),
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics.T),
         by_meaning=spread(meaning @ index.meaning_sample.T),
@@ -171,12 +176,10 @@ def worth(example_counts: np.ndarray, said_counts: np.ndarray) -> np.ndarray:
     return np.maximum(example_counts - (1 - _TEXT_COUNTS) * said_counts, _TEXT_COUNTS)
 
 
-def topics_weight(worth: np.ndarray, by_meaning_too: bool = False) -> np.ndarray:
+def topics_weight(worth: np.ndarray) -> np.ndarray:
     """Return the weight of the topics' z-scores beside the terms'. The fewer the examples, the fewer the words by which
-    other papers on their subject can be recognised; a space of meaning recognises them better.
+    other papers on their subject can be recognised.
     """
-    if by_meaning_too:
-        return np.asarray(_TOPICS_BESIDE_MEANING / np.sqrt(worth))
     return np.asarray(_TOPICS_WEIGHT / (worth + 1))
 
 
@@ -197,22 +200,22 @@ def _said_counts(index: Index, interests: Sequence[Interest], texts: csr_matrix,
     """
     if index.meaning is not None:
         return np.array([bool(_text(one).strip()) + bool(one.keywords) for one in interests], dtype=float)
-    return np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, keywords)))
+    return np.asarray((np.diff(texts.indptr) > 0).astype(float) + (np.diff(keywords.indptr) > 0))
 
 
-def _said_meaning(space: MeaningSpace | None, interests: Sequence[Interest]) -> np.ndarray:
-    """Return what each interest says in the space of meaning: its text plus all its keywords (interests × width)."""
+def _said_encodings(space: MeaningSpace | None, interests: Sequence[Interest]) -> tuple[np.ndarray, csr_matrix]:
+    """Return the encodings of all that interests say, and which interest says what (interests × encodings).
+
+    An interest says its text, and all its keywords together.
+    """
+    said = [[words for words in (_text(one).strip(), ", ".join(one.keywords)) if words] for one in interests]
+    texts = sorted({words for own in said for words in own}) if space is not None else []
+    place = {words: number for number, words in enumerate(texts)}
+    places = [[place[words] for words in own if words in place] for own in said]
+    shares = _rows([[1.0] * len(own) for own in places], places, len(texts))
     if space is None:
-        return np.zeros((len(interests), 0), dtype=np.float32)
-    said = [
-        (row, words)
-        for row, one in enumerate(interests)
-        for words in (_text(one).strip(), ", ".join(one.keywords))
-        if words
-    ]
-    found = np.zeros((len(interests), space.width), dtype=np.float32)
-    np.add.at(found, [row for row, _ in said], space.said([words for _, words in said]))
-    return found
+        return np.zeros((0, 0), dtype=np.float32), shares
+    return space.encoder.encode_words(texts), shares
 
 
 def _text(interest: Interest) -> str:
@@ -251,18 +254,16 @@ def _keywords(
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, np.ndarray, csr_matrix]:
-    """Return the vectors of all rated papers in the spaces of terms and of meaning, and the weight of each paper for
-    each interest (interests × papers).
-    """
+    """Return the vectors of all rated papers, their encodings, and their weights for each interest (interests × papers)."""
     if not any(judged):
-        none = index.meaning_of(index.encodings(np.zeros(0, dtype=np.int64)))
+        none = index.encodings(np.zeros(0, dtype=np.int64))
         return index.model.zeros(0), none, csr_matrix((len(judged), 0), dtype=np.float32)
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
     vectors = index.model.without_named(index.vectors(rows))
     shares = _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
-    return vectors, index.meaning_of(index.encodings(rows)), shares
+    return vectors, index.encodings(rows), shares
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:

@@ -18,6 +18,7 @@ from newsletter.ranking.calibration import Evidence, coverage_odds, match
 from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix
+from newsletter.ranking.meaning import directions
 from newsletter.ranking.phrases import PaperPhrases, read
 from newsletter.ranking.profile import Profiles, WeightedInterest
 from newsletter.ranking.sparse import row_of
@@ -193,10 +194,11 @@ def gather(
     for row, raised in enumerate(preferred):
         terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
-    related, meaning = shares_term, None
+    related, meaning, closeness = shares_term, None, None
     if index.meaning is not None:
         near = profiles.meaning @ index.meaning_of(papers.meaning).T
         meaning = standardised(near, profiles.by_meaning)
+        closeness = profiles.encodings @ directions(papers.meaning).T
         total += profiles.meaning_weight.astype(np.float32)[:, None] * meaning
         related = shares_term | (meaning > _CLOSE)
     floor = np.where(profiles.said_counts > 0, -np.inf, least)
@@ -212,5 +214,6 @@ def gather(
         said=said[rows],
         coverage=best_of(covered, odds, profiles.alternatives.first, rows, places),
         meaning=meaning[rows, places] if meaning is not None else None,
+        closeness=closeness[rows, places] if closeness is not None else None,
     )
     return rows, places, evidence

@@ -235,7 +235,8 @@ def _papers(number: int, kind: str) -> str:
 def _nearest(field: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules) -> str:
     one = composer.nearest(scored, rules)
     if one is None:
-        return "none has a word of the interests"
+        also = " or is close to them in meaning" if field.index.meaning is not None else ""
+        return f"none has a word of the interests{also}"
     title = shorten_middle(to_single_line(field.candidates.papers[one.candidate].title), _LONGEST_TITLE)
     shown = min(percent(one.score), max(0, percent(rules.min_score) - 1))  # Below the minimum after rounding too.
     return f"the nearest was “{title}” with {shown}% for “{composer.interest_name(scored, one)}”"
