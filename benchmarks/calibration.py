@@ -274,7 +274,7 @@ def fit(trials: Sequence[Trial]) -> Fitted:
         weight = trial.weight / len(np.unique(numbers)) / np.bincount(numbers)[numbers]
         data.append((np.hstack([said, liked]), labels, weight, kinds.index(trial.folds) if trial.folds else -1))
     width = data[0][0].shape[1]
-    ends = width - len(calibration._LIKED) - len(calibration._COVERAGE), width - len(calibration._LIKED)
+    ends = width - liked.shape[1] - len(Coverage._fields), width - liked.shape[1]
 
     def loss(unknown: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.zeros_like(unknown)

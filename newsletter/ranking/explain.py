@@ -76,12 +76,15 @@ def reason(
     parts = []
     if sought.authors is not None:
         parts += _followed_author(sought.authors, paper)
-    terms = main_terms(adding_terms(model, profiles, sought.row, phrases.vector, factor), phrases)
-    if terms:
+    adding = adding_terms(model, profiles, sought.row, phrases.vector, factor)
+    by_meaning = _is_by_meaning(model, profiles, sought.row, phrases.vector, factor, meaning)
+    if by_meaning:
+        # Terms that add only through a topic say less than the meaning does.
+        own = set(row_of(profiles.vectors, sought.row).terms.tolist())
+        adding = {term: part for term, part in adding.items() if term in own}
+    if terms := main_terms(adding, phrases):
         parts.append(", ".join(terms))
-    if profiles.by_meaning_too and meaning_part(profiles, sought.row, meaning) > max(
-        0.0, float(term_parts(model, profiles, sought.row, phrases.vector, factor).sum())
-    ):
+    if by_meaning:
         parts.append(f"close in meaning to {_nearest(profiles, sought.row, meaning)}")
     elif profiles.followed[sought.row].liked:
         liked, contributions = liked_parts(profiles, sought.row, phrases.vector)
@@ -91,6 +94,16 @@ def reason(
     if sought.categories:
         parts += [f"in {one}" for one in paper.categories if one.casefold() in sought.categories][:1]
     return "; ".join(parts)
+
+
+def _is_by_meaning(
+    model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, meaning: np.ndarray
+) -> bool:
+    """Whether a paper's closeness in meaning contributes more to its score than all its terms together."""
+    if not profiles.by_meaning_too:
+        return False
+    by_terms = float(term_parts(model, profiles, row, paper, factor).sum())
+    return meaning_part(profiles, row, meaning) > max(0.0, by_terms)
 
 
 def _nearest(profiles: Profiles, row: int, meaning: np.ndarray) -> str:

@@ -254,7 +254,7 @@ def _keywords(
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, np.ndarray, csr_matrix]:
-    """Return the vectors of all rated papers, their encodings, and their weights for each interest (interests × papers)."""
+    """Return the vectors of all rated papers, their encodings, and the weight of each by interest (interests × papers)."""
     if not any(judged):
         none = index.encodings(np.zeros(0, dtype=np.int64))
         return index.model.zeros(0), none, csr_matrix((len(judged), 0), dtype=np.float32)

@@ -9,7 +9,7 @@ from newsletter.ranking.encoder import Encoder, encoder_at, require_extra
 from newsletter.support.text import to_single_line
 
 _WHERE = "ranking.semantic.model"
-_NAME_ON_HUGGING_FACE = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_NAME_ON_HUGGING_FACE = re.compile(r"[\w-][\w.-]*/(?!.*\.onnx$)[\w-][\w.-]*")
 _TOKENIZER = "tokenizer.json"
 _MODELS = Path("var/models")
 
