@@ -93,14 +93,14 @@ def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
         evidence.examples[some],
         evidence.said[some],
         Coverage(*(part[some] for part in evidence.coverage)),
-        *(part[some] for part in (evidence.meaning, evidence.closeness) if part is not None),
+        *(part[some] for part in (evidence.meaning, evidence.closeness, evidence.usual_closeness) if part is not None),
     )
 
 
 def joined(evidence: Sequence[Evidence]) -> Evidence:
     columns = [[getattr(one, name) for one in evidence] for name in ("terms", "topics", "total", "examples", "said")]
     parts = [np.concatenate(part) for part in zip(*(one.coverage for one in evidence), strict=True)]
-    optional = [[getattr(one, name) for one in evidence] for name in ("meaning", "closeness")]
+    optional = [[getattr(one, name) for one in evidence] for name in ("meaning", "closeness", "usual_closeness")]
     meanings = [np.concatenate(column) for column in optional if column[0] is not None]
     return Evidence(*(np.concatenate(column) for column in columns), Coverage(*parts), *meanings)
 

@@ -24,9 +24,9 @@ _COVERAGE = np.array([2.836, -0.611, 0.173, 0.466])
 _LIKED = np.array([-4.981, 1.496, -0.274, 0.784])
 
 # The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6.
-_SAID_WITH_MEANING = np.array([-3.788, -0.027, 0.174, 1.188, 0.0])
-_COVERAGE_WITH_MEANING = np.array([0.334, -0.248, 1.214, -0.556])
-_LIKED_WITH_MEANING = np.array([-4.738, 0.899, -0.304, 0.352, 0.0])
+_SAID_WITH_MEANING = np.array([-3.57, 0.056, 0.121, -0.433, 7.076])
+_COVERAGE_WITH_MEANING = np.array([0.339, 0.064, 0.154, -0.359])
+_LIKED_WITH_MEANING = np.array([-4.424, 0.689, -0.166, 0.323, 5.478])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Evidence:
         meaning: the paper's z-scores in the space of meaning, which are part of the total; None without such a space.
         closeness: the cosine of the paper's encoding and the interest's, -1 to 1. It is the same whatever else is in
             the store. None without a space of meaning.
+        usual_closeness: the mean of it over the store's usual papers, by which one knows a store that is about the very
+            subject of the interest. None without a space of meaning.
         examples: the number of papers that the interest was built from.
         said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
@@ -51,6 +53,7 @@ class Evidence:
     coverage: Coverage
     meaning: np.ndarray | None = None
     closeness: np.ndarray | None = None
+    usual_closeness: np.ndarray | None = None
 
 
 def match(evidence: Evidence) -> np.ndarray:
@@ -84,17 +87,17 @@ def coverage_features(coverage: Coverage) -> np.ndarray:
 def said_features(evidence: Evidence) -> np.ndarray:
     """Return what the regression for interests in words looks at besides (pairs × 3, or 5 with a space of meaning)."""
     zscores = [evidence.terms, evidence.topics, *([] if evidence.meaning is None else [evidence.meaning])]
-    return np.stack([np.ones(len(evidence.terms)), *map(_compressed, zscores), *_closeness(evidence)], axis=1)
+    return np.stack([np.ones(len(evidence.terms)), *map(_compressed, zscores), *_if_known(evidence.closeness)], axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:
     """Return what the regression for liked papers looks at (pairs × 4, or 5 with a space of meaning)."""
     total, number = _compressed(evidence.total), np.log(np.minimum(evidence.examples, _MANY))
-    return np.stack([np.ones(len(total)), total, number, total * number, *_closeness(evidence)], axis=1)
+    return np.stack([np.ones(len(total)), total, number, total * number, *_if_known(evidence.usual_closeness)], axis=1)
 
 
-def _closeness(evidence: Evidence) -> list[np.ndarray]:
-    return [] if evidence.closeness is None else [evidence.closeness]
+def _if_known(feature: np.ndarray | None) -> list[np.ndarray]:
+    return [] if feature is None else [feature]
 
 
 def _compressed(zscores: np.ndarray) -> np.ndarray:

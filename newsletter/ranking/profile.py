@@ -60,6 +60,7 @@ class Profiles:
         meaning: the vectors in the space of meaning, relative to the usual paper's and of length 1 (interests × width);
             interests × 0 without such a space. ``liked_meaning``: those of the liked papers (liked × width).
         encodings: the same without disliked papers and not relative to anything (interests × width), of length 1.
+            ``usual_closeness``: the mean of their cosines with the store's usual papers (interests).
         by_terms, by_topics, by_meaning: what scores in these spaces are standardised by. For the terms it is the spread
             before disliked papers were subtracted, with keywords of several words as if they were text: neither a
             subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
@@ -76,6 +77,7 @@ class Profiles:
     topics: np.ndarray
     meaning: np.ndarray
     encodings: np.ndarray
+    usual_closeness: np.ndarray
     by_terms: Spread
     by_topics: Spread
     by_meaning: Spread
@@ -150,6 +152,7 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     said_encodings, says = _said_encodings(index.meaning, interests)
     says = csr_matrix(diags(share) @ says)
     meaning = of_length_one(contributions @ liked_meaning + says @ index.meaning_of(said_encodings))
+    encodings = of_length_one(contributions @ directions(liked_encodings) + says @ said_encodings)
     against_meaning = of_length_one(against @ index.meaning_of(disliked_encodings))
     meaning = of_length_one(meaning - _DISLIKED_WEIGHT * most[:, None] * against_meaning)
     return Profiles(
@@ -161,7 +164,8 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         said_counts=said_counts,
         topics=topics,
         meaning=meaning,
-        encodings=of_length_one(contributions @ directions(liked_encodings) + says @ said_encodings),
+        encodings=encodings,
+        usual_closeness=encodings @ index.meaning.usual if index.meaning is not None else np.zeros(len(followed)),
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics.T),
         by_meaning=spread(meaning @ index.meaning_sample.T),

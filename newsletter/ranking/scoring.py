@@ -215,5 +215,6 @@ def gather(
         coverage=best_of(covered, odds, profiles.alternatives.first, rows, places),
         meaning=meaning[rows, places] if meaning is not None else None,
         closeness=closeness[rows, places] if closeness is not None else None,
+        usual_closeness=profiles.usual_closeness[rows] if closeness is not None else None,
     )
     return rows, places, evidence
