@@ -106,6 +106,11 @@ class Index:
         """The papers by which scores in the space of meaning are standardised (papers × width); 0 × 0 without it."""
         return np.zeros((0, 0), np.float32) if self.meaning is None else self.meaning.relative(self.meaning.sample)
 
+    @property
+    def usual_meaning(self) -> np.ndarray:
+        """The usual paper in the space of meaning, as encoded (1 × width); 1 × 0 without it."""
+        return np.zeros((1, 0), np.float32) if self.meaning is None else self.meaning.usual[None, :]
+
     def matrix(self, rows: np.ndarray) -> PaperMatrix:
         """Return papers prepared for ranking, by row in the store."""
         return build_matrix(self.model, self.vectors(rows), self.encodings(rows))

@@ -38,6 +38,15 @@ def directions(encodings: np.ndarray) -> np.ndarray:
     return of_length_one(encodings.astype(np.float32))
 
 
+def products(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the products of vectors (some × width) with others (others × width), as some × others.
+
+    They are computed with double precision: with single precision a product depends on how many are computed at once,
+    so that the processes of an edition, which rank different batches, would differ in the last digit.
+    """
+    return np.asarray(some.astype(float) @ others.astype(float).T)
+
+
 def encodings_of(parts: Sequence[Encodings], rows: np.ndarray, width: int) -> np.ndarray:
     """Return the vectors of papers (papers × width, int8) by row in the store; zeros for those that no part has.
 

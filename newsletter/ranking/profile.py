@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix, diags
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking.coverage import Alternatives, make_alternatives
 from newsletter.ranking.index import Index
-from newsletter.ranking.meaning import MeaningSpace, directions
+from newsletter.ranking.meaning import MeaningSpace, directions, products
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
 from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
@@ -165,10 +165,10 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         topics=topics,
         meaning=meaning,
         encodings=encodings,
-        usual_closeness=encodings @ index.meaning.usual if index.meaning is not None else np.zeros(len(followed)),
+        usual_closeness=products(encodings, index.usual_meaning)[:, 0],
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics.T),
-        by_meaning=spread(meaning @ index.meaning_sample.T),
+        by_meaning=spread(products(meaning, index.meaning_sample)),
         contributions=contributions,
         liked=liked,
         liked_meaning=liked_meaning,
@@ -258,7 +258,7 @@ def _keywords(
 
 
 def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, np.ndarray, csr_matrix]:
-    """Return the vectors of all rated papers, their encodings, and the weight of each by interest (interests × papers)."""
+    """Return the vectors of all rated papers, their encodings, and the weight of each (interests × papers)."""
     if not any(judged):
         none = index.encodings(np.zeros(0, dtype=np.int64))
         return index.model.zeros(0), none, csr_matrix((len(judged), 0), dtype=np.float32)

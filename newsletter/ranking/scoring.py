@@ -18,7 +18,7 @@ from newsletter.ranking.calibration import Evidence, coverage_odds, match
 from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix
-from newsletter.ranking.meaning import directions
+from newsletter.ranking.meaning import directions, products
 from newsletter.ranking.phrases import PaperPhrases, read
 from newsletter.ranking.profile import Profiles, WeightedInterest
 from newsletter.ranking.sparse import row_of
@@ -196,10 +196,10 @@ def gather(
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
     related, meaning, closeness = shares_term, None, None
     if index.meaning is not None:
-        near = profiles.meaning @ index.meaning_of(papers.meaning).T
+        near = products(profiles.meaning, index.meaning_of(papers.meaning))
         meaning = standardised(near, profiles.by_meaning)
-        closeness = profiles.encodings @ directions(papers.meaning).T
-        total += profiles.meaning_weight.astype(np.float32)[:, None] * meaning
+        closeness = products(profiles.encodings, directions(papers.meaning))
+        total = total + profiles.meaning_weight[:, None] * meaning
         related = shares_term | (meaning > _CLOSE)
     floor = np.where(profiles.said_counts > 0, -np.inf, least)
     rows, places = np.nonzero(related & (total > floor[:, None]))

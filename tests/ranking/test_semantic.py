@@ -1,5 +1,6 @@
 """Ranking by meaning, with a real sentence model."""
 
+import gzip
 import json
 import sys
 from dataclasses import replace
@@ -93,7 +94,7 @@ def test_what_is_close_to_a_liked_paper_names_it(newsletter: Newsletter) -> None
     liked = {"title": "Pain relief for newborn babies", "abstract": "How nurses soothe a newborn baby."}
     (newsletter.folder / "liked.jsonl").write_text(json.dumps(liked))
     newsletter.run("import", "liked.jsonl")
-    newsletter.configure(ranking={"semantic": SETTINGS})
+    newsletter.configure(ranking={"semantic": SETTINGS, "min_score": 0.05})
     first = rank(newsletter, f'{{name: Babies, liked: ["{liked["title"]}"]}}')[0]
     assert (first["title"], first["because"]) == (BABIES, "close in meaning to “Pain relief for newborn babies”")
 
@@ -141,6 +142,21 @@ def test_the_parts_add_up_to_the_score(encoder: Encoder) -> None:
         vector, factor = row_of(candidates.paper_matrix.vectors, place), candidates.paper_matrix.factor[place]
         parts = term_parts(index.model, profiles, row, vector, factor).sum()
         assert parts + meaning_part(profiles, row, meaning[place]) - usual[row] == pytest.approx(total, abs=1e-2)
+
+
+def test_evaluate_ranks_by_meaning_too(newsletter: Newsletter, tmp_path: Path) -> None:
+    titles = [BABIES, *(f"Looms and the number {number} of relief" for number in range(30))]
+    lines = [json.dumps({"id": str(place), "title": title, "abstract": ""}) for place, title in enumerate(titles)]
+    with gzip.open(tmp_path / "papers.jsonl.gz", "wt") as file:
+        file.write("\n".join(lines))
+    asked = {"interest": "1", "text": "pain relief for newborn babies", "relevant": ["0"]}
+    (tmp_path / "interests.jsonl").write_text(json.dumps(asked))
+    model = ("--semantic", MODEL, "--tokenizer", TOKENIZER)
+    assert newsletter.run("evaluate", tmp_path, "--json").rows[0]["nDCG@10"]["mean"] == 0
+    assert newsletter.run("evaluate", tmp_path, *model, "--json").rows[0]["nDCG@10"]["mean"] == 1
+    (row,) = newsletter.run("evaluate", tmp_path, *model, "--against", tmp_path, "--json").rows
+    assert row["candidates"] == 31
+    assert "missing: No such file" in newsletter.run("evaluate", tmp_path, "--semantic", "missing", code=2).err
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_a_digest_is_replayed_by_the_model_that_ranked_it(semantic: Newsletter, 
     replay = ("rank", "ada@example.org", "--edition", "2025-11-28", "--json")
     first = semantic.run(*replay).rows
     assert first[0]["because"] == "close in meaning to what you describe"
-    assert sent["papers"] == [row["paper_id"] for row in first][: len(sent["papers"])]
+    assert [one["id"] for one in sent["papers"]] == [row["paper_id"] for row in first][: len(sent["papers"])]
     semantic.configure(ranking={"semantic": None})
     assert "set ranking.semantic as it was then" in semantic.run(*replay, code=2).err
     # Refitted since, the old version keeps its space of meaning.

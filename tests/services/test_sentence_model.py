@@ -43,6 +43,10 @@ def test_a_model_with_another_checksum_is_refused(newsletter: Newsletter, httpse
 
 
 def test_a_model_that_is_not_there_is_an_error_in_one_line(newsletter: Newsletter, httpserver: HTTPServer) -> None:
+    headers = {"X-Error-Code": "RepoNotFound"}
+    httpserver.expect_request("/lab/unknown/resolve/main/onnx/model.onnx").respond_with_data(
+        status=404, headers=headers
+    )
     configure(newsletter, httpserver, model="lab/unknown")
     err = newsletter.run("index", code=1).err
     assert "onnx/model.onnx of lab/unknown could not be downloaded" in err
