@@ -42,8 +42,10 @@ DENSE = 0.25
 """The share of relevant papers in a store with few papers on other subjects."""
 
 _LIKED = (1, 3, 5, 10, 30)
-_ROUNDS = 3
+_ROUNDS = 2
 _RIDGE = 1e-4
+ZSCORES = 3
+"""The number of weights of z-scores for interests in words, after the intercept, which are not to be negative."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,15 @@ class Trial:
     """Interests of one kind, and the papers that they are tried on.
 
     Attributes:
-        folds: how the labels are to be understood: the folder and kind whose share of labelled papers is fitted; empty
-            if all relevant papers are labelled.
+        library: the folder and kind of libraries whose share of the relevant papers is fitted; empty if all relevant
+            papers are labelled.
         weight: that of the whole trial.
         pairs: finds the evidence anew, since it depends on what was fitted before, with the labels and the number of
             the interest of each pair.
     """
 
     name: str
-    folds: str
+    library: str
     weight: float
     pairs: Callable[[], tuple[Evidence, np.ndarray, np.ndarray]]
 
@@ -135,7 +137,7 @@ def in_dense_stores(name: str, collection: Collection, weight: float) -> Trial:
             question.among if question.among is not None else np.arange(len(collection.store)), wanted
         )
         count = int(len(wanted) * (1 - DENSE) / DENSE)
-        if not 10 <= len(question.relevant) or count > len(others):
+        if not len(question.relevant) >= 10 or count > len(others):
             continue
         kept = np.sort(np.concatenate([wanted, np.random.default_rng(number).permutation(others)[:count]]))
         index = make_index_of([collection.store[one] for one in kept], collection.phrases, OPTIONS.encoder)
@@ -223,7 +225,7 @@ def judged_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
         weight = whole if not kind else whole / 6
         yield in_collection(f"{name}{kind}", some, weight)
         if len(collection.questions) > 10:
-            yield in_dense_stores(f"{name}{kind}, dense", some, weight / 3)
+            yield in_dense_stores(f"{name}{kind}, dense", some, weight / 30)
         for path in others:
             yield on_a_quiet_day(f"{name}{kind} | {path.name}", some, texts[path], weight / 2)
     for number in _LIKED:
@@ -242,7 +244,7 @@ def library_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
         for liked, words in ((None, None), (1, None), (5, None), (None, Words.TITLE)):
             try:
                 some = read_collection(folder, fold, liked, words)
-            except Exception:  # noqa: BLE001 - bags of words have no titles
+            except Exception:
                 continue
             some = replace(some, questions=some.questions[:: max(1, len(some.questions) // 400)])
             kind = words or (f"{liked} liked" if liked else "all liked")
@@ -260,21 +262,46 @@ class Fitted:
     shares: dict[str, float]
 
 
-def fit(trials: Sequence[Trial]) -> Fitted:
-    """Fit by maximum likelihood, with the share of labelled papers of each kind of library as one more unknown."""
-    kinds = sorted({one.folds for one in trials if one.folds})
+@dataclass(frozen=True)
+class Gathered:
+    """The evidence of a trial, with the label and the number of the question of each pair."""
+
+    trial: Trial
+    evidence: Evidence
+    labels: np.ndarray
+    numbers: np.ndarray
+
+    def only(self, kept: np.ndarray) -> "Gathered":
+        return Gathered(self.trial, taken(self.evidence, kept), self.labels[kept], self.numbers[kept])
+
+    def best(self, matches: np.ndarray) -> np.ndarray:
+        """Return the indices of the ten best pairs of each question."""
+        own = [np.flatnonzero(self.numbers == one) for one in np.unique(self.numbers)]
+        return np.concatenate([some[np.argsort(-matches[some], kind="stable")[:10]] for some in own])
+
+
+def gathered(trials: Sequence[Trial]) -> list[Gathered]:
+    found = [Gathered(trial, *trial.pairs()) for trial in trials]
+    return [one for one in found if len(one.labels)]
+
+
+def fit(trials: Sequence[Gathered]) -> Fitted:
+    """Fit by maximum likelihood, with the share of labelled papers of each kind of library as one more unknown.
+
+    A paper that is nearer in the topics, the terms or the meaning must not match less.
+    """
+    kinds = sorted({one.trial.library for one in trials if one.trial.library})
     data = []
-    for trial in trials:
-        evidence, labels, numbers = trial.pairs()
-        if not len(labels):
-            continue
+    for one in trials:
+        trial, evidence, labels, numbers = one.trial, one.evidence, one.labels, one.numbers
         said = np.hstack([said_features(evidence), coverage_features(evidence.coverage)]) * evidence.said[:, None]
         liked = liked_features(evidence) * (1 - evidence.said)[:, None]
         # Each question weighs the same.
         weight = trial.weight / len(np.unique(numbers)) / np.bincount(numbers)[numbers]
-        data.append((np.hstack([said, liked]), labels, weight, kinds.index(trial.folds) if trial.folds else -1))
+        data.append((np.hstack([said, liked]), labels, weight, kinds.index(trial.library) if trial.library else -1))
     width = data[0][0].shape[1]
-    ends = width - liked.shape[1] - len(Coverage._fields), width - liked.shape[1]
+    parts = said_features(evidence).shape[1], coverage_features(evidence.coverage).shape[1]
+    ends, zscores = np.cumsum(parts), min(ZSCORES, parts[0] - 1)
 
     def loss(unknown: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.zeros_like(unknown)
@@ -291,7 +318,9 @@ def fit(trials: Sequence[Trial]) -> Fitted:
                 slope[width + kind] += float(change @ relevant) * share * (1 - share)
         return whole, slope
 
-    found = minimize(loss, np.zeros(width + len(kinds)), jac=True, method="L-BFGS-B", options={"maxiter": 5_000}).x
+    start = np.zeros(width + len(kinds))
+    bounds = [(0.0 if 1 <= number <= zscores else None, None) for number in range(len(start))]
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 5_000}).x
     shares = {kind: float(1 / (1 + np.exp(-found[width + number]))) for number, kind in enumerate(kinds)}
     return Fitted(*np.split(found[:width], ends), shares)
 
@@ -312,53 +341,41 @@ def constants(fitted: Fitted) -> dict[str, np.ndarray]:
     }
 
 
-def report(trials: Sequence[Trial], fitted: Fitted) -> None:
+def report(trials: Sequence[Gathered], fitted: Fitted) -> None:
     for name, values in constants(fitted).items():
         print(name, "=", values.round(3).tolist())
     print("share of relevant papers in a library:", {kind: round(share, 3) for kind, share in fitted.shares.items()})
-    print(f"{'trial':44}{'match':>7}{'relevant':>9}{'error':>7}{'highest':>8}{'>= .15':>7}{'>= .2':>7}")
-    for trial in trials:
-        evidence, labels, numbers = trial.pairs()
-        matches = match(evidence)
-        first = np.concatenate(
-            [
-                own[np.argsort(-matches[own], kind="stable")[:10]]
-                for own in (np.flatnonzero(numbers == one) for one in np.unique(numbers))
-            ]
-        )
-        share = fitted.shares.get(trial.folds, 1.0)
-        bins = reliability(matches[first] * share, labels[first])
-        shown = [float((matches[first] >= least).sum() / len(np.unique(numbers))) for least in (0.15, 0.2)]
+    print(f"{'trial':44}{'match':>7}{'relevant':>9}{'error':>7}{'highest':>8}{'>= .15':>7}{'>= .2':>7}{'found':>7}")
+    for one in trials:
+        matches = match(one.evidence)
+        first = one.best(matches)
+        share = fitted.shares.get(one.trial.library, 1.0)
+        bins = reliability(matches[first] * share, one.labels[first])
+        count = len(np.unique(one.numbers))
+        shown = [float((matches[first] >= least).sum() / count) for least in (0.15, 0.2)]
+        found = float((one.labels[first] * (matches[first] >= 0.2)).sum() / max(1, one.labels[first].sum()))
         print(
-            f"{trial.name:44}{matches[first].mean() * share:7.2f}{labels[first].mean():9.2f}"
-            f"{calibration_error(bins):7.3f}{matches.max():8.2f}{shown[0]:7.1f}{shown[1]:7.1f}"
+            f"{one.trial.name:44}{matches[first].mean() * share:7.2f}{one.labels[first].mean():9.2f}"
+            f"{calibration_error(bins):7.3f}{matches.max():8.2f}{shown[0]:7.2f}{shown[1]:7.2f}{found:7.2f}"
         )
 
 
-def cross_validated(trials: Sequence[Trial], folder: str, parts: int = 4) -> float:
+def cross_validated(trials: Sequence[Gathered], folder: str, parts: int = 4) -> float:
     """Return the calibration error over one collection's questions, each in the part that was not fitted on."""
-    named = next(one for one in trials if one.name == folder)
-    matches, labels_of_all = [], []
+    named = next(one for one in trials if one.trial.name == folder)
+    matches, labels = [], []
     for part in range(parts):
-        fitted = fit([without(one, part, parts) if one.name.startswith(folder) else one for one in trials])
-        install(fitted)
-        evidence, labels, numbers = named.pairs()
-        values = match(evidence)
-        for one in np.unique(numbers[numbers % parts == part]):
-            own = np.flatnonzero(numbers == one)
-            own = own[np.argsort(-values[own], kind="stable")[:10]]
-            matches.append(values[own])
-            labels_of_all.append(labels[own])
-    return calibration_error(reliability(np.concatenate(matches), np.concatenate(labels_of_all)))
-
-
-def without(trial: Trial, part: int, parts: int) -> Trial:
-    def pairs() -> tuple[Evidence, np.ndarray, np.ndarray]:
-        evidence, labels, numbers = trial.pairs()
-        kept = np.flatnonzero(numbers % parts != part)
-        return taken(evidence, kept), labels[kept], numbers[kept]
-
-    return replace(trial, pairs=pairs)
+        rest = [
+            one.only(np.flatnonzero(one.numbers % parts != part)) if one.trial.name.startswith(folder) else one
+            for one in trials
+        ]
+        install(fit(rest))
+        held_out = named.only(np.flatnonzero(named.numbers % parts == part))
+        values = match(held_out.evidence)
+        first = held_out.best(values)
+        matches.append(values[first])
+        labels.append(held_out.labels[first])
+    return calibration_error(reliability(np.concatenate(matches), np.concatenate(labels)))
 
 
 def main() -> None:
@@ -376,12 +393,13 @@ def main() -> None:
     ]
     trials += [trial for folder in options.libraries for trial in library_trials(folder, options.judged)]
     for _ in range(_ROUNDS):
-        fitted = fit(trials)
+        found = gathered(trials)
+        fitted = fit(found)
         install(fitted)
-    report(trials, fitted)
+    report(found, fitted)
     for folder in options.judged:
         if len(read_collection(folder).questions) > 10:
-            error = cross_validated(trials, folder.name)
+            error = cross_validated(found, folder.name)
             print(f"{folder.name}: calibration error, cross-validated by interest: {error:.3f}")
 
 

@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from newsletter.ranking.evaluate import Dataset, EvalResult, evaluate, interval, measure, read_dataset
+from newsletter.config.settings import Ranking
+from newsletter.evaluation.collections import Collection, read_collection
+from newsletter.evaluation.evaluate import EvalResult, evaluate, measure
+from newsletter.evaluation.measures import interval
 
 Libraries = Sequence[np.ndarray]
 Peer = Callable[[csr_matrix, Libraries, csr_matrix], np.ndarray]
@@ -78,20 +82,30 @@ PEERS: dict[str, Peer] = {
 }
 
 
-def run_peer(peer: Peer, trial: Dataset, papers: csr_matrix, candidates: csr_matrix) -> EvalResult:
+def run_peer(peer: Peer, trial: Collection, papers: csr_matrix, candidates: csr_matrix) -> EvalResult:
     start = time.perf_counter()
-    scores = peer(papers, trial.libraries, candidates)
+    scores = peer(papers, [one.liked for one in trial.questions], candidates)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :100]
-    return measure(order, trial.held_back, candidates, time.perf_counter() - start, 0.0)
+    seconds = time.perf_counter() - start
+    return replace(measure(order, [one.relevant for one in trial.questions], candidates), seconds=seconds)
 
 
 def main(folder: Path) -> None:
-    trial = read_dataset(folder)
+    for liked in (None, 1, 3, 5):
+        compare(folder, liked)
+
+
+def compare(folder: Path, liked: int | None) -> None:
+    trial = read_collection(folder, liked=liked)
     machine = platform.processor() or platform.machine()
-    print(f"{folder.name}: {len(trial.libraries)} readers, {len(trial.new)} candidates; {machine}")
-    ours = evaluate(trial)
+    examples = f"{liked} liked" if liked else "all liked papers"
+    print(f"{folder.name}, {examples}: {len(trial.questions)} readers, {len(trial.candidates)} candidates; {machine}")
+    ours = evaluate(trial, Ranking().min_score)
     vectorizer = TfidfVectorizer(max_features=20_000, sublinear_tf=True, stop_words="english", min_df=2)
-    papers, candidates = csr_matrix(vectorizer.fit_transform(trial.old)), csr_matrix(vectorizer.transform(trial.new))
+    papers, candidates = (
+        csr_matrix(vectorizer.fit_transform(trial.store)),
+        csr_matrix(vectorizer.transform(trial.candidates)),
+    )
     show("ours", ours, ours)
     for name, peer in PEERS.items():
         show(name, run_peer(peer, trial, papers, candidates), ours)

@@ -33,8 +33,9 @@ from benchmarks import corpus
 from newsletter.config.loader import load_config
 from newsletter.model import Interest, Paper, PaperRef
 from newsletter.ranking.index import Index
-from newsletter.ranking.profile import WeightedInterest, make_profiles
-from newsletter.ranking.scoring import Candidates, scale, zscores
+from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
+from newsletter.ranking.scoring import Candidates, matches
+from newsletter.ranking.zscores import raw_scores, scale
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.index import current_index
 from newsletter.services.recommend import build_snapshot
@@ -135,7 +136,7 @@ def subscribers(count: int, topics: np.ndarray) -> Iterator[list[list[WeightedIn
 def rank_block(index: Index, candidates: Candidates, block: list[list[WeightedInterest]]) -> np.ndarray:
     """Return the ten best new papers of each subscriber (subscribers × 10), for any interest."""
     profiles = make_profiles(index, [one for own in block for one in own])
-    matrix = zscores(index, profiles, candidates)
+    matrix = matches(index, profiles, candidates)
     starts = np.cumsum([0, *(len(own) for own in block)])[:-1]
     best = np.maximum.reduceat(matrix, starts, axis=0)
     return best_of(best)
@@ -166,7 +167,8 @@ def ours(store: int, count: int) -> dict[str, float]:
 
 
 def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
-    """Find the ten best papers of each interest by the same scores; yield seconds, and the share of equal papers.
+    """Find the ten best papers of each interest by their terms; yield seconds, and the share of papers equal to those
+    of our scores in the space of terms. Ours besides computes topics, coverage and matches.
 
     A score is a dot product if the background is an additional column of the vectors, with one scale for each number of
     examples; so each peer gets the matrices it needs, grouped by that number, and the grouping is not timed.
@@ -176,8 +178,11 @@ def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
     made = [make_profiles(index, [one for own in block for one in own]) for block in blocks]
     with threadpool_limits(1), ThreadPoolExecutor(THREADS) as pool:
         start = time.perf_counter()
-        mine = list(pool.map(lambda one: best_of(zscores(index, one, candidates)), made))
-        yield "ours (with z-scores)", time.perf_counter() - start, 1.0
+        list(pool.map(lambda one: best_of(matches(index, one, candidates)), made))
+        yield "ours, up to the match", time.perf_counter() - start, 1.0
+        start = time.perf_counter()
+        mine = list(pool.map(lambda one: best_of(by_terms(one, candidates)), made))
+        yield "ours, terms alone", time.perf_counter() - start, 1.0
     profiles = csr_matrix(vstack([one.vectors for one in made]), dtype=np.float32)
     example_counts = np.concatenate([one.example_counts for one in made])
     best = np.concatenate(mine)
@@ -190,6 +195,10 @@ def peers(store: int, count: int) -> Iterator[tuple[str, float, float]]:
         same = [agreement(best[group], own) for group, own in zip(groups, found, strict=True)]
         yield name, seconds, float(np.average(same, weights=[len(group) for group in groups]))
     yield from by_bm25s(index, candidates, profiles, best)
+
+
+def by_terms(profiles: Profiles, candidates: Candidates) -> np.ndarray:
+    return raw_scores(profiles.vectors, profiles.example_counts, candidates.paper_matrix)[0]
 
 
 def agreement(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from newsletter.ranking.coverage import Coverage
 STRONG_MATCH = 0.5
 """From this match on, a paper is called a strong match."""
 
-GOOD_MATCH = 0.15
+GOOD_MATCH = 0.18
 """From this match on, a paper is called a good match."""
 
 HIGHEST = 0.99
@@ -19,16 +19,14 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-6.904, 0.087, 2.363])
-_COVERAGE = np.array([2.836, -0.611, 0.173, 0.466])
-_LIKED = np.array([-4.981, 1.496, -0.274, 0.784])
+_SAID = np.array([-4.05, 1.661])
+_COVERAGE = np.array([-1.568, 1.957, -0.039, -0.544])
+_LIKED = np.array([-2.942, 0.644, -0.032, 0.382])
 
-# The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6. The likelihood alone ranks worse for
-# interests in words, so three numbers of the first line were then chosen by nDCG: z-scores by terms and by meaning count
-# for more (fitted: 0.056, -0.433), closeness for less (7.076). The intercept keeps the level of the fit.
-_SAID_WITH_MEANING = np.array([-4.417, 0.656, 0.121, 0.367, 5.0])
-_COVERAGE_WITH_MEANING = np.array([0.339, 0.064, 0.154, -0.359])
-_LIKED_WITH_MEANING = np.array([-4.424, 0.689, -0.166, 0.323, 5.478])
+# The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6.
+_SAID_WITH_MEANING = np.array([-5.489, 0.539, 0.021, 1.293, 4.055])
+_COVERAGE_WITH_MEANING = np.array([-0.079, 0.906, -0.139, 0.148])
+_LIKED_WITH_MEANING = np.array([-4.424, 0.689, -0.166, 0.323, 5.482])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,8 @@ def match(evidence: Evidence) -> np.ndarray:
     """Return the match of each pair, between 0 and 1.
 
     There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
-    of their log-odds, weighted by the share of each.
+    of their log-odds, weighted by the share of each. For words, the z-score of the terms adds nothing to that of the
+    topics and the coverage; for a number of liked papers, the order is that of the total z-score.
     """
     by_meaning = evidence.meaning is not None
     said = said_features(evidence) @ (_SAID_WITH_MEANING if by_meaning else _SAID)
@@ -81,15 +80,26 @@ def coverage_odds(coverage: Coverage, by_meaning: bool = False) -> np.ndarray:
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
-    """Return what the regression for interests in words looks at in the coverage (… × 4)."""
-    shared, words = np.log1p(coverage.shared), np.log1p(coverage.words)
-    return np.stack([coverage.words_covered, coverage.pairs_covered, shared, words], axis=-1)
+    """Return what the regression for interests in words looks at in the coverage (… × 4).
+
+    The last one is whether a paper has only one word of three or more, which it may have in another sense.
+    """
+    words = np.log1p(coverage.words)
+    one_of_many = (coverage.words > 2) & (coverage.shared < 2)
+    return np.stack([coverage.share, coverage.share * words, words, one_of_many], axis=-1)
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for interests in words looks at besides (pairs × 3, or 5 with a space of meaning)."""
-    zscores = [evidence.terms, evidence.topics, *([] if evidence.meaning is None else [evidence.meaning])]
-    return np.stack([np.ones(len(evidence.terms)), *map(_compressed, zscores), *_if_known(evidence.closeness)], axis=1)
+    """Return what the regression for interests in words looks at besides (pairs × 2, or 5 with a space of meaning).
+
+    Words that the store does not know leave the z-score to the others, however little these say; so it counts only as
+    far as the words are known.
+    """
+    known = _compressed(evidence.topics * evidence.coverage.known)
+    features = [np.ones(len(known)), known]
+    if evidence.meaning is not None and evidence.closeness is not None:
+        features += [_compressed(evidence.terms), _compressed(evidence.meaning), evidence.closeness]
+    return np.stack(features, axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Coverage: how much of what an interest says in words a paper has.
 
 An interest may say several things, each of which is enough for a paper to be relevant: its text, and each keyword.
-These are its alternatives.
+These are its alternatives. Of a text the single words count; a keyword of several words is a phrase first.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,16 @@ class Alternatives(NamedTuple):
     """The alternatives of some interests, one interest after the other.
 
     Attributes:
-        words, pairs: the weights of their single words and of their pairs (alternatives × terms).
-        unknown: the weight of phrases that no paper of the store has.
+        weights: the weight of each term (alternatives × terms). ``counted``: 1 for each of these that is a word.
+        whole: the sum of the weights, with those of words and phrases that no paper of the store has.
+        words: the number of words, with those that no paper has.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
-    words: csr_matrix
-    pairs: csr_matrix
-    unknown: np.ndarray
+    weights: csr_matrix
+    counted: csr_matrix
+    whole: np.ndarray
+    words: np.ndarray
     first: np.ndarray
 
 
@@ -33,33 +35,34 @@ class Coverage(NamedTuple):
     """What papers have of alternatives (arrays of one shape).
 
     Attributes:
-        words: the number of an alternative's words. ``shared``: how many of them a paper has.
-        words_covered, pairs_covered: the share of the words' weight that the paper has, and of the pairs', 0 to 1.
+        words: the number of an alternative's words. ``shared``: how many of them the paper has.
+        share: the share of an alternative's weight that the paper has, 0 to 1.
+        known: the share of its weight that papers of the store have at all, 0 to 1.
     """
 
     words: np.ndarray
     shared: np.ndarray
-    words_covered: np.ndarray
-    pairs_covered: np.ndarray
+    share: np.ndarray
+    known: np.ndarray
 
 
 def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:
     """Prepare the alternatives of some interests; an interest of liked papers alone has none."""
-    vectors, unknown = stacked(model, [row for own in said for row in own])
-    words, pairs = _words_and_pairs(model, vectors)
-    return Alternatives(words, pairs, unknown, np.cumsum([0, *map(len, said)]))
+    rows = [row for own in said for row in own]
+    weights, unknown = stacked(model, rows)
+    is_word = np.array([" " not in term for term in model.terms[weights.indices].tolist()], dtype=np.float32)
+    counted = csr_matrix((is_word, weights.indices, weights.indptr), weights.shape)
+    return Alternatives(
+        weights=weights,
+        counted=counted,
+        whole=_sums(weights) + unknown + np.array([sum(row.unknown_words) for row in rows]),
+        words=_sums(counted) + np.array([len(row.unknown_words) for row in rows]),
+        first=np.cumsum([0, *map(len, said)]),
+    )
 
 
-def _words_and_pairs(model: TfidfModel, vectors: csr_matrix) -> tuple[csr_matrix, csr_matrix]:
-    """Divide vectors (alternatives × terms) into their single words and their pairs of words."""
-    terms, at = np.unique(vectors.indices, return_inverse=True)
-    is_pair = np.array([" " in term for term in model.terms[terms].tolist()], dtype=bool)[at]
-    parts = vectors.copy(), vectors.copy()
-    parts[0].data[is_pair] = 0
-    parts[1].data[~is_pair] = 0
-    for part in parts:
-        part.eliminate_zeros()
-    return parts
+def _sums(matrix: csr_matrix) -> np.ndarray:
+    return np.asarray(matrix.sum(axis=1)).ravel()
 
 
 def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
@@ -69,19 +72,13 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
         turned: the papers' vectors, transposed (terms × papers).
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    words, pairs, unknown, _ = alternatives
-    counted = csr_matrix((np.ones(words.nnz, np.float32), words.indices, words.indptr), words.shape, copy=False)
-    of_words, of_pairs = (np.asarray(one.sum(axis=1)).ravel() for one in (words, pairs))
+    had = (alternatives.weights @ present).toarray()
     return Coverage(
-        words=np.broadcast_to(np.diff(words.indptr)[:, None], (words.shape[0], turned.shape[1])),
-        shared=(counted @ present).toarray(),
-        words_covered=(words @ present).toarray() / _not_zero(of_words),
-        pairs_covered=(pairs @ present).toarray() / _not_zero(of_pairs + unknown),
+        words=np.broadcast_to(alternatives.words[:, None], had.shape),
+        shared=(alternatives.counted @ present).toarray(),
+        share=had / alternatives.whole.astype(np.float32)[:, None],
+        known=np.broadcast_to((_sums(alternatives.weights) / alternatives.whole)[:, None], had.shape),
     )
-
-
-def _not_zero(totals: np.ndarray) -> np.ndarray:
-    return np.asarray(np.where(totals > 0, totals, 1)[:, None], dtype=np.float32)
 
 
 def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.ndarray, places: np.ndarray) -> Coverage:

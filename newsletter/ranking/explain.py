@@ -189,7 +189,7 @@ def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, fact
     profile = row_of(profiles.vectors, row)
     by_terms = values_at(profile, paper.terms) - model.mean[paper.terms]
     by_terms *= scale(factor, profiles.example_counts[row]) / profiles.by_terms.deviation[row]
-    along = model.topics[paper.terms]
+    along = model.topics[paper.terms][:, : profiles.topics.shape[1]]
     length = float(np.linalg.norm(paper.values @ along)) or 1.0
     weight = profiles.topics_weight[row] / profiles.by_topics.deviation[row] / length
     return np.asarray(paper.values * (by_terms + along @ profiles.topics[row] * weight))

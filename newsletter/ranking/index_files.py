@@ -33,7 +33,9 @@ def read_model(folder: Path) -> TfidfModel:
     """
     numbers = json.loads((folder / "space.json").read_text(encoding="utf-8"))
     terms = np.array((folder / "terms.txt").read_text(encoding="utf-8").split("\n"), dtype=object)
-    arrays = {name: read_array(folder / f"{name}.npy") for name in _ARRAYS}
+    # Earlier versions wrote the topics and their strengths as one.
+    arrays = _former_topics(folder) if (folder / "directions.npy").exists() else {}
+    arrays |= {name: read_array(folder / f"{name}.npy") for name in _ARRAYS if name not in arrays}
     if len(terms) != len(arrays["idf"]):
         raise ValueError(f"{folder}: its files are inconsistent")
     sample = _read_matrix(folder, "sample", len(terms))
@@ -47,6 +49,12 @@ def read_model(folder: Path) -> TfidfModel:
         abbreviations=_read_abbreviations(folder / "abbreviations.json"),
         **arrays,
     )
+
+
+def _former_topics(folder: Path) -> dict[str, np.ndarray]:
+    directions = read_array(folder / "directions.npy")
+    strengths = np.sqrt((directions**2).sum(axis=0))
+    return {"topics": directions / np.where(strengths > 0, strengths, 1), "strengths": strengths}
 
 
 def _read_abbreviations(path: Path) -> Abbreviations:

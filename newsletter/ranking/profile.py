@@ -13,12 +13,13 @@ from newsletter.ranking.index import Index
 from newsletter.ranking.meaning import MeaningSpace, directions, products
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
-from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row
+from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, words_alone
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
+_FEW_TOPICS = 16
 _MEANING_WEIGHT = 3.0
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
@@ -93,7 +94,7 @@ class Profiles:
     @property
     def topics_weight(self) -> np.ndarray:
         """The weight of z-scores in the space of topics beside those in the space of terms."""
-        return topics_weight(self.worth)
+        return topics_weight(self.worth) if self.topics.shape[1] else np.zeros(len(self.followed))
 
     @property
     def by_meaning_too(self) -> bool:
@@ -160,14 +161,14 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         vectors=vectors,
         whole=whole,
         example_counts=example_counts,
-        alternatives=make_alternatives(index.model, [_alternatives(one, written) for one in interests]),
+        alternatives=make_alternatives(index.model, [_alternatives(index.model, one, written) for one in interests]),
         said_counts=said_counts,
         topics=topics,
         meaning=meaning,
         encodings=encodings,
         usual_closeness=products(encodings, index.usual_meaning)[:, 0],
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
-        by_topics=spread(topics @ index.sample.topics.T),
+        by_topics=spread(topics @ index.sample.topics[:, : topics.shape[1]].T),
         by_meaning=spread(products(meaning, index.meaning_sample)),
         contributions=contributions,
         liked=liked,
@@ -190,9 +191,13 @@ def topics_weight(worth: np.ndarray) -> np.ndarray:
 def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics).
 
+    A store of a few papers has so few topics that they say nothing; then there are none (profiles × 0).
+
     Args:
         along: the profiles' vectors multiplied by the topics (profiles × topics).
     """
+    if along.shape[1] < _FEW_TOPICS:
+        return np.zeros((len(along), 0), dtype=np.float32)
     usual = index.sample.topics.sum(axis=0) / (len(index.sample.topics) + FEW)
     return of_length_one(of_length_one(along) - usual)
 
@@ -240,8 +245,8 @@ def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, W
     return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
 
 
-def _alternatives(interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
-    rows = [written[one] for one in (_text(interest), *interest.keywords)]
+def _alternatives(model: TfidfModel, interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
+    rows = [words_alone(model, written[_text(interest)]), *(written[one] for one in interest.keywords)]
     return [row for row in rows if len(row.row.terms)]
 
 

@@ -190,7 +190,11 @@ def gather(
     """
     raw, shares_term = raw_scores(profiles.vectors, profiles.example_counts, papers)
     terms = standardised(raw, profiles.by_terms)
-    topics = standardised(profiles.topics @ papers.topics.T, profiles.by_topics)
+    topics = (
+        standardised(profiles.topics @ papers.topics.T, profiles.by_topics)
+        if profiles.topics.shape[1]
+        else terms.copy()
+    )
     for row, raised in enumerate(preferred):
         terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics

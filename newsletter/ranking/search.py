@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from newsletter.ranking.calibration import Evidence, match
 from newsletter.ranking.coverage import Alternatives, Coverage, make_alternatives
@@ -16,7 +17,7 @@ from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import topics_of, topics_weight, worth
 from newsletter.ranking.sparse import Row
 from newsletter.ranking.tfidf import DAMPING
-from newsletter.ranking.wanted import WantedRow, text_row
+from newsletter.ranking.wanted import WantedRow, text_row, words_alone
 from newsletter.ranking.zscores import scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
@@ -41,7 +42,7 @@ def by_words(index: Index, words: str) -> SearchProfile:
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(wanted.row.values.sum())
     vector = Row(wanted.row.terms, wanted.row.values * np.float32(usual / total if total else 1))
-    return _profile(index, vector, [wanted])
+    return _profile(index, vector, [words_alone(model, wanted)])
 
 
 def by_paper(index: Index, row: int) -> SearchProfile:
@@ -105,7 +106,7 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
     places, sums = _shared(index.sample, profile.vector)
     usual[0, places] += sums
     usual *= scale(index.sample.factor, counted)
-    by_terms, by_topics = spread(usual), spread(profile.topics @ index.sample.topics.T)
+    by_terms, by_topics = spread(usual), spread(profile.topics @ index.sample.topics[:, : profile.topics.shape[1]].T)
     examples = worth(counted, said_counts)
     rows, values = [np.array([], dtype=np.int64)], [np.array([], dtype=np.float32)]
     for number, segment in enumerate(index.segments):
@@ -116,11 +117,13 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
             places, sums = places[kept], sums[kept]
         raw = (sums - papers.centre[places]) * scale(papers.factor[places], counted)
         terms = (raw - by_terms.mean) / by_terms.deviation
-        topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
+        topics = terms
+        if profile.topics.shape[1]:
+            topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
         evidence = Evidence(
             terms=terms,
             topics=topics,
-            total=terms + topics_weight(examples) * topics,
+            total=terms + (topics_weight(examples) * topics if profile.topics.shape[1] else 0),
             examples=np.repeat(examples, len(places)),
             said=np.repeat(said_counts, len(places)),
             coverage=_coverage(profile.said, papers, places),
@@ -134,18 +137,19 @@ def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarra
     """Do as :func:`newsletter.ranking.coverage.coverage`, for one alternative and some papers."""
     ends = papers.turned.indptr
 
-    def had(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def had(weights: csr_matrix) -> np.ndarray:
         found = np.zeros(papers.turned.shape[1], dtype=np.float32)
-        for term, weight in zip(terms.tolist(), weights.tolist(), strict=True):
+        for term, weight in zip(weights.indices.tolist(), weights.data.tolist(), strict=True):
             found[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
         return np.asarray(found[places])
 
-    words, pairs = alternatives.words, alternatives.pairs
+    whole = float(alternatives.whole.sum()) or 1.0
+    known = float(alternatives.weights.data.sum()) / whole
     return Coverage(
-        words=np.full(len(places), words.nnz),
-        shared=had(words.indices, np.ones(words.nnz)),
-        words_covered=had(words.indices, words.data) / (words.data.sum() or 1),
-        pairs_covered=had(pairs.indices, pairs.data) / (pairs.data.sum() + alternatives.unknown.sum() or 1),
+        words=np.full(len(places), alternatives.words.sum()),
+        shared=had(alternatives.counted),
+        share=had(alternatives.weights) / whole,
+        known=np.full(len(places), known),
     )
 
 

@@ -27,10 +27,12 @@ class WantedRow(NamedTuple):
     Attributes:
         row: the terms that the space knows, ascending, with their weights.
         unknown: the weight of the phrases that it does not know, which papers with their words alone do not get.
+        unknown_words: the weight of each word that it does not know.
     """
 
     row: Row
     unknown: float
+    unknown_words: list[float]
 
 
 def text_row(model: TfidfModel, text: str) -> WantedRow:
@@ -38,13 +40,20 @@ def text_row(model: TfidfModel, text: str) -> WantedRow:
     tokens = wanted_tokens(text)
     counts = Counter(term for token in tokens for term in token.terms)
     weights = {term: (1 + float(np.log(counts[term]))) * weight for term, weight in _idf(model, tokens, counts).items()}
-    return _scaled(model, weights | _other_form(model, text, weights), 0.0)
+    return _scaled(model, weights | _other_form(model, text, weights), 0.0, _unknown_words(model, tokens))
 
 
 def keyword_row(model: TfidfModel, keyword: str) -> WantedRow:
     """Convert a keyword to a vector. One of several words is a phrase first: its words count little alone."""
     weights, unknown = _phrase_first(model, keyword)
-    return _scaled(model, weights | _other_form(model, keyword, weights), unknown)
+    unknown_words = _unknown_words(model, wanted_tokens(keyword))
+    return _scaled(model, weights | _other_form(model, keyword, weights), unknown, unknown_words)
+
+
+def _unknown_words(model: TfidfModel, tokens: Sequence[Token]) -> list[float]:
+    """Return the weight of each word that the space does not know, which is that of the rarest ones."""
+    unknown = {token.word for token in tokens if token.word and token.word not in model.known}
+    return [float(model.idf.max(initial=0))] * len(unknown)
 
 
 def _phrase_first(model: TfidfModel, phrase: str) -> tuple[dict[str, float], float]:
@@ -77,14 +86,25 @@ def _idf(model: TfidfModel, tokens: Sequence[Token], terms: Iterable[str]) -> di
     }
 
 
-def _scaled(model: TfidfModel, weights: Mapping[str, float], unknown: float) -> WantedRow:
+def _scaled(
+    model: TfidfModel, weights: Mapping[str, float], unknown: float, unknown_words: Sequence[float]
+) -> WantedRow:
     """Build a vector at the length that papers have."""
     places = sorted((model.known[term], weight) for term, weight in weights.items())
     terms = np.array([place for place, _ in places], dtype=np.int32)
     values = np.array([weight for _, weight in places], dtype=np.float32)
     length = float(np.sqrt(values @ values + unknown**2)) or model.pivot
     scale = (model.pivot / length) ** LENGTH / model.pivot
-    return WantedRow(Row(terms, (values * scale).astype(np.float32)), unknown * scale)
+    return WantedRow(
+        Row(terms, (values * scale).astype(np.float32)), unknown * scale, [one * scale for one in unknown_words]
+    )
+
+
+def words_alone(model: TfidfModel, wanted: WantedRow) -> WantedRow:
+    """Return a vector without its pairs of words."""
+    terms = wanted.row.terms
+    kept = np.array([" " not in term for term in model.terms[terms].tolist()], dtype=bool)
+    return wanted._replace(row=Row(terms[kept], wanted.row.values[kept]))
 
 
 def stacked(model: TfidfModel, rows: Sequence[WantedRow]) -> tuple[csr_matrix, np.ndarray]:

@@ -11,15 +11,16 @@ from newsletter.ranking.diversify import cosines, diversified, likeness
 def test_the_choice_is_that_of_maximal_marginal_relevance(weight: float) -> None:
     chance = np.random.default_rng(4)
     papers = random_matrix(60, 40, density=0.2, format="csr", dtype=np.float32, random_state=chance)
-    scores = np.sort(chance.random(60) + 0.2)[::-1]
+    matches = np.sort(chance.random(60) * 0.9 + 0.05)[::-1]
+    scores = np.log(1 - matches) / np.log(1 - matches[0])
     alike, expected = cosines(papers), []
     for _ in range(25):
         closest = alike[expected].max(axis=0) if expected else np.zeros(60)
         worth = weight * scores - (1 - weight) * closest
         worth[expected] = -np.inf
         expected.append(int(worth.argmax()))
-    assert diversified(scores, papers, weight, 25).tolist() == expected
-    assert diversified(scores, papers, weight, 99).size == 60
+    assert diversified(matches, papers, weight, 25).tolist() == expected
+    assert diversified(matches, papers, weight, 99).size == 60
 
 
 def test_likeness_is_the_cosine() -> None:
