@@ -392,6 +392,8 @@ def main() -> None:
         for trial in judged_trials(folder, [one for one in options.judged if one != folder])
     ]
     trials += [trial for folder in options.libraries for trial in library_trials(folder, options.judged)]
+    # What is decided for papers that have all that was asked for is not part of the fit.
+    calibration._ASKED_FOR = 0.0
     for _ in range(_ROUNDS):
         found = gathered(trials)
         fitted = fit(found)

@@ -10,8 +10,8 @@ from newsletter.support.time_zones import get_zone
 def next_due(schedule: Schedule, after: datetime) -> datetime:
     """Return the first moment of a schedule after ``after``.
 
-    A time skipped by a clock change is moved forward (02:30 becomes 03:30); a time that occurs twice counts the first
-    time.
+    A time skipped by a clock change is moved forward (02:30 becomes 03:30), or back if that would be the next day
+    (23:00 becomes 22:00); a time that occurs twice counts the first time.
 
     Args:
         after: an aware moment.
@@ -35,7 +35,12 @@ def due_on(schedule: Schedule, day: date) -> datetime | None:
     """Return the scheduled moment on a day (UTC); None if the schedule skips it."""
     if list(Day)[day.weekday()] not in schedule.days:
         return None
-    return datetime.combine(day, schedule.time.replace(fold=0), tzinfo=get_zone(schedule.timezone)).astimezone(UTC)
+    # In a gap, fold 0 is the time by the clock before the change, thus later, and fold 1 by the clock after it.
+    moments = [
+        datetime.combine(day, schedule.time.replace(fold=fold), get_zone(schedule.timezone)).astimezone(UTC)
+        for fold in (0, 1)
+    ]
+    return next((one for one in moments if local_day(schedule, one) == day), moments[0])
 
 
 def local_day(schedule: Schedule, moment: datetime) -> date:

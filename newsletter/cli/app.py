@@ -106,7 +106,7 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         Entry(
             "evaluate",
             "evaluate:evaluate",
-            "Evaluate the ranking on readers' libraries, by how well it finds held-out papers.",
+            "Evaluate the ranking on readers' libraries or judged interests, by how well it finds the relevant papers.",
         ),
         Entry("send", "send:send", "Send today's edition now to every active subscriber who has not received it."),
         Entry("run", "send:run", "Run the newsletter: fetch papers and send each digest at the subscriber's own time."),

@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import sys
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ err = Console(stderr=True, highlight=False)
 
 _NARROWEST_TABLE = 60
 
+_WIDTH = 80
 _NOT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that JSON allows unescaped, but a terminal may interpret; they are printed as JSON escapes."""
 
@@ -116,6 +118,12 @@ def note(text: str) -> None:
 def say(text: str) -> None:
     """Print a line, with control and invisible characters escaped."""
     out.print(Text(escape_for_terminal(text)), soft_wrap=True)
+
+
+def say_wrapped(text: str, indent: str = "", further: str = "") -> None:
+    """Print a paragraph in lines of up to 80 columns; ``indent`` is before the first, ``further`` before the others."""
+    for line in textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=further):
+        say(line)
 
 
 def suggestion(written: str, allowed: Iterable[str], otherwise: str) -> str:

@@ -31,11 +31,16 @@ def evaluate(
         int | None, typer.Option(min=1, metavar="N", help="Rank by N example papers, drawn at random.")
     ] = None,
     words: Annotated[
-        Words | None, typer.Option(help="Rank by the title, or three keywords, of one paper of each library.")
+        Words | None,
+        typer.Option(
+            metavar="WORDS",
+            help="Rank by the 'title', or three 'keywords', of one paper of each library.",
+        ),
     ] = None,
     fold: Annotated[int, typer.Option(min=0, metavar="N", help="The fold of the new papers.")] = NEW_FOLD,
     min_score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The minimum match of papers that count as shown.")
+        float | None,
+        typer.Option(min=0, max=1, metavar="MATCH", help="The minimum match of papers that count as shown, 0 to 1."),
     ] = None,
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Show quality by the number of liked papers.")

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -25,6 +24,7 @@ from newsletter.cli.common import (
     options,
     print_json,
     say,
+    say_wrapped,
     warn,
 )
 from newsletter.errors import UserError
@@ -42,14 +42,13 @@ if TYPE_CHECKING:
 
 Email = Annotated[str | None, typer.Argument(metavar="EMAIL", help="Subscriber's email address (default: all).")]
 
-_WIDTH = 80
 _CHANGED = "{}: it changed while you were editing; edit it again and merge the changes"
 
 
 def check(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
     """Check the files in subscribers/ and show each error with its line.
 
-    With EMAIL, also say what each interest of this subscriber finds at present.
+    With EMAIL, also say what each interest of this subscriber finds now.
     """
     from newsletter.audience.subscriber_file import files_in, read_preferences
 
@@ -128,8 +127,7 @@ def _say_findings(findings: InterestFindings, ranking: Ranking) -> None:
     say("")
     say(findings.interest)
     for sentence in describe_findings(findings, ranking.max_age_days, ranking.min_score):
-        for line in textwrap.wrap(sentence, _WIDTH, initial_indent="  ", subsequent_indent="    "):
-            say(line)
+        say_wrapped(sentence, "  ", "    ")
 
 
 def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import tempfile
-import textwrap
 import threading
 import webbrowser
 from pathlib import Path
@@ -21,6 +20,7 @@ from newsletter.cli.common import (
     print_json,
     print_table,
     say,
+    say_wrapped,
     suggestion,
     warn,
 )
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 
 _HIDDEN_SHOWN = 5
-_WIDTH = 80
 _FORMATS = ("html", "text", "eml", "json", "png")
 _ENDINGS = {".html": "html", ".htm": "html", ".txt": "text", ".eml": "eml", ".json": "json", ".png": "png"}
 
@@ -107,12 +106,10 @@ def _explain(context: AppContext, subscriber: Subscriber, named: str, json: bool
         return
     if found.paper is not None:
         say(f"{found.paper.title} ({found.paper.id})")
-    for line in textwrap.wrap(found.explanation, _WIDTH):
-        say(line)
+    say_wrapped(found.explanation)
     if len(found.matches) > 1:
         each = ", ".join(f"{name} {percent(score)}%" for name, score in found.matches)
-        for line in textwrap.wrap(f"Its match with each interest: {each}.", _WIDTH):
-            say(line)
+        say_wrapped(f"Its match with each interest: {each}.")
 
 
 def _place_json(found: PaperPlace) -> dict[str, object]:

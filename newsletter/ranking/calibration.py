@@ -19,9 +19,12 @@ _MANY = 40
 """More liked papers than the fit has seen make a match no more certain."""
 
 # Fitted by ``python -m benchmarks.calibration``; see docs/explanation/ranking.md.
-_SAID = np.array([-4.05, 1.661])
-_COVERAGE = np.array([-1.568, 1.957, -0.039, -0.544])
-_LIKED = np.array([-2.942, 0.644, -0.032, 0.382])
+_SAID = np.array([-3.757, 1.528])
+_COVERAGE = np.array([-1.926, 2.25, -0.046, -0.559])
+_LIKED = np.array([-2.94, 0.643, -0.033, 0.382])
+
+_ASKED_FOR = 0.4
+"""The match of a paper of which nothing else is known than that it has all that was asked for."""
 
 # The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6.
 _SAID_WITH_MEANING = np.array([-5.489, 0.539, 0.021, 1.293, 4.055])
@@ -34,9 +37,10 @@ class Evidence:
     """What the ranking knows of some pairs of an interest and a paper: arrays of one length.
 
     Attributes:
-        terms, topics: the paper's z-scores in the two spaces. ``total``: both together, by which papers are ordered if
-            the interest has liked papers alone.
-        meaning: the paper's z-scores in the space of meaning, which are part of the total; None without such a space.
+        terms: the paper's z-score in the space of terms. ``topics``: that in the space of topics, as far as it can be
+            trusted. ``total``: all z-scores together, by which papers are ordered if the interest has liked papers
+            alone.
+        meaning: the paper's z-score in the space of meaning, which is part of the total; None without such a space.
         closeness: the cosine of the paper's encoding and the interest's, -1 to 1. It is the same whatever else is in
             the store. None without a space of meaning.
         usual_closeness: the mean of it over the store's usual papers, by which one knows a store that is about the very
@@ -65,10 +69,21 @@ def match(evidence: Evidence) -> np.ndarray:
     """
     by_meaning = evidence.meaning is not None
     said = said_features(evidence) @ (_SAID_WITH_MEANING if by_meaning else _SAID)
-    said = said + coverage_odds(evidence.coverage, by_meaning)
+    said = _asked_for(said + coverage_odds(evidence.coverage, by_meaning), evidence.coverage)
     liked = liked_features(evidence) @ (_LIKED_WITH_MEANING if by_meaning else _LIKED)
     odds = evidence.said * said + (1 - evidence.said) * liked
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
+
+
+def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
+    """Return log-odds, raised for papers that have all that was asked for: one of two independent signs is enough.
+
+    How much is decided and not fitted: in judged collections the words only stand for a need, and a paper that has them
+    may not meet it. A reader who writes one keyword wants the papers with it.
+    """
+    sure = _ASKED_FOR * coverage.sure
+    # 1 - (1 - p) (1 - sure), as log-odds.
+    return np.asarray(np.log((np.exp(odds) + sure) / (1 - sure)))
 
 
 def coverage_odds(coverage: Coverage, by_meaning: bool = False) -> np.ndarray:

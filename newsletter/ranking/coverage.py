@@ -13,6 +13,8 @@ from scipy.sparse import csr_matrix
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.wanted import WantedRow, stacked
 
+_NEARLY_ALL = 0.9
+
 
 class Alternatives(NamedTuple):
     """The alternatives of some interests, one interest after the other.
@@ -21,6 +23,8 @@ class Alternatives(NamedTuple):
         weights: the weight of each term (alternatives × terms). ``counted``: 1 for each of these that is a word.
         whole: the sum of the weights, with those of words and phrases that no paper of the store has.
         words: the number of words, with those that no paper has.
+        enough: how sure a match a paper with all of it is, whatever its subject: 1 for all that an interest says and
+            for several words, less for a single word beside others, 0 for all of them together.
         first: for each interest the index of its first alternative, and at last their number.
     """
 
@@ -28,6 +32,7 @@ class Alternatives(NamedTuple):
     counted: csr_matrix
     whole: np.ndarray
     words: np.ndarray
+    enough: np.ndarray
     first: np.ndarray
 
 
@@ -38,17 +43,27 @@ class Coverage(NamedTuple):
         words: the number of an alternative's words. ``shared``: how many of them the paper has.
         share: the share of an alternative's weight that the paper has, 0 to 1.
         known: the share of its weight that papers of the store have at all, 0 to 1.
+        sure: how sure a match it is in view of this alone: ``enough`` if the paper has all of the alternative, less if
+            it has nearly all, else 0.
     """
 
     words: np.ndarray
     shared: np.ndarray
     share: np.ndarray
     known: np.ndarray
+    sure: np.ndarray
 
 
-def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) -> Alternatives:
+class Alternative(NamedTuple):
+    """One thing that an interest says. ``enough``: see :class:`Alternatives`."""
+
+    row: WantedRow
+    enough: float
+
+
+def make_alternatives(model: TfidfModel, said: Sequence[Sequence[Alternative]]) -> Alternatives:
     """Prepare the alternatives of some interests; an interest of liked papers alone has none."""
-    rows = [row for own in said for row in own]
+    rows = [one.row for own in said for one in own]
     weights, unknown = stacked(model, rows)
     is_word = np.array([" " not in term for term in model.terms[weights.indices].tolist()], dtype=np.float32)
     counted = csr_matrix((is_word, weights.indices, weights.indptr), weights.shape)
@@ -57,6 +72,7 @@ def make_alternatives(model: TfidfModel, said: Sequence[Sequence[WantedRow]]) ->
         counted=counted,
         whole=_sums(weights) + unknown + np.array([sum(row.unknown_words) for row in rows]),
         words=_sums(counted) + np.array([len(row.unknown_words) for row in rows]),
+        enough=np.array([one.enough for own in said for one in own], dtype=np.float32),
         first=np.cumsum([0, *map(len, said)]),
     )
 
@@ -72,17 +88,27 @@ def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
         turned: the papers' vectors, transposed (terms × papers).
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    had = (alternatives.weights @ present).toarray()
+    had, shared = (alternatives.weights @ present).toarray(), (alternatives.counted @ present).toarray()
+    return coverage_of(alternatives, had, shared)
+
+
+def coverage_of(alternatives: Alternatives, had: np.ndarray, shared: np.ndarray) -> Coverage:
+    """Return the coverage from the weight and the number of each alternative's words that each paper has."""
+    whole = alternatives.whole.astype(np.float32)[:, None]
+    share = had / whole
     return Coverage(
         words=np.broadcast_to(alternatives.words[:, None], had.shape),
-        shared=(alternatives.counted @ present).toarray(),
-        share=had / alternatives.whole.astype(np.float32)[:, None],
-        known=np.broadcast_to((_sums(alternatives.weights) / alternatives.whole)[:, None], had.shape),
+        shared=shared,
+        share=share,
+        known=np.broadcast_to(_sums(alternatives.weights)[:, None] / whole, had.shape),
+        sure=np.clip((share - _NEARLY_ALL) / (1 - _NEARLY_ALL), 0, 1) * alternatives.enough[:, None],
     )
 
 
 def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.ndarray, places: np.ndarray) -> Coverage:
     """Return the coverage of the best alternative for pairs of an interest and a paper; zeros without alternatives.
+
+    How sure a match it is comes from the surest one.
 
     Args:
         covered, odds: the coverage of each alternative, and how much it is worth (alternatives × papers).
@@ -94,9 +120,10 @@ def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.nda
     best, most = np.zeros(len(some), dtype=int), np.full(len(some), -np.inf)
     for number in range(int(numbers.max(initial=0))):
         alternative = first[rows[some]] + np.minimum(number, numbers[some] - 1)
+        found.sure[some] = np.maximum(found.sure[some], covered.sure[alternative, places[some]])
         better = odds[alternative, places[some]] > most
         best[better] = alternative[better]
         most[better] = odds[alternative, places[some]][better]
-    for part, values in zip(found, covered, strict=True):
+    for part, values in zip(found[:-1], covered[:-1], strict=True):
         part[some] = values[best, places[some]]
     return found

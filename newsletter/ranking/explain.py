@@ -9,7 +9,7 @@ import numpy as np
 
 from newsletter.model import Paper
 from newsletter.ranking.phrases import PaperPhrases
-from newsletter.ranking.profile import Profiles
+from newsletter.ranking.profile import Profiles, meaning_scores
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.tokens import written_term
@@ -179,8 +179,8 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
 def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> np.ndarray:
     """Return each term's contribution to a paper's score, in the order of ``paper.terms``.
 
-    With :func:`meaning_part` they add up to the total z-score, but for a constant of the profile: what the usual paper
-    scores.
+    With :func:`meaning_part` they add up to the total z-score, to 0.01, but for a constant of the profile: what the
+    usual paper scores.
 
     Args:
         row: the row of the profile. ``paper``: the paper's vector. ``factor``: that of
@@ -190,9 +190,11 @@ def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, fact
     by_terms = values_at(profile, paper.terms) - model.mean[paper.terms]
     by_terms *= scale(factor, profiles.example_counts[row]) / profiles.by_terms.deviation[row]
     along = model.topics[paper.terms][:, : profiles.topics.shape[1]]
-    length = float(np.linalg.norm(paper.values @ along)) or 1.0
+    topics = paper.values @ along
+    length = float(np.linalg.norm(topics)) or 1.0
+    against = profiles.against[row] if profiles.against[row] @ topics > 0 else 0
     weight = profiles.topics_weight[row] / profiles.by_topics.deviation[row] / length
-    return np.asarray(paper.values * (by_terms + along @ profiles.topics[row] * weight))
+    return np.asarray(paper.values * (by_terms + along @ (profiles.topics[row] - against) * weight))
 
 
 def meaning_part(profiles: Profiles, row: int, meaning: np.ndarray) -> float:
@@ -203,7 +205,7 @@ def meaning_part(profiles: Profiles, row: int, meaning: np.ndarray) -> float:
         meaning: the paper relative to the usual one (width), see :meth:`newsletter.ranking.index.Index.meaning_of`.
     """
     weight = profiles.meaning_weight[row] / profiles.by_meaning.deviation[row]
-    return float(weight * (profiles.meaning[row] @ meaning))
+    return float(weight * meaning_scores(profiles, np.array([row]), meaning[None, :])[0, 0])
 
 
 def adding_terms(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> dict[int, float]:

@@ -10,6 +10,9 @@ from newsletter.ranking.abbreviations import Abbreviation, Abbreviations
 from newsletter.ranking.index import PaperMatrix, Segment, no_meaning
 from newsletter.ranking.tfidf import TfidfModel, make_counter
 
+_MANY_PAPERS = 1_000_000
+"""What is assumed of spaces of earlier versions, which do not say how many papers they were fitted on."""
+
 _ARRAYS = ("idf", "mean", "topics", "strengths", "variance")
 
 
@@ -20,7 +23,7 @@ def write_model(folder: Path, model: TfidfModel) -> None:
         np.save(folder / f"{name}.npy", getattr(model, name))
     _write_matrix(folder, "sample", model.sample)
     (folder / "terms.txt").write_text("\n".join(model.terms.tolist()), encoding="utf-8", newline="\n")
-    numbers = {"pivot": model.pivot, "usual": model.usual, "ordinary": model.ordinary}
+    numbers = {"pivot": model.pivot, "usual": model.usual, "ordinary": model.ordinary, "papers": model.papers}
     (folder / "space.json").write_text(json.dumps(numbers), encoding="utf-8")
     (folder / "abbreviations.json").write_text(json.dumps(model.abbreviations.known), encoding="utf-8")
 
@@ -47,6 +50,7 @@ def read_model(folder: Path) -> TfidfModel:
         usual=float(numbers["usual"]),
         ordinary=int(numbers.get("ordinary", len(terms))),
         abbreviations=_read_abbreviations(folder / "abbreviations.json"),
+        papers=int(numbers.get("papers", _MANY_PAPERS)),
         **arrays,
     )
 

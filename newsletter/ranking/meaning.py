@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from newsletter.ranking.encoder import Encoder
-from newsletter.ranking.tfidf import FEW, of_length_one
+from newsletter.ranking.tfidf import FEW, in_steps, of_length_one
 
 _SAMPLE = 500
 _SEED = 0
@@ -36,15 +36,6 @@ def to_bytes(vectors: np.ndarray) -> np.ndarray:
 def directions(encodings: np.ndarray) -> np.ndarray:
     """Return encodings (papers × width, of any type) as vectors of length 1; zeros stay zeros."""
     return of_length_one(encodings.astype(np.float32))
-
-
-def products(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the products of vectors (some × width) with others (others × width), as some × others.
-
-    They are computed with double precision: with single precision a product depends on how many are computed at once,
-    so that the processes of an edition, which rank different batches, would differ in the last digit.
-    """
-    return np.asarray(some.astype(float) @ others.astype(float).T)
 
 
 def encodings_of(parts: Sequence[Encodings], rows: np.ndarray, width: int) -> np.ndarray:
@@ -99,5 +90,5 @@ def fit_meaning(encoder: Encoder, parts: Sequence[Encodings]) -> MeaningSpace:
     rows = np.unique(np.concatenate([np.array([], dtype=np.int64), *(part.rows for part in parts)]))
     drawn = np.sort(np.random.default_rng(_SEED).permutation(rows)[:_SAMPLE])
     sample = encodings_of(parts, drawn, encoder.width)
-    usual = directions(sample).sum(axis=0) / (len(sample) + FEW)
-    return MeaningSpace(encoder, usual.astype(np.float32), sample, tuple(parts))
+    usual = in_steps(directions(sample).sum(axis=0) / (len(sample) + FEW))
+    return MeaningSpace(encoder, usual, sample, tuple(parts))

@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,12 +8,21 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 
 from newsletter.model import Interest, PaperRef
-from newsletter.ranking.coverage import Alternatives, make_alternatives
+from newsletter.ranking.coverage import Alternative, Alternatives, make_alternatives
 from newsletter.ranking.index import Index
-from newsletter.ranking.meaning import MeaningSpace, directions, products
+from newsletter.ranking.meaning import MeaningSpace, directions
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
-from newsletter.ranking.wanted import WantedRow, keyword_row, stacked, text_row, words_alone
+from newsletter.ranking.tfidf import FEW, TfidfModel, damp, in_steps, of_length_one
+from newsletter.ranking.wanted import (
+    WantedRow,
+    keyword_forms,
+    keyword_row,
+    of_several_words,
+    stacked,
+    text_forms,
+    text_row,
+    together,
+)
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -21,6 +30,13 @@ _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
 _FEW_TOPICS = 16
 _MEANING_WEIGHT = 3.0
+_FEW_PAPERS = 300
+_ONE_WORD_OF_MANY = 0.42
+"""How sure a match a single word beside others is, which may be meant in another sense.
+
+It is just so much that such a paper is shown by default unless its subject is a different one.
+"""
+
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -57,14 +73,15 @@ class Profiles:
         whole: the same before damping, also ascending.
         example_counts: the number of papers each was built from; a text counts as one, a faded verdict as less.
         alternatives: the text and keywords alone. ``said_counts``: how many of the examples they are: 0, 1 or 2.
-        topics: the vectors in the space of topics, relative to the usual paper's and of length 1 (interests × topics).
-        meaning: the vectors in the space of meaning, relative to the usual paper's and of length 1 (interests × width);
-            interests × 0 without such a space. ``liked_meaning``: those of the liked papers (liked × width).
-        encodings: the same without disliked papers and not relative to anything (interests × width), of length 1.
-            ``usual_closeness``: the mean of their cosines with the store's usual papers (interests).
-        by_terms, by_topics, by_meaning: what scores in these spaces are standardised by. For the terms it is the spread
-            before disliked papers were subtracted, with keywords of several words as if they were text: neither a
-            subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
+        topics: the liked papers, texts and keywords in the space of topics, relative to the usual paper and of length 1
+            (interests × topics). ``against``: the same for the disliked papers, of the length of their weight.
+        meaning, against_meaning: the same in the space of meaning (interests × width); interests × 0 without such a
+            space. ``liked_meaning``: that of each liked paper (liked × width).
+        encodings: the liked papers, texts and keywords as encoded, relative to nothing and of length 1 (interests ×
+            width). ``usual_closeness``: the mean of their cosines with the store's usual papers (interests).
+        by_terms, by_topics, by_meaning: what scores in the three spaces are standardised by. For the terms it is the
+            spread before disliked papers were subtracted, with keywords of several words as if they were text: neither
+            a subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
             × terms).
     """
@@ -76,7 +93,9 @@ class Profiles:
     alternatives: Alternatives
     said_counts: np.ndarray
     topics: np.ndarray
+    against: np.ndarray
     meaning: np.ndarray
+    against_meaning: np.ndarray
     encodings: np.ndarray
     usual_closeness: np.ndarray
     by_terms: Spread
@@ -140,40 +159,83 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
     vectors = wanted = damp(whole)
     standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
-    disliked, disliked_encodings, against = _judged(index, [one.disliked for one in followed])
-    most = np.asarray(against.max(axis=1).todense()).ravel() if disliked.shape[0] else np.zeros(len(followed))
-    if disliked.shape[0]:
-        total = np.asarray(against.sum(axis=1)).ravel()
-        mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
-        vectors = csr_matrix(wanted - diags(_DISLIKED_WEIGHT * most) @ mean, dtype=np.float32)
-    for matrix in (vectors, whole):
-        matrix.sort_indices()
-    topics = topics_of(index, np.asarray(vectors @ index.model.topics))
     liked_meaning = index.meaning_of(liked_encodings)
     said_encodings, says = _said_encodings(index.meaning, interests)
     says = csr_matrix(diags(share) @ says)
     meaning = of_length_one(contributions @ liked_meaning + says @ index.meaning_of(said_encodings))
     encodings = of_length_one(contributions @ directions(liked_encodings) + says @ said_encodings)
-    against_meaning = of_length_one(against @ index.meaning_of(disliked_encodings))
-    meaning = of_length_one(meaning - _DISLIKED_WEIGHT * most[:, None] * against_meaning)
+    topics = topics_of(index, np.asarray(wanted @ index.model.topics))
+    against, against_meaning = np.zeros_like(topics), np.zeros_like(meaning)
+    if any(one.disliked for one in followed):
+        mean, mean_meaning, weight = _disliked(index, followed)
+        vectors = csr_matrix(wanted - diags(weight) @ mean, dtype=np.float32)
+        against = topics_of(index, np.asarray(mean @ index.model.topics)) * weight.astype(np.float32)[:, None]
+        against_meaning = in_steps(mean_meaning * weight[:, None])
+    for matrix in (vectors, whole):
+        matrix.sort_indices()
+    said = [alternatives_of(index.model, _text(one), one.keywords) for one in interests]
     return Profiles(
         followed=tuple(followed),
         vectors=vectors,
         whole=whole,
         example_counts=example_counts,
-        alternatives=make_alternatives(index.model, [_alternatives(index.model, one, written) for one in interests]),
+        alternatives=make_alternatives(index.model, said),
         said_counts=said_counts,
         topics=topics,
+        against=against,
         meaning=meaning,
+        against_meaning=against_meaning,
         encodings=encodings,
-        usual_closeness=products(encodings, index.usual_meaning)[:, 0],
+        usual_closeness=(encodings @ index.usual_meaning.T)[:, 0],
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics[:, : topics.shape[1]].T),
-        by_meaning=spread(products(meaning, index.meaning_sample)),
+        by_meaning=spread(meaning @ index.meaning_sample.T),
         contributions=contributions,
         liked=liked,
         liked_meaning=liked_meaning,
     )
+
+
+def _disliked(index: Index, followed: Sequence[WeightedInterest]) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
+    """Return the mean of each interest's disliked papers in the space of terms (interests × terms), damped; that in the
+    space of meaning, of length 1 (interests × width); and its weight.
+    """
+    disliked, encodings, against = _judged(index, [one.disliked for one in followed])
+    total = np.asarray(against.sum(axis=1)).ravel()
+    mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
+    meaning = of_length_one(against @ index.meaning_of(encodings))
+    return mean, meaning, _DISLIKED_WEIGHT * np.asarray(against.max(axis=1).todense()).ravel()
+
+
+def topic_scores(profiles: Profiles, rows: np.ndarray, topics: np.ndarray) -> np.ndarray:
+    """Return the raw scores of papers in the space of topics (rows × papers); see :func:`_without_disliked`.
+
+    Args:
+        rows: of the profiles. ``topics``: those of the papers (papers × topics).
+    """
+    return _without_disliked(profiles.topics[rows], profiles.against[rows], topics)
+
+
+def meaning_scores(profiles: Profiles, rows: np.ndarray, meaning: np.ndarray) -> np.ndarray:
+    """Return the raw scores of papers in the space of meaning (rows × papers); see :func:`_without_disliked`.
+
+    Args:
+        rows: of the profiles.
+        meaning: the papers relative to the usual one (papers × width), see
+            :meth:`newsletter.ranking.index.Index.meaning_of`.
+    """
+    return _without_disliked(profiles.meaning[rows], profiles.against_meaning[rows], meaning)
+
+
+def _without_disliked(wanted: np.ndarray, against: np.ndarray, papers: np.ndarray) -> np.ndarray:
+    """Return the raw scores of papers in a space.
+
+    What is near the disliked papers is scored lower, and what is far from them no higher.
+    """
+    scores = np.asarray(wanted @ papers.T)
+    disliking = np.flatnonzero(against.any(axis=1))
+    scores[disliking] -= np.maximum(against[disliking] @ papers.T, 0)
+    return scores
 
 
 def worth(example_counts: np.ndarray, said_counts: np.ndarray) -> np.ndarray:
@@ -189,7 +251,8 @@ def topics_weight(worth: np.ndarray) -> np.ndarray:
 
 
 def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
-    """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics).
+    """Return profiles in the space of topics, relative to the usual paper and of length 1 (profiles × topics); zeros
+    for those without terms.
 
     A store of a few papers has so few topics that they say nothing; then there are none (profiles × 0).
 
@@ -199,7 +262,15 @@ def topics_of(index: Index, along: np.ndarray) -> np.ndarray:
     if along.shape[1] < _FEW_TOPICS:
         return np.zeros((len(along), 0), dtype=np.float32)
     usual = index.sample.topics.sum(axis=0) / (len(index.sample.topics) + FEW)
-    return of_length_one(of_length_one(along) - usual)
+    return np.where(np.any(along, axis=1, keepdims=True), of_length_one(of_length_one(along) - usual), np.float32(0))
+
+
+def trust_in_topics(model: TfidfModel) -> float:
+    """Return how far topics can be trusted for a few words, 0 to 1: less the fewer papers they are fitted on.
+
+    The topics of a small store are made of few papers each, in which one word of an interest stands out.
+    """
+    return model.papers / (model.papers + _FEW_PAPERS)
 
 
 def _said_counts(index: Index, interests: Sequence[Interest], texts: csr_matrix, keywords: csr_matrix) -> np.ndarray:
@@ -245,9 +316,22 @@ def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, W
     return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
 
 
-def _alternatives(model: TfidfModel, interest: Interest, written: Mapping[str, WantedRow]) -> list[WantedRow]:
-    rows = [words_alone(model, written[_text(interest)]), *(written[one] for one in interest.keywords)]
-    return [row for row in rows if len(row.row.terms)]
+def alternatives_of(model: TfidfModel, text: str, keywords: Iterable[str]) -> list[Alternative]:
+    """Return what an interest says: its text and its keywords, each as it is written and with its abbreviations in
+    their other form; and all of them together, since a paper with several is more likely to be relevant.
+    """
+    said = [text_forms(model, text)] if text else []
+    said += [keyword_forms(model, one) for one in keywords]
+    alone = len(said) == 1
+    found = []
+    for forms in said:
+        sure = alone or of_several_words(model, forms[0])
+        found += [
+            Alternative(form, 1.0 if sure or of_several_words(model, form) else _ONE_WORD_OF_MANY) for form in forms
+        ]
+    if not alone and found:
+        found.append(Alternative(together([forms[0] for forms in said]), 0.0))
+    return [one for one in found if len(one.row.row.terms)]
 
 
 def _keywords(

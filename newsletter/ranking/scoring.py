@@ -18,14 +18,17 @@ from newsletter.ranking.calibration import Evidence, coverage_odds, match
 from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix
-from newsletter.ranking.meaning import directions, products
+from newsletter.ranking.meaning import directions
 from newsletter.ranking.phrases import PaperPhrases, read
-from newsletter.ranking.profile import Profiles, WeightedInterest
+from newsletter.ranking.profile import Profiles, WeightedInterest, meaning_scores, topic_scores, trust_in_topics
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.trending import paper_day, trending_scores
 from newsletter.ranking.zscores import raw_scores, standardised
 from newsletter.support.person_names import NameIndex, NameMatch
+
+FORMULA = 2
+"""The number of the formula, logged with each digest. It must increase when the same inputs give other matches."""
 
 FULL_MATCH = 1.0
 """The match of a paper by a followed author."""
@@ -191,7 +194,7 @@ def gather(
     raw, shares_term = raw_scores(profiles.vectors, profiles.example_counts, papers)
     terms = standardised(raw, profiles.by_terms)
     topics = (
-        standardised(profiles.topics @ papers.topics.T, profiles.by_topics)
+        standardised(topic_scores(profiles, np.arange(len(raw)), papers.topics), profiles.by_topics)
         if profiles.topics.shape[1]
         else terms.copy()
     )
@@ -200,9 +203,9 @@ def gather(
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
     related, meaning, closeness = shares_term, None, None
     if index.meaning is not None:
-        near = products(profiles.meaning, index.meaning_of(papers.meaning))
+        near = meaning_scores(profiles, np.arange(len(raw)), index.meaning_of(papers.meaning))
         meaning = standardised(near, profiles.by_meaning)
-        closeness = products(profiles.encodings, directions(papers.meaning))
+        closeness = profiles.encodings @ directions(papers.meaning).T
         total = total + profiles.meaning_weight[:, None] * meaning
         related = shares_term | (meaning > _CLOSE)
     floor = np.where(profiles.said_counts > 0, -np.inf, least)
@@ -212,7 +215,7 @@ def gather(
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
         terms=terms[rows, places],
-        topics=topics[rows, places],
+        topics=trust_in_topics(index.model) * topics[rows, places],
         total=total[rows, places],
         examples=profiles.worth[rows],
         said=said[rows],

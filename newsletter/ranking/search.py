@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from newsletter.ranking.calibration import Evidence, match
-from newsletter.ranking.coverage import Alternatives, Coverage, make_alternatives
+from newsletter.ranking.calibration import Evidence, coverage_odds, match
+from newsletter.ranking.coverage import Alternative, Alternatives, Coverage, best_of, coverage_of, make_alternatives
 from newsletter.ranking.index import Index, PaperMatrix
-from newsletter.ranking.profile import topics_of, topics_weight, worth
-from newsletter.ranking.sparse import Row
+from newsletter.ranking.profile import alternatives_of, topics_of, topics_weight, trust_in_topics, worth
+from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import DAMPING
-from newsletter.ranking.wanted import WantedRow, text_row, words_alone
+from newsletter.ranking.wanted import text_row
 from newsletter.ranking.zscores import scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
@@ -28,7 +28,7 @@ class SearchProfile(NamedTuple):
 
     Attributes:
         vector: in the space of terms. ``topics``: in the space of topics (1 × topics).
-        said: the words as one alternative; none when it is a paper.
+        said: the words; nothing when it is a paper.
     """
 
     vector: Row
@@ -42,7 +42,7 @@ def by_words(index: Index, words: str) -> SearchProfile:
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
     total = float(wanted.row.values.sum())
     vector = Row(wanted.row.terms, wanted.row.values * np.float32(usual / total if total else 1))
-    return _profile(index, vector, [words_alone(model, wanted)])
+    return _profile(index, vector, alternatives_of(model, words, []))
 
 
 def by_paper(index: Index, row: int) -> SearchProfile:
@@ -52,7 +52,7 @@ def by_paper(index: Index, row: int) -> SearchProfile:
     return _profile(index, Row(found.terms[ordinary], found.values[ordinary]), [])
 
 
-def _profile(index: Index, whole: Row, said: Sequence[WantedRow]) -> SearchProfile:
+def _profile(index: Index, whole: Row, said: Sequence[Alternative]) -> SearchProfile:
     vector = _damped(whole)
     along = np.asarray(vector.values @ index.model.topics[vector.terms])[None, :]
     return SearchProfile(vector, topics_of(index, along), make_alternatives(index.model, [said]))
@@ -101,7 +101,7 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
         Their rows in the store, and their matches.
     """
     counted = np.ones(1)
-    said_counts = profile.said.first[-1:].astype(float)
+    said_counts = np.minimum(profile.said.first[-1:], 1).astype(float)
     usual = np.zeros((1, index.sample.vectors.shape[0])) - index.sample.centre
     places, sums = _shared(index.sample, profile.vector)
     usual[0, places] += sums
@@ -122,7 +122,7 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
             topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
         evidence = Evidence(
             terms=terms,
-            topics=topics,
+            topics=trust_in_topics(index.model) * topics,
             total=terms + (topics_weight(examples) * topics if profile.topics.shape[1] else 0),
             examples=np.repeat(examples, len(places)),
             said=np.repeat(said_counts, len(places)),
@@ -134,23 +134,20 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
 
 
 def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarray) -> Coverage:
-    """Do as :func:`newsletter.ranking.coverage.coverage`, for one alternative and some papers."""
+    """Return what each of some papers has of the best of the alternatives of one profile."""
     ends = papers.turned.indptr
 
     def had(weights: csr_matrix) -> np.ndarray:
-        found = np.zeros(papers.turned.shape[1], dtype=np.float32)
-        for term, weight in zip(weights.indices.tolist(), weights.data.tolist(), strict=True):
-            found[papers.turned.indices[ends[term] : ends[term + 1]]] += weight
-        return np.asarray(found[places])
+        found = np.zeros((weights.shape[0], papers.turned.shape[1]), dtype=np.float32)
+        for row in range(weights.shape[0]):
+            one = row_of(weights, row)
+            for term, weight in zip(one.terms.tolist(), one.values.tolist(), strict=True):
+                found[row, papers.turned.indices[ends[term] : ends[term + 1]]] += weight
+        return found[:, places]
 
-    whole = float(alternatives.whole.sum()) or 1.0
-    known = float(alternatives.weights.data.sum()) / whole
-    return Coverage(
-        words=np.full(len(places), alternatives.words.sum()),
-        shared=had(alternatives.counted),
-        share=had(alternatives.weights) / whole,
-        known=np.full(len(places), known),
-    )
+    covered = coverage_of(alternatives, had(alternatives.weights), had(alternatives.counted))
+    everywhere = np.arange(len(places))
+    return best_of(covered, coverage_odds(covered), alternatives.first, np.zeros_like(everywhere), everywhere)
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:

@@ -46,6 +46,7 @@ background too; among thousands they make no difference."""
 _COHORT = 2_000
 _GROUP = 25
 _TOPICS = 64
+_STEPS = 2_048
 _FEW_INTERESTS = 200
 _SAMPLE = 500
 _RARE_TERMS_FROM = 1_000
@@ -69,7 +70,7 @@ class TfidfModel:
             ``topics @ diag(strengths**2) @ topics.T + diag(variance)``.
         usual: the standard deviation of a usual paper's score across readers.
         sample: some papers (papers × terms) to standardise scores with.
-        abbreviations: those that the papers define.
+        abbreviations: those that the papers define. ``papers``: how many it was fitted on.
     """
 
     counter: "CountVectorizer"
@@ -84,6 +85,7 @@ class TfidfModel:
     sample: csr_matrix
     ordinary: int
     abbreviations: Abbreviations
+    papers: int
 
     def vectors(self, texts: Iterable[str]) -> csr_matrix:
         """Convert papers' texts to rows (texts × terms); a text without a known term becomes a row of zeros."""
@@ -162,6 +164,7 @@ def fit(texts: Iterable[str], phrases: bool = True) -> TfidfModel | None:
         sample=sample,
         ordinary=ordinary,
         abbreviations=definitions.agreed(_least_papers(documents), _finder(terms, counts)),
+        papers=documents,
     )
 
 
@@ -208,9 +211,19 @@ def score_deviation(papers: csr_matrix, along: np.ndarray, variance: np.ndarray)
 
 
 def of_length_one(rows: np.ndarray) -> np.ndarray:
-    """Scale rows to length 1; rows of zeros stay."""
+    """Scale rows to length 1, with values in multiples of 1/2048; rows of zeros stay.
+
+    The product of two such rows is exact in float32, whatever order it is added up in. So a score depends neither on
+    the number of papers and profiles multiplied at once nor on the machine.
+    """
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1)[:, None], dtype=np.float32)
+    units = rows / np.where(lengths > 0, lengths, 1)[:, None]
+    return in_steps(units)
+
+
+def in_steps(values: np.ndarray) -> np.ndarray:
+    """Round values to multiples of 1/2048; see :func:`of_length_one`."""
+    return np.asarray(np.round(values * _STEPS) / _STEPS, dtype=np.float32)
 
 
 def damp(profiles: csr_matrix) -> csr_matrix:

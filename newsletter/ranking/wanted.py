@@ -35,19 +35,51 @@ class WantedRow(NamedTuple):
     unknown_words: list[float]
 
 
-def text_row(model: TfidfModel, text: str) -> WantedRow:
+def text_row(model: TfidfModel, text: str, *, other_form: bool = True) -> WantedRow:
     """Convert a text to a vector: its TF-IDF, and that of its abbreviations' other forms at half the weight."""
     tokens = wanted_tokens(text)
     counts = Counter(term for token in tokens for term in token.terms)
     weights = {term: (1 + float(np.log(counts[term]))) * weight for term, weight in _idf(model, tokens, counts).items()}
-    return _scaled(model, weights | _other_form(model, text, weights), 0.0, _unknown_words(model, tokens))
+    other = _other_form(model, text, weights) if other_form else {}
+    return _scaled(model, weights | other, 0.0, _unknown_words(model, tokens))
 
 
-def keyword_row(model: TfidfModel, keyword: str) -> WantedRow:
+def keyword_row(model: TfidfModel, keyword: str, *, other_form: bool = True) -> WantedRow:
     """Convert a keyword to a vector. One of several words is a phrase first: its words count little alone."""
     weights, unknown = _phrase_first(model, keyword)
-    unknown_words = _unknown_words(model, wanted_tokens(keyword))
-    return _scaled(model, weights | _other_form(model, keyword, weights), unknown, unknown_words)
+    other = _other_form(model, keyword, weights) if other_form else {}
+    return _scaled(model, weights | other, unknown, _unknown_words(model, wanted_tokens(keyword)))
+
+
+def text_forms(model: TfidfModel, text: str) -> list[WantedRow]:
+    """Return the single words of a text as a vector, and the same with its abbreviations in their other form."""
+    return [words_alone(model, text_row(model, form, other_form=False)) for form in _forms(model, text)]
+
+
+def keyword_forms(model: TfidfModel, keyword: str) -> list[WantedRow]:
+    """Return a keyword as a vector, and the same with its abbreviations in their other form."""
+    return [keyword_row(model, form, other_form=False) for form in _forms(model, keyword)]
+
+
+def together(rows: Sequence[WantedRow]) -> WantedRow:
+    """Return some vectors as one, which is their sum."""
+    terms, places = np.unique(np.concatenate([one.row.terms for one in rows]), return_inverse=True)
+    values = np.bincount(places, np.concatenate([one.row.values for one in rows]), minlength=len(terms))
+    return WantedRow(
+        Row(terms.astype(np.int32), values.astype(np.float32)),
+        sum(one.unknown for one in rows),
+        [weight for one in rows for weight in one.unknown_words],
+    )
+
+
+def _forms(model: TfidfModel, text: str) -> list[str]:
+    return list(dict.fromkeys([text, model.abbreviations.swapped(text)]))
+
+
+def of_several_words(model: TfidfModel, wanted: WantedRow) -> bool:
+    """Return whether a vector has more than one word, or a run of characters."""
+    terms = model.terms[wanted.row.terms].tolist()
+    return wanted.unknown > 0 or len(terms) + len(wanted.unknown_words) > 1 or any(" " in term for term in terms)
 
 
 def _unknown_words(model: TfidfModel, tokens: Sequence[Token]) -> list[float]:

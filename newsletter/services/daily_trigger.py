@@ -16,7 +16,7 @@ class DailyTrigger(BaseTrigger):  # type: ignore[misc]
     """Fires every day at each of the given times.
 
     A time that a clock change repeats fires only the first time; a time that it skips fires later, by the length of the
-    jump. APScheduler's own trigger fires twice (agronholm/apscheduler#115).
+    jump, or earlier if that would be the next day. APScheduler's own trigger fires twice (agronholm/apscheduler#115).
 
     The scheduler stores its triggers pickled, so the name of this class and its attributes must not change.
 

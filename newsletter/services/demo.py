@@ -57,10 +57,18 @@ class LoopbackServer:
     async def _listen(self) -> asyncio.Server:
         return await asyncio.get_running_loop().create_server(self._make, "127.0.0.1", 0)
 
+    async def _close(self) -> None:
+        # A connection left in the middle is ended here: asyncio would otherwise print a traceback, at some later time.
+        self._server.close()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

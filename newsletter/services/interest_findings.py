@@ -1,4 +1,4 @@
-"""What an interest finds at present: in the store, by each of its parts, and among the new papers, as a whole."""
+"""What an interest finds now: in the store, by each of its parts, and among the new papers, as a whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from newsletter.support.person_names import NameMatch, parse_name
 
 _NEAR_SHOWN = 3
 _NEAR_SOUGHT = 20
-"""Of how many authors without papers similar names are looked for: each takes a query of its own."""
+"""Of how many authors without papers similar names are looked for: each takes another query."""
 
 
 @dataclass(frozen=True, slots=True)

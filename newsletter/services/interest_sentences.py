@@ -1,4 +1,4 @@
-"""What an interest finds, in sentences for the person who follows it."""
+"""What an interest finds, in sentences for the subscriber."""
 
 from collections.abc import Sequence
 

@@ -18,7 +18,7 @@ from newsletter.ranking.explain import Explanation
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
 from newsletter.ranking.publication_age import is_news
-from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates, matches
+from newsletter.ranking.scoring import FORMULA, Candidates, candidates_of, make_candidates, matches
 from newsletter.ranking.tokens import written_term
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
@@ -203,6 +203,7 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
         "max_publication_age_days": context.config.ranking.max_publication_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
         "rules": asdict(digest_rules(context, scored.subscriber)),
+        "formula": FORMULA,
         **({"meaning": scored.sentence_model} if scored.sentence_model else {}),
     }
 
@@ -325,6 +326,12 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
     if not known_feedback:
         nothing = "" if digest.choices else send.no_papers or send.reason or ""
         return RankingResult(list(digest.choices[:top]), {choice.paper.row for choice in digest.choices}, nothing, [])
+    # Digests of former versions do not say by which formula.
+    if then.content.get("formula", 1) != FORMULA:
+        raise UserError(
+            f"--edition: the digest of {edition} was ranked by a version of the program that computed matches "
+            f"differently; 'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
+        )
     index = load_version(
         context,
         then.model_version,

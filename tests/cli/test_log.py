@@ -144,7 +144,7 @@ def test_the_last_fortnight_in_words(newsletter: Newsletter, mail: Mailbox) -> N
     assert days["Wed 19 Nov"].startswith("no digest for anyone: at 07:30 the newsletter did not run")
     assert days["Thu 20 Nov"] == "1 paper, accepted by the server at 07:30:04"
     assert days["Fri 21 Nov"] == (
-        "skipped: no new papers since 2025-11-20; of 1 earlier paper, none reached a match of 50%; "
+        "skipped: no new papers since 2025-11-20; of 1 earlier paper, none reached a match of 18%; "
         "none has a word of the interests"
     )
     assert days["Sat 22 Nov to Sun 23 Nov"] == "not a scheduled day"

@@ -16,21 +16,21 @@ def digest(newsletter: Newsletter, now: str = NOW) -> list[dict]:
 
 def test_each_interest_has_its_share(newsletter: Newsletter) -> None:
     newsletter.with_sample()
-    newsletter.configure(digest={"trending": 0}, ranking={"max_publication_age_days": 365})
+    newsletter.configure(digest={"trending": 0}, ranking={"max_publication_age_days": 365, "min_score": 0.1})
     newsletter.subscriber(
         "ada",
         """\
         email: ada@example.org
-        papers: 9
+        papers: 6
         interests:
           - {name: A, text: reinforcement learning from human feedback, weight: 2}
           - {name: B, text: energy-based models}
         """,
     )
     chosen = digest(newsletter)
-    assert Counter(choice["section"] for choice in chosen) == {"A": 6, "B": 3}
-    assert [choice["rank"] for choice in chosen] == list(range(1, 10))
-    assert len({choice["id"] for choice in chosen}) == 9
+    assert Counter(choice["section"] for choice in chosen) == {"A": 4, "B": 2}
+    assert [choice["rank"] for choice in chosen] == list(range(1, 7))
+    assert len({choice["id"] for choice in chosen}) == 6
 
 
 def test_places_that_an_interest_cannot_fill_go_to_others(newsletter: Newsletter) -> None:
@@ -101,7 +101,10 @@ def papers_about(newsletter: Newsletter, *papers: dict) -> None:
 NEAR_REPEATS = (
     {"title": "Looms weave silk cloth with steam engines", "abstract": "A loom weaves silk cloth by steam."},
     {"title": "Looms weave silk cloth with steam engines, again", "abstract": "A loom weaves silk cloth by steam."},
-    {"title": "Looms that mend themselves", "abstract": "A loom finds its broken threads."},
+    {
+        "title": "Looms that mend themselves",
+        "abstract": "A loom finds its broken threads of silk, and weaves on by steam.",
+    },
     *({"title": f"Cogs number {number}", "abstract": f"Brass teeth, {number} of them."} for number in range(20)),
 )
 TWO_ON_LOOMS = (

@@ -15,8 +15,8 @@ from newsletter.ranking.encoder import Encoder, encoder_at
 from newsletter.ranking.explain import meaning_part, term_parts
 from newsletter.ranking.index import Index, make_index, make_segment
 from newsletter.ranking.meaning import Encodings, directions, encodings_of, fit_meaning, to_bytes
-from newsletter.ranking.profile import WeightedInterest, make_profiles
-from newsletter.ranking.scoring import gather, make_candidates
+from newsletter.ranking.profile import WeightedInterest, make_profiles, meaning_scores
+from newsletter.ranking.scoring import content_matches, gather, make_candidates
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import fit, paper_text, title_once
 from newsletter.services.demo import SAMPLE_PAPERS
@@ -42,6 +42,11 @@ def index_with_meaning(papers: list[Paper], encoder: Encoder) -> Index:
     )
 
 
+def sample_papers() -> list[Paper]:
+    read = [json.loads(line) for line in SAMPLE_PAPERS.read_text().splitlines()[:60]]
+    return [Paper(title=row["title"], abstract=row["abstract"], row=number) for number, row in enumerate(read, 1)]
+
+
 def hospital(newsletter: Newsletter) -> None:
     """The sample papers, and one that shares no word with how a reader would ask for it."""
     newsletter.with_sample()
@@ -57,7 +62,7 @@ def rank(newsletter: Newsletter, interests: str) -> list[dict]:
 def test_texts_of_similar_meaning_are_close_whatever_their_words(encoder: Encoder) -> None:
     one, same, other = encoder.encode(["pain relief for newborn babies", BABIES, "stock markets and inflation"])
     assert one @ same > one @ other + 0.3
-    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-3)
     # A text's vector depends on nothing else that is encoded, and only its first words count.
     assert np.array_equal(encoder.encode([BABIES])[0], same)
     assert encoder.encode([]).shape == (0, encoder.width)
@@ -110,23 +115,37 @@ def test_turned_off_again_it_ranks_as_before(newsletter: Newsletter) -> None:
     assert rank(newsletter, asked) == before
 
 
-def test_disliked_papers_push_what_is_close_to_them_down(encoder: Encoder) -> None:
+def test_disliked_papers_push_what_is_close_to_them_down_and_raise_nothing(encoder: Encoder) -> None:
     titles = [BABIES, "Pain in newborn babies", "Soothing infants before injections", "Bond markets", "Looms"]
     papers = [Paper(title=title, abstract="", row=row) for row, title in enumerate(titles, 1)]
     index = index_with_meaning(papers, encoder)
     liked, disliked = (((PaperRef(row, str(row), titles[row - 1]), 1.0),) for row in (2, 1))
-    wanted, both = (
-        make_profiles(
-            index, [WeightedInterest(Interest(name="x"), liked), WeightedInterest(Interest(name="x"), liked, disliked)]
-        ).meaning
-        @ index.meaning_of(index.encodings(np.array([1, 3]))).T
-    )
-    assert both[0] < wanted[0]
+    interest = Interest(name="x")
+    profiles = make_profiles(index, [WeightedInterest(interest, liked), WeightedInterest(interest, liked, disliked)])
+    rows, meaning = np.arange(2), index.meaning_of(index.encodings(np.arange(1, 6)))
+    wanted, both = meaning_scores(profiles, rows, meaning)
+    assert both[0] < wanted[0] - 0.2
+    assert (both <= wanted).all()
+    # Nor does what papers are compared with change.
+    assert all(len({*values}) == 1 for values in profiles.by_meaning)
+
+
+def test_scores_do_not_depend_on_what_is_ranked_together(encoder: Encoder) -> None:
+    index = index_with_meaning(sample_papers(), encoder)
+    liked = tuple((PaperRef(row, str(row), ""), weight) for row, weight in ((4, 1.0), (41, 0.3)))
+    disliked = ((PaperRef(7, "7", ""), 0.7),)
+    wanted = [
+        WeightedInterest(Interest(name="", text="robust preference learning"), liked, disliked),
+        *(WeightedInterest(Interest(name="", text=f"robots {number}"), liked[:1]) for number in range(40)),
+    ]
+    rows = np.arange(1, 61)
+    together = content_matches(index, make_profiles(index, wanted), index.matrix(rows))
+    alone = content_matches(index, make_profiles(index, wanted[:1]), index.matrix(rows[10:23]))
+    assert np.array_equal(alone[0], together[0, 10:23])
 
 
 def test_the_parts_add_up_to_the_score(encoder: Encoder) -> None:
-    read = [json.loads(line) for line in SAMPLE_PAPERS.read_text().splitlines()[:60]]
-    papers = [Paper(title=row["title"], abstract=row["abstract"], row=number) for number, row in enumerate(read, 1)]
+    papers = sample_papers()
     index = index_with_meaning(papers, encoder)
     candidates = make_candidates(index, papers, date(2025, 11, 28), 3.0)
     liked = ((PaperRef(4, "4", papers[3].title), 1.0), (PaperRef(41, "41", papers[40].title), 0.25))

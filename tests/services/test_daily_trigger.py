@@ -35,6 +35,7 @@ ZONES = st.sampled_from(
 @example("America/Santiago", time(23, 30), 2025)
 @example("America/Sao_Paulo", time(0, 0), 2018)
 @example("Africa/Cairo", time(0, 30), 2025)
+@example("America/Nuuk", time(23, 0), 2024)
 def test_a_job_fires_once_on_each_local_day_of_a_year(zone: str, at: time, year: int) -> None:
     here = time_zones.get_zone(zone)
     start, end = (datetime(one, 1, 1, tzinfo=here).astimezone(UTC) for one in (year, year + 1))

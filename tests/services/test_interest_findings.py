@@ -37,6 +37,7 @@ interests:
 @pytest.fixture
 def library(newsletter: Newsletter) -> Newsletter:
     newsletter.with_sample()
+    newsletter.configure(ranking={"max_publication_age_days": 9999})
     (newsletter.folder / "library.jsonl").write_text("".join(json.dumps(paper) + "\n" for paper in PAPERS))
     newsletter.run("import", "library.jsonl")
     newsletter.subscriber("ada", FILE)

@@ -1,5 +1,7 @@
 """Ranking an edition again gives what was ranked then, whatever has changed since."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 from newsletter.services.context import open_context
@@ -75,6 +77,19 @@ def test_a_reader_of_trending_alone_gets_the_same_list(newsletter: Newsletter, m
     (sent,) = newsletter.run("log", "--json").rows
     again = newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], "--json").rows
     assert [row["paper_id"] for row in again] == [paper["id"] for paper in sent["papers"]]
+
+
+def test_a_digest_that_was_ranked_by_another_formula_is_not_ranked_again(newsletter: Newsletter, mail: Mailbox) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", YAML)
+    newsletter.run("send")
+    # As digests of versions before the formula was logged.
+    with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as store, store:
+        store.execute("UPDATE ranked_with SET content = json_remove(content, '$.formula')")
+    told = newsletter.run("rank", "ada@example.org", "--edition", "2025-11-28", code=2).err
+    assert "was ranked by a version of the program that computed matches differently" in told
+    shown = newsletter.run("log", "ada@example.org", "--edition", "2025-11-28", "--json").rows
+    assert shown[0]["papers"]
 
 
 def test_what_cannot_be_ranked_again_says_why(newsletter: Newsletter, mail: Mailbox) -> None:

@@ -139,6 +139,7 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         page.get_by_label("Your email address").fill(BOB)
         page.get_by_label("robot learning").check()
         page.get_by_role("button", name="Subscribe").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         page.goto(where + first_link(wait_for_messages(mail, 1)[0]))
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_text("Welcome!")).to_be_visible()
@@ -157,6 +158,7 @@ def test_the_same_without_script(newsletter: Newsletter, mail: Mailbox, look: Ca
         expect(page.get_by_text("Undone")).to_be_visible()
         page.goto(where + linked(digest, "Unsubscribe"))
         page.get_by_role("button", name="Unsubscribe").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
         page.get_by_role("button", name="Undo").click()
         expect(page.get_by_text("Welcome back")).to_be_visible()
     assert state_of(newsletter, BOB) == "active"
@@ -196,6 +198,7 @@ def test_an_account_by_keyboard(
         press(page, "Use this address")
         expect(page.get_by_text("Your digests are now sent to this address.")).to_be_visible()
         press(page, "Export my data")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Check your inbox")
         page.goto(where + first_link(wait_for_messages(mail, 6)[-1]))
         fine(page)
         with page.expect_download() as download:
