@@ -27,7 +27,15 @@ from newsletter.evaluation.evaluate import OTHERS, make_index_of, matrix_of
 from newsletter.evaluation.measures import calibration_error, reliability
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking import calibration
-from newsletter.ranking.calibration import Evidence, coverage_features, liked_features, match, said_features
+from newsletter.ranking.calibration import (
+    Evidence,
+    coverage_features,
+    liked_features,
+    match,
+    meaning_features,
+    odds_of_words,
+    said_features,
+)
 from newsletter.ranking.coverage import Coverage
 from newsletter.ranking.encoder import Encoder, encoder_at
 from newsletter.ranking.index import Index, PaperMatrix
@@ -44,8 +52,8 @@ DENSE = 0.25
 _LIKED = (1, 3, 5, 10, 30)
 _ROUNDS = 2
 _RIDGE = 1e-4
-ZSCORES = 3
-"""The number of weights of z-scores for interests in words, after the intercept, which are not to be negative."""
+TOPICS = 1
+"""The number of the weight of the topics, or of words and meaning together, which is not to be negative."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,14 @@ def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
         evidence.examples[some],
         evidence.said[some],
         Coverage(*(part[some] for part in evidence.coverage)),
-        *(part[some] for part in (evidence.meaning, evidence.closeness, evidence.usual_closeness) if part is not None),
+        *(part[some] for part in (evidence.meaning, evidence.usual_closeness) if part is not None),
     )
 
 
 def joined(evidence: Sequence[Evidence]) -> Evidence:
     columns = [[getattr(one, name) for one in evidence] for name in ("terms", "topics", "total", "examples", "said")]
     parts = [np.concatenate(part) for part in zip(*(one.coverage for one in evidence), strict=True)]
-    optional = [[getattr(one, name) for one in evidence] for name in ("meaning", "closeness", "usual_closeness")]
+    optional = [[getattr(one, name) for one in evidence] for name in ("meaning", "usual_closeness")]
     meanings = [np.concatenate(column) for column in optional if column[0] is not None]
     return Evidence(*(np.concatenate(column) for column in columns), Coverage(*parts), *meanings)
 
@@ -256,9 +264,9 @@ def library_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
 
 @dataclass
 class Fitted:
-    said: np.ndarray
-    coverage: np.ndarray
-    liked: np.ndarray
+    """The coefficients, by the name of their constant, and the share of labelled papers of each kind of library."""
+
+    constants: dict[str, np.ndarray]
     shares: dict[str, float]
 
 
@@ -285,23 +293,39 @@ def gathered(trials: Sequence[Trial]) -> list[Gathered]:
     return [one for one in found if len(one.labels)]
 
 
+def features_of(evidence: Evidence) -> dict[str, np.ndarray]:
+    """Return what the regression looks at, by the name of the constant with its coefficients.
+
+    With a space of meaning, what was fitted without it for words stays as it is.
+    """
+    said, liked = evidence.said[:, None], 1 - evidence.said[:, None]
+    if evidence.meaning is None:
+        return {
+            "_SAID": said_features(evidence) * said,
+            "_COVERAGE": coverage_features(evidence.coverage) * said,
+            "_LIKED": liked_features(evidence) * liked,
+        }
+    return {
+        "_SAID_WITH_MEANING": meaning_features(odds_of_words(evidence), evidence.meaning) * said,
+        "_LIKED_WITH_MEANING": liked_features(evidence) * liked,
+    }
+
+
 def fit(trials: Sequence[Gathered]) -> Fitted:
     """Fit by maximum likelihood, with the share of labelled papers of each kind of library as one more unknown.
 
-    A paper that is nearer in the topics, the terms or the meaning must not match less.
+    A paper that is nearer in the topics must not match less.
     """
     kinds = sorted({one.trial.library for one in trials if one.trial.library})
     data = []
     for one in trials:
-        trial, evidence, labels, numbers = one.trial, one.evidence, one.labels, one.numbers
-        said = np.hstack([said_features(evidence), coverage_features(evidence.coverage)]) * evidence.said[:, None]
-        liked = liked_features(evidence) * (1 - evidence.said)[:, None]
+        trial, labels, numbers = one.trial, one.labels, one.numbers
+        features = features_of(one.evidence)
         # Each question weighs the same.
         weight = trial.weight / len(np.unique(numbers)) / np.bincount(numbers)[numbers]
-        data.append((np.hstack([said, liked]), labels, weight, kinds.index(trial.library) if trial.library else -1))
+        kind = kinds.index(trial.library) if trial.library else -1
+        data.append((np.hstack([*features.values()]), labels, weight, kind))
     width = data[0][0].shape[1]
-    parts = said_features(evidence).shape[1], coverage_features(evidence.coverage).shape[1]
-    ends, zscores = np.cumsum(parts), min(ZSCORES, parts[0] - 1)
 
     def loss(unknown: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.zeros_like(unknown)
@@ -319,30 +343,21 @@ def fit(trials: Sequence[Gathered]) -> Fitted:
         return whole, slope
 
     start = np.zeros(width + len(kinds))
-    bounds = [(0.0 if 1 <= number <= zscores else None, None) for number in range(len(start))]
+    bounds = [(0.0 if number == TOPICS else None, None) for number in range(len(start))]
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 5_000}).x
     shares = {kind: float(1 / (1 + np.exp(-found[width + number]))) for number, kind in enumerate(kinds)}
-    return Fitted(*np.split(found[:width], ends), shares)
+    ends = np.cumsum([one.shape[1] for one in features.values()])
+    return Fitted(dict(zip(features, np.split(found[:width], ends[:-1]), strict=True)), shares)
 
 
 def install(fitted: Fitted) -> None:
     """Use what was fitted from now on, in this process."""
-    for name, values in constants(fitted).items():
+    for name, values in fitted.constants.items():
         setattr(calibration, name, values)
 
 
-def constants(fitted: Fitted) -> dict[str, np.ndarray]:
-    """Return the constants of the calibration by name."""
-    suffix = "" if OPTIONS.encoder is None else "_WITH_MEANING"
-    return {
-        f"_SAID{suffix}": fitted.said,
-        f"_COVERAGE{suffix}": fitted.coverage,
-        f"_LIKED{suffix}": fitted.liked,
-    }
-
-
 def report(trials: Sequence[Gathered], fitted: Fitted) -> None:
-    for name, values in constants(fitted).items():
+    for name, values in fitted.constants.items():
         print(name, "=", values.round(3).tolist())
     print("share of relevant papers in a library:", {kind: round(share, 3) for kind, share in fitted.shares.items()})
     print(f"{'trial':44}{'match':>7}{'relevant':>9}{'error':>7}{'highest':>8}{'>= .15':>7}{'>= .2':>7}{'found':>7}")

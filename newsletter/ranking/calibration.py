@@ -27,9 +27,15 @@ _ASKED_FOR = 0.4
 """The match of a paper of which nothing else is known than that it has all that was asked for."""
 
 # The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6.
-_SAID_WITH_MEANING = np.array([-5.489, 0.539, 0.021, 1.293, 4.055])
-_COVERAGE_WITH_MEANING = np.array([-0.079, 0.906, -0.139, 0.148])
-_LIKED_WITH_MEANING = np.array([-4.424, 0.689, -0.166, 0.323, 5.482])
+_SAID_WITH_MEANING = np.array([-0.467, 0.94])
+_LIKED_WITH_MEANING = np.array([-3.776, 0.555, -0.641, 0.434, 4.831])
+
+_MEANING_OF_WORDS = 0.3
+"""What the z-score in the space of meaning counts beside the log-odds of the words.
+
+It is decided and not fitted: questions in whole sentences, of which most judged collections consist, would have more of
+it than is good for a few words.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +47,8 @@ class Evidence:
             trusted. ``total``: all z-scores together, by which papers are ordered if the interest has liked papers
             alone.
         meaning: the paper's z-score in the space of meaning, which is part of the total; None without such a space.
-        closeness: the cosine of the paper's encoding and the interest's, -1 to 1. It is the same whatever else is in
-            the store. None without a space of meaning.
-        usual_closeness: the mean of it over the store's usual papers, by which one knows a store that is about the very
-            subject of the interest. None without a space of meaning.
+        usual_closeness: the mean cosine of the interest's encoding with those of the store's usual papers, by which one
+            knows a store that is about the very subject of the interest. None without a space of meaning.
         examples: the number of papers that the interest was built from.
         said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
@@ -56,7 +60,6 @@ class Evidence:
     said: np.ndarray
     coverage: Coverage
     meaning: np.ndarray | None = None
-    closeness: np.ndarray | None = None
     usual_closeness: np.ndarray | None = None
 
 
@@ -67,12 +70,18 @@ def match(evidence: Evidence) -> np.ndarray:
     of their log-odds, weighted by the share of each. For words, the z-score of the terms adds nothing to that of the
     topics and the coverage; for a number of liked papers, the order is that of the total z-score.
     """
-    by_meaning = evidence.meaning is not None
-    said = said_features(evidence) @ (_SAID_WITH_MEANING if by_meaning else _SAID)
-    said = _asked_for(said + coverage_odds(evidence.coverage, by_meaning), evidence.coverage)
-    liked = liked_features(evidence) @ (_LIKED_WITH_MEANING if by_meaning else _LIKED)
+    said = odds_of_words(evidence)
+    if evidence.meaning is not None:
+        said = meaning_features(said, evidence.meaning) @ _SAID_WITH_MEANING
+    said = _asked_for(said, evidence.coverage)
+    liked = liked_features(evidence) @ (_LIKED if evidence.meaning is None else _LIKED_WITH_MEANING)
     odds = evidence.said * said + (1 - evidence.said) * liked
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
+
+
+def odds_of_words(evidence: Evidence) -> np.ndarray:
+    """Return the log-odds of an interest in words by the topics and the coverage."""
+    return np.asarray(said_features(evidence) @ _SAID + coverage_odds(evidence.coverage))
 
 
 def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
@@ -86,12 +95,9 @@ def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
     return np.asarray(np.log((np.exp(odds) + sure) / (1 - sure)))
 
 
-def coverage_odds(coverage: Coverage, by_meaning: bool = False) -> np.ndarray:
-    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays).
-
-    ``by_meaning`` says whether there is a space of meaning.
-    """
-    return np.asarray(coverage_features(coverage) @ (_COVERAGE_WITH_MEANING if by_meaning else _COVERAGE))
+def coverage_odds(coverage: Coverage) -> np.ndarray:
+    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
+    return np.asarray(coverage_features(coverage) @ _COVERAGE)
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
@@ -105,16 +111,22 @@ def coverage_features(coverage: Coverage) -> np.ndarray:
 
 
 def said_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for interests in words looks at besides (pairs × 2, or 5 with a space of meaning).
+    """Return what the regression for interests in words looks at besides (pairs × 2).
 
     Words that the store does not know leave the z-score to the others, however little these say; so it counts only as
     far as the words are known.
     """
     known = _compressed(evidence.topics * evidence.coverage.known)
-    features = [np.ones(len(known)), known]
-    if evidence.meaning is not None and evidence.closeness is not None:
-        features += [_compressed(evidence.terms), _compressed(evidence.meaning), evidence.closeness]
-    return np.stack(features, axis=1)
+    return np.stack([np.ones(len(known)), known], axis=1)
+
+
+def meaning_features(odds: np.ndarray, meaning: np.ndarray) -> np.ndarray:
+    """Return what the regression for interests in words looks at with a space of meaning (pairs × 2).
+
+    Args:
+        odds: the log-odds of the words alone. ``meaning``: see :class:`Evidence`.
+    """
+    return np.stack([np.ones(len(odds)), odds + _MEANING_OF_WORDS * meaning], axis=1)
 
 
 def liked_features(evidence: Evidence) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from newsletter.model import Paper
 from newsletter.ranking.phrases import PaperPhrases
-from newsletter.ranking.profile import Profiles, meaning_scores
+from newsletter.ranking.profile import MEANING_WEIGHT, Profiles, meaning_scores
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.tokens import written_term
@@ -204,7 +204,7 @@ def meaning_part(profiles: Profiles, row: int, meaning: np.ndarray) -> float:
         row: the row of the profile.
         meaning: the paper relative to the usual one (width), see :meth:`newsletter.ranking.index.Index.meaning_of`.
     """
-    weight = profiles.meaning_weight[row] / profiles.by_meaning.deviation[row]
+    weight = MEANING_WEIGHT / profiles.by_meaning.deviation[row]
     return float(weight * meaning_scores(profiles, np.array([row]), meaning[None, :])[0, 0])
 
 

@@ -29,7 +29,6 @@ _DISLIKED_WEIGHT = 0.5
 _TEXT_COUNTS = 0.6
 _TOPICS_WEIGHT = 5.0
 _FEW_TOPICS = 16
-_MEANING_WEIGHT = 3.0
 _FEW_PAPERS = 300
 _ONE_WORD_OF_MANY = 0.42
 """How sure a match a single word beside others is, which may be meant in another sense.
@@ -37,6 +36,8 @@ _ONE_WORD_OF_MANY = 0.42
 It is just so much that such a paper is shown by default unless its subject is a different one.
 """
 
+MEANING_WEIGHT = 2.0
+"""The weight of z-scores in the space of meaning beside those in the space of terms, however many the examples."""
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -77,8 +78,8 @@ class Profiles:
             (interests × topics). ``against``: the same for the disliked papers, of the length of their weight.
         meaning, against_meaning: the same in the space of meaning (interests × width); interests × 0 without such a
             space. ``liked_meaning``: that of each liked paper (liked × width).
-        encodings: the liked papers, texts and keywords as encoded, relative to nothing and of length 1 (interests ×
-            width). ``usual_closeness``: the mean of their cosines with the store's usual papers (interests).
+        usual_closeness: the mean cosine of the liked papers, texts and keywords, as encoded and relative to nothing,
+            with the store's usual papers (interests).
         by_terms, by_topics, by_meaning: what scores in the three spaces are standardised by. For the terms it is the
             spread before disliked papers were subtracted, with keywords of several words as if they were text: neither
             a subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
@@ -96,7 +97,6 @@ class Profiles:
     against: np.ndarray
     meaning: np.ndarray
     against_meaning: np.ndarray
-    encodings: np.ndarray
     usual_closeness: np.ndarray
     by_terms: Spread
     by_topics: Spread
@@ -119,11 +119,6 @@ class Profiles:
     def by_meaning_too(self) -> bool:
         """Whether there is a space of meaning."""
         return bool(self.meaning.shape[1])
-
-    @property
-    def meaning_weight(self) -> np.ndarray:
-        """The weight of z-scores in the space of meaning beside those in the space of terms."""
-        return np.asarray(_MEANING_WEIGHT / np.sqrt(self.worth))
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
@@ -185,7 +180,6 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         against=against,
         meaning=meaning,
         against_meaning=against_meaning,
-        encodings=encodings,
         usual_closeness=(encodings @ index.usual_meaning.T)[:, 0],
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics[:, : topics.shape[1]].T),

@@ -18,9 +18,15 @@ from newsletter.ranking.calibration import Evidence, coverage_odds, match
 from newsletter.ranking.coverage import best_of, coverage
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix
-from newsletter.ranking.meaning import directions
 from newsletter.ranking.phrases import PaperPhrases, read
-from newsletter.ranking.profile import Profiles, WeightedInterest, meaning_scores, topic_scores, trust_in_topics
+from newsletter.ranking.profile import (
+    MEANING_WEIGHT,
+    Profiles,
+    WeightedInterest,
+    meaning_scores,
+    topic_scores,
+    trust_in_topics,
+)
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.trending import paper_day, trending_scores
@@ -201,17 +207,16 @@ def gather(
     for row, raised in enumerate(preferred):
         terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
-    related, meaning, closeness = shares_term, None, None
+    related, meaning = shares_term, None
     if index.meaning is not None:
         near = meaning_scores(profiles, np.arange(len(raw)), index.meaning_of(papers.meaning))
         meaning = standardised(near, profiles.by_meaning)
-        closeness = profiles.encodings @ directions(papers.meaning).T
-        total = total + profiles.meaning_weight[:, None] * meaning
+        total = total + MEANING_WEIGHT * meaning
         related = shares_term | (meaning > _CLOSE)
     floor = np.where(profiles.said_counts > 0, -np.inf, least)
     rows, places = np.nonzero(related & (total > floor[:, None]))
     covered = coverage(profiles.alternatives, papers.turned)
-    odds = coverage_odds(covered, by_meaning=meaning is not None)
+    odds = coverage_odds(covered)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
         terms=terms[rows, places],
@@ -221,7 +226,6 @@ def gather(
         said=said[rows],
         coverage=best_of(covered, odds, profiles.alternatives.first, rows, places),
         meaning=meaning[rows, places] if meaning is not None else None,
-        closeness=closeness[rows, places] if closeness is not None else None,
-        usual_closeness=profiles.usual_closeness[rows] if closeness is not None else None,
+        usual_closeness=profiles.usual_closeness[rows] if meaning is not None else None,
     )
     return rows, places, evidence

@@ -15,7 +15,7 @@ from newsletter.ranking.encoder import Encoder, encoder_at
 from newsletter.ranking.explain import meaning_part, term_parts
 from newsletter.ranking.index import Index, make_index, make_segment
 from newsletter.ranking.meaning import Encodings, directions, encodings_of, fit_meaning, to_bytes
-from newsletter.ranking.profile import WeightedInterest, make_profiles, meaning_scores
+from newsletter.ranking.profile import MEANING_WEIGHT, WeightedInterest, make_profiles, meaning_scores
 from newsletter.ranking.scoring import content_matches, gather, make_candidates
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import fit, paper_text, title_once
@@ -151,7 +151,7 @@ def test_the_parts_add_up_to_the_score(encoder: Encoder) -> None:
     liked = ((PaperRef(4, "4", papers[3].title), 1.0), (PaperRef(41, "41", papers[40].title), 0.25))
     interest = Interest(name="x", text="robust preference learning", keywords={"diffusion model": 2.0})
     profiles = make_profiles(index, [WeightedInterest(interest, liked), WeightedInterest(interest)])
-    weights = (1, profiles.topics_weight, profiles.meaning_weight)
+    weights = (1, profiles.topics_weight, MEANING_WEIGHT)
     spreads = (profiles.by_terms, profiles.by_topics, profiles.by_meaning)
     usual = sum(weight * one.mean / one.deviation for weight, one in zip(weights, spreads, strict=True))
     rows, places, evidence = gather(index, profiles, candidates.paper_matrix, least=-np.inf)
