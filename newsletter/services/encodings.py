@@ -15,8 +15,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
+from newsletter.config.settings import Config
 from newsletter.ranking.encoder import Encoder
 from newsletter.ranking.index_files import read_array
 from newsletter.ranking.meaning import Encodings, MeaningSpace, encodings_of, fit_meaning, to_bytes
@@ -58,7 +59,7 @@ def saved_meaning(context: AppContext, encoder: Encoder, version: str) -> Meanin
     Raises:
         OSError: the files cannot be read.
     """
-    folder = _folder(context, encoder)
+    folder = _folder(context.config, encoder)
     return _read_space(context, encoder, version, read_parts(folder, read_state(folder)))
 
 
@@ -68,7 +69,7 @@ def current_meaning(context: AppContext, encoder: Encoder, version: str, on_prog
     Raises:
         OSError: the files cannot be written.
     """
-    folder = _folder(context, encoder)
+    folder = _folder(context.config, encoder)
     folder.mkdir(parents=True, exist_ok=True)
     state = read_state(folder)
     with reading(context.engine) as connection:
@@ -86,8 +87,20 @@ def current_meaning(context: AppContext, encoder: Encoder, version: str, on_prog
     return space
 
 
-def _folder(context: AppContext, encoder: Encoder) -> Path:
-    return context.config.index_folder / FOLDER / encoder.fingerprint
+def count_missing(config: Config, engine: Engine, encoder: Encoder) -> tuple[int, int]:
+    """Return how many papers have no encoding of their present text, and how many papers there are.
+
+    Raises:
+        OSError: the files cannot be read.
+    """
+    folder = _folder(config, encoder)
+    with reading(engine) as connection:
+        state = _usable_state(connection, folder)
+        return len(_missing(connection, read_parts(folder, state), state)), papers.extent(connection).count
+
+
+def _folder(config: Config, encoder: Encoder) -> Path:
+    return config.index_folder / FOLDER / encoder.fingerprint
 
 
 def _bring_up_to_date(context: AppContext, encoder: Encoder, folder: Path, on_progress: OnProgress) -> EncodingState:

@@ -23,6 +23,7 @@ from newsletter.ranking.tokens import written_term
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index, load_version
+from newsletter.services.sentence_model import configured_encoder
 from newsletter.store import papers, reading, send_log, subscribers
 from newsletter.store.feedback import Verdict
 from newsletter.store.plans import RankingInputs
@@ -103,7 +104,11 @@ def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapsh
     """Restore a snapshot. It lacks the papers that subscribers rated: see :func:`rated_papers`."""
     today, half_life = payload.now.date(), context.config.digest.trending_half_life_days
     candidates = candidates_of(payload.index.model, payload.papers, payload.paper_matrix, today, half_life)
-    return RankingSnapshot(payload.index, candidates, payload.now, payload.not_news)
+    index = payload.index
+    if index.meaning is not None and (encoder := configured_encoder(context.config)) is not None:
+        # The same model, which may be in another place on this host.
+        index = replace(index, meaning=replace(index.meaning, encoder=encoder))
+    return RankingSnapshot(index, candidates, payload.now, payload.not_news)
 
 
 def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:

@@ -14,12 +14,20 @@ _TOKENIZER = "tokenizer.json"
 _MODELS = Path("var/models")
 
 
-def configured_encoder(config: Config) -> Encoder | None:
+class NotDownloaded(NewsletterError):
+    """The sentence model must be downloaded first."""
+
+
+def configured_encoder(config: Config, download: bool = True) -> Encoder | None:
     """Return the sentence model of ``ranking.semantic``; None if it is not set.
+
+    Args:
+        download: whether it may be downloaded.
 
     Raises:
         UserError: see :func:`newsletter.ranking.encoder.encoder_at`.
-        NewsletterError: the model cannot be downloaded.
+        NotDownloaded: it was not downloaded before, and must not be now.
+        NewsletterError: it cannot be downloaded.
     """
     settings = config.ranking.semantic
     if settings is None:
@@ -34,13 +42,17 @@ def configured_encoder(config: Config) -> Encoder | None:
                 f"the SHA-256 checksum of its file {settings.file} as ranking.semantic.sha256"
             )
         cache = config.folder / _MODELS
-        path = _downloaded(settings, settings.file, cache)
-        tokenizer = tokenizer or _downloaded(settings, _TOKENIZER, cache)
+        path = _downloaded(settings, settings.file, cache, download)
+        tokenizer = tokenizer or _downloaded(settings, _TOKENIZER, cache, download)
     return encoder_at(path, _WHERE, tokenizer, settings.sha256)
 
 
-def _downloaded(settings: Semantic, file: str, cache: Path) -> Path:
-    """Return a file of a model of Hugging Face, which is downloaded unless it was before."""
+def _downloaded(settings: Semantic, file: str, cache: Path, download: bool) -> Path:
+    """Return a file of a model of Hugging Face, which is downloaded unless it was before.
+
+    Raises:
+        NotDownloaded: it was not, and must not be now. NewsletterError: it cannot be.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -59,7 +71,10 @@ def _downloaded(settings: Semantic, file: str, cache: Path) -> Path:
     try:
         return get(only_local=True)
     except LocalEntryNotFoundError:
-        pass
+        if not download:
+            raise NotDownloaded(
+                f"{_WHERE}: {file} of {settings.model} is not downloaded yet; run 'newsletter index'"
+            ) from None
     try:
         return get(only_local=False)
     except Exception as error:  # the library raises those of its HTTP client too
