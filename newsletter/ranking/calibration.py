@@ -26,7 +26,7 @@ _LIKED = np.array([-2.94, 0.643, -0.033, 0.382])
 _ASKED_FOR = 0.4
 """The match of a paper of which nothing else is known than that it has all that was asked for."""
 
-# The same with the space of meaning, fitted with ``--semantic MODEL`` and MiniLM-L6.
+# For ranking by meaning too: what is made of the words' log-odds and the meaning, and of liked papers. Fitted with ``--semantic MODEL`` and MiniLM-L6.
 _SAID_WITH_MEANING = np.array([-0.467, 0.94])
 _LIKED_WITH_MEANING = np.array([-3.776, 0.555, -0.641, 0.434, 4.831])
 
@@ -68,7 +68,8 @@ def match(evidence: Evidence) -> np.ndarray:
 
     There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
     of their log-odds, weighted by the share of each. For words, the z-score of the terms adds nothing to that of the
-    topics and the coverage; for a number of liked papers, the order is that of the total z-score.
+    topics and the coverage; for a number of liked papers, the order is that of the total z-score. With a space of
+    meaning, the z-score there is added to what the words say.
     """
     said = odds_of_words(evidence)
     if evidence.meaning is not None:

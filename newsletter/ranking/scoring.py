@@ -2,8 +2,9 @@
 
 A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale reduces the
 scores of papers that score high with everybody, the more so the more papers the profile was built from. A second raw
-score is the cosine of both in the space of topics. Each is expressed as a z-score, in standard deviations of the scores
-of a sample of the store's papers, and the match is computed from these (see :mod:`newsletter.ranking.calibration`).
+score is the cosine of both in the space of topics, and with a sentence model a third one that in the space of meaning.
+Each is expressed as a z-score, in standard deviations of the scores of a sample of the store's papers, and the match is
+computed from these (see :mod:`newsletter.ranking.calibration`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
