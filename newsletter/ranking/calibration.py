@@ -26,7 +26,8 @@ _LIKED = np.array([-2.94, 0.643, -0.033, 0.382])
 _ASKED_FOR = 0.4
 """The match of a paper of which nothing else is known than that it has all that was asked for."""
 
-# For ranking by meaning too: what is made of the words' log-odds and the meaning, and of liked papers. Fitted with ``--semantic MODEL`` and MiniLM-L6.
+# For ranking by meaning too: the first is for the sum of the words' log-odds and the meaning. Fitted with ``--semantic
+# MODEL`` and MiniLM-L6.
 _SAID_WITH_MEANING = np.array([-0.467, 0.94])
 _LIKED_WITH_MEANING = np.array([-3.776, 0.555, -0.641, 0.434, 4.831])
 
@@ -35,6 +36,11 @@ _MEANING_OF_WORDS = 0.3
 
 It is decided and not fitted: questions in whole sentences, of which most judged collections consist, would have more of
 it than is good for a few words.
+"""
+
+_SURE_FROM, _SURE_AT = 4.0, 6.0
+"""From the one z-score in the space of meaning to the other, closeness becomes as sure a sign as all that was asked
+for.
 """
 
 
@@ -71,10 +77,11 @@ def match(evidence: Evidence) -> np.ndarray:
     topics and the coverage; for a number of liked papers, the order is that of the total z-score. With a space of
     meaning, the z-score there is added to what the words say.
     """
-    said = odds_of_words(evidence)
+    said, sure = odds_of_words(evidence), evidence.coverage.sure
     if evidence.meaning is not None:
         said = meaning_features(said, evidence.meaning) @ _SAID_WITH_MEANING
-    said = _asked_for(said, evidence.coverage)
+        sure = np.maximum(sure, np.clip((evidence.meaning - _SURE_FROM) / (_SURE_AT - _SURE_FROM), 0, 1))
+    said = _asked_for(said, sure)
     liked = liked_features(evidence) @ (_LIKED if evidence.meaning is None else _LIKED_WITH_MEANING)
     odds = evidence.said * said + (1 - evidence.said) * liked
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
@@ -85,13 +92,16 @@ def odds_of_words(evidence: Evidence) -> np.ndarray:
     return np.asarray(said_features(evidence) @ _SAID + coverage_odds(evidence.coverage))
 
 
-def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
+def _asked_for(odds: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """Return log-odds, raised for papers that have all that was asked for: one of two independent signs is enough.
 
     How much is decided and not fitted: in judged collections the words only stand for a need, and a paper that has them
     may not meet it. A reader who writes one keyword wants the papers with it.
+
+    Args:
+        sure: how sure that is, 0 to 1; see :class:`newsletter.ranking.coverage.Coverage`.
     """
-    sure = _ASKED_FOR * coverage.sure
+    sure = _ASKED_FOR * sure
     # 1 - (1 - p) (1 - sure), as log-odds.
     return np.asarray(np.log((np.exp(odds) + sure) / (1 - sure)))
 

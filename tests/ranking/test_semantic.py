@@ -92,6 +92,8 @@ def test_a_paper_without_a_word_in_common_is_found_and_the_reason_says_why(newsl
     newsletter.configure(ranking={"semantic": SETTINGS})
     first = rank(newsletter, asked)[0]
     assert (first["title"], first["because"]) == (BABIES, "close in meaning to what you describe")
+    # As sure as if it had all that was asked for.
+    assert first["score"] > 0.4
 
 
 def test_what_is_close_to_a_liked_paper_names_it(newsletter: Newsletter) -> None:
