@@ -25,7 +25,7 @@ from newsletter.evaluation.evaluate import OTHERS, make_index_of
 from newsletter.evaluation.measures import calibration_error, reliability
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking import calibration
-from newsletter.ranking.calibration import Evidence, coverage_features, liked_features, match, said_features
+from newsletter.ranking.calibration import Evidence, coverage_features, liked_features, match, said_features, taken
 from newsletter.ranking.coverage import Coverage
 from newsletter.ranking.index import Index, PaperMatrix, build_matrix
 from newsletter.ranking.profile import WeightedInterest, make_profiles
@@ -82,17 +82,6 @@ def find_pairs(
     chosen = np.concatenate(kept)
     labels = [np.isin(places[own], question.relevant) for own, question in zip(kept, questions, strict=True)]
     return taken(evidence, chosen), np.concatenate(labels).astype(float), rows[chosen]
-
-
-def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
-    return Evidence(
-        evidence.terms[some],
-        evidence.topics[some],
-        evidence.total[some],
-        evidence.examples[some],
-        evidence.said[some],
-        Coverage(*(part[some] for part in evidence.coverage)),
-    )
 
 
 def joined(evidence: Sequence[Evidence]) -> Evidence:

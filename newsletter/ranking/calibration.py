@@ -47,6 +47,18 @@ class Evidence:
     coverage: Coverage
 
 
+def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
+    """Return some of the pairs, by their indices."""
+    return Evidence(
+        terms=evidence.terms[some],
+        topics=evidence.topics[some],
+        total=evidence.total[some],
+        examples=evidence.examples[some],
+        said=evidence.said[some],
+        coverage=Coverage(*(part[some] for part in evidence.coverage)),
+    )
+
+
 def match(evidence: Evidence) -> np.ndarray:
     """Return the match of each pair, between 0 and 1.
 
@@ -54,9 +66,12 @@ def match(evidence: Evidence) -> np.ndarray:
     of their log-odds, weighted by the share of each. For words, the z-score of the terms adds nothing to that of the
     topics and the coverage; for a number of liked papers, the order is that of the total z-score.
     """
-    said = said_features(evidence) @ _SAID + coverage_odds(evidence.coverage)
-    said = _asked_for(said, evidence.coverage)
-    odds = evidence.said * said + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
+    odds = np.zeros(len(evidence.said))
+    said, liked = (np.flatnonzero(share) for share in (evidence.said, evidence.said < 1))
+    words, papers = taken(evidence, said), taken(evidence, liked)
+    of_words = _asked_for(said_features(words) @ _SAID + coverage_odds(words.coverage), words.coverage)
+    odds[said] += words.said * of_words
+    odds[liked] += (1 - papers.said) * (liked_features(papers) @ _LIKED)
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
 
 
@@ -72,12 +87,12 @@ def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
 
 
 def coverage_odds(coverage: Coverage) -> np.ndarray:
-    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
+    """Return how much coverage adds to the log-odds of an interest in words (pairs)."""
     return np.asarray(coverage_features(coverage) @ _COVERAGE)
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
-    """Return what the regression for interests in words looks at in the coverage (… × 4).
+    """Return what the regression for interests in words looks at in the coverage (pairs × 4).
 
     The last one is whether a paper has only one word of three or more, which it may have in another sense.
     """

@@ -15,7 +15,7 @@ import numpy as np
 
 from newsletter.model import Paper
 from newsletter.ranking.calibration import Evidence, coverage_odds, match
-from newsletter.ranking.coverage import best_of, coverage
+from newsletter.ranking.coverage import best_of, had_by
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix, build_matrix
 from newsletter.ranking.phrases import PaperPhrases, read
@@ -132,9 +132,10 @@ def matches(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
     for row, followed in enumerate(profiles.followed):
         if not says_something[row]:
             matrix[row, inside[row]] = IN_CATEGORY
-        by, possibly_by = _papers_by(candidates, followed.interest.authors)
-        matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
-        matrix[row, by] = FULL_MATCH
+        if followed.interest.authors:
+            by, possibly_by = _papers_by(candidates, followed.interest.authors)
+            matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
+            matrix[row, by] = FULL_MATCH
     return matrix
 
 
@@ -193,18 +194,20 @@ def gather(
         else terms.copy()
     )
     for row, raised in enumerate(preferred):
-        terms[row, raised] += CATEGORY_BONUS
+        if raised:
+            terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
-    floor = np.where(profiles.said_counts > 0, -np.inf, least)
-    rows, places = np.nonzero(shares_term & (total > floor[:, None]))
-    covered = coverage(profiles.alternatives, papers.turned)
+    floor = np.where(profiles.said_counts > 0, -np.inf, least).astype(np.float32)
+    pairs = np.flatnonzero(shares_term & (total > floor[:, None]))
+    rows, places = np.divmod(pairs, total.shape[1])
+    had = had_by(profiles.alternatives, papers.turned)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
-        terms=terms[rows, places],
-        topics=trust_in_topics(index.model) * topics[rows, places],
-        total=total[rows, places],
+        terms=terms.ravel()[pairs],
+        topics=trust_in_topics(index.model) * topics.ravel()[pairs],
+        total=total.ravel()[pairs],
         examples=profiles.worth[rows],
         said=said[rows],
-        coverage=best_of(covered, coverage_odds(covered), profiles.alternatives.first, rows, places),
+        coverage=best_of(profiles.alternatives, had, rows, places, coverage_odds),
     )
     return rows, places, evidence
