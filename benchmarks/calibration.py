@@ -35,6 +35,7 @@ from newsletter.ranking.calibration import (
     meaning_features,
     odds_of_words,
     said_features,
+    taken,
 )
 from newsletter.ranking.coverage import Coverage
 from newsletter.ranking.encoder import Encoder, encoder_at
@@ -93,18 +94,6 @@ def find_pairs(
     chosen = np.concatenate(kept)
     labels = [np.isin(places[own], question.relevant) for own, question in zip(kept, questions, strict=True)]
     return taken(evidence, chosen), np.concatenate(labels).astype(float), rows[chosen]
-
-
-def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
-    return Evidence(
-        evidence.terms[some],
-        evidence.topics[some],
-        evidence.total[some],
-        evidence.examples[some],
-        evidence.said[some],
-        Coverage(*(part[some] for part in evidence.coverage)),
-        *(part[some] for part in (evidence.meaning, evidence.usual_closeness) if part is not None),
-    )
 
 
 def joined(evidence: Sequence[Evidence]) -> Evidence:

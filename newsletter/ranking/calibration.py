@@ -69,6 +69,20 @@ class Evidence:
     usual_closeness: np.ndarray | None = None
 
 
+def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
+    """Return some of the pairs, by their indices."""
+    return Evidence(
+        terms=evidence.terms[some],
+        topics=evidence.topics[some],
+        total=evidence.total[some],
+        examples=evidence.examples[some],
+        said=evidence.said[some],
+        coverage=Coverage(*(part[some] for part in evidence.coverage)),
+        meaning=evidence.meaning[some] if evidence.meaning is not None else None,
+        usual_closeness=evidence.usual_closeness[some] if evidence.usual_closeness is not None else None,
+    )
+
+
 def match(evidence: Evidence) -> np.ndarray:
     """Return the match of each pair, between 0 and 1.
 
@@ -77,14 +91,22 @@ def match(evidence: Evidence) -> np.ndarray:
     topics and the coverage; for a number of liked papers, the order is that of the total z-score. With a space of
     meaning, the z-score there is added to what the words say.
     """
-    said, sure = odds_of_words(evidence), evidence.coverage.sure
-    if evidence.meaning is not None:
-        said = meaning_features(said, evidence.meaning) @ _SAID_WITH_MEANING
-        sure = np.maximum(sure, np.clip((evidence.meaning - _SURE_FROM) / (_SURE_AT - _SURE_FROM), 0, 1))
-    said = _asked_for(said, sure)
-    liked = liked_features(evidence) @ (_LIKED if evidence.meaning is None else _LIKED_WITH_MEANING)
-    odds = evidence.said * said + (1 - evidence.said) * liked
+    odds = np.zeros(len(evidence.said))
+    said, liked = (np.flatnonzero(share) for share in (evidence.said, evidence.said < 1))
+    words, papers = taken(evidence, said), taken(evidence, liked)
+    odds[said] += words.said * _said_odds(words)
+    by_papers = _LIKED if evidence.meaning is None else _LIKED_WITH_MEANING
+    odds[liked] += (1 - papers.said) * (liked_features(papers) @ by_papers)
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
+
+
+def _said_odds(evidence: Evidence) -> np.ndarray:
+    """Return the log-odds of an interest in words, with the meaning if there is a space of it."""
+    odds, sure = odds_of_words(evidence), evidence.coverage.sure
+    if evidence.meaning is not None:
+        odds = meaning_features(odds, evidence.meaning) @ _SAID_WITH_MEANING
+        sure = np.maximum(sure, np.clip((evidence.meaning - _SURE_FROM) / (_SURE_AT - _SURE_FROM), 0, 1))
+    return _asked_for(odds, sure)
 
 
 def odds_of_words(evidence: Evidence) -> np.ndarray:
@@ -107,12 +129,12 @@ def _asked_for(odds: np.ndarray, sure: np.ndarray) -> np.ndarray:
 
 
 def coverage_odds(coverage: Coverage) -> np.ndarray:
-    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
+    """Return how much coverage adds to the log-odds of an interest in words (pairs)."""
     return np.asarray(coverage_features(coverage) @ _COVERAGE)
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
-    """Return what the regression for interests in words looks at in the coverage (… × 4).
+    """Return what the regression for interests in words looks at in the coverage (pairs × 4).
 
     The last one is whether a paper has only one word of three or more, which it may have in another sense.
     """

@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,16 +13,7 @@ from newsletter.ranking.index import Index
 from newsletter.ranking.meaning import MeaningSpace, directions
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import FEW, TfidfModel, damp, in_steps, of_length_one
-from newsletter.ranking.wanted import (
-    WantedRow,
-    keyword_forms,
-    keyword_row,
-    of_several_words,
-    stacked,
-    text_forms,
-    text_row,
-    together,
-)
+from newsletter.ranking.wanted import Wanted, of_several_words, stacked, together, wanted_keyword, wanted_text
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -142,18 +133,19 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     """
     liked, liked_encodings, contributions = _judged(index, [one.liked for one in followed])
     interests = [one.interest for one in followed]
-    written = _written_rows(index.model, interests)
-    texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)] for one in interests]))
+    written = _written(index.model, interests)
+    texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)].row for one in interests]))
     phrases = _as_papers(index.model, *_keywords(index.model, interests, written))
-    plain = _as_papers(index.model, *_keywords(index.model, interests, _plain_rows(index.model, interests)))
+    as_texts = _as_papers(index.model, *_keywords(index.model, interests, _as_texts(index.model, interests)))
     said_counts = _said_counts(index, interests, texts, phrases)
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
-    share = 1 / np.where(example_counts > 0, example_counts, 1)
-    contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
+    share = (1 / np.where(example_counts > 0, example_counts, 1)).astype(np.float32)
+    contributions.data *= np.repeat(share, np.diff(contributions.indptr))
     rest = contributions @ liked + diags(share) @ texts
-    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
+    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32) if phrases.nnz else rest.astype(np.float32)
+    whole.sort_indices()
     vectors = wanted = damp(whole)
-    standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
+    standard = damp(csr_matrix(rest + diags(share) @ as_texts, dtype=np.float32)) if as_texts.nnz else wanted
     liked_meaning = index.meaning_of(liked_encodings)
     said_encodings, says = _said_encodings(index.meaning, interests)
     says = csr_matrix(diags(share) @ says)
@@ -164,11 +156,10 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     if any(one.disliked for one in followed):
         mean, mean_meaning, weight = _disliked(index, followed)
         vectors = csr_matrix(wanted - diags(weight) @ mean, dtype=np.float32)
+        vectors.sort_indices()
         against = topics_of(index, np.asarray(mean @ index.model.topics)) * weight.astype(np.float32)[:, None]
         against_meaning = in_steps(mean_meaning * weight[:, None])
-    for matrix in (vectors, whole):
-        matrix.sort_indices()
-    said = [alternatives_of(index.model, _text(one), one.keywords) for one in interests]
+    said = [alternatives_of(index.model, _said(one, written)) for one in interests]
     return Profiles(
         followed=tuple(followed),
         vectors=vectors,
@@ -297,45 +288,48 @@ def _text(interest: Interest) -> str:
     return interest.text or ("" if says_more else interest.name)
 
 
-def _written_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
-    """Return the vector of each text and keyword of some interests, as it is written."""
+def _written(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, Wanted]:
+    """Return the vectors of each text and keyword of some interests, as it is written."""
     keywords = {keyword for one in interests for keyword in one.keywords}
     # A keyword is a phrase first; if one is also the text of somebody else, that matters little.
     texts = {_text(one) for one in interests} - keywords
-    return {text: text_row(model, text) for text in texts} | {word: keyword_row(model, word) for word in keywords}
+    return {text: wanted_text(model, text) for text in texts} | {one: wanted_keyword(model, one) for one in keywords}
 
 
-def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
-    """Return the vector of each keyword as if it were a text."""
-    return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
+def _as_texts(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, Wanted]:
+    """Return the vectors of each keyword as if it were a text."""
+    return {keyword: wanted_text(model, keyword) for one in interests for keyword in one.keywords}
 
 
-def alternatives_of(model: TfidfModel, text: str, keywords: Iterable[str]) -> list[Alternative]:
+def alternatives_of(model: TfidfModel, said: Sequence[Wanted]) -> list[Alternative]:
     """Return what an interest says: its text and its keywords, each as it is written and with its abbreviations in
     their other form; and all of them together, since a paper with several is more likely to be relevant.
     """
-    said = [text_forms(model, text)] if text else []
-    said += [keyword_forms(model, one) for one in keywords]
     alone = len(said) == 1
     found = []
-    for forms in said:
-        sure = alone or of_several_words(model, forms[0])
+    for one in said:
+        sure = alone or of_several_words(model, one.forms[0])
         found += [
-            Alternative(form, 1.0 if sure or of_several_words(model, form) else _ONE_WORD_OF_MANY) for form in forms
+            Alternative(form, 1.0 if sure or of_several_words(model, form) else _ONE_WORD_OF_MANY) for form in one.forms
         ]
     if not alone and found:
-        found.append(Alternative(together([forms[0] for forms in said]), 0.0))
+        found.append(Alternative(together([one.forms[0] for one in said]), 0.0))
     return [one for one in found if len(one.row.row.terms)]
 
 
+def _said(interest: Interest, written: Mapping[str, Wanted]) -> list[Wanted]:
+    text = _text(interest)
+    return [*([written[text]] if text else []), *(written[one] for one in interest.keywords)]
+
+
 def _keywords(
-    model: TfidfModel, interests: Sequence[Interest], written: Mapping[str, WantedRow]
+    model: TfidfModel, interests: Sequence[Interest], written: Mapping[str, Wanted]
 ) -> tuple[csr_matrix, np.ndarray]:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    vectors, unknown = stacked(model, [written[word] for word in words])
+    vectors, unknown = stacked(model, [written[word].row for word in words])
     shares = _rows(weights, places, len(words))
     return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 

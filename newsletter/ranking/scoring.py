@@ -16,7 +16,7 @@ import numpy as np
 
 from newsletter.model import Paper
 from newsletter.ranking.calibration import Evidence, coverage_odds, match
-from newsletter.ranking.coverage import best_of, coverage
+from newsletter.ranking.coverage import best_of, had_by
 from newsletter.ranking.diversify import Likeness, likeness
 from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.phrases import PaperPhrases, read
@@ -143,9 +143,10 @@ def matches(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndar
     for row, followed in enumerate(profiles.followed):
         if not says_something[row]:
             matrix[row, inside[row]] = IN_CATEGORY
-        by, possibly_by = _papers_by(candidates, followed.interest.authors)
-        matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
-        matrix[row, by] = FULL_MATCH
+        if followed.interest.authors:
+            by, possibly_by = _papers_by(candidates, followed.interest.authors)
+            matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
+            matrix[row, by] = FULL_MATCH
     return matrix
 
 
@@ -206,7 +207,8 @@ def gather(
         else terms.copy()
     )
     for row, raised in enumerate(preferred):
-        terms[row, raised] += CATEGORY_BONUS
+        if raised:
+            terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
     related, meaning = shares_term, None
     if index.meaning is not None:
@@ -214,19 +216,19 @@ def gather(
         meaning = standardised(near, profiles.by_meaning)
         total = total + MEANING_WEIGHT * meaning
         related = shares_term | (meaning > _CLOSE)
-    floor = np.where(profiles.said_counts > 0, -np.inf, least)
-    rows, places = np.nonzero(related & (total > floor[:, None]))
-    covered = coverage(profiles.alternatives, papers.turned)
-    odds = coverage_odds(covered)
+    floor = np.where(profiles.said_counts > 0, -np.inf, least).astype(np.float32)
+    pairs = np.flatnonzero(related & (total > floor[:, None]))
+    rows, places = np.divmod(pairs, total.shape[1])
+    had = had_by(profiles.alternatives, papers.turned)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
-        terms=terms[rows, places],
-        topics=trust_in_topics(index.model) * topics[rows, places],
-        total=total[rows, places],
+        terms=terms.ravel()[pairs],
+        topics=trust_in_topics(index.model) * topics.ravel()[pairs],
+        total=total.ravel()[pairs],
         examples=profiles.worth[rows],
         said=said[rows],
-        coverage=best_of(covered, odds, profiles.alternatives.first, rows, places),
-        meaning=meaning[rows, places] if meaning is not None else None,
+        coverage=best_of(profiles.alternatives, had, rows, places, coverage_odds),
+        meaning=meaning.ravel()[pairs] if meaning is not None else None,
         usual_closeness=profiles.usual_closeness[rows] if meaning is not None else None,
     )
     return rows, places, evidence

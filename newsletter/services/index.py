@@ -216,7 +216,8 @@ def read_state(folder: Path) -> IndexState | None:
 
 def _is_due(context: AppContext, state: IndexState, extent: papers.Extent, refit: bool) -> bool:
     old = context.clock() >= state.next_fit(context.config.ranking.refit_days)
-    return state.terms != _TERMS or extent.count >= _GROWTH * state.papers + 1 or (refit and old)
+    grown = extent.count > state.papers and extent.count >= _GROWTH * state.papers
+    return state.terms != _TERMS or grown or (refit and old)
 
 
 def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index | None:
