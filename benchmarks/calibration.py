@@ -1,5 +1,7 @@
 """Fit the calibration of the match. ``python -m benchmarks.calibration --judged DIR ... --libraries DIR ...``.
 
+``--semantic MODEL`` fits the coefficients for ranking by meaning too, with the sentence model in a file or folder.
+
 The folders are those of ``newsletter evaluate``. What is fitted is printed, to be put into
 ``newsletter/ranking/calibration.py``, with the reliability on each kind of trial.
 
@@ -21,13 +23,23 @@ import numpy as np
 from scipy.optimize import minimize
 
 from newsletter.evaluation.collections import Collection, Question, Words, read_collection, read_texts
-from newsletter.evaluation.evaluate import OTHERS, make_index_of
+from newsletter.evaluation.evaluate import OTHERS, make_index_of, matrix_of
 from newsletter.evaluation.measures import calibration_error, reliability
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking import calibration
-from newsletter.ranking.calibration import Evidence, coverage_features, liked_features, match, said_features
+from newsletter.ranking.calibration import (
+    Evidence,
+    coverage_features,
+    liked_features,
+    match,
+    meaning_features,
+    odds_of_words,
+    said_features,
+    taken,
+)
 from newsletter.ranking.coverage import Coverage
-from newsletter.ranking.index import Index, PaperMatrix, build_matrix
+from newsletter.ranking.encoder import Encoder, encoder_at
+from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import WeightedInterest, make_profiles
 from newsletter.ranking.scoring import gather
 from newsletter.ranking.tokens import words_of
@@ -42,7 +54,7 @@ _LIKED = (1, 3, 5, 10, 30)
 _ROUNDS = 2
 _RIDGE = 1e-4
 TOPICS = 1
-"""The number of the weight of the topics, which is not to be negative."""
+"""The number of the weight of the topics, or of words and meaning together, which is not to be negative."""
 
 
 @dataclass(frozen=True)
@@ -84,35 +96,32 @@ def find_pairs(
     return taken(evidence, chosen), np.concatenate(labels).astype(float), rows[chosen]
 
 
-def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
-    return Evidence(
-        evidence.terms[some],
-        evidence.topics[some],
-        evidence.total[some],
-        evidence.examples[some],
-        evidence.said[some],
-        Coverage(*(part[some] for part in evidence.coverage)),
-    )
-
-
 def joined(evidence: Sequence[Evidence]) -> Evidence:
     columns = [[getattr(one, name) for one in evidence] for name in ("terms", "topics", "total", "examples", "said")]
     parts = [np.concatenate(part) for part in zip(*(one.coverage for one in evidence), strict=True)]
-    return Evidence(*(np.concatenate(column) for column in columns), Coverage(*parts))
+    optional = [[getattr(one, name) for one in evidence] for name in ("meaning", "usual_closeness")]
+    meanings = [np.concatenate(column) for column in optional if column[0] is not None]
+    return Evidence(*(np.concatenate(column) for column in columns), Coverage(*parts), *meanings)
+
+
+@dataclass
+class Options:
+    """What all trials are done with. ``encoder``: ranks by meaning too."""
+
+    encoder: Encoder | None = None
+
+
+OPTIONS = Options()
 
 
 @lru_cache(maxsize=4)
 def index_of(texts: tuple[str, ...], phrases: bool) -> Index:
-    return make_index_of(list(texts), phrases)
+    return make_index_of(list(texts), phrases, OPTIONS.encoder)
 
 
 def in_collection(name: str, collection: Collection, weight: float, labelled: str = "") -> Trial:
     index = index_of(tuple(collection.store), collection.phrases)
-    papers = (
-        index.segments[0].paper_matrix
-        if collection.candidates is collection.store
-        else build_matrix(index.model, index.model.vectors(collection.candidates))
-    )
+    papers = matrix_of(index, collection)
     return Trial(name, labelled, weight, lambda: find_pairs(index, papers, collection.questions))
 
 
@@ -128,7 +137,7 @@ def in_dense_stores(name: str, collection: Collection, weight: float) -> Trial:
         if not len(question.relevant) >= 10 or count > len(others):
             continue
         kept = np.sort(np.concatenate([wanted, np.random.default_rng(number).permutation(others)[:count]]))
-        index = make_index_of([collection.store[one] for one in kept], collection.phrases)
+        index = make_index_of([collection.store[one] for one in kept], collection.phrases, OPTIONS.encoder)
         place = {int(one): at for at, one in enumerate(kept)}
         moved = replace(
             question,
@@ -154,7 +163,7 @@ def on_a_quiet_day(name: str, collection: Collection, others: Sequence[str], wei
     """The questions among papers of another field."""
     index = index_of((*collection.store, *others), collection.phrases)
     drawn = np.random.default_rng(1).permutation(len(others))[:OTHERS]
-    papers = build_matrix(index.model, index.vectors(len(collection.store) + drawn))
+    papers = index.matrix(len(collection.store) + drawn)
     none = np.array([], dtype=int)
     questions = [replace(one, among=None, relevant=none) for one in collection.questions]
     return Trial(name, "", weight, lambda: find_pairs(index, papers, questions))
@@ -244,9 +253,9 @@ def library_trials(folder: Path, others: Sequence[Path]) -> Iterator[Trial]:
 
 @dataclass
 class Fitted:
-    said: np.ndarray
-    coverage: np.ndarray
-    liked: np.ndarray
+    """The coefficients, by the name of their constant, and the share of labelled papers of each kind of library."""
+
+    constants: dict[str, np.ndarray]
     shares: dict[str, float]
 
 
@@ -273,6 +282,24 @@ def gathered(trials: Sequence[Trial]) -> list[Gathered]:
     return [one for one in found if len(one.labels)]
 
 
+def features_of(evidence: Evidence) -> dict[str, np.ndarray]:
+    """Return what the regression looks at, by the name of the constant with its coefficients.
+
+    With a space of meaning, what was fitted without it for words stays as it is.
+    """
+    said, liked = evidence.said[:, None], 1 - evidence.said[:, None]
+    if evidence.meaning is None:
+        return {
+            "_SAID": said_features(evidence) * said,
+            "_COVERAGE": coverage_features(evidence.coverage) * said,
+            "_LIKED": liked_features(evidence) * liked,
+        }
+    return {
+        "_SAID_WITH_MEANING": meaning_features(odds_of_words(evidence), evidence.meaning) * said,
+        "_LIKED_WITH_MEANING": liked_features(evidence) * liked,
+    }
+
+
 def fit(trials: Sequence[Gathered]) -> Fitted:
     """Fit by maximum likelihood, with the share of labelled papers of each kind of library as one more unknown.
 
@@ -281,12 +308,12 @@ def fit(trials: Sequence[Gathered]) -> Fitted:
     kinds = sorted({one.trial.library for one in trials if one.trial.library})
     data = []
     for one in trials:
-        trial, evidence, labels, numbers = one.trial, one.evidence, one.labels, one.numbers
-        said = np.hstack([said_features(evidence), coverage_features(evidence.coverage)]) * evidence.said[:, None]
-        liked = liked_features(evidence) * (1 - evidence.said)[:, None]
+        trial, labels, numbers = one.trial, one.labels, one.numbers
+        features = features_of(one.evidence)
         # Each question weighs the same.
         weight = trial.weight / len(np.unique(numbers)) / np.bincount(numbers)[numbers]
-        data.append((np.hstack([said, liked]), labels, weight, kinds.index(trial.library) if trial.library else -1))
+        kind = kinds.index(trial.library) if trial.library else -1
+        data.append((np.hstack([*features.values()]), labels, weight, kind))
     width = data[0][0].shape[1]
 
     def loss(unknown: np.ndarray) -> tuple[float, np.ndarray]:
@@ -308,18 +335,19 @@ def fit(trials: Sequence[Gathered]) -> Fitted:
     bounds = [(0.0 if number == TOPICS else None, None) for number in range(len(start))]
     found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 5_000}).x
     shares = {kind: float(1 / (1 + np.exp(-found[width + number]))) for number, kind in enumerate(kinds)}
-    return Fitted(found[:2], found[2:6], found[6:width], shares)
+    ends = np.cumsum([one.shape[1] for one in features.values()])
+    return Fitted(dict(zip(features, np.split(found[:width], ends[:-1]), strict=True)), shares)
 
 
 def install(fitted: Fitted) -> None:
     """Use what was fitted from now on, in this process."""
-    calibration._SAID, calibration._COVERAGE, calibration._LIKED = fitted.said, fitted.coverage, fitted.liked
+    for name, values in fitted.constants.items():
+        setattr(calibration, name, values)
 
 
 def report(trials: Sequence[Gathered], fitted: Fitted) -> None:
-    print("_SAID =", fitted.said.round(3).tolist())
-    print("_COVERAGE =", fitted.coverage.round(3).tolist())
-    print("_LIKED =", fitted.liked.round(3).tolist())
+    for name, values in fitted.constants.items():
+        print(name, "=", values.round(3).tolist())
     print("share of relevant papers in a library:", {kind: round(share, 3) for kind, share in fitted.shares.items()})
     print(f"{'trial':44}{'match':>7}{'relevant':>9}{'error':>7}{'highest':>8}{'>= .15':>7}{'>= .2':>7}{'found':>7}")
     for one in trials:
@@ -358,7 +386,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judged", nargs="+", type=Path, default=[])
     parser.add_argument("--libraries", nargs="+", type=Path, default=[])
+    parser.add_argument("--semantic", metavar="MODEL", type=Path)
     options = parser.parse_args()
+    if options.semantic is not None:
+        OPTIONS.encoder = encoder_at(options.semantic, "--semantic")
     trials = [
         trial
         for folder in options.judged

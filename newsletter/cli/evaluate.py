@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from newsletter.evaluation.collections import Collection
     from newsletter.evaluation.evaluate import EvalResult
+    from newsletter.ranking.encoder import Encoder
 
 _BAR = 40
 
@@ -44,6 +45,13 @@ def evaluate(
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Show quality by the number of liked papers.")
     ] = False,
+    semantic: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Rank by meaning too, with the sentence model in this ONNX file or folder."),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its tokenizer.json, if that is not next to it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Evaluate the ranking on readers' libraries or judged interests, by how well it finds the relevant papers."""
@@ -53,15 +61,22 @@ def evaluate(
 
     settings = Ranking()
     least = settings.min_score if min_score is None else min_score
+    encoder = _encoder(semantic, tokenizer) if semantic is not None else None
     collection = collections.read_collection(directory, fold, liked, words)
     if learning_curve:
-        _curve(evaluation.learning_curve(collection), json)
+        _curve(evaluation.learning_curve(collection, encoder), json)
     elif against is not None:
         others = collections.read_texts(against)
-        shown = evaluation.shown_of_others(collection, others, least)
+        shown = evaluation.shown_of_others(collection, others, least, encoder)
         _quiet_day(collection.noun, shown, min(len(others), evaluation.OTHERS), least, json)
     else:
-        _quality(collection, evaluation.evaluate(collection, least, settings.variety_lambda), least, json)
+        _quality(collection, evaluation.evaluate(collection, least, settings.variety_lambda, encoder), least, json)
+
+
+def _encoder(model: Path, tokenizer: Path | None) -> "Encoder":
+    from newsletter.ranking.encoder import encoder_at
+
+    return encoder_at(model, "--semantic", tokenizer)
 
 
 def _quality(collection: "Collection", measured: "EvalResult", least: float, json: bool) -> None:

@@ -71,6 +71,19 @@ class Store(Settings):
     index: FileName = Path("var/index")
 
 
+class Semantic(Settings):
+    """A sentence model, by which papers are ranked by meaning too (``newsletter[semantic]``)."""
+
+    model: Line = Field(description="An ONNX file, a folder with one, or the name of a model of Hugging Face.")
+    tokenizer: FileName | None = Field(default=None, description="By default, tokenizer.json next to the model.")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = Field(
+        default=None, description="Checksum of the ONNX file; required for models that are downloaded."
+    )
+    file: Line = Field(default="onnx/model.onnx", description="The ONNX file of a model of Hugging Face.")
+    revision: Line = Field(default="main", description="The version of a model of Hugging Face: a branch or commit.")
+    endpoint: Url = "https://huggingface.co"
+
+
 class Ranking(Settings):
     """Which papers count as new and as a match."""
 
@@ -88,6 +101,7 @@ class Ranking(Settings):
     refit_days: float = Field(
         default=7.0, ge=0.01, le=36_500, description="Interval between refits of the TF-IDF model."
     )
+    semantic: Semantic | None = Field(default=None, description="Ranks by meaning too; off by default.")
 
 
 class DigestSettings(Settings):

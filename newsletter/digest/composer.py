@@ -56,6 +56,7 @@ class ScoredSubscriber:
         earlier: which were candidates for an earlier digest but not sent, and are not hidden (likewise).
         hidden: the new ones hidden by a never-word, with the word, by index.
         known_feedback: the interests and feedback that the profiles were built from.
+        sentence_model: the fingerprint of the sentence model, empty without one.
     """
 
     subscriber: Subscriber
@@ -66,6 +67,7 @@ class ScoredSubscriber:
     earlier: np.ndarray
     hidden: Mapping[int, str]
     known_feedback: Sequence[InterestFeedback]
+    sentence_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +232,8 @@ def to_items(
         if one.interest < 0:
             return DigestItem(paper, rank, one.score, TRENDING, trending_reason(paper))
         phrases, factor = candidates.phrases(one.candidate), float(candidates.paper_matrix.factor[one.candidate])
-        because = reason(index.model, scored.profiles, sought(one.interest), paper, phrases, factor)
+        meaning = _meaning(index, candidates, one.candidate)
+        because = reason(index.model, scored.profiles, sought(one.interest), paper, phrases, factor, meaning)
         section, earlier = interest_name(scored, one), bool(scored.earlier[one.candidate])
         return DigestItem(paper, rank, one.score, section, because, earlier)
 
@@ -251,7 +254,11 @@ def explain_choice(
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
     row = scored.first + int(scored.matrix[:, place].argmax())
     vector, factor = row_of(candidates.paper_matrix.vectors, place), float(candidates.paper_matrix.factor[place])
-    return explain(index.model, scored.profiles, row, vector, factor, most)
+    return explain(index.model, scored.profiles, row, vector, factor, _meaning(index, candidates, place), most)
+
+
+def _meaning(index: Index, candidates: Candidates, place: int) -> np.ndarray:
+    return np.asarray(index.meaning_of(candidates.paper_matrix.meaning[place : place + 1])[0])
 
 
 def nearest(scored: ScoredSubscriber, rules: DigestRules) -> Match | None:

@@ -17,6 +17,7 @@ from newsletter.doctor import domain, http, machine, mail, project, store
 from newsletter.doctor.dns import Resolver
 from newsletter.doctor.result import Check, CheckResult, not_checked, of_error, ok, warning
 from newsletter.doctor.runner import run_in_thread, run_parallel
+from newsletter.doctor.sentence_model import sentence_model
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Message, SubscriberState
 from newsletter.services.context import AppContext
@@ -138,6 +139,8 @@ def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[C
     yield Check("store", partial(store.store, config, opened), _STORE_FIX)
     yield Check("disk", partial(_disk, context, opened), _STORE_FIX)
     yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_FIX)
+    if config.ranking.semantic is not None:
+        yield Check("sentence model", lambda: sentence_model(config, opened), "check ranking.semantic in config.yaml")
     yield Check("sends", lambda: store.sends(opened, clock()), _STORE_FIX)
     yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_FIX)
 

@@ -8,6 +8,7 @@ interests, all papers are in the store and all are candidates, except for the li
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -17,10 +18,12 @@ from newsletter.evaluation.collections import SEE, Collection, Question
 from newsletter.evaluation.measures import Bin, calibration_error, interval, ndcg, reliability, vendi_score
 from newsletter.model import PaperRef
 from newsletter.ranking.diversify import diversified
+from newsletter.ranking.encoder import Encoder
 from newsletter.ranking.index import Index, PaperMatrix, Segment, build_matrix, make_index
+from newsletter.ranking.meaning import Encodings, fit_meaning, to_bytes
 from newsletter.ranking.profile import WeightedInterest, make_profiles
 from newsletter.ranking.scoring import content_matches
-from newsletter.ranking.tfidf import fit
+from newsletter.ranking.tfidf import fit, title_once
 
 OTHERS = 300
 """The number of papers of another field in a quiet day."""
@@ -29,6 +32,7 @@ _AT_ONCE = 256
 _FIRST = 10
 _DEEP = 100
 _VARIED_FROM = 30
+_ENCODINGS_KEPT = 200_000
 _CURVE = (1, 3, 5, 10, 20, 40)
 
 
@@ -59,20 +63,23 @@ class EvalResult:
     fit_seconds: float = 0.0
 
 
-def evaluate(collection: Collection, min_score: float, variety: float = 1.0) -> EvalResult:
+def evaluate(
+    collection: Collection, min_score: float, variety: float = 1.0, encoder: Encoder | None = None
+) -> EvalResult:
     """Rank the candidates for every question.
 
     Args:
         min_score: the minimum match of papers that are shown.
         variety: λ of maximal marginal relevance for digests; it affects only the digest measures.
+        encoder: ranks by meaning too.
 
     Raises:
         UserError: the papers contain no words.
     """
     start = time.perf_counter()
-    index = make_index_of(collection.store, collection.phrases)
+    index = make_index_of(collection.store, collection.phrases, encoder)
     fitted = time.perf_counter()
-    papers = _papers(index, collection)
+    papers = matrix_of(index, collection)
     order, matches = rank(index, papers, collection.questions)
     ranked = time.perf_counter()
     relevant = [one.relevant for one in collection.questions]
@@ -98,32 +105,37 @@ def evaluate(collection: Collection, min_score: float, variety: float = 1.0) -> 
     )
 
 
-def shown_of_others(collection: Collection, others: Sequence[str], min_score: float) -> np.ndarray:
+def shown_of_others(
+    collection: Collection, others: Sequence[str], min_score: float, encoder: Encoder | None = None
+) -> np.ndarray:
     """Return how many papers of another field a digest of ten would show for each question.
 
     Args:
         others: the texts of the other field's papers. ``OTHERS`` of them, drawn with a fixed seed, are the candidates;
             all are in the store, together with the collection's own.
+        encoder: ranks by meaning too.
 
     Raises:
         UserError: the papers contain no words.
     """
-    index = make_index_of([*collection.store, *others], collection.phrases)
+    index = make_index_of([*collection.store, *others], collection.phrases, encoder)
     drawn = np.random.default_rng(0).permutation(len(others))[:OTHERS]
-    papers = build_matrix(index.model, index.vectors(len(collection.store) + drawn))
+    papers = index.matrix(len(collection.store) + drawn)
     questions = [replace(one, among=None) for one in collection.questions]
     _, matches = rank(index, papers, questions)
     return np.asarray((matches[:, :_FIRST] >= max(min_score, np.finfo(float).tiny)).sum(axis=1))
 
 
-def learning_curve(collection: Collection) -> list[tuple[int, int, float]]:
+def learning_curve(collection: Collection, encoder: Encoder | None = None) -> list[tuple[int, int, float]]:
     """Compute the mean nDCG@10 for some numbers of liked papers, sampled at random, on readers with enough of them.
+
+    ``encoder`` is as for :func:`evaluate`.
 
     Returns:
         For each step: the number of papers, the number of readers, and the mean.
     """
-    index = make_index_of(collection.store, collection.phrases)
-    papers = _papers(index, collection)
+    index = make_index_of(collection.store, collection.phrases, encoder)
+    papers = matrix_of(index, collection)
     most = max(len(one.liked) for one in collection.questions)
     steps = [step for step in _CURVE if step <= most]
     if not steps:
@@ -140,18 +152,40 @@ def learning_curve(collection: Collection) -> list[tuple[int, int, float]]:
     return curve
 
 
-def make_index_of(texts: list[str], phrases: bool) -> Index:
-    """Return the index of a store with these texts; their rows are their positions."""
+def make_index_of(texts: list[str], phrases: bool, encoder: Encoder | None = None) -> Index:
+    """Return the index of a store with these texts; their rows are their positions.
+
+    ``encoder`` adds a space of meaning.
+    """
     model = fit(texts, phrases)
     if model is None:
         raise UserError(f"the papers contain no words; {SEE}")
-    return make_index(model, (Segment(np.arange(len(texts)), build_matrix(model, model.vectors(texts))),))
+    rows, encoded = np.arange(len(texts)), encodings_of_texts(encoder, texts)
+    index = make_index(model, (Segment(rows, build_matrix(model, model.vectors(texts), encoded)),))
+    if encoder is None or encoded is None:
+        return index
+    return replace(index, meaning=fit_meaning(encoder, [Encodings(rows, encoded)]))
 
 
-def _papers(index: Index, collection: Collection) -> PaperMatrix:
+def encodings_of_texts(encoder: Encoder | None, texts: Sequence[str]) -> np.ndarray | None:
+    """Return the encodings of papers' texts (texts × width, int8), each computed once; None without an encoder."""
+    if encoder is None:
+        return None
+    return to_bytes(np.array([_encoding(encoder, title_once(text)) for text in texts]).reshape(len(texts), -1))
+
+
+@lru_cache(maxsize=_ENCODINGS_KEPT)
+def _encoding(encoder: Encoder, text: str) -> np.ndarray:
+    return np.asarray(encoder.encode([text])[0])
+
+
+def matrix_of(index: Index, collection: Collection) -> PaperMatrix:
+    """Return the candidates of a collection, prepared for ranking in the index of its store."""
     if collection.candidates is collection.store:
         return index.segments[0].paper_matrix
-    return build_matrix(index.model, index.model.vectors(collection.candidates))
+    encoder = index.meaning.encoder if index.meaning is not None else None
+    encoded = encodings_of_texts(encoder, collection.candidates)
+    return build_matrix(index.model, index.model.vectors(collection.candidates), encoded)
 
 
 def rank(index: Index, papers: PaperMatrix, questions: Sequence[Question]) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,23 @@ _LIKED = np.array([-2.94, 0.643, -0.033, 0.382])
 _ASKED_FOR = 0.4
 """The match of a paper of which nothing else is known than that it has all that was asked for."""
 
+# For ranking by meaning too: the first is for the sum of the words' log-odds and the meaning. Fitted with ``--semantic
+# MODEL`` and MiniLM-L6.
+_SAID_WITH_MEANING = np.array([-0.467, 0.94])
+_LIKED_WITH_MEANING = np.array([-3.776, 0.555, -0.641, 0.434, 4.831])
+
+_MEANING_OF_WORDS = 0.3
+"""What the z-score in the space of meaning counts beside the log-odds of the words.
+
+It is decided and not fitted: questions in whole sentences, of which most judged collections consist, would have more of
+it than is good for a few words.
+"""
+
+_SURE_FROM, _SURE_AT = 4.0, 6.0
+"""From the one z-score in the space of meaning to the other, closeness becomes as sure a sign as all that was asked
+for.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -33,8 +50,11 @@ class Evidence:
 
     Attributes:
         terms: the paper's z-score in the space of terms. ``topics``: that in the space of topics, as far as it can be
-            trusted. ``total``: both z-scores together, by which papers are ordered if the interest has liked papers
+            trusted. ``total``: all z-scores together, by which papers are ordered if the interest has liked papers
             alone.
+        meaning: the paper's z-score in the space of meaning, which is part of the total; None without such a space.
+        usual_closeness: the mean cosine of the interest's encoding with those of the store's usual papers, by which one
+            knows a store that is about the very subject of the interest. None without a space of meaning.
         examples: the number of papers that the interest was built from.
         said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
@@ -45,6 +65,22 @@ class Evidence:
     examples: np.ndarray
     said: np.ndarray
     coverage: Coverage
+    meaning: np.ndarray | None = None
+    usual_closeness: np.ndarray | None = None
+
+
+def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
+    """Return some of the pairs, by their indices."""
+    return Evidence(
+        terms=evidence.terms[some],
+        topics=evidence.topics[some],
+        total=evidence.total[some],
+        examples=evidence.examples[some],
+        said=evidence.said[some],
+        coverage=Coverage(*(part[some] for part in evidence.coverage)),
+        meaning=evidence.meaning[some] if evidence.meaning is not None else None,
+        usual_closeness=evidence.usual_closeness[some] if evidence.usual_closeness is not None else None,
+    )
 
 
 def match(evidence: Evidence) -> np.ndarray:
@@ -52,32 +88,53 @@ def match(evidence: Evidence) -> np.ndarray:
 
     There is one logistic regression for interests in words and one for liked papers; an interest of both has the mean
     of their log-odds, weighted by the share of each. For words, the z-score of the terms adds nothing to that of the
-    topics and the coverage; for a number of liked papers, the order is that of the total z-score.
+    topics and the coverage; for a number of liked papers, the order is that of the total z-score. With a space of
+    meaning, the z-score there is added to what the words say.
     """
-    said = said_features(evidence) @ _SAID + coverage_odds(evidence.coverage)
-    said = _asked_for(said, evidence.coverage)
-    odds = evidence.said * said + (1 - evidence.said) * (liked_features(evidence) @ _LIKED)
+    odds = np.zeros(len(evidence.said))
+    said, liked = (np.flatnonzero(share) for share in (evidence.said, evidence.said < 1))
+    words, papers = taken(evidence, said), taken(evidence, liked)
+    odds[said] += words.said * _said_odds(words)
+    by_papers = _LIKED if evidence.meaning is None else _LIKED_WITH_MEANING
+    odds[liked] += (1 - papers.said) * (liked_features(papers) @ by_papers)
     return np.asarray(HIGHEST / (1 + np.exp(-odds)), dtype=np.float32)
 
 
-def _asked_for(odds: np.ndarray, coverage: Coverage) -> np.ndarray:
+def _said_odds(evidence: Evidence) -> np.ndarray:
+    """Return the log-odds of an interest in words, with the meaning if there is a space of it."""
+    odds, sure = odds_of_words(evidence), evidence.coverage.sure
+    if evidence.meaning is not None:
+        odds = meaning_features(odds, evidence.meaning) @ _SAID_WITH_MEANING
+        sure = np.maximum(sure, np.clip((evidence.meaning - _SURE_FROM) / (_SURE_AT - _SURE_FROM), 0, 1))
+    return _asked_for(odds, sure)
+
+
+def odds_of_words(evidence: Evidence) -> np.ndarray:
+    """Return the log-odds of an interest in words by the topics and the coverage."""
+    return np.asarray(said_features(evidence) @ _SAID + coverage_odds(evidence.coverage))
+
+
+def _asked_for(odds: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """Return log-odds, raised for papers that have all that was asked for: one of two independent signs is enough.
 
     How much is decided and not fitted: in judged collections the words only stand for a need, and a paper that has them
     may not meet it. A reader who writes one keyword wants the papers with it.
+
+    Args:
+        sure: how sure that is, 0 to 1; see :class:`newsletter.ranking.coverage.Coverage`.
     """
-    sure = _ASKED_FOR * coverage.sure
+    sure = _ASKED_FOR * sure
     # 1 - (1 - p) (1 - sure), as log-odds.
     return np.asarray(np.log((np.exp(odds) + sure) / (1 - sure)))
 
 
 def coverage_odds(coverage: Coverage) -> np.ndarray:
-    """Return how much coverage adds to the log-odds of an interest in words (the shape of its arrays)."""
+    """Return how much coverage adds to the log-odds of an interest in words (pairs)."""
     return np.asarray(coverage_features(coverage) @ _COVERAGE)
 
 
 def coverage_features(coverage: Coverage) -> np.ndarray:
-    """Return what the regression for interests in words looks at in the coverage (… × 4).
+    """Return what the regression for interests in words looks at in the coverage (pairs × 4).
 
     The last one is whether a paper has only one word of three or more, which it may have in another sense.
     """
@@ -96,10 +153,23 @@ def said_features(evidence: Evidence) -> np.ndarray:
     return np.stack([np.ones(len(known)), known], axis=1)
 
 
+def meaning_features(odds: np.ndarray, meaning: np.ndarray) -> np.ndarray:
+    """Return what the regression for interests in words looks at with a space of meaning (pairs × 2).
+
+    Args:
+        odds: the log-odds of the words alone. ``meaning``: see :class:`Evidence`.
+    """
+    return np.stack([np.ones(len(odds)), odds + _MEANING_OF_WORDS * meaning], axis=1)
+
+
 def liked_features(evidence: Evidence) -> np.ndarray:
-    """Return what the regression for liked papers looks at (pairs × 4)."""
+    """Return what the regression for liked papers looks at (pairs × 4, or 5 with a space of meaning)."""
     total, number = _compressed(evidence.total), np.log(np.minimum(evidence.examples, _MANY))
-    return np.stack([np.ones(len(total)), total, number, total * number], axis=1)
+    return np.stack([np.ones(len(total)), total, number, total * number, *_if_known(evidence.usual_closeness)], axis=1)
+
+
+def _if_known(feature: np.ndarray | None) -> list[np.ndarray]:
+    return [] if feature is None else [feature]
 
 
 def _compressed(zscores: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ An interest may say several things, each of which is enough for a paper to be re
 These are its alternatives. Of a text the single words count; a keyword of several words is a phrase first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ class Alternatives(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """What papers have of alternatives (arrays of one shape).
+    """What papers have of alternatives, for some pairs of them: arrays of one length.
 
     Attributes:
         words: the number of an alternative's words. ``shared``: how many of them the paper has.
@@ -81,49 +81,54 @@ def _sums(matrix: csr_matrix) -> np.ndarray:
     return np.asarray(matrix.sum(axis=1)).ravel()
 
 
-def coverage(alternatives: Alternatives, turned: csr_matrix) -> Coverage:
-    """Return what each paper has of each alternative (alternatives × papers).
+def had_by(alternatives: Alternatives, turned: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight, and the number, of each alternative's words that each paper has (alternatives × papers).
 
     Args:
         turned: the papers' vectors, transposed (terms × papers).
     """
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    had, shared = (alternatives.weights @ present).toarray(), (alternatives.counted @ present).toarray()
-    return coverage_of(alternatives, had, shared)
+    return (alternatives.weights @ present).toarray(), (alternatives.counted @ present).toarray()
 
 
-def coverage_of(alternatives: Alternatives, had: np.ndarray, shared: np.ndarray) -> Coverage:
-    """Return the coverage from the weight and the number of each alternative's words that each paper has."""
-    whole = alternatives.whole.astype(np.float32)[:, None]
-    share = had / whole
-    return Coverage(
-        words=np.broadcast_to(alternatives.words[:, None], had.shape),
-        shared=shared,
-        share=share,
-        known=np.broadcast_to(_sums(alternatives.weights)[:, None] / whole, had.shape),
-        sure=np.clip((share - _NEARLY_ALL) / (1 - _NEARLY_ALL), 0, 1) * alternatives.enough[:, None],
-    )
-
-
-def best_of(covered: Coverage, odds: np.ndarray, first: np.ndarray, rows: np.ndarray, places: np.ndarray) -> Coverage:
+def best_of(
+    alternatives: Alternatives,
+    had: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    places: np.ndarray,
+    odds: Callable[[Coverage], np.ndarray],
+) -> Coverage:
     """Return the coverage of the best alternative for pairs of an interest and a paper; zeros without alternatives.
 
     How sure a match it is comes from the surest one.
 
     Args:
-        covered, odds: the coverage of each alternative, and how much it is worth (alternatives × papers).
-        first: see :class:`Alternatives`. ``rows``, ``places``: the interest and the paper of each pair.
+        had: the result of :func:`had_by`. ``rows``, ``places``: the interest and the paper of each pair.
+        odds: returns how much coverages are worth.
     """
-    numbers = np.diff(first)[rows]
-    found = Coverage(*(np.zeros(len(rows), dtype=np.float32) for _ in covered))
-    some = np.flatnonzero(numbers)
-    best, most = np.zeros(len(some), dtype=int), np.full(len(some), -np.inf)
+    first = alternatives.first[rows]
+    numbers = alternatives.first[rows + 1] - first
+    found = Coverage(*(np.zeros(len(rows), dtype=np.float32) for _ in Coverage._fields))
     for number in range(int(numbers.max(initial=0))):
-        alternative = first[rows[some]] + np.minimum(number, numbers[some] - 1)
-        found.sure[some] = np.maximum(found.sure[some], covered.sure[alternative, places[some]])
-        better = odds[alternative, places[some]] > most
-        best[better] = alternative[better]
-        most[better] = odds[alternative, places[some]][better]
-    for part, values in zip(found[:-1], covered[:-1], strict=True):
-        part[some] = values[best, places[some]]
+        some = np.flatnonzero(numbers > number)
+        chosen = first[some] + number
+        new = _coverage(alternatives, chosen, had[0][chosen, places[some]], had[1][chosen, places[some]])
+        old = Coverage(*(part[some] for part in found))
+        better = odds(new) > odds(old) if number else np.ones(len(some), dtype=bool)
+        for part, own, former in zip(found, new, old, strict=True):
+            part[some] = np.where(better, own, former)
+        found.sure[some] = np.maximum(new.sure, old.sure)
     return found
+
+
+def _coverage(alternatives: Alternatives, chosen: np.ndarray, had: np.ndarray, shared: np.ndarray) -> Coverage:
+    """Return the coverage of an alternative in each pair, from the weight and the number of its words in the paper."""
+    whole = alternatives.whole.astype(np.float32)
+    share = had / whole[chosen]
+    return Coverage(
+        words=alternatives.words[chosen],
+        shared=shared,
+        share=share,
+        known=(_sums(alternatives.weights) / whole)[chosen],
+        sure=np.clip((share - _NEARLY_ALL) / (1 - _NEARLY_ALL), 0, 1) * alternatives.enough[chosen],
+    )

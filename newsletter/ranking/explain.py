@@ -9,7 +9,7 @@ import numpy as np
 
 from newsletter.model import Paper
 from newsletter.ranking.phrases import PaperPhrases
-from newsletter.ranking.profile import Profiles
+from newsletter.ranking.profile import MEANING_WEIGHT, Profiles, meaning_scores
 from newsletter.ranking.sparse import Row, row_of, values_at
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.tokens import written_term
@@ -56,26 +56,71 @@ def interest_terms(profiles: Profiles, row: int) -> InterestTerms:
 
 
 def reason(
-    model: TfidfModel, profiles: Profiles, sought: InterestTerms, paper: Paper, phrases: PaperPhrases, factor: float
+    model: TfidfModel,
+    profiles: Profiles,
+    sought: InterestTerms,
+    paper: Paper,
+    phrases: PaperPhrases,
+    factor: float,
+    meaning: np.ndarray,
 ) -> str:
     """Name a followed author, the terms with the greatest weight, the most similar liked paper and the category.
 
-    ``factor`` is that of :class:`newsletter.ranking.index.PaperMatrix`.
+    If the paper's meaning counts for more than all its terms, say what it is close to instead of the most similar liked
+    paper.
+
+    Args:
+        factor: that of :class:`newsletter.ranking.index.PaperMatrix`.
+        meaning: the paper relative to the usual one (width), see :meth:`newsletter.ranking.index.Index.meaning_of`.
     """
     parts = []
     if sought.authors is not None:
         parts += _followed_author(sought.authors, paper)
-    terms = main_terms(adding_terms(model, profiles, sought.row, phrases.vector, factor), phrases)
-    if terms:
+    adding = adding_terms(model, profiles, sought.row, phrases.vector, factor)
+    by_meaning = _is_by_meaning(model, profiles, sought.row, phrases.vector, factor, meaning)
+    if by_meaning:
+        # Terms that add only through a topic say less than the meaning does.
+        own = set(row_of(profiles.vectors, sought.row).terms.tolist())
+        adding = {term: part for term, part in adding.items() if term in own}
+    if terms := main_terms(adding, phrases):
         parts.append(", ".join(terms))
-    if profiles.followed[sought.row].liked:
+    if by_meaning:
+        parts.append(f"close in meaning to {_nearest(profiles, sought.row, meaning)}")
+    elif profiles.followed[sought.row].liked:
         liked, contributions = liked_parts(profiles, sought.row, phrases.vector)
         most, whole = int(np.argmax(contributions)), profile_part(row_of(profiles.vectors, sought.row), phrases.vector)
         if contributions[most] >= _LIKED_SHARE * max(whole, 1e-12):
-            parts.append(f"like “{shorten(liked[most], _TITLE_SHOWN, placeholder=' …')}”")
+            parts.append(f"like “{_shown_title(liked[most])}”")
     if sought.categories:
         parts += [f"in {one}" for one in paper.categories if one.casefold() in sought.categories][:1]
     return "; ".join(parts)
+
+
+def _is_by_meaning(
+    model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, meaning: np.ndarray
+) -> bool:
+    """Whether a paper's closeness in meaning contributes more to its score than all its terms together."""
+    if not profiles.by_meaning_too:
+        return False
+    by_terms = float(term_parts(model, profiles, row, paper, factor).sum())
+    return meaning_part(profiles, row, meaning) > max(0.0, by_terms)
+
+
+def _nearest(profiles: Profiles, row: int, meaning: np.ndarray) -> str:
+    """Name what an interest has that is closest in meaning to a paper: a liked paper, or what it says in words."""
+    liked = profiles.followed[row].liked
+    if not liked:
+        return "what you describe"
+    closeness = profiles.liked_meaning[row_of(profiles.contributions, row).terms] @ meaning
+    nearest = int(np.argmax(closeness))
+    # If the whole interest is closer than any of its liked papers, its words are what makes the difference.
+    if profiles.said_counts[row] and closeness[nearest] < profiles.meaning[row] @ meaning:
+        return "what you describe"
+    return f"“{_shown_title(liked[nearest][0].title)}”"
+
+
+def _shown_title(title: str) -> str:
+    return shorten(title, _TITLE_SHOWN, placeholder=" …")
 
 
 def _followed_author(followed: NameIndex[None], paper: Paper) -> list[str]:
@@ -96,25 +141,33 @@ class Explanation:
     Attributes:
         terms: those that add to its score.
         liked: the titles of the liked papers they come from.
+        meaning: the share of the paper's closeness in meaning; 0 without a space of meaning.
     """
 
     terms: tuple[tuple[str, float], ...] = ()
     liked: tuple[tuple[str, float], ...] = ()
+    meaning: float = 0.0
 
 
-def explain(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, most: int) -> Explanation:
+def explain(
+    model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, meaning: np.ndarray, most: int
+) -> Explanation:
     """Return the terms and the liked papers that a paper's score comes from.
 
     Args:
         row: the row of the profile. ``paper``, ``factor``: see :func:`term_parts`.
+        meaning: see :func:`meaning_part`.
         most: the maximum number of each.
     """
     profile = row_of(profiles.vectors, row)
     parts = np.maximum(term_parts(model, profiles, row, paper, factor), 0)
+    close = max(meaning_part(profiles, row, meaning), 0.0)
+    whole = float(parts.sum()) + close
     names, contributions = liked_parts(profiles, row, paper)
     return Explanation(
-        _shares([written_term(str(term)) for term in model.terms[paper.terms]], parts, float(parts.sum()), most),
+        _shares([written_term(str(term)) for term in model.terms[paper.terms]], parts, whole, most),
         _shares(names, contributions, profile_part(profile, paper), most),
+        close / max(whole, 1e-12),
     )
 
 
@@ -126,7 +179,8 @@ def _shares(names: Sequence[str], parts: np.ndarray, whole: float, most: int) ->
 def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> np.ndarray:
     """Return each term's contribution to a paper's score, in the order of ``paper.terms``.
 
-    They add up to the total z-score, to 0.01, but for a constant of the profile: what the usual paper scores.
+    With :func:`meaning_part` they add up to the total z-score, to 0.01, but for a constant of the profile: what the
+    usual paper scores.
 
     Args:
         row: the row of the profile. ``paper``: the paper's vector. ``factor``: that of
@@ -141,6 +195,17 @@ def term_parts(model: TfidfModel, profiles: Profiles, row: int, paper: Row, fact
     against = profiles.against[row] if profiles.against[row] @ topics > 0 else 0
     weight = profiles.topics_weight[row] / profiles.by_topics.deviation[row] / length
     return np.asarray(paper.values * (by_terms + along @ (profiles.topics[row] - against) * weight))
+
+
+def meaning_part(profiles: Profiles, row: int, meaning: np.ndarray) -> float:
+    """Return the contribution of a paper's closeness in meaning to its score; 0 without a space of meaning.
+
+    Args:
+        row: the row of the profile.
+        meaning: the paper relative to the usual one (width), see :meth:`newsletter.ranking.index.Index.meaning_of`.
+    """
+    weight = MEANING_WEIGHT / profiles.by_meaning.deviation[row]
+    return float(weight * meaning_scores(profiles, np.array([row]), meaning[None, :])[0, 0])
 
 
 def adding_terms(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> dict[int, float]:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from newsletter.model import Paper
+from newsletter.ranking.meaning import Encodings, MeaningSpace
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import TfidfModel, of_length_one, paper_text, score_deviation
 
@@ -25,6 +26,8 @@ class PaperMatrix:
         centre: the score of each with the mean paper.
         factor: the inverse of how much each one's score varies across readers (1 is usual).
         topics: the topics of each (papers × topics), of length 1.
+        meaning: the encoding of each (papers × width, int8), see :mod:`newsletter.ranking.meaning`; papers × 0 in a
+            store without a space of meaning, and in the segments of one with it, which keeps them all together.
     """
 
     vectors: csr_matrix
@@ -32,11 +35,18 @@ class PaperMatrix:
     centre: np.ndarray
     factor: np.ndarray
     topics: np.ndarray
+    meaning: np.ndarray
 
 
-def build_matrix(model: TfidfModel, vectors: csr_matrix) -> PaperMatrix:
-    """Prepare papers (papers × terms) for ranking, once for all subscribers."""
-    return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(model, vectors))
+def no_meaning(papers: int) -> np.ndarray:
+    """Return what stands for the encodings of papers that have none (papers × 0)."""
+    return np.zeros((papers, 0), dtype=np.int8)
+
+
+def build_matrix(model: TfidfModel, vectors: csr_matrix, meaning: np.ndarray | None = None) -> PaperMatrix:
+    """Prepare papers (papers × terms) for ranking, once for all subscribers; ``meaning`` has their encodings."""
+    encoded = no_meaning(vectors.shape[0]) if meaning is None else meaning
+    return PaperMatrix(vectors, vectors.T.tocsr(), *background_of(model, vectors), encoded)
 
 
 def background_of(model: TfidfModel, vectors: csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,12 +72,14 @@ class Index:
 
     Attributes:
         version: the name under which the space is stored, empty if it is not.
+        meaning: the space of meaning; None if papers are ranked without it.
     """
 
     model: TfidfModel
     sample: PaperMatrix
     segments: tuple[Segment, ...] = ()
     version: str = ""
+    meaning: MeaningSpace | None = None
 
     def vectors(self, rows: np.ndarray) -> csr_matrix:
         """Return the vectors of papers (papers × terms) by row in the store; zeros for those that the index lacks."""
@@ -80,6 +92,28 @@ class Index:
             order[here] = height + np.arange(len(here))
             height += len(here)
         return csr_matrix(csr_matrix(vstack(taken))[order], dtype=np.float32)
+
+    def encodings(self, rows: np.ndarray) -> np.ndarray:
+        """Return the encodings of papers by row in the store (papers × width, int8); papers × 0 without any."""
+        return no_meaning(len(rows)) if self.meaning is None else self.meaning.encodings(rows)
+
+    def meaning_of(self, encodings: np.ndarray) -> np.ndarray:
+        """Return encodings (papers × width) relative to the usual paper and of length 1; see :class:`MeaningSpace`."""
+        return encodings.astype(np.float32) if self.meaning is None else self.meaning.relative(encodings)
+
+    @property
+    def meaning_sample(self) -> np.ndarray:
+        """The papers by which scores in the space of meaning are standardised (papers × width); 0 × 0 without it."""
+        return np.zeros((0, 0), np.float32) if self.meaning is None else self.meaning.relative(self.meaning.sample)
+
+    @property
+    def usual_meaning(self) -> np.ndarray:
+        """The usual paper in the space of meaning, as encoded (1 × width); 1 × 0 without it."""
+        return np.zeros((1, 0), np.float32) if self.meaning is None else self.meaning.usual[None, :]
+
+    def matrix(self, rows: np.ndarray) -> PaperMatrix:
+        """Return papers prepared for ranking, by row in the store."""
+        return build_matrix(self.model, self.vectors(rows), self.encodings(rows))
 
     def holds(self, rows: Sequence[int]) -> np.ndarray:
         """Return which of some rows in the store the index has."""
@@ -102,14 +136,22 @@ class Index:
     def segment_of(self, rows: np.ndarray) -> Segment:
         """Return some papers, by row ascending, as a segment of their own: only their vectors, for look-ups."""
         none = np.zeros(0, dtype=np.float32)
-        return Segment(rows, PaperMatrix(self.vectors(rows), self.model.zeros(0), none, none, none))
+        encoded = self.encodings(rows)
+        return Segment(rows, PaperMatrix(self.vectors(rows), self.model.zeros(0), none, none, none, encoded))
+
+    def with_segment(self, segment: Segment) -> "Index":
+        """Return the same space with the papers of :meth:`segment_of` alone."""
+        own = Encodings(segment.rows, segment.paper_matrix.meaning)
+        meaning = self.meaning.with_parts(own) if self.meaning is not None else None
+        return replace(self, segments=(segment,), meaning=meaning)
 
     def without_papers(self) -> "Index":
         """Return what is needed to build profiles and measure scores: a small part of an index, which can be sent to
         other processes. Papers cannot be prepared for ranking with it.
         """
         model = replace(self.model, variance=self.model.variance[:0])
-        return Index(model, self.sample, (), self.version)
+        meaning = self.meaning.with_parts() if self.meaning is not None else None
+        return Index(model, self.sample, (), self.version, meaning)
 
     def replaced(self, number: int) -> np.ndarray:
         """Return the positions of a segment's papers that are also in a later segment."""

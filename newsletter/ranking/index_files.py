@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from newsletter.ranking.abbreviations import Abbreviation, Abbreviations
-from newsletter.ranking.index import PaperMatrix, Segment
+from newsletter.ranking.index import PaperMatrix, Segment, no_meaning
 from newsletter.ranking.tfidf import TfidfModel, make_counter
 
 _MANY_PAPERS = 1_000_000
@@ -38,7 +38,7 @@ def read_model(folder: Path) -> TfidfModel:
     terms = np.array((folder / "terms.txt").read_text(encoding="utf-8").split("\n"), dtype=object)
     # Earlier versions wrote the topics and their strengths as one.
     arrays = _former_topics(folder) if (folder / "directions.npy").exists() else {}
-    arrays |= {name: _read(folder / f"{name}.npy") for name in _ARRAYS if name not in arrays}
+    arrays |= {name: read_array(folder / f"{name}.npy") for name in _ARRAYS if name not in arrays}
     if len(terms) != len(arrays["idf"]):
         raise ValueError(f"{folder}: its files are inconsistent")
     sample = _read_matrix(folder, "sample", len(terms))
@@ -56,7 +56,7 @@ def read_model(folder: Path) -> TfidfModel:
 
 
 def _former_topics(folder: Path) -> dict[str, np.ndarray]:
-    directions = _read(folder / "directions.npy")
+    directions = read_array(folder / "directions.npy")
     strengths = np.sqrt((directions**2).sum(axis=0))
     return {"topics": directions / np.where(strengths > 0, strengths, 1), "strengths": strengths}
 
@@ -85,10 +85,12 @@ def read_segment(folder: Path, terms: int) -> Segment:
     Raises:
         OSError, ValueError: it does not exist, or is damaged.
     """
-    rows = _read(folder / "rows.npy")
+    rows = read_array(folder / "rows.npy")
     vectors = _read_matrix(folder, "vectors", terms)
     turned = _read_matrix(folder, "turned", len(rows))
-    background = [_read(folder / f"{name}.npy") for name in ("centre", "factor", "topics")]
+    background = [read_array(folder / f"{name}.npy") for name in ("centre", "factor", "topics")] + [
+        no_meaning(len(rows))
+    ]
     return Segment(rows, PaperMatrix(vectors, turned, *background))
 
 
@@ -101,12 +103,17 @@ def _write_matrix(folder: Path, name: str, matrix: csr_matrix) -> None:
 
 
 def _read_matrix(folder: Path, name: str, width: int) -> csr_matrix:
-    data, indices, indptr = (_read(folder / f"{name}-{segment}.npy") for segment in ("data", "indices", "indptr"))
+    data, indices, indptr = (read_array(folder / f"{name}-{segment}.npy") for segment in ("data", "indices", "indptr"))
     if len(data) != len(indices) or indptr[-1] != len(data):
         raise ValueError(f"{folder / name}: its files are inconsistent")
     return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, width), copy=False)
 
 
-def _read(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
+    """Read an array from a file, memory-mapped.
+
+    Raises:
+        OSError, ValueError: it does not exist, or is damaged.
+    """
     # An empty file cannot be mapped.
     return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > 4096 else None))

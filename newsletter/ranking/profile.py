@@ -1,6 +1,6 @@
 """Profiles: the TF-IDF vectors of subscribers' interests, built for many interests in one go."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,18 +10,10 @@ from scipy.sparse import csr_matrix, diags
 from newsletter.model import Interest, PaperRef
 from newsletter.ranking.coverage import Alternative, Alternatives, make_alternatives
 from newsletter.ranking.index import Index
+from newsletter.ranking.meaning import MeaningSpace, directions
 from newsletter.ranking.sparse import Row, row_of
-from newsletter.ranking.tfidf import FEW, TfidfModel, damp, of_length_one
-from newsletter.ranking.wanted import (
-    WantedRow,
-    keyword_forms,
-    keyword_row,
-    of_several_words,
-    stacked,
-    text_forms,
-    text_row,
-    together,
-)
+from newsletter.ranking.tfidf import FEW, TfidfModel, damp, in_steps, of_length_one
+from newsletter.ranking.wanted import Wanted, of_several_words, stacked, together, wanted_keyword, wanted_text
 from newsletter.ranking.zscores import Spread, raw_scores, spread
 
 _DISLIKED_WEIGHT = 0.5
@@ -35,6 +27,8 @@ _ONE_WORD_OF_MANY = 0.42
 It is just so much that such a paper is shown by default unless its subject is a different one.
 """
 
+MEANING_WEIGHT = 2.0
+"""The weight of z-scores in the space of meaning beside those in the space of terms, however many the examples."""
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -73,9 +67,13 @@ class Profiles:
         alternatives: the text and keywords alone. ``said_counts``: how many of the examples they are: 0, 1 or 2.
         topics: the liked papers, texts and keywords in the space of topics, relative to the usual paper and of length 1
             (interests × topics). ``against``: the same for the disliked papers, of the length of their weight.
-        by_terms, by_topics: what scores in the two spaces are standardised by. For the terms it is the spread before
-            disliked papers were subtracted, with keywords of several words as if they were text: neither a subtraction
-            nor the low weight of a phrase's single words then raises a paper's z-score.
+        meaning, against_meaning: the same in the space of meaning (interests × width); interests × 0 without such a
+            space. ``liked_meaning``: that of each liked paper (liked × width).
+        usual_closeness: the mean cosine of the liked papers, texts and keywords, as encoded and relative to nothing,
+            with the store's usual papers (interests).
+        by_terms, by_topics, by_meaning: what scores in the three spaces are standardised by. For the terms it is the
+            spread before disliked papers were subtracted, with keywords of several words as if they were text: neither
+            a subtraction nor the low weight of a phrase's single words then raises a paper's z-score.
         contributions: the weight of each liked paper in ``whole`` (interests × liked). ``liked``: their vectors (liked
             × terms).
     """
@@ -88,10 +86,15 @@ class Profiles:
     said_counts: np.ndarray
     topics: np.ndarray
     against: np.ndarray
+    meaning: np.ndarray
+    against_meaning: np.ndarray
+    usual_closeness: np.ndarray
     by_terms: Spread
     by_topics: Spread
+    by_meaning: Spread
     contributions: csr_matrix
     liked: csr_matrix
+    liked_meaning: np.ndarray
 
     @property
     def worth(self) -> np.ndarray:
@@ -102,6 +105,11 @@ class Profiles:
     def topics_weight(self) -> np.ndarray:
         """The weight of z-scores in the space of topics beside those in the space of terms."""
         return topics_weight(self.worth) if self.topics.shape[1] else np.zeros(len(self.followed))
+
+    @property
+    def by_meaning_too(self) -> bool:
+        """Whether there is a space of meaning."""
+        return bool(self.meaning.shape[1])
 
     def liked_by(self, row: int) -> tuple[Row, np.ndarray]:
         """Return the contributions of an interest's liked papers to ``whole``: their terms, one paper after the other,
@@ -123,29 +131,35 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
     shorter than an abstract. A faded verdict counts as less than one paper. An interest with nothing else is
     represented by its name.
     """
-    liked, contributions = _judged(index, [one.liked for one in followed])
+    liked, liked_encodings, contributions = _judged(index, [one.liked for one in followed])
     interests = [one.interest for one in followed]
-    written = _written_rows(index.model, interests)
-    texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)] for one in interests]))
+    written = _written(index.model, interests)
+    texts = _as_papers(index.model, *stacked(index.model, [written[_text(one)].row for one in interests]))
     phrases = _as_papers(index.model, *_keywords(index.model, interests, written))
-    plain = _as_papers(index.model, *_keywords(index.model, interests, _plain_rows(index.model, interests)))
-    said_counts = np.add(*((np.diff(one.indptr) > 0).astype(float) for one in (texts, phrases)))
+    as_texts = _as_papers(index.model, *_keywords(index.model, interests, _as_texts(index.model, interests)))
+    said_counts = _said_counts(index, interests, texts, phrases)
     example_counts = np.asarray(contributions.sum(axis=1)).ravel() + said_counts
-    share = 1 / np.where(example_counts > 0, example_counts, 1)
-    contributions.data *= np.repeat(share, np.diff(contributions.indptr)).astype(np.float32)
+    share = (1 / np.where(example_counts > 0, example_counts, 1)).astype(np.float32)
+    contributions.data *= np.repeat(share, np.diff(contributions.indptr))
     rest = contributions @ liked + diags(share) @ texts
-    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32)
+    whole = csr_matrix(rest + diags(share) @ phrases, dtype=np.float32) if phrases.nnz else rest.astype(np.float32)
+    whole.sort_indices()
     vectors = wanted = damp(whole)
-    standard = damp(csr_matrix(rest + diags(share) @ plain, dtype=np.float32))
+    standard = damp(csr_matrix(rest + diags(share) @ as_texts, dtype=np.float32)) if as_texts.nnz else wanted
+    liked_meaning = index.meaning_of(liked_encodings)
+    said_encodings, says = _said_encodings(index.meaning, interests)
+    says = csr_matrix(diags(share) @ says)
+    meaning = of_length_one(contributions @ liked_meaning + says @ index.meaning_of(said_encodings))
+    encodings = of_length_one(contributions @ directions(liked_encodings) + says @ said_encodings)
     topics = topics_of(index, np.asarray(wanted @ index.model.topics))
-    against = np.zeros_like(topics)
+    against, against_meaning = np.zeros_like(topics), np.zeros_like(meaning)
     if any(one.disliked for one in followed):
-        mean, weight = _disliked(index, followed)
+        mean, mean_meaning, weight = _disliked(index, followed)
         vectors = csr_matrix(wanted - diags(weight) @ mean, dtype=np.float32)
+        vectors.sort_indices()
         against = topics_of(index, np.asarray(mean @ index.model.topics)) * weight.astype(np.float32)[:, None]
-    for matrix in (vectors, whole):
-        matrix.sort_indices()
-    said = [alternatives_of(index.model, _text(one), one.keywords) for one in interests]
+        against_meaning = in_steps(mean_meaning * weight[:, None])
+    said = [alternatives_of(index.model, _said(one, written)) for one in interests]
     return Profiles(
         followed=tuple(followed),
         vectors=vectors,
@@ -155,32 +169,57 @@ def make_profiles(index: Index, followed: Sequence[WeightedInterest]) -> Profile
         said_counts=said_counts,
         topics=topics,
         against=against,
+        meaning=meaning,
+        against_meaning=against_meaning,
+        usual_closeness=(encodings @ index.usual_meaning.T)[:, 0],
         by_terms=spread(raw_scores(standard, example_counts, index.sample)[0]),
         by_topics=spread(topics @ index.sample.topics[:, : topics.shape[1]].T),
+        by_meaning=spread(meaning @ index.meaning_sample.T),
         contributions=contributions,
         liked=liked,
+        liked_meaning=liked_meaning,
     )
 
 
-def _disliked(index: Index, followed: Sequence[WeightedInterest]) -> tuple[csr_matrix, np.ndarray]:
-    """Return the mean of each interest's disliked papers (interests × terms), damped, and its weight."""
-    disliked, against = _judged(index, [one.disliked for one in followed])
+def _disliked(index: Index, followed: Sequence[WeightedInterest]) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
+    """Return the mean of each interest's disliked papers in the space of terms (interests × terms), damped; that in the
+    space of meaning, of length 1 (interests × width); and its weight.
+    """
+    disliked, encodings, against = _judged(index, [one.disliked for one in followed])
     total = np.asarray(against.sum(axis=1)).ravel()
     mean = damp(diags(1 / np.where(total > 0, total, 1)) @ against @ disliked)
-    return mean, _DISLIKED_WEIGHT * np.asarray(against.max(axis=1).todense()).ravel()
+    meaning = of_length_one(against @ index.meaning_of(encodings))
+    return mean, meaning, _DISLIKED_WEIGHT * np.asarray(against.max(axis=1).todense()).ravel()
 
 
 def topic_scores(profiles: Profiles, rows: np.ndarray, topics: np.ndarray) -> np.ndarray:
-    """Return the raw scores of papers in the space of topics (rows × papers).
-
-    What is near the disliked papers is scored lower, and what is far from them no higher.
+    """Return the raw scores of papers in the space of topics (rows × papers); see :func:`_without_disliked`.
 
     Args:
         rows: of the profiles. ``topics``: those of the papers (papers × topics).
     """
-    scores = np.asarray(profiles.topics[rows] @ topics.T)
-    disliking = np.flatnonzero(profiles.against[rows].any(axis=1))
-    scores[disliking] -= np.maximum(profiles.against[rows[disliking]] @ topics.T, 0)
+    return _without_disliked(profiles.topics[rows], profiles.against[rows], topics)
+
+
+def meaning_scores(profiles: Profiles, rows: np.ndarray, meaning: np.ndarray) -> np.ndarray:
+    """Return the raw scores of papers in the space of meaning (rows × papers); see :func:`_without_disliked`.
+
+    Args:
+        rows: of the profiles.
+        meaning: the papers relative to the usual one (papers × width), see
+            :meth:`newsletter.ranking.index.Index.meaning_of`.
+    """
+    return _without_disliked(profiles.meaning[rows], profiles.against_meaning[rows], meaning)
+
+
+def _without_disliked(wanted: np.ndarray, against: np.ndarray, papers: np.ndarray) -> np.ndarray:
+    """Return the raw scores of papers in a space.
+
+    What is near the disliked papers is scored lower, and what is far from them no higher.
+    """
+    scores = np.asarray(wanted @ papers.T)
+    disliking = np.flatnonzero(against.any(axis=1))
+    scores[disliking] -= np.maximum(against[disliking] @ papers.T, 0)
     return scores
 
 
@@ -219,63 +258,93 @@ def trust_in_topics(model: TfidfModel) -> float:
     return model.papers / (model.papers + _FEW_PAPERS)
 
 
+def _said_counts(index: Index, interests: Sequence[Interest], texts: csr_matrix, keywords: csr_matrix) -> np.ndarray:
+    """Return whether each interest has a text plus whether it has keywords: 0, 1 or 2.
+
+    Words that the space of terms does not know count only if there is a space of meaning, which knows all.
+    """
+    if index.meaning is not None:
+        return np.array([bool(_text(one).strip()) + bool(one.keywords) for one in interests], dtype=float)
+    return np.asarray((np.diff(texts.indptr) > 0).astype(float) + (np.diff(keywords.indptr) > 0))
+
+
+def _said_encodings(space: MeaningSpace | None, interests: Sequence[Interest]) -> tuple[np.ndarray, csr_matrix]:
+    """Return the encodings of all that interests say, and which interest says what (interests × encodings).
+
+    An interest says its text, and all its keywords together.
+    """
+    said = [[words for words in (_text(one).strip(), ", ".join(one.keywords)) if words] for one in interests]
+    texts = sorted({words for own in said for words in own}) if space is not None else []
+    place = {words: number for number, words in enumerate(texts)}
+    places = [[place[words] for words in own if words in place] for own in said]
+    shares = _rows([[1.0] * len(own) for own in places], places, len(texts))
+    if space is None:
+        return np.zeros((0, 0), dtype=np.float32), shares
+    return space.encoder.encode_words(texts), shares
+
+
 def _text(interest: Interest) -> str:
     says_more = interest.keywords or interest.liked or interest.authors or interest.categories
     return interest.text or ("" if says_more else interest.name)
 
 
-def _written_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
-    """Return the vector of each text and keyword of some interests, as it is written."""
+def _written(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, Wanted]:
+    """Return the vectors of each text and keyword of some interests, as it is written."""
     keywords = {keyword for one in interests for keyword in one.keywords}
     # A keyword is a phrase first; if one is also the text of somebody else, that matters little.
     texts = {_text(one) for one in interests} - keywords
-    return {text: text_row(model, text) for text in texts} | {word: keyword_row(model, word) for word in keywords}
+    return {text: wanted_text(model, text) for text in texts} | {one: wanted_keyword(model, one) for one in keywords}
 
 
-def _plain_rows(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, WantedRow]:
-    """Return the vector of each keyword as if it were a text."""
-    return {keyword: text_row(model, keyword) for one in interests for keyword in one.keywords}
+def _as_texts(model: TfidfModel, interests: Sequence[Interest]) -> dict[str, Wanted]:
+    """Return the vectors of each keyword as if it were a text."""
+    return {keyword: wanted_text(model, keyword) for one in interests for keyword in one.keywords}
 
 
-def alternatives_of(model: TfidfModel, text: str, keywords: Iterable[str]) -> list[Alternative]:
+def alternatives_of(model: TfidfModel, said: Sequence[Wanted]) -> list[Alternative]:
     """Return what an interest says: its text and its keywords, each as it is written and with its abbreviations in
     their other form; and all of them together, since a paper with several is more likely to be relevant.
     """
-    said = [text_forms(model, text)] if text else []
-    said += [keyword_forms(model, one) for one in keywords]
     alone = len(said) == 1
     found = []
-    for forms in said:
-        sure = alone or of_several_words(model, forms[0])
+    for one in said:
+        sure = alone or of_several_words(model, one.forms[0])
         found += [
-            Alternative(form, 1.0 if sure or of_several_words(model, form) else _ONE_WORD_OF_MANY) for form in forms
+            Alternative(form, 1.0 if sure or of_several_words(model, form) else _ONE_WORD_OF_MANY) for form in one.forms
         ]
     if not alone and found:
-        found.append(Alternative(together([forms[0] for forms in said]), 0.0))
+        found.append(Alternative(together([one.forms[0] for one in said]), 0.0))
     return [one for one in found if len(one.row.row.terms)]
 
 
+def _said(interest: Interest, written: Mapping[str, Wanted]) -> list[Wanted]:
+    text = _text(interest)
+    return [*([written[text]] if text else []), *(written[one] for one in interest.keywords)]
+
+
 def _keywords(
-    model: TfidfModel, interests: Sequence[Interest], written: Mapping[str, WantedRow]
+    model: TfidfModel, interests: Sequence[Interest], written: Mapping[str, Wanted]
 ) -> tuple[csr_matrix, np.ndarray]:
     words = sorted({word for interest in interests for word in interest.keywords})
     place = {word: number for number, word in enumerate(words)}
     weights = [list(interest.keywords.values()) for interest in interests]
     places = [[place[word] for word in interest.keywords] for interest in interests]
-    vectors, unknown = stacked(model, [written[word] for word in words])
+    vectors, unknown = stacked(model, [written[word].row for word in words])
     shares = _rows(weights, places, len(words))
     return csr_matrix(shares @ vectors), np.asarray(shares @ unknown)
 
 
-def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, csr_matrix]:
-    """Return the vectors of all rated papers, and the weight of each for each interest (interests × papers)."""
+def _judged(index: Index, judged: Sequence[RatedPapers]) -> tuple[csr_matrix, np.ndarray, csr_matrix]:
+    """Return the vectors of all rated papers, their encodings, and the weight of each (interests × papers)."""
     if not any(judged):
-        return index.model.zeros(0), csr_matrix((len(judged), 0), dtype=np.float32)
+        none = index.encodings(np.zeros(0, dtype=np.int64))
+        return index.model.zeros(0), none, csr_matrix((len(judged), 0), dtype=np.float32)
     rows = np.unique([name.row for own in judged for name, _ in own]).astype(np.int64)
     place = {int(row): number for number, row in enumerate(rows)}
     weights = [[weight for _, weight in own] for own in judged]
     vectors = index.model.without_named(index.vectors(rows))
-    return vectors, _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    shares = _rows(weights, [[place[name.row] for name, _ in own] for own in judged], len(rows))
+    return vectors, index.encodings(rows), shares
 
 
 def _rows(values: Sequence[Sequence[float]], places: Sequence[Sequence[int]], width: int) -> csr_matrix:

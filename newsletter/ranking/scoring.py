@@ -2,8 +2,9 @@
 
 A paper's raw score for a profile is a sum over terms, ``scale · (profile − mean) · paper``, where the scale reduces the
 scores of papers that score high with everybody, the more so the more papers the profile was built from. A second raw
-score is the cosine of both in the space of topics. Each is expressed as a z-score, in standard deviations of the scores
-of a sample of the store's papers, and the match is computed from these (see :mod:`newsletter.ranking.calibration`).
+score is the cosine of both in the space of topics, and with a sentence model a third one that in the space of meaning.
+Each is expressed as a z-score, in standard deviations of the scores of a sample of the store's papers, and the match is
+computed from these (see :mod:`newsletter.ranking.calibration`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,18 @@ import numpy as np
 
 from newsletter.model import Paper
 from newsletter.ranking.calibration import Evidence, coverage_odds, match
-from newsletter.ranking.coverage import best_of, coverage
+from newsletter.ranking.coverage import best_of, had_by
 from newsletter.ranking.diversify import Likeness, likeness
-from newsletter.ranking.index import Index, PaperMatrix, build_matrix
+from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.phrases import PaperPhrases, read
-from newsletter.ranking.profile import Profiles, WeightedInterest, topic_scores, trust_in_topics
+from newsletter.ranking.profile import (
+    MEANING_WEIGHT,
+    Profiles,
+    WeightedInterest,
+    meaning_scores,
+    topic_scores,
+    trust_in_topics,
+)
 from newsletter.ranking.sparse import row_of
 from newsletter.ranking.tfidf import TfidfModel
 from newsletter.ranking.trending import paper_day, trending_scores
@@ -37,6 +45,9 @@ POSSIBLY_BY_AUTHOR = 0.5
 
 IN_CATEGORY = 0.5
 """The match of a paper in a followed category, if the interest has nothing else."""
+
+_CLOSE = 1.0
+"""The z-score in the space of meaning from which on a paper may match without sharing a term with the profile."""
 
 CATEGORY_BONUS = 0.5
 """The z-score that a followed category adds if it has."""
@@ -75,7 +86,7 @@ class Candidates:
 def make_candidates(index: Index, papers: Sequence[Paper], today: date, half_life_days: float) -> Candidates:
     """Prepare papers of the index for ranking, in the order of their rows. ``half_life_days`` is that of Trending."""
     ordered = tuple(sorted(papers, key=lambda paper: paper.row))
-    paper_matrix = build_matrix(index.model, index.vectors(_rows(ordered)))
+    paper_matrix = index.matrix(_rows(ordered))
     paper_matrix.vectors.sort_indices()
     return candidates_of(index.model, ordered, paper_matrix, today, half_life_days)
 
@@ -122,19 +133,20 @@ def _places(names: Sequence[Sequence[str]]) -> dict[str, list[int]]:
 
 def matches(index: Index, profiles: Profiles, candidates: Candidates) -> np.ndarray:
     """Return the match of each paper with each profile (profiles × papers), which is :data:`FULL_MATCH` for papers by
-    followed authors and 0 for papers that share no term with the profile.
+    followed authors and 0 for papers of which :func:`gather` says nothing.
     """
     if not profiles.followed:
         return np.zeros((0, len(candidates.papers)), dtype=np.float32)
     inside = [_in_categories(followed, candidates) for followed in profiles.followed]
     matrix = content_matches(index, profiles, candidates.paper_matrix, inside)
-    says_something = np.diff(profiles.vectors.indptr) > 0
+    says_something = (np.diff(profiles.vectors.indptr) > 0) | profiles.meaning.any(axis=1)
     for row, followed in enumerate(profiles.followed):
         if not says_something[row]:
             matrix[row, inside[row]] = IN_CATEGORY
-        by, possibly_by = _papers_by(candidates, followed.interest.authors)
-        matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
-        matrix[row, by] = FULL_MATCH
+        if followed.interest.authors:
+            by, possibly_by = _papers_by(candidates, followed.interest.authors)
+            matrix[row, possibly_by] = np.maximum(matrix[row, possibly_by], POSSIBLY_BY_AUTHOR)
+            matrix[row, by] = FULL_MATCH
     return matrix
 
 
@@ -178,6 +190,8 @@ def gather(
 ) -> tuple[np.ndarray, np.ndarray, Evidence]:
     """Gather what is known of the papers that share a term with a profile, and stand out if it has liked papers alone.
 
+    With a space of meaning, a paper that is close to the profile there need not share a term with it.
+
     Args:
         preferred: for each profile, the papers whose z-score is raised by :data:`CATEGORY_BONUS`.
         least: the total z-score from which on a paper stands out.
@@ -193,18 +207,28 @@ def gather(
         else terms.copy()
     )
     for row, raised in enumerate(preferred):
-        terms[row, raised] += CATEGORY_BONUS
+        if raised:
+            terms[row, raised] += CATEGORY_BONUS
     total = terms + profiles.topics_weight.astype(np.float32)[:, None] * topics
-    floor = np.where(profiles.said_counts > 0, -np.inf, least)
-    rows, places = np.nonzero(shares_term & (total > floor[:, None]))
-    covered = coverage(profiles.alternatives, papers.turned)
+    related, meaning = shares_term, None
+    if index.meaning is not None:
+        near = meaning_scores(profiles, np.arange(len(raw)), index.meaning_of(papers.meaning))
+        meaning = standardised(near, profiles.by_meaning)
+        total = total + MEANING_WEIGHT * meaning
+        related = shares_term | (meaning > _CLOSE)
+    floor = np.where(profiles.said_counts > 0, -np.inf, least).astype(np.float32)
+    pairs = np.flatnonzero(related & (total > floor[:, None]))
+    rows, places = np.divmod(pairs, total.shape[1])
+    had = had_by(profiles.alternatives, papers.turned)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
-        terms=terms[rows, places],
-        topics=trust_in_topics(index.model) * topics[rows, places],
-        total=total[rows, places],
+        terms=terms.ravel()[pairs],
+        topics=trust_in_topics(index.model) * topics.ravel()[pairs],
+        total=total.ravel()[pairs],
         examples=profiles.worth[rows],
         said=said[rows],
-        coverage=best_of(covered, coverage_odds(covered), profiles.alternatives.first, rows, places),
+        coverage=best_of(profiles.alternatives, had, rows, places, coverage_odds),
+        meaning=meaning.ravel()[pairs] if meaning is not None else None,
+        usual_closeness=profiles.usual_closeness[rows] if meaning is not None else None,
     )
     return rows, places, evidence

@@ -12,12 +12,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from newsletter.ranking.calibration import Evidence, coverage_odds, match
-from newsletter.ranking.coverage import Alternative, Alternatives, Coverage, best_of, coverage_of, make_alternatives
+from newsletter.ranking.coverage import Alternative, Alternatives, Coverage, best_of, make_alternatives
 from newsletter.ranking.index import Index, PaperMatrix
 from newsletter.ranking.profile import alternatives_of, topics_of, topics_weight, trust_in_topics, worth
 from newsletter.ranking.sparse import Row, row_of
 from newsletter.ranking.tfidf import DAMPING
-from newsletter.ranking.wanted import text_row
+from newsletter.ranking.wanted import wanted_text
 from newsletter.ranking.zscores import scale, spread
 
 _BOUNDS = (500, 2_500, 10_500, 42_500)
@@ -38,11 +38,12 @@ class SearchProfile(NamedTuple):
 
 def by_words(index: Index, words: str) -> SearchProfile:
     """Build the profile of some words, as :func:`newsletter.ranking.profile.make_profiles` does."""
-    model, wanted = index.model, text_row(index.model, words)
+    model, wanted = index.model, wanted_text(index.model, words)
     usual = float(model.sample.data.sum()) / max(1, model.sample.shape[0])
-    total = float(wanted.row.values.sum())
-    vector = Row(wanted.row.terms, wanted.row.values * np.float32(usual / total if total else 1))
-    return _profile(index, vector, alternatives_of(model, words, []))
+    row = wanted.row.row
+    total = float(row.values.sum())
+    vector = Row(row.terms, row.values * np.float32(usual / total if total else 1))
+    return _profile(index, vector, alternatives_of(model, [wanted]))
 
 
 def by_paper(index: Index, row: int) -> SearchProfile:
@@ -145,9 +146,9 @@ def _coverage(alternatives: Alternatives, papers: PaperMatrix, places: np.ndarra
                 found[row, papers.turned.indices[ends[term] : ends[term + 1]]] += weight
         return found[:, places]
 
-    covered = coverage_of(alternatives, had(alternatives.weights), had(alternatives.counted))
     everywhere = np.arange(len(places))
-    return best_of(covered, coverage_odds(covered), alternatives.first, np.zeros_like(everywhere), everywhere)
+    both = had(alternatives.weights), had(alternatives.counted)
+    return best_of(alternatives, both, np.zeros_like(everywhere), everywhere, coverage_odds)
 
 
 def _shared(papers: PaperMatrix, profile: Row) -> tuple[np.ndarray, np.ndarray]:

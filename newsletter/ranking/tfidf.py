@@ -22,7 +22,7 @@ store's papers alone, and makes a profile discriminative at the cost of a dot pr
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +55,7 @@ _MOST_NAMED = 100_000
 _SEED = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TfidfModel:
     """A vocabulary with its weights, and the background, fitted on the papers of a store.
 
@@ -102,6 +102,11 @@ class TfidfModel:
         """The index of each term."""
         found: Mapping[str, int] = self.counter.vocabulary
         return found
+
+    @cached_property
+    def highest_idf(self) -> float:
+        """The weight of the rarest terms."""
+        return float(self.idf.max(initial=0))
 
     def zeros(self, rows: int = 1) -> csr_matrix:
         """Return rows of zeros (rows × terms)."""
@@ -218,7 +223,12 @@ def of_length_one(rows: np.ndarray) -> np.ndarray:
     """
     lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     units = rows / np.where(lengths > 0, lengths, 1)[:, None]
-    return np.asarray(np.round(units * _STEPS) / _STEPS, dtype=np.float32)
+    return in_steps(units)
+
+
+def in_steps(values: np.ndarray) -> np.ndarray:
+    """Round values to multiples of 1/2048; see :func:`of_length_one`."""
+    return np.asarray(np.round(values * _STEPS) / _STEPS, dtype=np.float32)
 
 
 def damp(profiles: csr_matrix) -> csr_matrix:
@@ -229,7 +239,8 @@ def damp(profiles: csr_matrix) -> csr_matrix:
     before = np.asarray(result.sum(axis=1)).ravel()
     result.data **= DAMPING
     after = np.asarray(result.sum(axis=1)).ravel()
-    return csr_matrix(diags(before / np.where(after > 0, after, 1)) @ result).astype(np.float32)
+    result.data *= np.repeat(before / np.where(after > 0, after, 1), np.diff(result.indptr)).astype(np.float32)
+    return result
 
 
 def _weighted(counts: csr_matrix, idf: np.ndarray) -> csr_matrix:
@@ -305,3 +316,9 @@ def _leading(interests: csr_matrix, mean: np.ndarray) -> tuple[np.ndarray, np.nd
 def paper_text(paper: Paper) -> str:
     """Return the text that represents a paper; its title counts twice, since it says what the paper is about."""
     return "\n".join((paper.title, paper.title, paper.abstract, ", ".join(paper.keywords)))
+
+
+def title_once(text: str) -> str:
+    """Return a :func:`paper_text` with the title once, as it is encoded; a text without a title stays."""
+    title, _, rest = text.partition("\n")
+    return rest if rest.startswith(f"{title}\n") else text

@@ -1,5 +1,6 @@
 """What an interest says in words, as weighted terms: its text, its keywords, and searches."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -35,30 +36,47 @@ class WantedRow(NamedTuple):
     unknown_words: list[float]
 
 
-def text_row(model: TfidfModel, text: str, *, other_form: bool = True) -> WantedRow:
-    """Convert a text to a vector: its TF-IDF, and that of its abbreviations' other forms at half the weight."""
+class Wanted(NamedTuple):
+    """Some words, with their abbreviations in either form.
+
+    Attributes:
+        row: the words as a vector, with what only the other form has at half the weight.
+        forms: each form as a vector of its own; those of a text have single words alone.
+    """
+
+    row: WantedRow
+    forms: list[WantedRow]
+
+
+def wanted_text(model: TfidfModel, text: str) -> Wanted:
+    """Convert a text to its TF-IDF vectors."""
+    other = model.abbreviations.swapped(text)
+    row = _text_row(model, text, other)
+    forms = [row] if other == text else [_text_row(model, form, form) for form in (text, other)]
+    return Wanted(row, [words_alone(model, form) for form in forms])
+
+
+def wanted_keyword(model: TfidfModel, keyword: str) -> Wanted:
+    """Convert a keyword to vectors. One of several words is a phrase first: its words count little alone."""
+    other = model.abbreviations.swapped(keyword)
+    row = _keyword_row(model, keyword, other)
+    return Wanted(row, [row] if other == keyword else [_keyword_row(model, form, form) for form in (keyword, other)])
+
+
+def _text_row(model: TfidfModel, text: str, other: str) -> WantedRow:
     tokens = wanted_tokens(text)
     counts = Counter(term for token in tokens for term in token.terms)
-    weights = {term: (1 + float(np.log(counts[term]))) * weight for term, weight in _idf(model, tokens, counts).items()}
-    other = _other_form(model, text, weights) if other_form else {}
-    return _scaled(model, weights | other, 0.0, _unknown_words(model, tokens))
+    weights = {term: (1 + math.log(counts[term])) * weight for term, weight in _idf(model, tokens, counts).items()}
+    if other != text:
+        weights |= _other_form(model, other, weights)
+    return _scaled(model, weights, 0.0, _unknown_words(model, tokens))
 
 
-def keyword_row(model: TfidfModel, keyword: str, *, other_form: bool = True) -> WantedRow:
-    """Convert a keyword to a vector. One of several words is a phrase first: its words count little alone."""
+def _keyword_row(model: TfidfModel, keyword: str, other: str) -> WantedRow:
     weights, unknown = _phrase_first(model, keyword)
-    other = _other_form(model, keyword, weights) if other_form else {}
-    return _scaled(model, weights | other, unknown, _unknown_words(model, wanted_tokens(keyword)))
-
-
-def text_forms(model: TfidfModel, text: str) -> list[WantedRow]:
-    """Return the single words of a text as a vector, and the same with its abbreviations in their other form."""
-    return [words_alone(model, text_row(model, form, other_form=False)) for form in _forms(model, text)]
-
-
-def keyword_forms(model: TfidfModel, keyword: str) -> list[WantedRow]:
-    """Return a keyword as a vector, and the same with its abbreviations in their other form."""
-    return [keyword_row(model, form, other_form=False) for form in _forms(model, keyword)]
+    if other != keyword:
+        weights |= _other_form(model, other, weights)
+    return _scaled(model, weights, unknown, _unknown_words(model, wanted_tokens(keyword)))
 
 
 def together(rows: Sequence[WantedRow]) -> WantedRow:
@@ -72,10 +90,6 @@ def together(rows: Sequence[WantedRow]) -> WantedRow:
     )
 
 
-def _forms(model: TfidfModel, text: str) -> list[str]:
-    return list(dict.fromkeys([text, model.abbreviations.swapped(text)]))
-
-
 def of_several_words(model: TfidfModel, wanted: WantedRow) -> bool:
     """Return whether a vector has more than one word, or a run of characters."""
     terms = model.terms[wanted.row.terms].tolist()
@@ -85,7 +99,7 @@ def of_several_words(model: TfidfModel, wanted: WantedRow) -> bool:
 def _unknown_words(model: TfidfModel, tokens: Sequence[Token]) -> list[float]:
     """Return the weight of each word that the space does not know, which is that of the rarest ones."""
     unknown = {token.word for token in tokens if token.word and token.word not in model.known}
-    return [float(model.idf.max(initial=0))] * len(unknown)
+    return [model.highest_idf] * len(unknown)
 
 
 def _phrase_first(model: TfidfModel, phrase: str) -> tuple[dict[str, float], float]:
@@ -95,16 +109,13 @@ def _phrase_first(model: TfidfModel, phrase: str) -> tuple[dict[str, float], flo
     tokens = wanted_tokens(phrase)
     pairs = {term for token in tokens for term in (token.pair, token.triple) if term}
     words, known = _idf(model, tokens, (token.word for token in tokens)), _idf(model, tokens, pairs)
-    unknown = float(model.idf.max(initial=0)) * (len(pairs) - len(known))
+    unknown = model.highest_idf * (len(pairs) - len(known))
     whole = sum(known.values()) + unknown
     share = WORDS_SHARE / (1 - WORDS_SHARE) * whole / (sum(words.values()) or 1) if pairs else 1.0
     return {word: weight * share for word, weight in words.items()} | known, unknown
 
 
-def _other_form(model: TfidfModel, text: str, weights: Mapping[str, float]) -> dict[str, float]:
-    other = model.abbreviations.swapped(text)
-    if other == text:
-        return {}
+def _other_form(model: TfidfModel, other: str, weights: Mapping[str, float]) -> dict[str, float]:
     found, _ = _phrase_first(model, other)
     return {term: _OTHER_FORM * weight for term, weight in found.items() if term not in weights}
 

@@ -12,8 +12,9 @@ from sqlalchemy.engine import make_url
 from newsletter import __version__
 from newsletter.config.secrets import signing_key
 from newsletter.config.settings import Config
-from newsletter.errors import UserError
+from newsletter.errors import NewsletterError, UserError
 from newsletter.rendering.template import BUNDLED
+from newsletter.services.sentence_model import configured_encoder
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "jinja2", "mjml")
 """The libraries that a digest depends on, to the last byte, in addition to the program."""
@@ -26,6 +27,7 @@ class HostFingerprint:
     Attributes:
         machine: identifies the host, even among hosts of the same name.
         programs: versions. ``templates``: a digest of them. ``key``: a fixed text signed with the signing key.
+        sentence_model: the fingerprint of the sentence model, empty without one.
     """
 
     host: str
@@ -33,13 +35,26 @@ class HostFingerprint:
     programs: str
     templates: str
     key: str
+    sentence_model: str
 
 
 def host_fingerprint(config: Config, key: str) -> HostFingerprint:
-    """Return the fingerprint of this host; ``key`` signs links."""
+    """Return the fingerprint of this host; ``key`` signs links.
+
+    Raises:
+        NewsletterError: the sentence model of the configuration cannot be used here.
+    """
     programs = [f"newsletter {__version__}", *(f"{name} {version(name)}" for name in _LIBRARIES)]
     mark = hmac.new(key.encode(), b"kit of an edition", "sha256").hexdigest()
-    return HostFingerprint(socket.gethostname(), _machine(), ", ".join(programs), _templates(config), mark)
+    encoder = configured_encoder(config)
+    return HostFingerprint(
+        host=socket.gethostname(),
+        machine=_machine(),
+        programs=", ".join(programs),
+        templates=_templates(config),
+        key=mark,
+        sentence_model=encoder.fingerprint if encoder is not None else "",
+    )
 
 
 def verify_host(config: Config, wanted: HostFingerprint) -> None:
@@ -52,11 +67,15 @@ def verify_host(config: Config, wanted: HostFingerprint) -> None:
     if not config.folder.is_dir():
         raise UserError(f"{here} {config.folder} is missing; put the newsletter's folder at the same path on each host")
     try:
-        own = host_fingerprint(config, signing_key(config.folder, make=False))
+        key = signing_key(config.folder, make=False)
     except UserError as error:
         raise UserError(
             f"{here}: {error}; each host needs the key of {wanted.host}, or NEWSLETTER_SECRET_KEY"
         ) from None
+    try:
+        own = host_fingerprint(config, key)
+    except NewsletterError as error:  # about the sentence model
+        raise UserError(f"{here}: {error}") from None
     wrong = []
     if own.programs != wanted.programs:
         wrong.append(
@@ -68,6 +87,10 @@ def verify_host(config: Config, wanted: HostFingerprint) -> None:
         )
     if own.key != wanted.key:
         wrong.append(f"{here} the signing key differs from that of {wanted.host}; set the same NEWSLETTER_SECRET_KEY")
+    if own.sentence_model != wanted.sentence_model:
+        wrong.append(
+            f"{here} the sentence model or its tokenizer differs from that of {wanted.host}; copy both to the same path"
+        )
     if own.machine != wanted.machine and make_url(config.store_url).get_backend_name() == "sqlite":
         wrong.append(
             f"{here} the store of {wanted.host} is unavailable, since SQLite works on one host only; use PostgreSQL"

@@ -10,8 +10,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -24,12 +24,16 @@ from filelock import FileLock
 from scipy.sparse import csr_matrix, vstack
 from sqlalchemy import Connection
 
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Paper
 from newsletter.ranking import index_files
-from newsletter.ranking.index import Index, PaperMatrix, Segment, background_of, make_index, make_segment
+from newsletter.ranking.index import Index, PaperMatrix, Segment, background_of, make_index, make_segment, no_meaning
+from newsletter.ranking.meaning import MeaningSpace
 from newsletter.ranking.tfidf import TfidfModel, fit, paper_text
+from newsletter.services import encodings
 from newsletter.services.context import AppContext
+from newsletter.services.encodings import OnProgress
+from newsletter.services.sentence_model import configured_encoder
 from newsletter.store import papers, reading, send_log
 
 FITTED_ON = 60_000
@@ -40,9 +44,6 @@ _TERMS = 2
 
 _GROWTH = 1.1
 _AT_ONCE = 5_000
-
-OnProgress = Callable[[str, int, int], None]
-"""Called with what is being done, the number of papers done, and the total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,11 @@ def _quiet(_what: str, _done: int, _of: int) -> None: ...
 
 
 def current_index(
-    context: AppContext, refit: bool = False, on_progress: OnProgress = _quiet, grown: bool = True
+    context: AppContext,
+    refit: bool = False,
+    on_progress: OnProgress = _quiet,
+    grown: bool = True,
+    meaning: bool = True,
 ) -> Index | None:
     """Return the index of all stored papers, brought up to date; None if the store contains no words.
 
@@ -92,28 +97,49 @@ def current_index(
     Args:
         refit: also refit it when that is due (``ranking.refit_days``).
         grown: if false, the space is kept however much the store has grown, and whatever its rules for terms.
+        meaning: whether to add the space of meaning, if the configuration has a sentence model.
 
     Raises:
-        NewsletterError: the index cannot be written.
+        NewsletterError: the index cannot be written, or the sentence model cannot be used.
     """
-    folder = context.config.index_folder
+    index = _current_terms(context, refit, on_progress, grown)
+    return _with_meaning(context, index, on_progress) if meaning and index is not None else index
+
+
+def _with_meaning(context: AppContext, index: Index, on_progress: OnProgress) -> Index:
+    encoder = configured_encoder(context.config)
+    if encoder is None:
+        return index
+    with _disk_errors(context.config.index_folder):
+        return replace(index, meaning=encodings.current_meaning(context, encoder, index.version, on_progress))
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
     try:
+        yield
+    except OSError as error:
+        raise NewsletterError(
+            f"store.index: {error.filename or folder}: {error.strerror or error}; check the disk"
+        ) from None
+
+
+def _current_terms(context: AppContext, refit: bool, on_progress: OnProgress, grown: bool) -> Index | None:
+    """Return the index without the space of meaning; see :func:`current_index`."""
+    folder = context.config.index_folder
+    with _disk_errors(folder):
         state = read_state(folder)
         with reading(context.engine) as connection:
             extent = papers.extent(connection)
             same_store = state is not None and papers.id_of(connection, state.last_row) == state.last_id
         if state is None or not same_store or (grown and _is_due(context, state, extent, refit)):
-            return refit_index(context, on_progress)
+            return _refit(context, on_progress)
         index = _load(folder, state)
         if index is None:
-            return refit_index(context, on_progress)
+            return _refit(context, on_progress)
         if (state.held, state.text_change) != (extent.count, extent.text_change):
             return _bring_up_to_date(context, on_progress) or index
         return index
-    except OSError as error:
-        raise NewsletterError(
-            f"store.index: {error.filename or folder}: {error.strerror or error}; check the disk"
-        ) from None
 
 
 class LiveIndex:
@@ -161,7 +187,7 @@ class LiveIndex:
                 self._looking.release()
 
     def _look(self) -> None:
-        self._index = current_index(self._context, grown=False)
+        self._index = current_index(self._context, grown=False, meaning=False)
         self._looked = time.monotonic()
 
 
@@ -173,7 +199,11 @@ def saved_index(context: AppContext) -> Index | None:
     with reading(context.engine) as connection:
         if papers.id_of(connection, state.last_row) != state.last_id:
             return None
-    return _load(context.config.index_folder, state)
+    index = _load(context.config.index_folder, state)
+    encoder = configured_encoder(context.config)
+    if index is None or encoder is None:
+        return index
+    return replace(index, meaning=encodings.saved_meaning(context, encoder, index.version))
 
 
 def read_state(folder: Path) -> IndexState | None:
@@ -186,11 +216,21 @@ def read_state(folder: Path) -> IndexState | None:
 
 def _is_due(context: AppContext, state: IndexState, extent: papers.Extent, refit: bool) -> bool:
     old = context.clock() >= state.next_fit(context.config.ranking.refit_days)
-    return state.terms != _TERMS or extent.count >= _GROWTH * state.papers + 1 or (refit and old)
+    grown = extent.count > state.papers and extent.count >= _GROWTH * state.papers
+    return state.terms != _TERMS or grown or (refit and old)
 
 
 def refit_index(context: AppContext, on_progress: OnProgress = _quiet) -> Index | None:
-    """Fit the space now and put all papers into it; None if the store contains no words."""
+    """Fit the space now and put all papers into it; None if the store contains no words.
+
+    Raises:
+        NewsletterError: as for :func:`current_index`.
+    """
+    index = _refit(context, on_progress)
+    return _with_meaning(context, index, on_progress) if index is not None else None
+
+
+def _refit(context: AppContext, on_progress: OnProgress) -> Index | None:
     folder = context.config.index_folder
     with reading(context.engine) as connection:
         extent = papers.extent(connection)
@@ -248,7 +288,8 @@ def _segment(context: AppContext, model: TfidfModel, rows: Sequence[int], on_pro
     vectors = csr_matrix(vstack(blocks), dtype=np.float32)
     background = [background_of(model, vectors[start : start + _AT_ONCE]) for start in range(0, len(rows), _AT_ONCE)]
     centre, factor, topics = (np.concatenate(segments) for segments in zip(*background, strict=True))
-    return Segment(np.array(rows, dtype=np.int64), PaperMatrix(vectors, vectors.T.tocsr(), centre, factor, topics))
+    matrix = PaperMatrix(vectors, vectors.T.tocsr(), centre, factor, topics, no_meaning(len(rows)))
+    return Segment(np.array(rows, dtype=np.int64), matrix)
 
 
 def _texts(context: AppContext, rows: Sequence[int]) -> Iterator[Paper]:
@@ -322,13 +363,34 @@ def _loaded(folder: Path, state: IndexState) -> Index:
     return make_index(model, segments, state.version)
 
 
-def load_version(context: AppContext, version: str, wanted: Sequence[Paper]) -> Index | None:
-    """Load some papers in the space of a version, as digests were ranked with; None if that version is gone."""
+def load_version(context: AppContext, version: str, wanted: Sequence[Paper], meaning: str | None) -> Index | None:
+    """Load some papers in the space of a version, as digests were ranked with; None if that version is gone.
+
+    Args:
+        meaning: the fingerprint of the sentence model that was used; None if none was.
+
+    Raises:
+        UserError: the configuration has another sentence model, or the version's space of meaning is gone.
+    """
     try:
         model = index_files.read_model(context.config.index_folder / version / "space")
     except (OSError, ValueError, KeyError):
         return None
-    return make_index(model, (make_segment(model, wanted),), version)
+    index = make_index(model, (make_segment(model, wanted),), version)
+    return index if meaning is None else replace(index, meaning=_meaning_of_version(context, version, meaning))
+
+
+def _meaning_of_version(context: AppContext, version: str, fingerprint: str) -> MeaningSpace:
+    encoder = configured_encoder(context.config)
+    space = None
+    if encoder is not None and encoder.fingerprint == fingerprint:
+        space = encodings.saved_meaning(context, encoder, version)
+    if space is None:
+        raise UserError(
+            f"--edition: this digest was ranked with another sentence model ({fingerprint}); "
+            "set ranking.semantic as it was then"
+        )
+    return space
 
 
 def _prune(context: AppContext, present: str) -> None:
@@ -336,7 +398,7 @@ def _prune(context: AppContext, present: str) -> None:
     with reading(context.engine) as connection:
         kept = send_log.model_versions(connection) | {present}
     for old in context.config.index_folder.iterdir():
-        if not old.is_dir() or old.name == present:
+        if not old.is_dir() or old.name in (present, encodings.FOLDER):
             continue
         if old.name in kept:
             for segment in (path for path in old.iterdir() if path.name != "space"):

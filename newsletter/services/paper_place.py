@@ -171,7 +171,8 @@ class _Seeker:
             return PaperPlace(self.paper, Reason.CROWDED_OUT, self._crowded_out(standing), item, standing, matches)
         least = percent(self.context.config.ranking.min_score)
         if item.score == 0:
-            text = "It has no word, author or category in common with any interest."
+            also = ", and is not close in meaning to one" if self.snapshot.index.meaning is not None else ""
+            text = f"It has no word, author or category in common with any interest{also}."
         else:
             because = f" ({item.because})" if item.because else ""
             text = (

@@ -23,6 +23,7 @@ from newsletter.ranking.tokens import written_term
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index, load_version
+from newsletter.services.sentence_model import configured_encoder
 from newsletter.store import papers, reading, send_log, subscribers
 from newsletter.store.feedback import Verdict
 from newsletter.store.plans import RankingInputs
@@ -103,7 +104,11 @@ def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapsh
     """Restore a snapshot. It lacks the papers that subscribers rated: see :func:`rated_papers`."""
     today, half_life = payload.now.date(), context.config.digest.trending_half_life_days
     candidates = candidates_of(payload.index.model, payload.papers, payload.paper_matrix, today, half_life)
-    return RankingSnapshot(payload.index, candidates, payload.now, payload.not_news)
+    index = payload.index
+    if index.meaning is not None and (encoder := configured_encoder(context.config)) is not None:
+        # The same model, which may be in another place on this host.
+        index = replace(index, meaning=replace(index.meaning, encoder=encoder))
+    return RankingSnapshot(index, candidates, payload.now, payload.not_news)
 
 
 def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:
@@ -133,7 +138,7 @@ def score_batch(
         held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
         known_feedback = feedback.load_feedback(connection, batch)
     if rated is not None:
-        field = replace(field, index=replace(field.index, segments=(rated,)))
+        field = replace(field, index=field.index.with_segment(rated))
         # Feedback given after the snapshot counts from the next edition on.
         known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
     return score(field, batch, known_feedback, held, context.config.ranking.feedback_half_life_days)
@@ -166,7 +171,15 @@ def score(
         end = start + len(own)
         scored.append(
             composer.ScoredSubscriber(
-                subscriber, profiles, start, matrix[start:end], new, earlier, by, known_feedback[subscriber.row]
+                subscriber,
+                profiles,
+                start,
+                matrix[start:end],
+                new,
+                earlier,
+                by,
+                known_feedback[subscriber.row],
+                field.index.meaning.encoder.fingerprint if field.index.meaning is not None else "",
             )
         )
         start = end
@@ -196,6 +209,7 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
         "rules": asdict(digest_rules(context, scored.subscriber)),
         "formula": FORMULA,
+        **({"meaning": scored.sentence_model} if scored.sentence_model else {}),
     }
 
 
@@ -227,7 +241,8 @@ def _papers(number: int, kind: str) -> str:
 def _nearest(field: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules) -> str:
     one = composer.nearest(scored, rules)
     if one is None:
-        return "none has a word of the interests"
+        also = " or is close to them in meaning" if field.index.meaning is not None else ""
+        return f"none has a word of the interests{also}"
     title = shorten_middle(to_single_line(field.candidates.papers[one.candidate].title), _LONGEST_TITLE)
     shown = min(percent(one.score), max(0, percent(rules.min_score) - 1))  # Below the minimum after rounding too.
     return f"the nearest was “{title}” with {shown}% for “{composer.interest_name(scored, one)}”"
@@ -323,7 +338,10 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
             f"differently; 'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
         )
     index = load_version(
-        context, then.model_version, [*{paper.row: paper for paper in (*new, *known.values())}.values()]
+        context,
+        then.model_version,
+        [*{paper.row: paper for paper in (*new, *known.values())}.values()],
+        then.content.get("meaning"),
     )
     if index is None:
         raise UserError(
@@ -427,7 +445,7 @@ def feedback_effect(
     Args:
         interest: its name; None for the interest that stands for feedback.
     """
-    index = current_index(context)
+    index = current_index(context, meaning=False)
     if index is None:
         return []
     with reading(context.engine) as connection:

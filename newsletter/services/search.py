@@ -1,6 +1,7 @@
 """Search the whole store: by identifier, author, phrase and words, or by similarity to a paper.
 
-Words and similarity are ranked in the space that digests are ranked in.
+Words and similarity are ranked in the spaces of terms and topics, as digests are; not in the space of meaning, since
+nobody waits for a sentence model while typing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,7 +70,7 @@ def search(
         typed: the search as typed, see :func:`newsletter.services.search_query.parse_query`.
         index: a loaded index; by default it is brought up to date first.
     """
-    index = index or current_index(context)
+    index = index or current_index(context, meaning=False)
     if index is None:
         return []
     query = parse_query(typed)
@@ -114,7 +115,7 @@ def similar(
 
     ``index`` is as for :func:`search`.
     """
-    index = index or current_index(context)
+    index = index or current_index(context, meaning=False)
     if index is None:
         return []
     liked = ((PaperRef(paper.row, paper.id, paper.title), 1.0),)

@@ -518,7 +518,7 @@ def test_a_preview_without_papers_shows_the_sample_and_keeps_nothing_of_it(
     ran = newsletter.run("preview", reader, "--format", "json")
     assert ran.err == ("warning: no papers yet: showing sample papers; run 'newsletter fetch' to get real ones\n")
     (sample,) = ran.rows
-    assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 10)
+    assert (sample["sample"], sample["considered"], len(sample["papers"])) == (True, 145, 8)
     assert newsletter.run("papers", "list", "--json").rows == []
     assert not newsletter.config.index_folder.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["newsletter"]

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import pytest
 from pytest_httpserver import HTTPServer
 
+from newsletter.doctor import sentence_model
 from newsletter.doctor.checks import run_checks
 from newsletter.doctor.result import CheckResult, CheckState
 from newsletter.support.clock import system_clock
@@ -11,6 +13,7 @@ from tests.doctor.test_domain import key_record, make_key, public
 from tests.doctor.test_http import FEED
 from tests.helpers.dns import NameServer, Records
 from tests.helpers.newsletter import Newsletter
+from tests.helpers.sentence_model import SETTINGS, SHA256
 from tests.helpers.smtp import Mailbox
 
 
@@ -58,3 +61,31 @@ def test_what_the_domain_lacks_is_named(newsletter: Newsletter, mail: Mailbox) -
         "smtp": CheckState.OK,
     }
     assert all(found[name].fix for name, state in wrong.items() if state is not CheckState.OK)
+
+
+def test_the_sentence_model_is_loaded_and_what_is_not_encoded_counted(
+    newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(**settings: str) -> CheckResult:
+        newsletter.configure(ranking={"semantic": {**SETTINGS, **settings}})
+        return states(newsletter, {}, offline=True)["sentence model"]
+
+    assert "sentence model" not in states(newsletter, {}, offline=True)
+    newsletter.with_sample()
+    found = look(sha256=SHA256)
+    assert found.state is CheckState.OK
+    assert "its checksum is right; 145 of 145 papers without an encoding" in found.found
+    monkeypatch.setattr(sentence_model, "_MANY", 100)
+    found = look()
+    assert (found.state, found.fix.partition(",")[0]) == (CheckState.WARNING, "run 'newsletter index'")
+    newsletter.run("index")
+    assert "ranking.semantic.sha256 is not set; 0 of 145 papers without" in look().found
+    (newsletter.folder / "more.jsonl").write_text('{"title": "Looms", "abstract": "Jacquard."}')
+    newsletter.run("import", "more.jsonl")
+    assert "1 of 146 papers without" in look().found
+    assert f"has the SHA-256 checksum {SHA256}, not" in look(sha256="0" * 64).found
+    found = look(model="missing.onnx")
+    assert (found.state, found.fix) == (CheckState.BAD, "write the path of the file")
+    # What is not downloaded yet is not downloaded to be checked.
+    found = look(model="lab/minilm", sha256=SHA256)
+    assert (found.state, found.fix) == (CheckState.NOT_CHECKED, "run 'newsletter index'")

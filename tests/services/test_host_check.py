@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from newsletter.services.host_check import HostFingerprint, host_fingerprint, ve
 from newsletter.services.recommend import build_snapshot, rated_papers, to_payload
 from newsletter.support.clock import frozen_clock, parse_moment
 from tests.helpers.newsletter import NOW, Newsletter
+from tests.helpers.sentence_model import SETTINGS, TOKENIZER
 
 
 def write_template(newsletter: Newsletter) -> None:
@@ -36,13 +38,18 @@ def write_template(newsletter: Newsletter) -> None:
         ),
         (
             lambda newsletter: None,
+            {"sentence_model": "other"},
+            r"the sentence model or its tokenizer differs from that of \S+; copy both",
+        ),
+        (
+            lambda newsletter: None,
             {"machine": "other"},
             "the store of .* is unavailable, since SQLite works on one host only",
         ),
         (lambda newsletter: (newsletter.folder / "var" / "secret.key").unlink(), {}, r"secret\.key: .*each host needs"),
         (lambda newsletter: shutil.rmtree(newsletter.folder), {}, r"\S+ is missing; put the newsletter's folder"),
     ],
-    ids=["the same", "templates", "key", "program", "store", "no key", "no folder"],
+    ids=["the same", "templates", "key", "program", "sentence model", "store", "no key", "no folder"],
 )
 def test_a_host_that_would_make_other_messages_says_why(
     newsletter: Newsletter, change: Callable[[Newsletter], None], as_said: dict[str, str], told: str | None
@@ -60,6 +67,22 @@ def test_a_host_that_would_make_other_messages_says_why(
     assert newsletter.folder.exists() is ("is missing" not in told)
     # A key that is not there is not made: links signed with it would lead nowhere.
     assert (newsletter.folder / "var" / "secret.key").exists() is ("secret" not in told and "is missing" not in told)
+
+
+def test_a_host_without_the_sentence_model_says_so(newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch) -> None:
+    newsletter.configure(ranking={"semantic": {**SETTINGS, "tokenizer": "tokenizer.json"}})
+    shutil.copy(TOKENIZER, newsletter.folder / "tokenizer.json")
+    newsletter.run("subscribers", "list")
+    config = newsletter.config
+    wanted = host_fingerprint(config, (newsletter.folder / "var" / "secret.key").read_text().strip())
+    verify_host(config, wanted)
+    (newsletter.folder / "tokenizer.json").unlink()
+    with pytest.raises(UserError, match=r"^engine: on the host .*ranking\.semantic.*tokenizer\.json: No such file"):
+        verify_host(config, wanted)
+    # Python treats a module with this entry as one that is not installed.
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"^engine: on the host .* needs onnxruntime; run: pip install"):
+        verify_host(config, wanted)
 
 
 def test_no_secret_is_handed_to_other_hosts(

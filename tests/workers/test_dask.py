@@ -27,6 +27,7 @@ from newsletter.workers.base import PoolSpec, WorkerLost
 from newsletter.workers.dask import Client
 from newsletter.workers.pool import worker_pool
 from tests.helpers.newsletter import NOW, Newsletter
+from tests.helpers.sentence_model import SETTINGS
 from tests.helpers.smtp import Mailbox
 from tests.workers.test_local import Waits
 
@@ -130,9 +131,11 @@ def states(newsletter: Newsletter) -> dict[str, str]:
     return {row["email"]: row["state"] for row in newsletter.run("log", "--json").rows}
 
 
+@pytest.mark.parametrize("ranking", [{}, {"semantic": SETTINGS}], ids=["by words", "by meaning"])
 def test_every_engine_sends_the_same_to_the_last_byte(
-    newsletter: Newsletter, context: AppContext, mail: Mailbox
+    newsletter: Newsletter, context: AppContext, mail: Mailbox, ranking: dict
 ) -> None:
+    newsletter.configure(ranking=ranking)
     first = newsletter.folder / "var" / "newsletter.db"
     arrived = {}
     for number, engine in enumerate(("here", "processes:2", newsletter.config.engine)):

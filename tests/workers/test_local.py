@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.workers.base import PoolSpec, ShouldStop, WorkerLost
 from newsletter.workers.pool import worker_pool
 from tests.helpers.newsletter import NOW, Newsletter
+from tests.helpers.sentence_model import SETTINGS
 from tests.helpers.smtp import Mailbox
 
 pytestmark = pytest.mark.system
@@ -79,6 +81,21 @@ def test_two_processes_send_what_one_sends(newsletter: Newsletter, context: AppC
     newsletter.run("send")
     assert {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows} == owners
     assert dict(mail.accepted) == by_two
+
+
+def test_two_processes_rank_by_meaning_as_one_does(newsletter: Newsletter, context: AppContext, mail: Mailbox) -> None:
+    newsletter.configure(ranking={"semantic": SETTINGS})
+    liking = "interests: [{name: Goals, liked: [Multi-Objective GFlowNets]}]"
+    newsletter.subscriber("r0", f"email: r0@example.org\n{liking}\n")
+    newsletter.run("subscribers", "list")
+    semantic = replace(context, config=newsletter.config)
+    assert send_in_small_batches(semantic).counts == {"sent": READERS}
+    by_two = {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows}
+    for path in (newsletter.folder / "var").glob("newsletter.db*"):
+        path.unlink()
+    newsletter.with_sample()
+    newsletter.run("send")
+    assert {row["email"]: row["papers"] for row in newsletter.run("log", "--json").rows} == by_two
 
 
 def test_what_a_killed_process_left_is_done_by_others(

@@ -120,7 +120,7 @@ def test_it_follows_every_change_and_says_what_is_wrong(
     expect(page.get_by_role("alert").locator("code")).to_have_text(MISTAKE)
     expect(page.locator("iframe")).to_have_count(0)
     partial.unlink()
-    expect(message).to_contain_text("Ada, 10 papers for you today.")
+    expect(message).to_contain_text("Ada, 8 papers for you today.")
 
     config.write_text(config.read_text().replace("name: Test Papers", "name: [Test]"))
     expect(page.get_by_role("alert")).to_contain_text("config.yaml:3: site.name: is not text")
@@ -161,7 +161,7 @@ def test_nobody_else_looks_in(newsletter: Newsletter, serve: Callable[..., str])
 def test_what_others_wrote_is_shown_and_does_nothing(
     newsletter: Newsletter, reader: str, serve: Callable[..., str], page: Page
 ) -> None:
-    title = "Pareto <script>top.taken = 1</script><img src=x onerror='top.taken = 1'> learning"
+    title = "Pareto <script>top.taken = 1</script><img src=x onerror='top.taken = 1'> multi-objective"
     (newsletter.folder / "x.jsonl").write_text(json.dumps({"title": title, "abstract": title, "authors": [title]}))
     newsletter.with_sample().run("import", "x.jsonl")
     (newsletter.folder / "templates" / "partials").mkdir(parents=True)
@@ -187,7 +187,7 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert opened.read_text() == where
     page.goto(where)
     expect(page.locator(".note")).to_contain_text("No papers yet, so this uses sample papers.")
-    expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("Ada, 10 papers for you today.")
+    expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("Ada, 8 papers for you today.")
     assert newsletter.run("papers", "list", "--json").rows == []
     (process,) = newsletter.processes
     process.send_signal(signal.SIGINT)
