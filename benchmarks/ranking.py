@@ -2,10 +2,14 @@
 
 The peers get TF-IDF with 20,000 words, as is usual with scikit-learn (sublinear, English stop words, words in at least
 two papers), and the same split, readers and measures as ours.
+
+With ``--semantic MODEL`` (``make bench DATA="FOLDER --semantic MODEL"``), there are two more rows for papers that have
+real text: ours by meaning too, and zotero-arxiv-daily's own way, which compares the vectors of a sentence model, here
+the same one. The time to encode the papers is given separately.
 """
 
+import argparse
 import platform
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +25,7 @@ from newsletter.config.settings import Ranking
 from newsletter.evaluation.collections import Collection, read_collection
 from newsletter.evaluation.evaluate import EvalResult, evaluate, measure
 from newsletter.evaluation.measures import interval
+from newsletter.ranking.encoder import Encoder, encoder_at
 
 Libraries = Sequence[np.ndarray]
 Peer = Callable[[csr_matrix, Libraries, csr_matrix], np.ndarray]
@@ -36,18 +41,24 @@ def zotero_arxiv_daily(papers: csr_matrix, libraries: Libraries, candidates: csr
     """Rank by the mean weighted by 1 / (1 + log10 of the rank), newest first; the order of a library stands for its
     dates.
     """
-    return weighted_mean(
-        papers, libraries, candidates, [1 / (1 + np.log10(np.arange(len(own), 0, -1))) for own in libraries]
-    )
+    return weighted_mean(papers, libraries, candidates, newest_first(libraries))
+
+
+def newest_first(libraries: Libraries) -> list[np.ndarray]:
+    return [1 / (1 + np.log10(np.arange(len(own), 0, -1))) for own in libraries]
 
 
 def weighted_mean(
     papers: csr_matrix, libraries: Libraries, candidates: csr_matrix, weights: Sequence[np.ndarray]
 ) -> np.ndarray:
+    return np.asarray((members(libraries, weights, papers.shape[0]) @ papers @ candidates.T).toarray())
+
+
+def members(libraries: Libraries, weights: Sequence[np.ndarray], papers: int) -> csr_matrix:
+    """Return the weight of each paper in each library (libraries × papers); those of a library add up to 1."""
     rows = np.repeat(np.arange(len(libraries)), [len(own) for own in libraries])
     values = np.concatenate([own / own.sum() for own in weights])
-    members = csr_matrix((values, (rows, np.concatenate(libraries))), (len(libraries), papers.shape[0]))
-    return np.asarray((members @ papers @ candidates.T).toarray())
+    return csr_matrix((values, (rows, np.concatenate(libraries))), (len(libraries), papers))
 
 
 def arxiv_sanity_lite(papers: csr_matrix, libraries: Libraries, candidates: csr_matrix) -> np.ndarray:
@@ -85,17 +96,16 @@ PEERS: dict[str, Peer] = {
 def run_peer(peer: Peer, trial: Collection, papers: csr_matrix, candidates: csr_matrix) -> EvalResult:
     start = time.perf_counter()
     scores = peer(papers, [one.liked for one in trial.questions], candidates)
+    return measured_since(start, scores, trial, candidates)
+
+
+def measured_since(start: float, scores: np.ndarray, trial: Collection, candidates: csr_matrix) -> EvalResult:
     order = np.argsort(-scores, axis=1, kind="stable")[:, :100]
     seconds = time.perf_counter() - start
     return replace(measure(order, [one.relevant for one in trial.questions], candidates), seconds=seconds)
 
 
-def main(folder: Path) -> None:
-    for liked in (None, 1, 3, 5):
-        compare(folder, liked)
-
-
-def compare(folder: Path, liked: int | None) -> None:
+def compare(folder: Path, liked: int | None, encoder: Encoder | None) -> None:
     trial = read_collection(folder, liked=liked)
     machine = platform.processor() or platform.machine()
     examples = f"{liked} liked" if liked else "all liked papers"
@@ -109,6 +119,26 @@ def compare(folder: Path, liked: int | None) -> None:
     show("ours", ours, ours)
     for name, peer in PEERS.items():
         show(name, run_peer(peer, trial, papers, candidates), ours)
+    if encoder is not None and trial.phrases:
+        compare_by_meaning(trial, encoder, candidates, ours)
+
+
+def compare_by_meaning(trial: Collection, encoder: Encoder, candidates: csr_matrix, ours: EvalResult) -> None:
+    """Show ours by meaning too, and zotero-arxiv-daily's mean of cosines, weighted as above.
+
+    Args:
+        candidates: their TF-IDF, by which the variety of what is found is measured for all.
+    """
+    start = time.perf_counter()
+    papers, new = encoder.encode(trial.store), encoder.encode(trial.candidates)
+    print(
+        f"(+ {time.perf_counter() - start:.1f} s to encode {len(papers) + len(new)} papers with {encoder.model.name})"
+    )
+    show("ours, by meaning too", evaluate(trial, Ranking().min_score, encoder=encoder), ours)
+    start = time.perf_counter()
+    libraries = [one.liked for one in trial.questions]
+    scores = members(libraries, newest_first(libraries), len(papers)) @ papers @ new.T
+    show("zotero-arxiv-daily's own way", measured_since(start, scores, trial, candidates), ours)
 
 
 def show(name: str, measured: EvalResult, ours: EvalResult) -> None:
@@ -122,6 +152,19 @@ def show(name: str, measured: EvalResult, ours: EvalResult) -> None:
     )
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of readers' libraries")
+    parser.add_argument("--semantic", type=Path, metavar="MODEL", help="a sentence model: its ONNX file or folder")
+    parser.add_argument("--tokenizer", type=Path, metavar="FILE", help="its tokenizer.json, if not next to it")
+    options = parser.parse_args()
+    encoder = None
+    if options.semantic is not None:
+        encoder = encoder_at(options.semantic, "--semantic", options.tokenizer)
+    for folder in options.folders:
+        for liked in (None, 1, 3, 5):
+            compare(folder, liked, encoder)
+
+
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        main(Path(argument))
+    main()
