@@ -14,14 +14,12 @@ import numpy as np
 from newsletter.errors import UserError
 from newsletter.highlights.features import N_DENSE_FEATURES, features
 from newsletter.highlights.sentences import sentences
+from newsletter.highlights.standalone import LONGEST, Form, costs, forms
 from newsletter.support.files import MAX_LIST_BYTES, read_text
 
 LABELS = ("idea", "result")
 WEIGHTS = Path(__file__).parents[1] / "data" / "highlights.json"
 """The weights shipped with the newsletter."""
-
-LONGEST = 900
-"""A sentence with more characters would fill the email, and is chosen only if there is no other."""
 
 _MOST = 100  # Longer texts are not abstracts; their ends would only cost time.
 _CLOSING = "\"'”’»)]}」』）"
@@ -55,16 +53,27 @@ class Model:
 
 
 def highlights(abstract: str) -> Highlights:
-    """Return the highlights of an abstract, by the model shipped with the newsletter."""
-    found = [" ".join(piece.split()) for piece in sentences(abstract) if piece.strip()][:_MOST]
+    """Return the highlights of an abstract, by the model shipped with the newsletter.
+
+    Args:
+        abstract: plain text.
+    """
+    found = split(abstract)
     idea, result = choose(_shipped(), found)
-    return Highlights(None if idea is None else found[idea], None if result is None else found[result])
+    shown = forms(found)
+    return Highlights(*(None if place is None else shown[place].text for place in (idea, result)))
+
+
+def split(abstract: str) -> list[str]:
+    """Return the sentences of an abstract, each in one line, none empty."""
+    return [" ".join(piece.split()) for piece in sentences(abstract) if piece.strip()][:_MOST]
 
 
 def choose(model: Model, found: Sequence[str]) -> tuple[int | None, int | None]:
     """Choose among the sentences of an abstract.
 
-    Of all pairs, with the idea before the result, the one with the highest sum of scores is chosen.
+    Of all pairs, with the idea before the result, the one with the highest sum of scores is chosen, less the costs of
+    sentences that cannot well stand alone (:mod:`newsletter.highlights.standalone`).
 
     Args:
         found: all sentences, in order, none empty.
@@ -72,22 +81,28 @@ def choose(model: Model, found: Sequence[str]) -> tuple[int | None, int | None]:
     Returns:
         The indices of the idea and of the result.
     """
-    places = _worth_showing(found)
+    shown = forms(found)
+    places = _worth_showing(found, shown)
     if len(places) < 2:
         return (places[0] if places else None), None
-    scores = (features(found, model.words) @ model.weights)[places]
+    cost = np.array([costs(shown[place]) for place in places])
+    scores = (features(found, model.words) @ model.weights)[places] - cost
     pairs = np.where(np.tri(len(places), dtype=bool), -np.inf, scores[:, :1] + scores[:, 1])
     idea, result = np.unravel_index(int(pairs.argmax()), pairs.shape)
     return places[int(idea)], places[int(result)]
 
 
-def _worth_showing(found: Sequence[str]) -> list[int]:
+def _worth_showing(found: Sequence[str], shown: Sequence[Form]) -> list[int]:
     """Return the indices of the sentences that are complete and not too long; if there are none, of all that may be
-    complete.
+    complete. Questions, notices and references to figures are not among them.
 
     One without a full stop may have been cut off by the source, one that ends in an ellipsis was.
     """
-    perhaps = [place for place, sentence in enumerate(found) if not sentence.rstrip(_CLOSING).endswith(_ELLIPSES)]
+    perhaps = [
+        place
+        for place, sentence in enumerate(found)
+        if not sentence.rstrip(_CLOSING).endswith(_ELLIPSES) and shown[place].text and not shown[place].never
+    ]
     whole = [place for place in perhaps if found[place].rstrip(_CLOSING).endswith(_STOPS)]
     return [place for place in whole if len(found[place]) <= LONGEST] or whole or perhaps
 

@@ -17,6 +17,7 @@ _BREAK = re.compile(
     (?:
         ["'”’»)\]}}]{{0,4}} (?:\[[\d,\s–-]{{1,20}}\])? \s+  # what closes, and the number of a reference
         | (?<=[a-z)]\.) (?=(?:{_BEGINNERS})[ ])  # the space was forgotten
+        | (?<=[a-z]{{3}}\.) (?=[A-Z][\w-]*[ ][a-z])
     )
     | [。！？｡]{{1,9}} ["'”’»」』）)]{{0,4}} \s*               # needs no space
     | \n[ \t]* (?=\n|[-*•][ ]|\d{{1,2}}[.)][ ]) \s*           # a blank line, or the next of a list

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
-from newsletter.highlights.classifier import LONGEST, highlights
+from newsletter.highlights.classifier import highlights
+from newsletter.highlights.standalone import LONGEST
 from newsletter.highlights.sentences import sentences
 from newsletter.model import Paper
 from newsletter.rendering.plain_text import latex_to_text, shorten

@@ -1,0 +1,149 @@
+"""Shorten a sentence at the boundaries of its clauses, so that a whole sentence remains."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete
+
+MOST_WORDS = 30
+"""A sentence with more words is shortened if that is possible."""
+
+_LEAST_WORDS = 8
+_CLOSING = "\"'”’»)]}」』）"
+_ASIDE = re.compile(r"\s*(?:\([^()]{1,300}\)|\[[^\[\]]{1,300}\])")
+_ABBREVIATION = re.compile(r"\s*\([^\s()]{1,20}\)")
+_DASHED = re.compile(r"\s+(?:–|—|-|--)\s+[^–—]{1,200}?\s+(?:–|—|-|--)(?=\s)")
+
+_PARTICIPLE = r"(?:(?:thereby|thus|hence|effectively|significantly|consistently|while|even|often|also|both|ultimately|substantially|further)\s+)?[a-z-]+ing\b"
+_BOUNDARY = re.compile(
+    rf"""
+    (?P<end>;\s+|:\s+|\s+[–—]\s*|\s+-\s+|—)
+    | (?P<clause>,\s+(?:and\s+|but\s+|so\s+|yet\s+)?(?:in|for|on|at|to|by|of|with|from)?\s*(?:which|where|whose|while|whereas|although|though|because|since|when|whereby)\b
+        | ,\s+(?:and|but|so|yet)\s+(?:that\s+)?(?:we|it|they|our|its|there|the\ results?|the\ \w+\ (?:is|are|can))\b
+        | ,\s+(?:but|yet|that)\s
+        | ,\s+{_PARTICIPLE}
+        | ,\s+(?:thereby|thus|hence|resulting|so\ that|such\ that|e\.g\.|i\.e\.|including|such\ as|especially|particularly|notably|namely|even|as\ well\ as|rather\ than|regardless|both|in\ particular|compared|making|based|inspired|motivated|built|designed|trained|guided|driven|followed|coupled|combined)\b)
+    | (?P<phrase>,\s+(?:with|without|across|by|through|via|for|on|from|as|under|at|in|to|over|among|within|despite|unlike|like|using|after|beyond|up\ to)\s
+        | ,\s+(?:an?|the|one|two|three|four)\s)
+    | (?P<loose>\s+(?:while|whereas|although|because|in\ order\ to|so\ that|such\ that|thereby|without|as\ well\ as|compared\ (?:to|with)|rather\ than|based\ on|where|using|including|such\ as|leading\ to|resulting\ in)\s
+        | \s+(?:by|via|through|when|while)\s+[a-z-]+ing\s
+        | \s+and\s+(?:(?:\w+ly|also|further|then|thus)\s+)?(?:we|{"|".join(sorted(SAYING))})\s+(?:that|how|the|its|our|on|an?)\b
+        | \s+(?:across|under|with|via|through)\s)
+    """,
+    re.VERBOSE,
+)
+_COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9}
+"""By how many words a boundary of each kind must leave more than a better one."""
+
+_UNFINISHED = re.compile(
+    r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|this|these|both|"
+    r"either|between|such|include|includes|including|following|follows|namely|consists?|comprising|not|only|also|via|through|"
+    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|[a-z]+ly|allows?|enables?|makes?|called|named|termed|dubbed)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",
+    re.IGNORECASE,
+)
+_PAIRED = re.compile(r"\b(?:not only|both|either|neither|between|from)\b", re.IGNORECASE)
+_CONDITION = re.compile(r"(?:if|when|given|while|although|since|for)\b", re.IGNORECASE)
+_ENUMERATION = re.compile(r"\(?\b(?:(?:1|i|a)\)|first,|firstly)", re.IGNORECASE)
+_SECOND = re.compile(r"\(?\b(?:(?:2|ii|b)\)|second|secondly)", re.IGNORECASE)
+_RELATIVE = re.compile(
+    rf",\s+(?:which|who|including|such as|termed|named|called|dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{'|'.join(FINITE)})\b)"
+)
+_INTRODUCTION = re.compile(r"[^,]{1,200}(?:,[^,]{1,100})??,\s+(?=we\b)")
+_LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    text: str
+    cost: int
+
+    @property
+    def words(self) -> int:
+        return len(self.text.split())
+
+
+def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> str:
+    """Return a sentence cut to at most ``most`` words at a boundary of its clauses, or as it is if none allows it.
+
+    What is in parentheses, or an introduction before "we", may be left out too. Of all ways that leave a whole sentence,
+    the one that keeps most is taken.
+
+    Args:
+        end: a position behind which nothing may remain.
+    """
+    if end is None and len(sentence.split()) <= most:
+        return sentence
+    fitting = [
+        cut
+        for text, cost in _variants(sentence)
+        for cut in (_Cut(text, cost), *_cuts(text, cost))
+        if cut.words <= most and (end is None or (cut.words >= _LEAST_WORDS and len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1])))
+        and (cut.words >= _LEAST_WORDS)
+    ]
+    return max(fitting, key=lambda cut: cut.words - cut.cost).text if fitting else sentence
+
+
+def _variants(sentence: str) -> Iterator[tuple[str, int]]:
+    """Yield a sentence and the same without asides or introduction, each with its cost in words."""
+    yield sentence, 0
+    plain = _without_asides(sentence)
+    if plain != sentence:
+        yield plain, 2
+    for text, cost in ((sentence, 3), (plain, 5)):
+        if found := _INTRODUCTION.match(text):
+            rest = text[found.end() :]
+            yield rest[:1].upper() + rest[1:], cost
+
+
+def _without_asides(sentence: str) -> str:
+    """Leave out what is in parentheses, between dashes or in a relative clause, except abbreviations of one word."""
+    text = _ASIDE.sub(lambda found: found[0] if _ABBREVIATION.fullmatch(found[0]) else "", sentence)
+    for pattern in (_DASHED, _RELATIVE):
+        shorter = pattern.sub("", text)
+        if shorter != text and is_complete(shorter):
+            text = shorter
+    return text
+
+
+def _cuts(sentence: str, cost: int) -> Iterator[_Cut]:
+    stop = "。" if sentence.rstrip(_CLOSING).endswith("。") else "."
+    depths = _depths(sentence)
+    for found in _BOUNDARY.finditer(sentence):
+        text = sentence[: found.start()].rstrip(" ,;:–—-")
+        if depths[found.start()] or not text or _UNFINISHED.search(text) or not is_complete(text):
+            continue
+        if _is_open(text, found[0]):
+            continue
+        yield _Cut(text + stop, cost + _COST[found.lastgroup or "loose"])
+
+
+def _is_open(text: str, boundary: str) -> bool:
+    """Return whether a text promises more than it has: one of two, or the first verbs of a list."""
+    pairs = list(_PAIRED.finditer(text))
+    if pairs:
+        opened = pairs[-1][0].lower()
+        after = text[pairs[-1].end() :]
+        closes = {"not only": " but ", "both": " and ", "either": " or ", "neither": " nor ", "between": " and ", "from": " "}
+        if closes[opened] not in f"{after} ":
+            return True
+    last = re.split(r"[;:]\s+", text)[-1]
+    if last != text and (_CONDITION.match(last) or ";" in text) and not is_complete(last):
+        return True
+    if _ENUMERATION.search(text) and not _SECOND.search(text):
+        return True
+    return " and " in boundary and _LISTED_VERB.search(text) is not None
+
+
+def _depths(text: str) -> list[int]:
+    """Return for each position how many brackets and quotation marks are open."""
+    depths, depth, quoted = [], 0, False
+    for character in text:
+        if character in "([{“":
+            depth += 1
+        elif character in ")]}”":
+            depth = max(0, depth - 1)
+        elif character == '"':
+            quoted = not quoted
+        depths.append(depth + quoted)
+    return depths

@@ -1,0 +1,216 @@
+"""Cut what a sentence begins with and does not say: "To address this issue, in this paper, we propose" to "We propose".
+
+Each rule takes a whole sentence and returns a whole sentence; what a rule does not recognise stays as it is.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from newsletter.highlights.pointing import reworded
+from newsletter.highlights.references import PAPERS, leans
+from newsletter.highlights.verbs import BASE_OF_THIRD, SAYING, is_complete
+
+_ROUNDS = 8
+_LEAST_WORDS = 5
+_WE_DO = re.compile(r"(?:we|our [a-z-]+)\s+[a-z]", re.IGNORECASE)
+
+_MARKER = re.compile(r"(?:\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])\)|[-*•])\s+(?=\S)")
+_HEADING = re.compile(
+    r"(?:Background|Introduction|Materials? and methods?|Methods?|Methodology|Main results?|Results?|Results and discussion|"
+    r"Conclusions?|Significance(?: statement)?|Objectives?|Findings|Contributions?|Purpose|Aims?|Motivation|Approach|"
+    r"Discussion|Importance|Interpretation|Design|TL;DR|Abstract|Summary|Novelty)\s*[:.–—]\s+(?=[^\W\d_])",
+    re.IGNORECASE,
+)
+_COMMENT = (
+    "however|moreover|furthermore|additionally|therefore|thus|hence|consequently|nevertheless|nonetheless|meanwhile|"
+    "conversely|accordingly|similarly|likewise|besides|instead|also|then|next|finally|firstly|secondly|thirdly|lastly|"
+    "first|second|third|fourth|yet|but|and|so|still|further|here|subsequently|alternatively|rather|specifically|"
+    "concretely|importantly|notably|remarkably|interestingly|surprisingly|crucially|overall|ultimately|indeed|together|"
+    "taken together|as such|as (?:a|one) (?:direct )?(?:result|consequence|by-?product)|for (?:example|instance|this|that)|on the other hand|"
+    "on the one hand|on the contrary|by contrast|at the same time|even so|that is|first of all|to summari[sz]e|to conclude|"
+    "to sum up|in (?:particular|addition|contrast|summary|conclusion|short|total|fact|general|turn|brief|essence|detail|"
+    "doing so|other words|response|light of this|this way)|(?:to|toward|towards) (?:this|that|these) (?:end|aim|goal|purpose|ends)|for this (?:purpose|reason|goal)|to do (?:so|this)|"
+    "(?:more|most|even more) (?:specifically|generally|importantly|broadly|precisely|concretely|interestingly|notably)"
+)
+_ADVERB = re.compile(rf"(?:{_COMMENT})\s*(?:,\s*(?=\S)|\s+(?=(?:we|our|it)\b))", re.IGNORECASE)
+_HERE = (
+    rf"(?:here|(?:with)?in\ (?:this|the\ present|the\ current|our|the)\ (?:\w+\ )?(?:{PAPERS})|"
+    rf"(?:in|with|through|throughout|by)\ this\ (?:\w+\ )?(?:{PAPERS}))"
+)
+_IN_THIS_PAPER = re.compile(rf"{_HERE}\s*(?:,\s*(?=\S)|\s+(?=(?:we|I|an?|the|our|it)\b))", re.IGNORECASE | re.VERBOSE)
+_IN_THIS_PAPER_INSIDE = re.compile(
+    rf"(?<=,)\s+{_HERE},?(?=\s+we\b)|(?<=\bwe)\s+{_HERE},?(?=\s)|\s+{_HERE}(?=\.$)", re.IGNORECASE | re.VERBOSE
+)
+_WE_DO_HERE = re.compile(rf"(?P<we>We\s+[a-z]+)\s+{_HERE},?(?=\s)", re.IGNORECASE | re.VERBOSE)
+_THIS_PAPER = re.compile(
+    rf"(?:this|our|the\ (?:present|current))\ (?:(?:present|current|research|position|tutorial|technical|survey|review|demo|short)\ )?(?:{PAPERS})\s+"
+    r"(?:(?:also|first|thus|then|therefore|further|hereby|next|\w+ly)\s+)?(?P<verb>[a-z]+)(?=\s)",
+    re.IGNORECASE | re.VERBOSE,
+)
+# What authors do; a paper itself may also enable, advance or contribute.
+_BY_AUTHORS = frozenset(
+    "propose present introduce develop describe study investigate examine explore analyze analyse consider address "
+    "evaluate compare review survey revisit discuss propose demonstrate show prove report argue formalize formulate "
+    "establish derive extend generalize tackle design seek focus aim use apply combine construct define characterize "
+    "identify benchmark take".split()
+)
+_COORDINATED = re.compile(r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)(?=\s+(?:a|an|the|its|our|that|how|on|new|novel|both|two|three)\b)")
+_WE_THEN = re.compile(
+    r"We\s+(?:(?:first|then|also|further|thus|therefore|next|finally|additionally|hence|here|now|instead|thereby|"
+    r"subsequently|accordingly|consequently|furthermore|moreover|lastly|firstly|secondly|hereby),?\s+)+(?=[a-z])",
+    re.IGNORECASE,
+)
+_THUS_INSIDE = re.compile(r"(?<=\w)\s+(?:thus|therefore|hence|consequently)(?=\s+[a-z]+\s)")
+_EVIDENCE = (
+    r"(?:extensive|comprehensive|experimental|empirical|numerical|our|the|these|simulation|quantitative|qualitative|"
+    r"thorough|further|detailed|rigorous|systematic|large-scale|theoretical|preliminary|initial|additional|various|several|"
+    r"numerous|main|key|obtained|real-world|human|user|ablation|in-depth|careful|broad|many|both|synthetic|numeric|controlled|more|"
+    r"experiments?|results?|evaluations?|analys[ie]s|findings?|simulations?|stud(?:y|ies)|ablations?|tests?|investigations?|"
+    r"experimentation|observations?|comparisons?|validations?|evidence|benchmarks?|and|,)"
+)
+_SAID = r"(?:show|demonstrate|reveal|confirm|verif(?:y|ie)|validate|prove|find|observe|indicate|discover|see|establish|illustrate)"
+_SHOWN = rf"(?:(?:\w+ly|also|further|clearly|together|then|first|thus|all)\ ){{0,2}}{_SAID}(?:s|d|ed)?\ that\ (?=\S)"
+_THAT = re.compile(
+    rf"""(?:
+        {_EVIDENCE}(?:[ ]{_EVIDENCE}){{0,8}}[ ]{_SHOWN}
+        | (?:(?:through|with|via|by|in|using|from|after|based\ on|across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},?\ )?(?:it\ is\ shown\ that|we\ {_SHOWN})
+        | (?:empirically|experimentally|theoretically),?\ we\ {_SHOWN}
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# Behind "we show that", what "we" do next, or a second "that", would lose what it belongs to.
+_GOES_ON = re.compile(rf"\band (?:[a-z]+ )?(?:that|{'|'.join(sorted(SAYING | _BY_AUTHORS))})\b")
+_NOTHING_SAID = re.compile(
+    rf"(?:through|with|via|by|in|using|from|after|based\ on|across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},\ (?=we\b|our\b|the\b)",
+    re.IGNORECASE | re.VERBOSE,
+)
+_TO_SUCH = re.compile(
+    r"(?:to|for|in|by|with|from|under|on)\s[^,.;]{0,60}?\b(?:this|these|such|that)\s[^,.;]{0,50}?\s+(?=we\s)", re.IGNORECASE
+)
+_MAIN = re.compile(r",\s+(?=(?:we|our|in this|here|this)\b)", re.IGNORECASE)
+_ANY_MAIN = re.compile(r",\s+(?=(?:an?|the|we|our|each|[A-Z][\w-]*)\b)")
+_LONGEST_INTRODUCTION = 260
+_INTRODUCES = re.compile(
+    r"(?:[a-z-]+(?:ing|ed)|to|for|in|with|by|on|through|given|despite|from|under|unlike|against|at|as|after|before|because|"
+    r"since|while|although|when|if|beyond|among|during|within|without|via|due|thanks|upon|built|driven|towards?|across|"
+    r"compared|contrary|except|like|over|where|whereas|though|once)\b",
+    re.IGNORECASE,
+)
+_OPENED = re.compile(r"[(\[{“]")
+_CLOSED = re.compile(r"[)\]}”]")
+
+Rule = Callable[[str], str]
+
+
+def cut_opening(sentence: str) -> str:
+    """Return a sentence without the openings that lean on other text or say nothing; it is still a whole sentence.
+
+    "This paper presents X" becomes "We present X", "Experiments show that X improves Y" becomes "X improves Y". The
+    result is never longer than the sentence.
+    """
+    for _ in range(_ROUNDS):
+        shorter = next((cut for rule in _RULES if (cut := rule(sentence)) != sentence), sentence)
+        if shorter == sentence:
+            break
+        sentence = shorter
+    return sentence
+
+
+def capitalized(text: str) -> str:
+    """Return a text with its first letter in upper case, unless its first word is a name like iCaRL or pix2pix."""
+    first = text.split(" ", 1)[0]
+    return text if re.search(r"[A-Z\d]", first[1:]) else text[:1].upper() + text[1:]
+
+
+def _kept(sentence: str, rest: str) -> str:
+    """Return the rest of a sentence if it can stand as one, otherwise the sentence."""
+    rest = rest.strip()
+    if len(rest.split()) < _LEAST_WORDS or not rest[0].isalnum() or not (_WE_DO.match(rest) or is_complete(rest)):
+        return sentence
+    return capitalized(rest)
+
+
+def _after(pattern: re.Pattern[str]) -> Rule:
+    """Return a rule that cuts what a pattern finds at the start: words on which nothing behind them depends."""
+
+    def rule(sentence: str) -> str:
+        found = pattern.match(sentence)
+        rest = sentence[found.end() :] if found else ""
+        return capitalized(rest) if len(rest.split()) >= _LEAST_WORDS and rest[0].isalnum() else sentence
+
+    return rule
+
+
+def _without(pattern: re.Pattern[str]) -> Rule:
+    def rule(sentence: str) -> str:
+        rest = pattern.sub("", sentence, count=1)
+        return sentence if rest == sentence else _kept(sentence, rest)
+
+    return rule
+
+
+def _drop_marker(sentence: str) -> str:
+    for pattern in (_MARKER, _HEADING):
+        if (found := pattern.match(sentence)) and len(sentence) > found.end():
+            return capitalized(sentence[found.end() :])
+    return sentence
+
+
+def _drop_leaning_introduction(sentence: str) -> str:
+    """Cut an introductory phrase that leans on other text: "Observing this discrepancy, we" to "We"."""
+    for pattern in (_MAIN, _ANY_MAIN):
+        for comma in pattern.finditer(sentence, 0, _LONGEST_INTRODUCTION):
+            introduction = sentence[: comma.start()]
+            if len(_OPENED.findall(introduction)) != len(_CLOSED.findall(introduction)):
+                continue
+            if pattern is _ANY_MAIN and not _INTRODUCES.match(introduction):
+                break
+            if not leans(introduction + ",") or (pattern is _MAIN and is_complete(introduction) and not _INTRODUCES.match(introduction)):
+                break
+            return _kept(sentence, sentence[comma.end() :])
+    return sentence
+
+
+def _we_instead_of_the_paper(sentence: str) -> str:
+    found = _THIS_PAPER.match(sentence)
+    verb = BASE_OF_THIRD.get(found["verb"]) if found else None
+    if not found or verb not in _BY_AUTHORS:
+        return sentence
+    rest = _COORDINATED.sub(
+        lambda match: match["and"] + BASE_OF_THIRD.get(match["verb"], match["verb"]), sentence[found.end() :]
+    )
+    return f"We {verb}{rest}"
+
+
+def _we_propose_here(sentence: str) -> str:
+    found = _WE_DO_HERE.match(sentence)
+    return found["we"] + sentence[found.end() :] if found else sentence
+
+
+def _we_without_then(sentence: str) -> str:
+    found = _WE_THEN.match(sentence)
+    return f"We {sentence[found.end() :]}" if found else sentence
+
+
+def _drop_saying(sentence: str) -> str:
+    found = _THAT.match(sentence)
+    if not found:
+        return sentence
+    rest = sentence[found.end() :]
+    return sentence if leans(rest) or _GOES_ON.search(rest) else _kept(sentence, rest)
+
+
+_RULES: Sequence[Rule] = (
+    _drop_marker,
+    _after(_ADVERB),
+    _after(_IN_THIS_PAPER),
+    _without(_IN_THIS_PAPER_INSIDE),
+    _we_propose_here,
+    _we_instead_of_the_paper,
+    _we_without_then,
+    reworded,
+    _after(_TO_SUCH),
+    _drop_saying,
+    _after(_NOTHING_SAID),
+    _drop_leaning_introduction,
+)

@@ -1,0 +1,162 @@
+"""The form in which a sentence of an abstract is shown by itself, and how well it can be."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from newsletter.highlights.clauses import MOST_WORDS, shortened
+from newsletter.highlights.markup import has_debris, without_debris, without_markup
+from newsletter.highlights.openings import capitalized, cut_opening
+from newsletter.highlights.pointing import we_do
+from newsletter.highlights.references import leans, opens_with_ours, pointing_at
+
+LONGEST = 900
+"""A sentence with more characters is no sentence, or cannot be read; it is chosen only if there is no other."""
+
+_CLOSING = "\"'”’»)]}」』）"
+_QUESTION = re.compile(r"[?？]")
+_MATERIAL = (
+    r"(?:code|codes|source code|data|dataset|datasets|models?|weights|checkpoints?|demos?|project page|web ?site|web ?page|videos?|"
+    r"implementations?|supplementary \w+|materials?|results|resources?|software|package|toolkit|library|benchmark|scripts?|audio samples|samples|repository|and|,|all|our|the)"
+)
+_NOTICE = re.compile(
+    rf"""https?:// | \bwww\. | \bgithub\b | \bhugging\ ?face\.co
+    | \b{_MATERIAL}\b[^.;]{{0,80}}\b(?:is|are|will\ be|has\ been|have\ been|can\ be|may\ be)\ (?:\w+ly\ |also\ |made\ |freely\ |now\ ){{0,3}}(?:available|released|found|accessed|open-?\ ?sourced|hosted|published|provided|downloaded|accessible|shared)\b(?!\ (?:that|to\ be))
+    | \b(?:is|are|be)\ (?:made\ )?(?:publicly\ |freely\ |openly\ )(?:available|accessible)\b
+    | \b(?:available|found|accessible)\ (?:at|here|online|from|via|upon|under|on)\b
+    | \bwe\ (?:\w+ly\ |also\ |will\ |further\ ){{0,3}}(?:release|open-?source|share|make)\ (?:all\ |our\ |the\ |both\ )?(?:\w+\ )?(?:code|source|models?|weights|implementation|checkpoints?|scripts|data|datasets?)\b
+    | \b(?:accepted|published|to\ appear|presented)\ (?:at|in|by)\ (?:the\ )?[A-Z]{{2}}
+    | ^(?:key\ ?words|index\ terms|comments?|note|copyright|acknowledge?ments?)\b\s*[:—–-] | © | \bunder\ review\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_SEE_FIGURE = re.compile(
+    r",?\s*[(]?(?:e\.g\.,?|see|cf\.|as (?:shown|seen|illustrated|depicted) in)\s+(?:Table|Figure|Fig\.|Section|Sec\.|Appendix|Tab\.)s?\s*[\w.]{1,6}?[)]?(?=[\s,.;]|$)|\s*\((?:Table|Figure|Fig\.|Section|Sec\.|Appendix|Tab\.|Eq\.)s?\s*[^()]{1,20}\)"
+)
+_FIGURE = re.compile(
+    r"\b(?:figures?|figs?\.?|tables?|tab\.|sections?|secs?\.|appendix|appendices|eqs?\.|equations?|theorems?|lemmas?|algorithms?)\s*\(?\d|\bsupplementary (?:material|information|video)|\bin the appendix\b",
+    re.IGNORECASE,
+)
+_LEAST_WORDS = 6
+
+_OURS = re.compile(
+    r"(?:Our|The)\s+(?:(?:proposed|novel|new|resulting|full|final)\s+)?(?:method|approach|framework|model|algorithm|system|technique|solution|architecture)\b(?=\s+(?!(?:of|for|to|in|that|which|on|is\s+to|with|and|by)\b)[a-z])"
+)
+_IT = re.compile(r"(?:It|This (?:\w+ )?(?:method|approach|framework|model|algorithm|system|technique|architecture|strategy))\b(?= (?:then |also |further )?(?:[a-z]+(?<![su])s|can|has)\b)")
+_A_NAME = r"(?P<name>(?=[\w+*²³-]{0,24}[A-Z][\w+*²³-]{0,24}?[A-Z0-9²³])[A-Za-z][\w+*²³-]{1,24}(?<![-s]))"
+_NAMING = re.compile(
+    rf"\b(?:called|named|termed|dubbed|coined|namely|denoted(?:\ as)?|call|abbreviated(?:\ as)?|referred\ to\ as)\s+[\"“‘]?(?:the\ )?{_A_NAME}(?![\w-])"
+    rf"|\b(?:propose|present|introduce|develop|design|describe|create|construct|build)s?\s+(?:the\s+|an?\s+)?(?:[^\s.;()]+\s+){{0,14}}?(?:\({_A_NAME.replace('name', 'short')}\)|{_A_NAME.replace('name', 'direct')}(?=[,:]|\s+[–—(]))",
+    re.VERBOSE,
+)
+_NO_NAMES = frozenset(
+    "LLM LLMs MLLM VLM VLMs RL AI ML NLP CNN GNN GAN VAE DNN RNN LSTM GPT BERT ViT CLIP 3D 2D 4D API GPU CPU RLHF DPO PPO SFT "
+    "SOTA QA VQA OOD RAG MDP PDE SDE ODE MRI CT EEG DNA RNA IoT UAV KL SGD MCMC ImageNet COCO CIFAR-10 CIFAR-100 MNIST".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A sentence as it would be shown.
+
+    Attributes:
+        text: in one line, without what leans on other text as far as that can be cut.
+        never: whether it must not be shown: a question, an availability notice, a reference to a figure.
+        broken: whether it has remains of markup, which were taken out.
+        leaning: whether it still leans on text before it. ``ours``: whether it begins with something of the authors
+            that it does not name.
+        words: the number of words.
+    """
+
+    text: str
+    never: bool
+    broken: bool
+    leaning: bool
+    ours: bool
+    words: int
+
+
+@lru_cache(maxsize=4096)
+def form_of(sentence: str) -> Form:
+    """Return the form of a sentence; its text is never longer, and empty only if there is nothing but markup.
+
+    Args:
+        sentence: in one line.
+    """
+    never = _is_never_shown(sentence[:LONGEST])
+    text = without_markup(sentence)
+    broken = has_debris(text)
+    if broken:
+        text = without_debris(text)
+    if len(text) <= LONGEST and text:
+        text = _by_itself(_SEE_FIGURE.sub("", text))
+    return Form(
+        text=text,
+        never=never or _FIGURE.search(text[:LONGEST]) is not None,
+        broken=broken,
+        leaning=leans(text[:LONGEST]),
+        ours=opens_with_ours(text),
+        words=len(text.split()),
+    )
+
+
+def _is_never_shown(sentence: str) -> bool:
+    return bool(_QUESTION.search(sentence) or _NOTICE.search(_ASIDE.sub("", sentence)))
+
+
+_ASIDE = re.compile(r"\([^()]{1,300}\)")
+
+
+def _by_itself(sentence: str) -> str:
+    text = we_do(cut_opening(sentence))
+    at = pointing_at(text)
+    if at is not None:
+        before = shortened(text, end=at)
+        text = before if not leans(before) else text
+    return capitalized(shortened(text))
+
+
+def name_in(sentences: Sequence[str]) -> str | None:
+    """Return the name that authors give to what they propose, if they use it as one; None without any."""
+    text = " ".join(sentences)[:10_000]
+    for found in _NAMING.finditer(text):
+        name = found["name"] or found["short"] or found["direct"]
+        if name not in _NO_NAMES and not re.search(r"-[a-z]{3}", name) and re.search(rf"(?<![\w-]){re.escape(name)}\s+(?:[a-z]+ly\s+)?(?:[a-z]+s|can|has)\b", text):
+            return name
+    return None
+
+
+def forms(sentences: Sequence[str]) -> list[Form]:
+    """Return the forms of all sentences of an abstract, with the name of the method for "Our method" if it has one.
+
+    Args:
+        sentences: in order, each in one line.
+    """
+    name = name_in(sentences)
+    if name is None:
+        return [form_of(sentence) for sentence in sentences]
+    return [form_of(_named(sentence, before, name)) for sentence, before in zip(sentences, ("", *sentences), strict=False)]
+
+
+def _named(sentence: str, before: str, name: str) -> str:
+    """Return a sentence with a name for the "Our method", or for the "It" if the sentence before it has the name."""
+    if _OURS.match(sentence):
+        return _OURS.sub(lambda _: name, sentence, count=1)
+    if name in before and _IT.match(sentence):
+        return _IT.sub(lambda _: name, sentence, count=1)
+    return sentence
+
+
+def costs(form: Form) -> tuple[float, float]:
+    """Return what is taken off the scores of a sentence as the idea and as the result, for its form."""
+    too_long = max(0, form.words - MOST_WORDS)
+    cost = LEANING * form.leaning + TOO_LONG * (too_long > 0) + TOO_LONG * too_long / 10 + SHORT * (form.words < _LEAST_WORDS) + BROKEN * form.broken
+    return cost + OURS * form.ours, cost
+
+
+LEANING = 0.8
+TOO_LONG = 0.3
+SHORT = 1.0
+BROKEN = 2.0
+OURS = 0.3

@@ -1,0 +1,151 @@
+"""Verbs of abstracts and their forms, and whether a text has a finite verb for each of its clauses.
+
+There is no parser here. A text counts as a complete clause only if a verb of these lists says so; of a verb that is not
+listed, nothing is known, and callers then leave the sentence as it is.
+"""
+
+import re
+
+_SAYING = (
+    "show demonstrate find prove confirm verify validate reveal indicate suggest observe establish conclude argue report "
+    "illustrate highlight discover identify hypothesize conjecture posit believe know note emphasize"
+)
+_DOING = (
+    "accelerate achieve adapt adopt align allow analyze analyse apply attain avoid become benchmark boost bridge capture "
+    "characterize combine compare compute consider consist construct contain contribute create decompose define deliver "
+    "depend derive describe develop devise discuss drive eliminate employ enable enhance ensure evaluate examine exceed "
+    "exhibit exploit explore extend extract facilitate fail formalize formulate generalize generate guide hold improve "
+    "include incorporate increase infer inform inherit integrate introduce investigate learn leverage maintain make "
+    "maximize minimize mitigate offer operate optimize outperform perform predict preserve present produce propose "
+    "provide quantify reach recover reduce reformulate rely remain replace represent require resemble resolve retain "
+    "retrieve reuse scale seek select serve simplify solve streamline suffer support surpass survey synthesize take "
+    "tend train transform treat unify use utilize yield explain obtain lead give help encode decode learn enrich "
+    "revisit review study address focus aim cast view frame release collect curate design build implement tackle "
+    "generalise optimise minimise maximise utilise characterise formalise lower raise cut match bring go run lie arise "
+    "differ vary appear emerge converge correlate satisfy admit imply guarantee bound estimate approximate "
+    "unlock advance augment model"
+)
+_WITH_GERUND = "prune cache score store write probe add edit label tile tune explore compose close pose adjust quantize rescale"
+_AUXILIARIES = frozenset(
+    "is are was were am has have had can could may might will would does do did cannot should must isn't aren't "
+    "doesn't don't can't".split()
+)
+_MODALS = frozenset("to can could may might will would should must cannot does do did not and or of the a an".split())
+# As nouns these are as frequent, so they do not prove that a text has a verb.
+_ALSO_NOUNS = frozenset(
+    "model models use uses study studies focus review reviews aim aims view views frame frames design designs benchmark "
+    "benchmarks bridge drive estimate estimates bound bounds match lead leads release releases train trains address "
+    "addresses report reports find finds highlights scale scales survey surveys hold lower raise present cut run runs "
+    "guarantee guarantees note notes support supports help guide guides advance advances increase increases boost boosts "
+    "yield go goes lie lies give take takes shows transform transforms offer offers function state result results cast".split()
+)
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[,;:()]")
+_ADVERB = re.compile(r"\w+ly|also|further|first|then|thus|even|often|not|always|still|both|only|now|never|instead")
+_SUBORDINATE = frozenset(
+    "that which who whom whose where when while whereas because since although though if whether how why what as "
+    "unless until once".split()
+)
+
+
+def third_person(verb: str) -> str:
+    """Return the third person of a verb: "propose" gives "proposes", "study" gives "studies"."""
+    if verb.endswith("y") and verb[-2] not in "aeou":
+        return verb[:-1] + "ies"
+    return verb + ("es" if re.search(r"(?:s|sh|ch|x|z|o)$", verb) else "s")
+
+
+def gerund(verb: str) -> str:
+    """Return the gerund of a verb of the lists here: "propose" gives "proposing", "cut" gives "cutting"."""
+    if verb.endswith("e") and not verb.endswith("ee"):
+        return verb[:-1] + "ing"
+    return verb + (verb[-1] if verb in ("cut", "run", "admit") else "") + "ing"
+
+
+def base_of_gerund(word: str) -> str | None:
+    """Return the base form of a gerund: "prompting" gives "prompt", "merging" gives "merge"; None for other words."""
+    if word in BASE_OF_GERUND:
+        return BASE_OF_GERUND[word]
+    stem = word.removesuffix("ing")
+    if stem == word or not re.search(r"[aeiouy]", stem) or len(stem) < 3:
+        return None
+    if stem[-1] == stem[-2] and stem[-1] not in "els":
+        return stem[:-1]
+    return stem + ("e" if _SILENT_E.search(stem) else "")
+
+
+_SILENT_E = re.compile(r"(?:[aeiou](?:t|z|s|c|g|v|d|k)|[^aeiou][lgvsc]|yz|ur|fin|tun|in)$(?<!it)(?<!ad)(?<!ead)(?<!eat)(?<!ook)(?<!ss)(?<!eed)(?<!ll)(?<!eak)(?<!isit)(?<!rain)(?<!oin)(?<!ain)(?<!ean)")
+
+VERBS = tuple(dict.fromkeys(f"{_SAYING} {_DOING}".split()))
+"""All verbs, in their base form."""
+
+SAYING = frozenset(_SAYING.split())
+"""The verbs before "that": show, find, argue."""
+
+BASE_OF_THIRD = {third_person(verb): verb for verb in VERBS}
+BASE_OF_GERUND = {gerund(verb): verb for verb in (*VERBS, *_WITH_GERUND.split())}
+"""The base form of the other forms."""
+
+FINITE = frozenset(BASE_OF_THIRD) - _ALSO_NOUNS
+"""Third persons that are hardly ever nouns."""
+
+_BASE = frozenset(VERBS) - _ALSO_NOUNS
+_ALL_SAYING = SAYING | {third_person(verb) for verb in SAYING} | {"showed", "shown", "found", "demonstrated"}
+_THIRD = re.compile(r"[a-z]+(?<![su])(?<!thi)s")
+_AFTER_VERB = frozenset("a an the its their our both all us".split())
+_NOT_BEFORE_VERB = frozenset(", ; : ( ) and or of in on for to with by from the a an its their our these those".split())
+_SUBJECTS = frozenset("we it they i you he she who which that".split())
+
+
+def is_complete(text: str) -> bool:
+    """Return whether a text has a finite verb for each clause in it, as far as the lists here tell.
+
+    Each word that begins a subordinate clause ("that", "which", "while") needs one more verb. A verb after "and" or
+    after a modal verb does not count, since it belongs to the one before it.
+    """
+    words = [word.lower() for word in _TOKEN.findall(text)]
+    found = sum(_is_finite(words, place) for place in range(len(words)))
+    return found > sum(_is_subordinate(words, place) for place in range(len(words)))
+
+
+def _before(words: list[str], place: int) -> str:
+    """Return the word before a word, other than adverbs; "" for none."""
+    for word in reversed(words[max(0, place - 3) : place]):
+        if not _ADVERB.fullmatch(word):
+            return word
+    return ""
+
+
+def _is_finite(words: list[str], place: int) -> bool:
+    word, before = words[place], _before(words, place)
+    if _ADVERB.fullmatch(word):
+        return False
+    if word in _AUXILIARIES or before in ("we", "they", "i"):
+        return before not in _AUXILIARIES or word in ("is", "are", "has", "have", "can")
+    if word in BASE_OF_THIRD and before in _SUBJECTS:
+        return True
+    if word in FINITE or (word in _BASE and before not in _MODALS):
+        return before not in ("and", "or", "to")
+    # "The results showed that", "it was found that"
+    following = words[place + 1] if place + 1 < len(words) else ""
+    if following in _AFTER_VERB and _THIRD.fullmatch(word) and word not in _ALSO_NOUNS:
+        return before not in _NOT_BEFORE_VERB  # Any verb: "strikes a balance", "empowers its users".
+    return following == "that" and before not in ("and", "or") and (word.endswith("ed") or word in SAYING or word in BASE_OF_THIRD)
+
+
+def _is_subordinate(words: list[str], place: int) -> bool:
+    word = words[place]
+    if word not in _SUBORDINATE:
+        return False
+    following = words[place + 1] if place + 1 < len(words) else ""
+    if word in ("that", "which", "who") and _THIRD.fullmatch(following) and following not in FINITE:
+        # It has its verb with it, unlisted as it is, unless it says what was found.
+        return _before(words, place) in _ALL_SAYING
+    if word in ("while", "when", "once", "if", "although", "though"):
+        return not following.endswith(("ing", "ed"))
+    if word == "as":
+        return following in ("we", "it", "they")
+    if word == "since":
+        return following in ("we", "it", "they", "the")
+    if word == "that":
+        return words[place - 1] not in ("so", "such", "than", "to", "of", "in", "with") if place else False
+    return word not in ("how", "what", "why", "whether") or following != "to"
