@@ -25,10 +25,10 @@ def train_highlights(labelled: LabelledFile, output: Output = None) -> None:
     from newsletter.highlights.classifier import WEIGHTS
     from newsletter.highlights.dataset import read_labelled
     from newsletter.highlights.training import train, write_model
-    from newsletter.rendering.plain_text import latex_to_text
+    from newsletter.rendering.plain_text import readable
 
     with _progress("training", None):
-        abstracts = read_labelled(labelled, latex_to_text)
+        abstracts = read_labelled(labelled, readable)
         model = train(abstracts)
     target = output or WEIGHTS
     write_model(model, target)
@@ -48,10 +48,10 @@ def evaluate_highlights(
     """
     from newsletter.highlights.dataset import read_labelled
     from newsletter.highlights.evaluation import WAYS, evaluate
-    from newsletter.rendering.plain_text import latex_to_text
+    from newsletter.rendering.plain_text import readable
 
     with _progress("folds", folds * splits) as on_progress:
-        rows = evaluate(read_labelled(labelled, latex_to_text), folds, splits, on_progress)
+        rows = evaluate(read_labelled(labelled, readable), folds, splits, on_progress)
     if json:
         print_json(
             {

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from newsletter.highlights.references import leans
 from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete
 
 MOST_WORDS = 30
@@ -15,6 +16,8 @@ _ASIDE = re.compile(r"\s*(?:\([^()]{1,300}\)|\[[^\[\]]{1,300}\])")
 _ABBREVIATION = re.compile(r"\s*\([^\s()]{1,20}\)")
 _DASHED = re.compile(r"\s+(?:–|—|-|--)\s+[^–—]{1,200}?\s+(?:–|—|-|--)(?=\s)")
 
+FINITES = "|".join(sorted(FINITE))
+INFINITIVES = "|".join(sorted(VERBS))
 _PARTICIPLE = r"(?:(?:thereby|thus|hence|effectively|significantly|consistently|while|even|often|also|both|ultimately|substantially|further)\s+)?[a-z-]+ing\b"
 _BOUNDARY = re.compile(
     rf"""
@@ -23,33 +26,52 @@ _BOUNDARY = re.compile(
         | ,\s+(?:and|but|so|yet)\s+(?:that\s+)?(?:we|it|they|our|its|there|the\ results?|the\ \w+\ (?:is|are|can))\b
         | ,\s+(?:but|yet|that)\s
         | ,\s+{_PARTICIPLE}
-        | ,\s+(?:thereby|thus|hence|resulting|so\ that|such\ that|e\.g\.|i\.e\.|including|such\ as|especially|particularly|notably|namely|even|as\ well\ as|rather\ than|regardless|both|in\ particular|compared|making|based|inspired|motivated|built|designed|trained|guided|driven|followed|coupled|combined)\b)
+        | ,\s+(?:e\.g\.|i\.e\.)
+        | ,\s+(?:and\s+)?(?:[a-z]{{3,}}ed|given|built|drawn|known|shown)\s
+        | ,?\s+and\s+at\ the\ same\ time\s
+        | (?:,|,?\s+and)\s+(?:\w+ly\s+)?(?P<verb>{FINITES})\s
+        | ,?\s+and\s+that\s
+        | ,\s+(?:thereby|thus|hence|resulting|so\ that|such\ that|including|such\ as|especially|particularly|notably|namely|even|as\ well\ as|rather\ than|regardless|both|in\ particular|compared|making|based|inspired|motivated|built|designed|trained|guided|driven|followed|coupled|combined)\b)
     | (?P<phrase>,\s+(?:with|without|across|by|through|via|for|on|from|as|under|at|in|to|over|among|within|despite|unlike|like|using|after|beyond|up\ to)\s
         | ,\s+(?:an?|the|one|two|three|four)\s)
     | (?P<loose>\s+(?:while|whereas|although|because|in\ order\ to|so\ that|such\ that|thereby|without|as\ well\ as|compared\ (?:to|with)|rather\ than|based\ on|where|using|including|such\ as|leading\ to|resulting\ in)\s
         | \s+(?:by|via|through|when|while)\s+[a-z-]+ing\s
         | \s+and\s+(?:(?:\w+ly|also|further|then|thus)\s+)?(?:we|{"|".join(sorted(SAYING))})\s+(?:that|how|the|its|our|on|an?)\b
+        | \s+by\s+\(?(?:1|i|a)\)\s
+        | \s+(?:which|that)\s+(?:\w+ly\s+)?(?:can|could|may|is|are|{FINITES})\s
         | \s+(?:across|under|with|via|through)\s)
+    | (?P<weak>\s+(?:on|for|in|at|from|during|among|over|within|to\ (?:{INFINITIVES}))\s)
     """,
     re.VERBOSE,
 )
-_COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9}
+_COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9, "weak": 12}
 """By how many words a boundary of each kind must leave more than a better one."""
 
 _UNFINISHED = re.compile(
     r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|this|these|both|"
-    r"either|between|such|include|includes|including|following|follows|namely|consists?|comprising|not|only|also|via|through|"
-    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|[a-z]+ly|allows?|enables?|makes?|called|named|termed|dubbed)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",
+    r"either|between|such|include|includes|including|following(?:\s+\w+)?|follows|namely|consists?|comprising|not|only|also|via|through|"
+    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|[a-z]+ly|allows?|enables?|makes?|called|named|termed|dubbed|shows?|indicates?|demonstrates?|reveals?|suggests?|finds?|reads?)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",
     re.IGNORECASE,
 )
-_PAIRED = re.compile(r"\b(?:not only|both|either|neither|between|from)\b", re.IGNORECASE)
+_CLOSED_BY = {"not only": " but ", "both": " and ", "either": " or ", "neither": " nor ", "between": " and "}
+_PAIRED = re.compile(rf"\b(?:{'|'.join(_CLOSED_BY)})\b", re.IGNORECASE)
+_LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
+_NEEDS_MORE = re.compile(
+    r"(?:able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
+    r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
+    r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$"
+)
 _CONDITION = re.compile(r"(?:if|when|given|while|although|since|for)\b", re.IGNORECASE)
 _ENUMERATION = re.compile(r"\(?\b(?:(?:1|i|a)\)|first,|firstly)", re.IGNORECASE)
 _SECOND = re.compile(r"\(?\b(?:(?:2|ii|b)\)|second|secondly)", re.IGNORECASE)
 _RELATIVE = re.compile(
-    rf",\s+(?:which|who|including|such as|termed|named|called|dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{'|'.join(FINITE)})\b)"
+    rf",\s+(?:which|who|including|such as|termed|named|called|dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{FINITES})\b)"
 )
 _INTRODUCTION = re.compile(r"[^,]{1,200}(?:,[^,]{1,100})??,\s+(?=we\b)")
+_SHOWN_THAT = re.compile(
+    r"[^;:]{1,260}?\s(?:shows?|demonstrates?|indicates?|reveals?|confirms?|illustrates?|substantiates?|finds?|observes?|verify|verifies|"
+    r"proves?|validates?|suggests?)\s+that,?\s+"
+)
 _LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
 
 
@@ -91,9 +113,11 @@ def _variants(sentence: str) -> Iterator[tuple[str, int]]:
     if plain != sentence:
         yield plain, 2
     for text, cost in ((sentence, 3), (plain, 5)):
-        if found := _INTRODUCTION.match(text):
-            rest = text[found.end() :]
-            yield rest[:1].upper() + rest[1:], cost
+        for pattern in (_INTRODUCTION, _SHOWN_THAT):
+            found = pattern.match(text)
+            rest = text[found.end() :] if found else ""
+            if rest[:1].isalnum() and is_complete(rest) and not leans(rest):
+                yield rest[:1].upper() + rest[1:], cost
 
 
 def _without_asides(sentence: str) -> str:
@@ -113,22 +137,26 @@ def _cuts(sentence: str, cost: int) -> Iterator[_Cut]:
         text = sentence[: found.start()].rstrip(" ,;:–—-")
         if depths[found.start()] or not text or _UNFINISHED.search(text) or not is_complete(text):
             continue
-        if _is_open(text, found[0]):
+        if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue
-        yield _Cut(text + stop, cost + _COST[found.lastgroup or "loose"])
+        if found["weak"] and _NEEDS_MORE.search(text):
+            continue
+        if text[-1] in _CLOSING and text[-2:-1] in ",;:":
+            text = text[:-2] + text[-1]
+        yield _Cut(text + stop, cost + _COST[next(kind for kind in _COST if found[kind])])
 
 
 def _is_open(text: str, boundary: str) -> bool:
     """Return whether a text promises more than it has: one of two, or the first verbs of a list."""
     pairs = list(_PAIRED.finditer(text))
     if pairs:
-        opened = pairs[-1][0].lower()
-        after = text[pairs[-1].end() :]
-        closes = {"not only": " but ", "both": " and ", "either": " or ", "neither": " nor ", "between": " and ", "from": " "}
-        if closes[opened] not in f"{after} ":
+        opened, after = pairs[-1][0].lower(), text[pairs[-1].end() :]
+        if _CLOSED_BY[opened] not in f"{after} " and (opened != "both" or " and " in boundary):
             return True
     last = re.split(r"[;:]\s+", text)[-1]
     if last != text and (_CONDITION.match(last) or ";" in text) and not is_complete(last):
+        return True
+    if boundary.startswith(":") and re.search(r"\b(?:following|below)\b", text):
         return True
     if _ENUMERATION.search(text) and not _SECOND.search(text):
         return True

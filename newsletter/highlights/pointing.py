@@ -29,7 +29,7 @@ _USE = re.compile(
     r"We (?:use|leverage|employ|apply|adopt|exploit|utili[sz]e|build on|extend|combine|follow) (?:this|these|such|it|them)\b[^,;:.]{0,50}? (?:in order )?to (?:further |then |also )?(?P<verb>[a-z]+)(?=\s)"
 )
 _ALLOWS = re.compile(r"(?:This|These|It|That|Such)(?: an?)?(?: [\w-]+){0,2} (?:allows?|enables?|lets?|permits?) us to (?=[a-z(])")
-_FIRST_OF_TWO = re.compile(rf"We [a-z]+ [^;]{{0,160}}?,? and (?:also |then |\w+ly )?(?={'|'.join(VERBS)}\b)")
+_FIRST_OF_TWO = re.compile(rf"We [a-z]+ [^;]{{0,160}}?,? and (?:also |then |\w+ly )?(?=(?:{'|'.join(VERBS)})\b)")
 _DEALING = (
     "address|tackl|overcom|fill|bridg|solv|resolv|mitigat|alleviat|remedy|rectif|clos|answer|meet|handl|achiev|attain|"
     "circumvent|ameliorat|counter|bypass|avoid|combat|lift|explor|exploit|reduc|support|understand|captur|satisf|realiz"
@@ -55,6 +55,8 @@ _THIS_DESCRIBED = re.compile(
     rf"\b(?:[Tt]his(?= (?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}}(?<![^s]s)(?<!can)(?<!may)(?<!ed)(?<!ing)(?<!ly)\b)"
     rf"|[Tt]hese(?= (?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}}s\b))"
 )
+_PRONOUN = re.compile(r"\b(?:them|it|they)\b")
+_THE_SAME = re.compile(rf"The same (?=(?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}})")
 _THIS_METHOD = re.compile(
     rf"(?:This|The resulting|The proposed)(?: (?:new|novel|simple|general|unified|simple yet effective|simple but effective))? (?P<noun>{_METHOD})(?= [a-z])"
 )
@@ -126,7 +128,7 @@ def _second_of_two(sentence: str) -> str:
     if not found or not points(found[0]):
         return sentence
     rest = f"We {sentence[found.end() :]}"
-    return sentence if leans(rest) or len(rest.split()) < 6 else rest
+    return sentence if leans(rest) or len(rest.split()) < 6 or _PRONOUN.search(rest) else rest
 
 
 def _ours(sentence: str) -> str:
@@ -148,4 +150,5 @@ def _without_such(sentence: str) -> str:
 
 def _the_described(sentence: str) -> str:
     """Return "the" for "this" before a noun that is described: "this objective mismatch" is known by its name."""
+    sentence = _THE_SAME.sub("The ", sentence, count=1) if _THE_SAME.match(sentence) else sentence
     return _THIS_DESCRIBED.sub(lambda found: "The" if found[0][0] == "T" else "the", sentence)

@@ -151,12 +151,12 @@ def _named(sentence: str, before: str, name: str) -> str:
 def costs(form: Form) -> tuple[float, float]:
     """Return what is taken off the scores of a sentence as the idea and as the result, for its form."""
     too_long = max(0, form.words - MOST_WORDS)
-    cost = LEANING * form.leaning + TOO_LONG * (too_long > 0) + TOO_LONG * too_long / 10 + SHORT * (form.words < _LEAST_WORDS) + BROKEN * form.broken
+    cost = LEANING * form.leaning + TOO_LONG * (too_long > 0) + TOO_LONG * too_long / 5 + SHORT * (form.words < _LEAST_WORDS) + BROKEN * form.broken
     return cost + OURS * form.ours, cost
 
 
-LEANING = 0.8
+LEANING = 1.2
 TOO_LONG = 0.3
 SHORT = 1.0
 BROKEN = 2.0
-OURS = 0.3
+OURS = 0.15

@@ -23,7 +23,8 @@ _DOING = (
     "revisit review study address focus aim cast view frame release collect curate design build implement tackle "
     "generalise optimise minimise maximise utilise characterise formalise lower raise cut match bring go run lie arise "
     "differ vary appear emerge converge correlate satisfy admit imply guarantee bound estimate approximate "
-    "unlock advance augment model"
+    "unlock advance augment model display undergo possess face pose span incur entail foster promote cause trigger harm degrade "
+    "double rank mirror strike host cover"
 )
 _WITH_GERUND = "prune cache score store write probe add edit label tile tune explore compose close pose adjust quantize rescale"
 _AUXILIARIES = frozenset(
@@ -36,10 +37,12 @@ _ALSO_NOUNS = frozenset(
     "model models use uses study studies focus review reviews aim aims view views frame frames design designs benchmark "
     "benchmarks bridge drive estimate estimates bound bounds match lead leads release releases train trains address "
     "addresses report reports find finds highlights scale scales survey surveys hold lower raise present cut run runs "
+    "rank ranks face faces double host hosts cause causes cover covers span spans strike strikes harm trigger triggers pose "
     "guarantee guarantees note notes support supports help guide guides advance advances increase increases boost boosts "
     "yield go goes lie lies give take takes shows transform transforms offer offers function state result results cast".split()
 )
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[,;:()]")
+_NAME = re.compile(r"[A-Za-z].*[A-Z]")
 _ADVERB = re.compile(r"\w+ly|also|further|first|then|thus|even|often|not|always|still|both|only|now|never|instead")
 _SUBORDINATE = frozenset(
     "that which who whom whose where when while whereas because since although though if whether how why what as "
@@ -102,8 +105,12 @@ def is_complete(text: str) -> bool:
     Each word that begins a subordinate clause ("that", "which", "while") needs one more verb. A verb after "and" or
     after a modal verb does not count, since it belongs to the one before it.
     """
-    words = [word.lower() for word in _TOKEN.findall(text)]
-    found = sum(_is_finite(words, place) for place in range(len(words)))
+    tokens = _TOKEN.findall(text)
+    words = [token.lower() for token in tokens]
+    found = sum(
+        _is_finite(words, place) or (word in BASE_OF_THIRD and place > 0 and _NAME.match(tokens[place - 1]) is not None)
+        for place, word in enumerate(words)
+    )
     return found > sum(_is_subordinate(words, place) for place in range(len(words)))
 
 
@@ -123,7 +130,7 @@ def _is_finite(words: list[str], place: int) -> bool:
         return before not in _AUXILIARIES or word in ("is", "are", "has", "have", "can")
     if word in BASE_OF_THIRD and before in _SUBJECTS:
         return True
-    if word in FINITE or (word in _BASE and before not in _MODALS):
+    if word in FINITE or (word in _BASE and before[-1:].isalpha() and before not in _MODALS):
         return before not in ("and", "or", "to")
     # "The results showed that", "it was found that"
     following = words[place + 1] if place + 1 < len(words) else ""

@@ -10,7 +10,7 @@ from newsletter.highlights.classifier import highlights
 from newsletter.highlights.standalone import LONGEST
 from newsletter.highlights.sentences import sentences
 from newsletter.model import Paper
-from newsletter.rendering.plain_text import latex_to_text, shorten
+from newsletter.rendering.plain_text import latex_to_text, readable, shorten
 from newsletter.rendering.template import Templates, render
 
 _AUTHORS_NAMED = 3
@@ -78,12 +78,12 @@ def display_title(paper: Paper) -> str:
 @lru_cache(maxsize=4096)
 def _shown(title: str) -> str:
     # Cached, since the first titles of a digest also appear in its subject and preheader.
-    return shorten(latex_to_text(title), _LONGEST_TITLE)
+    return shorten(readable(title), _LONGEST_TITLE)
 
 
 def sentences_of(paper: Paper) -> tuple[str, ...]:
     """Return the sentences of a paper's abstract that state its idea and its result; empty if it has no sentence."""
-    found = highlights(latex_to_text(paper.abstract))
+    found = highlights(readable(paper.abstract))
     # A text without sentence ends would fill the email, so it is shortened between words; others are not.
     return tuple(shorten(sentence, LONGEST) for sentence in (found.idea, found.result) if sentence)
 
@@ -91,7 +91,7 @@ def sentences_of(paper: Paper) -> tuple[str, ...]:
 def summary_of(paper: Paper) -> str:
     """Return the first sentences of the source's own summary, as far as space allows; empty without one."""
     shown = ""
-    for sentence in sentences(" ".join(latex_to_text(paper.summary or "").split())):
+    for sentence in sentences(" ".join(readable(paper.summary or "").split())):
         if shown and len(shown + sentence) > _LONGEST_SUMMARY:
             break
         shown += sentence
