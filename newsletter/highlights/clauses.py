@@ -1,11 +1,12 @@
 """Shorten a sentence at the boundaries of its clauses, so that a whole sentence remains."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from newsletter.highlights.references import leans
-from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete
+from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete, verbs_to_spare
 
 MOST_WORDS = 30
 """A sentence with more words is shortened if that is possible."""
@@ -47,6 +48,8 @@ _BOUNDARY = re.compile(
 _COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9, "weak": 12}
 """By how many words a boundary of each kind must leave more than a better one."""
 
+_MANY = 10**6
+_LOOK = 60  # Characters before a boundary that tell whether a text may end there.
 _UNFINISHED = re.compile(
     r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|this|these|both|"
     r"either|between|such|include|includes|including|following(?:\s+\w+)?|follows|namely|consists?|comprising|not|only|also|via|through|"
@@ -57,9 +60,11 @@ _CLOSED_BY = {"not only": " but ", "both": " and ", "either": " or ", "neither":
 _PAIRED = re.compile(rf"\b(?:{'|'.join(_CLOSED_BY)})\b", re.IGNORECASE)
 _LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
 _NEEDS_MORE = re.compile(
-    r"(?:able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
+    r"\b(?:able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
     r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
-    r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$"
+    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|\w+ing|to \w+|(?<=, )[\w%.-]+|and [\w%.-]+|"
+    r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$",
+    re.IGNORECASE,
 )
 _CONDITION = re.compile(r"(?:if|when|given|while|although|since|for)\b", re.IGNORECASE)
 _ENUMERATION = re.compile(r"\(?\b(?:(?:1|i|a)\)|first,|firstly)", re.IGNORECASE)
@@ -132,14 +137,17 @@ def _without_asides(sentence: str) -> str:
 
 def _cuts(sentence: str, cost: int) -> Iterator[_Cut]:
     stop = "。" if sentence.rstrip(_CLOSING).endswith("。") else "."
-    depths = _depths(sentence)
+    depths, spare = _depths(sentence), verbs_to_spare(sentence)
     for found in _BOUNDARY.finditer(sentence):
         text = sentence[: found.start()].rstrip(" ,;:–—-")
-        if depths[found.start()] or not text or _UNFINISHED.search(text) or not is_complete(text):
+        if depths[found.start()] or not text or _UNFINISHED.search(text[-_LOOK:]):
+            continue
+        place = bisect_right(spare, (len(text), _MANY)) - 1
+        if place < 0 or spare[place][1] <= 0:
             continue
         if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue
-        if found["weak"] and _NEEDS_MORE.search(text):
+        if (found["weak"] or found["loose"]) and (_NEEDS_MORE.search(text[-_LOOK:]) or _ENUMERATION.search(text)):
             continue
         if text[-1] in _CLOSING and text[-2:-1] in ",;:":
             text = text[:-2] + text[-1]

@@ -61,8 +61,13 @@ _THIS_METHOD = re.compile(
     rf"(?:This|The resulting|The proposed)(?: (?:new|novel|simple|general|unified|simple yet effective|simple but effective))? (?P<noun>{_METHOD})(?= [a-z])"
 )
 _THESE_METHODS = re.compile(rf"(?:These|The resulting|The proposed) (?P<noun>{_METHOD}s)(?= [a-z])")
-_THESE_RESULTS = re.compile(r"(?:These|Those|This)(?= (?:\w+ )?(?:results?|findings?|experiments?|observations?|analys[ie]s|evaluations?|contributions?|insights?) [a-z])")
+_THESE_RESULTS = re.compile(
+    r"(?:(?:These|Those)(?= (?:\w+ )?(?:results|findings|experiments|observations|analyses|evaluations|contributions|insights) [a-z])"
+    r"|This(?= (?:\w+ )?(?:result|finding|observation|analysis|evaluation|contribution|insight) [a-z]))"
+)
+_FIRST = re.compile(r"This is (?=(?:one of )?(?:the|among the) first (?!time)\w+)")
 _OUR_METHOD_DOES = re.compile(rf"Our (?:\w+ )?{_METHOD} (?:(?P<how>\w+ly) )?(?P<verb>[a-z]+s)(?=\s)")
+_AND_DOES = re.compile(r"\band (?:(?:\w+ly|very|also|then|further|even|thus) )*[a-z]+s\b")
 _WE_CAN_SAY = frozenset(
     "use leverage combine learn employ generate build integrate extend adopt apply train exploit incorporate optimize "
     "optimise decompose select take align utilize utilise introduce propose estimate predict compute extract treat "
@@ -84,7 +89,7 @@ def we_do(sentence: str) -> str:
     """Return "We use X" for "Our method uses X", if authors say it that way; otherwise the sentence."""
     found = _OUR_METHOD_DOES.match(sentence)
     verb = BASE_OF_THIRD.get(found["verb"]) if found else None
-    if not found or verb not in _WE_CAN_SAY or re.search(r"\band (?:\w+ly )?[a-z]+s\b", sentence):
+    if not found or verb not in _WE_CAN_SAY or _AND_DOES.search(sentence):
         return sentence
     return f"We {found['how'] + ' ' if found['how'] else ''}{verb}{sentence[found.end() :]}"
 
@@ -136,6 +141,8 @@ def _ours(sentence: str) -> str:
     for pattern in (_THIS_METHOD, _THESE_METHODS):
         if found := pattern.match(sentence):
             return f"Our {found['noun']}{sentence[found.end() :]}"
+    if _FIRST.match(sentence):
+        return _FIRST.sub("Ours is ", sentence, count=1)
     return _THESE_RESULTS.sub("The", sentence, count=1) if _THESE_RESULTS.match(sentence) else sentence
 
 

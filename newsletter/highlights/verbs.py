@@ -24,7 +24,7 @@ _DOING = (
     "generalise optimise minimise maximise utilise characterise formalise lower raise cut match bring go run lie arise "
     "differ vary appear emerge converge correlate satisfy admit imply guarantee bound estimate approximate "
     "unlock advance augment model display undergo possess face pose span incur entail foster promote cause trigger harm degrade "
-    "double rank mirror strike host cover"
+    "double rank mirror strike host cover excel"
 )
 _WITH_GERUND = "prune cache score store write probe add edit label tile tune explore compose close pose adjust quantize rescale"
 _AUXILIARIES = frozenset(
@@ -96,6 +96,7 @@ _ALL_SAYING = SAYING | {third_person(verb) for verb in SAYING} | {"showed", "sho
 _THIRD = re.compile(r"[a-z]+(?<![su])(?<!thi)s")
 _AFTER_VERB = frozenset("a an the its their our both all us".split())
 _NOT_BEFORE_VERB = frozenset(", ; : ( ) and or of in on for to with by from the a an its their our these those".split())
+_NO_CLAUSE = frozenset("a an such part one shown seen demonstrated illustrated described expected discussed indicated".split())
 _SUBJECTS = frozenset("we it they i you he she who which that".split())
 
 
@@ -105,13 +106,22 @@ def is_complete(text: str) -> bool:
     Each word that begins a subordinate clause ("that", "which", "while") needs one more verb. A verb after "and" or
     after a modal verb does not count, since it belongs to the one before it.
     """
-    tokens = _TOKEN.findall(text)
-    words = [token.lower() for token in tokens]
-    found = sum(
-        _is_finite(words, place) or (word in BASE_OF_THIRD and place > 0 and _NAME.match(tokens[place - 1]) is not None)
-        for place, word in enumerate(words)
-    )
-    return found > sum(_is_subordinate(words, place) for place in range(len(words)))
+    surplus = verbs_to_spare(text)
+    return bool(surplus) and surplus[-1][1] > 0
+
+
+def verbs_to_spare(text: str) -> list[tuple[int, int]]:
+    """Return for each word of a text, in order, the position of its end, and how many more finite verbs than words that
+    begin a subordinate clause there are up to it. A text that ends there is complete if that is above 0.
+    """
+    tokens = list(_TOKEN.finditer(text))
+    words = [token[0].lower() for token in tokens]
+    spare, found = 0, []
+    for place, (token, word) in enumerate(zip(tokens, words, strict=True)):
+        named = word in BASE_OF_THIRD and place > 0 and _NAME.match(tokens[place - 1][0]) is not None
+        spare += (named or _is_finite(words, place)) - _is_subordinate(words, place)
+        found.append((token.end(), spare))
+    return found
 
 
 def _before(words: list[str], place: int) -> str:
@@ -150,7 +160,7 @@ def _is_subordinate(words: list[str], place: int) -> bool:
     if word in ("while", "when", "once", "if", "although", "though"):
         return not following.endswith(("ing", "ed"))
     if word == "as":
-        return following in ("we", "it", "they")
+        return following in ("we", "it", "they") or (place == 0 and following not in _NO_CLAUSE)
     if word == "since":
         return following in ("we", "it", "they", "the")
     if word == "that":
