@@ -105,7 +105,11 @@ def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> 
         cut
         for text, cost in _variants(sentence)
         for cut in (_Cut(text, cost), *_cuts(text, cost))
-        if cut.words <= most and (end is None or (cut.words >= _LEAST_WORDS and len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1])))
+        if cut.words <= most
+        and (
+            end is None
+            or (cut.words >= _LEAST_WORDS and len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1]))
+        )
         and (cut.words >= _LEAST_WORDS)
     ]
     return max(fitting, key=lambda cut: cut.words - cut.cost).text if fitting else sentence

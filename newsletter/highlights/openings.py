@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from newsletter.highlights.pointing import reworded
 from newsletter.highlights.references import PAPERS, leans
-from newsletter.highlights.verbs import BASE_OF_THIRD, SAYING, is_complete
+from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, SAYING, is_complete
 
 _ROUNDS = 8
 _LEAST_WORDS = 5
@@ -48,13 +48,10 @@ _THIS_PAPER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 # What authors do; a paper itself may also enable, advance or contribute.
-_BY_AUTHORS = frozenset(
-    "propose present introduce develop describe study investigate examine explore analyze analyse consider address "
-    "evaluate compare review survey revisit discuss propose demonstrate show prove report argue formalize formulate "
-    "establish derive extend generalize tackle design seek focus aim use apply combine construct define characterize "
-    "identify benchmark take".split()
+_BY_AUTHORS = LISTS["by_authors"]
+_COORDINATED = re.compile(
+    r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)(?=\s+(?:a|an|the|its|our|that|how|on|new|novel|both|two|three)\b)"
 )
-_COORDINATED = re.compile(r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)(?=\s+(?:a|an|the|its|our|that|how|on|new|novel|both|two|three)\b)")
 _WE_THEN = re.compile(
     r"We\s+(?:(?:first|then|also|further|thus|therefore|next|finally|additionally|hence|here|now|instead|thereby|"
     r"subsequently|accordingly|consequently|furthermore|moreover|lastly|firstly|secondly|hereby),?\s+)+(?=[a-z])",
@@ -85,7 +82,8 @@ _NOTHING_SAID = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _TO_SUCH = re.compile(
-    r"(?:to|for|in|by|with|from|under|on)\s[^,.;]{0,60}?\b(?:this|these|such|that)\s[^,.;]{0,50}?\s+(?=we\s)", re.IGNORECASE
+    r"(?:to|for|in|by|with|from|under|on)\s[^,.;]{0,60}?\b(?:this|these|such|that)\s[^,.;]{0,50}?\s+(?=we\s)",
+    re.IGNORECASE,
 )
 _MAIN = re.compile(r",\s+(?=(?:we|our|in this|here|this)\b)", re.IGNORECASE)
 _ANY_MAIN = re.compile(r",\s+(?=(?:an?|the|we|our|each|[A-Z][\w-]*)\b)")
@@ -165,7 +163,9 @@ def _drop_leaning_introduction(sentence: str) -> str:
                 continue
             if pattern is _ANY_MAIN and not _INTRODUCES.match(introduction):
                 break
-            if not leans(introduction + ",") or (pattern is _MAIN and is_complete(introduction) and not _INTRODUCES.match(introduction)):
+            if not leans(introduction + ",") or (
+                pattern is _MAIN and is_complete(introduction) and not _INTRODUCES.match(introduction)
+            ):
                 break
             return _kept(sentence, sentence[comma.end() :])
     return sentence

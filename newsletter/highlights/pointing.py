@@ -7,7 +7,7 @@ what it does not recognise stays as it is.
 import re
 
 from newsletter.highlights.references import POINTED, leans, points
-from newsletter.highlights.verbs import BASE_OF_THIRD, VERBS, base_of_gerund
+from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, VERBS, base_of_gerund, is_complete
 
 _METHOD = r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|design|procedure)"
 _THEM = r"(?:this|these|those|such(?:\ an?)?|the\ above|it|them|both|so)\b"
@@ -28,7 +28,9 @@ _DONE_WITH = re.compile(rf"This is {_DONE.replace(chr(92), '')} (?:through|via|w
 _USE = re.compile(
     r"We (?:use|leverage|employ|apply|adopt|exploit|utili[sz]e|build on|extend|combine|follow) (?:this|these|such|it|them)\b[^,;:.]{0,50}? (?:in order )?to (?:further |then |also )?(?P<verb>[a-z]+)(?=\s)"
 )
-_ALLOWS = re.compile(r"(?:This|These|It|That|Such)(?: an?)?(?: [\w-]+){0,2} (?:allows?|enables?|lets?|permits?) us to (?=[a-z(])")
+_ALLOWS = re.compile(
+    r"(?:This|These|It|That|Such)(?: an?)?(?: [\w-]+){0,2} (?:allows?|enables?|lets?|permits?) us to (?=[a-z(])"
+)
 _FIRST_OF_TWO = re.compile(rf"We [a-z]+ [^;]{{0,160}}?,? and (?:also |then |\w+ly )?(?=(?:{'|'.join(VERBS)})\b)")
 _DEALING = (
     "address|tackl|overcom|fill|bridg|solv|resolv|mitigat|alleviat|remedy|rectif|clos|answer|meet|handl|achiev|attain|"
@@ -67,18 +69,33 @@ _THESE_RESULTS = re.compile(
 )
 _FIRST = re.compile(r"This is (?=(?:one of )?(?:the|among the) first (?!time)\w+)")
 _OUR_METHOD_DOES = re.compile(rf"Our (?:\w+ )?{_METHOD} (?:(?P<how>\w+ly) )?(?P<verb>[a-z]+s)(?=\s)")
-_AND_DOES = re.compile(r"\band (?:(?:\w+ly|very|also|then|further|even|thus) )*[a-z]+s\b")
-_WE_CAN_SAY = frozenset(
-    "use leverage combine learn employ generate build integrate extend adopt apply train exploit incorporate optimize "
-    "optimise decompose select take align utilize utilise introduce propose estimate predict compute extract treat "
-    "formulate reformulate represent encode decode infer minimize maximize augment transform model unify construct "
-    "create define derive develop follow adapt replace characterize achieve outperform obtain improve reduce".split()
+_OUR_METHODS_DO = re.compile(rf"Our (?:\w+ )?{_METHOD}s (?:(?P<how>\w+ly) )?(?P<verb>[a-z]+[a-rt-z])(?=\s)")
+_OUR_METHOD_IS_FIRST = re.compile(rf"Our (?:\w+ )?{_METHOD} is (?=the first to )")
+_PHRASE = re.compile(
+    rf" (?:between|for|in|on|among|across|under|with|over) (?:all |each of )?(?:these|those|this|the above) (?:{POINTED})(?=[,;.]|\.?$| and )"
 )
+_A_SET = re.compile(
+    r"\b(?:[Tt]his|[Tt]hat) (?=(?:collection|set|class|family|kind|type|suite|group|series|range|line) of )"
+)
+_AND_DOES = re.compile(r"\band (?:(?:\w+ly|very|also|then|further|even|thus) )*[a-z]+s\b")
+_WE_CAN_SAY = LISTS["we_can_say"]
 
 
 def reworded(sentence: str) -> str:
     """Return a sentence without what points at text before it, as far as that can be reworded; never longer."""
-    for rule in (_do, _present, _done_with, _use, _can, _without_purpose, _second_of_two, _ours, _without_such, _the_described):
+    for rule in (
+        _do,
+        _present,
+        _done_with,
+        _use,
+        _can,
+        _without_purpose,
+        _second_of_two,
+        _without_phrase,
+        _ours,
+        _without_such,
+        _the_described,
+    ):
         shorter = rule(sentence)
         if len(shorter) <= len(sentence) and len(shorter.split()) > 3:
             sentence = shorter
@@ -87,11 +104,25 @@ def reworded(sentence: str) -> str:
 
 def we_do(sentence: str) -> str:
     """Return "We use X" for "Our method uses X", if authors say it that way; otherwise the sentence."""
-    found = _OUR_METHOD_DOES.match(sentence)
-    verb = BASE_OF_THIRD.get(found["verb"]) if found else None
+    sentence = _we_are(sentence)
+    found = _OUR_METHOD_DOES.match(sentence) or _OUR_METHODS_DO.match(sentence)
+    verb = BASE_OF_THIRD.get(found["verb"], found["verb"]) if found else None
     if not found or verb not in _WE_CAN_SAY or _AND_DOES.search(sentence):
         return sentence
     return f"We {found['how'] + ' ' if found['how'] else ''}{verb}{sentence[found.end() :]}"
+
+
+def _we_are(sentence: str) -> str:
+    found = _OUR_METHOD_IS_FIRST.match(sentence)
+    return f"We are {sentence[found.end() :]}" if found else sentence
+
+
+def _without_phrase(sentence: str) -> str:
+    """Leave out "between these objectives" at the end of a clause."""
+    found = _PHRASE.search(sentence)
+    if not found or not is_complete(sentence[: found.start()]):
+        return sentence
+    return sentence[: found.start()] + sentence[found.end() :]
 
 
 def _do(sentence: str) -> str:
@@ -122,7 +153,14 @@ def _can(sentence: str) -> str:
 
 def _without_purpose(sentence: str) -> str:
     found = _PURPOSE.search(sentence)
-    if not found or not points(found[0]) or re.search(r"\b(?:able|aims?|seeks?|used|how|need|needed|fails?|us|attempts?|tr(?:y|ies)|is|are|designed|aim|seek|possible)$", sentence[: found.start()]):
+    if (
+        not found
+        or not points(found[0])
+        or re.search(
+            r"\b(?:able|aims?|seeks?|used|how|need|needed|fails?|us|attempts?|tr(?:y|ies)|is|are|designed|aim|seek|possible)$",
+            sentence[: found.start()],
+        )
+    ):
         return sentence
     return sentence[: found.start()] + sentence[found.end() :]
 
@@ -158,4 +196,5 @@ def _without_such(sentence: str) -> str:
 def _the_described(sentence: str) -> str:
     """Return "the" for "this" before a noun that is described: "this objective mismatch" is known by its name."""
     sentence = _THE_SAME.sub("The ", sentence, count=1) if _THE_SAME.match(sentence) else sentence
+    sentence = _A_SET.sub(lambda found: "A " if found[0][0] == "T" else "a ", sentence)
     return _THIS_DESCRIBED.sub(lambda found: "The" if found[0][0] == "T" else "the", sentence)

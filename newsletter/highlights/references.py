@@ -9,8 +9,8 @@ PAPERS = "paper|work|study|article|report|letter|thesis|research|survey|manuscri
 
 _CONNECTIVE = (  # of a verbose pattern
     "however|moreover|furthermore|additionally|therefore|thus|hence|consequently|nevertheless|nonetheless|meanwhile|"
-    "conversely|accordingly|similarly|likewise|besides|instead(?!\ of)|also|then|next|otherwise|secondly|thirdly|lastly|"
-    "yet|but|and|so|or|nor|still|further|here|subsequently|afterwards|alternatively|rather(?!\ than)|again"
+    r"conversely|accordingly|similarly|likewise|besides|instead(?!\ of)|also|then|next|otherwise|secondly|thirdly|lastly|"
+    r"yet|but|and|so|or|nor|still|further|here|subsequently|afterwards|alternatively|rather(?!\ than)|again"
 )
 _OPENING = re.compile(
     rf"""(?:[("“‘\[]*)(?:
@@ -47,9 +47,15 @@ _POINTING = re.compile(
     r"|\bthe\s+above\b",
     re.IGNORECASE,
 )
-_DEMONSTRATIVE = re.compile(rf"\b(?:this|these|those(?!\s+(?:of|that|who|from|in|with)\b)|such(?!\s+(?:as|that)\b))(?!\s+(?:{PAPERS})\b)(?![-\w])", re.IGNORECASE)
+_DEMONSTRATIVE = re.compile(
+    rf"\b(?:this|these|those(?!\s+(?:of|that|who|from|in|with)\b)|such(?!\s+(?:as|that)\b))(?!\s+(?:{PAPERS})\b)(?![-\w])",
+    re.IGNORECASE,
+)
 _ANTECEDENT_WORDS = 8
-_OUR_OPENING = re.compile(r"our\s+(?!(?:results?|experiments?|findings?|work|paper|study|analys[ie]s|evaluations?)\b)|the\s+proposed\b|the\s+(?:method|approach|framework|model|algorithm|system|technique)\s+(?!of\b|for\b|that\b|to\b|in\b)", re.IGNORECASE)
+_OUR_OPENING = re.compile(
+    r"our\s+(?!(?:results?|experiments?|findings?|work|paper|study|analys[ie]s|evaluations?)\b)|the\s+proposed\b|the\s+(?:method|approach|framework|model|algorithm|system|technique)\s+(?!of\b|for\b|that\b|to\b|in\b)",
+    re.IGNORECASE,
+)
 
 
 def leans(sentence: str) -> bool:
@@ -70,11 +76,18 @@ def points(text: str) -> bool:
 
 def pointing_at(sentence: str) -> int | None:
     """Return where a sentence points at text before it, other than by its opening; None if it does not."""
-    found = _POINTING.search(sentence)
+    found = next((one for one in _POINTING.finditer(sentence) if not _is_named_before(sentence, one)), None)
     near = _DEMONSTRATIVE.search(sentence)
     if near and len(_WORDS.findall(sentence[: near.start()])) >= _ANTECEDENT_WORDS:
         near = None
     return min((one.start() for one in (found, near) if one), default=None)
+
+
+def _is_named_before(sentence: str, found: re.Match[str]) -> bool:
+    """Return whether the sentence itself has the noun before: "of two tasks, these tasks"."""
+    noun = found[0].split()[-1].lower().rstrip("s")
+    before = sentence[: found.start()].lower()
+    return found[0][:2].lower() == "th" and len(noun) > 3 and noun in before
 
 
 def opens_with_ours(sentence: str) -> bool:

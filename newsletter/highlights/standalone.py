@@ -10,6 +10,7 @@ from newsletter.highlights.markup import has_debris, without_debris, without_mar
 from newsletter.highlights.openings import capitalized, cut_opening
 from newsletter.highlights.pointing import we_do
 from newsletter.highlights.references import leans, opens_with_ours, pointing_at
+from newsletter.highlights.verbs import LISTS
 
 LONGEST = 900
 """A sentence with more characters is no sentence, or cannot be read; it is chosen only if there is no other."""
@@ -43,17 +44,16 @@ _LEAST_WORDS = 6
 _OURS = re.compile(
     r"(?:Our|The)\s+(?:(?:proposed|novel|new|resulting|full|final)\s+)?(?:method|approach|framework|model|algorithm|system|technique|solution|architecture)\b(?=\s+(?!(?:of|for|to|in|that|which|on|is\s+to|with|and|by)\b)[a-z])"
 )
-_IT = re.compile(r"(?:It|This (?:\w+ )?(?:method|approach|framework|model|algorithm|system|technique|architecture|strategy))\b(?= (?:then |also |further )?(?:[a-z]+(?<![su])s|can|has)\b)")
+_IT = re.compile(
+    r"(?:It|This (?:\w+ )?(?:method|approach|framework|model|algorithm|system|technique|architecture|strategy))\b(?= (?:then |also |further )?(?:[a-z]+(?<![su])s|can|has)\b)"
+)
 _A_NAME = r"(?P<name>(?=[\w+*²³-]{0,24}[A-Z][\w+*²³-]{0,24}?[A-Z0-9²³])[A-Za-z][\w+*²³-]{1,24}(?<![-s]))"
 _NAMING = re.compile(
     rf"\b(?:called|named|termed|dubbed|coined|namely|denoted(?:\ as)?|call|abbreviated(?:\ as)?|referred\ to\ as)\s+[\"“‘]?(?:the\ )?{_A_NAME}(?![\w-])"
     rf"|\b(?:propose|present|introduce|develop|design|describe|create|construct|build)s?\s+(?:the\s+|an?\s+)?(?:[^\s.;()]+\s+){{0,14}}?(?:\({_A_NAME.replace('name', 'short')}\)|{_A_NAME.replace('name', 'direct')}(?=[,:]|\s+[–—(]))",
     re.VERBOSE,
 )
-_NO_NAMES = frozenset(
-    "LLM LLMs MLLM VLM VLMs RL AI ML NLP CNN GNN GAN VAE DNN RNN LSTM GPT BERT ViT CLIP 3D 2D 4D API GPU CPU RLHF DPO PPO SFT "
-    "SOTA QA VQA OOD RAG MDP PDE SDE ODE MRI CT EEG DNA RNA IoT UAV KL SGD MCMC ImageNet COCO CIFAR-10 CIFAR-100 MNIST".split()
-)
+_NO_NAMES = LISTS["no_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,11 @@ def name_in(sentences: Sequence[str]) -> str | None:
     text = " ".join(sentences)[:10_000]
     for found in _NAMING.finditer(text):
         name = found["name"] or found["short"] or found["direct"]
-        if name not in _NO_NAMES and not re.search(r"-[a-z]{3}", name) and re.search(rf"(?<![\w-]){re.escape(name)}\s+(?:[a-z]+ly\s+)?(?:[a-z]+s|can|has)\b", text):
+        if (
+            name not in _NO_NAMES
+            and not re.search(r"-[a-z]{3}", name)
+            and re.search(rf"(?<![\w-]){re.escape(name)}\s+(?:[a-z]+ly\s+)?(?:[a-z]+s|can|has)\b", text)
+        ):
             return name
     return None
 
@@ -156,7 +160,11 @@ def _named(sentence: str, before: str, name: str) -> str:
 def costs(form: Form) -> tuple[float, float]:
     """Return what is taken off the scores of a sentence as the idea and as the result, for its form."""
     excess = max(0, form.words - MOST_WORDS)
-    both = _SHORT * (form.words < _LEAST_WORDS) + _BROKEN * form.broken + _TOO_LONG * ((excess > 0) + excess / 5 + max(0, excess - _MUCH))
+    both = (
+        _SHORT * (form.words < _LEAST_WORDS)
+        + _BROKEN * form.broken
+        + _TOO_LONG * ((excess > 0) + excess / 5 + max(0, excess - _MUCH))
+    )
     return both + _LEANING[0] * form.leaning + _OURS_UNNAMED * form.ours, both + _LEANING[1] * form.leaning
 
 

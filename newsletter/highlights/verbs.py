@@ -4,51 +4,26 @@ There is no parser here. A text counts as a complete clause only if a verb of th
 listed, nothing is known, and callers then leave the sentence as it is.
 """
 
+import json
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
-_SAYING = (
-    "show demonstrate find prove confirm verify validate reveal indicate suggest observe establish conclude argue report "
-    "illustrate highlight discover identify hypothesize conjecture posit believe know note emphasize"
-)
-_DOING = (
-    "accelerate achieve adapt adopt align allow analyze analyse apply attain avoid become benchmark boost bridge capture "
-    "characterize combine compare compute consider consist construct contain contribute create decompose define deliver "
-    "depend derive describe develop devise discuss drive eliminate employ enable enhance ensure evaluate examine exceed "
-    "exhibit exploit explore extend extract facilitate fail formalize formulate generalize generate guide hold improve "
-    "include incorporate increase infer inform inherit integrate introduce investigate learn leverage maintain make "
-    "maximize minimize mitigate offer operate optimize outperform perform predict preserve present produce propose "
-    "provide quantify reach recover reduce reformulate rely remain replace represent require resemble resolve retain "
-    "retrieve reuse scale seek select serve simplify solve streamline suffer support surpass survey synthesize take "
-    "tend train transform treat unify use utilize yield explain obtain lead give help encode decode learn enrich "
-    "revisit review study address focus aim cast view frame release collect curate design build implement tackle "
-    "generalise optimise minimise maximise utilise characterise formalise lower raise cut match bring go run lie arise "
-    "differ vary appear emerge converge correlate satisfy admit imply guarantee bound estimate approximate "
-    "unlock advance augment model display undergo possess face pose span incur entail foster promote cause trigger harm degrade "
-    "double rank mirror strike host cover excel"
-)
-_WITH_GERUND = "prune cache score store write probe add edit label tile tune explore compose close pose adjust quantize rescale"
-_AUXILIARIES = frozenset(
-    "is are was were am has have had can could may might will would does do did cannot should must isn't aren't "
-    "doesn't don't can't".split()
-)
-_MODALS = frozenset("to can could may might will would should must cannot does do did not and or of the a an".split())
-# As nouns these are as frequent, so they do not prove that a text has a verb.
-_ALSO_NOUNS = frozenset(
-    "model models use uses study studies focus review reviews aim aims view views frame frames design designs benchmark "
-    "benchmarks bridge drive estimate estimates bound bounds match lead leads release releases train trains address "
-    "addresses report reports find finds highlights scale scales survey surveys hold lower raise present cut run runs "
-    "rank ranks face faces double host hosts cause causes cover covers span spans strike strikes harm trigger triggers pose "
-    "guarantee guarantees note notes support supports help guide guides advance advances increase increases boost boosts "
-    "yield go goes lie lies give take takes shows transform transforms offer offers function state result results cast".split()
-)
+LISTS: Mapping[str, frozenset[str]] = {
+    name: frozenset(words.split())
+    for name, words in json.loads((Path(__file__).parents[1] / "data" / "verbs.json").read_text(encoding="utf-8")).items()
+}
+"""Lists of words by name: verbs of abstracts in their base form, and others that tell where a clause begins or ends."""
+
+SAYING = LISTS["saying"]
+"""The verbs before "that": show, find, argue."""
+
+VERBS = SAYING | LISTS["doing"]
+"""All verbs, in their base form."""
+
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[,;:()]")
 _NAME = re.compile(r"[A-Za-z].*[A-Z]")
 _ADVERB = re.compile(r"\w+ly|also|further|first|then|thus|even|often|not|always|still|both|only|now|never|instead")
-_SUBORDINATE = frozenset(
-    "that which who whom whose where when while whereas because since although though if whether how why what as "
-    "unless until once".split()
-)
-
 
 def third_person(verb: str) -> str:
     """Return the third person of a verb: "propose" gives "proposes", "study" gives "studies"."""
@@ -76,28 +51,26 @@ def base_of_gerund(word: str) -> str | None:
     return stem + ("e" if _SILENT_E.search(stem) else "")
 
 
-_SILENT_E = re.compile(r"(?:[aeiou](?:t|z|s|c|g|v|d|k)|[^aeiou][lgvsc]|yz|ur|fin|tun|in)$(?<!it)(?<!ad)(?<!ead)(?<!eat)(?<!ook)(?<!ss)(?<!eed)(?<!ll)(?<!eak)(?<!isit)(?<!rain)(?<!oin)(?<!ain)(?<!ean)")
+_SILENT_E = re.compile(
+    r"(?:[aeiou](?:t|z|s|c|g|v|d|k)|[^aeiou][lgvsc]|yz|ur|fin|tun|in)$(?<!it)(?<!ad)(?<!ead)(?<!eat)(?<!ook)(?<!ss)(?<!eed)(?<!ll)(?<!eak)(?<!isit)(?<!rain)(?<!oin)(?<!ain)(?<!ean)"
+)
 
-VERBS = tuple(dict.fromkeys(f"{_SAYING} {_DOING}".split()))
-"""All verbs, in their base form."""
-
-SAYING = frozenset(_SAYING.split())
-"""The verbs before "that": show, find, argue."""
-
-BASE_OF_THIRD = {third_person(verb): verb for verb in VERBS}
-BASE_OF_GERUND = {gerund(verb): verb for verb in (*VERBS, *_WITH_GERUND.split())}
+BASE_OF_THIRD = {third_person(verb): verb for verb in sorted(VERBS)}
+BASE_OF_GERUND = {gerund(verb): verb for verb in sorted(VERBS | LISTS["gerunds"])}
 """The base form of the other forms."""
 
-FINITE = frozenset(BASE_OF_THIRD) - _ALSO_NOUNS
+FINITE = frozenset(BASE_OF_THIRD) - LISTS["also_nouns"]
 """Third persons that are hardly ever nouns."""
 
-_BASE = frozenset(VERBS) - _ALSO_NOUNS
+_BASE = frozenset(VERBS) - LISTS["also_nouns"]
 _ALL_SAYING = SAYING | {third_person(verb) for verb in SAYING} | {"showed", "shown", "found", "demonstrated"}
 _THIRD = re.compile(r"[a-z]+(?<![su])(?<!thi)s")
-_AFTER_VERB = frozenset("a an the its their our both all us".split())
-_NOT_BEFORE_VERB = frozenset(", ; : ( ) and or of in on for to with by from the a an its their our these those".split())
-_NO_CLAUSE = frozenset("a an such part one shown seen demonstrated illustrated described expected discussed indicated".split())
-_SUBJECTS = frozenset("we it they i you he she who which that".split())
+_AFTER_VERB = frozenset(["a", "an", "the", "its", "their", "our", "both", "all", "us"])
+_NOT_BEFORE_VERB = frozenset([",", ";", ":", "(", ")", "and", "or", "of", "in", "on", "for", "to", "with", "by", "from", "the", "a", "an", "its", "their", "our", "these", "those"])
+_NO_CLAUSE = frozenset(
+    ["a", "an", "such", "part", "one", "shown", "seen", "demonstrated", "illustrated", "described", "expected", "discussed", "indicated"]
+)
+_SUBJECTS = frozenset(["we", "it", "they", "i", "you", "he", "she", "who", "which", "that"])
 
 
 def is_complete(text: str) -> bool:
@@ -136,22 +109,26 @@ def _is_finite(words: list[str], place: int) -> bool:
     word, before = words[place], _before(words, place)
     if _ADVERB.fullmatch(word):
         return False
-    if word in _AUXILIARIES or before in ("we", "they", "i"):
-        return before not in _AUXILIARIES or word in ("is", "are", "has", "have", "can")
+    if word in LISTS["auxiliaries"] or before in ("we", "they", "i"):
+        return before not in LISTS["auxiliaries"] or word in ("is", "are", "has", "have", "can")
     if word in BASE_OF_THIRD and before in _SUBJECTS:
         return True
-    if word in FINITE or (word in _BASE and before[-1:].isalpha() and before not in _MODALS):
+    if word in FINITE or (word in _BASE and before[-1:].isalpha() and before not in LISTS["before_base"]):
         return before not in ("and", "or", "to")
     # "The results showed that", "it was found that"
     following = words[place + 1] if place + 1 < len(words) else ""
-    if following in _AFTER_VERB and _THIRD.fullmatch(word) and word not in _ALSO_NOUNS:
+    if following in _AFTER_VERB and _THIRD.fullmatch(word) and word not in LISTS["also_nouns"]:
         return before not in _NOT_BEFORE_VERB  # Any verb: "strikes a balance", "empowers its users".
-    return following == "that" and before not in ("and", "or") and (word.endswith("ed") or word in SAYING or word in BASE_OF_THIRD)
+    return (
+        following == "that"
+        and before not in ("and", "or")
+        and (word.endswith("ed") or word in SAYING or word in BASE_OF_THIRD)
+    )
 
 
 def _is_subordinate(words: list[str], place: int) -> bool:
     word = words[place]
-    if word not in _SUBORDINATE:
+    if word not in LISTS["subordinate"]:
         return False
     following = words[place + 1] if place + 1 < len(words) else ""
     if word in ("that", "which", "who") and _THIRD.fullmatch(following) and following not in FINITE:

@@ -8,7 +8,9 @@ import re
 
 from newsletter.rendering.latex import macros
 
-ANY_LOST = re.compile(r"[\^{}]|\d(?:times|approx)|(?:approx|sim|geq|leq|pm)\d|[a-zA-Z]_|\b(?:cal|math)|geq|leq|infty|forall|propto|varepsilon|varphi|[lc]dots")
+ANY_LOST = re.compile(
+    r"[\^{}]|\d(?:times|approx)|(?:approx|sim|geq|leq|pm)\d|[a-zA-Z]_|\b(?:cal|math)|geq|leq|infty|forall|propto|varepsilon|varphi|[lc]dots"
+)
 """A fast test: a text without a match has nothing to restore."""
 
 _GLUED = re.compile(
@@ -32,9 +34,13 @@ _FORMULA = re.compile(
 )
 _LONG_EXPONENT = re.compile(r"\^(\d{2,}|[+-]\d+)")
 _NAME = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}(?![A-Za-z])")
-_TAKES_BRACES = frozenset(["sqrt", "frac", "tilde", "hat", "bar", "text", "textbf", "mathrm", "mathbb", "mathcal", "mathbf", "operatorname"])
+_TAKES_BRACES = frozenset(
+    ["sqrt", "frac", "tilde", "hat", "bar", "text", "textbf", "mathrm", "mathbb", "mathcal", "mathbf", "operatorname"]
+)
 # Macros that are words as well, and would be so in a run.
-_WORDS = frozenset("and or in to top mid star dot not sum prod log exp max min top bot ast cap cup ni deg arg det dim gcd hom inf ker lim sec sin cos tan sup Pr".split())
+_WORDS = frozenset(
+    ["and", "or", "in", "to", "top", "mid", "star", "dot", "not", "sum", "prod", "log", "exp", "max", "min", "top", "bot", "ast", "cap", "cup", "ni", "deg", "arg", "det", "dim", "gcd", "hom", "inf", "ker", "lim", "sec", "sin", "cos", "tan", "sup", "Pr"]
+)
 _SIZED = re.compile(r"left(?=[(\[|])")
 _SIZED_END = re.compile(r"right(?=[)\]|])")
 _ENDS = re.compile(r"(?P<head>[(\[“\"']*)(?P<core>.*?)(?P<tail>[,.;:!?”\"']*)", re.DOTALL)
