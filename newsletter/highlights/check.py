@@ -12,15 +12,18 @@ from newsletter.highlights.references import leans, opens_with_ours
 
 # Written for the check alone, so that it does not only repeat what the choice goes by.
 _REFERS_BACK = re.compile(
-    r"(?:To|For|In|With|By|Based on|Motivated by|Inspired by|Given|Building on|Addressing|Observing|Through|Using|Combining) "
+    r"(?:To|For|In|With|By|Based on|Motivated by|Inspired by|Given|Building on|Addressing|Observing|Through|Using|"
+    r"Combining) "
     r"(?:\w+ ){0,2}?(?:this|these|such(?! as)|those)\b(?! (?:paper|work|study|article)\b)"
-    r"|(?:It|They|This|These|That|Those|Such|Here|However|Moreover|Furthermore|Thus|Therefore|Hence|Then|Also|Specifically|"
+    r"|(?:It|They|This|These|That|Those|Such|Here|However|Moreover|Furthermore|Thus|Therefore|Hence|Then|Also|"
+    r"Specifically|"
     r"Additionally|But|And|So|Its|Their)\b(?! (?:paper|work|study|article|survey|report|thesis|investigation)\b)"
 )
 _BOILERPLATE = re.compile(
     r"(?:In|With|Through) (?:this|our|the present) (?:\w+ )?(?:paper|work|study|article|report|survey)\b|Here,? we\b"
     r"|(?:This|The present|Our) (?:paper|work|study|article) (?:proposes|presents|introduces|develops|describes)\b"
-    r"|(?:Extensive |Comprehensive |Our )?(?:[Ee]xperiments|(?:[Ee]xperimental )?[Rr]esults) (?:show|demonstrate) that\b"
+    r"|(?:Extensive |Comprehensive |Our )?(?:[Ee]xperiments|(?:[Ee]xperimental )?[Rr]esults) (?:show|demonstrate) "
+    r"that\b"
     r"|We (?:show|demonstrate) that\b|(?:However|Moreover|Furthermore|Finally|Notably|Specifically|In particular),"
 )
 _NEVER = re.compile(
@@ -36,7 +39,7 @@ class Measured:
     Attributes:
         papers: with an abstract. ``sentences``: shown.
         leaning: how many sentences lean on text that is not shown; ``markup``: have remains of markup;
-            ``boilerplate``: begin with words that say nothing; ``never``: are questions or notices, or refer to figures.
+            ``boilerplate``: begin with words that say nothing; ``never``: are questions or notices, or name a figure.
         median_words, most_words: of a sentence. ``too_long``: how many have more than 30.
     """
 

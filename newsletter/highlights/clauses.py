@@ -19,11 +19,12 @@ _DASHED = re.compile(r"\s+(?:–|—|-|--)\s+[^–—]{1,200}?\s+(?:–|—|-|--
 
 FINITES = "|".join(sorted(FINITE))
 INFINITIVES = "|".join(sorted(VERBS))
-_PARTICIPLE = r"(?:(?:thereby|thus|hence|effectively|significantly|consistently|while|even|often|also|both|ultimately|substantially|further)\s+)?[a-z-]+ing\b"
+_PARTICIPLE = r"(?:(?:thereby|thus|hence|while|even|often|also|both|further|\w+ly)\s+)?[a-z-]+ing\b"
 _BOUNDARY = re.compile(
     rf"""
     (?P<end>;\s+|:\s+|\s+[–—]\s*|\s+-\s+|—)
-    | (?P<clause>,\s+(?:and\s+|but\s+|so\s+|yet\s+)?(?:in|for|on|at|to|by|of|with|from)?\s*(?:which|where|whose|while|whereas|although|though|because|since|when|whereby)\b
+    | (?P<clause>,\s+(?:and\s+|but\s+|so\s+|yet\s+)?(?:in|for|on|at|to|by|of|with|from)?\s*(?:which|where|whose|
+        while|whereas|although|though|because|since|when|whereby)\b
         | ,\s+(?:and|but|so|yet)\s+(?:that\s+)?(?:we|it|they|our|its|there|the\ results?|the\ \w+\ (?:is|are|can))\b
         | ,\s+(?:but|yet|that)\s
         | ,\s+{_PARTICIPLE}
@@ -32,12 +33,18 @@ _BOUNDARY = re.compile(
         | ,?\s+and\s+at\ the\ same\ time\s
         | (?:,|,?\s+and)\s+(?:\w+ly\s+)?(?P<verb>{FINITES})\s
         | ,?\s+and\s+that\s
-        | ,\s+(?:thereby|thus|hence|resulting|so\ that|such\ that|including|such\ as|especially|particularly|notably|namely|even|as\ well\ as|rather\ than|regardless|both|in\ particular|compared|making|based|inspired|motivated|built|designed|trained|guided|driven|followed|coupled|combined)\b)
-    | (?P<phrase>,\s+(?:with|without|across|by|through|via|for|on|from|as|under|at|in|to|over|among|within|despite|unlike|like|using|after|beyond|up\ to)\s
+        | ,\s+(?:thereby|thus|hence|resulting|so\ that|such\ that|including|such\ as|especially|particularly|
+            notably|namely|even|as\ well\ as|rather\ than|regardless|both|in\ particular|compared|making|based|
+            inspired|motivated|built|designed|trained|guided|driven|followed|coupled|combined)\b)
+    | (?P<phrase>,\s+(?:with|without|across|by|through|via|for|on|from|as|under|at|in|to|over|among|within|
+        despite|unlike|like|using|after|beyond|up\ to)\s
         | ,\s+(?:an?|the|one|two|three|four)\s)
-    | (?P<loose>\s+(?:while|whereas|although|because|in\ order\ to|so\ that|such\ that|thereby|without|as\ well\ as|compared\ (?:to|with)|rather\ than|based\ on|where|using|including|such\ as|leading\ to|resulting\ in)\s
+    | (?P<loose>\s+(?:while|whereas|although|because|in\ order\ to|so\ that|such\ that|thereby|without|
+        as\ well\ as|compared\ (?:to|with)|rather\ than|based\ on|where|using|including|such\ as|leading\ to|
+        resulting\ in)\s
         | \s+(?:by|via|through|when|while)\s+[a-z-]+ing\s
-        | \s+and\s+(?:(?:\w+ly|also|further|then|thus)\s+)?(?:we|{"|".join(sorted(SAYING))})\s+(?:that|how|the|its|our|on|an?)\b
+        | \s+and\s+(?:(?:\w+ly|also|further|then|thus)\s+)?(?:we|{"|".join(sorted(SAYING))})\s+(?:that|how|the|
+            its|our|on|an?)\b
         | \s+by\s+\(?(?:1|i|a)\)\s
         | \s+(?:which|that)\s+(?:\w+ly\s+)?(?:can|could|may|is|are|{FINITES})\s
         | \s+(?:across|under|with|via|through)\s)
@@ -51,18 +58,24 @@ _COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9, "weak": 12}
 _MANY = 10**6
 _LOOK = 60  # Characters before a boundary that tell whether a text may end there.
 _UNFINISHED = re.compile(
-    r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|this|these|both|"
-    r"either|between|such|include|includes|including|following(?:\s+\w+)?|follows|namely|consists?|comprising|not|only|also|via|through|"
-    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|[a-z]+ly|allows?|enables?|makes?|called|named|termed|dubbed|shows?|indicates?|demonstrates?|reveals?|suggests?|finds?|reads?)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",
+    r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|"
+    r"this|these|both|"
+    r"either|between|such|include|includes|including|following(?:\s+\w+)?|follows|namely|consists?|comprising|not|"
+    r"only|also|via|through|"
+    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|[a-z]+ly|allows?|enables?|makes?|called|named|termed|dubbed|"
+    r"shows?|indicates?|demonstrates?|reveals?|suggests?|finds?|reads?)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",
     re.IGNORECASE,
 )
 _CLOSED_BY = {"not only": " but ", "both": " and ", "either": " or ", "neither": " nor ", "between": " and "}
 _PAIRED = re.compile(rf"\b(?:{'|'.join(_CLOSED_BY)})\b", re.IGNORECASE)
 _LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
 _NEEDS_MORE = re.compile(
-    r"\b(?:able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
-    r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
-    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|\w+ing|to \w+|(?<=, )[\w%.-]+|and [\w%.-]+|"
+    r"\b(?:able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|"
+    r"superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
+    r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|"
+    r"accounts?|leads?|"
+    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|\w+ing|to \w+|(?<=, "
+    r")[\w%.-]+|and [\w%.-]+|"
     r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$",
     re.IGNORECASE,
 )
@@ -70,11 +83,13 @@ _CONDITION = re.compile(r"(?:if|when|given|while|although|since|for)\b", re.IGNO
 _ENUMERATION = re.compile(r"\(?\b(?:(?:1|i|a)\)|first,|firstly)", re.IGNORECASE)
 _SECOND = re.compile(r"\(?\b(?:(?:2|ii|b)\)|second|secondly)", re.IGNORECASE)
 _RELATIVE = re.compile(
-    rf",\s+(?:which|who|including|such as|termed|named|called|dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{FINITES})\b)"
+    rf",\s+(?:which|who|including|such as|termed|named|called|"
+    rf"dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{FINITES})\b)"
 )
 _INTRODUCTION = re.compile(r"[^,]{1,200}(?:,[^,]{1,100})??,\s+(?=we\b)")
 _SHOWN_THAT = re.compile(
-    r"[^;:]{1,260}?\s(?:shows?|demonstrates?|indicates?|reveals?|confirms?|illustrates?|substantiates?|finds?|observes?|verify|verifies|"
+    r"[^;:]{1,260}?\s(?:shows?|demonstrates?|indicates?|reveals?|confirms?|illustrates?|substantiates?|finds?|"
+    r"observes?|verify|verifies|"
     r"proves?|validates?|suggests?)\s+that,?\s+"
 )
 _LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
@@ -93,8 +108,8 @@ class _Cut:
 def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> str:
     """Return a sentence cut to at most ``most`` words at a boundary of its clauses, or as it is if none allows it.
 
-    What is in parentheses, or an introduction before "we", may be left out too. Of all ways that leave a whole sentence,
-    the one that keeps most is taken.
+    What is in parentheses, or an introduction before "we", may be left out too. Of all ways that leave a whole
+    sentence, the one that keeps most is taken.
 
     Args:
         end: a position behind which nothing may remain.

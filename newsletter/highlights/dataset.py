@@ -48,7 +48,7 @@ def read_labelled(path: Path, to_text: Callable[[str], str] = str) -> list[Label
     """Read JSON lines with ``abstract`` and ``spans``, a list of ``[start, end, label]``; gzipped or not.
 
     Args:
-        to_text: converts a sentence to what is shown of it, as :func:`newsletter.rendering.plain_text.latex_to_text` does.
+        to_text: converts a sentence to plain text, as :func:`newsletter.rendering.plain_text.readable` does.
 
     Raises:
         UserError: the file or a line of it cannot be read, or it is empty.

@@ -16,7 +16,8 @@ _WE_DO = re.compile(r"(?:we|our [a-z-]+)\s+[a-z]", re.IGNORECASE)
 
 _MARKER = re.compile(r"(?:\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])\)|[-*•])\s+(?=\S)")
 _HEADING = re.compile(
-    r"(?:Background|Introduction|Materials? and methods?|Methods?|Methodology|Main results?|Results?|Results and discussion|"
+    r"(?:Background|Introduction|Materials? and methods?|Methods?|Methodology|Main results?|Results?|Results and "
+    r"discussion|"
     r"Conclusions?|Significance(?: statement)?|Objectives?|Findings|Contributions?|Purpose|Aims?|Motivation|Approach|"
     r"Discussion|Importance|Interpretation|Design|TL;DR|Abstract|Summary|Novelty)\s*[:.–—]\s+(?=[^\W\d_])",
     re.IGNORECASE,
@@ -26,10 +27,14 @@ _COMMENT = (
     "conversely|accordingly|similarly|likewise|besides|instead|also|then|next|finally|firstly|secondly|thirdly|lastly|"
     "first|second|third|fourth|yet|but|and|so|still|further|here|subsequently|alternatively|rather|specifically|"
     "concretely|importantly|notably|remarkably|interestingly|surprisingly|crucially|overall|ultimately|indeed|together|"
-    "taken together|as such|as (?:a|one) (?:direct )?(?:result|consequence|by-?product)|for (?:example|instance|this|that)|on the other hand|"
-    "on the one hand|on the contrary|by contrast|at the same time|even so|that is|first of all|to summari[sz]e|to conclude|"
-    "to sum up|in (?:particular|addition|contrast|summary|conclusion|short|total|fact|general|turn|brief|essence|detail|"
-    "doing so|other words|response|light of this|this way)|(?:to|toward|towards) (?:this|that|these) (?:end|aim|goal|purpose|ends)|for this (?:purpose|reason|goal)|to do (?:so|this)|"
+    "taken together|as such|as (?:a|one) (?:direct )?(?:result|consequence|by-?product)|for (?:example|instance|this|"
+    "that)|on the other hand|"
+    "on the one hand|on the contrary|by contrast|at the same time|even so|that is|first of all|to summari[sz]e|to "
+    "conclude|"
+    "to sum up|in (?:particular|addition|contrast|summary|conclusion|short|total|fact|general|turn|brief|essence|"
+    "detail|"
+    "doing so|other words|response|light of this|this way)|(?:to|toward|towards) (?:this|that|these) (?:end|aim|goal|"
+    "purpose|ends)|for this (?:purpose|reason|goal)|to do (?:so|this)|"
     "(?:more|most|even more) (?:specifically|generally|importantly|broadly|precisely|concretely|interestingly|notably)"
 )
 _ADVERB = re.compile(rf"(?:{_COMMENT})\s*(?:,\s*(?=\S)|\s+(?=(?:we|our|it)\b))", re.IGNORECASE)
@@ -43,14 +48,16 @@ _IN_THIS_PAPER_INSIDE = re.compile(
 )
 _WE_DO_HERE = re.compile(rf"(?P<we>We\s+[a-z]+)\s+{_HERE},?(?=\s)", re.IGNORECASE | re.VERBOSE)
 _THIS_PAPER = re.compile(
-    rf"(?:this|our|the\ (?:present|current))\ (?:(?:present|current|research|position|tutorial|technical|survey|review|demo|short)\ )?(?:{PAPERS})\s+"
+    rf"(?:this|our|the\ (?:present|current))\ (?:(?:present|current|research|position|tutorial|technical|survey|"
+    rf"review|demo|short)\ )?(?:{PAPERS})\s+"
     r"(?:(?:also|first|thus|then|therefore|further|hereby|next|\w+ly)\s+)?(?P<verb>[a-z]+)(?=\s)",
     re.IGNORECASE | re.VERBOSE,
 )
 # What authors do; a paper itself may also enable, advance or contribute.
 _BY_AUTHORS = LISTS["by_authors"]
 _COORDINATED = re.compile(
-    r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)(?=\s+(?:a|an|the|its|our|that|how|on|new|novel|both|two|three)\b)"
+    r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)(?=\s+(?:a|an|the|its|our|"
+    r"that|how|on|new|novel|both|two|three)\b)"
 )
 _WE_THEN = re.compile(
     r"We\s+(?:(?:first|then|also|further|thus|therefore|next|finally|additionally|hence|here|now|instead|thereby|"
@@ -60,17 +67,24 @@ _WE_THEN = re.compile(
 _THUS_INSIDE = re.compile(r"(?<=\w)\s+(?:thus|therefore|hence|consequently)(?=\s+[a-z]+\s)")
 _EVIDENCE = (
     r"(?:extensive|comprehensive|experimental|empirical|numerical|our|the|these|simulation|quantitative|qualitative|"
-    r"thorough|further|detailed|rigorous|systematic|large-scale|theoretical|preliminary|initial|additional|various|several|"
-    r"numerous|main|key|obtained|real-world|human|user|ablation|in-depth|careful|broad|many|both|synthetic|numeric|controlled|more|"
-    r"experiments?|results?|evaluations?|analys[ie]s|findings?|simulations?|stud(?:y|ies)|ablations?|tests?|investigations?|"
+    r"thorough|further|detailed|rigorous|systematic|large-scale|theoretical|preliminary|initial|additional|various|"
+    r"several|"
+    r"numerous|main|key|obtained|real-world|human|user|ablation|in-depth|careful|broad|many|both|synthetic|numeric|"
+    r"controlled|more|"
+    r"experiments?|results?|evaluations?|analys[ie]s|findings?|simulations?|stud(?:y|ies)|ablations?|tests?|"
+    r"investigations?|"
     r"experimentation|observations?|comparisons?|validations?|evidence|benchmarks?|and|,)"
 )
-_SAID = r"(?:show|demonstrate|reveal|confirm|verif(?:y|ie)|validate|prove|find|observe|indicate|discover|see|establish|illustrate)"
+_SAID = (
+    r"(?:show|demonstrate|reveal|confirm|verif(?:y|ie)|validate|prove|find|observe|indicate|discover|see|establish|"
+    r"illustrate)"
+)
 _SHOWN = rf"(?:(?:\w+ly|also|further|clearly|together|then|first|thus|all)\ ){{0,2}}{_SAID}(?:s|d|ed)?\ that\ (?=\S)"
 _THAT = re.compile(
     rf"""(?:
         {_EVIDENCE}(?:[ ]{_EVIDENCE}){{0,8}}[ ]{_SHOWN}
-        | (?:(?:through|with|via|by|in|using|from|after|based\ on|across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},?\ )?(?:it\ is\ shown\ that|we\ {_SHOWN})
+        | (?:(?:through|with|via|by|in|using|from|after|based\ on|
+            across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},?\ )?(?:it\ is\ shown\ that|we\ {_SHOWN})
         | (?:empirically|experimentally|theoretically),?\ we\ {_SHOWN}
     )""",
     re.IGNORECASE | re.VERBOSE,
@@ -78,7 +92,8 @@ _THAT = re.compile(
 # Behind "we show that", what "we" do next, or a second "that", would lose what it belongs to.
 _GOES_ON = re.compile(rf"\band (?:[a-z]+ )?(?:that|{'|'.join(sorted(SAYING | _BY_AUTHORS))})\b")
 _NOTHING_SAID = re.compile(
-    rf"(?:through|with|via|by|in|using|from|after|based\ on|across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},\ (?=we\b|our\b|the\b)",
+    rf"(?:through|with|via|by|in|using|from|after|based\ on|across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},\ (?=we\b|"
+    rf"our\b|the\b)",
     re.IGNORECASE | re.VERBOSE,
 )
 _TO_SUCH = re.compile(
@@ -89,7 +104,8 @@ _MAIN = re.compile(r",\s+(?=(?:we|our|in this|here|this)\b)", re.IGNORECASE)
 _ANY_MAIN = re.compile(r",\s+(?=(?:an?|the|we|our|each|[A-Z][\w-]*)\b)")
 _LONGEST_INTRODUCTION = 260
 _INTRODUCES = re.compile(
-    r"(?:[a-z-]+(?:ing|ed)|to|for|in|with|by|on|through|given|despite|from|under|unlike|against|at|as|after|before|because|"
+    r"(?:[a-z-]+(?:ing|ed)|to|for|in|with|by|on|through|given|despite|from|under|unlike|against|at|as|after|before|"
+    r"because|"
     r"since|while|although|when|if|beyond|among|during|within|without|via|due|thanks|upon|built|driven|towards?|across|"
     r"compared|contrary|except|like|over|where|whereas|though|once)\b",
     re.IGNORECASE,

@@ -9,24 +9,31 @@ import re
 from newsletter.highlights.references import POINTED, leans, points
 from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, VERBS, base_of_gerund, is_complete
 
-_METHOD = r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|design|procedure)"
+_METHOD = (
+    r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|"
+    r"design|procedure)"
+)
 _THEM = r"(?:this|these|those|such(?:\ an?)?|the\ above|it|them|both|so)\b"
 _STEP = r"(?:take|make)\ (?:an?|the|some|another)\ (?:\w+\ )?steps?\ (?:towards?|to)\ \w+"
 _DONE = r"(?:achieved|accomplished|done|realized|realised|made\ possible)"
 _BY_DOING = re.compile(
-    rf"(?:We\ (?:(?:\w+ly|aim\ to|seek\ to|try\ to|attempt\ to|begin\ to|propose\ to)\ )?(?:[a-z]+|{_STEP})\ {_THEM}[^,;:.()]{{0,60}}?"
+    rf"(?:We\ (?:(?:\w+ly|aim\ to|seek\ to|try\ to|attempt\ to|begin\ to|propose\ to)\ )?(?:[a-z]+|"
+    rf"{_STEP})\ {_THEM}[^,;:.()]{{0,60}}?"
     rf"|This\ is\ {_DONE}|Our\ (?:\w+\ )?{_METHOD}\ [a-z]+(?:s|ed)\ {_THEM}[^,;:.()]{{0,60}}?)"
     r",?\ (?:by|through|via)\ (?:(?:first|explicitly|directly|jointly)\ )?(?P<verb>[a-z-]+ing)(?=\s)",
     re.VERBOSE,
 )
 _WITH = re.compile(
-    r"We\ (?:address|tackle|overcome|solve|resolve|meet|fill|bridge|close|remedy|mitigate|alleviate|lift)\ (?:this|these|both|such)\ [^,;:.()]{1,40}?\ "
-    r"(?:with|through|via|using|by\ means\ of)\ (?:(?:our|the)\ (?:\w+\ )?(?:approach|method|model|framework|system|solution),\ )?(?=an?\ |[A-Z])",
+    r"We\ (?:address|tackle|overcome|solve|resolve|meet|fill|bridge|close|remedy|mitigate|alleviate|lift)\ (?:this|"
+    r"these|both|such)\ [^,;:.()]{1,40}?\ "
+    r"(?:with|through|via|using|by\ means\ of)\ (?:(?:our|the)\ (?:\w+\ )?(?:approach|method|model|framework|system|"
+    r"solution),\ )?(?=an?\ |[A-Z])",
     re.VERBOSE,
 )
 _DONE_WITH = re.compile(rf"This is {_DONE.replace(chr(92), '')} (?:through|via|with|by|using) (?=an? |the )")
 _USE = re.compile(
-    r"We (?:use|leverage|employ|apply|adopt|exploit|utili[sz]e|build on|extend|combine|follow) (?:this|these|such|it|them)\b[^,;:.]{0,50}? (?:in order )?to (?:further |then |also )?(?P<verb>[a-z]+)(?=\s)"
+    r"We (?:use|leverage|employ|apply|adopt|exploit|utili[sz]e|build on|extend|combine|follow) (?:this|these|such|it|"
+    r"them)\b[^,;:.]{0,50}? (?:in order )?to (?:further |then |also )?(?P<verb>[a-z]+)(?=\s)"
 )
 _ALLOWS = re.compile(
     r"(?:This|These|It|That|Such)(?: an?)?(?: [\w-]+){0,2} (?:allows?|enables?|lets?|permits?) us to (?=[a-z(])"
@@ -38,7 +45,8 @@ _DEALING = (
 )
 _NOUN_PHRASE = r"\ (?:this|these|those|such|the\ above|the\ aforementioned|both|all\ these)\ (?:[\w-]+\ ){0,3}?[\w-]+"
 _PURPOSE = re.compile(
-    rf"(?:(?:,\ (?:\w+ly\ )?(?:designed|built|developed|intended|created))?,?\ (?:in\ order\ |so\ as\ )?to\ (?:\w+ly\ )?(?:help\ )?(?:{_DEALING})\w{{0,3}}"
+    rf"(?:(?:,\ (?:\w+ly\ )?(?:designed|built|developed|intended|created))?,?\ (?:in\ order\ |"
+    rf"so\ as\ )?to\ (?:\w+ly\ )?(?:help\ )?(?:{_DEALING})\w{{0,3}}"
     rf"|,?\ (?:aimed\ at|for|towards?|capable\ of|,\ thereby|,\ thus)\ (?:\w+ly\ )?(?:{_DEALING})\w{{0,3}}ing"
     rf"|,\ (?:thereby\ |thus\ |hence\ |effectively\ |directly\ |while\ )?(?:{_DEALING})\w{{0,3}}ing"
     rf"|\ (?:that|which)\ (?:\w+ly\ )?(?:{_DEALING})\w{{0,3}}s)"
@@ -48,9 +56,12 @@ _PURPOSE = re.compile(
 _SUCH = re.compile(rf"\bsuch (?:an? )?(?!as\b|that\b)(?:{POINTED})(?! that [a-z]+s\b)", re.IGNORECASE)
 _ANY_SUCH = re.compile(r"\bsuch (?P<an>an? )?(?!as\b|that\b|an?\b)(?=\w)", re.IGNORECASE)
 _VAGUE = (
-    r"(?:new|novel|simple|same|general|fundamental|important|critical|key|main|specific|particular|common|two|three|four|first|second|last|"
-    r"recent|latter|former|very|kind|type|sort|latest|challenging|complementary|proposed|basic|unified|present|current|entire|whole|other|"
-    r"various|different|paper|work|study|article|report|letter|thesis|research|survey|manuscript|tutorial|note|chapter|review|[a-z]+ly)\b"
+    r"(?:new|novel|simple|same|general|fundamental|important|critical|key|main|specific|particular|common|two|three|"
+    r"four|first|second|last|"
+    r"recent|latter|former|very|kind|type|sort|latest|challenging|complementary|proposed|basic|unified|present|"
+    r"current|entire|whole|other|"
+    r"various|different|paper|work|study|article|report|letter|thesis|research|survey|manuscript|tutorial|note|"
+    r"chapter|review|[a-z]+ly)\b"
 )
 _DESCRIBING = r"(?:[a-z]{5,}|[a-z]+-[a-z-]+|[A-Z]{2,}\w*)"
 _THIS_DESCRIBED = re.compile(
@@ -60,11 +71,13 @@ _THIS_DESCRIBED = re.compile(
 _PRONOUN = re.compile(r"\b(?:them|it|they)\b")
 _THE_SAME = re.compile(rf"The same (?=(?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}})")
 _THIS_METHOD = re.compile(
-    rf"(?:This|The resulting|The proposed)(?: (?:new|novel|simple|general|unified|simple yet effective|simple but effective))? (?P<noun>{_METHOD})(?= [a-z])"
+    rf"(?:This|The resulting|The proposed)(?: (?:new|novel|simple|general|unified|simple yet effective|simple but "
+    rf"effective))? (?P<noun>{_METHOD})(?= [a-z])"
 )
 _THESE_METHODS = re.compile(rf"(?:These|The resulting|The proposed) (?P<noun>{_METHOD}s)(?= [a-z])")
 _THESE_RESULTS = re.compile(
-    r"(?:(?:These|Those)(?= (?:\w+ )?(?:results|findings|experiments|observations|analyses|evaluations|contributions|insights) [a-z])"
+    r"(?:(?:These|Those)(?= (?:\w+ )?(?:results|findings|experiments|observations|analyses|evaluations|contributions|"
+    r"insights) [a-z])"
     r"|This(?= (?:\w+ )?(?:result|finding|observation|analysis|evaluation|contribution|insight) [a-z]))"
 )
 _FIRST = re.compile(r"This is (?=(?:one of )?(?:the|among the) first (?!time)\w+)")
@@ -72,7 +85,8 @@ _OUR_METHOD_DOES = re.compile(rf"Our (?:\w+ )?{_METHOD} (?:(?P<how>\w+ly) )?(?P<
 _OUR_METHODS_DO = re.compile(rf"Our (?:\w+ )?{_METHOD}s (?:(?P<how>\w+ly) )?(?P<verb>[a-z]+[a-rt-z])(?=\s)")
 _OUR_METHOD_IS_FIRST = re.compile(rf"Our (?:\w+ )?{_METHOD} is (?=the first to )")
 _PHRASE = re.compile(
-    rf" (?:between|for|in|on|among|across|under|with|over) (?:all |each of )?(?:these|those|this|the above) (?:{POINTED})(?=[,;.]|\.?$| and )"
+    rf" (?:between|for|in|on|among|across|under|with|over) (?:all |each of )?(?:these|those|this|the above) "
+    rf"(?:{POINTED})(?=[,;.]|\.?$| and )"
 )
 _A_SET = re.compile(
     r"\b(?:[Tt]his|[Tt]hat) (?=(?:collection|set|class|family|kind|type|suite|group|series|range|line) of )"
@@ -157,7 +171,8 @@ def _without_purpose(sentence: str) -> str:
         not found
         or not points(found[0])
         or re.search(
-            r"\b(?:able|aims?|seeks?|used|how|need|needed|fails?|us|attempts?|tr(?:y|ies)|is|are|designed|aim|seek|possible)$",
+            r"\b(?:able|aims?|seeks?|used|how|need|needed|fails?|us|attempts?|tr(?:y|ies)|is|are|designed|aim|seek|"
+            r"possible)$",
             sentence[: found.start()],
         )
     ):

@@ -4,26 +4,35 @@ import re
 
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[,;:.]")
 
-PAPERS = "paper|work|study|article|report|letter|thesis|research|survey|manuscript|tutorial|note|chapter|review|investigation"
+PAPERS = (
+    "paper|work|study|article|report|letter|thesis|research|survey|manuscript|tutorial|note|chapter|review|"
+    "investigation"
+)
 """What authors call their own text: "this paper" leans on nothing."""
 
 _CONNECTIVE = (  # of a verbose pattern
     "however|moreover|furthermore|additionally|therefore|thus|hence|consequently|nevertheless|nonetheless|meanwhile|"
-    r"conversely|accordingly|similarly|likewise|besides|instead(?!\ of)|also|then|next|otherwise|secondly|thirdly|lastly|"
+    r"conversely|accordingly|similarly|likewise|besides|instead(?!\ of)|also|then|next|otherwise|secondly|thirdly|"
+    r"lastly|"
     r"yet|but|and|so|or|nor|still|further|here|subsequently|afterwards|alternatively|rather(?!\ than)|again"
 )
 _OPENING = re.compile(
     rf"""(?:[("“‘\[]*)(?:
         (?:{_CONNECTIVE})\b(?!-)
-        | (?:it|its|they|their|them|he|she|his|her|both(?=\s+(?:of|are|were|have|can|methods|approaches|models))|neither|another|others|doing\ so|following\ (?:this|these))\b(?!-)
+        | (?:it|its|they|their|them|he|she|his|her|both(?=\s+(?:of|are|were|have|can|methods|approaches|models))|
+            neither|another|others|doing\ so|following\ (?:this|these))\b(?!-)
         | (?:this|these|those|such|that)\b(?!\s+(?:{PAPERS})\b)
-        | (?:specifically|concretely|in\ (?:particular|addition(?!\ to)|contrast(?!\ to)|summary|conclusion|short|detail|turn|doing|other\ words))\b
-        | (?:for\ (?:example|instance)|as\ (?:such|a\ result|a\ consequence)|on\ the\ (?:other|contrary)|to\ (?:this|that)\ end)\b
-        | (?:to|by|for|in)\ (?:\w+\ )?(?:\w+ing|\w+)\ (?:the|both|all|either)\ (?:\w+\ )?(?:issues?|problems?|challenges?|limitations?|gaps?|drawbacks?|shortcomings?|questions?),
+        | (?:specifically|concretely|in\ (?:particular|addition(?!\ to)|contrast(?!\ to)|summary|conclusion|short|
+            detail|turn|doing|other\ words))\b
+        | (?:for\ (?:example|instance)|as\ (?:such|a\ result|a\ consequence)|on\ the\ (?:other|contrary)|
+            to\ (?:this|that)\ end)\b
+        | (?:to|by|for|in)\ (?:\w+\ )?(?:\w+ing|\w+)\ (?:the|both|all|either)\ (?:\w+\ )?(?:issues?|problems?|
+            challenges?|limitations?|gaps?|drawbacks?|shortcomings?|questions?),
         | the\ (?:former|latter|other|others|same|second|third|resulting|above|two|three|rest)\b
         | (?:second|third|fourth|fifth),
         | all\ (?:of\ )?(?:this|these|three|two|four|of\ them)\b
-        | (?:in|at|with|under|by|from|on|for|to|of|through|via|between|among|within)\s+(?:doing\ (?:so|this)|it|them|which|that)\b
+        | (?:in|at|with|under|by|from|on|for|to|of|through|via|between|among|within)\s+(?:doing\ (?:so|this)|it|
+            them|which|that)\b
         | (?:more|most)\ (?:specifically|importantly|broadly|generally|precisely|concretely)\b
     )""",
     re.VERBOSE | re.IGNORECASE,
@@ -34,13 +43,15 @@ _TROUBLE = (
     "objectives?|concerns?|discrepanc(?:y|ies)|inconsistenc(?:y|ies)|phenomen(?:on|a)|trade-?offs?|dilemmas?|pitfalls?|"
     "differences?|deficienc(?:y|ies)|weaknesses?|requirements?|tasks?|settings?|approach(?:es)?|methods?|models?|"
     "frameworks?|techniques?|strateg(?:y|ies)|results?|properties|property|advantages?|constraints?|biases|effects?|"
-    "conditions?|mechanisms?|systems?|directions?|aspects?|considerations?|criteria|factors?|types?|kinds?|two|three|four"
+    "conditions?|mechanisms?|systems?|directions?|aspects?|considerations?|criteria|factors?|types?|kinds?|two|three|"
+    "four"
 )
 POINTED = rf"(?:[\w-]+ ){{0,1}}?(?:{_TROUBLE})\b"
 """What a pointing word can only mean together with the text before: "issue", "main limitation"."""
 
 _POINTING = re.compile(
-    rf"\b(?:this|these|those|such(?!\s+as\b)|aforementioned|above-?mentioned)\s+(?:an?\s+)?(?:\w+[\s-]){{0,2}}?(?:{_TROUBLE})\b"
+    rf"\b(?:this|these|those|such(?!\s+as\b)|aforementioned|"
+    rf"above-?mentioned)\s+(?:an?\s+)?(?:\w+[\s-]){{0,2}}?(?:{_TROUBLE})\b"
     r"|\bboth\s+(?:issues|problems|challenges|limitations|questions|drawbacks|shortcomings)\b"
     r"|\b(?:the\s+)?(?:aforementioned|above-?mentioned)\b|\bthe\s+(?:former|latter)\b"
     r"|\b(?:noted|mentioned|described|discussed|listed|introduced)\s+(?:above|before|earlier|previously)\b"
@@ -48,12 +59,14 @@ _POINTING = re.compile(
     re.IGNORECASE,
 )
 _DEMONSTRATIVE = re.compile(
-    rf"\b(?:this|these|those(?!\s+(?:of|that|who|from|in|with)\b)|such(?!\s+(?:as|that)\b))(?!\s+(?:{PAPERS})\b)(?![-\w])",
+    rf"\b(?:this|these|those(?!\s+(?:of|that|who|from|in|with)\b)|such(?!\s+(?:as|"
+    rf"that)\b))(?!\s+(?:{PAPERS})\b)(?![-\w])",
     re.IGNORECASE,
 )
 _ANTECEDENT_WORDS = 8
 _OUR_OPENING = re.compile(
-    r"our\s+(?!(?:results?|experiments?|findings?|work|paper|study|analys[ie]s|evaluations?)\b)|the\s+proposed\b|the\s+(?:method|approach|framework|model|algorithm|system|technique)\s+(?!of\b|for\b|that\b|to\b|in\b)",
+    r"our\s+(?!(?:results?|experiments?|findings?|work|paper|study|analys[ie]s|evaluations?)\b)|the\s+proposed\b|"
+    r"the\s+(?:method|approach|framework|model|algorithm|system|technique)\s+(?!of\b|for\b|that\b|to\b|in\b)",
     re.IGNORECASE,
 )
 
@@ -91,5 +104,5 @@ def _is_named_before(sentence: str, found: re.Match[str]) -> bool:
 
 
 def opens_with_ours(sentence: str) -> bool:
-    """Return whether a sentence begins with something of the authors that it does not name: "Our method", "The proposed model"."""
+    """Return whether a sentence begins with something of the authors that it does not name: "Our method"."""
     return _OUR_OPENING.match(sentence) is not None

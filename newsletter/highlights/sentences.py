@@ -28,7 +28,8 @@ _TOGETHER = re.compile(r"\$(?=\S)[^$\n]{1,300}(?<=\S)\$(?!\d)|\([^()]{1,300}\)|\
 _OPENING = "\"'“‘«([{*~"
 _NEVER = re.compile(r"approx|ca|cf|dr|e\.g|eg|i\.e|ie|incl|mr|mrs|prof|resp|st|viz|vs|w\.r\.t|wrt", re.IGNORECASE)
 _SELDOM = re.compile(
-    r"al|apr|aug|co|dec|eq|eqn|eqs|etc|feb|fig|figs|inc|jan|jr|jul|jun|ltd|no|nos|nov|oct|ph\.d|pp|ref|refs|sec|sect|sep"
+    r"al|apr|aug|co|dec|eq|eqn|eqs|etc|feb|fig|figs|inc|jan|jr|jul|jun|ltd|no|nos|nov|oct|ph\.d|pp|ref|refs|sec|sect|"
+    r"sep"
     r"|sept|tab|thm|vol",
     re.IGNORECASE,
 )

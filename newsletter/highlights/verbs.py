@@ -11,7 +11,9 @@ from pathlib import Path
 
 LISTS: Mapping[str, frozenset[str]] = {
     name: frozenset(words.split())
-    for name, words in json.loads((Path(__file__).parents[1] / "data" / "verbs.json").read_text(encoding="utf-8")).items()
+    for name, words in json.loads(
+        (Path(__file__).parents[1] / "data" / "verbs.json").read_text(encoding="utf-8")
+    ).items()
 }
 """Lists of words by name: verbs of abstracts in their base form, and others that tell where a clause begins or ends."""
 
@@ -24,6 +26,7 @@ VERBS = SAYING | LISTS["doing"]
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[,;:()]")
 _NAME = re.compile(r"[A-Za-z].*[A-Z]")
 _ADVERB = re.compile(r"\w+ly|also|further|first|then|thus|even|often|not|always|still|both|only|now|never|instead")
+
 
 def third_person(verb: str) -> str:
     """Return the third person of a verb: "propose" gives "proposes", "study" gives "studies"."""
@@ -52,7 +55,8 @@ def base_of_gerund(word: str) -> str | None:
 
 
 _SILENT_E = re.compile(
-    r"(?:[aeiou](?:t|z|s|c|g|v|d|k)|[^aeiou][lgvsc]|yz|ur|fin|tun|in)$(?<!it)(?<!ad)(?<!ead)(?<!eat)(?<!ook)(?<!ss)(?<!eed)(?<!ll)(?<!eak)(?<!isit)(?<!rain)(?<!oin)(?<!ain)(?<!ean)"
+    r"(?:[aeiou](?:t|z|s|c|g|v|d|k)|[^aeiou][lgvsc]|yz|ur|fin|tun|"
+    r"in)$(?<!it)(?<!ad)(?<!ead)(?<!eat)(?<!ook)(?<!ss)(?<!eed)(?<!ll)(?<!eak)(?<!isit)(?<!rain)(?<!oin)(?<!ain)(?<!ean)"
 )
 
 BASE_OF_THIRD = {third_person(verb): verb for verb in sorted(VERBS)}
@@ -66,9 +70,49 @@ _BASE = frozenset(VERBS) - LISTS["also_nouns"]
 _ALL_SAYING = SAYING | {third_person(verb) for verb in SAYING} | {"showed", "shown", "found", "demonstrated"}
 _THIRD = re.compile(r"[a-z]+(?<![su])(?<!thi)s")
 _AFTER_VERB = frozenset(["a", "an", "the", "its", "their", "our", "both", "all", "us"])
-_NOT_BEFORE_VERB = frozenset([",", ";", ":", "(", ")", "and", "or", "of", "in", "on", "for", "to", "with", "by", "from", "the", "a", "an", "its", "their", "our", "these", "those"])
+_NOT_BEFORE_VERB = frozenset(
+    [
+        ",",
+        ";",
+        ":",
+        "(",
+        ")",
+        "and",
+        "or",
+        "of",
+        "in",
+        "on",
+        "for",
+        "to",
+        "with",
+        "by",
+        "from",
+        "the",
+        "a",
+        "an",
+        "its",
+        "their",
+        "our",
+        "these",
+        "those",
+    ]
+)
 _NO_CLAUSE = frozenset(
-    ["a", "an", "such", "part", "one", "shown", "seen", "demonstrated", "illustrated", "described", "expected", "discussed", "indicated"]
+    [
+        "a",
+        "an",
+        "such",
+        "part",
+        "one",
+        "shown",
+        "seen",
+        "demonstrated",
+        "illustrated",
+        "described",
+        "expected",
+        "discussed",
+        "indicated",
+    ]
 )
 _SUBJECTS = frozenset(["we", "it", "they", "i", "you", "he", "she", "who", "which", "that"])
 
@@ -117,7 +161,7 @@ def _is_finite(words: list[str], place: int) -> bool:
         return before not in ("and", "or", "to")
     # "The results showed that", "it was found that"
     following = words[place + 1] if place + 1 < len(words) else ""
-    if following in _AFTER_VERB and _THIRD.fullmatch(word) and word not in LISTS["also_nouns"]:
+    if following in _AFTER_VERB and _THIRD.fullmatch(word):
         return before not in _NOT_BEFORE_VERB  # Any verb: "strikes a balance", "empowers its users".
     return (
         following == "that"

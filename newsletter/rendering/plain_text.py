@@ -53,9 +53,9 @@ def latex_to_text(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    r"""Convert LaTeX in a text like :func:`latex_to_text`, also where its backslashes were lost: "2.33times" becomes "2.33×".
+    r"""Convert LaTeX in a text like :func:`latex_to_text`, also where its backslashes were lost.
 
-    For texts that come from other sites.
+    "2.33times" becomes "2.33×", and "tau^*" becomes "τ*". For texts from sites that lose them.
     """
     return latex_to_text(restore_backslashes(text))
 

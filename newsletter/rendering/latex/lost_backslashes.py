@@ -1,4 +1,4 @@
-r"""LaTeX whose backslashes and dollar signs were lost on its way: "2.33times", "(tau^*=0.61)", "{ell_2}", "O(epsilon^{-3})".
+r"""LaTeX whose backslashes and dollar signs were lost on its way: "2.33times", "tau^*", "{ell_2}", "O(epsilon^{-3})".
 
 Pages that were converted to text by others lose them. What follows from a script ("^", "_{") or from a name glued to a
 number is set as a formula again; words by themselves ("times", "epsilon") stay, as they may be meant.
@@ -9,7 +9,8 @@ import re
 from newsletter.rendering.latex import macros
 
 ANY_LOST = re.compile(
-    r"[\^{}]|\d(?:times|approx)|(?:approx|sim|geq|leq|pm)\d|[a-zA-Z]_|\b(?:cal|math)|geq|leq|infty|forall|propto|varepsilon|varphi|[lc]dots"
+    r"[\^{}]|\d(?:times|approx)|(?:approx|sim|geq|leq|pm)\d|[a-zA-Z]_|\b(?:cal|math)|geq|leq|infty|forall|propto|"
+    r"varepsilon|varphi|[lc]dots"
 )
 """A fast test: a text without a match has nothing to restore."""
 
@@ -39,7 +40,44 @@ _TAKES_BRACES = frozenset(
 )
 # Macros that are words as well, and would be so in a run.
 _WORDS = frozenset(
-    ["and", "or", "in", "to", "top", "mid", "star", "dot", "not", "sum", "prod", "log", "exp", "max", "min", "top", "bot", "ast", "cap", "cup", "ni", "deg", "arg", "det", "dim", "gcd", "hom", "inf", "ker", "lim", "sec", "sin", "cos", "tan", "sup", "Pr"]
+    [
+        "and",
+        "or",
+        "in",
+        "to",
+        "top",
+        "mid",
+        "star",
+        "dot",
+        "not",
+        "sum",
+        "prod",
+        "log",
+        "exp",
+        "max",
+        "min",
+        "top",
+        "bot",
+        "ast",
+        "cap",
+        "cup",
+        "ni",
+        "deg",
+        "arg",
+        "det",
+        "dim",
+        "gcd",
+        "hom",
+        "inf",
+        "ker",
+        "lim",
+        "sec",
+        "sin",
+        "cos",
+        "tan",
+        "sup",
+        "Pr",
+    ]
 )
 _SIZED = re.compile(r"left(?=[(\[|])")
 _SIZED_END = re.compile(r"right(?=[)\]|])")
