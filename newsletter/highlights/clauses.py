@@ -45,6 +45,7 @@ _BOUNDARY = re.compile(
         | \s+(?:by|via|through|when|while)\s+[a-z-]+ing\s
         | \s+and\s+(?:(?:\w+ly|also|further|then|thus)\s+)?(?:we|{"|".join(sorted(SAYING))})\s+(?:that|how|the|
             its|our|on|an?)\b
+        | \s+and\s+(?:(?:\w+ly|also|further|then|thus)\s+)?(?:{INFINITIVES})\s
         | \s+by\s+\(?(?:1|i|a)\)\s
         | \s+(?:which|that)\s+(?:\w+ly\s+)?(?:can|could|may|is|are|{FINITES})\s
         | \s+(?:across|under|with|via|through)\s)
@@ -62,7 +63,7 @@ _UNFINISHED = re.compile(
     r"this|these|both|"
     r"either|between|such|include|includes|including|following(?:\s+\w+)?|follows|namely|consists?|comprising|not|"
     r"only|also|via|through|"
-    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|[a-z]+ly|allows?|enables?|makes?|called|named|termed|dubbed|"
+    r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|allows?|enables?|makes?|called|named|termed|dubbed|"
     r"shows?|indicates?|demonstrates?|reveals?|suggests?|finds?|reads?)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",
     re.IGNORECASE,
 )
@@ -74,19 +75,29 @@ _NEEDS_MORE = re.compile(
     r"superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
     r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|"
     r"accounts?|leads?|"
-    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|\w+ing|to \w+|(?<=, "
+    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|\w+ing|\w+ly|to \w+|(?<=, "
     r")[\w%.-]+|and [\w%.-]+|"
     r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"(?:if|when|given|while|although|since|for)\b", re.IGNORECASE)
-_ENUMERATION = re.compile(r"\(?\b(?:(?:1|i|a)\)|first,|firstly)", re.IGNORECASE)
+_ENUMERATION = re.compile(
+    r"(?:\(|[:,]\s|\b(?:by|that|are|and|on|can|how)\s)(?:1|i|a)\)|\bfirst,|\bfirstly\b", re.IGNORECASE
+)
 _SECOND = re.compile(r"\(?\b(?:(?:2|ii|b)\)|second|secondly)", re.IGNORECASE)
 _RELATIVE = re.compile(
     rf",\s+(?:which|who|including|such as|termed|named|called|"
-    rf"dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{FINITES})\b)"
+    rf"dubbed)\s[^,]{{1,200}},(?=\s+(?:\w+ly\s+)?(?:{FINITES}|{INFINITIVES}|offers)\b)"
 )
-_INTRODUCTION = re.compile(r"[^,]{1,200}(?:,[^,]{1,100})??,\s+(?=we\b)")
+_INTRODUCTION = re.compile(
+    r"[^,]{1,200}(?:,[^,]{1,100})??,\s+(?=we\b)"
+    r"|(?:At|In|On|Under|For|With|By|Using|Given|When|While|Through|Across|Compared|From|Among|Unlike|Despite|As|During)\s"
+    r"[^;:]{1,200}?,\s+(?=(?:our|the)\s)"
+)
+_FIRST_ITEM = re.compile(
+    r"[^;]{1,160}?(?:[:,]|\b(?:that|are|include|by))\s+\(?(?:1|i|a)\)\s+(?P<item>[^;]{20,400}?)"
+    r"[;,.]?\s+(?:and\s+)?\(?(?:2|ii|b)\)\s"
+)
 _SHOWN_THAT = re.compile(
     r"[^;:]{1,260}?\s(?:shows?|demonstrates?|indicates?|reveals?|confirms?|illustrates?|substantiates?|finds?|"
     r"observes?|verify|verifies|"
@@ -142,6 +153,8 @@ def _variants(sentence: str) -> Iterator[tuple[str, int]]:
             rest = text[found.end() :] if found else ""
             if rest[:1].isalnum() and is_complete(rest) and not leans(rest):
                 yield rest[:1].upper() + rest[1:], cost
+    if (found := _FIRST_ITEM.match(sentence)) and is_complete(found["item"]) and not leans(found["item"]):
+        yield found["item"][:1].upper() + found["item"][1:] + ".", 6
 
 
 def _without_asides(sentence: str) -> str:

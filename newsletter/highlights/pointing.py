@@ -65,7 +65,7 @@ _VAGUE = (
 )
 _DESCRIBING = r"(?:[a-z]{5,}|[a-z]+-[a-z-]+|[A-Z]{2,}\w*)"
 _THIS_DESCRIBED = re.compile(
-    rf"\b(?:[Tt]his(?= (?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}}(?<![^s]s)(?<!can)(?<!may)(?<!ed)(?<!ing)(?<!ly)\b)"
+    rf"\b(?:[Tt]his(?= (?!{_VAGUE}){_DESCRIBING}(?<!s) [a-z-]{{3,}}(?<![^s]s)(?<!can)(?<!may)(?<!ed)(?<!ing)(?<!ly)\b)"
     rf"|[Tt]hese(?= (?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}}s\b))"
 )
 _PRONOUN = re.compile(r"\b(?:them|it|they)\b")
