@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from newsletter.highlights.references import leans
+from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete, verbs_to_spare
 
 MOST_WORDS = 30
@@ -75,7 +76,8 @@ _NEEDS_MORE = re.compile(
     r"superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
     r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|"
     r"accounts?|leads?|"
-    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|\w+ing|\w+ly|to \w+|(?<=, "
+    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|"
+    r"\w+ing|\w+ly|to \w+|(?<=, "
     r")[\w%.-]+|and [\w%.-]+|"
     r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$",
     re.IGNORECASE,
@@ -152,9 +154,9 @@ def _variants(sentence: str) -> Iterator[tuple[str, int]]:
             found = pattern.match(text)
             rest = text[found.end() :] if found else ""
             if rest[:1].isalnum() and is_complete(rest) and not leans(rest):
-                yield rest[:1].upper() + rest[1:], cost
+                yield capitalized(rest), cost
     if (found := _FIRST_ITEM.match(sentence)) and is_complete(found["item"]) and not leans(found["item"]):
-        yield found["item"][:1].upper() + found["item"][1:] + ".", 6
+        yield capitalized(found["item"]) + ".", 6
 
 
 def _without_asides(sentence: str) -> str:

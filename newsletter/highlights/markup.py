@@ -25,7 +25,12 @@ _DEBRIS = re.compile(
     re.VERBOSE,
 )
 _SCRIPT = re.compile(r"[_^]\{([^{}]{0,100})\}")
-_REST = re.compile(r"\\+(?=[A-Za-z])|[\\^`{}]|\*\*|\$(?! ?\d)|(?<!\w)_(?=\w)|</?[A-Za-z][\w:-]{0,20}/?>|&(?=[a-z#])")
+_GLUED = {"times": "×", "approx": "≈", "geq": "≥", "leq": "≤", "cdot": "·", "pm": "±", "sim": "∼"}
+_AFTER_NUMBER = re.compile(r"(?<=\d)(?:times|approx|geq|leq|cdot|pm)\b")
+_BEFORE_NUMBER = re.compile(r"\b(?:approx|sim|geq|leq|pm)(?=\d)")
+_REST = re.compile(r"[\\^`{}]+|\*\*+|\$(?! ?\d)|(?<!\w)_+(?=\w)|</?[A-Za-z][\w:-]{0,20}/?>|&+(?=[a-z#])")
+_ANY_MARK = re.compile(r"[\\^`{}$<>&_*]")
+_ROUNDS = 4
 
 
 def without_markup(text: str) -> str:
@@ -49,6 +54,13 @@ def has_debris(text: str) -> bool:
 
 def without_debris(text: str) -> str:
     """Return a text without any remains of markup; readable, but a formula in it may have lost its form."""
-    while (shorter := _REST.sub("", _SCRIPT.sub(r"(\1)", text))) != text:
-        text = shorter
+    for _ in range(_ROUNDS):
+        text = _SCRIPT.sub(r"(\1)", text)
+        for pattern in (_AFTER_NUMBER, _BEFORE_NUMBER):
+            text = pattern.sub(lambda found: _GLUED[found[0]], text)
+        text = _REST.sub("", text)
+        if not has_debris(text):
+            break
+    else:
+        text = _BEFORE_NUMBER.sub("", _AFTER_NUMBER.sub("", _ANY_MARK.sub(" ", text)))
     return " ".join(text.split())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from newsletter.highlights.pointing import reworded
 from newsletter.highlights.references import PAPERS, leans
+from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, SAYING, is_complete
 
 _ROUNDS = 8
@@ -128,12 +129,6 @@ def cut_opening(sentence: str) -> str:
             break
         sentence = shorter
     return sentence
-
-
-def capitalized(text: str) -> str:
-    """Return a text with its first letter in upper case, unless its first word is a name like iCaRL or pix2pix."""
-    first = text.split(" ", 1)[0]
-    return text if re.search(r"[A-Z\d]", first[1:]) else text[:1].upper() + text[1:]
 
 
 def _kept(sentence: str, rest: str) -> str:

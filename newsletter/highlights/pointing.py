@@ -7,6 +7,7 @@ what it does not recognise stays as it is.
 import re
 
 from newsletter.highlights.references import POINTED, leans, points
+from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, VERBS, base_of_gerund, is_complete
 
 _METHOD = (
@@ -205,7 +206,7 @@ def _without_such(sentence: str) -> str:
     if not found or _SUCH.search(sentence):
         return sentence
     rest = sentence[: found.start()] + (found["an"] or "") + sentence[found.end() :]
-    return rest[:1].upper() + rest[1:] if found.start() == 0 else rest
+    return capitalized(rest) if found.start() == 0 else rest
 
 
 def _the_described(sentence: str) -> str:

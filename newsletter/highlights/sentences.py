@@ -58,6 +58,13 @@ def sentences(text: str) -> list[str]:
     return [text[start:end] for start, end in pairwise([*cuts, len(text)]) if end > start]
 
 
+def capitalized(text: str) -> str:
+    """Return a text with its first letter in upper case, unless its first word is a name like iCaRL or pix2pix."""
+    first = text.split(" ", 1)[0]
+    upper = text[:1].upper()
+    return text if re.search(r"[A-Z\d]", first[1:]) or len(upper) > 1 else upper + text[1:]
+
+
 def _ends(before: str, stop: str, after: str) -> bool:
     """Return whether a full stop ends the sentence before it, judging by the text on both sides."""
     following = after.lstrip(_OPENING)

@@ -7,9 +7,10 @@ from functools import lru_cache
 
 from newsletter.highlights.clauses import MOST_WORDS, shortened
 from newsletter.highlights.markup import has_debris, without_debris, without_markup
-from newsletter.highlights.openings import capitalized, cut_opening
+from newsletter.highlights.openings import cut_opening
 from newsletter.highlights.pointing import we_do
 from newsletter.highlights.references import leans, opens_with_ours, pointing_at
+from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import LISTS
 
 LONGEST = 900
@@ -165,7 +166,7 @@ class Forms:
 def _named(sentence: str, before: str, name: str) -> str:
     """Return a sentence with a name for "Our method", and for "It" if the sentence before it has the name."""
     for pattern, known in ((_OURS, True), (_IT, name in before)):
-        if known and pattern.match(sentence):
+        if known and name not in sentence and pattern.match(sentence):
             return pattern.sub(lambda _: name, sentence, count=1)
     return sentence
 
