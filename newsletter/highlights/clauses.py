@@ -100,6 +100,10 @@ _FIRST_ITEM = re.compile(
     r"[^;]{1,160}?(?:[:,]|\b(?:that|are|include|by))\s+\(?(?:1|i|a)\)\s+(?P<item>[^;]{20,400}?)"
     r"[;,.]?\s+(?:and\s+)?\(?(?:2|ii|b)\)\s"
 )
+_LOST_SUBJECT = re.compile(
+    r"(?:when|while|if|once|although|though)\s+\w+(?:ed|ing|en)\b[^,]*?\b(?:can|could|will|may|is|are|has|have)\b",
+    re.IGNORECASE,
+)
 _SHOWN_THAT = re.compile(
     r"[^;:]{1,260}?\s(?:shows?|demonstrates?|indicates?|reveals?|confirms?|illustrates?|substantiates?|finds?|"
     r"observes?|verify|verifies|"
@@ -111,7 +115,7 @@ _LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
 @dataclass(frozen=True, slots=True)
 class _Cut:
     text: str
-    cost: int
+    cost: float
 
     @property
     def words(self) -> int:
@@ -143,7 +147,7 @@ def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> 
     return max(fitting, key=lambda cut: cut.words - cut.cost).text if fitting else sentence
 
 
-def _variants(sentence: str) -> Iterator[tuple[str, int]]:
+def _variants(sentence: str) -> Iterator[tuple[str, float]]:
     """Yield a sentence and the same without asides or introduction, each with its cost in words."""
     yield sentence, 0
     plain = _without_asides(sentence)
@@ -153,8 +157,10 @@ def _variants(sentence: str) -> Iterator[tuple[str, int]]:
         for pattern in (_INTRODUCTION, _SHOWN_THAT):
             found = pattern.match(text)
             rest = text[found.end() :] if found else ""
-            if rest[:1].isalnum() and is_complete(rest) and not leans(rest):
-                yield capitalized(rest), cost
+            if rest[:1].isalnum() and is_complete(rest) and not leans(rest) and not _LOST_SUBJECT.match(rest):
+                # What is said counts more than that it is shown.
+                shown = len(text[: found.end()].split()) / 2 if found and pattern is _SHOWN_THAT else 0
+                yield capitalized(rest), cost - shown
     if (found := _FIRST_ITEM.match(sentence)) and is_complete(found["item"]) and not leans(found["item"]):
         yield capitalized(found["item"]) + ".", 6
 
@@ -169,7 +175,7 @@ def _without_asides(sentence: str) -> str:
     return text
 
 
-def _cuts(sentence: str, cost: int) -> Iterator[_Cut]:
+def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
     stop = "。" if sentence.rstrip(_CLOSING).endswith("。") else "."
     depths, spare = _depths(sentence), verbs_to_spare(sentence)
     for found in _BOUNDARY.finditer(sentence):

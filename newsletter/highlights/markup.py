@@ -3,7 +3,9 @@
 import html
 import re
 
-_TAG = re.compile(r"</?[A-Za-z][\w:-]{0,20}(?:\s[^<>]{0,200})?/?>")
+# Of HTML and JATS; other words in angle brackets are the authors' own, as "<think>" is.
+_TAGS = r"(?:b|i|em|strong|su[bp]|p|br|span|div|a|u|tt|code|pre|title|sec|[ou]l|li|h\d|italic|bold|sc|(?:jats|mml):[a-z-]{1,20})"
+_TAG = re.compile(rf"</?{_TAGS}(?:\s[^<>]{{0,200}})?/?>", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
 _STRONG = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)([^*\n]{1,200}?)(?<=\S)\1(?![\w*])")
 _EMPHASIS = re.compile(r"(?<!\w)(_{1,2})(?=\S)([^_\n]{1,200}?)(?<=\S)\1(?!\w)")
@@ -20,15 +22,16 @@ _DEBRIS = re.compile(
     r"""\\ | [\^`] | [_^]\{ | \$(?!\ ?\d) | (?<!\w)_(?=\w) | \*\*
     | \{(?![^{}]{1,40},[^{}]{1,40}\}) | ^[^{]*\}
     | \d(?:times|approx|geq|leq|cdot|pm)\b | \b(?:approx|sim|geq|leq|pm)\d
-    | </?[A-Za-z][\w:-]{0,20}/?> | &(?:[a-z]{2,8}|\#\d{1,5});
-    """,
-    re.VERBOSE,
+    | &(?:[a-z]{2,8}|\#\d{1,5}); | </?"""
+    + _TAGS
+    + "/?>",
+    re.VERBOSE | re.IGNORECASE,
 )
 _SCRIPT = re.compile(r"[_^]\{([^{}]{0,100})\}")
 _GLUED = {"times": "×", "approx": "≈", "geq": "≥", "leq": "≤", "cdot": "·", "pm": "±", "sim": "∼"}
-_AFTER_NUMBER = re.compile(r"(?<=\d)(?:times|approx|geq|leq|cdot|pm)\b")
-_BEFORE_NUMBER = re.compile(r"\b(?:approx|sim|geq|leq|pm)(?=\d)")
-_REST = re.compile(r"[\\^`{}]+|\*\*+|\$(?! ?\d)|(?<!\w)_+(?=\w)|</?[A-Za-z][\w:-]{0,20}/?>|&+(?=[a-z#])")
+_AFTER_NUMBER = re.compile(r"(?<=\d)(?:times|approx|geq|leq|cdot|pm)\b", re.IGNORECASE)
+_BEFORE_NUMBER = re.compile(r"\b(?:approx|sim|geq|leq|pm)(?=\d)", re.IGNORECASE)
+_REST = re.compile(rf"[\\^`{{}}]+|\*\*+|\$(?! ?\d)|(?<!\w)_+(?=\w)|</?{_TAGS}/?>|&+(?=[a-z#])", re.IGNORECASE)
 _ANY_MARK = re.compile(r"[\\^`{}$<>&_*]")
 _ROUNDS = 4
 
@@ -57,7 +60,7 @@ def without_debris(text: str) -> str:
     for _ in range(_ROUNDS):
         text = _SCRIPT.sub(r"(\1)", text)
         for pattern in (_AFTER_NUMBER, _BEFORE_NUMBER):
-            text = pattern.sub(lambda found: _GLUED[found[0]], text)
+            text = pattern.sub(lambda found: _GLUED[found[0].lower()], text)
         text = _REST.sub("", text)
         if not has_debris(text):
             break

@@ -12,7 +12,7 @@ from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, SAYING, is_complete
 
 _ROUNDS = 8
-_LEAST_WORDS = 5
+_LEAST_WORDS = 3
 _WE_DO = re.compile(r"(?:we|our [a-z-]+)\s+[a-z]", re.IGNORECASE)
 
 _MARKER = re.compile(r"(?:\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])\)|[-*•])\s+(?=\S)")

@@ -190,4 +190,4 @@ _UNNAMED = 0.1
 _SHORT = 1.0
 _BROKEN = 2.0
 _LONG = 0.005  # For each word too many.
-_MUCH_LONGER = 0.03  # For each word above 45.
+_MUCH_LONGER = 0.07  # For each word above 45.

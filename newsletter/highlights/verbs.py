@@ -134,8 +134,8 @@ def verbs_to_spare(text: str) -> list[tuple[int, int]]:
     tokens = list(_TOKEN.finditer(text))
     words = [token[0].lower() for token in tokens]
     spare, found = 0, []
-    for place, (token, word) in enumerate(zip(tokens, words, strict=True)):
-        named = word in BASE_OF_THIRD and place > 0 and _NAME.match(tokens[place - 1][0]) is not None
+    for place, token in enumerate(tokens):
+        named = place > 0 and _NAME.match(tokens[place - 1][0]) is not None and _is_of_name(words, place)
         spare += (named or _is_finite(words, place)) - _is_subordinate(words, place)
         found.append((token.end(), spare))
     return found
@@ -168,6 +168,12 @@ def _is_finite(words: list[str], place: int) -> bool:
         and before not in ("and", "or")
         and (word.endswith("ed") or word in SAYING or word in BASE_OF_THIRD)
     )
+
+
+def _is_of_name(words: list[str], place: int) -> bool:
+    """Return whether a word behind a name is its verb: any in the third person if the name is the subject."""
+    subject = place == 1 or words[place - 2] in ("that", ",")
+    return words[place] in BASE_OF_THIRD or (subject and _THIRD.fullmatch(words[place]) is not None)
 
 
 def _is_subordinate(words: list[str], place: int) -> bool:

@@ -18,7 +18,8 @@ _GLUED = re.compile(
     r"(?<=\d)(?P<after>times|approx|geq|leq|cdot|pm)(?=\d|\b)"
     r"|(?<![A-Za-z])(?P<before>approx|simeq|sim|geq|leq|neq|pm|lesssim|gtrsim)(?=\d)"
     r"|\b(?P<letter>[A-Za-z])(?P<relation>geq|leq|neq|propto)\b"
-    r"|(?<![\w\\])(?P<sign>geq|leq|neq|infty|ldots|cdots|varepsilon|varphi|vartheta|forall(?= [a-zA-Z]\b))(?![\w}])"
+    r"|(?<![\w\\])(?P<sign>geq|leq|neq|infty|ldots|cdots|varepsilon|varphi|vartheta|"
+    r"forall(?= [a-zA-Z](?:\b|geq|leq)))(?![\w}])"
     r"|(?<![\w\\])cal(?P<cal>[A-Z])(?![A-Za-z])"
     r"|(?<![\w\\])(?:mathbb|mathcal|mathbf|mathrm|mathfrak)(?:\{(?P<braced>[A-Za-z])\}|(?P<font>[A-Z])(?![A-Za-z]))"
 )
@@ -30,6 +31,7 @@ _FORMULA = re.compile(
     r"(?<=[\w)\]}])\^(?:\{|[A-Za-z0-9*+\-∞]|infty)|[\w)\]}]_\{"
     rf"|(?<![A-Za-z0-9_])(?:{_GREEK}|{_GREEK.title()}|[A-Za-z])_[A-Za-z0-9](?![A-Za-z0-9_])"
     rf"|^\{{(?:{_GREEK})\b[^{{}}]*\}}"
+    r"|left[(\[|][^()\[\]|]{1,60}right[)\]|]"
     r"|(?<![A-Za-z_])(?:sqrt|frac|tilde|hat|bar|text|mathrm|mathbb|mathcal|mathbf|operatorname)\{",
     re.IGNORECASE,
 )
