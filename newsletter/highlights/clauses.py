@@ -57,6 +57,10 @@ _BOUNDARY = re.compile(
 _COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9, "weak": 12}
 """By how many words a boundary of each kind must leave more than a better one."""
 
+# A result that is cut before "while others fail" may say the opposite.
+_CONTRAST = re.compile(r",?\s+(?:but|yet|while|whereas|although|though)\s+(?!\w+ing\b)")
+_CONTRAST_COST = 7
+
 _MANY = 10**6
 _LOOK = 60  # Characters before a boundary that tell whether a text may end there.
 _UNFINISHED = re.compile(
@@ -103,6 +107,9 @@ _FIRST_ITEM = re.compile(
 _LOST_SUBJECT = re.compile(
     r"(?:when|while|if|once|although|though)\s+\w+(?:ed|ing|en)\b[^,]*?\b(?:can|could|will|may|is|are|has|have)\b",
     re.IGNORECASE,
+)
+_INTRODUCES = re.compile(
+    r"(?:When|While|At|In|On|Under|For|With|By|Using|Given|Through|Across|Compared|From|Among|Unlike|Despite|As|During)\s"
 )
 _SHOWN_THAT = re.compile(
     r"[^;:]{1,260}?\s(?:shows?|demonstrates?|indicates?|reveals?|confirms?|illustrates?|substantiates?|finds?|"
@@ -161,8 +168,20 @@ def _variants(sentence: str) -> Iterator[tuple[str, float]]:
                 # What is said counts more than that it is shown.
                 shown = len(text[: found.end()].split()) / 2 if found and pattern is _SHOWN_THAT else 0
                 yield capitalized(rest), cost - shown
+    if rest := _after_introduction(sentence):
+        yield rest, 3
     if (found := _FIRST_ITEM.match(sentence)) and is_complete(found["item"]) and not leans(found["item"]):
         yield capitalized(found["item"]) + ".", 6
+
+
+def _after_introduction(sentence: str) -> str:
+    """Return what follows an introduction, if that is all before the first verb but the subject; "" for none."""
+    verb = next((end for end, spare in verbs_to_spare(sentence) if spare > 0), 0)
+    comma = sentence.find(", ")
+    if not _INTRODUCES.match(sentence) or not 0 < comma < verb or sentence.count(",", 0, verb) != 1:
+        return ""
+    rest = sentence[comma + 2 :]
+    return capitalized(rest) if is_complete(rest) and not leans(rest) else ""
 
 
 def _without_asides(sentence: str) -> str:
@@ -187,11 +206,14 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
             continue
         if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue
-        if (found["weak"] or found["loose"]) and (_NEEDS_MORE.search(text[-_LOOK:]) or _ENUMERATION.search(text)):
+        if (found["weak"] or found["loose"]) and (
+            text.rsplit(" ", 1)[-1] in FINITE or _NEEDS_MORE.search(text[-_LOOK:]) or _ENUMERATION.search(text)
+        ):
             continue
         if text[-1] in _CLOSING and text[-2:-1] in ",;:":
             text = text[:-2] + text[-1]
-        yield _Cut(text + stop, cost + _COST[next(kind for kind in _COST if found[kind])])
+        contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
+        yield _Cut(text + stop, cost + contrast + _COST[next(kind for kind in _COST if found[kind])])
 
 
 def _is_open(text: str, boundary: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from newsletter.highlights.pointing import reworded
 from newsletter.highlights.references import PAPERS, leans
 from newsletter.highlights.sentences import capitalized
-from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, SAYING, is_complete
+from newsletter.highlights.verbs import BASE_OF_THIRD, FINITE, LISTS, SAYING, is_complete
 
 _ROUNDS = 8
 _LEAST_WORDS = 3
@@ -57,9 +57,10 @@ _THIS_PAPER = re.compile(
 # What authors do; a paper itself may also enable, advance or contribute.
 _BY_AUTHORS = LISTS["by_authors"]
 _COORDINATED = re.compile(
-    r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)(?=\s+(?:a|an|the|its|our|"
-    r"that|how|on|new|novel|both|two|three)\b)"
+    r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)"
+    r"(?=\s+(?P<object>(?:an?|the|its|our|that|how|on|new|novel|both|two|three)\b)?)"
 )
+_RELATIVE = re.compile(r"\b(?:that|which|who)\b")
 _WE_THEN = re.compile(
     r"We\s+(?:(?:first|then|also|further|thus|therefore|next|finally|additionally|hence|here|now|instead|thereby|"
     r"subsequently|accordingly|consequently|furthermore|moreover|lastly|firstly|secondly|hereby),?\s+)+(?=[a-z])",
@@ -187,10 +188,16 @@ def _we_instead_of_the_paper(sentence: str) -> str:
     verb = BASE_OF_THIRD.get(found["verb"]) if found else None
     if not found or verb not in _BY_AUTHORS:
         return sentence
-    rest = _COORDINATED.sub(
-        lambda match: match["and"] + BASE_OF_THIRD.get(match["verb"], match["verb"]), sentence[found.end() :]
-    )
-    return f"We {verb}{rest}"
+    return f"We {verb}{_COORDINATED.sub(_also_by_us, sentence[found.end() :])}"
+
+
+def _also_by_us(found: re.Match[str]) -> str:
+    """Return a coordinated verb in the form that fits "we": "and demonstrates how" becomes "and demonstrate how"."""
+    verb = BASE_OF_THIRD.get(found["verb"])
+    of_other = _RELATIVE.search(found.string, 0, found.start()) is not None and verb not in _BY_AUTHORS
+    if verb is None or of_other or not (found["object"] or found["verb"] in FINITE):
+        return found[0]
+    return found["and"] + verb
 
 
 def _we_propose_here(sentence: str) -> str:

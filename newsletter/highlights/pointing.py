@@ -8,7 +8,7 @@ import re
 
 from newsletter.highlights.references import POINTED, leans, points
 from newsletter.highlights.sentences import capitalized
-from newsletter.highlights.verbs import BASE_OF_THIRD, LISTS, VERBS, base_of_gerund, is_complete
+from newsletter.highlights.verbs import BASE_OF_THIRD, FINITE, LISTS, VERBS, base_of_gerund, is_complete
 
 _METHOD = (
     r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|"
@@ -92,7 +92,9 @@ _PHRASE = re.compile(
 _A_SET = re.compile(
     r"\b(?:[Tt]his|[Tt]hat) (?=(?:collection|set|class|family|kind|type|suite|group|series|range|line) of )"
 )
-_AND_DOES = re.compile(r"\band (?:(?:\w+ly|very|also|then|further|even|thus) )*[a-z]+s\b")
+_AND_DOES = re.compile(
+    rf"\band (?:[\w-]+ ){{0,5}}?(?:{'|'.join(sorted(FINITE))})\b|\band (?:(?:\w+ly|also) )*[a-z]+s\b"
+)
 _WE_CAN_SAY = LISTS["we_can_say"]
 
 
