@@ -4,7 +4,10 @@ import html
 import re
 
 # Of HTML and JATS; other words in angle brackets are the authors' own, as "<think>" is.
-_TAGS = r"(?:b|i|em|strong|su[bp]|p|br|span|div|a|u|tt|code|pre|title|sec|[ou]l|li|h\d|italic|bold|sc|(?:jats|mml):[a-z-]{1,20})"
+_TAGS = (
+    r"(?:b|i|em|strong|su[bp]|p|br|span|div|a|u|tt|code|pre|title|sec|[ou]l|li|h\d|italic|bold|sc|"
+    r"(?:jats|mml):[a-z-]{1,20})"
+)
 _TAG = re.compile(rf"</?{_TAGS}(?:\s[^<>]{{0,200}})?/?>", re.IGNORECASE)
 _LINK = re.compile(r"\[([^\[\]\n]{1,200})\]\([^()\s]{1,300}\)")
 _STRONG = re.compile(r"(?<![\w*])(\*{1,3})(?=\S)([^*\n]{1,200}?)(?<=\S)\1(?![\w*])")

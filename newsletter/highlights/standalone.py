@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from newsletter.highlights.clauses import MOST_WORDS, shortened
+from newsletter.highlights.clauses import shortened
 from newsletter.highlights.markup import has_debris, without_debris, without_markup
 from newsletter.highlights.openings import cut_opening
 from newsletter.highlights.pointing import we_do
@@ -173,13 +173,8 @@ def _named(sentence: str, before: str, name: str) -> str:
 
 def costs(form: Form) -> tuple[float, float]:
     """Return what is taken off the scores of a sentence as the idea and as the result, for its form."""
-    excess = max(0, form.words - MOST_WORDS)
-    both = (
-        _SHORT * (form.words < _LEAST_WORDS)
-        + _BROKEN * form.broken
-        + _LONG * excess
-        + _MUCH_LONGER * max(0, excess - MOST_WORDS // 2)
-    )
+    too_long = max(0, form.words - _MUCH_TOO_MANY_WORDS)
+    both = _SHORT * (form.words < _LEAST_WORDS) + _BROKEN * form.broken + _LONG * too_long
     return both + _LEANING[0] * form.leaning + _UNNAMED * form.ours, both + _LEANING[1] * form.leaning
 
 
@@ -189,5 +184,5 @@ _LEANING = (0.8, 0.6)
 _UNNAMED = 0.1
 _SHORT = 1.0
 _BROKEN = 2.0
-_LONG = 0.005  # For each word too many.
-_MUCH_LONGER = 0.07  # For each word above 45.
+_LONG = 0.04  # For each word above the number here:
+_MUCH_TOO_MANY_WORDS = 45
