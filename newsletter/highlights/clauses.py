@@ -66,7 +66,8 @@ _LOOK = 60  # Characters before a boundary that tell whether a text may end ther
 _UNFINISHED = re.compile(
     r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|"
     r"this|these|both|"
-    r"either|between|such|include|includes|including|following(?:\s+\w+)?|follows|namely|consists?|comprising|not|"
+    r"either|between|for example|for instance|such|include|includes|including|"
+    r"following(?:\s+\w+)?|follows|namely|consists?|comprising|not|"
     r"only|also|via|through|"
     r"using|into|e\.g\.|i\.e\.|vs\.?|when|where|while|if|allows?|enables?|makes?|called|named|termed|dubbed|"
     r"shows?|indicates?|demonstrates?|reveals?|suggests?|finds?|reads?)|first|second|that\s+[\w-]+|\w+ed|[,;:(–—-])$",

@@ -16,11 +16,16 @@ _LEAST_WORDS = 3
 _WE_DO = re.compile(r"(?:we|our [a-z-]+)\s+[a-z]", re.IGNORECASE)
 
 _MARKER = re.compile(r"(?:\(?(?:\d{1,2}|[ivx]{1,4}|[a-h])\)|[-*•])\s+(?=\S)")
+_HEADINGS = (
+    r"(?:background|introduction|materials?|methods?|methodology|main|principal|key|results?|conclusions?|significance|"
+    r"statement|objectives?|findings?|contributions?|purposes?|aims?|motivation|approach|discussion|importance|"
+    r"interpretation|design|tl;dr|abstract|summary|novelty|outcomes?|measures?|setting|participants|patients|"
+    r"implications?|practice|impact|context|limitations?|evidence|review|rationale|hypothesis|problem|of|for|and|the|study)"
+)
 _HEADING = re.compile(
-    r"(?:Background|Introduction|Materials? and methods?|Methods?|Methodology|Main results?|Results?|Results and "
-    r"discussion|"
-    r"Conclusions?|Significance(?: statement)?|Objectives?|Findings|Contributions?|Purpose|Aims?|Motivation|Approach|"
-    r"Discussion|Importance|Interpretation|Design|TL;DR|Abstract|Summary|Novelty)\s*[:.–—]\s+(?=[^\W\d_])",
+    rf"{_HEADINGS}(?:[ /&,-]{{1,3}}{_HEADINGS}){{0,5}}\s*[:.–—]\s+(?=[^\W\d_])"
+    r"|(?-i:[A-Z][A-Z /&,-]{3,60}:\s+(?=[^\W\d_]))"
+    rf"|{_HEADINGS}[ ]?/[ ]?(?:{_HEADINGS}\s+){{1,2}}(?=(?:we|this|the|our|here|in|to)\b)",
     re.IGNORECASE,
 )
 _COMMENT = (
@@ -84,7 +89,7 @@ _SAID = (
 _SHOWN = rf"(?:(?:\w+ly|also|further|clearly|together|then|first|thus|all)\ ){{0,2}}{_SAID}(?:s|d|ed)?\ that\ (?=\S)"
 _THAT = re.compile(
     rf"""(?:
-        {_EVIDENCE}(?:[ ]{_EVIDENCE}){{0,8}}[ ]{_SHOWN}
+        (?:this|it|{_EVIDENCE})(?:[ ]{_EVIDENCE}){{0,8}}[ ]{_SHOWN}
         | (?:(?:through|with|via|by|in|using|from|after|based\ on|
             across)\ {_EVIDENCE}(?:,?\ {_EVIDENCE}){{0,8}},?\ )?(?:it\ is\ shown\ that|we\ {_SHOWN})
         | (?:empirically|experimentally|theoretically),?\ we\ {_SHOWN}

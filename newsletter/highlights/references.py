@@ -77,9 +77,7 @@ def leans(sentence: str) -> bool:
     A pointing word is taken to have its antecedent in the sentence if there are eight or more words before it, unless
     it points at what only a sentence before can have named ("this issue").
     """
-    if _OPENING.match(sentence):
-        return True
-    return pointing_at(sentence) is not None
+    return _OPENING.match(sentence) is not None or pointing_at(sentence) is not None
 
 
 def points(text: str) -> bool:

@@ -161,8 +161,9 @@ def _is_finite(words: list[str], place: int) -> bool:
         return before not in ("and", "or", "to")
     # "The results showed that", "it was found that"
     following = words[place + 1] if place + 1 < len(words) else ""
-    if following in _AFTER_VERB and _THIRD.fullmatch(word):
-        return before not in _NOT_BEFORE_VERB  # Any verb: "strikes a balance", "empowers its users".
+    if following in _AFTER_VERB and (_THIRD.fullmatch(word) or word.endswith("ed")):
+        # Any verb: "strikes a balance", "revealed the cause"; "is called the loom" has its verb before.
+        return before not in _NOT_BEFORE_VERB and before not in LISTS["auxiliaries"]
     return (
         following == "that"
         and before not in ("and", "or")

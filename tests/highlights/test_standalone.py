@@ -136,7 +136,7 @@ def test_a_long_sentence_is_cut_at_a_clause(said: str, shown: str) -> None:
 
 
 def test_a_long_sentence_without_a_boundary_stays_whole_and_another_is_preferred() -> None:
-    long = f"We propose {'very ' * 100}good looms that read cards."
+    long = f"We propose {'very ' * 150}good looms that read cards."
     assert form_of(long).text == long
     assert highlights(f"{long} We introduce a belt that never ends. The belt is fast.").idea == (
         "We introduce a belt that never ends."
