@@ -9,7 +9,7 @@ from newsletter.highlights.clauses import shortened
 from newsletter.highlights.markup import has_debris, without_debris, without_markup
 from newsletter.highlights.openings import cut_opening
 from newsletter.highlights.pointing import we_do
-from newsletter.highlights.references import leans, opens_with_ours, pointing_at
+from newsletter.highlights.references import PAPERS, leans, opens_with_ours, pointing_at
 from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import LISTS
 
@@ -58,6 +58,7 @@ _IT = re.compile(
     r"(?:It|This (?:\w+ )?(?:method|approach|framework|model|algorithm|system|technique|architecture|strategy))\b(?= "
     r"(?:then |also |further )?(?:[a-z]+(?<![su])s|can|has)\b)"
 )
+_ABOUT_THE_PAPER = re.compile(rf"(?:This|The present) (?:{PAPERS})\s")
 _A_NAME = r"(?P<name>(?=[\w+*²³-]{0,24}[A-Z][\w+*²³-]{0,24}?[A-Z0-9²³])[A-Za-z][\w+*²³-]{1,24}(?<![-s]))"
 _NAMING = re.compile(
     rf"\b(?:called|named|termed|dubbed|coined|namely|denoted(?:\ as)?|call|abbreviated(?:\ as)?|"
@@ -157,9 +158,11 @@ class Forms:
         self._name = name_in(sentences)
 
     def __getitem__(self, place: int) -> Form:
-        sentence = self._sentences[place]
+        sentence, before = self._sentences[place], self._sentences[place - 1] if place else ""
         if self._name is not None:
-            sentence = _named(sentence, self._sentences[place - 1] if place else "", self._name)
+            sentence = _named(sentence, before, self._name)
+        if _ABOUT_THE_PAPER.match(before) and _IT.match(sentence):
+            sentence = _IT.sub("This paper", sentence, count=1)
         return form_of(sentence)
 
 

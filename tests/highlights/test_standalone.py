@@ -59,6 +59,8 @@ WHOLE = [
     "We prove that two belts suffice, and that one does not.",
     "Using two belts, we halve the time that weaving takes.",
     "Such as it is, the old loom still works.",
+    "It is often hard to mend an endless belt.",
+    "Further belts of wool were woven by hand.",
 ]
 
 
@@ -99,6 +101,11 @@ PROPOSED = "We propose CardFlow, a loom with a belt."
 def test_the_method_is_called_by_its_name_if_it_has_one(said: str, shown: str) -> None:
     assert highlights(f"{PROPOSED} CardFlow reads cards. {said}").result == highlights(f"{PROPOSED} {shown}").result
     assert highlights(f"{PROPOSED} CardFlow is new. {said}").result == shown
+
+
+def test_it_is_the_paper_after_a_sentence_about_the_paper() -> None:
+    shown = highlights("This article is about looms. It presents a belt that never ends. It is made of wool.")
+    assert shown.idea == "We present a belt that never ends."
 
 
 LONG = [
