@@ -13,7 +13,8 @@ PAPERS = (
 _CONNECTIVE = (  # of a verbose pattern
     "however|moreover|furthermore|additionally|therefore|thus|hence|consequently|nevertheless|nonetheless|meanwhile|"
     r"conversely|accordingly|similarly|likewise|besides|instead(?!\ of)|also|then|next|otherwise|secondly|thirdly|"
-    r"lastly|yet|but|and|so|or|nor|still|further(?=,|\ we\b)|here|subsequently|afterwards|alternatively|rather(?!\ than)|again"
+    r"lastly|yet|but|and|so|or|nor|still|further(?=,|\ we\b)|here|subsequently|afterwards|"
+    r"alternatively|rather(?!\ than)|again"
 )
 _IMPERSONAL = (  # "It is hard to" refers to what follows.
     "critical|important|essential|likely|unlikely|possible|impossible|difficult|hard|easy|useful|crucial|known|clear|"
@@ -22,7 +23,8 @@ _IMPERSONAL = (  # "It is hard to" refers to what follows.
 _OPENING = re.compile(
     rf"""(?:[("“‘\[]*)(?:
         (?:{_CONNECTIVE})\b(?!-)
-        | (?:it(?!\ (?:is|was|remains)\ (?:\w+ly\ |often\ )?(?:{_IMPERSONAL})\b)|its|they|their|them|he|she|his|her|both(?=\s+(?:of|are|were|have|can|methods|approaches|models))|
+        | (?:it(?!\ (?:is|was|remains)\ (?:\w+ly\ |often\ )?(?:{_IMPERSONAL})\b)|its|they|their|them|he|she|his|her|
+            both(?=\s+(?:of|are|were|have|can|methods|approaches|models))|
             neither|another|others|doing\ so|following\ (?:this|these))\b(?!-)
         | (?:this|these|those|such|that)\b(?!\s+(?:{PAPERS})\b)
         | (?:specifically|concretely|in\ (?:particular|addition(?!\ to)|contrast(?!\ to)|summary|conclusion|short|
