@@ -77,7 +77,7 @@ _CLOSED_BY = {"not only": " but ", "both": " and ", "either": " or ", "neither":
 _PAIRED = re.compile(rf"\b(?:{'|'.join(_CLOSED_BY)})\b", re.IGNORECASE)
 _LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
 _NEEDS_MORE = re.compile(
-    r"\b(?:able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|"
+    r"\b(?:(?:the|an?) \w+ (?:the|an?) \w+|able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|"
     r"superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
     r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|"
     r"accounts?|leads?|"
