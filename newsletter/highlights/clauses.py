@@ -77,14 +77,12 @@ _CLOSED_BY = {"not only": " but ", "both": " and ", "either": " or ", "neither":
 _PAIRED = re.compile(rf"\b(?:{'|'.join(_CLOSED_BY)})\b", re.IGNORECASE)
 _LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
 _NEEDS_MORE = re.compile(
-    r"\b(?:(?:the|an?) \w+ (?:the|an?) \w+|able|potential|ability|opportunity|capability|capacity|capable|due|similar|related|responsible|available|"
-    r"superior|robust|prone|sensitive|respect|order|how|need|way|ability|aims?|"
-    r"seeks?|tends?|fails?|likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|"
-    r"accounts?|leads?|"
-    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|"
-    r"\w+ing|\w+ly|to \w+|(?<=, "
-    r")[\w%.-]+|and [\w%.-]+|"
-    r"consists?|differs?|learns?|us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?)$",
+    r"\b(?:(?:the|an?) \w+ (?:the|an?) \w+|able|potential|ability|opportunity|capability|capacity|capable|due|similar|"
+    r"related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|aims?|seeks?|tends?|fails?|"
+    r"likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
+    r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|consists?|differs?|learns?|"
+    r"us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?|"
+    r"\w+ing|\w+ly|to \w+|(?<=, )[\w%.-]+|and [\w%.-]+)$",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"(?:if|when|given|while|although|since|for)\b", re.IGNORECASE)
