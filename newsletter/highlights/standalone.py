@@ -69,6 +69,12 @@ _NAMING = re.compile(
     re.VERBOSE,
 )
 _NO_NAMES = LISTS["no_names"]
+# "Our method" is none of these, whatever it is called.
+_NO_METHOD = re.compile(
+    r"\b(?:datasets?|benchmarks?|corpus|corpora|testbed|challenge|competition|survey)\b", re.IGNORECASE
+)
+_AROUND = 40
+_NAMES_LOOKED_FOR_IN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +139,15 @@ def _by_itself(sentence: str) -> str:
 
 
 def name_in(sentences: Sequence[str]) -> str | None:
-    """Return the name that authors give to what they propose, if they use it as one; None without any."""
-    text = " ".join(sentences)[:10_000]
+    """Return the name that authors give to the method they propose, if they use it as one; None without any."""
+    text = " ".join(sentences)[:_NAMES_LOOKED_FOR_IN]
     for found in _NAMING.finditer(text):
         name = found["name"] or found["short"] or found["direct"]
+        around = text[max(0, found.start() - _AROUND) : found.end() + _AROUND]
         if (
             name not in _NO_NAMES
             and not re.search(r"-[a-z]{3}", name)
+            and not _NO_METHOD.search(around)
             and re.search(rf"(?<![\w-]){re.escape(name)}\s+(?:[a-z]+ly\s+)?(?:[a-z]+s|can|has)\b", text)
         ):
             return name

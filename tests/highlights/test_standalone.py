@@ -103,6 +103,13 @@ def test_the_method_is_called_by_its_name_if_it_has_one(said: str, shown: str) -
     assert highlights(f"{PROPOSED} CardFlow is new. {said}").result == shown
 
 
+def test_a_data_set_is_not_the_name_of_the_method() -> None:
+    shown = highlights(
+        "We introduce LoomSet, a dataset of looms. LoomSet has 900 looms. Our method outperforms all others."
+    )
+    assert shown.result == "We outperform all others."
+
+
 def test_it_is_the_paper_after_a_sentence_about_the_paper() -> None:
     shown = highlights("This article is about looms. It presents a belt that never ends. It is made of wool.")
     assert shown.idea == "We present a belt that never ends."
