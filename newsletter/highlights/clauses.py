@@ -81,7 +81,7 @@ _NEEDS_MORE = re.compile(
     r"related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|aims?|seeks?|tends?|fails?|"
     r"likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
     r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|consists?|differs?|learns?|"
-    r"us|what|difference|sufficient|too|enough|attempts?|access|contributes?|converges?|"
+    r"us|what|combination|conjunction|comparison|accordance|difference|sufficient|too|enough|attempts?|access|contributes?|converges?|"
     r"\w+ing|\w+ly|to \w+|(?<=, )[\w%.-]+|and [\w%.-]+)$",
     re.IGNORECASE,
 )
