@@ -33,8 +33,7 @@ _ESCAPED = re.compile(r"\\([%&$#_{}~^\\])(?:\{\})?")
 # A group in running text is LaTeX if it begins with a macro or a formula, or protects dashes or quotes.
 _GROUP = re.compile(
     r"\{{1,5}(?:"
-    r"\\(?:[A-Za-z]{2}|[^A-Za-z\s\"*()\[\]/]|\"\{?\\?[A-Za-z]\}?\}|[HLOPScdijklorv]\b)|\$[^$]{1,100}\$|(?:'+|`+|-+|"
-    r",)\})"
+    r"\\(?:[A-Za-z]{2}|[^A-Za-z\s\"*()\[\]/]|\"\{?\\?[A-Za-z]\}?\}|[HLOPScdijklorv]\b)|\$[^$]{1,100}\$|(?:'+|`+|-+|,)\})"
 )
 _DRIVE = re.compile(r"(?<!\w)[A-Za-z]:$")
 _SHARE = re.compile(r"\w[\w.$-]*\\\w")
