@@ -18,7 +18,8 @@ class Paper:
             ``authors``.
         arxiv_id: without its version, which is in ``version``.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
-        summary: a short summary given by the source. ``keywords``: likewise.
+        summary: a short summary given by the source. ``summary_by``: the name of who made it, if the source says so.
+        keywords: given by the source.
         upvotes, comments: counts of the community; None if no source has them.
         sources: the names of the sources that list it.
         first_seen: when it first reached the store (aware, UTC).
@@ -41,6 +42,7 @@ class Paper:
     code_stars: int | None = None
     project_url: str | None = None
     summary: str | None = None
+    summary_by: str | None = None
     keywords: tuple[str, ...] = ()
     upvotes: int | None = None
     comments: int | None = None

@@ -124,13 +124,18 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         Entry("log", "log:log", "Show what was sent to each subscriber and when, or why nothing was sent."),
         Group(
             "highlights",
-            "Train and evaluate the sentence classifier.",
+            "Train and evaluate the sentence classifier, and check what it shows.",
             (
                 Entry("train", "highlights:train_highlights", "Train the sentence classifier and write its weights."),
                 Entry(
                     "evaluate",
                     "highlights:evaluate_highlights",
                     "Evaluate how often the classifier picks the right sentence, with cross-validation.",
+                ),
+                Entry(
+                    "check",
+                    "highlights:check_highlights",
+                    "Measure whether the sentences shown of the stored papers stand alone and are short.",
                 ),
             ),
         ),

@@ -1,4 +1,4 @@
-"""Commands that train and evaluate the sentence classifier."""
+"""Commands that train and evaluate the sentence classifier, and check what it shows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.common import Json, err, print_json, print_table, say
+from newsletter.cli.common import Json, err, open_context_for, print_json, print_table, say
+from newsletter.support.text import escape_for_terminal
 
 LabelledFile = Annotated[
     Path, typer.Argument(metavar="LABELLED", help="Labelled abstracts (JSON lines, optionally gzipped).")
@@ -25,9 +26,10 @@ def train_highlights(labelled: LabelledFile, output: Output = None) -> None:
     from newsletter.highlights.classifier import WEIGHTS
     from newsletter.highlights.dataset import read_labelled
     from newsletter.highlights.training import train, write_model
+    from newsletter.rendering.plain_text import readable
 
     with _progress("training", None):
-        abstracts = read_labelled(labelled)
+        abstracts = read_labelled(labelled, readable)
         model = train(abstracts)
     target = output or WEIGHTS
     write_model(model, target)
@@ -47,9 +49,10 @@ def evaluate_highlights(
     """
     from newsletter.highlights.dataset import read_labelled
     from newsletter.highlights.evaluation import WAYS, evaluate
+    from newsletter.rendering.plain_text import readable
 
     with _progress("folds", folds * splits) as on_progress:
-        rows = evaluate(read_labelled(labelled), folds, splits, on_progress)
+        rows = evaluate(read_labelled(labelled, readable), folds, splits, on_progress)
     if json:
         print_json(
             {
@@ -80,6 +83,48 @@ def evaluate_highlights(
     )
     say(f"Share of abstracts with the right sentence: mean and deviation over {splits} × {folds} folds;")
     say("best: the maximum reachable with the given labels.")
+
+
+def check_highlights(
+    ctx: typer.Context,
+    list_all: Annotated[bool, typer.Option("--list", help="Print the sentences too; * marks those that lean.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure whether the sentences shown of the stored papers stand alone, have no markup and are short.
+
+    A sentence leans if it refers to text that is not shown, as "To address this issue" does.
+    """
+    from dataclasses import asdict
+
+    from newsletter.highlights.check import findings, measure
+    from newsletter.services.highlight_check import highlights_of_stored
+
+    shown = list(highlights_of_stored(open_context_for(ctx, files=False)))
+    measured = measure(pair for _, pair in shown)
+    if json:
+        print_json([asdict(measured)])
+        return
+    for paper, pair in shown if list_all else ():
+        for label, text in (("Idea", pair.idea), ("Result", pair.result)):
+            if text:
+                mark = "*" if findings(text, pair) else " "
+                say(f"{mark} {escape_for_terminal(f'{paper} {label}: {text}')}")
+    number = measured.sentences
+    rows = (
+        ("lean on text not shown", measured.leaning),
+        ("remains of markup", measured.markup),
+        ("openings that say nothing", measured.boilerplate),
+        ("questions, notices, figures", measured.never),
+        ("more than 30 words", measured.too_long),
+    )
+    print_table(
+        (("", "left"), ("sentences", "right"), ("share", "right")),
+        [(name, count, f"{count / max(1, number):.1%}") for name, count in rows],
+    )
+    say(
+        f"{measured.papers} papers, {number} sentences; median {measured.median_words:g} words, "
+        f"longest {measured.most_words}"
+    )
 
 
 @contextmanager

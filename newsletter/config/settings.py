@@ -112,6 +112,9 @@ class DigestSettings(Settings):
     when_nothing: Literal["skip", "send"] = Field(
         default="skip", description="For a subscriber without papers: no email, or a short one that says so."
     )
+    source_summaries: bool = Field(
+        default=False, description="Show a source's own summary of a paper, labelled, instead of the highlights."
+    )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
     weekly_template: Line = Field(default="weekly", description="Template for subscribers with one day a week.")
 

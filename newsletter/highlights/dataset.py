@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,7 +26,7 @@ class LabelledAbstract:
     """An abstract in which readers marked the idea and the result.
 
     Attributes:
-        found: its sentences, each in one line.
+        found: its sentences as plain text, each in one line.
         places: the position of each in the abstract (sentences × 2: start and end, in characters).
         spans: the marked texts, by label.
         fits: whether all marks, of any label, are within the abstract and begin and end between words. If not, they
@@ -44,14 +44,17 @@ class _Line(BaseModel):
     spans: list[tuple[int, int, Literal["problem", "task", "idea", "result"]]]
 
 
-def read_labelled(path: Path) -> list[LabelledAbstract]:
+def read_labelled(path: Path, to_text: Callable[[str], str] = str) -> list[LabelledAbstract]:
     """Read JSON lines with ``abstract`` and ``spans``, a list of ``[start, end, label]``; gzipped or not.
+
+    Args:
+        to_text: converts a sentence to plain text, as :func:`newsletter.rendering.plain_text.readable` does.
 
     Raises:
         UserError: the file or a line of it cannot be read, or it is empty.
     """
     lines = _text(path).split("\n")
-    read = [_labelled(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    read = [_labelled(line, f"{path}:{number}", to_text) for number, line in enumerate(lines, 1) if line.strip()]
     if not read:
         raise UserError(f"{path}: no labelled abstracts; see docs/how-to/train-highlights.md")
     return read
@@ -67,7 +70,7 @@ def _text(path: Path) -> str:
         raise UserError(f"{path}: incomplete gzip file; compress it again") from None
 
 
-def _labelled(text: str, where: str) -> LabelledAbstract:
+def _labelled(text: str, where: str, to_text: Callable[[str], str]) -> LabelledAbstract:
     try:
         line = _Line.model_validate(json.loads(text))
     except ValidationError as error:
@@ -79,7 +82,7 @@ def _labelled(text: str, where: str) -> LabelledAbstract:
         raise UserError(f"{where}: not JSON; each line is one object") from None
     places = _places(line.abstract)
     return LabelledAbstract(
-        found=[" ".join(line.abstract[start:end].split()) for start, end in places],
+        found=[" ".join(to_text(line.abstract[start:end]).split()) for start, end in places],
         places=places,
         spans={label: [(start, end) for start, end, of in line.spans if of == label] for label in LABELS},
         fits=all(_fits(line.abstract, start, end) for start, end, _ in line.spans),

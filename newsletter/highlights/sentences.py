@@ -17,6 +17,7 @@ _BREAK = re.compile(
     (?:
         ["'”’»)\]}}]{{0,4}} (?:\[[\d,\s–-]{{1,20}}\])? \s+  # what closes, and the number of a reference
         | (?<=[a-z)]\.) (?=(?:{_BEGINNERS})[ ])  # the space was forgotten
+        | (?<=[a-z]{{3}}\.) (?=[A-Z][\w-]*[ ][a-z])
     )
     | [。！？｡]{{1,9}} ["'”’»」』）)]{{0,4}} \s*               # needs no space
     | \n[ \t]* (?=\n|[-*•][ ]|\d{{1,2}}[.)][ ]) \s*           # a blank line, or the next of a list
@@ -27,7 +28,8 @@ _TOGETHER = re.compile(r"\$(?=\S)[^$\n]{1,300}(?<=\S)\$(?!\d)|\([^()]{1,300}\)|\
 _OPENING = "\"'“‘«([{*~"
 _NEVER = re.compile(r"approx|ca|cf|dr|e\.g|eg|i\.e|ie|incl|mr|mrs|prof|resp|st|viz|vs|w\.r\.t|wrt", re.IGNORECASE)
 _SELDOM = re.compile(
-    r"al|apr|aug|co|dec|eq|eqn|eqs|etc|feb|fig|figs|inc|jan|jr|jul|jun|ltd|no|nos|nov|oct|ph\.d|pp|ref|refs|sec|sect|sep"
+    r"al|apr|aug|co|dec|eq|eqn|eqs|etc|feb|fig|figs|inc|jan|jr|jul|jun|ltd|no|nos|nov|oct|ph\.d|pp|ref|refs|sec|sect|"
+    r"sep"
     r"|sept|tab|thm|vol",
     re.IGNORECASE,
 )
@@ -54,6 +56,13 @@ def sentences(text: str) -> list[str]:
         if not found["stop"] or _ends(before, found["stop"], after):
             cuts.append(at)
     return [text[start:end] for start, end in pairwise([*cuts, len(text)]) if end > start]
+
+
+def capitalized(text: str) -> str:
+    """Return a text with its first letter in upper case, unless its first word is a name like iCaRL or pix2pix."""
+    first = text.split(" ", 1)[0]
+    upper = text[:1].upper()
+    return text if re.search(r"[A-Z\d]", first[1:]) or len(upper) > 1 else upper + text[1:]
 
 
 def _ends(before: str, stop: str, after: str) -> bool:

@@ -3,19 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from markupsafe import Markup
 
-from newsletter.highlights.classifier import LONGEST, highlights
+from newsletter.highlights.classifier import highlights
 from newsletter.highlights.sentences import sentences
+from newsletter.highlights.standalone import LONGEST
 from newsletter.model import Paper
-from newsletter.rendering.plain_text import latex_to_text, shorten
+from newsletter.rendering.plain_text import latex_to_text, readable, shorten
 from newsletter.rendering.template import Templates, render
+from newsletter.support.text import to_single_line
 
 _AUTHORS_NAMED = 3
 _LONGEST_TITLE = 300
 _LONGEST_CATEGORY = 40
 _LONGEST_SUMMARY = 600
+
+
+class Labelled(NamedTuple):
+    """A text with its label, such as "Idea" or "Summary by Hugging Face"."""
+
+    label: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +34,9 @@ class Card:
 
     Attributes:
         title, byline: in one line each. ``url``: the link of the title, None for no link.
-        sentences: the highlights of the abstract, complete sentences. ``summary``: the source's own summary.
+        sentences: the highlights of the abstract, complete sentences; empty if the summary is shown instead of them.
+        summary: the source's own summary. ``summary_label``: "Summary by Hugging Face".
+        lines: what is shown of the text, each with its label: the sentences ("Idea", "Result"), or else the summary.
         about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
     """
 
@@ -33,6 +45,8 @@ class Card:
     byline: str
     sentences: tuple[str, ...]
     summary: str
+    summary_label: str
+    lines: tuple[Labelled, ...]
     about: Markup
     links: Markup
     about_text: str
@@ -52,8 +66,18 @@ def paper_card(templates: Templates, paper: Paper) -> Card:
 
 def _rendered(templates: Templates, paper: Paper) -> Card:
     url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(paper_links(paper)), byline(paper)
-    title, chosen, summary = display_title(paper), sentences_of(paper), summary_of(paper)
-    said = {"title": title, "byline": by, "sentences": chosen, "summary": summary}
+    title, summary, label = display_title(paper), summary_of(paper), summary_label(paper)
+    found = [] if summary and templates.source_summaries else labelled_sentences(paper)
+    chosen = tuple(one.text for one in found)
+    lines = tuple(found) or ((Labelled(label, summary),) if summary else ())
+    said = {
+        "title": title,
+        "byline": by,
+        "sentences": chosen,
+        "summary": summary,
+        "summary_label": label,
+        "lines": lines,
+    }
     values = {"paper": {**said, "url": url, "links": links}}
     about, links_shown = (render(part, values).strip() for part in (templates.about, templates.links))
     return Card(
@@ -62,6 +86,8 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         byline=by,
         sentences=chosen,
         summary=summary,
+        summary_label=label,
+        lines=lines,
         about=Markup(about),  # noqa: S704 - escaped by the template
         links=Markup(links_shown),  # noqa: S704 - likewise
         about_text=render(templates.about_text, values).strip(),
@@ -77,20 +103,32 @@ def display_title(paper: Paper) -> str:
 @lru_cache(maxsize=4096)
 def _shown(title: str) -> str:
     # Cached, since the first titles of a digest also appear in its subject and preheader.
-    return shorten(latex_to_text(title), _LONGEST_TITLE)
+    return shorten(readable(title), _LONGEST_TITLE)
+
+
+def labelled_sentences(paper: Paper) -> list[Labelled]:
+    """Return the sentences of a paper's abstract that state its idea and its result; empty if it has no sentence."""
+    found = highlights(readable(paper.abstract))
+    # A text without sentence ends would fill the email, so it is shortened between words; others are not.
+    named = (("Idea", found.idea), ("Result", found.result))
+    return [Labelled(label, shorten(sentence, LONGEST)) for label, sentence in named if sentence]
 
 
 def sentences_of(paper: Paper) -> tuple[str, ...]:
-    """Return the sentences of a paper's abstract that state its idea and its result; empty if it has no sentence."""
-    found = highlights(latex_to_text(paper.abstract))
-    # A text without sentence ends would fill the email, so it is shortened between words; others are not.
-    return tuple(shorten(sentence, LONGEST) for sentence in (found.idea, found.result) if sentence)
+    """Return the sentences of a paper's abstract that state its idea and its result, without labels."""
+    return tuple(one.text for one in labelled_sentences(paper))
+
+
+def summary_label(paper: Paper) -> str:
+    """Return the label of the source's own summary: "Summary by Hugging Face"."""
+    by = to_single_line(paper.summary_by or "")
+    return f"Summary by {by}" if by else "Summary from the source"
 
 
 def summary_of(paper: Paper) -> str:
     """Return the first sentences of the source's own summary, as far as space allows; empty without one."""
     shown = ""
-    for sentence in sentences(" ".join(latex_to_text(paper.summary or "").split())):
+    for sentence in sentences(" ".join(readable(paper.summary or "").split())):
         if shown and len(shown + sentence) > _LONGEST_SUMMARY:
             break
         shown += sentence

@@ -4,6 +4,7 @@ import re
 from unicodedata import category, combining
 
 from newsletter.rendering.latex.latex_to_text import read_latex
+from newsletter.rendering.latex.lost_backslashes import restore_backslashes
 
 _ANY_LATEX = re.compile(r"[\\$~`]|--|\^\{")
 _REFERENCES = (
@@ -49,6 +50,14 @@ def latex_to_text(text: str) -> str:
     if "\\" in text:
         text = _REFERRING.sub(_without_reference, _COMMENT_LINE.sub("", text))
     return _with_signs_of_print(read_latex(text))
+
+
+def readable(text: str) -> str:
+    r"""Convert LaTeX in a text like :func:`latex_to_text`, also where its backslashes were lost.
+
+    "2.33times" becomes "2.33×", and "tau^*" becomes "τ*". For texts from sites that lose them.
+    """
+    return latex_to_text(restore_backslashes(text))
 
 
 def _without_reference(match: re.Match[str]) -> str:

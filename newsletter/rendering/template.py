@@ -59,6 +59,7 @@ class Templates:
     Attributes:
         about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``, ``links_text``: as
             text.
+        source_summaries: whether a source's own summary of a paper is shown instead of the highlights.
         cards: a cache of rendered cards, as long-lived as the templates: each paper is rendered once an edition.
     """
 
@@ -68,11 +69,15 @@ class Templates:
     links: CompiledPart
     about_text: CompiledPart
     links_text: CompiledPart
+    source_summaries: bool = False
     cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
 
-def load_templates(own_folder: Path | None, name: str = "digest") -> Templates:
+def load_templates(own_folder: Path | None, name: str = "digest", source_summaries: bool = False) -> Templates:
     """Load the templates of a name; those in ``own_folder`` override the built-in ones.
+
+    Args:
+        source_summaries: whether cards show a source's own summary, if there is one, instead of the highlights.
 
     Raises:
         UserError: a template is missing or invalid; the error names file and line.
@@ -96,6 +101,7 @@ def load_templates(own_folder: Path | None, name: str = "digest") -> Templates:
         links=_read(html, "partials/links.html"),
         about_text=_read(text, "partials/paper.txt"),
         links_text=_read(text, "partials/links.txt"),
+        source_summaries=source_summaries,
     )
 
 

@@ -40,7 +40,8 @@ def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscr
     settings = context.config.digest
     name = settings.weekly_template if is_weekly(subscriber) else settings.template
     if name not in loaded:
-        loaded[name] = load_templates(context.config.folder / context.config.templates, name)
+        own = context.config.folder / context.config.templates
+        loaded[name] = load_templates(own, name, source_summaries=settings.source_summaries)
     return loaded[name]
 
 

@@ -30,6 +30,7 @@ def paper_json(paper: Paper) -> dict[str, Any]:
         "code_stars": paper.code_stars,
         "project_url": paper.project_url,
         "summary": paper.summary,
+        "summary_by": paper.summary_by,
         "keywords": list(paper.keywords),
         "first_seen": paper.first_seen.astimezone(UTC).isoformat(timespec="seconds") if paper.first_seen else None,
     }

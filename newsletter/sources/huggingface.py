@@ -23,6 +23,7 @@ from newsletter.sources.text import pdf_link
 from newsletter.support import identifiers
 
 _PAGE = 100
+_SUMMARIES_BY = "Hugging Face"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
         code_stars=paper.code_stars,
         project_url=paper.project_url,
         summary=paper.summary or None,
+        summary_by=_SUMMARIES_BY if paper.summary else None,
         keywords=tuple(paper.keywords or ()),
         upvotes=paper.upvotes,
         comments=entry.comments,

@@ -30,6 +30,7 @@ class _Line(Fields):
     code_stars: Count | None = None
     project_url: Link = None
     summary: Text | None = None
+    summary_by: Text | None = None
     keywords: Texts = None
     upvotes: Count | None = None
     comments: Count | None = None
@@ -87,6 +88,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         code_stars=line.code_stars,
         project_url=line.project_url,
         summary=line.summary or None,
+        summary_by=(line.summary_by or None) if line.summary else None,
         keywords=tuple(line.keywords or ()),
         upvotes=line.upvotes,
         comments=line.comments,

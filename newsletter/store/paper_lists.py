@@ -31,6 +31,7 @@ _SHOWN = (
     papers.c.code_stars,
     papers.c.project_url,
     papers.c.summary,
+    papers.c.summary_by,
     papers.c.upvotes,
     papers.c.comments,
 )

@@ -123,6 +123,9 @@ def _changes(connection: Connection, stored: Paper, incoming: Paper) -> dict[str
     for name in _FILLED:
         if getattr(stored, name) in (None, "", ()) and getattr(incoming, name) not in (None, "", ()):
             changes[name] = getattr(incoming, name)
+    same_summary = incoming.summary is not None and incoming.summary == changes.get("summary", stored.summary)
+    if same_summary and incoming.summary_by is not None and incoming.summary_by != stored.summary_by:
+        changes["summary_by"] = incoming.summary_by
     if (incoming.version or 0) > (stored.version or 0):
         changes.update(
             {name: getattr(incoming, name) for name in _TEXT if getattr(incoming, name) not in (None, "", ())}

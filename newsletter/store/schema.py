@@ -61,6 +61,7 @@ papers = Table(
     Column("code_stars", Integer),
     Column("project_url", Text),
     Column("summary", Text),
+    Column("summary_by", Text),
     Column("keywords", JSON, nullable=False),
     Column("upvotes", Integer),
     Column("comments", Integer),

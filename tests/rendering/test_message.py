@@ -15,7 +15,7 @@ from newsletter.config.settings import Site
 from newsletter.errors import UserError
 from newsletter.model import Digest, DigestItem, Interest, Message, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import make_message, message_id
-from newsletter.rendering.paper_card import byline, sentences_of, summary_of
+from newsletter.rendering.paper_card import byline, paper_card, sentences_of, summary_of
 from newsletter.rendering.template import BUNDLED, load_templates
 from newsletter.rendering.template_context import PersonalLinks
 
@@ -279,6 +279,38 @@ def test_where_the_abstract_says_nothing_whole_the_summary_of_the_source_is_show
     for kind in (Shown(part(message, "html")).text, " ".join(part(message, "plain").split())):
         assert "Summary from the source: A loom <b>that</b> reads cards." in kind
     assert "summary" not in part(make(Paper(title="Looms", abstract=abstract)), "html")
+
+
+SUMMARIZED = Paper(
+    title="Looms",
+    abstract="We propose a loom that reads cards. Experiments show that it weaves 40% faster than others.",
+    summary="A loom that reads cards is faster.",
+    summary_by="Hugging Face",
+)
+
+
+@pytest.mark.parametrize("name", ["digest", "weekly"])
+def test_the_summary_of_the_source_is_shown_instead_if_configured_and_says_whose_it_is(name: str) -> None:
+    choices = (DigestItem(SUMMARIZED, 1, 0.25, "Goals", "looms"),)
+    digest = Digest(edition=EDITION, choices=choices, considered=1, since=None, seen_row=1)
+    for instead in (False, True):
+        templates = load_templates(None, name, source_summaries=instead)
+        message = make_message(SITE, templates, subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
+        for kind in (Shown(part(message, "html")).text, " ".join(part(message, "plain").split())):
+            assert ("Summary by Hugging Face: A loom that reads cards is faster." in kind) is instead
+            assert ("We propose a loom that reads cards." in kind) is not instead
+
+
+@pytest.mark.parametrize("instead", [False, True])
+def test_each_line_of_a_card_has_its_label(instead: bool) -> None:
+    templates = load_templates(None, source_summaries=instead)
+    idea, result = sentences_of(SUMMARIZED)
+    lines = [("Idea", idea), ("Result", result)]
+    summary = [("Summary by Hugging Face", "A loom that reads cards is faster.")]
+    assert list(paper_card(templates, SUMMARIZED).lines) == (summary if instead else lines)
+    assert list(paper_card(templates, replace(SUMMARIZED, summary=None)).lines) == lines
+    assert list(paper_card(templates, replace(SUMMARIZED, abstract="")).lines) == summary
+    assert paper_card(templates, Paper(title="Looms")).lines == ()
 
 
 def test_only_a_text_without_an_end_is_cut() -> None:

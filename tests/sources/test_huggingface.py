@@ -67,6 +67,7 @@ def test_a_day(httpserver: HTTPServer, http: HttpClient) -> None:
         code_stars=9,
         project_url="https://example.org/one",
         summary="In short.",
+        summary_by="Hugging Face",
         keywords=("one", "two"),
         upvotes=10,
         comments=2,

@@ -49,6 +49,16 @@ def test_sources_meet_in_one_row(engine: Engine) -> None:
     assert paper.first_seen == NOW
 
 
+def test_a_summary_is_kept_with_who_made_it(engine: Engine) -> None:
+    keep(engine, Paper(title="Looms", summary="In short."))
+    keep(engine, Paper(title="Looms", summary="Other words.", summary_by="Somebody"), source="b")
+    assert [(paper.summary, paper.summary_by) for paper in everything(engine)] == [("In short.", None)]
+    keep(engine, Paper(title="Looms", summary="In short.", summary_by="Hugging Face"), source="c")
+    assert [(paper.summary, paper.summary_by) for paper in everything(engine)] == [("In short.", "Hugging Face")]
+    keep(engine, Paper(title="Cards"), Paper(title="Cards", summary="Cards.", summary_by="Hugging Face"))
+    assert everything(engine)[1].summary_by == "Hugging Face"
+
+
 def test_a_newer_version_replaces_the_text_and_an_older_one_does_not(engine: Engine) -> None:
     keep(engine, Paper(title="Looms", abstract="one", arxiv_id="2501.00001", version=1))
     keep(engine, Paper(title="Looms II", abstract="two", arxiv_id="2501.00001", version=2))

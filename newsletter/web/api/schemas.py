@@ -57,6 +57,7 @@ class PaperResponse(BaseModel):
     code_stars: int | None
     project_url: str | None
     summary: str | None = Field(description="The source's own summary.")
+    summary_by: str | None = Field(description="Who made the summary, if the source says so.")
     keywords: list[str]
     first_seen: Moment | None
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from newsletter.model import Paper
 from newsletter.rendering.paper_card import display_title, paper_links, sentences_of
-from newsletter.rendering.plain_text import latex_to_text
+from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.store import paper_lists, papers, reading
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
@@ -95,7 +95,7 @@ def _add(feed: Element, url: str, paper: Paper, now: datetime) -> None:
         SubElement(entry, "link", {"rel": "related", "title": link["name"], "href": _clean(link["url"])})
     for category in paper.categories:
         SubElement(entry, "category", {"term": _clean(category)})
-    _say(entry, "summary", " ".join(sentences_of(paper)) or latex_to_text(paper.summary or ""))
+    _say(entry, "summary", " ".join(sentences_of(paper)) or readable(paper.summary or ""))
 
 
 def _say(parent: Element, name: str, text: str) -> None:

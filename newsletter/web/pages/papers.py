@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from newsletter.model import Paper
 from newsletter.rendering.paper_card import display_title, paper_links, sentences_of
-from newsletter.rendering.plain_text import latex_to_text
+from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.services.search import find_identified
 from newsletter.store import paper_lists, reading
 from newsletter.store.papers import PaperFilter
@@ -156,7 +156,7 @@ _LISTING: dict[str, Any] = {
 
 def _paper(paper: Paper) -> dict[str, Any]:
     """Build the values of the paper template."""
-    abstract = " ".join(latex_to_text(paper.abstract).split())
+    abstract = " ".join(readable(paper.abstract).split())
     sentences, day = sentences_of(paper), paper.listed_on or paper.published
     return {
         "paper": paper,
@@ -165,7 +165,7 @@ def _paper(paper: Paper) -> dict[str, Any]:
         "abstract": abstract,
         # Not for a short abstract, which they would repeat.
         "sentences": sentences if 2 * sum(map(len, sentences)) < len(abstract) else (),
-        "summary": " ".join(latex_to_text(paper.summary or "").split()),
+        "summary": " ".join(readable(paper.summary or "").split()),
         "links": paper_links(paper),
         "keywords": [(word, f"/papers?{urlencode({'q': word})}") for word in map(latex_to_text, paper.keywords[:12])],
         "day": around("date", day) if day else None,
