@@ -135,7 +135,8 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
                 Entry(
                     "check",
                     "highlights:check_highlights",
-                    "Measure whether the sentences shown of the stored papers stand alone, have no markup and are short.",
+                    "Measure whether the sentences shown of the stored papers stand alone, have no markup and are "
+                    "short.",
                 ),
             ),
         ),
