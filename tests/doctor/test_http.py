@@ -129,7 +129,7 @@ def test_a_site_that_leads_no_reader_anywhere(nobody: str) -> None:
 def test_how_a_reader_unsubscribes() -> None:
     plain = config("https://papers-lab.org")
     assert unsubscribing(plain, False).state is CheckState.WARNING
-    assert "set bounces.address and its mailbox" in unsubscribing(plain, False).fix
+    assert "set bounces.imap or bounces.maildir" in unsubscribing(plain, False).fix
     bounces = Bounces(address="bounces@papers-lab.org", maildir=Path("Maildir"))
     read = plain.model_copy(update={"bounces": bounces})
     assert unsubscribing(read, False).found == "email to bounces@papers-lab.org, processed automatically"

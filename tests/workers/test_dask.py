@@ -152,7 +152,8 @@ def test_every_engine_sends_the_same_to_the_last_byte(
         arrived[engine] = dict(mail.accepted)
     here, *others = arrived.values()
     assert others == [here, here]
-    assert len(report.by_worker) == WORKERS and all(name.startswith("tcp://") for name in report.by_worker)
+    # A worker that is slow to start may find nothing left to do.
+    assert 0 < len(report.by_worker) <= WORKERS and all(name.startswith("tcp://") for name in report.by_worker)
 
 
 def test_what_a_killed_worker_left_is_done_by_others(
