@@ -132,5 +132,7 @@ def test_how_a_reader_unsubscribes() -> None:
     assert "set bounces.imap or bounces.maildir" in unsubscribing(plain, False).fix
     bounces = Bounces(address="bounces@papers-lab.org", maildir=Path("Maildir"))
     read = plain.model_copy(update={"bounces": bounces})
-    assert unsubscribing(read, False).found == "email to bounces@papers-lab.org, processed automatically"
+    assert (
+        unsubscribing(read, False).found == "email to bounces@papers-lab.org, which 'newsletter run' reads from Maildir"
+    )
     assert unsubscribing(plain, True).found == "one click at https://papers-lab.org, or email"
