@@ -32,7 +32,7 @@ _SAID_WITH_MEANING = np.array([-0.467, 0.94])
 _LIKED_WITH_MEANING = np.array([-3.776, 0.555, -0.641, 0.434, 4.831])
 
 _MEANING_OF_WORDS = 0.3
-"""What the z-score in the space of meaning counts beside the log-odds of the words.
+"""What the z-score in the space of meaning adds to the log-odds of the words.
 
 It is decided and not fitted: questions in whole sentences, of which most judged collections consist, would have more of
 it than is good for a few words.
@@ -177,6 +177,6 @@ def _compressed(zscores: np.ndarray) -> np.ndarray:
 
 
 def match_in_words(match: float) -> str:
-    """Return what readers are told of a match between 0 and 1: "strong match", "good match" or "weak match"."""
+    """Return how readers see a match between 0 and 1: "strong match", "good match" or "weak match"."""
     strength = "strong" if match >= STRONG_MATCH else "good" if match >= GOOD_MATCH else "weak"
     return f"{strength} match"

@@ -24,7 +24,7 @@ class Alternatives(NamedTuple):
         whole: the sum of the weights, with those of words and phrases that no paper of the store has.
         words: the number of words, with those that no paper has.
         enough: how sure a match a paper with all of it is, whatever its subject: 1 for all that an interest says and
-            for several words, less for a single word beside others, 0 for all of them together.
+            for several words, less for a single word among others, 0 for all of them together.
         first: for each interest the index of its first alternative, and at last their number.
     """
 

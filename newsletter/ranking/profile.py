@@ -22,13 +22,13 @@ _TOPICS_WEIGHT = 5.0
 _FEW_TOPICS = 16
 _FEW_PAPERS = 300
 _ONE_WORD_OF_MANY = 0.42
-"""How sure a match a single word beside others is, which may be meant in another sense.
+"""How sure a match a single word among others is, which may be meant in another sense.
 
 It is just so much that such a paper is shown by default unless its subject is a different one.
 """
 
 MEANING_WEIGHT = 2.0
-"""The weight of z-scores in the space of meaning beside those in the space of terms, however many the examples."""
+"""The weight of z-scores of meaning, in addition to those of terms, however many the examples."""
 
 RatedPapers = tuple[tuple[PaperRef, float], ...]
 """Papers, each with the weight of its verdict: 1 for those named in a file, less for feedback that has faded."""
@@ -103,7 +103,7 @@ class Profiles:
 
     @property
     def topics_weight(self) -> np.ndarray:
-        """The weight of z-scores in the space of topics beside those in the space of terms."""
+        """The weight of z-scores in the space of topics, in addition to those in the space of terms."""
         return topics_weight(self.worth) if self.topics.shape[1] else np.zeros(len(self.followed))
 
     @property
@@ -229,7 +229,7 @@ def worth(example_counts: np.ndarray, said_counts: np.ndarray) -> np.ndarray:
 
 
 def topics_weight(worth: np.ndarray) -> np.ndarray:
-    """Return the weight of the topics' z-scores beside the terms'. The fewer the examples, the fewer the words by which
+    """Return the weight of the topics' z-scores (the terms' is 1). The fewer the examples, the fewer the words by which
     other papers on their subject can be recognised.
     """
     return np.asarray(_TOPICS_WEIGHT / (worth + 1))
