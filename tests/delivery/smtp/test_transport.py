@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import keyring.backends.fail
+import keyring.backends.null
 import keyring.core
 import pytest
 import trustme
@@ -501,7 +502,8 @@ def test_an_oauth2_file_that_is_none_is_named(tmp_path: Path, text: str) -> None
 
 def test_no_password_anywhere_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEWSLETTER_SMTP_PASSWORD", raising=False)
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    # Not by a variable: another test may have opened a keyring in this process, which then stays.
+    monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.null.Keyring())
     with pytest.raises(
         UserError, match=r"no password for me; set NEWSLETTER_SMTP_PASSWORD .* 'keyring set yagmail me'"
     ):
