@@ -97,7 +97,7 @@ def find_pairs(
 
 
 def joined(evidence: Sequence[Evidence]) -> Evidence:
-    columns = [[getattr(one, name) for one in evidence] for name in ("terms", "topics", "total", "examples", "said")]
+    columns = [[getattr(one, name) for one in evidence] for name in ("topics", "total", "examples", "said")]
     parts = [np.concatenate(part) for part in zip(*(one.coverage for one in evidence), strict=True)]
     optional = [[getattr(one, name) for one in evidence] for name in ("meaning", "usual_closeness")]
     meanings = [np.concatenate(column) for column in optional if column[0] is not None]

@@ -71,7 +71,6 @@ _WE_THEN = re.compile(
     r"subsequently|accordingly|consequently|furthermore|moreover|lastly|firstly|secondly|hereby),?\s+)+(?=[a-z])",
     re.IGNORECASE,
 )
-_THUS_INSIDE = re.compile(r"(?<=\w)\s+(?:thus|therefore|hence|consequently)(?=\s+[a-z]+\s)")
 _EVIDENCE = (
     r"(?:extensive|comprehensive|experimental|empirical|numerical|our|the|these|simulation|quantitative|qualitative|"
     r"thorough|further|detailed|rigorous|systematic|large-scale|theoretical|preliminary|initial|additional|various|"

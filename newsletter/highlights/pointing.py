@@ -5,6 +5,7 @@ what it does not recognise stays as it is.
 """
 
 import re
+from functools import partial
 
 from newsletter.highlights.references import POINTED, leans, points
 from newsletter.highlights.sentences import capitalized
@@ -102,10 +103,10 @@ def reworded(sentence: str) -> str:
     """Return a sentence without what points at text before it, as far as that can be reworded; never longer."""
     for rule in (
         _do,
-        _present,
-        _done_with,
-        _use,
-        _can,
+        partial(_reopened, _WITH, "We propose "),
+        partial(_reopened, _DONE_WITH, "We use "),
+        partial(_reopened, _USE, r"We \g<verb>"),
+        partial(_reopened, _ALLOWS, "We can "),
         _without_purpose,
         _second_of_two,
         _without_phrase,
@@ -121,17 +122,12 @@ def reworded(sentence: str) -> str:
 
 def we_do(sentence: str) -> str:
     """Return "We use X" for "Our method uses X", if authors say it that way; otherwise the sentence."""
-    sentence = _we_are(sentence)
+    sentence = _reopened(_OUR_METHOD_IS_FIRST, "We are ", sentence)
     found = _OUR_METHOD_DOES.match(sentence) or _OUR_METHODS_DO.match(sentence)
     verb = BASE_OF_THIRD.get(found["verb"], found["verb"]) if found else None
     if not found or verb not in _WE_CAN_SAY or _AND_DOES.search(sentence):
         return sentence
     return f"We {found['how'] + ' ' if found['how'] else ''}{verb}{sentence[found.end() :]}"
-
-
-def _we_are(sentence: str) -> str:
-    found = _OUR_METHOD_IS_FIRST.match(sentence)
-    return f"We are {sentence[found.end() :]}" if found else sentence
 
 
 def _without_phrase(sentence: str) -> str:
@@ -148,24 +144,10 @@ def _do(sentence: str) -> str:
     return f"We {verb}{sentence[found.end() :]}" if found and verb else sentence
 
 
-def _present(sentence: str) -> str:
-    found = _WITH.match(sentence)
-    return f"We propose {sentence[found.end() :]}" if found else sentence
-
-
-def _done_with(sentence: str) -> str:
-    found = _DONE_WITH.match(sentence)
-    return f"We use {sentence[found.end() :]}" if found else sentence
-
-
-def _use(sentence: str) -> str:
-    found = _USE.match(sentence)
-    return f"We {found['verb']}{sentence[found.end() :]}" if found else sentence
-
-
-def _can(sentence: str) -> str:
-    found = _ALLOWS.match(sentence)
-    return f"We can {sentence[found.end() :]}" if found else sentence
+def _reopened(opening: re.Pattern[str], words: str, sentence: str) -> str:
+    """Replace an opening, if the sentence has it, by words that may name its groups as in ``re.Match.expand``."""
+    found = opening.match(sentence)
+    return found.expand(words) + sentence[found.end() :] if found else sentence
 
 
 def _without_purpose(sentence: str) -> str:

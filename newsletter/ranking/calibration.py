@@ -49,9 +49,8 @@ class Evidence:
     """What the ranking knows of some pairs of an interest and a paper: arrays of one length.
 
     Attributes:
-        terms: the paper's z-score in the space of terms. ``topics``: that in the space of topics, as far as it can be
-            trusted. ``total``: all z-scores together, by which papers are ordered if the interest has liked papers
-            alone.
+        topics: the paper's z-score in the space of topics, as far as it can be trusted. ``total``: the z-scores of all
+            spaces together, by which papers are ordered if the interest has liked papers alone.
         meaning: the paper's z-score in the space of meaning, which is part of the total; None without such a space.
         usual_closeness: the mean cosine of the interest's encoding with those of the store's usual papers, by which one
             knows a store that is about the very subject of the interest. None without a space of meaning.
@@ -59,7 +58,6 @@ class Evidence:
         said: the share of its text and keywords among these, 0 to 1. ``coverage``: how much of them the paper has.
     """
 
-    terms: np.ndarray
     topics: np.ndarray
     total: np.ndarray
     examples: np.ndarray
@@ -72,7 +70,6 @@ class Evidence:
 def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
     """Return some of the pairs, by their indices."""
     return Evidence(
-        terms=evidence.terms[some],
         topics=evidence.topics[some],
         total=evidence.total[some],
         examples=evidence.examples[some],

@@ -222,7 +222,6 @@ def gather(
     had = had_by(profiles.alternatives, papers.turned)
     said = profiles.said_counts / np.where(profiles.example_counts > 0, profiles.example_counts, 1)
     evidence = Evidence(
-        terms=terms.ravel()[pairs],
         topics=trust_in_topics(index.model) * topics.ravel()[pairs],
         total=total.ravel()[pairs],
         examples=profiles.worth[rows],

@@ -122,7 +122,6 @@ def _matches(index: Index, profile: SearchProfile) -> tuple[np.ndarray, np.ndarr
         if profile.topics.shape[1]:
             topics = (papers.topics[places] @ profile.topics[0] - by_topics.mean) / by_topics.deviation
         evidence = Evidence(
-            terms=terms,
             topics=trust_in_topics(index.model) * topics,
             total=terms + (topics_weight(examples) * topics if profile.topics.shape[1] else 0),
             examples=np.repeat(examples, len(places)),
