@@ -81,6 +81,14 @@ class Day(StrEnum):
     SUN = "sun"
 
 
+class Layout(StrEnum):
+    """How a digest shows its papers: the first in full and the rest by title, all in brief, or all by title."""
+
+    FULL = "full"
+    COMPACT = "compact"
+    TITLES = "titles"
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When a subscriber wants the digest: days and time of day in the subscriber's own time zone (IANA name)."""
@@ -128,6 +136,7 @@ class Preferences:
     Attributes:
         papers: the maximum number of papers in a digest.
         trending: the maximum number of papers in Trending; None for that of the newsletter.
+        layout: None for that of the newsletter.
         never: words and phrases; papers with one in the title or abstract are hidden.
     """
 
@@ -136,6 +145,7 @@ class Preferences:
     schedule: Schedule = Schedule()
     papers: int = 10
     trending: int | None = None
+    layout: Layout | None = None
     interests: tuple[Interest, ...] = ()
     never: tuple[str, ...] = ()
 

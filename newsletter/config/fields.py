@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, TypeAdapte
 
 from newsletter.config import arxiv_categories
 from newsletter.support import time_zones
+from newsletter.support.colours import contrast, full_hex
 from newsletter.support.text import is_utf8, to_single_line
 
 _MAILBOX = re.compile(r'(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<plain>[^<>]*))\s*<(?P<address>[^<>]+)>')
@@ -205,3 +206,21 @@ FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Url = Annotated[str, AfterValidator(_web_address)]
 PrivateAddress = Annotated[str, AfterValidator(_private_address)]
+
+
+_LEAST_CONTRAST = 5.0
+"""On white. On the grey of pages it is then at least 4.5, as in WCAG 2.2, success criterion 1.4.3."""
+
+
+def _accent(value: str) -> str:
+    colour = full_hex(value)
+    if (found := contrast(colour, "#ffffff")) < _LEAST_CONTRAST:
+        raise ValueError(
+            f"is too light to read on white (contrast {found:.1f}, at least {_LEAST_CONTRAST} needed); "
+            "choose a darker colour"
+        )
+    return colour
+
+
+Accent = Annotated[str, AfterValidator(_accent)]
+"""A colour for text on white."""

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from newsletter.config.base import Settings
 from newsletter.config.fields import (
+    Accent,
     FileName,
     Line,
     Mailbox,
@@ -33,6 +34,8 @@ from newsletter.config.mail import Bounces, Delivery, Smtp
 from newsletter.config.sources import Network, SourceSettings
 from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
+from newsletter.model import Layout
+from newsletter.support.colours import ACCENT
 from newsletter.workers.base import DaskAddress
 
 _MOST_PROCESSES = 256
@@ -59,6 +62,12 @@ class Site(Settings):
     def ascii_domain(self) -> str:
         """The sender's domain as ASCII."""
         return validated(parseaddr(self.sender)[1]).ascii_domain
+
+
+class Brand(Settings):
+    """What emails and pages look like."""
+
+    accent: Accent = Field(default=ACCENT, description="The colour of links and buttons, such as #1a56b0.")
 
 
 class Store(Settings):
@@ -115,8 +124,13 @@ class DigestSettings(Settings):
     source_summaries: bool = Field(
         default=False, description="Show a source's own summary of a paper, labelled, instead of the highlights."
     )
+    layout: Layout = Field(
+        default=Layout.FULL, description="For subscribers who have not chosen one: full, compact or titles."
+    )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
-    weekly_template: Line = Field(default="weekly", description="Template for subscribers with one day a week.")
+    weekly_template: Line | None = Field(
+        default=None, description="Template for subscribers with one day a week; by default the same."
+    )
 
 
 _ENGINE = re.compile(
@@ -161,6 +175,7 @@ class Config(Settings):
     """The whole of ``config.yaml``."""
 
     site: Site
+    brand: Brand = Brand()
     store: Store = Store()
     subscribers: FileName = Path("subscribers")
     templates: FileName = Field(

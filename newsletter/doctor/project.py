@@ -17,7 +17,7 @@ from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
 from newsletter.services.demo import SAMPLE_PAPERS
-from newsletter.services.messages import sender_warnings
+from newsletter.services.messages import look_of, sender_warnings
 from newsletter.sources.files import read_file
 from newsletter.support.hosts import is_example
 
@@ -78,17 +78,17 @@ def templates(config: Config) -> CheckResult:
         UserError: a template in use has an error.
     """
     name, own = "templates", config.folder / config.templates
-    used = list(dict.fromkeys((config.digest.template, config.digest.weekly_template)))
-    sizes = {one: len(_sample(config, load_templates(own, one)).encode()) for one in used}
+    used = list(dict.fromkeys(filter(None, (config.digest.template, config.digest.weekly_template))))
+    sizes = {one: len(_sample(config, load_templates(own, one, look_of(config))).encode()) for one in used}
     unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
     for one in unused:
         try:
-            _sample(config, load_templates(own, one))
+            _sample(config, load_templates(own, one, look_of(config)))
         except UserError as error:
             found, _, fix = error.lines[0].rpartition("; ")
             return warning(name, found, f"{fix}, or remove it: it is not in use")
     for mail in SignupMail:
-        _sample_signup_mail(config, load_templates(own, mail.value))
+        _sample_signup_mail(config, load_templates(own, mail.value, look_of(config)))
     largest = max(sizes, key=lambda one: sizes[one])
     text = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -19,6 +20,7 @@ _AUTHORS_NAMED = 3
 _LONGEST_TITLE = 300
 _LONGEST_CATEGORY = 40
 _LONGEST_SUMMARY = 600
+_BRIEF = 80
 
 
 class Labelled(NamedTuple):
@@ -33,23 +35,33 @@ class Card:
     """A paper as templates use it.
 
     Attributes:
-        title, byline: in one line each. ``url``: the link of the title, None for no link.
-        sentences: the highlights of the abstract, complete sentences; empty if the summary is shown instead of them.
+        title, byline, authors: in one line each; the byline has the authors, date and categories.
+        url: the link of the title, None for no link.
         summary: the source's own summary. ``summary_label``: "Summary by Hugging Face".
-        lines: what is shown of the text, each with its label: the sentences ("Idea", "Result"), or else the summary.
-        about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
+        lines: what is shown of the text, each with its label: the highlights ("Idea", "Result"), or else the summary.
+        brief: the beginning of the first of the lines.
+        votes: upvotes and comments in words; empty without any.
+        words: the number of words of title and lines. ``title_words``: that of the title.
+        title_html, lines_html, links_html: the linked title, the lines and the links. ``title_text``, ``lines_text``,
+            ``links_text``: title and byline, the lines, and the links as text.
     """
 
     title: str
     url: str | None
     byline: str
-    sentences: tuple[str, ...]
+    authors: str
     summary: str
     summary_label: str
     lines: tuple[Labelled, ...]
-    about: Markup
-    links: Markup
-    about_text: str
+    brief: str
+    votes: str
+    words: int
+    title_words: int
+    title_html: Markup
+    lines_html: Markup
+    links_html: Markup
+    title_text: str
+    lines_text: str
     links_text: str
 
 
@@ -65,33 +77,40 @@ def paper_card(templates: Templates, paper: Paper) -> Card:
 
 
 def _rendered(templates: Templates, paper: Paper) -> Card:
-    url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(paper_links(paper)), byline(paper)
     title, summary, label = display_title(paper), summary_of(paper), summary_label(paper)
-    found = [] if summary and templates.source_summaries else labelled_sentences(paper)
-    chosen = tuple(one.text for one in found)
+    found = [] if summary and templates.look.source_summaries else labelled_sentences(paper)
     lines = tuple(found) or ((Labelled(label, summary),) if summary else ())
-    said = {
+    shown: dict[str, Any] = {
         "title": title,
-        "byline": by,
-        "sentences": chosen,
+        "url": _web(paper.url) or _web(paper.pdf_url) or _site_page(templates.look.site_url, paper),
+        "byline": byline(paper),
+        "authors": _writers(paper),
         "summary": summary,
         "summary_label": label,
         "lines": lines,
+        "brief": shorten(lines[0].text, _BRIEF) if lines else "",
+        "votes": votes(paper),
     }
-    values = {"paper": {**said, "url": url, "links": links}}
-    about, links_shown = (render(part, values).strip() for part in (templates.about, templates.links))
+    values = {"paper": {**shown, "links": tuple(paper_links(paper))}}
+    title_html, lines_html, links_html = (
+        # Escaped by the templates.
+        Markup(render(part, values).strip())  # noqa: S704
+        for part in (templates.title, templates.lines, templates.links)
+    )
+    title_text, lines_text, links_text = (
+        render(part, values).strip() for part in (templates.title_text, templates.lines_text, templates.links_text)
+    )
+    title_words = len(title.split())
     return Card(
-        title=title,
-        url=url,
-        byline=by,
-        sentences=chosen,
-        summary=summary,
-        summary_label=label,
-        lines=lines,
-        about=Markup(about),  # noqa: S704 - escaped by the template
-        links=Markup(links_shown),  # noqa: S704 - likewise
-        about_text=render(templates.about_text, values).strip(),
-        links_text=render(templates.links_text, values).strip(),
+        **shown,
+        words=title_words + sum(len(line.text.split()) for line in lines),
+        title_words=title_words,
+        title_html=title_html,
+        lines_html=lines_html,
+        links_html=links_html,
+        title_text=title_text,
+        lines_text=lines_text,
+        links_text=links_text,
     )
 
 
@@ -154,6 +173,22 @@ def _writers(paper: Paper) -> str:
     if paper.author_count:
         return f"{paper.author_count} author{'' if paper.author_count == 1 else 's'}"
     return ""
+
+
+def votes(paper: Paper) -> str:
+    """Format the counts of a paper, like "12 upvotes · 1 comment"; empty without any."""
+    counts = ((paper.upvotes, "upvote"), (paper.comments, "comment"))
+    return " · ".join(f"{number:,} {noun}{'' if number == 1 else 's'}" for number, noun in counts if number)
+
+
+def paper_path(paper_id: str) -> str:
+    """Return the path of a paper's page. Ids are quoted: a DOI has slashes, and browsers resolve dots."""
+    awkward = {"", ".", ".."} & {*paper_id.split("/")}
+    return f"/papers/{quote(paper_id, safe='' if awkward else '/')}"
+
+
+def _site_page(site_url: str | None, paper: Paper) -> str | None:
+    return f"{site_url}{paper_path(paper.id)}" if site_url and paper.id else None
 
 
 def paper_links(paper: Paper) -> Sequence[Mapping[str, str]]:

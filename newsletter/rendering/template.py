@@ -6,7 +6,7 @@ Errors name the file and line of the MJML source, not those of the compiled HTML
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html.parser import HTMLParser
 from itertools import count
@@ -18,6 +18,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from jinja2.exceptions import TemplateSyntaxError
 
 from newsletter.errors import UserError
+from newsletter.model import Layout
+from newsletter.rendering.palette import palette
+from newsletter.support.colours import ACCENT
 
 BUNDLED = next(
     path for path in (Path(__file__).parents[1] / "templates", Path(__file__).parents[2] / "templates") if path.is_dir()
@@ -26,6 +29,7 @@ BUNDLED = next(
 
 _INCLUDE = re.compile(r'^\s*<mj-include\s+path="(?:\./)?(?P<name>[^"]+)"\s*/>\s*$')
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_COLOUR = re.compile(r"\{\{\s*(?P<mode>colour|dark)\.(?P<name>\w+)\s*\}\}")
 _STAND_IN = re.compile(r"jinja(\d+)tag")
 _LONG_LINE = 900
 _SAID = re.compile(r"'([^']+)'")
@@ -53,37 +57,55 @@ class CompiledPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What is the same in all messages of a newsletter.
+
+    Attributes:
+        accent: the colour of links and buttons, as ``#rrggbb``.
+        site_url: the public site, to whose pages papers without a link of their own lead; None without one.
+        source_summaries: whether a source's own summary of a paper, if there is one, is shown instead of the
+            highlights.
+        layout: that of subscribers who have not chosen one.
+    """
+
+    accent: str = ACCENT
+    site_url: str | None = None
+    source_summaries: bool = False
+    layout: Layout = Layout.FULL
+
+
+@dataclass(frozen=True, slots=True)
 class Templates:
     """A digest's templates: the two parts of a message, and the parts of a paper that are the same for everybody.
 
     Attributes:
-        about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``, ``links_text``: as
-            text.
-        source_summaries: whether a source's own summary of a paper is shown instead of the highlights.
+        title, lines, links: a paper's title, what is said of it, and its links, as HTML. ``title_text``,
+            ``lines_text``, ``links_text``: as text.
         cards: a cache of rendered cards, as long-lived as the templates: each paper is rendered once an edition.
     """
 
     html: CompiledPart
     text: CompiledPart
-    about: CompiledPart
+    title: CompiledPart
+    lines: CompiledPart
     links: CompiledPart
-    about_text: CompiledPart
+    title_text: CompiledPart
+    lines_text: CompiledPart
     links_text: CompiledPart
-    source_summaries: bool = False
+    look: Look = Look()
     cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
 
-def load_templates(own_folder: Path | None, name: str = "digest", source_summaries: bool = False) -> Templates:
+def load_templates(own_folder: Path | None, name: str = "digest", look: Look = Look()) -> Templates:
     """Load the templates of a name; those in ``own_folder`` override the built-in ones.
-
-    Args:
-        source_summaries: whether cards show a source's own summary, if there is one, instead of the highlights.
 
     Raises:
         UserError: a template is missing or invalid; the error names file and line.
     """
     folders = [folder for folder in (own_folder, BUNDLED) if folder is not None and folder.is_dir()]
     html = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    colours = palette(look.accent)
+    html.globals.update(colour=colours.light, dark=colours.dark)
     # The text part is not HTML: an "&" in a title stays an "&".
     text = Environment(
         loader=FileSystemLoader(folders),
@@ -93,15 +115,17 @@ def load_templates(own_folder: Path | None, name: str = "digest", source_summari
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    text.filters["wordwrap"] = _wrapped
+    text.filters.update(wordwrap=_wrapped, hang=_hanging)
     return Templates(
         html=_compiled(html, f"{name}.mjml"),
         text=_read(text, f"{name}.txt"),
-        about=_read(html, "partials/paper.html"),
+        title=_read(html, "partials/title.html"),
+        lines=_read(html, "partials/lines.html"),
         links=_read(html, "partials/links.html"),
-        about_text=_read(text, "partials/paper.txt"),
+        title_text=_read(text, "partials/title.txt"),
+        lines_text=_read(text, "partials/lines.txt"),
         links_text=_read(text, "partials/links.txt"),
-        source_summaries=source_summaries,
+        look=look,
     )
 
 
@@ -112,6 +136,12 @@ def _wrapped(text: str, width: int = 72, break_long_words: bool = False) -> str:
         return text
     paragraphs = text.split("\n")
     return "\n".join("\n".join(wrap(one, width, break_long_words=break_long_words)) for one in paragraphs)
+
+
+@lru_cache(maxsize=4096)
+def _hanging(text: str, width: int) -> str:
+    """Indent all lines of a text but the first, and no empty ones."""
+    return re.sub(r"\n(?=[^\n])", "\n" + " " * width, text)
 
 
 def _read(environment: Environment, name: str) -> CompiledPart:
@@ -128,7 +158,7 @@ def _read(environment: Environment, name: str) -> CompiledPart:
 def _compiled(environment: Environment, name: str) -> CompiledPart:
     from mjml import mjml_to_html  # Slow to import, and many commands do without it.
 
-    lines = _assembled(environment, name)
+    lines = tuple(_coloured(environment, line) for line in _assembled(environment, name))
     source = "\n".join(line.text for line in lines)
     try:
         # Parsed before MJML rearranges the lines, so that an error names the right line.
@@ -147,6 +177,19 @@ def _compiled(environment: Environment, name: str) -> CompiledPart:
         raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; correct the template")
     html = _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
     return CompiledPart(environment.from_string(html), lines)
+
+
+def _coloured(environment: Environment, line: SourceLine) -> SourceLine:
+    """Fill in the colours, which are the same for all messages."""
+
+    def fill(found: re.Match[str]) -> str:
+        colours = environment.globals[found["mode"]]
+        assert isinstance(colours, dict)  # noqa: S101 - set by load_templates
+        if found["name"] not in colours:
+            raise UserError(f"{line}: no colour {found['name']!r}; use one of {', '.join(colours)}")
+        return str(colours[found["name"]])
+
+    return replace(line, text=_COLOUR.sub(fill, line.text))
 
 
 def _tightened(html: str) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from itertools import groupby
+from itertools import accumulate, groupby
+from math import ceil
 from typing import Any
 
 from newsletter.config.settings import Site
 from newsletter.digest.composer import EARLIER, TRENDING
-from newsletter.model import Digest, DigestItem, Subscriber
+from newsletter.model import Digest, DigestItem, Layout, Subscriber
 from newsletter.ranking.calibration import match_in_words
 from newsletter.rendering.paper_card import Card, display_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
@@ -19,6 +20,20 @@ from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
 
 _LEFT_NAMED = 5
+
+_SHORT = 4
+"""Papers of a digest that is not folded."""
+
+_IN_FULL = 3
+_WORDS_IN_FULL = 150
+"""Most papers, and most words of them, that a longer one shows in full. One of ten papers is then at most 3,000 pixels
+high on a phone of 375."""
+
+_WORDS_A_MINUTE = 238
+"""Brysbaert (2019), How many words do we read per minute? Journal of Memory and Language 109."""
+
+_WORDS_OF_REASON = 12
+"""Of the match, the reason and the authors of a paper, roughly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,8 @@ class ItemContext:
     Attributes:
         match: in percent, ``strength``: in words; None and empty in Trending.
         earlier: that it was a candidate for an earlier digest, in words; empty for a new one.
+        votes: those of the paper; empty in Trending, where they are the reason.
+        save_url: the page that puts the paper on the reading list.
     """
 
     rank: int
@@ -69,16 +86,27 @@ class ItemContext:
     earlier: str
     because: str
     reason: str
+    votes: str
     more_url: str | None = None
     less_url: str | None = None
+    save_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SectionContext:
-    """A section of the digest for templates."""
+    """A section of the digest for templates.
+
+    Attributes:
+        anchor: the target of links to it.
+        papers: all of its papers, in order: those in ``full``, then those in ``compact``, then those in ``titles``.
+    """
 
     name: str
+    anchor: str
     papers: Sequence[ItemContext]
+    full: Sequence[ItemContext]
+    compact: Sequence[ItemContext]
+    titles: Sequence[ItemContext]
 
 
 def digest_context(
@@ -95,22 +123,20 @@ def digest_context(
         left: papers that the message lists by title only.
     """
     titles = [display_title(choice.paper) for choice in digest.choices[:4]]
-    number = len(digest.choices) + len(left)
-    papers = f"{number} paper{'' if number == 1 else 's'}"
-    shared = links.subscribe is not None
+    number, shared = len(digest.choices) + len(left), links.subscribe is not None
+    sections = _sections(templates, subscriber.preferences.layout or templates.look.layout, digest.choices, links)
     return {
         "subject": subject(digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
         "edition_date": format_day(digest.edition),
-        "greeting": f"{papers}, chosen for a reader of {site.name}."
-        if shared
-        else _greeting(subscriber, f"{papers} for you" if number else NOTHING),
+        "extent": _extent(number, sections),
+        "greeting": f"Chosen for a reader of {site.name}." if shared else _greeting(subscriber, number),
         "first": digest.since is None and not shared,
-        "sections": [
-            SectionContext(section, [_shown(templates, choice, links) for choice in choices])
-            for section, choices in groupby(digest.choices, key=lambda choice: choice.section)
-        ],
+        "sections": sections,
+        "contents": sections if len(sections) > 1 else (),
+        # Of the text part: that of a number, such as "10. ".
+        "margin": len(str(number)) + 2,
         "left_out": _left_out(left),
         "made": describe_selection(subscriber, digest, "the reader’s" if shared else "your"),
         "subscribe_url": links.subscribe,
@@ -118,6 +144,61 @@ def digest_context(
         "preferences_url": links.preferences,
         "unsubscribe_url": links.unsubscribe,
     }
+
+
+def _sections(
+    templates: Templates, layout: Layout, choices: Sequence[DigestItem], links: PersonalLinks
+) -> list[SectionContext]:
+    by_section = [
+        (name, [_shown(templates, choice, links) for choice in chosen])
+        for name, chosen in groupby(choices, key=lambda choice: choice.section)
+    ]
+    in_full, sections = _ranks_in_full(by_section) if layout is Layout.FULL else set(), []
+    for number, (name, papers) in enumerate(by_section, 1):
+        full = [paper for paper in papers if paper.rank in in_full]
+        others = papers[len(full) :]
+        compact, titles = (others, []) if layout is Layout.COMPACT else ([], others)
+        sections.append(SectionContext(name, f"section-{number}", papers, full, compact, titles))
+    return sections
+
+
+def _ranks_in_full(by_section: Sequence[tuple[str, Sequence[ItemContext]]]) -> set[int]:
+    """Return the ranks of the papers shown in full.
+
+    All of a short digest; otherwise the first of each section, Trending last, then the second and so on, as far as
+    there is room for their words.
+    """
+    order = sorted(
+        (name == TRENDING, place, item.rank, item.paper.words)
+        for name, papers in by_section
+        for place, item in enumerate(papers)
+    )
+    if len(order) <= _SHORT:
+        return {rank for _, _, rank, _ in order}
+    room = accumulate(words for *_, words in order[:_IN_FULL])
+    return {rank for (_, _, rank, _), words in zip(order, room, strict=False) if words <= _WORDS_IN_FULL}
+
+
+def _extent(number: int, sections: Sequence[SectionContext]) -> str:
+    """Return the number of papers and the time to read what is shown of them, like "8 papers · 3 minutes"."""
+    if not number:
+        return ""
+    words = 0
+    for section in sections:
+        words += sum(item.paper.words for item in section.full) + _WORDS_OF_REASON * len(section.papers)
+        words += sum(item.paper.title_words for item in section.titles)
+        words += sum(item.paper.title_words + _words_of_idea(item.paper) for item in section.compact)
+    minutes = ceil(words / _WORDS_A_MINUTE)
+    return f"{number} {plural(number, 'paper')} · {minutes} {plural(minutes, 'minute')}"
+
+
+def _words_of_idea(card: Card) -> int:
+    return len(card.lines[0].text.split()) if card.lines else 0
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a noun, in the plural unless the number is 1."""
+    return noun if number == 1 else f"{noun}s"
 
 
 def signup_context(site: Site, subject: str, link: str, hours: int) -> dict[str, Any]:
@@ -149,9 +230,10 @@ def interests_context(
     }
 
 
-def _greeting(subscriber: Subscriber, papers: str) -> str:
+def _greeting(subscriber: Subscriber, number: int) -> str:
     name, when = to_single_line(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
-    return f"{name}, {papers[:1].lower()}{papers[1:]} {when}." if name else f"{papers} {when}."
+    what = f"Your {plural(number, 'paper')} for {when}" if number else f"{NOTHING} {when}"
+    return f"{name}, {what[:1].lower()}{what[1:]}." if name else f"{what}."
 
 
 def is_weekly(subscriber: Subscriber) -> bool:
@@ -197,16 +279,19 @@ def format_day(day: date) -> str:
 
 def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> ItemContext:
     judge, row = links.judge, choice.paper.row
-    trending, because = choice.section == TRENDING, latex_to_text(choice.because)
+    trending, card = choice.section == TRENDING, paper_card(templates, choice.paper)
+    # In Trending the votes are the reason: those of now, not those of when the paper was chosen.
+    because = card.votes if trending and card.votes else latex_to_text(choice.because)
     strength, earlier = "" if trending else match_in_words(choice.score).capitalize(), EARLIER if choice.earlier else ""
     return ItemContext(
         rank=choice.rank,
-        paper=paper_card(templates, choice.paper),
+        paper=card,
         match=None if trending else percent(choice.score),
         strength=strength,
         earlier=earlier,
         because=because,
         reason=": ".join(part for part in (", ".join(filter(None, (strength, earlier))), because) if part),
+        votes="" if trending else card.votes,
         more_url=judge(row, "more") if judge else None,
         less_url=judge(row, "less") if judge else None,
     )

@@ -16,7 +16,7 @@ from newsletter.delivery.bounces.mailed_commands import feedback_subject, intere
 from newsletter.delivery.bounces.verp import return_path
 from newsletter.model import Digest, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
-from newsletter.rendering.template import Templates, load_templates
+from newsletter.rendering.template import Look, Templates, load_templates
 from newsletter.rendering.template_context import PersonalLinks, is_weekly, shared_links
 from newsletter.services.context import AppContext
 from newsletter.support.hosts import is_example, is_loopback
@@ -38,11 +38,17 @@ def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscr
         UserError: one is missing or invalid.
     """
     settings = context.config.digest
-    name = settings.weekly_template if is_weekly(subscriber) else settings.template
+    name = (settings.weekly_template if is_weekly(subscriber) else None) or settings.template
     if name not in loaded:
         own = context.config.folder / context.config.templates
-        loaded[name] = load_templates(own, name, source_summaries=settings.source_summaries)
+        loaded[name] = load_templates(own, name, look_of(context.config))
     return loaded[name]
+
+
+def look_of(config: Config) -> Look:
+    """Return what is the same in all messages of a newsletter."""
+    settings = config.digest
+    return Look(config.brand.accent, config.site.url, settings.source_summaries, settings.layout)
 
 
 def render_message(

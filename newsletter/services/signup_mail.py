@@ -25,7 +25,7 @@ from newsletter.rendering.message import make_signup_message
 from newsletter.rendering.template import load_templates, render
 from newsletter.rendering.template_context import interests_context, signup_context
 from newsletter.services.context import AppContext
-from newsletter.services.messages import interests_link
+from newsletter.services.messages import interests_link, look_of
 from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
 from newsletter.store.sign_ups import Kind, SignUp
 from newsletter.support.clock import utc_now
@@ -155,7 +155,7 @@ _SUBJECTS = {
 
 def _message(context: AppContext, request: SignUp, mail: SignupMail) -> Message:
     site = context.config.site
-    templates = load_templates(context.config.folder / context.config.templates, mail.value)
+    templates = load_templates(context.config.folder / context.config.templates, mail.value, look_of(context.config))
     # Nothing that was entered in a form appears in an email to somebody who may not have entered it.
     hours = int(VALID_FOR[TokenPurpose.CONFIRM] / timedelta(hours=1))
     subject = _SUBJECTS[mail].format(name=site.name)

@@ -16,6 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from newsletter.config.messages import describe
 from newsletter.errors import NewsletterError
+from newsletter.rendering.palette import style_sheet
 from newsletter.services.context import AppContext
 from newsletter.web import metrics
 from newsletter.web.api import admin_api, public
@@ -25,7 +26,13 @@ from newsletter.web.middleware.cache import PageCache
 from newsletter.web.middleware.security import guard, log
 from newsletter.web.pages import account, admin, feedback, feeds, papers, preferences, sent_digests, signup, unsubscribe
 
-_STATIC = {"site.css": "text/css", "site.js": "text/javascript", "challenge.js": "text/javascript"}
+_COLOURS = "colours.css"
+_STATIC = {
+    _COLOURS: "text/css",
+    "site.css": "text/css",
+    "site.js": "text/javascript",
+    "challenge.js": "text/javascript",
+}
 _WORDS = {
     400: "The request is malformed.",
     404: "This page does not exist.",
@@ -71,7 +78,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     def asset(name: str) -> Response:
         if name not in _STATIC:
             raise HTTPException(404)
-        content = static(name)
+        content = style_sheet(context.config.brand.accent).encode() if name == _COLOURS else static(name)
         mark = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         return Response(
             content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=300", "ETag": mark}

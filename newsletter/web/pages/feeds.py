@@ -8,13 +8,12 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from fastapi import APIRouter, Response
 
 from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, paper_links, sentences_of
+from newsletter.rendering.paper_card import display_title, paper_links, paper_path, sentences_of
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.store import paper_lists, papers, reading
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
 from newsletter.web.pages import paper_queries
-from newsletter.web.pages.paper_card import paper_path
 
 ENTRIES = 50
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from urllib.parse import quote
 
 from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, paper_links
+from newsletter.rendering.paper_card import display_title, paper_links, paper_path
 from newsletter.rendering.plain_text import latex_to_text, shorten
 
 _ABSTRACT_SHOWN = 320
@@ -54,12 +53,6 @@ def paper_card(paper: Paper, match: int | None = None) -> PaperCard:
 def _beginning(text: str) -> str:
     beginning = shorten(" ".join(latex_to_text(text).split()), _ABSTRACT_SHOWN)
     return beginning.removesuffix("…") if beginning.endswith(".…") else beginning
-
-
-def paper_path(paper_id: str) -> str:
-    """Return the path of a paper's page. Ids are quoted: a DOI has slashes, and browsers resolve dots."""
-    awkward = {"", ".", ".."} & {*paper_id.split("/")}
-    return f"/papers/{quote(paper_id, safe='' if awkward else '/')}"
 
 
 def count_authors(paper: Paper) -> str:

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, paper_links, sentences_of
+from newsletter.rendering.paper_card import display_title, paper_links, paper_path, sentences_of
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.services.search import find_identified
 from newsletter.store import paper_lists, reading
@@ -17,7 +17,7 @@ from newsletter.store.papers import PaperFilter
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
 from newsletter.web.pages import paper_queries
-from newsletter.web.pages.paper_card import paper_path, short_authors
+from newsletter.web.pages.paper_card import short_authors
 from newsletter.web.pages.period import Kind, Period, around, read_period
 
 _LONGEST_SEARCH = 300

@@ -27,6 +27,7 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.model import DigestItem, Subscriber
 from newsletter.ranking.explain import Explanation
 from newsletter.rendering.message import CLIPPED_FROM
+from newsletter.rendering.palette import style_sheet
 from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.template_context import format_day, percent
@@ -134,6 +135,10 @@ def make_app(preview: LivePreview, secret: str) -> FastAPI:
     @pages.get("/message.eml")
     def eml() -> Response:
         return _part(preview, "message/rfc822", lambda message: message.content)
+
+    @pages.get("/colours.css")
+    def colours() -> Response:
+        return _answer(style_sheet().encode(), "text/css")
 
     @pages.get("/preview.css")
     def style() -> Response:
