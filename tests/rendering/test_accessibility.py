@@ -10,10 +10,10 @@ BEST_PRACTICE = {"landmark-one-main", "region", "page-has-heading-one"}
 """Rules for pages of a site, not of WCAG: a mail program puts its own landmarks around a message."""
 
 
-@pytest.mark.parametrize("template", ["digest", "compact", "weekly"])
-def test_axe_finds_nothing_in_a_message(newsletter: Newsletter, browser: Browser, template: str) -> None:
+@pytest.mark.parametrize("layout", ["full", "compact", "titles"])
+def test_axe_finds_nothing_in_a_message(newsletter: Newsletter, browser: Browser, layout: str) -> None:
     newsletter.with_sample()
-    newsletter.configure(digest={"template": template})
+    newsletter.configure(digest={"layout": layout})
     newsletter.subscriber("ada", "email: ada@example.org\npapers: 10\ninterests: [energy-based models]\n")
     html = newsletter.run("preview", "ada@example.org", "--format", "html").out
     for scheme in ("light", "dark"):

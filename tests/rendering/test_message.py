@@ -10,13 +10,24 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright.sync_api import Browser
 
 from newsletter.config.settings import Site
 from newsletter.errors import UserError
-from newsletter.model import Digest, DigestItem, Interest, Message, Paper, Preferences, Subscriber, SubscriberState
-from newsletter.rendering.message import make_message, message_id
+from newsletter.model import (
+    Digest,
+    DigestItem,
+    Interest,
+    Layout,
+    Message,
+    Paper,
+    Preferences,
+    Subscriber,
+    SubscriberState,
+)
+from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.paper_card import byline, paper_card, sentences_of, summary_of
-from newsletter.rendering.template import BUNDLED, load_templates
+from newsletter.rendering.template import BUNDLED, Look, load_templates
 from newsletter.rendering.template_context import PersonalLinks
 
 SITE = Site.model_validate(
@@ -53,7 +64,7 @@ def make(
     links: PersonalLinks = LINKS,
 ) -> Message:
     choices = tuple(
-        DigestItem(paper, rank, 0.25, section, "Pareto, <b>fronts</b>") for rank, paper in enumerate(papers, 1)
+        DigestItem(paper, rank, 0.25, section, "Pareto, <i>fronts</i>") for rank, paper in enumerate(papers, 1)
     )
     digest = Digest(
         edition=EDITION, choices=choices, considered=131, since=datetime(2025, 11, 25, 9, tzinfo=UTC), seen_row=1
@@ -106,6 +117,8 @@ PAPER = Paper(
     code_stars=1200,
     published=date(2025, 3, 11),
     categories=("cs.LG",),
+    upvotes=12,
+    comments=1,
 )
 
 
@@ -155,20 +168,22 @@ def test_html_and_text_say_the_same() -> None:
     for words in (
         "From <Answer> to <Think>: A & B",
         "Ada Lovelace, Grace Hopper · 11 March 2025 · cs.LG",
-        "We weigh x < y. It works.",
+        "Idea: We weigh x < y.",
+        "Result: It works.",
+        "12 upvotes · 1 comment",
         "Good match",
-        "Pareto, <b>fronts</b>",
+        "Pareto, <i>fronts</i>",
         "1 Test Street <ground floor>",
         "131 new papers since Tuesday, 25 November 2025.",
-        "Ada, 1 paper for you today.",
-        "Friday, 28 November 2025",
+        "Friday, 28 November 2025 · 1 paper · 1 minute",
+        "Ada, your paper for today.",
     ):
         assert words in " ".join(shown.text.split())
         assert words in " ".join(text.split())
     for link in (PAPER.url, PAPER.code_url, LINKS.preferences, LINKS.unsubscribe):
         assert link in shown.links
         assert link in text
-    assert not {"b", "script", "img"} & shown.tags
+    assert not {"i", "script", "img"} & shown.tags
 
 
 def test_the_text_part_is_wrapped_for_reading() -> None:
@@ -215,6 +230,7 @@ def test_no_text_breaks_the_message(title: str, abstract: str, author: str, name
             "tr",
             "td",
             "a",
+            "b",
             "p",
             "span",
             "style",
@@ -289,12 +305,11 @@ SUMMARIZED = Paper(
 )
 
 
-@pytest.mark.parametrize("name", ["digest", "weekly"])
-def test_the_summary_of_the_source_is_shown_instead_if_configured_and_says_whose_it_is(name: str) -> None:
+def test_the_summary_of_the_source_is_shown_instead_if_configured_and_says_whose_it_is() -> None:
     choices = (DigestItem(SUMMARIZED, 1, 0.25, "Goals", "looms"),)
     digest = Digest(edition=EDITION, choices=choices, considered=1, since=None, seen_row=1)
     for instead in (False, True):
-        templates = load_templates(None, name, source_summaries=instead)
+        templates = load_templates(None, look=Look(source_summaries=instead))
         message = make_message(SITE, templates, subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
         for kind in (Shown(part(message, "html")).text, " ".join(part(message, "plain").split())):
             assert ("Summary by Hugging Face: A loom that reads cards is faster." in kind) is instead
@@ -303,7 +318,7 @@ def test_the_summary_of_the_source_is_shown_instead_if_configured_and_says_whose
 
 @pytest.mark.parametrize("instead", [False, True])
 def test_each_line_of_a_card_has_its_label(instead: bool) -> None:
-    templates = load_templates(None, source_summaries=instead)
+    templates = load_templates(None, look=Look(source_summaries=instead))
     idea, result = sentences_of(SUMMARIZED)
     lines = [("Idea", idea), ("Result", result)]
     summary = [("Summary by Hugging Face", "A loom that reads cards is faster.")]
@@ -351,7 +366,7 @@ WHOLE = "<mjml><mj-body><mj-section><mj-column>\n{}\n</mj-column></mj-section></
             "<mj-section>\n<mj-foo/></mj-section>",
             r"partials/header\.mjml:2: MJML has no <mj-foo>",
         ),
-        ("partials/paper.html", "one\n{% if %}", r"partials/paper\.html:2: "),
+        ("partials/title.html", "one\n{% if %}", r"partials/title\.html:2: "),
         ("digest.txt", "line\n{{ unclosed", r"digest\.txt:2: "),
     ],
 )
@@ -373,8 +388,8 @@ def test_a_mistake_in_ones_own_template_is_named(tmp_path, name: str, text: str,
             "<mj-section><mj-column>\n<mj-text>{{ made.of.what }}</mj-text></mj-column></mj-section>",
             r"footer\.mjml:2: .*no attribute 'of'",
         ),
-        ("partials/paper.html", "one\n{{ greeting }}", r"paper\.html:2: 'greeting' is undefined"),
-        ("partials/paper.txt", "one\n\n{{ 1 / 0 }}", r"paper\.txt:3: ZeroDivisionError"),
+        ("partials/title.html", "one\n{{ greeting }}", r"title\.html:2: 'greeting' is undefined"),
+        ("partials/title.txt", "one\n\n{{ 1 / 0 }}", r"title\.txt:3: ZeroDivisionError"),
     ],
 )
 def test_a_template_that_asks_for_what_is_not_there_is_named(tmp_path, name: str, text: str, expected: str) -> None:
@@ -426,7 +441,7 @@ def test_a_paper_is_rendered_once_for_all_and_says_nothing_of_anybody() -> None:
         assert html.count("On looms") >= 1
         assert name in html
     ((_, card),) = fresh.cards.items()
-    assert "Ada" not in card.about + card.links + card.about_text
+    assert "Ada" not in card.title_html + card.lines_html + card.links_html + card.title_text + card.lines_text
 
 
 def test_another_mime_parser_reads_back_what_went_in() -> None:
@@ -447,25 +462,147 @@ def test_ones_own_template_comes_before_the_programs(tmp_path) -> None:
     assert "Our own line." in part(own, "plain")
 
 
-@pytest.mark.parametrize("name", ["digest", "compact", "weekly"])
-def test_each_template_shows_every_paper_with_its_link(name: str) -> None:
-    papers = [
-        Paper(title=f"Looms {n}", url=f"https://x.example/{n}", abstract="They weave.", row=n) for n in range(1, 8)
-    ]
+def digest_of(papers: int, sections: tuple[str, ...] = ("Goals", "Looms", "Trending")) -> Digest:
+    """A digest whose papers are shared out among sections, as evenly as can be, most to the first."""
+    each = sorted(sections[place % len(sections)] for place in range(papers))
+    order = sorted(each, key=sections.index)
     choices = tuple(
-        DigestItem(one, rank, 0.5, "Goals" if rank < 6 else "Trending", "looms") for rank, one in enumerate(papers, 1)
+        DigestItem(
+            Paper(
+                title=f"Looms {rank} and what they weave",
+                abstract=f"We propose loom {rank}. Experiments show that it weaves {rank}% faster than others.",
+                authors=("Ada Lovelace", "Grace Hopper"),
+                url=f"https://x.example/{rank}",
+                pdf_url=f"https://x.example/{rank}.pdf",
+                upvotes=rank,
+                row=rank,
+            ),
+            rank,
+            0.5,
+            section,
+            f"reason {rank}",
+        )
+        for rank, section in enumerate(order, 1)
     )
-    digest = Digest(edition=EDITION, choices=choices, considered=9, since=None, seen_row=1)
-    message = make_message(SITE, load_templates(None, name), subscriber(), digest, LINKS, "<1@x>", datetime.now(UTC))
-    html, text = part(message, "html"), part(message, "plain")
-    for one in papers:
-        assert f'href="{one.url}"' in html
-        assert one.title in html
-        assert one.title in text
-        assert f"{one.url}\n" in text
+    return Digest(edition=EDITION, choices=choices, considered=papers, since=None, seen_row=1)
+
+
+JUDGED = replace(LINKS, judge=lambda row, verdict: f"https://papers.example.org/feedback/{row}.{verdict}")
+
+
+def parts_of(digest: Digest, layout: Layout | None = None, links: PersonalLinks = JUDGED) -> tuple[str, str]:
+    person = subscriber()
+    person = replace(person, preferences=replace(person.preferences, layout=layout))
+    return render_parts(SITE, TEMPLATES, person, digest, links)
+
+
+@pytest.mark.parametrize("layout", [None, *Layout])
+def test_each_layout_shows_every_paper_in_order_with_number_link_reason_and_votes(layout: Layout | None) -> None:
+    html, text = parts_of(digest_of(12), layout)
+    shown = " ".join(Shown(html).text.split())
+    for rank in range(1, 13):
+        assert f'href="https://x.example/{rank}"' in html
+        assert f"{rank}. Looms {rank} and" in shown
+        assert re.search(rf"^{rank}\. +Looms {rank} and", text, re.MULTILINE)
+        assert f"https://x.example/{rank}\n" in text
+        for part in (shown, text):
+            assert f"{rank} upvote" in part
+            # In Trending, the votes are the reason.
+            assert (f"reason {rank}" in part) == (rank <= 8)
+    for part in (shown, text):
+        places = [re.search(rf"\b{rank}\. +Looms", part).start() for rank in range(1, 13)]  # type: ignore[union-attr]
+        assert places == sorted(places)
     assert max(len(line) for line in text.splitlines() if "http" not in line and "mailto" not in line) <= 72
     assert "fonts.googleapis" not in html
     assert "<img" not in html
+
+
+def test_a_long_digest_shows_the_best_of_its_sections_in_full_and_the_rest_by_title() -> None:
+    html, text = parts_of(digest_of(12))
+    for part in (html, text):
+        assert sorted(int(rank) for rank in re.findall(r"propose loom (\d+)\.", part)) == [1, 2, 5]
+    # A short one shows all.
+    html, _ = parts_of(digest_of(4))
+    assert [int(rank) for rank in re.findall(r"propose loom (\d+)\.", html)] == [1, 2, 3, 4]
+
+
+def test_papers_with_much_to_read_leave_room_for_fewer_in_full() -> None:
+    long = "We propose a loom " + "with many fine threads " * 5 + "of silk."
+    digest = digest_of(10)
+    choices = tuple(
+        replace(one, paper=replace(one.paper, title="Looms " * 40, abstract=long)) for one in digest.choices
+    )
+    html, _ = parts_of(replace(digest, choices=choices))
+    assert html.count("We propose a loom") == 2
+
+
+def test_compact_has_authors_one_sentence_and_feedback_for_each_paper() -> None:
+    html, text = parts_of(digest_of(12), Layout.COMPACT)
+    for part in (html, text):
+        assert part.count("Ada Lovelace, Grace Hopper") == 12
+        assert len(re.findall(r"propose loom \d+\.", part)) == 12
+        assert "faster than others" not in part
+    assert html.count("feedback/") == 24
+    assert html.count("More like this</a>") == 12
+
+
+def test_titles_has_titles_matches_and_reasons_alone() -> None:
+    html, text = parts_of(digest_of(12), Layout.TITLES)
+    for part in (html, text):
+        assert "Lovelace" not in part
+        assert "propose loom" not in part
+        assert part.count("Strong match") == 8
+    assert "feedback/" not in html
+
+
+def test_contents_lead_to_the_sections() -> None:
+    html, text = parts_of(digest_of(12))
+    for place, name in enumerate(("Goals", "Looms", "Trending"), 1):
+        assert re.search(rf'<a href="#section-{place}"[^>]*>{name} \(4\)</a>', html)
+        assert re.search(rf'<h2 [^>]*id="section-{place}"[^>]*>{name}</h2>', html)
+        assert f"\n* {name} (4)\n" in text
+    # One section needs none.
+    assert "#section-" not in parts_of(digest_of(3, ("Goals",)))[0]
+
+
+def test_a_paper_without_a_link_leads_to_its_page_on_the_site_if_there_is_one() -> None:
+    paper = Paper(title="Looms", id="10.1000/a b", row=1)
+    digest = Digest(
+        edition=EDITION, choices=(DigestItem(paper, 1, 0.5, "Goals", ""),), considered=1, since=None, seen_row=1
+    )
+    for site, expected in (("https://p.example", ["https://p.example/papers/10.1000/a%20b"]), (None, [])):
+        templates = load_templates(None, look=Look(site_url=site))
+        html, text = render_parts(SITE, templates, subscriber(), digest, LINKS)
+        found = [link for link in Shown(html).links if "/papers/" in str(link)]
+        assert found == expected
+        assert all(link in text for link in expected)
+
+
+@pytest.mark.parametrize("papers", [9, 10, 99, 100])
+def test_all_lines_of_the_text_part_hang_below_the_title_however_many_digits_the_number_has(papers: int) -> None:
+    _, text = parts_of(digest_of(papers, ("Goals",)), Layout.COMPACT)
+    margin = len(str(papers)) + 2
+    body = text[text.index("1. ") : text.index("\n-- \n")].splitlines()
+    for line in filter(None, body):
+        assert re.match(rf"(?:\d+\. *(?<=^.{{{margin}}})| {{{margin}}})\S", line), line
+
+
+def test_the_reading_time_counts_what_is_shown() -> None:
+    def minutes(layout: Layout) -> int:
+        found = re.search(r"100 papers · (\d+) minutes", parts_of(digest_of(100), layout)[1])
+        assert found
+        return int(found[1])
+
+    assert minutes(Layout.TITLES) < minutes(Layout.COMPACT)
+
+
+def test_buttons_are_large_enough_for_a_finger(browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 375, "height": 700}, offline=True)
+    for layout in (Layout.FULL, Layout.COMPACT):
+        page.set_content(parts_of(digest_of(4), layout)[0])
+        boxes = [one.bounding_box() for one in page.locator("a.button").all()]
+        assert len(boxes) == (12 if layout is Layout.FULL else 8)
+        assert all(box and box["height"] >= 44 and box["width"] >= 44 for box in boxes)
 
 
 def test_latex_is_read_as_people_write_it_in_every_place() -> None:

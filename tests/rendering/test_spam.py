@@ -17,10 +17,10 @@ def test_spamassassin_has_next_to_nothing_against_a_digest(newsletter: Newslette
     )
     # In one go, since it reads its rules for seconds.
     digests = mailbox.mbox(tmp_path / "digests.mbox")
-    templates = ["digest", "compact", "weekly", "digest without a site"]
-    for template in templates:
-        newsletter.configure(digest={"template": template.partition(" ")[0]})
-        if template.endswith("without a site"):
+    layouts = ["full", "compact", "titles", "full without a site"]
+    for layout in layouts:
+        newsletter.configure(digest={"layout": layout.partition(" ")[0]})
+        if layout.endswith("without a site"):
             config = newsletter.folder / "config.yaml"
             config.write_text(config.read_text().replace("  url: https://papers.example.org\n", ""))
             newsletter.configure(bounces={"maildir": "mailbox"})
@@ -31,7 +31,7 @@ def test_spamassassin_has_next_to_nothing_against_a_digest(newsletter: Newslette
     command = ["spamassassin", "-L", "-t", "--mbox", tmp_path / "digests.mbox"]
     report = subprocess.run(command, capture_output=True, check=True).stdout.decode("utf-8", "replace")
     points = re.findall(r"Content analysis details:\s+\((-?[\d.]+) points", report)
-    assert len(points) == len(templates), report
+    assert len(points) == len(layouts), report
     details = report.split("Content analysis details")[1:]
-    for template, found, detail in zip(templates, points, details, strict=True):
-        assert float(found) <= MOST_POINTS, (template, detail[:1_000])
+    for layout, found, detail in zip(layouts, points, details, strict=True):
+        assert float(found) <= MOST_POINTS, (layout, detail[:1_000])
