@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate, groupby
 from math import ceil
 from typing import Any
@@ -47,6 +47,7 @@ class PersonalLinks:
         one_click: the page that unsubscribes on a POST (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
         judge: returns the feedback page or email of a paper (by row) and ``more`` or ``less``; None without either.
+        save: returns the page that puts a paper (by row) on the reading list; None without one.
         subscribe: the sign-up page; only set when the digest is shown to anyone who has its URL (see
             :func:`shared_links`).
     """
@@ -57,6 +58,7 @@ class PersonalLinks:
     one_click: str | None = None
     browser: str | None = None
     judge: Callable[[int, str], str] | None = None
+    save: Callable[[int], str] | None = None
     subscribe: str | None = None
 
 
@@ -68,7 +70,7 @@ def shared_links(site: Site) -> PersonalLinks:
     return PersonalLinks(preferences=page, unsubscribe=page, unsubscribe_email=page, subscribe=page)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemContext:
     """A paper of the digest for templates; ``reason`` joins ``strength``, ``earlier`` and ``because``.
 
@@ -76,10 +78,11 @@ class ItemContext:
         match: in percent, ``strength``: in words; None and empty in Trending.
         earlier: that it was a candidate for an earlier digest, in words; empty for a new one.
         votes: those of the paper; empty in Trending, where they are the reason.
-        save_url: the page that puts the paper on the reading list.
+        links: of the subscriber.
     """
 
     rank: int
+    row: int
     paper: Card
     match: int | None
     strength: str
@@ -87,9 +90,24 @@ class ItemContext:
     because: str
     reason: str
     votes: str
-    more_url: str | None = None
-    less_url: str | None = None
-    save_url: str | None = None
+    links: PersonalLinks
+
+    # Signed when a template shows them, since most papers of a long digest have none.
+
+    @cached_property
+    def more_url(self) -> str | None:
+        """The page or email to see more like this paper."""
+        return self.links.judge(self.row, "more") if self.links.judge else None
+
+    @cached_property
+    def less_url(self) -> str | None:
+        """The page or email to see less like this paper."""
+        return self.links.judge(self.row, "less") if self.links.judge else None
+
+    @cached_property
+    def save_url(self) -> str | None:
+        """The page that puts the paper on the reading list."""
+        return self.links.save(self.row) if self.links.save else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +296,13 @@ def format_day(day: date) -> str:
 
 
 def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> ItemContext:
-    judge, row = links.judge, choice.paper.row
     trending, card = choice.section == TRENDING, paper_card(templates, choice.paper)
     # In Trending the votes are the reason: those of now, not those of when the paper was chosen.
     because = card.votes if trending and card.votes else latex_to_text(choice.because)
     strength, earlier = "" if trending else match_in_words(choice.score).capitalize(), EARLIER if choice.earlier else ""
     return ItemContext(
         rank=choice.rank,
+        row=choice.paper.row,
         paper=card,
         match=None if trending else percent(choice.score),
         strength=strength,
@@ -292,8 +310,7 @@ def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> It
         because=because,
         reason=": ".join(part for part in (", ".join(filter(None, (strength, earlier))), because) if part),
         votes="" if trending else card.votes,
-        more_url=judge(row, "more") if judge else None,
-        less_url=judge(row, "less") if judge else None,
+        links=links,
     )
 
 
