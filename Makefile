@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check docs bench bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail format clean programs
+.PHONY: demo test check docs bench bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail mail-pictures format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -60,6 +60,10 @@ torture: $(VENV)/installed-dev
 # ARGS=--hosts gives each worker a host of its own (a network namespace; wants root, iproute2 and nftables).
 torture-cluster: $(VENV)/installed-dev
 	$(BIN)/python -m tests.cluster_torture $(ARGS)
+
+# Digests as mail programs show them, and their heights; needs Chromium.
+mail-pictures: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.mail_pictures
 
 # What the official MJML compiler and caniemail make of our templates; both come by npm.
 check-mail: $(VENV)/installed-bench

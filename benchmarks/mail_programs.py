@@ -5,30 +5,34 @@ are saved next to each other with screenshots. caniemail lists what mail clients
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from benchmarks.rendering import LINKS, SITE, digest, subscriber
+from benchmarks.rendering import SITE, digest, links_of, subscriber
+from newsletter.model import Layout
 from newsletter.rendering.message import render_parts
+from newsletter.rendering.palette import palette
 from newsletter.rendering.screenshot import screenshot
 from newsletter.rendering.template import BUNDLED, load_templates
 from newsletter.rendering.template_context import digest_context
 
+LINKS = links_of(1)
 FOLDER = Path("var/bench/mail")
-NAMES = ("digest", "compact", "weekly")
 WIDTHS = (375, 800)
 PACKAGES = ("mjml@5", "caniemail@1")
 PROGRAM = """
 import mjml2html from "mjml"; import {caniemail} from "caniemail"; import fs from "fs";
 const read = (path) => fs.readFileSync(path, "utf8"), found = {};
-for (const name of ["digest", "compact", "weekly"]) {
+for (const name of ["full", "compact", "titles"]) {
   const options = {validationLevel: "soft", ignoreIncludes: false, includePath: `${process.cwd()}/templates`};
-  const own = await mjml2html(read(`templates/${name}.mjml`),
-    {...options, filePath: `${process.cwd()}/templates/${name}.mjml`});
+  const own = await mjml2html(read("templates/digest.mjml"),
+    {...options, filePath: `${process.cwd()}/templates/digest.mjml`});
   const filled = await mjml2html(read(`${name}.mjml`), options);
   fs.writeFileSync(`${name}.official.html`, filled.html);
   const clients = ["gmail.*", "apple-mail.*", "outlook.windows"];
@@ -47,8 +51,9 @@ def main() -> None:
         sys.exit("make check-mail needs npm; install Node.js")
     FOLDER.mkdir(parents=True, exist_ok=True)
     shutil.copytree(BUNDLED, FOLDER / "templates", dirs_exist_ok=True)
-    for name in NAMES:
-        write_pages(name)
+    fill_in_colours()
+    for layout in Layout:
+        write_pages(layout)
     (FOLDER / "check.mjs").write_text(PROGRAM)
     if not (FOLDER / "node_modules" / "caniemail").exists():
         subprocess.run(["npm", "install", "--silent", "--no-save", *PACKAGES], cwd=FOLDER, check=True)
@@ -63,14 +68,24 @@ def main() -> None:
     print(f"Pages and screenshots, ours next to the official ones: {FOLDER}")
 
 
-def write_pages(name: str) -> None:
+def fill_in_colours() -> None:
+    """Put the colours into the copied templates, as our program does before it compiles them."""
+    colours = Environment(autoescape=True, undefined=StrictUndefined)
+    colours.globals.update(colour=palette().light, dark=palette().dark)
+    for path in (FOLDER / "templates").rglob("*.mjml"):
+        tag = re.compile(r"\{\{ (?:colour|dark)\.\w+ \}\}")
+        path.write_text(tag.sub(lambda found: colours.from_string(found[0]).render(), path.read_text()))
+
+
+def write_pages(layout: Layout) -> None:
     """Write our HTML, and the MJML for the official compiler, both with the same values."""
-    templates, person, chosen = load_templates(None, name), subscriber(1), digest(1)
+    templates, person, chosen = load_templates(None), subscriber(1), digest(1)
+    person = replace(person, preferences=replace(person.preferences, layout=layout))
     html, _ = render_parts(SITE, templates, person, chosen, LINKS)
-    (FOLDER / f"{name}.ours.html").write_text(html)
+    (FOLDER / f"{layout}.ours.html").write_text(html)
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     source = environment.from_string("\n".join(line.text for line in templates.html.lines))
-    (FOLDER / f"{name}.mjml").write_text(source.render(digest_context(SITE, templates, person, chosen, LINKS)))
+    (FOLDER / f"{layout}.mjml").write_text(source.render(digest_context(SITE, templates, person, chosen, LINKS)))
 
 
 def take_pictures() -> None:
