@@ -121,6 +121,14 @@ class SubscriberState(StrEnum):
     BOUNCED = "bounced"
 
 
+class Layout(StrEnum):
+    """How much of each paper a digest shows, most first."""
+
+    FULL = "full"
+    COMPACT = "compact"
+    TITLES = "titles"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
     """A subscriber's preferences: everything that a file in ``subscribers/`` may contain.
@@ -128,6 +136,7 @@ class Preferences:
     Attributes:
         papers: the maximum number of papers in a digest.
         trending: the maximum number of papers in Trending; None for that of the newsletter.
+        layout: of the digests; None for that of the newsletter.
         never: words and phrases; papers with one in the title or abstract are hidden.
     """
 
@@ -136,6 +145,7 @@ class Preferences:
     schedule: Schedule = Schedule()
     papers: int = 10
     trending: int | None = None
+    layout: Layout | None = None
     interests: tuple[Interest, ...] = ()
     never: tuple[str, ...] = ()
 

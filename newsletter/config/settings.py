@@ -33,6 +33,7 @@ from newsletter.config.mail import Bounces, Delivery, Smtp
 from newsletter.config.sources import Network, SourceSettings
 from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
+from newsletter.model import Layout
 from newsletter.workers.base import DaskAddress
 
 _MOST_PROCESSES = 256
@@ -115,8 +116,13 @@ class DigestSettings(Settings):
     source_summaries: bool = Field(
         default=False, description="Show a source's own summary of a paper, labelled, instead of the highlights."
     )
+    layout: Layout = Field(
+        default=Layout.FULL, description="How much of each paper is shown, unless the subscriber chose another layout."
+    )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
-    weekly_template: Line = Field(default="weekly", description="Template for subscribers with one day a week.")
+    weekly_template: Line | None = Field(
+        default=None, description="Another template for subscribers with one day a week; none by default."
+    )
 
 
 _ENGINE = re.compile(

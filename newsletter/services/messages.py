@@ -11,10 +11,10 @@ from functools import cache, partial
 from urllib.parse import quote, urlsplit
 
 from newsletter.audience.signed_links import TokenPurpose
-from newsletter.config.settings import Config
+from newsletter.config.settings import Config, DigestSettings
 from newsletter.delivery.bounces.mailed_commands import feedback_subject, interests_body, interests_subject
 from newsletter.delivery.bounces.verp import return_path
-from newsletter.model import Digest, Message, Subscriber
+from newsletter.model import Digest, Layout, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Templates, load_templates
 from newsletter.rendering.template_context import PersonalLinks, is_weekly, shared_links
@@ -38,11 +38,21 @@ def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscr
         UserError: one is missing or invalid.
     """
     settings = context.config.digest
-    name = settings.weekly_template if is_weekly(subscriber) else settings.template
+    name = (settings.weekly_template if is_weekly(subscriber) else None) or settings.template
     if name not in loaded:
         own = context.config.folder / context.config.templates
         loaded[name] = load_templates(own, name, source_summaries=settings.source_summaries)
     return loaded[name]
+
+
+def layout_of(settings: DigestSettings, subscriber: Subscriber) -> Layout:
+    """Return the layout of a subscriber's digests: the subscriber's own, or else that of the newsletter."""
+    return subscriber.preferences.layout or settings.layout
+
+
+def with_layout(subscriber: Subscriber, layout: Layout) -> Subscriber:
+    """Return a subscriber whose digests have a layout."""
+    return replace(subscriber, preferences=replace(subscriber.preferences, layout=layout))
 
 
 def render_message(
@@ -53,7 +63,8 @@ def render_message(
     If bounces have an address of their own, that is the envelope sender, with a token of this message.
     """
     filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
-    message = make_message(context.config.site, filled, subscriber, digest, links, identity, context.clock())
+    reader = with_layout(subscriber, layout_of(context.config.digest, subscriber))
+    message = make_message(context.config.site, filled, reader, digest, links, identity, context.clock())
     address = context.config.bounces.address
     if address is None:
         return message
@@ -63,13 +74,15 @@ def render_message(
 def render_pages(context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
     """Render the HTML part and the text part of the message."""
     filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
-    return render_parts(context.config.site, filled, subscriber, digest, links)
+    reader = with_layout(subscriber, layout_of(context.config.digest, subscriber))
+    return render_parts(context.config.site, filled, reader, digest, links)
 
 
 def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
     """Render the HTML of a digest for sharing: it names no reader, and none of its links acts for one."""
     filled = templates_for(context, {}, subscriber)
-    return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
+    reader = with_layout(subscriber, layout_of(context.config.digest, subscriber))
+    return render_parts(context.config.site, filled, reader, digest, shared_links(context.config.site))[0]
 
 
 def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -> str:
