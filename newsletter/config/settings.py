@@ -31,6 +31,7 @@ from newsletter.config.fields import (
 )
 from newsletter.config.mail import Bounces, Delivery, Smtp
 from newsletter.config.sources import Network, SourceSettings
+from newsletter.config.subject_line import USUAL, valid_subject
 from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
 from newsletter.model import Layout
@@ -118,6 +119,9 @@ class DigestSettings(Settings):
     )
     layout: Layout = Field(
         default=Layout.FULL, description="How much of each paper is shown, unless the subscriber chose another layout."
+    )
+    subject: Annotated[Line, Field(max_length=1_000), AfterValidator(valid_subject)] = Field(
+        default=USUAL, description="The subject line, as a Jinja2 template."
     )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
     weekly_template: Line | None = Field(

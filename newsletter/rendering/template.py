@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from jinja2.exceptions import TemplateSyntaxError
 
+from newsletter.config.subject_line import USUAL
 from newsletter.errors import UserError
 
 BUNDLED = next(
@@ -28,6 +29,12 @@ _INCLUDE = re.compile(r'^\s*<mj-include\s+path="(?:\./)?(?P<name>[^"]+)"\s*/>\s*
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _STAND_IN = re.compile(r"jinja(\d+)tag")
 _LONG_LINE = 900
+_FORMER = {
+    "compact": "remove the line of config.yaml that names it, and set digest.layout to compact",
+    "weekly": "remove the line of config.yaml that names it",
+}
+"""What replaces templates of former versions, by name."""
+
 _SAID = re.compile(r"'([^']+)'")
 _DEEPEST = 5
 
@@ -60,6 +67,7 @@ class Templates:
         about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``, ``links_text``: as
             text.
         source_summaries: whether a source's own summary of a paper is shown instead of the highlights.
+        subject: the template of the subject line.
         cards: a cache of rendered cards, as long-lived as the templates: each paper is rendered once an edition.
     """
 
@@ -70,14 +78,18 @@ class Templates:
     about_text: CompiledPart
     links_text: CompiledPart
     source_summaries: bool = False
+    subject: str = USUAL
     cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
 
-def load_templates(own_folder: Path | None, name: str = "digest", source_summaries: bool = False) -> Templates:
+def load_templates(
+    own_folder: Path | None, name: str = "digest", source_summaries: bool = False, subject: str = USUAL
+) -> Templates:
     """Load the templates of a name; those in ``own_folder`` override the built-in ones.
 
     Args:
         source_summaries: whether cards show a source's own summary, if there is one, instead of the highlights.
+        subject: the template of the subject line, as ``digest.subject`` of the configuration has it.
 
     Raises:
         UserError: a template is missing or invalid; the error names file and line.
@@ -102,6 +114,7 @@ def load_templates(own_folder: Path | None, name: str = "digest", source_summari
         about_text=_read(text, "partials/paper.txt"),
         links_text=_read(text, "partials/links.txt"),
         source_summaries=source_summaries,
+        subject=subject,
     )
 
 
@@ -118,11 +131,18 @@ def _read(environment: Environment, name: str) -> CompiledPart:
     try:
         return CompiledPart(environment.get_template(name))
     except TemplateNotFound:
-        raise UserError(f"templates/{name}: missing; run 'newsletter init' to create it") from None
+        raise _missing(name) from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
     except TemplateSyntaxError as error:
         raise UserError(f"{error.filename}:{error.lineno}: {error.message}; correct the template") from None
+
+
+def _missing(name: str) -> UserError:
+    fix = _FORMER.get(name.rpartition(".")[0])
+    if fix is not None:
+        return UserError(f"templates/{name}: not part of the program any more; {fix}")
+    return UserError(f"templates/{name}: missing; run 'newsletter init' to create it")
 
 
 def _compiled(environment: Environment, name: str) -> CompiledPart:
@@ -173,7 +193,7 @@ def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Sou
     try:
         text, filename, _ = environment.loader.get_source(environment, name)
     except TemplateNotFound:
-        raise UserError(f"templates/{name}: missing; run 'newsletter init' to create it") from None
+        raise _missing(name) from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
     lines: list[SourceLine] = []

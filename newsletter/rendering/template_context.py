@@ -1,7 +1,7 @@
 """The values that templates use to render a digest."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from itertools import groupby
@@ -98,8 +98,10 @@ def digest_context(
     number = len(digest.choices) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
     shared = links.subscribe is not None
+    # A digest without papers of lower rank has the same subject as the whole one.
+    whole = replace(digest, choices=tuple(sorted((*digest.choices, *left), key=lambda choice: choice.rank)))
     return {
-        "subject": subject(digest),
+        "subject": subject(templates.subject, site, whole, "" if shared else subscriber.preferences.name),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
         "edition_date": format_day(digest.edition),

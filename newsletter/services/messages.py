@@ -41,7 +41,7 @@ def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscr
     name = (settings.weekly_template if is_weekly(subscriber) else None) or settings.template
     if name not in loaded:
         own = context.config.folder / context.config.templates
-        loaded[name] = load_templates(own, name, source_summaries=settings.source_summaries)
+        loaded[name] = load_templates(own, name, settings.source_summaries, settings.subject)
     return loaded[name]
 
 
