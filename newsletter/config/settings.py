@@ -120,7 +120,7 @@ class DigestSettings(Settings):
     layout: Layout = Field(
         default=Layout.FULL, description="How much of each paper is shown, unless the subscriber chose another layout."
     )
-    subject: Annotated[Line, Field(max_length=1_000), AfterValidator(valid_subject)] = Field(
+    subject: Annotated[Line, AfterValidator(valid_subject)] = Field(
         default=USUAL, description="The subject line, as a Jinja2 template."
     )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
