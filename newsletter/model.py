@@ -136,7 +136,7 @@ class Preferences:
     Attributes:
         papers: the maximum number of papers in a digest.
         trending: the maximum number of papers in Trending; None for that of the newsletter.
-        layout: None for that of the newsletter.
+        layout: of the digests; None for that of the newsletter.
         never: words and phrases; papers with one in the title or abstract are hidden.
     """
 

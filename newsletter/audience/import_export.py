@@ -23,14 +23,15 @@ from newsletter.support.files import open_file
 from newsletter.support.line_files import MOST_OF_A_LINE, LineReader, TextLine, encoding_of
 from newsletter.support.text import is_utf8, shorten_middle
 
-COLUMNS = ("email", "name", "state", "days", "time", "timezone", "papers", "trending", "interests", "never")
+_SINGLE = ("email", "name", "state", "papers", "trending", "layout")
+COLUMNS = ("email", "name", "state", "days", "time", "timezone", "papers", "trending", "layout", "interests", "never")
 """The columns of a CSV file. ``days``, ``interests`` and ``never`` hold several values, separated by ``;``."""
 
 _LINE_ONLY = {"state", "file", "next_due", "last_digest", "created_at"}
 """Keys that ``subscribers list --json`` prints but an import ignores."""
 
 _ADDRESS_COLUMNS = {"email", "email address", "e-mail address"}
-_KEYS = ("email", "name", "schedule", "papers", "trending", "interests", "never")
+_KEYS = ("email", "name", "schedule", "papers", "trending", "layout", "interests", "never")
 _MOST_NAMED = 20
 _MOST_OF_A_NAME = 60
 _MOST_UNPACKED = 2_000_000_000
@@ -172,7 +173,7 @@ def _line(data: Mapping[str, Any], where: str) -> ImportRow:
 
 
 def _from_row(row: Mapping[str, str]) -> dict[str, Any]:
-    data: dict[str, Any] = {key: row[key] for key in ("email", "name", "state", "papers", "trending") if row.get(key)}
+    data: dict[str, Any] = {key: row[key] for key in _SINGLE if row.get(key)}
     schedule: dict[str, Any] = {key: row[key] for key in ("time", "timezone") if row.get(key)}
     if row.get("days"):
         schedule["days"] = _parts(row["days"])
@@ -257,6 +258,7 @@ def to_row(subscriber: Subscriber) -> dict[str, str]:
         "timezone": preferences.schedule.timezone,
         "papers": str(preferences.papers),
         "trending": "" if preferences.trending is None else str(preferences.trending),
+        "layout": preferences.layout or "",
         "interests": _joined(interests),
         "never": _joined(preferences.never),
     }

@@ -20,7 +20,7 @@ from newsletter.audience.subscriber_file import preferences_from_mapping
 from newsletter.config.fields import plain_address
 from newsletter.config.web import SignUps
 from newsletter.errors import UserError
-from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.model import Layout, Preferences, Subscriber, SubscriberState
 from newsletter.store import retention, sign_ups, suppressions
 from newsletter.store import subscribers as store
 from newsletter.store.sign_ups import Kind, SignUp
@@ -77,12 +77,13 @@ def read_lasting_address(email: str) -> str:
     return address
 
 
-def read_request(email: str, interests: Iterable[str], timezone: str) -> Preferences:
+def read_request(email: str, interests: Iterable[str], timezone: str, layout: str = "") -> Preferences:
     """Validate a sign-up form by the rules of subscriber files.
 
     Args:
         interests: topics in words; empty ones and duplicates are ignored.
         timezone: the browser's; an unknown one counts as UTC.
+        layout: the name of one; an unknown or empty one counts as the newsletter's own.
 
     Raises:
         UserError: something is wrong in it, a line for each, in words for who filled the form in.
@@ -93,8 +94,9 @@ def read_request(email: str, interests: Iterable[str], timezone: str) -> Prefere
         raise UserError(f"Please start with at most {MOST_INTERESTS} interests; you can add more later.")
     if any(len(line) > LONGEST_INTEREST for line in wanted):
         raise UserError(f"Please use at most {LONGEST_INTEREST} characters per interest.")
+    shown = layout if layout in list(Layout) else None
     for zone in (timezone, "UTC"):
-        mapping = {"email": address, "interests": wanted, "schedule": {"timezone": zone}}
+        mapping = {"email": address, "interests": wanted, "schedule": {"timezone": zone}, "layout": shown}
         try:
             return preferences_from_mapping(mapping, "form")
         except UserError as error:

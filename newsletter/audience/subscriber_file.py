@@ -19,7 +19,7 @@ from newsletter.config.messages import key_for_text
 from newsletter.config.suggestions import nearest_key, nearest_value
 from newsletter.config.yaml import Document, KeyPath, check, parse
 from newsletter.errors import UserError
-from newsletter.model import Day, Interest, Preferences, Schedule
+from newsletter.model import Day, Interest, Layout, Preferences, Schedule
 from newsletter.support.files import atomic_write_bytes, read_text
 from newsletter.support.text import escape_for_terminal, is_utf8, to_single_line
 
@@ -127,6 +127,7 @@ class _Preferences(_File):
     schedule: _Schedule = _Schedule()
     papers: Annotated[int, Field(ge=1, le=100)] = 10
     trending: Annotated[int, Field(ge=0, le=50)] | None = None
+    layout: Layout | None = None
     interests: Annotated[
         list[Annotated[_Interest, BeforeValidator(_interest_or_name)]], Field(max_length=MOST_INTERESTS)
     ] = []
@@ -219,6 +220,7 @@ def _read(document: Document) -> Preferences:
         schedule=Schedule(tuple(read.schedule.days), read.schedule.time, read.schedule.timezone),
         papers=read.papers,
         trending=read.trending,
+        layout=read.layout,
         interests=tuple(_interest(interest) for interest in read.interests),
         never=tuple(read.never),
     )
@@ -368,6 +370,8 @@ def _plain(preferences: Preferences) -> dict[str, Any]:
         plain["papers"] = preferences.papers
     if preferences.trending is not None:
         plain["trending"] = preferences.trending
+    if preferences.layout is not None:
+        plain["layout"] = preferences.layout.value
     plain["interests"] = [_plain_interest(interest) for interest in preferences.interests]
     if preferences.never:
         plain["never"] = list(preferences.never)

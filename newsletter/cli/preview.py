@@ -25,7 +25,7 @@ from newsletter.cli.common import (
     warn,
 )
 from newsletter.errors import UserError
-from newsletter.model import Digest, DigestItem, Subscriber
+from newsletter.model import Digest, DigestItem, Layout, Subscriber
 from newsletter.support.clock import parse_day
 from newsletter.support.files import write_private
 
@@ -154,6 +154,10 @@ def preview(
         int, typer.Option(metavar="N", min=200, max=2000, help="PNG width in pixels, 200 to 2000 (375 = phone).")
     ] = 800,
     dark: Annotated[bool, typer.Option("--dark", help="Render the PNG in dark mode.")] = False,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(metavar="LAYOUT", help="Show it in this layout: full, compact or titles (default: as sent)."),
+    ] = None,
     serve: Annotated[
         bool,
         typer.Option("--serve", help="Serve a live preview that reloads on changes."),
@@ -170,7 +174,7 @@ def preview(
     if serve:
         if format is not None or output is not None:
             raise UserError("--serve shows every format; remove --format and --output")
-        _serve(ctx, email, port, at_terminal if open_browser is None else open_browser)
+        _serve(ctx, email, port, at_terminal if open_browser is None else open_browser, layout)
         return
     if port is not None:
         raise UserError("--port only works with --serve; add --serve")
@@ -179,7 +183,7 @@ def preview(
         fix = suggestion(chosen, _FORMATS, f"choose from {', '.join(_FORMATS)}")
         raise UserError(f"--format: {chosen!r} is not a format; {fix}")
     opens = (at_terminal and format is None and output is None) if open_browser is None else open_browser
-    content = _previewed(ctx, email, chosen)
+    content = _previewed(ctx, email, chosen, layout)
     if content is None:
         return
     if chosen == "png":
@@ -203,7 +207,7 @@ def _open(url: str, shown: str) -> None:
         warn(f"cannot open a browser; open {shown} yourself")
 
 
-def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> None:
+def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool, layout: Layout | None) -> None:
     from newsletter.services.sample_data import context_with_papers
     from newsletter.web.preview import app
     from newsletter.web.preview.snapshot import watched_files
@@ -216,7 +220,7 @@ def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> Non
             bring_index_up_to_date(filled)
         path = options(ctx).config.absolute()
         bench = app.LivePreview(
-            path, context.clock, subscriber, scratch, watched_files(path, context.config, subscriber)
+            path, context.clock, subscriber, scratch, watched_files(path, context.config, subscriber), layout
         )
         secret = app.secret_path(context.links.key, subscriber.email)
         with app.listen(port) as listener:
@@ -230,8 +234,9 @@ def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool) -> Non
             app.serve(app.make_app(bench, secret), listener)
 
 
-def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
+def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | None) -> bytes | None:
     """Render the message in a format (HTML for a picture); None, with a warning, if nothing would be sent."""
+    from newsletter.services.messages import with_layout
     from newsletter.services.recommend import preview_digest
     from newsletter.services.sample_data import SAMPLE_SHOWN, context_with_papers
 
@@ -253,7 +258,9 @@ def _previewed(ctx: typer.Context, email: str, chosen: str) -> bytes | None:
         if chosen == "json":
             row = _digest_json(subscriber, digest, found.nothing or None, sample)
             return (jsonlib.dumps(row, ensure_ascii=False) + "\n").encode()
-        return _rendered(filled, subscriber, digest, chosen) if digest is not None and found.is_sent else None
+        if digest is None or not found.is_sent:
+            return None
+        return _rendered(filled, with_layout(subscriber, layout) if layout else subscriber, digest, chosen)
 
 
 def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:

@@ -24,7 +24,7 @@ from newsletter.cli.common import (
     warn,
 )
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
+from newsletter.model import Interest, Layout, Preferences, Subscriber, SubscriberState
 from newsletter.support.clock import own_timezone
 from newsletter.support.files import write_private
 from newsletter.support.time_zones import describe
@@ -55,6 +55,9 @@ def subscribe(
         str | None, typer.Option(metavar="ZONE", help="Time zone, like Europe/London (default: this machine's).")
     ] = None,
     papers: Annotated[int | None, typer.Option(metavar="N", help="Maximum number of papers per digest.")] = None,
+    layout: Annotated[
+        Layout | None, typer.Option(metavar="LAYOUT", help="How much of each paper to show: full, compact or titles.")
+    ] = None,
     file: Annotated[bool, typer.Option("--file/--no-file", help="Keep interests in a file in subscribers/.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Resubscribe a person who asked to come back.")] = False,
 ) -> None:
@@ -67,7 +70,7 @@ def subscribe(
     from newsletter.store import writing
 
     context = open_context_for(ctx)
-    said = _said(email, name, days, time, timezone, papers)
+    said = _said(email, name, days, time, timezone, papers, layout)
     with writing(context.engine) as connection:
         present = store.by_email(connection, email)
         wanted = _merged(present.preferences if present else None, said, interest or [])
@@ -81,10 +84,17 @@ def subscribe(
 
 
 def _said(
-    email: str, name: str | None, days: str | None, time: str | None, timezone: str | None, papers: int | None
+    email: str,
+    name: str | None,
+    days: str | None,
+    time: str | None,
+    timezone: str | None,
+    papers: int | None,
+    layout: Layout | None,
 ) -> dict[str, Any]:
     schedule = {"days": days.split(",") if days else None, "time": time, "timezone": timezone}
-    said: dict[str, Any] = {"email": email, "name": name, "papers": None if papers is None else str(papers)}
+    number = None if papers is None else str(papers)
+    said: dict[str, Any] = {"email": email, "name": name, "papers": number, "layout": layout}
     said["schedule"] = {key: value for key, value in schedule.items() if value is not None}
     return {key: value for key, value in said.items() if value is not None}
 
@@ -241,6 +251,7 @@ def show_subscriber(
     say(f"last digest: {format_moment(subscriber.last_digest) or 'none yet'}{' UTC' if subscriber.last_digest else ''}")
     trending = "" if preferences.trending is None else f", of them {preferences.trending} from Trending"
     say(f"papers: at most {preferences.papers}{trending}")
+    say(f"layout: {preferences.layout or f'{context.config.digest.layout}, as usual here'}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")
@@ -269,7 +280,8 @@ def import_subscribers(
 ) -> None:
     """Import subscribers from a file.
 
-    CSV columns: email, name, state, days, time, timezone, papers, interests, never; separate several values with ';'.
+    CSV columns: email, name, state, days, time, timezone, papers, trending, layout,
+    interests, never; separate several values with ';'.
     Exports of listmonk and Mailchimp can be imported directly.
     Unsubscribed people stay unsubscribed; the state 'paused' pauses, 'active' ends a pause. By importing, you confirm
     that these people agreed to receive email.

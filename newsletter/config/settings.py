@@ -32,6 +32,7 @@ from newsletter.config.fields import (
 )
 from newsletter.config.mail import Bounces, Delivery, Smtp
 from newsletter.config.sources import Network, SourceSettings
+from newsletter.config.subject_line import USUAL, valid_subject
 from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
 from newsletter.model import Layout
@@ -125,11 +126,14 @@ class DigestSettings(Settings):
         default=False, description="Show a source's own summary of a paper, labelled, instead of the highlights."
     )
     layout: Layout = Field(
-        default=Layout.FULL, description="For subscribers who have not chosen one: full, compact or titles."
+        default=Layout.FULL, description="How much of each paper is shown, unless the subscriber chose another layout."
+    )
+    subject: Annotated[Line, AfterValidator(valid_subject)] = Field(
+        default=USUAL, description="The subject line, as a Jinja2 template."
     )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
     weekly_template: Line | None = Field(
-        default=None, description="Template for subscribers with one day a week; by default the same."
+        default=None, description="Another template for subscribers with one day a week; none by default."
     )
 
 

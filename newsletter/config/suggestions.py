@@ -25,6 +25,9 @@ _VALUE_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "daily": ("everyday", "alldays"),
     "weekdays": ("weekday", "workdays", "workday", "business", "monfri", "montofri"),
     "weekend": ("weekends", "satsun"),
+    "full": ("complete", "detailed", "long"),
+    "compact": ("short", "brief"),
+    "titles": ("headlines", "list"),
 }
 """Words that mean an allowed value, in small letters and digits."""
 
@@ -36,6 +39,7 @@ _KEY_SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "from": ("sender", "mailfrom"),
     "host": ("hostname", "server", "smtphost", "smtpserver"),
     "interests": ("topics", "subjects", "topic"),
+    "layout": ("style",),
     "kind": ("type", "provider"),
     "name": ("title", "fullname"),
     "never": ("exclude", "excluded", "block", "blocklist", "ignore"),

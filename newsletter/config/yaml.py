@@ -156,6 +156,8 @@ def _plain(node: Node, path: KeyPath, lines: dict[KeyPath, int], shown: str, abo
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
+            if isinstance(key_node, MappingNode) and key_node.flow_style:
+                raise UserError(f"{shown}:{line}: a value that starts with {{{{ needs quotes; put quotes around it")
             if not isinstance(key_node, ScalarNode):
                 raise UserError(f"{shown}:{line}: a key must be a word; put quotes around it")
             key = str(key_node.value)

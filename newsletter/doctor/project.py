@@ -12,12 +12,12 @@ from newsletter.delivery.bounces.bounce_mailbox import imap_password
 from newsletter.delivery.smtp.session import account_password as account_secret
 from newsletter.doctor.result import CheckResult, ok, warning
 from newsletter.errors import UserError
-from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.model import Digest, DigestItem, Interest, Layout, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
 from newsletter.services.demo import SAMPLE_PAPERS
-from newsletter.services.messages import look_of, sender_warnings
+from newsletter.services.messages import look_of, sender_warnings, with_layout
 from newsletter.sources.files import read_file
 from newsletter.support.hosts import is_example
 
@@ -79,11 +79,11 @@ def templates(config: Config) -> CheckResult:
     """
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys(filter(None, (config.digest.template, config.digest.weekly_template))))
-    sizes = {one: len(_sample(config, load_templates(own, one, look_of(config))).encode()) for one in used}
+    sizes = {one: _largest_sample(config, load_templates(own, one, look_of(config))) for one in used}
     unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
     for one in unused:
         try:
-            _sample(config, load_templates(own, one, look_of(config)))
+            _largest_sample(config, load_templates(own, one, look_of(config)))
         except UserError as error:
             found, _, fix = error.lines[0].rpartition("; ")
             return warning(name, found, f"{fix}, or remove it: it is not in use")
@@ -97,12 +97,18 @@ def templates(config: Config) -> CheckResult:
     return ok(name, f"{', '.join((*used, *unused))}; {text}")
 
 
-def _sample(config: Config, filled: Templates) -> str:
+def _largest_sample(config: Config, filled: Templates) -> int:
+    """Render a digest in each layout, and return the size in bytes of the largest HTML."""
+    return max(len(_sample(config, filled, layout).encode()) for layout in Layout)
+
+
+def _sample(config: Config, filled: Templates, layout: Layout) -> str:
     link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
     links = PersonalLinks(
         link, link, link, one_click=link, browser=link, judge=lambda row, verdict: f"{link}.{verdict}"
     )
-    values = digest_context(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
+    reader = with_layout(sample_reader("you@example.org"), layout)
+    values = digest_context(config.site, filled, reader, sample_digest(_DAY), links)
     render(filled.text, values)
     return render(filled.html, values)
 

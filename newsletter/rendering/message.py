@@ -69,7 +69,8 @@ def make_message(
     # For the statistics of mailbox providers: edition, type and sender.
     headers.append(plain_field("Feedback-ID", f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"))
     to = (subscriber.preferences.name, subscriber.email)
-    return _message(site, to, subject(digest), now, identity, headers, html, text)
+    line = subject(templates.look.subject, site, digest, subscriber.preferences.name)
+    return _message(site, to, line, now, identity, headers, html, text)
 
 
 def make_signup_message(site: Site, email: str, subject: str, html: str, text: str, now: datetime) -> Message:

@@ -1,16 +1,50 @@
 """The subject line of a digest."""
 
+from newsletter.config.settings import Site
+from newsletter.config.subject_line import USUAL, SubjectValues, compiled
+from newsletter.errors import UserError
 from newsletter.model import Digest
 from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.plain_text import shorten
+from newsletter.support.text import to_single_line
 
 NOTHING = "Nothing new for you"
 """The subject of a message that says that there are no papers."""
 
+_LONGEST = 200
+_LONGEST_WITH_TITLE = 90
+"""Characters of the title and the number of the other papers; mail programs show about this much of a subject."""
 
-def subject(digest: Digest) -> str:
-    """Return the subject of a digest: its first paper and the number of others, or that there is nothing new."""
+
+def subject(template: str, site: Site, digest: Digest, reader: str = "") -> str:
+    """Return the subject of a digest, in one line of up to 200 characters, or that there is nothing new.
+
+    Args:
+        template: ``digest.subject`` of the configuration. If it renders to nothing, the usual one is used.
+        reader: the subscriber's name; empty if there is none, or in a digest that anyone may read.
+
+    Raises:
+        UserError: the template fails for this digest.
+    """
     if not digest.choices:
         return NOTHING
-    first = display_title(digest.choices[0].paper)
+    values = _values(site, digest, reader)
+    try:
+        line = to_single_line(compiled(template).render(values))
+    except Exception as error:  # The template is the operator's code: it may raise anything.
+        raise UserError(f"config.yaml: digest.subject: {template!r} fails: {error}; correct it") from error
+    return shorten(line or to_single_line(compiled(USUAL).render(values)), _LONGEST)
+
+
+def _values(site: Site, digest: Digest, reader: str) -> SubjectValues:
     more = len(digest.choices) - 1
-    return f"{first} + {more} more" if more else first
+    room = _LONGEST_WITH_TITLE - len(f" + {more} more" if more else "")
+    return SubjectValues(
+        title=shorten(to_single_line(display_title(digest.choices[0].paper)), room),
+        number=more + 1,
+        more=more,
+        sections=list(dict.fromkeys(choice.section for choice in digest.choices)),
+        date=f"{digest.edition.day} {digest.edition:%B}",
+        site=site.name,
+        reader=to_single_line(reader),
+    )

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
 from jinja2.exceptions import TemplateSyntaxError
 
+from newsletter.config.subject_line import USUAL
 from newsletter.errors import UserError
 from newsletter.model import Layout
 from newsletter.rendering.palette import palette
@@ -32,6 +33,12 @@ _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _COLOUR = re.compile(r"\{\{\s*(?P<mode>colour|dark)\.(?P<name>\w+)\s*\}\}")
 _STAND_IN = re.compile(r"jinja(\d+)tag")
 _LONG_LINE = 900
+_FORMER = {
+    "compact": "remove the line of config.yaml that names it, and set digest.layout to compact",
+    "weekly": "remove the line of config.yaml that names it",
+}
+"""What replaces templates of former versions, by name."""
+
 _SAID = re.compile(r"'([^']+)'")
 _DEEPEST = 5
 
@@ -66,12 +73,14 @@ class Look:
         source_summaries: whether a source's own summary of a paper, if there is one, is shown instead of the
             highlights.
         layout: that of subscribers who have not chosen one.
+        subject: the template of the subject line, as ``digest.subject`` of the configuration has it.
     """
 
     accent: str = ACCENT
     site_url: str | None = None
     source_summaries: bool = False
     layout: Layout = Layout.FULL
+    subject: str = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +157,18 @@ def _read(environment: Environment, name: str) -> CompiledPart:
     try:
         return CompiledPart(environment.get_template(name))
     except TemplateNotFound:
-        raise UserError(f"templates/{name}: missing; run 'newsletter init' to create it") from None
+        raise _missing(name) from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
     except TemplateSyntaxError as error:
         raise UserError(f"{error.filename}:{error.lineno}: {error.message}; correct the template") from None
+
+
+def _missing(name: str) -> UserError:
+    fix = _FORMER.get(name.rpartition(".")[0])
+    if fix is not None:
+        return UserError(f"templates/{name}: not part of the program any more; {fix}")
+    return UserError(f"templates/{name}: missing; run 'newsletter init' to create it")
 
 
 def _compiled(environment: Environment, name: str) -> CompiledPart:
@@ -216,7 +232,7 @@ def _assembled(environment: Environment, name: str, depth: int = 0) -> tuple[Sou
     try:
         text, filename, _ = environment.loader.get_source(environment, name)
     except TemplateNotFound:
-        raise UserError(f"templates/{name}: missing; run 'newsletter init' to create it") from None
+        raise _missing(name) from None
     except UnicodeDecodeError:
         raise UserError(f"templates/{name}: not UTF-8; save it as UTF-8") from None
     lines: list[SourceLine] = []

@@ -1,7 +1,7 @@
 """The values that templates use to render a digest."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, lru_cache
 from itertools import accumulate, groupby
@@ -143,8 +143,10 @@ def digest_context(
     titles = [display_title(choice.paper) for choice in digest.choices[:4]]
     number, shared = len(digest.choices) + len(left), links.subscribe is not None
     sections = _sections(templates, subscriber.preferences.layout or templates.look.layout, digest.choices, links)
+    # A digest without papers of lower rank has the same subject as the whole one.
+    whole = replace(digest, choices=tuple(sorted((*digest.choices, *left), key=lambda choice: choice.rank)))
     return {
-        "subject": subject(digest),
+        "subject": subject(templates.look.subject, site, whole, "" if shared else subscriber.preferences.name),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
         "edition_date": format_day(digest.edition),

@@ -56,8 +56,8 @@ def check_rendering(context: AppContext, loaded: TemplateCache, subscriber: Subs
     Raises:
         NewsletterError: that is impossible too, so no message can be rendered.
     """
-    schedule = subscriber.preferences.schedule
-    reader = replace(_READER, preferences=replace(_READER.preferences, schedule=schedule))
+    schedule, layout = subscriber.preferences.schedule, subscriber.preferences.layout
+    reader = replace(_READER, preferences=replace(_READER.preferences, schedule=schedule, layout=layout))
     choice = DigestItem(paper=_PAPER, rank=1, score=0.8, section=_INTEREST.name, because="about several goals")
     digest = Digest(edition=context.clock().date(), choices=(choice,), considered=1, since=None, seen_row=0)
     try:

@@ -14,7 +14,7 @@ from newsletter.audience.signed_links import TokenPurpose
 from newsletter.config.settings import Config
 from newsletter.delivery.bounces.mailed_commands import feedback_subject, interests_body, interests_subject
 from newsletter.delivery.bounces.verp import return_path
-from newsletter.model import Digest, Message, Subscriber
+from newsletter.model import Digest, Layout, Message, Subscriber
 from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Look, Templates, load_templates
 from newsletter.rendering.template_context import PersonalLinks, is_weekly, shared_links
@@ -48,7 +48,18 @@ def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscr
 def look_of(config: Config) -> Look:
     """Return what is the same in all messages of a newsletter."""
     settings = config.digest
-    return Look(config.brand.accent, config.site.url, settings.source_summaries, settings.layout)
+    return Look(
+        accent=config.brand.accent,
+        site_url=config.site.url,
+        source_summaries=settings.source_summaries,
+        layout=settings.layout,
+        subject=settings.subject,
+    )
+
+
+def with_layout(subscriber: Subscriber, layout: Layout) -> Subscriber:
+    """Return a subscriber whose digests have a layout."""
+    return replace(subscriber, preferences=replace(subscriber.preferences, layout=layout))
 
 
 def render_message(

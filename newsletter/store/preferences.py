@@ -6,7 +6,7 @@ from datetime import time
 from functools import lru_cache
 from typing import Any
 
-from newsletter.model import Day, Interest, Preferences, Schedule
+from newsletter.model import Day, Interest, Layout, Preferences, Schedule
 
 
 def to_json(preferences: Preferences) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
         },
         "papers": preferences.papers,
         "trending": preferences.trending,
+        "layout": preferences.layout.value if preferences.layout else None,
         "interests": [interest_json(interest) for interest in preferences.interests],
         "never": list(preferences.never),
     }
@@ -32,7 +33,9 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         name=data["name"],
         schedule=schedule_from_json(data["schedule"]),
         papers=data["papers"],
-        trending=data.get("trending"),  # Former versions have none.
+        # Former versions have neither of the two.
+        trending=data.get("trending"),
+        layout=Layout(data["layout"]) if data.get("layout") is not None else None,
         interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
     )

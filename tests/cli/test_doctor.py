@@ -41,7 +41,7 @@ def test_a_fresh_newsletter_where_nothing_answers(newsletter: Newsletter, monkey
     assert "bad smtp: cannot reach 127.0.0.1:1: Connection refused fix: check smtp.host and port" in told
     assert "not checked spf: newsletter.example is an example domain fix: set site.from" in told
     assert "not checked clock: no server sent its time" in told
-    assert "ok templates: digest, weekly, compact; " in told
+    assert re.search("ok templates: digest[;,]", told)
     assert ran.out.splitlines()[-1].endswith(" not checked.")
     assert ran.err == ""
 

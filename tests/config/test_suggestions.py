@@ -31,6 +31,10 @@ ARXIV = "sources:\n  a:\n    kind: arxiv\n    categories: "
         ("schedule: {timezone: '+05:00'}", "did you mean Etc/GMT-5?"),
         ("schedule: {fetch_at: 6am}", "'6am' is not a time of day; did you mean \"06:00\"?"),
         ("digest: {trending: no}", "digest.trending: 'no' is not a whole number; did you mean 0?"),
+        (
+            "digest: {layout: brief}",
+            "digest.layout: 'brief' is not one of full, compact, titles; did you mean 'compact'?",
+        ),
         ("web: {port: no}", "web.port: 'no' is not a whole number; write one like 5"),
         ("ranking: {min_score: 50%}", "did you mean 0.5?"),
         ("ranking: {min_score: 50}", "it must be 1 or less; did you mean 0.5?"),
@@ -62,6 +66,12 @@ def test_a_category_that_may_exist_is_taken(newsletter: Newsletter, category: st
     ("written", "expected"),
     [
         ("trending: -1", "ada.yaml:2: trending: '-1' is too small; it must be 0 or more"),
+        ("layout: compct", "'compct' is not one of full, compact, titles; did you mean 'compact'?"),
+        (
+            "layout: headlines",
+            "ada.yaml:2: layout: 'headlines' is not one of full, compact, titles; did you mean 'titles'?",
+        ),
+        ("layot: full", "unknown key; did you mean 'layout'?"),
         ("timezone: Vienna", "unknown key; did you mean 'schedule.timezone'? indent it below 'schedule'"),
         ("send_at: 7:00", "unknown key; did you mean 'schedule.time'?"),
         ("topics: [x]", "unknown key; did you mean 'interests'?"),

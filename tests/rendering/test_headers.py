@@ -17,6 +17,7 @@ from newsletter.config.settings import Site
 from newsletter.model import Digest, DigestItem, Message, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.message import make_message, make_signup_message
 from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.plain_text import shorten
 from newsletter.rendering.template import load_templates
 from newsletter.rendering.template_context import PersonalLinks
 from newsletter.support.text import to_single_line
@@ -58,6 +59,10 @@ def make(title: str = "A sample", name: str = "Ada", email: str = "ada@example.o
     digest = Digest(edition=date(2025, 11, 28), choices=choices, considered=1, since=None, seen_row=1)
     person = Subscriber(preferences=Preferences(email=email, name=name), state=SubscriberState.ACTIVE, row=7)
     return make_message(of or site(), TEMPLATES, person, digest, LINKS, IDENTITY, NOW)
+
+
+def letter(subject: str) -> Message:
+    return make_signup_message(site(), "ada@example.org", subject, "<p>x</p>", "x", NOW)
 
 
 def head_of(message: Message) -> str:
@@ -135,7 +140,7 @@ def test_whatever_is_written_is_read_as_it_is_and_nothing_else(
     message = make(title, name, "zoë@example.org" if utf8 else "ada@example.org", of)
     head = head_of(message)
     check_lines(head, utf8)
-    title = to_single_line(display_title(Paper(title=title)))
+    title = shorten(to_single_line(display_title(Paper(title=title))), 90)
 
     assert sorted(parsed(message).keys()) == sorted(FIELDS)
     assert decoded(field(message, "Subject")) == title
@@ -177,7 +182,7 @@ def test_a_damaged_address_makes_one_field_without_an_error(email: str) -> None:
 
 @given(texts())
 def test_a_letter_has_the_same_headers(subject: str) -> None:
-    message = make_signup_message(site(), "ada@example.org", subject, "<p>x</p>", "x", NOW)
+    message = letter(subject)
     check_lines(head_of(message))
     assert decoded(field(message, "Subject")) == to_single_line(subject)
     assert field(message, "To") == "ada@example.org"
@@ -207,7 +212,7 @@ def test_the_list_id_loses_no_letter_of_the_name(name: str) -> None:
     [ACCENTS, f"{ACCENTS} {ACCENTS}", "Plain words with an é at the end of them, which come to more than one line é"],
 )
 def test_a_long_accented_title_keeps_its_spaces(title: str) -> None:
-    message = make(title)
+    message = letter(title)
     assert decoded(field(message, "Subject")) == title
     assert mailparser.parse_from_bytes(message.content).subject == title
     check_lines(head_of(message))
@@ -219,8 +224,8 @@ def test_an_emoji_of_several_characters_stays_one() -> None:
 
 def test_a_title_of_one_long_word_leaves_no_first_line_empty() -> None:
     for word in ("A" * 69, "A" * 70, "A" * 77, "A" * 78, "A" * 500):
-        message = make(word)
-        assert decoded(field(message, "Subject")) in (word, f"{word[:299]}…")
+        message = letter(word)
+        assert decoded(field(message, "Subject")) == word
         check_lines(head_of(message))
 
 
@@ -249,9 +254,10 @@ def test_a_long_plain_title_is_folded_between_words() -> None:
 
 
 def test_in_a_message_in_utf8_text_stands_as_it_is_where_it_fits() -> None:
-    head = head_of(make(ACCENTS, "Zoë, “the” weaver", "zoë@example.org"))
+    title = ACCENTS.removesuffix(", évaluée à Genève")
+    head = head_of(make(title, "Zoë, “the” weaver", "zoë@example.org"))
     assert '\r\nTo: "Zoë, “the” weaver" <zoë@example.org>\r\n' in head
-    assert ACCENTS in head.replace("\r\n ", " ")
+    assert title in head.replace("\r\n ", " ")
     check_lines(head, utf8=True)
 
 

@@ -1,12 +1,15 @@
 """The road, end to end: preview, send and log agree; nothing is sent twice; a killed run goes on."""
 
+import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from newsletter.rendering.template import BUNDLED
 from newsletter.services.demo import LoopbackServer
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.postgresql import PostgreSQL
@@ -292,9 +295,15 @@ def test_an_empty_store_says_so(newsletter: Newsletter, mail: Mailbox, reader: s
     assert newsletter.run("send").out == "1 sent\n"
 
 
-def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter, mail: Mailbox) -> None:
+def test_who_gets_mail_once_a_week_may_get_another_template(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
-    newsletter.configure(digest={"template": "compact"})
+    templates = newsletter.folder / "templates"
+    templates.mkdir()
+    for ending in ("mjml", "txt"):
+        (templates / f"review.{ending}").write_text((BUNDLED / f"digest.{ending}").read_text())
+    with (templates / "review.txt").open("a") as file:
+        file.write("Also this week\n")
+    newsletter.configure(digest={"weekly_template": "review"})
     newsletter.subscriber("ada", "email: ada@example.org\ninterests: [energy-based models]\n")
     newsletter.subscriber(
         "bob", "email: bob@example.org\nschedule: {days: weekly}\npapers: 12\ninterests: [energy-based models]\n"
@@ -304,9 +313,36 @@ def test_who_gets_mail_once_a_week_gets_the_weekly_review(newsletter: Newsletter
     assert "for you today." in text["ada@example.org"]
     assert "for you this week." in text["bob@example.org"]
     assert "Also this week" in text["bob@example.org"]
+    assert "Also this week" not in text["ada@example.org"]
     newsletter.configure(digest={"template": "nonesuch"})
     ran = newsletter.run("preview", "ada@example.org", "--format", "text", code=2)
     assert ran.err == "error: templates/nonesuch.mjml: missing; run 'newsletter init' to create it\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"template": "compact"}, "remove the line of config.yaml that names it, and set digest.layout to compact"),
+        ({"weekly_template": "weekly"}, "remove the line of config.yaml that names it"),
+    ],
+)
+def test_a_template_of_a_former_version_is_named_with_what_replaces_it(
+    newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    newsletter.with_sample()
+    (name,) = settings.values()
+    built_in, own = tmp_path / "built-in", newsletter.folder / "templates"
+    shutil.copytree(BUNDLED, built_in, ignore=shutil.ignore_patterns(f"{name}.*"))
+    monkeypatch.setattr("newsletter.rendering.template.BUNDLED", built_in)
+    newsletter.configure(digest=settings)
+    newsletter.subscriber("bob", "email: bob@example.org\nschedule: {days: weekly}\ninterests: [language models]\n")
+    ran = newsletter.run("preview", "bob@example.org", "--format", "text", code=2)
+    assert ran.err == f"error: templates/{name}.mjml: not part of the program any more; {said}\n"
+    # Who has a copy keeps it.
+    own.mkdir()
+    for ending in ("mjml", "txt"):
+        (own / f"{name}.{ending}").write_text((BUNDLED / f"digest.{ending}").read_text())
+    assert "language" in newsletter.run("preview", "bob@example.org", "--format", "text").out
 
 
 @pytest.mark.both_stores

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from newsletter.audience.form_limits import LimitVerdict
 from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
 from newsletter.errors import UserError
-from newsletter.model import Paper
+from newsletter.model import Layout, Paper
 from newsletter.ranking.trending import trending_reason
 from newsletter.services import signup_mail
 from newsletter.services.search import SearchResult, search, similar
@@ -106,6 +106,7 @@ class SignUp(BaseModel):
         default_factory=list, max_length=MOST_INTERESTS, description="Interests, in words."
     )
     timezone: str = Field("UTC", max_length=60, description="An IANA name; unknown ones count as UTC.")
+    layout: Layout | None = Field(None, description="Of the digests; null for the newsletter's own.")
 
 
 _SIGN_UP: dict[int | str, dict[str, Any]] = {
@@ -163,7 +164,7 @@ def routes(site: WebContext) -> APIRouter:
         confirmed. The response is the same for every address.
         """
         try:
-            wanted = read_request(asked.email, asked.interests, asked.timezone)
+            wanted = read_request(asked.email, asked.interests, asked.timezone, asked.layout or "")
         except UserError as error:
             raise HTTPException(422, "; ".join(error.lines)) from None
         # Clients without a page to solve a challenge on must retry later.

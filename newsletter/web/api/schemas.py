@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from newsletter.model import Paper, Send, SendState, Subscriber, SubscriberState
+from newsletter.model import Layout, Paper, Send, SendState, Subscriber, SubscriberState
 from newsletter.services.paper_json import paper_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
@@ -133,6 +133,7 @@ class SubscriberResponse(BaseModel):
     schedule: ScheduleResponse
     papers: int
     trending: int | None = Field(description="Papers in Trending; null for the newsletter's number.")
+    layout: Layout | None = Field(description="Of the digests; null for the newsletter's own.")
     interests: list[InterestResponse]
     never: list[str]
     file: str | None = Field(description="The file in the subscribers' folder.")
@@ -157,6 +158,7 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
         ),
         papers=wants.papers,
         trending=wants.trending,
+        layout=wants.layout,
         interests=[InterestResponse(**asdict(one)) for one in wants.interests],
         never=list(wants.never),
         file=subscriber.file,

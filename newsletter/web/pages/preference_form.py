@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 
 from newsletter.audience.subscriber_file import MOST_INTERESTS, preferences_from_mapping
 from newsletter.errors import UserError
-from newsletter.model import Day, Interest, Preferences
+from newsletter.model import Day, Interest, Layout, Preferences
 from newsletter.support.time_zones import is_known
 from newsletter.web.forms import text, texts
 
@@ -22,7 +22,14 @@ _SHOWN_AS = {
     "schedule.timezone": "Time zone",
     "papers": "Papers",
     "trending": "Trending",
+    "layout": "Layout",
 }
+LAYOUTS = {
+    Layout.FULL: "Full: the first papers with idea and result, the rest by title",
+    Layout.COMPACT: "Compact: authors and one sentence for each paper",
+    Layout.TITLES: "Titles: one line for each paper",
+}
+"""The layouts in words for the reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,9 @@ class InterestFields:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of the form; ``never`` has one word per line, ``trending`` is empty for the newsletter's number."""
+    """The fields of the form; ``never`` has one word per line, ``trending`` and ``layout`` are empty for the
+    newsletter's own.
+    """
 
     name: str
     days: Sequence[str]
@@ -66,6 +75,7 @@ class Fields:
     timezone: str
     papers: str
     trending: str
+    layout: str
     never: str
     interests: Sequence[InterestFields]
 
@@ -81,9 +91,21 @@ def fields_of(preferences: Preferences) -> Fields:
         timezone=schedule.timezone if is_known(schedule.timezone) else "UTC",
         papers=str(preferences.papers),
         trending="" if preferences.trending is None else str(preferences.trending),
+        layout=preferences.layout or "",
         never="\n".join(preferences.never),
         interests=[_interest_fields(one) for one in preferences.interests],
     )
+
+
+def layout_choices(chosen: str, usual: Layout) -> list[tuple[str, str, bool]]:
+    """Return the layouts that a form offers, each with its value, in words and whether it is chosen.
+
+    Args:
+        chosen: the value of the field, empty for ``usual``, the newsletter's own. The layout that is the newsletter's
+            own is offered with an empty value, unless it was chosen by name: then it stays so.
+    """
+    unnamed = usual if chosen != usual else None
+    return [("" if one is unnamed else one.value, words, one == (chosen or usual)) for one, words in LAYOUTS.items()]
 
 
 def _interest_fields(interest: Interest) -> InterestFields:
@@ -114,6 +136,7 @@ def posted_fields(form: FormData) -> Fields:
         timezone=text(form, "timezone"),
         papers=text(form, "papers"),
         trending=text(form, "trending"),
+        layout=text(form, "layout"),
         never=text(form, "never"),
         interests=[one for one in interests if not one.empty],
     )
@@ -140,6 +163,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         "schedule": schedule,
         "papers": fields.papers.strip(),
         "trending": fields.trending.strip() or None,
+        "layout": fields.layout.strip() or None,
         "interests": [_mapping(one) for one in fields.interests],
         "never": _lines(fields.never),
     }

@@ -25,7 +25,15 @@ from newsletter.store import feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_of, text
-from newsletter.web.pages.preference_form import Fields, InterestFields, fields_of, posted_fields, read_fields, renamed
+from newsletter.web.pages.preference_form import (
+    Fields,
+    InterestFields,
+    fields_of,
+    layout_choices,
+    posted_fields,
+    read_fields,
+    renamed,
+)
 from newsletter.web.pages.signup import zones
 
 _PAUSE = timedelta(days=14)
@@ -83,6 +91,7 @@ def routes(site: WebContext) -> APIRouter:
             mark=home.mark,
             titles=_titles(site, fields),
             days=_DAYS,
+            layouts=layout_choices(fields.layout, context.config.digest.layout),
             zones=zones(),
             **shown,
         )

@@ -86,7 +86,7 @@ def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> by
         link = context.links.digest_url(subscriber.row, one.edition)
         entry = ElementTree.SubElement(feed, f"{{{_ATOM}}}entry")
         _text(entry, "id", link)
-        _text(entry, "title", f"{format_day(one.edition)}: {subject(one)}")
+        _text(entry, "title", f"{format_day(one.edition)}: {subject(context.config.digest.subject, settings, one)}")
         _text(entry, "updated", _noon(one.edition))
         ElementTree.SubElement(entry, f"{{{_ATOM}}}link", href=link)
         summary = "\n".join(f"{choice.rank}. {display_title(choice.paper)}" for choice in one.choices)

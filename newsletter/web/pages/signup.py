@@ -14,6 +14,7 @@ from newsletter.services import signup_mail
 from newsletter.support import time_zones
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, request_of, request_origin, text, texts
+from newsletter.web.pages.preference_form import layout_choices
 
 TOPICS = (
     "large language models",
@@ -48,6 +49,7 @@ def routes(site: WebContext) -> APIRouter:
         interests: str,
         topics: Sequence[str],
         zone: str,
+        layout: str,
         problems: Sequence[str],
         challenge: str | None = None,
     ) -> Response:
@@ -61,6 +63,7 @@ def routes(site: WebContext) -> APIRouter:
             topics=[(topic, topic in topics) for topic in TOPICS],
             zone=zone,
             zones=zones(),
+            layouts=layout_choices(layout, context.config.digest.layout),
             problems=problems,
             challenge=challenge,
             longest=LONGEST_INTEREST,
@@ -69,29 +72,29 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/subscribe", methods=PAGE)
     def form(request: Request, interest: str = "") -> Response:
-        return form_page(request, 200, "", interest[:LONGEST_INTEREST], (), "UTC", ())
+        return form_page(request, 200, "", interest[:LONGEST_INTEREST], (), "UTC", "", ())
 
     @router.post("/subscribe/begin", dependencies=[SameOrigin])
     def begin(request: Request, form: Posted) -> Response:
         # From the box on other pages. It uses POST to keep the address out of logs and browser history.
         email, interest = text(form, "email")[:_LONGEST_EMAIL], text(form, "interest")[:LONGEST_INTEREST]
-        return form_page(request, 200, email, interest, (), "UTC", ())
+        return form_page(request, 200, email, interest, (), "UTC", "", ())
 
     @router.post("/subscribe", dependencies=[SameOrigin])
     def ask(request: Request, form: Posted) -> Response:
         email, interests, topics = text(form, "email"), text(form, "interests"), texts(form, "topic")
-        zone = text(form, "timezone") or "UTC"
+        zone, layout = text(form, "timezone") or "UTC", text(form, "layout")
         try:
-            wanted = read_request(email, [*topics, *interests.splitlines()], zone)
+            wanted = read_request(email, [*topics, *interests.splitlines()], zone, layout)
         except UserError as error:
-            return form_page(request, 422, email, interests, topics, zone, error.lines)
+            return form_page(request, 422, email, interests, topics, zone, layout, error.lines)
         # A field that nobody sees, and programs fill in.
         if not text(form, "website"):
             verdict = signup_mail.request_signup(context, wanted, request_origin(request, form))
             if verdict is LimitVerdict.TOO_MANY:
                 raise HTTPException(429)
             if verdict is LimitVerdict.CHALLENGE:
-                return form_page(request, 429, email, interests, topics, zone, (), site.challenge())
+                return form_page(request, 429, email, interests, topics, zone, layout, (), site.challenge())
             site.mailer.wake()
         return RedirectResponse("/subscribe/sent", 303)
 

@@ -24,7 +24,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from newsletter.config.loader import load_config
 from newsletter.digest.composer import EARLIER, TRENDING
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import DigestItem, Subscriber
+from newsletter.model import DigestItem, Layout, Subscriber
 from newsletter.ranking.explain import Explanation
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.palette import style_sheet
@@ -69,6 +69,7 @@ class LivePreview:
     Attributes:
         path: of the configuration. ``scratch``: a folder for sample papers, if the store is empty.
         watched: the source files of the message.
+        layout: of the message; None for the subscriber's own.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class LivePreview:
     subscriber: Subscriber
     scratch: Path
     watched: WatchedFiles
+    layout: Layout | None = None
     _last: Snapshot | None = field(init=False, default=None)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
@@ -103,7 +105,7 @@ class LivePreview:
             config = load_config(self.path)
             # Also on errors, so that the fix is noticed.
             self.watched = watched_files(self.path, config, self.subscriber)
-            self._last = made = make_snapshot(config, self.clock, self.subscriber.email, self.scratch)
+            self._last = made = make_snapshot(config, self.clock, self.subscriber.email, self.scratch, self.layout)
             self.subscriber = made.subscriber
             self.watched = watched_files(self.path, config, made.subscriber)
             return made

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from newsletter.audience import subscriptions
 from newsletter.config.settings import Config
-from newsletter.model import Subscriber
+from newsletter.model import Layout, Subscriber
 from newsletter.rendering.template import BUNDLED
 from newsletter.services.context import AppContext, open_context
-from newsletter.services.messages import new_message_id, render_message
+from newsletter.services.messages import new_message_id, render_message, with_layout
 from newsletter.services.recommend import Preview, preview_digest
 from newsletter.services.sample_data import context_with_papers
 from newsletter.services.subscriber_files import read_files
@@ -86,11 +86,12 @@ def watched_files(path: Path, config: Config, subscriber: Subscriber) -> Watched
     return WatchedFiles((path, people, *own), (config.folder / config.templates, BUNDLED))
 
 
-def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path) -> Snapshot:
+def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path, layout: Layout | None = None) -> Snapshot:
     """Render a subscriber's message like an edition, without planning or sending it.
 
     Args:
         scratch: folder for sample papers, if the store is empty.
+        layout: of the message; None for the subscriber's own.
 
     Raises:
         NewsletterError: a template has an error, the store is not available, or ``email`` is not a subscriber.
@@ -102,7 +103,8 @@ def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path) -> Sn
             subscriber = subscriptions.get_subscriber(connection, email)
         with context_with_papers(context, scratch) as (filled, sample):
             preview = preview_digest(filled, subscriber)
-            return Snapshot(subscriber, preview, _message_parts(filled, subscriber, preview), sample, tuple(problems))
+            reader = with_layout(subscriber, layout) if layout else subscriber
+            return Snapshot(subscriber, preview, _message_parts(filled, reader, preview), sample, tuple(problems))
     finally:
         context.engine.dispose()
 

@@ -157,6 +157,11 @@ def test_who_asks_by_it_is_written_to_like_any_other(mail: Mailbox, reader: str,
     assert sorted(mail.recipients()) == [reader, "new@example.org"]
     states = {row["email"]: row["state"] for row in newsletter.run("subscribers", "list", "--json").rows}
     assert states == {reader: "active", "new@example.org": "pending"}
+    wanted = {"email": "bob@example.org", "layout": "titles"}
+    assert httpx.post(f"{where}/api/subscribe", json=wanted).status_code == 202
+    (bob,) = newsletter.run("subscribers", "show", "bob@example.org", "--json").rows
+    assert bob["layout"] == "titles"
+    assert httpx.post(f"{where}/api/subscribe", json=wanted | {"layout": "posters"}).status_code == 422
     refused = httpx.post(f"{where}/api/subscribe", json={"email": "no address"})
     assert (refused.status_code, "error" in refused.json()) == (422, True)
 

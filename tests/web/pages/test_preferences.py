@@ -37,8 +37,10 @@ def filled(client: httpx.Client, page: str) -> dict[str, str | list[str]]:
     fields: dict[str, str | list[str]] = {}
     for tag in re.findall(r"<input[^>]*>", form):
         said = {name: html.unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
-        if said.get("type") != "checkbox":
+        if said.get("type") not in ("checkbox", "radio"):
             fields[said["name"]] = said.get("value", "")
+        elif said["type"] == "radio":
+            fields |= {said["name"]: said["value"]} if " checked" in tag else {}
         elif " checked" in tag:
             fields[said["name"]] = [*fields.get(said["name"], []), said["value"]]
     for name, value in re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>([^<]*)</textarea>', form):
@@ -71,7 +73,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
         fields |= {"i0-weight": "2,5", "i0-liked": [], "i1-name": "Energies", "i1-keywords": "diffusion\nflows: 3"}
         fields |= {"i2-text": "graph neural networks for molecules", "day": ["mon", "thu"], "time": "18:15"}
         fields |= {"timezone": "Asia/Kolkata", "papers": "5", "never": "survey\n\nbenchmark", "name": "Ada"}
-        fields |= {"trending": "0"}
+        fields |= {"trending": "0", "layout": "titles"}
         saved = client.post(page, data=fields)
         assert (saved.status_code, saved.headers["location"]) == (303, f"{page}?said=saved")
         assert "Thursday" not in client.get(page).text  # A Friday: the next is Monday's.
@@ -89,7 +91,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
     assert now["interests"][0]["liked"] == []
     assert now["interests"][1]["keywords"] == {"diffusion": 1.0, "flows": 3.0}
     assert now["schedule"] == {"days": ["mon", "thu"], "time": "18:15", "timezone": "Asia/Kolkata"}
-    assert (now["papers"], now["trending"], now["name"]) == (5, 0, "Ada")
+    assert (now["papers"], now["trending"], now["layout"], now["name"]) == (5, 0, "titles", "Ada")
     assert now["never"] == ["survey", "benchmark"]
     # What was said of a paper stays with the interest, whatever it is called.
     assert [interest for _, _, interest in feedback_of(newsletter, "ada@example.org")] == ["Energies"]
@@ -123,6 +125,7 @@ def _flat(fields: dict[str, str | list[str]]) -> list[tuple[str, str]]:
         ({"day": []}, "Days: choose at least one"),
         ({"papers": "1000"}, "Papers: "),
         ({"trending": "51"}, "Trending: "),
+        ({"layout": "compct"}, "Layout: 'compct' is not one of full, compact, titles; did you mean 'compact'?"),
         ({"timezone": "Mars/Olympus"}, "Time zone: "),
         ({"i0-weight": "-1"}, "Interest 1, weight: "),
         ({"i1-name": "Several goals"}, "rename one"),

@@ -38,6 +38,12 @@ def link_to_digest(message: EmailMessage) -> str:
     return path_of(found[1])
 
 
+def title_of(page: str) -> str:
+    found = re.search(r"<title>([^<]*)</title>", page)
+    assert found is not None
+    return found[1].strip()
+
+
 class Addresses(HTMLParser):
     """Every address that a page names, wherever it stands, and its text."""
 
@@ -141,6 +147,23 @@ def test_a_digest_is_shown_as_long_as_it_is_kept(newsletter: Newsletter, message
         assert client.get(f"/digest/{other}").status_code == 404
         newsletter.run("subscribers", "forget", reader, "--yes")
         assert client.get(link).status_code == 410
+
+
+def test_a_subject_of_ones_own_names_the_reader_in_the_message_only(
+    newsletter: Newsletter, mail: Mailbox, reader: str
+) -> None:
+    newsletter.configure(
+        digest={"subject": "{{ number }} papers{% if reader %} for {{ reader }}{% endif %}, {{ date }}"}
+    )
+    newsletter.with_sample().run("send")
+    (message,) = mail.messages()
+    assert message["Subject"] == "8 papers for Ada, 28 November"
+    assert title_of(part(message, "html")) == "8 papers for Ada, 28 November"
+    feed = path_of(links_of(newsletter).url(TokenPurpose.FEED, row_of(newsletter, reader))) + ".atom"
+    with serving(newsletter) as where, site_client(where) as client:
+        assert title_of(client.get(link_to_digest(message)).text) == "8 papers, 28 November"
+        (entry,) = feedparser.parse(client.get(feed).content).entries
+        assert entry.title == "Friday, 28 November 2025: 8 papers, 28 November"
 
 
 def test_a_feed_has_the_digests_of_one_person(newsletter: Newsletter, message: EmailMessage, reader: str) -> None:

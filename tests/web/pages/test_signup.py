@@ -57,6 +57,28 @@ def test_it_takes_a_letter_and_a_click(newsletter: Newsletter, mail: Mailbox) ->
     assert [interest["name"] for interest in row["interests"]] == ["robot learning", "Pareto fronts"]
 
 
+@pytest.mark.parametrize(("layout", "kept"), [("", None), ("compact", "compact"), ("posters", None)])
+def test_the_layout_is_chosen_with_the_interests(
+    newsletter: Newsletter, mail: Mailbox, layout: str, kept: str | None
+) -> None:
+    newsletter.configure(digest={"layout": "titles"})
+    with serving(newsletter) as where, site_client(where) as client:
+        form = client.get("/subscribe").text
+        assert '<input type="radio" name="layout" value="" checked>Titles: one line for each paper' in form
+        assert '<input type="radio" name="layout" value="full">Full: ' in form
+        assert ask(client, BOB, interests="robots", layout=layout).status_code == 303
+        wait_for_messages(mail, 1)
+    (row,) = newsletter.run("subscribers", "list", "--json").rows
+    assert row["layout"] == kept
+
+
+def test_a_form_with_a_mistake_keeps_the_layout(newsletter: Newsletter) -> None:
+    with serving(newsletter) as where, site_client(where) as client:
+        answer = ask(client, "no address", layout="compact")
+    assert answer.status_code == 422
+    assert '<input type="radio" name="layout" value="compact" checked>' in answer.text
+
+
 def test_the_answer_is_the_same_whoever_has_the_address(newsletter: Newsletter, mail: Mailbox) -> None:
     for name in ("active", "gone", "forgotten", "paused"):
         newsletter.run("subscribe", f"{name}@example.org", "-i", "Pareto fronts")
