@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PrivateAttr,
     model_validator,
@@ -64,11 +65,14 @@ class Site(Settings):
 class Store(Settings):
     """The store: an SQLAlchemy URL; relative SQLite paths start from the config file's folder.
 
-    The index of the papers has its own folder and can be rebuilt from the store.
+    The index of the papers has its own folder and can be rebuilt from the store; thumbnails are fetched again.
     """
 
     url: Line = "sqlite:///var/newsletter.db"
     index: FileName = Path("var/index")
+    thumbnails: FileName = Field(
+        default=Path("var/thumbnails"), description="Folder of the thumbnails, made for digest.thumbnails."
+    )
 
 
 class Semantic(Settings):
@@ -104,6 +108,19 @@ class Ranking(Settings):
     semantic: Semantic | None = Field(default=None, description="Ranks by meaning too; off by default.")
 
 
+class Brand(Settings):
+    """How the newsletter looks."""
+
+    logo: FileName | None = Field(
+        default=None, description="A PNG, JPEG or GIF file, shown in emails instead of the newsletter's name."
+    )
+
+
+def _off_in_yaml(value: object) -> object:
+    """YAML 1.1 reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
 class DigestSettings(Settings):
     """The composition of a digest."""
 
@@ -114,6 +131,9 @@ class DigestSettings(Settings):
     )
     source_summaries: bool = Field(
         default=False, description="Show a source's own summary of a paper, labelled, instead of the highlights."
+    )
+    thumbnails: Annotated[Literal["off", "site", "inline"], BeforeValidator(_off_in_yaml)] = Field(
+        default="off", description="Images of papers: none, served by the site, or attached to the message."
     )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
     weekly_template: Line = Field(default="weekly", description="Template for subscribers with one day a week.")
@@ -161,6 +181,7 @@ class Config(Settings):
     """The whole of ``config.yaml``."""
 
     site: Site
+    brand: Brand = Brand()
     store: Store = Store()
     subscribers: FileName = Path("subscribers")
     templates: FileName = Field(
@@ -209,6 +230,16 @@ class Config(Settings):
     def index_folder(self) -> Path:
         """The folder of the index of the papers."""
         return self._folder / self.store.index
+
+    @property
+    def thumbnails_folder(self) -> Path:
+        """The folder of the thumbnails of papers."""
+        return self._folder / self.store.thumbnails
+
+    @property
+    def logo_file(self) -> Path | None:
+        """The file of the newsletter's logo; None without one."""
+        return self._folder / self.brand.logo if self.brand.logo is not None else None
 
     @property
     def store_url(self) -> str:

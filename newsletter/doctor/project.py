@@ -17,6 +17,7 @@ from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
 from newsletter.services.demo import SAMPLE_PAPERS
+from newsletter.services.email_images import images_for
 from newsletter.services.messages import sender_warnings
 from newsletter.sources.files import read_file
 from newsletter.support.hosts import is_example
@@ -72,23 +73,25 @@ def mailbox_password(settings: Imap, folder: Path) -> CheckResult:
 
 
 def templates(config: Config) -> CheckResult:
-    """Check that all templates compile and that a digest of sample papers is below Gmail's clipping limit.
+    """Check that all templates compile, that the logo can be used, and that a digest of sample papers is below Gmail's
+    clipping limit.
 
     Raises:
-        UserError: a template in use has an error.
+        UserError: a template in use has an error, or the logo cannot be used.
     """
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys((config.digest.template, config.digest.weekly_template)))
-    sizes = {one: len(_sample(config, load_templates(own, one)).encode()) for one in used}
+    images = images_for(config)
+    sizes = {one: len(_sample(config, load_templates(own, one, images=images)).encode()) for one in used}
     unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
     for one in unused:
         try:
-            _sample(config, load_templates(own, one))
+            _sample(config, load_templates(own, one, images=images))
         except UserError as error:
             found, _, fix = error.lines[0].rpartition("; ")
             return warning(name, found, f"{fix}, or remove it: it is not in use")
     for mail in SignupMail:
-        _sample_signup_mail(config, load_templates(own, mail.value))
+        _sample_signup_mail(config, load_templates(own, mail.value, images=images))
     largest = max(sizes, key=lambda one: sizes[one])
     text = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:
@@ -108,10 +111,11 @@ def _sample(config: Config, filled: Templates) -> str:
 
 
 def _sample_signup_mail(config: Config, filled: Templates) -> None:
+    logo = filled.images.logo
     link, interests = f"{config.site.url or _SITE}/confirm/1.{'x' * 43}", ["As an example"]
     values = {
-        **signup_context(config.site, "As an example", link, 48),
-        **interests_context(config.site, "As an example", link, True, interests),
+        **signup_context(config.site, "As an example", link, 48, logo),
+        **interests_context(config.site, "As an example", link, True, interests, logo),
     }
     for part in (filled.text, filled.html):
         render(part, values)

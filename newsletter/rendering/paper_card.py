@@ -11,6 +11,7 @@ from newsletter.highlights.classifier import highlights
 from newsletter.highlights.sentences import sentences
 from newsletter.highlights.standalone import LONGEST
 from newsletter.model import Paper
+from newsletter.rendering.images import Picture
 from newsletter.rendering.plain_text import latex_to_text, readable, shorten
 from newsletter.rendering.template import Templates, render
 from newsletter.support.text import to_single_line
@@ -37,6 +38,7 @@ class Card:
         sentences: the highlights of the abstract, complete sentences; empty if the summary is shown instead of them.
         summary: the source's own summary. ``summary_label``: "Summary by Hugging Face".
         lines: what is shown of the text, each with its label: the sentences ("Idea", "Result"), or else the summary.
+        thumbnail: a small image, None without one.
         about, links: title, byline and sentences, and the links, as HTML. ``about_text``, ``links_text``: as text.
     """
 
@@ -47,24 +49,27 @@ class Card:
     summary: str
     summary_label: str
     lines: tuple[Labelled, ...]
+    thumbnail: Picture | None
     about: Markup
     links: Markup
     about_text: str
     links_text: str
 
 
-def paper_card(templates: Templates, paper: Paper) -> Card:
-    """Return the card of a paper, rendered on first use."""
+def paper_card(templates: Templates, paper: Paper, thumbnail: bool = True) -> Card:
+    """Return the card of a paper, rendered on first use; ``thumbnail``: with its thumbnail, if there is one."""
     if not paper.row:
-        return _rendered(templates, paper)  # Not stored, so it has no key for the cache.
-    key = (paper.row, paper.title)
+        return _rendered(templates, paper, thumbnail)  # Not stored, so it has no key for the cache.
+    key = (paper.row, paper.title, thumbnail)
     if key not in templates.cards:
-        templates.cards[key] = _rendered(templates, paper)
+        templates.cards[key] = _rendered(templates, paper, thumbnail)
     found: Card = templates.cards[key]
     return found
 
 
-def _rendered(templates: Templates, paper: Paper) -> Card:
+def _rendered(templates: Templates, paper: Paper, thumbnail: bool) -> Card:
+    find = templates.images.thumbnail if thumbnail else None
+    picture = find(paper) if find is not None else None
     url, links, by = _web(paper.url) or _web(paper.pdf_url), tuple(paper_links(paper)), byline(paper)
     title, summary, label = display_title(paper), summary_of(paper), summary_label(paper)
     found = [] if summary and templates.source_summaries else labelled_sentences(paper)
@@ -77,6 +82,7 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         "summary": summary,
         "summary_label": label,
         "lines": lines,
+        "thumbnail": picture,
     }
     values = {"paper": {**said, "url": url, "links": links}}
     about, links_shown = (render(part, values).strip() for part in (templates.about, templates.links))
@@ -88,6 +94,7 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         summary=summary,
         summary_label=label,
         lines=lines,
+        thumbnail=picture,
         about=Markup(about),  # noqa: S704 - escaped by the template
         links=Markup(links_shown),  # noqa: S704 - likewise
         about_text=render(templates.about_text, values).strip(),

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Tem
 from jinja2.exceptions import TemplateSyntaxError
 
 from newsletter.errors import UserError
+from newsletter.rendering.images import NO_IMAGES, Images
 
 BUNDLED = next(
     path for path in (Path(__file__).parents[1] / "templates", Path(__file__).parents[2] / "templates") if path.is_dir()
@@ -60,6 +61,7 @@ class Templates:
         about, links: a paper's title, byline and sentences, and its links, as HTML. ``about_text``, ``links_text``: as
             text.
         source_summaries: whether a source's own summary of a paper is shown instead of the highlights.
+        images: the logo and the thumbnails, as far as the newsletter shows any.
         cards: a cache of rendered cards, as long-lived as the templates: each paper is rendered once an edition.
     """
 
@@ -70,14 +72,18 @@ class Templates:
     about_text: CompiledPart
     links_text: CompiledPart
     source_summaries: bool = False
-    cards: dict[tuple[int, str], Any] = field(default_factory=dict)
+    images: Images = NO_IMAGES
+    cards: dict[tuple[int, str, bool], Any] = field(default_factory=dict)
 
 
-def load_templates(own_folder: Path | None, name: str = "digest", source_summaries: bool = False) -> Templates:
+def load_templates(
+    own_folder: Path | None, name: str = "digest", source_summaries: bool = False, images: Images = NO_IMAGES
+) -> Templates:
     """Load the templates of a name; those in ``own_folder`` override the built-in ones.
 
     Args:
         source_summaries: whether cards show a source's own summary, if there is one, instead of the highlights.
+        images: the logo and the thumbnails.
 
     Raises:
         UserError: a template is missing or invalid; the error names file and line.
@@ -102,6 +108,7 @@ def load_templates(own_folder: Path | None, name: str = "digest", source_summari
         about_text=_read(text, "partials/paper.txt"),
         links_text=_read(text, "partials/links.txt"),
         source_summaries=source_summaries,
+        images=images,
     )
 
 

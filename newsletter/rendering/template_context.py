@@ -11,6 +11,7 @@ from newsletter.config.settings import Site
 from newsletter.digest.composer import EARLIER, TRENDING
 from newsletter.model import Digest, DigestItem, Subscriber
 from newsletter.ranking.calibration import match_in_words
+from newsletter.rendering.images import Picture
 from newsletter.rendering.paper_card import Card, display_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.subject import NOTHING, subject
@@ -19,6 +20,9 @@ from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
 
 _LEFT_NAMED = 5
+
+MAX_ATTACHED_BYTES = 300_000
+"""Maximum size of the images attached to a message, encoded: papers of lower rank then have no thumbnail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +102,19 @@ def digest_context(
     number = len(digest.choices) + len(left)
     papers = f"{number} paper{'' if number == 1 else 's'}"
     shared = links.subscribe is not None
+    bare = _without_thumbnail(templates, digest.choices)
     return {
         "subject": subject(digest),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
+        "logo": templates.images.logo,
         "edition_date": format_day(digest.edition),
         "greeting": f"{papers}, chosen for a reader of {site.name}."
         if shared
         else _greeting(subscriber, f"{papers} for you" if number else NOTHING),
         "first": digest.since is None and not shared,
         "sections": [
-            SectionContext(section, [_shown(templates, choice, links) for choice in choices])
+            SectionContext(section, [_shown(templates, choice, links, bare) for choice in choices])
             for section, choices in groupby(digest.choices, key=lambda choice: choice.section)
         ],
         "left_out": _left_out(left),
@@ -120,17 +126,38 @@ def digest_context(
     }
 
 
-def signup_context(site: Site, subject: str, link: str, hours: int) -> dict[str, Any]:
+def _without_thumbnail(templates: Templates, choices: Sequence[DigestItem]) -> frozenset[int]:
+    """Return the rows of the papers whose thumbnails would make the message too large, those of lower rank."""
+    if templates.images.thumbnail is None:
+        return frozenset()
+    size = len(templates.images.logo.part or b"") if templates.images.logo is not None else 0
+    bare = set()
+    for choice in choices:
+        picture = paper_card(templates, choice.paper).thumbnail
+        if picture is not None and picture.part is not None:
+            size += len(picture.part)
+            if size > MAX_ATTACHED_BYTES:
+                bare.add(choice.paper.row)
+    return frozenset(bare)
+
+
+def signup_context(site: Site, subject: str, link: str, hours: int, logo: Picture | None = None) -> dict[str, Any]:
     """Build the values that the templates of sign-up emails use.
 
     Args:
         link: the link to open. ``hours``: how long it is valid.
+        logo: the newsletter's logo.
     """
-    return {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+    return {"subject": subject, "preheader": subject, "site": site, "logo": logo, "link": link, "hours": hours}
 
 
 def interests_context(
-    site: Site, subject: str, link: str | None, changed: bool, interests: Sequence[str]
+    site: Site,
+    subject: str,
+    link: str | None,
+    changed: bool,
+    interests: Sequence[str],
+    logo: Picture | None = None,
 ) -> dict[str, Any]:
     """Build the values that the template ``interests`` uses: the answer to an email that was to change interests.
 
@@ -138,11 +165,13 @@ def interests_context(
         link: opens an email that changes them again; None if none would be read.
         changed: whether they were changed.
         interests: as they are now, by name.
+        logo: the newsletter's logo.
     """
     return {
         "subject": subject,
         "preheader": subject,
         "site": site,
+        "logo": logo,
         "link": link,
         "changed": changed,
         "interests": [to_single_line(name) for name in interests],
@@ -195,13 +224,15 @@ def format_day(day: date) -> str:
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
-def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> ItemContext:
+def _shown(
+    templates: Templates, choice: DigestItem, links: PersonalLinks, bare: frozenset[int] = frozenset()
+) -> ItemContext:
     judge, row = links.judge, choice.paper.row
     trending, because = choice.section == TRENDING, latex_to_text(choice.because)
     strength, earlier = "" if trending else match_in_words(choice.score).capitalize(), EARLIER if choice.earlier else ""
     return ItemContext(
         rank=choice.rank,
-        paper=paper_card(templates, choice.paper),
+        paper=paper_card(templates, choice.paper, thumbnail=row not in bare),
         match=None if trending else percent(choice.score),
         strength=strength,
         earlier=earlier,

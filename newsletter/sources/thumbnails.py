@@ -1,6 +1,6 @@
 """Thumbnails: fetches the image that a source has of a paper, and makes a small JPEG of it.
 
-Nothing of the original is passed on but its pixels: no metadata, and no file that a decoder of a reader might trip over.
+Only pixels of the original are passed on: no metadata, and nothing made to attack the program that shows it.
 """
 
 import warnings
@@ -25,7 +25,7 @@ MAX_THUMBNAIL_BYTES = 15_000
 MAX_IMAGE_BYTES = 5_000_000
 """Maximum size of the image that a source has."""
 
-MAX_PIXELS = 16_000_000
+MAX_PIXELS = 8_000_000
 """Maximum pixels of that image: a file of a few kilobytes may decompress to gigabytes."""
 
 _STEP_SECONDS = 5.0
@@ -97,12 +97,13 @@ def _small(image: "Image") -> "Image":
     image.draft("RGB", (2 * WIDTH, 2 * HEIGHT))  # JPEG: decodes at a fraction of the size
     image.load()
     upright = ImageOps.exif_transpose(image)
-    upright.thumbnail((WIDTH, HEIGHT), reducing_gap=3.0)
-    if upright.has_transparency_data:
-        above = upright.convert("RGBA")
-        upright = Image.new("RGB", above.size, _WHITE)
-        upright.paste(above, mask=above.getchannel("A"))
-    return upright.convert("RGB")
+    small = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    small.thumbnail((WIDTH, HEIGHT), reducing_gap=3.0)
+    if small.mode == "RGB":
+        return small
+    ground = Image.new("RGB", small.size, _WHITE)
+    ground.paste(small, mask=small.getchannel("A"))
+    return ground
 
 
 def _compressed(image: "Image") -> bytes:
