@@ -116,9 +116,9 @@ class Brand(Settings):
     )
 
 
-def _off_in_yaml(value: object) -> object:
-    """YAML 1.1 reads a bare ``off`` as false."""
-    return "off" if value is False else value
+def _off(value: object) -> object:
+    """Read all that YAML 1.1 takes for the same as ``off``."""
+    return "off" if str(value).lower() in ("false", "no") else value
 
 
 class DigestSettings(Settings):
@@ -132,7 +132,7 @@ class DigestSettings(Settings):
     source_summaries: bool = Field(
         default=False, description="Show a source's own summary of a paper, labelled, instead of the highlights."
     )
-    thumbnails: Annotated[Literal["off", "site", "inline"], BeforeValidator(_off_in_yaml)] = Field(
+    thumbnails: Annotated[Literal["off", "site", "inline"], BeforeValidator(_off)] = Field(
         default="off", description="Images of papers: none, served by the site, or attached to the message."
     )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")

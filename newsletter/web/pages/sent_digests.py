@@ -24,7 +24,8 @@ from newsletter.web.forms import PAGE, subscriber_at, subscriber_of, wrong_link
 _POLICY = (
     # As in a mail client: no scripts, only inline styles.
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; default-src 'none'; "
-    "style-src 'unsafe-inline'; img-src 'self' https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "style-src 'unsafe-inline'; img-src 'self' https: data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 _NO_DIGEST = "This digest is no longer available."
 _ATOM = "http://www.w3.org/2005/Atom"
