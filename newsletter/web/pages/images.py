@@ -22,7 +22,10 @@ def routes(site: WebContext) -> APIRouter:
         content = read_thumbnail(config, paper)
         if content is None:
             raise HTTPException(404)
-        return _answer(request, read_image(content), _FOR_EVER)
+        try:
+            return _answer(request, read_image(content), _FOR_EVER)
+        except ValueError:  # The file is damaged.
+            raise HTTPException(404) from None
 
     @router.api_route("/brand/logo", methods=PAGE)
     def logo(request: Request, v: str = "") -> Response:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from newsletter.rendering.template import BUNDLED
+from tests.helpers.images import image
 from tests.helpers.newsletter import NOW, Newsletter
 
 SHOWN = ("phone-light", "desktop-light", "phone-dark", "desktop-dark")
@@ -196,3 +197,19 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert process.stderr.read() == ""
     assert list((newsletter.folder / "scratch").iterdir()) == []
     expect(page.locator("#live")).to_have_text("the preview has stopped")
+
+
+def test_an_attached_logo_is_shown_and_followed(
+    newsletter: Newsletter, reader: str, serve: Callable[..., str], page: Page
+) -> None:
+    logo = newsletter.folder / "logo.png"
+    logo.write_bytes(image(size=(200, 96)))
+    newsletter.configure(brand={"logo": "logo.png"}, site={"url": None})
+    newsletter.with_sample()
+    where = serve()
+    page.goto(where)
+    sizes = "[...document.images].map(image => [image.naturalWidth, image.height])"
+    page.wait_for_load_state("networkidle")
+    assert in_frame(page, "phone-light", sizes) == [[200, 48]]
+    logo.write_bytes(image(size=(120, 24)))
+    expect(page.frame_locator("#phone-light").locator("img")).to_have_attribute("width", "120", timeout=20_000)
