@@ -21,7 +21,7 @@ from newsletter.sources.http import _tls
 from tests.helpers.images import image
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import path_of, serving, site_client
+from tests.helpers.web import path_of, serving, site_client, wait_for_messages
 
 OK = Response(image(), content_type="image/png")
 LATER = "2025-11-29T10:00"
@@ -248,6 +248,21 @@ def test_without_a_site_the_logo_is_attached(newsletter: Newsletter, mail: Mailb
     (part,) = [one for one in message.walk() if one["Content-ID"]]
     assert src == "cid:" + part["Content-ID"].strip("<>")
     assert part.get_content() == (newsletter.folder / "logo.png").read_bytes()
+
+
+def test_a_sign_up_email_has_the_logo_too(newsletter: Newsletter, mail: Mailbox) -> None:
+    (newsletter.folder / "logo.png").write_bytes(image(size=(200, 96)))
+    (newsletter.folder / "templates").mkdir()
+    (newsletter.folder / "templates" / "confirm.mjml").write_text(
+        '<mjml><mj-body><mj-section><mj-column><mj-text>{% if logo %}<img src="{{ logo.src }}" alt="{{ site.name }}">'
+        "{% endif %}{{ link }}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    )
+    newsletter.configure(brand={"logo": "logo.png"})
+    with serving(newsletter) as where, site_client(where) as client:
+        client.post("/subscribe", data={"email": "bob@example.org", "timezone": "UTC", "interests": "robots"})
+        (letter,) = wait_for_messages(mail, 1)
+        (src,) = images_in(letter)
+        assert client.get(path_of(src)).content == (newsletter.folder / "logo.png").read_bytes()
 
 
 @pytest.mark.parametrize(
