@@ -129,7 +129,7 @@ def test_the_site_serves_what_it_has_and_nothing_else(pictured: Newsletter, mail
         link = re.search(r"View in browser: (\S+)", message.get_body(("plain",)).get_content())
         page = client.get(path_of(link[1]))
         assert page.text.count("<img") == len(papers)
-        assert "'self'" in page.headers["Content-Security-Policy"]
+        assert "https://papers.example.org/thumbnails/" in page.headers["Content-Security-Policy"]
     assert cdn.log == []
 
 
