@@ -19,6 +19,7 @@ class Paper:
         arxiv_id: without its version, which is in ``version``.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
         summary: a short summary given by the source. ``summary_by``: the name of who made it, if the source says so.
+        thumbnail_url: an image of the paper that the source has (https).
         keywords: given by the source.
         upvotes, comments: counts of the community; None if no source has them.
         sources: the names of the sources that list it.
@@ -43,6 +44,7 @@ class Paper:
     project_url: str | None = None
     summary: str | None = None
     summary_by: str | None = None
+    thumbnail_url: str | None = None
     keywords: tuple[str, ...] = ()
     upvotes: int | None = None
     comments: int | None = None

@@ -51,6 +51,11 @@ def load_config(path: Path) -> Config:
         raise UserError(f"{where}: {_NO_SECRETS.format('PGPASSWORD or ~/.pgpass').partition(' or the')[0]}")
     if config.accounts and "smtp" in config.model_fields_set:
         raise UserError(f"{document.where(('accounts',))}: accounts: cannot be combined with smtp; remove one of them")
+    if config.digest.thumbnails == "site" and config.site.url is None:
+        raise UserError(
+            f"{document.where(('digest', 'thumbnails'))}: digest.thumbnails: 'site' needs a site that serves "
+            "the images; set site.url, or write 'inline' to attach them"
+        )
     if "keep_days" in config.log.model_fields_set:
         for key, days in min_keep_days(config).items():
             if config.log.keep_days < days:

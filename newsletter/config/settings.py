@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PrivateAttr,
     model_validator,
@@ -65,20 +66,17 @@ class Site(Settings):
         return validated(parseaddr(self.sender)[1]).ascii_domain
 
 
-class Brand(Settings):
-    """What emails and pages look like."""
-
-    accent: Accent = Field(default=ACCENT, description="The colour of links and buttons, such as #1a56b0.")
-
-
 class Store(Settings):
     """The store: an SQLAlchemy URL; relative SQLite paths start from the config file's folder.
 
-    The index of the papers has its own folder and can be rebuilt from the store.
+    The index of the papers has its own folder and can be rebuilt from the store; thumbnails are fetched again.
     """
 
     url: Line = "sqlite:///var/newsletter.db"
     index: FileName = Path("var/index")
+    thumbnails: FileName = Field(
+        default=Path("var/thumbnails"), description="Folder of the thumbnails, made for digest.thumbnails."
+    )
 
 
 class Semantic(Settings):
@@ -114,6 +112,20 @@ class Ranking(Settings):
     semantic: Semantic | None = Field(default=None, description="Ranks by meaning too; off by default.")
 
 
+class Brand(Settings):
+    """What emails and pages look like."""
+
+    accent: Accent = Field(default=ACCENT, description='The colour of links and buttons, such as "#1a56b0".')
+    logo: FileName | None = Field(
+        default=None, description="A PNG, JPEG or GIF file, shown in emails instead of the newsletter's name."
+    )
+
+
+def _off(value: object) -> object:
+    """Read all that YAML 1.1 takes for the same as ``off``."""
+    return "off" if str(value).lower() in ("false", "no") else value
+
+
 class DigestSettings(Settings):
     """The composition of a digest."""
 
@@ -130,6 +142,9 @@ class DigestSettings(Settings):
     )
     subject: Annotated[Line, AfterValidator(valid_subject)] = Field(
         default=USUAL, description="The subject line, as a Jinja2 template."
+    )
+    thumbnails: Annotated[Literal["off", "site", "inline"], BeforeValidator(_off)] = Field(
+        default="off", description="Images of papers: none, served by the site, or attached to the message."
     )
     template: Line = Field(default="digest", description="Name of the templates, without extension.")
     weekly_template: Line | None = Field(
@@ -228,6 +243,16 @@ class Config(Settings):
     def index_folder(self) -> Path:
         """The folder of the index of the papers."""
         return self._folder / self.store.index
+
+    @property
+    def thumbnails_folder(self) -> Path:
+        """The folder of the thumbnails of papers."""
+        return self._folder / self.store.thumbnails
+
+    @property
+    def logo_file(self) -> Path | None:
+        """The file of the newsletter's logo; None without one."""
+        return self._folder / self.brand.logo if self.brand.logo is not None else None
 
     @property
     def store_url(self) -> str:

@@ -72,23 +72,25 @@ def mailbox_password(settings: Imap, folder: Path) -> CheckResult:
 
 
 def templates(config: Config) -> CheckResult:
-    """Check that all templates compile and that a digest of sample papers is below Gmail's clipping limit.
+    """Check that all templates compile, that the logo can be used, and that a digest of sample papers is below Gmail's
+    clipping limit.
 
     Raises:
-        UserError: a template in use has an error.
+        UserError: a template in use has an error, or the logo cannot be used.
     """
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys(filter(None, (config.digest.template, config.digest.weekly_template))))
-    sizes = {one: _largest_sample(config, load_templates(own, one, look_of(config))) for one in used}
+    look = look_of(config)
+    sizes = {one: _largest_sample(config, load_templates(own, one, look)) for one in used}
     unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
     for one in unused:
         try:
-            _largest_sample(config, load_templates(own, one, look_of(config)))
+            _largest_sample(config, load_templates(own, one, look))
         except UserError as error:
             found, _, fix = error.lines[0].rpartition("; ")
             return warning(name, found, f"{fix}, or remove it: it is not in use")
     for mail in SignupMail:
-        _sample_signup_mail(config, load_templates(own, mail.value, look_of(config)))
+        _sample_signup_mail(config, load_templates(own, mail.value, look))
     largest = max(sizes, key=lambda one: sizes[one])
     text = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:
@@ -114,10 +116,11 @@ def _sample(config: Config, filled: Templates, layout: Layout) -> str:
 
 
 def _sample_signup_mail(config: Config, filled: Templates) -> None:
+    logo = filled.look.images.logo
     link, interests = f"{config.site.url or _SITE}/confirm/1.{'x' * 43}", ["As an example"]
     values = {
-        **signup_context(config.site, "As an example", link, 48),
-        **interests_context(config.site, "As an example", link, True, interests),
+        **signup_context(config.site, "As an example", link, 48, logo),
+        **interests_context(config.site, "As an example", link, True, interests, logo),
     }
     for part in (filled.text, filled.html):
         render(part, values)

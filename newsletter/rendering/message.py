@@ -21,7 +21,9 @@ from newsletter.rendering.headers import (
     plain_field,
     text_field,
 )
+from newsletter.rendering.images import NO_IMAGES, Images, parts_used
 from newsletter.rendering.mime import alternative
+from newsletter.rendering.paper_card import paper_card
 from newsletter.rendering.subject import subject
 from newsletter.rendering.template import Templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context
@@ -69,18 +71,28 @@ def make_message(
     # For the statistics of mailbox providers: edition, type and sender.
     headers.append(plain_field("Feedback-ID", f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"))
     to = (subscriber.preferences.name, subscriber.email)
+    images = _images(templates, digest, html) if templates.look.images is not NO_IMAGES else ()
     line = subject(templates.look.subject, site, digest, subscriber.preferences.name)
-    return _message(site, to, line, now, identity, headers, html, text)
+    return _message(site, to, line, now, identity, headers, html, text, images)
 
 
-def make_signup_message(site: Site, email: str, subject: str, html: str, text: str, now: datetime) -> Message:
+def _images(templates: Templates, digest: Digest, html: str) -> Sequence[bytes]:
+    """Return the MIME parts of the images that the HTML of a digest shows."""
+    thumbnails = (paper_card(templates, choice.paper).thumbnail for choice in digest.choices)
+    return parts_used(html, (templates.look.images.logo, *thumbnails))
+
+
+def make_signup_message(
+    site: Site, email: str, subject: str, html: str, text: str, now: datetime, images: Images = NO_IMAGES
+) -> Message:
     """Build a sign-up email, such as one to confirm a subscription. It is not bulk mail.
 
     Args:
         now: for the Date header and the Message-ID (aware).
+        images: what the HTML may show; what it does show is attached, if it is not linked.
     """
     identity = f"<{now:%Y%m%d}.{secrets.token_hex(12)}@{ascii_domain(site.domain)}>"
-    return _message(site, ("", email), subject, now, identity, [], html, text)
+    return _message(site, ("", email), subject, now, identity, [], html, text, parts_used(html, [images.logo]))
 
 
 def _message(
@@ -92,6 +104,7 @@ def _message(
     headers: Sequence[bytes],
     html: str,
     text: str,
+    images: Sequence[bytes],
 ) -> Message:
     mailboxes = {"From": _mailbox(site.sender), "To": (to[0], address_spec(to[1]))}
     if site.reply_to:
@@ -109,7 +122,7 @@ def _message(
     ]
     # The boundary is derived from the Message-ID, so that the same digest always has the same bytes.
     boundary = "=_" + hashlib.sha256(identity.encode(errors="replace")).hexdigest()[:32]
-    content = alternative(whole, text, html, boundary)
+    content = alternative(whole, text, html, boundary, images)
     return Message(sender=_bare(site.sender), recipient=to[1], message_id=identity, content=content)
 
 

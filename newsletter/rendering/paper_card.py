@@ -12,6 +12,7 @@ from newsletter.highlights.classifier import highlights
 from newsletter.highlights.sentences import sentences
 from newsletter.highlights.standalone import LONGEST
 from newsletter.model import Paper
+from newsletter.rendering.images import Picture
 from newsletter.rendering.plain_text import latex_to_text, readable, shorten
 from newsletter.rendering.template import Templates, render
 from newsletter.support.text import to_single_line
@@ -41,6 +42,7 @@ class Card:
         lines: what is shown of the text, each with its label: the highlights ("Idea", "Result"), or else the summary.
         brief: the beginning of the first of the lines.
         votes: upvotes and comments in words; empty without any.
+        thumbnail: a small image, None without one.
         words: the number of words of title and lines. ``title_words``: that of the title.
         title_html, lines_html, links_html: the linked title, the lines and the links. ``title_text``, ``lines_text``,
             ``links_text``: title and byline, the lines, and the links as text.
@@ -55,6 +57,7 @@ class Card:
     lines: tuple[Labelled, ...]
     brief: str
     votes: str
+    thumbnail: Picture | None
     words: int
     title_words: int
     title_html: Markup
@@ -77,6 +80,7 @@ def paper_card(templates: Templates, paper: Paper) -> Card:
 
 
 def _rendered(templates: Templates, paper: Paper) -> Card:
+    find_thumbnail = templates.look.images.thumbnail
     title, summary, label = display_title(paper), summary_of(paper), summary_label(paper)
     found = [] if summary and templates.look.source_summaries else labelled_sentences(paper)
     lines = tuple(found) or ((Labelled(label, summary),) if summary else ())
@@ -90,6 +94,7 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         "lines": lines,
         "brief": shorten(lines[0].text, _BRIEF) if lines else "",
         "votes": votes(paper),
+        "thumbnail": find_thumbnail(paper) if find_thumbnail else None,
     }
     values = {"paper": {**shown, "links": tuple(paper_links(paper))}}
     title_html, lines_html, links_html = (

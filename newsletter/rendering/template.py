@@ -20,6 +20,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from newsletter.config.subject_line import USUAL
 from newsletter.errors import UserError
 from newsletter.model import Layout
+from newsletter.rendering.images import NO_IMAGES, Images
 from newsletter.rendering.palette import palette
 from newsletter.support.colours import ACCENT
 
@@ -74,6 +75,7 @@ class Look:
             highlights.
         layout: that of subscribers who have not chosen one.
         subject: the template of the subject line, as ``digest.subject`` of the configuration has it.
+        images: the logo and the thumbnails, as far as the newsletter shows any.
     """
 
     accent: str = ACCENT
@@ -81,6 +83,7 @@ class Look:
     source_summaries: bool = False
     layout: Layout = Layout.FULL
     subject: str = USUAL
+    images: Images = NO_IMAGES
 
 
 @dataclass(frozen=True, slots=True)

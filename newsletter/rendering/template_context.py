@@ -12,6 +12,7 @@ from newsletter.config.settings import Site
 from newsletter.digest.composer import EARLIER, TRENDING
 from newsletter.model import Digest, DigestItem, Layout, Subscriber
 from newsletter.ranking.calibration import match_in_words
+from newsletter.rendering.images import Picture
 from newsletter.rendering.paper_card import Card, display_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.subject import NOTHING, subject
@@ -149,6 +150,7 @@ def digest_context(
         "subject": subject(templates.look.subject, site, whole, "" if shared else subscriber.preferences.name),
         "preheader": "; ".join(titles[1:4]) or site.name,
         "site": site,
+        "logo": templates.look.images.logo,
         "edition_date": format_day(digest.edition),
         "extent": _extent(number, sections),
         "greeting": f"Chosen for a reader of {site.name}." if shared else _greeting(subscriber, number),
@@ -221,17 +223,23 @@ def plural(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"
 
 
-def signup_context(site: Site, subject: str, link: str, hours: int) -> dict[str, Any]:
+def signup_context(site: Site, subject: str, link: str, hours: int, logo: Picture | None = None) -> dict[str, Any]:
     """Build the values that the templates of sign-up emails use.
 
     Args:
         link: the link to open. ``hours``: how long it is valid.
+        logo: the newsletter's logo.
     """
-    return {"subject": subject, "preheader": subject, "site": site, "link": link, "hours": hours}
+    return {"subject": subject, "preheader": subject, "site": site, "logo": logo, "link": link, "hours": hours}
 
 
 def interests_context(
-    site: Site, subject: str, link: str | None, changed: bool, interests: Sequence[str]
+    site: Site,
+    subject: str,
+    link: str | None,
+    changed: bool,
+    interests: Sequence[str],
+    logo: Picture | None = None,
 ) -> dict[str, Any]:
     """Build the values that the template ``interests`` uses: the answer to an email that was to change interests.
 
@@ -239,11 +247,13 @@ def interests_context(
         link: opens an email that changes them again; None if none would be read.
         changed: whether they were changed.
         interests: as they are now, by name.
+        logo: the newsletter's logo.
     """
     return {
         "subject": subject,
         "preheader": subject,
         "site": site,
+        "logo": logo,
         "link": link,
         "changed": changed,
         "interests": [to_single_line(name) for name in interests],

@@ -60,7 +60,7 @@ class EditionWorker:
     def __init__(
         self, context: AppContext, snapshot: RankingSnapshot | None, should_stop: ShouldStop, only: int | None = None
     ) -> None:
-        self._context, self._snapshot = context, snapshot
+        self._context, self._snapshot, self._should_stop = context, snapshot, should_stop
         self._failures = 0
         self._dispatcher = Dispatcher(
             engine=context.engine,
@@ -84,7 +84,7 @@ class EditionWorker:
         Raises:
             ServerUnavailable: no mail server is available; planned sends stay planned.
         """
-        planned = plan_batch(self._context, self._snapshot, batch, self.owner())
+        planned = plan_batch(self._context, self._snapshot, batch, self.owner(), self._should_stop)
         failed = [self._failure(plan.email, plan.digest.edition, plan.failure) for plan in planned.failed]
         self._dispatcher.dispatch(planned.counts[SendState.PLANNED.value])
         result = self._collect([note for note in failed if note])

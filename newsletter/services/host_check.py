@@ -26,7 +26,8 @@ class HostFingerprint:
 
     Attributes:
         machine: identifies the host, even among hosts of the same name.
-        programs: versions. ``templates``: a digest of them. ``key``: a fixed text signed with the signing key.
+        programs: versions. ``templates``: a digest of them. ``logo``: likewise, empty without one.
+       ``key``: a fixed text signed with the signing key.
         sentence_model: the fingerprint of the sentence model, empty without one.
     """
 
@@ -34,6 +35,7 @@ class HostFingerprint:
     machine: str
     programs: str
     templates: str
+    logo: str
     key: str
     sentence_model: str
 
@@ -52,6 +54,7 @@ def host_fingerprint(config: Config, key: str) -> HostFingerprint:
         machine=_machine(),
         programs=", ".join(programs),
         templates=_templates(config),
+        logo=_logo(config),
         key=mark,
         sentence_model=encoder.fingerprint if encoder is not None else "",
     )
@@ -85,6 +88,8 @@ def verify_host(config: Config, wanted: HostFingerprint) -> None:
         wrong.append(
             f"{here} the templates differ from those of {wanted.host}; copy {config.folder / config.templates}"
         )
+    if own.logo != wanted.logo:
+        wrong.append(f"{here} the logo differs from that of {wanted.host}; copy {config.logo_file}")
     if own.key != wanted.key:
         wrong.append(f"{here} the signing key differs from that of {wanted.host}; set the same NEWSLETTER_SECRET_KEY")
     if own.sentence_model != wanted.sentence_model:
@@ -104,6 +109,15 @@ def _machine() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return socket.gethostname()
+
+
+def _logo(config: Config) -> str:
+    if config.logo_file is None:
+        return ""
+    try:
+        return hashlib.sha256(config.logo_file.read_bytes()).hexdigest()
+    except OSError:
+        return "missing"
 
 
 def _templates(config: Config) -> str:

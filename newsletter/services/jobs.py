@@ -19,6 +19,7 @@ from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.retention import purge_expired
 from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
+from newsletter.services.thumbnails import forget_thumbnails
 from newsletter.store import reading, statistics, tokens, writing
 
 Log = Callable[..., None]
@@ -152,8 +153,8 @@ def _read_mailbox(context: AppContext, log: Log, should_stop: Callable[[], bool]
 
 
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Count today's subscribers and past editions; delete old log entries, unconfirmed sign-ups and ended operator
-    sessions.
+    """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups and ended
+    operator sessions.
     """
     with writing(context.engine) as connection:
         statistics.keep_counts(connection, context.clock().date())
@@ -167,6 +168,7 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
         with writing(context.engine) as connection:
             statistics.keep_edition(connection, day)
     forgotten = purge_expired(context, should_stop)
+    forget_thumbnails(context)
     unconfirmed = forget_unconfirmed(context, should_stop)
     if unconfirmed:
         log("forgot_unconfirmed", subscribers=unconfirmed)

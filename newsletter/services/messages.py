@@ -19,6 +19,7 @@ from newsletter.rendering.message import make_message, message_id, render_parts
 from newsletter.rendering.template import Look, Templates, load_templates
 from newsletter.rendering.template_context import PersonalLinks, is_weekly, shared_links
 from newsletter.services.context import AppContext
+from newsletter.services.email_images import ShownIn, images_for
 from newsletter.support.hosts import is_example, is_loopback
 
 _LONGEST_LINK = 1_500
@@ -31,22 +32,31 @@ TemplateCache = dict[str, Templates]
 """The templates in use, by name, each loaded when a subscriber first needs it."""
 
 
-def templates_for(context: AppContext, loaded: TemplateCache, subscriber: Subscriber) -> Templates:
+def templates_for(
+    context: AppContext, loaded: TemplateCache, subscriber: Subscriber, shown_in: ShownIn = ShownIn.MESSAGE
+) -> Templates:
     """Return the templates of a subscriber's messages; the newsletter's own override the built-in ones.
 
+    Args:
+        loaded: templates loaded before, for the same ``shown_in``.
+
     Raises:
-        UserError: one is missing or invalid.
+        UserError: one is missing or invalid, or the logo cannot be used.
     """
     settings = context.config.digest
     name = (settings.weekly_template if is_weekly(subscriber) else None) or settings.template
     if name not in loaded:
         own = context.config.folder / context.config.templates
-        loaded[name] = load_templates(own, name, look_of(context.config))
+        loaded[name] = load_templates(own, name, look_of(context.config, shown_in))
     return loaded[name]
 
 
-def look_of(config: Config) -> Look:
-    """Return what is the same in all messages of a newsletter."""
+def look_of(config: Config, shown_in: ShownIn = ShownIn.MESSAGE) -> Look:
+    """Return what is the same in all messages of a newsletter.
+
+    Raises:
+        UserError: the logo cannot be used.
+    """
     settings = config.digest
     return Look(
         accent=config.brand.accent,
@@ -54,6 +64,7 @@ def look_of(config: Config) -> Look:
         source_summaries=settings.source_summaries,
         layout=settings.layout,
         subject=settings.subject,
+        images=images_for(config, shown_in),
     )
 
 
@@ -78,14 +89,17 @@ def render_message(
 
 
 def render_pages(context: AppContext, loaded: TemplateCache, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
-    """Render the HTML part and the text part of the message."""
-    filled, links = templates_for(context, loaded, subscriber), personal_links(context, subscriber, digest.edition)
+    """Render the HTML part and the text part of the message, to be saved as files: images are in the HTML itself."""
+    filled, links = (
+        templates_for(context, loaded, subscriber, ShownIn.FILE),
+        personal_links(context, subscriber, digest.edition),
+    )
     return render_parts(context.config.site, filled, subscriber, digest, links)
 
 
 def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
     """Render the HTML of a digest for sharing: it names no reader, and none of its links acts for one."""
-    filled = templates_for(context, {}, subscriber)
+    filled = templates_for(context, {}, subscriber, ShownIn.PAGE)
     return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
 
 

@@ -31,6 +31,7 @@ def paper_json(paper: Paper) -> dict[str, Any]:
         "project_url": paper.project_url,
         "summary": paper.summary,
         "summary_by": paper.summary_by,
+        "thumbnail_url": paper.thumbnail_url,
         "keywords": list(paper.keywords),
         "first_seen": paper.first_seen.astimezone(UTC).isoformat(timespec="seconds") if paper.first_seen else None,
     }

@@ -1,7 +1,7 @@
 """Plan: compose and store the digests of a batch of subscribers before any of them is sent."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -21,6 +21,7 @@ from newsletter.services.recommend import (
     ranking_inputs,
     score_batch,
 )
+from newsletter.services.thumbnails import fetch_missing_thumbnails
 from newsletter.store import plans as plan_store
 from newsletter.store import reading, send_log, subscribers, worker_stats, writing
 
@@ -53,7 +54,13 @@ class PlanResult:
     failed: Sequence[plan_store.Plan]
 
 
-def plan_batch(context: AppContext, snapshot: RankingSnapshot | None, batch: SubscriberBatch, owner: str) -> PlanResult:
+def plan_batch(
+    context: AppContext,
+    snapshot: RankingSnapshot | None,
+    batch: SubscriberBatch,
+    owner: str,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> PlanResult:
     """Store the digests of a batch as planned, and when each subscriber is due next.
 
     A subscriber whose digest cannot be composed fails; the others get theirs.
@@ -61,9 +68,14 @@ def plan_batch(context: AppContext, snapshot: RankingSnapshot | None, batch: Sub
     Args:
         snapshot: what to rank against; None for an empty store.
         owner: the name that the run's counts are stored under.
+        should_stop: polled while thumbnails are fetched.
     """
     people = load_subscribers(context, batch)
-    return _keep_plans(context, batch, people, make_plans(context, snapshot, batch, people), owner)
+    plans = make_plans(context, snapshot, batch, people)
+    # Before the plans are stored, since any process may send them from then on.
+    papers = (choice.paper for plan in plans for choice in plan.digest.choices)
+    fetch_missing_thumbnails(context, papers, should_stop)
+    return _keep_plans(context, batch, people, plans, owner)
 
 
 def fail_batch(context: AppContext, batch: SubscriberBatch, why: str, owner: str) -> PlanResult:

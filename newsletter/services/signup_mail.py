@@ -21,6 +21,7 @@ from newsletter.delivery.sending import rate_limit
 from newsletter.delivery.smtp.transport import Outcome, Transport
 from newsletter.errors import NewsletterError
 from newsletter.model import Message, Preferences, SendState, Subscriber
+from newsletter.rendering.images import Picture
 from newsletter.rendering.message import make_signup_message
 from newsletter.rendering.template import load_templates, render
 from newsletter.rendering.template_context import interests_context, signup_context
@@ -154,17 +155,17 @@ _SUBJECTS = {
 
 
 def _message(context: AppContext, request: SignUp, mail: SignupMail) -> Message:
-    site = context.config.site
-    templates = load_templates(context.config.folder / context.config.templates, mail.value, look_of(context.config))
+    site, look = context.config.site, look_of(context.config)
+    templates = load_templates(context.config.folder / context.config.templates, mail.value, look)
     # Nothing that was entered in a form appears in an email to somebody who may not have entered it.
     hours = int(VALID_FOR[TokenPurpose.CONFIRM] / timedelta(hours=1))
     subject = _SUBJECTS[mail].format(name=site.name)
     if mail is SignupMail.INTERESTS:
-        values = _interests(context, request, subject)
+        values = _interests(context, request, subject, look.images.logo)
     else:
-        values = signup_context(site, subject, _link(context, request, mail), hours)
+        values = signup_context(site, subject, _link(context, request, mail), hours, look.images.logo)
     html, text = render(templates.html, values), render(templates.text, values)
-    message = make_signup_message(site, request.email, subject, html, text, context.clock())
+    message = make_signup_message(site, request.email, subject, html, text, context.clock(), look.images)
     # Bounces of these emails go to the bounce address, if there is one.
     return replace(message, sender=context.config.bounces.address or parseaddr(site.sender)[1])
 
@@ -179,12 +180,12 @@ def _link(context: AppContext, request: SignUp, mail: SignupMail) -> str:
     return context.links.url(TokenPurpose.PREFERENCES, subscriber.row, subscriber.link_version)
 
 
-def _interests(context: AppContext, request: SignUp, subject: str) -> dict[str, Any]:
+def _interests(context: AppContext, request: SignUp, subject: str, logo: Picture | None) -> dict[str, Any]:
     """Return the values for the answer to an email about interests."""
     subscriber = _subscriber(context, request)
     names = [interest.name for interest in subscriber.preferences.interests]
     link, changed = interests_link(context, subscriber), bool(request.preferences.interests)
-    return interests_context(context.config.site, subject, link, changed, names)
+    return interests_context(context.config.site, subject, link, changed, names, logo)
 
 
 def _subscriber(context: AppContext, request: SignUp) -> Subscriber:

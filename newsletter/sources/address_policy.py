@@ -27,7 +27,7 @@ class PrivateAddressError(Exception):
 
 
 class ResponseTooLarge(Exception):
-    """A response, as transferred, is larger than :data:`MAX_RESPONSE_BYTES`."""
+    """A response, as transferred, is larger than allowed."""
 
 
 class AddressPolicy:
@@ -145,10 +145,19 @@ class CheckedTransport(httpx.BaseTransport):
     here too.
 
     With a proxy, the proxy looks names up and decides what it connects to.
+
+    Args:
+        max_bytes: maximum size of a response as transferred.
     """
 
-    def __init__(self, inner: httpx.BaseTransport, policy: AddressPolicy, proxied: bool) -> None:
-        self._inner, self._policy, self._proxied = inner, policy, proxied
+    def __init__(
+        self,
+        inner: httpx.BaseTransport,
+        policy: AddressPolicy,
+        proxied: bool,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
+        self._inner, self._policy, self._proxied, self._max_bytes = inner, policy, proxied, max_bytes
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._through_proxy(request) if self._proxied else self._connected(request)
@@ -162,7 +171,7 @@ class CheckedTransport(httpx.BaseTransport):
         return httpx.Response(
             response.status_code,
             headers=response.headers,
-            stream=_LimitedStream(stream),
+            stream=_LimitedStream(stream, self._max_bytes),
             extensions=response.extensions,
         )
 
@@ -202,14 +211,14 @@ def _sent_to(request: httpx.Request, address: str) -> httpx.Request:
 class _LimitedStream(httpx.SyncByteStream):
     """A server's response, up to the size limit. Compressed data may be endless and decompress to nothing."""
 
-    def __init__(self, inner: httpx.SyncByteStream) -> None:
-        self._inner = inner
+    def __init__(self, inner: httpx.SyncByteStream, most: int) -> None:
+        self._inner, self._most = inner, most
 
     def __iter__(self) -> Iterator[bytes]:
         received = 0
         for chunk in self._inner:
             received += len(chunk)
-            if received > MAX_RESPONSE_BYTES:
+            if received > self._most:
                 raise ResponseTooLarge
             yield chunk
 

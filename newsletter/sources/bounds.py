@@ -40,7 +40,9 @@ MAX_PROBLEM = 500
 
 _COUNTS = ("author_count", "version", "code_stars", "upvotes", "comments")
 _DAYS = ("published", "listed_on")
-_URLS = ("url", "pdf_url", "code_url", "project_url")
+_URLS = ("url", "pdf_url", "code_url", "project_url", "thumbnail_url")
+_HTTPS_ONLY = ("thumbnail_url",)
+"""Addresses that the program itself requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,9 @@ def _bound_urls(values: dict[str, Any], cut: list[str]) -> None:
         url = values[name]
         if url and len(url) > MAX_URL:
             cut.append(f"{name} left out, since it is longer than {MAX_URL:,} characters")
+            url = None
+        if url and name in _HTTPS_ONLY and not url.strip().lower().startswith("https://"):
+            cut.append(f"{name} left out, since it does not begin with https://")
             url = None
         values[name] = web_link(url)
 

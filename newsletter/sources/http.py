@@ -90,6 +90,8 @@ class HttpClient:
         agent: the User-Agent, see :func:`user_agent`.
         validators: those stored by earlier runs, by URL.
         urls: the source's URLs in the configuration; see :class:`newsletter.sources.address_policy.AddressPolicy`.
+        max_bytes: maximum size of a response, both as transferred and decompressed.
+        max_seconds: time limit of a complete response, redirects included; by default ten times that of one step.
 
     Attributes:
         validators_seen: those that servers returned in this run. Store them only after all papers of the run are
@@ -103,7 +105,11 @@ class HttpClient:
         agent: str,
         validators: Mapping[str, Validators] | None = None,
         urls: Iterable[str] = (),
+        max_bytes: int = MAX_RESPONSE_BYTES,
+        max_seconds: float | None = None,
     ) -> None:
+        self._max_bytes = max_bytes
+        self._max_seconds = network.timeout_seconds * _WHOLE_ANSWER if max_seconds is None else max_seconds
         self.validators_seen: dict[str, Validators] = {}
         self.ahead: float | None = None
         self._network = network
@@ -117,7 +123,10 @@ class HttpClient:
             timeout=network.timeout_seconds,
             follow_redirects=True,
             transport=CheckedTransport(
-                transport, AddressPolicy(urls, network.allow_private), proxied=network.proxy is not None
+                transport,
+                AddressPolicy(urls, network.allow_private),
+                proxied=network.proxy is not None,
+                max_bytes=max_bytes,
             ),
             # Neither proxies nor passwords of a .netrc file come from the environment.
             trust_env=False,
@@ -181,7 +190,7 @@ class HttpClient:
     def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
         time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
         content = bytearray()
-        limit = self._network.timeout_seconds * _WHOLE_ANSWER
+        limit = self._max_seconds
         deadline = Deadline(limit)
         try:
             with deadline:
@@ -195,11 +204,11 @@ class HttpClient:
                         _check_encoding(response)
                     elif not conditions:
                         raise _Failed("status 304 to an unconditional request", passing=False, status=304)
-                    _receive(response, content)
+                    _receive(response, content, self._max_bytes)
         except PrivateAddressError as error:
             raise _Failed(str(error), passing=False) from error
         except ResponseTooLarge as error:
-            raise _too_large() from error
+            raise _too_large(self._max_bytes) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:
                 raise _Failed(f"no complete response within {limit:g} s", passing=True) from error
@@ -303,15 +312,15 @@ def clock_skew(response: httpx.Response) -> float | None:
     return moment.timestamp() + (int(age[:9]) if age.isascii() and age.isdecimal() else 0) - time.time()
 
 
-def _receive(response: httpx.Response, content: bytearray) -> None:
+def _receive(response: httpx.Response, content: bytearray, most: int) -> None:
     for chunk in response.iter_bytes():
         content += chunk
-        if len(content) > MAX_RESPONSE_BYTES:
-            raise _too_large()
+        if len(content) > most:
+            raise _too_large(most)
 
 
-def _too_large() -> _Failed:
-    return _Failed(f"the response is larger than {MAX_RESPONSE_BYTES // 1_000_000} MB", passing=False)
+def _too_large(most: int) -> _Failed:
+    return _Failed(f"the response is larger than {most // 1_000_000} MB", passing=False)
 
 
 def _failed(error: Exception, received: int, timeout: float) -> _Failed:

@@ -143,6 +143,7 @@ class _Entry(Fields):
     abstract: Text | None = Field(default=None, alias="summary")
     listed_on: Day = Field(default=None, alias="submittedOnDailyAt")
     comments: Count | None = Field(default=None, alias="numComments")
+    thumbnail_url: Link = Field(default=None, alias="thumbnail")
     organization: _Organization | None = None
 
 
@@ -171,6 +172,7 @@ def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
         project_url=paper.project_url,
         summary=paper.summary or None,
         summary_by=_SUMMARIES_BY if paper.summary else None,
+        thumbnail_url=entry.thumbnail_url,
         keywords=tuple(paper.keywords or ()),
         upvotes=paper.upvotes,
         comments=entry.comments,

@@ -31,6 +31,7 @@ class _Line(Fields):
     project_url: Link = None
     summary: Text | None = None
     summary_by: Text | None = None
+    thumbnail_url: Link = None
     keywords: Texts = None
     upvotes: Count | None = None
     comments: Count | None = None
@@ -89,6 +90,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         project_url=line.project_url,
         summary=line.summary or None,
         summary_by=(line.summary_by or None) if line.summary else None,
+        thumbnail_url=line.thumbnail_url,
         keywords=tuple(line.keywords or ()),
         upvotes=line.upvotes,
         comments=line.comments,

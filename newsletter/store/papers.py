@@ -43,6 +43,7 @@ _FILLED = (
     "pdf_url",
     "code_url",
     "project_url",
+    "thumbnail_url",
     "summary",
     "keywords",
 )

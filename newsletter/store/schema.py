@@ -62,6 +62,7 @@ papers = Table(
     Column("project_url", Text),
     Column("summary", Text),
     Column("summary_by", Text),
+    Column("thumbnail_url", Text),
     Column("keywords", JSON, nullable=False),
     Column("upvotes", Integer),
     Column("comments", Integer),

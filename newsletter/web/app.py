@@ -24,7 +24,18 @@ from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
 from newsletter.web.middleware.security import guard, log
-from newsletter.web.pages import account, admin, feedback, feeds, papers, preferences, sent_digests, signup, unsubscribe
+from newsletter.web.pages import (
+    account,
+    admin,
+    feedback,
+    feeds,
+    images,
+    papers,
+    preferences,
+    sent_digests,
+    signup,
+    unsubscribe,
+)
 
 _COLOURS = "colours.css"
 _STATIC = {
@@ -90,6 +101,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(sent_digests.routes(site))
     app.include_router(feedback.routes(site))
     app.include_router(feeds.routes(site))
+    app.include_router(images.routes(site))
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
     app.include_router(admin_api.routes(site))

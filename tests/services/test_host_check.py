@@ -16,6 +16,7 @@ from newsletter.services.edition_worker import create_edition_worker
 from newsletter.services.host_check import HostFingerprint, host_fingerprint, verify_host
 from newsletter.services.recommend import build_snapshot, rated_papers, to_payload
 from newsletter.support.clock import frozen_clock, parse_moment
+from tests.helpers.images import image
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.sentence_model import SETTINGS, TOKENIZER
 
@@ -108,3 +109,19 @@ def test_no_secret_is_handed_to_other_hosts(
     assert b"newsletter.services.edition_worker" in handed
     # Nor is anything of a reader: who works at a block reads in the store who is in it.
     assert [one for one in (*secrets, reader) if one.encode() in handed] == []
+
+
+def test_a_host_with_another_logo_says_so(newsletter: Newsletter) -> None:
+    logo = newsletter.folder / "logo.png"
+    logo.write_bytes(image(size=(200, 96)))
+    newsletter.configure(brand={"logo": "logo.png"})
+    newsletter.run("subscribers", "list")
+    config, key = newsletter.config, (newsletter.folder / "var" / "secret.key").read_text().strip()
+    wanted = host_fingerprint(config, key)
+    verify_host(config, wanted)
+    logo.write_bytes(image(size=(100, 48)))
+    with pytest.raises(UserError, match=r"the logo differs from that of \S+; copy \S+/logo\.png$"):
+        verify_host(config, wanted)
+    logo.unlink()
+    with pytest.raises(UserError, match=r"the logo differs from that of \S+; copy \S+/logo\.png$"):
+        verify_host(config, wanted)

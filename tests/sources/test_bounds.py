@@ -75,7 +75,14 @@ def test_a_day_of_no_paper_is_left_out(name: str, day: date) -> None:
     assert f"{name} left out, since {day}" in cut
 
 
-@pytest.mark.parametrize("name", ["url", "pdf_url", "code_url", "project_url"])
+def test_the_address_of_a_thumbnail_is_https() -> None:
+    paper, cut = bounded(thumbnail_url="http://x.org/y.png")
+    assert paper.thumbnail_url is None
+    assert "thumbnail_url left out, since it does not begin with https://" in cut
+    assert bounded(thumbnail_url="HTTPS://x.org/y.png")[0].thumbnail_url == "HTTPS://x.org/y.png"
+
+
+@pytest.mark.parametrize("name", ["url", "pdf_url", "code_url", "project_url", "thumbnail_url"])
 def test_a_url_that_is_too_long_or_none_is_left_out(name: str) -> None:
     paper, cut = bounded(**{name: "https://x.org/" + "y" * 2000})
     assert getattr(paper, name) is None

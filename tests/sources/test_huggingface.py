@@ -36,7 +36,8 @@ def entry(number: int = 1, **changes: Any) -> dict[str, Any]:
         "projectPage": "https://example.org/one",
         "organization": {"name": "example", "fullname": "Example Institute"},
     }
-    return {"paper": paper | changes, "title": f"Paper {number}", "numComments": 2, "publishedAt": "2025-11-25"}
+    around = {"numComments": 2, "publishedAt": "2025-11-25", "thumbnail": f"https://cdn.example.org/{number}.png"}
+    return {"paper": paper | changes, "title": f"Paper {number}", **around}
 
 
 def source(server: HTTPServer, by: str = "date") -> HuggingFace:
@@ -68,6 +69,7 @@ def test_a_day(httpserver: HTTPServer, http: HttpClient) -> None:
         project_url="https://example.org/one",
         summary="In short.",
         summary_by="Hugging Face",
+        thumbnail_url="https://cdn.example.org/1.png",
         keywords=("one", "two"),
         upvotes=10,
         comments=2,

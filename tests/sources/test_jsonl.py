@@ -32,6 +32,7 @@ def test_a_whole_line() -> None:
         code_url="javascript:x",
         code_stars=None,
         keywords=None,
+        thumbnail_url="https://x.org/1.png",
         unknown={"a": 1},
     ) == Paper(
         title="One",
@@ -48,6 +49,7 @@ def test_a_whole_line() -> None:
         pdf_url="https://arxiv.org/pdf/2508.13426",
         upvotes=3,
         comments=0,
+        thumbnail_url="https://x.org/1.png",
     )
 
 

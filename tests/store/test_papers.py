@@ -49,6 +49,13 @@ def test_sources_meet_in_one_row(engine: Engine) -> None:
     assert paper.first_seen == NOW
 
 
+def test_the_thumbnail_of_the_first_source_that_has_one_is_kept(engine: Engine) -> None:
+    keep(engine, Paper(title="Looms"))
+    keep(engine, Paper(title="Looms", thumbnail_url="https://a.example/1.png"), source="b")
+    keep(engine, Paper(title="Looms", thumbnail_url="https://b.example/2.png"), source="c")
+    assert [paper.thumbnail_url for paper in everything(engine)] == ["https://a.example/1.png"]
+
+
 def test_a_summary_is_kept_with_who_made_it(engine: Engine) -> None:
     keep(engine, Paper(title="Looms", summary="In short."))
     keep(engine, Paper(title="Looms", summary="Other words.", summary_by="Somebody"), source="b")

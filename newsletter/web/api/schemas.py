@@ -58,6 +58,7 @@ class PaperResponse(BaseModel):
     project_url: str | None
     summary: str | None = Field(description="The source's own summary.")
     summary_by: str | None = Field(description="Who made the summary, if the source says so.")
+    thumbnail_url: str | None = Field(description="An image of the paper that its source has (https).")
     keywords: list[str]
     first_seen: Moment | None
 

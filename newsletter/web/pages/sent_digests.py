@@ -24,7 +24,9 @@ from newsletter.web.forms import PAGE, subscriber_at, subscriber_of, wrong_link
 _POLICY = (
     # As in a mail client: no scripts, only inline styles.
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; default-src 'none'; "
-    "style-src 'unsafe-inline'; img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    # The site's own images are named, since a site that is being tried out has no https.
+    "style-src 'unsafe-inline'; img-src https: data: {site}/thumbnails/ {site}/brand/; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
 )
 _NO_DIGEST = "This digest is no longer available."
 _ATOM = "http://www.w3.org/2005/Atom"
@@ -47,7 +49,7 @@ def routes(site: WebContext) -> APIRouter:
         if shown is None:
             raise HTTPException(410, _NO_DIGEST, headers=PRIVATE)
         html = render_shared(context, subscriber, shown)
-        return HTMLResponse(html, 200, {**PRIVATE, "Content-Security-Policy": _POLICY})
+        return HTMLResponse(html, 200, {**PRIVATE, "Content-Security-Policy": _POLICY.format(site=site.url)})
 
     @router.api_route("/feeds/private/{token}.atom", methods=PAGE)
     def feed(token: str) -> Response:

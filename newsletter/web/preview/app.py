@@ -132,7 +132,7 @@ def make_app(preview: LivePreview, secret: str) -> FastAPI:
 
     @pages.get("/message.html")
     def html() -> Response:
-        return _part(preview, "text/html", lambda message: message.html.encode())
+        return _part(preview, "text/html", lambda message: message.shown_html.encode())
 
     @pages.get("/message.eml")
     def eml() -> Response:

@@ -1,7 +1,8 @@
 """The content of the live preview: a subscriber's message as it would be sent now, and its ranking."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -16,6 +17,7 @@ from newsletter.services.messages import new_message_id, render_message, with_la
 from newsletter.services.recommend import Preview, preview_digest
 from newsletter.services.sample_data import context_with_papers
 from newsletter.services.subscriber_files import read_files
+from newsletter.services.thumbnails import fetch_missing_thumbnails
 from newsletter.store import reading
 from newsletter.support.clock import Clock
 
@@ -28,6 +30,7 @@ class MessageParts:
         content: the whole message, as sent.
         headers: name and decoded value of each. ``raw_headers``: undecoded.
         html, text: its parts, with plain line ends.
+        images: the attached images as ``data:`` URLs, by the URL (``cid:``) that the HTML has.
     """
 
     content: bytes
@@ -35,6 +38,15 @@ class MessageParts:
     raw_headers: str
     html: str
     text: str
+    images: Mapping[str, str]
+
+    @property
+    def shown_html(self) -> str:
+        """The HTML with the attached images in it, as a browser can show it."""
+        html = self.html
+        for url, content in self.images.items():
+            html = html.replace(url, content)
+        return html
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,8 @@ def watched_files(path: Path, config: Config, subscriber: Subscriber) -> Watched
     people = config.subscribers_folder
     # For the folder, only added and removed files: with many subscribers, their own file is enough.
     own = (people / subscriber.file,) if subscriber.file else ()
-    return WatchedFiles((path, people, *own), (config.folder / config.templates, BUNDLED))
+    logo = (config.logo_file,) if config.logo_file is not None else ()
+    return WatchedFiles((path, people, *own, *logo), (config.folder / config.templates, BUNDLED))
 
 
 def make_snapshot(config: Config, clock: Clock, email: str, scratch: Path, layout: Layout | None = None) -> Snapshot:
@@ -113,6 +126,7 @@ def _message_parts(context: AppContext, subscriber: Subscriber, preview: Preview
     digest = preview.digest
     if digest is None or not preview.is_sent:
         return None
+    fetch_missing_thumbnails(context, [choice.paper for choice in digest.choices])
     content = render_message(
         context, {}, subscriber, digest, new_message_id(context, subscriber, digest.edition)
     ).content
@@ -125,7 +139,17 @@ def _message_parts(context: AppContext, subscriber: Subscriber, preview: Preview
         # Without the line end that the message adds.
         html=_part(read, ["html"]).removesuffix("\n"),
         text=_part(read, ["plain"]),
+        images=_images(read),
     )
+
+
+def _images(message: EmailMessage) -> dict[str, str]:
+    images = {}
+    for part in message.walk():
+        if part["Content-ID"] is not None and isinstance(content := part.get_payload(decode=True), bytes):
+            identity = str(part["Content-ID"]).strip("<>")
+            images[f"cid:{identity}"] = f"data:{part.get_content_type()};base64,{b64encode(content).decode()}"
+    return images
 
 
 def _part(message: EmailMessage, kinds: Sequence[str]) -> str:

@@ -13,10 +13,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from newsletter.rendering.template import BUNDLED
+from tests.helpers.images import image
 from tests.helpers.newsletter import NOW, Newsletter
 
 SHOWN = ("phone-light", "desktop-light", "phone-dark", "desktop-dark")
-MISTAKE = re.compile(r"/own/partials/header\.mjml:2: 'nonesuch' is undefined; correct the template$")
+MISTAKE = re.compile(r"/own/partials/header\.mjml:3: 'nonesuch' is undefined; correct the template$")
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_it_follows_every_change_and_says_what_is_wrong(
     expect(page.get_by_role("alert").locator("code")).to_have_text(MISTAKE)
     expect(page.locator("iframe")).to_have_count(0)
     partial.unlink()
-    expect(message).to_contain_text("Ada, 8 papers for you today.")
+    expect(message).to_contain_text("8 papers · 2 minutes")
 
     config.write_text(config.read_text().replace("name: Test Papers", "name: [Test]"))
     expect(page.get_by_role("alert")).to_contain_text("config.yaml:3: site.name: is not text")
@@ -132,13 +133,13 @@ def test_it_follows_every_change_and_says_what_is_wrong(
 
     in_frame(page, "phone-light", "scrollTo(0, 400)")
     newsletter.subscriber("ada", "email: ada@example.org\nname: Countess\ninterests: [energy-based models]\n")
-    expect(message).to_contain_text("Countess, 5 papers for you today.")
+    expect(message).to_contain_text("Countess, your papers for today.")
     # One is still where one had scrolled to.
     page.wait_for_function("document.getElementById('phone-light').contentWindow.scrollY === 400")
     newsletter.subscriber("ada", "email: ada@example.org\nname: Countess\npapers: many\n")
     expect(page.get_by_role("alert")).to_contain_text("ada.yaml:3: papers: 'many' is not a whole number")
     # What was good before counts until it is mended.
-    expect(message).to_contain_text("Countess, 5 papers for you today.")
+    expect(message).to_contain_text("Countess, your papers for today.")
     newsletter.subscriber("ada", "email: ada@example.org\nnever: [a, the, of, in, we, is]\n")
     expect(page.locator("h1")).to_have_text("Nothing would be sent")
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -190,7 +191,7 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert opened.read_text() == where
     page.goto(where)
     expect(page.locator(".note")).to_contain_text("No papers yet, so this uses sample papers.")
-    expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("Ada, 8 papers for you today.")
+    expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("8 papers · 2 minutes")
     assert newsletter.run("papers", "list", "--json").rows == []
     (process,) = newsletter.processes
     process.send_signal(signal.SIGINT)
@@ -199,3 +200,19 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert process.stderr.read() == ""
     assert list((newsletter.folder / "scratch").iterdir()) == []
     expect(page.locator("#live")).to_have_text("the preview has stopped")
+
+
+def test_an_attached_logo_is_shown_and_followed(
+    newsletter: Newsletter, reader: str, serve: Callable[..., str], page: Page
+) -> None:
+    logo = newsletter.folder / "logo.png"
+    logo.write_bytes(image(size=(200, 96)))
+    newsletter.configure(brand={"logo": "logo.png"}, site={"url": None})
+    newsletter.with_sample()
+    where = serve()
+    page.goto(where)
+    sizes = "[...document.images].map(image => [image.naturalWidth, image.height])"
+    page.wait_for_load_state("networkidle")
+    assert in_frame(page, "phone-light", sizes) == [[200, 48]]
+    logo.write_bytes(image(size=(120, 24)))
+    expect(page.frame_locator("#phone-light").locator("img")).to_have_attribute("width", "120", timeout=20_000)
