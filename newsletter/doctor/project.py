@@ -100,7 +100,13 @@ def templates(config: Config) -> CheckResult:
 def _sample(config: Config, filled: Templates) -> str:
     link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
     links = PersonalLinks(
-        link, link, link, one_click=link, browser=link, judge=lambda row, verdict: f"{link}.{verdict}"
+        link,
+        link,
+        link,
+        one_click=link,
+        browser=link,
+        judge=lambda row, verdict: f"{link}.{verdict}",
+        save=lambda row: link,
     )
     values = digest_context(config.site, filled, sample_reader("you@example.org"), sample_digest(_DAY), links)
     render(filled.text, values)

@@ -32,6 +32,7 @@ class PersonalLinks:
         one_click: the page that unsubscribes on a POST (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
         judge: returns the feedback page or email of a paper (by row) and ``more`` or ``less``; None without either.
+        save: returns the page that saves a paper (by row) to the reading list; None without a site.
         subscribe: the sign-up page; only set when the digest is shown to anyone who has its URL (see
             :func:`shared_links`).
     """
@@ -42,6 +43,7 @@ class PersonalLinks:
     one_click: str | None = None
     browser: str | None = None
     judge: Callable[[int, str], str] | None = None
+    save: Callable[[int], str] | None = None
     subscribe: str | None = None
 
 
@@ -71,6 +73,7 @@ class ItemContext:
     reason: str
     more_url: str | None = None
     less_url: str | None = None
+    save_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,7 @@ def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> It
         reason=": ".join(part for part in (", ".join(filter(None, (strength, earlier))), because) if part),
         more_url=judge(row, "more") if judge else None,
         less_url=judge(row, "less") if judge else None,
+        save_url=links.save(row) if links.save else None,
     )
 
 
