@@ -23,7 +23,18 @@ from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
 from newsletter.web.middleware.security import guard, log
-from newsletter.web.pages import account, admin, feedback, feeds, papers, preferences, sent_digests, signup, unsubscribe
+from newsletter.web.pages import (
+    account,
+    admin,
+    feedback,
+    feeds,
+    papers,
+    preferences,
+    saved,
+    sent_digests,
+    signup,
+    unsubscribe,
+)
 
 _STATIC = {"site.css": "text/css", "site.js": "text/javascript", "challenge.js": "text/javascript"}
 _WORDS = {
@@ -88,6 +99,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(admin_api.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(preferences.routes(site))
+    app.include_router(saved.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))
     _add_error_handlers(app, site)
