@@ -245,7 +245,7 @@ def split_name(name: str) -> WrittenName:
     """Split a name, as a source wrote it, into given and family name, by the rules of :func:`parse_name`."""
     plain = " ".join(_BRACKETED.sub(" ", name).split()) or " ".join(name.split())
     parts = [words for part in re.split("[,，;]", plain) if (words := part.split())]
-    if _ORGANISATION.search(plain) or not any(map(str.isalpha, plain)):
+    if _ORGANISATION.search(plain):
         return WrittenName(plain)
     suffixes = [word for words in parts[1:] if _all_suffixes(words) for word in words]
     parts = [*parts[:1], *(words for words in parts[1:] if not _all_suffixes(words))]
@@ -263,7 +263,7 @@ def split_name(name: str) -> WrittenName:
     while len(given) > 1 and given[-1].casefold() in _PARTICLES and given[-1].islower():
         particles.insert(0, given[-1])
         given = given[:-1]
-    if not given:
+    if not all(any(map(str.isalpha, "".join(words))) for words in (given, family)):
         return WrittenName(plain)
     return WrittenName(" ".join([*particles, *family]), " ".join(given), " ".join(suffixes))
 

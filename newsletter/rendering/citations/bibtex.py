@@ -1,9 +1,10 @@
-"""Citations as BibTeX, in ASCII as far as LaTeX has a macro for a character, so that every engine can set them.
+"""Citations as BibTeX, in ASCII as far as there is a macro for a character that reference managers read back.
 
 The format is described in Oren Patashnik's "BibTeXing" (1988), the fields ``eprint``, ``archivePrefix`` and
 ``primaryClass`` in https://info.arxiv.org/help/hypertex/bibstyles.
 """
 
+import logging
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from bibtexparser.entrypoint import write_string
 from bibtexparser.library import Library
 from bibtexparser.model import Entry, Field
 from bibtexparser.writer import BibtexFormat
+from pylatexenc.latex2text import LatexNodes2Text  # type: ignore[import-untyped]
 from pylatexenc.latexencode import UnicodeToLatexEncoder  # type: ignore[import-untyped]
 
 from newsletter.rendering.citations.citation import Citation, CitationKind
@@ -25,6 +27,10 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _ENCODER = UnicodeToLatexEncoder(
     replacement_latex_protection="braces-all", unknown_char_policy="keep", unknown_char_warning=False
 )
+_DECODER = LatexNodes2Text(math_mode="text")
+# Of macros that the decoder does not know.
+logging.getLogger("pylatexenc.latex2text").addHandler(logging.NullHandler())
+
 _ASCII = str.maketrans(
     {
         "\\": r"{\textbackslash}",
@@ -97,8 +103,9 @@ def _latex(text: str) -> str:
 
 @cache
 def _macro(character: str) -> str:
+    """Return the macro of a character; the character itself where reading it back would give another one."""
     macro: str = _ENCODER.unicode_to_latex(character)
-    return macro
+    return macro if _DECODER.latex_to_text(macro) == character else character
 
 
 def _title(title: str) -> str:
