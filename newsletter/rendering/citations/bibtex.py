@@ -51,8 +51,9 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _LIGATURE = re.compile(r"(?<=-)-|(?<=')'|(?<=`)`")
 # BibTeX styles write titles in small letters: capitals inside of a word are part of a name, as in "GFlowNets".
 _INNER_CAPITAL = re.compile(r"\w[\w'’-]*")
-# BibTeX separates names at the word "and", and the parts of one at commas.
-_SPLITS_NAMES = re.compile(r"\band\b|,", re.IGNORECASE)
+# BibTeX separates names at the word "and", and the parts of one at commas; parsers differ in how they read a word of a
+# name that begins with an escaped sign.
+_SPLITS_NAMES = re.compile(r"\band\b|[^\w\s.'’()-]", re.IGNORECASE)
 
 
 def to_bibtex(citation: Citation) -> str:
