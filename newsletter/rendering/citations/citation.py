@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 from newsletter.model import Paper
-from newsletter.rendering.citations.repositories import ARXIV, repository_of
+from newsletter.rendering.citations.repositories import repository_of
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.support.person_names import WrittenName, split_name
 from newsletter.support.text import to_single_line
@@ -92,7 +92,7 @@ def citation_key(paper_id: str) -> str:
 
 
 def _kind(paper: Paper, repository: str | None) -> CitationKind:
-    if repository is not None and (repository != ARXIV or paper.doi is None):
+    if repository is not None:
         return CitationKind.PREPRINT
     return CitationKind.ARTICLE if paper.doi is not None else CitationKind.OTHER
 

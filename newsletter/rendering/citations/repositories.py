@@ -1,17 +1,16 @@
 """Repositories of preprints, recognised by the DOIs that they register."""
 
 import re
-from urllib.parse import urlsplit
 
 from newsletter.model import Paper
 
-ARXIV, _MEDRXIV = "arXiv", "medRxiv"
-
-# The prefixes of repositories that register all or a distinct part of their DOIs for preprints. Cold Spring Harbor
-# Laboratory uses 10.1101 for its journals as well; only preprints have a date or a bare number after it.
-# 10.64898 is that of openRxiv, which runs bioRxiv and medRxiv since 2025.
+# Repositories whose preprints have DOIs of a form that nothing else has. 10.1101 was the prefix of Cold Spring Harbor
+# Laboratory, which has journals too: only preprints have a number, maybe after a date. It has six digits in bioRxiv and
+# eight in medRxiv. Since December 2025, both have the prefix 10.64898 of openRxiv
+# (https://connect.biorxiv.org/news/2025/11/18/preprint_dois).
 _BY_DOI = (
-    (re.compile(r"10\.(?:1101|64898)/(?:\d{4}\.\d{2}\.\d{2}\.)?\d{6,8}(?:v\d+)?"), "bioRxiv"),
+    (re.compile(r"10\.(?:1101|64898)/(?:\d{4}\.\d{2}\.\d{2}\.)?\d{6}"), "bioRxiv"),
+    (re.compile(r"10\.(?:1101|64898)/(?:\d{4}\.\d{2}\.\d{2}\.)?\d{8}"), "medRxiv"),
     (re.compile(r"10\.21203/rs\..+"), "Research Square"),
     (re.compile(r"10\.2139/ssrn\..+"), "SSRN"),
     (re.compile(r"10\.26434/chemrxiv.+"), "ChemRxiv"),
@@ -25,17 +24,9 @@ _BY_DOI = (
 
 
 def repository_of(paper: Paper) -> str | None:
-    """Return the name of the repository of preprints that has a paper: by its DOI, or else arXiv by its arXiv id; None
-    if it is in none.
+    """Return the name of the repository that a preprint is in: by its DOI or, without one, arXiv by its arXiv id; None
+    for what is not a preprint.
     """
-    if paper.doi is not None:
-        named = next((name for pattern, name in _BY_DOI if pattern.fullmatch(paper.doi)), None)
-        if named is not None:
-            return _MEDRXIV if named == "bioRxiv" and _is_medrxiv(paper) else named
-    return ARXIV if paper.arxiv_id is not None else None
-
-
-def _is_medrxiv(paper: Paper) -> bool:
-    # Both register DOIs of the same form; the page of a preprint tells them apart.
-    hosts = ((urlsplit(url).hostname or "") for url in (paper.url, paper.pdf_url) if url)
-    return any(f".{host}".endswith(".medrxiv.org") for host in hosts)
+    if paper.doi is None:
+        return "arXiv" if paper.arxiv_id is not None else None
+    return next((name for pattern, name in _BY_DOI if pattern.fullmatch(paper.doi)), None)

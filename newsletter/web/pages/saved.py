@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi.responses import RedirectResponse, StreamingResponse
+from fastapi.responses import RedirectResponse
 
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Paper, Subscriber
@@ -144,4 +144,4 @@ def _card(paper: Paper, saved_at: datetime) -> dict[str, object]:
 def _file(format: CitationFormat, found: Sequence[Paper]) -> Response:
     kind = FILE_TYPES[format]
     disposition = {"Content-Disposition": f'attachment; filename="reading-list{kind.extension}"'}
-    return StreamingResponse(write_citations(format, found), 200, {**PRIVATE, **disposition}, kind.media_type)
+    return Response("".join(write_citations(format, found)), 200, {**PRIVATE, **disposition}, kind.media_type)

@@ -171,14 +171,14 @@ def test_the_type_says_whether_it_is_a_preprint(paper: Paper, types: tuple[str, 
     (reference,) = rispy.loads(written(CitationFormat.RIS, paper))
     (item,) = json.loads(written(CitationFormat.CSLJSON, paper))
     assert (entry["type"], reference["type_of_reference"], item["type"]) == types
+    # The repository is the publisher of preprints only, whatever other identifiers a paper has.
+    assert ("publisher" in item) == ("publisher" in reference) == (types[1] == "UNPB")
 
 
 def test_preprints_name_their_repository() -> None:
-    doi = "10.1101/2025.08.01.123456"
-    bio = Paper(id="a", title="T", doi=doi, url=f"https://www.biorxiv.org/content/{doi}v1")
-    med = replace(bio, url=f"https://www.medrxiv.org/content/{doi}v1")
-    names = [bibtex(written(CitationFormat.BIBTEX, paper))[0]["howpublished"] for paper in (bio, med)]
-    assert names == ["bioRxiv", "medRxiv"]
+    dois = ("10.1101/2025.08.01.123456", "10.1101/2025.08.01.25341355", "10.64898/2026.01.01.123456", "10.2139/ssrn.1")
+    entries = bibtex(written(CitationFormat.BIBTEX, *(Paper(id=doi, title="T", doi=doi) for doi in dois)))
+    assert [entry["howpublished"] for entry in entries] == ["bioRxiv", "medRxiv", "bioRxiv", "SSRN"]
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=6, unique=True))

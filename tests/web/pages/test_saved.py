@@ -130,6 +130,7 @@ def test_the_list_is_a_feed_and_a_file_in_each_format(newsletter: Newsletter, kn
             ['"reading-list.ris"'],
             ['"reading-list.json"'],
         ]
+        assert [client.head(path).status_code for path in types] == [200] * 3
         keys = [*pybtex.database.parse_string(answers["BibTeX"].text, "bibtex").entries]
         assert keys == [one["id"] for one in rispy.loads(answers["RIS"].text)]
         assert keys == [one["id"] for one in json.loads(answers["CSL-JSON"].text)]
