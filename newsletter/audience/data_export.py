@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from newsletter.audience import log_export
 from newsletter.audience.import_export import to_object
 from newsletter.model import Subscriber
-from newsletter.store import bounces, feedback, send_log, subscribers
+from newsletter.store import bounces, feedback, papers, saved_papers, send_log, subscribers
 from newsletter.store.send_log import LogFilter
 
 
@@ -15,6 +15,8 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
     """Collect a subscriber's data as JSON values."""
     row = subscriber.row
     since = subscriber.created_at
+    reading_list = saved_papers.of(connection, row)
+    named = papers.names(connection, (one.paper for one in reading_list))
     return {
         **to_object(subscriber),
         "file": subscriber.file,
@@ -32,6 +34,10 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
                 "given_at": one.given_at.isoformat(),
             }
             for one in feedback.of(connection, [row])[row]
+        ],
+        "saved_papers": [
+            {"paper": named[one.paper].id, "title": named[one.paper].title, "saved_at": one.saved_at.isoformat()}
+            for one in reading_list
         ],
         "digests": [log_export.to_object(line) for line in send_log.log(connection, LogFilter(subscriber=row))],
         "came_back": [

@@ -23,6 +23,9 @@ class TokenPurpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     FEEDBACK = "feedback"
+    SAVE = "save"
+    SAVED = "saved"
+    SAVED_FEED = "feeds/saved"
     DIGEST = "digest"
     FEED = "feeds/private"
     CONFIRM = "confirm"
@@ -35,7 +38,16 @@ VALID_FOR = {TokenPurpose.CONFIRM: _BY_EMAIL, TokenPurpose.APPROVE: _BY_EMAIL, T
 """Lifetime of links that expire."""
 
 
-REVOCABLE = frozenset({TokenPurpose.PREFERENCES, TokenPurpose.FEEDBACK, TokenPurpose.FEED})
+REVOCABLE = frozenset(
+    {
+        TokenPurpose.PREFERENCES,
+        TokenPurpose.FEEDBACK,
+        TokenPurpose.SAVE,
+        TokenPurpose.SAVED,
+        TokenPurpose.SAVED_FEED,
+        TokenPurpose.FEED,
+    }
+)
 """Links that a subscriber can disable."""
 
 
@@ -97,17 +109,22 @@ class Links:
 
     def feedback_token(self, subscriber: int, paper: int, verdict: str, version: int = 0) -> str:
         """Return the token of such a link."""
-        return self._signed(
-            TokenPurpose.FEEDBACK, f"{subscriber}.{paper}.{verdict}{_suffix(TokenPurpose.FEEDBACK, version)}"
-        )
+        return self._about(TokenPurpose.FEEDBACK, subscriber, version, paper, verdict)
 
     def feedback(self, token: str) -> tuple[TokenHolder, int, str] | None:
         """Return holder, paper and verdict of a feedback token; None if it is invalid."""
-        row, *rest = (self._read(TokenPurpose.FEEDBACK, token) or "").split(".")
-        if len(rest) not in (2, 3):
-            return None
-        holder = _holder([row, *rest[2:]])
-        return (holder, int(rest[0]), rest[1]) if holder is not None else None
+        found = self._read_about(TokenPurpose.FEEDBACK, token, 2)
+        return (found[0], int(found[1][0]), found[1][1]) if found is not None else None
+
+    def save_url(self, subscriber: int, paper: int, version: int = 0) -> str:
+        """Return the link that saves a paper to a subscriber's reading list (both by row)."""
+        token = self._about(TokenPurpose.SAVE, subscriber, version, paper)
+        return self.page(TokenPurpose.SAVE, token)
+
+    def save(self, token: str) -> tuple[TokenHolder, int] | None:
+        """Return holder and paper of the token of such a link; None if it is invalid."""
+        found = self._read_about(TokenPurpose.SAVE, token, 1)
+        return (found[0], int(found[1][0])) if found is not None else None
 
     def digest_url(self, subscriber: int, edition: date) -> str:
         """Return the link to a subscriber's digest of an edition."""
@@ -135,6 +152,19 @@ class Links:
         if now - made > VALID_FOR[purpose]:
             raise LinkExpired
         return int(row), made
+
+    def _about(self, purpose: TokenPurpose, subscriber: int, version: int, *about: object) -> str:
+        """Sign a token that is about something: the subscriber's row, what it is about, and the version."""
+        named = ".".join(map(str, (subscriber, *about)))
+        return self._signed(purpose, f"{named}{_suffix(purpose, version)}")
+
+    def _read_about(self, purpose: TokenPurpose, token: str, number: int) -> tuple[TokenHolder, list[str]] | None:
+        """Return the holder of such a token and the ``number`` parts that say what it is about."""
+        row, *rest = (self._read(purpose, token) or "").split(".")
+        if len(rest) not in (number, number + 1):
+            return None
+        holder = _holder([row, *rest[number:]])
+        return (holder, rest[:number]) if holder is not None else None
 
     def _signed(self, purpose: TokenPurpose, value: str) -> str:
         return _signer(self.key, purpose).sign(value).decode()

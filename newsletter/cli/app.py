@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Group(
             "papers",
-            "List, search and show papers.",
+            "List, search, show and export papers.",
             (
                 Entry("list", "papers:list_papers", "List the papers in the store, newest first."),
                 Entry(
@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
                 ),
                 Entry("similar", "papers:similar_papers", "Find the papers most similar to one in the store."),
                 Entry("show", "papers:show_paper", "Show one paper."),
+                Entry("export", "paper_export:export_papers", "Export papers as BibTeX, RIS or CSL-JSON."),
             ),
         ),
     ),

@@ -136,8 +136,8 @@ def forget(
 ) -> None:
     """Delete all data of a subscriber permanently.
 
-    This deletes the subscriber, interests and their file, feedback, the send
-    log and bounces. A hash of the address is kept, so that no file or import
+    This deletes the subscriber, interests and their file, feedback, the
+    reading list, the send log and bounces. A hash of the address is kept, so that no file or import
     resubscribes that person. Backups and exports are not changed.
     """
     from newsletter.services.retention import erase_subscriber, find_subscriber
@@ -173,7 +173,12 @@ def _is_gone(context: AppContext, email: str) -> bool:
 
 def _in_words(person: SubscriberRecord) -> str:
     one, has = person.subscriber, person.belongings
-    numbers = ((has.sends, "log line"), (has.feedback, "rated paper"), (has.bounces, "bounce"))
+    numbers = (
+        (has.sends, "log line"),
+        (has.feedback, "rated paper"),
+        (has.saved_papers, "saved paper"),
+        (has.bounces, "bounce"),
+    )
     said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in numbers if number]
     said += [str(person.file)] if person.file else []
     return f"{one.email}: {one.state} since {format_moment(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"

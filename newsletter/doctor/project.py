@@ -107,7 +107,13 @@ def _largest_sample(config: Config, filled: Templates) -> int:
 def _sample(config: Config, filled: Templates, layout: Layout) -> str:
     link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
     links = PersonalLinks(
-        link, link, link, one_click=link, browser=link, judge=lambda row, verdict: f"{link}.{verdict}"
+        link,
+        link,
+        link,
+        one_click=link,
+        browser=link,
+        judge=lambda row, verdict: f"{link}.{verdict}",
+        save=lambda row: link,
     )
     reader = with_layout(sample_reader("you@example.org"), layout)
     values = digest_context(config.site, filled, reader, sample_digest(_DAY), links)

@@ -48,7 +48,7 @@ class PersonalLinks:
         one_click: the page that unsubscribes on a POST (RFC 8058), ``browser``: the page that shows the digest;
             None without one.
         judge: returns the feedback page or email of a paper (by row) and ``more`` or ``less``; None without either.
-        save: returns the page that puts a paper (by row) on the reading list; None without one.
+        save: returns the page that saves a paper (by row) to the reading list; None without a site.
         subscribe: the sign-up page; only set when the digest is shown to anyone who has its URL (see
             :func:`shared_links`).
     """

@@ -129,6 +129,7 @@ def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -
         one_click=page,
         browser=links.digest_url(row, edition),
         judge=partial(links.feedback_url, row, version=version),
+        save=partial(links.save_url, row, version=version),
     )
 
 

@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, or_, select, tuple_, update
 
 from newsletter.model import SendState
-from newsletter.store.schema import bounces, feedback, ranked_with, send_papers, sends, sign_ups, subscribers
+from newsletter.store.schema import (
+    bounces,
+    feedback,
+    ranked_with,
+    saved_papers,
+    send_papers,
+    sends,
+    sign_ups,
+    subscribers,
+)
 
 _Name = tuple[int, str]
 
@@ -78,10 +87,13 @@ def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name |
 
 @dataclass(frozen=True, slots=True)
 class DataCounts:
-    """The data of a person besides the subscription: the number of log lines, verdicts on papers, and bounces."""
+    """The data of a person besides the subscription: the number of log lines, verdicts on papers, saved papers, and
+    bounces.
+    """
 
     sends: int
     feedback: int
+    saved_papers: int
     bounces: int
 
 
@@ -89,7 +101,7 @@ def data_counts(connection: Connection, subscriber: int) -> DataCounts:
     """Count the data of a subscriber (by row)."""
     numbers = (
         connection.execute(select(func.count()).where(table.c.subscriber == subscriber)).scalar_one()
-        for table in (sends, feedback, bounces)
+        for table in (sends, feedback, saved_papers, bounces)
     )
     return DataCounts(*numbers)
 
@@ -108,7 +120,7 @@ def forget_person(connection: Connection, subscriber: int) -> None:
     """Delete a subscriber (by row) with all related data."""
     own = select(sends.c.row).where(sends.c.subscriber == subscriber)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
-    for table in (bounces, feedback, sends, ranked_with):
+    for table in (bounces, feedback, saved_papers, sends, ranked_with):
         connection.execute(delete(table).where(table.c.subscriber == subscriber))
     own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
     connection.execute(

@@ -271,6 +271,15 @@ feedback = Table(
     Column("given_at", UtcDateTime, nullable=False),
 )
 
+saved_papers = Table(
+    "saved_papers",
+    metadata,
+    Column("subscriber", ForeignKey("subscribers.row"), primary_key=True),
+    Column("paper", ForeignKey("papers.row"), primary_key=True),
+    Column("saved_at", UtcDateTime, nullable=False),
+)
+"""The papers on the reading list of a subscriber. Kept until the subscriber removes them or is forgotten."""
+
 send_papers = Table(
     "send_papers",
     metadata,

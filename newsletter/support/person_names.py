@@ -220,6 +220,54 @@ def _agree(one: GivenName, other: GivenName) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenName:
+    """A name as it is written in a bibliography.
+
+    Attributes:
+        family: the family name, with its particles; the whole name if it cannot be told which part is the family name,
+            or if it is that of an organisation.
+        given: the given names and initials; empty for a whole name.
+        suffix: such as "Jr."; usually empty.
+    """
+
+    family: str
+    given: str = ""
+    suffix: str = ""
+
+    @property
+    def family_first(self) -> str:
+        """The name with the family name first: "van der Maaten, Laurens", "King, Martin Luther, Jr."."""
+        return ", ".join(part for part in (self.family, self.given, self.suffix) if part)
+
+
+def split_name(name: str) -> WrittenName:
+    """Split a name, as a source wrote it, into given and family name, by the rules of :func:`parse_name`."""
+    plain = " ".join(_BRACKETED.sub(" ", name).split()) or " ".join(name.split())
+    parts = [words for part in re.split("[,，;]", plain) if (words := part.split())]
+    if _ORGANISATION.search(plain):
+        return WrittenName(plain)
+    suffixes = [word for words in parts[1:] if _all_suffixes(words) for word in words]
+    parts = [*parts[:1], *(words for words in parts[1:] if not _all_suffixes(words))]
+    if len(parts) == 2:
+        family, given = parts
+    elif len(parts) == 1 and not all(_caseless(word) for word in parts[0]):
+        family = parts[0]
+        while len(family) > 2 and _all_suffixes(family[-1:]):
+            suffixes.insert(0, family[-1])
+            family = family[:-1]
+        given, family = _split(family)
+    else:
+        return WrittenName(plain)
+    particles: list[str] = []
+    while len(given) > 1 and given[-1].casefold() in _PARTICLES and given[-1].islower():
+        particles.insert(0, given[-1])
+        given = given[:-1]
+    if not all(any(map(str.isalpha, "".join(words))) for words in (given, family)):
+        return WrittenName(plain)
+    return WrittenName(" ".join([*particles, *family]), " ".join(given), " ".join(suffixes))
+
+
 class NameIndex(Generic[_Value]):
     """Names with a value each, such as the papers of an author, found by any spelling of the name."""
 

@@ -32,6 +32,7 @@ from newsletter.web.pages import (
     images,
     papers,
     preferences,
+    saved,
     sent_digests,
     signup,
     unsubscribe,
@@ -107,6 +108,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(admin_api.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(preferences.routes(site))
+    app.include_router(saved.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))
     _add_error_handlers(app, site)

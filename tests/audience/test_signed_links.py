@@ -44,6 +44,11 @@ def test_a_link_names_the_version_that_it_was_made_in(row: int, version: int, pu
     assert LINKS.subscriber(purpose, token) == TokenHolder(row, version if purpose in REVOCABLE else 0)
     url = LINKS.feedback_url(row, 7, "more", version)
     assert LINKS.feedback(url.rpartition("/")[2]) == (TokenHolder(row, version), 7, "more")
+    saves = LINKS.save_url(row, 7, version)
+    assert LINKS.save(saves.rpartition("/")[2]) == (TokenHolder(row, version), 7)
+    # One that saves does not judge, and does not open the list.
+    assert LINKS.feedback(saves.rpartition("/")[2]) is LINKS.save(url.rpartition("/")[2]) is None
+    assert LINKS.subscriber(TokenPurpose.SAVED, saves.rpartition("/")[2]) is None
 
 
 def test_links_of_messages_sent_before_there_were_versions_are_of_the_first() -> None:

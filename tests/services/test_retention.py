@@ -20,9 +20,19 @@ from tests.helpers import bounce_reports as reports
 from tests.helpers.bounce_reports import About
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
+from tests.helpers.web import links_of, path_of, row_of, serving, site_client
 from tests.services.test_bounces import Senders, listed, suppressed, take
 
 READER = "ada@example.org"
+
+
+def save_paper(newsletter: Newsletter, email: str, paper: int) -> str:
+    """Save a paper (by row) by the link of an email; return its title."""
+    path = path_of(links_of(newsletter).save_url(row_of(newsletter, email), paper))
+    with serving(newsletter) as where, site_client(where) as client:
+        assert client.post(path).status_code == 303
+    (title,) = rows_of(newsletter, f"SELECT title FROM papers WHERE row = {paper}")[0]
+    return str(title)
 
 
 def some_papers(newsletter: Newsletter, name: str, now: str) -> None:
@@ -66,12 +76,13 @@ def known(newsletter: Newsletter, mail: Mailbox, reader: str) -> About:
 
 
 def test_nothing_is_left_of_who_is_forgotten(newsletter: Newsletter, mail: Mailbox, known: About) -> None:
+    save_paper(newsletter, READER, 1)
     kept = bytes_kept(newsletter)
     assert b"ada@" in kept
     assert b"Pareto fronts" in kept  # her interest, which a paper's title has too
     out = newsletter.run("subscribers", "forget", "Ada@example.org", "--yes").out
     assert out.splitlines() == [
-        f"ada@example.org: active since 2025-11-27 09:00 UTC; 1 log line, 1 rated paper, 1 bounce, "
+        f"ada@example.org: active since 2025-11-27 09:00 UTC; 1 log line, 1 rated paper, 1 saved paper, 1 bounce, "
         f"{newsletter.folder / 'subscribers' / 'zoe-ada.yaml'}",
         "ada@example.org is deleted.",
     ]
@@ -82,7 +93,7 @@ def test_nothing_is_left_of_who_is_forgotten(newsletter: Newsletter, mail: Mailb
     assert known.message_id.encode() not in kept
     assert [row["email"] for row in newsletter.run("log", "--json").rows] == ["bob@example.org"]
     assert rows_of(newsletter, "PRAGMA foreign_key_check") == []
-    for table in ("sends", "send_papers", "ranked_with", "feedback", "bounces"):
+    for table in ("sends", "send_papers", "ranked_with", "feedback", "saved_papers", "bounces"):
         assert {row[0] for row in rows_of(newsletter, f"SELECT subscriber FROM {table}")} <= {1}
     assert "is no longer a subscriber: forgotten on 2025-11-28" in newsletter.run("log", READER, code=2).err
 
@@ -199,6 +210,7 @@ def test_bytes_that_others_keep_from_going_are_told_and_go_the_next_time(
 @pytest.mark.both_stores
 def test_the_log_is_kept_as_long_as_it_says(newsletter: Newsletter, mail: Mailbox, known: About) -> None:
     newsletter.configure(log={"keep_days": 30, "keep_skipped_days": 5})
+    saved = save_paper(newsletter, READER, 1)
     newsletter.run("send", now="2025-11-28T09:00")  # nothing new: skipped
     path = newsletter.folder / "subscribers" / "bob.yaml"
     path.write_text(path.read_text().replace("language models", "language models, looms"))
@@ -224,6 +236,9 @@ def test_the_log_is_kept_as_long_as_it_says(newsletter: Newsletter, mail: Mailbo
     assert listed(newsletter) == rows_of(newsletter, followed) == []
     assert tidy("2026-03-01T12:00")[1] == ["12-01 ada unsure"]
     assert rows_of(newsletter, "SELECT DISTINCT send FROM send_papers WHERE send NOT IN (SELECT row FROM sends)") == []
+    # A reading list outlives the log.
+    listed_then = newsletter.run("papers", "export", "--saved", READER, "--format", "csljson", now="2026-03-01T12:00")
+    assert [one["title"] for one in json.loads(listed_then.out)] == [saved]
 
 
 def test_the_log_is_kept_for_what_needs_it(newsletter: Newsletter) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.support.person_names import NameIndex, NameMatch, compare_names, parse_name
+from newsletter.support.person_names import NameIndex, NameMatch, compare_names, parse_name, split_name
 
 NONE, POSSIBLE, FULL = NameMatch
 
@@ -106,3 +106,46 @@ def test_an_index_finds_what_a_comparison_with_each_name_would(names: list[str],
     index = NameIndex((name, place) for place, name in enumerate(names))
     found = {place for _, places in index.find(wanted).values() for place in places}
     assert found == {place for place, name in enumerate(names) if compared(name, wanted)}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Ada Lovelace", "Lovelace, Ada"),
+        ("Lovelace, Ada", "Lovelace, Ada"),
+        ("Hinton G. E.", "Hinton, G. E."),
+        ("Laurens van der Maaten", "van der Maaten, Laurens"),
+        ("Maaten, Laurens van der", "van der Maaten, Laurens"),
+        ("Luca D'Angelo", "D'Angelo, Luca"),
+        ("Robert Downey Jr.", "Downey, Robert, Jr."),
+        ("King, Martin Luther, Jr.", "King, Martin Luther, Jr."),
+        ("Xiao-Ming Li (MIT)", "Li, Xiao-Ming"),
+        ("宋飏", "宋飏"),
+        ("宋, 飏", "宋, 飏"),
+        ("Plato", "Plato"),
+        ("Smith, Baker, Jones", "Smith, Baker, Jones"),
+        ("ATLAS Collaboration", "ATLAS Collaboration"),
+        ("Nokia Bell Labs, Inc.", "Nokia Bell Labs, Inc."),
+    ],
+)
+def test_the_family_name_comes_first_where_it_is_known(written: str, expected: str) -> None:
+    assert split_name(written).family_first == expected
+
+
+@given(ANY_NAME)
+def test_what_is_split_is_the_same_person(name: str) -> None:
+    found = split_name(name)
+    assert found.family or not name.strip()
+    if found.given:
+        assert compare_names(parse_name(f"{found.family}, {found.given}"), parse_name(name)) is not NONE
+
+
+@given(GIVEN, FAMILY)
+def test_a_usual_name_is_split_either_way(given: list[str], family: str) -> None:
+    first = " ".join(given)
+    for written in (f"{first} {family}", f"{family}, {first}"):
+        found = split_name(written)
+        if family.startswith("Le "):
+            assert found.family_first.replace(",", "").split()[-1] == given[-1] or found.family in family
+        else:
+            assert (found.family, found.given) == (family, first)

@@ -1,8 +1,11 @@
-"""Atom feeds (RFC 4287) of the newest and the trending papers."""
+"""Atom feeds (RFC 4287) of papers: the newest, the trending ones, and what reading lists use too."""
 
+import hmac
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from uuid import UUID
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from fastapi import APIRouter, Response
@@ -41,49 +44,70 @@ def routes(site: WebContext) -> APIRouter:
         with reading(site.context.engine) as connection:
             known = papers.by_rows(connection, rows)
         found = [known[row] for row in rows if row in known]
-        site_settings, own = site.context.config.site, f"/feeds/{name}.atom"
-        content = atom(
-            site.url,
-            own,
-            page,
-            site_settings.name,
-            f"{site_settings.name}: {title}",
-            found,
-            site.context.clock(),
-        )
+        own, newsletter, now = f"{site.url}/feeds/{name}.atom", site.context.config.site.name, site.context.clock()
+        head = FeedHead(own, f"{newsletter}: {title}", newsletter, own, f"{site.url}{page}")
+        content = atom(site.url, head, [(paper, paper.first_seen or now) for paper in found], now)
         return Response(content, media_type="application/atom+xml", headers=PUBLIC)
 
     return router
 
 
-def atom(url: str, own: str, page: str, name: str, title: str, found: Sequence[Paper], now: datetime) -> bytes:
+@dataclass(frozen=True, slots=True)
+class FeedHead:
+    """What a feed says of itself.
+
+    Attributes:
+        id: a URI that stays the same. ``author``: the author of entries without one (section 4.1.1).
+        own: the URL of the feed, ``page``: that of its page; None in a private feed, since feed readers share the links
+            of their feed with each entry (section 4.2.11).
+    """
+
+    id: str
+    title: str
+    author: str
+    own: str | None = None
+    page: str | None = None
+
+
+def private_feed_id(key: str, what: str, subscriber: int) -> str:
+    """Return the id of a subscriber's private feed, which gives no access to it.
+
+    Args:
+        key: the site's signing key. ``what``: what the feed has, ``subscriber``: whose it is, by row.
+    """
+    return (
+        f"urn:uuid:{UUID(bytes=hmac.digest(key.encode(), f'{what}|{subscriber}'.encode(), 'sha256')[:16], version=5)}"
+    )
+
+
+def atom(url: str, head: FeedHead, entries: Sequence[tuple[Paper, datetime]], now: datetime) -> bytes:
     """Build a feed of papers, in the order given.
 
     Args:
-        url: the site's, without a slash at the end. ``own``: the path of the feed, ``page``: that of its page.
-        name: the newsletter's.
+        url: the site's, without a slash at the end.
+        entries: the papers, each with the time when it came to the feed (UTC).
         now: the update time of a feed without papers (UTC).
     """
     feed = Element("feed", {"xmlns": _ATOM})
-    _say(feed, "id", f"{url}{own}")
-    _say(feed, "title", title)
-    # The author of entries without one (section 4.1.1).
-    _say(SubElement(feed, "author"), "name", name)
-    _say(feed, "updated", max((_seen(paper, now) for paper in found), default=now).isoformat())
-    SubElement(feed, "link", {"rel": "self", "type": "application/atom+xml", "href": f"{url}{own}"})
-    SubElement(feed, "link", {"rel": "alternate", "type": "text/html", "href": f"{url}{page}"})
-    for paper in found:
-        _add(feed, url, paper, now)
+    _say(feed, "id", head.id)
+    _say(feed, "title", head.title)
+    _say(SubElement(feed, "author"), "name", head.author)
+    _say(feed, "updated", max((since for _, since in entries), default=now).isoformat())
+    for relation, kind, link in (("self", "application/atom+xml", head.own), ("alternate", "text/html", head.page)):
+        if link is not None:
+            SubElement(feed, "link", {"rel": relation, "type": kind, "href": link})
+    for paper, since in entries:
+        _add(feed, url, paper, since)
     written: bytes = tostring(feed, encoding="utf-8")
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + written
 
 
-def _add(feed: Element, url: str, paper: Paper, now: datetime) -> None:
+def _add(feed: Element, url: str, paper: Paper, since: datetime) -> None:
     entry = SubElement(feed, "entry")
     where = f"{url}{paper_path(paper.id)}"
     _say(entry, "id", where)
     _say(entry, "title", display_title(paper))
-    _say(entry, "updated", _seen(paper, now).isoformat())
+    _say(entry, "updated", since.isoformat())
     day = paper.listed_on or paper.published
     if day is not None:
         _say(entry, "published", datetime.combine(day, time(), UTC).isoformat())
@@ -103,7 +127,3 @@ def _say(parent: Element, name: str, text: str) -> None:
 
 def _clean(text: str) -> str:
     return _NOT_IN_XML.sub("", text)
-
-
-def _seen(paper: Paper, now: datetime) -> datetime:
-    return paper.first_seen or now

@@ -17,6 +17,7 @@ from newsletter.store.papers import PaperFilter
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
 from newsletter.web.pages import paper_queries
+from newsletter.web.pages.citation_tags import citation_tags
 from newsletter.web.pages.paper_card import short_authors
 from newsletter.web.pages.period import Kind, Period, around, read_period
 
@@ -43,7 +44,7 @@ def routes(site: WebContext) -> APIRouter:
     @router.api_route("/papers", methods=_GET)
     def papers(request: Request, q: str = "", page: str = "1") -> Response:
         words = " ".join(q.split())[:_LONGEST_SEARCH]
-        return found(request, words, _number(page)) if words else today(request)
+        return found(request, words, page_number(page)) if words else today(request)
 
     def listing(
         request: Request, title: str, shown: paper_queries.PaperPage | None = None, base: str = "", **more: Any
@@ -96,7 +97,7 @@ def routes(site: WebContext) -> APIRouter:
         period = read_period(kind, text)
         if period is None:
             raise HTTPException(404, _DATES[kind])
-        return days(request, period, _number(page))
+        return days(request, period, page_number(page))
 
     @router.api_route("/papers/date/{day}", methods=_GET)
     def of_day(request: Request, day: str, page: str = "1") -> Response:
@@ -112,7 +113,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/papers/trending", methods=_GET)
     def trending(request: Request, page: str = "1") -> Response:
-        shown = paper_queries.trending_page(site.context, site.context.clock().date(), _number(page))
+        shown = paper_queries.trending_page(site.context, site.context.clock().date(), page_number(page))
         _check(shown)
         return listing(
             request,
@@ -132,7 +133,8 @@ def routes(site: WebContext) -> APIRouter:
             raise HTTPException(404, "This paper is not here. Try searching for its title.")
         if paper.id != name:
             return RedirectResponse(paper_path(paper.id), 301)
-        return site.page(request, "paper", headers=PUBLIC, **_paper(paper), alike=alike.to(paper))
+        cited = [*citation_tags(paper, site.url)]
+        return site.page(request, "paper", headers=PUBLIC, **_paper(paper), citation=cited, alike=alike.to(paper))
 
     return router
 
@@ -179,8 +181,12 @@ def _middle(period: Period, today: date) -> date:
     return min(max(period.first, today), period.last)
 
 
-def _number(page: str) -> int:
-    """Parse a page number, from 1."""
+def page_number(page: str) -> int:
+    """Parse a page number, from 1.
+
+    Raises:
+        HTTPException: it is not one.
+    """
     if not (page.isascii() and page.isdigit() and 1 <= int(page[:9]) <= _MOST_PAGES):
         raise HTTPException(404, "This is not a valid page number.")
     return int(page)

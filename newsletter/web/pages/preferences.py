@@ -210,6 +210,7 @@ def _standing(site: WebContext, subscriber: Subscriber, home: StoredPreferences)
         "file_wrong": bool(home.problems),
         "unknown_zone": "" if is_known(named := subscriber.preferences.schedule.timezone) else named,
         "unsubscribe": path_for(site, TokenPurpose.UNSUBSCRIBE, subscriber),
+        "reading_list": path_for(site, TokenPurpose.SAVED, subscriber),
         "feed": f"{context.links.url(TokenPurpose.FEED, subscriber.row, subscriber.link_version)}.atom",
     }
 

@@ -3,9 +3,7 @@
 Neither contains personal links, a name or an address.
 """
 
-import hmac
 from datetime import date
-from uuid import UUID
 from xml.etree import ElementTree
 
 from fastapi import APIRouter, HTTPException, Response
@@ -20,6 +18,7 @@ from newsletter.services.messages import render_shared
 from newsletter.store import reading, send_log
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, subscriber_at, subscriber_of, wrong_link
+from newsletter.web.pages.feeds import private_feed_id
 
 _POLICY = (
     # As in a mail client: no scripts, only inline styles.
@@ -79,7 +78,7 @@ def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> by
     feed = ElementTree.Element(f"{{{_ATOM}}}feed")
     # Feed readers share entries with the id and links of their feed (section 4.2.11). The feed therefore does not
     # contain its own URL, which gives access to all digests.
-    _text(feed, "id", f"urn:uuid:{_identity(context.links.key, subscriber.row)}")
+    _text(feed, "id", private_feed_id(context.links.key, "feed", subscriber.row))
     _text(feed, "title", f"{settings.name}: digests")
     _text(feed, "updated", _noon(digests[0].edition if digests else context.clock().date()))
     author = ElementTree.SubElement(feed, f"{{{_ATOM}}}author")
@@ -95,10 +94,6 @@ def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> by
         _text(entry, "content", summary)
     content: bytes = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return content
-
-
-def _identity(key: str, row: int) -> UUID:
-    return UUID(bytes=hmac.digest(key.encode(), f"feed|{row}".encode(), "sha256")[:16], version=5)
 
 
 def _text(parent: ElementTree.Element, name: str, text: str) -> None:

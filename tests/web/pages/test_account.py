@@ -64,8 +64,11 @@ def test_signed_out_links_are_worth_nothing_and_a_new_one_comes_by_email(
     unsubscribe = path_of(links.url(TokenPurpose.UNSUBSCRIBE, row))
     feed = path_of(links.url(TokenPurpose.FEED, row)) + ".atom"
     feedback = path_of(links.feedback_url(row, 1, "more"))
+    save, saved = path_of(links.save_url(row, 1)), path_of(links.url(TokenPurpose.SAVED, row))
+    saved_feed = path_of(links.url(TokenPurpose.SAVED_FEED, row)) + ".atom"
+    revoked = (feed, feedback, save, saved, saved_feed)
     with serving(newsletter) as where, site_client(where) as client:
-        for path in (page, unsubscribe, feed, feedback):
+        for path in (page, unsubscribe, *revoked):
             assert client.get(path).status_code == 200
         client.post(f"{page}/export")
         (asked,) = wait_for_messages(mail, 1)
@@ -75,14 +78,15 @@ def test_signed_out_links_are_worth_nothing_and_a_new_one_comes_by_email(
         assert out.status_code == 200
         assert "Your links are disabled" in out.text
         assert "/preferences/" not in out.text
-        for path in (page, feed, feedback, f"{page}/preview"):
+        for path in (page, *revoked, f"{page}/preview"):
             said = client.get(path) if path != f"{page}/preview" else client.post(path)
             assert said.status_code == 410
             assert "was disabled" in said.text
             assert 'href="/links"' in said.text
         for end in ("", "/pause", "/export", "/forget", "/address", "/sign-out"):
             assert client.post(f"{page}{end}", data={"email": NEW}).status_code == 410
-        assert client.post(feedback).status_code == client.post(f"{feedback}/undo").status_code == 410
+        for path in (feedback, f"{feedback}/undo", save, f"{save}/undo", f"{saved}/remove"):
+            assert client.post(path).status_code == 410
         # What was asked for by a link that is signed out is over, too.
         assert client.get(first_link(asked)).status_code == client.post(first_link(asked)).status_code == 410
         new = last(mail, 2)
