@@ -14,7 +14,7 @@ import numpy as np
 from newsletter.errors import UserError
 from newsletter.highlights.features import N_DENSE_FEATURES, features
 from newsletter.highlights.sentences import sentences
-from newsletter.highlights.standalone import LONGEST, Forms, costs
+from newsletter.highlights.standalone import LONGEST, Forms
 from newsletter.support.files import MAX_LIST_BYTES, read_text
 
 LABELS = ("idea", "result")
@@ -107,7 +107,7 @@ def _best_pair(scores: np.ndarray, forms: Forms, places: Sequence[int]) -> tuple
             return places[pair[0]], places[pair[1]]
         for one in unknown:
             form = forms[places[one]]
-            scores[one] -= np.inf if form.never or not form.text else costs(form)
+            scores[one] -= np.inf if form.never or not form.text else forms.costs(places[one])
             known.add(one)
     shown = [one for one in range(len(places)) if np.isfinite(scores[one, 0])]
     if len(shown) < 2:

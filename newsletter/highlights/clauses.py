@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from newsletter.highlights.conditions import limited_by, limits
 from newsletter.highlights.references import leans
 from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete, verbs_to_spare
@@ -163,6 +164,8 @@ def _variants(sentence: str) -> Iterator[tuple[str, float]]:
         for pattern in (_INTRODUCTION, _SHOWN_THAT):
             found = pattern.match(text)
             rest = text[found.end() :] if found else ""
+            if found and limits(found[0].rstrip(" ,"), rest):
+                continue
             if rest[:1].isalnum() and is_complete(rest) and not leans(rest) and not _LOST_SUBJECT.match(rest):
                 # What is said counts more than that it is shown.
                 shown = len(text[: found.end()].split()) / 2 if found and pattern is _SHOWN_THAT else 0
@@ -180,6 +183,8 @@ def _after_introduction(sentence: str) -> str:
     if not _INTRODUCES.match(sentence) or not 0 < comma < verb or sentence.count(",", 0, verb) != 1:
         return ""
     rest = sentence[comma + 2 :]
+    if limits(sentence[:comma], rest):
+        return ""
     return capitalized(rest) if is_complete(rest) and not leans(rest) else ""
 
 
@@ -202,6 +207,8 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
             continue
         place = bisect_right(spare, (len(text), _MANY)) - 1
         if place < 0 or spare[place][1] <= 0:
+            continue
+        if limited_by(text, sentence[found.start() :]):
             continue
         if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue

@@ -6,6 +6,7 @@ Each rule takes a whole sentence and returns a whole sentence; what a rule does 
 import re
 from collections.abc import Callable, Sequence
 
+from newsletter.highlights.conditions import limits
 from newsletter.highlights.pointing import reworded
 from newsletter.highlights.references import PAPERS, leans
 from newsletter.highlights.sentences import capitalized
@@ -103,7 +104,7 @@ _NOTHING_SAID = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _TO_SUCH = re.compile(
-    r"(?:to|for|in|by|with|from|under|on)\s[^,.;]{0,60}?\b(?:this|these|such|that)\s[^,.;]{0,50}?\s+(?=we\s)",
+    r"(?:to|for|in|by|with|from|on)\s[^,.;]{0,60}?\b(?:this|these|such)\s[^,.;]{0,50}?\s+(?=we\s)",
     re.IGNORECASE,
 )
 _MAIN = re.compile(r",\s+(?=(?:we|our|in this|here|this)\b)", re.IGNORECASE)
@@ -183,7 +184,8 @@ def _drop_leaning_introduction(sentence: str) -> str:
                 pattern is _MAIN and is_complete(introduction) and not _INTRODUCES.match(introduction)
             ):
                 break
-            return _kept(sentence, sentence[comma.end() :])
+            rest = sentence[comma.end() :]
+            return sentence if limits(introduction, rest) else _kept(sentence, rest)
     return sentence
 
 
@@ -214,6 +216,14 @@ def _we_without_then(sentence: str) -> str:
     return f"We {sentence[found.end() :]}" if found else sentence
 
 
+def _drop_such_an_introduction(sentence: str) -> str:
+    """Cut one that leans and has no comma: "To achieve such a goal we" to "We"."""
+    found = _TO_SUCH.match(sentence)
+    if not found or limits(found[0].strip(), sentence[found.end() :]):
+        return sentence
+    return _kept(sentence, sentence[found.end() :])
+
+
 def _drop_saying(sentence: str) -> str:
     found = _THAT.match(sentence)
     if not found:
@@ -231,7 +241,7 @@ _RULES: Sequence[Rule] = (
     _we_instead_of_the_paper,
     _we_without_then,
     reworded,
-    _after(_TO_SUCH),
+    _drop_such_an_introduction,
     _drop_saying,
     _after(_NOTHING_SAID),
     _drop_leaning_introduction,

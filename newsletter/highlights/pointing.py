@@ -9,7 +9,7 @@ from functools import partial
 
 from newsletter.highlights.references import POINTED, leans, points
 from newsletter.highlights.sentences import capitalized
-from newsletter.highlights.verbs import BASE_OF_THIRD, FINITE, LISTS, VERBS, base_of_gerund, is_complete
+from newsletter.highlights.verbs import BASE_OF_THIRD, FINITE, LISTS, VERBS, base_of_gerund, gerund, is_complete, third_person
 
 _METHOD = (
     r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|"
@@ -55,6 +55,11 @@ _PURPOSE = re.compile(
     rf"(?:\ the\ (?:gap|tension|trade-off)\ between)?{_NOUN_PHRASE}(?=\.?$|[,;]|\.$|\ by\b|\ using\b|\ through\b)",
     re.VERBOSE,
 )
+# "that addresses these issues by reading" is "that reads".
+_BY_DOING_SO = re.compile(
+    r",?\ (?:by|through|via)\ (?:(?:first|explicitly|directly|jointly|effectively|simply)\ )?(?P<verb>[a-z-]+ing)(?=\s)"
+)
+_NO_VERB_NEXT = re.compile(r",?\ (?:by|through)\b")
 _SUCH = re.compile(rf"\bsuch (?:an? )?(?!as\b|that\b)(?:{POINTED})(?! that [a-z]+s\b)", re.IGNORECASE)
 _ANY_SUCH = re.compile(r"\bsuch (?P<an>an? )?(?!as\b|that\b|an?\b)(?=\w)", re.IGNORECASE)
 _VAGUE = (
@@ -70,7 +75,7 @@ _THIS_DESCRIBED = re.compile(
     rf"\b(?:[Tt]his(?= (?!{_VAGUE}){_DESCRIBING}(?<!s) [a-z-]{{3,}}(?<![^s]s)(?<!can)(?<!may)(?<!ed)(?<!ing)(?<!ly)\b)"
     rf"|[Tt]hese(?= (?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}}s\b))"
 )
-_PRONOUN = re.compile(r"\b(?:them|it|they)\b")
+_PRONOUN = re.compile(r"\b(?:them|it|they|their|its|both|each|one another|respectively|the (?:two|latter|former))\b")
 _THE_SAME = re.compile(rf"The same (?=(?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}})")
 _THIS_METHOD = re.compile(
     rf"(?:This|The resulting|The proposed)(?: (?:new|novel|simple|general|unified|simple yet effective|simple but "
@@ -87,7 +92,7 @@ _OUR_METHOD_DOES = re.compile(rf"Our (?:\w+ )?{_METHOD} (?:(?P<how>\w+ly) )?(?P<
 _OUR_METHODS_DO = re.compile(rf"Our (?:\w+ )?{_METHOD}s (?:(?P<how>\w+ly) )?(?P<verb>[a-z]+[a-rt-z])(?=\s)")
 _OUR_METHOD_IS_FIRST = re.compile(rf"Our (?:\w+ )?{_METHOD} is (?=the first to )")
 _PHRASE = re.compile(
-    rf" (?:between|for|in|on|among|across|under|with|over) (?:all |each of )?(?:these|those|this|the above) "
+    rf" (?:between|for|in|on|among|across|over) (?:all |each of )?(?:these|those|this|the above) "
     rf"(?:{POINTED})(?=[,;.]|\.?$| and )"
 )
 _A_SET = re.compile(
@@ -162,7 +167,29 @@ def _without_purpose(sentence: str) -> str:
         )
     ):
         return sentence
-    return sentence[: found.start()] + sentence[found.end() :]
+    before, after = sentence[: found.start()], sentence[found.end() :]
+    if not _NO_VERB_NEXT.match(after):
+        return before + after
+    doing = _BY_DOING_SO.match(after)
+    verb = base_of_gerund(doing["verb"]) if doing else None
+    form = _form_of(found[0], verb) if verb else None
+    return f"{before}{form}{after[doing.end() :]}" if doing and form else sentence
+
+
+def _form_of(purpose: str, verb: str) -> str | None:
+    """Return a verb in the form of another's, with the words that lead to it; None if there is no such form.
+
+    Args:
+        purpose: an infinitive, a gerund or a relative clause: " to address it", " that addresses it".
+        verb: in its base form.
+    """
+    if found := re.match(r" (?P<relative>that|which) ", purpose):
+        return f" {found['relative']} {third_person(verb)}"
+    if found := re.match(r",?(?: designed| built| developed| intended| created)?,? (?:in order |so as )?to ", purpose):
+        return f"{found[0]}{verb}"
+    if found := re.match(r",? (?:aimed at|for|towards?|capable of) ", purpose):
+        return f"{found[0]}{gerund(verb)}"
+    return None
 
 
 def _second_of_two(sentence: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from newsletter.highlights.clauses import shortened
+from newsletter.highlights.findings import is_own, makes, only_does, praises, promises, states_finding
 from newsletter.highlights.markup import has_debris, without_debris, without_markup
 from newsletter.highlights.openings import cut_opening
 from newsletter.highlights.pointing import we_do
@@ -164,6 +165,8 @@ class Forms:
     def __init__(self, sentences: Sequence[str]) -> None:
         self._sentences = sentences
         self._name = name_in(sentences)
+        self._finding = any(map(states_finding, sentences))
+        self._making = any(map(makes, sentences))
 
     def __getitem__(self, place: int) -> Form:
         sentence, before = self._sentences[place], self._sentences[place - 1] if place else ""
@@ -172,6 +175,37 @@ class Forms:
         if _ABOUT_THE_PAPER.match(before) and _IT.match(sentence):
             sentence = _IT.sub("This paper", sentence, count=1)
         return form_of(sentence)
+
+
+    def costs(self, place: int) -> tuple[float, float]:
+        """Return what is taken off the scores of a sentence as the idea and as the result.
+
+        What only promises, praises or says what was done costs if another sentence states a finding; what is not about
+        the authors' work costs as the idea if another sentence says what they propose or study.
+        """
+        form = self[place]
+        text = form.text
+        idea, result = costs(form)
+        if self._making and not is_own(text) and not (self._name and self._name in text):
+            idea += _BACKGROUND
+        if self._finding and not states_finding(text):
+            result += (
+                _PROMISE
+                if promises(text)
+                else _PRAISE
+                if praises(text)
+                else _DONE
+                if only_does(text)
+                else _OTHER
+            )
+        return idea, result
+
+
+_BACKGROUND = 0.5
+_PROMISE = 0.5
+_PRAISE = 0.2
+_DONE = 0.2
+_OTHER = 0.2
 
 
 def _named(sentence: str, before: str, name: str) -> str:

@@ -1,0 +1,76 @@
+"""Whether a part of a sentence limits the rest: "for convex functions", "when the oracle is noisy", "on two tasks".
+
+Without such a part a sentence says more than its authors do, so the rules that cut leave it.
+"""
+
+import re
+
+from newsletter.highlights.references import leans
+from newsletter.highlights.verbs import SAYING
+
+_STRICT = (
+    r"(?:under|when|whenever|if|unless|provided|assuming|except|once|only|as\ long\ as|even\ (?:when|if|under|for|on|in|"
+    r"with))\b"
+)
+_SCOPE = re.compile(
+    rf"(?:{_STRICT}|(?:in|on|at|for|over|across|among|within|during|after|before|between|given|where|without|from|"
+    r"compared|relative|starting|restricted|limited|averaged|trained|tested|evaluated|applied|equipped)\b)",
+    re.IGNORECASE | re.VERBOSE,
+)
+_MEANS = re.compile(
+    r"(?:(?:\w+ly\ )?(?:by|using|through|via|with|leveraging|combining|employing|applying|computing|exploiting|"
+    r"training|viewing|treating|modell?ing|adopting|integrating|incorporating))\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+_PURPOSE_OR_TIME = re.compile(
+    r"(?:in\ (?:order|contrast|addition|response|light|view|recent|the\ (?:past|last)|this\ (?:way|context|spirit|"
+    r"vein|regard))|for\ (?:this|that)\ (?:purpose|reason|end|goal)|for\ the\ (?:first\ time|purpose)|after\ (?:this|"
+    r"that)|from\ (?:this|these|that|our)|on\ (?:the\ other|top)|at\ (?:the\ (?:same\ time|heart|core)|its))\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ATTAINING = (
+    "achieve|attain|obtain|improve|outperform|surpass|exceed|reduce|increase|reach|can|are|have|also|match|guarantee"
+)
+_MAKING = re.compile(
+    rf"(?:in\ this\ \w+,\ )?(?:we|this\ \w+)\ (?:\w+ly\ |also\ |then\ |first\ |further\ |therefore\ |thus\ )*"
+    rf"(?!(?:{'|'.join(sorted(SAYING))}|{_ATTAINING})s?\b)[a-z]+\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+_STRICT_NEXT = re.compile(rf"[\s,;–—-]*(?:and\s+)?{_STRICT}", re.IGNORECASE | re.VERBOSE)
+_STRICT_LATER = re.compile(
+    r"\b(?:when|whenever|if|unless|provided (?:that|the)|assuming|except|as long as|under (?:the |a |an |some |mild |"
+    r"certain |standard |\w+ )?(?:\w+ )?(?:assumptions?|conditions?|settings?|budgets?|constraints?))\b",
+    re.IGNORECASE,
+)
+
+
+def limits(introduction: str, rest: str) -> bool:
+    """Return whether the rest of a sentence would claim more without its introduction.
+
+    A purpose, a reason, a contrast or a time does not limit what follows. A condition does; so does a scope, and what a
+    finding was made with, except for what authors make: "Using cards, we propose a loom" proposes it without them too.
+
+    Args:
+        introduction: the first words of a sentence, up to a comma.
+        rest: the words behind it.
+    """
+    if _PURPOSE_OR_TIME.match(introduction):
+        return False
+    if re.match(_STRICT, introduction, re.IGNORECASE | re.VERBOSE):
+        return True
+    made = _MAKING.match(rest) is not None
+    if _MEANS.match(introduction):
+        return not made and not leans(f"{introduction},")
+    return _SCOPE.match(introduction) is not None and not (made and leans(f"{introduction},"))
+
+
+def limited_by(rest: str, tail: str) -> bool:
+    """Return whether a sentence would claim more without its last words.
+
+    Args:
+        rest: the sentence up to there.
+        tail: the words behind it, with the white space and punctuation before them.
+    """
+    if _STRICT_NEXT.match(tail):
+        return True
+    return _STRICT_LATER.search(tail) is not None and _MAKING.match(rest) is None
