@@ -13,6 +13,7 @@ from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete, verb
 MOST_WORDS = 30
 """A sentence with more words is shortened if that is possible."""
 
+_LONG_WORDS = 40
 _LEAST_WORDS = 8
 _CLOSING = "\"'”’»)]}」』）"
 _ASIDE = re.compile(r"\s*(?:\([^()]{1,300}\)|\[[^\[\]]{1,300}\])")
@@ -123,6 +124,7 @@ _LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
 class _Cut:
     text: str
     cost: float
+    turns: bool = False
 
     @property
     def words(self) -> int:
@@ -138,7 +140,8 @@ def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> 
     Args:
         end: a position behind which nothing may remain.
     """
-    if end is None and len(sentence.split()) <= most:
+    words = len(sentence.split())
+    if end is None and words <= most:
         return sentence
     fitting = [
         cut
@@ -151,7 +154,10 @@ def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> 
         )
         and (cut.words >= _LEAST_WORDS)
     ]
-    return max(fitting, key=lambda cut: cut.words - cut.cost).text if fitting else sentence
+    if not fitting:
+        return sentence
+    best = max(fitting, key=lambda cut: cut.words - cut.cost)
+    return sentence if best.turns and end is None and words <= _LONG_WORDS else best.text
 
 
 def _variants(sentence: str) -> Iterator[tuple[str, float]]:
@@ -219,7 +225,8 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
         if text[-1] in _CLOSING and text[-2:-1] in ",;:":
             text = text[:-2] + text[-1]
         contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
-        yield _Cut(text + stop, cost + contrast + _COST[next(kind for kind in _COST if found[kind])])
+        kind = next(kind for kind in _COST if found[kind])
+        yield _Cut(text + stop, cost + contrast + _COST[kind], contrast > 0)
 
 
 def _is_open(text: str, boundary: str) -> bool:

@@ -9,7 +9,7 @@ from newsletter.highlights.references import leans
 from newsletter.highlights.verbs import SAYING
 
 _STRICT = (
-    r"(?:under|when|whenever|if|unless|provided|assuming|except|once|only|as\ long\ as|even\ (?:when|if|under|for|on|in|"
+    r"(?:under|when|whenever|if|unless|provided(?!\ (?:by|with|in|to|for)\b)|assuming|except|as\ long\ as|even\ (?:when|if|under|for|on|in|"
     r"with))\b"
 )
 _SCOPE = re.compile(
@@ -23,9 +23,15 @@ _MEANS = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PURPOSE_OR_TIME = re.compile(
-    r"(?:in\ (?:order|contrast|addition|response|light|view|recent|the\ (?:past|last)|this\ (?:way|context|spirit|"
+    r"(?:in\ (?:order|line|keeping|doing\ \w+|contrast|addition|response|light|view|recent|the\ (?:past|last)|this\ (?:way|context|spirit|"
     r"vein|regard))|for\ (?:this|that)\ (?:purpose|reason|end|goal)|for\ the\ (?:first\ time|purpose)|after\ (?:this|"
     r"that)|from\ (?:this|these|that|our)|on\ (?:the\ other|top)|at\ (?:the\ (?:same\ time|heart|core)|its))\b",
+    re.IGNORECASE | re.VERBOSE,
+)
+_EVIDENCE = re.compile(
+    r"(?:through|via|by|with|in|using|from|based\ on|after|across)\ (?:an?\ |the\ |our\ )?(?:[\w-]+,?\ (?:and\ )?){0,4}?"
+    r"(?:experiments?|experimentation|evaluations?|analys[ei]s|examinations?|stud(?:y|ies)|investigations?|simulations?|"
+    r"ablations?|validations?|comparisons?)\b",
     re.IGNORECASE | re.VERBOSE,
 )
 _ATTAINING = (
@@ -36,6 +42,8 @@ _MAKING = re.compile(
     rf"(?!(?:{'|'.join(sorted(SAYING))}|{_ATTAINING})s?\b)[a-z]+\b",
     re.IGNORECASE | re.VERBOSE,
 )
+_STRICT_AT_ALL = re.compile(rf"\b(?:{_STRICT})", re.IGNORECASE | re.VERBOSE)
+_PURPOSE = re.compile(r"(?:in order )?to\b|\w+(?:ed|ing)\b", re.IGNORECASE)
 _STRICT_NEXT = re.compile(rf"[\s,;–—-]*(?:and\s+)?{_STRICT}", re.IGNORECASE | re.VERBOSE)
 _STRICT_LATER = re.compile(
     r"\b(?:when|whenever|if|unless|provided (?:that|the)|assuming|except|as long as|under (?:the |a |an |some |mild |"
@@ -54,10 +62,10 @@ def limits(introduction: str, rest: str) -> bool:
         introduction: the first words of a sentence, up to a comma.
         rest: the words behind it.
     """
-    if _PURPOSE_OR_TIME.match(introduction):
-        return False
-    if re.match(_STRICT, introduction, re.IGNORECASE | re.VERBOSE):
+    if _STRICT_AT_ALL.search(introduction) and not _PURPOSE.match(introduction):
         return True
+    if _PURPOSE_OR_TIME.match(introduction) or _EVIDENCE.match(introduction):
+        return False
     made = _MAKING.match(rest) is not None
     if _MEANS.match(introduction):
         return not made and not leans(f"{introduction},")

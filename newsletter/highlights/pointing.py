@@ -57,7 +57,7 @@ _PURPOSE = re.compile(
 )
 # "that addresses these issues by reading" is "that reads".
 _BY_DOING_SO = re.compile(
-    r",?\ (?:by|through|via)\ (?:(?:first|explicitly|directly|jointly|effectively|simply)\ )?(?P<verb>[a-z-]+ing)(?=\s)"
+    r",? (?:by|through|via) (?:first )?(?P<how>\w+ly )?(?P<verb>[a-z-]+ing)(?=\s)"
 )
 _NO_VERB_NEXT = re.compile(r",?\ (?:by|through)\b")
 _SUCH = re.compile(rf"\bsuch (?:an? )?(?!as\b|that\b)(?:{POINTED})(?! that [a-z]+s\b)", re.IGNORECASE)
@@ -172,23 +172,26 @@ def _without_purpose(sentence: str) -> str:
         return before + after
     doing = _BY_DOING_SO.match(after)
     verb = base_of_gerund(doing["verb"]) if doing else None
-    form = _form_of(found[0], verb) if verb else None
-    return f"{before}{form}{after[doing.end() :]}" if doing and form else sentence
+    if not doing or not verb:
+        return sentence
+    leads = _leads_to_verb(found[0], doing["how"] or "", verb)
+    return f"{before}{leads}{after[doing.end() :]}" if leads else sentence
 
 
-def _form_of(purpose: str, verb: str) -> str | None:
-    """Return a verb in the form of another's, with the words that lead to it; None if there is no such form.
+def _leads_to_verb(purpose: str, how: str, verb: str) -> str | None:
+    """Return a verb in the place and form of another's; None if there is no such form.
 
     Args:
         purpose: an infinitive, a gerund or a relative clause: " to address it", " that addresses it".
+        how: an adverb with the space behind it, or nothing.
         verb: in its base form.
     """
-    if found := re.match(r" (?P<relative>that|which) ", purpose):
-        return f" {found['relative']} {third_person(verb)}"
+    if found := re.match(r" (?:that|which) ", purpose):
+        return f"{found[0]}{how}{third_person(verb)}"
     if found := re.match(r",?(?: designed| built| developed| intended| created)?,? (?:in order |so as )?to ", purpose):
-        return f"{found[0]}{verb}"
+        return f"{found[0]}{how}{verb}"
     if found := re.match(r",? (?:aimed at|for|towards?|capable of) ", purpose):
-        return f"{found[0]}{gerund(verb)}"
+        return f"{found[0]}{how}{gerund(verb)}"
     return None
 
 
