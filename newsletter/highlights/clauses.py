@@ -64,7 +64,7 @@ _CONTRAST = re.compile(r",?\s+(?:but|yet|while|whereas|although|though)\s+(?!\w+
 _CONTRAST_COST = 7
 
 _MANY = 10**6
-_LOOK = 60  # Characters before a boundary that tell whether a text may end there.
+_LOOK = 5  # Words before a boundary that tell whether a text may end there.
 _UNFINISHED = re.compile(
     r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|"
     r"this|these|both|"
@@ -209,17 +209,15 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
     depths, spare = _depths(sentence), verbs_to_spare(sentence)
     for found in _BOUNDARY.finditer(sentence):
         text = sentence[: found.start()].rstrip(" ,;:–—-")
-        if depths[found.start()] or not text or _UNFINISHED.search(text[-_LOOK:]):
-            continue
         place = bisect_right(spare, (len(text), _MANY)) - 1
-        if place < 0 or spare[place][1] <= 0:
+        if depths[found.start()] or place < 0 or spare[place][1] <= 0 or _UNFINISHED.search(ending := _ending(text)):
             continue
         if limited_by(text, sentence[found.start() :]):
             continue
         if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue
         if (found["weak"] or found["loose"]) and (
-            text.rsplit(" ", 1)[-1] in FINITE or _NEEDS_MORE.search(text[-_LOOK:]) or _ENUMERATION.search(text)
+            text.rsplit(" ", 1)[-1] in FINITE or _NEEDS_MORE.search(ending) or _enumerates(text)
         ):
             continue
         if text[-1] in _CLOSING and text[-2:-1] in ",;:":
@@ -227,6 +225,14 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
         contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
         kind = next(kind for kind in _COST if found[kind])
         yield _Cut(text + stop, cost + contrast + _COST[kind], contrast > 0)
+
+
+def _ending(text: str) -> str:
+    return " ".join(text.rsplit(" ", _LOOK)[-_LOOK:])
+
+
+def _enumerates(text: str) -> bool:
+    return (")" in text or "irst" in text) and _ENUMERATION.search(text) is not None
 
 
 def _is_open(text: str, boundary: str) -> bool:
@@ -241,7 +247,7 @@ def _is_open(text: str, boundary: str) -> bool:
         return True
     if boundary.startswith(":") and re.search(r"\b(?:following|below)\b", text):
         return True
-    if _ENUMERATION.search(text) and not _SECOND.search(text):
+    if _enumerates(text) and not _SECOND.search(text):
         return True
     return " and " in boundary and _LISTED_VERB.search(text) is not None
 

@@ -1,12 +1,15 @@
 """Whether a sentence states a finding, only promises one, or says what the authors did."""
 
 import re
+from functools import lru_cache
 
 _FIGURE = re.compile(
     r"(?<![\w.-])\d[\d.,]*\s?(?:%|×|x\b|points?\b|percent|fold|times\b|pp\b|dB\b|ms\b|bits?\b|hours?\b)|[±∼≈]\s?\d|"
     r"\d[\d.]*-fold\b|\bby (?:up to |over |around |about |an? average of )?\d|\b(?:from|of|to|over|than) \d+\.\d",
     re.IGNORECASE,
 )
+# These three are of text in lower case.
+_DIGIT = re.compile(r"\d")
 _COMPARED = re.compile(
     r"\b(?:outperform|surpass|exceed|beat|improv|reduc|increas|decreas|boost|accelerat|enhanc|achiev|attain|halv|"
     r"doubl|lower|degrad|converg|guarantee|recover|suffic|correlat)\w{0,4}\b|\bgenerali[sz]es?\b|\bmatch(?:es)?\b|"
@@ -15,12 +18,10 @@ _COMPARED = re.compile(
     r"competitive (?:results|performance))\b|"
     r"\b(?:can(?:not)?|does not|do not|is|are) (?:not )?(?:\w+ly )?(?:possible|sufficient|necessary|optimal|"
     r"insufficient|equivalent|sensitive|robust|consistent)\b",
-    re.IGNORECASE,
 )
 _SAID_THAT = re.compile(
     r"\b(?:show|demonstrate|find|found|prove|reveal|observe|discover|indicate|establish|conclude|suggest|confirm|verify|"
     r"validate)(?:s|d|ed|n)?\s(?:empirically\s|theoretically\s)?that\b",
-    re.IGNORECASE,
 )
 _PROMISING = re.compile(
     r"""\b(?:ha(?:s|ve)|holds?|shows?|showing|with|highlight\w*|demonstrat\w+|reveal\w*|underscor\w+|indicat\w+|
@@ -41,7 +42,7 @@ _PROMISING = re.compile(
     | \bwe\ (?:\w+ly\ |also\ |finally\ )?(?:hope|believe|invite|encourage|discuss|envision|conclude\ (?:by|with)|call|
         advocate|anticipate|outline)\b
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.VERBOSE,
 )
 _PRAISE = (
     r"(?:effectiveness|efficacy|superiority|usefulness|utility|benefits?|advantages?|validity|feasibility|merits?|"
@@ -83,25 +84,31 @@ _OWN = re.compile(
 )
 
 
+@lru_cache(maxsize=2**12)
 def states_finding(text: str) -> bool:
     """Return whether a sentence says what was found: a figure, or a comparison, change or fact that is no promise."""
-    if _FIGURE.search(text):
+    if _has_figure(text):
         return True
-    if not (_COMPARED.search(text) or _SAID_THAT.search(text)) or _PROMISING.search(text):
+    lower = text.lower()
+    if not (_COMPARED.search(lower) or _SAID_THAT.search(lower)) or _PROMISING.search(lower):
         return False
     return not _MAKES_FIRST.match(text) or _AND_FINDS.search(text) is not None
 
 
+def _has_figure(text: str) -> bool:
+    return _DIGIT.search(text) is not None and _FIGURE.search(text) is not None
+
+
 def promises(text: str) -> bool:
     """Return whether a sentence says what a finding is good for but not what it is: "has potential", "paves the way"."""
-    return _PROMISING.search(text) is not None and _FIGURE.search(text) is None
+    return _PROMISING.search(text.lower()) is not None and not _has_figure(text)
 
 
 def praises(text: str) -> bool:
     """Return whether a sentence says that something is effective, but not by how much or than what."""
     return (
         _PRAISING.search(text) is not None
-        and _FIGURE.search(text) is None
+        and not _has_figure(text)
         and re.search(r"\b(?:than|compared|over|against)\b", text) is None
     )
 

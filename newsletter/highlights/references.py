@@ -1,6 +1,7 @@
 """Whether a sentence leans on text before it: "To address this issue", "these models", "It", "the latter"."""
 
 import re
+from functools import lru_cache
 
 from newsletter.highlights.verbs import FINITE, LISTS, SAYING
 
@@ -109,6 +110,7 @@ _OUR_OPENING = re.compile(
 )
 
 
+@lru_cache(maxsize=2**12)
 def leans(sentence: str) -> bool:
     """Return whether a sentence refers to text before it, by its opening or by pointing words without an antecedent.
 
@@ -141,6 +143,7 @@ def points(text: str) -> bool:
     return bool(_DEMONSTRATIVE.search(text) or _POINTING.search(text))
 
 
+@lru_cache(maxsize=2**12)
 def pointing_at(sentence: str) -> int | None:
     """Return where a sentence points at text before it, other than by its opening; None if it does not."""
     found = next((one for one in _POINTING.finditer(sentence) if not _is_named_before(sentence, one)), None)
