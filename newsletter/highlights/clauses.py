@@ -122,13 +122,18 @@ _LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
+    """A way to cut a sentence.
+
+    Attributes:
+        text: what remains, with ``words`` words.
+        cost: how many words more it must have than another way that costs nothing.
+        turns: whether a contrast is cut off.
+    """
+
     text: str
+    words: int
     cost: float
     turns: bool = False
-
-    @property
-    def words(self) -> int:
-        return len(self.text.split())
 
 
 def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> str:
@@ -146,13 +151,9 @@ def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> 
     fitting = [
         cut
         for text, cost in _variants(sentence)
-        for cut in (_Cut(text, cost), *_cuts(text, cost))
-        if cut.words <= most
-        and (
-            end is None
-            or (cut.words >= _LEAST_WORDS and len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1]))
-        )
-        and (cut.words >= _LEAST_WORDS)
+        for cut in (_Cut(text, len(text.split()), cost), *_cuts(text, cost))
+        if _LEAST_WORDS <= cut.words <= most
+        and (end is None or (len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1])))
     ]
     if not fitting:
         return sentence
@@ -224,7 +225,7 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
             text = text[:-2] + text[-1]
         contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
         kind = next(kind for kind in _COST if found[kind])
-        yield _Cut(text + stop, cost + contrast + _COST[kind], contrast > 0)
+        yield _Cut(text + stop, len(text.split()), cost + contrast + _COST[kind], contrast > 0)
 
 
 def _ending(text: str) -> str:

@@ -77,6 +77,7 @@ _NAMING = re.compile(
     rf"{_A_NAME.replace('name', 'direct')}(?=[,:]|\s+[–—(]))",
     re.VERBOSE,
 )
+_VERB_NEXT = re.compile(r"\s+(?:[a-z]+ly\s+)?(?:[a-z]+s|can|has)\b")
 _NO_NAMES = LISTS["no_names"]
 # "Our method" is none of these, whatever it is called.
 _NO_METHOD = re.compile(
@@ -160,10 +161,20 @@ def name_in(sentences: Sequence[str]) -> str | None:
             name not in _NO_NAMES
             and not re.search(r"-[a-z]{3}", name)
             and not _NO_METHOD.search(around)
-            and re.search(rf"(?<![\w-]){re.escape(name)}\s+(?:[a-z]+ly\s+)?(?:[a-z]+s|can|has)\b", text)
+            and _acts(name, text)
         ):
             return name
     return None
+
+
+def _acts(name: str, text: str) -> bool:
+    """Return whether a name is the subject of a verb anywhere in a text."""
+    at = text.find(name)
+    while at >= 0:
+        if _VERB_NEXT.match(text, at + len(name)) and not re.match(r"[\w-]", text[at - 1 : at]):
+            return True
+        at = text.find(name, at + 1)
+    return False
 
 
 class Forms:
