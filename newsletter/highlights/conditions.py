@@ -34,6 +34,12 @@ _EVIDENCE = re.compile(
     r"ablations?|validations?|comparisons?)\b",
     re.IGNORECASE | re.VERBOSE,
 )
+# What is done in one step is not what the paper is about.
+_STEP = re.compile(
+    r"(?:in|at|during|after)\ (?:the|this|each|its)\ (?:first|second|third|fourth|next|final|last|other|same)\ "
+    r"(?:stage|step|phase|part|one)\b",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ATTAINING = (
     "achieve|attain|obtain|improve|outperform|surpass|exceed|reduce|increase|reach|can|are|have|also|match|guarantee"
 )
@@ -62,7 +68,7 @@ def limits(introduction: str, rest: str) -> bool:
         introduction: the first words of a sentence, up to a comma.
         rest: the words behind it.
     """
-    if _STRICT_AT_ALL.search(introduction) and not _PURPOSE.match(introduction):
+    if _STEP.match(introduction) or (_STRICT_AT_ALL.search(introduction) and not _PURPOSE.match(introduction)):
         return True
     if _PURPOSE_OR_TIME.match(introduction) or _EVIDENCE.match(introduction):
         return False

@@ -12,16 +12,21 @@ _FIGURE = re.compile(
 _DIGIT = re.compile(r"\d")
 _COMPARED = re.compile(
     r"\b(?:outperform|surpass|exceed|beat|improv|reduc|increas|decreas|boost|accelerat|enhanc|achiev|attain|halv|"
-    r"doubl|lower|degrad|converg|guarantee|recover|suffic|correlat)\w{0,4}\b|\bgenerali[sz]es?\b|\bmatch(?:es)?\b|"
+    r"doubl|lower|degrad|converg|guarantee|recover|suffic|correlat)\w{0,4}\b|\bgains?\b|\bgenerali[sz]es?\b|\bmatch(?:es)?\b|"
     r"\b(?:better|worse|higher|lower|faster|slower|fewer|smaller|larger|stronger|less|more)\b[^.;]{0,60}\bthan\b|"
     r"\b(?:superior to|on par with|competitive with|comparable to|state[- ]of[- ]the[- ]art|sota|promising results|"
     r"competitive (?:results|performance))\b|"
     r"\b(?:can(?:not)?|does not|do not|is|are) (?:not )?(?:\w+ly )?(?:possible|sufficient|necessary|optimal|"
     r"insufficient|equivalent|sensitive|robust|consistent)\b",
 )
+_BEATS = re.compile(
+    r"\b(?:outperform|surpass|exceed)\w*\b|\bstate[- ]of[- ]the[- ]art\b|\bsuperior\b|"
+    r"\bimprov\w+\s(?:by|over|upon|on)\b|\b(?:better|higher|faster|lower)\b[^.;]{0,60}\bthan\b"
+)
 _SAID_THAT = re.compile(
     r"\b(?:show|demonstrate|find|found|prove|reveal|observe|discover|indicate|establish|conclude|suggest|confirm|verify|"
-    r"validate)(?:s|d|ed|n)?\s(?:empirically\s|theoretically\s)?that\b",
+    r"validate)(?:s|d|ed|n)?\s(?:empirically\s|theoretically\s)?that\b|"
+    r"\bwe\s(?:\w+ly\s|also\s)?(?:find|found|observe|observed|discover|prove|derive)\b",
 )
 _PROMISING = re.compile(
     r"""\b(?:ha(?:s|ve)|holds?|shows?|showing|with|highlight\w*|demonstrat\w+|reveal\w*|underscor\w+|indicat\w+|
@@ -36,7 +41,9 @@ _PROMISING = re.compile(
     | \bopen(?:s|ing)?\ (?:up\ )?(?:the\ )?(?:new\ |several\ |exciting\ )?(?:doors?|avenues?|directions?|possibilit\w+|
         paths?|opportunit\w+)\b
     | \b(?:can|could|may|might|will)\ (?:also\ |potentially\ |further\ |help\ )*(?:guide|inform|inspire|motivate|
-        serve\ as|(?:help|assist|benefit|enable)\ (?:\w+\ )?(?:practitioners|researchers|developers|communit\w+))\b
+        (?:aims\ to\ )?serve\ as|(?:help|assist|benefit|enable)\ (?:\w+\ )?(?:practitioners|researchers|developers|communit\w+))\b
+    | \b(?:enabl|allow|help|empower|assist)\w*\ (?:\w+\ )?(?:practitioners|researchers|developers|policy-?makers|users|
+        communit\w+|designers|clinicians)\b
     | \b(?:advanc(?:e|es|ing)|push\w*)\ (?:the\ )?(?:field|state|understanding|frontier|boundar\w+)
     | \bfuture\ (?:research|work|studies|directions?|investigations?|developments?)\b
     | \bwe\ (?:\w+ly\ |also\ |finally\ )?(?:hope|believe|invite|encourage|discuss|envision|conclude\ (?:by|with)|call|
@@ -90,7 +97,7 @@ def states_finding(text: str) -> bool:
     if _has_figure(text):
         return True
     lower = text.lower()
-    if not (_COMPARED.search(lower) or _SAID_THAT.search(lower)) or _PROMISING.search(lower):
+    if not (_COMPARED.search(lower) or _SAID_THAT.search(lower)) or promises(text):
         return False
     return not _MAKES_FIRST.match(text) or _AND_FINDS.search(text) is not None
 
@@ -101,7 +108,8 @@ def _has_figure(text: str) -> bool:
 
 def promises(text: str) -> bool:
     """Return whether a sentence says what a finding is good for but not what it is: "has potential", "paves the way"."""
-    return _PROMISING.search(text.lower()) is not None and not _has_figure(text)
+    lower = text.lower()
+    return _PROMISING.search(lower) is not None and not _has_figure(text) and _BEATS.search(lower) is None
 
 
 def praises(text: str) -> bool:

@@ -64,7 +64,7 @@ _THIS_PAPER = re.compile(
 _BY_AUTHORS = LISTS["by_authors"]
 _COORDINATED = re.compile(
     r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)"
-    r"(?=\s+(?P<object>(?:an?|the|its|our|that|how|on|new|novel|both|two|three)\b)?)"
+    r"(?=\s+(?P<object>(?:an?|the|its|our|that|how|on|new|novel|both|two|three|this|these|each|all|some)\b)?)"
 )
 _RELATIVE = re.compile(r"\b(?:that|which|who)\b")
 _WE_THEN = re.compile(

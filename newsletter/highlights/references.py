@@ -38,6 +38,7 @@ _OPENING = re.compile(
             challenges?|limitations?|gaps?|drawbacks?|shortcomings?|questions?),
         | the\ (?:former|latter|other|others|same|second|third|resulting|above|two|three|rest)\b
         | (?:second|third|fourth|fifth),
+        | (?:in|at|during|after)\ the\ (?:first|second|third|fourth|next|final|last|other)\ (?:stage|step|phase|part|one)\b
         | all\ (?:of\ )?(?:this|these|three|two|four|of\ them)\b
         | (?:in|at|with|under|by|from|on|for|to|of|through|via|between|among|within)\s+(?:doing\ (?:so|this)|it|
             them|which|that)\b

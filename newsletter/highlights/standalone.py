@@ -269,4 +269,4 @@ _MUCH_TOO_MANY_WORDS = 45
 _BACKGROUND = 0.5
 _UNEXPLAINED = 0.1
 # Of a result without a finding, by what it is instead:
-_PROMISE, _PRAISE, _DONE, _OTHER = 0.8, 0.4, 0.8, 0.8
+_PROMISE, _PRAISE, _DONE, _OTHER = 1.4, 0.4, 0.8, 0.8
