@@ -8,11 +8,12 @@ _FIGURE = re.compile(
     r"\d[\d.]*-fold\b|\bby (?:up to |over |around |about |an? average of )?\d|\b(?:from|of|to|over|than) \d+\.\d",
     re.IGNORECASE,
 )
-# These three are of text in lower case.
 _DIGIT = re.compile(r"\d")
+# What is searched in text in lower case:
 _COMPARED = re.compile(
     r"\b(?:outperform|surpass|exceed|beat|improv|reduc|increas|decreas|boost|accelerat|enhanc|achiev|attain|halv|"
-    r"doubl|lower|degrad|converg|guarantee|recover|suffic|correlat)\w{0,4}\b|\bgains?\b|\bgenerali[sz]es?\b|\bmatch(?:es)?\b|"
+    r"doubl|lower|degrad|converg|guarantee|recover|suffic|correlat)\w{0,4}\b|"
+    r"\bgains?\b|\bgenerali[sz]es?\b|\bmatch(?:es)?\b|"
     r"\b(?:better|worse|higher|lower|faster|slower|fewer|smaller|larger|stronger|less|more)\b[^.;]{0,60}\bthan\b|"
     r"\b(?:superior to|on par with|competitive with|comparable to|state[- ]of[- ]the[- ]art|sota|promising results|"
     r"competitive (?:results|performance))\b|"
@@ -36,14 +37,16 @@ _PROMISING = re.compile(
         foundations?|starting\ point|stepping\ stones?|insights?|guidance|guidelines?|perspectives?|recommendations|
         (?:understanding|solution|tool|framework|basis|direction|pathway)s?)\b
     | \bpav(?:e|es|ed|ing)\ the\ way\b | \b(?:steps?|strides|leap)\ (?:toward|towards|forward|in)\b
-    | \bcontribut\w+\ (?:to|towards?)\ [^.;]{0,40}\b(?:understanding|field|literature|advancement|development|bod(?:y|ies))\b
+    | \bcontribut\w+\ (?:to|towards?)\ [^.;]{0,40}\b(?:understanding|field|literature|advancement|development|
+        bod(?:y|ies))\b
     | \bsheds?\ (?:\w+\ )?light\b | \bshedding\ (?:\w+\ )?light\b
     | \bopen(?:s|ing)?\ (?:up\ )?(?:the\ )?(?:new\ |several\ |exciting\ )?(?:doors?|avenues?|directions?|possibilit\w+|
         paths?|opportunit\w+)\b
     | \b(?:can|could|may|might|will)\ (?:also\ |potentially\ |further\ |help\ )*(?:guide|inform|inspire|motivate|
-        (?:aims\ to\ )?serve\ as|(?:help|assist|benefit|enable)\ (?:\w+\ )?(?:practitioners|researchers|developers|communit\w+))\b
-    | \b(?:enabl|allow|help|empower|assist)\w*\ (?:\w+\ )?(?:practitioners|researchers|developers|policy-?makers|users|
-        communit\w+|designers|clinicians)\b
+        serve\ as)\b
+    | \baims?\ to\ serve\ as\b
+    | \b(?:enabl|allow|help|empower|assist|benefit)\w*\ (?:\w+\ )?(?:practitioners|researchers|developers|policy-?makers|
+        users|communit\w+|designers|clinicians)\b
     | \b(?:advanc(?:e|es|ing)|push\w*)\ (?:the\ )?(?:field|state|understanding|frontier|boundar\w+)
     | \bfuture\ (?:research|work|studies|directions?|investigations?|developments?)\b
     | \bwe\ (?:\w+ly\ |also\ |finally\ )?(?:hope|believe|invite|encourage|discuss|envision|conclude\ (?:by|with)|call|
@@ -107,7 +110,7 @@ def _has_figure(text: str) -> bool:
 
 
 def promises(text: str) -> bool:
-    """Return whether a sentence says what a finding is good for but not what it is: "has potential", "paves the way"."""
+    """Return whether a sentence says what a finding is good for but not what it is: "has the potential to help"."""
     lower = text.lower()
     return _PROMISING.search(lower) is not None and not _has_figure(text) and _BEATS.search(lower) is None
 

@@ -32,7 +32,8 @@ _HEADING = re.compile(
 _COMMENT = (
     "however|moreover|furthermore|additionally|therefore|thus|hence|consequently|nevertheless|nonetheless|meanwhile|"
     "conversely|accordingly|similarly|likewise|besides|instead|also|then|next|finally|firstly|secondly|thirdly|lastly|"
-    "last but not least|first|second|third|fourth|yet|but|and|so|still|further|here|subsequently|alternatively|rather|specifically|"
+    "last but not least|first|second|third|fourth|yet|but|and|so|still|further|here|subsequently|alternatively|"
+    "rather|specifically|"
     "concretely|importantly|notably|remarkably|interestingly|surprisingly|crucially|overall|ultimately|indeed|together|"
     "taken together|as such|as (?:a|one) (?:direct )?(?:result|consequence|by-?product)|for (?:example|instance|this|"
     "that)|on the other hand|"

@@ -9,7 +9,16 @@ from functools import partial
 
 from newsletter.highlights.references import POINTED, leans, points
 from newsletter.highlights.sentences import capitalized
-from newsletter.highlights.verbs import BASE_OF_THIRD, FINITE, LISTS, VERBS, base_of_gerund, gerund, is_complete, third_person
+from newsletter.highlights.verbs import (
+    BASE_OF_THIRD,
+    FINITE,
+    LISTS,
+    VERBS,
+    base_of_gerund,
+    gerund,
+    is_complete,
+    third_person,
+)
 
 _METHOD = (
     r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|"
@@ -56,9 +65,7 @@ _PURPOSE = re.compile(
     re.VERBOSE,
 )
 # "that addresses these issues by reading" is "that reads".
-_BY_DOING_SO = re.compile(
-    r",? (?:by|through|via) (?:first )?(?P<how>\w+ly )?(?P<verb>[a-z-]+ing)(?=\s)"
-)
+_BY_DOING_SO = re.compile(r",? (?:by|through|via) (?:first )?(?P<how>\w+ly )?(?P<verb>[a-z-]+ing)(?=\s)")
 _NO_VERB_NEXT = re.compile(r",?\ (?:by|through)\b")
 _SUCH = re.compile(rf"\bsuch (?:an? )?(?!as\b|that\b)(?:{POINTED})(?! that [a-z]+s\b)", re.IGNORECASE)
 _ANY_SUCH = re.compile(r"\bsuch (?P<an>an? )?(?!as\b|that\b|an?\b)(?=\w)", re.IGNORECASE)

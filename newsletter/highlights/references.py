@@ -38,7 +38,8 @@ _OPENING = re.compile(
             challenges?|limitations?|gaps?|drawbacks?|shortcomings?|questions?),
         | the\ (?:former|latter|other|others|same|second|third|resulting|above|two|three|rest)\b
         | (?:second|third|fourth|fifth),
-        | (?:in|at|during|after)\ the\ (?:first|second|third|fourth|next|final|last|other)\ (?:stage|step|phase|part|one)\b
+        | (?:in|at|during|after)\ the\ (?:first|second|third|fourth|next|final|last|other)\ (?:stage|step|phase|part|
+            one)\b
         | all\ (?:of\ )?(?:this|these|three|two|four|of\ them)\b
         | (?:in|at|with|under|by|from|on|for|to|of|through|via|between|among|within)\s+(?:doing\ (?:so|this)|it|
             them|which|that)\b
@@ -75,14 +76,14 @@ _DEMONSTRATIVE = re.compile(
 _ANTECEDENT_WORDS = 8
 # What only says who did what: none of it can be what "they" or "it" is.
 _NO_ANTECEDENT = (
-    r"(?:we|i|our|the|these|that|how|why|whether|to|and|then|also|further|first|both|aim|seek|can|not|only|\w+ly|"
+    r"(?:we|i|our|the|these|that|how|why|whether|to|and|then|also|further|first|aim|seek|can|not|only|\w+ly|"
     r"(?:extensive|experimental|empirical|theoretical|numerical|comprehensive|main|key|many|several|further|additional|"
     r"ablation|thorough)|(?:experiment|result|finding|evaluation|simulation|comparison|observation|ablation|test|studie|"
     r"contribution|insight)s|analys[ei]s|study|evaluation|"
     rf"(?:{'|'.join(sorted(SAYING | LISTS['by_authors'] | LISTS['we_can_say']))})(?:s|d|ed)?|found|shown)"
 )
 _DANGLING = re.compile(
-    rf"(?:{_NO_ANTECEDENT}\s+)+(?:they|them|their|theirs|its|both(?!\s[^.;]{{1,100}}\sand\b)|"
+    rf"(?:{_NO_ANTECEDENT}\s+)++(?:they|them|their|theirs|its|both(?!\s[^.;]{{1,100}}\sand\b)|"
     r"it(?!\s+(?:is|was|remains|becomes|can\s+be|may\s+be|suffices|takes|pays|helps|turns|follows|holds)\b))\b(?!-)",
     re.IGNORECASE,
 )
@@ -100,8 +101,7 @@ _BARE = re.compile(
 _BEFORE_CLAUSES = frozenset(["we", "it", "is", "are", "can", "then", "that"])
 _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
 _LISTED = re.compile(
-    r"(?P<before>[\w%°)\]⁻⁰-⁹ᵀ.-]+)(?:,?\s+(?:and|or|versus|vs\.?)\s+|\s*/\s*)(?P<after>[\w(+±~≈-]+)"
-    r"|\b(?:two|three|four|both)\b",
+    r"(?:\s(?:and|or|versus|vs\.?)\s+|\s?/\s?)(?P<after>[\w(+±~≈-]+)|\b(?:two|three|four|both)\b",
     re.IGNORECASE,
 )
 _OUR_OPENING = re.compile(
@@ -132,9 +132,7 @@ def _pairs_what_is_not_listed(sentence: str) -> bool:
     if not found:
         return False
     lists = [
-        one
-        for one in _LISTED.finditer(sentence)
-        if one["after"] not in FINITE and one["after"] not in _BEFORE_CLAUSES
+        one for one in _LISTED.finditer(sentence) if one["after"] not in FINITE and one["after"] not in _BEFORE_CLAUSES
     ]
     return len(lists) < 2
 

@@ -43,9 +43,9 @@ _NOTICE = re.compile(
 )
 # Every notice has one of these, and most sentences have none.
 _IN_NOTICES = (
-    "http", "www.", "github", "hugging", "availab", "access", "releas", "found", "sourc", "hosted", "publish", "provided",
-    "download", "shar", "make", "accepted", "appear", "presented", "word", "terms", "comment", "note", "copyright",
-    "acknowl", "©", "under review",
+    "http", "www.", "github", "hugging", "availab", "access", "releas", "found", "sourc", "hosted", "publish",
+    "provided", "download", "shar", "make", "accepted", "appear", "presented", "word", "terms", "comment",
+    "note", "copyright", "acknowl", "©", "under review",
 )  # fmt: skip
 _SEE_FIGURE = re.compile(
     r",?\s*[(]?(?:e\.g\.,?|see|cf\.|as (?:shown|seen|illustrated|depicted) in)\s+(?:Table|Figure|Fig\.|Section|Sec\.|"
@@ -195,7 +195,6 @@ class Forms:
         if _ABOUT_THE_PAPER.match(before) and _IT.match(sentence):
             sentence = _IT.sub("This paper", sentence, count=1)
         return form_of(sentence)
-
 
     @cached_property
     def _any_states_a_finding(self) -> bool:
