@@ -127,20 +127,22 @@ class _Cut:
     Attributes:
         text: what remains, with ``words`` words.
         cost: how many words more it must have than another way that costs nothing.
-        turns: whether a contrast is cut off.
+        turns: whether a contrast is cut off. ``widens``: whether a condition is, so that more is claimed.
     """
 
     text: str
     words: int
     cost: float
     turns: bool = False
+    widens: bool = False
 
 
 def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> str:
     """Return a sentence cut to at most ``most`` words at a boundary of its clauses, or as it is if none allows it.
 
     What is in parentheses, or an introduction before "we", may be left out too. Of all ways that leave a whole
-    sentence, the one that keeps most is taken.
+    sentence, the one that keeps most is taken. If that one cuts off a condition or a contrast, the sentence stays as it
+    is up to 40 words; if it is longer, the best one that leaves the condition is taken.
 
     Args:
         end: a position behind which nothing may remain.
@@ -155,10 +157,15 @@ def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> 
         if _LEAST_WORDS <= cut.words <= most
         and (end is None or (len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1])))
     ]
-    if not fitting:
+    best = max(fitting, key=_worth, default=None)
+    if best is not None and (best.turns or best.widens) and end is None and words <= _LONG_WORDS:
         return sentence
-    best = max(fitting, key=lambda cut: cut.words - cut.cost)
-    return sentence if best.turns and end is None and words <= _LONG_WORDS else best.text
+    safe = max((cut for cut in fitting if not cut.widens), key=_worth, default=None)
+    return safe.text if safe is not None else sentence
+
+
+def _worth(cut: _Cut) -> float:
+    return cut.words - cut.cost
 
 
 def _variants(sentence: str) -> Iterator[tuple[str, float]]:
@@ -213,8 +220,6 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
         place = bisect_right(spare, (len(text), _MANY)) - 1
         if depths[found.start()] or place < 0 or spare[place][1] <= 0 or _UNFINISHED.search(ending := _ending(text)):
             continue
-        if limited_by(text, sentence[found.start() :]):
-            continue
         if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue
         if (found["weak"] or found["loose"]) and (
@@ -225,7 +230,8 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
             text = text[:-2] + text[-1]
         contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
         kind = next(kind for kind in _COST if found[kind])
-        yield _Cut(text + stop, len(text.split()), cost + contrast + _COST[kind], contrast > 0)
+        widens = limited_by(text, sentence[found.start() :])
+        yield _Cut(text + stop, len(text.split()), cost + contrast + _COST[kind], contrast > 0, widens)
 
 
 def _ending(text: str) -> str:

@@ -23,15 +23,15 @@ _MEANS = re.compile(
     re.IGNORECASE,
 )
 _PURPOSE_OR_TIME = re.compile(
-    r"(?:in (?:order|line|keeping|doing \w+|contrast|addition|response|light|view|recent|the (?:past|last)|"
+    r"(?:in (?:our|order|line|keeping|doing \w+|contrast|addition|response|light|view|recent|the (?:past|last)|"
     r"this (?:way|context|spirit|vein|regard))|for (?:this|that) (?:purpose|reason|end|goal)|"
     r"for (?:the first time|the purpose|an? more)|after (?:this|that)|from (?:this|these|that|our)|"
-    r"on (?:the other|top)|at (?:the (?:same time|heart|core)|its))\b",
+    r"on (?:the other|the basis|top)|at (?:the (?:same time|heart|core)|its))\b",
     re.IGNORECASE,
 )
 _EVIDENCE = re.compile(
-    r"(?:through|via|by|with|in|using|from|based on|after|across) (?:an? |the |our )?(?:[\w-]+,? (?:and )?){0,4}?"
-    r"(?:experiments?|experimentation|evaluations?|analys[ei]s|examinations?|stud(?:y|ies)|investigations?|"
+    r"(?:through|via|by|with|in|using|from|based on|after|across|during) (?:an? |the |our )?"
+    r"(?:[\w-]+,? (?:and )?){0,4}?(?:experiments?|experimentation|evaluations?|analys[ei]s|examinations?|stud(?:y|ies)|investigations?|"
     r"simulations?|ablations?|validations?|comparisons?)\b",
     re.IGNORECASE,
 )

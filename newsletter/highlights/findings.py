@@ -45,8 +45,8 @@ _PROMISING = re.compile(
     | \b(?:can|could|may|might|will)\ (?:also\ |potentially\ |further\ |help\ )*(?:guide|inform|inspire|motivate|
         serve\ as)\b
     | \baims?\ to\ serve\ as\b
-    | \b(?:enabl|allow|help|empower|assist|benefit)\w*\ (?:\w+\ )?(?:practitioners|researchers|developers|policy-?makers|
-        users|communit\w+|designers|clinicians)\b
+    | \b(?:enabl|allow|help|empower|assist|benefit)\w*\ (?:\w+\ )?(?:practitioners|researchers|developers|
+        policy-?makers|users|communit\w+|designers|clinicians)\b
     | \b(?:advanc(?:e|es|ing)|push\w*)\ (?:the\ )?(?:field|state|understanding|frontier|boundar\w+)
     | \bfuture\ (?:research|work|studies|directions?|investigations?|developments?)\b
     | \bwe\ (?:\w+ly\ |also\ |finally\ )?(?:hope|believe|invite|encourage|discuss|envision|conclude\ (?:by|with)|call|

@@ -177,6 +177,8 @@ def _without_purpose(sentence: str) -> str:
     before, after = sentence[: found.start()], sentence[found.end() :]
     if not _NO_VERB_NEXT.match(after):
         return before + after
+    if re.match(r",? (?:in order |so as )?to ", found[0]):  # "We propose it to solve this by" is "We propose it by".
+        return before + after
     doing = _BY_DOING_SO.match(after)
     verb = base_of_gerund(doing["verb"]) if doing else None
     if not doing or not verb:
@@ -189,14 +191,12 @@ def _leads_to_verb(purpose: str, how: str, verb: str) -> str | None:
     """Return a verb in the place and form of another's; None if there is no such form.
 
     Args:
-        purpose: an infinitive, a gerund or a relative clause: " to address it", " that addresses it".
+        purpose: a relative clause or a gerund: " that addresses it", " for addressing it".
         how: an adverb with the space behind it, or nothing.
         verb: in its base form.
     """
     if found := re.match(r" (?:that|which) ", purpose):
         return f"{found[0]}{how}{third_person(verb)}"
-    if found := re.match(r",?(?: designed| built| developed| intended| created)?,? (?:in order |so as )?to ", purpose):
-        return f"{found[0]}{how}{verb}"
     if found := re.match(r",? (?:aimed at|for|towards?|capable of) ", purpose):
         return f"{found[0]}{how}{gerund(verb)}"
     return None
