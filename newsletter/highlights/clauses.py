@@ -63,6 +63,8 @@ _COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9, "weak": 12}
 _CONTRAST = re.compile(r",?\s+(?:but|yet|while|whereas|although|though)\s+(?!\w+ing\b)")
 _CONTRAST_COST = 7
 
+_CLOSES_ASIDE = re.compile(r"\s+[–—-]\s+")
+
 _MANY = 10**6
 _LOOK = 5  # Words before a boundary that tell whether a text may end there.
 _UNFINISHED = re.compile(
@@ -230,6 +232,8 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
             text = text[:-2] + text[-1]
         contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
         kind = next(kind for kind in _COST if found[kind])
+        if kind == "end" and _CLOSES_ASIDE.fullmatch(found[0]) and _CLOSES_ASIDE.search(text):
+            kind = "loose"  # What an aside interrupts goes on behind its second dash.
         widens = limited_by(text, sentence[found.start() :])
         yield _Cut(text + stop, len(text.split()), cost + contrast + _COST[kind], contrast > 0, widens)
 

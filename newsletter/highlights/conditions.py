@@ -31,7 +31,8 @@ _PURPOSE_OR_TIME = re.compile(
 )
 _EVIDENCE = re.compile(
     r"(?:through|via|by|with|in|using|from|based on|after|across|during) (?:an? |the |our )?"
-    r"(?:[\w-]+,? (?:and )?){0,4}?(?:experiments?|experimentation|evaluations?|analys[ei]s|examinations?|stud(?:y|ies)|investigations?|"
+    r"(?:[\w-]+,? (?:and )?){0,4}?"
+    r"(?:experiments?|experimentation|evaluations?|analys[ei]s|examinations?|stud(?:y|ies)|investigations?|"
     r"simulations?|ablations?|validations?|comparisons?)\b",
     re.IGNORECASE,
 )

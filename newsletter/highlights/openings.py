@@ -108,6 +108,11 @@ _TO_SUCH = re.compile(
     r"(?:to|for|in|by|with|from|on)\s[^,.;]{0,60}?\b(?:this|these|such)\s[^,.;]{0,50}?\s+(?=we\s)",
     re.IGNORECASE,
 )
+_POINTING_BEFORE_COLON = re.compile(
+    r"(?:this|that|these|those|such)\s(?:\w+\s)?(?:observation|finding|result|insight|analysis|analyses|experiment|"
+    r"evidence|stud(?:y|ies)|evaluation)s?\s[^:;.]{1,80}:\s+(?=[^\W\d_])",
+    re.IGNORECASE,
+)
 _MAIN = re.compile(r",\s+(?=(?:we|our|in this|here|this)\b)", re.IGNORECASE)
 _ANY_MAIN = re.compile(r",\s+(?=(?:an?|the|we|our|each|[A-Z][\w-]*)\b)")
 _LONGEST_INTRODUCTION = 260
@@ -217,6 +222,13 @@ def _we_without_then(sentence: str) -> str:
     return f"We {sentence[found.end() :]}" if found else sentence
 
 
+def _drop_pointing_before_colon(sentence: str) -> str:
+    """Keep what is said after a colon: "That observation leads to a more general point: X" to "X"."""
+    found = _POINTING_BEFORE_COLON.match(sentence)
+    rest = sentence[found.end() :] if found else ""
+    return _kept(sentence, rest) if rest and is_complete(rest) and not leans(capitalized(rest)) else sentence
+
+
 def _drop_such_an_introduction(sentence: str) -> str:
     """Cut one that leans and has no comma: "To achieve such a goal we" to "We"."""
     found = _TO_SUCH.match(sentence)
@@ -244,6 +256,7 @@ _RULES: Sequence[Rule] = (
     reworded,
     _drop_such_an_introduction,
     _drop_saying,
+    _drop_pointing_before_colon,
     _after(_NOTHING_SAID),
     _drop_leaning_introduction,
 )
