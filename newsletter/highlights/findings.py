@@ -1,17 +1,18 @@
-"""Whether a sentence states a finding, only promises one, or says what the authors did."""
+"""Whether a sentence states a finding or what was proposed, or only says what it is good for."""
 
 import re
 from functools import lru_cache
 
 _FIGURE = re.compile(
     r"(?<![\w.-])\d[\d.,]*\s?(?:%|×|x\b|points?\b|percent|fold|times\b|pp\b|dB\b|ms\b|bits?\b|hours?\b)|[±∼≈]\s?\d|"
-    r"\d[\d.]*-fold\b|\bby (?:up to |over |around |about |an? average of )?\d|\b(?:from|of|to|over|than) \d+\.\d",
+    r"\d[\d.]*-fold\b|\bby (?:up to |over |around |about |an? average of )?\d|\b(?:from|of|to|over|than) \d+\.\d|"
+    r"\b(?:scor|achiev|reach|obtain|attain)\w*\s(?:\w+\s){0,4}\d+\.\d",
     re.IGNORECASE,
 )
 _DIGIT = re.compile(r"\d")
 # What is searched in text in lower case:
 _COMPARED = re.compile(
-    r"\b(?:outperform|surpass|exceed|beat|improv|reduc|increas|decreas|boost|accelerat|enhanc|achiev|attain|halv|"
+    r"\b(?:outperform|outlast|outscor|outpac|outrank|surpass|exceed|beat|improv|reduc|increas|decreas|boost|accelerat|enhanc|achiev|attain|halv|"
     r"doubl|lower|degrad|converg|guarantee|recover|suffic|correlat)\w{0,4}\b|"
     r"\bgains?\b|\bgenerali[sz]es?\b|\bmatch(?:es)?\b|"
     r"\b(?:better|worse|higher|lower|faster|slower|fewer|smaller|larger|stronger|less|more)\b[^.;]{0,60}\bthan\b|"
@@ -22,7 +23,9 @@ _COMPARED = re.compile(
 )
 _BEATS = re.compile(
     r"\b(?:outperform|surpass|exceed)\w*\b|\bstate[- ]of[- ]the[- ]art\b|\bsuperior\b|"
-    r"\bimprov\w+\s(?:by|over|upon|on)\b|\b(?:better|higher|faster|lower)\b[^.;]{0,60}\bthan\b"
+    r"\bimprov\w+\s(?:by|over|upon|on)\b|"
+    r"\b(?:significantly|substantially|consistently|considerably|dramatically|greatly)\s"
+    r"(?:improv|reduc|increas|enhanc|boost|accelerat|decreas|lower)\w+|\b(?:better|higher|faster|lower)\b[^.;]{0,60}\bthan\b"
 )
 _SAID_THAT = re.compile(
     r"\b(?:show|demonstrate|find|found|prove|reveal|observe|discover|indicate|establish|conclude|suggest|confirm|verify|"
@@ -65,14 +68,7 @@ _PRAISING = re.compile(
     rf"(?:[\w-]+,?\s){{0,6}}?{_PRAISE}\b",
     re.IGNORECASE,
 )
-_DOING = re.compile(
-    r"(?:[^,]{1,120},\ )?(?:we|this\ \w+|our\ \w+)\ (?:\w+ly\ |also\ |then\ |first\ |further\ |finally\ )*(?P<verb>"
-    r"evaluate|validate|verify|test|conduct|perform|assess|report\ on|apply|implement|carry\ out|present|propose|"
-    r"introduce|develop|design|devise|describe|compare|benchmark|analy[sz]e|study|investigate|explore|examine|"
-    r"consider|use|employ|utilize|adopt|formulate|construct|build|create|train|collect|combine|review|survey|"
-    r"provide|release|extend)s?\b",
-    re.IGNORECASE | re.VERBOSE,
-)
+_RELATIVE_TO = re.compile(r"\b(?:than|compared|over|against)\b")
 _MAKING = re.compile(
     r"\b(?:we|I|this\ (?:paper|work|study|article|survey|report)|the\ (?:paper|authors|article))\ (?:\w+ly\ |also\ |"
     r"then\ |first\ |here\ |therefore\ |thus\ |instead\ |further\ |aim\ to\ |seek\ to\ )*(?:propose|introduce|present|"
@@ -97,7 +93,7 @@ _OWN = re.compile(
 @lru_cache(maxsize=2**12)
 def states_finding(text: str) -> bool:
     """Return whether a sentence says what was found: a figure, or a comparison, change or fact that is no promise."""
-    if _has_figure(text):
+    if has_figure(text):
         return True
     lower = text.lower()
     if not (_COMPARED.search(lower) or _SAID_THAT.search(lower)) or promises(text):
@@ -105,28 +101,20 @@ def states_finding(text: str) -> bool:
     return not _MAKES_FIRST.match(text) or _AND_FINDS.search(text) is not None
 
 
-def _has_figure(text: str) -> bool:
+def has_figure(text: str) -> bool:
+    """Return whether a sentence has a measured figure: "by 5%", "3.2×", "1.5 points"."""
     return _DIGIT.search(text) is not None and _FIGURE.search(text) is not None
 
 
 def promises(text: str) -> bool:
     """Return whether a sentence says what a finding is good for but not what it is: "has the potential to help"."""
     lower = text.lower()
-    return _PROMISING.search(lower) is not None and not _has_figure(text) and _BEATS.search(lower) is None
+    return _PROMISING.search(lower) is not None and not has_figure(text) and _BEATS.search(lower) is None
 
 
 def praises(text: str) -> bool:
     """Return whether a sentence says that something is effective, but not by how much or than what."""
-    return (
-        _PRAISING.search(text) is not None
-        and not _has_figure(text)
-        and re.search(r"\b(?:than|compared|over|against)\b", text) is None
-    )
-
-
-def only_does(text: str) -> bool:
-    """Return whether a sentence says what the authors did, without what came out of it."""
-    return _DOING.match(text) is not None and not states_finding(text)
+    return _PRAISING.search(text) is not None and not has_figure(text) and _RELATIVE_TO.search(text) is None
 
 
 def makes(text: str) -> bool:

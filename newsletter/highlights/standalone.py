@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from newsletter.highlights.clauses import shortened
-from newsletter.highlights.findings import is_own, makes, only_does, praises, promises, states_finding
+from newsletter.highlights.findings import has_figure, is_own, makes, praises, promises, states_finding
 from newsletter.highlights.markup import has_debris, without_debris, without_markup
 from newsletter.highlights.openings import cut_opening
 from newsletter.highlights.pointing import we_do
@@ -201,6 +201,10 @@ class Forms:
         return any(map(states_finding, reversed(self._sentences)))
 
     @cached_property
+    def _any_has_a_figure(self) -> bool:
+        return any(map(has_figure, reversed(self._sentences)))
+
+    @cached_property
     def _any_makes(self) -> bool:
         return any(map(makes, self._sentences))
 
@@ -208,14 +212,22 @@ class Forms:
         """Return what is taken off the scores of a sentence as the idea and as the result.
 
         Besides the costs of its form, one that states no finding costs as the result if another states one, and one
-        about what was known before as the idea if another says what the authors propose or study.
+        about what was known before costs as the idea if another says what the authors propose or study.
         """
         form = self[place]
         named = self._name is not None and self._name in form.text
         background = not named and not is_own(form.text) and self._any_makes
         hollow = not states_finding(form.text) and self._any_states_a_finding
         idea, result = costs(form)
-        return idea + _BACKGROUND * background, result + (_without_finding(form.text) if hollow else 0)
+        return idea + _BACKGROUND * background, result + (self._without_finding(form.text) if hollow else 0)
+
+    def _without_finding(self, text: str) -> float:
+        """Return the cost of a result that states no finding where another sentence does."""
+        if promises(text):
+            return _HOLLOW
+        if praises(text):
+            return _HOLLOW if self._any_has_a_figure else _PRAISE
+        return _WITHOUT_FINDING
 
     def unexplained(self) -> np.ndarray:
         """Return the costs of results with abbreviations that only a sentence outside of the pair introduces: "(CFL)".
@@ -236,10 +248,6 @@ class Forms:
             missing[place] = missing[:, place] = False
             total += _UNEXPLAINED * missing
         return total
-
-
-def _without_finding(text: str) -> float:
-    return _PROMISE if promises(text) else _PRAISE if praises(text) else _DONE if only_does(text) else _OTHER
 
 
 def _named(sentence: str, before: str, name: str) -> str:
@@ -267,5 +275,7 @@ _LONG = 0.04  # For each word above the number here:
 _MUCH_TOO_MANY_WORDS = 45
 _BACKGROUND = 0.5
 _UNEXPLAINED = 0.1
-# Of a result without a finding, by what it is instead:
-_PROMISE, _PRAISE, _DONE, _OTHER = 1.4, 0.4, 0.8, 0.8
+# Of a result without a finding, if another sentence states one:
+_WITHOUT_FINDING = 0.8
+_HOLLOW = 2.0
+_PRAISE = 0.4  # If no sentence has a figure: then praise is often all that readers marked.
