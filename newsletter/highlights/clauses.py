@@ -83,6 +83,7 @@ _LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
 _NEEDS_MORE = re.compile(
     r"\b(?:(?:the|an?) \w+ (?:the|an?) \w+|able|potential|ability|opportunity|capability|capacity|capable|due|similar|"
     r"related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|aims?|seeks?|tends?|fails?|"
+    r"not an? \w+|necessity|requirement|prerequisite|optimal|"
     r"likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
     r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|consists?|differs?|learns?|"
     r"us|what|combination|conjunction|comparison|accordance|difference|sufficient|too|enough|attempts?|access|contributes?|converges?|"
