@@ -23,7 +23,8 @@ _MEANS = re.compile(
     re.IGNORECASE,
 )
 _PURPOSE_OR_TIME = re.compile(
-    r"(?:in (?:our|order|line|keeping|doing \w+|contrast|addition|response|light|view|recent|the (?:past|last)|"
+    r"(?:in our (?:method|approach|framework|model|work|paper|formulation|system)$|"
+    r"in (?:order|line|keeping|doing \w+|contrast|addition|response|light|view|recent|the (?:past|last)|"
     r"this (?:way|context|spirit|vein|regard))|for (?:this|that) (?:purpose|reason|end|goal)|"
     r"for (?:the first time|the purpose|an? more)|after (?:this|that)|from (?:this|these|that|our)|"
     r"on (?:the other|the basis|top)|at (?:the (?:same time|heart|core)|its))\b",
@@ -33,7 +34,7 @@ _EVIDENCE = re.compile(
     r"(?:through|via|by|with|in|using|from|based on|after|across|during) (?:an? |the |our )?"
     r"(?:[\w-]+,? (?:and )?){0,4}?"
     r"(?:experiments?|experimentation|evaluations?|analys[ei]s|examinations?|stud(?:y|ies)|investigations?|"
-    r"simulations?|ablations?|validations?|comparisons?)\b",
+    r"simulations?|ablations?|validations?|comparisons?)(?:,|$)",
     re.IGNORECASE,
 )
 # What is done in one step is not what the paper is about.

@@ -195,6 +195,7 @@ ENDLESS = (
         "Under a mild assumption on the threads",
         "By weighing each card twice",
         "On old looms",
+        "In our evaluation of nine looms",
     ],
 )
 def test_a_condition_is_not_cut_from_a_long_sentence(condition: str) -> None:
@@ -202,7 +203,16 @@ def test_a_condition_is_not_cut_from_a_long_sentence(condition: str) -> None:
     assert before.text.startswith(f"{condition}, the belt reads its cards twice")
 
 
-@pytest.mark.parametrize("freely", ["Unlike looms with pedals", "While the looms of old are loud", "Despite its age"])
+@pytest.mark.parametrize(
+    "freely",
+    [
+        "In extensive experiments",
+        "In our framework",
+        "Unlike looms with pedals",
+        "While the looms of old are loud",
+        "Despite its age",
+    ],
+)
 def test_a_contrast_in_front_may_be_cut_from_a_long_sentence(freely: str) -> None:
     assert form_of(f"{freely}, {ENDLESS}.").text.startswith("The belt reads its cards twice")
 
