@@ -14,7 +14,7 @@ import numpy as np
 from newsletter.errors import UserError
 from newsletter.highlights.features import N_DENSE_FEATURES, features
 from newsletter.highlights.sentences import sentences
-from newsletter.highlights.standalone import LONGEST, Forms, costs
+from newsletter.highlights.standalone import LONGEST, Forms
 from newsletter.support.files import MAX_LIST_BYTES, read_text
 
 LABELS = ("idea", "result")
@@ -100,29 +100,30 @@ def _best_pair(scores: np.ndarray, forms: Forms, places: Sequence[int]) -> tuple
         scores: of the sentences at ``places`` (sentences × labels).
     """
     scores, known = scores.copy(), set[int]()
+    together = forms.unexplained()[np.ix_(places, places)]
     while len(known) < len(places):
-        pair = _highest(scores)
+        pair = _highest(scores, together)
         unknown = [one for one in pair if one not in known]
         if not unknown:
             return places[pair[0]], places[pair[1]]
         for one in unknown:
             form = forms[places[one]]
-            scores[one] -= np.inf if form.never or not form.text else costs(form)
+            scores[one] -= np.inf if form.never or not form.text else forms.costs(places[one])
             known.add(one)
     shown = [one for one in range(len(places)) if np.isfinite(scores[one, 0])]
     if len(shown) < 2:
         return (places[shown[0]] if shown else None), None
-    pair = _highest(scores)
+    pair = _highest(scores, together)
     return places[pair[0]], places[pair[1]]
 
 
-def _highest(scores: np.ndarray) -> tuple[int, ...]:
-    """Return the pair of different sentences, the first one before the second, with the highest sum of scores; the
-    same sentence twice if there is only one.
+def _highest(scores: np.ndarray, together: np.ndarray) -> tuple[int, ...]:
+    """Return the pair of different sentences, the first one before the second, with the highest sum of scores less
+    what they cost together; the same sentence twice if there is only one.
     """
     if len(scores) < 2:
         return (0, 0)
-    pairs = np.where(np.tri(len(scores), dtype=bool), -np.inf, scores[:, :1] + scores[:, 1])
+    pairs = np.where(np.tri(len(scores), dtype=bool), -np.inf, scores[:, :1] + scores[:, 1] - together)
     best = int(pairs.argmax())
     if not np.isfinite(pairs.ravel()[best]):
         return tuple(np.argsort(~np.isfinite(scores[:, 0]), kind="stable")[:2])

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from newsletter.highlights.conditions import limited_by, limits
 from newsletter.highlights.references import leans
 from newsletter.highlights.sentences import capitalized
 from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete, verbs_to_spare
@@ -12,6 +13,7 @@ from newsletter.highlights.verbs import FINITE, SAYING, VERBS, is_complete, verb
 MOST_WORDS = 30
 """A sentence with more words is shortened if that is possible."""
 
+_LONG_WORDS = 40
 _LEAST_WORDS = 8
 _CLOSING = "\"'”’»)]}」』）"
 _ASIDE = re.compile(r"\s*(?:\([^()]{1,300}\)|\[[^\[\]]{1,300}\])")
@@ -61,8 +63,10 @@ _COST = {"end": 0, "clause": 0, "phrase": 5, "loose": 9, "weak": 12}
 _CONTRAST = re.compile(r",?\s+(?:but|yet|while|whereas|although|though)\s+(?!\w+ing\b)")
 _CONTRAST_COST = 7
 
+_CLOSES_ASIDE = re.compile(r"\s+[–—-]\s+")
+
 _MANY = 10**6
-_LOOK = 60  # Characters before a boundary that tell whether a text may end there.
+_LOOK = 5  # Words before a boundary that tell whether a text may end there.
 _UNFINISHED = re.compile(
     r"(?:\b(?:the|an?|of|to|in|on|for|by|with|from|and|or|but|that|which|as|at|is|are|was|were|be|than|its|their|our|"
     r"this|these|both|"
@@ -79,6 +83,7 @@ _LISTED_FINITE = re.compile(rf",\s+(?:\w+ly\s+)?(?:{FINITES})\s")
 _NEEDS_MORE = re.compile(
     r"\b(?:(?:the|an?) \w+ (?:the|an?) \w+|able|potential|ability|opportunity|capability|capacity|capable|due|similar|"
     r"related|responsible|available|superior|robust|prone|sensitive|respect|order|how|need|way|aims?|seeks?|tends?|fails?|"
+    r"not an? \w+|necessity|requirement|prerequisite|optimal|"
     r"likely|hard|difficult|easy|necessary|possible|rely|relies|depends?|focus|focuses|results?|accounts?|leads?|"
     r"reliance|dependence|impact|effect|emphasis|compatible|consistent|competitive|comparable|consists?|differs?|learns?|"
     r"us|what|combination|conjunction|comparison|accordance|difference|sufficient|too|enough|attempts?|access|contributes?|converges?|"
@@ -120,37 +125,50 @@ _LISTED_VERB = re.compile(rf",\s+(?:(?:and|then)\s+)?(?:{'|'.join(VERBS)})\s")
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    text: str
-    cost: float
+    """A way to cut a sentence.
 
-    @property
-    def words(self) -> int:
-        return len(self.text.split())
+    Attributes:
+        text: what remains, with ``words`` words.
+        cost: how many words more it must have than another way that costs nothing.
+        turns: whether a contrast is cut off. ``widens``: whether a condition is, so that more is claimed.
+    """
+
+    text: str
+    words: int
+    cost: float
+    turns: bool = False
+    widens: bool = False
 
 
 def shortened(sentence: str, most: int = MOST_WORDS, end: int | None = None) -> str:
     """Return a sentence cut to at most ``most`` words at a boundary of its clauses, or as it is if none allows it.
 
     What is in parentheses, or an introduction before "we", may be left out too. Of all ways that leave a whole
-    sentence, the one that keeps most is taken.
+    sentence, the one that keeps most is taken. If that one cuts off a condition or a contrast, the sentence stays as it
+    is up to 40 words; if it is longer, the best one that leaves the condition is taken.
 
     Args:
         end: a position behind which nothing may remain.
     """
-    if end is None and len(sentence.split()) <= most:
+    words = len(sentence.split())
+    if end is None and words <= most:
         return sentence
     fitting = [
         cut
         for text, cost in _variants(sentence)
-        for cut in (_Cut(text, cost), *_cuts(text, cost))
-        if cut.words <= most
-        and (
-            end is None
-            or (cut.words >= _LEAST_WORDS and len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1]))
-        )
-        and (cut.words >= _LEAST_WORDS)
+        for cut in (_Cut(text, len(text.split()), cost), *_cuts(text, cost))
+        if _LEAST_WORDS <= cut.words <= most
+        and (end is None or (len(cut.text) <= end + 1 and sentence.startswith(cut.text[:-1])))
     ]
-    return max(fitting, key=lambda cut: cut.words - cut.cost).text if fitting else sentence
+    best = max(fitting, key=_worth, default=None)
+    if best is not None and (best.turns or best.widens) and end is None and words <= _LONG_WORDS:
+        return sentence
+    safe = max((cut for cut in fitting if not cut.widens), key=_worth, default=None)
+    return safe.text if safe is not None else sentence
+
+
+def _worth(cut: _Cut) -> float:
+    return cut.words - cut.cost
 
 
 def _variants(sentence: str) -> Iterator[tuple[str, float]]:
@@ -163,6 +181,8 @@ def _variants(sentence: str) -> Iterator[tuple[str, float]]:
         for pattern in (_INTRODUCTION, _SHOWN_THAT):
             found = pattern.match(text)
             rest = text[found.end() :] if found else ""
+            if found and limits(found[0].rstrip(" ,"), rest):
+                continue
             if rest[:1].isalnum() and is_complete(rest) and not leans(rest) and not _LOST_SUBJECT.match(rest):
                 # What is said counts more than that it is shown.
                 shown = len(text[: found.end()].split()) / 2 if found and pattern is _SHOWN_THAT else 0
@@ -180,6 +200,8 @@ def _after_introduction(sentence: str) -> str:
     if not _INTRODUCES.match(sentence) or not 0 < comma < verb or sentence.count(",", 0, verb) != 1:
         return ""
     rest = sentence[comma + 2 :]
+    if limits(sentence[:comma], rest):
+        return ""
     return capitalized(rest) if is_complete(rest) and not leans(rest) else ""
 
 
@@ -198,21 +220,31 @@ def _cuts(sentence: str, cost: float) -> Iterator[_Cut]:
     depths, spare = _depths(sentence), verbs_to_spare(sentence)
     for found in _BOUNDARY.finditer(sentence):
         text = sentence[: found.start()].rstrip(" ,;:–—-")
-        if depths[found.start()] or not text or _UNFINISHED.search(text[-_LOOK:]):
-            continue
         place = bisect_right(spare, (len(text), _MANY)) - 1
-        if place < 0 or spare[place][1] <= 0:
+        if depths[found.start()] or place < 0 or spare[place][1] <= 0 or _UNFINISHED.search(ending := _ending(text)):
             continue
         if _is_open(text, found[0]) or (found["verb"] and _LISTED_FINITE.search(text)):
             continue
         if (found["weak"] or found["loose"]) and (
-            text.rsplit(" ", 1)[-1] in FINITE or _NEEDS_MORE.search(text[-_LOOK:]) or _ENUMERATION.search(text)
+            text.rsplit(" ", 1)[-1] in FINITE or _NEEDS_MORE.search(ending) or _enumerates(text)
         ):
             continue
         if text[-1] in _CLOSING and text[-2:-1] in ",;:":
             text = text[:-2] + text[-1]
         contrast = _CONTRAST_COST if _CONTRAST.match(sentence, found.start()) else 0
-        yield _Cut(text + stop, cost + contrast + _COST[next(kind for kind in _COST if found[kind])])
+        kind = next(kind for kind in _COST if found[kind])
+        if kind == "end" and _CLOSES_ASIDE.fullmatch(found[0]) and _CLOSES_ASIDE.search(text):
+            kind = "loose"  # What an aside interrupts goes on behind its second dash.
+        widens = limited_by(text, sentence[found.start() :])
+        yield _Cut(text + stop, len(text.split()), cost + contrast + _COST[kind], contrast > 0, widens)
+
+
+def _ending(text: str) -> str:
+    return " ".join(text.rsplit(" ", _LOOK)[-_LOOK:])
+
+
+def _enumerates(text: str) -> bool:
+    return (")" in text or "irst" in text) and _ENUMERATION.search(text) is not None
 
 
 def _is_open(text: str, boundary: str) -> bool:
@@ -227,7 +259,7 @@ def _is_open(text: str, boundary: str) -> bool:
         return True
     if boundary.startswith(":") and re.search(r"\b(?:following|below)\b", text):
         return True
-    if _ENUMERATION.search(text) and not _SECOND.search(text):
+    if _enumerates(text) and not _SECOND.search(text):
         return True
     return " and " in boundary and _LISTED_VERB.search(text) is not None
 

@@ -66,7 +66,7 @@ def _marks(tokens: Sequence[Sequence[str]]) -> np.ndarray:
     """Return which cues the sentences contain (sentences × cues, 0 or 1)."""
     marks = np.zeros((len(tokens), len(_CUES)))
     for row, own in zip(marks, tokens, strict=True):
-        row[list(set().union(*map(_cues_of, own)))] = 1
+        row[[cue for token in own for cue in _cues_of(token)]] = 1
     return marks
 
 

@@ -30,6 +30,7 @@ _DEBRIS = re.compile(
     + "/?>",
     re.VERBOSE | re.IGNORECASE,
 )
+_PERHAPS = re.compile(r"[\\^`_$*{}&<\d]")  # All debris has one of these, and few sentences have.
 _SCRIPT = re.compile(r"[_^]\{([^{}]{0,100})\}")
 _GLUED = {"times": "×", "approx": "≈", "geq": "≥", "leq": "≤", "cdot": "·", "pm": "±", "sim": "∼"}
 _AFTER_NUMBER = re.compile(r"(?<=\d)(?:times|approx|geq|leq|cdot|pm)\b", re.IGNORECASE)
@@ -55,7 +56,7 @@ def without_markup(text: str) -> str:
 
 def has_debris(text: str) -> bool:
     r"""Return whether a text has remains of markup: ``\times``, ``_{``, ``x^*``, ``2.33times``."""
-    return _DEBRIS.search(text) is not None
+    return _PERHAPS.search(text) is not None and _DEBRIS.search(text) is not None
 
 
 def without_debris(text: str) -> str:

@@ -6,6 +6,7 @@ Each rule takes a whole sentence and returns a whole sentence; what a rule does 
 import re
 from collections.abc import Callable, Sequence
 
+from newsletter.highlights.conditions import limits
 from newsletter.highlights.pointing import reworded
 from newsletter.highlights.references import PAPERS, leans
 from newsletter.highlights.sentences import capitalized
@@ -31,7 +32,8 @@ _HEADING = re.compile(
 _COMMENT = (
     "however|moreover|furthermore|additionally|therefore|thus|hence|consequently|nevertheless|nonetheless|meanwhile|"
     "conversely|accordingly|similarly|likewise|besides|instead|also|then|next|finally|firstly|secondly|thirdly|lastly|"
-    "first|second|third|fourth|yet|but|and|so|still|further|here|subsequently|alternatively|rather|specifically|"
+    "last but not least|first|second|third|fourth|yet|but|and|so|still|further|here|subsequently|alternatively|"
+    "rather|specifically|"
     "concretely|importantly|notably|remarkably|interestingly|surprisingly|crucially|overall|ultimately|indeed|together|"
     "taken together|as such|as (?:a|one) (?:direct )?(?:result|consequence|by-?product)|for (?:example|instance|this|"
     "that)|on the other hand|"
@@ -63,7 +65,7 @@ _THIS_PAPER = re.compile(
 _BY_AUTHORS = LISTS["by_authors"]
 _COORDINATED = re.compile(
     r"(?P<and>(?:,|,?\s+and|,?\s+then|,\s+and\s+(?:also|further|then))\s+)(?P<verb>[a-z]+s)"
-    r"(?=\s+(?P<object>(?:an?|the|its|our|that|how|on|new|novel|both|two|three)\b)?)"
+    r"(?=\s+(?P<object>(?:an?|the|its|our|that|how|on|new|novel|both|two|three|this|these|each|all|some)\b)?)"
 )
 _RELATIVE = re.compile(r"\b(?:that|which|who)\b")
 _WE_THEN = re.compile(
@@ -103,7 +105,12 @@ _NOTHING_SAID = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _TO_SUCH = re.compile(
-    r"(?:to|for|in|by|with|from|under|on)\s[^,.;]{0,60}?\b(?:this|these|such|that)\s[^,.;]{0,50}?\s+(?=we\s)",
+    r"(?:to|for|in|by|with|from|on)\s[^,.;]{0,60}?\b(?:this|these|such)\s[^,.;]{0,50}?\s+(?=we\s)",
+    re.IGNORECASE,
+)
+_POINTING_BEFORE_COLON = re.compile(
+    r"(?:this|that|these|those|such)\s(?:\w+\s)?(?:observation|finding|result|insight|analysis|analyses|experiment|"
+    r"evidence|stud(?:y|ies)|evaluation)s?\s[^:;.]{1,80}:\s+(?=[^\W\d_])",
     re.IGNORECASE,
 )
 _MAIN = re.compile(r",\s+(?=(?:we|our|in this|here|this)\b)", re.IGNORECASE)
@@ -183,7 +190,8 @@ def _drop_leaning_introduction(sentence: str) -> str:
                 pattern is _MAIN and is_complete(introduction) and not _INTRODUCES.match(introduction)
             ):
                 break
-            return _kept(sentence, sentence[comma.end() :])
+            rest = sentence[comma.end() :]
+            return sentence if limits(introduction, rest) else _kept(sentence, rest)
     return sentence
 
 
@@ -214,6 +222,21 @@ def _we_without_then(sentence: str) -> str:
     return f"We {sentence[found.end() :]}" if found else sentence
 
 
+def _drop_pointing_before_colon(sentence: str) -> str:
+    """Keep what is said after a colon: "That observation leads to a more general point: X" to "X"."""
+    found = _POINTING_BEFORE_COLON.match(sentence)
+    rest = sentence[found.end() :] if found else ""
+    return _kept(sentence, rest) if rest and is_complete(rest) and not leans(capitalized(rest)) else sentence
+
+
+def _drop_such_an_introduction(sentence: str) -> str:
+    """Cut one that leans and has no comma: "To achieve such a goal we" to "We"."""
+    found = _TO_SUCH.match(sentence)
+    if not found or limits(found[0].strip(), sentence[found.end() :]):
+        return sentence
+    return _kept(sentence, sentence[found.end() :])
+
+
 def _drop_saying(sentence: str) -> str:
     found = _THAT.match(sentence)
     if not found:
@@ -231,8 +254,9 @@ _RULES: Sequence[Rule] = (
     _we_instead_of_the_paper,
     _we_without_then,
     reworded,
-    _after(_TO_SUCH),
+    _drop_such_an_introduction,
     _drop_saying,
+    _drop_pointing_before_colon,
     _after(_NOTHING_SAID),
     _drop_leaning_introduction,
 )

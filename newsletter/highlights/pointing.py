@@ -9,7 +9,16 @@ from functools import partial
 
 from newsletter.highlights.references import POINTED, leans, points
 from newsletter.highlights.sentences import capitalized
-from newsletter.highlights.verbs import BASE_OF_THIRD, FINITE, LISTS, VERBS, base_of_gerund, is_complete
+from newsletter.highlights.verbs import (
+    BASE_OF_THIRD,
+    FINITE,
+    LISTS,
+    VERBS,
+    base_of_gerund,
+    gerund,
+    is_complete,
+    third_person,
+)
 
 _METHOD = (
     r"(?:method|approach|framework|model|algorithm|system|technique|network|architecture|pipeline|formulation|strategy|"
@@ -55,6 +64,9 @@ _PURPOSE = re.compile(
     rf"(?:\ the\ (?:gap|tension|trade-off)\ between)?{_NOUN_PHRASE}(?=\.?$|[,;]|\.$|\ by\b|\ using\b|\ through\b)",
     re.VERBOSE,
 )
+# "that addresses these issues by reading" is "that reads".
+_BY_DOING_SO = re.compile(r",? (?:by|through|via) (?:first )?(?P<how>\w+ly )?(?P<verb>[a-z-]+ing)(?=\s)")
+_NO_VERB_NEXT = re.compile(r",?\ (?:by|through)\b")
 _SUCH = re.compile(rf"\bsuch (?:an? )?(?!as\b|that\b)(?:{POINTED})(?! that [a-z]+s\b)", re.IGNORECASE)
 _ANY_SUCH = re.compile(r"\bsuch (?P<an>an? )?(?!as\b|that\b|an?\b)(?=\w)", re.IGNORECASE)
 _VAGUE = (
@@ -70,7 +82,7 @@ _THIS_DESCRIBED = re.compile(
     rf"\b(?:[Tt]his(?= (?!{_VAGUE}){_DESCRIBING}(?<!s) [a-z-]{{3,}}(?<![^s]s)(?<!can)(?<!may)(?<!ed)(?<!ing)(?<!ly)\b)"
     rf"|[Tt]hese(?= (?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}}s\b))"
 )
-_PRONOUN = re.compile(r"\b(?:them|it|they)\b")
+_PRONOUN = re.compile(r"\b(?:them|it|they|their|its|both|each|one another|respectively|the (?:two|latter|former))\b")
 _THE_SAME = re.compile(rf"The same (?=(?!{_VAGUE}){_DESCRIBING} [a-z-]{{3,}})")
 _THIS_METHOD = re.compile(
     rf"(?:This|The resulting|The proposed)(?: (?:new|novel|simple|general|unified|simple yet effective|simple but "
@@ -87,7 +99,7 @@ _OUR_METHOD_DOES = re.compile(rf"Our (?:\w+ )?{_METHOD} (?:(?P<how>\w+ly) )?(?P<
 _OUR_METHODS_DO = re.compile(rf"Our (?:\w+ )?{_METHOD}s (?:(?P<how>\w+ly) )?(?P<verb>[a-z]+[a-rt-z])(?=\s)")
 _OUR_METHOD_IS_FIRST = re.compile(rf"Our (?:\w+ )?{_METHOD} is (?=the first to )")
 _PHRASE = re.compile(
-    rf" (?:between|for|in|on|among|across|under|with|over) (?:all |each of )?(?:these|those|this|the above) "
+    rf" (?:between|for|in|on|among|across|over) (?:all |each of )?(?:these|those|this|the above) "
     rf"(?:{POINTED})(?=[,;.]|\.?$| and )"
 )
 _A_SET = re.compile(
@@ -162,7 +174,32 @@ def _without_purpose(sentence: str) -> str:
         )
     ):
         return sentence
-    return sentence[: found.start()] + sentence[found.end() :]
+    before, after = sentence[: found.start()], sentence[found.end() :]
+    if not _NO_VERB_NEXT.match(after):
+        return before + after
+    if re.match(r",? (?:in order |so as )?to ", found[0]):  # "We propose it to solve this by" is "We propose it by".
+        return before + after
+    doing = _BY_DOING_SO.match(after)
+    verb = base_of_gerund(doing["verb"]) if doing else None
+    if not doing or not verb:
+        return sentence
+    leads = _leads_to_verb(found[0], doing["how"] or "", verb)
+    return f"{before}{leads}{after[doing.end() :]}" if leads else sentence
+
+
+def _leads_to_verb(purpose: str, how: str, verb: str) -> str | None:
+    """Return a verb in the place and form of another's; None if there is no such form.
+
+    Args:
+        purpose: a relative clause or a gerund: " that addresses it", " for addressing it".
+        how: an adverb with the space behind it, or nothing.
+        verb: in its base form.
+    """
+    if found := re.match(r" (?:that|which) ", purpose):
+        return f"{found[0]}{how}{third_person(verb)}"
+    if found := re.match(r",? (?:aimed at|for|towards?|capable of) ", purpose):
+        return f"{found[0]}{how}{gerund(verb)}"
+    return None
 
 
 def _second_of_two(sentence: str) -> str:

@@ -1,6 +1,9 @@
 """Whether a sentence leans on text before it: "To address this issue", "these models", "It", "the latter"."""
 
 import re
+from functools import lru_cache
+
+from newsletter.highlights.verbs import FINITE, LISTS, SAYING
 
 _WORDS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[,;:.]")
 
@@ -35,6 +38,8 @@ _OPENING = re.compile(
             challenges?|limitations?|gaps?|drawbacks?|shortcomings?|questions?),
         | the\ (?:former|latter|other|others|same|second|third|resulting|above|two|three|rest)\b
         | (?:second|third|fourth|fifth),
+        | (?:in|at|during|after)\ the\ (?:first|second|third|fourth|next|final|last|other)\ (?:stage|step|phase|part|
+            one)\b
         | all\ (?:of\ )?(?:this|these|three|two|four|of\ them)\b
         | (?:in|at|with|under|by|from|on|for|to|of|through|via|between|among|within)\s+(?:doing\ (?:so|this)|it|
             them|which|that)\b
@@ -69,6 +74,36 @@ _DEMONSTRATIVE = re.compile(
     re.IGNORECASE,
 )
 _ANTECEDENT_WORDS = 8
+# What only says who did what: none of it can be what "they" or "it" is.
+_NO_ANTECEDENT = (
+    r"(?:we|i|our|the|these|that|how|why|whether|to|and|then|also|further|first|aim|seek|can|not|only|\w+ly|"
+    r"(?:extensive|experimental|empirical|theoretical|numerical|comprehensive|main|key|many|several|further|additional|"
+    r"ablation|thorough)|(?:experiment|result|finding|evaluation|simulation|comparison|observation|ablation|test|studie|"
+    r"contribution|insight)s|analys[ei]s|study|evaluation|"
+    rf"(?:{'|'.join(sorted(SAYING | LISTS['by_authors'] | LISTS['we_can_say']))})(?:s|d|ed)?|found|shown)"
+)
+_DANGLING = re.compile(
+    rf"(?:{_NO_ANTECEDENT}\s+)++(?:they|them|their|theirs|its|both(?!\s[^.;]{{1,100}}\sand\b)|"
+    r"it(?!\s+(?:is|was|remains|becomes|can\s+be|may\s+be|suffices|takes|pays|helps|turns|follows|holds)\b))\b(?!-)",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"\b(?:the|these|those|all)\s+(?:two|three|four|five|identified|mentioned|discussed|said|described|noted|prescribed)"
+    r"\s+(?:[\w-]+\s+){0,2}?(?P<noun>[\w-]{3,}(?<!st)(?<!ly))\b",
+    re.IGNORECASE,
+)
+_BARE = re.compile(
+    r"\b(?:the|all\s+the)\s+(?:(?:main|key|resulting|underlying|same)\s+)?(?P<noun>problem|issue|challenge|limitation|"
+    r"drawback|shortcoming|gap|phenomenon|phenomena|insight|assumption)s?\b"
+    r"(?=\s*(?:[,.;]|$|\s(?:by|we|through|using|via|from|while|as)\b))",
+    re.IGNORECASE,
+)
+_BEFORE_CLAUSES = frozenset(["we", "it", "is", "are", "can", "then", "that"])
+_RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
+_LISTED = re.compile(
+    r"(?:\s(?:and|or|versus|vs\.?)\s+|\s?/\s?)(?P<after>[\w(+±~≈-]+)|\b(?:two|three|four|both)\b",
+    re.IGNORECASE,
+)
 _OUR_OPENING = re.compile(
     r"our\s+(?!(?:results?|experiments?|findings?|work|paper|study|analys[ie]s|evaluations?)\b)|the\s+proposed\b|"
     r"the\s+(?:method|approach|framework|model|algorithm|system|technique)\s+(?!of\b|for\b|that\b|to\b|in\b)",
@@ -76,13 +111,30 @@ _OUR_OPENING = re.compile(
 )
 
 
+@lru_cache(maxsize=2**12)
 def leans(sentence: str) -> bool:
     """Return whether a sentence refers to text before it, by its opening or by pointing words without an antecedent.
 
     A pointing word is taken to have its antecedent in the sentence if there are eight or more words before it, unless
     it points at what only a sentence before can have named ("this issue").
     """
-    return _OPENING.match(sentence) is not None or pointing_at(sentence) is not None
+    return (
+        _OPENING.match(sentence) is not None
+        or _DANGLING.match(sentence) is not None
+        or pointing_at(sentence) is not None
+        or _pairs_what_is_not_listed(sentence)
+    )
+
+
+def _pairs_what_is_not_listed(sentence: str) -> bool:
+    """Return whether a sentence says "respectively" without two lists: "by 5 and 3, respectively" has one."""
+    found = _RESPECTIVELY.search(sentence)
+    if not found:
+        return False
+    lists = [
+        one for one in _LISTED.finditer(sentence) if one["after"] not in FINITE and one["after"] not in _BEFORE_CLAUSES
+    ]
+    return len(lists) < 2
 
 
 def points(text: str) -> bool:
@@ -90,13 +142,27 @@ def points(text: str) -> bool:
     return bool(_DEMONSTRATIVE.search(text) or _POINTING.search(text))
 
 
+@lru_cache(maxsize=2**12)
 def pointing_at(sentence: str) -> int | None:
     """Return where a sentence points at text before it, other than by its opening; None if it does not."""
     found = next((one for one in _POINTING.finditer(sentence) if not _is_named_before(sentence, one)), None)
     near = _DEMONSTRATIVE.search(sentence)
     if near and len(_WORDS.findall(sentence[: near.start()])) >= _ANTECEDENT_WORDS:
         near = None
-    return min((one.start() for one in (found, near) if one), default=None)
+    definite = next(
+        (
+            one
+            for pattern in (_COUNTED, _BARE)
+            for one in pattern.finditer(sentence)
+            if not _has_noun_before(sentence, one)
+        ),
+        None,
+    )
+    return min((one.start() for one in (found, near, definite) if one), default=None)
+
+
+def _has_noun_before(sentence: str, found: re.Match[str]) -> bool:
+    return found["noun"].lower().rstrip("s")[:5] in sentence[: found.start()].lower()
 
 
 def _is_named_before(sentence: str, found: re.Match[str]) -> bool:

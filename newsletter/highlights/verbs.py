@@ -7,6 +7,7 @@ listed, nothing is known, and callers then leave the sentence as it is.
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 LISTS: Mapping[str, frozenset[str]] = {
@@ -127,7 +128,8 @@ def is_complete(text: str) -> bool:
     return bool(surplus) and surplus[-1][1] > 0
 
 
-def verbs_to_spare(text: str) -> list[tuple[int, int]]:
+@lru_cache(maxsize=2**10)
+def verbs_to_spare(text: str) -> tuple[tuple[int, int], ...]:
     """Return for each word of a text, in order, the position of its end, and how many more finite verbs than words that
     begin a subordinate clause there are up to it. A text that ends there is complete if that is above 0.
     """
@@ -135,23 +137,28 @@ def verbs_to_spare(text: str) -> list[tuple[int, int]]:
     words = [token[0].lower() for token in tokens]
     spare, found = 0, []
     for place, token in enumerate(tokens):
-        named = place > 0 and _NAME.match(tokens[place - 1][0]) is not None and _is_of_name(words, place)
+        named = place > 0 and _is_of_name(words, place) and _NAME.match(tokens[place - 1][0]) is not None
         spare += (named or _is_finite(words, place)) - _is_subordinate(words, place)
         found.append((token.end(), spare))
-    return found
+    return tuple(found)
+
+
+@lru_cache(maxsize=2**14)
+def _is_adverb(word: str) -> bool:
+    return _ADVERB.fullmatch(word) is not None
 
 
 def _before(words: list[str], place: int) -> str:
     """Return the word before a word, other than adverbs; "" for none."""
     for word in reversed(words[max(0, place - 3) : place]):
-        if not _ADVERB.fullmatch(word):
+        if not _is_adverb(word):
             return word
     return ""
 
 
 def _is_finite(words: list[str], place: int) -> bool:
     word, before = words[place], _before(words, place)
-    if _ADVERB.fullmatch(word):
+    if _is_adverb(word):
         return False
     if word in LISTS["auxiliaries"] or before in ("we", "they", "i"):
         return before not in LISTS["auxiliaries"] or word in ("is", "are", "has", "have", "can")
@@ -173,6 +180,8 @@ def _is_finite(words: list[str], place: int) -> bool:
 
 def _is_of_name(words: list[str], place: int) -> bool:
     """Return whether a word behind a name is its verb: any in the third person if the name is the subject."""
+    if not words[place].endswith("s"):
+        return False
     subject = place == 1 or words[place - 2] in ("that", ",")
     return words[place] in BASE_OF_THIRD or (subject and _THIRD.fullmatch(words[place]) is not None)
 

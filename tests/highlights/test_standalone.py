@@ -35,6 +35,22 @@ CUT = [
     ("This approach reads cards from an endless belt.", "Our approach reads cards from an endless belt."),
     ("These findings suggest a belt of two layers.", "The findings suggest a belt of two layers."),
     ("Our method uses two belts to read its cards.", "We use two belts to read its cards."),
+    (
+        "We propose CardFlow, a loom that addresses these issues by reading an endless belt.",
+        "We propose CardFlow, a loom that reads an endless belt.",
+    ),
+    (
+        "We propose a loom for solving these problems by carefully reading its belt.",
+        "We propose a loom for carefully reading its belt.",
+    ),
+    ("We propose a loom to address this issue by reading a belt.", "We propose a loom by reading a belt."),
+    (
+        "We study this class of looms and identify the parts that limit their speed.",
+        "We study a class of looms and identify the parts that limit their speed.",
+    ),
+    ("That observation leads to a wider point: belts are not mills but books.", "Belts are not mills but books."),
+    ("To give a fair answer to the problem, we weigh the cards.", "We weigh the cards."),
+    ("Last but not least, we weigh the cards.", "We weigh the cards."),
     ("(2) Belts of iron halve the time.", "Belts of iron halve the time."),
     ("Results: A belt of two layers lasts longer.", "A belt of two layers lasts longer."),
     ("CardFlow halves the time, as shown in Figure 2.", "CardFlow halves the time."),
@@ -61,6 +77,12 @@ WHOLE = [
     "Such as it is, the old loom still works.",
     "It is often hard to mend an endless belt.",
     "Further belts of wool were woven by hand.",
+    "Under a mild assumption on the threads, we show that the loom never stops.",
+    "By weaving on four old looms, we find that linen outlasts wool.",
+    "When the yarn is wet, experiments show that belts slip.",
+    "Looms and mills gain 5 and 3 hours, respectively.",
+    "We study two causes of wear and mend the two causes.",
+    "We prove that weavers mend their looms.",
 ]
 
 
@@ -79,6 +101,15 @@ def test_what_stands_alone_stays(said: str) -> None:
         "That observation leads to a more general point.",
         "The resulting threads are made of two layers.",
         "CardFlow meets the challenges noted above.",
+        "Under these conditions, the belt outlasts all cards.",
+        "In this setting, we prove that two belts suffice.",
+        "In the first stage, we wind the yarn.",
+        "We find that they last for nine years.",
+        "Our experiments demonstrate their strength in nine patterns.",
+        "We study belts and mend the two causes of wear.",
+        "We weigh the aforementioned cards twice.",
+        "We formalize the problem, and weigh the cards.",
+        "Looms gain 5 and 3 hours, respectively.",
     ],
 )
 def test_what_still_leans_is_known_to(said: str) -> None:
@@ -147,6 +178,63 @@ LONG = [
 def test_a_long_sentence_is_cut_at_a_clause(said: str, shown: str) -> None:
     assert len(said.split()) > MOST_WORDS
     assert form_of(said).text == shown
+
+
+ENDLESS = (
+    "the belt reads its cards twice as fast as any other belt that was built by the weavers of this valley in the "
+    "hundred years before the great fire"
+)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "For looms with fewer than nine pedals",
+        "When the yarn is wet",
+        "Assuming that the yarn is dry",
+        "Under a mild assumption on the threads",
+        "By weighing each card twice",
+        "On old looms",
+        "In our evaluation of nine looms",
+    ],
+)
+def test_a_condition_is_not_cut_from_a_long_sentence(condition: str) -> None:
+    before = form_of(f"{condition}, {ENDLESS}.")
+    assert before.text.startswith(f"{condition}, the belt reads its cards twice")
+
+
+@pytest.mark.parametrize(
+    "freely",
+    [
+        "In extensive experiments",
+        "In our framework",
+        "Unlike looms with pedals",
+        "While the looms of old are loud",
+        "Despite its age",
+    ],
+)
+def test_a_contrast_in_front_may_be_cut_from_a_long_sentence(freely: str) -> None:
+    assert form_of(f"{freely}, {ENDLESS}.").text.startswith("The belt reads its cards twice")
+
+
+@pytest.mark.parametrize(
+    "tail", ["provided that the yarn is dry", "if the yarn is dry", "while cards outlast it in two of nine patterns"]
+)
+def test_a_condition_or_contrast_is_not_cut_from_the_end(tail: str) -> None:
+    said = (
+        "The belt outlasts all cards that are made of paper, iron or wood and that were woven by the hands of weavers "
+        f"before the great fire, {tail}."
+    )
+    assert form_of(said.replace(", " + tail, ", which was a long time ago")).text.endswith("great fire.")
+    assert form_of(said).text == said
+
+
+def test_what_an_aside_interrupts_is_not_cut_before_what_comes_behind_it() -> None:
+    said = (
+        "We propose weaving - the crossing of two threads in a pattern - as a way to teach children how to count "
+        "because it avoids the dust of chalk, the noise of slates and the high price of paper and of ink."
+    )
+    assert form_of(said).text.startswith("We propose weaving - the crossing of two threads in a pattern - as a way to")
 
 
 def test_a_long_sentence_without_a_boundary_stays_whole_and_another_is_preferred() -> None:
