@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from newsletter.highlights.clauses import shortened
+from newsletter.highlights.clauses import MOST_WORDS, shortened
 from newsletter.highlights.findings import has_figure, is_own, makes, praises, promises, states_finding
 from newsletter.highlights.markup import has_debris, without_debris, without_markup
 from newsletter.highlights.openings import cut_opening
@@ -260,7 +260,7 @@ def _named(sentence: str, before: str, name: str) -> str:
 
 def costs(form: Form) -> tuple[float, float]:
     """Return what is taken off the scores of a sentence as the idea and as the result, for its form."""
-    too_long = max(0, form.words - _MUCH_TOO_MANY_WORDS)
+    too_long = max(0, form.words - MOST_WORDS)
     both = _SHORT * (form.words < _LEAST_WORDS) + _BROKEN * form.broken + _LONG * too_long
     return both + _LEANING[0] * form.leaning + _UNNAMED * form.ours, both + _LEANING[1] * form.leaning
 
@@ -271,8 +271,7 @@ _LEANING = (0.9, 0.6)
 _UNNAMED = 0.1
 _SHORT = 1.0
 _BROKEN = 2.0
-_LONG = 0.04  # For each word above the number here:
-_MUCH_TOO_MANY_WORDS = 45
+_LONG = 0.04  # For each word above 30.
 _BACKGROUND = 0.5
 _UNEXPLAINED = 0.1
 # Of a result without a finding, if another sentence states one:
