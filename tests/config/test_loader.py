@@ -31,6 +31,17 @@ from tests.helpers.newsletter import CONFIG, Newsletter
             "config.yaml:7: sources.my feed: 'my feed' is not a source name; use only letters, digits, '_', "
             "'.' and '-'",
         ),
+        (
+            "smtp:",
+            'brand: {accent: "blue"}\nsmtp:',
+            "config.yaml:6: brand.accent: 'blue' is not a colour; write one like",
+        ),
+        (
+            "smtp:",
+            'brand: {accent: "#fd0"}\nsmtp:',
+            "config.yaml:6: brand.accent: '#fd0' is too light to read on white (contrast 1.3, at least 5.0 needed); "
+            "choose a darker colour",
+        ),
         ("site:", "sight:", "config.yaml:1: sight: unknown key; did you mean 'site'?"),
         ("smtp:", "smtp: yes\nx:", "config.yaml:6: smtp: 'yes' is not a mapping; write"),
         ("port: 1", "port: 1\n  port: 2", "config.yaml:9: port: duplicate key; keep one of them"),

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -594,6 +595,22 @@ def test_the_reading_time_counts_what_is_shown() -> None:
         return int(found[1])
 
     assert minutes(Layout.TITLES) < minutes(Layout.COMPACT)
+
+
+def test_links_and_buttons_have_the_accent_colour_of_the_newsletter() -> None:
+    html, _ = render_parts(
+        SITE, load_templates(None, look=Look(accent="#b00020")), subscriber(), digest_of(1, ("Goals",)), JUDGED
+    )
+    (title,) = re.findall(r'<a href="https://x.example/1" style="([^"]*)"', html)
+    assert "color:#b00020" in title
+    assert "#1a56b0" not in html
+
+
+def test_a_colour_that_does_not_exist_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "partials").mkdir()
+    (tmp_path / "partials" / "accent.mjml").write_text('<mj-section>\n<mj-column><mj-text color="{{ colour.blue }}" />')
+    with pytest.raises(UserError, match=r"accent\.mjml:2: no colour 'blue'; use one of page, card, "):
+        load_templates(tmp_path)
 
 
 def test_buttons_are_large_enough_for_a_finger(browser: Browser) -> None:
