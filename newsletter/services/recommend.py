@@ -193,9 +193,12 @@ def compose_digest(context: AppContext, field: RankingSnapshot, scored: composer
 
 
 def digest_rules(context: AppContext, subscriber: Subscriber) -> composer.DigestRules:
-    """Return the rules for a subscriber's digests: the newsletter's, and the subscriber's numbers of papers."""
+    """Return the rules for a subscriber's digests: the newsletter's, and the subscriber's numbers of papers.
+
+    The newsletter's Trending takes at most half of the papers, so that a short digest is about the interests too.
+    """
     ranking, own = context.config.ranking, subscriber.preferences
-    trending = context.config.digest.trending if own.trending is None else own.trending
+    trending = min(context.config.digest.trending, own.papers // 2) if own.trending is None else own.trending
     return composer.DigestRules(ranking.min_score, ranking.variety_lambda, trending, own.papers)
 
 

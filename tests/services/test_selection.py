@@ -302,13 +302,10 @@ def test_when_nothing_passes_no_email_goes_out_and_the_log_says_what_came_neares
 
 
 @pytest.mark.both_stores
-@pytest.mark.parametrize("template", ["digest", "compact"])
 @pytest.mark.parametrize("days", ["daily", "[fri]"])
-def test_an_email_can_say_that_there_is_nothing(
-    newsletter: Newsletter, mail: Mailbox, template: str, days: str
-) -> None:
+def test_an_email_can_say_that_there_is_nothing(newsletter: Newsletter, mail: Mailbox, days: str) -> None:
     background(newsletter)
-    newsletter.configure(digest={"when_nothing": "send", "template": template})
+    newsletter.configure(digest={"when_nothing": "send"})
     newsletter.subscriber("ada", LOOMS.format(papers=5) + f"name: Ada\nschedule: {{days: {days}}}\n")
     shown = newsletter.run("preview", ADA, "--format", "eml")
     assert f"{ADA} would be told that there is nothing new: of 20 new papers" in shown.err
@@ -372,3 +369,16 @@ def test_an_author_followed_today_does_not_flood_the_digest_with_earlier_papers(
     # All new ones are in it.
     import_papers(newsletter, [{**paper, "title": f"{paper['title']}, again"} for paper in engines])
     assert [paper["earlier"] for paper in preview(newsletter)["papers"]] == [False] * 6
+
+
+@pytest.mark.parametrize(("papers", "trending", "own"), [(1, 0, None), (3, 1, None), (10, 3, None), (3, 3, 3)])
+def test_trending_takes_at_most_half_of_a_digest_unless_the_subscriber_wants_more(
+    newsletter: Newsletter, papers: int, trending: int, own: int | None
+) -> None:
+    import_papers(newsletter, [{"title": f"Looms that weave silk, part {n}", "abstract": "Silk."} for n in range(12)])
+    import_papers(newsletter, [{"title": f"Cogs number {n}", "abstract": "Brass.", "upvotes": 9} for n in range(12)])
+    chosen = "" if own is None else f"trending: {own}\n"
+    newsletter.subscriber("ada", f"email: {ADA}\npapers: {papers}\ninterests: [looms that weave silk]\n{chosen}")
+    sections = [one["section"] for one in preview(newsletter)["papers"]]
+    assert sections.count("Trending") == trending
+    assert len(sections) == papers
