@@ -55,6 +55,8 @@ _WE_DO = re.compile(
 _PURPOSE = re.compile(r"(?:in order )?to\b|(?!assuming)\w+(?:ed|ing)\b", re.IGNORECASE)
 _STRICT_AT_ALL = re.compile(rf"\b{_STRICT}", re.IGNORECASE | re.VERBOSE)
 _STRICT_NEXT = re.compile(rf"[\s,;–—-]*(?:and\s+)?{_STRICT}", re.IGNORECASE | re.VERBOSE)
+# Without a comma it says which: "poor where it matters", "the class where looms fail".
+_WHERE_NEXT = re.compile(r"\s+(?:only\s+)?where\b", re.IGNORECASE)
 _STRICT_LATER = re.compile(
     r"\b(?:when|whenever|if|unless|provided (?:that|the)|assuming|except|as long as|under (?:the |a |an |some |mild |"
     r"certain |standard |\w+ )?(?:\w+ )?(?:assumptions?|conditions?|settings?|budgets?|constraints?))\b",
@@ -89,6 +91,6 @@ def limited_by(rest: str, tail: str) -> bool:
         rest: the sentence up to there.
         tail: the words behind it, with the white space and punctuation before them.
     """
-    if _STRICT_NEXT.match(tail):
+    if _STRICT_NEXT.match(tail) or _WHERE_NEXT.match(tail):
         return True
     return _STRICT_LATER.search(tail) is not None and _WE_DO.match(rest) is None

@@ -229,6 +229,15 @@ def test_a_condition_or_contrast_is_not_cut_from_the_end(tail: str) -> None:
     assert form_of(said).text == said
 
 
+def test_what_says_which_is_not_cut_from_the_end() -> None:
+    said = (
+        "Experiments show that the belt and the cards are not always worn out by the same yarn, because a belt that is "
+        "made of good leather may be strong as a whole yet weak where the loom pulls."
+    )
+    assert len(said.split()) > 30
+    assert form_of(said).text == said
+
+
 def test_what_an_aside_interrupts_is_not_cut_before_what_comes_behind_it() -> None:
     said = (
         "We propose weaving - the crossing of two threads in a pattern - as a way to teach children how to count "
