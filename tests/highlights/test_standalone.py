@@ -231,8 +231,8 @@ def test_a_condition_or_contrast_is_not_cut_from_the_end(tail: str) -> None:
 
 def test_what_says_which_is_not_cut_from_the_end() -> None:
     said = (
-        "Experiments show that the belt and the cards are not always worn out by the same yarn, because a belt that is "
-        "made of good leather may be strong as a whole yet weak where the loom pulls."
+        "The belt outlasts all cards that are made of paper, iron or wood and that were woven by the hands of weavers "
+        "before the great fire where the loom that holds it pulls."
     )
     assert len(said.split()) > 30
     assert form_of(said).text == said
