@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -14,14 +14,13 @@ from newsletter.highlights.standalone import LONGEST
 from newsletter.model import Paper
 from newsletter.rendering.images import Picture
 from newsletter.rendering.plain_text import latex_to_text, readable, shorten
-from newsletter.rendering.template import Templates, render
+from newsletter.rendering.template import Templates, hanging, render
 from newsletter.support.text import to_single_line
 
 _AUTHORS_NAMED = 3
 _LONGEST_TITLE = 300
 _LONGEST_CATEGORY = 40
 _LONGEST_SUMMARY = 600
-_BRIEF = 80
 
 
 class Labelled(NamedTuple):
@@ -31,8 +30,48 @@ class Labelled(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class FormerCard:
+    """Names of a card that templates of former versions use."""
+
+    title: str
+    byline: str
+    lines: "tuple[Labelled, ...]"
+    title_html: Markup
+    lines_html: Markup
+    links_html: Markup
+    text_title: str
+    text_lines: str
+    text_links: str
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """The texts of the lines."""
+        return tuple(line.text for line in self.lines)
+
+    @cached_property
+    def about(self) -> Markup:
+        """The title, byline and lines as HTML."""
+        heading = Markup('<h3 class="ink" dir="auto">{}</h3>\n<p class="sub" dir="auto">{}</p>\n')
+        return heading.format(self.title_html, self.byline) + self.lines_html
+
+    @property
+    def links(self) -> Markup:
+        """The links as HTML."""
+        return self.links_html
+
+    @cached_property
+    def about_text(self) -> str:
+        """The title, byline and lines as text, indented by three from the second line."""
+        return hanging("\n\n".join(filter(None, (self.text_title, self.text_lines))), 3)
+
+    @cached_property
+    def links_text(self) -> str:
+        """The links as text, indented likewise."""
+        return hanging(self.text_links, 3)
+
+
+@dataclass(frozen=True)
+class Card(FormerCard):
     """A paper as templates use it.
 
     Attributes:
@@ -40,12 +79,11 @@ class Card:
         url: the link of the title, None for no link.
         summary: the source's own summary. ``summary_label``: "Summary by Hugging Face".
         lines: what is shown of the text, each with its label: the highlights ("Idea", "Result"), or else the summary.
-        brief: the beginning of the first of the lines.
         votes: upvotes and comments in words; empty without any.
         thumbnail: a small image, None without one.
         words: the number of words of title and lines. ``title_words``: that of the title.
-        title_html, lines_html, links_html: the linked title, the lines and the links. ``title_text``, ``lines_text``,
-            ``links_text``: title and byline, the lines, and the links as text.
+        title_html, lines_html, links_html: the linked title, the lines and the links. ``text_title``, ``text_lines``,
+            ``text_links``: title and byline, the lines, and the links as text.
     """
 
     title: str
@@ -55,7 +93,6 @@ class Card:
     summary: str
     summary_label: str
     lines: tuple[Labelled, ...]
-    brief: str
     votes: str
     thumbnail: Picture | None
     words: int
@@ -63,9 +100,9 @@ class Card:
     title_html: Markup
     lines_html: Markup
     links_html: Markup
-    title_text: str
-    lines_text: str
-    links_text: str
+    text_title: str
+    text_lines: str
+    text_links: str
 
 
 def paper_card(templates: Templates, paper: Paper) -> Card:
@@ -92,7 +129,6 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         "summary": summary,
         "summary_label": label,
         "lines": lines,
-        "brief": shorten(lines[0].text, _BRIEF) if lines else "",
         "votes": votes(paper),
         "thumbnail": find_thumbnail(paper) if find_thumbnail else None,
     }
@@ -102,8 +138,8 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         Markup(render(part, values).strip())  # noqa: S704
         for part in (templates.title, templates.lines, templates.links)
     )
-    title_text, lines_text, links_text = (
-        render(part, values).strip() for part in (templates.title_text, templates.lines_text, templates.links_text)
+    text_title, text_lines, text_links = (
+        render(part, values).strip() for part in (templates.text_title, templates.text_lines, templates.text_links)
     )
     title_words = len(title.split())
     return Card(
@@ -113,9 +149,9 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
         title_html=title_html,
         lines_html=lines_html,
         links_html=links_html,
-        title_text=title_text,
-        lines_text=lines_text,
-        links_text=links_text,
+        text_title=text_title,
+        text_lines=text_lines,
+        text_links=text_links,
     )
 
 

@@ -91,8 +91,8 @@ class Templates:
     """A digest's templates: the two parts of a message, and the parts of a paper that are the same for everybody.
 
     Attributes:
-        title, lines, links: a paper's title, what is said of it, and its links, as HTML. ``title_text``,
-            ``lines_text``, ``links_text``: as text.
+        title, lines, links: a paper's title, what is said of it, and its links, as HTML. ``text_title``,
+            ``text_lines``, ``text_links``: as text.
         cards: a cache of rendered cards, as long-lived as the templates: each paper is rendered once an edition.
     """
 
@@ -101,9 +101,9 @@ class Templates:
     title: CompiledPart
     lines: CompiledPart
     links: CompiledPart
-    title_text: CompiledPart
-    lines_text: CompiledPart
-    links_text: CompiledPart
+    text_title: CompiledPart
+    text_lines: CompiledPart
+    text_links: CompiledPart
     look: Look = Look()
     cards: dict[tuple[int, str], Any] = field(default_factory=dict)
 
@@ -127,16 +127,16 @@ def load_templates(own_folder: Path | None, name: str = "digest", look: Look = L
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    text.filters.update(wordwrap=_wrapped, hang=_hanging)
+    text.filters.update(wordwrap=_wrapped, hang=hanging)
     return Templates(
         html=_compiled(html, f"{name}.mjml"),
         text=_read(text, f"{name}.txt"),
         title=_read(html, "partials/title.html"),
         lines=_read(html, "partials/lines.html"),
         links=_read(html, "partials/links.html"),
-        title_text=_read(text, "partials/title.txt"),
-        lines_text=_read(text, "partials/lines.txt"),
-        links_text=_read(text, "partials/links.txt"),
+        text_title=_read(text, "partials/title.txt"),
+        text_lines=_read(text, "partials/lines.txt"),
+        text_links=_read(text, "partials/links.txt"),
         look=look,
     )
 
@@ -151,7 +151,7 @@ def _wrapped(text: str, width: int = 72, break_long_words: bool = False) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _hanging(text: str, width: int) -> str:
+def hanging(text: str, width: int) -> str:
     """Indent all lines of a text but the first, and no empty ones."""
     return re.sub(r"\n(?=[^\n])", "\n" + " " * width, text)
 

@@ -26,9 +26,15 @@ _SHORT = 4
 """Papers of a digest that is not folded."""
 
 _IN_FULL = 3
-_WORDS_IN_FULL = 150
+_WORDS_IN_FULL = 140
 """Most papers, and most words of them, that a longer one shows in full. One of ten papers is then at most 3,000 pixels
 high on a phone of 375."""
+
+_IN_BRIEF = 10
+"""Papers that the compact layout shows in brief."""
+
+_WORDS_OF_THUMBNAIL = 20
+"""The room that a thumbnail takes, in words."""
 
 _WORDS_A_MINUTE = 238
 """Brysbaert (2019), How many words do we read per minute? Journal of Memory and Language 109."""
@@ -175,11 +181,12 @@ def _sections(
         (name, [_shown(templates, choice, links) for choice in chosen])
         for name, chosen in groupby(choices, key=lambda choice: choice.section)
     ]
-    in_full, sections = _ranks_in_full(by_section) if layout is Layout.FULL else set(), []
+    in_full = _ranks_in_full(by_section) if layout is Layout.FULL else set()
+    in_brief, sections = _IN_BRIEF if layout is Layout.COMPACT else 0, []
     for number, (name, papers) in enumerate(by_section, 1):
         full = [paper for paper in papers if paper.rank in in_full]
-        others = papers[len(full) :]
-        compact, titles = (others, []) if layout is Layout.COMPACT else ([], others)
+        compact = [paper for paper in papers if paper.rank <= in_brief]
+        titles = papers[len(full) + len(compact) :]
         sections.append(SectionContext(name, f"section-{number}", papers, full, compact, titles))
     return sections
 
@@ -191,7 +198,12 @@ def _ranks_in_full(by_section: Sequence[tuple[str, Sequence[ItemContext]]]) -> s
     there is room for their words.
     """
     order = sorted(
-        (name == TRENDING, place, item.rank, item.paper.words)
+        (
+            name == TRENDING,
+            place,
+            item.rank,
+            item.paper.words + _WORDS_OF_THUMBNAIL * (item.paper.thumbnail is not None),
+        )
         for name, papers in by_section
         for place, item in enumerate(papers)
     )
@@ -277,7 +289,7 @@ def _left_out(left: Sequence[DigestItem]) -> str:
     titles = "; ".join(display_title(choice.paper) for choice in left[:_LEFT_NAMED])
     more = f"; and {len(left) - _LEFT_NAMED} more" if len(left) > _LEFT_NAMED else ""
     number = f"{len(left)} paper{'' if len(left) == 1 else 's'}"
-    return f"{number} of lower rank left out, because mail clients clip long messages: {titles}{more}."
+    return f"{number} of lower rank left out, because mail programs cut off long emails: {titles}{more}."
 
 
 def describe_selection(subscriber: Subscriber, digest: Digest, whose: str = "your") -> str:

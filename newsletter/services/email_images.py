@@ -15,7 +15,8 @@ from newsletter.support.files import read_bytes
 
 MAX_LOGO_BYTES = 100_000
 _LOGO_HEIGHT = 48
-"""In CSS pixels. A file twice as high looks sharp on every screen."""
+_THUMBNAIL_HEIGHT = 120
+"""At most, in CSS pixels. A file twice as high looks sharp on every screen."""
 
 
 class ShownIn(Enum):
@@ -42,7 +43,7 @@ def images_for(config: Config, shown_in: ShownIn = ShownIn.MESSAGE) -> Images:
             return None
         inline = config.digest.thumbnails == "inline"
         try:
-            return _placed(config, read_image(content), thumbnail_path(paper.id), shown_in, inline)
+            return _placed(config, read_image(content), thumbnail_path(paper.id), shown_in, inline, _THUMBNAIL_HEIGHT)
         except ValueError:  # The file is damaged.
             return None
 

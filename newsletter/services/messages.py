@@ -25,7 +25,7 @@ from newsletter.support.hosts import is_example, is_loopback
 _LONGEST_LINK = 1_500
 """Characters of a ``mailto:`` link; mail programs fail with links of over 2,000."""
 
-_JUST_SEND = "Just send this email."
+_JUST_SEND = "Send this email as it is."
 _ASK_FIRST = "Send this email to get the list of your interests, and how to change it."
 
 TemplateCache = dict[str, Templates]

@@ -253,7 +253,7 @@ def split_name(name: str) -> WrittenName:
         family, given = parts
     elif len(parts) == 1 and not all(_caseless(word) for word in parts[0]):
         family = parts[0]
-        while len(family) > 2 and _all_suffixes(family[-1:]):
+        while len(family) > 1 and _all_suffixes(family[-1:]):
             suffixes.insert(0, family[-1])
             family = family[:-1]
         given, family = _split(family)
@@ -263,7 +263,8 @@ def split_name(name: str) -> WrittenName:
     while len(given) > 1 and given[-1].casefold() in _PARTICLES and given[-1].islower():
         particles.insert(0, given[-1])
         given = given[:-1]
-    if not all(any(map(str.isalpha, "".join(words))) for words in (given, family)):
+    named = all(any(map(str.isalpha, "".join(words))) for words in (given, family))
+    if not named or _all_suffixes(family) or _all_suffixes(given):
         return WrittenName(plain)
     return WrittenName(" ".join([*particles, *family]), " ".join(given), " ".join(suffixes))
 

@@ -319,7 +319,7 @@ def test_init_lays_out_a_newsletter_that_runs(newsletter: Newsletter, tmp_path: 
         *(str(path.relative_to(BUNDLED.parent)) for path in BUNDLED.rglob("*") if path.suffix in (".mjml", ".txt")),
         *(str(path.relative_to(BUNDLED.parent)) for path in (BUNDLED / "partials").iterdir()),
     }
-    assert (tmp_path / "mine" / "templates" / "partials" / "paper.html").exists()
+    assert (tmp_path / "mine" / "templates" / "partials" / "full.mjml").exists()
     assert "Next:" in ran.out
     mine = Newsletter.__new__(Newsletter)
     mine.__dict__.update({**newsletter.__dict__, "folder": tmp_path / "mine"})

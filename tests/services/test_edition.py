@@ -310,8 +310,8 @@ def test_who_gets_mail_once_a_week_may_get_another_template(newsletter: Newslett
     )
     newsletter.run("send")
     text = {str(one["To"]): one.get_body(("plain",)).get_content() for one in mail.messages()}
-    assert "for you today." in text["ada@example.org"]
-    assert "for you this week." in text["bob@example.org"]
+    assert "Your papers for today." in text["ada@example.org"]
+    assert "Your papers for this week." in text["bob@example.org"]
     assert "Also this week" in text["bob@example.org"]
     assert "Also this week" not in text["ada@example.org"]
     newsletter.configure(digest={"template": "nonesuch"})
@@ -332,7 +332,7 @@ def test_a_template_of_a_former_version_is_named_with_what_replaces_it(
     newsletter.with_sample()
     (name,) = settings.values()
     built_in, own = tmp_path / "built-in", newsletter.folder / "templates"
-    shutil.copytree(BUNDLED, built_in, ignore=shutil.ignore_patterns(f"{name}.*"))
+    shutil.copytree(BUNDLED, built_in)
     monkeypatch.setattr("newsletter.rendering.template.BUNDLED", built_in)
     newsletter.configure(digest=settings)
     newsletter.subscriber("bob", "email: bob@example.org\nschedule: {days: weekly}\ninterests: [language models]\n")

@@ -130,7 +130,7 @@ def test_a_reader_gives_feedback_and_unsubscribes_by_mail_alone(
         send(written(change, body=body_of(change).replace("- language models", "diffusion models for images")))
         out = newsletter.run("run", "--once", now="2025-11-28T10:00").out
         assert "event='command' kind='feedback' email='ada@example.org' done='more like " in out
-        assert verdicts(newsletter) == [("less", "Several goals"), ("more", "Several goals")]
+        assert sorted(kind for kind, _ in verdicts(newsletter)) == ["less", "more"]
         assert interests(newsletter) == ["Several goals", "diffusion models for images"]
         # What was not touched keeps its keywords, and the file its comments.
         assert "# Ada reads at breakfast.\n" in file.read_text() and "keywords: [hypervolume]" in file.read_text()

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
 from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, paper_links, paper_path, sentences_of
+from newsletter.rendering.paper_card import display_title, labelled_sentences, paper_links, paper_path, summary_label
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.services.search import find_identified
 from newsletter.store import paper_lists, reading
@@ -159,14 +159,15 @@ _LISTING: dict[str, Any] = {
 def _paper(paper: Paper) -> dict[str, Any]:
     """Build the values of the paper template."""
     abstract = " ".join(readable(paper.abstract).split())
-    sentences, day = sentences_of(paper), paper.listed_on or paper.published
+    lines, day = labelled_sentences(paper), paper.listed_on or paper.published
     return {
         "paper": paper,
         "title": display_title(paper),
         "authors": short_authors(paper),
         "abstract": abstract,
         # Not for a short abstract, which they would repeat.
-        "sentences": sentences if 2 * sum(map(len, sentences)) < len(abstract) else (),
+        "lines": lines if 2 * sum(len(line.text) for line in lines) < len(abstract) else (),
+        "summary_label": summary_label(paper),
         "summary": " ".join(readable(paper.summary or "").split()),
         "links": paper_links(paper),
         "keywords": [(word, f"/papers?{urlencode({'q': word})}") for word in map(latex_to_text, paper.keywords[:12])],

@@ -26,7 +26,7 @@ _SHOWN_AS = {
 }
 LAYOUTS = {
     Layout.FULL: "Full: the first papers with idea and result, the rest by title",
-    Layout.COMPACT: "Compact: authors and one sentence for each paper",
+    Layout.COMPACT: "Compact: authors and one sentence for each of the first ten papers, the rest by title",
     Layout.TITLES: "Titles: one line for each paper",
 }
 """The layouts in words for the reader."""

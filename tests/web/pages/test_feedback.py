@@ -65,7 +65,7 @@ def test_wrong_links_and_other_sites_say_nothing(newsletter: Newsletter, reader:
 def test_a_scanner_that_follows_every_link_changes_nothing(newsletter: Newsletter, reader: str, message: str) -> None:
     links = [path_of(one) for one in re.findall(r"https://papers\.example\.org/\S+", message)]
     kinds = {one.split("/")[1] for one in links}
-    assert kinds == {"feedback", "save", "digest", "preferences", "unsubscribe"}
+    assert kinds == {"feedback", "save", "digest", "papers", "preferences", "unsubscribe"}
     listed = newsletter.run("subscribers", "list", "--json").rows
     with serving(newsletter) as where, site_client(where) as client:
         for path in links:

@@ -46,7 +46,7 @@ def test_opening_every_link_of_every_email_changes_nothing(
             path_of(url) for one in messages for url in urls_in(one) if url.startswith("https://papers.example.org")
         }
         kinds = {url.split("/")[1] for url in urls}
-        assert kinds == {"feedback", "save", "digest", "preferences", "unsubscribe", "confirm", "approve"}
+        assert kinds == {"feedback", "save", "digest", "papers", "preferences", "unsubscribe", "confirm", "approve"}
         # One each for the new address, one's data, being forgotten, and the address that was asked for last.
         assert len([url for url in urls if "/approve/" in url]) == 5
         before = dump_when_mail_sent(newsletter)
