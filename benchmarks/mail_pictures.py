@@ -1,18 +1,23 @@
 """Pictures of digests as mail programs show them, with their heights. ``make mail-pictures``; it needs Chromium.
 
-Each layout with 1, 10 and 30 sample papers, 375 and 700 pixels wide: light, dark, without images, without styles (Gmail
-for a message that it clips, and its apps with accounts of other providers) and without what Outlook's Word engine does
-not know (per caniemail).
+Each layout with 1, 10 and 30 sample papers, 375 and 700 pixels wide: light, dark, with a logo and thumbnails, with
+these blocked, without styles (Gmail for a message that it clips, and its apps with accounts of other providers) and
+without what Outlook's Word engine does not know (per caniemail).
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from io import BytesIO
+from itertools import product
 from pathlib import Path
+
+from PIL import Image, ImageOps
 
 from benchmarks.rendering import SITE, links_of, subscriber
 from newsletter.model import Digest, DigestItem, Layout, Paper
+from newsletter.rendering.images import NO_IMAGES, Images, Picture, embedded, read_image
 from newsletter.rendering.message import render_parts
 from newsletter.rendering.screenshot import screenshot
 from newsletter.rendering.template import Look, load_templates
@@ -57,12 +62,23 @@ def digest(papers: int) -> Digest:
     return Digest(edition=date(2025, 11, 28), choices=choices, considered=131, since=since, seen_row=1)
 
 
-def page(layout: Layout, papers: int) -> str:
+def page(layout: Layout, papers: int, images: Images) -> str:
     person = subscriber(1)
     person = replace(person, preferences=replace(person.preferences, name="Ada", layout=layout))
-    return render_parts(SITE, load_templates(None, look=Look(site_url=SITE.url)), person, digest(papers), links_of(1))[
-        0
-    ]
+    look = Look(site_url=SITE.url, images=images)
+    return render_parts(SITE, load_templates(None, look=look), person, digest(papers), links_of(1))[0]
+
+
+def some_images() -> Images:
+    """Return a logo, and a thumbnail for each paper."""
+    logo, thumbnail = (drawn(size) for size in ((240, 48), (213, 120)))
+    return Images(logo, lambda paper: thumbnail)
+
+
+def drawn(size: tuple[int, int]) -> Picture:
+    out = BytesIO()
+    ImageOps.expand(Image.new("RGB", (size[0] - 8, size[1] - 8), "#7fa3d1"), 4, "#10213a").save(out, "PNG")
+    return embedded(read_image(out.getvalue()))
 
 
 def without_styles(html: str) -> str:
@@ -83,29 +99,28 @@ def as_word(html: str) -> str:
     return re.sub(r"<(?!td)\w+[^>]*>", lambda tag: re.sub(r"(?<![\w-])padding:[^;\"]*;?", "", tag[0]), html)
 
 
-VIEWS: dict[str, tuple[Callable[[str], str], bool]] = {
-    "light": (str, False),
-    "dark": (str, True),
-    "no images": (without_images, False),
-    "no styles": (without_styles, False),
-    "Word": (as_word, False),
+VIEWS: dict[str, tuple[Callable[[str], str], bool, bool]] = {
+    # How the HTML is changed, whether it is shown in dark mode, and whether it has images.
+    "light": (str, False, False),
+    "dark": (str, True, False),
+    "images": (str, False, True),
+    "blocked": (without_images, False, True),
+    "no styles": (without_styles, False, False),
+    "Word": (as_word, False, False),
 }
 
 
 def pictures() -> Iterator[str]:
     """Save the pictures, and yield a line with the heights of each digest."""
-    for layout in Layout:
-        for papers in SIZES:
-            html, heights = page(layout, papers), []
-            for width in WIDTHS:
-                for view, (change, dark) in VIEWS.items():
-                    taken = screenshot(change(html), width, dark)
-                    name = f"{layout}-{papers}-{width}-{view.replace(' ', '-').lower()}.png"
-                    (FOLDER / name).write_bytes(taken)
-                    # The height in the header of a PNG (ISO/IEC 15948, section 11.2.2).
-                    heights.append(int.from_bytes(taken[20:24], "big"))
-            size = len(html.encode()) / 1000
-            yield f"{layout:8}{papers:>7}{size:>6.0f} kB" + "".join(f"{height:>10,}" for height in heights)
+    for layout, papers in product(Layout, SIZES):
+        plain, illustrated, heights = page(layout, papers, NO_IMAGES), page(layout, papers, some_images()), []
+        for width, (view, (change, dark, images)) in product(WIDTHS, VIEWS.items()):
+            taken = screenshot(change(illustrated if images else plain), width, dark)
+            name = f"{layout}-{papers}-{width}-{view.replace(' ', '-').lower()}.png"
+            (FOLDER / name).write_bytes(taken)
+            # The height in the header of a PNG (ISO/IEC 15948, section 11.2.2).
+            heights.append(int.from_bytes(taken[20:24], "big"))
+        yield f"{layout:8}{papers:>7}{len(plain.encode()) / 1000:>6.0f} kB" + "".join(f"{one:>8,}" for one in heights)
 
 
 def main() -> None:

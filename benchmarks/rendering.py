@@ -75,6 +75,7 @@ def links_of(number: int) -> PersonalLinks:
         one_click=page,
         browser=SIGNED.digest_url(number, date(2025, 11, 28)),
         judge=partial(SIGNED.feedback_url, number),
+        save=partial(SIGNED.save_url, number),
     )
 
 

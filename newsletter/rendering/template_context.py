@@ -151,7 +151,7 @@ def digest_context(
     number, shared = len(digest.choices) + len(left), links.subscribe is not None
     sections = _sections(templates, subscriber.preferences.layout or templates.look.layout, digest.choices, links)
     # A digest without papers of lower rank has the same subject as the whole one.
-    whole = replace(digest, choices=tuple(sorted((*digest.choices, *left), key=lambda choice: choice.rank)))
+    whole = _with(digest, left) if left else digest
     return {
         "subject": subject(templates.look.subject, site, whole, "" if shared else subscriber.preferences.name),
         "preheader": "; ".join(titles[1:4]) or site.name,
@@ -172,6 +172,10 @@ def digest_context(
         "preferences_url": links.preferences,
         "unsubscribe_url": links.unsubscribe,
     }
+
+
+def _with(digest: Digest, left: Sequence[DigestItem]) -> Digest:
+    return replace(digest, choices=tuple(sorted((*digest.choices, *left), key=lambda choice: choice.rank)))
 
 
 def _sections(
