@@ -236,12 +236,15 @@ def _serve(ctx: typer.Context, email: str, port: int | None, opens: bool, layout
 
 def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | None) -> bytes | None:
     """Render the message in a format (HTML for a picture); None, with a warning, if nothing would be sent."""
+    from newsletter.services.email_images import logo_warning
     from newsletter.services.messages import with_layout
     from newsletter.services.recommend import preview_digest
     from newsletter.services.sample_data import SAMPLE_SHOWN, context_with_papers
 
     context = open_context_for(ctx)
     subscriber = _subscriber(context, email)
+    if lost := logo_warning(context.config):
+        warn(lost)
     with (
         tempfile.TemporaryDirectory(prefix="newsletter-") as scratch,
         context_with_papers(context, Path(scratch)) as (filled, sample),

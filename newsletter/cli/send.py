@@ -154,8 +154,11 @@ def _in_words(counts: Mapping[str, int]) -> str:
 
 
 def _warn_of_doubts(context: AppContext) -> None:
+    from newsletter.services.email_images import logo_warning
     from newsletter.services.messages import sender_warnings
 
+    if lost := logo_warning(context.config):
+        warn(lost)
     for doubt in sender_warnings(context.config):
         warn(doubt)
 

@@ -212,6 +212,12 @@ _LEAST_CONTRAST = 5.0
 """On white. On the grey of pages it is then at least 4.5, as in WCAG 2.2, success criterion 1.4.3."""
 
 
+def _colour_present(value: object) -> object:
+    if value is None:
+        raise ValueError('is empty: YAML takes # for a comment; put the colour in quotes, like "#1a56b0"')
+    return value
+
+
 def _accent(value: str) -> str:
     colour = full_hex(value)
     if (found := contrast(colour, "#ffffff")) < _LEAST_CONTRAST:
@@ -222,5 +228,5 @@ def _accent(value: str) -> str:
     return colour
 
 
-Accent = Annotated[str, AfterValidator(_accent)]
+Accent = Annotated[str, BeforeValidator(_colour_present), AfterValidator(_accent)]
 """A colour for text on white."""

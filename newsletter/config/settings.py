@@ -122,8 +122,8 @@ class Brand(Settings):
 
 
 def _off(value: object) -> object:
-    """Read all that YAML 1.1 takes for the same as ``off``."""
-    return "off" if str(value).lower() in ("false", "no") else value
+    """Read what YAML 1.1 takes for the same as ``off``."""
+    return "off" if str(value).lower() in ("false", "no", "n", "off") else value
 
 
 class DigestSettings(Settings):

@@ -39,7 +39,7 @@ class SubjectValues(TypedDict):
 
 _SAMPLES = [
     SubjectValues(
-        title="Learning from Few Examples",
+        title=title,
         number=number,
         more=number - 1,
         sections=sections,
@@ -47,10 +47,10 @@ _SAMPLES = [
         site="Daily Papers",
         reader=reader,
     )
-    for number, sections, reader in (
-        (1, ["Robot learning"], ""),
-        (10, ["Robot learning"], "Ada"),
-        (10, ["Robot learning", "Trending"], "Ada"),
+    for number, title, sections, reader in (
+        (1, "R", ["Robot learning"], ""),
+        (10, "Learning from Few Examples", ["Robot learning"], "Ada"),
+        (10, "“Q & A”: a survey", ["Robot learning", "Trending"], "Ada"),
     )
 ]
 """Digests that differ in what a template may take for granted: other papers, other sections and a reader's name."""
@@ -74,6 +74,8 @@ def _environment() -> ImmutableSandboxedEnvironment:
     # A subject is plain text, so an "&" in a title stays an "&".
     environment = ImmutableSandboxedEnvironment(autoescape=False, undefined=StrictUndefined)
     environment.globals.clear()
+    # The same digest always has the same subject.
+    del environment.filters["random"]
     return environment
 
 

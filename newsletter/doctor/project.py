@@ -17,6 +17,7 @@ from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
 from newsletter.services.demo import SAMPLE_PAPERS
+from newsletter.services.email_images import read_logo
 from newsletter.services.messages import look_of, sender_warnings, with_layout
 from newsletter.sources.files import read_file
 from newsletter.support.hosts import is_example
@@ -80,6 +81,7 @@ def templates(config: Config) -> CheckResult:
     """
     name, own = "templates", config.folder / config.templates
     used = list(dict.fromkeys(filter(None, (config.digest.template, config.digest.weekly_template))))
+    read_logo(config)
     look = look_of(config)
     sizes = {one: _largest_sample(config, load_templates(own, one, look)) for one in used}
     unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})

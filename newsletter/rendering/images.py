@@ -63,24 +63,37 @@ class Images:
 
 NO_IMAGES = Images()
 
+_MAX_PIXELS = 8_000_000
+_MAX_WIDTH = 300
+"""In CSS pixels: as wide as a card on a phone."""
+
+
+class _TooLargeError(ValueError):
+    """An image has too many pixels."""
+
 
 def read_image(content: bytes) -> ImageFile:
-    """Read the format and size of an image from its header.
+    """Read the format and size of an image.
 
     Raises:
-        ValueError: it is not a PNG, JPEG or GIF file.
+        ValueError: it is not a PNG, JPEG or GIF file, is damaged or has too many pixels.
     """
     from PIL import Image  # Slow to import, and most newsletters show no images.
 
     try:
         with Image.open(BytesIO(content), formats=("PNG", "JPEG", "GIF")) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise _TooLargeError(f"has {image.width:,} x {image.height:,} pixels, more than {_MAX_PIXELS:,}")
+            image.load()  # Reads it to its end.
             return ImageFile(content, (image.format or "").lower(), image.width, image.height)
+    except _TooLargeError:
+        raise
     except Exception as error:  # Decoders raise anything on damaged files.
-        raise ValueError("not a PNG, JPEG or GIF file") from error
+        raise ValueError("not a PNG, JPEG or GIF file, or damaged") from error
 
 
 def linked(image: ImageFile, url: str, max_height: int | None = None) -> Picture:
-    """Return an image that the site serves at ``url``, shown at most ``max_height`` high."""
+    """Return an image that the site serves at ``url``, shown at most ``max_height`` high and 300 pixels wide."""
     return Picture(url, *_shown_size(image, max_height))
 
 
@@ -110,9 +123,8 @@ def embedded(image: ImageFile, max_height: int | None = None) -> Picture:
 
 
 def _shown_size(image: ImageFile, max_height: int | None) -> tuple[int, int]:
-    if max_height is None or image.height <= max_height:
-        return image.width, image.height
-    return max(1, round(image.width * max_height / image.height)), max_height
+    shrunk = min(1, _MAX_WIDTH / image.width, (max_height or image.height) / image.height)
+    return max(1, round(image.width * shrunk)), max(1, round(image.height * shrunk))
 
 
 def parts_used(html: str, pictures: Iterable[Picture | None]) -> Sequence[bytes]:

@@ -223,9 +223,14 @@ def votes(paper: Paper) -> str:
 
 
 def paper_path(paper_id: str) -> str:
-    """Return the path of a paper's page. Ids are quoted: a DOI has slashes, and browsers resolve dots."""
+    """Return the path of a paper's page on the site."""
+    return f"/papers/{quoted_id(paper_id)}"
+
+
+def quoted_id(paper_id: str) -> str:
+    """Quote the id of a paper for a path: a DOI has slashes, and browsers resolve dots."""
     awkward = {"", ".", ".."} & {*paper_id.split("/")}
-    return f"/papers/{quote(paper_id, safe='' if awkward else '/')}"
+    return quote(paper_id, safe="" if awkward else "/")
 
 
 def _site_page(site_url: str | None, paper: Paper) -> str | None:

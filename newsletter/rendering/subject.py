@@ -1,12 +1,15 @@
 """The subject line of a digest."""
 
+import logging
+
 from newsletter.config.settings import Site
 from newsletter.config.subject_line import USUAL, SubjectValues, compiled
-from newsletter.errors import UserError
 from newsletter.model import Digest
 from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.plain_text import shorten
 from newsletter.support.text import to_single_line
+
+_log = logging.getLogger(__name__)
 
 NOTHING = "Nothing new for you"
 """The subject of a message that says that there are no papers."""
@@ -20,11 +23,9 @@ def subject(template: str, site: Site, digest: Digest, reader: str = "") -> str:
     """Return the subject of a digest, in one line of up to 200 characters, or that there is nothing new.
 
     Args:
-        template: ``digest.subject`` of the configuration. If it renders to nothing, the usual one is used.
+        template: ``digest.subject`` of the configuration. If it renders to nothing, or fails for this digest, the usual
+            one is used.
         reader: the subscriber's name; empty if there is none, or in a digest that anyone may read.
-
-    Raises:
-        UserError: the template fails for this digest.
     """
     if not digest.choices:
         return NOTHING
@@ -32,7 +33,8 @@ def subject(template: str, site: Site, digest: Digest, reader: str = "") -> str:
     try:
         line = to_single_line(compiled(template).render(values))
     except Exception as error:  # The template is the operator's code: it may raise anything.
-        raise UserError(f"config.yaml: digest.subject: {template!r} fails: {error}; correct it") from error
+        _log.warning("digest.subject: %r fails for a digest, which gets the usual subject: %s", template, error)
+        line = ""
     return shorten(line or to_single_line(compiled(USUAL).render(values)), _LONGEST)
 
 

@@ -37,6 +37,7 @@ _LONG_LINE = 900
 _FORMER = {
     "compact": "remove the line of config.yaml that names it, and set digest.layout to compact",
     "weekly": "remove the line of config.yaml that names it",
+    "partials/section": "delete your own digest.mjml, or write the heading of a section there",
 }
 """What replaces templates of former versions, by name."""
 

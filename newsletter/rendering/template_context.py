@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property, lru_cache
-from itertools import accumulate, groupby
+from itertools import groupby
 from math import ceil
 from typing import Any
 
@@ -145,7 +145,7 @@ def digest_context(
     """Build the values that the templates use, described in ``docs/reference/templates.md``.
 
     Args:
-        left: papers that the message lists by title only.
+        left: papers that the HTML leaves out; it names the first of them.
     """
     titles = [display_title(choice.paper) for choice in digest.choices[:4]]
     number, shared = len(digest.choices) + len(left), links.subscribe is not None
@@ -158,7 +158,7 @@ def digest_context(
         "site": site,
         "logo": templates.look.images.logo,
         "edition_date": format_day(digest.edition),
-        "extent": _extent(number, sections),
+        "extent": _extent(len(digest.choices), number, sections),
         "greeting": f"Chosen for a reader of {site.name}." if shared else _greeting(subscriber, number),
         "first": digest.since is None and not shared,
         "sections": sections,
@@ -213,11 +213,15 @@ def _ranks_in_full(by_section: Sequence[tuple[str, Sequence[ItemContext]]]) -> s
     )
     if len(order) <= _SHORT:
         return {rank for _, _, rank, _ in order}
-    room = accumulate(words for *_, words in order[:_IN_FULL])
-    return {rank for (_, _, rank, _), words in zip(order, room, strict=False) if words <= _WORDS_IN_FULL}
+    ranks, room = set[int](), _WORDS_IN_FULL
+    for _, _, rank, words in order[:_IN_FULL]:
+        if not ranks or words <= room:
+            ranks.add(rank)
+            room -= words
+    return ranks
 
 
-def _extent(number: int, sections: Sequence[SectionContext]) -> str:
+def _extent(shown: int, number: int, sections: Sequence[SectionContext]) -> str:
     """Return the number of papers and the time to read what is shown of them, like "8 papers · 3 minutes"."""
     if not number:
         return ""
@@ -227,7 +231,8 @@ def _extent(number: int, sections: Sequence[SectionContext]) -> str:
         words += sum(item.paper.title_words for item in section.titles)
         words += sum(item.paper.title_words + _words_of_idea(item.paper) for item in section.compact)
     minutes = ceil(words / _WORDS_A_MINUTE)
-    return f"{number} {plural(number, 'paper')} · {minutes} {plural(minutes, 'minute')}"
+    of = f"{shown} of " if shown < number else ""
+    return f"{of}{number} {plural(number, 'paper')} · {minutes} {plural(minutes, 'minute')}"
 
 
 def _words_of_idea(card: Card) -> int:

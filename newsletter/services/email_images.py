@@ -3,15 +3,18 @@
 An image is never linked to where it came from: the site serves it, or it is attached.
 """
 
+import logging
 from enum import Enum, auto
-from urllib.parse import quote
 
 from newsletter.config.settings import Config
 from newsletter.errors import UserError
 from newsletter.model import Paper
 from newsletter.rendering.images import NO_IMAGES, ImageFile, Images, Picture, attached, embedded, linked, read_image
+from newsletter.rendering.paper_card import quoted_id
 from newsletter.services.thumbnails import read_thumbnail
 from newsletter.support.files import read_bytes
+
+_log = logging.getLogger(__name__)
 
 MAX_LOGO_BYTES = 100_000
 _LOGO_HEIGHT = 48
@@ -28,12 +31,8 @@ class ShownIn(Enum):
 
 
 def images_for(config: Config, shown_in: ShownIn = ShownIn.MESSAGE) -> Images:
-    """Return the images that messages or pages may show.
-
-    Raises:
-        UserError: the logo cannot be used.
-    """
-    logo, shows_thumbnails = read_logo(config), config.digest.thumbnails != "off"
+    """Return the images that messages or pages may show. A logo that cannot be used is left out, with a warning."""
+    logo, shows_thumbnails = _usable_logo(config), config.digest.thumbnails != "off"
     if logo is None and not shows_thumbnails:
         return NO_IMAGES
 
@@ -55,7 +54,7 @@ def images_for(config: Config, shown_in: ShownIn = ShownIn.MESSAGE) -> Images:
 
 def thumbnail_path(paper: str) -> str:
     """Return the path of a paper's thumbnail on the site; ``paper`` is its id."""
-    return f"/thumbnails/{quote(paper)}.jpg"
+    return f"/thumbnails/{quoted_id(paper)}.jpg"
 
 
 def _placed(
@@ -66,6 +65,22 @@ def _placed(
     if config.site.url is None or (inline and shown_in is ShownIn.MESSAGE):
         return attached(image, config.site.ascii_domain, max_height)
     return linked(image, config.site.url + path, max_height)
+
+
+def _usable_logo(config: Config) -> ImageFile | None:
+    if lost := logo_warning(config):
+        _log.warning("%s", lost)
+        return None
+    return read_logo(config)
+
+
+def logo_warning(config: Config) -> str | None:
+    """Return why the logo cannot be used; None if it can, or if there is none."""
+    try:
+        read_logo(config)
+    except UserError as error:
+        return f"the name is shown instead of the logo: {error}"
+    return None
 
 
 def read_logo(config: Config) -> ImageFile | None:

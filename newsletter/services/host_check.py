@@ -16,7 +16,7 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.rendering.template import BUNDLED
 from newsletter.services.sentence_model import configured_encoder
 
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "jinja2", "mjml")
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "jinja2", "mjml", "pillow")
 """The libraries that a digest depends on, to the last byte, in addition to the program."""
 
 

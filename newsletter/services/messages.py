@@ -41,7 +41,7 @@ def templates_for(
         loaded: templates loaded before, for the same ``shown_in``.
 
     Raises:
-        UserError: one is missing or invalid, or the logo cannot be used.
+        UserError: one is missing or invalid.
     """
     settings = context.config.digest
     name = (settings.weekly_template if is_weekly(subscriber) else None) or settings.template
@@ -52,11 +52,7 @@ def templates_for(
 
 
 def look_of(config: Config, shown_in: ShownIn = ShownIn.MESSAGE) -> Look:
-    """Return what is the same in all messages of a newsletter.
-
-    Raises:
-        UserError: the logo cannot be used.
-    """
+    """Return what is the same in all messages of a newsletter."""
     settings = config.digest
     return Look(
         accent=config.brand.accent,

@@ -6,6 +6,7 @@ A thumbnail that cannot be fetched is not shown, and not tried again for a day.
 import hashlib
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -30,6 +31,8 @@ _PATIENCE_SECONDS = 20.0
 _RETRY_AFTER = timedelta(days=1)
 _POLL_SECONDS = 0.1
 _THUMBNAIL, _FAILURE = ".jpg", ".failed"
+_OWN = re.compile(r"[0-9a-f]{32}\.(?:jpg|failed)")
+"""The names of the files here; others in the folder are somebody else's."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +78,16 @@ def fetch_missing_thumbnails(
     while any(thread.is_alive() for thread in threads) and not is_over():
         for thread in threads:
             thread.join(_POLL_SECONDS / len(threads))
+    if time.monotonic() >= end:
+        # Those that were not reached: the next batch of digests shall not wait for them again.
+        with suppress(Empty):
+            while True:
+                _remember_failure(config, queue.get_nowait()[0], now)
+
+
+def _remember_failure(config: Config, paper: str, now: datetime) -> None:
+    with suppress(NewsletterError, OSError):
+        _write(config, paper, _FAILURE, b"", now)
 
 
 def _fetch_queued(
@@ -135,7 +148,7 @@ def forget_thumbnails(context: AppContext) -> int:
     longest = timedelta(days=config.ranking.max_age_days + config.keep_days).total_seconds()
     forgotten = 0
     try:
-        files = [path for path in config.thumbnails_folder.iterdir() if path.is_file()]
+        files = [path for path in config.thumbnails_folder.iterdir() if _OWN.fullmatch(path.name) and path.is_file()]
     except OSError:  # there are none
         return 0
     for path in files:

@@ -38,10 +38,9 @@ from newsletter.web.pages import (
     unsubscribe,
 )
 
-_COLOURS = "colours.css"
+_STYLE = "site.css"
 _STATIC = {
-    _COLOURS: "text/css",
-    "site.css": "text/css",
+    _STYLE: "text/css",
     "site.js": "text/javascript",
     "challenge.js": "text/javascript",
 }
@@ -90,7 +89,9 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     def asset(name: str) -> Response:
         if name not in _STATIC:
             raise HTTPException(404)
-        content = style_sheet(context.config.brand.accent).encode() if name == _COLOURS else static(name)
+        content = static(name)
+        if name == _STYLE:
+            content = style_sheet(context.config.brand.accent).encode() + content
         mark = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         return Response(
             content, media_type=_STATIC[name], headers={"Cache-Control": "public, max-age=300", "ETag": mark}

@@ -59,7 +59,10 @@ class WebContext:
         """Render the text of such a page."""
         try:
             template = self.pages.get_template(f"{name}.html")
-            return template.render(site=self.context.config.site, path=request.url.path, **values)
+            config = self.context.config
+            return template.render(
+                site=config.site, has_logo=config.logo_file is not None, path=request.url.path, **values
+            )
         except TemplateError as error:
             raise UserError(f"templates/pages/{name}.html: {error}; correct the template") from error
 

@@ -428,6 +428,7 @@ def test_no_message_is_clipped_and_what_is_left_out_is_said(layout: Layout, pape
     assert shown == list(range(1, len(shown) + 1))
     assert (len(shown) < papers) == ("left out, because mail programs cut off long emails" in html) == (papers == 100)
     assert all(f"{number}. Looms" in text for number in range(1, papers + 1))
+    assert (f"{len(shown)} of 100 papers" in html) == (papers == 100)
 
 
 @pytest.mark.parametrize("layout", Layout)
@@ -544,6 +545,16 @@ def test_papers_with_much_to_read_leave_room_for_fewer_in_full() -> None:
     )
     html, _ = parts_of(replace(digest, choices=choices))
     assert html.count("We propose a loom") == 2
+
+
+def test_a_first_paper_with_much_to_read_is_shown_in_full_all_the_same() -> None:
+    digest = digest_of(10, ("Goals",))
+    long = replace(
+        digest.choices[0].paper, row=0, title="Looms " * 40, abstract="", summary="A loom weaves well. " * 24
+    )
+    html, _ = parts_of(replace(digest, choices=(replace(digest.choices[0], paper=long), *digest.choices[1:])))
+    assert html.count("Summary from the source:") == 1
+    assert len(re.findall(r"propose loom \d+\.", html)) <= 2
 
 
 def test_compact_has_authors_one_sentence_and_feedback_for_the_first_ten_papers() -> None:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from newsletter.config.settings import Site
 from newsletter.config.subject_line import USUAL, valid_subject
-from newsletter.errors import UserError
 from newsletter.model import Digest, DigestItem, Paper
 from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.subject import NOTHING, subject
@@ -100,11 +99,16 @@ def test_a_digest_without_papers_says_so_whatever_the_template() -> None:
     assert subject("{{ title }}!", SITE, digest()) == NOTHING
 
 
-def test_a_template_that_fails_for_a_digest_is_an_error_that_says_so() -> None:
+def test_a_digest_that_the_template_fails_for_gets_the_usual_subject(caplog: pytest.LogCaptureFixture) -> None:
     template = valid_subject("{% if number == 2 %}{{ sections[7] }}{% endif %}x")
     assert subject(template, SITE, digest("One")) == "x"
-    with pytest.raises(UserError, match=r"digest\.subject: .* fails: list object has no element 7; correct it"):
-        subject(template, SITE, digest("One", "Two"))
+    assert subject(template, SITE, digest("One", "Two")) == "One + 1 more"
+    assert "fails for a digest, which gets the usual subject: list object has no element 7" in caplog.text
+
+
+def test_a_template_has_nothing_random() -> None:
+    with pytest.raises(ValueError, match="No filter named 'random'"):
+        valid_subject("{{ sections | random }}")
 
 
 @pytest.mark.parametrize(

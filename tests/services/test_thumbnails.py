@@ -200,6 +200,17 @@ def test_thumbnails_are_forgotten_with_the_log_and_at_once_when_turned_off(
     assert files(pictured) == []
 
 
+def test_files_of_others_in_the_folder_stay(pictured: Newsletter) -> None:
+    pictured.configure(store={"thumbnails": "var"})
+    before = {path.name for path in (pictured.folder / "var").iterdir()}
+    (pictured.folder / "var" / "a.jpg").write_bytes(b"mine")
+    (pictured.folder / "var" / f"{'0' * 32}.jpg").write_bytes(b"a thumbnail")
+    pictured.run("run", "--once", now="2026-01-20T09:05")
+    after = {path.name for path in (pictured.folder / "var").iterdir()}
+    assert before | {"a.jpg"} <= after
+    assert f"{'0' * 32}.jpg" not in after
+
+
 @pytest.mark.system
 def test_worker_processes_fetch_them_too(pictured: Newsletter, mail: Mailbox, cdn: HTTPServer) -> None:
     cdn.expect_request(re.compile(".*")).respond_with_response(OK)
@@ -274,21 +285,29 @@ def test_a_sign_up_email_has_the_logo_too(newsletter: Newsletter, mail: Mailbox)
     ("content", "why"),
     [
         (None, "No such file or directory; check the path and its permissions"),
-        (b"<svg/>", "not a PNG, JPEG or GIF file; save the logo in one of these formats"),
-        (image("WEBP"), "not a PNG, JPEG or GIF file; save the logo in one of these formats"),
+        (b"<svg/>", "not a PNG, JPEG or GIF file, or damaged; save the logo in one of these formats"),
+        (image("WEBP"), "not a PNG, JPEG or GIF file, or damaged; save the logo in one of these formats"),
+        (image()[:-30], "not a PNG, JPEG or GIF file, or damaged; save the logo in one of these formats"),
+        (image(size=(8_001, 1_000)), "has 8,001 x 1,000 pixels, more than 8,000,000"),
         (image() + bytes(100_000), "at most 100 kB fit into an email; make it smaller, 96 pixels high"),
     ],
 )
-def test_a_logo_that_cannot_be_used(newsletter: Newsletter, reader: str, content: bytes | None, why: str) -> None:
+def test_a_logo_that_cannot_be_used_is_left_out_with_a_warning(
+    newsletter: Newsletter, mail: Mailbox, reader: str, content: bytes | None, why: str
+) -> None:
     if content is not None:
         (newsletter.folder / "logo.png").write_bytes(content)
     newsletter.configure(brand={"logo": "logo.png"})
     newsletter.with_sample()
-    ran = newsletter.run("preview", reader, "--format", "html", code=2)
+    ran = newsletter.run("send")
+    (message,) = mail.messages()
+    assert images_in(message) == []
+    assert "Test Papers</h1>" in html_of(message).replace("\r\n", "").replace("\n", "")
     assert f"brand.logo: {newsletter.folder / 'logo.png'}: " in ran.err
     assert why in ran.err
     found = {row["name"]: row for row in newsletter.run("doctor", "--offline", "--json", code=1).rows}
     assert found["templates"]["state"] == "bad"
+    assert why in str(found["templates"])
     assert "brand.logo" in found["templates"]["found"]
 
 

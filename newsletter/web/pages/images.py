@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from newsletter.errors import UserError
 from newsletter.rendering.images import ImageFile, read_image
 from newsletter.services.email_images import read_logo
 from newsletter.services.thumbnails import read_thumbnail
@@ -29,7 +30,10 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/brand/logo", methods=PAGE)
     def logo(request: Request, v: str = "") -> Response:
-        image = read_logo(config)
+        try:
+            image = read_logo(config)
+        except UserError:  # The doctor says what is wrong with it.
+            image = None
         if image is None:
             raise HTTPException(404)
         return _answer(request, image, _FOR_EVER if v == image.mark else _FOR_MINUTES)

@@ -88,12 +88,11 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/saved/{token}/remove", dependencies=[SameOrigin])
     def remove(token: str, form: Posted) -> Response:
-        subscriber = subscriber_of(site, TokenPurpose.SAVED, token)
+        subscriber, page = subscriber_of(site, TokenPurpose.SAVED, token), page_number(text(form, "page") or "1")
         with writing(context.engine) as connection:
             paper = papers.by_id(connection, text(form, "paper"))
             if paper is not None:
                 store.remove(connection, subscriber.row, paper.row)
-        page = page_number(text(form, "page") or "1")
         return RedirectResponse(f"/saved/{token}?removed=1&page={page}", 303, headers=PRIVATE)
 
     @router.api_route("/feeds/saved/{token}.atom", methods=PAGE)

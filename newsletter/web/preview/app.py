@@ -138,13 +138,9 @@ def make_app(preview: LivePreview, secret: str) -> FastAPI:
     def eml() -> Response:
         return _part(preview, "message/rfc822", lambda message: message.content)
 
-    @pages.get("/colours.css")
-    def colours() -> Response:
-        return _answer(style_sheet().encode(), "text/css")
-
     @pages.get("/preview.css")
     def style() -> Response:
-        return _answer(_file("preview.css"), "text/css")
+        return _answer(style_sheet().encode() + _file("preview.css"), "text/css")
 
     @pages.get("/preview.js")
     def script() -> Response:
