@@ -307,7 +307,6 @@ def test_a_logo_that_cannot_be_used_is_left_out_with_a_warning(
     assert why in ran.err
     found = {row["name"]: row for row in newsletter.run("doctor", "--offline", "--json", code=1).rows}
     assert found["templates"]["state"] == "bad"
-    assert why in str(found["templates"])
     assert "brand.logo" in found["templates"]["found"]
 
 
