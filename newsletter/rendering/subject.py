@@ -40,9 +40,9 @@ def subject(template: str, site: Site, digest: Digest, reader: str = "") -> str:
 
 def _values(site: Site, digest: Digest, reader: str) -> SubjectValues:
     more = len(digest.choices) - 1
-    room = _LONGEST_WITH_TITLE - len(f" + {more} more" if more else "")
+    space = _LONGEST_WITH_TITLE - len(f" + {more} more" if more else "")
     return SubjectValues(
-        title=shorten(to_single_line(display_title(digest.choices[0].paper)), room),
+        title=shorten(to_single_line(display_title(digest.choices[0].paper)), space),
         number=more + 1,
         more=more,
         sections=list(dict.fromkeys(choice.section for choice in digest.choices)),

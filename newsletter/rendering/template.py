@@ -171,7 +171,7 @@ def _read(environment: Environment, name: str) -> CompiledPart:
 def _missing(name: str) -> UserError:
     fix = _FORMER.get(name.rpartition(".")[0])
     if fix is not None:
-        return UserError(f"templates/{name}: not part of the program any more; {fix}")
+        return UserError(f"templates/{name}: no longer part of the program; {fix}")
     return UserError(f"templates/{name}: missing; run 'newsletter init' to create it")
 
 

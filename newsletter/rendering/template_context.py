@@ -34,7 +34,7 @@ _IN_BRIEF = 10
 """Papers that the compact layout shows in brief."""
 
 _WORDS_OF_THUMBNAIL = 20
-"""The room that a thumbnail takes, in words."""
+"""The space that a thumbnail takes, in words."""
 
 _WORDS_A_MINUTE = 238
 """Brysbaert (2019), How many words do we read per minute? Journal of Memory and Language 109."""
@@ -199,7 +199,7 @@ def _ranks_in_full(by_section: Sequence[tuple[str, Sequence[ItemContext]]]) -> s
     """Return the ranks of the papers shown in full.
 
     All of a short digest; otherwise the first of each section, Trending last, then the second and so on, as far as
-    there is room for their words.
+    there is space for their words.
     """
     order = sorted(
         (
@@ -213,11 +213,11 @@ def _ranks_in_full(by_section: Sequence[tuple[str, Sequence[ItemContext]]]) -> s
     )
     if len(order) <= _SHORT:
         return {rank for _, _, rank, _ in order}
-    ranks, room = set[int](), _WORDS_IN_FULL
+    ranks, space = set[int](), _WORDS_IN_FULL
     for _, _, rank, words in order[:_IN_FULL]:
-        if not ranks or words <= room:
+        if not ranks or words <= space:
             ranks.add(rank)
-            room -= words
+            space -= words
     return ranks
 
 

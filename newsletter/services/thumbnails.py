@@ -144,7 +144,7 @@ def forget_thumbnails(context: AppContext) -> int:
         How many files were deleted.
     """
     config, now = context.config, context.clock().timestamp()
-    # A paper may be sent for so many days, and the log has the digest for so many more.
+    # A paper may be sent for max_age_days, and the log has the digest for keep_days after that.
     longest = timedelta(days=config.ranking.max_age_days + config.keep_days).total_seconds()
     forgotten = 0
     try:

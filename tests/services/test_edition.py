@@ -337,7 +337,7 @@ def test_a_template_of_a_former_version_is_named_with_what_replaces_it(
     newsletter.configure(digest=settings)
     newsletter.subscriber("bob", "email: bob@example.org\nschedule: {days: weekly}\ninterests: [language models]\n")
     ran = newsletter.run("preview", "bob@example.org", "--format", "text", code=2)
-    assert ran.err == f"error: templates/{name}.mjml: not part of the program any more; {said}\n"
+    assert ran.err == f"error: templates/{name}.mjml: no longer part of the program; {said}\n"
     # Who has a copy keeps it.
     own.mkdir()
     for ending in ("mjml", "txt"):
