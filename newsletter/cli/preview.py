@@ -267,10 +267,11 @@ def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | Non
 
 
 def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
+    from newsletter.rendering.template_context import candidates_in_full
     from newsletter.services.messages import new_message_id, render_message, render_pages
     from newsletter.services.thumbnails import fetch_missing_thumbnails
 
-    fetch_missing_thumbnails(context, [choice.paper for choice in digest.choices])
+    fetch_missing_thumbnails(context, [choice.paper for choice in candidates_in_full(digest.choices)])
     if format == "eml":
         identity = new_message_id(context, subscriber, digest.edition)
         return render_message(context, {}, subscriber, digest, identity).content

@@ -1,5 +1,6 @@
 """The values that templates use to render a digest."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -181,43 +182,46 @@ def _with(digest: Digest, left: Sequence[DigestItem]) -> Digest:
 def _sections(
     templates: Templates, layout: Layout, choices: Sequence[DigestItem], links: PersonalLinks
 ) -> list[SectionContext]:
-    by_section = [
-        (name, [_shown(templates, choice, links) for choice in chosen])
-        for name, chosen in groupby(choices, key=lambda choice: choice.section)
-    ]
-    in_full = _ranks_in_full(by_section) if layout is Layout.FULL else set()
-    in_brief, sections = _IN_BRIEF if layout is Layout.COMPACT else 0, []
-    for number, (name, papers) in enumerate(by_section, 1):
-        full = [paper for paper in papers if paper.rank in in_full]
-        compact = [paper for paper in papers if paper.rank <= in_brief]
-        titles = papers[len(full) + len(compact) :]
+    cards = [_shown(templates, choice, links) for choice in choices]
+    in_full = _ranks_in_full(choices, cards) if layout is Layout.FULL else set()
+    in_brief = {item.rank for item in cards[:_IN_BRIEF]} if layout is Layout.COMPACT else set()
+    sections = []
+    by_section = groupby(zip(choices, cards, strict=True), key=lambda pair: pair[0].section)
+    for number, (name, pairs) in enumerate(by_section, 1):
+        papers = [item for _, item in pairs]
+        full = [item for item in papers if item.rank in in_full]
+        compact = [item for item in papers if item.rank in in_brief]
+        titles = [item for item in papers if item.rank not in in_full | in_brief]
         sections.append(SectionContext(name, f"section-{number}", papers, full, compact, titles))
     return sections
 
 
-def _ranks_in_full(by_section: Sequence[tuple[str, Sequence[ItemContext]]]) -> set[int]:
-    """Return the ranks of the papers shown in full.
-
-    All of a short digest; otherwise the first of each section, Trending last, then the second and so on, as far as
-    there is space for their words.
+def candidates_in_full(choices: Sequence[DigestItem]) -> Sequence[DigestItem]:
+    """Return the papers that the full layout shows in full if there is space: all of a short digest; otherwise the
+    first of each section, Trending last, then the second of each and so on.
     """
-    order = sorted(
-        (
-            name == TRENDING,
-            place,
-            item.rank,
-            item.paper.words + _WORDS_OF_THUMBNAIL * (item.paper.thumbnail is not None),
-        )
-        for name, papers in by_section
-        for place, item in enumerate(papers)
-    )
-    if len(order) <= _SHORT:
-        return {rank for _, _, rank, _ in order}
+    if len(choices) <= _SHORT:
+        return choices
+    place, order = Counter[str](), []
+    for choice in choices:
+        order.append((choice.section == TRENDING, place[choice.section], choice.rank, choice))
+        place[choice.section] += 1
+    return [choice for *_, choice in sorted(order, key=lambda one: one[:3])[:_IN_FULL]]
+
+
+def _ranks_in_full(choices: Sequence[DigestItem], cards: Sequence[ItemContext]) -> set[int]:
+    """Return the ranks of the papers shown in full: of the candidates, as many as there is space for, at least one."""
+    found = candidates_in_full(choices)
+    if len(choices) <= _SHORT:
+        return {choice.rank for choice in found}
+    by_rank = {item.rank: item.paper for item in cards}
     ranks, space = set[int](), _WORDS_IN_FULL
-    for _, _, rank, words in order[:_IN_FULL]:
-        if not ranks or words <= space:
-            ranks.add(rank)
-            space -= words
+    for choice in found:
+        card = by_rank[choice.rank]
+        space -= card.words + _WORDS_OF_THUMBNAIL * (card.thumbnail is not None)
+        if ranks and space < 0:
+            break
+        ranks.add(choice.rank)
     return ranks
 
 

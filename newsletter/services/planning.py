@@ -1,14 +1,15 @@
 """Plan: compose and store the digests of a batch of subscribers before any of them is sent."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from newsletter.audience.next_due import next_due
 from newsletter.errors import NewsletterError, describe
-from newsletter.model import Digest, SendState, Subscriber, SubscriberState
+from newsletter.model import Digest, Layout, Paper, SendState, Subscriber, SubscriberState
 from newsletter.ranking.index import Segment
+from newsletter.rendering.template_context import candidates_in_full
 from newsletter.services.canary import check_ranking
 from newsletter.services.context import AppContext
 from newsletter.services.messages import new_message_id
@@ -73,9 +74,19 @@ def plan_batch(
     people = load_subscribers(context, batch)
     plans = make_plans(context, snapshot, batch, people)
     # Before the plans are stored, since any process may send them from then on.
-    papers = (choice.paper for plan in plans for choice in plan.digest.choices)
-    fetch_missing_thumbnails(context, papers, should_stop)
+    fetch_missing_thumbnails(context, _papers_with_thumbnails(context, people, plans), should_stop)
     return _keep_plans(context, batch, people, plans, owner)
+
+
+def _papers_with_thumbnails(
+    context: AppContext, people: Sequence[Subscriber], plans: Sequence[plan_store.Plan]
+) -> Iterator[Paper]:
+    """Yield the papers that a message may show with a thumbnail: those in full."""
+    usual = context.config.digest.layout
+    in_full = {one.row for one in people if (one.preferences.layout or usual) is Layout.FULL}
+    for plan in plans:
+        if plan.subscriber in in_full:
+            yield from (choice.paper for choice in candidates_in_full(plan.digest.choices))
 
 
 def fail_batch(context: AppContext, batch: SubscriberBatch, why: str, owner: str) -> PlanResult:

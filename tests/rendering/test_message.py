@@ -537,6 +537,21 @@ def test_a_long_digest_shows_the_best_of_its_sections_in_full_and_the_rest_by_ti
     assert [int(rank) for rank in re.findall(r"propose loom (\d+)\.", html)] == [1, 2, 3, 4]
 
 
+@given(words=st.lists(st.integers(1, 120), min_size=1, max_size=14), layout=st.sampled_from(Layout), data=st.data())
+def test_every_paper_is_shown_once_however_long_it_is(words: list[int], layout: Layout, data: st.DataObject) -> None:
+    names = sorted(
+        data.draw(st.lists(st.sampled_from(["A", "B", "Trending"]), min_size=len(words), max_size=len(words)))
+    )
+    choices = tuple(
+        DigestItem(Paper(title=f"{rank}: " + "Looms " * many), rank, 0.5, name, "")
+        for rank, (many, name) in enumerate(zip(words, names, strict=True), 1)
+    )
+    html, text = parts_of(Digest(edition=EDITION, choices=choices, considered=1, since=None, seen_row=1), layout)
+    _, _, body = html.partition("<h1")
+    for rank in range(1, len(words) + 1):
+        assert body.count(f">{rank}: Looms") == text.count(f" {rank}: Looms") == 1
+
+
 def test_papers_with_much_to_read_leave_room_for_fewer_in_full() -> None:
     long = "We propose a loom " + "with many fine threads " * 5 + "of silk."
     digest = digest_of(10)

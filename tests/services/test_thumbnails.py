@@ -92,7 +92,8 @@ def test_attached_thumbnails_are_fetched_once_and_only_for_papers_that_are_sent(
     pictured.run("subscribe", "bob@example.org", "-i", "multi-objective reinforcement learning and Pareto fronts")
     pictured.run("send")
     papers = sent_papers(pictured)
-    assert len(cdn.log) == len(set(papers)) == len(files(pictured, "jpg"))
+    # Those that may be shown: of papers in full.
+    assert 0 < len(cdn.log) == len(files(pictured, "jpg")) < len(set(papers))
     for message in mail.messages():
         # Of papers in full.
         assert len(images_in(message)) == html_of(message).count("Idea:") > 0

@@ -12,6 +12,7 @@ from newsletter.audience import subscriptions
 from newsletter.config.settings import Config
 from newsletter.model import Layout, Subscriber
 from newsletter.rendering.template import BUNDLED
+from newsletter.rendering.template_context import candidates_in_full
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.messages import new_message_id, render_message, with_layout
 from newsletter.services.recommend import Preview, preview_digest
@@ -126,7 +127,7 @@ def _message_parts(context: AppContext, subscriber: Subscriber, preview: Preview
     digest = preview.digest
     if digest is None or not preview.is_sent:
         return None
-    fetch_missing_thumbnails(context, [choice.paper for choice in digest.choices])
+    fetch_missing_thumbnails(context, [choice.paper for choice in candidates_in_full(digest.choices)])
     content = render_message(
         context, {}, subscriber, digest, new_message_id(context, subscriber, digest.edition)
     ).content
