@@ -86,6 +86,7 @@ class ItemContext:
         match: in percent, ``strength``: in words; None and empty in Trending.
         earlier: that it was a candidate for an earlier digest, in words; empty for a new one.
         votes: those of the paper; empty in Trending, where they are the reason.
+        details: ``earlier``, ``because`` and ``votes`` in one line.
         links: of the subscriber.
     """
 
@@ -98,6 +99,7 @@ class ItemContext:
     because: str
     reason: str
     votes: str
+    details: str
     links: PersonalLinks
 
     # Signed when a template shows them, since most papers of a long digest have none.
@@ -337,6 +339,7 @@ def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> It
     # In Trending the votes are the reason: those of now, not those of when the paper was chosen.
     because = card.votes if trending and card.votes else latex_to_text(choice.because)
     strength, earlier = "" if trending else match_in_words(choice.score).capitalize(), EARLIER if choice.earlier else ""
+    votes = "" if trending else card.votes
     return ItemContext(
         rank=choice.rank,
         row=choice.paper.row,
@@ -346,7 +349,8 @@ def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> It
         earlier=earlier,
         because=because,
         reason=": ".join(part for part in (", ".join(filter(None, (strength, earlier))), because) if part),
-        votes="" if trending else card.votes,
+        votes=votes,
+        details=" · ".join(filter(None, (earlier, because, votes))),
         links=links,
     )
 
