@@ -263,10 +263,11 @@ def split_name(name: str) -> WrittenName:
     while len(given) > 1 and given[-1].casefold() in _PARTICLES and given[-1].islower():
         particles.insert(0, given[-1])
         given = given[:-1]
+    split = WrittenName(" ".join([*particles, *family]), " ".join(given), " ".join(suffixes))
+    # What is no name at all ("Jr :A") may come apart as another one.
+    same = compare_names(parse_name(f"{split.family}, {split.given}"), parse_name(name)) is not NameMatch.NONE
     named = all(any(map(str.isalpha, "".join(words))) for words in (given, family))
-    if not named or _all_suffixes(family) or _all_suffixes(given):
-        return WrittenName(plain)
-    return WrittenName(" ".join([*particles, *family]), " ".join(given), " ".join(suffixes))
+    return split if named and same else WrittenName(plain)
 
 
 class NameIndex(Generic[_Value]):
