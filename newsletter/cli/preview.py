@@ -267,7 +267,7 @@ def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | Non
 
 
 def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, format: str) -> bytes:
-    from newsletter.rendering.template_context import candidates_in_full
+    from newsletter.rendering.folding import candidates_in_full
     from newsletter.services.messages import new_message_id, render_message, render_pages
     from newsletter.services.thumbnails import fetch_missing_thumbnails
 

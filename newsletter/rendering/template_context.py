@@ -1,6 +1,5 @@
 """The values that templates use to render a digest."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,6 +12,7 @@ from newsletter.config.settings import Site
 from newsletter.digest.composer import EARLIER, TRENDING
 from newsletter.model import Digest, DigestItem, Layout, Subscriber
 from newsletter.ranking.calibration import match_in_words
+from newsletter.rendering.folding import IN_BRIEF, ranks_in_full
 from newsletter.rendering.images import Picture
 from newsletter.rendering.paper_card import Card, display_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
@@ -22,20 +22,6 @@ from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
 
 _LEFT_NAMED = 5
-
-_SHORT = 4
-"""Papers of a digest that is not folded."""
-
-_IN_FULL = 3
-_WORDS_IN_FULL = 140
-"""Most papers, and most words of them, that a longer one shows in full. One of ten papers is then at most 3,000 pixels
-high on a phone of 375."""
-
-_IN_BRIEF = 10
-"""Papers that the compact layout shows in brief."""
-
-_WORDS_OF_THUMBNAIL = 20
-"""The space that a thumbnail takes, in words."""
 
 _WORDS_A_MINUTE = 238
 """Brysbaert (2019), How many words do we read per minute? Journal of Memory and Language 109."""
@@ -185,8 +171,8 @@ def _sections(
     templates: Templates, layout: Layout, choices: Sequence[DigestItem], links: PersonalLinks
 ) -> list[SectionContext]:
     cards = [_shown(templates, choice, links) for choice in choices]
-    in_full = _ranks_in_full(choices, cards) if layout is Layout.FULL else set()
-    in_brief = {item.rank for item in cards[:_IN_BRIEF]} if layout is Layout.COMPACT else set()
+    in_full = ranks_in_full(choices, {item.rank: item.paper for item in cards}) if layout is Layout.FULL else set()
+    in_brief = {item.rank for item in cards[:IN_BRIEF]} if layout is Layout.COMPACT else set()
     sections = []
     by_section = groupby(zip(choices, cards, strict=True), key=lambda pair: pair[0].section)
     for number, (name, pairs) in enumerate(by_section, 1):
@@ -196,35 +182,6 @@ def _sections(
         titles = [item for item in papers if item.rank not in in_full | in_brief]
         sections.append(SectionContext(name, f"section-{number}", papers, full, compact, titles))
     return sections
-
-
-def candidates_in_full(choices: Sequence[DigestItem]) -> Sequence[DigestItem]:
-    """Return the papers that the full layout shows in full if there is space: all of a short digest; otherwise the
-    first of each section, Trending last, then the second of each and so on.
-    """
-    if len(choices) <= _SHORT:
-        return choices
-    place, order = Counter[str](), []
-    for choice in choices:
-        order.append((choice.section == TRENDING, place[choice.section], choice.rank, choice))
-        place[choice.section] += 1
-    return [choice for *_, choice in sorted(order, key=lambda one: one[:3])[:_IN_FULL]]
-
-
-def _ranks_in_full(choices: Sequence[DigestItem], cards: Sequence[ItemContext]) -> set[int]:
-    """Return the ranks of the papers shown in full: of the candidates, as many as there is space for, at least one."""
-    found = candidates_in_full(choices)
-    if len(choices) <= _SHORT:
-        return {choice.rank for choice in found}
-    by_rank = {item.rank: item.paper for item in cards}
-    ranks, space = set[int](), _WORDS_IN_FULL
-    for choice in found:
-        card = by_rank[choice.rank]
-        space -= card.words + _WORDS_OF_THUMBNAIL * (card.thumbnail is not None)
-        if ranks and space < 0:
-            break
-        ranks.add(choice.rank)
-    return ranks
 
 
 def _extent(shown: int, number: int, sections: Sequence[SectionContext]) -> str:

@@ -9,7 +9,7 @@ from newsletter.audience.next_due import next_due
 from newsletter.errors import NewsletterError, describe
 from newsletter.model import Digest, Layout, Paper, SendState, Subscriber, SubscriberState
 from newsletter.ranking.index import Segment
-from newsletter.rendering.template_context import candidates_in_full
+from newsletter.rendering.folding import candidates_in_full
 from newsletter.services.canary import check_ranking
 from newsletter.services.context import AppContext
 from newsletter.services.messages import new_message_id

@@ -11,8 +11,8 @@ from pathlib import Path
 from newsletter.audience import subscriptions
 from newsletter.config.settings import Config
 from newsletter.model import Layout, Subscriber
+from newsletter.rendering.folding import candidates_in_full
 from newsletter.rendering.template import BUNDLED
-from newsletter.rendering.template_context import candidates_in_full
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.messages import new_message_id, render_message, with_layout
 from newsletter.services.recommend import Preview, preview_digest
