@@ -311,6 +311,13 @@ def test_a_digest_that_ends_its_process_fails_alone(newsletter: Newsletter, cont
     bad, *others = people
     batches = [SubscriberBatch(Bomb({bad.row: day})), *(SubscriberBatch({one.row: day}) for one in others)]
     report = run_edition(context, iter(batches), lambda: False, lambda state, count: None)
-    assert report.counts == {"sent": READERS - 1, "failed": 1}
+    # A process lost with the batch may have a message of an earlier one on the wire: that one alone is in doubt.
+    states = {row["email"]: row["state"] for row in newsletter.run("log", "--json").rows}
+    assert states.pop(bad.email) == "failed"
+    assert set(states) == {one.email for one in others}
+    assert set(states.values()) <= {"sent", "unsure"}
+    assert Counter([*states.values(), "failed"]) == report.counts
+    assert report.counts.get("unsure", 0) <= 4  # two processes with two sessions each
     assert any(bad.email in note and "ended, more than once" in note for note in report.notes)
-    assert Counter(mail.recipients()) == Counter(one.email for one in others)
+    assert {email for email, state in states.items() if state == "sent"} <= set(mail.recipients()) <= set(states)
+    assert set(Counter(mail.recipients()).values()) == {1}
