@@ -16,6 +16,7 @@ class Paper:
         row: the store's own number for it, 0 before it is stored.
         author_count: the number of authors if a source gives it without naming them; otherwise the length of
             ``authors``.
+        venue: the journal or conference it is published in.
         arxiv_id: without its version, which is in ``version``.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
         summary: a short summary given by the source. ``summary_by``: the name of who made it, if the source says so.
@@ -31,6 +32,7 @@ class Paper:
     authors: tuple[str, ...] = ()
     author_count: int | None = None
     organization: str | None = None
+    venue: str | None = None
     arxiv_id: str | None = None
     version: int | None = None
     doi: str | None = None
@@ -100,6 +102,40 @@ class Schedule:
     timezone: str = "UTC"
 
 
+class LibraryKind(StrEnum):
+    """Where a reader's library is."""
+
+    ZOTERO_USER = "zotero:user"
+    ZOTERO_GROUP = "zotero:group"
+    FILE = "file"
+    UPLOAD = "upload"
+    ORCID = "orcid"
+    OPENALEX = "openalex"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryRef:
+    """A reference to a library that an interest names.
+
+    Attributes:
+        id: of the user, group, person or author; the path of a file; the name of an uploaded file.
+        collections: the collections of a Zotero library that count, as paths such as ``Papers/*``; empty for all.
+        key: where the key of a Zotero library is: ``env:`` and the name of an environment variable, ``keyring``, or
+            empty if it was given on the site or by command, or if the library needs none. Never the key itself.
+    """
+
+    kind: LibraryKind
+    id: str
+    collections: tuple[str, ...] = ()
+    key: str = ""
+
+    @property
+    def address(self) -> str:
+        """The library in one word, as commands take it: ``zotero:user/123``, ``orcid:0000-0002-1825-0097``."""
+        zotero = self.kind in (LibraryKind.ZOTERO_USER, LibraryKind.ZOTERO_GROUP)
+        return f"{self.kind}{'/' if zotero else ':'}{self.id}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
     """A named interest of a subscriber.
@@ -108,6 +144,7 @@ class Interest:
         text: free text, as one would describe it to a colleague.
         keywords: words or phrases, each with a weight (usually 1).
         liked, disliked: papers by id, URL or title, as the subscriber wrote them.
+        libraries: the reader's own collections of papers, which count as liked and are never sent.
         weight: the share of the digest relative to the subscriber's other interests (usually 1).
     """
 
@@ -118,7 +155,36 @@ class Interest:
     disliked: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    libraries: tuple[LibraryRef, ...] = ()
     weight: float = 1.0
+
+
+class AlertKind(StrEnum):
+    """What an alert looks for."""
+
+    QUERY = "query"
+    AUTHOR = "author"
+    INSTITUTION = "institution"
+    CITES = "cites"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What a subscriber must not miss: papers that match a query, are by a person or an institution, or cite a paper.
+
+    Attributes:
+        value: the query, the name of the person or institution (empty if only the identifier is known), or the DOI or
+            arXiv id of the cited paper.
+        identifier: the ORCID iD of a person or the ROR id of an institution, in its bare form; None if unknown.
+        name: what the subscriber calls it, shown instead of the value; usually empty.
+        always: whether it shows papers that never-words or never-authors would hide.
+    """
+
+    kind: AlertKind
+    value: str
+    identifier: str | None = None
+    name: str = ""
+    always: bool = False
 
 
 class SubscriberState(StrEnum):
@@ -140,6 +206,8 @@ class Preferences:
         trending: the maximum number of papers in Trending; None for that of the newsletter.
         layout: of the digests; None for that of the newsletter.
         never: words and phrases; papers with one in the title or abstract are hidden.
+        never_authors: people whose papers are hidden, by name.
+        alerts: what the subscriber must not miss, in addition to the papers chosen for the interests.
     """
 
     email: str
@@ -150,6 +218,8 @@ class Preferences:
     layout: Layout | None = None
     interests: tuple[Interest, ...] = ()
     never: tuple[str, ...] = ()
+    never_authors: tuple[str, ...] = ()
+    alerts: tuple[Alert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 from newsletter.audience import log_export
 from newsletter.audience.import_export import to_object
 from newsletter.model import Subscriber
-from newsletter.store import bounces, feedback, papers, saved_papers, send_log, subscribers
+from newsletter.store import bounces, feedback, libraries, papers, saved_papers, send_log, subscribers
+from newsletter.store.libraries import Library
 from newsletter.store.send_log import LogFilter
 
 
@@ -39,9 +40,34 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
             {"paper": named[one.paper].id, "title": named[one.paper].title, "saved_at": one.saved_at.isoformat()}
             for one in reading_list
         ],
+        "libraries": [_library(connection, one) for one in libraries.of(connection, row)],
         "digests": [log_export.to_object(line) for line in send_log.log(connection, LogFilter(subscriber=row))],
         "came_back": [
             {"kind": one.kind, "received_at": one.received_at.isoformat(), "diagnostic": one.diagnostic}
             for one in (bounces.of_subscriber(connection, row, since) if since else [])
+        ],
+    }
+
+
+def _library(connection: Connection, library: Library) -> dict[str, Any]:
+    return {
+        "address": library.address,
+        "has_key": library.encrypted_key is not None,
+        "synced_at": library.synced_at.isoformat() if library.synced_at else None,
+        "error": library.error,
+        "papers": [
+            {
+                "title": one.paper.title,
+                "abstract": one.paper.abstract,
+                "authors": list(one.paper.authors),
+                "venue": one.paper.venue,
+                "published": one.paper.published.isoformat() if one.paper.published else None,
+                "doi": one.paper.doi,
+                "arxiv_id": one.paper.arxiv_id,
+                "url": one.paper.url,
+                "keywords": list(one.paper.keywords),
+                "collections": list(one.collections),
+            }
+            for one in libraries.items(connection, [library.row])
         ],
     }

@@ -31,7 +31,18 @@ _LINE_ONLY = {"state", "file", "next_due", "last_digest", "created_at"}
 """Keys that ``subscribers list --json`` prints but an import ignores."""
 
 _ADDRESS_COLUMNS = {"email", "email address", "e-mail address"}
-_KEYS = ("email", "name", "schedule", "papers", "trending", "layout", "interests", "never")
+_KEYS = (
+    "email",
+    "name",
+    "schedule",
+    "papers",
+    "trending",
+    "layout",
+    "interests",
+    "never",
+    "never_authors",
+    "alerts",
+)
 _MOST_NAMED = 20
 _MOST_OF_A_NAME = 60
 _MOST_UNPACKED = 2_000_000_000

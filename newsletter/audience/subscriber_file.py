@@ -8,18 +8,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from newsletter.audience.identifiers import (
+    valid_cited,
+    valid_key_place,
+    valid_openalex_author,
+    valid_orcid,
+    valid_ror,
+    valid_zotero_id,
+)
 from newsletter.config.fields import TimeOfDay, Timezone, plain_address
 from newsletter.config.messages import key_for_text
 from newsletter.config.suggestions import nearest_key, nearest_value
 from newsletter.config.yaml import Document, KeyPath, check, parse
 from newsletter.errors import UserError
-from newsletter.model import Day, Interest, Layout, Preferences, Schedule
+from newsletter.model import (
+    Alert,
+    AlertKind,
+    Day,
+    Interest,
+    Layout,
+    LibraryKind,
+    LibraryRef,
+    Preferences,
+    Schedule,
+)
+from newsletter.store.preferences import alert_json, libraries_json
 from newsletter.support.files import atomic_write_bytes, read_text
 from newsletter.support.text import escape_for_terminal, is_utf8, to_single_line
 
@@ -31,6 +50,9 @@ _MOST_LIKED = 5_000
 _MOST_AUTHORS = 1_000
 _MOST_CATEGORIES = 200
 _MOST_NEVER = 500
+_MOST_LIBRARIES = 20
+_MOST_COLLECTIONS = 200
+MOST_ALERTS = 500
 _MOST_VALUES = 20_000
 """Maximum number of keys and values in one subscriber's preferences, from any source."""
 
@@ -104,6 +126,60 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str | Mapping) else value
+
+
+class _Zotero(_File):
+    user: Annotated[str, AfterValidator(valid_zotero_id)] | None = None
+    group: Annotated[str, AfterValidator(valid_zotero_id)] | None = None
+    collections: Annotated[Texts, Field(max_length=_MOST_COLLECTIONS)] = []
+    key: Annotated[str, AfterValidator(valid_key_place)] = ""
+
+    @model_validator(mode="after")
+    def _one_owner(self) -> Self:
+        if (self.user is None) == (self.group is None):
+            raise ValueError("needs either 'user' or 'group'; https://www.zotero.org/settings/keys shows your user ID")
+        return self
+
+
+class _Person(_File):
+    name: Text = ""
+    orcid: Annotated[str, AfterValidator(valid_orcid)] | None = None
+
+
+class _Institution(_File):
+    name: Text = ""
+    ror: Annotated[str, AfterValidator(valid_ror)] | None = None
+
+
+def _named_only(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _query_only(value: object) -> object:
+    return {"query": value} if isinstance(value, str) else value
+
+
+class _Alert(_File):
+    query: Text | None = None
+    author: Annotated[_Person, BeforeValidator(_named_only)] | None = None
+    institution: Annotated[_Institution, BeforeValidator(_named_only)] | None = None
+    cites: Annotated[str, AfterValidator(valid_cited)] | None = None
+    name: Annotated[str, Field(max_length=100), AfterValidator(to_single_line)] = ""
+    always: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if sum(value is not None for value in (self.query, self.author, self.institution, self.cites)) != 1:
+            raise ValueError("needs exactly one of 'query', 'author', 'institution' and 'cites'")
+        if self.author is not None and not (self.author.name or self.author.orcid):
+            raise ValueError("'author' needs a 'name', an 'orcid' or both")
+        if self.institution is not None and not (self.institution.name or self.institution.ror):
+            raise ValueError("'institution' needs a 'name', a 'ror' or both")
+        return self
+
+
 class _Interest(_File):
     name: Annotated[Text, Field(max_length=100)]
     text: Annotated[str, Field(max_length=_LONGEST_TEXT)] = ""
@@ -112,7 +188,27 @@ class _Interest(_File):
     disliked: Annotated[Texts, Field(max_length=_MOST_LIKED)] = []
     authors: Annotated[Texts, Field(max_length=_MOST_AUTHORS)] = []
     categories: Annotated[Texts, Field(max_length=_MOST_CATEGORIES)] = []
+    zotero: Annotated[list[_Zotero], BeforeValidator(_several), Field(max_length=_MOST_LIBRARIES)] = []
+    file: Annotated[Texts, Field(max_length=_MOST_LIBRARIES)] = []
+    upload: Annotated[Texts, Field(max_length=_MOST_LIBRARIES)] = []
+    orcid: Annotated[
+        list[Annotated[str, AfterValidator(valid_orcid)]], BeforeValidator(_listed), Field(max_length=_MOST_LIBRARIES)
+    ] = []
+    openalex: Annotated[
+        list[Annotated[str, AfterValidator(valid_openalex_author)]],
+        BeforeValidator(_listed),
+        Field(max_length=_MOST_LIBRARIES),
+    ] = []
     weight: Weight = 1.0
+
+
+_NAMED_LIBRARIES = {
+    LibraryKind.FILE: "file",
+    LibraryKind.UPLOAD: "upload",
+    LibraryKind.ORCID: "orcid",
+    LibraryKind.OPENALEX: "openalex",
+}
+"""The keys of libraries that are named by one word."""
 
 
 class _Schedule(_File):
@@ -132,6 +228,10 @@ class _Preferences(_File):
         list[Annotated[_Interest, BeforeValidator(_interest_or_name)]], Field(max_length=MOST_INTERESTS)
     ] = []
     never: Annotated[Texts, Field(max_length=_MOST_NEVER)] = []
+    never_authors: Annotated[Texts, Field(max_length=_MOST_NEVER)] = []
+    alerts: Annotated[
+        list[Annotated[_Alert, BeforeValidator(_query_only)]], BeforeValidator(_several), Field(max_length=MOST_ALERTS)
+    ] = []
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[str]]:
@@ -223,6 +323,8 @@ def _read(document: Document) -> Preferences:
         layout=read.layout,
         interests=tuple(_interest(interest) for interest in read.interests),
         never=tuple(read.never),
+        never_authors=tuple(read.never_authors),
+        alerts=tuple(_alert(alert) for alert in read.alerts),
     )
 
 
@@ -235,8 +337,28 @@ def _interest(read: _Interest) -> Interest:
         disliked=tuple(read.disliked),
         authors=tuple(read.authors),
         categories=tuple(read.categories),
+        libraries=tuple(_libraries(read)),
         weight=read.weight,
     )
+
+
+def _libraries(read: _Interest) -> Iterator[LibraryRef]:
+    for one in read.zotero:
+        kind = LibraryKind.ZOTERO_USER if one.user is not None else LibraryKind.ZOTERO_GROUP
+        yield LibraryRef(kind=kind, id=one.user or one.group or "", collections=tuple(one.collections), key=one.key)
+    for kind, named in _NAMED_LIBRARIES.items():
+        yield from (LibraryRef(kind=kind, id=one) for one in getattr(read, named))
+
+
+def _alert(read: _Alert) -> Alert:
+    kind, value, identifier = AlertKind.QUERY, read.query or "", None
+    if read.author is not None:
+        kind, value, identifier = AlertKind.AUTHOR, read.author.name, read.author.orcid
+    elif read.institution is not None:
+        kind, value, identifier = AlertKind.INSTITUTION, read.institution.name, read.institution.ror
+    elif read.cites is not None:
+        kind, value = AlertKind.CITES, read.cites
+    return Alert(kind=kind, value=value, identifier=identifier, name=read.name, always=read.always)
 
 
 def write_preferences(path: Path, preferences: Preferences) -> None:
@@ -375,6 +497,10 @@ def _plain(preferences: Preferences) -> dict[str, Any]:
     plain["interests"] = [_plain_interest(interest) for interest in preferences.interests]
     if preferences.never:
         plain["never"] = list(preferences.never)
+    if preferences.never_authors:
+        plain["never_authors"] = list(preferences.never_authors)
+    if preferences.alerts:
+        plain["alerts"] = [alert_json(alert) for alert in preferences.alerts]
     return plain
 
 
@@ -389,6 +515,8 @@ def _plain_interest(interest: Interest) -> dict[str, Any]:
     for name in ("liked", "disliked", "authors", "categories"):
         if getattr(interest, name):
             plain[name] = list(getattr(interest, name))
+    for name, named in libraries_json(interest.libraries).items():
+        plain[name] = named[0] if len(named) == 1 else named
     if interest.weight != 1:
         plain["weight"] = interest.weight
     return plain

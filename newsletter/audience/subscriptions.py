@@ -256,7 +256,9 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
     known = {one.text or one.name: one for one in present.interests} | {one.name: one for one in present.interests}
     interests = tuple(known.get(one.name, one) if one.text == one.name else one for one in read.interests)
     changes: dict[str, Any] = {
-        key: getattr(read, key) for key in ("name", "papers", "trending", "layout", "never") if key in said
+        key: getattr(read, key)
+        for key in ("name", "papers", "trending", "layout", "never", "never_authors", "alerts")
+        if key in said
     }
     if "interests" in said:
         changes["interests"] = interests

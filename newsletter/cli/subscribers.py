@@ -177,11 +177,17 @@ def _in_words(person: SubscriberRecord) -> str:
         (has.sends, "log line"),
         (has.feedback, "rated paper"),
         (has.saved_papers, "saved paper"),
+        (has.libraries, "library"),
         (has.bounces, "bounce"),
     )
-    said = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in numbers if number]
+    said = [_counted(number, what) for number, what in numbers if number]
     said += [str(person.file)] if person.file else []
     return f"{one.email}: {one.state} since {format_moment(one.state_since)} UTC; {', '.join(said) or 'nothing else'}"
+
+
+def _counted(number: int, what: str) -> str:
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what if number == 1 else several}"
 
 
 def _leave_nothing(context: AppContext, emails: list[str]) -> None:
@@ -262,6 +268,8 @@ def show_subscriber(
         say(f"interest: {interest_line(interest)}")
     if preferences.never:
         say(f"never: {', '.join(preferences.never)}")
+    if preferences.never_authors:
+        say(f"never by: {'; '.join(preferences.never_authors)}")
 
 
 def interest_line(interest: Interest) -> str:

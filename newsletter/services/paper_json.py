@@ -15,6 +15,7 @@ def paper_json(paper: Paper) -> dict[str, Any]:
         "authors": list(paper.authors),
         "author_count": paper.author_count if paper.author_count is not None else len(paper.authors) or None,
         "organization": paper.organization,
+        "venue": paper.venue,
         "published": paper.published.isoformat() if paper.published else None,
         "listed_on": paper.listed_on.isoformat() if paper.listed_on else None,
         "upvotes": paper.upvotes,

@@ -26,7 +26,14 @@ MAX_COUNT = 2**31 - 1
 
 EARLIEST_YEAR, LATEST_YEAR = 1600, 2200
 
-MAX_CHARACTERS = {"title": 1_000, "abstract": 10_000, "summary": 2_000, "summary_by": 100, "organization": 300}
+MAX_CHARACTERS = {
+    "title": 1_000,
+    "abstract": 10_000,
+    "summary": 2_000,
+    "summary_by": 100,
+    "organization": 300,
+    "venue": 300,
+}
 MAX_ITEMS = {"authors": (5_000, 200), "categories": (50, 100), "keywords": (50, 100)}
 """Maximum number of items, and of characters in each."""
 

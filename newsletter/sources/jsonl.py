@@ -18,6 +18,7 @@ class _Line(Fields):
     authors: Texts = None
     author_count: Count | None = None
     organization: Text | None = None
+    venue: Text | None = None
     arxiv_id: Text | None = None
     version: Count | None = None
     doi: Text | None = None
@@ -77,6 +78,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         authors=authors,
         author_count=line.author_count or len(authors) or None,
         organization=line.organization or None,
+        venue=line.venue or None,
         arxiv_id=arxiv_id,
         version=version or line.version,
         doi=doi,

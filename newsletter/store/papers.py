@@ -35,6 +35,7 @@ _FILLED = (
     "authors",
     "author_count",
     "organization",
+    "venue",
     "version",
     "published",
     "listed_on",

@@ -1,12 +1,12 @@
 """Preferences to JSON and back: the form used in the store, in exports and on the screen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import time
 from functools import lru_cache
 from typing import Any
 
-from newsletter.model import Day, Interest, Layout, Preferences, Schedule
+from newsletter.model import Alert, AlertKind, Day, Interest, Layout, LibraryKind, LibraryRef, Preferences, Schedule
 
 
 def to_json(preferences: Preferences) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
         "layout": preferences.layout.value if preferences.layout else None,
         "interests": [interest_json(interest) for interest in preferences.interests],
         "never": list(preferences.never),
+        "never_authors": list(preferences.never_authors),
+        "alerts": [alert_json(alert) for alert in preferences.alerts],
     }
 
 
@@ -33,11 +35,13 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         name=data["name"],
         schedule=schedule_from_json(data["schedule"]),
         papers=data["papers"],
-        # Former versions have neither of the two.
+        # Former versions do not have what is read with a default.
         trending=data.get("trending"),
         layout=Layout(data["layout"]) if data.get("layout") is not None else None,
         interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
+        never_authors=tuple(data.get("never_authors", ())),
+        alerts=tuple(_alert_from_json(item) for item in data.get("alerts", ())),
     )
 
 
@@ -87,6 +91,7 @@ def interest_json(interest: Interest) -> dict[str, Any]:
         "disliked": list(interest.disliked),
         "authors": list(interest.authors),
         "categories": list(interest.categories),
+        **libraries_json(interest.libraries),
         "weight": interest.weight,
     }
 
@@ -95,5 +100,64 @@ def interest_from_json(data: Mapping[str, Any]) -> Interest:
     """Read an interest from the result of :func:`interest_json`."""
     lists = {name: tuple(data[name]) for name in ("liked", "disliked", "authors", "categories")}
     return Interest(
-        name=data["name"], text=data["text"], keywords=dict(data["keywords"]), weight=data["weight"], **lists
+        name=data["name"],
+        text=data["text"],
+        keywords=dict(data["keywords"]),
+        libraries=tuple(_libraries_from_json(data)),
+        weight=data["weight"],
+        **lists,
     )
+
+
+_ZOTERO = {LibraryKind.ZOTERO_USER: "user", LibraryKind.ZOTERO_GROUP: "group"}
+_NAMED = {
+    LibraryKind.FILE: "file",
+    LibraryKind.UPLOAD: "upload",
+    LibraryKind.ORCID: "orcid",
+    LibraryKind.OPENALEX: "openalex",
+}
+_IDENTIFIED = {AlertKind.AUTHOR: "orcid", AlertKind.INSTITUTION: "ror"}
+
+
+def libraries_json(libraries: Iterable[LibraryRef]) -> dict[str, list[Any]]:
+    """Convert the libraries of an interest to JSON values, under the keys that a subscriber's file has for them."""
+    found: dict[str, list[Any]] = {}
+    for library in libraries:
+        if library.kind in _NAMED:
+            found.setdefault(_NAMED[library.kind], []).append(library.id)
+            continue
+        named: dict[str, Any] = {_ZOTERO[library.kind]: library.id}
+        if library.collections:
+            named["collections"] = list(library.collections)
+        if library.key:
+            named["key"] = library.key
+        found.setdefault("zotero", []).append(named)
+    return found
+
+
+def _libraries_from_json(data: Mapping[str, Any]) -> Iterator[LibraryRef]:
+    for named in data.get("zotero", ()):
+        (kind,) = [kind for kind, owner in _ZOTERO.items() if owner in named]
+        collections = tuple(named.get("collections", ()))
+        yield LibraryRef(kind=kind, id=named[_ZOTERO[kind]], collections=collections, key=named.get("key", ""))
+    for kind, key in _NAMED.items():
+        yield from (LibraryRef(kind=kind, id=one) for one in data.get(key, ()))
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """Convert an alert to JSON values, as a subscriber's file has it."""
+    identifier = _IDENTIFIED.get(alert.kind)
+    said = alert.value if identifier is None else _present({"name": alert.value, identifier: alert.identifier})
+    return {alert.kind.value: said, **_present({"name": alert.name, "always": alert.always})}
+
+
+def _present(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value}
+
+
+def _alert_from_json(data: Mapping[str, Any]) -> Alert:
+    (kind,) = [kind for kind in AlertKind if kind in data]
+    said, how = data[kind], {"name": data.get("name", ""), "always": data.get("always", False)}
+    if kind not in _IDENTIFIED:
+        return Alert(kind=kind, value=said, **how)
+    return Alert(kind=kind, value=said.get("name", ""), identifier=said.get(_IDENTIFIED[kind]), **how)

@@ -11,6 +11,8 @@ from newsletter.model import SendState
 from newsletter.store.schema import (
     bounces,
     feedback,
+    libraries,
+    library_items,
     ranked_with,
     saved_papers,
     send_papers,
@@ -87,13 +89,14 @@ def forget_contents(connection: Connection, after: _Name, limit: int) -> _Name |
 
 @dataclass(frozen=True, slots=True)
 class DataCounts:
-    """The data of a person besides the subscription: the number of log lines, verdicts on papers, saved papers, and
-    bounces.
+    """The data of a person besides the subscription: the number of log lines, verdicts on papers, saved papers,
+    libraries, and bounces.
     """
 
     sends: int
     feedback: int
     saved_papers: int
+    libraries: int
     bounces: int
 
 
@@ -101,7 +104,7 @@ def data_counts(connection: Connection, subscriber: int) -> DataCounts:
     """Count the data of a subscriber (by row)."""
     numbers = (
         connection.execute(select(func.count()).where(table.c.subscriber == subscriber)).scalar_one()
-        for table in (sends, feedback, saved_papers, bounces)
+        for table in (sends, feedback, saved_papers, libraries, bounces)
     )
     return DataCounts(*numbers)
 
@@ -120,7 +123,9 @@ def forget_person(connection: Connection, subscriber: int) -> None:
     """Delete a subscriber (by row) with all related data."""
     own = select(sends.c.row).where(sends.c.subscriber == subscriber)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
-    for table in (bounces, feedback, saved_papers, sends, ranked_with):
+    held = select(libraries.c.row).where(libraries.c.subscriber == subscriber)
+    connection.execute(delete(library_items).where(library_items.c.library.in_(held)))
+    for table in (bounces, feedback, saved_papers, libraries, sends, ranked_with):
         connection.execute(delete(table).where(table.c.subscriber == subscriber))
     own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
     connection.execute(

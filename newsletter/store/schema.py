@@ -49,6 +49,7 @@ papers = Table(
     Column("authors", JSON, nullable=False),
     Column("author_count", Integer),
     Column("organization", Text),
+    Column("venue", Text),
     Column("arxiv_id", String, unique=True),
     Column("version", Integer),
     Column("doi", String, unique=True),
@@ -277,8 +278,97 @@ saved_papers = Table(
     Column("subscriber", ForeignKey("subscribers.row"), primary_key=True),
     Column("paper", ForeignKey("papers.row"), primary_key=True),
     Column("saved_at", UtcDateTime, nullable=False),
+    # For a paper that also goes into the subscriber's Zotero library: when it was written there, the key of its item,
+    # how often that was tried, when it is tried again, and why the last try failed.
+    Column("exported_at", UtcDateTime),
+    Column("export_key", String),
+    Column("export_attempts", Integer, nullable=False, server_default="0"),
+    Column("export_not_before", UtcDateTime, index=True),
+    Column("export_error", Text),
 )
 """The papers on the reading list of a subscriber. Kept until the subscriber removes them or is forgotten."""
+
+libraries = Table(
+    "libraries",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
+    Column("address", Text, nullable=False),
+    # Which collections are kept: another choice needs all items again.
+    Column("collections", JSON, nullable=False),
+    # What the source calls its state: the version of a Zotero library, a digest of a file.
+    Column("version", Text),
+    # The key of a Zotero library, encrypted, and whether it allows writing.
+    Column("encrypted_key", Text),
+    Column("can_write", Boolean, nullable=False, server_default=false()),
+    Column("tried_at", UtcDateTime),
+    Column("synced_at", UtcDateTime),
+    # Why the last try failed, and whether that was reported.
+    Column("error", Text),
+    Column("reported_at", UtcDateTime),
+    UniqueConstraint("subscriber", "address"),
+    sqlite_autoincrement=True,
+)
+"""The libraries of subscribers, by the addresses that their interests name."""
+
+library_items = Table(
+    "library_items",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("library", ForeignKey("libraries.row"), nullable=False),
+    # Of the item in its library.
+    Column("key", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("title_key", Text, nullable=False, index=True),
+    Column("abstract", Text, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("arxiv_id", String, index=True),
+    Column("doi", String, index=True),
+    Column("published", Date),
+    Column("venue", Text),
+    Column("url", Text),
+    Column("keywords", JSON, nullable=False),
+    Column("collections", JSON, nullable=False),
+    # By a sentence model (int8, base64), with the fingerprint of that.
+    Column("encoding", Text),
+    Column("encoded_by", String),
+    UniqueConstraint("library", "key"),
+    # A row that is gone is never that of another item: past digests name items by row.
+    sqlite_autoincrement=True,
+)
+"""The papers of libraries. They are examples of what their reader likes, no papers of the newsletter."""
+
+openalex_works = Table(
+    "openalex_works",
+    metadata,
+    Column("paper", ForeignKey("papers.row"), primary_key=True),
+    Column("openalex_id", String),
+    # Lists of {"name", "orcid"} and of {"name", "ror"}.
+    Column("authors", JSON, nullable=False),
+    Column("institutions", JSON, nullable=False),
+    Column("checked_at", UtcDateTime, nullable=False, index=True),
+)
+"""What OpenAlex knows about papers: empty lists for one that it does not have yet."""
+
+cited_works = Table(
+    "cited_works",
+    metadata,
+    # The identifier as alerts have it: a DOI or an arXiv id.
+    Column("identifier", String, primary_key=True),
+    Column("openalex_id", String),
+    Column("title", Text),
+    Column("checked_at", UtcDateTime, nullable=False),
+)
+"""The papers whose citations are looked for."""
+
+citations = Table(
+    "citations",
+    metadata,
+    Column("cited", String, primary_key=True),
+    Column("paper", ForeignKey("papers.row"), primary_key=True),
+    Column("found_at", UtcDateTime, nullable=False, index=True),
+)
+"""Which papers cite one that an alert names (by ``cited_works.identifier``), and since when that is known."""
 
 send_papers = Table(
     "send_papers",

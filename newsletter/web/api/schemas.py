@@ -11,6 +11,7 @@ from newsletter.model import Layout, Paper, Send, SendState, Subscriber, Subscri
 from newsletter.services.paper_json import paper_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
+from newsletter.store.preferences import alert_json, interest_json
 from newsletter.store.send_log import LogLine
 
 
@@ -42,6 +43,7 @@ class PaperResponse(BaseModel):
     authors: list[str]
     author_count: int | None = Field(description="The number of authors, if a source gives it without naming them.")
     organization: str | None
+    venue: str | None
     published: date | None
     listed_on: date | None = Field(description="When a Daily Papers page listed it.")
     upvotes: int | None
@@ -111,7 +113,9 @@ class ScheduleResponse(BaseModel):
 
 
 class InterestResponse(BaseModel):
-    """An interest of a subscriber."""
+    """An interest of a subscriber; one that names libraries also has them, under the keys of subscriber files."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: str
     text: str
@@ -137,6 +141,8 @@ class SubscriberResponse(BaseModel):
     layout: Layout | None = Field(description="Of the digests; null for the newsletter's own.")
     interests: list[InterestResponse]
     never: list[str]
+    never_authors: list[str]
+    alerts: list[dict[str, Any]] = Field(description="As in subscriber files.")
     file: str | None = Field(description="The file in the subscribers' folder.")
     next_due: Moment | None
     last_digest: Moment | None
@@ -160,8 +166,10 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
         papers=wants.papers,
         trending=wants.trending,
         layout=wants.layout,
-        interests=[InterestResponse(**asdict(one)) for one in wants.interests],
+        interests=[InterestResponse(**interest_json(one)) for one in wants.interests],
         never=list(wants.never),
+        never_authors=list(wants.never_authors),
+        alerts=[alert_json(one) for one in wants.alerts],
         file=subscriber.file,
         next_due=subscriber.next_due,
         last_digest=subscriber.last_digest,

@@ -170,9 +170,25 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
     if not fields.days:
         raise UserError("Days: choose at least one; to stop for a while, pause below.")
     try:
-        return replace(preferences_from_mapping(mapping, "form"), email=present.email)
+        read = preferences_from_mapping(mapping, "form")
     except UserError as error:
         raise UserError(*(_kindly(line) for line in error.lines)) from None
+    libraries = {one.name: one.libraries for one in present.interests}
+    interests = [
+        replace(interest, libraries=libraries.get(one.was, ()))
+        for one, interest in zip(fields.interests, read.interests, strict=True)
+    ]
+    # What the form does not have stays.
+    return replace(
+        present,
+        name=read.name,
+        schedule=read.schedule,
+        papers=read.papers,
+        trending=read.trending,
+        layout=read.layout,
+        interests=tuple(interests),
+        never=read.never,
+    )
 
 
 def _mapping(fields: InterestFields) -> Mapping[str, Any]:

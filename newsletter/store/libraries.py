@@ -1,0 +1,255 @@
+"""Stored libraries: the collections of papers that subscribers already have, by the addresses their interests name.
+
+The papers of a library are examples of what its reader likes. They are not papers of the newsletter: nobody else sees
+them, and they are removed with the library.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
+
+from newsletter.model import Paper, SubscriberState
+from newsletter.store.database import upsert
+from newsletter.store.schema import libraries, library_items, papers, subscribers
+from newsletter.support.identifiers import title_key
+
+_BLOCK = 500
+_TUPLES = ("authors", "keywords")
+_PAPER = ("title", "abstract", "authors", "arxiv_id", "doi", "published", "venue", "url", "keywords")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """A library of a subscriber.
+
+    Attributes:
+        row: the store's number for it. ``subscriber``: that of its reader.
+        address: as in :attr:`newsletter.model.LibraryRef.address`.
+        collections: which collections its items were limited to, as patterns; empty for all.
+        version: what the source called its state at the last sync; None before the first.
+        encrypted_key: the key of a Zotero library, see :mod:`newsletter.services.library_keys`. ``can_write``: whether
+            it allows adding papers.
+        tried_at, synced_at: the last try to sync, and the last that succeeded (UTC).
+        error: why the last try failed; None if it succeeded. ``reported_at``: when that was reported (UTC).
+    """
+
+    row: int
+    subscriber: int
+    address: str
+    collections: tuple[str, ...] = ()
+    version: str | None = None
+    encrypted_key: str | None = None
+    can_write: bool = False
+    tried_at: datetime | None = None
+    synced_at: datetime | None = None
+    error: str | None = None
+    reported_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryItem:
+    """A paper of a library.
+
+    Attributes:
+        key: of the item in its library.
+        paper: its bibliographic data; it has no row or id, since it is not a paper of the newsletter.
+        collections: the paths of the collections that it is in, such as ``Papers/Chemistry``.
+        row: the store's number for the item, 0 before it is stored. ``library``: that of its library.
+    """
+
+    key: str
+    paper: Paper
+    collections: tuple[str, ...] = ()
+    row: int = 0
+    library: int = 0
+
+
+def of(connection: Connection, subscriber: int) -> list[Library]:
+    """Return the libraries of a subscriber (by row), oldest first."""
+    query = select(libraries).where(libraries.c.subscriber == subscriber).order_by(libraries.c.row)
+    return [_library(row) for row in connection.execute(query)]
+
+
+def of_all(connection: Connection, people: Collection[int]) -> dict[int, list[Library]]:
+    """Return the libraries of some subscribers (by row), oldest first; those without any are left out."""
+    query = select(libraries).where(libraries.c.subscriber.in_(people)).order_by(libraries.c.row)
+    found: dict[int, list[Library]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.subscriber, []).append(_library(row))
+    return found
+
+
+def ensure(connection: Connection, subscriber: int, address: str) -> Library:
+    """Return a subscriber's library with an address; add an empty one if there is none."""
+    statement = upsert(connection, libraries).values(subscriber=subscriber, address=address, collections=[])
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["subscriber", "address"]))
+    query = select(libraries).where(libraries.c.subscriber == subscriber, libraries.c.address == address)
+    return _library(connection.execute(query).one())
+
+
+def set_key(connection: Connection, library: int, encrypted_key: str | None, can_write: bool) -> None:
+    """Store the encrypted key of a library (by row), and whether it allows writing."""
+    values = {"encrypted_key": encrypted_key, "can_write": can_write}
+    connection.execute(update(libraries).where(libraries.c.row == library).values(**values))
+
+
+def record_success(
+    connection: Connection, library: int, version: str | None, collections: Sequence[str], now: datetime
+) -> None:
+    """Record that a library (by row) was synced."""
+    values = {
+        "version": version,
+        "collections": list(collections),
+        "tried_at": now,
+        "synced_at": now,
+        "error": None,
+        "reported_at": None,
+    }
+    connection.execute(update(libraries).where(libraries.c.row == library).values(**values))
+
+
+def record_failure(connection: Connection, library: int, error: str, now: datetime) -> bool:
+    """Record why a library (by row) could not be synced. Its items stay.
+
+    Returns:
+        Whether this is to be reported: an error that lasts is reported once.
+    """
+    own = libraries.c.row == library
+    reported = connection.execute(select(libraries.c.reported_at).where(own)).scalar()
+    values = {"tried_at": now, "error": error, "reported_at": reported or now}
+    connection.execute(update(libraries).where(own).values(**values))
+    return reported is None
+
+
+def due(connection: Connection, before: datetime, after: int, limit: int) -> list[Library]:
+    """Return the libraries of active subscribers that were not tried since a given time (UTC), by row, starting after
+    ``after``.
+    """
+    query = (
+        select(libraries)
+        .join(subscribers, subscribers.c.row == libraries.c.subscriber)
+        .where(subscribers.c.state == SubscriberState.ACTIVE.value, libraries.c.row > after)
+        .where(or_(libraries.c.tried_at.is_(None), libraries.c.tried_at < before))
+    )
+    return [_library(row) for row in connection.execute(query.order_by(libraries.c.row).limit(limit))]
+
+
+def remove(connection: Connection, library: int) -> None:
+    """Delete a library (by row) with its items and its key."""
+    connection.execute(delete(library_items).where(library_items.c.library == library))
+    connection.execute(delete(libraries).where(libraries.c.row == library))
+
+
+def put_items(connection: Connection, library: int, items: Iterable[LibraryItem]) -> int:
+    """Store items of a library (by row), replacing those with the same keys. Returns how many there were."""
+    count = 0
+    for item in items:
+        values = _values(item)
+        statement = upsert(connection, library_items).values(library=library, key=item.key, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["library", "key"], set_=values))
+        count += 1
+    return count
+
+
+def remove_items(connection: Connection, library: int, keys: Collection[str]) -> int:
+    """Delete items of a library (by row) by their keys. Returns how many there were."""
+    listed, removed = sorted(keys), 0
+    for start in range(0, len(listed), _BLOCK):
+        gone = library_items.c.key.in_(listed[start : start + _BLOCK])
+        removed += connection.execute(delete(library_items).where(library_items.c.library == library, gone)).rowcount
+    return removed
+
+
+def item_keys(connection: Connection, library: int) -> set[str]:
+    """Return the keys of the items of a library (by row)."""
+    return set(connection.execute(select(library_items.c.key).where(library_items.c.library == library)).scalars())
+
+
+def counts(connection: Connection, rows: Collection[int]) -> dict[int, int]:
+    """Count the items of some libraries (by row); those without any are left out."""
+    query = select(library_items.c.library, func.count()).where(library_items.c.library.in_(rows))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(library_items.c.library))}
+
+
+def items(connection: Connection, rows: Collection[int], limit: int | None = None) -> list[LibraryItem]:
+    """Return the items of some libraries (by row), in the order in which they were stored."""
+    query = select(library_items).where(library_items.c.library.in_(rows)).order_by(library_items.c.row)
+    return [_item(row) for row in connection.execute(query.limit(limit))]
+
+
+def items_by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, LibraryItem]:
+    """Return the items with these row numbers, by row number."""
+    wanted = sorted(set(rows))
+    blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
+    return {
+        row.row: _item(row)
+        for block in blocks
+        for row in connection.execute(select(library_items).where(library_items.c.row.in_(block)))
+    }
+
+
+def stored_papers(connection: Connection, rows: Collection[int]) -> dict[int, int]:
+    """Return which items of some libraries (by row) are also papers of the store: the row of the paper, by that of the
+    item. They match as in :func:`newsletter.store.papers.upsert`.
+    """
+    found: dict[int, int] = {}
+    for query in _same_papers(library_items.c.row.label("item"), papers.c.row.label("paper")):
+        for row in connection.execute(query.where(library_items.c.library.in_(rows))):
+            found.setdefault(row.item, row.paper)
+    return found
+
+
+def held_papers(connection: Connection, people: Collection[int]) -> dict[int, set[int]]:
+    """Return the rows of the stored papers that some subscribers (by row) have in their libraries."""
+    found: dict[int, set[int]] = {}
+    for query in _same_papers(libraries.c.subscriber, papers.c.row.label("paper")):
+        joined = query.join(libraries, libraries.c.row == library_items.c.library)
+        for row in connection.execute(joined.where(libraries.c.subscriber.in_(people))):
+            found.setdefault(row.subscriber, set()).add(row.paper)
+    return found
+
+
+def _same_papers(*columns: Any) -> Iterable[Select[Any]]:
+    """Yield queries of items with the stored papers that are the same: by arXiv id, by DOI, and by title if the
+    identifiers do not contradict each other.
+    """
+    one, other = library_items.c, papers.c
+    agree = [
+        or_(getattr(one, name).is_(None), getattr(other, name).is_(None), getattr(one, name) == getattr(other, name))
+        for name in ("arxiv_id", "doi")
+    ]
+    for condition in (
+        (one.arxiv_id == other.arxiv_id,),
+        (one.doi == other.doi,),
+        (one.title_key == other.title_key, *agree),
+    ):
+        yield select(*columns).select_from(library_items.join(papers, condition[0])).where(*condition)
+
+
+def _values(item: LibraryItem) -> Mapping[str, Any]:
+    values = {name: getattr(item.paper, name) for name in _PAPER}
+    values.update({name: list(values[name]) for name in _TUPLES})
+    # Its text may be new, so an encoding of it is out of date.
+    return {
+        **values,
+        "title_key": title_key(item.paper.title),
+        "collections": list(item.collections),
+        "encoding": None,
+        "encoded_by": None,
+    }
+
+
+def _library(row: Row[Any]) -> Library:
+    values = {**row._mapping, "collections": tuple(row.collections)}
+    return Library(**values)
+
+
+def _item(row: Row[Any]) -> LibraryItem:
+    values = {name: getattr(row, name) for name in _PAPER}
+    values.update({name: tuple(values[name]) for name in _TUPLES})
+    return LibraryItem(
+        key=row.key, paper=Paper(**values), collections=tuple(row.collections), row=row.row, library=row.library
+    )
