@@ -37,7 +37,7 @@ def _create_libraries() -> None:
         sa.Column("reported_at", UtcDateTime()),
         sa.ForeignKeyConstraint(["subscriber"], ["subscribers.row"], name=op.f("fk_libraries_subscriber")),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_libraries")),
-        sa.UniqueConstraint("subscriber", "address", name=op.f("uq_libraries_subscriber")),
+        sa.UniqueConstraint("subscriber", "address", name=op.f("uq_libraries_subscriber_address")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -60,7 +60,7 @@ def _create_libraries() -> None:
         sa.Column("encoded_by", sa.String()),
         sa.ForeignKeyConstraint(["library"], ["libraries.row"], name=op.f("fk_library_items_library")),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_library_items")),
-        sa.UniqueConstraint("library", "key", name=op.f("uq_library_items_library")),
+        sa.UniqueConstraint("library", "key", name=op.f("uq_library_items_library_key")),
         sqlite_autoincrement=True,
     )
     for column in ("title_key", "arxiv_id", "doi"):
