@@ -1,9 +1,10 @@
 """The data model: papers, subscribers, interests, digests and sends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,13 @@ class LibraryRef:
         """The library in one word, as commands take it: ``zotero:user/123``, ``orcid:0000-0002-1825-0097``."""
         zotero = self.kind in (LibraryKind.ZOTERO_USER, LibraryKind.ZOTERO_GROUP)
         return f"{self.kind}{'/' if zotero else ':'}{self.id}"
+
+    def keeps(self, collections: Sequence[str]) -> bool:
+        """Return whether a paper in these collections (by path) counts. ``Papers/*`` is all that is below Papers."""
+        if not self.collections:
+            return True
+        paths = [path.casefold() for path in collections]
+        return any(fnmatchcase(path, wanted.casefold()) for path in paths for wanted in self.collections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

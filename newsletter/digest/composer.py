@@ -1,6 +1,6 @@
 """Compose digests: which papers, in which section and order, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -8,7 +8,7 @@ from itertools import repeat
 
 import numpy as np
 
-from newsletter.digest.blocklist import BlockedPapers
+from newsletter.digest.blocklist import BY, BlockedPapers
 from newsletter.model import Digest, DigestItem, Subscriber
 from newsletter.ranking.diversify import MmrQueue
 from newsletter.ranking.explain import Explanation, explain, interest_terms, reason
@@ -54,9 +54,10 @@ class ScoredSubscriber:
         matrix: the match of each candidate with each of the subscriber's interests (interests × papers).
         new: which candidates are new to the subscriber and not hidden (one truth value per paper).
         earlier: which were candidates for an earlier digest but not sent, and are not hidden (likewise).
-        hidden: the new ones hidden by a never-word, with the word, by index.
+        hidden: the new ones hidden by a never-word or never-author, with that, by index.
         known_feedback: the interests and feedback that the profiles were built from.
         sentence_model: the fingerprint of the sentence model, empty without one.
+        in_library: the rows of the candidates that are in a library of the subscriber.
     """
 
     subscriber: Subscriber
@@ -68,6 +69,7 @@ class ScoredSubscriber:
     hidden: Mapping[int, str]
     known_feedback: Sequence[InterestFeedback]
     sentence_model: str = ""
+    in_library: Set[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,11 @@ def divide(
     subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Return which candidates are new to a subscriber, which are not new but were not sent either, and which of the
-    new ones a never-word hides.
+    new ones a never-word or never-author hides.
 
     Args:
-        known: rows of papers that the subscriber was sent or has rated, which are none of these.
-        hidden: the papers hidden by each never-word.
+        known: rows of papers that the subscriber was sent, has rated or has in a library, which are none of these.
+        hidden: the papers hidden by each never-word and never-author.
 
     Returns:
         Two truth values per paper, and the never-words of hidden papers by index, which do not count as new.
@@ -107,7 +109,8 @@ def divide(
         unknown = ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
         new &= unknown
         earlier &= unknown
-    words = {place: word for word in subscriber.preferences.never for place in hidden[word]}
+    never = (*subscriber.preferences.never, *(f"{BY}{author}" for author in subscriber.preferences.never_authors))
+    words = {place: word for word in never for place in hidden[word]}
     by = {place: word for place, word in words.items() if new[place]}
     new[list(words)] = earlier[list(words)] = False
     return new, earlier, by

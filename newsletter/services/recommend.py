@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from newsletter.audience import feedback
 from newsletter.audience.next_due import local_day
 from newsletter.digest import composer
-from newsletter.digest.blocklist import blocked_by
+from newsletter.digest.blocklist import blocked
 from newsletter.errors import UserError
 from newsletter.model import Digest, DigestItem, Paper, Send, Subscriber
 from newsletter.ranking.explain import Explanation
@@ -23,6 +23,7 @@ from newsletter.ranking.tokens import written_term
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index, load_version
+from newsletter.services.library_examples import load_items, load_library_examples, with_examples, with_libraries
 from newsletter.services.sentence_model import configured_encoder
 from newsletter.store import papers, reading, send_log, subscribers
 from newsletter.store.feedback import Verdict
@@ -137,11 +138,15 @@ def score_batch(
         rows = [subscriber.row for subscriber in batch]
         held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
         known_feedback = feedback.load_feedback(connection, batch)
+        examples = load_library_examples(connection, batch)
     if rated is not None:
         field = replace(field, index=field.index.with_segment(rated))
         # Feedback given after the snapshot counts from the next edition on.
         known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
-    return score(field, batch, known_feedback, held, context.config.ranking.feedback_half_life_days)
+    field = replace(field, index=with_examples(context, field.index, examples))
+    known_feedback = with_libraries(known_feedback, examples)
+    half_life = context.config.ranking.feedback_half_life_days
+    return score(field, batch, known_feedback, held, half_life, examples.held)
 
 
 def score(
@@ -150,24 +155,29 @@ def score(
     known_feedback: Mapping[int, Sequence[InterestFeedback]],
     held: Mapping[int, set[int]],
     half_life_days: float,
+    in_libraries: Mapping[int, Set[int]],
 ) -> list[composer.ScoredSubscriber]:
     """Score the new papers of a batch of subscribers.
 
     Args:
         known_feedback: the interests and feedback of each, by row. ``held``: the rows of the papers each was sent.
         half_life_days: of feedback.
+        in_libraries: the rows of the papers that each has in a library.
     """
     follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in known_feedback.items()}
     profiles = make_profiles(field.index, [one for subscriber in batch for one in follows[subscriber.row]])
     matrix = matches(field.index, profiles, field.candidates)
     words = {word for subscriber in batch for word in subscriber.preferences.never}
-    hidden = blocked_by(words, field.candidates.papers)
+    authors = {name for subscriber in batch for name in subscriber.preferences.never_authors}
+    hidden = blocked(words, authors, field.candidates.papers, field.candidates.authors)
+    candidate_rows = {paper.row for paper in field.candidates.papers}
     scored, start = [], 0
     for subscriber in batch:
         own = follows[subscriber.row]
         # Papers that a subscriber rated already are not new to them.
         rated = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
-        new, earlier, by = composer.divide(subscriber, field.candidates, held[subscriber.row] | rated, hidden)
+        library = in_libraries.get(subscriber.row, set()) & candidate_rows
+        new, earlier, by = composer.divide(subscriber, field.candidates, held[subscriber.row] | rated | library, hidden)
         end = start + len(own)
         scored.append(
             composer.ScoredSubscriber(
@@ -180,6 +190,7 @@ def score(
                 by,
                 known_feedback[subscriber.row],
                 field.index.meaning.encoder.fingerprint if field.index.meaning is not None else "",
+                library,
             )
         )
         start = end
@@ -207,6 +218,8 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
     return {
         "interests": feedback.to_json(scored.known_feedback),
         "never": list(scored.subscriber.preferences.never),
+        "never_authors": list(scored.subscriber.preferences.never_authors),
+        "in_library": sorted(scored.in_library),
         "max_age_days": context.config.ranking.max_age_days,
         "max_publication_age_days": context.config.ranking.max_publication_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,
@@ -325,10 +338,17 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         if found is None:
             raise UserError(f"--edition: the log has no digest of {edition} for {subscriber.email}")
         send, then = found
-        known_feedback = feedback.from_json(connection, then.content["interests"])
+        try:
+            known_feedback = feedback.from_json(connection, then.content["interests"])
+        except feedback.LibraryChangedError:
+            raise UserError(
+                f"--edition: the library that the digest of {edition} was ranked with has lost papers since; "
+                f"'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
+            ) from None
         new = _papers_then(connection, send, then)
         rated = {name.row for one in known_feedback for name, _ in (*one.liked, *one.disliked)}
-        known = papers.by_rows(connection, rated)
+        known = papers.by_rows(connection, (row for row in rated if row > 0))
+        examples = load_items(connection, [row for row in rated if row < 0])
         held = send_log.held_before(connection, send)
         digest = send_log.digests(connection, [send])[send.row]
     if not known_feedback:
@@ -351,9 +371,12 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
             f"--edition: the index {then.model_version} it used is missing from {context.config.index_folder}"
         )
     candidates = make_candidates(index, new, edition, context.config.digest.trending_half_life_days)
+    index = with_examples(context, index, examples)
     field = RankingSnapshot(index, _in_logged_order(candidates, digest), then.now)
     rules = composer.DigestRules(**{"papers": subscriber.preferences.papers, "earlier": False, **then.content["rules"]})
-    preferences = replace(subscriber.preferences, never=tuple(then.content["never"]))
+    # Digests of former versions had no never-authors.
+    never_authors = tuple(then.content.get("never_authors", ()))
+    preferences = replace(subscriber.preferences, never=tuple(then.content["never"]), never_authors=never_authors)
     # What was marked as sent after that digest did not count for it.
     unlogged_row = subscriber.unlogged_row if subscriber.unlogged_row <= then.after_row else 0
     person = replace(
@@ -364,7 +387,10 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         last_digest=send.since,
     )
     half_life = then.content["feedback_half_life_days"]
-    (scored,) = score(field, [person], {person.row: known_feedback}, {person.row: held}, half_life)
+    in_library = set(then.content.get("in_library", ()))
+    (scored,) = score(
+        field, [person], {person.row: known_feedback}, {person.row: held}, half_life, {person.row: in_library}
+    )
     return _rank(context, field, scored, rules, digest, top)
 
 
@@ -452,7 +478,9 @@ def feedback_effect(
     if index is None:
         return []
     with reading(context.engine) as connection:
-        known = feedback.load_feedback(connection, [subscriber])[subscriber.row]
+        examples = load_library_examples(connection, [subscriber])
+        known = with_libraries(feedback.load_feedback(connection, [subscriber]), examples)[subscriber.row]
+    index = with_examples(context, index, examples)
     names = {one.interest.name for one in known}
     name = interest if interest in names else feedback.FROM_FEEDBACK
     follows = feedback.decay(known, context.clock(), context.config.ranking.feedback_half_life_days)

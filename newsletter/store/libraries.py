@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, or_, select, update
 
 from newsletter.model import Paper, SubscriberState
 from newsletter.store.database import upsert
@@ -189,6 +189,38 @@ def items_by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Libr
         for block in blocks
         for row in connection.execute(select(library_items).where(library_items.c.row.in_(block)))
     }
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEncoding:
+    """The encoding of an item by a sentence model (int8, base64); ``mark`` identifies the model and the text."""
+
+    mark: str
+    encoding: str
+
+
+def encodings(connection: Connection, rows: Iterable[int]) -> dict[int, StoredEncoding]:
+    """Return the stored encodings of items, by row."""
+    columns = (library_items.c.row, library_items.c.encoded_by, library_items.c.encoding)
+    wanted = sorted(set(rows))
+    blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
+    return {
+        row.row: StoredEncoding(row.encoded_by, row.encoding)
+        for block in blocks
+        for row in connection.execute(select(*columns).where(library_items.c.row.in_(block)))
+        if row.encoding is not None
+    }
+
+
+def set_encodings(connection: Connection, made: Mapping[int, StoredEncoding]) -> None:
+    """Store the encodings of items, by row."""
+    statement = (
+        update(library_items)
+        .where(library_items.c.row == bindparam("item"))
+        .values(encoded_by=bindparam("mark"), encoding=bindparam("vector"))
+    )
+    values = [{"item": row, "mark": one.mark, "vector": one.encoding} for row, one in made.items()]
+    connection.execute(statement, values)
 
 
 def stored_papers(connection: Connection, rows: Collection[int]) -> dict[int, int]:

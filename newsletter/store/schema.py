@@ -329,7 +329,7 @@ library_items = Table(
     Column("url", Text),
     Column("keywords", JSON, nullable=False),
     Column("collections", JSON, nullable=False),
-    # By a sentence model (int8, base64), with the fingerprint of that.
+    # By a sentence model (int8, base64), with a digest of the model and the text.
     Column("encoding", Text),
     Column("encoded_by", String),
     UniqueConstraint("library", "key"),
