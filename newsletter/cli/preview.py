@@ -53,7 +53,8 @@ def rank(
 
     New papers come first, then those of the last days that were not sent yet.
     """
-    from newsletter.services.recommend import rank_papers, replay_ranking
+    from newsletter.services.recommend import rank_papers
+    from newsletter.services.replay import replay_ranking
 
     if why is not None and edition is not None:
         raise UserError("--why explains the digest of today; remove --edition")

@@ -18,7 +18,8 @@ from newsletter.digest.composer import Match, ScoredSubscriber
 from newsletter.model import Digest, DigestItem, Paper, SendState, Subscriber
 from newsletter.rendering.template_context import format_day, percent
 from newsletter.services.context import AppContext
-from newsletter.services.recommend import RankingSnapshot, build_snapshot, compose_digest, digest_rules, score_today
+from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
+from newsletter.services.recommend import compose_digest, digest_rules, score_today
 from newsletter.store import papers, reading, send_log
 from newsletter.store.send_log import LogFilter
 

@@ -1,124 +1,30 @@
 """Recommend: rank the current candidates for subscribers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
-
-import numpy as np
-from sqlalchemy import Connection
 
 from newsletter.audience import feedback
 from newsletter.audience.next_due import local_day
 from newsletter.digest import composer
 from newsletter.digest.blocklist import blocked
-from newsletter.errors import UserError
-from newsletter.model import Digest, DigestItem, Paper, Send, Subscriber
+from newsletter.model import Digest, DigestItem, Paper, Subscriber
 from newsletter.ranking.explain import Explanation
-from newsletter.ranking.index import Index, PaperMatrix, Segment
-from newsletter.ranking.profile import InterestFeedback, RatedPapers, make_profiles
-from newsletter.ranking.publication_age import is_news
-from newsletter.ranking.scoring import FORMULA, Candidates, candidates_of, make_candidates, matches
-from newsletter.ranking.tokens import written_term
+from newsletter.ranking.index import Segment
+from newsletter.ranking.profile import InterestFeedback, make_profiles
+from newsletter.ranking.scoring import FORMULA, matches
 from newsletter.rendering.template_context import percent
 from newsletter.services.context import AppContext
-from newsletter.services.index import current_index, load_version
-from newsletter.services.library_examples import load_items, load_library_examples, with_examples, with_libraries
-from newsletter.services.sentence_model import configured_encoder
-from newsletter.store import papers, reading, send_log, subscribers
-from newsletter.store.feedback import Verdict
-from newsletter.store.plans import RankingInputs
+from newsletter.services.library_examples import load_library_examples, with_examples, with_libraries
+from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
+from newsletter.store import reading, send_log
 from newsletter.support.text import shorten_middle, to_single_line
 
 NO_PAPERS = "the store has no papers yet; run 'newsletter fetch'"
 _WORDS_SHOWN = 3
 _LONGEST_TITLE = 100
 _EXPLANATIONS_SHOWN = 5
-_EFFECT_WORDS_SHOWN = 8
-
-
-@dataclass(frozen=True, slots=True)
-class RankingSnapshot:
-    """The index of the whole store, and the current candidates.
-
-    Attributes:
-        now: when it was taken (UTC); papers stored later become candidates next time.
-        not_news: the rows of papers that are no candidates, since they were published too long ago; ascending.
-    """
-
-    index: Index
-    candidates: Candidates
-    now: datetime
-    not_news: tuple[int, ...] = ()
-
-    @property
-    def oldest(self) -> datetime:
-        """Return when the oldest candidate was first seen (UTC); ``now`` if there are none."""
-        return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
-
-
-def build_snapshot(
-    context: AppContext, index_of_now: Callable[[], Index | None] | None = None
-) -> RankingSnapshot | None:
-    """Bring the index up to date and take the papers within ``ranking.max_age_days`` that are news; None for an empty
-    store.
-
-    Args:
-        index_of_now: returns the index; by default it is brought up to date.
-    """
-    now = context.clock()
-    index = current_index(context) if index_of_now is None else index_of_now()
-    return _snapshot_of(context, index, now) if index is not None else None
-
-
-def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSnapshot:
-    with reading(context.engine) as connection:
-        found = papers.first_seen_since(connection, now - timedelta(days=context.config.ranking.max_age_days))
-    # Papers that arrived after the index was made become candidates next time.
-    held = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
-    most_days = context.config.ranking.max_publication_age_days
-    news = [paper for paper in held if is_news(paper, most_days)]
-    not_news = tuple(sorted({paper.row for paper in held} - {paper.row for paper in news}))
-    half_life = context.config.digest.trending_half_life_days
-    return RankingSnapshot(index, make_candidates(index, news, now.date(), half_life), now, not_news)
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotPayload:
-    """A snapshot for other processes: plain data, and only the part of the index that the new papers need."""
-
-    index: Index
-    papers: tuple[Paper, ...]
-    paper_matrix: PaperMatrix
-    now: datetime
-    not_news: tuple[int, ...]
-
-
-def to_payload(field: RankingSnapshot) -> SnapshotPayload:
-    """Convert a snapshot to a payload."""
-    return SnapshotPayload(
-        field.index.without_papers(), field.candidates.papers, field.candidates.paper_matrix, field.now, field.not_news
-    )
-
-
-def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapshot:
-    """Restore a snapshot. It lacks the papers that subscribers rated: see :func:`rated_papers`."""
-    today, half_life = payload.now.date(), context.config.digest.trending_half_life_days
-    candidates = candidates_of(payload.index.model, payload.papers, payload.paper_matrix, today, half_life)
-    index = payload.index
-    if index.meaning is not None and (encoder := configured_encoder(context.config)) is not None:
-        # The same model, which may be in another place on this host.
-        index = replace(index, meaning=replace(index.meaning, encoder=encoder))
-    return RankingSnapshot(index, candidates, payload.now, payload.not_news)
-
-
-def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:
-    """Return the papers that some subscribers (by row) rated, for a process without the full index."""
-    with reading(context.engine) as connection:
-        people = subscribers.by_rows(connection, rows)
-        known_feedback = feedback.load_feedback(connection, list(people.values()))
-    rated = {name.row for own in known_feedback.values() for one in own for name, _ in (*one.liked, *one.disliked)}
-    return index.segment_of(np.array(sorted(rated), dtype=np.int64))
 
 
 def score_batch(
@@ -297,10 +203,12 @@ def rank_papers(
     if field is None:
         return RankingResult([], set(), NO_PAPERS, [])
     scored = score_today(context, field, subscriber)
-    return _rank(context, field, scored, digest_rules(context, subscriber), compose_digest(context, field, scored), top)
+    return rank_scored(
+        context, field, scored, digest_rules(context, subscriber), compose_digest(context, field, scored), top
+    )
 
 
-def _rank(
+def rank_scored(
     context: AppContext,
     field: RankingSnapshot,
     scored: composer.ScoredSubscriber,
@@ -322,92 +230,6 @@ def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score
         for place, word in scored.hidden.items()
         if composer.reaches(scored.matrix[:, place], min_score).any()
     ]
-
-
-def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, top: int) -> RankingResult:
-    """Rank what was new to a subscriber for an edition as it was ranked then.
-
-    This uses the space, interests, feedback and rules of that time. Community counts are not kept for each day, so
-    what depends on them is as in the log: the papers of Trending, and which of several equal matches come first.
-
-    Raises:
-        UserError: the log has no such digest, or lacks what it was ranked with.
-    """
-    with reading(context.engine) as connection:
-        found = send_log.ranked_with(connection, subscriber.row, edition)
-        if found is None:
-            raise UserError(f"--edition: the log has no digest of {edition} for {subscriber.email}")
-        send, then = found
-        try:
-            known_feedback = feedback.from_json(connection, then.content["interests"])
-        except feedback.LibraryChangedError:
-            raise UserError(
-                f"--edition: the library that the digest of {edition} was ranked with has lost papers since; "
-                f"'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
-            ) from None
-        new = _papers_then(connection, send, then)
-        rated = {name.row for one in known_feedback for name, _ in (*one.liked, *one.disliked)}
-        known = papers.by_rows(connection, (row for row in rated if row > 0))
-        examples = load_items(connection, [row for row in rated if row < 0])
-        held = send_log.held_before(connection, send)
-        digest = send_log.digests(connection, [send])[send.row]
-    if not known_feedback:
-        nothing = "" if digest.choices else send.no_papers or send.reason or ""
-        return RankingResult(list(digest.choices[:top]), {choice.paper.row for choice in digest.choices}, nothing, [])
-    # Digests of former versions do not say by which formula.
-    if then.content.get("formula", 1) != FORMULA:
-        raise UserError(
-            f"--edition: the digest of {edition} was ranked by a version of the program that computed matches "
-            f"differently; 'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
-        )
-    index = load_version(
-        context,
-        then.model_version,
-        [*{paper.row: paper for paper in (*new, *known.values())}.values()],
-        then.content.get("meaning"),
-    )
-    if index is None:
-        raise UserError(
-            f"--edition: the index {then.model_version} it used is missing from {context.config.index_folder}"
-        )
-    candidates = make_candidates(index, new, edition, context.config.digest.trending_half_life_days)
-    index = with_examples(context, index, examples)
-    field = RankingSnapshot(index, _in_logged_order(candidates, digest), then.now)
-    rules = composer.DigestRules(**{"papers": subscriber.preferences.papers, "earlier": False, **then.content["rules"]})
-    # Digests of former versions had no never-authors.
-    never_authors = tuple(then.content.get("never_authors", ()))
-    preferences = replace(subscriber.preferences, never=tuple(then.content["never"]), never_authors=never_authors)
-    # What was marked as sent after that digest did not count for it.
-    unlogged_row = subscriber.unlogged_row if subscriber.unlogged_row <= then.after_row else 0
-    person = replace(
-        subscriber,
-        preferences=preferences,
-        seen_row=then.after_row,
-        unlogged_row=unlogged_row,
-        last_digest=send.since,
-    )
-    half_life = then.content["feedback_half_life_days"]
-    in_library = set(then.content.get("in_library", ()))
-    (scored,) = score(
-        field, [person], {person.row: known_feedback}, {person.row: held}, half_life, {person.row: in_library}
-    )
-    return _rank(context, field, scored, rules, digest, top)
-
-
-def _papers_then(connection: Connection, send: Send, then: RankingInputs) -> list[Paper]:
-    """Return the papers that were candidates for a digest."""
-    window = timedelta(days=then.content["max_age_days"])
-    found = [one for one in papers.first_seen_since(connection, then.now - window) if one.row <= send.seen_row]
-    # Digests of former versions were made whatever the age of the publications.
-    most_days = then.content.get("max_publication_age_days")
-    return [one for one in found if most_days is None or is_news(one, most_days)]
-
-
-def _in_logged_order(candidates: Candidates, digest: Digest) -> Candidates:
-    """Return the candidates with equal ones in the order of a digest, before those that it does not have."""
-    ranks = {choice.paper.row: choice.rank for choice in digest.choices}
-    logged = np.array([ranks.get(paper.row, len(ranks) + 1) for paper in candidates.papers])
-    return replace(candidates, standing=np.lexsort((candidates.standing, logged)).argsort())
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,53 +273,3 @@ def score_today(context: AppContext, field: RankingSnapshot, subscriber: Subscri
         last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
     (scored,) = score_batch(context, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
     return scored
-
-
-def best_interest(context: AppContext, subscriber: Subscriber, paper: Paper) -> str | None:
-    """Return the name of the interest that a paper fits best; None if the subscriber has none."""
-    index = current_index(context)
-    if index is None or not subscriber.preferences.interests:
-        return None
-    now = context.clock()
-    alone = RankingSnapshot(index, make_candidates(index, [paper], now.date(), 1.0), now)
-    (scored,) = score_batch(context, alone, [subscriber])
-    named = len(subscriber.preferences.interests)
-    return scored.profiles.followed[int(scored.matrix[:named, 0].argmax())].interest.name
-
-
-def feedback_effect(
-    context: AppContext, subscriber: Subscriber, interest: str | None, paper: int, verdict: Verdict
-) -> list[str]:
-    """Return the words whose weight in an interest's profile a subscriber's feedback on a paper (by row) changed most:
-    those that gained, and those that lost.
-
-    Args:
-        interest: its name; None for the interest that stands for feedback.
-    """
-    index = current_index(context, meaning=False)
-    if index is None:
-        return []
-    with reading(context.engine) as connection:
-        examples = load_library_examples(connection, [subscriber])
-        known = with_libraries(feedback.load_feedback(connection, [subscriber]), examples)[subscriber.row]
-    index = with_examples(context, index, examples)
-    names = {one.interest.name for one in known}
-    name = interest if interest in names else feedback.FROM_FEEDBACK
-    follows = feedback.decay(known, context.clock(), context.config.ranking.feedback_half_life_days)
-    after = next((one for one in follows if one.interest.name == name), None)
-    if after is None:
-        return []
-    before = replace(after, liked=_without(after.liked, paper), disliked=_without(after.disliked, paper))
-    vectors = make_profiles(index, [before, after]).vectors
-    change = np.asarray((vectors[1] - vectors[0]).todense()).ravel() * (1 if verdict is Verdict.MORE else -1)
-    shown: list[str] = []
-    for place in np.argsort(-change, kind="stable")[: _EFFECT_WORDS_SHOWN**2]:
-        term = written_term(str(index.model.terms[place]))
-        # Of terms that share a word, the first says enough.
-        if change[place] > 0 and not {*term.split()} & {word for one in shown for word in one.split()}:
-            shown.append(term)
-    return shown[:_EFFECT_WORDS_SHOWN]
-
-
-def _without(rated: RatedPapers, paper: int) -> RatedPapers:
-    return tuple((name, weight) for name, weight in rated if name.row != paper)

@@ -20,7 +20,8 @@ from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.template_context import format_day, percent
 from newsletter.services.interest_findings import find_interests
 from newsletter.services.interest_sentences import describe_findings
-from newsletter.services.recommend import NO_PAPERS, RankingSnapshot, build_snapshot, rank_papers
+from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
+from newsletter.services.recommend import NO_PAPERS, rank_papers
 from newsletter.store import feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
