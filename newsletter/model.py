@@ -195,6 +195,14 @@ class Alert:
     always: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class AlertHit:
+    """Why an alert finds a paper: the ``reason`` as an email shows it, and the alert's ``always``."""
+
+    reason: str
+    always: bool = False
+
+
 class SubscriberState(StrEnum):
     """The state of a subscriber; only active ones get mail."""
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from newsletter.alerts.query import parse_query
 from newsletter.audience.identifiers import (
     valid_cited,
     valid_key_place,
@@ -161,8 +162,16 @@ def _query_only(value: object) -> object:
     return {"query": value} if isinstance(value, str) else value
 
 
+def _valid_query(text: str) -> str:
+    try:
+        parse_query(text)
+    except ValueError as error:
+        raise ValueError(f"is not a query: {error}") from None
+    return text
+
+
 class _Alert(_File):
-    query: Text | None = None
+    query: Annotated[Text, AfterValidator(_valid_query)] | None = None
     author: Annotated[_Person, BeforeValidator(_named_only)] | None = None
     institution: Annotated[_Institution, BeforeValidator(_named_only)] | None = None
     cites: Annotated[str, AfterValidator(valid_cited)] | None = None

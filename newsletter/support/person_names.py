@@ -18,6 +18,8 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
+from newsletter.support.text import basic_letters
+
 _Value = TypeVar("_Value")
 
 _CACHED_NAMES = 65_536  # Some twenty megabytes.
@@ -37,11 +39,6 @@ _ORGANISATION = re.compile(
 _LEADING_ARTICLE = re.compile(r"^(?:(?:on behalf of|for) )?the (?=.)")
 _BRACKETED = re.compile(r"\([^()]*\)|\[[^][]*\]")
 _APOSTROPHES = re.compile("['’‘ʼʻ`´]")
-_COMBINING = re.compile("[\u0300-\u036f]")
-# Letters that Unicode does not decompose into a basic letter and an accent.
-_BASIC_LETTERS = str.maketrans(
-    {"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ħ": "h", "ŋ": "n", "ə": "e"}
-)
 _INITIALS = re.compile(r"(?:[^\W\d_]\.-?)*[^\W\d_]\.?")
 _LONGEST_KEY = 100  # In characters: keys are stored in a database index.
 _LONGEST_RUN_OF_INITIALS = 3
@@ -169,7 +166,7 @@ def _in_capitals(text: str) -> bool:
 
 def _fold(text: str) -> str:
     """Return the letters, digits and spaces of a text without accents, in lower case."""
-    plain = _COMBINING.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold().translate(_BASIC_LETTERS)
+    plain = basic_letters(text)
     kept = "".join(one for one in plain if one == " " or unicodedata.category(one)[0] in "LMN")
     return unicodedata.normalize("NFC", kept)
 

@@ -1,6 +1,7 @@
 """Make foreign text safe to store and display: in one line, without invisible characters."""
 
 import re
+import unicodedata
 
 # Control characters, lone surrogates, soft hyphens, zero-width and filler characters, invisible operators, marks that
 # change the direction of text, tags: some cannot be stored, some control a terminal, and some make a word read as
@@ -24,6 +25,11 @@ _LONE_JOINER = re.compile(
     "\U0001e900-\U0001e95f\u203c-\u205e\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u180e\u200c\u200d]"
 )
 _PERHAPS_UNSEEN = re.compile(f"[{_UNSEEN}\u061c\u180e\u200c-\u200f\ufe00-\ufe0f]")
+_COMBINING = re.compile("[\u0300-\u036f]")
+# Letters that Unicode does not decompose into a basic letter and an accent.
+_BASIC_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ħ": "h", "ŋ": "n", "ə": "e"}
+)
 _BREAK = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]")
 
 
@@ -35,6 +41,13 @@ def to_single_line(text: str) -> str:
 def strip_invisible(text: str) -> str:
     """Return a text without invisible characters; its white space stays."""
     return _each_unseen(text, "")
+
+
+def basic_letters(text: str) -> str:
+    """Return a text in lower case and without accents, for comparison; its characters are decomposed (NFKD)."""
+    if text.isascii():
+        return text.lower()
+    return _COMBINING.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold().translate(_BASIC_LETTERS)
 
 
 def escape_for_terminal(text: str) -> str:

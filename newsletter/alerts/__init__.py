@@ -1,0 +1,1 @@
+"""Alerts: what a subscriber must not miss, as queries, authors, institutions and cited papers."""
