@@ -16,8 +16,6 @@ from newsletter.model import Alert, AlertHit, Paper
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.services.context import AppContext
 from newsletter.store import openalex, reading
-from newsletter.store.openalex import late_cited as late_cited
-from newsletter.store.openalex import late_described as late_described
 
 Hits = Mapping[int, tuple[AlertHit, ...]]
 """Why alerts find papers, by the index of the paper."""

@@ -114,12 +114,12 @@ class _Seeker:
 
     def place(self) -> PaperPlace:
         """Return the place, or the first reason why there is none."""
-        if not (self.scored.new[self.at] or self.scored.earlier[self.at]):
-            reason, text = next(self._known())
-            return PaperPlace(self.paper, reason, text, matches=self._matches())
         for choice in self.digest.choices:
             if choice.paper.row == self.paper.row:
                 return self._chosen(choice)
+        if not (self.scored.new[self.at] or self.scored.earlier[self.at]):
+            reason, text = next(self._known())
+            return PaperPlace(self.paper, reason, text, matches=self._matches())
         return self._not_chosen()
 
     def _known(self) -> Iterator[tuple[Reason, str]]:
@@ -163,7 +163,7 @@ class _Seeker:
         of = len(self.digest.choices)
         where = f"It is {_nth(choice.rank)} of {of} in today’s digest, in “{choice.section}”"
         standing = self._standing()
-        if choice.section == composer.TRENDING:
+        if choice.section in composer.WITHOUT_MATCH:
             return PaperPlace(
                 self.paper, Reason.CHOSEN, f"{where}: {choice.because}.", choice, standing, self._matches()
             )

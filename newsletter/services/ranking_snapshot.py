@@ -3,18 +3,22 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 
 import numpy as np
 
+from newsletter.alerts.matching import AlertPapers
 from newsletter.audience import feedback
 from newsletter.model import Paper
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.publication_age import is_news
 from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates
+from newsletter.services.alerts import alert_papers
 from newsletter.services.context import AppContext
 from newsletter.services.index import current_index
 from newsletter.services.sentence_model import configured_encoder
 from newsletter.store import papers, reading, subscribers
+from newsletter.store.openalex import late_cited, late_described
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +28,27 @@ class RankingSnapshot:
     Attributes:
         now: when it was taken (UTC); papers stored later become candidates next time.
         not_news: the rows of papers that are no candidates, since they were published too long ago; ascending.
+        late: papers that are no candidates any more, but may be news to an alert, since a citation or an institution
+            was found late.
+        alert_papers: returns those of ``alertable`` prepared for alerts, on first use; None if alerts do not count.
     """
 
     index: Index
     candidates: Candidates
     now: datetime
     not_news: tuple[int, ...] = ()
+    late: tuple[Paper, ...] = ()
+    alert_papers: Callable[[], AlertPapers] | None = None
+
+    @property
+    def alertable(self) -> tuple[Paper, ...]:
+        """The papers that alerts may find."""
+        return (*self.candidates.papers, *self.late)
 
     @property
     def oldest(self) -> datetime:
-        """Return when the oldest candidate was first seen (UTC); ``now`` if there are none."""
-        return min((paper.first_seen or self.now for paper in self.candidates.papers), default=self.now)
+        """Return when the oldest of these papers was first seen (UTC); ``now`` if there are none."""
+        return min((paper.first_seen or self.now for paper in self.alertable), default=self.now)
 
 
 def build_snapshot(
@@ -52,15 +66,25 @@ def build_snapshot(
 
 
 def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSnapshot:
+    window = now - timedelta(days=context.config.ranking.max_age_days)
     with reading(context.engine) as connection:
-        found = papers.first_seen_since(connection, now - timedelta(days=context.config.ranking.max_age_days))
+        found = papers.first_seen_since(connection, window)
+        learned = {*late_cited(connection, window), *late_described(connection, window)}
+        late = papers.by_rows(connection, learned - {paper.row for paper in found}).values()
     # Papers that arrived after the index was made become candidates next time.
     held = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
     most_days = context.config.ranking.max_publication_age_days
     news = [paper for paper in held if is_news(paper, most_days)]
     not_news = tuple(sorted({paper.row for paper in held} - {paper.row for paper in news}))
     half_life = context.config.digest.trending_half_life_days
-    return RankingSnapshot(index, make_candidates(index, news, now.date(), half_life), now, not_news)
+    candidates = make_candidates(index, news, now.date(), half_life)
+    still_news = tuple(paper for paper in late if is_news(paper, most_days))
+    return _with_alerts(context, RankingSnapshot(index, candidates, now, not_news, still_news))
+
+
+def _with_alerts(context: AppContext, snapshot: RankingSnapshot) -> RankingSnapshot:
+    """Return a snapshot that alerts can look at; their papers are prepared only if there are alerts."""
+    return replace(snapshot, alert_papers=cache(lambda: alert_papers(context, snapshot.alertable)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +96,14 @@ class SnapshotPayload:
     paper_matrix: PaperMatrix
     now: datetime
     not_news: tuple[int, ...]
+    late: tuple[Paper, ...]
 
 
 def to_payload(field: RankingSnapshot) -> SnapshotPayload:
     """Convert a snapshot to a payload."""
-    return SnapshotPayload(
-        field.index.without_papers(), field.candidates.papers, field.candidates.paper_matrix, field.now, field.not_news
-    )
+    candidates = field.candidates
+    index = field.index.without_papers()
+    return SnapshotPayload(index, candidates.papers, candidates.paper_matrix, field.now, field.not_news, field.late)
 
 
 def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapshot:
@@ -89,7 +114,7 @@ def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapsh
     if index.meaning is not None and (encoder := configured_encoder(context.config)) is not None:
         # The same model, which may be in another place on this host.
         index = replace(index, meaning=replace(index.meaning, encoder=encoder))
-    return RankingSnapshot(index, candidates, payload.now, payload.not_news)
+    return _with_alerts(context, RankingSnapshot(index, candidates, payload.now, payload.not_news, payload.late))
 
 
 def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:

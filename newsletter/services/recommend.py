@@ -1,7 +1,7 @@
 """Recommend: rank the current candidates for subscribers."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from newsletter.ranking.index import Segment
 from newsletter.ranking.profile import InterestFeedback, make_profiles
 from newsletter.ranking.scoring import FORMULA, matches
 from newsletter.rendering.template_context import percent
+from newsletter.services.alerted_papers import alerted_papers
 from newsletter.services.context import AppContext
 from newsletter.services.library_examples import load_library_examples, with_examples, with_libraries
 from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
@@ -29,7 +30,7 @@ _EXPLANATIONS_SHOWN = 5
 
 def score_batch(
     context: AppContext,
-    field: RankingSnapshot,
+    snapshot: RankingSnapshot,
     batch: Sequence[Subscriber],
     leaving_out: date | None = None,
     rated: Segment | None = None,
@@ -42,49 +43,58 @@ def score_batch(
     """
     with reading(context.engine) as connection:
         rows = [subscriber.row for subscriber in batch]
-        held = send_log.held_papers(connection, rows, field.oldest - timedelta(microseconds=1), leaving_out)
+        held = send_log.held_papers(connection, rows, snapshot.oldest - timedelta(microseconds=1), leaving_out)
         known_feedback = feedback.load_feedback(connection, batch)
         examples = load_library_examples(connection, batch)
     if rated is not None:
-        field = replace(field, index=field.index.with_segment(rated))
+        snapshot = replace(snapshot, index=snapshot.index.with_segment(rated))
         # Feedback given after the snapshot counts from the next edition on.
         known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
-    field = replace(field, index=with_examples(context, field.index, examples))
-    known_feedback = with_libraries(known_feedback, examples)
-    half_life = context.config.ranking.feedback_half_life_days
-    return score(field, batch, known_feedback, held, half_life, examples.held)
+    snapshot = replace(snapshot, index=with_examples(context, snapshot.index, examples))
+    known = SubscriberHistory(with_libraries(known_feedback, examples), held, examples.held)
+    known = replace(known, alerted=alerted_papers(snapshot, batch, {row: known.papers(row) for row in rows}))
+    return score(snapshot, batch, known, context.config.ranking.feedback_half_life_days)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberHistory:
+    """What is known about some subscribers, each by row.
+
+    Attributes:
+        feedback: their interests, with the papers they rated and those of their libraries.
+        sent: the rows of the papers each was sent. ``in_library``: of those that each has in a library.
+        alerted: what the alerts of each found.
+    """
+
+    feedback: Mapping[int, Sequence[InterestFeedback]]
+    sent: Mapping[int, set[int]]
+    in_library: Mapping[int, set[int]]
+    alerted: Mapping[int, Sequence[composer.AlertedPaper]] = field(default_factory=dict)
+
+    def papers(self, subscriber: int) -> set[int]:
+        """Return the rows of the papers that are not new to a subscriber: sent, rated or in a library."""
+        rated = {name.row for one in self.feedback[subscriber] for name, _ in (*one.liked, *one.disliked)}
+        return self.sent[subscriber] | rated | self.in_library.get(subscriber, set())
 
 
 def score(
-    field: RankingSnapshot,
-    batch: Sequence[Subscriber],
-    known_feedback: Mapping[int, Sequence[InterestFeedback]],
-    held: Mapping[int, set[int]],
-    half_life_days: float,
-    in_libraries: Mapping[int, Set[int]],
+    snapshot: RankingSnapshot, batch: Sequence[Subscriber], known: SubscriberHistory, half_life_days: float
 ) -> list[composer.ScoredSubscriber]:
-    """Score the new papers of a batch of subscribers.
-
-    Args:
-        known_feedback: the interests and feedback of each, by row. ``held``: the rows of the papers each was sent.
-        half_life_days: of feedback.
-        in_libraries: the rows of the papers that each has in a library.
-    """
-    follows = {row: feedback.decay(known, field.now, half_life_days) for row, known in known_feedback.items()}
-    profiles = make_profiles(field.index, [one for subscriber in batch for one in follows[subscriber.row]])
-    matrix = matches(field.index, profiles, field.candidates)
+    """Score the new papers of a batch of subscribers; ``half_life_days`` is that of feedback."""
+    candidates, index = snapshot.candidates, snapshot.index
+    follows = {row: feedback.decay(own, snapshot.now, half_life_days) for row, own in known.feedback.items()}
+    profiles = make_profiles(index, [one for subscriber in batch for one in follows[subscriber.row]])
+    matrix = matches(index, profiles, candidates)
     words = {word for subscriber in batch for word in subscriber.preferences.never}
     authors = {name for subscriber in batch for name in subscriber.preferences.never_authors}
-    hidden = blocked(words, authors, field.candidates.papers, field.candidates.authors)
-    candidate_rows = {paper.row for paper in field.candidates.papers}
+    hidden = blocked(words, authors, candidates.papers, candidates.authors)
+    candidate_rows = set(candidates.rows.tolist())
     scored, start = [], 0
     for subscriber in batch:
-        own = follows[subscriber.row]
-        # Papers that a subscriber rated already are not new to them.
-        rated = {name.row for one in own for name, _ in (*one.liked, *one.disliked)}
-        library = in_libraries.get(subscriber.row, set()) & candidate_rows
-        new, earlier, by = composer.divide(subscriber, field.candidates, held[subscriber.row] | rated | library, hidden)
-        end = start + len(own)
+        alerted = known.alerted.get(subscriber.row, ())
+        not_new = known.papers(subscriber.row) | {one.paper.row for one in alerted}
+        new, earlier, by = composer.divide(subscriber, candidates, not_new, hidden)
+        end = start + len(follows[subscriber.row])
         scored.append(
             composer.ScoredSubscriber(
                 subscriber,
@@ -94,19 +104,22 @@ def score(
                 new,
                 earlier,
                 by,
-                known_feedback[subscriber.row],
-                field.index.meaning.encoder.fingerprint if field.index.meaning is not None else "",
-                library,
+                known.feedback[subscriber.row],
+                index.meaning.encoder.fingerprint if index.meaning is not None else "",
+                known.in_library.get(subscriber.row, set()) & candidate_rows,
+                alerted,
             )
         )
         start = end
     return scored
 
 
-def compose_digest(context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
+def compose_digest(context: AppContext, snapshot: RankingSnapshot, scored: composer.ScoredSubscriber) -> Digest:
     """Compose the digest of a subscriber for the edition of today in their time zone."""
-    today = local_day(scored.subscriber.preferences.schedule, field.now)
-    return composer.compose(field.index, scored, field.candidates, digest_rules(context, scored.subscriber), today)
+    today = local_day(scored.subscriber.preferences.schedule, snapshot.now)
+    return composer.compose(
+        snapshot.index, scored, snapshot.candidates, digest_rules(context, scored.subscriber), today
+    )
 
 
 def digest_rules(context: AppContext, subscriber: Subscriber) -> composer.DigestRules:
@@ -136,7 +149,7 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
 
 
 def empty_reason(
-    context: AppContext, field: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules
+    context: AppContext, snapshot: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules
 ) -> str:
     """Explain in words why a subscriber has no papers, and which paper came nearest."""
     new, last = int(scored.new.sum()), scored.subscriber.last_digest
@@ -144,7 +157,7 @@ def empty_reason(
     since = f" since {last:%Y-%m-%d}" if last else f" in the last {context.config.ranking.max_age_days} days"
     found = f"of {_papers(new, 'new')}{since}" if new else f"no new papers{since}"
     notes = [describe_hidden(scored)] if scored.hidden else []
-    if not_news := sum(row > scored.subscriber.seen_row for row in field.not_news):
+    if not_news := sum(row > scored.subscriber.seen_row for row in snapshot.not_news):
         notes.append(f"{not_news} more published too long ago")
     note = f" ({'; '.join(notes)})" if notes else ""
     if not new and not earlier:
@@ -152,7 +165,7 @@ def empty_reason(
     if not len(scored.matrix):
         return f"{found}, none is discussed{note}"
     also = f"{' and' if new else '; of'} {_papers(earlier, 'earlier')}" if earlier else ""
-    least, nearest = percent(rules.min_score), _nearest(field, scored, rules)
+    least, nearest = percent(rules.min_score), _nearest(snapshot, scored, rules)
     return f"{found}{also}, none reached a match of {least}%; {nearest}{note}"
 
 
@@ -160,12 +173,12 @@ def _papers(number: int, kind: str) -> str:
     return f"{number} {kind} paper{'' if number == 1 else 's'}"
 
 
-def _nearest(field: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules) -> str:
+def _nearest(snapshot: RankingSnapshot, scored: composer.ScoredSubscriber, rules: composer.DigestRules) -> str:
     one = composer.nearest(scored, rules)
     if one is None:
-        also = " or is close to them in meaning" if field.index.meaning is not None else ""
+        also = " or is close to them in meaning" if snapshot.index.meaning is not None else ""
         return f"none has a word of the interests{also}"
-    title = shorten_middle(to_single_line(field.candidates.papers[one.candidate].title), _LONGEST_TITLE)
+    title = shorten_middle(to_single_line(snapshot.candidates.papers[one.candidate].title), _LONGEST_TITLE)
     shown = min(percent(one.score), max(0, percent(rules.min_score) - 1))  # Below the minimum after rounding too.
     return f"the nearest was “{title}” with {shown}% for “{composer.interest_name(scored, one)}”"
 
@@ -193,40 +206,40 @@ class RankingResult:
 
 
 def rank_papers(
-    context: AppContext, subscriber: Subscriber, top: int, field: RankingSnapshot | None = None
+    context: AppContext, subscriber: Subscriber, top: int, snapshot: RankingSnapshot | None = None
 ) -> RankingResult:
     """Rank the papers that a subscriber may get today; return up to ``top`` of them.
 
-    By default, ``field`` is built first.
+    By default, ``snapshot`` is built first.
     """
-    field = field or build_snapshot(context)
-    if field is None:
+    snapshot = snapshot or build_snapshot(context)
+    if snapshot is None:
         return RankingResult([], set(), NO_PAPERS, [])
-    scored = score_today(context, field, subscriber)
+    scored = score_today(context, snapshot, subscriber)
     return rank_scored(
-        context, field, scored, digest_rules(context, subscriber), compose_digest(context, field, scored), top
+        context, snapshot, scored, digest_rules(context, subscriber), compose_digest(context, snapshot, scored), top
     )
 
 
 def rank_scored(
     context: AppContext,
-    field: RankingSnapshot,
+    snapshot: RankingSnapshot,
     scored: composer.ScoredSubscriber,
     rules: composer.DigestRules,
     digest: Digest,
     top: int,
 ) -> RankingResult:
     """Rank a subscriber's scored papers; ``digest`` is the one that was chosen from them."""
-    found = composer.ranked(scored, field.candidates, rules)
-    choices = composer.to_items(field.index, scored, field.candidates, found[:top])
-    nothing = "" if choices else empty_reason(context, field, scored, rules)
+    found = composer.ranked(scored, snapshot.candidates, rules)
+    choices = composer.to_items(snapshot.index, scored, snapshot.candidates, found[:top])
+    nothing = "" if choices else empty_reason(context, snapshot, scored, rules)
     in_digest = {choice.paper.row for choice in digest.choices}
-    return RankingResult(choices, in_digest, nothing, _hidden(field, scored, rules.min_score))
+    return RankingResult(choices, in_digest, nothing, _hidden(snapshot, scored, rules.min_score))
 
 
-def _hidden(field: RankingSnapshot, scored: composer.ScoredSubscriber, min_score: float) -> list[tuple[Paper, str]]:
+def _hidden(snapshot: RankingSnapshot, scored: composer.ScoredSubscriber, min_score: float) -> list[tuple[Paper, str]]:
     return [
-        (field.candidates.papers[place], word)
+        (snapshot.candidates.papers[place], word)
         for place, word in scored.hidden.items()
         if composer.reaches(scored.matrix[:, place], min_score).any()
     ]
@@ -251,25 +264,25 @@ class Preview:
 
 def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     """Compose a subscriber's digest of today without planning it."""
-    field = build_snapshot(context)
-    if field is None:
+    snapshot = build_snapshot(context)
+    if snapshot is None:
         return Preview(None, NO_PAPERS, False, {}, [])
-    scored = score_today(context, field, subscriber)
-    digest = compose_digest(context, field, scored)
+    scored = score_today(context, snapshot, subscriber)
+    digest = compose_digest(context, snapshot, scored)
     explanation = {
-        one.paper.row: composer.explain_choice(field.index, scored, field.candidates, one, _EXPLANATIONS_SHOWN)
+        one.paper.row: composer.explain_choice(snapshot.index, scored, snapshot.candidates, one, _EXPLANATIONS_SHOWN)
         for one in digest.choices
     }
     rules = digest_rules(context, subscriber)
-    nothing = "" if digest.choices else empty_reason(context, field, scored, rules)
+    nothing = "" if digest.choices else empty_reason(context, snapshot, scored, rules)
     is_sent = bool(digest.choices) or context.config.digest.when_nothing == "send"
-    return Preview(digest, nothing, is_sent, explanation, _hidden(field, scored, rules.min_score))
+    return Preview(digest, nothing, is_sent, explanation, _hidden(snapshot, scored, rules.min_score))
 
 
-def score_today(context: AppContext, field: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
+def score_today(context: AppContext, snapshot: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
     """Score as if today's edition had not been sent yet, so that its effect can still be seen and changed."""
-    today = local_day(subscriber.preferences.schedule, field.now)
+    today = local_day(subscriber.preferences.schedule, snapshot.now)
     with reading(context.engine) as connection:
         last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
-    (scored,) = score_batch(context, field, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
+    (scored,) = score_batch(context, snapshot, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
     return scored

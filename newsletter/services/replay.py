@@ -16,7 +16,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.index import load_version
 from newsletter.services.library_examples import load_items, with_examples
 from newsletter.services.ranking_snapshot import RankingSnapshot
-from newsletter.services.recommend import RankingResult, rank_scored, score
+from newsletter.services.recommend import RankingResult, SubscriberHistory, rank_scored, score
 from newsletter.store import papers, reading, send_log
 from newsletter.store.plans import RankingInputs
 
@@ -69,7 +69,7 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         )
     candidates = make_candidates(index, new, edition, context.config.digest.trending_half_life_days)
     index = with_examples(context, index, examples)
-    field = RankingSnapshot(index, _in_logged_order(candidates, digest), then.now)
+    snapshot = RankingSnapshot(index, _in_logged_order(candidates, digest), then.now)
     rules = composer.DigestRules(**{"papers": subscriber.preferences.papers, "earlier": False, **then.content["rules"]})
     # Digests of former versions had no never-authors.
     never_authors = tuple(then.content.get("never_authors", ()))
@@ -84,11 +84,20 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         last_digest=send.since,
     )
     half_life = then.content["feedback_half_life_days"]
-    in_library = set(then.content.get("in_library", ()))
-    (scored,) = score(
-        field, [person], {person.row: known_feedback}, {person.row: held}, half_life, {person.row: in_library}
+    # What alerts found is as in the log.
+    alerted = [
+        composer.AlertedPaper(choice.paper, (choice.because,))
+        for choice in digest.choices
+        if choice.section == composer.ALERTS
+    ]
+    history = SubscriberHistory(
+        feedback={person.row: known_feedback},
+        sent={person.row: held},
+        in_library={person.row: set(then.content.get("in_library", ()))},
+        alerted={person.row: alerted},
     )
-    return rank_scored(context, field, scored, rules, digest, top)
+    (scored,) = score(snapshot, [person], history, half_life)
+    return rank_scored(context, snapshot, scored, rules, digest, top)
 
 
 def _papers_then(connection: Connection, send: Send, then: RankingInputs) -> list[Paper]:

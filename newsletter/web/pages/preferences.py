@@ -12,7 +12,7 @@ from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.next_due import local_day
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.subscriptions import StoredPreferences
-from newsletter.digest.composer import EARLIER, TRENDING
+from newsletter.digest.composer import EARLIER, WITHOUT_MATCH
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Day, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.paper_card import display_title
@@ -179,7 +179,7 @@ def _ranking(
             "title": display_title(one.paper),
             "url": one.paper.url,
             "section": one.section,
-            "match": percent(one.score) if one.section != TRENDING else None,
+            "match": percent(one.score) if one.section not in WITHOUT_MATCH else None,
             "earlier": EARLIER if one.earlier else "",
             "because": latex_to_text(one.because),
         }
