@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
-from newsletter.model import Paper, SubscriberState
+from newsletter.model import LibraryItem, Paper, SubscriberState
 from newsletter.store.database import upsert
 from newsletter.store.schema import libraries, library_items, papers, subscribers
 from newsletter.support.identifiers import title_key
@@ -47,24 +47,6 @@ class Library:
     synced_at: datetime | None = None
     error: str | None = None
     reported_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibraryItem:
-    """A paper of a library.
-
-    Attributes:
-        key: of the item in its library.
-        paper: its bibliographic data; it has no row or id, since it is not a paper of the newsletter.
-        collections: the paths of the collections that it is in, such as ``Papers/Chemistry``.
-        row: the store's number for the item, 0 before it is stored. ``library``: that of its library.
-    """
-
-    key: str
-    paper: Paper
-    collections: tuple[str, ...] = ()
-    row: int = 0
-    library: int = 0
 
 
 def of(connection: Connection, subscriber: int) -> list[Library]:
