@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from newsletter.model import Paper
+from newsletter.model import LibraryItem, Paper
 from newsletter.sources.bounds import MAX_IDENTIFIER, within_bounds
-from newsletter.store.libraries import LibraryItem
 from newsletter.support.text import to_single_line
 
 MAX_ITEMS = 20_000

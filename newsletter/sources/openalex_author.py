@@ -10,14 +10,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from newsletter.errors import Stopped
-from newsletter.model import LibraryKind, LibraryRef, Paper
+from newsletter.model import LibraryItem, LibraryKind, LibraryRef, Paper
 from newsletter.sources.bounds import MAX_CHARACTERS
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, Params
 from newsletter.sources.json_fields import Day, Fields, Text, Title
 from newsletter.sources.library_items import MAX_ITEMS, LibraryChanges, library_item
 from newsletter.sources.text import from_html, paper_link, web_link
-from newsletter.store.libraries import LibraryItem
 from newsletter.support import identifiers
 
 _PAGE = 200

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from newsletter.errors import Stopped
-from newsletter.model import LibraryKind, LibraryRef
+from newsletter.model import LibraryItem, LibraryKind, LibraryRef
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import LONGEST_WAIT, HttpClient, HttpResponse, Params
 from newsletter.sources.library_items import MAX_ITEMS, LibraryChanges
-from newsletter.sources.zotero_items import collection_paths, is_chosen, is_trashed, to_library_item
-from newsletter.store.libraries import LibraryItem
+from newsletter.sources.zotero_items import collection_paths, in_collections, is_chosen, is_trashed, to_library_item
 
 KEYS_PAGE = "https://www.zotero.org/settings/keys"
 
@@ -135,7 +134,7 @@ class ZoteroLibrary:
                 version = _same(version, page_version)
                 name = name or _part(item, "library").get("name")
                 read = None if is_trashed(item) else to_library_item(item, paths)
-                if read is not None and _is_wanted(read, patterns):
+                if read is not None and in_collections(read, patterns):
                     items[read.key] = read
         named = name if isinstance(name, str) and self.ref.kind is LibraryKind.ZOTERO_GROUP else None
         return LibraryChanges(version=version or "0", items=tuple(items.values()), name=named)
@@ -164,7 +163,7 @@ class ZoteroLibrary:
             for item, page_version in changed:
                 _same(version, page_version)
                 read = None if is_trashed(item) else to_library_item(item, paths)
-                if read is not None and _is_wanted(read, patterns):
+                if read is not None and in_collections(read, patterns):
                     items.append(read)
                 else:
                     removed.add(str(item.get("key")))
@@ -243,10 +242,6 @@ class ZoteroLibrary:
 def _changes_since(since: str) -> dict[str, str | int]:
     # What was moved to the trash counts as a change.
     return {"since": since, "includeTrashed": 1, "limit": _PAGE}
-
-
-def _is_wanted(item: LibraryItem, patterns: Sequence[str]) -> bool:
-    return not patterns or any(is_chosen(path, patterns) for path in item.collections)
 
 
 def _same(version: str | None, other: str | None) -> str | None:

@@ -3,25 +3,22 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from newsletter.model import Paper
-from newsletter.sources.bounds import sane_day
+from newsletter.model import LibraryItem, Paper
+from newsletter.sources.bibliographic_fields import find_arxiv_id, parse_date, published_on, venue
 from newsletter.sources.json_fields import Fields, Text
 from newsletter.sources.library_items import library_item
 from newsletter.sources.text import from_html, paper_link, web_link
-from newsletter.store.libraries import LibraryItem
 from newsletter.support import identifiers
 from newsletter.support.person_names import split_name
 
 _NO_PAPERS = ("attachment", "note", "annotation")
-_ARXIV = re.compile(r"\barxiv:\s*(?:https?://arxiv\.org/abs/)?([a-z.-]+/\d{7}|\d{4}\.\d{4,5})", re.IGNORECASE)
 _DOI_LINE = re.compile(r"^\s*doi:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
-_DATE = re.compile(r"\b(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?!\d)", re.ASCII)
 _DEEPEST = 50
 _PREPRINT_SERVERS = ("biorxiv", "medrxiv")
 _PREPRINT_DOIS = ("10.1101/", "10.64898/")
@@ -100,8 +97,8 @@ def to_library_item(item: Mapping[str, Any], paths: Mapping[str, str]) -> Librar
         authors=tuple(_authors(data.creators)),
         arxiv_id=arxiv_id,
         doi=doi,
-        published=_day(parsed) or _day(data.date),
-        venue=_venue(data),
+        published=_day((parsed, data.date)),
+        venue=venue(from_html(data.publication or data.proceedings or data.book)),
         url=web_link(data.url) or paper_link(arxiv_id, doi),
         keywords=tuple(dict.fromkeys(one.tag for one in data.tags if one.tag)),
     )
@@ -118,13 +115,9 @@ def _authors(creators: Sequence[_Creator]) -> Iterable[str]:
 
 
 def _arxiv_id(data: _Data) -> str | None:
-    for text in (data.archive_id, data.doi, data.url):
-        if (found := identifiers.arxiv_id(text)) is not None:
-            return found[0]
-    for text in (data.report_number, data.publication, data.extra):
-        if (written := _ARXIV.search(text)) is not None:
-            return written[1].lower()
-    return None
+    lines = (data.archive_id, data.doi, data.url, data.report_number, data.publication, *data.extra.splitlines())
+    found = find_arxiv_id(lines)
+    return found[0] if found else None
 
 
 def _doi(data: _Data) -> str | None:
@@ -133,23 +126,11 @@ def _doi(data: _Data) -> str | None:
     return next((found for text in texts if (found := identifiers.doi(text))), None)
 
 
-def _venue(data: _Data) -> str | None:
-    venue = from_html(data.publication or data.proceedings or data.book)
-    return venue if venue and not venue.lower().startswith("arxiv") else None
-
-
-def _day(text: str) -> date | None:
-    """Return the day, or the first of the month or year if that is all there is."""
-    found = _DATE.search(text)
-    if found is None:
+def _day(texts: Iterable[str]) -> date | None:
+    try:
+        return published_on(map(parse_date, texts))
+    except ValueError:
         return None
-    year, month, day = (int(part or 0) for part in found.groups())
-    for parts in ((year, month or 1, day or 1), (year, 1, 1)):
-        try:
-            return sane_day(date(*parts))
-        except ValueError:
-            continue
-    return None
 
 
 def collection_paths(collections: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -185,6 +166,11 @@ def is_chosen(path: str, patterns: Iterable[str]) -> bool:
         if re.fullmatch(".*".join(parts), path, re.IGNORECASE):
             return True
     return False
+
+
+def in_collections(item: LibraryItem, patterns: Collection[str]) -> bool:
+    """Return whether an item is in a collection that matches one of some patterns; without patterns, every item is."""
+    return not patterns or any(is_chosen(path, patterns) for path in item.collections)
 
 
 def to_new_item(paper: Paper, key: str) -> dict[str, Any]:
