@@ -145,6 +145,24 @@ class LibraryRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryItem:
+    """A paper of a library.
+
+    Attributes:
+        key: of the item in its library.
+        paper: its bibliographic data; it has no row or id, since it is not a paper of the newsletter.
+        collections: the paths of the collections that it is in, such as ``Papers/Chemistry``.
+        row: the store's number for the item, 0 before it is stored. ``library``: that of its library.
+    """
+
+    key: str
+    paper: Paper
+    collections: tuple[str, ...] = ()
+    row: int = 0
+    library: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
     """A named interest of a subscriber.
 

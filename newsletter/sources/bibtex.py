@@ -13,7 +13,7 @@ from bibtexparser.model import Block, DuplicateBlockKeyBlock, DuplicateFieldKeyB
 from pylatexenc.latex2text import LatexNodes2Text  # type: ignore[import-untyped]
 from pylatexenc.latexwalker import LatexWalkerError  # type: ignore[import-untyped]
 
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import LibraryItem, Paper, SkippedPaper
 from newsletter.sources.bounds import sane_day
 from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
@@ -22,11 +22,17 @@ from newsletter.support.text import to_single_line
 # This module reports broken entries itself; without a handler the parser's log would go to stderr as well.
 logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
 
+_ENTRY = re.compile(r"^\s*@\s*(?!comment\b|preamble\b|string\b)\w+\s*[{(]", re.MULTILINE | re.IGNORECASE)
 _LATEX = LatexNodes2Text(math_mode="verbatim")
 _LATEX_SIGNS = re.compile(r"[\\~]|--|``|''")
 _BARE_PERCENT = re.compile(r"(?<!\\)%")
 _ESCAPED = re.compile(r"\\([_%&#~])")
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
+
+
+def looks_like_bibtex(text: str) -> re.Match[str] | None:
+    """Return where the first entry of a text begins; None if it has none."""
+    return _ENTRY.search(text)
 
 
 def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
@@ -35,6 +41,14 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
     Args:
         text: the file.
         shown: its name, for errors.
+    """
+    for item in read_items(text, shown):
+        yield item.paper if isinstance(item, LibraryItem) else item
+
+
+def read_items(text: str, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
+    """Yield the papers of a BibTeX file with their keys, and the groups that JabRef put them in. Two entries may have
+    the same key.
     """
     try:
         library = parse_string(text, append_middleware=[MonthIntMiddleware()])
@@ -45,7 +59,8 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
         where = f"{shown}:{(block.start_line or 0) + 1}"
         entry = _entry(block, library)
         if entry:
-            yield _paper(entry, where)
+            paper = _paper(entry, where)
+            yield paper if isinstance(paper, SkippedPaper) else _item(entry, paper)
         elif isinstance(block, ParsingFailedBlock):
             why = getattr(block.error, "abort_reason", None) or str(block.error)
             yield SkippedPaper(where, f"not BibTeX: {to_single_line(why)}")
@@ -61,6 +76,12 @@ def _entry(block: Block, library: Library) -> Entry | None:
         MonthIntMiddleware().transform_entry(bare, library)
         return bare
     return block if isinstance(block, Entry) else None
+
+
+def _item(entry: Entry, paper: Paper) -> LibraryItem:
+    groups = next((str(field.value) for field in entry.fields if field.key.lower() == "groups"), "")
+    names = map(_plain, groups.split(","))
+    return LibraryItem(key=entry.key, paper=paper, collections=tuple(dict.fromkeys(filter(None, names))))
 
 
 def _paper(entry: Entry, where: str) -> Paper | SkippedPaper:
