@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sqlalchemy import Connection
 
-from newsletter.model import Paper, PaperRef, Subscriber
+from newsletter.model import LibraryItem, Paper, PaperRef, Subscriber
 from newsletter.ranking.encoder import Encoder
 from newsletter.ranking.index import Index, PaperMatrix, Segment, no_meaning
 from newsletter.ranking.meaning import Encodings, to_bytes
@@ -20,7 +20,7 @@ from newsletter.ranking.profile import InterestFeedback
 from newsletter.ranking.tfidf import paper_text, title_once
 from newsletter.services.context import AppContext
 from newsletter.store import libraries, papers, reading, writing
-from newsletter.store.libraries import Library, LibraryItem, StoredEncoding
+from newsletter.store.libraries import Library, StoredEncoding
 
 
 @dataclass(frozen=True, slots=True)

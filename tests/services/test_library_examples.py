@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from newsletter.model import Paper
+from newsletter.model import LibraryItem, Paper
 from newsletter.services.context import open_context
 from newsletter.store import libraries, subscribers, writing
-from newsletter.store.libraries import LibraryItem
 from newsletter.support.clock import frozen_clock, parse_moment
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.sentence_model import SETTINGS
