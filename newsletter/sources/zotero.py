@@ -295,3 +295,20 @@ def _mapping(answer: HttpResponse) -> Mapping[str, Any]:
 def _part(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     part = found.get(key)
     return part if isinstance(part, Mapping) else {}
+
+
+def find_user(http: HttpClient, url: str, key: str) -> str:
+    """Ask whose a key is; return the ID of the user.
+
+    Raises:
+        RefusedError: Zotero does not know the key.
+        SourceError: Zotero did not answer as expected.
+    """
+    headers = {"Zotero-API-Version": "3", "Zotero-API-Key": key}
+    answer = http.get(f"{url}/keys/current", headers=headers, accepted=(403, 404))
+    if answer.status != 200:
+        raise RefusedError(f"{answer.asked}: Zotero does not know the key (status {answer.status})")
+    user = str(_mapping(answer).get("userID"))
+    if not user.isdecimal():
+        raise SourceError(f"{answer.asked}: the response names no user")
+    return user

@@ -26,6 +26,7 @@ from newsletter.store import feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_of, text
+from newsletter.web.pages.libraries import library_values
 from newsletter.web.pages.preference_form import (
     Fields,
     InterestFields,
@@ -79,6 +80,7 @@ def routes(site: WebContext) -> APIRouter:
             **values,
             **_ranking(site, subscriber, ranked, with_findings=ranked == home.preferences),
             **_standing(site, subscriber, home),
+            **library_values(site, subscriber),
         }
         blank = [*fields.interests, InterestFields()]
         return site.page(
