@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 _TREE = re.compile(r"jabref-meta:\s*(?:groupstree|grouping):(.*)", re.DOTALL | re.IGNORECASE)
 _RECORD_END = re.compile(r"(?<!\\);")
-_GROUP = re.compile(r"\s*(\d{1,3}) (?:Static|Explicit)Group:(.*)", re.DOTALL)
+_GROUP = re.compile(r"\s*(\d{1,2}) (?:Static|Explicit)Group:(.*)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
