@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states, subscriptions
-from newsletter.audience.identifiers import valid_orcid
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count, forget_counts
+from newsletter.audience.identifiers import valid_orcid
 from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
 from newsletter.audience.subscriber_file import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.audience.subscriber_file import preferences_from_mapping
@@ -86,9 +86,7 @@ def read_lasting_address(email: str) -> str:
     return address
 
 
-def read_request(
-    email: str, interests: Iterable[str], timezone: str, layout: str = "", orcid: str = ""
-) -> Preferences:
+def read_request(email: str, interests: Iterable[str], timezone: str, layout: str = "", orcid: str = "") -> Preferences:
     """Validate a sign-up form by the rules of subscriber files.
 
     Args:

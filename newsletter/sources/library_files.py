@@ -55,12 +55,7 @@ def read_library_file(content: bytes, name: str) -> tuple[list[LibraryItem], lis
     Raises:
         UserError: the file is empty, larger than 10 MB or in another format, or has no entry with a title.
     """
-    shown = shorten_middle(to_single_line(name), _LONGEST_NAME) or "the file"
-    if len(content) > MAX_LIBRARY_BYTES:
-        raise UserError(
-            f"{shown}: larger than {MAX_LIBRARY_BYTES // 1_000_000} MB; export a smaller collection, without abstracts "
-            "or notes if need be"
-        )
+    shown = _shown(name)
     entries = _entries(content, shown)
     items, skipped = list[LibraryItem](), list[SkippedPaper]()
     for entry in islice(entries, MAX_LIBRARY_ENTRIES):
@@ -78,8 +73,26 @@ def read_library_file(content: bytes, name: str) -> tuple[list[LibraryItem], lis
     return list(_with_unique_keys(items)), skipped
 
 
+def check_library_file(content: bytes, name: str) -> None:
+    """Check that a file looks like a library, without reading its entries, which may take seconds.
+
+    Raises:
+        UserError: the file is empty, larger than 10 MB or in another format.
+    """
+    _entries(content, _shown(name))
+
+
+def _shown(name: str) -> str:
+    return shorten_middle(to_single_line(name), _LONGEST_NAME) or "the file"
+
+
 def _entries(content: bytes, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
     """Return the entries of a file, read in the format of its content; if that may be either, in that of its name."""
+    if len(content) > MAX_LIBRARY_BYTES:
+        raise UserError(
+            f"{shown}: larger than {MAX_LIBRARY_BYTES // 1_000_000} MB; export a smaller collection, without abstracts "
+            "or notes if need be"
+        )
     if not content.strip(b"\0 \t\r\n"):
         raise UserError(f"{shown}: the file is empty; {_FIX}")
     for signature, what in _SIGNATURES:

@@ -11,10 +11,10 @@ from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
 from newsletter.errors import UserError
 from newsletter.services import signup_mail
-from newsletter.support import time_zones
-from newsletter.web.context import PRIVATE, WebContext
 from newsletter.sources.library_files import check_library_file
+from newsletter.support import time_zones
 from newsletter.support.text import to_single_line
+from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import (
     PAGE,
     Posted,
@@ -108,9 +108,7 @@ def routes(site: WebContext) -> APIRouter:
 
         def again(status: int, problems: Sequence[str], challenge: str | None = None) -> Response:
             lost = file.name if file is not None else ""
-            return form_page(
-                request, status, email, interests, topics, zone, layout, problems, challenge, orcid, lost
-            )
+            return form_page(request, status, email, interests, topics, zone, layout, problems, challenge, orcid, lost)
 
         try:
             wanted = read_request(email, [*topics, *interests.splitlines()], zone, layout, orcid)
