@@ -6,9 +6,10 @@ from sqlalchemy import Connection
 
 from newsletter.audience import log_export
 from newsletter.audience.import_export import to_object
-from newsletter.model import Subscriber
+from newsletter.model import PaperRef, Subscriber
 from newsletter.store import bounces, feedback, libraries, papers, saved_papers, send_log, subscribers
 from newsletter.store.libraries import Library
+from newsletter.store.saved_papers import Export, SavedPaper
 from newsletter.store.send_log import LogFilter
 
 
@@ -37,7 +38,7 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
             for one in feedback.of(connection, [row])[row]
         ],
         "saved_papers": [
-            {"paper": named[one.paper].id, "title": named[one.paper].title, "saved_at": one.saved_at.isoformat()}
+            _saved_paper(named[one.paper], one, saved_papers.export_of(connection, row, one.paper))
             for one in reading_list
         ],
         "libraries": [_library(connection, one) for one in libraries.of(connection, row)],
@@ -46,6 +47,16 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
             {"kind": one.kind, "received_at": one.received_at.isoformat(), "diagnostic": one.diagnostic}
             for one in (bounces.of_subscriber(connection, row, since) if since else [])
         ],
+    }
+
+
+def _saved_paper(paper: PaperRef, saved: SavedPaper, export: Export | None) -> dict[str, Any]:
+    in_zotero = export.exported_at if export else None
+    return {
+        "paper": paper.id,
+        "title": paper.title,
+        "saved_at": saved.saved_at.isoformat(),
+        "in_zotero_since": in_zotero.isoformat() if in_zotero else None,
     }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,7 +85,7 @@ def add(
     ref = _reference(context.config, library, tuple(collection or ()), key_env)
     if each_collection and ref.kind not in _ZOTERO:
         raise UserError(f"--each-collection: {ref.address} has no collections; leave the option out")
-    key = _ask_for_key(ref) if ref.kind in _ZOTERO and key_env is None else None
+    key = _ask_for_key(ref, subscriber) if ref.kind in _ZOTERO and key_env is None else None
     with stoppable() as stopped, _spinner(f"reading {ref.address}"):
         try:
             result = add_library(context, subscriber, ref, key, interest, each_collection, stopped.is_set)
@@ -139,14 +140,14 @@ def _path_from_folder(path: Path, folder: Path) -> str:
     return str(whole.relative_to(home) if whole.is_relative_to(home) else whole)
 
 
-def _ask_for_key(ref: LibraryRef) -> str | None:
+def _ask_for_key(ref: LibraryRef, subscriber: Subscriber) -> str | None:
     """Ask for a key without showing it, or read it from standard input; None if it is empty."""
     import getpass
     import os
 
     from newsletter.config.libraries import ZOTERO_KEY
 
-    if os.environ.get(ZOTERO_KEY):
+    if os.environ.get(ZOTERO_KEY) and subscriber.file is not None:
         return None
     if not sys.stdin.isatty():
         return sys.stdin.readline(1_000).strip() or None
@@ -164,14 +165,18 @@ def list_libraries(ctx: typer.Context, email: AnyEmail = None, json: Json = Fals
         with reading(context.engine) as connection:
             found = libraries.of_all(connection, [one.row for one in people])
             counts = libraries.counts(connection, [one.row for own in found.values() for one in own])
-        rows += [_row(one, library, counts.get(library.row, 0)) for one in people for library in found.get(one.row, ())]
+        for one in people:
+            own = {library.address: library for library in found.get(one.row, ())}
+            # What a file names since the last sync.
+            named = {ref.address: None for interest in one.preferences.interests for ref in interest.libraries}
+            rows += [_row(one, address, own.get(address), counts) for address in {**own, **named}]
     if json:
         print_json(rows)
     elif not rows:
         say("No libraries yet; add one with 'newsletter library add EMAIL LIBRARY'.")
     else:
         columns = (("subscriber", "wide"), ("library", "wide"), ("papers", "right"), ("synced (UTC)", "left"))
-        print_table(columns, ((row["email"], _described(row), row["papers"], row["synced"]) for row in rows))
+        print_table(columns, ((row["email"], _described(row), row["papers"], _synced(row)) for row in rows))
         for row in rows:
             if row["error"]:
                 say_wrapped(f"{row['email']}: {row['error']}", "", "  ")
@@ -193,21 +198,18 @@ def _people(context: AppContext, email: str | None) -> Iterator[list[Subscriber]
         after = page[-1].row
 
 
-def _row(subscriber: Subscriber, library: Library, papers: int) -> dict[str, Any]:
-    named = [
-        one.name for one in subscriber.preferences.interests if library.address in {x.address for x in one.libraries}
-    ]
+def _row(subscriber: Subscriber, address: str, library: Library | None, counts: Mapping[int, int]) -> dict[str, Any]:
+    interests = subscriber.preferences.interests
     return {
         "email": subscriber.email,
-        "address": library.address,
-        "interests": named,
-        "collections": list(library.collections),
-        "papers": papers,
-        "has_key": library.encrypted_key is not None,
-        "can_write": library.can_write,
-        "synced_at": format_iso(library.synced_at),
-        "synced": format_moment(library.synced_at) or "never",
-        "error": library.error,
+        "address": address,
+        "interests": [one.name for one in interests if address in {ref.address for ref in one.libraries}],
+        "collections": list(library.collections) if library else [],
+        "papers": counts.get(library.row, 0) if library else 0,
+        "has_key": library is not None and library.encrypted_key is not None,
+        "can_write": library is not None and library.can_write,
+        "synced_at": format_iso(library.synced_at) if library else None,
+        "error": library.error if library else None,
     }
 
 
@@ -217,6 +219,10 @@ def _described(row: dict[str, Any]) -> tuple[str, ...]:
         *(f"  {pattern}" for pattern in row["collections"]),
         *(["  failed"] if row["error"] else []),
     )
+
+
+def _synced(row: dict[str, Any]) -> str:
+    return format_moment(datetime.fromisoformat(row["synced_at"])) if row["synced_at"] else "never"
 
 
 def sync(ctx: typer.Context, email: AnyEmail = None, json: Json = False) -> None:

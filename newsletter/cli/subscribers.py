@@ -136,9 +136,9 @@ def forget(
 ) -> None:
     """Delete all data of a subscriber permanently.
 
-    This deletes the subscriber, interests and their file, feedback, the
-    reading list, the send log and bounces. A hash of the address is kept, so that no file or import
-    resubscribes that person. Backups and exports are not changed.
+    This deletes the subscriber, interests and their file, feedback, the reading list, libraries with their keys, the
+    send log and bounces. A hash of the address is kept, so that no file or import resubscribes that person. Backups and
+    exports are not changed.
     """
     from newsletter.services.retention import erase_subscriber, find_subscriber
 

@@ -18,6 +18,7 @@ from newsletter.services.index import read_state
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.libraries import sync_due
 from newsletter.services.retention import purge_expired
+from newsletter.services.save_to_zotero import export_due
 from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
@@ -154,7 +155,8 @@ def _read_mailbox(context: AppContext, log: Log, should_stop: Callable[[], bool]
 
 
 def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Sync the libraries that are due, one log line for each that changed or failed. A lasting error is logged once.
+    """Sync the libraries that are due, one log line for each that changed or failed, and write saved papers into Zotero
+    libraries that did not take them before. A lasting error is logged once.
 
     Returns:
         Whether no library failed that had not failed before.
@@ -169,6 +171,9 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
             elif result.added or result.changed or result.removed:
                 counts = {"added": result.added, "changed": result.changed, "removed": result.removed}
                 log("library_synced", **facts, **counts, papers=result.total)
+        exported = export_due(context, should_stop)
+        if any(exported.values()):
+            log("exported", **exported)
     return good
 
 

@@ -103,6 +103,8 @@ def add_library(
     with reading(context.engine) as connection:
         known = [one for one in store.of(connection, subscriber.row) if one.address == ref.address]
     present = known[0] if known else Library(row=0, subscriber=subscriber.row, address=ref.address)
+    if ref.key:
+        present = replace(present, encrypted_key=None)  # The reference names another key.
     used = key or find_key(context.links.key, subscriber, present, ref)
     planned = with_library(subscriber.preferences, ref, interest, ref.address)
     patterns = () if each_collection else patterns_of(references_to(planned, ref.address))
@@ -262,7 +264,8 @@ def _added(
             checked(changed, ref.address)
             subscriptions.change_preferences(connection, subscriber, changed, folder, now)
         library = store.ensure(connection, subscriber.row, ref.address)
-        encrypted = encrypt_key(context.links.key, key) if key is not None else library.encrypted_key
+        stored = None if ref.key else library.encrypted_key
+        encrypted = encrypt_key(context.links.key, key) if key is not None else stored
         store.set_key(connection, library.row, encrypted, found.can_write if found else library.can_write)
     return library, patterns_of(references_to(changed, ref.address))
 

@@ -4,8 +4,10 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from newsletter.config.libraries import openalex_key
 from newsletter.errors import Stopped
@@ -22,6 +24,8 @@ from newsletter.support.threads import run_in_thread
 
 _ZOTERO = (LibraryKind.ZOTERO_USER, LibraryKind.ZOTERO_GROUP)
 _POLL_SECONDS = 0.1
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +63,43 @@ def read_library(
         SourceError: the source failed, or took longer than ``network.source_seconds``.
         Stopped: the newsletter is stopping.
     """
+
+    def read(stopped: Callable[[], bool]) -> Reading:
+        return _read(context, ref, key, since, patterns, stopped)
+
+    return run_within(context.config.network.source_seconds, read, f"{ref.address}: not read", should_stop)
+
+
+def run_within(
+    seconds: float,
+    work: Callable[[Callable[[], bool]], Result],
+    what: str,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Run a function within a time limit, and return its result.
+
+    It runs in a thread of its own, which is left alone after that: a look-up of a name may hang for minutes. So it must
+    not use the store.
+
+    Args:
+        work: gets a function that says whether its result is no longer wanted.
+        what: what did not happen in time, for the error.
+        should_stop: polled continuously.
+
+    Raises:
+        SourceError: the time is over.
+        Stopped: the newsletter is stopping.
+    """
     left = threading.Event()
-    seconds = context.config.network.source_seconds
     end = time.monotonic() + seconds
-    # The thread only reads, so that it can be left alone: a look-up of a name may hang for minutes.
-    reading = run_in_thread(lambda: _read(context, ref, key, since, patterns, left.is_set))
+    running = run_in_thread(lambda: work(left.is_set))
     try:
-        while not reading.done():
+        while not wait([running], _POLL_SECONDS).done:
             if should_stop():
                 raise Stopped
             if time.monotonic() > end:
-                raise SourceError(f"{ref.address}: not read within {seconds:g} s; it is read again later")
-            threading.Event().wait(_POLL_SECONDS)
-        return reading.result()
+                raise SourceError(f"{what} within {seconds:g} s; it is tried again later")
+        return running.result()
     finally:
         left.set()
 

@@ -1,14 +1,11 @@
 """HTTP for sources: limits on time and size, retries with waits in between, and conditional requests."""
 
-import email.utils
 import json
-import socket
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
 from typing import Any, Self
@@ -22,9 +19,19 @@ from newsletter.config.sources import Network
 from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError
+from newsletter.sources.http_attempts import (
+    LONGEST_WAIT,
+    FailedAttempt,
+    check_encoding,
+    check_status,
+    clock_skew,
+    may_try_again,
+    receive,
+    to_failure,
+    too_large,
+)
 from newsletter.sources.text import excerpt
 from newsletter.support.deadline import Deadline
-from newsletter.support.text import to_single_line
 
 # A failed source is reported once, after all attempts; stamina would log each of them.
 stamina.instrumentation.set_on_retry_hooks([])
@@ -32,17 +39,12 @@ stamina.instrumentation.set_on_retry_hooks([])
 Validators = tuple[str | None, str | None]
 """The ETag and Last-Modified of a server's response for one URL."""
 
-LONGEST_WAIT = 60.0
-"""The longest wait before a retry, in seconds. A server that asks for more is not tried again."""
-
 _WHOLE_ANSWER = 10
 """Time limit of a complete response, redirects included, as a multiple of the timeout of one step."""
 
 _LONGEST_VALIDATOR = 1_000
 
 _ENCODINGS = ("gzip", "deflate")
-_UNBOUNDED_ENCODINGS = ("br", "zstd")
-"""One received piece of these may decompress to any size."""
 
 _SECRETS = ("key", "token", "secret", "password", "signature")
 
@@ -221,7 +223,7 @@ class HttpClient:
         tries = 0
         try:
             for attempt in stamina.retry_context(
-                on=_may_try_again(self._network.wait_seconds),
+                on=may_try_again(self._network.wait_seconds),
                 attempts=self._network.attempts,
                 timeout=None,
                 wait_initial=self._network.wait_seconds,
@@ -231,7 +233,7 @@ class HttpClient:
                 with attempt:
                     tries = attempt.num
                     return self._once(request, pause_seconds)
-        except _Failed as failed:
+        except FailedAttempt as failed:
             often = "tried once" if tries == 1 else f"tried {tries} times"
             raise SourceError(f"{request.shown}: {failed} ({often})", failed.status) from failed.__cause__
         raise AssertionError("stamina made no attempt")
@@ -245,21 +247,21 @@ class HttpClient:
             with deadline, closing(self._sent(request, deadline)) as response:
                 self.ahead = clock_skew(response)
                 if response.status_code not in request.accepted:
-                    _check_status(response)
-                _check_encoding(response)
-                _receive(response, content, self._max_bytes)
+                    check_status(response)
+                check_encoding(response)
+                receive(response, content, self._max_bytes)
         except PrivateAddressError as error:
-            raise _Failed(str(error), passing=False) from error
+            raise FailedAttempt(str(error), passing=False) from error
         except ResponseTooLarge as error:
-            raise _too_large(self._max_bytes) from error
+            raise too_large(self._max_bytes) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:
-                raise _Failed(f"no complete response within {limit:g} s", passing=True) from error
-            raise _failed(error, len(content), self._network.timeout_seconds) from error
+                raise FailedAttempt(f"no complete response within {limit:g} s", passing=True) from error
+            raise to_failure(error, len(content), self._network.timeout_seconds) from error
         finally:
             self._last_call = time.monotonic()
         if deadline.over:
-            raise _Failed(f"no complete response within {limit:g} s", passing=True)
+            raise FailedAttempt(f"no complete response within {limit:g} s", passing=True)
         kind = response.headers.get("Content-Type", "")
         return HttpResponse(request.shown, bytes(content), kind, response.status_code, response.headers)
 
@@ -286,25 +288,6 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()  # reads all certificates, which takes longer than many a request
 
 
-class _Failed(Exception):
-    """A failed attempt. ``passing``: whether a retry may succeed. ``wait``: after how many seconds, if known."""
-
-    def __init__(self, text: str, *, passing: bool, wait: float | None = None, status: int | None = None) -> None:
-        self.passing, self.wait, self.status = passing, wait, status
-        super().__init__(text)
-
-
-def _may_try_again(shortest_wait: float) -> Callable[[Exception], bool | float]:
-    """Return a callback that says whether a retry may succeed, and after how many seconds if a server said so."""
-
-    def decide(error: Exception) -> bool | float:
-        if not isinstance(error, _Failed) or not error.passing:
-            return False
-        return True if error.wait is None else max(error.wait, shortest_wait)
-
-    return decide
-
-
 def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
     """Return a callback for httpx's ``trace`` extension that passes each new connection to a deadline."""
 
@@ -314,99 +297,6 @@ def _watched_by(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
             deadline.watch(stream.get_extra_info("socket"))
 
     return trace
-
-
-def _check_encoding(response: httpx.Response) -> None:
-    encoding = response.headers.get("Content-Encoding", "").strip().lower()
-    # Each layer may grow a thousandfold, so a second one would exhaust the memory before a limit is checked.
-    if "," in encoding:
-        raise _Failed("the response is compressed more than once", passing=False)
-    if encoding in _UNBOUNDED_ENCODINGS:
-        raise _Failed(f"the response is compressed with {excerpt(encoding)}, which was not requested", passing=False)
-
-
-def _check_status(response: httpx.Response) -> None:
-    status = response.status_code
-    if 200 <= status < 300:
-        return
-    if status == 304:
-        raise _Failed("status 304 to an unconditional request", passing=False, status=status)
-    if response.has_redirect_location:
-        raise _Failed(f"status {status}: a redirect, which this request does not follow", passing=False, status=status)
-    passing = status == 429 or status >= 500
-    wait = _retry_after(response) if passing else None
-    if wait is not None and wait > LONGEST_WAIT:
-        raise _Failed(f"status {status}, retry after {wait:.0f} s", passing=False, status=status)
-    raise _Failed(f"status {status}", passing=passing, wait=wait, status=status)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds to wait, which the server gives in seconds or as a date; None if missing or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdecimal():
-        return float(text[:9])
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def clock_skew(response: httpx.Response) -> float | None:
-    """Return by how many seconds a server's clock is ahead of ours (RFC 9110, section 6.6.1; a cache adds Age)."""
-    try:
-        moment = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
-        return None
-    age = response.headers.get("Age", "").strip()
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp() + (int(age[:9]) if age.isascii() and age.isdecimal() else 0) - time.time()
-
-
-def _receive(response: httpx.Response, content: bytearray, most: int) -> None:
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > most:
-            raise _too_large(most)
-
-
-def _too_large(most: int) -> _Failed:
-    return _Failed(f"the response is larger than {most // 1_000_000} MB", passing=False)
-
-
-def _failed(error: Exception, received: int, timeout: float) -> _Failed:
-    """Describe an httpx error."""
-    match error:
-        case httpx.TimeoutException():
-            return _Failed(f"no response within {timeout:g} s", passing=True)
-        case httpx.ConnectError():
-            return _Failed(_connect_words(error), passing=True)
-        case httpx.RemoteProtocolError() | httpx.ReadError():
-            return _Failed(f"the response ended after {received} bytes", passing=True)
-        case httpx.DecodingError():
-            return _Failed("the response could not be decompressed", passing=True)
-        case httpx.NetworkError():
-            return _Failed(f"the connection failed: {to_single_line(str(error))}", passing=True)
-        case httpx.UnsupportedProtocol():
-            return _Failed("redirected to a URL that is not http or https", passing=False)
-        case httpx.TooManyRedirects():
-            return _Failed("too many redirects", passing=False)
-        case _:
-            return _Failed(to_single_line(str(error)) or type(error).__name__, passing=False)
-
-
-def _connect_words(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(cause, socket.gaierror):
-            return "host not found"
-        cause = cause.__cause__ or cause.__context__
-    return f"no connection: {to_single_line(str(error))}"
 
 
 def _full(url: str, params: Params | None) -> httpx.URL:

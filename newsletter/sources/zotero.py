@@ -13,7 +13,8 @@ from typing import Any
 from newsletter.errors import Stopped
 from newsletter.model import LibraryItem, LibraryKind, LibraryRef
 from newsletter.sources.errors import SourceError
-from newsletter.sources.http import LONGEST_WAIT, HttpClient, HttpResponse, Params
+from newsletter.sources.http import HttpClient, HttpResponse, Params
+from newsletter.sources.http_attempts import LONGEST_WAIT
 from newsletter.sources.library_items import MAX_ITEMS, LibraryChanges
 from newsletter.sources.zotero_items import collection_paths, in_collections, is_chosen, is_trashed, to_library_item
 

@@ -124,6 +124,14 @@ def record_failure(connection: Connection, library: int, error: str, now: dateti
     return reported is None
 
 
+def record_refusal(connection: Connection, library: int, error: str) -> None:
+    """Record that the key of a library (by row) was refused when a paper was added. The next sync, which is due at
+    once, finds out what the key allows.
+    """
+    values = {"error": error, "can_write": False, "tried_at": None}
+    connection.execute(update(libraries).where(libraries.c.row == library).values(**values))
+
+
 def due(connection: Connection, before: datetime, after: int, limit: int) -> list[Library]:
     """Return the libraries of active subscribers that were not tried since a given time (UTC), by row, starting after
     ``after``.

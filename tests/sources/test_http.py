@@ -254,3 +254,54 @@ def test_an_answer_that_is_no_json(httpserver: HTTPServer, http: HttpClient, bod
     answer = http.get(httpserver.url_for("/papers"))
     with pytest.raises(SourceError, match=r"the response is not JSON; it begins with '"):
         answer.json()
+
+
+SECRET = "P9NiFoyLeZu2bZNvvuQPDWsd"
+
+
+def test_headers_are_sent_and_answers_other_than_success_are_returned_if_accepted(
+    httpserver: HTTPServer, http: HttpClient
+) -> None:
+    httpserver.expect_request(
+        "/items", headers={"Zotero-API-Key": SECRET, "If-Modified-Since-Version": "7"}
+    ).respond_with_data("", status=304, headers={"Last-Modified-Version": "7"})
+    headers = {"Zotero-API-Key": SECRET, "If-Modified-Since-Version": "7"}
+    answer = http.get(httpserver.url_for("/items"), headers=headers, accepted=(304,))
+    assert (answer.status, answer.headers["last-modified-version"]) == (304, "7")
+    with pytest.raises(SourceError, match="status 304 to an unconditional request") as error:
+        http.get(httpserver.url_for("/items"), headers=headers)
+    assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_request_with_headers_follows_no_redirect(httpserver: HTTPServer, http: HttpClient, status: int) -> None:
+    elsewhere = httpserver.url_for("/stolen").replace("127.0.0.1", "localhost")
+    httpserver.expect_request("/items").respond_with_data("", status=status, headers={"Location": elsewhere})
+    httpserver.expect_request("/stolen").respond_with_data("thanks")
+    for ask in (
+        lambda: http.get(httpserver.url_for("/items"), headers={"Zotero-API-Key": SECRET}),
+        lambda: http.post_json(httpserver.url_for("/items"), [1], headers={"Zotero-API-Key": SECRET}),
+    ):
+        with pytest.raises(SourceError, match=f"status {status}: a redirect") as error:
+            ask()
+        assert SECRET not in str(error.value)
+    assert {request.path for request, _ in httpserver.log} == {"/items"}
+
+
+def test_json_is_sent_with_the_same_limits_and_attempts(httpserver: HTTPServer, http: HttpClient) -> None:
+    value = [{"title": "Größe"}]
+    httpserver.expect_ordered_request("/items", method="POST", json=value).respond_with_data("busy", status=503)
+    httpserver.expect_ordered_request("/items", method="POST", json=value).respond_with_json({"done": True})
+    httpserver.expect_ordered_request("/items", method="POST").respond_with_data("no", status=412)
+    httpserver.expect_ordered_request("/items", method="POST").respond_with_data("no", status=412)
+    httpserver.expect_ordered_request("/items", method="POST").respond_with_data(b"0" * (MAX_RESPONSE_BYTES + 1))
+    url = httpserver.url_for("/items")
+    assert http.post_json(url, value).json() == {"done": True}
+    assert http.post_json(url, value, accepted=(412,)).status == 412
+    with pytest.raises(SourceError) as error:
+        http.post_json(url, value)
+    assert str(error.value) == f"POST {url}: status 412 (tried once)"
+    with pytest.raises(SourceError, match="larger than 50 MB"):
+        http.post_json(url, value)
+    with pytest.raises(SourceError, match="is a private address"):
+        http.post_json("http://10.0.0.1/items", value)

@@ -10,6 +10,7 @@ from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Paper, Subscriber
 from newsletter.rendering.citations.formats import FILE_TYPES, CitationFormat, write_citations
 from newsletter.rendering.paper_card import byline, display_title, paper_links, paper_path
+from newsletter.services.save_to_zotero import save_paper
 from newsletter.store import papers, reading, writing
 from newsletter.store import saved_papers as store
 from newsletter.web.context import PRIVATE, WebContext
@@ -31,6 +32,7 @@ def routes(site: WebContext) -> APIRouter:
         subscriber, paper = _read(site, token)
         with reading(context.engine) as connection:
             saved = store.has(connection, subscriber.row, paper.row)
+            export = store.export_of(connection, subscriber.row, paper.row)
         return site.page(
             request,
             "save",
@@ -40,14 +42,14 @@ def routes(site: WebContext) -> APIRouter:
             byline=byline(paper),
             saved=saved,
             removed=removed,
+            zotero=_zotero_state(export),
             reading_list=path_for(site, TokenPurpose.SAVED, subscriber),
         )
 
     @router.post("/save/{token}", dependencies=[SameOrigin])
     def save(token: str) -> Response:
         subscriber, paper = _read(site, token)
-        with writing(context.engine) as connection:
-            store.save(connection, subscriber.row, paper.row, context.clock())
+        save_paper(context, subscriber, paper.row)
         return RedirectResponse(f"/save/{token}", 303, headers=PRIVATE)
 
     @router.post("/save/{token}/undo", dependencies=[SameOrigin])
@@ -117,6 +119,15 @@ def _read(site: WebContext, token: str) -> tuple[Subscriber, Paper]:
     if paper is None:
         raise HTTPException(410, _NO_PAPER, headers=PRIVATE)
     return subscriber, paper
+
+
+def _zotero_state(export: store.Export | None) -> str:
+    """Return what became of a paper's way into Zotero: ``saved``, ``waiting``, ``failed``, or empty without any."""
+    if export is None:
+        return ""
+    if export.exported_at is not None:
+        return "saved"
+    return "waiting" if export.not_before is not None else "failed"
 
 
 def _list(
