@@ -118,7 +118,8 @@ def _near(words: Sequence[str], wanted: Mapping[str, Sequence[int]], counts: Seq
     """Return whether some ``longest`` words of one passage have all that is wanted.
 
     Args:
-        wanted: which of several things each word is; also has the break between passages. ``counts``: how often each of these must be there.
+        wanted: which of several things each word is; also has the break between passages.
+        counts: how often each of these things must be there.
     """
     start, missing = 0, list(counts)
     events = [(place, word) for place, word in enumerate(words) if word in wanted]
