@@ -38,7 +38,7 @@ from newsletter.ranking.scoring import Candidates, matches
 from newsletter.ranking.zscores import raw_scores, scale
 from newsletter.services.context import AppContext, open_context
 from newsletter.services.index import current_index
-from newsletter.services.recommend import build_snapshot
+from newsletter.services.ranking_snapshot import build_snapshot
 from newsletter.services.search import search, similar
 from newsletter.store import papers, reading, schema, writing
 from newsletter.store.papers import PaperFilter

@@ -1,9 +1,10 @@
 """The data model: papers, subscribers, interests, digests and sends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,31 @@ class LibraryRef:
         """The library in one word, as commands take it: ``zotero:user/123``, ``orcid:0000-0002-1825-0097``."""
         zotero = self.kind in (LibraryKind.ZOTERO_USER, LibraryKind.ZOTERO_GROUP)
         return f"{self.kind}{'/' if zotero else ':'}{self.id}"
+
+    def keeps(self, collections: Sequence[str]) -> bool:
+        """Return whether a paper in these collections (by path) counts. ``Papers/*`` is all that is below Papers."""
+        if not self.collections:
+            return True
+        paths = [path.casefold() for path in collections]
+        return any(fnmatchcase(path, wanted.casefold()) for path in paths for wanted in self.collections)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryItem:
+    """A paper of a library.
+
+    Attributes:
+        key: of the item in its library.
+        paper: its bibliographic data; it has no row or id, since it is not a paper of the newsletter.
+        collections: the paths of the collections that it is in, such as ``Papers/Chemistry``.
+        row: the store's number for the item, 0 before it is stored. ``library``: that of its library.
+    """
+
+    key: str
+    paper: Paper
+    collections: tuple[str, ...] = ()
+    row: int = 0
+    library: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,13 +26,16 @@ from newsletter.errors import NewsletterError, Stopped
 from newsletter.services.context import AppContext
 from newsletter.services.daily_trigger import DailyTrigger
 from newsletter.services.index_updater import IndexUpdater
-from newsletter.services.jobs import Log, fetch, housekeeping, read_bounces, tick
+from newsletter.services.jobs import Log, fetch, housekeeping, read_bounces, sync_libraries, tick
 from newsletter.store import scheduled_jobs, subscribers, writing
 from newsletter.support.time_zones import get_zone
 
 _HOUSEKEEPING_AT = time_of_day(3, 17)
 
-_OWN_EXECUTORS = ("fetch", "bounces")
+_OWN_EXECUTORS = ("fetch", "bounces", "libraries")
+_LIBRARIES_MINUTES = 10
+"""How often to look for libraries that are due: one that was just named in a file is read soon."""
+
 _POLL_SECONDS = 0.1
 
 _PATIENCE = 20.0
@@ -104,6 +107,11 @@ def bounces_job() -> None:
     _guarded("bounces", read_bounces)
 
 
+def libraries_job() -> None:
+    """Sync the libraries that are due."""
+    _guarded("libraries", sync_libraries)
+
+
 def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], bool]) -> None:
     services = _services.get()
     if services.stop.is_set():
@@ -139,7 +147,7 @@ async def _run(context: AppContext, log: Log) -> None:
     scheduler = AsyncIOScheduler(
         timezone=UTC,
         jobstores={"default": jobs},
-        # Digests do not wait for the sources or the mailbox.
+        # Digests do not wait for the sources, the mailbox or Zotero.
         executors={name: ThreadPoolExecutor(1, in_thread) for name in ("default", *_OWN_EXECUTORS)},
         job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
     )
@@ -179,6 +187,7 @@ def _add_jobs(scheduler: Any, context: AppContext, stored: Mapping[str, datetime
     jobs: list[tuple[str, Callable[[], None], Any, datetime | None]] = [
         ("fetch", fetch_job, fetch_at, now),
         ("tick", tick_job, IntervalTrigger(seconds=settings.tick_seconds, timezone=UTC), now),
+        ("libraries", libraries_job, IntervalTrigger(minutes=_LIBRARIES_MINUTES, timezone=UTC), now),
         ("housekeeping", housekeeping_job, DailyTrigger((_HOUSEKEEPING_AT,), settings.timezone), None),
     ]
     if context.config.command_address is not None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count, forget_counts
+from newsletter.audience.identifiers import valid_orcid
 from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
 from newsletter.audience.subscriber_file import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.audience.subscriber_file import preferences_from_mapping
@@ -27,6 +28,14 @@ from newsletter.store.sign_ups import Kind, SignUp
 
 MOST_INTERESTS = 20
 LONGEST_INTEREST = 300
+
+OWN_PUBLICATIONS = "Own publications"
+"""The name of the interest that an ORCID iD becomes."""
+
+_MOST_OF_UPLOADS = 200_000_000
+"""Characters that the libraries uploaded with all requests may take in the store. Those that come later are left out,
+and can be uploaded again after the sign-up is confirmed.
+"""
 
 _NOT_CONFIRMED = "asked for on the site, not confirmed"
 _BATCH = 500
@@ -77,13 +86,14 @@ def read_lasting_address(email: str) -> str:
     return address
 
 
-def read_request(email: str, interests: Iterable[str], timezone: str, layout: str = "") -> Preferences:
+def read_request(email: str, interests: Iterable[str], timezone: str, layout: str = "", orcid: str = "") -> Preferences:
     """Validate a sign-up form by the rules of subscriber files.
 
     Args:
         interests: topics in words; empty ones and duplicates are ignored.
         timezone: the browser's; an unknown one counts as UTC.
         layout: the name of one; an unknown or empty one counts as the newsletter's own.
+        orcid: an ORCID iD, whose publications become an interest; empty for none.
 
     Raises:
         UserError: something is wrong in it, a line for each, in words for who filled the form in.
@@ -95,13 +105,21 @@ def read_request(email: str, interests: Iterable[str], timezone: str, layout: st
     if any(len(line) > LONGEST_INTEREST for line in wanted):
         raise UserError(f"Please use at most {LONGEST_INTEREST} characters per interest.")
     shown = layout if layout in list(Layout) else None
+    named: list[object] = [*wanted, *([{"name": OWN_PUBLICATIONS, "orcid": _orcid(orcid)}] if orcid.strip() else [])]
     for zone in (timezone, "UTC"):
-        mapping = {"email": address, "interests": wanted, "schedule": {"timezone": zone}, "layout": shown}
+        mapping = {"email": address, "interests": named, "schedule": {"timezone": zone}, "layout": shown}
         try:
             return preferences_from_mapping(mapping, "form")
         except UserError as error:
             problem = error
     raise UserError("Please check your interests.") from problem
+
+
+def _orcid(text: str) -> str:
+    try:
+        return valid_orcid(text)
+    except ValueError as error:
+        raise UserError(f"Your ORCID iD: this {error}.") from None
 
 
 @cache
@@ -125,16 +143,19 @@ def add_request(
     limits: SignUps,
     now: datetime,
     kind: Kind = Kind.SIGN_UP,
+    upload: tuple[str, bytes] | None = None,
 ) -> LimitVerdict:
     """Queue a request, possibly from a stranger to the address; the mailer then sends its sign-up email.
 
     Args:
         key: hashes the counted values.
         kind: sign-up, or a new link.
+        upload: the library that was uploaded with it: the file's name and its content.
     """
     verdict = check_and_count(connection, key, wanted.email, asked, limits, now)
     if verdict is LimitVerdict.TAKEN:
-        sign_ups.add(connection, wanted, asked.network, now, kind)
+        fits = upload is not None and sign_ups.size_of_uploads(connection) < _MOST_OF_UPLOADS
+        sign_ups.add(connection, wanted, asked.network, now, kind, upload=upload if fits else None)
     return verdict
 
 

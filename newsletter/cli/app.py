@@ -86,6 +86,16 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             ),
         ),
         Group(
+            "library",
+            "Add, sync and remove subscribers' own libraries: Zotero, files and publications.",
+            (
+                Entry("add", "library:add", "Add a library to a subscriber's interests and read it now."),
+                Entry("list", "library:list_libraries", "List the libraries of subscribers, and the state of each."),
+                Entry("sync", "library:sync", "Bring libraries up to date now."),
+                Entry("remove", "library:remove", "Remove a library, with its papers and its key."),
+            ),
+        ),
+        Group(
             "interests",
             "Check, show and edit subscribers' interests.",
             (

@@ -21,7 +21,7 @@ def feedback(
 ) -> None:
     """Record that a subscriber wants more or less like a paper. The next ranking takes it into account."""
     from newsletter.audience import subscriptions
-    from newsletter.services.recommend import best_interest
+    from newsletter.services.feedback_effect import best_interest
     from newsletter.store import feedback as store
     from newsletter.store import papers, reading, writing
 

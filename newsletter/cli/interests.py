@@ -79,7 +79,7 @@ def _check_one(ctx: typer.Context, email: str, json: bool) -> None:
     """Check one subscriber's file, if there is one, and say what each interest finds."""
     from newsletter.audience.subscriber_file import read_preferences
     from newsletter.services.interest_findings import find_interests
-    from newsletter.services.recommend import build_snapshot
+    from newsletter.services.ranking_snapshot import build_snapshot
 
     path = _file_with(load(ctx).subscribers_folder, email)
     preferences = read_preferences(path) if path is not None else None

@@ -53,7 +53,8 @@ def rank(
 
     New papers come first, then those of the last days that were not sent yet.
     """
-    from newsletter.services.recommend import rank_papers, replay_ranking
+    from newsletter.services.recommend import rank_papers
+    from newsletter.services.replay import replay_ranking
 
     if why is not None and edition is not None:
         raise UserError("--why explains the digest of today; remove --edition")
@@ -129,10 +130,10 @@ def _place_json(found: PaperPlace) -> dict[str, object]:
 
 
 def _rank_row(choice: DigestItem, in_digest: bool) -> tuple[object, ...]:
-    from newsletter.digest.composer import EARLIER, TRENDING
+    from newsletter.digest.composer import EARLIER, WITHOUT_MATCH
     from newsletter.rendering.template_context import percent
 
-    match = "" if choice.section == TRENDING else f"{percent(choice.score)}%"
+    match = "" if choice.section in WITHOUT_MATCH else f"{percent(choice.score)}%"
     notes = "; ".join(note for note in (EARLIER if choice.earlier else "", choice.because) if note)
     return choice.rank, match, "yes" if in_digest else "", choice.section, (choice.paper.title, f"  {notes}")
 

@@ -31,6 +31,7 @@ from newsletter.config.fields import (
     valid_source_name,
     validated,
 )
+from newsletter.config.libraries import Libraries
 from newsletter.config.mail import Bounces, Delivery, Smtp
 from newsletter.config.sources import Network, SourceSettings
 from newsletter.config.subject_line import USUAL, valid_subject
@@ -202,6 +203,7 @@ class Config(Settings):
     )
     sources: dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings] = Field(default_factory=dict)
     network: Network = Network()
+    libraries: Libraries = Libraries()
     ranking: Ranking = Ranking()
     digest: DigestSettings = DigestSettings()
     smtp: Smtp = Field(default_factory=Smtp)

@@ -1,13 +1,34 @@
-"""Never-words: find the papers they hide."""
+"""Never-words and never-authors: find the papers they hide."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from newsletter.model import Paper
+from newsletter.support.person_names import NameIndex, NameMatch
 
 BlockedPapers = Mapping[str, Sequence[int]]
-"""For each never-word, the indices of the papers it hides."""
+"""For each never-word, and each never-author after :data:`BY`, the indices of the papers it hides."""
+
+BY = "by "
+
+
+def blocked(
+    words: Iterable[str], authors: Iterable[str], papers: Sequence[Paper], known: Callable[[], NameIndex[int]]
+) -> BlockedPapers:
+    """Find the papers that never-words and never-authors hide.
+
+    Args:
+        known: returns the authors of the papers; only called if there are never-authors.
+    """
+    by = {f"{BY}{author}": _papers_by(known(), author) for author in authors}
+    return {**blocked_by(words, papers), **by}
+
+
+def _papers_by(known: NameIndex[int], author: str) -> list[int]:
+    """Return the papers by an author; initials alone are not enough to hide one."""
+    found = known.find(author).values()
+    return sorted({place for agrees, places in found if agrees is NameMatch.FULL for place in places})
 
 
 def blocked_by(words: Iterable[str], papers: Sequence[Paper]) -> BlockedPapers:

@@ -1,6 +1,6 @@
 """Compose digests: which papers, in which section and order, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -8,8 +8,8 @@ from itertools import repeat
 
 import numpy as np
 
-from newsletter.digest.blocklist import BlockedPapers
-from newsletter.model import Digest, DigestItem, Subscriber
+from newsletter.digest.blocklist import BY, BlockedPapers
+from newsletter.model import Digest, DigestItem, Paper, Preferences, Subscriber
 from newsletter.ranking.diversify import MmrQueue
 from newsletter.ranking.explain import Explanation, explain, interest_terms, reason
 from newsletter.ranking.index import Index
@@ -20,6 +20,12 @@ from newsletter.ranking.trending import trending_reason
 
 TRENDING = "Trending"
 """The section of papers that the community discusses."""
+
+ALERTS = "Your alerts"
+"""The section of papers that the subscriber must not miss, whatever their match."""
+
+WITHOUT_MATCH = (ALERTS, TRENDING)
+"""The sections of papers that were not chosen by their match."""
 
 EARLIER = "from the last days"
 """What readers are told of a paper that was a candidate for an earlier digest."""
@@ -46,6 +52,14 @@ class DigestRules:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertedPaper:
+    """A paper that alerts of a subscriber found, and why, as each of them says it."""
+
+    paper: Paper
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ScoredSubscriber:
     """The scores of one subscriber's new papers.
 
@@ -54,9 +68,11 @@ class ScoredSubscriber:
         matrix: the match of each candidate with each of the subscriber's interests (interests × papers).
         new: which candidates are new to the subscriber and not hidden (one truth value per paper).
         earlier: which were candidates for an earlier digest but not sent, and are not hidden (likewise).
-        hidden: the new ones hidden by a never-word, with the word, by index.
+        hidden: the new ones hidden by a never-word or never-author, with that, by index.
         known_feedback: the interests and feedback that the profiles were built from.
         sentence_model: the fingerprint of the sentence model, empty without one.
+        in_library: the rows of the candidates that are in a library of the subscriber.
+        alerted: what the subscriber's alerts found, in order; none of these is in ``new`` or ``earlier``.
     """
 
     subscriber: Subscriber
@@ -68,6 +84,8 @@ class ScoredSubscriber:
     hidden: Mapping[int, str]
     known_feedback: Sequence[InterestFeedback]
     sentence_model: str = ""
+    in_library: Set[int] = frozenset()
+    alerted: Sequence[AlertedPaper] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +110,11 @@ def divide(
     subscriber: Subscriber, candidates: Candidates, known: set[int], hidden: BlockedPapers
 ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
     """Return which candidates are new to a subscriber, which are not new but were not sent either, and which of the
-    new ones a never-word hides.
+    new ones a never-word or never-author hides.
 
     Args:
-        known: rows of papers that the subscriber was sent or has rated, which are none of these.
-        hidden: the papers hidden by each never-word.
+        known: rows of papers that the subscriber was sent, has rated or has in a library, which are none of these.
+        hidden: the papers hidden by each never-word and never-author.
 
     Returns:
         Two truth values per paper, and the never-words of hidden papers by index, which do not count as new.
@@ -107,10 +125,15 @@ def divide(
         unknown = ~np.isin(candidates.rows, np.fromiter(known, dtype=np.int64))
         new &= unknown
         earlier &= unknown
-    words = {place: word for word in subscriber.preferences.never for place in hidden[word]}
+    words = {place: word for word in never_names(subscriber.preferences) for place in hidden[word]}
     by = {place: word for place, word in words.items() if new[place]}
     new[list(words)] = earlier[list(words)] = False
     return new, earlier, by
+
+
+def never_names(preferences: Preferences) -> list[str]:
+    """Return a subscriber's never-words and never-authors, as :class:`BlockedPapers` names them."""
+    return [*preferences.never, *(f"{BY}{author}" for author in preferences.never_authors)]
 
 
 def matches(scored: ScoredSubscriber, candidates: Candidates, min_score: float, among: np.ndarray) -> list[Match]:
@@ -170,10 +193,10 @@ def compose(
 ) -> Digest:
     """Compose a subscriber's digest.
 
-    New papers by followed authors are always included. The other places are divided among the interests by their
-    weights; places that an interest cannot fill go to the others. Trending has the last places, up to
-    ``rules.trending``, and all of them if there are no interests. Places that are left over then go to papers that were
-    considered for an earlier digest and not sent.
+    What alerts found comes first, in addition to the other papers. New papers by followed authors are always included.
+    The other places are divided among the interests by their weights; places that an interest cannot fill go to the
+    others. Trending has the last places, up to ``rules.trending``, and all of them if there are no interests. Places
+    that are left over then go to papers that were considered for an earlier digest and not sent.
     """
     places = rules.papers
     picked = _pick(scored, candidates, rules, scored.new, (), places)
@@ -188,10 +211,14 @@ def compose(
         return one.interest, bool(scored.earlier[place]), -one.score, int(candidates.standing[place])
 
     in_order = sorted(chosen, key=standing) + rest
+    alerted = [
+        DigestItem(one.paper, rank, 1.0, ALERTS, "; ".join(one.reasons)) for rank, one in enumerate(scored.alerted, 1)
+    ]
+    newly_alerted = sum(one.paper.row > scored.subscriber.seen_row for one in scored.alerted)
     return Digest(
         edition=edition,
-        choices=tuple(to_items(index, scored, candidates, in_order)),
-        considered=int(np.count_nonzero(scored.new)),
+        choices=(*alerted, *to_items(index, scored, candidates, in_order, len(alerted) + 1)),
+        considered=int(np.count_nonzero(scored.new)) + newly_alerted,
         since=scored.subscriber.last_digest,
         seen_row=max([scored.subscriber.seen_row, *candidates.rows[-1:].tolist()]),
     )
@@ -222,7 +249,7 @@ def ranked(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules)
 
 
 def to_items(
-    index: Index, scored: ScoredSubscriber, candidates: Candidates, found: Sequence[Match]
+    index: Index, scored: ScoredSubscriber, candidates: Candidates, found: Sequence[Match], first_rank: int = 1
 ) -> list[DigestItem]:
     """Convert matches to digest items with reasons and ranks."""
     sought = cache(lambda interest: interest_terms(scored.profiles, scored.first + interest))
@@ -237,7 +264,7 @@ def to_items(
         section, earlier = interest_name(scored, one), bool(scored.earlier[one.candidate])
         return DigestItem(paper, rank, one.score, section, because, earlier)
 
-    return [chosen(one, rank) for rank, one in enumerate(found, 1)]
+    return [chosen(one, rank) for rank, one in enumerate(found, first_rank)]
 
 
 def interest_name(scored: ScoredSubscriber, one: Match) -> str:
@@ -248,8 +275,8 @@ def interest_name(scored: ScoredSubscriber, one: Match) -> str:
 def explain_choice(
     index: Index, scored: ScoredSubscriber, candidates: Candidates, chosen: DigestItem, most: int
 ) -> Explanation:
-    """Explain a chosen paper with up to ``most`` terms and liked papers; nothing for one of Trending."""
-    if chosen.section == TRENDING or not len(scored.matrix):
+    """Explain a chosen paper with up to ``most`` terms and liked papers; nothing for one without a match."""
+    if chosen.section in WITHOUT_MATCH or not len(scored.matrix):
         return Explanation()
     place = int(np.searchsorted(candidates.rows, chosen.paper.row))
     row = scored.first + int(scored.matrix[:, place].argmax())

@@ -16,7 +16,7 @@ from newsletter.delivery.bounces.verp import return_path
 from newsletter.doctor import domain, http, machine, mail, project, store
 from newsletter.doctor.dns import Resolver
 from newsletter.doctor.result import Check, CheckResult, not_checked, of_error, ok, warning
-from newsletter.doctor.runner import run_in_thread, run_parallel
+from newsletter.doctor.runner import run_parallel
 from newsletter.doctor.sentence_model import sentence_model
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Message, SubscriberState
@@ -24,6 +24,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.messages import render_message
 from newsletter.store import health, open_store, reading, source_status, subscribers
 from newsletter.support.clock import Clock
+from newsletter.support.threads import run_in_thread
 
 LONGEST = 25.0
 """Time limit for all checks, in seconds."""

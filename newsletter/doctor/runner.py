@@ -1,15 +1,12 @@
 """Runs checks in parallel and yields their results in order, within a time limit."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from typing import TypeVar
 
 from newsletter.doctor.result import Check, CheckResult, bad, of_error
 from newsletter.errors import NewsletterError
-
-Result = TypeVar("Result")
+from newsletter.support.threads import run_in_thread
 
 
 def run_parallel(checks: Sequence[Check], seconds: float) -> Iterator[CheckResult]:
@@ -22,20 +19,6 @@ def run_parallel(checks: Sequence[Check], seconds: float) -> Iterator[CheckResul
     begun = [(check, run_in_thread(check.look)) for check in checks]
     for check, looking in begun:
         yield _waited_for(check, looking, max(0.0, end - time.monotonic()), seconds)
-
-
-def run_in_thread(work: Callable[[], Result]) -> Future[Result]:
-    """Run a function in a daemon thread, so that a hanging DNS lookup or connection does not block the exit."""
-    result: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:
-            result.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return result
 
 
 def _waited_for(check: Check, looking: Future[CheckResult], left: float, seconds: float) -> CheckResult:

@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from newsletter.config.settings import Site
-from newsletter.digest.composer import EARLIER, TRENDING
+from newsletter.digest.composer import EARLIER, TRENDING, WITHOUT_MATCH
 from newsletter.model import Digest, DigestItem, Layout, Subscriber
 from newsletter.ranking.calibration import match_in_words
 from newsletter.rendering.folding import IN_BRIEF, ranks_in_full
@@ -69,7 +69,7 @@ class ItemContext:
     """A paper of the digest for templates; ``reason`` joins ``strength``, ``earlier`` and ``because``.
 
     Attributes:
-        match: in percent, ``strength``: in words; None and empty in Trending.
+        match: in percent, ``strength``: in words; None and empty in Trending and for alerts.
         earlier: that it was a candidate for an earlier digest, in words; empty for a new one.
         votes: those of the paper; empty in Trending, where they are the reason.
         details: ``earlier``, ``because`` and ``votes`` in one line.
@@ -295,13 +295,14 @@ def _shown(templates: Templates, choice: DigestItem, links: PersonalLinks) -> It
     trending, card = choice.section == TRENDING, paper_card(templates, choice.paper)
     # In Trending the votes are the reason: those of now, not those of when the paper was chosen.
     because = card.votes if trending and card.votes else latex_to_text(choice.because)
-    strength, earlier = "" if trending else match_in_words(choice.score).capitalize(), EARLIER if choice.earlier else ""
+    matched = choice.section not in WITHOUT_MATCH
+    strength, earlier = match_in_words(choice.score).capitalize() if matched else "", EARLIER if choice.earlier else ""
     votes = "" if trending else card.votes
     return ItemContext(
         rank=choice.rank,
         row=choice.paper.row,
         paper=card,
-        match=None if trending else percent(choice.score),
+        match=percent(choice.score) if matched else None,
         strength=strength,
         earlier=earlier,
         because=because,

@@ -18,8 +18,6 @@ from newsletter.model import Alert, AlertHit, AlertKind, Paper
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.services.context import AppContext
 from newsletter.store import openalex, papers, reading
-from newsletter.store.openalex import late_cited as late_cited
-from newsletter.store.openalex import late_described as late_described
 
 _BLOCK = 2_000
 

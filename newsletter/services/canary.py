@@ -11,7 +11,8 @@ from newsletter.errors import NewsletterError, describe
 from newsletter.model import Digest, DigestItem, Interest, Paper, Preferences, Subscriber, SubscriberState
 from newsletter.services.context import AppContext
 from newsletter.services.messages import TemplateCache, new_message_id, render_message
-from newsletter.services.recommend import RankingSnapshot, compose_digest, score_batch
+from newsletter.services.ranking_snapshot import RankingSnapshot
+from newsletter.services.recommend import compose_digest, score_batch
 
 _INTEREST = Interest(name="Canary", text="reinforcement learning of several goals", keywords={"graph": 1.0})
 _READER = Subscriber(

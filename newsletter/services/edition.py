@@ -35,7 +35,7 @@ from newsletter.services.edition_worker import EditionWorker, create_edition_wor
 from newsletter.services.host_check import host_fingerprint
 from newsletter.services.index import current_index
 from newsletter.services.planning import SubscriberBatch, load_subscribers, make_plans
-from newsletter.services.recommend import RankingSnapshot, build_snapshot, rated_papers, to_payload
+from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot, rated_papers, to_payload
 from newsletter.store import pauses, reading, sends, worker_stats
 from newsletter.store.pauses import SendingPause
 from newsletter.store.plans import Plan

@@ -19,7 +19,7 @@ from newsletter.services.context import AppContext, open_context
 from newsletter.services.digest_renderer import DigestRenderer
 from newsletter.services.host_check import HostFingerprint, verify_host
 from newsletter.services.planning import SubscriberBatch, plan_batch
-from newsletter.services.recommend import RankingSnapshot, SnapshotPayload, from_payload
+from newsletter.services.ranking_snapshot import RankingSnapshot, SnapshotPayload, from_payload
 from newsletter.support.clock import Clock
 from newsletter.workers.base import ShouldStop
 

@@ -11,7 +11,8 @@ from newsletter.digest.composer import ScoredSubscriber, reaches
 from newsletter.model import Interest, Subscriber
 from newsletter.services.context import AppContext
 from newsletter.services.phrase_search import count_containing
-from newsletter.services.recommend import RankingSnapshot, score_batch
+from newsletter.services.ranking_snapshot import RankingSnapshot
+from newsletter.services.recommend import score_batch
 from newsletter.store import paper_authors, papers, reading
 from newsletter.support.person_names import NameMatch, parse_name
 

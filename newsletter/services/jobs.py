@@ -1,4 +1,4 @@
-"""The jobs of a running newsletter: fetch papers, send what is due, process bounces, clean up.
+"""The jobs of a running newsletter: fetch papers, send what is due, process bounces, sync libraries, clean up.
 
 Each takes a log and returns whether it succeeded; ``scheduler.py`` runs them on time.
 """
@@ -16,6 +16,7 @@ from newsletter.services.edition import SendingPaused, run_edition
 from newsletter.services.fetch import fetch_papers
 from newsletter.services.index import read_state
 from newsletter.services.index_updater import IndexUpdater
+from newsletter.services.libraries import sync_due
 from newsletter.services.retention import purge_expired
 from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
@@ -152,6 +153,25 @@ def _read_mailbox(context: AppContext, log: Log, should_stop: Callable[[], bool]
     return not counts["failed"]
 
 
+def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
+    """Sync the libraries that are due, one log line for each that changed or failed. A lasting error is logged once.
+
+    Returns:
+        Whether no library failed that had not failed before.
+    """
+    good = True
+    with suppress(Stopped):
+        for result in sync_due(context, should_stop):
+            facts = {"email": result.email, "library": result.address}
+            if result.error is not None and result.new_error:
+                good = False
+                log("library_failed", **facts, error=result.error)
+            elif result.added or result.changed or result.removed:
+                counts = {"added": result.added, "changed": result.changed, "removed": result.removed}
+                log("library_synced", **facts, **counts, papers=result.total)
+    return good
+
+
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups and ended
     operator sessions.
@@ -178,7 +198,7 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
 
 
 def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Fetch papers, process bounces, send what is due, and clean up once.
+    """Fetch papers, process bounces, send what is due, sync libraries and clean up once.
 
     Returns:
         Whether everything succeeded.
@@ -187,5 +207,5 @@ def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> 
         NewsletterError: no mail server is available; planned sends stay planned.
     """
     # A list, so that a job that fails does not keep the others from running.
-    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, tick, housekeeping)]
+    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, tick, sync_libraries, housekeeping)]
     return all(went_well)

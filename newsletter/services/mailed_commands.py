@@ -20,7 +20,7 @@ from newsletter.delivery.refusal_classifier import BounceKind
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.services.context import AppContext
-from newsletter.services.recommend import best_interest
+from newsletter.services.feedback_effect import best_interest
 from newsletter.store import bounces, feedback, papers, reading, subscribers, writing
 from newsletter.store.feedback import Verdict
 from newsletter.store.sign_ups import Kind

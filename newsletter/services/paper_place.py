@@ -13,11 +13,13 @@ from enum import StrEnum
 import numpy as np
 
 from newsletter.digest import composer
+from newsletter.digest.blocklist import BY
 from newsletter.digest.composer import Match, ScoredSubscriber
 from newsletter.model import Digest, DigestItem, Paper, SendState, Subscriber
 from newsletter.rendering.template_context import format_day, percent
 from newsletter.services.context import AppContext
-from newsletter.services.recommend import RankingSnapshot, build_snapshot, compose_digest, digest_rules, score_today
+from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
+from newsletter.services.recommend import compose_digest, digest_rules, score_today
 from newsletter.store import papers, reading, send_log
 from newsletter.store.send_log import LogFilter
 
@@ -30,6 +32,7 @@ class Reason(StrEnum):
     NOT_NEWS = "not_news"
     SENT = "sent"
     RATED = "rated"
+    IN_LIBRARY = "in_library"
     HIDDEN = "hidden"
     CONSIDERED_BEFORE = "considered_before"
     LEFT_OUT = "left_out"
@@ -92,6 +95,12 @@ def _no_candidate(context: AppContext, snapshot: RankingSnapshot | None, paper: 
     return PaperPlace(paper, Reason.LEFT_OUT, "It is not among the papers that are ranked today.")
 
 
+def _why_hidden(never: str) -> str:
+    if never.startswith(BY):
+        return f"It is by {never.removeprefix(BY)}, who is under never_authors."
+    return f"It contains “{never}”, which is under never."
+
+
 @dataclass(frozen=True, slots=True)
 class _Seeker:
     """Looks for the place of one candidate, at the index ``at``, among a subscriber's scored papers."""
@@ -105,12 +114,12 @@ class _Seeker:
 
     def place(self) -> PaperPlace:
         """Return the place, or the first reason why there is none."""
-        if not (self.scored.new[self.at] or self.scored.earlier[self.at]):
-            reason, text = next(self._known())
-            return PaperPlace(self.paper, reason, text, matches=self._matches())
         for choice in self.digest.choices:
             if choice.paper.row == self.paper.row:
                 return self._chosen(choice)
+        if not (self.scored.new[self.at] or self.scored.earlier[self.at]):
+            reason, text = next(self._known())
+            return PaperPlace(self.paper, reason, text, matches=self._matches())
         return self._not_chosen()
 
     def _known(self) -> Iterator[tuple[Reason, str]]:
@@ -125,8 +134,10 @@ class _Seeker:
                     if name.row == row:
                         on = f" on {format_day(given_at.date())}" if given_at else ""
                         yield Reason.RATED, f"It was rated as {verdict} for “{one.interest.name}”{on}."
+        if row in self.scored.in_library:
+            yield Reason.IN_LIBRARY, "It is in a library of the subscriber."
         if self.at in self.scored.hidden:
-            yield Reason.HIDDEN, f"It contains “{self.scored.hidden[self.at]}”, which is under never."
+            yield Reason.HIDDEN, _why_hidden(self.scored.hidden[self.at])
         if row <= subscriber.seen_row and subscriber.last_digest is not None:
             then = format_day(subscriber.last_digest.date())
             yield (
@@ -152,7 +163,7 @@ class _Seeker:
         of = len(self.digest.choices)
         where = f"It is {_nth(choice.rank)} of {of} in today’s digest, in “{choice.section}”"
         standing = self._standing()
-        if choice.section == composer.TRENDING:
+        if choice.section in composer.WITHOUT_MATCH:
             return PaperPlace(
                 self.paper, Reason.CHOSEN, f"{where}: {choice.because}.", choice, standing, self._matches()
             )

@@ -13,9 +13,9 @@ from newsletter.rendering.folding import candidates_in_full
 from newsletter.services.canary import check_ranking
 from newsletter.services.context import AppContext
 from newsletter.services.messages import new_message_id
+from newsletter.services.ranking_snapshot import RankingSnapshot
 from newsletter.services.recommend import (
     NO_PAPERS,
-    RankingSnapshot,
     compose_digest,
     digest_rules,
     empty_reason,

@@ -88,12 +88,16 @@ class SignupMailer:
 
 
 def request_signup(
-    context: AppContext, wanted: Preferences, asked: RequestOrigin, kind: Kind = Kind.SIGN_UP
+    context: AppContext,
+    wanted: Preferences,
+    asked: RequestOrigin,
+    kind: Kind = Kind.SIGN_UP,
+    upload: tuple[str, bytes] | None = None,
 ) -> LimitVerdict:
-    """Record a visitor's request (see :func:`newsletter.audience.signup.ask`); then wake the mailer."""
+    """Record a visitor's request (see :func:`newsletter.audience.signup.add_request`); then wake the mailer."""
     with writing(context.engine) as connection:
-        limits = context.config.web.sign_ups
-        return signup.add_request(connection, context.links.key, wanted, asked, limits, context.clock(), kind)
+        limits, now = context.config.web.sign_ups, context.clock()
+        return signup.add_request(connection, context.links.key, wanted, asked, limits, now, kind, upload)
 
 
 def send_next(context: AppContext) -> bool:

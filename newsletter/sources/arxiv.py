@@ -12,6 +12,7 @@ from typing import Any
 from newsletter.config.sources import ArxivSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
+from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import authors_of, categories_of, day_of, parse
 from newsletter.sources.http import HttpClient
@@ -120,6 +121,8 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
         abstract=to_single_line(_ANNOUNCED.sub("", entry.get("summary", ""))),
         authors=authors,
         author_count=len(authors) or None,
+        # The reference to a journal, in the words of the authors; the feeds and the API call it differently.
+        venue=venue(entry.get("arxiv_journal_ref") or entry.get("arxiv_journal_reference") or ""),
         arxiv_id=arxiv_id,
         version=version,
         doi=identifiers.doi(entry.get("arxiv_doi", "")),

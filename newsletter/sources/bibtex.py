@@ -1,32 +1,35 @@
-"""BibTeX files, as reference managers write them."""
+"""BibTeX files, as reference managers and publishers write them."""
 
-import logging
+import html
 import re
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
-from bibtexparser.entrypoint import parse_string
-from bibtexparser.library import Library
-from bibtexparser.middlewares import MonthIntMiddleware, RemoveEnclosingMiddleware
 from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
-from bibtexparser.model import Block, DuplicateBlockKeyBlock, DuplicateFieldKeyBlock, Entry, ParsingFailedBlock
-from pylatexenc.latex2text import LatexNodes2Text  # type: ignore[import-untyped]
-from pylatexenc.latexwalker import LatexWalkerError  # type: ignore[import-untyped]
 
-from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.bounds import sane_day
+from newsletter.model import LibraryItem, Paper, SkippedPaper
+from newsletter.sources.bibliographic_fields import find_arxiv_id, parse_date, parse_month, published_on, venue
+from newsletter.sources.bibtex_entries import BibtexEntry, parse_file, split_outside_braces
+from newsletter.sources.bibtex_groups import parse_groups
+from newsletter.sources.latex_fields import plain, without_latex
 from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
-from newsletter.support.text import to_single_line
 
-# This module reports broken entries itself; without a handler the parser's log would go to stderr as well.
-logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
+_ENTRY = re.compile(r"^\s*@\s*(?!comment\b|preamble\b|string\b)\w+\s*[{(]", re.MULTILINE | re.IGNORECASE)
+_ESCAPED = re.compile(r"\\([_%&#~$])")
+_ENDED = tuple(".:?!…。：？！")
+_VENUES = (("journaltitle", "journalsubtitle"), ("journal", ""), ("booktitle", "booksubtitle"), ("eventtitle", ""))
+_LINKS = ("url", "ee", "link", "bdsk-url-1", "adsurl", "howpublished", "doi")
+_KEYWORDS = ("keywords", "keyword", "author_keywords")
+_NAME_PART = re.compile(r"\s*(family|given|prefix|suffix|[a-z]+(?:-i)?)\s*=\s*(.*)", re.DOTALL)
+"""A part of a name in the extended format of BibLaTeX (section 3.6 of its manual)."""
 
-_LATEX = LatexNodes2Text(math_mode="verbatim")
-_LATEX_SIGNS = re.compile(r"[\\~]|--|``|''")
-_BARE_PERCENT = re.compile(r"(?<!\\)%")
-_ESCAPED = re.compile(r"\\([_%&#~])")
-_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", re.ASCII)
+_Fields = Mapping[str, str]
+
+
+def looks_like_bibtex(text: str) -> re.Match[str] | None:
+    """Return where the first entry of a text begins; None if it has none."""
+    return _ENTRY.search(text)
 
 
 def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
@@ -36,101 +39,119 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
         text: the file.
         shown: its name, for errors.
     """
-    try:
-        library = parse_string(text, append_middleware=[MonthIntMiddleware()])
-    except Exception as error:  # The parser promises to raise nothing, but some input breaks that.
-        yield SkippedPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")
-        return
-    for block in library.blocks:
-        where = f"{shown}:{(block.start_line or 0) + 1}"
-        entry = _entry(block, library)
-        if entry:
-            yield _paper(entry, where)
-        elif isinstance(block, ParsingFailedBlock):
-            why = getattr(block.error, "abort_reason", None) or str(block.error)
-            yield SkippedPaper(where, f"not BibTeX: {to_single_line(why)}")
+    for item in read_items(text, shown):
+        yield item.paper if isinstance(item, LibraryItem) else item
 
 
-def _entry(block: Block, library: Library) -> Entry | None:
-    if isinstance(block, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
-        # An entry with a duplicate key or field is still usable, but the parser has left it unparsed.
-        inner = block.ignore_error_block
-        if not isinstance(inner, Entry):
-            return None
-        bare = RemoveEnclosingMiddleware().transform_entry(inner, library)
-        MonthIntMiddleware().transform_entry(bare, library)
-        return bare
-    return block if isinstance(block, Entry) else None
+def read_items(text: str, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
+    """Yield the papers of a BibTeX file with their keys and their groups. Two entries may have the same key."""
+    file = parse_file(text, shown)
+    groups = parse_groups(file.comments)
+    for entry in file.entries:
+        if isinstance(entry, SkippedPaper):
+            yield entry
+            continue
+        paper = _paper(entry, f"{shown}:{entry.line}")
+        if isinstance(paper, SkippedPaper):
+            yield paper
+        else:
+            paths = groups.paths(entry.key, _list(entry.fields.get("groups", ""), ","))
+            yield LibraryItem(key=entry.key, paper=paper, collections=paths)
 
 
-def _paper(entry: Entry, where: str) -> Paper | SkippedPaper:
-    fields = {field.key.lower(): str(field.value) for field in reversed(entry.fields)}
-    title = _plain(fields.get("title", ""))
+def _paper(entry: BibtexEntry, where: str) -> Paper | SkippedPaper:
+    fields = entry.fields
+    title = _with_subtitle(fields, "title", "subtitle")
     if not title:
         return SkippedPaper(where, f"{excerpt(entry.key)} has no title")
-    link = _ESCAPED.sub(r"\1", fields.get("url", "")).strip()
-    arxiv_id, version = _arxiv_id(fields, link) or (None, None)
-    doi = identifiers.doi(_ESCAPED.sub(r"\1", fields.get("doi", ""))) or identifiers.doi(link)
+    year, month = fields.get("year", ""), plain(fields.get("month", ""))
     try:
-        published = _published(fields)
+        published = published_on(
+            (parse_date(fields.get("date", "")), parse_date(year), parse_month(month, fields.get("day", "")))
+        )
     except ValueError as error:
         return SkippedPaper(where, f"{excerpt(entry.key)}: {error}")
+    links = [link for name in _LINKS if (link := _address(fields.get(name, "")))]
+    arxiv_id, version = find_arxiv_id(_arxiv_names(fields, links)) or (None, None)
+    doi = next(filter(None, map(identifiers.doi, (_address(fields.get("doi", "")), *links))), None)
     authors = tuple(_authors(fields.get("author", "")))
     return Paper(
         title=title,
-        abstract=_plain(fields.get("abstract", "")),
+        abstract=plain(fields.get("abstract", "")),
         authors=authors,
         author_count=len(authors) or None,
+        venue=_venue(fields, title),
         arxiv_id=arxiv_id,
         version=version,
         doi=doi,
         published=published,
-        categories=tuple(fields.get("primaryclass", "").split()),
-        url=web_link(link) or paper_link(arxiv_id, doi),
+        categories=tuple((fields.get("primaryclass") or fields.get("eprintclass") or "").split()),
+        url=next(filter(None, map(web_link, links)), None) or paper_link(arxiv_id, doi),
         pdf_url=pdf_link(arxiv_id),
-        keywords=tuple(filter(None, map(_plain, re.split("[,;]", fields.get("keywords", ""))))),
+        keywords=tuple(dict.fromkeys(chain(*(_list(fields.get(name, ""), ",;") for name in _KEYWORDS)))),
     )
 
 
-def _plain(latex: str) -> str:
-    """Convert LaTeX to text: decode accents and escaped characters, drop braces, keep formulas."""
-    if not _LATEX_SIGNS.search(latex) and ("$" not in latex or "{" not in latex):
-        return to_single_line(latex.replace("{", "").replace("}", ""))  # Most texts; the decoder takes 3 ms each.
-    # Abstracts pasted from web pages have unescaped percent signs; in LaTeX they would start a comment.
-    escaped = _BARE_PERCENT.sub(r"\\%", latex)
-    try:
-        return to_single_line(_LATEX.latex_to_text(escaped))
-    except (LatexWalkerError, ValueError, IndexError, RecursionError):
-        return to_single_line(latex.replace("{", "").replace("}", ""))
+def _with_subtitle(fields: _Fields, name: str, sub: str) -> str:
+    title, subtitle = plain(fields.get(name, "")), plain(fields.get(sub, ""))
+    if not title or not subtitle:
+        return title
+    return f"{title} {subtitle}" if title.endswith(_ENDED) else f"{title}: {subtitle}"
+
+
+def _venue(fields: _Fields, title: str) -> str | None:
+    """Return the journal, the book or the conference; a book is not in itself."""
+    names = (venue(_with_subtitle(fields, *pair)) for pair in _VENUES)
+    return next((name for name in names if name and name != title), None)
+
+
+def _address(text: str) -> str:
+    r"""Return a URL or an identifier, which may be wrapped in ``\url`` and have signs escaped."""
+    bare = _ESCAPED.sub(r"\1", text).strip()
+    if "\\" in bare:
+        bare = without_latex(bare).strip()
+    return (bare.strip("{}<>").split() or [""])[0]
+
+
+def _list(text: str, separators: str) -> tuple[str, ...]:
+    """Return the items of a list; one in braces keeps its separators, unless they enclose the whole list."""
+    whole = text.strip()
+    parts = list(split_outside_braces(whole, separators))
+    if len(parts) == 1 and whole.startswith("{") and whole.endswith("}") and ";" in separators:
+        parts = list(split_outside_braces(whole[1:-1], separators))
+    return tuple(dict.fromkeys(filter(None, map(plain, parts))))
+
+
+def _arxiv_names(fields: _Fields, links: list[str]) -> Iterator[str]:
+    """Yield what may be the arXiv id, or begin with it: ``eprint`` counts for arXiv or for no named archive."""
+    archive = fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv"
+    if archive.strip().lower() == "arxiv":
+        yield _address(fields.get("eprint", ""))
+    yield from (_address(fields.get(name, "")) for name in ("arxivid", "arxiv", "doi"))
+    yield from links
+    journal = plain(fields.get("journal", "") or fields.get("journaltitle", ""))
+    yield from (journal, f"{journal} {plain(fields.get('volume', ''))}")
+    yield from (plain(fields.get(name, "")) for name in ("number", "howpublished", "note", "pages"))
 
 
 def _authors(text: str) -> Iterator[str]:
-    for person in split_multiple_persons_names(text):
-        name = _plain(parse_single_name_into_parts(person, strict=False).merge_first_name_first)
+    for person in split_multiple_persons_names(_one_separator(text)):
+        extended = _extended_name(person)
+        name = plain(extended or parse_single_name_into_parts(person, strict=False).merge_first_name_first)
         if name and name != "others":
             yield name
 
 
-def _arxiv_id(fields: dict[str, str], link: str) -> tuple[str, int | None] | None:
-    """Return the arXiv id from an eprint field of arXiv (or of no named archive), a DOI or a link."""
-    archive = fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv"
-    eprint = fields.get("eprint", "") if archive.strip().lower() == "arxiv" else ""
-    return identifiers.arxiv_id(eprint) or identifiers.arxiv_id(fields.get("doi", "")) or identifiers.arxiv_id(link)
+def _one_separator(text: str) -> str:
+    """Return a list of names separated by "and" alone; some programs write semicolons."""
+    unescaped = html.unescape(text) if "&" in text else text
+    return " and ".join(split_outside_braces(unescaped, ";")) if ";" in unescaped else unescaped
 
 
-def _published(fields: dict[str, str]) -> date | None:
-    """Return the day, or the first of the month or year if that is all there is.
-
-    Raises:
-        ValueError: the date does not exist.
-    """
-    written = fields.get("date") or "-".join(
-        part for part in (fields.get("year", ""), fields.get("month", ""), fields.get("day", "")) if part
-    )
-    match = _DATE.match(written.strip())
-    if match is None:
+def _extended_name(person: str) -> str | None:
+    """Return a name that is written in named parts ("family=Berg, given=Jan, prefix=van den"); None for others."""
+    found = [_NAME_PART.fullmatch(part) for part in split_outside_braces(person, ",")]
+    parts = {part[1]: part[2].strip().strip('"') for part in found if part}
+    if None in found or "family" not in parts:
         return None
-    try:
-        return sane_day(date(int(match[1]), int(match[2] or 1), int(match[3] or 1)))
-    except ValueError:
-        raise ValueError(f"the date {written!r} does not exist") from None
+    return " ".join(parts[name] for name in ("given", "prefix", "family", "suffix") if parts.get(name))

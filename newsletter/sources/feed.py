@@ -1,6 +1,7 @@
 """Any RSS or Atom feed."""
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ import feedparser
 from newsletter.config.sources import FeedSource
 from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
+from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.bounds import sane_day
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
@@ -19,6 +21,7 @@ from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, we
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
 
+_AFTER_NAME = re.compile(r"[,;]\s*(?:published\b|vol|issue\b|no\b|pp?\b|doi\b|\d)|\s\|", re.IGNORECASE)
 _ENDS = (b"</rss>", b"</feed>", b"</rdf:rdf>")
 
 
@@ -97,6 +100,7 @@ def _paper(entry: Any, title: str) -> Paper:
         author_count=len(authors) or None,
         arxiv_id=arxiv_id,
         version=version,
+        venue=_venue(entry),
         doi=doi,
         published=day_of(entry),
         categories=categories_of(entry),
@@ -109,6 +113,14 @@ def _names(entry: Any) -> list[str]:
     """Return all values that may contain an identifier."""
     first_problem = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
     return [name for name in [*first_problem, *_links(entry)] if isinstance(name, str)]
+
+
+def _venue(entry: Any) -> str | None:
+    """Return the journal of an entry; ``dc:source`` often has the date or the volume after the name."""
+    named = from_html(str(entry.get("prism_publicationname") or ""))
+    source = _AFTER_NAME.split(from_html(str(entry.get("dc_source") or "")))[0]
+    is_address = "://" in source or identifiers.doi(source) is not None
+    return venue(named) or (None if is_address else venue(source))
 
 
 def _links(entry: Any) -> list[str]:

@@ -9,17 +9,18 @@ from pathlib import Path
 from newsletter.config.sources import FileSource, HuggingFaceSource
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl
+from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl, ris
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.support.files import MAX_LIST_BYTES, read_bytes, read_text
+from newsletter.support.line_files import decode_text
 
 Papers = Iterator[Paper | SkippedPaper]
 
 _KNOWN = (
     ".txt (a saved Daily Papers page), .jsonl or .ndjson (one paper per line), .json (a saved response of the "
-    "Hugging Face daily papers), .bib (BibTeX), .xml, .atom or .rss (a saved feed)"
+    "Hugging Face daily papers), .bib (BibTeX), .ris (RIS), .xml, .atom or .rss (a saved feed)"
 )
 _EMPTY = "{}: the file is empty; save it again"
 
@@ -54,7 +55,15 @@ def read_file(path: Path, shown: str, as_of: date) -> Papers:
 
 
 def _text(path: Path, shown: str) -> str:
-    text = read_text(path, shown, MAX_LIST_BYTES)
+    return _checked(read_text(path, shown, MAX_LIST_BYTES), shown)
+
+
+def _text_in_any_encoding(path: Path, shown: str) -> str:
+    """Read a text of a reference manager, which may be older than UTF-8."""
+    return _checked(decode_text(read_bytes(path, shown, MAX_LIST_BYTES)), shown)
+
+
+def _checked(text: str, shown: str) -> str:
     if "\0" in text:
         raise UserError(f"{shown}: not a text file; save the file as UTF-8 text")
     if not text.strip():
@@ -71,7 +80,11 @@ def _lines(path: Path, shown: str, as_of: date) -> Papers:
 
 
 def _bibtex(path: Path, shown: str, as_of: date) -> Papers:
-    return bibtex.read_entries(_text(path, shown), shown)
+    return bibtex.read_entries(_text_in_any_encoding(path, shown), shown)
+
+
+def _ris(path: Path, shown: str, as_of: date) -> Papers:
+    return ris.read_entries(_text_in_any_encoding(path, shown), shown)
 
 
 def _json(path: Path, shown: str, as_of: date) -> Papers:
@@ -109,6 +122,7 @@ _READERS: Mapping[str, Callable[[Path, str, date], Papers]] = {
     ".ndjson": _lines,
     ".json": _json,
     ".bib": _bibtex,
+    ".ris": _ris,
     ".xml": _feed,
     ".atom": _feed,
     ".rss": _feed,

@@ -5,9 +5,9 @@ import json
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
@@ -63,11 +63,14 @@ class HttpResponse:
         asked: the method and the URL without secrets, for errors.
         content: the body, decompressed.
         content_type: the header of that name, empty if missing.
+        headers: all headers; their names are not case-sensitive.
     """
 
     asked: str
     content: bytes
     content_type: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=httpx.Headers)
 
     def json(self) -> Any:
         """Parse the body as JSON.
@@ -80,6 +83,28 @@ class HttpResponse:
         except (ValueError, RecursionError):
             began = excerpt(self.content[:200].decode("utf-8", "replace"))
             raise SourceError(f"{self.asked}: the response is not JSON; it begins with {began}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request.
+
+    Attributes:
+        accepted: the statuses that are answers too, besides those of success.
+        follow: whether to follow redirects.
+    """
+
+    url: httpx.URL
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    accepted: Collection[int] = ()
+    follow: bool = True
+
+    @property
+    def shown(self) -> str:
+        """The method and the URL without secrets."""
+        return f"{self.method} {_shown(self.url)}"
 
 
 class HttpClient:
@@ -144,16 +169,37 @@ class HttpClient:
         """Close all connections."""
         self._client.close()
 
-    def get(self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0) -> HttpResponse:
-        """Request a URL, with ``params`` as its query; ``pause_seconds`` is the minimum time since the previous
-        request.
+    def get(
+        self,
+        url: str,
+        params: Params | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accepted: Collection[int] = (),
+        pause_seconds: float = 0.0,
+    ) -> HttpResponse:
+        """Request a URL.
+
+        Args:
+            params: its query.
+            headers: sent to this URL only: they may be secret, so a redirect is then an error.
+            accepted: the statuses that are returned too, besides those of success.
+            pause_seconds: the minimum time since the previous request.
 
         Raises:
             SourceError: all attempts failed.
         """
-        answer = self._tried(_full(url, params), None, pause_seconds)
-        assert answer is not None  # noqa: S101 - without conditions it cannot be unchanged
-        return answer
+        request = _Request(_full(url, params), headers=headers or {}, accepted=accepted, follow=not headers)
+        return self._tried(request, pause_seconds)
+
+    def post_json(
+        self, url: str, value: Any, *, headers: Mapping[str, str] | None = None, accepted: Collection[int] = ()
+    ) -> HttpResponse:
+        """Send a value as JSON, as :meth:`get` requests a URL. An attempt whose answer is lost is repeated, so it must
+        be possible to receive the same request twice.
+        """
+        sent = {**(headers or {}), "Content-Type": "application/json"}
+        return self._tried(_Request(_full(url, None), "POST", sent, json.dumps(value).encode(), accepted, False), 0.0)
 
     def get_if_changed(
         self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0
@@ -162,13 +208,16 @@ class HttpClient:
         full = _full(url, params)
         etag, last_modified = self._validators.get(_key(full), (None, None))
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-        return self._tried(full, {name: value for name, value in conditions.items() if value}, pause_seconds)
+        known = {name: value for name, value in conditions.items() if value}
+        answer = self._tried(_Request(full, headers=known, accepted=(304,) if known else ()), pause_seconds)
+        self._remember(full, answer.headers)
+        return None if answer.status == 304 else answer
 
     def was_asked(self, url: str, params: Params | None = None) -> bool:
         """Return whether an earlier run got a response with validators for this URL."""
         return _key(_full(url, params)) in self._validators
 
-    def _tried(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
+    def _tried(self, request: _Request, pause_seconds: float) -> HttpResponse:
         tries = 0
         try:
             for attempt in stamina.retry_context(
@@ -181,30 +230,24 @@ class HttpClient:
             ):
                 with attempt:
                     tries = attempt.num
-                    return self._once(url, conditions, pause_seconds)
+                    return self._once(request, pause_seconds)
         except _Failed as failed:
             often = "tried once" if tries == 1 else f"tried {tries} times"
-            raise SourceError(f"GET {_shown(url)}: {failed} ({often})", failed.status) from failed.__cause__
+            raise SourceError(f"{request.shown}: {failed} ({often})", failed.status) from failed.__cause__
         raise AssertionError("stamina made no attempt")
 
-    def _once(self, url: httpx.URL, conditions: dict[str, str] | None, pause_seconds: float) -> HttpResponse | None:
+    def _once(self, request: _Request, pause_seconds: float) -> HttpResponse:
         time.sleep(max(0.0, self._last_call + pause_seconds - time.monotonic()))
         content = bytearray()
         limit = self._max_seconds
         deadline = Deadline(limit)
         try:
-            with deadline:
-                request = self._client.build_request(
-                    "GET", url, headers=conditions, extensions={"trace": _watched_by(deadline)}
-                )
-                with closing(self._client.send(request, stream=True)) as response:
-                    self.ahead = clock_skew(response)
-                    if response.status_code != 304:
-                        _check_status(response)
-                        _check_encoding(response)
-                    elif not conditions:
-                        raise _Failed("status 304 to an unconditional request", passing=False, status=304)
-                    _receive(response, content, self._max_bytes)
+            with deadline, closing(self._sent(request, deadline)) as response:
+                self.ahead = clock_skew(response)
+                if response.status_code not in request.accepted:
+                    _check_status(response)
+                _check_encoding(response)
+                _receive(response, content, self._max_bytes)
         except PrivateAddressError as error:
             raise _Failed(str(error), passing=False) from error
         except ResponseTooLarge as error:
@@ -217,14 +260,21 @@ class HttpClient:
             self._last_call = time.monotonic()
         if deadline.over:
             raise _Failed(f"no complete response within {limit:g} s", passing=True)
-        if conditions is not None:
-            self._remember(url, response)
-        if response.status_code == 304:
-            return None
-        return HttpResponse(f"GET {_shown(url)}", bytes(content), response.headers.get("Content-Type", ""))
+        kind = response.headers.get("Content-Type", "")
+        return HttpResponse(request.shown, bytes(content), kind, response.status_code, response.headers)
 
-    def _remember(self, url: httpx.URL, response: httpx.Response) -> None:
-        etag, last_modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
+    def _sent(self, request: _Request, deadline: Deadline) -> httpx.Response:
+        built = self._client.build_request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            content=request.content,
+            extensions={"trace": _watched_by(deadline)},
+        )
+        return self._client.send(built, stream=True, follow_redirects=request.follow)
+
+    def _remember(self, url: httpx.URL, headers: Mapping[str, str]) -> None:
+        etag, last_modified = headers.get("ETag"), headers.get("Last-Modified")
         # Headers are sent as ASCII only, so other values could never be sent back.
         first_problem = f"{etag}{last_modified}"
         if (etag or last_modified) and first_problem.isascii() and len(first_problem) <= _LONGEST_VALIDATOR:
@@ -279,6 +329,10 @@ def _check_status(response: httpx.Response) -> None:
     status = response.status_code
     if 200 <= status < 300:
         return
+    if status == 304:
+        raise _Failed("status 304 to an unconditional request", passing=False, status=status)
+    if response.has_redirect_location:
+        raise _Failed(f"status {status}: a redirect, which this request does not follow", passing=False, status=status)
     passing = status == 429 or status >= 500
     wait = _retry_after(response) if passing else None
     if wait is not None and wait > LONGEST_WAIT:

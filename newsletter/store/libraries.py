@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, or_, select, update
 
-from newsletter.model import Paper, SubscriberState
-from newsletter.store.database import upsert
+from newsletter.model import LibraryItem, Paper, SubscriberState
+from newsletter.store.database import upsert, writes
 from newsletter.store.schema import libraries, library_items, papers, subscribers
 from newsletter.support.identifiers import title_key
 
@@ -49,24 +49,6 @@ class Library:
     reported_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibraryItem:
-    """A paper of a library.
-
-    Attributes:
-        key: of the item in its library.
-        paper: its bibliographic data; it has no row or id, since it is not a paper of the newsletter.
-        collections: the paths of the collections that it is in, such as ``Papers/Chemistry``.
-        row: the store's number for the item, 0 before it is stored. ``library``: that of its library.
-    """
-
-    key: str
-    paper: Paper
-    collections: tuple[str, ...] = ()
-    row: int = 0
-    library: int = 0
-
-
 def of(connection: Connection, subscriber: int) -> list[Library]:
     """Return the libraries of a subscriber (by row), oldest first."""
     query = select(libraries).where(libraries.c.subscriber == subscriber).order_by(libraries.c.row)
@@ -88,6 +70,24 @@ def ensure(connection: Connection, subscriber: int, address: str) -> Library:
     connection.execute(statement.on_conflict_do_nothing(index_elements=["subscriber", "address"]))
     query = select(libraries).where(libraries.c.subscriber == subscriber, libraries.c.address == address)
     return _library(connection.execute(query).one())
+
+
+def by_row(connection: Connection, row: int) -> Library | None:
+    """Return a library; None if it was removed. A writing transaction locks it until it ends."""
+    query = select(libraries).where(libraries.c.row == row)
+    found = connection.execute(query.with_for_update() if writes(connection) else query).one_or_none()
+    return _library(found) if found is not None else None
+
+
+def holds(connection: Connection, library: int, paper: int) -> bool:
+    """Return whether a paper of the store (by row) is also an item of a library (by row), as in
+    :func:`stored_papers`.
+    """
+    for query in _same_papers(library_items.c.row):
+        held = query.where(library_items.c.library == library, papers.c.row == paper).limit(1)
+        if connection.execute(held).first() is not None:
+            return True
+    return False
 
 
 def set_key(connection: Connection, library: int, encrypted_key: str | None, can_write: bool) -> None:
@@ -154,6 +154,24 @@ def put_items(connection: Connection, library: int, items: Iterable[LibraryItem]
     return count
 
 
+def merge_items(connection: Connection, library: int, items: Sequence[LibraryItem]) -> tuple[int, int]:
+    """Store items of a library (by row); those that are stored with the same data keep their encodings.
+
+    Returns:
+        How many were new, and how many had other data.
+    """
+    by_key = {item.key: item for item in items}
+    known: dict[str, LibraryItem] = {}
+    for start in range(0, len(items), _BLOCK):
+        wanted = [item.key for item in items[start : start + _BLOCK]]
+        query = select(library_items).where(library_items.c.library == library, library_items.c.key.in_(wanted))
+        known.update((row.key, _item(row)) for row in connection.execute(query))
+    changed = [item for key, item in by_key.items() if key in known and _values(item) != _values(known[key])]
+    new = [item for key, item in by_key.items() if key not in known]
+    put_items(connection, library, [*changed, *new])
+    return len(new), len(changed)
+
+
 def remove_items(connection: Connection, library: int, keys: Collection[str]) -> int:
     """Delete items of a library (by row) by their keys. Returns how many there were."""
     listed, removed = sorted(keys), 0
@@ -189,6 +207,38 @@ def items_by_rows(connection: Connection, rows: Iterable[int]) -> dict[int, Libr
         for block in blocks
         for row in connection.execute(select(library_items).where(library_items.c.row.in_(block)))
     }
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEncoding:
+    """The encoding of an item by a sentence model (int8, base64); ``mark`` identifies the model and the text."""
+
+    mark: str
+    encoding: str
+
+
+def encodings(connection: Connection, rows: Iterable[int]) -> dict[int, StoredEncoding]:
+    """Return the stored encodings of items, by row."""
+    columns = (library_items.c.row, library_items.c.encoded_by, library_items.c.encoding)
+    wanted = sorted(set(rows))
+    blocks = (wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
+    return {
+        row.row: StoredEncoding(row.encoded_by, row.encoding)
+        for block in blocks
+        for row in connection.execute(select(*columns).where(library_items.c.row.in_(block)))
+        if row.encoding is not None
+    }
+
+
+def set_encodings(connection: Connection, made: Mapping[int, StoredEncoding]) -> None:
+    """Store the encodings of items, by row."""
+    statement = (
+        update(library_items)
+        .where(library_items.c.row == bindparam("item"))
+        .values(encoded_by=bindparam("mark"), encoding=bindparam("vector"))
+    )
+    values = [{"item": row, "mark": one.mark, "vector": one.encoding} for row, one in made.items()]
+    connection.execute(statement, values)
 
 
 def stored_papers(connection: Connection, rows: Collection[int]) -> dict[int, int]:

@@ -154,6 +154,9 @@ sign_ups = Table(
     Column("kind", Text, nullable=False, server_default="sign_up"),
     Column("subscriber", Integer, index=True),
     Column("new_email", Text),
+    # The library that was uploaded with it: the file's name, and its content (zlib, base64).
+    Column("library_name", Text),
+    Column("library", Text),
     # Links that confirm name one by row.
     sqlite_autoincrement=True,
 )
@@ -329,7 +332,7 @@ library_items = Table(
     Column("url", Text),
     Column("keywords", JSON, nullable=False),
     Column("collections", JSON, nullable=False),
-    # By a sentence model (int8, base64), with the fingerprint of that.
+    # By a sentence model (int8, base64), with a digest of the model and the text.
     Column("encoding", Text),
     Column("encoded_by", String),
     UniqueConstraint("library", "key"),

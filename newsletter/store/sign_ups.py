@@ -1,5 +1,7 @@
 """Stored requests from the site that are answered by email: each waits for its email, then for confirmation."""
 
+import base64
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +43,7 @@ class SignUp:
         attempts: how many times the email was tried.
         subscriber: the subscriber who made it (by row), for the kinds that have one.
         new_email: the address to move to.
+        upload: the library that was uploaded with it: the file's name and its content; None without one.
     """
 
     row: int
@@ -51,6 +54,7 @@ class SignUp:
     kind: Kind = Kind.SIGN_UP
     subscriber: int | None = None
     new_email: str | None = None
+    upload: tuple[str, bytes] | None = None
 
     @property
     def email(self) -> str:
@@ -71,6 +75,7 @@ def add(
     kind: Kind = Kind.SIGN_UP,
     subscriber: int | None = None,
     new_email: str | None = None,
+    upload: tuple[str, bytes] | None = None,
 ) -> None:
     """Store a request; its email may be sent right away."""
     connection.execute(
@@ -85,8 +90,16 @@ def add(
             kind=kind.value,
             subscriber=subscriber,
             new_email=new_email,
+            library_name=upload[0] if upload is not None else None,
+            library=base64.b64encode(zlib.compress(upload[1])).decode("ascii") if upload is not None else None,
         )
     )
+
+
+def size_of_uploads(connection: Connection) -> int:
+    """Return how many characters the uploaded libraries of all requests take in the store."""
+    total = func.coalesce(func.sum(func.length(sign_ups.c.library)), 0)
+    return int(connection.execute(select(total).where(sign_ups.c.library.is_not(None))).scalar_one())
 
 
 def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None:
@@ -164,4 +177,11 @@ def _sign_up(row: Any) -> SignUp:
         kind=Kind(row["kind"]),
         subscriber=row["subscriber"],
         new_email=row["new_email"],
+        upload=_upload(row),
     )
+
+
+def _upload(row: Any) -> tuple[str, bytes] | None:
+    if row["library"] is None:
+        return None
+    return row["library_name"], zlib.decompress(base64.b64decode(row["library"]))

@@ -10,11 +10,14 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
+    Text,
     bindparam,
     case,
+    cast,
     func,
     insert,
     null,
+    or_,
     select,
     tuple_,
     update,
@@ -247,6 +250,16 @@ def page(connection: Connection, after: int, limit: int, state: SubscriberState 
         query = query.where(_in_state(connection, state))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
     return [_subscriber(row) for row in found.mappings()]
+
+
+def naming_libraries(connection: Connection, after: int, limit: int) -> list[Subscriber]:
+    """Return active subscribers whose preferences may name libraries, by row, starting after ``after``."""
+    written = cast(subscribers.c.preferences, Text)
+    named = or_(*(written.contains(f'"{key}"') for key in ("zotero", "file", "upload", "orcid", "openalex")))
+    active = _in_state(connection, SubscriberState.ACTIVE)
+    query = _people(connection).where(active, named, subscribers.c.row > after)
+    rows = connection.execute(query.order_by(subscribers.c.row).limit(limit)).mappings()
+    return [_subscriber(row) for row in rows]
 
 
 def held_back(

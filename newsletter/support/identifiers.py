@@ -8,7 +8,7 @@ from urllib.parse import unquote
 _ARXIV = re.compile(
     r"""^(?:https?://)?(?:www\.|export\.)?
         (?:arxiv\.org/(?:abs|pdf|html|format)/|huggingface\.co/papers/|hf\.co/papers/|oai:arxiv\.org:|arxiv:\s*)?
-        (?P<id>\d{4}\.\d{4,5}|[a-z][a-z-]+(?:\.[a-z]{2})?/\d{7})
+        (?:(?P<id>\d{4}\.\d{4,5})|(?P<archive>[a-z][a-z-]+)(?:\.[a-z]{2})?/(?P<number>\d{7}))
         (?:v(?P<version>\d{1,3}))?(?:\.pdf)?/?(?:[?#].*)?$""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -23,7 +23,8 @@ def arxiv_id(text: str) -> tuple[str, int | None] | None:
     """Parse a text that is an arXiv id: bare, with a version, an ``arXiv:`` or OAI name, or a URL.
 
     Returns:
-        The id without its version, in lower case, and the version if given; None if the text is something else.
+        The id without its version and subject class, in lower case ("math/0309136" for "math.GT/0309136"), and the
+        version if given; None if the text is something else.
     """
     text = text.strip()
     if doi_match := _DOI.match(text):
@@ -32,7 +33,8 @@ def arxiv_id(text: str) -> tuple[str, int | None] | None:
     match = _ARXIV.match(text)
     if match is None:
         return None
-    return match["id"].lower(), int(match["version"]) if match["version"] else None
+    name = match["id"] or f"{match['archive']}/{match['number']}".lower()
+    return name, int(match["version"]) if match["version"] else None
 
 
 def doi(text: str) -> str | None:

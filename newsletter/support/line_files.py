@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 from typing import IO
 
 MOST_OF_A_LINE = 1_000_000
@@ -20,6 +20,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _WRONG = re.compile("[\udc80-\udcff]")
+_NEWLINE = re.compile("\r\n?")
 _RIGHT = re.compile("[^\0-\x7f\udc80-\udcff]")
 
 
@@ -59,6 +60,20 @@ def encoding_of(open_file: Callable[[], IO[bytes]]) -> str:
                 wrong += len(_WRONG.findall(text))
             chunk = file.read(_CHUNK)
     return "cp1252" if wrong > right else "utf-8"
+
+
+def decode_text(content: bytes) -> str:
+    """Decode a file in any encoding that :func:`encoding_of` detects; all line ends become ``\\n``.
+
+    Single bytes that are not UTF-8 in a file that otherwise is, as after joining two files, are read as Windows-1252.
+    """
+    encoding = encoding_of(lambda: BytesIO(content))
+    text = content.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
+    return _NEWLINE.sub("\n", _WRONG.sub(_from_windows, text)).removeprefix("\ufeff")
+
+
+def _from_windows(byte: re.Match[str]) -> str:
+    return byte[0].encode("ascii", "surrogateescape").decode("cp1252", "replace")
 
 
 class LineReader:

@@ -30,6 +30,7 @@ from newsletter.web.pages import (
     feedback,
     feeds,
     images,
+    libraries,
     papers,
     preferences,
     saved,
@@ -108,6 +109,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(admin.routes(site))
     app.include_router(admin_api.routes(site))
     app.include_router(papers.routes(site))
+    app.include_router(libraries.routes(site))
     app.include_router(preferences.routes(site))
     app.include_router(saved.routes(site))
     app.include_router(signup.routes(site))

@@ -1,11 +1,12 @@
 """Forms: posted fields, read within limits and from our own pages only, and the subscribers of signed links."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.types import Message
 
@@ -29,22 +30,50 @@ _USED = "This link was already used or has expired after two days."
 SIGNED_OUT = "This link was disabled and no longer works. You can get a new one by email."
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A posted file: its name, as the browser says it, and its content."""
+
+    name: str
+    content: bytes
+
+
 async def posted(request: Request) -> FormData:
     """Read the posted fields, URL-encoded or multipart.
 
     Raises:
-        HTTPException: they cannot be read.
+        HTTPException: they cannot be read, or there is a file.
     """
+    return _fields(await _form(request, files=0))
+
+
+async def posted_with_file(request: Request) -> tuple[FormData, Upload | None]:
+    """Read the posted fields, and the file among them; None if none was chosen.
+
+    Raises:
+        HTTPException: they cannot be read, or there are several files.
+    """
+    found = await _form(request, files=1)
+    for _, value in found.multi_items():
+        if isinstance(value, UploadFile) and value.filename:
+            return _fields(found), Upload(value.filename, await value.read())
+    return _fields(found), None
+
+
+async def _form(request: Request, files: int) -> FormData:
     parts = _replayed(await request.body())
 
     async def receive() -> Message:
         return await anext(parts)
 
     try:
-        found = await Request(request.scope, receive).form(max_files=0, max_fields=_MOST_FIELDS)
+        return await Request(request.scope, receive).form(max_files=files, max_fields=_MOST_FIELDS)
     except (MultiPartException, HTTPException, UnicodeDecodeError):
         raise HTTPException(400, "The form could not be read.") from None
-    return FormData([(key, value) for key, value in found.multi_items() if isinstance(value, str)])
+
+
+def _fields(form: FormData) -> FormData:
+    return FormData([(key, value) for key, value in form.multi_items() if isinstance(value, str)])
 
 
 async def _replayed(body: bytes) -> AsyncIterator[Message]:
@@ -93,6 +122,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
 
 
 Posted = Annotated[FormData, Depends(posted)]
+PostedWithFile = Annotated[tuple[FormData, Upload | None], Depends(posted_with_file)]
 SameOrigin = Depends(same_site)
 
 

@@ -14,7 +14,7 @@ from newsletter.services.context import open_context
 from newsletter.services.due_subscribers import active_batches
 from newsletter.services.edition_worker import create_edition_worker
 from newsletter.services.host_check import HostFingerprint, host_fingerprint, verify_host
-from newsletter.services.recommend import build_snapshot, rated_papers, to_payload
+from newsletter.services.ranking_snapshot import build_snapshot, rated_papers, to_payload
 from newsletter.support.clock import frozen_clock, parse_moment
 from tests.helpers.images import image
 from tests.helpers.newsletter import NOW, Newsletter

@@ -7,7 +7,7 @@ from dataclasses import replace
 from newsletter.services.context import open_context
 from newsletter.services.due_subscribers import active_batches
 from newsletter.services.planning import plan_batch
-from newsletter.services.recommend import build_snapshot, from_payload, rated_papers, to_payload
+from newsletter.services.ranking_snapshot import build_snapshot, from_payload, rated_papers, to_payload
 from newsletter.support.clock import frozen_clock, parse_moment
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox

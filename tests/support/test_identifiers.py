@@ -19,7 +19,7 @@ from newsletter.support.identifiers import arxiv_id, doi, title_id, title_key
         ("https://huggingface.co/papers/2508.13426", ("2508.13426", None)),
         ("https://doi.org/10.48550/arXiv.2508.13426", ("2508.13426", None)),
         ("hep-th/9901001v2", ("hep-th/9901001", 2)),
-        ("math.GT/0309136", ("math.gt/0309136", None)),
+        ("math.GT/0309136", ("math/0309136", None)),
         ("A paper of 2508.13426 things", None),
         ("10.1101/2025.08.01.123456", None),
         ("", None),

@@ -21,7 +21,12 @@ from pylatexenc.latexencode import UnicodeToLatexEncoder  # type: ignore[import-
 from newsletter.rendering.citations.citation import Citation, CitationKind
 from newsletter.support.person_names import WrittenName
 
-_TYPES = {CitationKind.ARTICLE: "article", CitationKind.PREPRINT: "misc", CitationKind.OTHER: "misc"}
+_TYPES = {
+    CitationKind.ARTICLE: "article",
+    CitationKind.CONFERENCE: "inproceedings",
+    CitationKind.PREPRINT: "misc",
+    CitationKind.OTHER: "misc",
+}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _ENCODER = UnicodeToLatexEncoder(
@@ -74,6 +79,8 @@ def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
     if citation.authors:
         names = [*map(_name, citation.authors), *(["others"] if citation.more_authors else [])]
         yield "author", f"{{{' and '.join(names)}}}"
+    if citation.venue is not None:
+        yield "booktitle" if citation.kind is CitationKind.CONFERENCE else "journal", f"{{{_latex(citation.venue)}}}"
     if citation.day is not None:
         yield "year", f"{{{citation.day.year}}}"
         yield "month", _MONTHS[citation.day.month - 1]
@@ -91,7 +98,7 @@ def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
     if citation.abstract:
         yield "abstract", f"{{{_latex(citation.abstract)}}}"
     if citation.keywords:
-        yield "keywords", f"{{{_latex(', '.join(citation.keywords))}}}"
+        yield "keywords", f"{{{', '.join(map(_keyword, citation.keywords))}}}"
 
 
 def _latex(text: str) -> str:
@@ -127,6 +134,11 @@ def _name(name: WrittenName) -> str:
 
 def _name_part(part: str) -> str:
     return f"{{{_latex(part)}}}" if _SPLITS_NAMES.search(part) else _latex(part)
+
+
+def _keyword(keyword: str) -> str:
+    # Braces keep a keyword with a separator in one piece.
+    return f"{{{_latex(keyword)}}}" if re.search("[,;]", keyword) else _latex(keyword)
 
 
 def _verbatim(address: str) -> str:

@@ -13,14 +13,23 @@ from newsletter.support.person_names import WrittenName, split_name
 from newsletter.support.text import to_single_line
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._:/+-]")
+# The proceedings of some academies are journals.
+_CONFERENCE = re.compile(
+    r"\b(?:conferences?|congress|meeting|proceedings(?! of the (?:\w+ )?(?:national academy|royal|ieee\b))|symposium"
+    r"|workshops?|advances in neural information processing systems)\b",
+    re.IGNORECASE,
+)
 _ARXIV_CATEGORY = re.compile(r"[a-z]+(?:-[a-z]+)*(?:\.[A-Za-z]+(?:-[a-z]+)*)?")
 
 
 class CitationKind(StrEnum):
-    """The kind of a work: a preprint in a repository, an article (what has another DOI), or anything else."""
+    """The kind of a work: a preprint in a repository, a paper of a conference, another article (what has a venue or
+    another DOI), or anything else.
+    """
 
     PREPRINT = "preprint"
     ARTICLE = "article"
+    CONFERENCE = "conference"
     OTHER = "other"
 
 
@@ -33,6 +42,7 @@ class Citation:
         authors: as far as sources name them; the organisation if they name none.
         more_authors: whether there are authors without a name here.
         day: of publication, or else the day a Daily Papers page listed it.
+        venue: the journal, or the conference or its proceedings; None if unknown.
         repository: the name of the repository of a preprint, None for other works.
         arxiv_id: without its version. ``arxiv_category``: its first category, None if that is not arXiv's.
         url, pdf_url: http or https.
@@ -44,6 +54,7 @@ class Citation:
     authors: tuple[WrittenName, ...]
     more_authors: bool
     day: date | None
+    venue: str | None
     repository: str | None
     doi: str | None
     arxiv_id: str | None
@@ -56,19 +67,21 @@ class Citation:
 
 def citation_of(paper: Paper) -> Citation:
     """Return what is cited of a stored paper."""
-    repository = repository_of(paper)
+    venue = to_single_line(readable(paper.venue or "")) or None
+    kind = _kind(paper, venue)
     named = [name for author in paper.authors if (name := to_single_line(latex_to_text(author)))]
     authors = tuple(map(split_name, named))
     organization = to_single_line(paper.organization or "")
     category = paper.categories[0] if paper.categories else ""
     return Citation(
         key=citation_key(paper.id),
-        kind=_kind(paper, repository),
+        kind=kind,
         title=to_single_line(readable(paper.title)),
         authors=authors or ((WrittenName(organization),) if organization else ()),
         more_authors=0 < len(authors) < (paper.author_count or 0),
         day=paper.published or paper.listed_on,
-        repository=repository,
+        venue=venue,
+        repository=repository_of(paper) if kind is CitationKind.PREPRINT else None,
         doi=paper.doi,
         arxiv_id=paper.arxiv_id,
         arxiv_category=category if paper.arxiv_id and _ARXIV_CATEGORY.fullmatch(category) else None,
@@ -91,10 +104,14 @@ def citation_key(paper_id: str) -> str:
     return f"{replaced}-{hashlib.sha256(paper_id.encode(errors='replace')).hexdigest()[:8]}"
 
 
-def _kind(paper: Paper, repository: str | None) -> CitationKind:
-    if repository is not None:
+def _kind(paper: Paper, venue: str | None) -> CitationKind:
+    # The DOI of a repository is that of the preprint; an arXiv id may also be that of a published paper.
+    published = venue is not None and (paper.doi is None or repository_of(paper) is None)
+    if not published and repository_of(paper) is not None:
         return CitationKind.PREPRINT
-    return CitationKind.ARTICLE if paper.doi is not None else CitationKind.OTHER
+    if venue is not None and _CONFERENCE.search(venue):
+        return CitationKind.CONFERENCE
+    return CitationKind.ARTICLE if venue is not None or paper.doi is not None else CitationKind.OTHER
 
 
 def _web(url: str | None) -> str | None:

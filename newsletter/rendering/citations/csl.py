@@ -10,6 +10,7 @@ from newsletter.support.person_names import WrittenName
 # A preprint is an "article", a "self-contained work made widely available", unlike an "article-journal".
 _TYPES = {
     CitationKind.ARTICLE: "article-journal",
+    CitationKind.CONFERENCE: "paper-conference",
     CitationKind.PREPRINT: "article",
     CitationKind.OTHER: "document",
 }
@@ -24,6 +25,7 @@ def to_csl(citation: Citation) -> dict[str, Any]:
         "title": citation.title,
         "author": list(map(_name, citation.authors)),
         "issued": {"date-parts": [[day.year, day.month, day.day]]} if day else None,
+        "container-title": citation.venue,
         "publisher": citation.repository,
         "genre": "preprint" if citation.kind is CitationKind.PREPRINT else None,
         "number": f"arXiv:{citation.arxiv_id}" if citation.arxiv_id else None,

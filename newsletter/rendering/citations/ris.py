@@ -6,7 +6,12 @@ import rispy  # type: ignore[import-untyped]
 
 from newsletter.rendering.citations.citation import Citation, CitationKind
 
-_TYPES = {CitationKind.ARTICLE: "JOUR", CitationKind.PREPRINT: "UNPB", CitationKind.OTHER: "GEN"}
+_TYPES = {
+    CitationKind.ARTICLE: "JOUR",
+    CitationKind.CONFERENCE: "CONF",
+    CitationKind.PREPRINT: "UNPB",
+    CitationKind.OTHER: "GEN",
+}
 
 
 class _Writer(rispy.RisWriter):  # type: ignore[misc]
@@ -29,6 +34,9 @@ def to_ris(citation: Citation) -> str:
         "authors": [name.family_first for name in citation.authors],
         "year": f"{day.year:04}" if day else "",
         "date": f"{day.year:04}/{day.month:02}/{day.day:02}" if day else "",
+        # Reference managers read the name of a journal from either of the two.
+        "secondary_title": citation.venue,
+        "journal_name": citation.venue if citation.kind is CitationKind.ARTICLE else None,
         "publisher": citation.repository,
         "accession_number": f"arXiv:{citation.arxiv_id}" if citation.arxiv_id else "",
         "doi": citation.doi,

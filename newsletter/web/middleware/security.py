@@ -11,7 +11,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 100_000
-"""In bytes. No form of the site, and no API request, comes near it."""
+"""In bytes. No form without a file, and no API request, comes near it."""
+
+LARGEST_UPLOAD = {"/subscribe": 1_000_000, "/preferences/": 5_000_000}
+"""In bytes, of the forms with a file, by what their paths begin with. Strangers may send less than subscribers."""
+
+_MOST_UPLOADS = 8
+"""Larger bodies that are read at once: what they may take in memory is bounded."""
 
 LARGEST_HEADER = 16_384
 """In bytes, of a request before its body. Browsers send about a thousand."""
@@ -43,16 +49,22 @@ Refusal = Callable[[Request, int], Response]
 
 def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
     """Wrap an application in the security middleware."""
+    uploads = 0
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
+        nonlocal uploads
         answer = _Answer(scope, send)
-        status = _status_for(scope)
+        status, most = _status_for(scope), _largest_body(scope)
+        large = status is None and _promised(scope) > LARGEST_BODY
+        if large and uploads >= _MOST_UPLOADS:
+            status, large = 503, False
+        uploads += large
         try:
             # Read the whole body first: until then a slow client costs no more than its connection.
-            body = await _read(receive) if status is None else None
+            body = await _read(receive, most) if status is None else None
             if body is not None:
                 await app(scope, _replayed(body, receive), answer.send)
             else:
@@ -65,6 +77,8 @@ def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
             if answer.begun:
                 raise
             status = 500
+        finally:
+            uploads -= large
         if status is not None:
             await _refused(refusal, scope, status)(scope, receive, answer.send)
 
@@ -113,8 +127,7 @@ def _status_for(scope: Scope) -> int | None:
     # No browser sends a body in chunks. Each chunk costs as much as a request, though it may contain only one byte.
     if "transfer-encoding" in headers:
         return 411
-    promised = headers.get("content-length", "0")
-    if len(promised) > _DIGITS or int(promised) > LARGEST_BODY:
+    if _promised(scope) > _largest_body(scope):
         return 413
     # No text of ours contains NUL, and databases reject it.
     if "\0" in scope["path"] or b"%00" in scope["query_string"]:
@@ -122,7 +135,19 @@ def _status_for(scope: Scope) -> int | None:
     return None
 
 
-async def _read(receive: Receive) -> bytes | None:
+def _promised(scope: Scope) -> int:
+    """Return the size of a request's body in bytes, as its header says."""
+    promised = Headers(scope=scope).get("content-length", "0")
+    return int(promised[: _DIGITS + 1])
+
+
+def _largest_body(scope: Scope) -> int:
+    """Return the limit of a request's body in bytes."""
+    files = [most for path, most in LARGEST_UPLOAD.items() if scope["path"].startswith(path)]
+    return files[0] if files and scope["method"] == "POST" else LARGEST_BODY
+
+
+async def _read(receive: Receive, most: int) -> bytes | None:
     """Read the body of a request; None if it is larger than the limit.
 
     Raises:
@@ -134,7 +159,7 @@ async def _read(receive: Receive) -> bytes | None:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
+        if len(body) > most:
             return None
         more = message.get("more_body", False)
     return bytes(body)

@@ -6,7 +6,7 @@ They follow Google Scholar's inclusion guidelines (https://scholar.google.com/in
 from collections.abc import Iterator
 
 from newsletter.model import Paper
-from newsletter.rendering.citations.citation import citation_of
+from newsletter.rendering.citations.citation import CitationKind, citation_of
 from newsletter.rendering.paper_card import paper_path
 
 _AUTHORS = 1_000
@@ -25,6 +25,9 @@ def citation_tags(paper: Paper, site_url: str) -> Iterator[tuple[str, str]]:
         yield "citation_author", author.family_first
     if cited.day is not None:
         yield "citation_publication_date", f"{cited.day.year:04}/{cited.day.month:02}/{cited.day.day:02}"
+    if cited.venue is not None:
+        kind = "conference" if cited.kind is CitationKind.CONFERENCE else "journal"
+        yield f"citation_{kind}_title", cited.venue
     named = (("citation_doi", cited.doi), ("citation_arxiv_id", cited.arxiv_id), ("citation_pdf_url", cited.pdf_url))
     for name, value in named:
         if value is not None:

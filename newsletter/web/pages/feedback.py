@@ -6,7 +6,7 @@ from fastapi.responses import RedirectResponse
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Paper, Subscriber
 from newsletter.rendering.paper_card import display_title
-from newsletter.services.recommend import best_interest, feedback_effect
+from newsletter.services.feedback_effect import best_interest, feedback_effect
 from newsletter.store import feedback as store
 from newsletter.store import papers, reading, writing
 from newsletter.store.feedback import Verdict

@@ -12,7 +12,7 @@ from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.next_due import local_day
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.subscriptions import StoredPreferences
-from newsletter.digest.composer import EARLIER, TRENDING
+from newsletter.digest.composer import EARLIER, WITHOUT_MATCH
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Day, Preferences, Subscriber, SubscriberState
 from newsletter.rendering.paper_card import display_title
@@ -20,11 +20,13 @@ from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.template_context import format_day, percent
 from newsletter.services.interest_findings import find_interests
 from newsletter.services.interest_sentences import describe_findings
-from newsletter.services.recommend import NO_PAPERS, RankingSnapshot, build_snapshot, rank_papers
+from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
+from newsletter.services.recommend import NO_PAPERS, rank_papers
 from newsletter.store import feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_of, text
+from newsletter.web.pages.libraries import library_values
 from newsletter.web.pages.preference_form import (
     Fields,
     InterestFields,
@@ -78,6 +80,7 @@ def routes(site: WebContext) -> APIRouter:
             **values,
             **_ranking(site, subscriber, ranked, with_findings=ranked == home.preferences),
             **_standing(site, subscriber, home),
+            **library_values(site, subscriber),
         }
         blank = [*fields.interests, InterestFields()]
         return site.page(
@@ -178,7 +181,7 @@ def _ranking(
             "title": display_title(one.paper),
             "url": one.paper.url,
             "section": one.section,
-            "match": percent(one.score) if one.section != TRENDING else None,
+            "match": percent(one.score) if one.section not in WITHOUT_MATCH else None,
             "earlier": EARLIER if one.earlier else "",
             "because": latex_to_text(one.because),
         }

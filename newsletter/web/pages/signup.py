@@ -11,9 +11,23 @@ from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
 from newsletter.errors import UserError
 from newsletter.services import signup_mail
+from newsletter.sources.library_files import check_library_file
 from newsletter.support import time_zones
+from newsletter.support.text import to_single_line
 from newsletter.web.context import PRIVATE, WebContext
-from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, request_of, request_origin, text, texts
+from newsletter.web.forms import (
+    PAGE,
+    Posted,
+    PostedWithFile,
+    SameOrigin,
+    Upload,
+    path_for,
+    request_of,
+    request_origin,
+    text,
+    texts,
+)
+from newsletter.web.middleware.security import LARGEST_UPLOAD
 from newsletter.web.pages.preference_form import layout_choices
 
 TOPICS = (
@@ -52,6 +66,8 @@ def routes(site: WebContext) -> APIRouter:
         layout: str,
         problems: Sequence[str],
         challenge: str | None = None,
+        orcid: str = "",
+        lost_file: str = "",
     ) -> Response:
         return site.page(
             request,
@@ -68,6 +84,10 @@ def routes(site: WebContext) -> APIRouter:
             challenge=challenge,
             longest=LONGEST_INTEREST,
             most=MOST_INTERESTS,
+            orcid=orcid,
+            # Browsers forget the file of a form that comes back.
+            lost_file=lost_file,
+            largest_upload=LARGEST_UPLOAD["/subscribe"] // 1_000_000,
         )
 
     @router.api_route("/subscribe", methods=PAGE)
@@ -81,20 +101,27 @@ def routes(site: WebContext) -> APIRouter:
         return form_page(request, 200, email, interest, (), "UTC", "", ())
 
     @router.post("/subscribe", dependencies=[SameOrigin])
-    def ask(request: Request, form: Posted) -> Response:
+    def ask(request: Request, posted: PostedWithFile) -> Response:
+        form, file = posted
         email, interests, topics = text(form, "email"), text(form, "interests"), texts(form, "topic")
-        zone, layout = text(form, "timezone") or "UTC", text(form, "layout")
+        zone, layout, orcid = text(form, "timezone") or "UTC", text(form, "layout"), text(form, "orcid")
+
+        def again(status: int, problems: Sequence[str], challenge: str | None = None) -> Response:
+            lost = file.name if file is not None else ""
+            return form_page(request, status, email, interests, topics, zone, layout, problems, challenge, orcid, lost)
+
         try:
-            wanted = read_request(email, [*topics, *interests.splitlines()], zone, layout)
+            wanted = read_request(email, [*topics, *interests.splitlines()], zone, layout, orcid)
+            upload = _checked(file)
         except UserError as error:
-            return form_page(request, 422, email, interests, topics, zone, layout, error.lines)
+            return again(422, error.lines)
         # A field that nobody sees, and programs fill in.
         if not text(form, "website"):
-            verdict = signup_mail.request_signup(context, wanted, request_origin(request, form))
+            verdict = signup_mail.request_signup(context, wanted, request_origin(request, form), upload=upload)
             if verdict is LimitVerdict.TOO_MANY:
                 raise HTTPException(429)
             if verdict is LimitVerdict.CHALLENGE:
-                return form_page(request, 429, email, interests, topics, zone, layout, (), site.challenge())
+                return again(429, (), site.challenge())
             site.mailer.wake()
         return RedirectResponse("/subscribe/sent", 303)
 
@@ -120,6 +147,21 @@ def routes(site: WebContext) -> APIRouter:
 
     site.mailer.wake()
     return router
+
+
+def _checked(file: Upload | None) -> tuple[str, bytes] | None:
+    """Check the kind of an uploaded file; it is only read once its sender has confirmed the address.
+
+    Raises:
+        UserError: it is no library (worded for the reader).
+    """
+    if file is None:
+        return None
+    try:
+        check_library_file(file.content, file.name)
+    except UserError as error:
+        raise UserError(f"Your library: {error}.") from None
+    return to_single_line(file.name), file.content
 
 
 @cache

@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from newsletter.config.loader import load_config
-from newsletter.digest.composer import EARLIER, TRENDING
+from newsletter.digest.composer import EARLIER, WITHOUT_MATCH
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import DigestItem, Layout, Subscriber
 from newsletter.ranking.explain import Explanation
@@ -237,7 +237,7 @@ def _rows(choices: Sequence[DigestItem], explanation: Mapping[int, Explanation])
             "id": choice.paper.id,
             "section": choice.section,
             "earlier": EARLIER if choice.earlier else "",
-            "match": None if choice.section == TRENDING else percent(choice.score),
+            "match": None if choice.section in WITHOUT_MATCH else percent(choice.score),
             "because": latex_to_text(choice.because),
             "explanation": explanation.get(choice.paper.row, Explanation()),
         }

@@ -1,0 +1,26 @@
+"""Settings of readers' libraries: where Zotero and OpenAlex are, and how often libraries are synced."""
+
+import os
+
+from pydantic import Field
+
+from newsletter.config.base import Settings
+from newsletter.config.fields import Url
+
+ZOTERO_KEY = "NEWSLETTER_ZOTERO_KEY"
+"""The environment variable of the key for Zotero libraries that name no other."""
+
+_OPENALEX_KEY = "NEWSLETTER_OPENALEX_KEY"
+
+
+class Libraries(Settings):
+    """Readers' libraries."""
+
+    sync_hours: float = Field(default=12.0, ge=0.25, le=8_760, description="Interval between syncs of a library.")
+    zotero_url: Url = Field(default="https://api.zotero.org", description="The Zotero Web API.")
+    openalex_url: Url = Field(default="https://api.openalex.org", description="The OpenAlex API.")
+
+
+def openalex_key() -> str | None:
+    """Return the key of the OpenAlex API from the environment; None without one."""
+    return os.environ.get(_OPENALEX_KEY, "").strip() or None

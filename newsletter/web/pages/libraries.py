@@ -1,0 +1,185 @@
+"""A reader's libraries on the site: upload a file, connect Zotero, or give an ORCID iD; update and remove them."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import TimeoutError as TakesLong
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from newsletter.audience.identifiers import valid_orcid, valid_zotero_id
+from newsletter.audience.library_interests import references
+from newsletter.audience.signed_links import TokenPurpose
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import LibraryKind, LibraryRef, Subscriber
+from newsletter.rendering.template_context import format_day
+from newsletter.services.libraries import SyncResult, add_library, add_upload, remove_library, sync_subscriber
+from newsletter.services.library_owner import zotero_user
+from newsletter.store import libraries as store
+from newsletter.store import reading
+from newsletter.store.libraries import Library
+from newsletter.support.threads import run_in_thread
+from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.forms import PAGE, Posted, PostedWithFile, SameOrigin, path_for, subscriber_of, text
+from newsletter.web.middleware.security import LARGEST_UPLOAD
+
+_PATIENCE = 20.0
+"""In seconds. What takes longer goes on in the background, and the page shows the result later."""
+
+_NAMES = {
+    LibraryKind.ZOTERO_USER: "Zotero",
+    LibraryKind.ZOTERO_GROUP: "Zotero group {}",
+    LibraryKind.FILE: "File {}",
+    LibraryKind.UPLOAD: "File {}",
+    LibraryKind.ORCID: "Publications of ORCID iD {}",
+    LibraryKind.OPENALEX: "Publications of OpenAlex author {}",
+}
+
+
+def routes(site: WebContext) -> APIRouter:
+    """Create the router of the library page, below the preferences page of a subscriber."""
+    router = APIRouter(prefix="/preferences/{token}/library", include_in_schema=False)
+
+    def page(request: Request, token: str, problem: str = "", note: str = "", status: int = 200) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        return site.page(
+            request,
+            "library",
+            status,
+            headers=PRIVATE,
+            token=token,
+            problem=problem,
+            note=note,
+            preferences=path_for(site, TokenPurpose.PREFERENCES, subscriber),
+            **library_values(site, subscriber),
+        )
+
+    def add(request: Request, token: str, work: Callable[[Subscriber], SyncResult]) -> Response:
+        """Add a library, in the background if it takes long."""
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        try:
+            result = run_in_thread(lambda: work(subscriber)).result(_PATIENCE)
+        except TakesLong:
+            return _back(token, reading="yes")
+        except UserError as error:
+            return page(request, token, problem=_for_reader(error), status=422)
+        except NewsletterError:
+            return page(request, token, problem="That did not work. Please try again later.", status=503)
+        if result.error is not None:
+            return _back(token, later="yes")
+        return _back(token, added=result.total, skipped=result.skipped)
+
+    @router.api_route("", methods=PAGE)
+    def show(
+        request: Request, token: str, added: int = -1, skipped: int = 0, later: str = "", reading: str = ""
+    ) -> Response:
+        return page(request, token, note=_note(added, skipped, bool(later), bool(reading)))
+
+    @router.post("/upload", dependencies=[SameOrigin])
+    def upload(request: Request, token: str, posted: PostedWithFile) -> Response:
+        _, file = posted
+        if file is None:
+            return page(request, token, problem="Please choose a file first.", status=422)
+        return add(request, token, lambda subscriber: add_upload(site.context, subscriber, file.name, file.content))
+
+    @router.post("/orcid", dependencies=[SameOrigin])
+    def orcid(request: Request, token: str, form: Posted) -> Response:
+        try:
+            known = LibraryRef(kind=LibraryKind.ORCID, id=valid_orcid(text(form, "orcid")))
+        except ValueError as error:
+            return page(request, token, problem=f"This {error}.", status=422)
+        return add(request, token, lambda subscriber: add_library(site.context, subscriber, known))
+
+    @router.post("/zotero", dependencies=[SameOrigin])
+    def zotero(request: Request, token: str, form: Posted) -> Response:
+        key, group = text(form, "key").strip(), text(form, "group").strip()
+        collections = tuple(line.strip() for line in text(form, "collections").splitlines() if line.strip())
+        each = bool(text(form, "each"))
+
+        def connect(subscriber: Subscriber) -> SyncResult:
+            if group:
+                ref = LibraryRef(kind=LibraryKind.ZOTERO_GROUP, id=_group(group), collections=collections)
+            else:
+                ref = LibraryRef(
+                    kind=LibraryKind.ZOTERO_USER, id=zotero_user(site.context, key), collections=collections
+                )
+            return add_library(site.context, subscriber, ref, key or None, each_collection=each)
+
+        return add(request, token, connect)
+
+    @router.post("/update", dependencies=[SameOrigin])
+    def update(request: Request, token: str) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        try:
+            run_in_thread(lambda: list(sync_subscriber(site.context, subscriber))).result(_PATIENCE)
+        except TakesLong:
+            return _back(token, reading="yes")
+        return _back(token)
+
+    @router.post("/remove", dependencies=[SameOrigin])
+    def remove(request: Request, token: str, form: Posted) -> Response:
+        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
+        try:
+            remove_library(site.context, subscriber, text(form, "address"))
+        except UserError:
+            return page(request, token, problem="This library was removed already.", status=404)
+        return _back(token)
+
+    return router
+
+
+def library_values(site: WebContext, subscriber: Subscriber) -> dict[str, Any]:
+    """Return what the list of a subscriber's libraries shows, and the forms that add one."""
+    with reading(site.context.engine) as connection:
+        known = {library.address: library for library in store.of(connection, subscriber.row)}
+        counts = store.counts(connection, [library.row for library in known.values()])
+    refs = {ref.address: ref for ref in references(subscriber.preferences)}
+    new_key = {"name": site.context.config.site.name, "library_access": "1", "write_access": "1"}
+    return {
+        "libraries": [_shown(ref, known.get(ref.address), counts) for ref in refs.values()],
+        "largest_upload": LARGEST_UPLOAD["/preferences/"] // 1_000_000,
+        "zotero_key_url": f"https://www.zotero.org/settings/keys/new?{urlencode(new_key)}",
+    }
+
+
+def _shown(ref: LibraryRef, library: Library | None, counts: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "address": ref.address,
+        "name": _NAMES[ref.kind].format(ref.id),
+        "papers": counts.get(library.row, 0) if library is not None else 0,
+        "synced_on": format_day(library.synced_at.date()) if library is not None and library.synced_at else "",
+        "uploaded": ref.kind is LibraryKind.UPLOAD,
+        "can_write": library is not None and library.can_write,
+        "failed": library is not None and library.error is not None,
+    }
+
+
+def _note(added: int, skipped: int, later: bool, reading: bool) -> str:
+    if later:
+        return "Added, but it cannot be read right now. We’ll try again within a day."
+    if reading:
+        return "Reading the library takes a while. Its papers will be here in a few minutes."
+    if added < 0:
+        return ""
+    papers = f"{added:,} paper{'' if added == 1 else 's'}"
+    left = f" {skipped:,} other entries have no title or could not be read." if skipped > 1 else ""
+    left = " One other entry has no title or could not be read." if skipped == 1 else left
+    return f"Added. The library has {papers}, which your next digest will be ranked by.{left}"
+
+
+def _group(text: str) -> str:
+    try:
+        return valid_zotero_id(text)
+    except ValueError as error:
+        raise UserError(f"The group {error}.") from None
+
+
+def _for_reader(error: UserError) -> str:
+    said = " ".join(error.lines)
+    return f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"
+
+
+def _back(token: str, **said: object) -> Response:
+    query = f"?{urlencode(said)}" if said else ""
+    return RedirectResponse(f"/preferences/{token}/library{query}", 303, headers=PRIVATE)

@@ -1,0 +1,102 @@
+"""What alerts find is in the digest, above the interests, once, with all reasons."""
+
+import json
+
+from tests.helpers.newsletter import Newsletter
+from tests.helpers.smtp import Mailbox
+
+PAPERS = [
+    {"title": "Looms that weave silk", "abstract": "We weave silk.", "authors": ["Jane Doe", "A. Mueller"]},
+    {
+        "title": "Silk from spiders",
+        "abstract": "A survey of spiders.",
+        "authors": ["J. Doe"],
+        "categories": ["q-bio.BM"],
+    },
+    {"title": "Wool of sheep", "abstract": "Sheep have wool.", "authors": ["Ben Müller"]},
+    {"title": "Cotton fields", "abstract": "Cotton grows in fields.", "authors": ["Eve Stone"]},
+]
+
+
+def with_papers(newsletter: Newsletter, papers: list[dict] = PAPERS) -> None:
+    (newsletter.folder / "papers.jsonl").write_text("\n".join(map(json.dumps, papers)))
+    newsletter.run("import", "papers.jsonl")
+
+
+def digest_of(newsletter: Newsletter, **options: str) -> list[tuple[str, str, str]]:
+    """Send the digest of Ada; return the section, title and reason of its papers, in order."""
+    shown = json.loads(newsletter.run("preview", "ada@example.org", "--format", "json", **options).out)
+    newsletter.run("send", **options)
+    sent = newsletter.run("log", "--json").rows[-1]
+    assert [one["id"] for one in sent["papers"]] == [one["id"] for one in shown["papers"]]
+    return [(one["section"], one["title"], one["because"]) for one in shown["papers"]]
+
+
+def test_alerts_come_first_each_paper_once_with_all_reasons(newsletter: Newsletter, mail: Mailbox) -> None:
+    with_papers(newsletter)
+    newsletter.subscriber(
+        "ada",
+        """\
+email: ada@example.org
+papers: 1
+trending: 0
+interests: [cotton fields]
+alerts:
+  - silk
+  - author: Jane Doe
+  - {author: B. Muller, name: Our wool group}
+""",
+    )
+    found = digest_of(newsletter)
+    assert [one[:2] for one in found] == [
+        ("Your alerts", "Wool of sheep"),
+        ("Your alerts", "Silk from spiders"),
+        ("Your alerts", "Looms that weave silk"),
+        ("cotton fields", "Cotton fields"),
+    ]
+    reasons = {title: because for _, title, because in found}
+    assert "silk" in reasons["Looms that weave silk"] and "Jane Doe" in reasons["Looms that weave silk"]
+    assert "possibly" in reasons["Silk from spiders"]
+    assert "Our wool group" in reasons["Wool of sheep"]
+    # None of them comes again.
+    assert (
+        newsletter.run("preview", "ada@example.org", "--text", now="2025-11-29T09:00", code=None).out.count("silk") == 0
+    )
+
+
+def test_never_words_hide_what_alerts_find_unless_they_say_always(newsletter: Newsletter, mail: Mailbox) -> None:
+    with_papers(newsletter)
+    hidden = "email: ada@example.org\ninterests: [cotton fields]\nnever: [survey]\nnever_authors: [Ben Muller]\n"
+    newsletter.subscriber("ada", f"{hidden}alerts: [silk, wool]\n")
+    assert [title for section, title, _ in digest_of(newsletter) if section == "Your alerts"] == [
+        "Looms that weave silk"
+    ]
+    newsletter.subscriber("ada", f"{hidden}alerts: [{{query: silk OR wool, always: true}}]\n")
+    # They were not sent yet, so they come although they are no longer new.
+    found = digest_of(newsletter, now="2025-11-29T09:00")
+    assert [title for section, title, _ in found if section == "Your alerts"] == ["Wool of sheep", "Silk from spiders"]
+
+
+def test_more_than_one_digest_shows_comes_with_the_next(newsletter: Newsletter, mail: Mailbox) -> None:
+    with_papers(newsletter, [{"title": f"Silk number {number}", "abstract": "Silk."} for number in range(130)])
+    newsletter.subscriber("ada", "email: ada@example.org\nalerts: [silk]\n")
+    first = [title for section, title, _ in digest_of(newsletter) if section == "Your alerts"]
+    second = [title for section, title, _ in digest_of(newsletter, now="2025-11-29T09:00") if section == "Your alerts"]
+    assert (len(first), len({*first, *second})) == (100, 130)
+    assert len(mail.accepted) == 2
+
+
+def test_a_digest_with_alerts_is_ranked_again_as_it_was(newsletter: Newsletter, mail: Mailbox) -> None:
+    with_papers(newsletter)
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [silk, cotton]\nalerts: [spiders]\n")
+    before = newsletter.run("rank", "ada@example.org", "--json").rows
+    newsletter.run("send")
+    (sent,) = newsletter.run("log", "--json").rows
+    assert newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], "--json").rows == before
+    assert "Your alerts" in newsletter.run("rank", "ada@example.org", "--why", "Silk from spiders").out
+
+
+def test_an_alert_that_is_no_query_is_an_error_in_the_file(newsletter: Newsletter) -> None:
+    path = newsletter.subscriber("ada", "email: ada@example.org\nalerts:\n  - 'silk AND (wool'\n")
+    result = newsletter.run("interests", "check", code=2)
+    assert f"{path.name}:3" in result.out + result.err

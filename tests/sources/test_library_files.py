@@ -1,0 +1,114 @@
+"""A reader's library from a file, whatever the program that wrote it and whatever else was given by mistake."""
+
+import io
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.errors import UserError
+from newsletter.sources import library_files
+from newsletter.sources.library_files import read_library_file
+
+BIBTEX = "@article{smith, title={Über Bäume}, author={Müller, Eva}, year=2020, groups={Forests, Woods}}\n"
+RIS = "TY  - JOUR\nTI  - Über Bäume\nAU  - Müller, Eva\nPY  - 2020\nER  - \n"
+
+
+def zipped(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("[Content_Types].xml" if name else "x.txt", "x")
+        archive.writestr(name or "y.txt", "y")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("name", ["library.bib", "library.ris", "library.txt", "library"])
+@pytest.mark.parametrize("text", [BIBTEX, RIS, BIBTEX.replace("\n", "\r\n"), RIS.replace("\n", "\r")])
+def test_the_content_says_what_a_file_is(text: str, name: str, encoding: str) -> None:
+    (item,), skipped = read_library_file(text.encode(encoding), name)
+    assert (item.paper.title, item.paper.authors, skipped) == ("Über Bäume", ("Eva Müller",), [])
+    assert item.collections == (("Forests", "Woods") if text.startswith("@") else ())
+
+
+def test_joined_files_in_two_encodings() -> None:
+    items, _ = read_library_file(BIBTEX.encode() * 2 + BIBTEX.encode("cp1252"), "library.bib")
+    assert [item.paper.authors for item in items] == [("Eva Müller",)] * 3
+
+
+def test_the_name_decides_where_one_format_is_inside_of_the_other() -> None:
+    inside = f"{RIS.replace('ER  - ', '')}N1  - from BibTeX:\n{BIBTEX}ER  - \n"
+    for name in ("x.ris", "x.txt"):
+        assert len(read_library_file(inside.encode(), name)[0]) == 1
+    note = f"@article{{a, title={{T}}, note={{\n{RIS}}}}}"
+    assert [item.key for item in read_library_file(note.encode(), "x.bib")[0]] == ["a"]
+
+
+def test_keys_differ() -> None:
+    keys = ("smith", "smith-2", "smith", "smith", "x" * 500)
+    text = "".join(f"@article{{{key}, title={{T{number}}}}}\n" for number, key in enumerate(keys))
+    items, _ = read_library_file(text.encode(), "library.bib")
+    assert [item.paper.title for item in items] == ["T0", "T1", "T2", "T3", "T4"]
+    assert [item.key for item in items[:4]] == ["smith", "smith-2", "smith-3", "smith-4"]
+    assert len(items[4].key) < 100
+
+
+def test_a_key_in_ris_is_that_of_the_paper() -> None:
+    (one, two, other), _ = read_library_file((RIS * 2 + RIS.replace("TI", "DO  - 10.1000/x\nTI")).encode(), "x.ris")
+    assert two.key == f"{one.key}-2"
+    assert other.key != one.key
+    # Whatever else is in the file and in the record.
+    later, _ = read_library_file((RIS.replace("Über", "Unter") + RIS.replace("2020", "2021")).encode(), "y.ris")
+    assert later[1].key == one.key
+
+
+def test_entries_that_are_no_papers_are_reported() -> None:
+    items, skipped = read_library_file(f"@article{{b, author={{X}}}}\n{BIBTEX}".encode(), "library.bib")
+    assert ([item.key for item in items], [one.where for one in skipped]) == (["smith"], ["library.bib:1"])
+
+
+def test_long_texts_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    (item,), _ = read_library_file(f"@article{{a, title={{{'word ' * 5000}}}}}".encode(), "x.bib")
+    assert len(item.paper.title) <= 1_000
+    monkeypatch.setattr(library_files, "MAX_LIBRARY_ENTRIES", 2)
+    items, skipped = read_library_file((RIS * 3).encode(), "x.ris")
+    assert len(items) == 2
+    assert skipped[0].why == "more than 2 entries; the rest was left out; export a smaller collection"
+    assert read_library_file((RIS * 2).encode(), "x.ris")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the file is empty"),
+        (b" \r\n", "the file is empty"),
+        (b"%PDF-1.7\n%\xe2", "is a PDF"),
+        (zipped("word/document.xml"), "is a Word document"),
+        (zipped(""), "is a ZIP archive or an office document"),
+        (b"\n<!DOCTYPE html><html>@article{a, title={x}}", "is a web page (HTML)"),
+        ("﻿<?xml version='1.0'?><xml><records/></xml>".encode(), "is XML"),
+        (b'[{"id": "a", "type": "article-journal", "title": "x"}]', "is CSL-JSON"),
+        (b'{"papers": []}', "is JSON"),
+        (b"PMID- 123\nTI  - x\n", "is a PubMed file (nbib)"),
+        (b"Dear all,\nsee you", "is neither BibTeX nor RIS"),
+        (b"\0\1\2@article{a,", "is neither BibTeX nor RIS"),
+        (b"@article{a, year=2020}", "has no entry with a title (x.dat:1: 'a' has no title)"),
+        (b"x" * 10_000_001, "larger than 10 MB"),
+    ],
+)
+def test_other_files_are_named(content: bytes, what: str) -> None:
+    with pytest.raises(UserError) as error:
+        read_library_file(content, "x.dat")
+    (line,) = error.value.lines
+    assert line.startswith(f"x.dat: {what}")
+    assert "export" in line
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"TY  - JOUR\nTI  - x\n{text}".encode()))
+def test_any_file_is_read_or_refused(content: bytes) -> None:
+    try:
+        items, _ = read_library_file(content, "x")
+    except UserError:
+        return
+    assert items
