@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check docs bench bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail mail-pictures format clean programs
+.PHONY: demo test check docs bench bench-alerts bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail mail-pictures format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -26,6 +26,10 @@ docs: $(VENV)/installed-dev
 # DATA names folders of readers' libraries; docs/explanation/ranking.md describes them.
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.ranking $(DATA)
+
+# Time of 20,000 alerts and 1,500 papers, beside SQLite's full-text search; ten seconds.
+bench-alerts: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.alerts
 
 # Time and memory of ranking 100,000 subscribers; about twenty minutes, most of it to make up 250,000 papers, once.
 bench-ranking: $(VENV)/installed-bench

@@ -18,6 +18,7 @@ _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 
 _LONGEST_SHOWN = 150
+_PHRASE = re.compile('"[^"]+"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +351,8 @@ def describe(alert: Alert, match: AlertMatch) -> str:
     value, found = (shorten_middle(text, _LONGEST_SHOWN) for text in (alert.value, match.found))
     match alert.kind:
         case AlertKind.QUERY:
-            reason = f"matches “{value}”"
+            # One phrase alone needs no quotes in quotes.
+            reason = f"matches “{value[1:-1] if _PHRASE.fullmatch(value) else value}”"
         case AlertKind.AUTHOR:
             reason = f"by {value or found}"
             if match.possibly and found != value:

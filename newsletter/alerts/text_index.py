@@ -6,7 +6,7 @@ Results are sets of texts as bits of an integer: bit 0 is the first text.
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from fnmatch import translate
 from functools import cached_property
 from itertools import takewhile
@@ -15,6 +15,10 @@ from newsletter.alerts.words import has_wildcard, words_of
 
 _BREAK = "\n"
 """Stands between the passages of a text, so that no phrase is found across them. No word contains it."""
+
+
+_MOST_WRITTEN_OUT = 100
+"""Words that a wildcard stands for, up to which they are looked for with one regular expression."""
 
 
 class TextIndex:
@@ -47,14 +51,23 @@ class TextIndex:
             phrase = f" {' '.join(patterns)} "
             return bits_of((one for one in candidates if phrase in self._lines[one]), len(self))
         wanted = [self._words(pattern) for pattern in patterns]
-        return bits_of((one for one in candidates if _follows(self._lines[one].split(" "), wanted)), len(self))
+        if max(map(len, wanted)) > _MOST_WRITTEN_OUT:
+            return bits_of((one for one in candidates if _follows(self._lines[one].split(" "), wanted)), len(self))
+        written = " ".join(f"(?:{'|'.join(map(re.escape, sorted(words)))})" for words in wanted)
+        search = re.compile(f" {written} ").search
+        return bits_of((one for one in candidates if search(self._lines[one])), len(self))
 
     def with_near(self, patterns: Sequence[str], within: int) -> int:
         """Return the texts with some words in any order, at most ``within`` other words between them, as bits."""
-        wanted = [(self._words(pattern), times) for pattern, times in Counter(patterns).items()]
-        longest = len(patterns) + within
+        counts, longest = Counter(patterns), len(patterns) + within
+        wanted: dict[str, list[int]] = {_BREAK: []}
+        for place, pattern in enumerate(counts):
+            for word in self._words(pattern):
+                wanted.setdefault(word, []).append(place)
+        needed = list(counts.values())
         candidates = self._with_all(patterns)
-        return bits_of((one for one in candidates if _near(self._lines[one].split(" "), wanted, longest)), len(self))
+        lines = ((one, self._lines[one].split(" ")) for one in candidates)
+        return bits_of((one for one, line in lines if _near(line, wanted, needed, longest)), len(self))
 
     def _with_all(self, patterns: Iterable[str]) -> Set[int]:
         """Return the texts that have all of some words, anywhere."""
@@ -101,31 +114,28 @@ def _follows(words: Sequence[str], wanted: Sequence[frozenset[str]]) -> bool:
     )
 
 
-def _near(words: Sequence[str], wanted: Sequence[tuple[frozenset[str], int]], longest: int) -> bool:
-    """Return whether all wanted words, each as often as wanted, are in some ``longest`` words of one passage."""
-    start = 0
-    counts = [0] * len(wanted)
-    for end, word in enumerate(words):
+def _near(words: Sequence[str], wanted: Mapping[str, Sequence[int]], counts: Sequence[int], longest: int) -> bool:
+    """Return whether some ``longest`` words of one passage have all that is wanted.
+
+    Args:
+        wanted: which of several things each word is; also has the break between passages.
+        counts: how often each of these things must be there.
+    """
+    start, missing = 0, list(counts)
+    events = [(place, word) for place, word in enumerate(words) if word in wanted]
+    for number, (end, word) in enumerate(events):
         if word == _BREAK:
-            start, counts = end + 1, [0] * len(wanted)
+            start, missing = number + 1, list(counts)
             continue
-        if end - start >= longest:
-            _count(words[start], wanted, counts, -1)
+        for one in wanted[word]:
+            missing[one] -= 1
+        while end - events[start][0] >= longest:
+            for one in wanted[events[start][1]]:
+                missing[one] += 1
             start += 1
-        if _count(word, wanted, counts, 1) and all(
-            have >= times for have, (_, times) in zip(counts, wanted, strict=True)
-        ):
+        if max(missing) <= 0:
             return True
     return False
-
-
-def _count(word: str, wanted: Sequence[tuple[frozenset[str], int]], counts: list[int], change: int) -> bool:
-    changed = False
-    for place, (one, _) in enumerate(wanted):
-        if word in one:
-            counts[place] += change
-            changed = True
-    return changed
 
 
 def bits_of(numbers: Iterable[int], size: int) -> int:

@@ -108,6 +108,14 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
                 ),
             ),
         ),
+        Group(
+            "alerts",
+            "Test a query, and check what subscribers' alerts find.",
+            (
+                Entry("test", "alerts:test", "Show which papers of the last days an alert would have found, and why."),
+                Entry("check", "alerts:check", "Show each alert of a subscriber with the number of papers it found."),
+            ),
+        ),
     ),
     "Digests": (
         Entry("rank", "preview:rank", "Rank the papers for a subscriber's digest, with the reason for each."),
