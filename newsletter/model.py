@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
-from fnmatch import fnmatchcase
+
+from newsletter.support.collection_paths import is_chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +139,7 @@ class LibraryRef:
 
     def keeps(self, collections: Sequence[str]) -> bool:
         """Return whether a paper in these collections (by path) counts. ``Papers/*`` is all that is below Papers."""
-        if not self.collections:
-            return True
-        paths = [path.casefold() for path in collections]
-        return any(fnmatchcase(path, wanted.casefold()) for path in paths for wanted in self.collections)
+        return not self.collections or any(is_chosen(path, self.collections) for path in collections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ A request has no effect until its address confirms it, and the response is the s
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,9 @@ LONGEST_INTEREST = 300
 
 OWN_PUBLICATIONS = "Own publications"
 """The name of the interest that an ORCID iD becomes."""
+
+FOR_LIBRARIES = timedelta(minutes=5)
+"""How long the first digest waits for the libraries of a sign-up to be read."""
 
 _MOST_OF_UPLOADS = 200_000_000
 """Characters that the libraries uploaded with all requests may take in the store. Those that come later are left out,
@@ -193,7 +196,7 @@ class Confirmed:
 
 
 def confirm(connection: Connection, request: SignUp, network: str, now: datetime, folder: Path) -> Confirmed | None:
-    """Subscribe the address of a confirmed request: active, and due at once.
+    """Subscribe the address of a confirmed request: active, and due at once, or after its libraries were read.
 
     A former subscriber keeps the previous preferences, with the interests of the request added.
 
@@ -217,8 +220,10 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
     )
     home = folder if writable else None
     subscriber = subscriptions.subscribe(connection, wanted, consent, now, home, again=True)
-    store.set_next_due(connection, {subscriber.row: now})
-    return Confirmed(replace(subscriber, next_due=now), already=False)
+    waits = request.upload is not None or any(interest.libraries for interest in wanted.interests)
+    due = now + FOR_LIBRARIES if waits else now
+    store.set_next_due(connection, {subscriber.row: due})
+    return Confirmed(replace(subscriber, next_due=due), already=False)
 
 
 def _joined(present: Subscriber, asked: Preferences) -> Preferences:

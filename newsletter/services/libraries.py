@@ -26,10 +26,11 @@ from newsletter.services.library_reading import Reading, read_content, read_libr
 from newsletter.sources.bounds import brief
 from newsletter.sources.errors import SourceError
 from newsletter.sources.zotero import RefusedError
-from newsletter.sources.zotero_items import in_collections, is_chosen
+from newsletter.sources.zotero_items import in_collections
 from newsletter.store import libraries as store
 from newsletter.store import reading, subscribers, writing
 from newsletter.store.libraries import Library
+from newsletter.support.collection_paths import is_chosen
 from newsletter.support.text import shorten_middle, to_single_line
 
 _BLOCK = 500

@@ -16,7 +16,8 @@ from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse, Params
 from newsletter.sources.http_attempts import LONGEST_WAIT
 from newsletter.sources.library_items import MAX_ITEMS, LibraryChanges
-from newsletter.sources.zotero_items import collection_paths, in_collections, is_chosen, is_trashed, to_library_item
+from newsletter.sources.zotero_items import collection_paths, in_collections, is_trashed, to_library_item
+from newsletter.support.collection_paths import is_chosen
 
 KEYS_PAGE = "https://www.zotero.org/settings/keys"
 

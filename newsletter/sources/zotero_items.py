@@ -15,6 +15,7 @@ from newsletter.sources.json_fields import Fields, Text
 from newsletter.sources.library_items import library_item
 from newsletter.sources.text import from_html, paper_link, web_link
 from newsletter.support import identifiers
+from newsletter.support.collection_paths import is_chosen
 from newsletter.support.person_names import split_name
 
 _NO_PAPERS = ("attachment", "note", "annotation")
@@ -155,17 +156,6 @@ def _names(key: str, known: Mapping[str, _CollectionData]) -> list[str]:
         names.insert(0, known[key].name)
         key = known[key].parent
     return names
-
-
-def is_chosen(path: str, patterns: Iterable[str]) -> bool:
-    """Return whether a collection's path matches one of some patterns, in upper or lower case. ``*`` stands for any
-    characters, so ``Papers/*`` is everything below Papers.
-    """
-    for pattern in patterns:
-        parts = map(re.escape, " ".join(pattern.split()).strip("/").split("*"))
-        if re.fullmatch(".*".join(parts), path, re.IGNORECASE):
-            return True
-    return False
 
 
 def in_collections(item: LibraryItem, patterns: Collection[str]) -> bool:

@@ -188,6 +188,12 @@ def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> 
         connection.execute(statement, [{"of": row, "moment": moment} for row, moment in due.items()])
 
 
+def hasten(connection: Connection, row: int, now: datetime) -> None:
+    """Make the next digest of a subscriber due now (UTC), if it is due later and the subscriber has had none."""
+    first = (subscribers.c.row == row, subscribers.c.last_digest.is_(None), subscribers.c.next_due > now)
+    connection.execute(update(subscribers).where(_ACTIVE, *first).values(next_due=now))
+
+
 @dataclass(frozen=True, slots=True)
 class DueSubscriber:
     """The schedule of a subscriber (by row), and when the next digest is due (UTC)."""
