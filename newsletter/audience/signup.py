@@ -5,7 +5,7 @@ A request has no effect until its address confirms it, and the response is the s
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,9 @@ from newsletter.store.sign_ups import Kind, SignUp
 
 MOST_INTERESTS = 20
 LONGEST_INTEREST = 300
+
+RATING_TIME = timedelta(minutes=10)
+"""How long the first digest of a subscriber without interests waits for the ratings that the site asks for."""
 
 _NOT_CONFIRMED = "asked for on the site, not confirmed"
 _BATCH = 500
@@ -172,7 +175,8 @@ class Confirmed:
 
 
 def confirm(connection: Connection, request: SignUp, network: str, now: datetime, folder: Path) -> Confirmed | None:
-    """Subscribe the address of a confirmed request: active, and due at once.
+    """Subscribe the address of a confirmed request: active, and due at once, or after :data:`RATING_TIME` if it has no
+    interests.
 
     A former subscriber keeps the previous preferences, with the interests of the request added.
 
@@ -196,8 +200,24 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
     )
     home = folder if writable else None
     subscriber = subscriptions.subscribe(connection, wanted, consent, now, home, again=True)
-    store.set_next_due(connection, {subscriber.row: now})
-    return Confirmed(replace(subscriber, next_due=now), already=False)
+    due = now if subscriber.preferences.interests else now + RATING_TIME
+    store.set_next_due(connection, {subscriber.row: due})
+    return Confirmed(replace(subscriber, next_due=due), already=False)
+
+
+def waits_for_ratings(subscriber: Subscriber) -> bool:
+    """Return whether the first digest of a subscriber waits for ratings: it is due :data:`RATING_TIME` after the
+    confirmation.
+    """
+    if subscriber.state is not SubscriberState.ACTIVE or subscriber.state_since is None:
+        return False
+    return subscriber.next_due == subscriber.state_since + RATING_TIME
+
+
+def end_waiting(connection: Connection, subscriber: Subscriber, now: datetime) -> None:
+    """Make a digest that waits for ratings due now; change nothing for other subscribers."""
+    if waits_for_ratings(subscriber):
+        store.set_next_due(connection, {subscriber.row: now})
 
 
 def _joined(present: Subscriber, asked: Preferences) -> Preferences:

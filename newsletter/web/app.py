@@ -32,6 +32,8 @@ from newsletter.web.pages import (
     images,
     papers,
     preferences,
+    rate,
+    ratings,
     saved,
     sent_digests,
     signup,
@@ -109,6 +111,8 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(admin_api.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(preferences.routes(site))
+    app.include_router(rate.routes(site))
+    app.include_router(ratings.routes(site))
     app.include_router(saved.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))

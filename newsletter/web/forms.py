@@ -21,7 +21,7 @@ from newsletter.web.context import PRIVATE, WebContext
 PAGE = ["GET", "HEAD"]
 """Methods of a page; link scanners use both, and neither changes anything."""
 
-_MOST_FIELDS = 2_000
+_MOST_FIELDS = 5_000
 
 WRONG_LINK = "This link is invalid or incomplete. Please use the full link from your email."
 GONE = "This link is no longer valid: the subscription was deleted."
@@ -44,7 +44,8 @@ async def posted(request: Request) -> FormData:
         found = await Request(request.scope, receive).form(max_files=0, max_fields=_MOST_FIELDS)
     except (MultiPartException, HTTPException, UnicodeDecodeError):
         raise HTTPException(400, "The form could not be read.") from None
-    return FormData([(key, value) for key, value in found.multi_items() if isinstance(value, str)])
+    # No text of ours contains NUL, and PostgreSQL rejects it.
+    return FormData([(key, value.replace("\0", "")) for key, value in found.multi_items() if isinstance(value, str)])
 
 
 async def _replayed(body: bytes) -> AsyncIterator[Message]:

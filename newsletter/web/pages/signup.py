@@ -15,6 +15,7 @@ from newsletter.support import time_zones
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, request_of, request_origin, text, texts
 from newsletter.web.pages.preference_form import layout_choices
+from newsletter.web.pages.rate import rate_path
 
 TOPICS = (
     "large language models",
@@ -115,7 +116,8 @@ def routes(site: WebContext) -> APIRouter:
         )
         if done is None:
             raise HTTPException(409, _SUPPRESSED, headers=PRIVATE)
-        page = path_for(site, TokenPurpose.PREFERENCES, done.subscriber)
+        asks = not (done.already or done.subscriber.preferences.interests)
+        page = rate_path(site, done.subscriber) if asks else path_for(site, TokenPurpose.PREFERENCES, done.subscriber)
         return RedirectResponse(page if done.already else f"{page}?said=welcome", 303, headers=PRIVATE)
 
     site.mailer.wake()
