@@ -1,6 +1,6 @@
 """Feedback of subscribers: liked and disliked papers of their interests, and ratings, which fade over time."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,6 +46,24 @@ def restrict_to(
     }
 
 
+def given_before(
+    known: Mapping[int, Sequence[InterestFeedback]], moment: datetime
+) -> dict[int, list[InterestFeedback]]:
+    """Keep only the feedback given before a moment (UTC), to see what later feedback changed."""
+
+    def older(verdicts: Verdicts) -> Verdicts:
+        return tuple((name, at) for name, at in verdicts if at is None or at < moment)
+
+    def restricted(own: Sequence[InterestFeedback]) -> Iterator[InterestFeedback]:
+        for one in own:
+            kept = replace(one, liked=older(one.liked), disliked=older(one.disliked))
+            # Without feedback, there is no interest that stands for it.
+            if one.interest.name != FROM_FEEDBACK or kept.liked or kept.disliked:
+                yield kept
+
+    return {row: list(restricted(own)) for row, own in known.items()}
+
+
 def _with_feedback(
     subscriber: Subscriber, named: Mapping[str, PaperRef], given: Sequence[Feedback]
 ) -> list[InterestFeedback]:
@@ -73,9 +91,7 @@ def decay(known: Sequence[InterestFeedback], now: datetime, half_life_days: floa
     """Return the current weights of verdicts: 1 for papers of the interest itself; feedback fades with a half-life."""
 
     def weight(given_at: datetime | None) -> float:
-        if given_at is None:
-            return 1.0
-        return float(0.5 ** (max(now - given_at, timedelta(0)) / timedelta(days=half_life_days)))
+        return 1.0 if given_at is None else weight_of(given_at, now, half_life_days)
 
     return [
         WeightedInterest(
@@ -85,6 +101,11 @@ def decay(known: Sequence[InterestFeedback], now: datetime, half_life_days: floa
         )
         for one in known
     ]
+
+
+def weight_of(given_at: datetime, now: datetime, half_life_days: float) -> float:
+    """Return how much feedback still counts, between 0 and 1: half after each half-life."""
+    return float(0.5 ** (max(now - given_at, timedelta(0)) / timedelta(days=half_life_days)))
 
 
 def to_json(known: Sequence[InterestFeedback]) -> list[dict[str, Any]]:

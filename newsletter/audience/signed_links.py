@@ -23,6 +23,7 @@ class TokenPurpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     FEEDBACK = "feedback"
+    RATINGS = "ratings"
     SAVE = "save"
     SAVED = "saved"
     SAVED_FEED = "feeds/saved"
@@ -42,6 +43,7 @@ REVOCABLE = frozenset(
     {
         TokenPurpose.PREFERENCES,
         TokenPurpose.FEEDBACK,
+        TokenPurpose.RATINGS,
         TokenPurpose.SAVE,
         TokenPurpose.SAVED,
         TokenPurpose.SAVED_FEED,

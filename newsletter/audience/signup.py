@@ -39,6 +39,8 @@ _MOST_OF_UPLOADS = 200_000_000
 """Characters that the libraries uploaded with all requests may take in the store. Those that come later are left out,
 and can be uploaded again after the sign-up is confirmed.
 """
+RATING_TIME = timedelta(minutes=10)
+"""How long the first digest of a subscriber without interests waits for the ratings that the site asks for."""
 
 _NOT_CONFIRMED = "asked for on the site, not confirmed"
 _BATCH = 500
@@ -196,7 +198,8 @@ class Confirmed:
 
 
 def confirm(connection: Connection, request: SignUp, network: str, now: datetime, folder: Path) -> Confirmed | None:
-    """Subscribe the address of a confirmed request: active, and due at once, or after its libraries were read.
+    """Subscribe the address of a confirmed request: active, and due at once, but after :data:`FOR_LIBRARIES` if it has
+    libraries, and after :data:`RATING_TIME` if it has no interests.
 
     A former subscriber keeps the previous preferences, with the interests of the request added.
 
@@ -220,10 +223,27 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
     )
     home = folder if writable else None
     subscriber = subscriptions.subscribe(connection, wanted, consent, now, home, again=True)
-    waits = request.upload is not None or any(interest.libraries for interest in wanted.interests)
-    due = now + FOR_LIBRARIES if waits else now
+    if request.upload is not None or any(interest.libraries for interest in wanted.interests):
+        due = now + FOR_LIBRARIES
+    else:
+        due = now if subscriber.preferences.interests else now + RATING_TIME
     store.set_next_due(connection, {subscriber.row: due})
     return Confirmed(replace(subscriber, next_due=due), already=False)
+
+
+def waits_for_ratings(subscriber: Subscriber) -> bool:
+    """Return whether the first digest of a subscriber waits for ratings: it is due :data:`RATING_TIME` after the
+    confirmation.
+    """
+    if subscriber.state is not SubscriberState.ACTIVE or subscriber.state_since is None:
+        return False
+    return subscriber.next_due == subscriber.state_since + RATING_TIME
+
+
+def end_waiting(connection: Connection, subscriber: Subscriber, now: datetime) -> None:
+    """Make a digest that waits for ratings due now; change nothing for other subscribers."""
+    if waits_for_ratings(subscriber):
+        store.set_next_due(connection, {subscriber.row: now})
 
 
 def _joined(present: Subscriber, asked: Preferences) -> Preferences:

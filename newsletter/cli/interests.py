@@ -133,7 +133,7 @@ def _say_findings(findings: InterestFindings, ranking: Ranking) -> None:
 def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
     """Show subscribers' interests."""
     from newsletter.audience import subscriptions
-    from newsletter.cli.subscribers import interest_line
+    from newsletter.cli.subscribers import alert_line, interest_line
     from newsletter.store import reading
     from newsletter.store import subscribers as store
     from newsletter.store.preferences import to_json
@@ -159,6 +159,10 @@ def show(ctx: typer.Context, email: Email = None, json: Json = False) -> None:
             say("  no interests yet: gets trending papers")
         if subscriber.preferences.never:
             say(f"  never: {', '.join(subscriber.preferences.never)}")
+        if subscriber.preferences.never_authors:
+            say(f"  never by: {'; '.join(subscriber.preferences.never_authors)}")
+        for alert in subscriber.preferences.alerts:
+            say(f"  alert: {alert_line(alert)}")
 
 
 def edit(

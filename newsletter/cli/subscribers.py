@@ -24,7 +24,7 @@ from newsletter.cli.common import (
     warn,
 )
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import Interest, Layout, Preferences, Subscriber, SubscriberState
+from newsletter.model import Alert, AlertKind, Interest, Layout, Preferences, Subscriber, SubscriberState
 from newsletter.support.clock import own_timezone
 from newsletter.support.files import write_private
 from newsletter.support.time_zones import describe
@@ -270,6 +270,8 @@ def show_subscriber(
         say(f"never: {', '.join(preferences.never)}")
     if preferences.never_authors:
         say(f"never by: {'; '.join(preferences.never_authors)}")
+    for alert in preferences.alerts:
+        say(f"alert: {alert_line(alert)}")
 
 
 def interest_line(interest: Interest) -> str:
@@ -282,6 +284,15 @@ def interest_line(interest: Interest) -> str:
     parts += [f"in {', '.join(interest.categories)}" if interest.categories else ""]
     details = "; ".join(part for part in parts if part)
     return f"{interest.name}{f': {details}' if details else ''}"
+
+
+def alert_line(alert: Alert) -> str:
+    """Describe an alert in one line."""
+    identifier = {AlertKind.AUTHOR: "ORCID", AlertKind.INSTITUTION: "ROR"}.get(alert.kind)
+    known = f"{identifier} {alert.identifier}" if alert.identifier else ""
+    about = " ".join(part for part in (alert.value, f"({known})" if alert.value and known else known) if part)
+    always = "; also if hidden by never" if alert.always else ""
+    return f"{f'{alert.name}: ' if alert.name else ''}{alert.kind} {about}{always}"
 
 
 def import_subscribers(

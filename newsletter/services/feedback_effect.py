@@ -1,5 +1,6 @@
 """The effect of feedback: which interest a paper belongs to, and which words its profile gains."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,14 +23,23 @@ _EFFECT_WORDS_SHOWN = 8
 
 def best_interest(context: AppContext, subscriber: Subscriber, paper: Paper) -> str | None:
     """Return the name of the interest that a paper fits best; None if the subscriber has none."""
+    return best_interests(context, subscriber, [paper])[paper.row]
+
+
+def best_interests(context: AppContext, subscriber: Subscriber, papers: Sequence[Paper]) -> Mapping[int, str | None]:
+    """Return the same for several papers, by their rows."""
     index = current_index(context)
-    if index is None or not subscriber.preferences.interests:
-        return None
-    now = context.clock()
-    alone = RankingSnapshot(index, make_candidates(index, [paper], now.date(), 1.0), now)
-    (scored,) = score_batch(context, alone, [subscriber])
     named = len(subscriber.preferences.interests)
-    return scored.profiles.followed[int(scored.matrix[:named, 0].argmax())].interest.name
+    if index is None or not named:
+        return dict.fromkeys((paper.row for paper in papers), None)
+    now = context.clock()
+    alone = RankingSnapshot(index, make_candidates(index, papers, now.date(), 1.0), now)
+    (scored,) = score_batch(context, alone, [subscriber])
+    best = scored.matrix[:named].argmax(axis=0).tolist()
+    return {
+        row: scored.profiles.followed[place].interest.name
+        for row, place in zip(alone.candidates.rows.tolist(), best, strict=True)
+    }
 
 
 def feedback_effect(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from newsletter.audience import feedback
@@ -34,12 +34,14 @@ def score_batch(
     batch: Sequence[Subscriber],
     leaving_out: date | None = None,
     rated: Segment | None = None,
+    given_before: datetime | None = None,
 ) -> list[composer.ScoredSubscriber]:
     """Score the new papers of a batch of subscribers, all their interests in one matrix product.
 
     Args:
         leaving_out: an edition whose papers do not count as sent.
         rated: the papers they rated, for a snapshot without the full index.
+        given_before: a moment (UTC); feedback given from then on does not count. None: all of it counts.
     """
     with reading(context.engine) as connection:
         rows = [subscriber.row for subscriber in batch]
@@ -50,6 +52,8 @@ def score_batch(
         snapshot = replace(snapshot, index=snapshot.index.with_segment(rated))
         # Feedback given after the snapshot counts from the next edition on.
         known_feedback = feedback.restrict_to(known_feedback, set(rated.rows.tolist()))
+    if given_before is not None:
+        known_feedback = feedback.given_before(known_feedback, given_before)
     snapshot = replace(snapshot, index=with_examples(context, snapshot.index, examples))
     known = SubscriberHistory(with_libraries(known_feedback, examples), held, examples.held)
     known = replace(known, alerted=alerted_papers(snapshot, batch, {row: known.papers(row) for row in rows}))
@@ -279,10 +283,16 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     return Preview(digest, nothing, is_sent, explanation, _hidden(snapshot, scored, rules.min_score))
 
 
-def score_today(context: AppContext, snapshot: RankingSnapshot, subscriber: Subscriber) -> composer.ScoredSubscriber:
-    """Score as if today's edition had not been sent yet, so that its effect can still be seen and changed."""
+def score_today(
+    context: AppContext, snapshot: RankingSnapshot, subscriber: Subscriber, given_before: datetime | None = None
+) -> composer.ScoredSubscriber:
+    """Score as if today's edition had not been sent yet, so that its effect can still be seen and changed.
+
+    ``given_before`` is as for :func:`score_batch`.
+    """
     today = local_day(subscriber.preferences.schedule, snapshot.now)
     with reading(context.engine) as connection:
         last_digest, seen_row = send_log.last_sent_before(connection, subscriber.row, today)
-    (scored,) = score_batch(context, snapshot, [replace(subscriber, last_digest=last_digest, seen_row=seen_row)], today)
+    person = replace(subscriber, last_digest=last_digest, seen_row=seen_row)
+    (scored,) = score_batch(context, snapshot, [person], today, given_before=given_before)
     return scored

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from newsletter.model import PaperRef
 from newsletter.store import papers as paper_store
@@ -54,8 +55,31 @@ def of(connection: Connection, subscribers: Sequence[int]) -> dict[int, list[Fee
     """Return the feedback of some subscribers, by row, oldest first."""
     query = select(feedback).where(feedback.c.subscriber.in_(subscribers)).order_by(feedback.c.given_at)
     rows = connection.execute(query).all()
-    known = paper_store.names(connection, (row.paper for row in rows))
     given: dict[int, list[Feedback]] = {subscriber: [] for subscriber in subscribers}
-    for row in rows:
-        given[row.subscriber].append(Feedback(known[row.paper], Verdict(row.verdict), row.interest, row.given_at))
+    for row, one in zip(rows, _read(connection, rows), strict=True):
+        given[row.subscriber].append(one)
     return given
+
+
+def count(connection: Connection, subscriber: int) -> int:
+    """Count the verdicts of a subscriber (by row)."""
+    return connection.execute(select(func.count()).where(feedback.c.subscriber == subscriber)).scalar_one()
+
+
+def newest(connection: Connection, subscriber: int, limit: int, offset: int = 0) -> list[Feedback]:
+    """Return the verdicts of a subscriber (by row), newest first.
+
+    Args:
+        limit: the maximum number of verdicts. ``offset``: how many to leave out before them.
+    """
+    query = (
+        select(feedback)
+        .where(feedback.c.subscriber == subscriber)
+        .order_by(feedback.c.given_at.desc(), feedback.c.paper.desc())
+    )
+    return _read(connection, connection.execute(query.limit(limit).offset(offset)).all())
+
+
+def _read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Feedback]:
+    known = paper_store.names(connection, (row.paper for row in rows))
+    return [Feedback(known[row.paper], Verdict(row.verdict), row.interest, row.given_at) for row in rows]

@@ -33,6 +33,8 @@ from newsletter.web.pages import (
     libraries,
     papers,
     preferences,
+    rate,
+    ratings,
     saved,
     sent_digests,
     signup,
@@ -111,6 +113,8 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))
     app.include_router(preferences.routes(site))
+    app.include_router(rate.routes(site))
+    app.include_router(ratings.routes(site))
     app.include_router(saved.routes(site))
     app.include_router(signup.routes(site))
     app.include_router(unsubscribe.routes(site))

@@ -22,7 +22,7 @@ from newsletter.web.context import PRIVATE, WebContext
 PAGE = ["GET", "HEAD"]
 """Methods of a page; link scanners use both, and neither changes anything."""
 
-_MOST_FIELDS = 2_000
+_MOST_FIELDS = 5_000
 
 WRONG_LINK = "This link is invalid or incomplete. Please use the full link from your email."
 GONE = "This link is no longer valid: the subscription was deleted."
@@ -73,7 +73,8 @@ async def _form(request: Request, files: int) -> FormData:
 
 
 def _fields(form: FormData) -> FormData:
-    return FormData([(key, value) for key, value in form.multi_items() if isinstance(value, str)])
+    # No text of ours contains NUL, and PostgreSQL rejects it.
+    return FormData([(key, value.replace("\0", "")) for key, value in form.multi_items() if isinstance(value, str)])
 
 
 async def _replayed(body: bytes) -> AsyncIterator[Message]:

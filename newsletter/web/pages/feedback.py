@@ -41,6 +41,7 @@ def routes(site: WebContext) -> APIRouter:
             words=words,
             undone=undone,
             preferences=path_for(site, TokenPurpose.PREFERENCES, subscriber),
+            ratings=path_for(site, TokenPurpose.RATINGS, subscriber),
         )
 
     @router.post("", dependencies=[SameOrigin])

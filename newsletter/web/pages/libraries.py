@@ -27,6 +27,13 @@ from newsletter.web.middleware.security import LARGEST_UPLOAD
 _PATIENCE = 20.0
 """In seconds. What takes longer goes on in the background, and the page shows the result later."""
 
+_SAID = {
+    "welcome": "Welcome! Your first digest will arrive within minutes.",
+    "unreadable": "Welcome! Your file could not be read, though. Please upload another one, as BibTeX or RIS.",
+    "later": "Added, but it cannot be read right now. We’ll try again within a day.",
+    "reading": "Reading the library takes a while. Its papers will be here in a few minutes.",
+}
+
 _NAMES = {
     LibraryKind.ZOTERO_USER: "Zotero",
     LibraryKind.ZOTERO_GROUP: "Zotero group {}",
@@ -61,20 +68,18 @@ def routes(site: WebContext) -> APIRouter:
         try:
             result = run_in_thread(lambda: work(subscriber)).result(_PATIENCE)
         except TakesLong:
-            return _back(token, reading="yes")
+            return _back(token, said="reading")
         except UserError as error:
             return page(request, token, problem=_for_reader(error), status=422)
         except NewsletterError:
             return page(request, token, problem="That did not work. Please try again later.", status=503)
         if result.error is not None:
-            return _back(token, later="yes")
+            return _back(token, said="later")
         return _back(token, added=result.total, skipped=result.skipped)
 
     @router.api_route("", methods=PAGE)
-    def show(
-        request: Request, token: str, added: int = -1, skipped: int = 0, later: str = "", reading: str = ""
-    ) -> Response:
-        return page(request, token, note=_note(added, skipped, bool(later), bool(reading)))
+    def show(request: Request, token: str, added: int = -1, skipped: int = 0, said: str = "") -> Response:
+        return page(request, token, note=_SAID.get(said) or _note(added, skipped))
 
     @router.post("/upload", dependencies=[SameOrigin])
     def upload(request: Request, token: str, posted: PostedWithFile) -> Response:
@@ -114,7 +119,7 @@ def routes(site: WebContext) -> APIRouter:
         try:
             run_in_thread(lambda: list(sync_subscriber(site.context, subscriber))).result(_PATIENCE)
         except TakesLong:
-            return _back(token, reading="yes")
+            return _back(token, said="reading")
         return _back(token)
 
     @router.post("/remove", dependencies=[SameOrigin])
@@ -155,11 +160,7 @@ def _shown(ref: LibraryRef, library: Library | None, counts: Mapping[int, int]) 
     }
 
 
-def _note(added: int, skipped: int, later: bool, reading: bool) -> str:
-    if later:
-        return "Added, but it cannot be read right now. We’ll try again within a day."
-    if reading:
-        return "Reading the library takes a while. Its papers will be here in a few minutes."
+def _note(added: int, skipped: int) -> str:
     if added < 0:
         return ""
     papers = f"{added:,} paper{'' if added == 1 else 's'}"

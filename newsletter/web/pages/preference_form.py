@@ -12,6 +12,15 @@ from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Layout, Preferences
 from newsletter.support.time_zones import is_known
 from newsletter.web.forms import text, texts
+from newsletter.web.pages.alert_form import (
+    AlertFields,
+    alert_fields,
+    alert_mapping,
+    alert_problems,
+    misplaced_identifiers,
+    posted_alerts,
+    reword_alert,
+)
 
 _FIELD = re.compile(r"^i(\d{1,3})-name$")
 _WORD_WEIGHT = re.compile(r"^(?P<word>.*\S)\s*:\s*(?P<weight>\d+(?:[.,]\d+)?)$")
@@ -23,6 +32,8 @@ _SHOWN_AS = {
     "papers": "Papers",
     "trending": "Trending",
     "layout": "Layout",
+    "never_authors": "Never by these authors",
+    "alerts": "Alerts",
 }
 LAYOUTS = {
     Layout.FULL: "Full: the first papers with idea and result, the rest by title",
@@ -65,8 +76,8 @@ class InterestFields:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of the form; ``never`` has one word per line, ``trending`` and ``layout`` are empty for the
-    newsletter's own.
+    """The fields of the form; ``never`` has one word and ``never_authors`` one name per line, ``trending`` and
+    ``layout`` are empty for the newsletter's own.
     """
 
     name: str
@@ -77,7 +88,21 @@ class Fields:
     trending: str
     layout: str
     never: str
+    never_authors: str
     interests: Sequence[InterestFields]
+    alerts: Sequence[AlertFields]
+
+
+class FormError(UserError):
+    """The form has errors, one line each, worded for the reader.
+
+    Attributes:
+        alerts: those that belong to an alert, by its position in the form from 0.
+    """
+
+    def __init__(self, *lines: str, alerts: Mapping[int, Sequence[str]] | None = None) -> None:
+        super().__init__(*lines)
+        self.alerts = alerts or {}
 
 
 def fields_of(preferences: Preferences) -> Fields:
@@ -93,7 +118,9 @@ def fields_of(preferences: Preferences) -> Fields:
         trending="" if preferences.trending is None else str(preferences.trending),
         layout=preferences.layout or "",
         never="\n".join(preferences.never),
+        never_authors="\n".join(preferences.never_authors),
         interests=[_interest_fields(one) for one in preferences.interests],
+        alerts=[alert_fields(one) for one in preferences.alerts],
     )
 
 
@@ -126,7 +153,7 @@ def _interest_fields(interest: Interest) -> InterestFields:
 
 
 def posted_fields(form: FormData) -> Fields:
-    """Read a posted form, without empty interests and those marked for removal."""
+    """Read a posted form, without empty interests and alerts and those marked for removal."""
     numbers = sorted({int(found[1]) for key in form if (found := _FIELD.match(key))})
     interests = [_posted_interest(form, f"i{number}-") for number in numbers if not text(form, f"i{number}-remove")]
     return Fields(
@@ -138,7 +165,9 @@ def posted_fields(form: FormData) -> Fields:
         trending=text(form, "trending"),
         layout=text(form, "layout"),
         never=text(form, "never"),
+        never_authors=text(form, "never_authors"),
         interests=[one for one in interests if not one.empty],
+        alerts=posted_alerts(form),
     )
 
 
@@ -152,10 +181,10 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
     """Validate the form and convert it to preferences of the same address.
 
     Raises:
-        UserError: the form has errors (one line each, worded for the reader).
+        FormError: the form has errors.
     """
     if len(fields.interests) > MOST_INTERESTS:
-        raise UserError(f"At most {MOST_INTERESTS} interests are allowed; please remove some.")
+        raise FormError(f"At most {MOST_INTERESTS} interests are allowed; please remove some.")
     schedule = {"days": list(fields.days), "time": fields.time, "timezone": fields.timezone}
     mapping: dict[str, Any] = {
         "email": present.email,
@@ -166,13 +195,17 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         "layout": fields.layout.strip() or None,
         "interests": [_mapping(one) for one in fields.interests],
         "never": _lines(fields.never),
+        "never_authors": _lines(fields.never_authors),
+        "alerts": [alert_mapping(one) for one in fields.alerts],
     }
     if not fields.days:
-        raise UserError("Days: choose at least one; to stop for a while, pause below.")
+        raise FormError("Days: choose at least one; to stop for a while, pause below.")
+    if misplaced := misplaced_identifiers(fields.alerts):
+        raise _form_error(misplaced)
     try:
         read = preferences_from_mapping(mapping, "form")
     except UserError as error:
-        raise UserError(*(_kindly(line) for line in error.lines)) from None
+        raise _form_error([line.partition(": ")[2] for line in error.lines]) from None
     libraries = {one.name: one.libraries for one in present.interests}
     interests = [
         replace(interest, libraries=libraries.get(one.was, ()))
@@ -188,6 +221,8 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         layout=read.layout,
         interests=tuple(interests),
         never=read.never,
+        never_authors=read.never_authors,
+        alerts=read.alerts,
     )
 
 
@@ -216,8 +251,14 @@ def _lines(words: str) -> list[str]:
     return [line.strip() for line in words.splitlines() if line.strip()]
 
 
-def _kindly(line: str) -> str:
-    said = line.partition(": ")[2]
+def _form_error(lines: Sequence[str]) -> FormError:
+    return FormError(*map(_reworded, lines), alerts=alert_problems(lines))
+
+
+def _reworded(said: str) -> str:
+    """Replace the key that an error starts with by what the form calls the field."""
+    if (alert := reword_alert(said)) is not None:
+        return alert
     found = _INTEREST_AT.match(said)
     if found is not None:
         rest = said[found.end() :]

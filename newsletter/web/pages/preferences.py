@@ -12,23 +12,23 @@ from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.next_due import local_day
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.subscriptions import StoredPreferences
-from newsletter.digest.composer import EARLIER, WITHOUT_MATCH
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Day, Preferences, Subscriber, SubscriberState
-from newsletter.rendering.paper_card import display_title
 from newsletter.rendering.plain_text import latex_to_text
-from newsletter.rendering.template_context import format_day, percent
+from newsletter.rendering.template_context import format_day
 from newsletter.services.interest_findings import find_interests
 from newsletter.services.interest_sentences import describe_findings
 from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
-from newsletter.services.recommend import NO_PAPERS, rank_papers
+from newsletter.services.recommend import rank_papers
 from newsletter.store import feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_of, text
+from newsletter.web.pages.alert_form import ALERT_KINDS, AlertFields
 from newsletter.web.pages.libraries import library_values
 from newsletter.web.pages.preference_form import (
     Fields,
+    FormError,
     InterestFields,
     fields_of,
     layout_choices,
@@ -36,6 +36,8 @@ from newsletter.web.pages.preference_form import (
     read_fields,
     renamed,
 )
+from newsletter.web.pages.ranked_papers import ranked_papers
+from newsletter.web.pages.rate import rate_path
 from newsletter.web.pages.signup import zones
 
 _PAUSE = timedelta(days=14)
@@ -77,12 +79,12 @@ def routes(site: WebContext) -> APIRouter:
             "problems": (),
             "usual_trending": context.config.digest.trending,
             "kept": None,
+            "alert_problems": {},
             **values,
             **_ranking(site, subscriber, ranked, with_findings=ranked == home.preferences),
             **_standing(site, subscriber, home),
             **library_values(site, subscriber),
         }
-        blank = [*fields.interests, InterestFields()]
         return site.page(
             request,
             "preferences",
@@ -90,7 +92,9 @@ def routes(site: WebContext) -> APIRouter:
             headers=PRIVATE,
             token=token,
             fields=fields,
-            interests=blank,
+            interests=[*fields.interests, InterestFields()],
+            alerts=[*fields.alerts, AlertFields()],
+            alert_kinds=ALERT_KINDS,
             mark=home.mark,
             titles=_titles(site, fields),
             days=_DAYS,
@@ -111,8 +115,9 @@ def routes(site: WebContext) -> APIRouter:
         home, fields = subscriptions.read_stored(subscriber, folder), posted_fields(form)
         try:
             wanted = read_fields(fields, home.preferences)
-        except UserError as error:
-            return form_page(request, token, subscriber, home, fields, 422, problems=error.lines, ranked=None)
+        except FormError as error:
+            wrong = {"problems": error.lines, "alert_problems": error.alerts}
+            return form_page(request, token, subscriber, home, fields, 422, **wrong, ranked=None)
         if text(form, "act") == "preview":
             # Keep the mark of the form: a preview must not hide changes made elsewhere.
             looked = replace(home, mark=text(form, "mark"))
@@ -176,19 +181,7 @@ def _ranking(
         findings = _findings(site, snapshot, person) if snapshot is not None and with_findings else {}
     except NewsletterError:
         return {"choices": [], "nothing": "The matches are currently unavailable.", "findings": {}}
-    choices = [
-        {
-            "title": display_title(one.paper),
-            "url": one.paper.url,
-            "section": one.section,
-            "match": percent(one.score) if one.section not in WITHOUT_MATCH else None,
-            "earlier": EARLIER if one.earlier else "",
-            "because": latex_to_text(one.because),
-        }
-        for one in found.choices
-    ]
-    nothing = "There are no papers yet." if found.nothing == NO_PAPERS else found.nothing
-    return {"choices": choices, "nothing": nothing[:1].upper() + nothing[1:], "findings": findings}
+    return {**ranked_papers(found.choices, found.nothing), "findings": findings}
 
 
 def _findings(site: WebContext, snapshot: RankingSnapshot, subscriber: Subscriber) -> Mapping[int, Sequence[str]]:
@@ -213,6 +206,8 @@ def _standing(site: WebContext, subscriber: Subscriber, home: StoredPreferences)
         "file_wrong": bool(home.problems),
         "unknown_zone": "" if is_known(named := subscriber.preferences.schedule.timezone) else named,
         "unsubscribe": path_for(site, TokenPurpose.UNSUBSCRIBE, subscriber),
+        "ratings": path_for(site, TokenPurpose.RATINGS, subscriber),
+        "rate": rate_path(site, subscriber),
         "reading_list": path_for(site, TokenPurpose.SAVED, subscriber),
         "feed": f"{context.links.url(TokenPurpose.FEED, subscriber.row, subscriber.link_version)}.atom",
     }

@@ -1,16 +1,20 @@
 """Sign-up pages: the form, the response (the same for every address) and the confirmation."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TakesLong
 from functools import cache
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from newsletter.audience.form_limits import LimitVerdict
+from newsletter.audience.library_interests import references
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
 from newsletter.errors import UserError
 from newsletter.services import signup_mail
+from newsletter.services.first_libraries import read_first_libraries
 from newsletter.sources.library_files import check_library_file
 from newsletter.support import time_zones
 from newsletter.support.text import to_single_line
@@ -29,6 +33,7 @@ from newsletter.web.forms import (
 )
 from newsletter.web.middleware.security import LARGEST_UPLOAD
 from newsletter.web.pages.preference_form import layout_choices
+from newsletter.web.pages.rate import rate_path
 
 TOPICS = (
     "large language models",
@@ -47,6 +52,10 @@ TOPICS = (
 """Topics that the form suggests; any other text is accepted too."""
 
 _LONGEST_EMAIL = 320
+
+_PATIENCE = 15.0
+"""In seconds. Libraries that take longer are read in the background."""
+
 _REGIONS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 _SUPPRESSED = "Mail to this address bounced or was reported as spam. Please contact us so that we can look into it."
 
@@ -137,12 +146,16 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/confirm/{token}", dependencies=[SameOrigin])
     def act(request: Request, token: str) -> Response:
-        done = signup_mail.confirm(
-            context, request_of(site, TokenPurpose.CONFIRM, token), request_origin(request).network
-        )
+        asked = request_of(site, TokenPurpose.CONFIRM, token)
+        done = signup_mail.confirm(context, asked, request_origin(request).network)
         if done is None:
             raise HTTPException(409, _SUPPRESSED, headers=PRIVATE)
-        page = path_for(site, TokenPurpose.PREFERENCES, done.subscriber)
+        if not done.already and (asked.upload is not None or any(references(done.subscriber.preferences))):
+            page = f"{path_for(site, TokenPurpose.PREFERENCES, done.subscriber)}/library"
+            said = _read_libraries(read_first_libraries(context, done.subscriber, asked.upload))
+            return RedirectResponse(f"{page}?said={said}", 303, headers=PRIVATE)
+        asks = not (done.already or done.subscriber.preferences.interests)
+        page = rate_path(site, done.subscriber) if asks else path_for(site, TokenPurpose.PREFERENCES, done.subscriber)
         return RedirectResponse(page if done.already else f"{page}?said=welcome", 303, headers=PRIVATE)
 
     site.mailer.wake()
@@ -162,6 +175,13 @@ def _checked(file: Upload | None) -> tuple[str, bytes] | None:
     except UserError as error:
         raise UserError(f"Your library: {error}.") from None
     return to_single_line(file.name), file.content
+
+
+def _read_libraries(usable: Future[bool]) -> str:
+    try:
+        return "welcome" if usable.result(_PATIENCE) else "unreadable"
+    except TakesLong:
+        return "welcome"
 
 
 @cache

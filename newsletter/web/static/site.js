@@ -46,11 +46,11 @@ for (const select of document.querySelectorAll("select[data-guess]")) {
   }
 }
 
-// people: preferences update the matches while typing, and keep one empty interest at the end
+// people: preferences update the matches while typing, and keep one empty interest and one empty alert at the end
 for (const form of document.querySelectorAll("form[data-preview]")) {
   const shown = document.getElementById("ranking");
-  const last = () => form.querySelector(".interest:last-of-type");
-  const blank = last().cloneNode(true);
+  const blanks = new Map();
+  for (const list of form.querySelectorAll("[data-grows]")) blanks.set(list, list.lastElementChild.cloneNode(true));
   let asked = 0;
   let timer;
 
@@ -58,7 +58,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
     for (const one of block.querySelectorAll("[name], [id], [for]")) {
       for (const key of ["name", "id", "for"]) {
         const value = one.getAttribute(key);
-        if (value) one.setAttribute(key, value.replace(/^i\d+-/, `i${place}-`));
+        if (value) one.setAttribute(key, value.replace(/^([ia])\d+-/, `$1${place}-`));
       }
     }
   };
@@ -77,9 +77,10 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
 
   form.addEventListener("input", (event) => {
     const block = event.target.closest(".interest");
-    if (block && block === last()) {
-      const next = blank.cloneNode(true);
-      number(next, form.querySelectorAll(".interest").length);
+    const list = block && block.parentElement;
+    if (block && block === list.lastElementChild) {
+      const next = blanks.get(list).cloneNode(true);
+      number(next, list.children.length);
       block.after(next);
     }
     clearTimeout(timer);
