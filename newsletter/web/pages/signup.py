@@ -12,7 +12,7 @@ from newsletter.audience.form_limits import LimitVerdict
 from newsletter.audience.library_interests import references
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.signup import LONGEST_INTEREST, MOST_INTERESTS, read_request
-from newsletter.errors import UserError
+from newsletter.errors import NewsletterError, UserError
 from newsletter.services import signup_mail
 from newsletter.services.first_libraries import read_first_libraries
 from newsletter.sources.library_files import check_library_file
@@ -180,7 +180,8 @@ def _checked(file: Upload | None) -> tuple[str, bytes] | None:
 def _read_libraries(usable: Future[bool]) -> str:
     try:
         return "welcome" if usable.result(_PATIENCE) else "unreadable"
-    except TakesLong:
+    except (TakesLong, NewsletterError):
+        # The scheduler reads again what could not be read.
         return "welcome"
 
 
