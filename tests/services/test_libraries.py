@@ -318,6 +318,8 @@ def test_a_key_in_the_environment_is_not_stored(
 ) -> None:
     zotero.fill(1)
     monkeypatch.setenv("ADA_ZOTERO", READ_ONLY_KEY)
+    library.add()
+    assert (library.listed["has_key"], library.listed["can_write"]) == (True, True)
     library.add("--key-env", "ADA_ZOTERO")
     assert (library.listed["has_key"], library.listed["can_write"]) == (False, False)
     assert "key: env:ADA_ZOTERO" in (library.newsletter.folder / "subscribers" / "ada.yaml").read_text()
@@ -326,6 +328,7 @@ def test_a_key_in_the_environment_is_not_stored(
     # Whoever has no file may have signed up on the site, and gets no key of the operator.
     library.newsletter.run("subscribe", "eve@example.org", "--no-file")
     monkeypatch.setenv("NEWSLETTER_ZOTERO_KEY", KEY)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     assert "needs a key" in library.newsletter.run("library", "add", "eve@example.org", LIBRARY, code=2).err
     zotero.public = True
     library.newsletter.run("library", "add", "eve@example.org", LIBRARY)

@@ -140,7 +140,7 @@ def test_its_scheduled_jobs_are_taken_over(former: Newsletter) -> None:
             rows = store.execute("SELECT id, job_state FROM scheduled_jobs").fetchall()
         return {name for name, state in rows if b"newsletter.schedule:" not in state}
 
-    wait_until(lambda: jobs() == {"fetch", "tick", "housekeeping", "bounces"}, process)
+    wait_until(lambda: jobs() == {"fetch", "tick", "libraries", "housekeeping", "bounces"}, process)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
