@@ -222,30 +222,34 @@ def test_what_exceeds_the_requests_of_a_day_goes_on_the_next_day(api: Api, newsl
 
 @pytest.mark.parametrize(
     ("status", "headers", "said"),
-    [
-        (429, {"Retry-After": "3600"}, "status 429, retry after 3600 s"),
-        (403, {}, "status 403"),
-        (503, {}, "status 503"),
-    ],
+    [(429, {"Retry-After": "3600"}, "retry after 3600 s"), (403, {}, "status 403"), (503, {}, "status 503")],
 )
 def test_a_refusal_is_recorded_and_tried_again_later(
-    status: int, headers: dict[str, str], said: str, api: Api, newsletter: Newsletter, monkeypatch
+    status: int, headers: dict[str, str], said: str, api: Api, newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEWSLETTER_OPENALEX_KEY", "s3cret")
     subscribe(newsletter, "{institution: ETH Zurich}")
-    (newsletter.folder / "more.jsonl").write_text(json.dumps({"title": "From a source", "doi": "10.1000/source"}))
-    newsletter.configure(sources={"file": {"kind": "file", "path": "more.jsonl"}})
+    with_papers(newsletter, {"title": "One", "doi": "10.1000/one"})
     api.answers = [Response("no", status=status, headers=headers)] * 4
     ran = newsletter.run("fetch", "--json", code=1)
-    ours, theirs = ran.rows
-    assert (ours["new"], ours["error"]) == (1, None)
-    assert said in theirs["error"]
-    (row,) = [row for row in newsletter.run("sources", "--json").rows if row["name"] == "openalex"]
-    assert said in row["error"]
+    assert said in ran.rows[0]["error"]
+    (row,) = newsletter.run("sources", "--json").rows
+    assert row["name"] == "openalex" and said in row["error"]
     assert "s3cret" not in ran.out + ran.err + row["error"]
     api.answers.clear()
-    api.works = [work(1, "10.1000/source")]
-    assert newsletter.run("fetch", "--json").rows[-1]["changed"] == 1
+    api.works = [work(1, "10.1000/one")]
+    assert fetch(newsletter)["changed"] == 1
+
+
+def test_a_failure_does_not_keep_papers_of_sources_out(api: Api, newsletter: Newsletter) -> None:
+    subscribe(newsletter, "{institution: ETH Zurich}")
+    (newsletter.folder / "more.jsonl").write_text(json.dumps({"title": "From a source", "doi": "10.1000/source"}))
+    newsletter.configure(sources={"file": {"kind": "file", "path": "more.jsonl"}})
+    api.answers = [Response("no", status=500)] * 4
+    ours, theirs = newsletter.run("fetch", "--json", code=1).rows
+    assert (ours["source"], ours["new"], ours["error"]) == ("file", 1, None)
+    assert (theirs["source"], theirs["papers"]) == ("openalex", 0)
+    assert "status 500" in theirs["error"]
 
 
 def test_a_wait_that_the_server_asks_for_is_kept(api: Api, newsletter: Newsletter) -> None:
