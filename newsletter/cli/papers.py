@@ -67,8 +67,9 @@ def fetch(
     # Printed at the end: the progress bar would erase lines printed before.
     with stoppable() as stopped, _progress() as on_progress:
         results = list(fetch_papers(context, source or [], window, on_progress, stopped.is_set))
-    order = list(context.config.sources)
-    for result in sorted(results, key=lambda result: order.index(result.source)):
+    order = {name: place for place, name in enumerate(context.config.sources)}
+    # OpenAlex, which is asked for what alerts need, comes last.
+    for result in sorted(results, key=lambda result: order.get(result.source, len(order))):
         _report(result, json)
     if stopped.is_set():
         warn("interrupted; papers fetched so far are stored, and the next fetch gets the rest")
@@ -178,6 +179,7 @@ def _progress() -> Iterator[Callable[[str], OnProgress]]:
 
 def sources(ctx: typer.Context, json: Json = False) -> None:
     """Show the status of each source: last success, counts and error."""
+    from newsletter.services.openalex_facts import SOURCE as OPENALEX
     from newsletter.store import reading, source_status
 
     context = open_context_for(ctx, files=False)
@@ -200,7 +202,7 @@ def sources(ctx: typer.Context, json: Json = False) -> None:
     rows: list[tuple[object, ...]] = []
     for name in names:
         record = records.get(name)
-        kind = configured[name].kind if name in configured else "removed"
+        kind = configured[name].kind if name in configured else "alerts" if name == OPENALEX else "removed"
         if record is None:
             rows.append((name, kind, "never", "", "", "not fetched yet"))
         else:

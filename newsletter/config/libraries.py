@@ -1,4 +1,4 @@
-"""Settings of readers' libraries: where Zotero and OpenAlex are, and how often libraries are synced."""
+"""Settings of readers' libraries: where Zotero and OpenAlex are, and how often they are asked."""
 
 import os
 
@@ -19,6 +19,9 @@ class Libraries(Settings):
     sync_hours: float = Field(default=12.0, ge=0.25, le=8_760, description="Interval between syncs of a library.")
     zotero_url: Url = Field(default="https://api.zotero.org", description="The Zotero Web API.")
     openalex_url: Url = Field(default="https://api.openalex.org", description="The OpenAlex API.")
+    openalex_requests_per_day: int = Field(
+        default=1_000, ge=0, le=100_000, description="Requests for what alerts need; the rest goes on the next day."
+    )
 
 
 def openalex_key() -> str | None:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,8 @@ from newsletter.config.settings import Config
 from newsletter.errors import NewsletterError, Stopped, UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.services.context import AppContext
+from newsletter.services.openalex_facts import SOURCE as OPENALEX
+from newsletter.services.openalex_facts import update_facts
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
 from newsletter.sources.errors import SourceError
@@ -195,6 +198,17 @@ def fetch_papers(
     on_progress: Callable[[str], OnProgress] = lambda name: lambda count: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[FetchResult]:
-    """Fetch and store new papers, or those of a range of days, from the named sources (all if none is named)."""
+    """Fetch and store new papers, or those of a range of days, from the named sources (all if none is named).
+
+    After new papers of all sources, OpenAlex is asked for what alerts need, with a result like that of a source: the
+    papers looked up, as changed those that it has, and as new those found by whom they cite.
+    """
     window = window or DateRange(since=None, until=context.clock().date())
-    return fetch_all(context.engine, context.config, context.clock, names, window, on_progress, should_stop)
+    yield from fetch_all(context.engine, context.config, context.clock, names, window, on_progress, should_stop)
+    if not names and window.since is None:
+        with suppress(Stopped):
+            facts = update_facts(context, should_stop)
+            if facts is not None:
+                yield FetchResult(
+                    OPENALEX, papers=facts.looked_up, new=facts.new, changed=facts.known, error=facts.error
+                )

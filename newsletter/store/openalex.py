@@ -1,6 +1,6 @@
 """What OpenAlex knows: the authors and institutions of papers, and which papers cite those that alerts name."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,7 @@ class CitedWork:
     Attributes:
         identifier: its DOI or arXiv id, as alerts have it.
         openalex_id, title: None for one that OpenAlex does not have.
-        checked_at: when OpenAlex was last asked for it (UTC).
+        checked_at: when OpenAlex was last asked for it or, once it has it, for papers that cite it (UTC).
     """
 
     identifier: str
@@ -125,11 +125,15 @@ def forget_cited(connection: Connection, keep: Collection[str]) -> int:
     return len(gone)
 
 
-def save_citations(connection: Connection, found: Iterable[tuple[str, int]], now: datetime) -> None:
-    """Store that papers (by row) cite others (by identifier); those known already keep their time."""
+def save_citations(connection: Connection, found: Iterable[tuple[str, int]], now: datetime) -> int:
+    """Store that papers (by row) cite others (by identifier); those known already keep their time. Returns how many are
+    new.
+    """
+    new = 0
     for identifier, paper in found:
         statement = upsert(connection, citations).values(cited=identifier, paper=paper, found_at=now)
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["cited", "paper"]))
+        new += connection.execute(statement.on_conflict_do_nothing(index_elements=["cited", "paper"])).rowcount
+    return new
 
 
 def citing(connection: Connection, rows: Iterable[int]) -> dict[str, set[int]]:
@@ -164,16 +168,6 @@ def late_described(connection: Connection, since: datetime) -> list[int]:
         .where(papers.c.first_seen <= since)
     )
     return sorted(connection.execute(query).scalars())
-
-
-def rows_by_identifier(connection: Connection, dois: Iterable[str], arxiv_ids: Iterable[str]) -> Mapping[str, int]:
-    """Return the rows of the stored papers with these DOIs and arXiv ids, by identifier."""
-    found: dict[str, int] = {}
-    for column, wanted in ((papers.c.doi, dois), (papers.c.arxiv_id, arxiv_ids)):
-        for block in _blocks(wanted):
-            query = select(column, papers.c.row).where(column.in_(block))
-            found |= {row[0]: row[1] for row in connection.execute(query)}
-    return found
 
 
 def _blocks(values: Iterable[Any]) -> Iterator[Sequence[Any]]:

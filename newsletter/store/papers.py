@@ -76,7 +76,7 @@ def upsert(connection: Connection, found: Iterable[Paper], source: str, now: dat
     advisory_lock(connection, "papers")
     kept = UpsertCounts()
     for paper in found:
-        stored = _same_paper(connection, paper)
+        stored = find_same(connection, paper)
         incoming = replace(paper, sources=(source,))
         if stored is None:
             _insert(connection, replace(incoming, first_seen=now))
@@ -93,7 +93,8 @@ def upsert(connection: Connection, found: Iterable[Paper], source: str, now: dat
     return kept
 
 
-def _same_paper(connection: Connection, paper: Paper) -> Paper | None:
+def find_same(connection: Connection, paper: Paper) -> Paper | None:
+    """Return the stored paper that a paper of a source is, as :func:`upsert` matches them; None if it is new."""
     for column, value in ((papers.c.arxiv_id, paper.arxiv_id), (papers.c.doi, paper.doi)):
         if value is not None:
             row = connection.execute(select(papers).where(column == value)).mappings().first()

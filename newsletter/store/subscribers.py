@@ -24,12 +24,14 @@ from sqlalchemy import (
 )
 
 from newsletter.config.fields import plain_address
-from newsletter.model import Preferences, Schedule, Subscriber, SubscriberState
+from newsletter.model import Alert, Preferences, Schedule, Subscriber, SubscriberState
 from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
 from newsletter.store.schema import subscribers
 
 _ACTIVE = subscribers.c.state == SubscriberState.ACTIVE.value
+
+_BLOCK = 1_000
 
 _BEGIN = 2
 """Number of leading characters of an address that a typo is assumed to leave intact."""
@@ -290,6 +292,16 @@ def email_keys(connection: Connection, states: Collection[SubscriberState]) -> I
     """Yield the keys of the addresses of subscribers in some states."""
     query = select(subscribers.c.email_key).where(subscribers.c.state.in_([state.value for state in states]))
     yield from connection.execute(query).scalars()
+
+
+def watched_alerts(connection: Connection) -> set[Alert]:
+    """Return the alerts of all active subscribers."""
+    written = cast(subscribers.c.preferences, Text)
+    query = select(subscribers.c.email, subscribers.c.preferences).where(
+        _in_state(connection, SubscriberState.ACTIVE), written.contains('"alerts"'), ~written.contains('"alerts": []')
+    )
+    rows = connection.execution_options(yield_per=_BLOCK).execute(query)
+    return {alert for row in rows for alert in stored_preferences(row.email, row.preferences)[0].alerts}
 
 
 def _in_state(connection: Connection, state: SubscriberState) -> ColumnElement[bool]:
