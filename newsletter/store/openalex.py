@@ -1,14 +1,15 @@
 """What OpenAlex knows: the authors and institutions of papers, and which papers cite those that alerts name."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, Text, and_, cast, delete, exists, or_, select
 
 from newsletter.store.database import upsert
-from newsletter.store.schema import citations, cited_works, openalex_works, papers
+from newsletter.store.schema import citations, cited_works, openalex_works, papers, subscribers
 
 _BLOCK = 500
 
@@ -123,6 +124,17 @@ def forget_cited(connection: Connection, keep: Collection[str]) -> int:
         connection.execute(delete(citations).where(citations.c.cited.in_(block)))
         connection.execute(delete(cited_works).where(cited_works.c.identifier.in_(block)))
     return len(gone)
+
+
+def forget_unwatched(connection: Connection, identifiers: Iterable[str]) -> None:
+    """Delete those of some cited papers (by identifier) that no subscriber's preferences name."""
+    written = cast(subscribers.c.preferences, Text)
+    for identifier in set(identifiers):
+        # As it is written in JSON.
+        named = written.contains(json.dumps(identifier)[1:-1], autoescape=True)
+        if not connection.execute(select(exists().where(named))).scalar_one():
+            connection.execute(delete(citations).where(citations.c.cited == identifier))
+            connection.execute(delete(cited_works).where(cited_works.c.identifier == identifier))
 
 
 def save_citations(connection: Connection, found: Iterable[tuple[str, int]], now: datetime) -> int:

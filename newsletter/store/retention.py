@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, or_, select, tuple_, update
 
-from newsletter.model import SendState
+from newsletter.model import AlertKind, SendState
+from newsletter.store import openalex
+from newsletter.store.preferences import stored_preferences
 from newsletter.store.schema import (
     bounces,
     feedback,
@@ -122,6 +124,7 @@ def with_a_process(connection: Connection, subscriber: int) -> date | None:
 def forget_person(connection: Connection, subscriber: int) -> None:
     """Delete a subscriber (by row) with all related data."""
     own = select(sends.c.row).where(sends.c.subscriber == subscriber)
+    cited = _cited_by_alerts(connection, subscriber)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
     held = select(libraries.c.row).where(libraries.c.subscriber == subscriber)
     connection.execute(delete(library_items).where(library_items.c.library.in_(held)))
@@ -132,3 +135,10 @@ def forget_person(connection: Connection, subscriber: int) -> None:
         delete(sign_ups).where(or_(sign_ups.c.email_key == own_key, sign_ups.c.subscriber == subscriber))
     )
     connection.execute(delete(subscribers).where(subscribers.c.row == subscriber))
+    openalex.forget_unwatched(connection, cited)
+
+
+def _cited_by_alerts(connection: Connection, subscriber: int) -> list[str]:
+    query = select(subscribers.c.email, subscribers.c.preferences).where(subscribers.c.row == subscriber)
+    found = [stored_preferences(row.email, row.preferences)[0] for row in connection.execute(query)]
+    return [alert.value for one in found for alert in one.alerts if alert.kind is AlertKind.CITES]

@@ -2,7 +2,10 @@
 
 import json
 
-from tests.helpers.newsletter import Newsletter
+from newsletter.store import open_store, openalex, reading, writing
+from newsletter.store.openalex import CitedWork
+from newsletter.support.clock import parse_moment
+from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
 PAPERS = [
@@ -100,3 +103,19 @@ def test_an_alert_that_is_no_query_is_an_error_in_the_file(newsletter: Newslette
     path = newsletter.subscriber("ada", "email: ada@example.org\nalerts:\n  - 'silk AND (wool'\n")
     result = newsletter.run("interests", "check", code=2)
     assert f"{path.name}:3" in result.out + result.err
+
+
+def test_a_paper_that_only_a_forgotten_reader_watched_is_forgotten_too(newsletter: Newsletter) -> None:
+    with_papers(newsletter)
+    newsletter.subscriber("ada", "email: ada@example.org\nalerts: [{cites: 10.1000/loom}, {cites: 10.1000/silk}]\n")
+    newsletter.subscriber("bob", "email: bob@example.org\nalerts: [{cites: 10.1000/silk}]\n")
+    newsletter.run("subscribers", "list")
+    engine = open_store(newsletter.config.store_url)
+    with writing(engine) as connection:
+        for one in ("10.1000/loom", "10.1000/silk"):
+            work = CitedWork(identifier=one, openalex_id=None, title=None, checked_at=parse_moment(NOW))
+            openalex.save_cited(connection, work)
+    newsletter.run("subscribers", "forget", "ada@example.org", "--yes")
+    with reading(engine) as connection:
+        assert list(openalex.cited(connection)) == ["10.1000/silk"]
+    engine.dispose()
