@@ -2,8 +2,8 @@
 
 Each paper is one of the sample corpus with sentences of two others, so that all differ. Alerts are queries whose words
 stand in papers (phrases, wildcards, fields, words near each other, negations), authors, and institutions; no two are
-equal. The time is that of the processor and includes parsing. The peers answer the queries alone, each in its own syntax: SQLite's FTS5, and a scan
-of the papers with one regular expression per term.
+equal. The time is that of the processor, with parsing. The peers answer the queries alone, each in its own syntax:
+SQLite's FTS5, and a scan of the papers with one regular expression per term.
 """
 
 import os
