@@ -18,6 +18,9 @@ _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 
 _LONGEST_SHOWN = 150
+_MOST_KNOWN = 50_000
+"""Words, names and values whose papers are kept, to limit the memory: some 20 MB."""
+
 _PHRASE = re.compile('"[^"]+"')
 
 
@@ -39,7 +42,7 @@ class Institution:
 
 @dataclass(frozen=True, slots=True)
 class PaperFacts:
-    """What is known about a paper beside what its sources say."""
+    """What is known about a paper in addition to what its sources say."""
 
     authors: tuple[Person, ...] = ()
     institutions: tuple[Institution, ...] = ()
@@ -101,6 +104,8 @@ class AlertPapers:
             case _:
                 # Different alerts often have words in common.
                 if query not in self._known:
+                    if len(self._known) >= _MOST_KNOWN:
+                        self._known.clear()
                     self._known[query] = self._leaf(query)
                 return self._known[query]
 

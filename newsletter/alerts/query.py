@@ -142,12 +142,12 @@ def _query(item: tree.Item, field: str) -> Query:
 
 
 def _check_signs(operands: Sequence[tree.Item]) -> None:
-    """Refuse a + beside an OR, where it would not mean what it says."""
+    """Refuse a + next to an OR, where it would not mean what it says."""
     for operand in operands:
         for one in operand.children if isinstance(operand, tree.AndOperation) else (operand,):
             if isinstance(one, tree.Plus):
                 raise QueryError(
-                    one.pos + 1, "'+' beside OR has no clear meaning", "remove it, or use AND and brackets"
+                    one.pos + 1, "'+' next to OR has no clear meaning", "remove it, or use AND and brackets"
                 )
 
 

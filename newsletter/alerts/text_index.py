@@ -21,6 +21,10 @@ _MOST_WRITTEN_OUT = 100
 """Words that a wildcard stands for, up to which they are looked for with one regular expression."""
 
 
+_MOST_EXPANDED = 1_000
+"""Wildcards whose words are kept, to limit the memory."""
+
+
 class TextIndex:
     """The words of some texts, each of several passages (such as a title and an abstract)."""
 
@@ -75,10 +79,13 @@ class TextIndex:
         return first.intersection(*others) if isinstance(first, frozenset) and others else first
 
     def _set(self, pattern: str) -> Set[int]:
+        if has_wildcard(pattern):
+            return frozenset(one for word in self._words(pattern) for one in self._having.get(word, ()))
         found = self._sets.get(pattern)
         if found is None:
-            found = frozenset(one for word in self._words(pattern) for one in self._having.get(word, ()))
-            self._sets[pattern] = found
+            found = frozenset(self._having.get(pattern, ()))
+            if found:
+                self._sets[pattern] = found
         return found
 
     def _words(self, pattern: str) -> frozenset[str]:
@@ -91,6 +98,8 @@ class TextIndex:
             # fnmatch's expressions take linear time, whatever the pattern.
             matches = re.compile(translate(pattern)).match
             found = frozenset(word for word in self._beginning_with(beginning) if matches(word))
+            if len(self._expanded) >= _MOST_EXPANDED:
+                self._expanded.clear()
             self._expanded[pattern] = found
         return found
 

@@ -179,8 +179,7 @@ def _progress() -> Iterator[Callable[[str], OnProgress]]:
 
 def sources(ctx: typer.Context, json: Json = False) -> None:
     """Show the status of each source: last success, counts and error."""
-    from newsletter.services.openalex_facts import SOURCE as OPENALEX
-    from newsletter.store import reading, source_status
+    from newsletter.store import openalex, reading, source_status
 
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
@@ -202,7 +201,7 @@ def sources(ctx: typer.Context, json: Json = False) -> None:
     rows: list[tuple[object, ...]] = []
     for name in names:
         record = records.get(name)
-        kind = configured[name].kind if name in configured else "alerts" if name == OPENALEX else "removed"
+        kind = configured[name].kind if name in configured else "alerts" if name == openalex.SOURCE else "removed"
         if record is None:
             rows.append((name, kind, "never", "", "", "not fetched yet"))
         else:

@@ -15,15 +15,14 @@ from newsletter.config.settings import Config
 from newsletter.errors import NewsletterError, Stopped, UserError
 from newsletter.model import Paper, SkippedPaper
 from newsletter.services.context import AppContext
-from newsletter.services.openalex_facts import SOURCE as OPENALEX
-from newsletter.services.openalex_facts import update_facts
+from newsletter.services.openalex_facts import FactsResult, update_facts
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
 from newsletter.sources.errors import SourceError
 from newsletter.sources.factory import make_source
 from newsletter.sources.files import read_file
 from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
-from newsletter.store import papers, reading, source_status, writing
+from newsletter.store import openalex, papers, reading, source_status, writing
 from newsletter.support.clock import Clock
 
 _AT_ONCE = 4
@@ -209,6 +208,11 @@ def fetch_papers(
         with suppress(Stopped):
             facts = update_facts(context, should_stop)
             if facts is not None:
-                yield FetchResult(
-                    OPENALEX, papers=facts.looked_up, new=facts.new, changed=facts.known, error=facts.error
-                )
+                yield _of_facts(facts)
+
+
+def _of_facts(facts: FactsResult) -> FetchResult:
+    left = ("the requests of the day are used up; the rest goes on tomorrow",) if facts.left else ()
+    return FetchResult(
+        openalex.SOURCE, papers=facts.looked_up, new=facts.new, changed=facts.known, cut=left, error=facts.error
+    )

@@ -28,9 +28,6 @@ from newsletter.support.threads import run_in_thread
 
 Item = TypeVar("Item")
 
-SOURCE = "openalex"
-"""The source of papers that came only from here, and the name under which failures are recorded."""
-
 _BUDGET = "source openalex"
 _BATCH = 50
 """DOIs or ids in one request; OpenAlex allows 100, but their URL should stay short."""
@@ -118,9 +115,9 @@ def _record(context: AppContext, result: FactsResult) -> None:
     counts = {"papers": result.looked_up, "new_papers": result.new, "bad_papers": 0}
     with writing(context.engine) as connection:
         if result.error is not None:
-            source_status.record_failure(connection, SOURCE, context.clock(), result.error)
+            source_status.record_failure(connection, openalex.SOURCE, context.clock(), result.error)
         elif result.requests:
-            source_status.record_success(connection, SOURCE, context.clock(), counts)
+            source_status.record_success(connection, openalex.SOURCE, context.clock(), counts)
 
 
 class _Run:
@@ -195,7 +192,7 @@ class _Run:
                 if stored is None:
                     if not is_news(replace(item, first_seen=self._now), self._most_days):
                         continue
-                    papers.upsert(connection, [item], SOURCE, self._now)
+                    papers.upsert(connection, [item], openalex.SOURCE, self._now)
                     stored = papers.find_same(connection, item)
                     self.result.new += 1
                 assert stored is not None  # noqa: S101 - it was stored a line above

@@ -11,6 +11,9 @@ from sqlalchemy import Connection, Text, and_, cast, delete, exists, or_, select
 from newsletter.store.database import upsert
 from newsletter.store.schema import citations, cited_works, openalex_works, papers, subscribers
 
+SOURCE = "openalex"
+"""The source of papers that came only from OpenAlex, and the name under which its status is recorded."""
+
 _BLOCK = 500
 
 
@@ -172,7 +175,7 @@ def late_cited(connection: Connection, since: datetime) -> list[int]:
 
 
 def late_described(connection: Connection, since: datetime) -> list[int]:
-    """Return the rows of papers first seen up to a time whose authors and institutions OpenAlex told after it (UTC)."""
+    """Return the rows of papers first seen up to a time whose authors and institutions became known after it (UTC)."""
     query = (
         select(papers.c.row)
         .join(openalex_works, openalex_works.c.paper == papers.c.row)

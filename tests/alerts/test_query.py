@@ -97,7 +97,7 @@ def test_what_a_query_means(text: str, query: Query) -> None:
         ("!a", 1, "'!' is not an operator here"),
         ("a - b", 3, "'-' has no word after it"),
         ('"a"-b', 4, "'-' follows a word directly"),
-        ("+a OR b", 1, "'+' beside OR has no clear meaning"),
+        ("+a OR b", 1, "'+' next to OR has no clear meaning"),
         ("'deep learning'", 1, "a single quote cannot begin a word"),
         ('deep"learning"', 5, "a quote within a word"),
         ("a\\", 2, "cannot stand here"),
