@@ -15,7 +15,7 @@ from newsletter.sources.latex_fields import plain, without_latex
 from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
 
-_ENTRY = re.compile(r"^\s*@\s*(?!comment\b|preamble\b|string\b)\w+\s*[{(]", re.MULTILINE | re.IGNORECASE)
+_ENTRY = re.compile(r"^[^\S\n]*@[^\S\n]*(?!comment\b|preamble\b|string\b)\w+\s*[{(]", re.MULTILINE | re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([_%&#~$])")
 _ENDED = tuple(".:?!…。：？！")
 _VENUES = (("journaltitle", "journalsubtitle"), ("journal", ""), ("booktitle", "booksubtitle"), ("eventtitle", ""))

@@ -6,8 +6,9 @@ Sections 2.4 and 3.13 of the manual of BibLaTeX (https://ctan.org/pkg/biblatex) 
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from bibtexparser.entrypoint import parse_string
 from bibtexparser.library import Library
@@ -40,6 +41,14 @@ _DATA_ONLY = "xdata"
 _MAX_DEPTH = 10
 """Maximum entries in a chain of references; of a longer one only the nearest count."""
 
+# A few bytes can name a long string many times, in strings too.
+_LONGEST_STRING = 5_000
+_LONGEST_JOINED = 50_000
+"""Characters of a value from which on strings are not replaced any more."""
+
+_MOST_FIELDS = 200
+_MOST_XDATA = 10
+
 
 @dataclass(frozen=True, slots=True)
 class BibtexEntry:
@@ -60,8 +69,8 @@ class BibtexEntry:
 class BibtexFile:
     """The content of a file: its entries in their order, among them those that are broken, and its comments."""
 
-    entries: tuple[BibtexEntry | SkippedPaper, ...]
-    comments: tuple[str, ...] = ()
+    entries: Iterator[BibtexEntry | SkippedPaper]
+    comments: Sequence[str] = ()
 
 
 def parse_file(text: str, shown: str) -> BibtexFile:
@@ -74,18 +83,37 @@ def parse_file(text: str, shown: str) -> BibtexFile:
     try:
         library = parse_string(text, parse_stack=[])
     except Exception as error:  # The parser promises to raise nothing, but some input breaks that.
-        return BibtexFile((SkippedPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}"),))
-    strings = _strings(library)
-    found = [entry for block in library.blocks if (entry := _entry(block, strings, shown))]
-    inheritance = _Inheritance(entry for entry in found if isinstance(entry, BibtexEntry))
-    return BibtexFile(
-        tuple(
-            inheritance.complete(entry) if isinstance(entry, BibtexEntry) else entry
-            for entry in found
-            if isinstance(entry, SkippedPaper) or entry.kind != _DATA_ONLY
-        ),
-        tuple(block.comment for block in library.blocks if isinstance(block, ExplicitComment)),
-    )
+        return BibtexFile(iter([SkippedPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")]))
+    comments = [block.comment for block in library.blocks if isinstance(block, ExplicitComment)]
+    return BibtexFile(_entries(library, shown), comments)
+
+
+def _entries(library: Library, shown: str) -> Iterator[BibtexEntry | SkippedPaper]:
+    written = [_written_entry(block) or block for block in library.blocks]
+    reader = _EntryReader([block for block in written if isinstance(block, Entry)], _strings(library))
+    for block in written:
+        if isinstance(block, Entry):
+            if block.entry_type.lower() != _DATA_ONLY:
+                yield reader.read(block)
+        elif isinstance(block, ParsingFailedBlock) and not _is_string(block):
+            why = getattr(block.error, "abort_reason", None) or str(block.error)
+            yield SkippedPaper(f"{shown}:{_line(block)}", f"not BibTeX: {to_single_line(why)}")
+
+
+def _written_entry(block: Block) -> Entry | None:
+    """Return the entry in a block; one with a duplicate key or field is still usable."""
+    inner: Block | None = block
+    while isinstance(inner, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
+        inner = inner.ignore_error_block
+    return inner if isinstance(inner, Entry) else None
+
+
+def _is_string(block: ParsingFailedBlock) -> bool:
+    return isinstance(block, DuplicateBlockKeyBlock) and isinstance(block.ignore_error_block, String)
+
+
+def _line(block: Block) -> int:
+    return (block.start_line or 0) + 1
 
 
 def _strings(library: Library) -> Mapping[str, str]:
@@ -94,27 +122,14 @@ def _strings(library: Library) -> Mapping[str, str]:
     for block in library.blocks:
         inner = block.ignore_error_block if isinstance(block, DuplicateBlockKeyBlock) else block
         if isinstance(inner, String):
-            strings[inner.key.lower()] = _value(str(inner.value), strings)
+            strings[inner.key.lower()] = _value(str(inner.value), strings)[:_LONGEST_STRING]
     return strings
 
 
-def _entry(block: Block, strings: Mapping[str, str], shown: str) -> BibtexEntry | SkippedPaper | None:
-    line = (block.start_line or 0) + 1
-    inner: Block | None = block
-    while isinstance(inner, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
-        inner = inner.ignore_error_block
-    if isinstance(inner, Entry):
-        return BibtexEntry(inner.entry_type.lower(), inner.key, _fields(inner.fields, strings), line)
-    if isinstance(block, ParsingFailedBlock) and not isinstance(inner, String):
-        why = getattr(block.error, "abort_reason", None) or str(block.error)
-        return SkippedPaper(f"{shown}:{line}", f"not BibTeX: {to_single_line(why)}")
-    return None
-
-
-def _fields(written: Iterable[Field], strings: Mapping[str, str]) -> Mapping[str, str]:
+def _fields(written: Iterable[Field], strings: Mapping[str, str]) -> dict[str, str]:
     """Return the values of fields; of a repeated one the first that is not empty, or all where they are a list."""
     fields = dict[str, str]()
-    for field in written:
+    for field in islice(written, _MOST_FIELDS):
         name, value = field.key.lower(), _value(str(field.value), strings)
         if (present := fields.get(name)) and value.strip():
             if joint := _JOINED_WHEN_REPEATED.get(name):
@@ -126,7 +141,7 @@ def _fields(written: Iterable[Field], strings: Mapping[str, str]) -> Mapping[str
 
 def _value(written: str, strings: Mapping[str, str]) -> str:
     """Return a value, joined from its parts: in braces, in quotes, a number, or the name of a string."""
-    parts, at = list[str](), 0
+    parts, at, length = list[str](), 0, 0
     while found := _PART.search(written, at):
         gap = written[at : found.start()]
         if parts and "#" not in gap:
@@ -136,8 +151,9 @@ def _value(written: str, strings: Mapping[str, str]) -> str:
             end = _end_of_part(written, start)
             parts.append(written[start + 1 : end])
             at = end + 1
-        else:
+        elif length < _LONGEST_JOINED:
             parts.append(strings.get(found[0].lower(), found[0]))
+            length += len(parts[-1])
     return "".join(parts)
 
 
@@ -151,32 +167,35 @@ def _end_of_part(text: str, start: int) -> int:
     return len(text)
 
 
-class _Inheritance:
-    """Completes entries with the fields that they lack and others have for them."""
+class _EntryReader:
+    """Reads entries with the fields that they lack and others have for them."""
 
-    def __init__(self, entries: Iterable[BibtexEntry]) -> None:
-        self._by_key = {entry.key.lower(): entry for entry in reversed(list(entries))}
-        self._completed = dict[str, BibtexEntry]()
+    def __init__(self, entries: Sequence[Entry], strings: Mapping[str, str]) -> None:
+        self._by_key = {entry.key.lower(): entry for entry in reversed(entries)}
+        self._strings = strings
+        self._parents = dict[str, BibtexEntry]()
 
-    def complete(self, entry: BibtexEntry, depth: int = 0) -> BibtexEntry:
+    def read(self, entry: Entry, depth: int = 0) -> BibtexEntry:
         """Return an entry with all its fields; ``depth`` is how many entries refer to each other up to this one."""
-        fields = dict(entry.fields)
-        for key in dict.fromkeys(fields.get("xdata", "").split(",")):
+        kind, fields = entry.entry_type.lower(), _fields(entry.fields, self._strings)
+        for key in islice(fields.get("xdata", "").split(","), _MOST_XDATA):
             if parent := self._parent(key, depth):
                 _add_missing(fields, _data(parent.fields))
         if parent := self._parent(fields.get("crossref", ""), depth):
-            _add_missing(fields, _from_whole(parent.fields, entry.kind == parent.kind))
-        return replace(entry, fields=fields)
+            _add_missing(fields, _from_whole(parent.fields, kind == parent.kind))
+        return BibtexEntry(kind, entry.key, fields, _line(entry))
 
     def _parent(self, written: str, depth: int) -> BibtexEntry | None:
         key = written.strip().lower()
         entry = self._by_key.get(key)
         if entry is None or depth == _MAX_DEPTH:
-            return entry
-        if key not in self._completed:
-            self._completed[key] = entry  # In a circle, as it is written.
-            self._completed[key] = self.complete(entry, depth + 1)
-        return self._completed[key]
+            return None
+        if key not in self._parents:
+            # In a circle, an entry counts as it is written.
+            own = _fields(entry.fields, self._strings)
+            self._parents[key] = BibtexEntry(entry.entry_type.lower(), entry.key, own, _line(entry))
+            self._parents[key] = self.read(entry, depth + 1)
+        return self._parents[key]
 
 
 def _add_missing(fields: dict[str, str], given: Iterable[tuple[str, str]]) -> None:

@@ -37,6 +37,9 @@ _SIGNS = {
     "textquotesingle": "'",
     "textquotedbl": '"',
     "textunderscore": "_",
+    "textasciicircum": "^",
+    "textasciitilde": "~",
+    "texttildelow": "~",
     "textellipsis": "…",
     "textrightarrow": "→",
     "textleftarrow": "←",
@@ -66,18 +69,18 @@ _LATEX = _decoder()
 # Of up to four levels. Quantifiers are possessive or bounded, so that the time is proportional to the length.
 _GROUP = r"\{(?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})*+\}"
 _MACRO = re.compile(
-    r"(?P<formula>\$\$?(?!\$)(?:[^$\\]|\\.)*+\$\$?|\\\(.{0,2000}?\\\)|\\\[.{0,2000}?\\\])"
+    r"(?P<formula>\$\$?(?!\$)(?:[^$\\]|\\.)*+\$\$?|\\\(.{0,500}?\\\)|\\\[.{0,500}?\\\])"
     rf"|\\href\s*\{{[^{{}}]*\}}\s*(?P<linked>{_GROUP})"
-    rf"|\\begin\s*\{{(?P<name>\w+\*?)\}}.{{0,2000}}?\\end\s*\{{(?P=name)\}}"
-    r"|\\[\"'`^~=.]\s*(?:\{\s*\\?[^\W\d_]\s*\}|\\[ij](?![A-Za-z])\s*|[^\W\d_]|\{\})"
-    rf"|\\[cvukrHdbt](?:\s*{_GROUP}|\s+[A-Za-z]|\s*\\[ij](?![A-Za-z]))"
+    rf"|\\begin\s*\{{(?P<name>\w+\*?)\}}.{{0,500}}?\\end\s*\{{(?P=name)\}}"
+    rf"|\\[\"'`^~=.]\s*(?:{_GROUP}|\\[A-Za-z]+\s*|[^\W\d_])"
+    rf"|\\[cvukrHdbt](?:\s*{_GROUP}|\s+[A-Za-z](?![A-Za-z])|\s*\\[ij](?![A-Za-z])\s*)"
     rf"|\\[A-Za-z]+\*?(?:\s*\[[^\[\]{{}}]*\])?(?:\s*{_GROUP})+"
     r"|\\[A-Za-z]+\*?\s*"
     r"|\\.",
     re.DOTALL,
 )
 _BRANCHES = re.compile(
-    r"\\ifmmode(?![A-Za-z]).{0,200}?\\else(?![A-Za-z])\s*(.{0,200}?)\\fi(?![A-Za-z])\s*(?:\{\})?", re.DOTALL
+    r"\\ifmmode(?![A-Za-z]).{0,100}?\\else(?![A-Za-z])\s*(.{0,100}?)\\fi(?![A-Za-z])\s*(?:\{\})?", re.DOTALL
 )
 _SIGN_IN_FORMULA = re.compile(r"\$\s*\\?(less|greater|lt|gt|<|>|&)\s*\$")
 _SIGN = {"less": "<", "lt": "<", "greater": ">", "gt": ">"}
@@ -117,6 +120,8 @@ def _macro(macro: re.Match[str]) -> str:
 
 @lru_cache(10_000)
 def _decoded(macro: str) -> str:
+    if macro.endswith("{}") and macro[1:-2].strip() in ("^", "~"):
+        return macro[1]  # An accent on nothing is the character itself.
     text = macro if macro.startswith("\\begin") else _BARE_SIGN.sub(r"\\\g<0>", macro)
     try:
         decoded: str = _LATEX.latex_to_text(text)

@@ -7,6 +7,7 @@ are missing. Each record is brought into the standard form here, and then read b
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import rispy  # type: ignore[import-untyped]
 
@@ -15,7 +16,7 @@ from newsletter.sources.bibliographic_fields import find_arxiv_id, given_name_fi
 from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
 
-_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9])  ?-(?:\s+(.*)|)$")
+_TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9])(?:(?P<standard>  -)| -)(?:\s+(?P<value>.*))?$")
 _TAGS = frozenset(rispy.TAG_KEY_MAPPING) | {"DI", "L5", "LA", "CT", "BT", "ED"}
 _LISTS = ("AU", "A1", "KW", "UR", "L1", "L2", "L3", "LK", "N1", "M3", "DA", "Y1", "PY")
 """Tags that occur several times, and whose wrapped lines are further values."""
@@ -34,9 +35,16 @@ _NBSP = "\N{NO-BREAK SPACE}"
 _Values = Mapping[str, Sequence[str]]
 
 
+class _Line(NamedTuple):
+    """A tag with the texts of its line and of the wrapped lines after it."""
+
+    tag: str
+    values: list[str]
+
+
 def looks_like_ris(text: str) -> re.Match[str] | None:
     """Return where the first record of a text begins; None if it has none."""
-    return re.search(r"^\s*TY  ?-", text, re.MULTILINE | re.IGNORECASE)
+    return re.search(r"^[^\S\n]*TY  ?-", text, re.MULTILINE | re.IGNORECASE)
 
 
 def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
@@ -63,12 +71,12 @@ def read_items(text: str, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
         yield LibraryItem(key=_key(paper), paper=paper) if isinstance(paper, Paper) else paper
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines of each record, in the standard form and without its end, with the number of its first line.
+def _records(text: str) -> Iterator[tuple[int, list[_Line]]]:
+    """Yield the tagged lines of each record, without its end, with the number of its first line.
 
     A record begins with TY, or with any other tag after the end of the one before, and ends with ER or the next TY.
     """
-    start, record = 0, list[str]()
+    start, record = 0, list[_Line]()
     for number, line in enumerate(text.split("\n"), start=1):
         tag, value = _tag(line.replace(_NBSP, " "))
         if tag in ("TY", "ER") and record:
@@ -76,27 +84,33 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             record = []
         if tag is None:
             if record:
-                record.append(line.strip())
+                record[-1].values.append(value)
         elif tag != "ER":
             if not record:
-                start, record = number, [] if tag == "TY" else ["TY  - GEN"]
-            record.append(f"{tag}  - {value}")
+                start, record = number, [] if tag == "TY" else [_Line("TY", ["GEN"])]
+            record.append(_Line(tag, [value]))
     if record:
         yield start, record
 
 
 def _tag(line: str) -> tuple[str | None, str]:
+    """Return the tag of a line and its value; no tag for a wrapped line."""
     found = _TAG.match(line)
-    # A wrapped line may begin like a tag ("to - and"); a tag in small letters must have the form of the standard.
-    if found is None or (found[1].upper() not in _TAGS) or (found[1].islower() and "  -" not in line):
-        return None, ""
-    return found[1].upper(), (found[2] or "").strip()
+    # A wrapped line may begin like a tag ("to - and"), so a tag is in capitals, in the form of the standard, or both.
+    if found is None or (found[1].isupper(), found[1].upper() in _TAGS, bool(found["standard"])).count(False) > 1:
+        return None, line.strip()
+    return found[1].upper(), (found["value"] or "").strip()
 
 
-def _values(record: Iterable[str]) -> _Values:
-    mapping = {tag: tag for tag in _TAGS}
-    lines = "\n".join([*record, "ER  - "])
-    found = rispy.loads(lines, mapping=mapping, list_tags=_LISTS, delimiter_tags_mapping={}, skip_unknown_tags=True)[0]
+def _values(record: Iterable[_Line]) -> _Values:
+    lines = [f"{tag}  - {(chr(10) if tag in _LISTS else ' ').join(filter(None, values))}" for tag, values in record]
+    found = rispy.loads(
+        "\n".join([*lines, "ER  - "]),
+        mapping={tag: tag for tag in _TAGS},
+        list_tags=_LISTS,
+        delimiter_tags_mapping={},
+        skip_unknown_tags=True,
+    )[0]
     as_lists = {tag: value if isinstance(value, list) else [value] for tag, value in found.items()}
     return {tag: [text for one in value if (text := one.strip())] for tag, value in as_lists.items()}
 

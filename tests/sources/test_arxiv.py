@@ -7,9 +7,10 @@ from pytest_httpserver import HTTPServer
 
 from newsletter.config.sources import ArxivSource
 from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.arxiv import Arxiv
+from newsletter.sources.arxiv import Arxiv, papers_in
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
+from newsletter.sources.feed import parse
 from newsletter.sources.http import HttpClient
 
 NOW = DateRange(None, date(2025, 8, 20))
@@ -57,6 +58,15 @@ def source(server: HTTPServer, **changes: Any) -> Arxiv:
         "pause_seconds": 0,
     }
     return Arxiv("arxiv", ArxivSource.model_validate(settings | changes))
+
+
+@pytest.mark.parametrize("name", ["journal_ref", "journal_reference"])
+def test_the_reference_to_a_journal_is_the_venue(name: str) -> None:
+    element = f'<arxiv:{name} xmlns:arxiv="http://arxiv.org/schemas/atom">Samples 3\n (2025) 1-2</arxiv:{name}>'
+    entry = found(1).replace("<arxiv:doi", f"{element}<arxiv:doi")
+    (paper,) = papers_in(parse(answer(1, entry).encode(), "arXiv"), "arXiv", replacements=True)
+    assert isinstance(paper, Paper)
+    assert paper.venue == "Samples 3 (2025) 1-2"
 
 
 def test_what_is_announced(httpserver: HTTPServer, http: HttpClient) -> None:

@@ -65,6 +65,25 @@ def test_rss() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("element", "venue"),
+    [
+        ("<prism:publicationName>Sand &amp;amp; Clay</prism:publicationName>", "Sand & Clay"),
+        ("<dc:source>Samples, Published online: 3 November 2025; doi:10.1000/x</dc:source>", "Samples"),
+        ("<dc:source>Samples, Vol. 3, pp. 1-2</dc:source>", "Samples"),
+        ("<dc:source>Sand, Gravel and Clay</dc:source>", "Sand, Gravel and Clay"),
+        ("<dc:source>https://journal.example</dc:source>", None),
+        ("<dc:source>doi:10.1000/x</dc:source>", None),
+        ("<prism:publicationName>bioRxiv</prism:publicationName>", None),
+        ('<source url="https://x.org">Another feed</source>', None),
+    ],
+)
+def test_the_journal_is_the_venue(element: str, venue: str | None) -> None:
+    paper = read(RSS.replace("<prism:doi>", f"{element}<prism:doi>"))[0]
+    assert isinstance(paper, Paper)
+    assert paper.venue == venue
+
+
 def test_atom() -> None:
     (paper,) = read(ATOM)
     assert paper == Paper(

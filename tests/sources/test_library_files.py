@@ -1,6 +1,7 @@
 """A reader's library from a file, whatever the program that wrote it and whatever else was given by mistake."""
 
 import io
+import time
 import zipfile
 
 import pytest
@@ -103,6 +104,22 @@ def test_other_files_are_named(content: bytes, what: str) -> None:
     (line,) = error.value.lines
     assert line.startswith(f"x.dat: {what}")
     assert "export" in line
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "@article{a, title={T}}\n" + "".join(f"@string{{s{n + 1} = s{n} # s{n}}}\n" for n in range(10_000)),
+        '@string{s = "word "}\n' + "@string{s = s # s}\n" * 50 + f"@article{{a, title={{T}}, note={'s # ' * 50_000}s}}",
+        "@article{a, title={T}}\n" + "@xdata{d, xdata={d, d, d}, note={x}}\n" * 100,
+        "TY  - JOUR\nTI  - T\n" + "wrapped\n" * 200_000,
+        "x" + "\n" * 200_000 + "@article{a, title={T}}",
+    ],
+)
+def test_time_and_memory_are_bounded(content: str) -> None:
+    start = time.process_time()
+    assert len(read_library_file(content.encode(), "x")[0]) == 1
+    assert time.process_time() - start < 5
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"TY  - JOUR\nTI  - x\n{text}".encode()))

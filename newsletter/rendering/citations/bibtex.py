@@ -98,7 +98,9 @@ def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
     if citation.abstract:
         yield "abstract", f"{{{_latex(citation.abstract)}}}"
     if citation.keywords:
-        yield "keywords", f"{{{', '.join(map(_keyword, citation.keywords))}}}"
+        # A list that is one item in braces would be read as a list in double braces, which others write.
+        keywords = ", ".join(map(_keyword, citation.keywords))
+        yield "keywords", f"{{{{{keywords}}}}}" if len(citation.keywords) == 1 else f"{{{keywords}}}"
 
 
 def _latex(text: str) -> str:

@@ -22,6 +22,7 @@ from newsletter.rendering.citations.formats import CitationFormat, write_citatio
 from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.sources.bibtex import read_entries
 from newsletter.support.text import to_single_line
+from newsletter.web.pages.citation_tags import citation_tags
 from tests.helpers.newsletter import Newsletter
 
 LOOMS = Paper(
@@ -173,6 +174,30 @@ def test_the_type_says_whether_it_is_a_preprint(paper: Paper, types: tuple[str, 
     assert (entry["type"], reference["type_of_reference"], item["type"]) == types
     # The repository is the publisher of preprints only, whatever other identifiers a paper has.
     assert ("publisher" in item) == ("publisher" in reference) == (types[1] == "UNPB")
+
+
+@pytest.mark.parametrize(
+    ("venue", "types", "tag"),
+    [
+        ("Journal of Looms & Sons", ("article", "JOUR", "article-journal"), "citation_journal_title"),
+        ("Proceedings of the National Academy of X", ("article", "JOUR", "article-journal"), "citation_journal_title"),
+        ("Proceedings of Looms 2025", ("inproceedings", "CONF", "paper-conference"), "citation_conference_title"),
+    ],
+)
+@pytest.mark.parametrize("doi", [None, "10.1000/looms"])
+def test_a_venue_is_cited(venue: str, types: tuple[str, str, str], tag: str, doi: str | None) -> None:
+    paper = replace(LOOMS, venue=venue, doi=doi)
+    (entry,) = bibtex(written(CitationFormat.BIBTEX, paper))
+    (reference,) = rispy.loads(written(CitationFormat.RIS, paper))
+    (item,) = json.loads(written(CitationFormat.CSLJSON, paper))
+    assert (entry["type"], reference["type_of_reference"], item["type"]) == types
+    assert entry["booktitle" if types[0] == "inproceedings" else "journal"] == venue
+    assert (reference["secondary_title"], reference.get("journal_name", venue)) == (venue, venue)
+    assert item["container-title"] == venue
+    assert (tag, venue) in list(citation_tags(paper, "https://x.org"))
+    # What is published there is no preprint any more, but its arXiv id is kept.
+    assert "publisher" not in reference
+    assert (entry["eprint"], item["number"]) == ("2503.10679", "arXiv:2503.10679")
 
 
 def test_preprints_name_their_repository() -> None:

@@ -264,6 +264,7 @@ def test_a_page_of_a_paper_has_what_connectors_read(newsletter: Newsletter, know
         "arxiv_id": "2511.00001",
         "authors": ["Ada Lovelace", "van der Berg, Hans", "The ATLAS Collaboration"],
         "published": "2025-11-03",
+        "venue": "Looms & Sons",
         "pdf_url": "https://arxiv.org/pdf/2511.00001",
     }
     take_in(newsletter, paper, {"title": "Nothing known"})
@@ -277,9 +278,11 @@ def test_a_page_of_a_paper_has_what_connectors_read(newsletter: Newsletter, know
         ("author", "van der Berg, Hans"),
         ("author", "The ATLAS Collaboration"),
         ("publication_date", "2025/11/03"),
+        ("journal_title", "Looms &amp; Sons"),
         ("doi", DOI.replace("&", "&amp;")),
         ("arxiv_id", "2511.00001"),
         ("pdf_url", "https://arxiv.org/pdf/2511.00001"),
         ("abstract_html_url", "https://papers.example.org/papers/2511.00001"),
     ]
+    assert '<span class="by" dir="auto">Looms &amp; Sons</span>' in text
     assert re.findall(r'name="citation_(\w+)"', other) == ["title", "abstract_html_url"]
