@@ -228,7 +228,7 @@ def _synced(row: dict[str, Any]) -> str:
 def sync(ctx: typer.Context, email: AnyEmail = None, json: Json = False) -> None:
     """Bring libraries up to date now.
 
-    Libraries that no interest names any more are removed.
+    Without EMAIL, those of all active subscribers. Libraries that no interest names any longer are removed.
     """
     from newsletter.services.libraries import sync_due, sync_subscriber
 

@@ -62,7 +62,7 @@ class SyncResult:
         skipped: entries of a file that are no papers.
         error: why it failed, in one line; None if it did not. The papers stay.
         new_error: whether the error was not reported before.
-        dropped: whether no interest names the library any more, so that it was removed.
+        dropped: whether no interest names the library any longer, so that it was removed.
     """
 
     email: str
@@ -161,7 +161,7 @@ def remove_library(context: AppContext, subscriber: Subscriber, address: str) ->
 
 
 def sync_library(context: AppContext, library: Library, should_stop: ShouldStop = _never) -> SyncResult:
-    """Bring a library up to date, or remove it if no interest names it any more. An error is recorded.
+    """Bring a library up to date, or remove it if no interest names it any longer. An error is recorded.
 
     Raises:
         NewsletterError: the store failed.

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from newsletter.model import LibraryItem, Paper
 from newsletter.sources.bibliographic_fields import find_arxiv_id, parse_date, published_on, venue
 from newsletter.sources.json_fields import Fields, Text
-from newsletter.sources.library_items import library_item
+from newsletter.sources.library_items import MAX_PATH, library_item
 from newsletter.sources.text import from_html, paper_link, web_link
 from newsletter.support import identifiers
 from newsletter.support.collection_paths import is_chosen
@@ -144,7 +144,7 @@ def collection_paths(collections: Iterable[Mapping[str, Any]]) -> dict[str, str]
             continue
         if data.name and not data.deleted:
             known[data.key] = data
-    return {key: "/".join(names) for key in known if (names := _names(key, known))}
+    return {key: "/".join(names)[:MAX_PATH] for key in known if (names := _names(key, known))}
 
 
 def _names(key: str, known: Mapping[str, _CollectionData]) -> list[str]:
@@ -180,7 +180,7 @@ def to_new_item(paper: Paper, key: str) -> dict[str, Any]:
         "url": web_link(paper.url) or paper_link(paper.arxiv_id, paper.doi) or "",
         "tags": [],
     }
-    # Each type has fields of its own, and Zotero refuses others.
+    # The types have different fields, and Zotero refuses others.
     archived = f"arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""
     if preprint:
         return {**item, "archiveID": archived, "repository": "arXiv" if paper.arxiv_id else ""}

@@ -140,7 +140,7 @@ def test_items_become_papers(zotero: ZoteroServer, library: Library) -> None:
     }
 
 
-def test_only_chosen_collections_count_and_another_choice_reads_anew(zotero: ZoteroServer, library: Library) -> None:
+def test_only_chosen_collections_count_and_another_choice_reads_all(zotero: ZoteroServer, library: Library) -> None:
     papers = zotero.collection("Papers")
     chemistry = zotero.collection("Chemistry", papers)
     deep = zotero.collection("Organic", chemistry)
