@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from newsletter.model import Paper
 from newsletter.sources.bounds import MAX_CHARACTERS, within_bounds
 from newsletter.sources.library_items import MAX_PATH
-from newsletter.sources.zotero_items import collection_paths, is_chosen, to_library_item, to_new_item
+from newsletter.sources.zotero_items import collection_paths, to_library_item, to_new_item
+from newsletter.support.collection_paths import is_chosen
 
 FIELDS = [
     "key",
