@@ -107,7 +107,7 @@ def _verdicts(form: FormData) -> dict[int, Verdict]:
 
 
 def _moment(since: str) -> datetime | None:
-    """Parse the time of the last ratings; None if there is none."""
+    """Parse the time of the last ratings; None without a valid one."""
     try:
         return datetime.strptime(since, "%Y%m%dT%H%M%S.%f%z")
     except ValueError:

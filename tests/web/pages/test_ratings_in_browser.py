@@ -102,7 +102,7 @@ def test_a_reader_adds_an_alert_rates_a_paper_and_ten(
         expect(groups).to_have_count(10)
         for place in range(9):
             groups.nth(place).get_by_label("Interesting" if place % 2 else "Not for me").check()
-        page.get_by_role("button", name="Save and see your digest").click()
+        page.get_by_role("button", name="Save ratings").click()
         expect(heading).to_have_text("Your digest now")
         expect(status).to_contain_text("Saved: you rated ")
         expect(page.locator(".ranked li").first).to_be_visible()
