@@ -18,7 +18,7 @@ ALERT_KINDS = {
 }
 """The kinds of alerts in words for the reader."""
 
-_FIELD = re.compile(r"^a(\d{1,3})-value$")
+_FIELD = re.compile(r"^a(\d{1,3})-value$", re.ASCII)
 _AT = re.compile(r"^alerts\.(\d+)(?:\.[\w.]+)?: ")
 _IDENTIFIERS = {AlertKind.AUTHOR: "orcid", AlertKind.INSTITUTION: "ror"}
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -23,7 +24,7 @@ from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_
 from newsletter.web.pages.ranked_papers import ranked_papers
 
 PAPERS = 10
-_FIELD = re.compile(r"^p(\d{1,9})$")
+_FIELD = re.compile(r"^p(\d{1,9})$", re.ASCII)
 
 
 def rate_path(site: WebContext, subscriber: Subscriber) -> str:
@@ -64,10 +65,12 @@ def routes(site: WebContext) -> APIRouter:
         waited = waits_for_ratings(subscriber)
         with writing(context.engine) as connection:
             end_waiting(connection, subscriber, context.clock())
-        if not skipped:
-            return RedirectResponse(f"/rate/{token}?since={since:%Y%m%dT%H%M%S.%fZ}", 303, headers=PRIVATE)
-        preferences = path_for(site, TokenPurpose.PREFERENCES, subscriber)
-        return RedirectResponse(f"{preferences}?said=welcome" if waited else preferences, 303, headers=PRIVATE)
+        said = {"said": "welcome"} if waited else {}
+        if skipped:
+            page = path_for(site, TokenPurpose.PREFERENCES, subscriber)
+        else:
+            page, said = f"/rate/{token}", {"since": f"{since:%Y%m%dT%H%M%S.%fZ}", **said}
+        return RedirectResponse(f"{page}?{urlencode(said)}" if said else page, 303, headers=PRIVATE)
 
     return router
 
@@ -104,7 +107,7 @@ def _verdicts(form: FormData) -> dict[int, Verdict]:
 
 
 def _moment(since: str) -> datetime | None:
-    """Parse the time of the last ratings; None if there is none."""
+    """Parse the time of the last ratings; None without a valid one."""
     try:
         return datetime.strptime(since, "%Y%m%dT%H%M%S.%f%z")
     except ValueError:

@@ -45,7 +45,8 @@ def filled(client: httpx.Client, page: str) -> dict[str, str | list[str]]:
             fields[said["name"]] = [*fields.get(said["name"], []), said["value"]]
     for name, value in re.findall(r'<textarea[^>]*name="([^"]+)"[^>]*>([^<]*)</textarea>', form):
         fields[name] = html.unescape(value)
-    fields["timezone"] = re.findall(r'<option selected value="([^"]+)"', form)[0]
+    for name, options in re.findall(r'<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>', form, re.DOTALL):
+        fields[name] = re.findall(r'<option selected value="([^"]+)"', options)[0]
     return {**fields, "act": "save"}
 
 

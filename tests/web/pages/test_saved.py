@@ -216,7 +216,7 @@ def fine(page: Page, script: bool = True) -> None:
     size = page.viewport_size
     assert size is not None
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
-    for one in page.locator("main button, main .button, main .touch").all():
+    for one in page.locator("main :is(button, .button, .touch):visible").all():
         box = one.bounding_box()
         assert box is not None and box["height"] >= 44, one
     if script:
