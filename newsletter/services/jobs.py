@@ -162,6 +162,7 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
         Whether no library failed that had not failed before.
     """
     good = True
+    read_files(context)  # A new file may name a library. What is wrong in files is reported when digests are sent.
     with suppress(Stopped):
         for result in sync_due(context, should_stop):
             facts = {"email": result.email, "library": result.address}
@@ -203,7 +204,7 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
 
 
 def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Fetch papers, process bounces, send what is due, sync libraries and clean up once.
+    """Fetch papers, process bounces, sync libraries, send what is due and clean up once.
 
     Returns:
         Whether everything succeeded.
@@ -212,5 +213,5 @@ def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> 
         NewsletterError: no mail server is available; planned sends stay planned.
     """
     # A list, so that a job that fails does not keep the others from running.
-    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, tick, sync_libraries, housekeeping)]
+    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, sync_libraries, tick, housekeeping)]
     return all(went_well)
