@@ -82,7 +82,7 @@ def import_files(
     ctx: typer.Context,
     file: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="Saved Daily Papers pages (.txt), .jsonl, .bib or saved feeds."),
+        typer.Argument(metavar="FILE", help="Saved Daily Papers pages (.txt), .jsonl, .bib, .ris or saved feeds."),
     ],
     as_of: Annotated[
         str | None, typer.Option(metavar="DAY", help="Day on which a page was saved (default: today).")

@@ -45,7 +45,7 @@ class FeedSource(Settings):
 
 
 class FileSource(Settings):
-    """A file that is read at each fetch: a saved Daily Papers page, JSON lines or BibTeX, by its extension."""
+    """A file that is read at each fetch: a saved Daily Papers page, JSON lines, BibTeX or RIS, by its extension."""
 
     kind: Literal["file"]
     path: FileName

@@ -44,7 +44,7 @@ _MAX_DEPTH = 10
 # A few bytes can name a long string many times, in strings too.
 _LONGEST_STRING = 5_000
 _LONGEST_JOINED = 50_000
-"""Characters of a value from which on strings are not replaced any more."""
+"""Characters of a value from which on strings are no longer replaced."""
 
 _MOST_FIELDS = 200
 _MOST_XDATA = 10
@@ -52,7 +52,7 @@ _MOST_XDATA = 10
 
 @dataclass(frozen=True, slots=True)
 class BibtexEntry:
-    """An entry: its type, its key, its fields by their names in small letters, and where it is.
+    """An entry: its type, its key, its fields by their names in lower case, and where it is.
 
     Attributes:
         fields: the values without their enclosing braces or quotes; still in LaTeX.
@@ -117,7 +117,7 @@ def _line(block: Block) -> int:
 
 
 def _strings(library: Library) -> Mapping[str, str]:
-    """Return the values of all strings, which may refer to earlier ones, by their names in small letters."""
+    """Return the values of all strings, which may refer to earlier ones, by their names in lower case."""
     strings = dict[str, str]()
     for block in library.blocks:
         inner = block.ignore_error_block if isinstance(block, DuplicateBlockKeyBlock) else block

@@ -162,7 +162,9 @@ def _venue(values: _Values, titled: str) -> str | None:
 
 
 def _link(written: Iterable[str]) -> str | None:
-    return next(filter(None, (web_link(link) for line in written for link in re.split(r"[;\s]+", line))), None)
+    return next(
+        filter(None, (web_link(link) for line in written for link in re.split(r"\s+|;\s*(?=https?:|$)", line))), None
+    )
 
 
 def _keywords(written: Iterable[str]) -> list[str]:

@@ -113,6 +113,7 @@ PARTICULAR = Paper(
         {"venue": "Proceedings of the National Academy of Sciences"},
         {"venue": None, "doi": "10.1101/2025.08.01.123456", "arxiv_id": None, "categories": ()},
         {"venue": None, "doi": None},
+        {"arxiv_id": None, "url": None, "categories": ()},
         {"arxiv_id": None, "doi": None, "url": None, "published": None, "categories": ()},
     ],
 )
