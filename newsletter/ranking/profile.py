@@ -284,7 +284,8 @@ def _said_encodings(space: MeaningSpace | None, interests: Sequence[Interest]) -
 
 
 def _text(interest: Interest) -> str:
-    says_more = interest.keywords or interest.liked or interest.authors or interest.categories
+    # The name of a library is often that of its file.
+    says_more = interest.keywords or interest.liked or interest.libraries or interest.authors or interest.categories
     return interest.text or ("" if says_more else interest.name)
 
 

@@ -185,7 +185,7 @@ def _sections(
 
 
 def _extent(shown: int, number: int, sections: Sequence[SectionContext]) -> str:
-    """Return the number of papers and the time to read what is shown of them, like "8 papers · 3 minutes"."""
+    """Return the number of papers and the time to read what is shown of them, like "8 papers · 3 min read"."""
     if not number:
         return ""
     words = 0
@@ -195,7 +195,7 @@ def _extent(shown: int, number: int, sections: Sequence[SectionContext]) -> str:
         words += sum(item.paper.title_words + _words_of_idea(item.paper) for item in section.compact)
     minutes = ceil(words / _WORDS_A_MINUTE)
     of = f"{shown} of " if shown < number else ""
-    return f"{of}{number} {plural(number, 'paper')} · {minutes} {plural(minutes, 'minute')}"
+    return f"{of}{number} {plural(number, 'paper')} · {minutes} min read"
 
 
 def _words_of_idea(card: Card) -> int:

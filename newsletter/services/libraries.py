@@ -1,5 +1,6 @@
 """Readers' libraries: adding, syncing and removing them. A library that fails keeps its papers, and stops no other."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -38,6 +39,13 @@ _BLOCK = 500
 
 _PAGE = 200
 _LONGEST_FILE_NAME = 100
+_FROM_FILE = "My library"
+_SAYS_NOTHING = frozenset({
+    "bib", "bibliography", "citations", "endnote", "export", "exported items", "jabref", "library", "main", "mendeley",
+    "my library", "papers", "publications", "references", "refs", "zotero",
+})  # fmt: skip
+"""Names of files, in small letters, that do not tell one library from another."""
+
 _OWN_NAMES = {
     LibraryKind.ZOTERO_USER: "Zotero library",
     LibraryKind.ZOTERO_GROUP: "Zotero group",
@@ -281,8 +289,14 @@ def _with_library(
         if not wanted:
             raise UserError(f"{ref.address}: none of its collections has papers; leave out --each-collection")
         return with_each_collection(present, ref, wanted)
-    own_name = (changes.name if changes else None) or _OWN_NAMES.get(ref.kind) or PurePath(ref.id).stem
+    own_name = (changes.name if changes else None) or _OWN_NAMES.get(ref.kind) or _name_of_file(ref.id)
     return with_library(present, ref, interest, to_single_line(own_name))
+
+
+def _name_of_file(path: str) -> str:
+    """Return the name of an interest after that of its file, unless that says nothing."""
+    words = to_single_line(re.sub(r"[_-]+", " ", PurePath(path).stem))
+    return _FROM_FILE if words.casefold() in _SAYS_NOTHING or not words else f"{words[:1].upper()}{words[1:]}"
 
 
 def _store(context: AppContext, email: str, library: Library, found: Reading, patterns: Sequence[str]) -> SyncResult:

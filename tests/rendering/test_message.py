@@ -177,7 +177,7 @@ def test_html_and_text_say_the_same() -> None:
         "1 Test Street <ground floor>",
         "131 new papers since Tuesday, 25 November 2025.",
         "Friday, 28 November 2025",
-        "1 paper · 1 minute",
+        "1 paper · 1 min read",
         "Ada, your paper for today.",
     ):
         assert words in " ".join(shown.text.split())
@@ -629,7 +629,7 @@ def test_the_reading_time_counts_what_is_shown() -> None:
     choices = tuple(replace(one, paper=replace(one.paper, row=0, abstract=long)) for one in digest.choices)
 
     def minutes(layout: Layout) -> int:
-        found = re.search(r"10 papers · (\d+) minute", parts_of(replace(digest, choices=choices), layout)[1])
+        found = re.search(r"10 papers · (\d+) min", parts_of(replace(digest, choices=choices), layout)[1])
         assert found
         return int(found[1])
 

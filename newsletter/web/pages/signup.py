@@ -140,9 +140,16 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.api_route("/confirm/{token}", methods=PAGE)
     def confirm(request: Request, token: str) -> Response:
-        asked = request_of(site, TokenPurpose.CONFIRM, token).preferences
-        interests = [interest.name for interest in asked.interests]
-        return site.page(request, "confirm", headers=PRIVATE, email=asked.email, interests=interests, token=token)
+        asked = request_of(site, TokenPurpose.CONFIRM, token)
+        return site.page(
+            request,
+            "confirm",
+            headers=PRIVATE,
+            email=asked.email,
+            interests=[interest.name for interest in asked.preferences.interests],
+            upload=asked.upload[0] if asked.upload is not None else "",
+            token=token,
+        )
 
     @router.post("/confirm/{token}", dependencies=[SameOrigin])
     def act(request: Request, token: str) -> Response:

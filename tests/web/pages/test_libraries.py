@@ -158,7 +158,7 @@ def test_a_library_may_come_with_the_sign_up(newsletter: Newsletter, mail: Mailb
     digest = wait_for_messages(mail, 2)[-1].get_body(["plain"])
     assert digest is not None and GFLOWNETS not in digest.get_content()
     (row,) = newsletter.run("log", "--json").rows
-    assert {paper["section"] for paper in row["papers"]} >= {"my"}
+    assert {paper["section"] for paper in row["papers"]} >= {"My"}
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_sign_up(newsletter: Newsletter, mail: Mailbox) -> None:
@@ -180,7 +180,7 @@ def test_upload_and_first_digest_in_a_browser_without_script(
         began = time.monotonic()
         page.goto(f"{where}/subscribe")
         page.get_by_label("Your email address").fill(BOB)
-        page.get_by_text("Or start from papers you already have").click()
+        page.get_by_text("Start from papers you already have").click()
         page.get_by_label("A BibTeX or RIS file").set_input_files(tmp_path / "library.bib")
         page.get_by_role("button", name="Subscribe").click()
         page.goto(where + first_link(wait_for_messages(mail, 1)[0]))

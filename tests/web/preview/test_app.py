@@ -124,7 +124,7 @@ def test_it_follows_every_change_and_says_what_is_wrong(
     expect(page.get_by_role("alert").locator("code")).to_have_text(MISTAKE)
     expect(page.locator("iframe")).to_have_count(0)
     partial.unlink()
-    expect(message).to_contain_text("8 papers · 2 minutes")
+    expect(message).to_contain_text("8 papers · 2 min read")
 
     config.write_text(config.read_text().replace("name: Test Papers", "name: [Test]"))
     expect(page.get_by_role("alert")).to_contain_text("config.yaml:3: site.name: is not text")
@@ -191,7 +191,7 @@ def test_without_papers_it_shows_the_sample_and_ends_without_a_trace(
     assert opened.read_text() == where
     page.goto(where)
     expect(page.locator(".note")).to_contain_text("No papers yet, so this uses sample papers.")
-    expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("8 papers · 2 minutes")
+    expect(page.frame_locator("#phone-light").locator("body")).to_contain_text("8 papers · 2 min read")
     assert newsletter.run("papers", "list", "--json").rows == []
     (process,) = newsletter.processes
     process.send_signal(signal.SIGINT)
