@@ -42,6 +42,7 @@ class DigestRules:
         min_score: the minimum match. ``variety``: λ of maximal marginal relevance; 1 considers the match alone.
         trending: the maximum number of papers in Trending. ``papers``: that of the whole digest.
         earlier: whether places left over go to good papers that were candidates for an earlier digest.
+        trending_fills: whether places that are then still left over go to Trending, beyond ``trending``.
     """
 
     min_score: float
@@ -49,6 +50,7 @@ class DigestRules:
     trending: int
     papers: int
     earlier: bool = True
+    trending_fills: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ def compose(
     What alerts found comes first, in addition to the other papers. New papers by followed authors are always included.
     The other places are divided among the interests by their weights; places that an interest cannot fill go to the
     others. Trending has the last places, up to ``rules.trending``, and all of them if there are no interests. Places
-    that are left over then go to papers that were considered for an earlier digest and not sent.
+    that are left over then go to papers that were considered for an earlier digest and not sent, and with
+    ``rules.trending_fills`` to more of Trending.
     """
     places = rules.papers
     picked = _pick(scored, candidates, rules, scored.new, (), places)
@@ -205,6 +208,8 @@ def compose(
     left_over = places - len(chosen) - len(rest)
     if rules.earlier and left_over > 0:
         chosen += _pick(scored, candidates, rules, scored.earlier, chosen, left_over)[:left_over]
+    if rules.trending_fills:
+        rest += _without(discussed, [*chosen, *rest])[: places - len(chosen) - len(rest)]
 
     def standing(one: Match) -> tuple[object, ...]:
         place = one.candidate

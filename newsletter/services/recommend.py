@@ -129,11 +129,13 @@ def compose_digest(context: AppContext, snapshot: RankingSnapshot, scored: compo
 def digest_rules(context: AppContext, subscriber: Subscriber) -> composer.DigestRules:
     """Return the rules for a subscriber's digests: the newsletter's, and the subscriber's numbers of papers.
 
-    The newsletter's Trending takes at most half of the papers, so that a short digest is about the interests too.
+    The newsletter's Trending takes at most half of the papers, so that a short digest is about the interests too. For a
+    subscriber who has only given feedback so far, it also takes the places that this cannot fill.
     """
     ranking, own = context.config.ranking, subscriber.preferences
     trending = min(context.config.digest.trending, own.papers // 2) if own.trending is None else own.trending
-    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, trending, own.papers)
+    fills = not own.interests and own.trending is None
+    return composer.DigestRules(ranking.min_score, ranking.variety_lambda, trending, own.papers, trending_fills=fills)
 
 
 def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Ranking an edition again gives what was ranked then, whatever has changed since."""
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -107,3 +108,25 @@ def test_what_cannot_be_ranked_again_says_why(newsletter: Newsletter, mail: Mail
     process = newsletter.start("rank", "ada@example.org", "--edition", sent["edition"])
     _, err = process.communicate(timeout=60)
     assert (process.returncode, f"the index {sent['model_version']}" in err) == (2, True), err
+
+
+def test_trending_fills_the_digest_of_a_reader_who_has_only_given_feedback(
+    newsletter: Newsletter, mail: Mailbox
+) -> None:
+    newsletter.with_sample()
+    newsletter.subscriber("ada", "email: ada@example.org\n")
+    newsletter.run("subscribers", "list")
+
+    def sections() -> list[str]:
+        shown = json.loads(newsletter.run("preview", "ada@example.org", "--format", "json").out)
+        return [paper["section"] for paper in shown["papers"]]
+
+    before = sections()
+    assert set(before) == {"Trending"}
+    newsletter.run("feedback", "ada@example.org", "Multi-Objective GFlowNets", "more")
+    after = sections()
+    assert after[0] == "From your feedback"
+    assert len(after) == len(before)
+    # Who has interests gets a short digest instead.
+    newsletter.subscriber("ada", "email: ada@example.org\ninterests: [protein folding in yeast]\n")
+    assert len(sections()) < len(before)
