@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import date
@@ -267,6 +267,10 @@ def search_papers(
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Maximum number of results.")] = 10,
+    subscriber: Annotated[
+        str | None,
+        typer.Option(metavar="EMAIL", help="Mark the papers that are in a library of this subscriber."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Search all papers by words, author, identifier or "phrase", best match first."""
@@ -275,8 +279,19 @@ def search_papers(
 
     context = open_context_for(ctx, files=False)
     wanted = papers.PaperFilter(source, _day(since, "--since"), _day(until, "--until"), category=category)
+    held = _in_libraries(context, subscriber) if subscriber is not None else None
     bring_index_up_to_date(context)
-    _print_found(context, search(context, " ".join(words), wanted, limit), json)
+    _print_found(context, search(context, " ".join(words), wanted, limit), json, held)
+
+
+def _in_libraries(context: AppContext, email: str) -> set[int]:
+    """Return the rows of the papers that a subscriber has in a library."""
+    from newsletter.audience.subscriptions import get_subscriber
+    from newsletter.store import libraries, reading
+
+    with reading(context.engine) as connection:
+        row = get_subscriber(connection, email).row
+        return libraries.held_papers(connection, [row]).get(row, set())
 
 
 def similar_papers(
@@ -303,7 +318,8 @@ def similar_papers(
     _print_found(context, similar(context, found, wanted, limit), json)
 
 
-def _print_found(context: AppContext, found: list[SearchResult], json: bool) -> None:
+def _print_found(context: AppContext, found: list[SearchResult], json: bool, held: Set[int] | None = None) -> None:
+    """Print what was found; ``held`` has the rows of papers to mark as in a library, None for no marks."""
     from newsletter.rendering.template_context import percent
     from newsletter.store import papers, reading
 
@@ -316,26 +332,31 @@ def _print_found(context: AppContext, found: list[SearchResult], json: bool) -> 
                 "score": round(one.score, 6),
                 "day": _paper_day(one.paper),
                 "because": one.because,
+                **({"in_library": one.paper.row in held} if held is not None else {}),
             }
             for rank, one in enumerate(found, 1)
         )
         return
     if not found:
         with reading(context.engine) as connection:
-            held = papers.count(connection)
-        say("No matching papers." if held else NONE_YET)
+            number = papers.count(connection)
+        say("No matching papers." if number else NONE_YET)
         return
     rows = [
         (
             rank,
             f"{percent(one.score)}%",
             one.paper.id,
-            f"{one.paper.title}\n  {one.because}".rstrip(),
+            f"{one.paper.title}\n  {_notes(one, held or frozenset())}".rstrip(),
         )
         for rank, one in enumerate(found, 1)
     ]
     columns = (("", "right"), ("score", "right"), ("id", "narrow"), ("title and reason", "wide"))
     print_table(columns, rows)
+
+
+def _notes(found: SearchResult, held: Set[int]) -> str:
+    return "; ".join(filter(None, ("in your library" if found.paper.row in held else "", found.because)))
 
 
 def _paper_day(paper: Paper) -> str | None:

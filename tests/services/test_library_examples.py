@@ -70,6 +70,10 @@ def test_nobody_is_sent_a_paper_of_their_own_library(newsletter: Newsletter, mai
     assert gflownets not in [paper["id"] for paper in sent["papers"]]
     why = newsletter.run("rank", "ada@example.org", "--why", GFLOWNETS).out
     assert "library" in why
+    found = newsletter.run("papers", "search", GFLOWNETS, "--subscriber", "ada@example.org")
+    assert "in your library" in found.out
+    rows = newsletter.run("papers", "search", "Pareto", "--subscriber", "ada@example.org", "--json").rows
+    assert {row["in_library"] for row in rows} == {True, False}
     # It brings nothing new to anybody: the store has the papers it had.
     assert not newsletter.run("papers", "list", "--title", "Learning Pareto", "--json", code=None).rows
 
