@@ -130,7 +130,7 @@ def test_its_runs_share_a_store_and_keep_changed_interests(
     hosted.run("2025-11-28T08:23")
     hosted.run("2025-11-29T02:23")
     assert mail.recipients() == ["ada@example.org"]  # once, and nothing new the day after
-    (change,) = links_named(mail.messages()[0], "Change your interests")
+    change, *_ = links_named(mail.messages()[0], "Change your interests")
     email = written(change, body="[interests]\n- looms\n[end]\n")
     (hosted.mailbox / "new" / "1").write_bytes(email.as_bytes())
     clone = hosted.run("2025-11-29T05:23")

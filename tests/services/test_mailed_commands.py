@@ -118,7 +118,7 @@ def test_a_reader_gives_feedback_and_unsubscribes_by_mail_alone(
         newsletter.run("run", "--once", now="2025-11-28T09:00")
         (message,) = office.messages()
         more, less = links_named(message, "More like this"), links_named(message, "Less like this")
-        (change,) = links_named(message, "Change your interests")
+        change, *_ = links_named(message, "Change your interests")
         (unsubscribe,) = links_named(message, "Unsubscribe")
 
         def send(email: EmailMessage) -> None:
@@ -247,7 +247,7 @@ def tampered(email: EmailMessage) -> EmailMessage:
 
 def test_a_forged_email_changes_nothing_and_gets_no_answer(home: Newsletter, mail: Mailbox) -> None:
     message = digest(home, mail)
-    more, (change,) = links_named(message, "More like this")[0], links_named(message, "Change your interests")
+    more, change = (links_named(message, words)[0] for words in ("More like this", "Change your interests"))
     (unsubscribe,) = links_named(message, "Unsubscribe")
     # A token is not valid for another purpose either.
     swapped = written(change)
@@ -272,7 +272,7 @@ def test_a_forged_email_changes_nothing_and_gets_no_answer(home: Newsletter, mai
 def test_a_program_that_answers_by_itself_changes_nothing(
     home: Newsletter, mail: Mailbox, name: str, value: str
 ) -> None:
-    (change,) = links_named(digest(home, mail), "Change your interests")
+    change, *_ = links_named(digest(home, mail), "Change your interests")
     email = written(change, body=body_of(change).replace("- language models\n", ""))
     email[name] = value
     deliver(home, email)
@@ -293,7 +293,7 @@ def test_links_that_were_signed_out_do_nothing(home: Newsletter, mail: Mailbox) 
 def test_an_email_without_a_usable_list_changes_nothing_and_is_answered(
     home: Newsletter, mail: Mailbox, body: str
 ) -> None:
-    (change,) = links_named(digest(home, mail), "Change your interests")
+    change, *_ = links_named(digest(home, mail), "Change your interests")
     out = deliver(home, written(change, sender="stranger@example.net", body=body))
     assert "done='interests not changed: " in out
     assert interests(home) == ["Several goals", "language models"]
@@ -305,7 +305,7 @@ def test_an_email_without_a_usable_list_changes_nothing_and_is_answered(
 
 
 def test_answers_are_limited(home: Newsletter, mail: Mailbox) -> None:
-    (change,) = links_named(digest(home, mail), "Change your interests")
+    change, *_ = links_named(digest(home, mail), "Change your interests")
     deliver(home, *(written(change, body=f"[interests]\n- looms {number}\n[end]\n") for number in range(12)))
     assert interests(home) == ["looms 11"]
     assert 1 < len(mail.accepted) < 8
@@ -315,7 +315,7 @@ def test_long_lists_are_asked_for_first(home: Newsletter, mail: Mailbox) -> None
     names = [f"a topic that has quite a long name, which is number {number}" for number in range(40)]
     home.subscriber("ada", f"email: {READER}\ninterests: {json.dumps(names)}\n")
     home.run("subscribers", "list")
-    (change,) = links_named(digest(home, mail), "Change your interests")
+    change, *_ = links_named(digest(home, mail), "Change your interests")
     assert len(change) < 1500
     deliver(home, written(change))
     answer = mail.messages()[-1]
@@ -326,7 +326,7 @@ def test_long_lists_are_asked_for_first(home: Newsletter, mail: Mailbox) -> None
 
 
 def test_a_file_with_an_error_is_left_alone(home: Newsletter, mail: Mailbox) -> None:
-    (change,) = links_named(digest(home, mail), "Change your interests")
+    change, *_ = links_named(digest(home, mail), "Change your interests")
     file = home.folder / "subscribers" / "ada.yaml"
     file.write_text(wrong := ADA.replace("name: Ada", "nmae: Ada"))
     content = written(change, body="[interests]\n- looms\n[end]\n").as_bytes()
@@ -339,7 +339,7 @@ def test_a_file_with_an_error_is_left_alone(home: Newsletter, mail: Mailbox) -> 
 
 def test_the_log_of_a_subscriber_tells_of_their_emails(home: Newsletter, mail: Mailbox) -> None:
     message = digest(home, mail)
-    (change,) = links_named(message, "Change your interests")
+    change, *_ = links_named(message, "Change your interests")
     deliver(home, written(links_named(message, "Less like this")[0]), written(change))
     told = home.run("log", "--why", READER, now="2025-11-28T11:00").out
     assert re.search("feedback came by email at 10:00: “less like .*”", " ".join(told.split()))
