@@ -13,11 +13,6 @@ from newsletter.store import feedback, libraries, papers
 from newsletter.store.feedback import Feedback, Verdict
 from newsletter.store.preferences import interest_from_json, interest_json
 
-
-class LibraryChangedError(Exception):
-    """A library no longer has a paper that a digest was ranked with."""
-
-
 FROM_FEEDBACK = "From your feedback"
 """The interest of feedback that belongs to no named interest."""
 
@@ -121,17 +116,12 @@ def to_json(known: Sequence[InterestFeedback]) -> list[dict[str, Any]]:
 
 
 def from_json(connection: Connection, content: Sequence[Mapping[str, Any]]) -> list[InterestFeedback]:
-    """Read the result of :func:`to_json`.
-
-    Raises:
-        LibraryChangedError: it names papers of a library that are no longer in it.
-    """
+    """Read the result of :func:`to_json`; papers that are no longer in a library have no title."""
     verdicts = [pair for one in content for key in ("taught_liked", "taught_disliked") for pair in one[key]]
     names = papers.names(connection, [row for row, _ in verdicts if row > 0])
     items = libraries.items_by_rows(connection, [-row for row, _ in verdicts if row < 0])
-    names |= {-row: PaperRef(-row, "", item.paper.title) for row, item in items.items()}
-    if any(row not in names for row, _ in verdicts):
-        raise LibraryChangedError
+    titles = {-row: item.paper.title for row, item in items.items()}
+    names |= {row: PaperRef(row, "", titles.get(row, "")) for row, _ in verdicts if row < 0}
 
     def read(pairs: Sequence[tuple[int, str | None]]) -> Verdicts:
         return tuple((names[row], datetime.fromisoformat(at) if at else None) for row, at in pairs)

@@ -75,6 +75,7 @@ class ScoredSubscriber:
         sentence_model: the fingerprint of the sentence model, empty without one.
         in_library: the rows of the candidates that are in a library of the subscriber.
         alerted: what the subscriber's alerts found, in order; none of these is in ``new`` or ``earlier``.
+        library_mark: a digest of the texts of the subscriber's libraries; empty without any.
     """
 
     subscriber: Subscriber
@@ -88,6 +89,7 @@ class ScoredSubscriber:
     sentence_model: str = ""
     in_library: Set[int] = frozenset()
     alerted: Sequence[AlertedPaper] = ()
+    library_mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ subscribers, under negative row numbers. Those that are stored too are ranked by
 
 import base64
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,6 +70,12 @@ def _liked(
                     found[item.row] = PaperRef(-item.row, "", item.paper.title)
         liked[interest.name] = tuple(found.values())
     return liked
+
+
+def library_mark(examples: LibraryExamples, rows: Iterable[int]) -> str:
+    """Return a digest of the texts of some papers of libraries (by negative row); empty without any."""
+    texts = [f"{row}\n{paper_text(examples.papers[row])}" for row in sorted(rows) if row in examples.papers]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16] if texts else ""
 
 
 def load_items(connection: Connection, rows: Collection[int]) -> LibraryExamples:

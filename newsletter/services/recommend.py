@@ -17,7 +17,7 @@ from newsletter.ranking.scoring import FORMULA, matches
 from newsletter.rendering.template_context import percent
 from newsletter.services.alerted_papers import alerted_papers
 from newsletter.services.context import AppContext
-from newsletter.services.library_examples import load_library_examples, with_examples, with_libraries
+from newsletter.services.library_examples import library_mark, load_library_examples, with_examples, with_libraries
 from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
 from newsletter.store import reading, send_log
 from newsletter.support.text import shorten_middle, to_single_line
@@ -56,7 +56,11 @@ def score_batch(
         known_feedback = feedback.given_before(known_feedback, given_before)
     snapshot = replace(snapshot, index=with_examples(context, snapshot.index, examples))
     known = SubscriberHistory(with_libraries(known_feedback, examples), held, examples.held)
-    known = replace(known, alerted=alerted_papers(snapshot, batch, {row: known.papers(row) for row in rows}))
+    known = replace(
+        known,
+        alerted=alerted_papers(snapshot, batch, {row: known.papers(row) for row in rows}),
+        library_marks={row: library_mark(examples, known.papers(row)) for row in rows},
+    )
     return score(snapshot, batch, known, context.config.ranking.feedback_half_life_days)
 
 
@@ -67,13 +71,14 @@ class SubscriberHistory:
     Attributes:
         feedback: their interests, with the papers they rated and those of their libraries.
         sent: the rows of the papers each was sent. ``in_library``: of those that each has in a library.
-        alerted: what the alerts of each found.
+        alerted: what the alerts of each found. ``library_marks``: digests of the texts of their libraries.
     """
 
     feedback: Mapping[int, Sequence[InterestFeedback]]
     sent: Mapping[int, set[int]]
     in_library: Mapping[int, set[int]]
     alerted: Mapping[int, Sequence[composer.AlertedPaper]] = field(default_factory=dict)
+    library_marks: Mapping[int, str] = field(default_factory=dict)
 
     def papers(self, subscriber: int) -> set[int]:
         """Return the rows of the papers that are not new to a subscriber: sent, rated or in a library."""
@@ -112,6 +117,7 @@ def score(
                 index.meaning.encoder.fingerprint if index.meaning is not None else "",
                 known.in_library.get(subscriber.row, set()) & candidate_rows,
                 alerted,
+                known.library_marks.get(subscriber.row, ""),
             )
         )
         start = end
@@ -145,6 +151,7 @@ def ranking_inputs(context: AppContext, scored: composer.ScoredSubscriber) -> di
         "never": list(scored.subscriber.preferences.never),
         "never_authors": list(scored.subscriber.preferences.never_authors),
         "in_library": sorted(scored.in_library),
+        "library_mark": scored.library_mark,
         "max_age_days": context.config.ranking.max_age_days,
         "max_publication_age_days": context.config.ranking.max_publication_age_days,
         "feedback_half_life_days": context.config.ranking.feedback_half_life_days,

@@ -14,7 +14,7 @@ from newsletter.ranking.publication_age import is_news
 from newsletter.ranking.scoring import FORMULA, Candidates, make_candidates
 from newsletter.services.context import AppContext
 from newsletter.services.index import load_version
-from newsletter.services.library_examples import load_items, with_examples
+from newsletter.services.library_examples import library_mark, load_items, with_examples
 from newsletter.services.ranking_snapshot import RankingSnapshot
 from newsletter.services.recommend import RankingResult, SubscriberHistory, rank_scored, score
 from newsletter.store import papers, reading, send_log
@@ -35,13 +35,7 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
         if found is None:
             raise UserError(f"--edition: the log has no digest of {edition} for {subscriber.email}")
         send, then = found
-        try:
-            known_feedback = feedback.from_json(connection, then.content["interests"])
-        except feedback.LibraryChangedError:
-            raise UserError(
-                f"--edition: the library that the digest of {edition} was ranked with has lost papers since; "
-                f"'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
-            ) from None
+        known_feedback = feedback.from_json(connection, then.content["interests"])
         new = _papers_then(connection, send, then)
         rated = {name.row for one in known_feedback for name, _ in (*one.liked, *one.disliked)}
         known = papers.by_rows(connection, (row for row in rated if row > 0))
@@ -51,11 +45,14 @@ def replay_ranking(context: AppContext, subscriber: Subscriber, edition: date, t
     if not known_feedback:
         nothing = "" if digest.choices else send.no_papers or send.reason or ""
         return RankingResult(list(digest.choices[:top]), {choice.paper.row for choice in digest.choices}, nothing, [])
+    shown_by = f"'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
+    if library_mark(examples, rated) != then.content.get("library_mark", ""):
+        raise UserError(f"--edition: the library that the digest of {edition} was ranked with has changed; {shown_by}")
     # Digests of former versions do not say by which formula.
     if then.content.get("formula", 1) != FORMULA:
         raise UserError(
             f"--edition: the digest of {edition} was ranked by a version of the program that computed matches "
-            f"differently; 'newsletter log {subscriber.email} --edition {edition} --json' shows what was sent"
+            f"differently; {shown_by}"
         )
     index = load_version(
         context,

@@ -4,19 +4,25 @@ The papers of a library are examples of what its reader likes. They are not pape
 them, and they are removed with the library.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, or_, select, update
 
 from newsletter.model import LibraryItem, Paper, SubscriberState
 from newsletter.store.database import upsert, writes
 from newsletter.store.schema import libraries, library_items, papers, subscribers
 from newsletter.support.identifiers import title_key
+from newsletter.support.person_names import compare_names, parse_name
 
 _BLOCK = 500
+
+_TELLING_TITLE = 20
+"""Letters and digits of a title that no two papers have by chance."""
+
+_AUTHORS_COMPARED = 20
 _TUPLES = ("authors", "keywords")
 _PAPER = ("title", "abstract", "authors", "arxiv_id", "doi", "published", "venue", "url", "keywords")
 
@@ -83,11 +89,8 @@ def holds(connection: Connection, library: int, paper: int) -> bool:
     """Return whether a paper of the store (by row) is also an item of a library (by row), as in
     :func:`stored_papers`.
     """
-    for query in _same_papers(library_items.c.row):
-        held = query.where(library_items.c.library == library, papers.c.row == paper).limit(1)
-        if connection.execute(held).first() is not None:
-            return True
-    return False
+    both = and_(library_items.c.library == library, papers.c.row == paper)
+    return next(_same_papers(connection, both), None) is not None
 
 
 def set_key(connection: Connection, library: int, encrypted_key: str | None, can_write: bool) -> None:
@@ -251,40 +254,44 @@ def set_encodings(connection: Connection, made: Mapping[int, StoredEncoding]) ->
 
 def stored_papers(connection: Connection, rows: Collection[int]) -> dict[int, int]:
     """Return which items of some libraries (by row) are also papers of the store: the row of the paper, by that of the
-    item. They match as in :func:`newsletter.store.papers.upsert`.
+    item.
     """
     found: dict[int, int] = {}
-    for query in _same_papers(library_items.c.row.label("item"), papers.c.row.label("paper")):
-        for row in connection.execute(query.where(library_items.c.library.in_(rows))):
-            found.setdefault(row.item, row.paper)
+    for item, _, paper in _same_papers(connection, library_items.c.library.in_(rows)):
+        found.setdefault(item, paper)
     return found
 
 
 def held_papers(connection: Connection, people: Collection[int]) -> dict[int, set[int]]:
     """Return the rows of the stored papers that some subscribers (by row) have in their libraries."""
     found: dict[int, set[int]] = {}
-    for query in _same_papers(libraries.c.subscriber, papers.c.row.label("paper")):
-        joined = query.join(libraries, libraries.c.row == library_items.c.library)
-        for row in connection.execute(joined.where(libraries.c.subscriber.in_(people))):
-            found.setdefault(row.subscriber, set()).add(row.paper)
+    for _, subscriber, paper in _same_papers(connection, libraries.c.subscriber.in_(people)):
+        found.setdefault(subscriber, set()).add(paper)
     return found
 
 
-def _same_papers(*columns: Any) -> Iterable[Select[Any]]:
-    """Yield queries of items with the stored papers that are the same: by arXiv id, by DOI, and by title if the
-    identifiers do not contradict each other.
+def _same_papers(connection: Connection, condition: ColumnElement[bool]) -> Iterator[tuple[int, int, int]]:
+    """Yield the items of some libraries that are stored papers too: the rows of the item, its reader and the paper.
+
+    They match by arXiv id, DOI or title, and by title even if their DOIs differ: a preprint and its article are one
+    paper to their reader. A short title, such as "Editorial", also takes an author in common.
     """
     one, other = library_items.c, papers.c
-    agree = [
-        or_(getattr(one, name).is_(None), getattr(other, name).is_(None), getattr(one, name) == getattr(other, name))
-        for name in ("arxiv_id", "doi")
-    ]
-    for condition in (
-        (one.arxiv_id == other.arxiv_id,),
-        (one.doi == other.doi,),
-        (one.title_key == other.title_key, *agree),
-    ):
-        yield select(*columns).select_from(library_items.join(papers, condition[0])).where(*condition)
+    columns = (one.row.label("item"), libraries.c.subscriber, other.row.label("paper"))
+    named = (one.title_key, one.authors, other.authors.label("others"))
+    in_library = library_items.join(libraries, libraries.c.row == one.library)
+    for same in (one.arxiv_id == other.arxiv_id, one.doi == other.doi):
+        query = select(*columns).select_from(in_library.join(papers, same)).where(condition)
+        yield from ((row.item, row.subscriber, row.paper) for row in connection.execute(query))
+    joined = in_library.join(papers, one.title_key == other.title_key)
+    for row in connection.execute(select(*columns, *named).select_from(joined).where(condition)):
+        if len(row.title_key) >= _TELLING_TITLE or _author_in_common(row.authors, row.others):
+            yield row.item, row.subscriber, row.paper
+
+
+def _author_in_common(some: Sequence[str], others: Sequence[str]) -> bool:
+    names = [parse_name(name) for name in others[:_AUTHORS_COMPARED]]
+    return any(compare_names(parse_name(one), name) for one in some[:_AUTHORS_COMPARED] for name in names)
 
 
 def _values(item: LibraryItem) -> Mapping[str, Any]:

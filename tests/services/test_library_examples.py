@@ -1,6 +1,9 @@
 """The papers of a library say what its reader likes, and are never sent."""
 
+import json
 from dataclasses import replace
+
+import pytest
 
 from newsletter.model import LibraryItem, Paper
 from newsletter.services.context import open_context
@@ -76,6 +79,43 @@ def test_nobody_is_sent_a_paper_of_their_own_library(newsletter: Newsletter, mai
     assert {row["in_library"] for row in rows} == {True, False}
     # It brings nothing new to anybody: the store has the papers it had.
     assert not newsletter.run("papers", "list", "--title", "Learning Pareto", "--json", code=None).rows
+
+
+A, B = "10.1000/a", "10.1000/b"
+
+
+@pytest.mark.parametrize(
+    ("held", "stored", "same"),
+    [
+        # A preprint and its article have two DOIs.
+        (
+            {"title": "Learning the Pareto fronts", "doi": A},
+            {"title": "Learning the Pareto Fronts", "doi": B},
+            True,
+        ),
+        ({"title": "Editorial", "authors": ("Jane Doe",)}, {"title": "Editorial", "authors": ["J. Doe"]}, True),
+        ({"title": "Editorial", "authors": ("Jane Doe",)}, {"title": "Editorial", "authors": ["Eve Stone"]}, False),
+        ({"title": "Editorial"}, {"title": "Editorial"}, False),
+        ({"title": "Its old name", "doi": A}, {"title": "Its new name", "doi": A}, True),
+    ],
+)
+def test_a_paper_is_the_same_for_its_reader(newsletter: Newsletter, held: dict, stored: dict, same: bool) -> None:
+    (newsletter.folder / "new.jsonl").write_text(json.dumps(stored))
+    newsletter.with_sample().run("import", "new.jsonl")
+    newsletter.subscriber("ada", YAML.replace("my.bib}", "my.bib, keywords: [looms, editorial, name]}"))
+    newsletter.run("subscribers", "list")
+    put(newsletter, Paper(**held))
+    assert (stored["title"] not in titles(newsletter)) is same
+
+
+def test_a_digest_is_not_ranked_again_by_a_library_that_changed(newsletter: Newsletter, mail: Mailbox) -> None:
+    ready(newsletter, YAML.replace("my.bib}", "my.bib, text: protein folding}"))
+    put(newsletter, PARETO)
+    newsletter.run("send")
+    (sent,) = newsletter.run("log", "--json").rows
+    put(newsletter, replace(PARETO, abstract="Something else altogether."))
+    said = newsletter.run("rank", "ada@example.org", "--edition", sent["edition"], code=2)
+    assert "has changed" in said.err
 
 
 def test_only_the_collections_that_an_interest_names_count(newsletter: Newsletter) -> None:
