@@ -83,8 +83,8 @@ def valid_key_place(text: str) -> str:
     cleaned = text.strip()
     if cleaned and cleaned != "keyring" and not _VARIABLE.fullmatch(cleaned):
         raise ValueError(
-            "does not belong into this file; put the key into an environment variable and write 'env:' with its name, "
-            "or write 'keyring', or leave it out and run 'newsletter library add', which stores the key encrypted"
+            "a key does not belong in this file; write 'env:' with the name of an environment variable that has it, or "
+            "'keyring', or leave it out and run 'newsletter library add', which stores the key encrypted"
         )
     return cleaned
 

@@ -28,6 +28,9 @@ _MOST_VALUES = 20_000
 
 _DEEPEST = 50
 _MOST_PLACES = 3
+_SECRET = ("key", "password")
+"""Keys whose values are not repeated in errors, which are logged: a secret may have been written there."""
+
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -207,7 +210,8 @@ def _describe(
         case _:
             if number := _probable_number(problem, path, document, model):
                 said = f"{said.partition('; write')[0]}; did you mean {number}?"
-            said = f"{quoted(problem['input'])} {said}".lstrip()
+            shown = "" if path and path[-1] in _SECRET else quoted(problem["input"])
+            said = f"{shown} {said}".lstrip()
     if not path:
         said = "the file must be a mapping; start with a line 'key: value'"
         return 1, f"{document.where(())}: {said}"

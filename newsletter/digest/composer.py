@@ -218,9 +218,7 @@ def compose(
         return one.interest, bool(scored.earlier[place]), -one.score, int(candidates.standing[place])
 
     in_order = sorted(chosen, key=standing) + rest
-    alerted = [
-        DigestItem(one.paper, rank, 1.0, ALERTS, "; ".join(one.reasons)) for rank, one in enumerate(scored.alerted, 1)
-    ]
+    alerted = alert_items(scored)
     newly_alerted = sum(one.paper.row > scored.subscriber.seen_row for one in scored.alerted)
     return Digest(
         edition=edition,
@@ -253,6 +251,12 @@ def ranked(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules)
         return trending(scored, candidates)
     new = matches(scored, candidates, rules.min_score, scored.new)
     return new + (matches(scored, candidates, rules.min_score, scored.earlier) if rules.earlier else [])
+
+
+def alert_items(scored: ScoredSubscriber) -> list[DigestItem]:
+    """Return what alerts found as digest items, with ranks from 1."""
+    found = enumerate(scored.alerted, 1)
+    return [DigestItem(one.paper, rank, 1.0, ALERTS, "; ".join(one.reasons)) for rank, one in found]
 
 
 def to_items(

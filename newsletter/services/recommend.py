@@ -243,8 +243,10 @@ def rank_scored(
     top: int,
 ) -> RankingResult:
     """Rank a subscriber's scored papers; ``digest`` is the one that was chosen from them."""
-    found = composer.ranked(scored, snapshot.candidates, rules)
-    choices = composer.to_items(snapshot.index, scored, snapshot.candidates, found[:top])
+    alerted = composer.alert_items(scored)[:top]
+    found = composer.ranked(scored, snapshot.candidates, rules)[: top - len(alerted)]
+    ranked = composer.to_items(snapshot.index, scored, snapshot.candidates, found, len(alerted) + 1)
+    choices = [*alerted, *ranked]
     nothing = "" if choices else empty_reason(context, snapshot, scored, rules)
     in_digest = {choice.paper.row for choice in digest.choices}
     return RankingResult(choices, in_digest, nothing, _hidden(snapshot, scored, rules.min_score))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, false, func, or_, select, update
 
 from newsletter.model import LibraryItem, Paper, SubscriberState
 from newsletter.store.database import upsert, writes
@@ -274,18 +274,21 @@ def _same_papers(connection: Connection, condition: ColumnElement[bool]) -> Iter
     """Yield the items of some libraries that are stored papers too: the rows of the item, its reader and the paper.
 
     They match by arXiv id, DOI or title, and by title even if their DOIs differ: a preprint and its article are one
-    paper to their reader. A short title, such as "Editorial", also takes an author in common.
+    paper to their reader. A short title, such as "Editorial", also takes an author in common; without authors, it is
+    enough that the identifiers do not contradict each other.
     """
     one, other = library_items.c, papers.c
     columns = (one.row.label("item"), libraries.c.subscriber, other.row.label("paper"))
-    named = (one.title_key, one.authors, other.authors.label("others"))
+    unlike = or_(one.arxiv_id != other.arxiv_id, one.doi != other.doi)  # NULL if one of the two is missing.
+    named = (one.title_key, one.authors, other.authors.label("others"), func.coalesce(unlike, false()).label("unlike"))
     in_library = library_items.join(libraries, libraries.c.row == one.library)
     for same in (one.arxiv_id == other.arxiv_id, one.doi == other.doi):
         query = select(*columns).select_from(in_library.join(papers, same)).where(condition)
         yield from ((row.item, row.subscriber, row.paper) for row in connection.execute(query))
     joined = in_library.join(papers, one.title_key == other.title_key)
     for row in connection.execute(select(*columns, *named).select_from(joined).where(condition)):
-        if len(row.title_key) >= _TELLING_TITLE or _author_in_common(row.authors, row.others):
+        alike = _author_in_common(row.authors, row.others) if row.authors and row.others else not row.unlike
+        if len(row.title_key) >= _TELLING_TITLE or alike:
             yield row.item, row.subscriber, row.paper
 
 

@@ -188,3 +188,14 @@ def test_a_line_of_an_import_is_checked_too() -> None:
 def test_days_may_be_written_as_people_do(written: str, days: str) -> None:
     read = read_preferences_text(f"email: a@example.org\nschedule:\n  days: {written}\n", "x.yaml")
     assert " ".join(read.schedule.days) == days
+
+
+def test_a_key_in_a_file_is_refused_and_not_repeated() -> None:
+    secret = "P9NiFoyLeZu2bZNvvuQPDWsd"
+    text = f"email: ada@example.org\ninterests:\n  - {{name: Mine, zotero: {{user: 1, key: {secret}}}}}\n"
+    with pytest.raises(UserError) as refused:
+        read_preferences_text(text, "ada.yaml")
+    (line,) = refused.value.lines
+    assert line.startswith("ada.yaml:3: interests.1.zotero")
+    assert "a key does not belong in this file" in line
+    assert secret not in line

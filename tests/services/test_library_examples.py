@@ -95,7 +95,8 @@ A, B = "10.1000/a", "10.1000/b"
         ),
         ({"title": "Editorial", "authors": ("Jane Doe",)}, {"title": "Editorial", "authors": ["J. Doe"]}, True),
         ({"title": "Editorial", "authors": ("Jane Doe",)}, {"title": "Editorial", "authors": ["Eve Stone"]}, False),
-        ({"title": "Editorial"}, {"title": "Editorial"}, False),
+        ({"title": "Editorial", "doi": A}, {"title": "Editorial", "doi": B}, False),
+        ({"title": "Editorial"}, {"title": "Editorial", "doi": B}, True),
         ({"title": "Its old name", "doi": A}, {"title": "Its new name", "doi": A}, True),
     ],
 )

@@ -75,7 +75,7 @@ def test_the_page_saves_to_the_list_and_to_zotero(newsletter: Newsletter, reader
         assert "Saved to your reading list and to Zotero." in client.get(first).text
         zotero.faults = [Answer(503, "busy")]
         client.post(second)
-        assert "will be tried again" in client.get(second).text
+        assert "we’ll try again" in client.get(second).text
     items = {one["data"]["title"]: one["data"] for one in zotero.items.values()}
     loom = items["Looms and looming"]
     assert loom["creators"] == [
@@ -174,4 +174,4 @@ def test_a_reader_waits_at_most_five_seconds(newsletter: Newsletter, reader: str
     with serving(newsletter) as where, httpx.Client(base_url=where, timeout=7, verify=False) as client:
         assert client.post(link).status_code == 303
         hold.set()
-        assert "will be tried again" in client.get(link).text
+        assert "we’ll try again" in client.get(link).text

@@ -155,6 +155,7 @@ def _shown(ref: LibraryRef, library: Library | None, counts: Mapping[int, int]) 
         "papers": counts.get(library.row, 0) if library is not None else 0,
         "synced_on": format_day(library.synced_at.date()) if library is not None and library.synced_at else "",
         "uploaded": ref.kind is LibraryKind.UPLOAD,
+        "zotero": ref.kind in (LibraryKind.ZOTERO_USER, LibraryKind.ZOTERO_GROUP),
         "can_write": library is not None and library.can_write,
         "failed": library is not None and library.error is not None,
     }

@@ -84,6 +84,7 @@ def routes(site: WebContext) -> APIRouter:
             **_ranking(site, subscriber, ranked, with_findings=ranked == home.preferences),
             **_standing(site, subscriber, home),
             **library_values(site, subscriber),
+            "problem": "",
         }
         return site.page(
             request,
