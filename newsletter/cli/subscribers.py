@@ -281,6 +281,7 @@ def interest_line(interest: Interest) -> str:
     parts += [f"{len(interest.liked)} liked" if interest.liked else ""]
     parts += [f"{len(interest.disliked)} disliked" if interest.disliked else ""]
     parts += [f"by {', '.join(interest.authors)}" if interest.authors else ""]
+    parts += [f"library {', '.join(one.address for one in interest.libraries)}" if interest.libraries else ""]
     parts += [f"in {', '.join(interest.categories)}" if interest.categories else ""]
     details = "; ".join(part for part in parts if part)
     return f"{interest.name}{f': {details}' if details else ''}"

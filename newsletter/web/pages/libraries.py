@@ -13,6 +13,7 @@ from newsletter.audience.library_interests import references
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import LibraryKind, LibraryRef, Subscriber
+from newsletter.rendering.library_names import library_name
 from newsletter.rendering.template_context import format_day
 from newsletter.services.libraries import SyncResult, add_library, add_upload, remove_library, sync_subscriber
 from newsletter.services.library_owner import zotero_user
@@ -32,15 +33,6 @@ _SAID = {
     "unreadable": "Welcome! Your file could not be read, though. Please upload another one, as BibTeX or RIS.",
     "later": "Added, but it cannot be read right now. We’ll try again within a day.",
     "reading": "Reading the library takes a while. Its papers will be here in a few minutes.",
-}
-
-_NAMES = {
-    LibraryKind.ZOTERO_USER: "Zotero",
-    LibraryKind.ZOTERO_GROUP: "Zotero group {}",
-    LibraryKind.FILE: "File {}",
-    LibraryKind.UPLOAD: "File {}",
-    LibraryKind.ORCID: "Publications of ORCID iD {}",
-    LibraryKind.OPENALEX: "Publications of OpenAlex author {}",
 }
 
 
@@ -151,7 +143,7 @@ def library_values(site: WebContext, subscriber: Subscriber) -> dict[str, Any]:
 def _shown(ref: LibraryRef, library: Library | None, counts: Mapping[int, int]) -> dict[str, Any]:
     return {
         "address": ref.address,
-        "name": _NAMES[ref.kind].format(ref.id),
+        "name": library_name(ref),
         "papers": counts.get(library.row, 0) if library is not None else 0,
         "synced_on": format_day(library.synced_at.date()) if library is not None and library.synced_at else "",
         "uploaded": ref.kind is LibraryKind.UPLOAD,

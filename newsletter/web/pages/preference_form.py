@@ -10,6 +10,7 @@ from starlette.datastructures import FormData
 from newsletter.audience.subscriber_file import MOST_INTERESTS, preferences_from_mapping
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Layout, Preferences
+from newsletter.rendering.library_names import library_name
 from newsletter.support.time_zones import is_known
 from newsletter.web.forms import text, texts
 from newsletter.web.pages.alert_form import (
@@ -49,6 +50,7 @@ class InterestFields:
 
     Attributes:
         was: its previous name, so that its feedback is kept when it is renamed.
+        libraries: by name; they are changed in a form of their own.
         keywords: one per line, ``word: weight`` where the weight is not 1. ``authors``, ``categories``: one per line.
     """
 
@@ -61,6 +63,7 @@ class InterestFields:
     categories: str = ""
     liked: Sequence[str] = ()
     disliked: Sequence[str] = ()
+    libraries: Sequence[str] = ()
 
     @property
     def empty(self) -> bool:
@@ -149,6 +152,7 @@ def _interest_fields(interest: Interest) -> InterestFields:
         categories="\n".join(interest.categories),
         liked=interest.liked,
         disliked=interest.disliked,
+        libraries=[library_name(one) for one in interest.libraries],
     )
 
 
