@@ -137,7 +137,11 @@ def test_only_the_collections_that_an_interest_names_count(newsletter: Newslette
 
 def test_a_library_is_encoded_once(newsletter: Newsletter) -> None:
     newsletter.configure(ranking={"semantic": SETTINGS})
-    ready(newsletter)
+    papers = [{"title": f"Pareto fronts {number}", "abstract": "Objectives."} for number in range(5)]
+    (newsletter.folder / "new.jsonl").write_text("\n".join(map(json.dumps, papers)))
+    newsletter.run("import", "new.jsonl")
+    newsletter.subscriber("ada", YAML)
+    newsletter.run("subscribers", "list")
     put(newsletter, PARETO)
     shown = titles(newsletter)
     context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
