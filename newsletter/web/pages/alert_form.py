@@ -44,11 +44,6 @@ class AlertFields:
         """Whether it says nothing."""
         return not (self.value.strip() or self.identifier.strip())
 
-    @property
-    def has_identifier(self) -> bool:
-        """Whether this kind of alert has an identifier, or one was entered."""
-        return self.kind in _IDENTIFIERS or bool(self.identifier)
-
 
 def alert_fields(alert: Alert) -> AlertFields:
     """Fill the fields from an alert."""
