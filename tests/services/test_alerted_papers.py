@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+from sqlalchemy import event
+
 from newsletter.store import open_store, openalex, papers, reading, writing
 from newsletter.store.openalex import CitedWork, Work
 from newsletter.support.clock import parse_moment
@@ -165,3 +168,24 @@ def test_a_paper_that_only_a_forgotten_reader_watched_is_forgotten_too(newslette
     with reading(engine) as connection:
         assert list(openalex.cited(connection)) == ["10.1000/silk"]
     engine.dispose()
+
+
+@pytest.mark.both_stores
+def test_what_nobody_watches_any_longer_is_found_in_one_scan(newsletter: Newsletter, store_url: str) -> None:
+    newsletter.configure(store={"url": store_url})
+    # JSON escapes some characters; and a part of an identifier is another one.
+    watched = ["10.1000/silk_100%", '10.1000/"loom"', "10.1000/größe"]
+    lines = "".join(f"  - cites: '{one}'\n" for one in watched)
+    newsletter.subscriber("bob", f"email: bob@example.org\nalerts:\n{lines}")
+    newsletter.subscriber("eve", "email: eve@example.org\ninterests: [10.1000/cotton]\n")
+    newsletter.run("subscribers", "list")
+    engine, queries = open_store(newsletter.config.store_url), list[str]()
+    with writing(engine) as connection:
+        for one in (*watched, "10.1000/silk", "10.1000/wool", "10.1000/cotton"):
+            work = CitedWork(identifier=one, openalex_id=None, title=None, checked_at=parse_moment(NOW))
+            openalex.save_cited(connection, work)
+        event.listen(connection, "before_cursor_execute", lambda *of: queries.append(of[2]))
+        openalex.forget_unwatched(connection, list(openalex.cited(connection)))
+        assert {*openalex.cited(connection)} == {*watched}
+    engine.dispose()
+    assert sum("FROM subscribers" in query for query in queries) == 1
