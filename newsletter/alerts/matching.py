@@ -1,7 +1,7 @@
 """Matching: which papers each of many alerts finds, and the reason as an email shows it."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
@@ -74,6 +74,8 @@ class AlertPapers:
         citations: the rows of those that cite a paper, by the identifier of that one as alerts have it.
         titles: the titles of cited papers, by identifier.
         plain: converts the texts of papers to plain text, such as LaTeX.
+        late_for: the kinds of alerts that may find a paper (by row) since a fact about it became known late; other
+            alerts had their chance. All kinds may find papers that it does not have.
     """
 
     papers: Sequence[Paper]
@@ -81,6 +83,7 @@ class AlertPapers:
     citations: Mapping[str, Collection[int]] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     plain: Callable[[str], str] = str
+    late_for: Mapping[int, Set[AlertKind]] = field(default_factory=dict)
     _known: dict[Query, tuple[int, int]] = field(default_factory=dict, repr=False)
 
     def find(self, query: Query) -> tuple[int, int]:
@@ -124,11 +127,8 @@ class AlertPapers:
         return found, found
 
     def _named(self, name: str) -> tuple[int, int]:
-        parsed = parse_name(name)
-        # One name alone is a family name.
-        surely = set() if parsed.given else {*self._families.get(parsed.family, ())}
-        possibly = {*surely}
-        for how, numbers in self.names.find(name).values():
+        surely, possibly = set[int](), set[int]()
+        for how, numbers in self.spellings(name).values():
             possibly.update(numbers)
             if how is NameMatch.FULL:
                 surely.update(numbers)
@@ -206,16 +206,30 @@ class AlertPapers:
         """The authors, as the sources and the facts have them."""
         return NameIndex((name, number) for number, paper in enumerate(self.papers) for name in self.authors(paper))
 
+    def spellings(self, name: str) -> dict[str, tuple[NameMatch, Sequence[int]]]:
+        """Return the names of authors that match one, each with how far, and their papers (by index).
+
+        One name alone is a family name.
+        """
+        found: dict[str, tuple[NameMatch, Sequence[int]]] = {**self.names.find(name)}
+        parsed = parse_name(name)
+        if not parsed.given:
+            found.update(
+                (one, (NameMatch.FULL, papers)) for one, papers in self._families.get(parsed.family, {}).items()
+            )
+        return found
+
     @cached_property
-    def _families(self) -> Mapping[str, list[int]]:
-        """The papers by the family names of their authors."""
-        return _grouped(
-            (end, number)
-            for number, paper in enumerate(self.papers)
-            for name in self.authors(paper)
-            if (parsed := parse_name(name)).given
-            for end in {parsed.family, *(key.rpartition(" ")[0] for key in parsed.keys)}
-        )
+    def _families(self) -> Mapping[str, Mapping[str, list[int]]]:
+        """The papers by the family names of their authors and by their names as they are written."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for number, paper in enumerate(self.papers):
+            for name in self.authors(paper):
+                parsed = parse_name(name)
+                if parsed.given:
+                    for end in {parsed.family, *(key.rpartition(" ")[0] for key in parsed.keys)}:
+                        found.setdefault(end, {}).setdefault(name, []).append(number)
+        return found
 
     @cached_property
     def people(self) -> Mapping[str, Mapping[int, str]]:
@@ -253,6 +267,13 @@ class AlertPapers:
     def numbers(self) -> Mapping[int, int]:
         """The indices of the papers by row."""
         return {paper.row: number for number, paper in enumerate(self.papers)}
+
+    def may_find(self, alert: Alert, paper: int) -> bool:
+        """Return whether a paper (by index) that an alert finds is news to it."""
+        kinds = self.late_for.get(self.papers[paper].row)
+        # A name alone does not need what became known late.
+        by_name = alert.kind is AlertKind.AUTHOR and alert.identifier is None
+        return kinds is None or (alert.kind in kinds and not by_name)
 
     def facts_of(self, paper: Paper) -> PaperFacts:
         """Return what is known about a paper."""
@@ -307,7 +328,7 @@ def _by_author(papers: AlertPapers, alert: Alert) -> dict[int, AlertMatch]:
     found = {number: AlertMatch(number, found=name) for number, name in known.items()}
     if not alert.value:
         return found
-    for spelling, (how, numbers) in papers.names.find(alert.value).items():
+    for spelling, (how, numbers) in papers.spellings(alert.value).items():
         for number in numbers:
             before = found.get(number)
             if before is not None and (not before.possibly or how is not NameMatch.FULL):

@@ -22,6 +22,12 @@ __all__ = ["And", "Name", "Not", "Or", "Query", "QueryError", "Value", "Words", 
 
 _CACHED = 16_384
 _MOST_NEAR = 10
+_MOST_SLOW = 30
+"""Maximum phrases with ~ or a wildcard in a query. Each takes up to some 50 ms for 1,500 papers."""
+
+_FEWEST_LETTERS = 2
+"""Letters before a wildcard in a phrase: fewer stand for most of the words there are."""
+
 _TEXT_FIELDS = ("", "title", "abstract", "venue")
 _YEAR = re.compile(r"[12]\d{3}", re.ASCII)
 
@@ -97,7 +103,21 @@ def parse_query(text: str) -> Query:
         raise QueryError(
             1, "it would find nearly every paper, since it says only what papers must not have", "add a word they need"
         )
+    if _slow_phrases(query) > _MOST_SLOW:
+        raise QueryError(1, f"more than {_MOST_SLOW} phrases with '~' or a wildcard", "make it two alerts")
     return query
+
+
+def _slow_phrases(query: Query) -> int:
+    match query:
+        case Not(operand):
+            return _slow_phrases(operand)
+        case And(operands) | Or(operands):
+            return sum(map(_slow_phrases, operands))
+        case Words(_, patterns, within):
+            return int(within is not None or (len(patterns) > 1 and any(map(has_wildcard, patterns))))
+        case _:
+            return 0
 
 
 def _demands(query: Query, negated: bool = False) -> bool:
@@ -201,6 +221,12 @@ def _patterns(written: str, column: int) -> tuple[str, ...]:
             raise _leading(column)
         if has_wildcard(pattern) and is_unspaced(pattern):
             raise QueryError(column, "wildcards do not work in this script", "remove them; parts of words match too")
+        if len(patterns) > 1 and has_wildcard(pattern[:_FEWEST_LETTERS]):
+            raise QueryError(
+                column,
+                f"{pattern[:50]!r} has fewer than {_FEWEST_LETTERS} letters before the wildcard, within a phrase",
+                "write more of the word, or remove the wildcard",
+            )
     return patterns
 
 

@@ -9,8 +9,8 @@ from newsletter.services.alerts import alert_matches
 from newsletter.services.ranking_snapshot import RankingSnapshot
 from newsletter.support.person_names import NameIndex
 
-MOST_ALERTED = 100
-"""Papers of alerts in one digest. More of them come with the next one, since they were not sent yet."""
+MOST_ALERTED = 200
+"""Papers of alerts in one digest. The oldest go first, so that none becomes too old before the others were sent."""
 
 
 def alerted_papers(
@@ -18,7 +18,8 @@ def alerted_papers(
 ) -> dict[int, list[AlertedPaper]]:
     """Return what the alerts of each subscriber (by row) find, newest first; those without alerts are left out.
 
-    Papers need not be new: one that was not sent yet, such as one whose citation was found late, is found too.
+    Papers need not be new: one that was not sent yet, such as one whose citation was found late, is found too. Those
+    up to ``unlogged_row`` may have been sent.
 
     Args:
         known: the rows of the papers that each was sent, has rated or has in a library, which are left out.
@@ -51,10 +52,11 @@ def _of_one(
     known: Set[int],
 ) -> list[AlertedPaper]:
     never = {place for name in never_names(subscriber.preferences) for place in hidden[name]}
-    found = []
+    papers, found = snapshot.alertable, []
     for place, own in hits.items():
         shown = [hit for hit in own if hit.always or place not in never]
-        if shown and snapshot.alertable[place].row not in known:
+        row = papers[place].row
+        if shown and row > subscriber.unlogged_row and row not in known:
             reasons = tuple(dict.fromkeys(hit.reason for hit in shown))
-            found.append(AlertedPaper(snapshot.alertable[place], reasons))
-    return sorted(found, key=lambda one: -one.paper.row)[:MOST_ALERTED]
+            found.append(AlertedPaper(papers[place], reasons))
+    return sorted(found, key=lambda one: one.paper.row)[:MOST_ALERTED][::-1]

@@ -1,6 +1,6 @@
 """Alerts of subscribers: prepare papers with what the store knows about them, and find what each alert matches."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from newsletter.alerts.matching import (
     match_alert,
 )
 from newsletter.alerts.query import QueryError, parse_query
-from newsletter.model import Alert, AlertHit, AlertKind, Paper
+from newsletter.model import Alert, AlertHit, AlertKind, Paper, Subscriber
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.services.context import AppContext
 from newsletter.store import openalex, papers, reading
@@ -25,8 +25,14 @@ Hits = Mapping[int, tuple[AlertHit, ...]]
 """Why alerts find papers, by the index of the paper."""
 
 
-def alert_papers(context: AppContext, candidates: Sequence[Paper]) -> AlertPapers:
-    """Prepare papers of the store for :func:`alert_matches`, with what the store knows about them."""
+def alert_papers(
+    context: AppContext, candidates: Sequence[Paper], late_for: Mapping[int, Set[AlertKind]] | None = None
+) -> AlertPapers:
+    """Prepare papers of the store for :func:`alert_matches`, with what the store knows about them.
+
+    Args:
+        late_for: as in :class:`AlertPapers`.
+    """
     rows = [paper.row for paper in candidates]
     with reading(context.engine) as connection:
         known = openalex.works(connection, rows)
@@ -45,21 +51,17 @@ def alert_papers(context: AppContext, candidates: Sequence[Paper]) -> AlertPaper
         citations=citations,
         titles={one.identifier: latex_to_text(one.title) for one in titles.values() if one.title},
         plain=latex_to_text,
+        late_for=late_for or {},
     )
 
 
-def alert_matches(
-    prepared: AlertPapers,
-    alerts_by_subscriber: Mapping[int, Sequence[Alert]],
-    on_note: Callable[[str], None] = lambda note: None,
-) -> Mapping[int, Hits]:
+def alert_matches(prepared: AlertPapers, alerts_by_subscriber: Mapping[int, Sequence[Alert]]) -> Mapping[int, Hits]:
     """Find what the alerts of subscribers match.
 
     Args:
         prepared: from :func:`alert_papers`; of one run, so that what alerts have in common is found once.
-        alerts_by_subscriber: by the row of the subscriber.
-        on_note: called with one line for each query that cannot be used, such as one stored by a former version. It
-            finds nothing; the other alerts go on.
+        alerts_by_subscriber: by the row of the subscriber. A query that cannot be used finds nothing; see
+            :func:`describe_unusable`.
 
     Returns:
         For each subscriber with a match, the hits by the index of the paper, in the order of the alerts.
@@ -69,7 +71,7 @@ def alert_matches(
     for subscriber, alerts in alerts_by_subscriber.items():
         for alert in dict.fromkeys(alerts):
             if alert not in known:
-                known[alert] = _matches(prepared, alert, on_note)
+                known[alert] = _matches(prepared, alert)
             for match in known[alert]:
                 hits = found.setdefault(subscriber, {})
                 hit = AlertHit(describe(alert, match), alert.always)
@@ -77,12 +79,21 @@ def alert_matches(
     return found
 
 
-def _matches(prepared: AlertPapers, alert: Alert, on_note: Callable[[str], None]) -> list[AlertMatch]:
-    try:
-        return match_alert(prepared, alert)
-    except QueryError as error:
-        on_note(f"alert {alert.value!r}: skipped, since it is not a query: {error}")
+def _matches(prepared: AlertPapers, alert: Alert) -> list[AlertMatch]:
+    if _problem(alert) is not None:
         return []
+    return [one for one in match_alert(prepared, alert) if prepared.may_find(alert, one.paper)]
+
+
+def describe_unusable(people: Iterable[Subscriber]) -> list[str]:
+    """Return a line for each subscriber with a query that cannot be used, such as one stored by a former version."""
+    lines = []
+    for one in people:
+        problems = [f"{alert.value!r} {why}" for alert in one.preferences.alerts if (why := _problem(alert))]
+        if problems:
+            more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+            lines.append(f"{one.email}: an alert finds nothing: {problems[0]}{more}")
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class EditionWorker:
         planned = plan_batch(self._context, self._snapshot, batch, self.owner(), self._should_stop)
         failed = [self._failure(plan.email, plan.digest.edition, plan.failure) for plan in planned.failed]
         self._dispatcher.dispatch(planned.counts[SendState.PLANNED.value])
-        result = self._collect([note for note in failed if note])
+        result = self._collect([*planned.notes, *(note for note in failed if note)])
         return replace(result, counts=planned.counts + Counter(result.counts))
 
     def drain(self) -> BatchResult:

@@ -32,8 +32,13 @@ _BUDGET = "source openalex"
 _BATCH = 50
 """DOIs or ids in one request; OpenAlex allows 100, but their URL should stay short."""
 
+_PAGES_TOGETHER = 3
+"""Pages of papers that cite one of a batch; with more, each of the batch is asked for alone."""
+
 _MOST_PAGES = 20
-"""Pages of papers that cite one batch of papers; with more, the newest count."""
+"""Pages of papers that cite one paper; with more, the newest count."""
+
+_NEWEST_FIRST = "publication_date:desc"
 
 _MOST_REFUSED = 3
 _RECHECK = timedelta(days=3)
@@ -165,21 +170,36 @@ class _Run:
         due = [one for one in known if one.openalex_id and one.checked_at <= self._now - _CITING_AGAIN]
         due.sort(key=lambda one: (one.checked_at, one.identifier))
         for batch in _batches(due, lambda one: 1):
-            self._find_citing(batch)
-            with writing(self._context.engine) as connection:
+            # One that is cited very often must not hide what cites the others.
+            if len(batch) == 1 or not self._find_citing(batch, _PAGES_TOGETHER):
                 for one in batch:
-                    openalex.save_cited(connection, replace(one, checked_at=self._now))
+                    self._find_citing([one], _MOST_PAGES)
 
-    def _find_citing(self, batch: Sequence[CitedWork]) -> None:
+    def _find_citing(self, batch: Sequence[CitedWork], most_pages: int) -> bool:
+        """Find the papers that cite some works, newest first, and mark these as checked.
+
+        Returns:
+            False if there are more pages. The works of a batch are then not marked.
+        """
         oldest = self._now.date() - timedelta(days=self._context.config.ranking.max_publication_age_days)
         ids = "|".join(sorted({str(one.openalex_id) for one in batch}))
         cursor, named = "*", _by_id(batch)
-        for _ in range(_MOST_PAGES):
-            page = self._ask(f"cites:{ids},from_publication_date:{oldest}", f"{PAPER_FIELDS},referenced_works", cursor)
+        wanted, fields = f"cites:{ids},from_publication_date:{oldest}", f"{PAPER_FIELDS},referenced_works"
+        for _ in range(most_pages):
+            page = self._ask(wanted, fields, cursor, _NEWEST_FIRST)
             self._store_citing(page.works, named)
             cursor = page.next_cursor
+            # One alone after its first page: if the requests of the day end here, the others come first the next day.
+            if not cursor or len(batch) == 1:
+                self._mark_checked(batch)
             if not cursor:
-                return
+                return True
+        return False
+
+    def _mark_checked(self, batch: Iterable[CitedWork]) -> None:
+        with writing(self._context.engine) as connection:
+            for one in batch:
+                openalex.save_cited(connection, replace(one, checked_at=self._now))
 
     def _store_citing(self, found: Iterable[Mapping[str, Any]], named: Mapping[str, Sequence[str]]) -> None:
         with writing(self._context.engine) as connection:
@@ -254,7 +274,7 @@ class _Run:
                 found.setdefault(work.doi, work)
         return found
 
-    def _ask(self, wanted: str, fields: str, cursor: str = "*") -> WorksPage:
+    def _ask(self, wanted: str, fields: str, cursor: str = "*", sort: str | None = None) -> WorksPage:
         """Make a request, if the day still has one."""
         if self._should_stop():
             raise Stopped
@@ -263,7 +283,7 @@ class _Run:
         self._spend()
         self.result.requests += 1
         # The thread only reads, so that it can be left alone: a look-up of a name may hang for minutes.
-        asked = run_in_thread(lambda: self._api.page(wanted, fields, cursor))
+        asked = run_in_thread(lambda: self._api.page(wanted, fields, cursor, sort=sort))
         while not wait([asked], _POLL_SECONDS).done:
             if self._should_stop():
                 raise Stopped

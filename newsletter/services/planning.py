@@ -10,6 +10,7 @@ from newsletter.errors import NewsletterError, describe
 from newsletter.model import Digest, Layout, Paper, SendState, Subscriber, SubscriberState
 from newsletter.ranking.index import Segment
 from newsletter.rendering.folding import candidates_in_full
+from newsletter.services.alerts import describe_unusable
 from newsletter.services.canary import check_ranking
 from newsletter.services.context import AppContext
 from newsletter.services.messages import new_message_id
@@ -49,10 +50,13 @@ class SubscriberBatch:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """How many digests were planned, skipped, failed or existed already, and the plans that failed."""
+    """How many digests were planned, skipped, failed or existed already, the plans that failed, and what else the
+    operator should look at.
+    """
 
     counts: Counter[str]
     failed: Sequence[plan_store.Plan]
+    notes: Sequence[str] = ()
 
 
 def plan_batch(
@@ -75,7 +79,7 @@ def plan_batch(
     plans = make_plans(context, snapshot, batch, people)
     # Before the plans are stored, since any process may send them from then on.
     fetch_missing_thumbnails(context, _papers_with_thumbnails(context, people, plans), should_stop)
-    return _keep_plans(context, batch, people, plans, owner)
+    return replace(_keep_plans(context, batch, people, plans, owner), notes=describe_unusable(people))
 
 
 def _papers_with_thumbnails(

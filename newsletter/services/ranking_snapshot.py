@@ -1,7 +1,7 @@
 """Ranking snapshots: the index and the current candidates, as of one moment, and their form for other processes."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from newsletter.alerts.matching import AlertPapers
 from newsletter.audience import feedback
-from newsletter.model import Paper
+from newsletter.model import AlertKind, Paper
 from newsletter.ranking.index import Index, PaperMatrix, Segment
 from newsletter.ranking.publication_age import is_news
 from newsletter.ranking.scoring import Candidates, candidates_of, make_candidates
@@ -29,7 +29,7 @@ class RankingSnapshot:
         now: when it was taken (UTC); papers stored later become candidates next time.
         not_news: the rows of papers that are no candidates, since they were published too long ago; ascending.
         late: papers that are no candidates any more, but may be news to an alert, since a citation or an institution
-            was found late.
+            was found late. ``late_for``: the kinds of alerts to which they may be, by row.
         alert_papers: returns those of ``alertable`` prepared for alerts, on first use; None if alerts do not count.
     """
 
@@ -38,6 +38,7 @@ class RankingSnapshot:
     now: datetime
     not_news: tuple[int, ...] = ()
     late: tuple[Paper, ...] = ()
+    late_for: Mapping[int, Set[AlertKind]] = field(default_factory=dict)
     alert_papers: Callable[[], AlertPapers] | None = None
 
     @property
@@ -69,8 +70,8 @@ def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSna
     window = now - timedelta(days=context.config.ranking.max_age_days)
     with reading(context.engine) as connection:
         found = papers.first_seen_since(connection, window)
-        learned = {*late_cited(connection, window), *late_described(connection, window)}
-        late = papers.by_rows(connection, learned - {paper.row for paper in found}).values()
+        late_for = _late_for(late_cited(connection, window), late_described(connection, window))
+        late = papers.by_rows(connection, late_for.keys() - {paper.row for paper in found}).values()
     # Papers that arrived after the index was made become candidates next time.
     held = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
     most_days = context.config.ranking.max_publication_age_days
@@ -79,12 +80,20 @@ def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSna
     half_life = context.config.digest.trending_half_life_days
     candidates = make_candidates(index, news, now.date(), half_life)
     still_news = tuple(paper for paper in late if is_news(paper, most_days))
-    return _with_alerts(context, RankingSnapshot(index, candidates, now, not_news, still_news))
+    return _with_alerts(context, RankingSnapshot(index, candidates, now, not_news, still_news, late_for))
+
+
+def _late_for(cited: Collection[int], described: Collection[int]) -> dict[int, set[AlertKind]]:
+    """Return the kinds of alerts to which papers (by row) may be news, since a fact about them was found late."""
+    late_for: dict[int, set[AlertKind]] = {row: {AlertKind.CITES} for row in cited}
+    for row in described:
+        late_for.setdefault(row, set()).update((AlertKind.INSTITUTION, AlertKind.AUTHOR))
+    return late_for
 
 
 def _with_alerts(context: AppContext, snapshot: RankingSnapshot) -> RankingSnapshot:
     """Return a snapshot that alerts can look at; their papers are prepared only if there are alerts."""
-    return replace(snapshot, alert_papers=cache(lambda: alert_papers(context, snapshot.alertable)))
+    return replace(snapshot, alert_papers=cache(lambda: alert_papers(context, snapshot.alertable, snapshot.late_for)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +106,21 @@ class SnapshotPayload:
     now: datetime
     not_news: tuple[int, ...]
     late: tuple[Paper, ...]
+    late_for: Mapping[int, Set[AlertKind]]
 
 
-def to_payload(field: RankingSnapshot) -> SnapshotPayload:
+def to_payload(snapshot: RankingSnapshot) -> SnapshotPayload:
     """Convert a snapshot to a payload."""
-    candidates = field.candidates
-    index = field.index.without_papers()
-    return SnapshotPayload(index, candidates.papers, candidates.paper_matrix, field.now, field.not_news, field.late)
+    candidates = snapshot.candidates
+    return SnapshotPayload(
+        snapshot.index.without_papers(),
+        candidates.papers,
+        candidates.paper_matrix,
+        snapshot.now,
+        snapshot.not_news,
+        snapshot.late,
+        snapshot.late_for,
+    )
 
 
 def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapshot:
@@ -114,7 +131,8 @@ def from_payload(context: AppContext, payload: SnapshotPayload) -> RankingSnapsh
     if index.meaning is not None and (encoder := configured_encoder(context.config)) is not None:
         # The same model, which may be in another place on this host.
         index = replace(index, meaning=replace(index.meaning, encoder=encoder))
-    return _with_alerts(context, RankingSnapshot(index, candidates, payload.now, payload.not_news, payload.late))
+    late = payload.late, payload.late_for
+    return _with_alerts(context, RankingSnapshot(index, candidates, payload.now, payload.not_news, *late))
 
 
 def rated_papers(context: AppContext, index: Index, rows: Collection[int]) -> Segment:

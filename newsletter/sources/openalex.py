@@ -124,12 +124,15 @@ class OpenAlex:
     contact: str
     key: str | None = None
 
-    def page(self, wanted: str, fields: str, cursor: str = "*", page_size: int = PAGE) -> WorksPage:
+    def page(
+        self, wanted: str, fields: str, cursor: str = "*", page_size: int = PAGE, sort: str | None = None
+    ) -> WorksPage:
         """Request works.
 
         Args:
             wanted: the value of ``filter``. ``fields``: the value of ``select``.
             cursor: ``*`` for the first page, then the ``next_cursor`` of the page before.
+            sort: such as ``publication_date:desc``; None for the order of OpenAlex.
 
         Raises:
             SourceError: OpenAlex did not answer as expected.
@@ -141,6 +144,8 @@ class OpenAlex:
             "cursor": cursor,
             "mailto": self.contact,
         }
+        if sort:
+            params["sort"] = sort
         answer = self.http.get(f"{self.url}/works", params | ({"api_key": self.key} if self.key else {}))
         found = answer.json()
         works = found.get("results") if isinstance(found, Mapping) else None

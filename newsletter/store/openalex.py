@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Text, and_, cast, delete, exists, or_, select
+from sqlalchemy import Connection, Text, and_, cast, delete, or_, select
 
+from newsletter.model import AlertKind
 from newsletter.store.database import upsert
 from newsletter.store.schema import citations, cited_works, openalex_works, papers, subscribers
 
@@ -122,22 +123,28 @@ def save_cited(connection: Connection, work: CitedWork) -> None:
 
 def forget_cited(connection: Connection, keep: Collection[str]) -> int:
     """Delete the papers whose citations no alert looks for any longer. Returns how many there were."""
-    gone = sorted(cited(connection).keys() - set(keep))
-    for block in _blocks(gone):
-        connection.execute(delete(citations).where(citations.c.cited.in_(block)))
-        connection.execute(delete(cited_works).where(cited_works.c.identifier.in_(block)))
+    gone = cited(connection).keys() - set(keep)
+    _delete_cited(connection, gone)
     return len(gone)
 
 
 def forget_unwatched(connection: Connection, identifiers: Iterable[str]) -> None:
     """Delete those of some cited papers (by identifier) that no subscriber's preferences name."""
+    left = {identifier: json.dumps(identifier) for identifier in identifiers}
+    if not left:
+        return
     written = cast(subscribers.c.preferences, Text)
-    for identifier in set(identifiers):
-        # As it is written in JSON.
-        named = written.contains(json.dumps(identifier)[1:-1], autoescape=True)
-        if not connection.execute(select(exists().where(named))).scalar_one():
-            connection.execute(delete(citations).where(citations.c.cited == identifier))
-            connection.execute(delete(cited_works).where(cited_works.c.identifier == identifier))
+    naming = select(written).where(written.contains(f'"{AlertKind.CITES}"')).execution_options(yield_per=_BLOCK)
+    # One scan, however many there are.
+    for preferences in connection.execute(naming).scalars():
+        left = {one: in_json for one, in_json in left.items() if in_json not in preferences}
+    _delete_cited(connection, left)
+
+
+def _delete_cited(connection: Connection, identifiers: Iterable[str]) -> None:
+    for block in _blocks(identifiers):
+        connection.execute(delete(citations).where(citations.c.cited.in_(block)))
+        connection.execute(delete(cited_works).where(cited_works.c.identifier.in_(block)))
 
 
 def save_citations(connection: Connection, found: Iterable[tuple[str, int]], now: datetime) -> int:

@@ -368,7 +368,7 @@ citations = Table(
     "citations",
     metadata,
     Column("cited", String, primary_key=True),
-    Column("paper", ForeignKey("papers.row"), primary_key=True),
+    Column("paper", ForeignKey("papers.row"), primary_key=True, index=True),
     Column("found_at", UtcDateTime, nullable=False, index=True),
 )
 """Which papers cite one that an alert names (by ``cited_works.identifier``), and since when that is known."""

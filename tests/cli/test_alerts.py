@@ -8,6 +8,7 @@ from newsletter.alerts.matching import AlertPapers
 from newsletter.model import Alert, AlertHit, AlertKind, Paper
 from newsletter.services.alerts import alert_matches
 from tests.helpers.newsletter import Newsletter
+from tests.helpers.smtp import Mailbox
 
 PAPERS = [
     {"title": "Kelp forests", "abstract": "A survey of kelp.", "authors": ["Ada Lovelace"], "doi": "10.1000/kelp"},
@@ -37,6 +38,9 @@ def test_a_query_is_tested_on_the_papers_of_the_last_days(papers: Newsletter) ->
     ("options", "reasons"),
     [
         (("--author", "Ada Lovelace"), ["possibly by Ada Lovelace (A. Lovelace)", "by Ada Lovelace"]),
+        # One name alone is a family name, as in a query.
+        (("--author", "Lovelace"), ["by Lovelace", "by Lovelace"]),
+        (("author:Lovelace",), ["matches “author:Lovelace”", "matches “author:Lovelace”"]),
         (("--institution", "eth zurich"), ["from eth zurich"]),
         (("--orcid", "0000-0002-1825-0097"), []),
         (("--ror", "https://ror.org/05a28rw58"), []),
@@ -91,6 +95,16 @@ def test_a_query_of_a_former_version_that_cannot_be_used_is_named(papers: Newsle
     assert "AND has nothing after it" in papers.run("alerts", "check", "ada@example.org").err
 
 
+def test_the_operator_is_told_of_a_query_that_cannot_be_used(papers: Newsletter, mail: Mailbox) -> None:
+    papers.subscriber("ada", "email: ada@example.org\nalerts: [kelp]\n")
+    papers.run("subscribers", "list")
+    papers.damage("ada@example.org", alerts=[{"query": "kelp AND"}, {"query": "kelp"}, {"query": "kelp OR"}])
+    ran = papers.run("send")
+    told = "ada@example.org: an alert finds nothing: 'kelp AND' is not a query: column 6: AND has nothing after it"
+    assert told in ran.out + ran.err and "(1 more)" in ran.out + ran.err
+    assert len(mail.accepted) == 1
+
+
 def test_a_file_with_a_query_that_cannot_be_used_names_line_and_column(newsletter: Newsletter) -> None:
     newsletter.subscriber("ada", "email: ada@example.org\nalerts:\n  - kelp\n  - query: kelp OR\n")
     said = newsletter.run("interests", "check", code=2).err
@@ -99,9 +113,7 @@ def test_a_file_with_a_query_that_cannot_be_used_names_line_and_column(newslette
 
 def test_equal_alerts_of_many_are_found_once_and_a_bad_one_stops_nobody() -> None:
     kelp, bad = Alert(kind=AlertKind.QUERY, value="kelp", always=True), Alert(kind=AlertKind.QUERY, value="kelp AND")
-    notes: list[str] = []
     prepared = AlertPapers(papers=[Paper(title="Sheep", row=1), Paper(title="Kelp", row=2)])
-    found = alert_matches(prepared, {7: [bad, kelp], 8: [bad], 9: [kelp, kelp]}, notes.append)
+    found = alert_matches(prepared, {7: [bad, kelp], 8: [bad], 9: [kelp, kelp]})
     hits = {1: (AlertHit("matches “kelp”", True),)}
     assert found == {7: hits, 9: hits}
-    assert len(notes) == 1 and "kelp AND" in notes[0]

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -69,6 +69,8 @@ class Api:
         if self.answers:
             return self.answers.pop(0)
         found = [one for one in self.works if self._passes(one, request.args["filter"])]
+        if request.args.get("sort") == "publication_date:desc":
+            found.sort(key=lambda one: one["publication_date"], reverse=True)
         start = 0 if request.args["cursor"] == "*" else int(request.args["cursor"])
         end = start + self.page_size
         body = {
@@ -185,6 +187,30 @@ def test_papers_that_cite_are_found_and_added(api: Api, newsletter: Newsletter) 
     assert api.filters() == []
     assert fetch(newsletter, now=DAYS[1])["new"] == 0
     assert len(found_by(newsletter, "--cites", CITED, now=DAYS[1])) == 3
+
+
+def test_a_paper_cited_very_often_hides_neither_the_newest_nor_the_citations_of_others(
+    api: Api, newsletter: Newsletter
+) -> None:
+    newsletter.configure(libraries={"openalex_requests_per_day": 10})
+    subscribe(newsletter, f"{{cites: {CITED}}}", "{cites: 10.1000/rare}")
+    api.page_size = 2
+    api.works = [work(1, CITED), work(2, "10.1000/rare")]
+    days = [str(date(2025, 10, 10) + timedelta(days=number)) for number in range(44)]
+    api.works += [
+        work(10 + at, f"10.1000/p{at}", cites=(1,), publication_date=day, display_name=day)
+        for at, day in enumerate(days)
+    ]
+    api.works.append(work(9, "10.1000/other", cites=(2,), publication_date="2025-10-05", display_name="Of the rare"))
+    # Three pages of both, then one after the other; the requests of the day end within the first one.
+    fetch(newsletter)
+    since = "from_publication_date:2025-09-29"
+    assert api.filters()[1:] == [*[f"cites:W1|W2,{since}"] * 3, *[f"cites:W1,{since}"] * 6]
+    newsletter.configure(libraries={"openalex_requests_per_day": 100})
+    fetch(newsletter, now=DAYS[1])
+    assert [title for title, _ in found_by(newsletter, "--cites", "10.1000/rare", now=DAYS[1])] == ["Of the rare"]
+    newest = {title for title, _ in found_by(newsletter, "--cites", CITED, now=DAYS[1])}
+    assert newest == {*days[-40:]}
 
 
 @pytest.mark.both_stores

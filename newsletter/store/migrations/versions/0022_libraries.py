@@ -97,4 +97,5 @@ def _create_openalex() -> None:
         sa.ForeignKeyConstraint(["paper"], ["papers.row"], name=op.f("fk_citations_paper")),
         sa.PrimaryKeyConstraint("cited", "paper", name=op.f("pk_citations")),
     )
-    op.create_index(op.f("ix_citations_found_at"), "citations", ["found_at"])
+    for column in ("found_at", "paper"):
+        op.create_index(op.f(f"ix_citations_{column}"), "citations", [column])
