@@ -17,7 +17,7 @@ from newsletter.support.text import shorten_middle
 _Key = TypeVar("_Key")
 _Item = TypeVar("_Item")
 
-_LONGEST_SHOWN = 150
+_LONGEST_SHOWN = 80
 _MOST_KNOWN = 50_000
 """Words, names and values whose papers are kept, to limit the memory: some 20 MB."""
 
@@ -373,12 +373,17 @@ def _citing(papers: AlertPapers, alert: Alert) -> dict[int, AlertMatch]:
 
 
 def describe(alert: Alert, match: AlertMatch) -> str:
-    """Describe why an alert finds a paper, as an email shows it, after the alert's own name if it has one."""
+    """Describe why an alert finds a paper, as an email shows it, after the alert's own name if it has one. The name of a
+    query stands for it.
+    """
     value, found = (shorten_middle(text, _LONGEST_SHOWN) for text in (alert.value, match.found))
     match alert.kind:
         case AlertKind.QUERY:
-            # One phrase alone needs no quotes in quotes.
-            reason = f"matches “{value[1:-1] if _PHRASE.fullmatch(value) else value}”"
+            if alert.name:
+                return alert.name
+            shown = value[1:-1] if _PHRASE.fullmatch(value) else value
+            # No quotes around quotes.
+            reason = f"matches {shown}" if '"' in shown else f"matches “{shown}”"
         case AlertKind.AUTHOR:
             reason = f"by {value or found}"
             if match.possibly and found != value:

@@ -57,7 +57,7 @@ def test_a_form_sent_as_it_is_changes_nothing(newsletter: Newsletter, page: str)
         shown = client.get(page)
         assert shown.text.count('-value" name="a') == 5
         assert "Alert 2: Ada" in block(shown, 1)
-        assert ["identifier" in block(shown, number) for number in range(5)] == [False, True, True, False, True]
+        assert all("identifier" in block(shown, number) for number in range(5))
         assert "<Sam>" not in shown.text
         assert client.post(page, data=filled(client, page)).status_code == 303
     assert file_of(newsletter) == FILE
