@@ -373,8 +373,8 @@ def _citing(papers: AlertPapers, alert: Alert) -> dict[int, AlertMatch]:
 
 
 def describe(alert: Alert, match: AlertMatch) -> str:
-    """Describe why an alert finds a paper, as an email shows it, after the alert's own name if it has one. The name of a
-    query stands for it.
+    """Describe why an alert finds a paper, as an email shows it, after the alert's own name if it has one. A query with
+    a name is described by that.
     """
     value, found = (shorten_middle(text, _LONGEST_SHOWN) for text in (alert.value, match.found))
     match alert.kind:

@@ -13,6 +13,7 @@ from newsletter.model import Alert, AlertKind
 
 if TYPE_CHECKING:
     from newsletter.services.alerts import AlertFindings
+    from newsletter.services.context import AppContext
 
 _CARET_SHOWN = 40
 """Characters of a query that are shown before and after an error in it."""
@@ -56,14 +57,20 @@ def test(
             for one in findings.papers
         )
         return
+    # All papers of a query have the same reason, unless only initials agree.
     rows = [
-        (format_moment(one.paper.first_seen), one.paper.id, (one.paper.title, one.reason)) for one in findings.papers
+        (
+            format_moment(one.paper.first_seen),
+            one.paper.id,
+            (one.paper.title, one.reason) if alert.kind is not AlertKind.QUERY or one.possibly else one.paper.title,
+        )
+        for one in findings.papers
     ]
     if rows:
         print_table((("first seen", "left"), ("id", "left"), ("title and reason", "wide")), rows)
-    say(f"{_count(len(rows))} in the last {days} days.")
-    if alert.kind is AlertKind.CITES and not rows:
-        _explain_cited(ctx, alert)
+    say(f"{_count(len(rows))} in the last {'day' if days == 1 else f'{days:,} days'}.")
+    if not rows:
+        _explain_nothing(context, alert)
 
 
 def check(
@@ -96,7 +103,7 @@ def check(
     if not found:
         say(f"No alerts: {subscriber.email} has none.")
         return
-    print_table((("alert", "wide"), ("papers", "right"), ("of these possibly", "right")), map(_row, found))
+    print_table((("alert", "wide"), ("papers", "right"), ("possibly", "right")), map(_row, found))
     for one in found:
         if one.problem is not None:
             warn(f"{one.alert.value!r} {one.problem}")
@@ -174,14 +181,20 @@ def _check_query(query: str) -> None:
         raise UserError(f"QUERY: {error}", f"  {before}{after}", f"  {' ' * width}^") from None
 
 
-def _explain_cited(ctx: typer.Context, alert: Alert) -> None:
-    """Say whether citations of the paper are looked for at all."""
-    from newsletter.store import openalex, reading
+def _explain_nothing(context: AppContext, alert: Alert) -> None:
+    """Say why an alert may have found nothing though there is something to find."""
+    from newsletter.store import openalex, papers, reading
 
-    context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
+        empty = not papers.count(connection)
         known = openalex.cited(connection, [alert.value]).get(alert.value)
-    if known is None:
+    if empty:
+        warn("the store has no papers yet; run 'newsletter fetch'")
+    elif alert.kind is AlertKind.INSTITUTION or alert.identifier is not None:
+        warn("institutions and ORCID iDs are known for papers that a fetch looked up in OpenAlex for such an alert")
+    elif alert.kind is not AlertKind.CITES:
+        return
+    elif known is None:
         warn("citations of this paper were not looked for yet; the first fetch after a subscriber has the alert does")
     elif known.openalex_id is None:
         warn("OpenAlex does not have this paper, so that its citations are unknown; check the identifier")
