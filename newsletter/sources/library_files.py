@@ -23,14 +23,21 @@ _LONGEST_NAME = 100
 
 _FIX = "export your library as BibTeX or RIS, and use that file"
 _SIGNATURES = (
-    (re.compile(rb"%PDF-"), "a PDF"),
-    (re.compile(rb"PK\x03\x04.*?\[Content_Types\]\.xml.*?word/", re.DOTALL), "a Word document"),
-    (re.compile(rb"PK\x03\x04"), "a ZIP archive or an office document"),
-    (re.compile(rb"\xd0\xcf\x11\xe0"), "an office document"),
-    (re.compile(rb"\{\\rtf"), "a rich text document"),
-    (re.compile(rb"\x1f\x8b"), "a compressed file"),
-    (re.compile(rb"SQLite format 3"), "a database"),
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\xd0\xcf\x11\xe0", "an office document"),
+    (b"{\\rtf", "a rich text document"),
+    (b"\x1f\x8b", "a compressed file"),
+    (b"SQLite format 3", "a database"),
 )
+_WORD_PART = b"word/"
+"""The folder in the ZIP archive of a Word document."""
+
+_HEAD = 4_096
+"""Bytes or characters at the beginning of a file in which another format shows itself. Strangers upload files, so no
+pattern sees more, and none may take more time than in proportion to the length.
+"""
+
 _STARTS = (
     (re.compile(r"<(?:!doctype html|html|head|body)\b", re.IGNORECASE), "a web page (HTML)"),
     (re.compile(r"<\?xml|<\w"), "XML"),
@@ -95,16 +102,9 @@ def _entries(content: bytes, shown: str) -> Iterator[LibraryItem | SkippedPaper]
         )
     if not content.strip(b"\0 \t\r\n"):
         raise UserError(f"{shown}: the file is empty; {_FIX}")
-    for signature, what in _SIGNATURES:
-        if signature.match(content):
-            raise UserError(f"{shown}: is {what}; {_FIX}")
     text = decode_text(content)
-    begins = text.lstrip()
-    for start, what in _STARTS:
-        if start.match(begins):
-            raise UserError(f"{shown}: is {what}; {_FIX}")
-    if begins.startswith(("{", "[")) and (json_kind := _kind_of_json(text)):
-        raise UserError(f"{shown}: is {json_kind}; {_FIX}")
+    if other := _kind_of_binary(content[:_HEAD]) or _kind_of_text(text):
+        raise UserError(f"{shown}: is {other}; {_FIX}")
     in_bibtex, in_ris = bibtex.looks_like_bibtex(text), ris.looks_like_ris(text)
     if "\0" in text or not (in_bibtex or in_ris):
         raise UserError(f"{shown}: is neither BibTeX nor RIS; {_FIX}")
@@ -115,6 +115,20 @@ def _entries(content: bytes, shown: str) -> Iterator[LibraryItem | SkippedPaper]
     else:
         as_ris = in_ris is not None
     return ris.read_items(text, shown) if as_ris else bibtex.read_items(text, shown)
+
+
+def _kind_of_binary(head: bytes) -> str | None:
+    """Return the format of a file that is no text; None if it may be text."""
+    found = next((what for signature, what in _SIGNATURES if head.startswith(signature)), None)
+    return "a Word document" if head.startswith(b"PK") and _WORD_PART in head else found
+
+
+def _kind_of_text(text: str) -> str | None:
+    """Return the format of a text that is not BibTeX or RIS, as far as its beginning says."""
+    head = text.lstrip()[:_HEAD]
+    if found := next((what for start, what in _STARTS if start.match(head)), None):
+        return found
+    return _kind_of_json(text) if head.startswith(("{", "[")) else None
 
 
 def _kind_of_json(text: str) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from newsletter.errors import UserError
 from newsletter.sources import library_files
-from newsletter.sources.library_files import read_library_file
+from newsletter.sources.library_files import check_library_file, read_library_file
 
 BIBTEX = "@article{smith, title={Über Bäume}, author={Müller, Eva}, year=2020, groups={Forests, Woods}}\n"
 RIS = "TY  - JOUR\nTI  - Über Bäume\nAU  - Müller, Eva\nPY  - 2020\nER  - \n"
@@ -120,6 +120,34 @@ def test_time_and_memory_are_bounded(content: str) -> None:
     start = time.process_time()
     assert len(read_library_file(content.encode(), "x")[0]) == 1
     assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("start", "repeated"),
+    [
+        (b"PK\x03\x04", b"[Content_Types].xml"),
+        (b"PK\x03\x04", b"[Content_Types].xml word"),
+        (b"", b"["),
+        (b"", b'{"a":'),
+        (b"[1.", b"1"),
+        (b"[", b"1,"),
+        (b"", b" "),
+        (b"x", b" \n"),
+        (b"", b"@a\n"),
+        (b"@a", b"\n"),
+        (b"@", b" "),
+        (b"@", b"a"),
+        (b"", b"TY \n"),
+        (b"FN ", b"x"),
+        (b"", "é€".encode() + b"\xff"),
+    ],
+)
+def test_a_strangers_file_is_checked_in_linear_time(start: bytes, repeated: bytes) -> None:
+    content = start + repeated * (1_000_000 // len(repeated))
+    began = time.process_time()
+    with pytest.raises(UserError):
+        check_library_file(content, "x")
+    assert time.process_time() - began < 2
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"TY  - JOUR\nTI  - x\n{text}".encode()))

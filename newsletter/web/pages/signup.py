@@ -121,17 +121,18 @@ def routes(site: WebContext) -> APIRouter:
 
         try:
             wanted = read_request(email, [*topics, *interests.splitlines()], zone, layout, orcid)
+            # A field that nobody sees, and programs fill in.
+            if text(form, "website"):
+                return RedirectResponse("/subscribe/sent", 303)
             upload = _checked(file)
         except UserError as error:
             return again(422, error.lines)
-        # A field that nobody sees, and programs fill in.
-        if not text(form, "website"):
-            verdict = signup_mail.request_signup(context, wanted, request_origin(request, form), upload=upload)
-            if verdict is LimitVerdict.TOO_MANY:
-                raise HTTPException(429)
-            if verdict is LimitVerdict.CHALLENGE:
-                return again(429, (), site.challenge())
-            site.mailer.wake()
+        verdict = signup_mail.request_signup(context, wanted, request_origin(request, form), upload=upload)
+        if verdict is LimitVerdict.TOO_MANY:
+            raise HTTPException(429)
+        if verdict is LimitVerdict.CHALLENGE:
+            return again(429, (), site.challenge())
+        site.mailer.wake()
         return RedirectResponse("/subscribe/sent", 303)
 
     @router.api_route("/subscribe/sent", methods=PAGE)
