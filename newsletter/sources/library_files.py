@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 from newsletter.errors import UserError
 from newsletter.model import LibraryItem, SkippedPaper
 from newsletter.sources import bibtex, ris
 from newsletter.sources.bounds import within_bounds
+from newsletter.sources.library_items import with_usable_identifiers
 from newsletter.support.line_files import decode_text
 from newsletter.support.text import shorten_middle, to_single_line
 
@@ -47,17 +49,29 @@ _STARTS = (
 )
 
 
-def read_library_file(content: bytes, name: str) -> tuple[list[LibraryItem], list[SkippedPaper]]:
+class LibraryFile(NamedTuple):
+    """What a library in a file has.
+
+    Attributes:
+        items: its papers.
+        skipped: the entries that are not papers.
+        left_out: how many entries come after the first 5,000.
+    """
+
+    items: list[LibraryItem]
+    skipped: list[SkippedPaper]
+    left_out: int
+
+
+def read_library_file(content: bytes, name: str) -> LibraryFile:
     """Read the papers of a library, each with a key of its own and within the limits of :mod:`.bounds`.
 
-    Of more than 5,000 entries the first are read, and the rest is reported.
+    Of more than 5,000 entries the first are read, and the rest is counted. A date or an identifier that cannot be right
+    is left out of its paper.
 
     Args:
         content: of the file, in any common encoding.
         name: of the file, for errors.
-
-    Returns:
-        The papers, and the entries that are not papers.
 
     Raises:
         UserError: the file is empty, larger than 10 MB or in another format, or has no entry with a title.
@@ -66,18 +80,17 @@ def read_library_file(content: bytes, name: str) -> tuple[list[LibraryItem], lis
     entries = _entries(content, shown)
     items, skipped = list[LibraryItem](), list[SkippedPaper]()
     for entry in islice(entries, MAX_LIBRARY_ENTRIES):
-        bounded = within_bounds(entry.paper if isinstance(entry, LibraryItem) else entry).item
+        paper = with_usable_identifiers(entry.paper) if isinstance(entry, LibraryItem) else entry
+        bounded = within_bounds(paper).item
         if isinstance(bounded, SkippedPaper):
             skipped.append(bounded)
         elif isinstance(entry, LibraryItem):
             items.append(replace(entry, paper=bounded, collections=_bounded(entry.collections)))
-    if next(entries, None) is not None:
-        why = f"more than {MAX_LIBRARY_ENTRIES:,} entries; the rest was left out; export a smaller collection"
-        skipped.append(SkippedPaper(shown, why))
+    left_out = sum(1 for _ in entries)
     if not items:
         why = f" ({skipped[0].where}: {skipped[0].why})" if skipped else ""
         raise UserError(f"{shown}: has no entry with a title{why}; {_FIX}")
-    return list(_with_unique_keys(items)), skipped
+    return LibraryFile(list(_with_unique_keys(items)), skipped, left_out)
 
 
 def check_library_file(content: bytes, name: str) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from pytest_httpserver import HTTPServer
 
 from newsletter.audience.signed_links import TokenPurpose
+from newsletter.sources import library_files
 from newsletter.web.middleware.security import LARGEST_UPLOAD
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
@@ -56,6 +57,20 @@ def test_an_uploaded_file_becomes_a_library(newsletter: Newsletter, reader: str)
         assert 'name="mark"' in client.get(reader).text
         gone = client.post(f"{reader}/library/remove", data={"address": one["address"]})
         assert gone.status_code == 303 and listed(newsletter) == []
+
+
+def test_entries_after_the_most_are_counted(
+    newsletter: Newsletter, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_files, "MAX_LIBRARY_ENTRIES", 2)
+    entries = "".join(
+        f"@article{{k{number}, title={{T{number}}}, year=2023, month=2, day=30}}\n" for number in range(5)
+    )
+    with serving(newsletter) as where, site_client(where) as client:
+        sent = client.post(f"{reader}/library/upload", files={"file": ("a.bib", entries)})
+        shown = client.get(sent.headers["location"]).text
+    assert "The library has 2 papers" in shown and "3 more entries were left out" in shown
+    assert "no title" not in shown
 
 
 @pytest.mark.parametrize(
