@@ -31,6 +31,8 @@ _PATIENCE = 20.0
 _SAID = {
     "welcome": "Welcome! Your first digest will arrive within minutes.",
     "unreadable": "Welcome! Your file could not be read, though. Please upload another one, as BibTeX or RIS.",
+    "left_out": "Welcome! There was no room to keep your file, though. Please upload it again here.",
+    "waiting": "Welcome! Your file is not read yet. If it is not listed here tomorrow, please upload it again.",
     "later": "Added, but it cannot be read right now. We’ll try again within a day.",
     "reading": "Reading the library takes a while. Its papers will be here in a few minutes.",
 }
