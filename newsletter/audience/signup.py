@@ -160,7 +160,8 @@ def add_request(
     verdict = check_and_count(connection, key, wanted.email, asked, limits, now)
     if verdict is LimitVerdict.TAKEN:
         fits = upload is not None and sign_ups.size_of_uploads(connection) < _MOST_OF_UPLOADS
-        sign_ups.add(connection, wanted, asked.network, now, kind, upload=upload if fits else None)
+        left_out = upload[0] if upload is not None and not fits else None
+        sign_ups.add(connection, wanted, asked.network, now, kind, upload=upload if fits else None, left_out=left_out)
     return verdict
 
 
@@ -199,7 +200,8 @@ class Confirmed:
 
 def confirm(connection: Connection, request: SignUp, network: str, now: datetime, folder: Path) -> Confirmed | None:
     """Subscribe the address of a confirmed request: active, and due at once, but after :data:`FOR_LIBRARIES` if it has
-    libraries, and after :data:`RATING_TIME` if it has no interests.
+    libraries or its file was left out, and after :data:`RATING_TIME` if it has no interests. An uploaded library is
+    kept until it is stored.
 
     A former subscriber keeps the previous preferences, with the interests of the request added.
 
@@ -223,7 +225,14 @@ def confirm(connection: Connection, request: SignUp, network: str, now: datetime
     )
     home = folder if writable else None
     subscriber = subscriptions.subscribe(connection, wanted, consent, now, home, again=True)
-    if request.upload is not None or any(interest.libraries for interest in wanted.interests):
+    if request.upload is not None:
+        address = Preferences(email=email)
+        sign_ups.add(connection, address, request.network, now, Kind.UPLOAD, subscriber.row, upload=request.upload)
+    if (
+        request.upload is not None
+        or request.left_out is not None
+        or any(interest.libraries for interest in wanted.interests)
+    ):
         due = now + FOR_LIBRARIES
     else:
         due = now if subscriber.preferences.interests else now + RATING_TIME

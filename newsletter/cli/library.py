@@ -77,6 +77,7 @@ def add(
     public library. With --key-env it is not stored.
     """
     from newsletter.services.libraries import add_library
+    from newsletter.sources.library_files import MAX_LIBRARY_ENTRIES
 
     if interest is not None and each_collection:
         raise UserError("--interest and --each-collection are mutually exclusive; pass one of them")
@@ -97,6 +98,11 @@ def add(
         say(f"{ref.address} was added: {_papers(result.total)}.")
         if result.skipped:
             note(f"note: {result.skipped:,} entries of the file were left out, since they are not papers")
+        if result.left_out:
+            note(
+                f"note: {result.left_out:,} more entries of the file were left out: it has more than "
+                f"{MAX_LIBRARY_ENTRIES:,}; export a smaller collection"
+            )
     if result.error is not None:
         warn(result.error)
         note(f"{ref.address} was added and will be read at the next sync.")

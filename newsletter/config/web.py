@@ -61,7 +61,7 @@ class Web(Settings):
         default=10.0, gt=0, le=600, description="For a whole header, from the connection or the last response."
     )
     body_timeout_seconds: float = Field(
-        default=30.0, gt=0, le=600, description="For a whole body; the largest allowed is 100 kB."
+        default=30.0, gt=0, le=600, description="For a whole body; the largest allowed is 5 MB, for a library."
     )
     send_timeout_seconds: float = Field(
         default=30.0,

@@ -6,6 +6,7 @@ Each takes a log and returns whether it succeeded; ``scheduler.py`` runs them on
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from itertools import chain
 
 from newsletter.errors import NewsletterError, Stopped
 from newsletter.ranking.index import Index
@@ -14,6 +15,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.due_subscribers import bring_due_back, due_batches, end_pauses
 from newsletter.services.edition import SendingPaused, run_edition
 from newsletter.services.fetch import fetch_papers
+from newsletter.services.first_libraries import add_waiting
 from newsletter.services.index import read_state
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.libraries import sync_due
@@ -155,8 +157,9 @@ def _read_mailbox(context: AppContext, log: Log, should_stop: Callable[[], bool]
 
 
 def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Sync the libraries that are due, one log line for each that changed or failed, and write saved papers into Zotero
-    libraries that did not take them before. A lasting error is logged once.
+    """Add uploaded libraries that are not stored yet and sync the libraries that are due, one log line for each that
+    changed or failed, and write saved papers into Zotero libraries that did not take them before. A lasting error is
+    logged once.
 
     Returns:
         Whether no library failed that had not failed before.
@@ -164,7 +167,7 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
     good = True
     read_files(context)  # A new file may name a library. What is wrong in files is reported when digests are sent.
     with suppress(Stopped):
-        for result in sync_due(context, should_stop):
+        for result in chain(add_waiting(context, should_stop), sync_due(context, should_stop)):
             facts = {"email": result.email, "library": result.address}
             if result.error is not None and result.new_error:
                 good = False

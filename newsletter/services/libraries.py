@@ -67,7 +67,7 @@ class SyncResult:
     Attributes:
         email: of its subscriber. ``address``: of the library.
         added, changed, removed, total: papers.
-        skipped: entries of a file that are no papers.
+        skipped: entries of a file that are no papers. ``left_out``: entries after the most that are read of a file.
         error: why it failed, in one line; None if it did not. The papers stay.
         new_error: whether the error was not reported before.
         dropped: whether no interest names the library any longer, so that it was removed.
@@ -80,6 +80,7 @@ class SyncResult:
     removed: int = 0
     total: int = 0
     skipped: int = 0
+    left_out: int = 0
     error: str | None = None
     new_error: bool = False
     dropped: bool = False
@@ -301,7 +302,7 @@ def _name_of_file(path: str) -> str:
 
 def _store(context: AppContext, email: str, library: Library, found: Reading, patterns: Sequence[str]) -> SyncResult:
     """Store what was read. A sync that is interrupted is repeated, since the version is stored last."""
-    result = SyncResult(email=email, address=library.address, skipped=found.skipped)
+    result = SyncResult(email=email, address=library.address, skipped=found.skipped, left_out=found.left_out)
     changes = found.changes
     items = [item for item in changes.items if in_collections(item, patterns)] if changes else []
     for start in range(0, len(items), _BLOCK):

@@ -36,11 +36,13 @@ class Reading:
         changes: since the last version; None if there are none.
         can_write: whether the key allows adding papers.
         skipped: how many entries of a file are no papers.
+        left_out: how many entries come after the most that are read of a file.
     """
 
     changes: LibraryChanges | None
     can_write: bool = False
     skipped: int = 0
+    left_out: int = 0
 
 
 def read_library(
@@ -160,6 +162,7 @@ def read_content(content: bytes, name: str) -> Reading:
     Raises:
         UserError: it is no library.
     """
-    items, skipped = read_library_file(content, name)
+    file = read_library_file(content, name)
     version = hashlib.sha256(content).hexdigest()
-    return Reading(LibraryChanges(version=version, items=items), skipped=len(skipped))
+    changes = LibraryChanges(version=version, items=file.items)
+    return Reading(changes, skipped=len(file.skipped), left_out=file.left_out)

@@ -39,19 +39,25 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
         text: the file.
         shown: its name, for errors.
     """
-    for item in read_items(text, shown):
+    for item in _items(text, shown, strict=True):
         yield item.paper if isinstance(item, LibraryItem) else item
 
 
 def read_items(text: str, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
-    """Yield the papers of a BibTeX file with their keys and their groups. Two entries may have the same key."""
+    """Yield the papers of a BibTeX file with their keys and their groups. Two entries may have the same key. A paper
+    whose date does not exist has none.
+    """
+    return _items(text, shown, strict=False)
+
+
+def _items(text: str, shown: str, strict: bool) -> Iterator[LibraryItem | SkippedPaper]:
     file = parse_file(text, shown)
     groups = parse_groups(file.comments)
     for entry in file.entries:
         if isinstance(entry, SkippedPaper):
             yield entry
             continue
-        paper = _paper(entry, f"{shown}:{entry.line}")
+        paper = _paper(entry, f"{shown}:{entry.line}", strict)
         if isinstance(paper, SkippedPaper):
             yield paper
         else:
@@ -59,7 +65,7 @@ def read_items(text: str, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
             yield LibraryItem(key=entry.key, paper=paper, collections=paths)
 
 
-def _paper(entry: BibtexEntry, where: str) -> Paper | SkippedPaper:
+def _paper(entry: BibtexEntry, where: str, strict: bool) -> Paper | SkippedPaper:
     fields = entry.fields
     title = _with_subtitle(fields, "title", "subtitle")
     if not title:
@@ -70,7 +76,9 @@ def _paper(entry: BibtexEntry, where: str) -> Paper | SkippedPaper:
             (parse_date(fields.get("date", "")), parse_date(year), parse_month(month, fields.get("day", "")))
         )
     except ValueError as error:
-        return SkippedPaper(where, f"{excerpt(entry.key)}: {error}")
+        if strict:
+            return SkippedPaper(where, f"{excerpt(entry.key)}: {error}")
+        published = None
     links = [link for name in _LINKS if (link := _address(fields.get(name, "")))]
     arxiv_id, version = find_arxiv_id(_arxiv_names(fields, links)) or (None, None)
     doi = next(filter(None, map(identifiers.doi, (_address(fields.get("doi", "")), *links))), None)

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 from newsletter.errors import UserError
 from newsletter.model import LibraryItem, SkippedPaper
 from newsletter.sources import bibtex, ris
 from newsletter.sources.bounds import within_bounds
+from newsletter.sources.library_items import with_usable_identifiers
 from newsletter.support.line_files import decode_text
 from newsletter.support.text import shorten_middle, to_single_line
 
@@ -23,14 +25,21 @@ _LONGEST_NAME = 100
 
 _FIX = "export your library as BibTeX or RIS, and use that file"
 _SIGNATURES = (
-    (re.compile(rb"%PDF-"), "a PDF"),
-    (re.compile(rb"PK\x03\x04.*?\[Content_Types\]\.xml.*?word/", re.DOTALL), "a Word document"),
-    (re.compile(rb"PK\x03\x04"), "a ZIP archive or an office document"),
-    (re.compile(rb"\xd0\xcf\x11\xe0"), "an office document"),
-    (re.compile(rb"\{\\rtf"), "a rich text document"),
-    (re.compile(rb"\x1f\x8b"), "a compressed file"),
-    (re.compile(rb"SQLite format 3"), "a database"),
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\xd0\xcf\x11\xe0", "an office document"),
+    (b"{\\rtf", "a rich text document"),
+    (b"\x1f\x8b", "a compressed file"),
+    (b"SQLite format 3", "a database"),
 )
+_WORD_PART = b"word/"
+"""The folder in the ZIP archive of a Word document."""
+
+_HEAD = 4_096
+"""Bytes or characters at the beginning of a file in which another format shows itself. Strangers upload files, so no
+pattern sees more, and none may take more time than in proportion to the length.
+"""
+
 _STARTS = (
     (re.compile(r"<(?:!doctype html|html|head|body)\b", re.IGNORECASE), "a web page (HTML)"),
     (re.compile(r"<\?xml|<\w"), "XML"),
@@ -40,17 +49,29 @@ _STARTS = (
 )
 
 
-def read_library_file(content: bytes, name: str) -> tuple[list[LibraryItem], list[SkippedPaper]]:
+class LibraryFile(NamedTuple):
+    """What a library in a file has.
+
+    Attributes:
+        items: its papers.
+        skipped: the entries that are not papers.
+        left_out: how many entries come after the first 5,000.
+    """
+
+    items: list[LibraryItem]
+    skipped: list[SkippedPaper]
+    left_out: int
+
+
+def read_library_file(content: bytes, name: str) -> LibraryFile:
     """Read the papers of a library, each with a key of its own and within the limits of :mod:`.bounds`.
 
-    Of more than 5,000 entries the first are read, and the rest is reported.
+    Of more than 5,000 entries the first are read, and the rest is counted. A date or an identifier that cannot be right
+    is left out of its paper.
 
     Args:
         content: of the file, in any common encoding.
         name: of the file, for errors.
-
-    Returns:
-        The papers, and the entries that are not papers.
 
     Raises:
         UserError: the file is empty, larger than 10 MB or in another format, or has no entry with a title.
@@ -59,18 +80,17 @@ def read_library_file(content: bytes, name: str) -> tuple[list[LibraryItem], lis
     entries = _entries(content, shown)
     items, skipped = list[LibraryItem](), list[SkippedPaper]()
     for entry in islice(entries, MAX_LIBRARY_ENTRIES):
-        bounded = within_bounds(entry.paper if isinstance(entry, LibraryItem) else entry).item
+        paper = with_usable_identifiers(entry.paper) if isinstance(entry, LibraryItem) else entry
+        bounded = within_bounds(paper).item
         if isinstance(bounded, SkippedPaper):
             skipped.append(bounded)
         elif isinstance(entry, LibraryItem):
             items.append(replace(entry, paper=bounded, collections=_bounded(entry.collections)))
-    if next(entries, None) is not None:
-        why = f"more than {MAX_LIBRARY_ENTRIES:,} entries; the rest was left out; export a smaller collection"
-        skipped.append(SkippedPaper(shown, why))
+    left_out = sum(1 for _ in entries)
     if not items:
         why = f" ({skipped[0].where}: {skipped[0].why})" if skipped else ""
         raise UserError(f"{shown}: has no entry with a title{why}; {_FIX}")
-    return list(_with_unique_keys(items)), skipped
+    return LibraryFile(list(_with_unique_keys(items)), skipped, left_out)
 
 
 def check_library_file(content: bytes, name: str) -> None:
@@ -95,16 +115,9 @@ def _entries(content: bytes, shown: str) -> Iterator[LibraryItem | SkippedPaper]
         )
     if not content.strip(b"\0 \t\r\n"):
         raise UserError(f"{shown}: the file is empty; {_FIX}")
-    for signature, what in _SIGNATURES:
-        if signature.match(content):
-            raise UserError(f"{shown}: is {what}; {_FIX}")
     text = decode_text(content)
-    begins = text.lstrip()
-    for start, what in _STARTS:
-        if start.match(begins):
-            raise UserError(f"{shown}: is {what}; {_FIX}")
-    if begins.startswith(("{", "[")) and (json_kind := _kind_of_json(text)):
-        raise UserError(f"{shown}: is {json_kind}; {_FIX}")
+    if other := _kind_of_binary(content[:_HEAD]) or _kind_of_text(text):
+        raise UserError(f"{shown}: is {other}; {_FIX}")
     in_bibtex, in_ris = bibtex.looks_like_bibtex(text), ris.looks_like_ris(text)
     if "\0" in text or not (in_bibtex or in_ris):
         raise UserError(f"{shown}: is neither BibTeX nor RIS; {_FIX}")
@@ -115,6 +128,20 @@ def _entries(content: bytes, shown: str) -> Iterator[LibraryItem | SkippedPaper]
     else:
         as_ris = in_ris is not None
     return ris.read_items(text, shown) if as_ris else bibtex.read_items(text, shown)
+
+
+def _kind_of_binary(head: bytes) -> str | None:
+    """Return the format of a file that is no text; None if it may be text."""
+    found = next((what for signature, what in _SIGNATURES if head.startswith(signature)), None)
+    return "a Word document" if head.startswith(b"PK") and _WORD_PART in head else found
+
+
+def _kind_of_text(text: str) -> str | None:
+    """Return the format of a text that is not BibTeX or RIS, as far as its beginning says."""
+    head = text.lstrip()[:_HEAD]
+    if found := next((what for start, what in _STARTS if start.match(head)), None):
+        return found
+    return _kind_of_json(text) if head.startswith(("{", "[")) else None
 
 
 def _kind_of_json(text: str) -> str | None:

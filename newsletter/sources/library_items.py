@@ -39,12 +39,16 @@ def library_item(key: str, paper: Paper, collections: Sequence[str] = ()) -> Lib
     """Return a paper of a library within the limits; None for one without a title. An unusable identifier is left
     out.
     """
-    known = replace(paper, arxiv_id=_usable(paper.arxiv_id), doi=_usable(paper.doi))
-    bounded = within_bounds(known).item
+    bounded = within_bounds(with_usable_identifiers(paper)).item
     if not isinstance(bounded, Paper):
         return None
     paths = tuple(path[:MAX_PATH] for path in collections[:_MAX_COLLECTIONS])
     return LibraryItem(key=to_single_line(key)[:MAX_IDENTIFIER], paper=bounded, collections=paths)
+
+
+def with_usable_identifiers(paper: Paper) -> Paper:
+    """Return a paper of a library without the identifiers that :func:`within_bounds` would skip it for."""
+    return replace(paper, arxiv_id=_usable(paper.arxiv_id), doi=_usable(paper.doi))
 
 
 def _usable(identifier: str | None) -> str | None:

@@ -54,18 +54,22 @@ def read_entries(text: str, shown: str) -> Iterator[Paper | SkippedPaper]:
         text: the file.
         shown: its name, for errors.
     """
-    for item in read_items(text, shown):
+    for item in _items(text, shown, strict=True):
         yield item.paper if isinstance(item, LibraryItem) else item
 
 
 def read_items(text: str, shown: str) -> Iterator[LibraryItem | SkippedPaper]:
     """Yield the papers of a RIS file with their keys: a digest of the DOI or else the title, since records have none
-    that lasts.
+    that lasts. A paper whose date does not exist has none.
     """
+    return _items(text, shown, strict=False)
+
+
+def _items(text: str, shown: str, strict: bool) -> Iterator[LibraryItem | SkippedPaper]:
     for line, record in _records(text):
         where = f"{shown}:{line}"
         try:
-            paper = _paper(_values(record), where)
+            paper = _paper(_values(record), where, strict)
         except Exception as error:  # One record that neither this module nor rispy foresaw stops no other.
             paper = SkippedPaper(where, f"not RIS: {type(error).__name__}")
         yield LibraryItem(key=_key(paper), paper=paper) if isinstance(paper, Paper) else paper
@@ -115,7 +119,7 @@ def _values(record: Iterable[_Line]) -> _Values:
     return {tag: [text for one in value if (text := one.strip())] for tag, value in as_lists.items()}
 
 
-def _paper(values: _Values, where: str) -> Paper | SkippedPaper:
+def _paper(values: _Values, where: str, strict: bool) -> Paper | SkippedPaper:
     titled = next((tag for tag in _TITLES if any(map(from_html, values.get(tag, ())))), None)
     if titled is None:
         return SkippedPaper(where, "the record has no title")
@@ -123,7 +127,9 @@ def _paper(values: _Values, where: str) -> Paper | SkippedPaper:
     try:
         published = published_on(map(parse_date, _all(values, _DATES)))
     except ValueError as error:
-        return SkippedPaper(where, f"{excerpt(title)}: {error}")
+        if strict:
+            return SkippedPaper(where, f"{excerpt(title)}: {error}")
+        published = None
     arxiv_id, version = find_arxiv_id(_all(values, _ARXIV_IDS)) or (None, None)
     doi = next(filter(None, map(identifiers.doi, _all(values, _DOIS))), None)
     authors = tuple(_authors(_all(values, ("AU", "A1"))))

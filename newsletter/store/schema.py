@@ -154,8 +154,10 @@ sign_ups = Table(
     Column("kind", Text, nullable=False, server_default="sign_up"),
     Column("subscriber", Integer, index=True),
     Column("new_email", Text),
-    # The library that was uploaded with it: the file's name, and its content (zlib, base64).
+    # The library that was uploaded with it: the file's name, and its content (zlib, base64) with the number of its
+    # characters. A library that was left out has only a name.
     Column("library_name", Text),
+    Column("library_size", Integer),
     Column("library", Text),
     # Links that confirm name one by row.
     sqlite_autoincrement=True,

@@ -18,7 +18,7 @@ from newsletter.store.subscribers import email_key
 
 class Kind(StrEnum):
     """The kind of request. The first two may come from anybody who knows an address, the others only from somebody with
-    a link to a subscriber's preferences. All come from the site, except the last.
+    a link to a subscriber's preferences. All come from the site, except those for interests.
     """
 
     SIGN_UP = "sign_up"
@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """It approved, and the new address is asked."""
     INTERESTS = "interests"
     """An email was to change the interests; the answer says whether it did: then the request has the new ones."""
+    UPLOAD = "upload"
+    """The library of a confirmed sign-up, until it is stored as one. No email goes out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class SignUp:
         subscriber: the subscriber who made it (by row), for the kinds that have one.
         new_email: the address to move to.
         upload: the library that was uploaded with it: the file's name and its content; None without one.
+        left_out: the name of an uploaded file for which there was no room; None without one.
     """
 
     row: int
@@ -55,6 +58,7 @@ class SignUp:
     subscriber: int | None = None
     new_email: str | None = None
     upload: tuple[str, bytes] | None = None
+    left_out: str | None = None
 
     @property
     def email(self) -> str:
@@ -76,8 +80,10 @@ def add(
     subscriber: int | None = None,
     new_email: str | None = None,
     upload: tuple[str, bytes] | None = None,
+    left_out: str | None = None,
 ) -> None:
     """Store a request; its email may be sent right away."""
+    library = base64.b64encode(zlib.compress(upload[1])).decode("ascii") if upload is not None else None
     connection.execute(
         insert(sign_ups).values(
             email=preferences.email,
@@ -85,21 +91,39 @@ def add(
             preferences=to_json(preferences),
             network=network,
             asked_at=now,
-            not_before=now,
+            not_before=now if kind is not Kind.UPLOAD else None,
             attempts=0,
             kind=kind.value,
             subscriber=subscriber,
             new_email=new_email,
-            library_name=upload[0] if upload is not None else None,
-            library=base64.b64encode(zlib.compress(upload[1])).decode("ascii") if upload is not None else None,
+            library_name=upload[0] if upload is not None else left_out,
+            library_size=len(library) if library is not None else None,
+            library=library,
         )
     )
 
 
 def size_of_uploads(connection: Connection) -> int:
     """Return how many characters the uploaded libraries of all requests take in the store."""
-    total = func.coalesce(func.sum(func.length(sign_ups.c.library)), 0)
-    return int(connection.execute(select(total).where(sign_ups.c.library.is_not(None))).scalar_one())
+    total = func.coalesce(func.sum(sign_ups.c.library_size), 0)
+    return int(connection.execute(select(total)).scalar_one())
+
+
+def waiting_uploads(connection: Connection, before: datetime, subscriber: int | None = None) -> list[int]:
+    """Return the rows of confirmed uploads that are not stored as libraries: those confirmed before a time (UTC), of
+    all subscribers or of one (by row).
+    """
+    query = select(sign_ups.c.row).where(sign_ups.c.kind == Kind.UPLOAD.value, sign_ups.c.asked_at < before)
+    if subscriber is not None:
+        query = query.where(sign_ups.c.subscriber == subscriber)
+    return list(connection.execute(query.order_by(sign_ups.c.row)).scalars())
+
+
+def begin_upload(connection: Connection, row: int) -> SignUp | None:
+    """Count an attempt to store a confirmed upload, and return it; None if it was stored or is too old."""
+    counted = update(sign_ups).where(sign_ups.c.row == row).values(attempts=sign_ups.c.attempts + 1)
+    found = connection.execute(counted.returning(*sign_ups.c)).mappings().first()
+    return _sign_up(found) if found is not None else None
 
 
 def take(connection: Connection, now: datetime, hold: datetime) -> SignUp | None:
@@ -147,7 +171,8 @@ def remove_of(connection: Connection, email: str) -> None:
 
 def remove_of_subscriber(connection: Connection, subscriber: int) -> None:
     """Remove the requests made with links of a subscriber (by row)."""
-    connection.execute(delete(sign_ups).where(sign_ups.c.subscriber == subscriber))
+    with_link = sign_ups.c.kind != Kind.UPLOAD.value
+    connection.execute(delete(sign_ups).where(sign_ups.c.subscriber == subscriber, with_link))
 
 
 def forget(connection: Connection, before: datetime) -> int:
@@ -178,6 +203,7 @@ def _sign_up(row: Any) -> SignUp:
         subscriber=row["subscriber"],
         new_email=row["new_email"],
         upload=_upload(row),
+        left_out=row["library_name"] if row["library"] is None else None,
     )
 
 

@@ -3,12 +3,15 @@ errors.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from fastapi import Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from newsletter.audience.form_limits import network_of
 
 LARGEST_BODY = 100_000
 """In bytes. No form without a file, and no API request, comes near it."""
@@ -17,7 +20,10 @@ LARGEST_UPLOAD = {"/subscribe": 1_000_000, "/preferences/": 5_000_000}
 """In bytes, of the forms with a file, by what their paths begin with. Strangers may send less than subscribers."""
 
 _MOST_UPLOADS = 8
-"""Larger bodies that are read at once: what they may take in memory is bounded."""
+"""Bodies larger than :data:`LARGEST_BODY` that are held at once: what they may take in memory is bounded."""
+
+_MOST_UPLOADS_OF_NETWORK = 2
+"""So that one network cannot keep all others from uploading."""
 
 LARGEST_HEADER = 16_384
 """In bytes, of a request before its body. Browsers send about a thousand."""
@@ -49,26 +55,22 @@ Refusal = Callable[[Request, int], Response]
 
 def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
     """Wrap an application in the security middleware."""
-    uploads = 0
+    uploads = _Uploads()
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        nonlocal uploads
         answer = _Answer(scope, send)
         status, most = _status_for(scope), _largest_body(scope)
-        large = status is None and _promised(scope) > LARGEST_BODY
-        if large and uploads >= _MOST_UPLOADS:
-            status, large = 503, False
-        uploads += large
+        upload = uploads.of(scope)
         try:
             # Read the whole body first: until then a slow client costs no more than its connection.
-            body = await _read(receive, most) if status is None else None
-            if body is not None:
+            body = await _read(receive, most, upload) if status is None else status
+            if isinstance(body, bytes):
                 await app(scope, _replayed(body, receive), answer.send)
             else:
-                status = status or 413
+                status = body
         except ClientDisconnect:
             return  # The client has gone, or was too slow.
         except Exception:
@@ -78,11 +80,47 @@ def guard(app: ASGIApp, refusal: Refusal) -> ASGIApp:
                 raise
             status = 500
         finally:
-            uploads -= large
+            upload.end()
         if status is not None:
             await _refused(refusal, scope, status)(scope, receive, answer.send)
 
     return guarded
+
+
+class _Uploads:
+    """The number of large bodies that are held now, of each network."""
+
+    def __init__(self) -> None:
+        self._held = Counter[str]()
+
+    def of(self, scope: Scope) -> "_Upload":
+        """Return the upload that a request may become."""
+        return _Upload(self._held, network_of(scope["client"][0] if scope.get("client") else None))
+
+
+class _Upload:
+    """The large body of a request. It counts from when it is large, so that a client that sends little takes no place
+    of another.
+    """
+
+    def __init__(self, held: Counter[str], network: str) -> None:
+        self._held, self._network, self._begun = held, network, False
+
+    def begin(self) -> bool:
+        """Count the upload; return false if there are too many."""
+        if not self._begun:
+            full = self._held.total() >= _MOST_UPLOADS or self._held[self._network] >= _MOST_UPLOADS_OF_NETWORK
+            self._begun = not full
+            self._held[self._network] += self._begun
+        return self._begun
+
+    def end(self) -> None:
+        """Count the upload no longer."""
+        if self._begun:
+            self._held[self._network] -= 1
+            if not self._held[self._network]:
+                del self._held[self._network]
+            self._begun = False
 
 
 def _refused(refusal: Refusal, scope: Scope, status: int) -> Response:
@@ -147,8 +185,9 @@ def _largest_body(scope: Scope) -> int:
     return files[0] if files and scope["method"] == "POST" else LARGEST_BODY
 
 
-async def _read(receive: Receive, most: int) -> bytes | None:
-    """Read the body of a request; None if it is larger than the limit.
+async def _read(receive: Receive, most: int, upload: _Upload) -> bytes | int:
+    """Read the body of a request; return a status instead if it is larger than the limit, or there are too many large
+    ones.
 
     Raises:
         ClientDisconnect: the client disconnected before the end.
@@ -160,7 +199,9 @@ async def _read(receive: Receive, most: int) -> bytes | None:
             raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > most:
-            return None
+            return 413
+        if len(body) > LARGEST_BODY and not upload.begin():
+            return 503
         more = message.get("more_body", False)
     return bytes(body)
 

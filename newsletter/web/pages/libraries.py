@@ -17,6 +17,7 @@ from newsletter.rendering.library_names import library_name
 from newsletter.rendering.template_context import format_day
 from newsletter.services.libraries import SyncResult, add_library, add_upload, remove_library, sync_subscriber
 from newsletter.services.library_owner import zotero_user
+from newsletter.sources.library_files import MAX_LIBRARY_ENTRIES
 from newsletter.store import libraries as store
 from newsletter.store import reading
 from newsletter.store.libraries import Library
@@ -31,6 +32,8 @@ _PATIENCE = 20.0
 _SAID = {
     "welcome": "Welcome! Your first digest will arrive within minutes.",
     "unreadable": "Welcome! Your file could not be read, though. Please upload another one, as BibTeX or RIS.",
+    "left_out": "Welcome! There was no room to keep your file, though. Please upload it again here.",
+    "waiting": "Welcome! Your file is not read yet. If it is not listed here tomorrow, please upload it again.",
     "later": "Added, but it cannot be read right now. We’ll try again within a day.",
     "reading": "Reading the library takes a while. Its papers will be here in a few minutes.",
 }
@@ -67,11 +70,13 @@ def routes(site: WebContext) -> APIRouter:
             return page(request, token, problem="That did not work. Please try again later.", status=503)
         if result.error is not None:
             return _back(token, said="later")
-        return _back(token, added=result.total, skipped=result.skipped)
+        return _back(token, added=result.total, skipped=result.skipped, left=result.left_out)
 
     @router.api_route("", methods=PAGE)
-    def show(request: Request, token: str, added: int = -1, skipped: int = 0, said: str = "") -> Response:
-        return page(request, token, note=_SAID.get(said) or _note(added, skipped))
+    def show(
+        request: Request, token: str, added: int = -1, skipped: int = 0, left: int = 0, said: str = ""
+    ) -> Response:
+        return page(request, token, note=_SAID.get(said) or _note(added, skipped, left))
 
     @router.post("/upload", dependencies=[SameOrigin])
     def upload(request: Request, token: str, posted: PostedWithFile) -> Response:
@@ -153,13 +158,18 @@ def _shown(ref: LibraryRef, library: Library | None, counts: Mapping[int, int]) 
     }
 
 
-def _note(added: int, skipped: int) -> str:
+def _note(added: int, skipped: int, left_out: int) -> str:
     if added < 0:
         return ""
     papers = f"{added:,} paper{'' if added == 1 else 's'}"
-    left = f" {skipped:,} other entries have no title or could not be read." if skipped > 1 else ""
-    left = " One other entry has no title or could not be read." if skipped == 1 else left
-    return f"Added. The library has {papers}, which your next digest will be ranked by.{left}"
+    said = [f"Added. The library has {papers}, which your next digest will be ranked by."]
+    if skipped > 0:
+        entries = "One other entry has" if skipped == 1 else f"{skipped:,} other entries have"
+        said.append(f"{entries} no title or could not be read.")
+    if left_out > 0:
+        more = "One more entry was" if left_out == 1 else f"{left_out:,} more entries were"
+        said.append(f"{more} left out: a file may have {MAX_LIBRARY_ENTRIES:,}. Please export a smaller collection.")
+    return " ".join(said)
 
 
 def _group(text: str) -> str:

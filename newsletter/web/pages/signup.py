@@ -16,6 +16,7 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.services import signup_mail
 from newsletter.services.first_libraries import read_first_libraries
 from newsletter.sources.library_files import check_library_file
+from newsletter.store.sign_ups import SignUp
 from newsletter.support import time_zones
 from newsletter.support.text import to_single_line
 from newsletter.web.context import PRIVATE, WebContext
@@ -121,17 +122,18 @@ def routes(site: WebContext) -> APIRouter:
 
         try:
             wanted = read_request(email, [*topics, *interests.splitlines()], zone, layout, orcid)
+            # A field that nobody sees, and programs fill in.
+            if text(form, "website"):
+                return RedirectResponse("/subscribe/sent", 303)
             upload = _checked(file)
         except UserError as error:
             return again(422, error.lines)
-        # A field that nobody sees, and programs fill in.
-        if not text(form, "website"):
-            verdict = signup_mail.request_signup(context, wanted, request_origin(request, form), upload=upload)
-            if verdict is LimitVerdict.TOO_MANY:
-                raise HTTPException(429)
-            if verdict is LimitVerdict.CHALLENGE:
-                return again(429, (), site.challenge())
-            site.mailer.wake()
+        verdict = signup_mail.request_signup(context, wanted, request_origin(request, form), upload=upload)
+        if verdict is LimitVerdict.TOO_MANY:
+            raise HTTPException(429)
+        if verdict is LimitVerdict.CHALLENGE:
+            return again(429, (), site.challenge())
+        site.mailer.wake()
         return RedirectResponse("/subscribe/sent", 303)
 
     @router.api_route("/subscribe/sent", methods=PAGE)
@@ -148,6 +150,7 @@ def routes(site: WebContext) -> APIRouter:
             email=asked.email,
             interests=[interest.name for interest in asked.preferences.interests],
             upload=asked.upload[0] if asked.upload is not None else "",
+            left_out=asked.left_out or "",
             token=token,
         )
 
@@ -157,9 +160,11 @@ def routes(site: WebContext) -> APIRouter:
         done = signup_mail.confirm(context, asked, request_origin(request).network)
         if done is None:
             raise HTTPException(409, _SUPPRESSED, headers=PRIVATE)
-        if not done.already and (asked.upload is not None or any(references(done.subscriber.preferences))):
+        has_libraries = asked.upload is not None or any(references(done.subscriber.preferences))
+        if not done.already and (has_libraries or asked.left_out is not None):
             page = f"{path_for(site, TokenPurpose.PREFERENCES, done.subscriber)}/library"
-            said = _read_libraries(read_first_libraries(context, done.subscriber, asked.upload))
+            reads = read_first_libraries(context, done.subscriber) if has_libraries else None
+            said = _read_libraries(asked, reads)
             return RedirectResponse(f"{page}?said={said}", 303, headers=PRIVATE)
         asks = not (done.already or done.subscriber.preferences.interests)
         page = rate_path(site, done.subscriber) if asks else path_for(site, TokenPurpose.PREFERENCES, done.subscriber)
@@ -184,12 +189,15 @@ def _checked(file: Upload | None) -> tuple[str, bytes] | None:
     return to_single_line(file.name), file.content
 
 
-def _read_libraries(usable: Future[bool]) -> str:
+def _read_libraries(asked: SignUp, usable: Future[bool] | None) -> str:
+    """Return what the page of libraries says once they are read, or take long."""
+    if usable is None or asked.left_out is not None:
+        return "left_out"
     try:
         return "welcome" if usable.result(_PATIENCE) else "unreadable"
     except (TakesLong, NewsletterError):
         # The scheduler reads again what could not be read.
-        return "welcome"
+        return "waiting" if asked.upload is not None else "welcome"
 
 
 @cache

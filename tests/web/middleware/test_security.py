@@ -4,8 +4,9 @@ import hashlib
 import re
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import product
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app
 from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving
-from tests.helpers.newsletter import NOW, Newsletter, free_port
+from tests.helpers.newsletter import NOW, Newsletter, free_port, wait_until
 from tests.helpers.web import links_of, path_of, row_of, site_client, state_of
 
 Served = tuple[str, Newsletter]
@@ -384,6 +385,37 @@ def test_too_much_is_turned_away_before_it_is_read(served: Served) -> None:
         assert b"content-security-policy" in said
     fits = httpx.post(f"{where}/operator/login", content=b"token=" + b"a" * (LARGEST_BODY - 6))
     assert fits.status_code == 403
+
+
+def test_slow_uploads_of_one_network_do_not_keep_others_out(served: Served) -> None:
+    where, _ = served
+    host, _, port = where.removeprefix("http://").partition(":")
+
+    def begin(stack: ExitStack, network: int, sent: int) -> socket.socket:
+        connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        head = f"POST /subscribe HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.{network}.1\r\n"
+        connection.sendall(f"{head}Content-Length: 300000\r\n\r\n".encode() + b"x" * sent)
+        return connection
+
+    def upload(network: int) -> int:
+        headers = {"X-Forwarded-For": f"192.0.{network}.9"}
+        return httpx.post(f"{where}/subscribe", files={"library": ("a", b"x" * 200_000)}, headers=headers).status_code
+
+    with ExitStack() as stack:
+        for _ in range(10):
+            begin(stack, 1, sent=10)  # Has only said that it will be large.
+        assert upload(1) == 422
+        for _ in range(2):
+            begin(stack, 1, LARGEST_BODY + 1)
+        time.sleep(0.5)  # Until these have arrived.
+        assert begin(stack, 1, LARGEST_BODY + 1).recv(12).endswith(b"503")
+        assert upload(2) == 422
+        for network in (2, 2, 3, 3, 4, 4):
+            begin(stack, network, LARGEST_BODY + 1)
+        time.sleep(0.5)
+        assert begin(stack, 5, LARGEST_BODY + 1).recv(12).endswith(b"503")
+    # The places are free again as soon as the clients are gone.
+    wait_until(lambda: upload(5) == 422)
 
 
 CHUNKED = "Transfer-Encoding: chunked"

@@ -9,11 +9,15 @@ import pytest
 from playwright.sync_api import Browser, expect
 from pytest_httpserver import HTTPServer
 
+from newsletter.audience import signup
 from newsletter.audience.signed_links import TokenPurpose
+from newsletter.errors import NewsletterError
+from newsletter.services import first_libraries
+from newsletter.sources import library_files
 from newsletter.web.middleware.security import LARGEST_UPLOAD
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
-from tests.helpers.web import first_link, links_of, path_of, row_of, serving, site_client, wait_for_messages
+from tests.helpers.web import dump, first_link, links_of, path_of, row_of, serving, site_client, wait_for_messages
 from tests.helpers.zotero import KEY, USER, ZoteroServer, zotero_server
 
 BOB = "bob@example.org"
@@ -56,6 +60,20 @@ def test_an_uploaded_file_becomes_a_library(newsletter: Newsletter, reader: str)
         assert 'name="mark"' in client.get(reader).text
         gone = client.post(f"{reader}/library/remove", data={"address": one["address"]})
         assert gone.status_code == 303 and listed(newsletter) == []
+
+
+def test_entries_after_the_most_are_counted(
+    newsletter: Newsletter, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_files, "MAX_LIBRARY_ENTRIES", 2)
+    entries = "".join(
+        f"@article{{k{number}, title={{T{number}}}, year=2023, month=2, day=30}}\n" for number in range(5)
+    )
+    with serving(newsletter) as where, site_client(where) as client:
+        sent = client.post(f"{reader}/library/upload", files={"file": ("a.bib", entries)})
+        shown = client.get(sent.headers["location"]).text
+    assert "The library has 2 papers" in shown and "3 more entries were left out" in shown
+    assert "no title" not in shown
 
 
 @pytest.mark.parametrize(
@@ -167,6 +185,41 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_sign_up(newsletter: Newsle
         page = client.get(sign_up(client, mail, library=("my.bib", "@misc{c, note = {no title}}")))
         assert "Your file could not be read" in page.text
     assert [row["state"] for row in newsletter.run("subscribers", "list", "--json").rows] == ["active"]
+
+
+@pytest.mark.both_stores
+def test_an_upload_is_kept_until_it_is_stored(
+    newsletter: Newsletter, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newsletter.with_sample()
+
+    def failing(*args: object) -> None:
+        raise NewsletterError("the store failed")
+
+    with serving(newsletter) as where, site_client(where) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr(first_libraries, "add_upload", failing)
+            page = client.get(sign_up(client, mail, library=("my.bib", BIB)))
+        assert "If it is not listed here tomorrow, please upload it again" in page.text
+    assert newsletter.run("library", "list", BOB, "--json").rows == []
+    # Another process tries again, once whoever confirmed it had the time.
+    newsletter.run("run", "--once", code=None, now="2025-11-28T09:20")
+    assert [row["papers"] for row in newsletter.run("library", "list", BOB, "--json").rows] == [2]
+    assert dump(newsletter)["sign_ups"] == []
+
+
+def test_who_cannot_be_kept_room_for_is_told(
+    newsletter: Newsletter, mail: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newsletter.with_sample()
+    monkeypatch.setattr(signup, "_MOST_OF_UPLOADS", 1)
+    with serving(newsletter) as where, site_client(where) as client:
+        for email in ("eve@example.org", BOB):
+            client.post("/subscribe", data={"email": email, "timezone": "UTC"}, files={"library": ("my.bib", BIB)})
+        link = next(first_link(one) for one in wait_for_messages(mail, 2) if one["To"] == BOB)
+        assert "There was no room to keep my.bib" in client.get(link).text
+        page = client.get(client.post(link).headers["location"])
+        assert "Please upload it again here" in page.text
 
 
 @pytest.mark.system

@@ -192,7 +192,10 @@ def test_an_international_address_gets_its_letter(newsletter: Newsletter, mail: 
 def test_limits_and_the_field_that_nobody_sees(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.configure(web={"sign_ups": {"per_address": 1, "per_network": 4}})
     with serving(newsletter) as where, site_client(where) as client:
-        assert ask(client, "trap@example.org", website="https://example.org").status_code == 303
+        trap = {"email": "trap@example.org", "website": "https://example.org"}
+        assert client.post("/subscribe", data=trap).status_code == 303
+        # Its file is not looked at.
+        assert client.post("/subscribe", data=trap, files={"library": ("a.bib", b"%PDF-")}).status_code == 303
         answers = [ask(client, one) for one in (BOB, "BOB@example.org", BOB, "amy@example.org", "joe@example.org")]
         assert [one.status_code for one in answers] == [303, 303, 303, 303, 429]
         wait_for_messages(mail, 2)

@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.add_column("saved_papers", sa.Column("export_error", sa.Text()))
     op.create_index(op.f("ix_saved_papers_export_not_before"), "saved_papers", ["export_not_before"])
     op.add_column("sign_ups", sa.Column("library_name", sa.Text()))
+    op.add_column("sign_ups", sa.Column("library_size", sa.Integer()))
     op.add_column("sign_ups", sa.Column("library", sa.Text()))
     _create_libraries()
     _create_openalex()
