@@ -46,5 +46,9 @@ class UserError(NewsletterError):
     exit_code = 2
 
 
+class ReaderError(UserError):
+    """A user error that concerns what a reader gave, and has neither paths nor commands: the site may show it."""
+
+
 class Stopped(NewsletterError):
     """The newsletter is stopping, so a wait was ended; nothing is wrong."""

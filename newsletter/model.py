@@ -122,8 +122,9 @@ class LibraryRef:
     Attributes:
         id: of the user, group, person or author; the path of a file; the name of an uploaded file.
         collections: the collections of a Zotero library that count, as paths such as ``Papers/*``; empty for all.
-        key: where the key of a Zotero library is: ``env:`` and the name of an environment variable, ``keyring``, or
-            empty if it was given on the site or by command, or if the library needs none. Never the key itself.
+        key: where the key of a Zotero library is: ``env:`` and the name of an environment variable, ``keyring``,
+            ``stored`` if only the stored one counts, as for a library that was added on the site, or empty for the
+            stored one or that of the environment. Never the key itself.
     """
 
     kind: LibraryKind

@@ -74,14 +74,20 @@ def valid_zotero_id(text: str) -> str:
     return cleaned
 
 
+STORED_KEY = "stored"
+"""The place of a key that is in the store or nowhere, as for a library that was added on the site: the keys of the
+environment and keyring are the operator's.
+"""
+
+
 def valid_key_place(text: str) -> str:
-    """Return where a key is: empty, ``env:NAME`` or ``keyring``.
+    """Return where a key is: empty, ``env:NAME``, ``keyring`` or ``stored``.
 
     Raises:
         ValueError: it is something else, such as the key itself; the message does not repeat it.
     """
     cleaned = text.strip()
-    if cleaned and cleaned != "keyring" and not _VARIABLE.fullmatch(cleaned):
+    if cleaned and cleaned not in ("keyring", STORED_KEY) and not _VARIABLE.fullmatch(cleaned):
         raise ValueError(
             "a key does not belong in this file; write 'env:' with the name of an environment variable that has it, or "
             "'keyring', or leave it out and run 'newsletter library add', which stores the key encrypted"

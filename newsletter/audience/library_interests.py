@@ -29,19 +29,24 @@ def patterns_of(refs: Iterable[LibraryRef]) -> tuple[str, ...]:
     return tuple(sorted({pattern for ref in refs for pattern in ref.collections}))
 
 
-def with_library(preferences: Preferences, ref: LibraryRef, interest: str | None, own_name: str) -> Preferences:
+def with_library(
+    preferences: Preferences, ref: LibraryRef, interest: str | None, own_name: str, only_key: bool = False
+) -> Preferences:
     """Return preferences with a library in a named interest; without a name, in the interest that has it already, or
     else in a new interest.
 
     Args:
         own_name: of the new interest.
+        only_key: a library that is there already keeps its collections, and only its key changes.
 
     Raises:
         UserError: no interest has that name.
     """
-    if interest is None:
-        having = (one.name for one in preferences.interests if any(x.address == ref.address for x in one.libraries))
-        interest = next(having, None)
+    preferences = _with_key(preferences, ref)
+    having = [one.name for one in preferences.interests if any(x.address == ref.address for x in one.libraries)]
+    if only_key and having and interest in (None, *having):
+        return preferences
+    interest = interest or next(iter(having), None)
     if interest is None:
         return _with_interest(preferences, own_name, ref)
     place = _place_of(preferences.interests, interest)
@@ -53,6 +58,7 @@ def with_library(preferences: Preferences, ref: LibraryRef, interest: str | None
 
 def with_each_collection(preferences: Preferences, ref: LibraryRef, paths: Iterable[str]) -> Preferences:
     """Return preferences with an interest for each collection of a library that has none yet."""
+    preferences = _with_key(preferences, ref)
     for path in paths:
         own = replace(ref, collections=(path,))
         if own not in references(preferences):
@@ -68,6 +74,15 @@ def without_library(preferences: Preferences, address: str) -> Preferences:
         if left == one or replace(left, weight=1.0) != Interest(name=one.name):
             kept.append(left)
     return replace(preferences, interests=tuple(kept))
+
+
+def _with_key(preferences: Preferences, ref: LibraryRef) -> Preferences:
+    """Return preferences in which all references to a library have the same place of its key: it has one key."""
+    interests = tuple(
+        replace(one, libraries=tuple(replace(x, key=ref.key) if x.address == ref.address else x for x in one.libraries))
+        for one in preferences.interests
+    )
+    return replace(preferences, interests=interests)
 
 
 def _with_interest(preferences: Preferences, name: str, ref: LibraryRef) -> Preferences:

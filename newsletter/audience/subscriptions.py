@@ -166,16 +166,22 @@ def change_preferences(
 
 
 def refresh(connection: Connection, subscriber: Subscriber, folder: Path, now: datetime) -> tuple[Subscriber, bool]:
-    """Read a subscriber's file if it changed; returns the updated subscriber, and whether the file exists and is valid,
-    so that it may be written.
+    """Read a subscriber again from the store, and from the file if it changed; returns the present subscriber, and
+    whether the file exists and is valid, so that it may be written.
+
+    Raises:
+        UserError: the subscriber was deleted meanwhile.
     """
-    path = folder / subscriber.file if subscriber.file is not None else None
+    present = store.by_rows(connection, [subscriber.row]).get(subscriber.row)
+    if present is None:
+        raise UserError(f"{subscriber.email!r} is no longer a subscriber; see 'newsletter subscribers list'")
+    path = folder / present.file if present.file is not None else None
     if path is None or not path.exists():
-        return subscriber, False
+        return present, False
     try:
         _read_file(connection, path, {path.name: store.file_digest(connection, subscriber.row)}, now, SyncReport())
     except UserError:
-        return subscriber, False
+        return present, False
     return store.by_rows(connection, [subscriber.row])[subscriber.row], True
 
 

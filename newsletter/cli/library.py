@@ -234,7 +234,7 @@ def _synced(row: dict[str, Any]) -> str:
 def sync(ctx: typer.Context, email: AnyEmail = None, json: Json = False) -> None:
     """Bring libraries up to date now.
 
-    Without EMAIL, those of all active subscribers. Libraries that no interest names any longer are removed.
+    Without EMAIL, those of all active subscribers.
     """
     from newsletter.services.libraries import sync_due, sync_subscriber
 
@@ -264,9 +264,6 @@ def sync(ctx: typer.Context, email: AnyEmail = None, json: Json = False) -> None
 
 def _say_synced(result: SyncResult) -> None:
     where = f"{result.email}, {result.address}"
-    if result.dropped:
-        say(f"{where}: removed, since no interest names it; {_papers(result.removed)}.")
-        return
     counts = {"new": result.added, "changed": result.changed, "removed": result.removed}
     changes = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     say(f"{where}: {_papers(result.total)}; {changes or 'nothing changed'}.")

@@ -20,7 +20,10 @@ class Libraries(Settings):
     zotero_url: Url = Field(default="https://api.zotero.org", description="The Zotero Web API.")
     openalex_url: Url = Field(default="https://api.openalex.org", description="The OpenAlex API.")
     openalex_requests_per_day: int = Field(
-        default=1_000, ge=0, le=100_000, description="Requests for what alerts need; the rest goes on the next day."
+        default=1_000,
+        ge=0,
+        le=100_000,
+        description="Requests for alerts and libraries; the rest waits for another day.",
     )
 
 

@@ -157,9 +157,8 @@ def _read_mailbox(context: AppContext, log: Log, should_stop: Callable[[], bool]
 
 
 def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Add uploaded libraries that are not stored yet and sync the libraries that are due, one log line for each that
-    changed or failed, and write saved papers into Zotero libraries that did not take them before. A lasting error is
-    logged once.
+    """Write saved papers into Zotero libraries that did not take them before, add uploads that are not stored yet, and
+    sync the libraries that are due: one log line for each that changed or failed. A lasting error is logged once.
 
     Returns:
         Whether no library failed that had not failed before.
@@ -167,6 +166,10 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
     good = True
     read_files(context)  # A new file may name a library. What is wrong in files is reported when digests are sent.
     with suppress(Stopped):
+        # First, since readers wait for it, and it takes less time.
+        exported = export_due(context, should_stop)
+        if any(exported.values()):
+            log("exported", **exported)
         for result in chain(add_waiting(context, should_stop), sync_due(context, should_stop)):
             facts = {"email": result.email, "library": result.address}
             if result.error is not None and result.new_error:
@@ -175,9 +178,6 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
             elif result.added or result.changed or result.removed:
                 counts = {"added": result.added, "changed": result.changed, "removed": result.removed}
                 log("library_synced", **facts, **counts, papers=result.total)
-        exported = export_due(context, should_stop)
-        if any(exported.values()):
-            log("exported", **exported)
     return good
 
 

@@ -1,12 +1,11 @@
 """Readers' libraries: adding, syncing and removing them. A library that fails keeps its papers, and stops no other."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path, PurePath
-
-from sqlalchemy import Connection
 
 from newsletter.audience import subscriptions
 from newsletter.audience.library_interests import (
@@ -19,13 +18,13 @@ from newsletter.audience.library_interests import (
 )
 from newsletter.audience.subscriber_file import checked
 from newsletter.config.suggestions import nearest_value
-from newsletter.errors import Stopped, UserError, describe
+from newsletter.errors import ReaderError, Stopped, UserError, describe
 from newsletter.model import LibraryKind, LibraryRef, Preferences, Subscriber
 from newsletter.services.context import AppContext
-from newsletter.services.library_keys import encrypt_key, find_key, valid_key
+from newsletter.services.library_keys import encrypt_key, find_key, replaces_stored_key, valid_key
 from newsletter.services.library_reading import Reading, read_content, read_library
 from newsletter.sources.bounds import brief
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import NoAnswerError, SourceError
 from newsletter.sources.zotero import RefusedError
 from newsletter.sources.zotero_items import in_collections
 from newsletter.store import libraries as store
@@ -38,6 +37,9 @@ _BLOCK = 500
 """Items that are stored together, so that other writers get access to the store."""
 
 _PAGE = 200
+_MOST_SILENT = 3
+"""How many libraries in a row a server may leave without an answer before a run no longer asks it."""
+
 _LONGEST_FILE_NAME = 100
 _FROM_FILE = "My library"
 _SAYS_NOTHING = frozenset({
@@ -70,7 +72,7 @@ class SyncResult:
         skipped: entries of a file that are no papers. ``left_out``: entries after the most that are read of a file.
         error: why it failed, in one line; None if it did not. The papers stay.
         new_error: whether the error was not reported before.
-        dropped: whether no interest names the library any longer, so that it was removed.
+        no_answer: whether it failed since its server did not answer.
     """
 
     email: str
@@ -83,7 +85,7 @@ class SyncResult:
     left_out: int = 0
     error: str | None = None
     new_error: bool = False
-    dropped: bool = False
+    no_answer: bool = False
 
 
 def add_library(
@@ -96,7 +98,7 @@ def add_library(
     should_stop: ShouldStop = _never,
 ) -> SyncResult:
     """Add a library to a subscriber's preferences and file, and read it at once. One that is there already gets these
-    collections and this key.
+    collections and this key; with a key and no collections, it keeps those that it has.
 
     A library that cannot be read for now is added too; the next sync tries again.
 
@@ -106,29 +108,32 @@ def add_library(
         each_collection: make each of its collections an interest of its own.
 
     Raises:
-        UserError: the library, the key or a collection is wrong; nothing was added.
+        ReaderError: the library or a collection is wrong; nothing was added.
+        UserError: the key is wrong, or the preferences cannot be changed; nothing was added.
     """
     if key is not None:
         key = valid_key(key, f"{ref.address}: key")
     with reading(context.engine) as connection:
         known = [one for one in store.of(connection, subscriber.row) if one.address == ref.address]
     present = known[0] if known else Library(row=0, subscriber=subscriber.row, address=ref.address)
-    if ref.key:
+    if replaces_stored_key(ref):
         present = replace(present, encrypted_key=None)  # The reference names another key.
     used = key or find_key(context.links.key, subscriber, present, ref)
-    planned = with_library(subscriber.preferences, ref, interest, ref.address)
+    only_key = not ref.collections and (key is not None or replaces_stored_key(ref))
+    planned = with_library(subscriber.preferences, ref, interest, ref.address, only_key)
     patterns = () if each_collection else patterns_of(references_to(planned, ref.address))
     try:
         found = read_library(context, ref, used, None, patterns, should_stop)
     except RefusedError as error:
-        raise UserError(str(error)) from None
+        raise ReaderError(str(error)) from None
     except SourceError as error:
         if each_collection:
             raise UserError(f"{error}; add the library again later: its collections are not known") from None
-        library, _ = _added(context, subscriber, ref, key, interest, None, False)
+        library, _ = _added(context, subscriber, ref, key, interest, None, False, only_key)
         return _record(context, library, error)
-    library, patterns = _added(context, subscriber, ref, key, interest, found, each_collection)
-    return _store(context, subscriber.email, library, found, patterns)
+    library, wanted = _added(context, subscriber, ref, key, interest, found, each_collection, only_key)
+    # If the preferences changed meanwhile, the next sync finds other patterns in them and reads everything.
+    return _store(context, subscriber.email, library, found, wanted if each_collection else patterns)
 
 
 def add_upload(
@@ -137,12 +142,16 @@ def add_upload(
     """Add the library in an uploaded file, as :func:`add_library` adds others. A file of the same name is replaced.
 
     Raises:
-        UserError: the file is no library.
+        ReaderError: the file is no library.
+        UserError: the preferences cannot be changed.
     """
     plain = to_single_line(PurePath(name.replace("\\", "/")).name)
     ref = LibraryRef(kind=LibraryKind.UPLOAD, id=shorten_middle(plain, _LONGEST_FILE_NAME) or "library")
-    found = read_content(content, ref.id)
-    library, patterns = _added(context, subscriber, ref, None, interest, found, False)
+    try:
+        found = read_content(content, ref.id)
+    except UserError as error:
+        raise ReaderError(*error.lines) from None
+    library, patterns = _added(context, subscriber, ref, None, interest, found, False, False)
     return _store(context, subscriber.email, library, found, patterns)
 
 
@@ -157,20 +166,22 @@ def remove_library(context: AppContext, subscriber: Subscriber, address: str) ->
         UserError: the subscriber has no such library.
     """
     with writing(context.engine) as connection:
+        subscriber, _ = subscriptions.refresh(connection, subscriber, _folder(context), context.clock())
         known = {one.address: one for one in store.of(connection, subscriber.row)}
         named = {ref.address for ref in references(subscriber.preferences)}
         if address not in named | set(known):
             near = nearest_value(address, named | set(known))
             fix = f"did you mean {near!r}?" if near else f"see 'newsletter library list {subscriber.email}'"
             raise UserError(f"{address!r} is not a library of {subscriber.email}; {fix}")
-        subscriber, _ = subscriptions.refresh(connection, subscriber, _folder(context), context.clock())
+        rows = [known[address].row] if address in known else []
+        count = sum(store.counts(connection, rows).values())
         left = without_library(subscriber.preferences, address)
         subscriptions.change_preferences(connection, subscriber, left, _folder(context), context.clock())
-        return _remove(connection, known[address]) if address in known else 0
+        return count
 
 
 def sync_library(context: AppContext, library: Library, should_stop: ShouldStop = _never) -> SyncResult:
-    """Bring a library up to date, or remove it if no interest names it any longer. An error is recorded.
+    """Bring a library up to date. An error is recorded.
 
     Raises:
         NewsletterError: the store failed.
@@ -179,23 +190,20 @@ def sync_library(context: AppContext, library: Library, should_stop: ShouldStop 
     with reading(context.engine) as connection:
         subscriber = subscribers.by_rows(connection, [library.subscriber]).get(library.subscriber)
     result = SyncResult(email=subscriber.email if subscriber else "", address=library.address)
-    if subscriber is None:
-        return result
-    refs = references_to(subscriber.preferences, library.address)
-    if not refs:
-        with writing(context.engine) as connection:
-            return replace(result, removed=_remove(connection, library), dropped=True)
+    refs = references_to(subscriber.preferences, library.address) if subscriber else []
+    if subscriber is None or not refs:
+        return result  # It was removed meanwhile.
     patterns = patterns_of(refs)
     try:
         key = find_key(context.links.key, subscriber, library, refs[0])
         # What was left out before is needed when other collections are chosen.
         since = library.version if library.collections == patterns else None
         found = read_library(context, refs[0], key, since, patterns, should_stop)
+        return _store(context, subscriber.email, library, found, patterns)
     except Stopped:
         raise
     except Exception as error:  # It concerns this library alone.
         return _record(context, library, error)
-    return _store(context, subscriber.email, library, found, patterns)
 
 
 def sync_subscriber(
@@ -213,8 +221,10 @@ def sync_due(context: AppContext, should_stop: ShouldStop = _never, early: bool 
     """Sync the libraries of active subscribers that were not tried for ``libraries.sync_hours``, or all of them if
     ``early``, yielding each result.
 
-    Raises the same errors as :func:`sync_library`.
+    A server that leaves three of them without an answer is not asked for the others: they stay due, and the next run
+    tries them. Raises the same errors as :func:`sync_library`.
     """
+    silent = Counter[str]()
     _ensure_all(context)
     hours = context.config.libraries.sync_hours
     before = context.clock() + (timedelta(days=1) if early else -timedelta(hours=hours))
@@ -227,8 +237,31 @@ def sync_due(context: AppContext, should_stop: ShouldStop = _never, early: bool 
         for library in page:
             if should_stop():
                 return
-            yield sync_library(context, library, should_stop)
+            server = _server_of(library)
+            if silent[server] >= _MOST_SILENT:
+                yield _left_out(context, library, server)
+                continue
+            result = sync_library(context, library, should_stop)
+            if result.no_answer:
+                silent[server] += 1
+            elif result.error is None:
+                silent[server] = 0
+            yield result
         after = page[-1].row
+
+
+def _server_of(library: Library) -> str:
+    kind = library.address.partition(":")[0]
+    return {"zotero": "Zotero", "orcid": "OpenAlex", "openalex": "OpenAlex"}.get(kind, f"{kind}:")
+
+
+def _left_out(context: AppContext, library: Library, server: str) -> SyncResult:
+    with reading(context.engine) as connection:
+        person = subscribers.by_rows(connection, [library.subscriber]).get(library.subscriber)
+        total = store.counts(connection, [library.row]).get(library.row, 0)
+    error = f"{library.address}: not tried, since {server} did not answer for other libraries; the next sync tries it"
+    email = person.email if person else ""
+    return SyncResult(email=email, address=library.address, total=total, error=error)
 
 
 def _ensure_all(context: AppContext) -> None:
@@ -248,11 +281,11 @@ def _ensure(context: AppContext, people: Sequence[Subscriber]) -> None:
         known = store.of_all(connection, [one.row for one in people])
     for one in people:
         present = {library.address for library in known.get(one.row, ())}
-        missing = {ref.address for ref in references(one.preferences)} - present
-        if missing:
+        if {ref.address for ref in references(one.preferences)} - present:
             with writing(context.engine) as connection:
-                if one.row in subscribers.by_rows(connection, [one.row]):
-                    for address in sorted(missing):
+                # Read again: what was removed meanwhile must not come back.
+                for now in subscribers.by_rows(connection, [one.row]).values():
+                    for address in sorted({ref.address for ref in references(now.preferences)}):
                         store.ensure(connection, one.row, address)
 
 
@@ -264,34 +297,47 @@ def _added(
     interest: str | None,
     found: Reading | None,
     each_collection: bool,
+    only_key: bool,
 ) -> tuple[Library, tuple[str, ...]]:
     """Add a library to the preferences and the store, with its key; also return the patterns of its collections."""
     folder, now = _folder(context), context.clock()
     with writing(context.engine) as connection:
         subscriber, _ = subscriptions.refresh(connection, subscriber, folder, now)
-        changed = _with_library(subscriber.preferences, ref, interest, found, each_collection)
+        changed = _with_library(subscriber.preferences, ref, interest, found, each_collection, only_key)
         if changed != subscriber.preferences:
-            checked(changed, ref.address)
+            _check(changed, ref.address)
             subscriptions.change_preferences(connection, subscriber, changed, folder, now)
         library = store.ensure(connection, subscriber.row, ref.address)
-        stored = None if ref.key else library.encrypted_key
+        stored = None if replaces_stored_key(ref) else library.encrypted_key
         encrypted = encrypt_key(context.links.key, key) if key is not None else stored
         store.set_key(connection, library.row, encrypted, found.can_write if found else library.can_write)
     return library, patterns_of(references_to(changed, ref.address))
 
 
+def _check(preferences: Preferences, address: str) -> None:
+    try:
+        checked(preferences, address)
+    except UserError as error:
+        raise ReaderError(*error.lines) from None
+
+
 def _with_library(
-    present: Preferences, ref: LibraryRef, interest: str | None, found: Reading | None, each_collection: bool
+    present: Preferences,
+    ref: LibraryRef,
+    interest: str | None,
+    found: Reading | None,
+    each_collection: bool,
+    only_key: bool,
 ) -> Preferences:
     changes = found.changes if found else None
     if each_collection and changes is not None:
         paths = {path for item in changes.items for path in item.collections}
         wanted = sorted(path for path in paths if not ref.collections or is_chosen(path, ref.collections))
         if not wanted:
-            raise UserError(f"{ref.address}: none of its collections has papers; leave out --each-collection")
+            raise ReaderError(f"{ref.address}: none of its collections has papers; add it as one library")
         return with_each_collection(present, ref, wanted)
     own_name = (changes.name if changes else None) or _OWN_NAMES.get(ref.kind) or _name_of_file(ref.id)
-    return with_library(present, ref, interest, to_single_line(own_name))
+    return with_library(present, ref, interest, to_single_line(own_name), only_key)
 
 
 def _name_of_file(path: str) -> str:
@@ -334,13 +380,8 @@ def _record(context: AppContext, library: Library, error: Exception) -> SyncResu
         new = store.record_failure(connection, library.row, text, context.clock())
         total = store.counts(connection, [library.row]).get(library.row, 0)
     email = person.email if person else ""
-    return SyncResult(email=email, address=library.address, total=total, error=text, new_error=new)
-
-
-def _remove(connection: Connection, library: Library) -> int:
-    count = store.counts(connection, [library.row]).get(library.row, 0)
-    store.remove(connection, library.row)
-    return count
+    silent = isinstance(error, NoAnswerError)
+    return SyncResult(email=email, address=library.address, total=total, error=text, new_error=new, no_answer=silent)
 
 
 def _folder(context: AppContext) -> Path:

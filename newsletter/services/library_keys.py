@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from newsletter.audience.identifiers import STORED_KEY
 from newsletter.config.libraries import ZOTERO_KEY
 from newsletter.errors import UserError
 from newsletter.model import LibraryRef, Subscriber
@@ -56,18 +57,25 @@ def decrypt_key(signing_key: str, encrypted: str, address: str) -> str:
         ) from None
 
 
+def replaces_stored_key(ref: LibraryRef) -> bool:
+    """Return whether a reference names a place outside of the store for the key."""
+    return ref.key not in ("", STORED_KEY)
+
+
 def find_key(signing_key: str, subscriber: Subscriber, library: Library, ref: LibraryRef) -> str | None:
     """Return the key of a library: the stored one, else the one in the place that the reference names, else that of
     the environment variable NEWSLETTER_ZOTERO_KEY; None without any, as for a public library.
 
-    The environment and the keyring belong to the operator, who writes the subscriber files. A subscriber without one
-    may have named a library on the site, and gets no key from there.
+    The environment and the keyring belong to the operator, who writes the subscriber files. A library that was added on
+    the site, or whose subscriber has no file, gets no key from there.
 
     Raises:
         UserError: the key cannot be decrypted, is not in its place, or is no key.
     """
     if library.encrypted_key is not None:
         return decrypt_key(signing_key, library.encrypted_key, ref.address)
+    if ref.key == STORED_KEY:
+        return None
     if subscriber.file is None:
         if ref.key:
             raise UserError(f"{ref.address}: key: only a subscriber with a file may use {ref.key!r}; store the key")

@@ -13,7 +13,8 @@ from newsletter.config.libraries import openalex_key
 from newsletter.errors import Stopped
 from newsletter.model import LibraryKind, LibraryRef
 from newsletter.services.context import AppContext
-from newsletter.sources.errors import SourceError
+from newsletter.services.openalex_budget import RequestCounter
+from newsletter.sources.errors import NoAnswerError
 from newsletter.sources.http import HttpClient, user_agent
 from newsletter.sources.library_files import MAX_LIBRARY_BYTES, read_library_file
 from newsletter.sources.library_items import LibraryChanges
@@ -23,6 +24,7 @@ from newsletter.support.files import read_bytes
 from newsletter.support.threads import run_in_thread
 
 _ZOTERO = (LibraryKind.ZOTERO_USER, LibraryKind.ZOTERO_GROUP)
+_OPENALEX = (LibraryKind.ORCID, LibraryKind.OPENALEX)
 _POLL_SECONDS = 0.1
 
 Result = TypeVar("Result")
@@ -67,9 +69,14 @@ def read_library(
     """
 
     def read(stopped: Callable[[], bool]) -> Reading:
-        return _read(context, ref, key, since, patterns, stopped)
+        return _read(context, ref, key, since, patterns, stopped, requests)
 
-    return run_within(context.config.network.source_seconds, read, f"{ref.address}: not read", should_stop)
+    requests = RequestCounter(context) if ref.kind in _OPENALEX else None
+    try:
+        return run_within(context.config.network.source_seconds, read, f"{ref.address}: not read", should_stop)
+    finally:
+        if requests is not None:
+            requests.save()
 
 
 def run_within(
@@ -89,7 +96,7 @@ def run_within(
         should_stop: polled continuously.
 
     Raises:
-        SourceError: the time is over.
+        NoAnswerError: the time is over.
         Stopped: the newsletter is stopping.
     """
     left = threading.Event()
@@ -100,7 +107,7 @@ def run_within(
             if should_stop():
                 raise Stopped
             if time.monotonic() > end:
-                raise SourceError(f"{what} within {seconds:g} s; it is tried again later")
+                raise NoAnswerError(f"{what} within {seconds:g} s; it is tried again later")
         return running.result()
     finally:
         left.set()
@@ -113,6 +120,7 @@ def _read(
     since: str | None,
     patterns: Sequence[str],
     should_stop: Callable[[], bool],
+    requests: RequestCounter | None,
 ) -> Reading:
     config = context.config
     if ref.kind is LibraryKind.UPLOAD:
@@ -124,9 +132,9 @@ def _read(
             library = ZoteroLibrary(http, config.libraries.zotero_url, ref, key, should_stop)
             return _read_zotero(library, since, patterns)
     with http_client(context, config.libraries.openalex_url) as http:
-        url, contact = config.libraries.openalex_url, config.contact
-        read = read_author(http, url, ref, since, contact=contact, key=openalex_key(), should_stop=should_stop)
-        return Reading(read)
+        url = config.libraries.openalex_url
+        contact, key = config.contact, openalex_key()
+        return Reading(read_author(http, url, ref, since, requests, contact=contact, key=key, should_stop=should_stop))
 
 
 def http_client(context: AppContext, url: str, seconds: float | None = None) -> HttpClient:

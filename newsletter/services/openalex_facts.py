@@ -19,16 +19,16 @@ from newsletter.model import Alert, AlertKind, Paper
 from newsletter.ranking.publication_age import is_news
 from newsletter.services.context import AppContext
 from newsletter.services.library_reading import http_client
+from newsletter.services.openalex_budget import BudgetSpentError, spend
 from newsletter.sources.bounds import brief, within_bounds
 from newsletter.sources.errors import SourceError
 from newsletter.sources.openalex import PAPER_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
-from newsletter.store import openalex, papers, rate_limit, reading, source_status, subscribers, writing
+from newsletter.store import openalex, papers, reading, source_status, subscribers, writing
 from newsletter.store.openalex import CitedWork, PaperToLookUp, Work
 from newsletter.support.threads import run_in_thread
 
 Item = TypeVar("Item")
 
-_BUDGET = "source openalex"
 _BATCH = 50
 """DOIs or ids in one request; OpenAlex allows 100, but their URL should stay short."""
 
@@ -74,10 +74,6 @@ class FactsResult:
     error: str | None = None
 
 
-class _BudgetSpent(Exception):
-    """The requests of the day are used up."""
-
-
 def update_facts(context: AppContext, should_stop: Callable[[], bool] = lambda: False) -> FactsResult | None:
     """Ask OpenAlex for what alerts need; None if they need nothing.
 
@@ -99,7 +95,7 @@ def update_facts(context: AppContext, should_stop: Callable[[], bool] = lambda: 
             run.resolve_cited(cited)
             run.find_citing()
             run.look_up_papers()
-        except _BudgetSpent:
+        except BudgetSpentError:
             run.result.left = True
         except SourceError as error:
             run.result.error = brief(str(error))
@@ -280,7 +276,7 @@ class _Run:
             raise Stopped
         if time.monotonic() > self._end:
             raise SourceError("OpenAlex: not finished within network.source_seconds; the next run goes on")
-        self._spend()
+        spend(self._context, self._now)
         self.result.requests += 1
         # The thread only reads, so that it can be left alone: a look-up of a name may hang for minutes.
         asked = run_in_thread(lambda: self._api.page(wanted, fields, cursor, sort=sort))
@@ -288,17 +284,6 @@ class _Run:
             if self._should_stop():
                 raise Stopped
         return asked.result()
-
-    def _spend(self) -> None:
-        """Count a request of today (UTC)."""
-        minute = int(self._now.timestamp()) // 60
-        midnight = minute - minute % (24 * 60)
-        with writing(self._context.engine) as connection:
-            rate_limit.forget_counts(connection, _BUDGET, midnight, minute)
-            used = sum(number for _, number in rate_limit.counts(connection, _BUDGET, midnight - 1))
-            if used >= self._context.config.libraries.openalex_requests_per_day:
-                raise _BudgetSpent
-            rate_limit.count(connection, _BUDGET, minute, 1)
 
 
 def _facts(work: OpenAlexWork | None) -> Work:

@@ -18,6 +18,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.library_keys import find_key
 from newsletter.services.library_reading import http_client, run_within
 from newsletter.sources.bounds import brief
+from newsletter.sources.errors import NoAnswerError
 from newsletter.sources.zotero import RefusedError, ZoteroLibrary
 from newsletter.sources.zotero_items import to_new_item
 from newsletter.store import libraries, papers, reading, saved_papers, subscribers, writing
@@ -37,6 +38,7 @@ _WAIT_FACTOR = 3
 """With eight attempts, the last is about four days after the first."""
 
 _PAGE = 100
+_MOST_SILENT = 3
 
 
 class SaveOutcome(StrEnum):
@@ -74,24 +76,31 @@ def save_paper(context: AppContext, subscriber: Subscriber, paper: int) -> SaveO
         return SaveOutcome.LISTED
     if export.exported_at is not None:
         return SaveOutcome.IN_ZOTERO
-    return _tried(context, export, _AT_ONCE_SECONDS)
+    outcome, _ = _tried(context, export, _AT_ONCE_SECONDS)
+    return outcome
 
 
 def export_due(context: AppContext, should_stop: Callable[[], bool] = lambda: False) -> dict[str, int]:
-    """Write saved papers into Zotero whose time has come; return how many were written, wait and failed for good.
+    """Write saved papers into Zotero whose time has come; return how many were written, wait and failed for good. When
+    Zotero does not answer three times in a row, the others stay for the next run.
 
     Raises:
         NewsletterError: the store failed.
         Stopped: the newsletter is stopping.
     """
     counts = {outcome.value.replace(" ", "_"): 0 for outcome in SaveOutcome if outcome is not SaveOutcome.LISTED}
+    silent = 0
     while True:
         with reading(context.engine) as connection:
             due = saved_papers.exports_due(connection, context.clock(), _PAGE)
         for export in due:
             if should_stop():
                 raise Stopped
-            counts[_tried(context, export, _LATER_SECONDS).value.replace(" ", "_")] += 1
+            outcome, no_answer = _tried(context, export, _LATER_SECONDS)
+            counts[outcome.value.replace(" ", "_")] += 1
+            silent = silent + 1 if no_answer else 0
+            if silent >= _MOST_SILENT:
+                return counts
         if len(due) < _PAGE:
             return counts
 
@@ -116,8 +125,10 @@ def _target(own: list[Library], subscriber: Subscriber) -> _Target | None:
     return None
 
 
-def _tried(context: AppContext, export: Export, seconds: float) -> SaveOutcome:
-    """Try an export, and record the result. Zotero is not asked within a transaction."""
+def _tried(context: AppContext, export: Export, seconds: float) -> tuple[SaveOutcome, bool]:
+    """Try an export, and record the result; also return whether Zotero did not answer. It is not asked within a
+    transaction.
+    """
     with reading(context.engine) as connection:
         subscriber = subscribers.by_rows(connection, [export.subscriber]).get(export.subscriber)
         paper = papers.by_rows(connection, [export.paper]).get(export.paper)
@@ -127,10 +138,10 @@ def _tried(context: AppContext, export: Export, seconds: float) -> SaveOutcome:
         if not held:
             _write(context, subscriber, target, paper, export.key, seconds)
     except Exception as error:  # It concerns this paper alone.
-        return _failed(context, export, target, error)
+        return _failed(context, export, target, error), isinstance(error, NoAnswerError)
     with writing(context.engine) as connection:
         saved_papers.record_export(connection, export, context.clock())
-    return SaveOutcome.IN_ZOTERO
+    return SaveOutcome.IN_ZOTERO, False
 
 
 def _write(

@@ -14,3 +14,7 @@ class SourceError(NewsletterError):
     def __init__(self, text: str, status: int | None = None) -> None:
         self.status = status
         super().__init__(text)
+
+
+class NoAnswerError(SourceError):
+    """A server cannot be reached, fails, or does not answer in time: so it does for whoever asks next."""

@@ -18,7 +18,7 @@ from newsletter import __version__
 from newsletter.config.sources import Network
 from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import NoAnswerError, SourceError
 from newsletter.sources.http_attempts import (
     LONGEST_WAIT,
     FailedAttempt,
@@ -235,7 +235,9 @@ class HttpClient:
                     return self._once(request, pause_seconds)
         except FailedAttempt as failed:
             often = "tried once" if tries == 1 else f"tried {tries} times"
-            raise SourceError(f"{request.shown}: {failed} ({often})", failed.status) from failed.__cause__
+            silent = failed.passing or failed.status == 429
+            kind = NoAnswerError if silent else SourceError
+            raise kind(f"{request.shown}: {failed} ({often})", failed.status) from failed.__cause__
         raise AssertionError("stamina made no attempt")
 
     def _once(self, request: _Request, pause_seconds: float) -> HttpResponse:

@@ -20,6 +20,7 @@ def read_author(
     url: str,
     ref: LibraryRef,
     since: str | None,
+    on_request: Callable[[], None] | None = None,
     *,
     contact: str,
     key: str | None = None,
@@ -33,13 +34,14 @@ def read_author(
         url: of the API.
         ref: an ORCID iD or an OpenAlex author.
         since: the version at the last time.
+        on_request: called before each request.
         contact: a mail address, as OpenAlex asks for. ``key``: of the API.
 
     Raises:
         SourceError: OpenAlex did not answer as expected, or knows no works of the author.
         Stopped: the newsletter is stopping.
     """
-    works = islice(_works(OpenAlex(http, url, contact, key), ref, should_stop), MAX_ITEMS)
+    works = islice(_works(OpenAlex(http, url, contact, key), ref, on_request, should_stop), MAX_ITEMS)
     items = {item.key: item for work in works if (item := to_library_item(work)) is not None}
     if not items:
         raise SourceError(f"{ref.address}: OpenAlex knows no papers of this author; check the identifier")
@@ -47,12 +49,16 @@ def read_author(
     return None if version == since else LibraryChanges(version=version, items=tuple(items.values()))
 
 
-def _works(api: OpenAlex, ref: LibraryRef, should_stop: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+def _works(
+    api: OpenAlex, ref: LibraryRef, on_request: Callable[[], None] | None, should_stop: Callable[[], bool]
+) -> Iterator[Mapping[str, Any]]:
     by = "author.orcid" if ref.kind is LibraryKind.ORCID else "author.id"
     cursor = "*"
     while cursor:
         if should_stop():
             raise Stopped
+        if on_request is not None:
+            on_request()
         page = api.page(f"{by}:{ref.id}", PAPER_FIELDS, cursor)
         yield from page.works
         cursor = page.next_cursor

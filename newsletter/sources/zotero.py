@@ -12,7 +12,7 @@ from typing import Any
 
 from newsletter.errors import Stopped
 from newsletter.model import LibraryItem, LibraryKind, LibraryRef
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import NoAnswerError, SourceError
 from newsletter.sources.http import HttpClient, HttpResponse, Params
 from newsletter.sources.http_attempts import LONGEST_WAIT
 from newsletter.sources.library_items import MAX_ITEMS, LibraryChanges
@@ -276,7 +276,7 @@ def _backoff(answer: HttpResponse) -> float:
     asked = answer.headers.get("Backoff", "").strip()
     seconds = float(asked[:9]) if asked.isascii() and asked.isdecimal() else 0.0
     if seconds > LONGEST_WAIT:
-        raise SourceError(f"{answer.asked}: Zotero asks to wait {seconds:.0f} s; the library is read again later")
+        raise NoAnswerError(f"{answer.asked}: Zotero asks to wait {seconds:.0f} s; the library is read again later")
     return seconds
 
 

@@ -118,10 +118,11 @@ def record_failure(connection: Connection, library: int, error: str, now: dateti
     """Record why a library (by row) could not be synced. Its items stay.
 
     Returns:
-        Whether this is to be reported: an error that lasts is reported once.
+        Whether this is to be reported: an error that lasts is reported once, another one anew.
     """
     own = libraries.c.row == library
-    reported = connection.execute(select(libraries.c.reported_at).where(own)).scalar()
+    last = connection.execute(select(libraries.c.error, libraries.c.reported_at).where(own)).first()
+    reported = last.reported_at if last is not None and last.error == error else None
     values = {"tried_at": now, "error": error, "reported_at": reported or now}
     connection.execute(update(libraries).where(own).values(**values))
     return reported is None
@@ -150,6 +151,7 @@ def due(connection: Connection, before: datetime, after: int, limit: int) -> lis
 
 def remove(connection: Connection, library: int) -> None:
     """Delete a library (by row) with its items and its key."""
+    by_row(connection, library)  # Locks it: a sync that is storing items would make them reappear.
     connection.execute(delete(library_items).where(library_items.c.library == library))
     connection.execute(delete(libraries).where(libraries.c.row == library))
 

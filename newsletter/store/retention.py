@@ -123,6 +123,9 @@ def with_a_process(connection: Connection, subscriber: int) -> date | None:
 
 def forget_person(connection: Connection, subscriber: int) -> None:
     """Delete a subscriber (by row) with all related data."""
+    # Locked first, so that a sync stores no more items of a library that is about to be deleted.
+    for table, own_row in ((subscribers, subscribers.c.row), (libraries, libraries.c.subscriber)):
+        connection.execute(select(table.c.row).where(own_row == subscriber).order_by(table.c.row).with_for_update())
     own = select(sends.c.row).where(sends.c.subscriber == subscriber)
     cited = _cited_by_alerts(connection, subscriber)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from newsletter.config.fields import plain_address
 from newsletter.model import Alert, Preferences, Schedule, Subscriber, SubscriberState
+from newsletter.store import libraries
 from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
 from newsletter.store.schema import subscribers
@@ -126,13 +127,17 @@ def file_digest(connection: Connection, row: int) -> str | None:
 
 
 def set_preferences(connection: Connection, row: int, preferences: Preferences) -> None:
-    """Replace a subscriber's preferences, including the address."""
+    """Replace a subscriber's preferences, including the address. Libraries that they no longer name are deleted."""
     values = {
         "email": preferences.email,
         "email_key": email_key(preferences.email),
         "preferences": to_json(preferences),
     }
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+    named = {library.address for interest in preferences.interests for library in interest.libraries}
+    for library in libraries.of(connection, row):
+        if library.address not in named:
+            libraries.remove(connection, library.row)
 
 
 def set_file(connection: Connection, row: int, file: str | None, digest: str | None) -> None:

@@ -3,15 +3,24 @@
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from sqlalchemy import Connection
 
 from newsletter.audience import subscriptions
 from newsletter.audience.data_export import export_data
-from newsletter.store import open_store, reading
+from newsletter.errors import UserError
+from newsletter.model import Interest, LibraryItem, LibraryKind, LibraryRef, Preferences, Subscriber, SubscriberState
+from newsletter.services.context import AppContext, open_context
+from newsletter.services.libraries import add_upload, remove_library, sync_due
+from newsletter.services.openalex_budget import BudgetSpentError, spend
+from newsletter.store import libraries, open_store, reading, subscribers, writing
+from newsletter.store.retention import forget_person
+from newsletter.support.clock import frozen_clock, parse_moment
 from tests.helpers.newsletter import NOW, CommandResult, Newsletter
 from tests.helpers.web import dump
 from tests.helpers.zotero import KEY, READ_ONLY_KEY, USER, Answer, Request, ZoteroServer, zotero_server
@@ -239,6 +248,147 @@ def test_a_revoked_key_is_reported_once_and_the_papers_stay(zotero: ZoteroServer
     assert library.listed["error"] is None
 
 
+def test_another_error_is_reported_again_and_each_once(zotero: ZoteroServer, library: Library) -> None:
+    zotero.fill(1)
+    library.add()
+    zotero.keys.clear()
+
+    def reported(day: int) -> int:
+        out = library.newsletter.run("run", "--once", code=None, now=f"2025-12-{day:02}T09:00").out
+        return out.count("event='library_failed'")
+
+    assert [reported(1), reported(2)] == [1, 0]
+    zotero.before = lambda request: zotero.faults.append(Answer(503, "busy"))
+    assert [reported(3), reported(4)] == [1, 0]
+
+
+def test_another_key_keeps_the_collections(
+    zotero: ZoteroServer, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zotero.fill(2, collections=[zotero.collection("Papers")])
+    zotero.fill(1)
+    library.add("--collection", "Papers", key=READ_ONLY_KEY)
+    assert (library.listed["collections"], library.listed["can_write"]) == (["Papers"], False)
+    library.add()
+    assert (library.listed["collections"], library.listed["can_write"]) == (["Papers"], True)
+    monkeypatch.setenv("ADA_ZOTERO", READ_ONLY_KEY)
+    library.add("--key-env", "ADA_ZOTERO")
+    assert (library.listed["collections"], library.listed["can_write"]) == (["Papers"], False)
+    file = (library.newsletter.folder / "subscribers" / "ada.yaml").read_text()
+    assert "Papers" in file and "key: env:ADA_ZOTERO" in file and file.count("zotero:") == 1
+
+
+def test_collections_that_are_changed_while_a_library_is_added_are_read_next(
+    zotero: ZoteroServer, library: Library
+) -> None:
+    zotero.add(title="In one", collections=[zotero.collection("One")])
+    zotero.add(title="In two", collections=[zotero.collection("Two")])
+    library.add("--collection", "One")
+    file = library.newsletter.folder / "subscribers" / "ada.yaml"
+
+    def edit(_: Request) -> None:
+        file.write_text(file.read_text().replace("One", "Two"))
+
+    zotero.before = edit
+    library.add()
+    zotero.before = lambda _: None
+    assert "Two" in file.read_text()
+    library.sync()
+    assert set(library.papers()) == {"In two"}
+
+
+def person(context: AppContext, email: str, *interests: Interest) -> Subscriber:
+    with writing(context.engine) as connection:
+        preferences = Preferences(email=email, interests=interests)
+        return subscribers.add(connection, preferences, SubscriberState.ACTIVE, "test", context.clock(), file=None)
+
+
+def present(context: AppContext, subscriber: Subscriber) -> Preferences:
+    with reading(context.engine) as connection:
+        return subscribers.by_rows(connection, [subscriber.row])[subscriber.row].preferences
+
+
+@pytest.fixture
+def context(newsletter: Newsletter) -> Iterator[AppContext]:
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    yield context
+    context.engine.dispose()
+
+
+@pytest.mark.both_stores
+def test_what_the_reader_saved_meanwhile_is_kept(context: AppContext) -> None:
+    stale = person(context, "eve@example.org", Interest(name="A"))
+    with writing(context.engine) as connection:
+        newer = replace(stale.preferences, interests=(Interest(name="A"), Interest(name="B")), never=("survey",))
+        subscribers.set_preferences(connection, stale.row, newer)
+    add_upload(context, stale, "one.bib", BIB.encode())
+    add_upload(context, stale, "two.bib", BIB.encode())
+    assert [one.name for one in present(context, stale).interests] == ["A", "B", "One", "Two"]
+    assert remove_library(context, stale, "upload:one.bib") == 1
+    assert [one.name for one in present(context, stale).interests] == ["A", "B", "Two"]
+    assert present(context, stale).never == ("survey",)
+    with writing(context.engine) as connection:
+        forget_person(connection, stale.row)
+    with pytest.raises(UserError, match="no longer a subscriber"):
+        add_upload(context, stale, "three.bib", BIB.encode())
+
+
+def test_a_server_that_does_not_answer_is_soon_left_alone(
+    zotero: ZoteroServer, newsletter: Newsletter, context: AppContext
+) -> None:
+    (newsletter.folder / "papers.bib").write_text(BIB)
+    groups = [LibraryRef(kind=LibraryKind.ZOTERO_GROUP, id=str(number)) for number in range(1, 6)]
+    for ref in (*groups, LibraryRef(kind=LibraryKind.FILE, id="papers.bib")):
+        person(context, f"r{len(ref.id)}{ref.id}@example.org", Interest(name="A", libraries=(ref,)))
+    zotero.before = lambda request: zotero.faults.append(Answer(503, "busy"))
+    results = list(sync_due(context))
+    assert [result.no_answer for result in results] == [True, True, True, False, False, False]
+    assert len(zotero.requests) == 3 * context.config.network.attempts
+    assert all("not tried, since Zotero did not answer" in str(result.error) for result in results[3:5])
+    assert results[5].total == 1
+    # The others are still due.
+    zotero.before = lambda request: None
+    assert [result.address for result in sync_due(context)] == ["zotero:group/4", "zotero:group/5"]
+
+
+def test_a_bug_in_one_library_stops_no_other(
+    newsletter: Newsletter, context: AppContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one.bib", "two.bib"):
+        (newsletter.folder / name).write_text(BIB)
+        ref = LibraryRef(kind=LibraryKind.FILE, id=name)
+        person(context, f"{name}@example.org", Interest(name="A", libraries=(ref,)))
+    merge = libraries.merge_items
+
+    def with_a_bug(connection: Connection, library: int, items: Sequence[LibraryItem]) -> tuple[int, int]:
+        if library == 1:
+            raise ValueError("a bug")
+        return merge(connection, library, items)
+
+    monkeypatch.setattr(libraries, "merge_items", with_a_bug)
+    one, two = sync_due(context)
+    assert one.error is not None and "a bug" in one.error
+    assert (two.error, two.total) == (None, 1)
+
+
+def test_publications_count_as_requests_of_the_day(
+    context: AppContext, newsletter: Newsletter, httpserver: HTTPServer
+) -> None:
+    newsletter.configure(libraries={"openalex_url": httpserver.url_for("").rstrip("/"), "openalex_requests_per_day": 2})
+    httpserver.expect_request("/works").respond_with_json({"meta": {"next_cursor": None}, "results": [work(1)]})
+    run = newsletter.run
+    run("subscribe", "eve@example.org", "--no-file")
+    run("library", "add", "eve@example.org", "orcid:0000-0002-1825-0097")
+    limited = replace(context, config=newsletter.config)
+    spend(limited, parse_moment(NOW))
+    assert "used up" in run("library", "sync", "eve@example.org", code=1).err
+    assert len(httpserver.log) == 1
+    run("library", "sync", "eve@example.org", now=NEXT_DAY)
+    with pytest.raises(BudgetSpentError):
+        for _ in range(2):
+            spend(limited, parse_moment(NEXT_DAY))
+
+
 def test_a_scheduled_sync_waits_for_its_time(zotero: ZoteroServer, library: Library) -> None:
     zotero.fill(1)
     library.add()
@@ -366,8 +516,11 @@ def test_a_library_that_a_file_names_is_read_and_one_it_no_longer_names_is_remov
     file.write_text(f"{before}    file: papers.bib\n")
     library.newsletter.run("run", "--once", code=None)
     assert set(library.papers()) == {"Looms and looming"}
+    library.newsletter.run("unsubscribe", library.reader)
     file.write_text(before)
-    assert library.sync()["dropped"] is True
+    # At once, whatever the reader's state.
+    library.newsletter.run("run", "--once", code=None)
+    assert library.data()["libraries"] == []
     assert library.newsletter.run("library", "list", "--json").rows == []
 
 

@@ -175,3 +175,13 @@ def test_a_reader_waits_at_most_five_seconds(newsletter: Newsletter, reader: str
         assert client.post(link).status_code == 303
         hold.set()
         assert "we’ll try again" in client.get(link).text
+
+
+def test_exports_stop_when_zotero_does_not_answer(newsletter: Newsletter, reader: str, zotero: ZoteroServer) -> None:
+    (newsletter.folder / "more.jsonl").write_text("".join(f'{{"title": "More {n}"}}\n' for n in range(3)))
+    newsletter.run("import", "more.jsonl")
+    zotero.before = lambda request: zotero.faults.append(Answer(503, "busy"))
+    assert {save(newsletter, reader, paper) for paper in range(1, 6)} == {SaveOutcome.LATER}
+    assert later(newsletter, "2025-11-28T09:06") == {"later": 3}
+    zotero.before = lambda request: None
+    assert later(newsletter, "2025-11-28T09:06") == {"in_zotero": 2}

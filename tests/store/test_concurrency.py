@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,9 +16,10 @@ from newsletter.audience.form_limits import LimitVerdict, RequestOrigin
 from newsletter.config.mail import Limits
 from newsletter.config.web import SignUps
 from newsletter.delivery.sending import rate_limit
-from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, SubscriberState
+from newsletter.model import Digest, DigestItem, LibraryItem, Paper, Preferences, SendState, SubscriberState
 from newsletter.store import (
     feedback,
+    libraries,
     open_store,
     papers,
     plans,
@@ -30,6 +32,7 @@ from newsletter.store import (
     suppressions,
     writing,
 )
+from newsletter.store.retention import forget_person
 from newsletter.store.schema import daily_counts
 from newsletter.store.schema import sign_ups as requests
 from newsletter.store.suppressions import Reason
@@ -255,3 +258,30 @@ def test_what_is_said_twice_at_once_is_said_once(engine: Engine) -> None:
 
 
 REASONS = {feedback.Verdict.MORE: Reason.COMPLAINT, feedback.Verdict.LESS: Reason.FORGOTTEN}
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_library_is_removed_while_its_items_are_stored(engine: Engine, forgets: bool) -> None:
+    fill(engine, 1)
+    with writing(engine) as connection:
+        library = libraries.ensure(connection, 1, "upload:a.bib").row
+    stored = threading.Event()
+
+    def sync() -> None:
+        with writing(engine) as connection:
+            libraries.by_row(connection, library)
+            libraries.merge_items(connection, library, [LibraryItem(key="k", paper=Paper(title="T"))])
+            stored.set()
+            time.sleep(0.3)
+
+    def remove() -> None:
+        stored.wait(5)
+        with writing(engine) as connection:
+            if forgets:
+                forget_person(connection, 1)
+            else:
+                libraries.remove(connection, library)
+
+    at_once(sync, remove)
+    with reading(engine) as connection:
+        assert libraries.of(connection, 1) == [] == libraries.items(connection, [library])

@@ -1,5 +1,6 @@
 """A reader's libraries on the site: upload a file, connect Zotero, or give an ORCID iD; update and remove them."""
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import TimeoutError as TakesLong
 from typing import Any
@@ -8,16 +9,18 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from newsletter.audience.identifiers import valid_orcid, valid_zotero_id
+from newsletter.audience.identifiers import STORED_KEY, valid_orcid, valid_zotero_id
 from newsletter.audience.library_interests import references
 from newsletter.audience.signed_links import TokenPurpose
-from newsletter.errors import NewsletterError, UserError
+from newsletter.errors import NewsletterError, ReaderError, UserError
 from newsletter.model import LibraryKind, LibraryRef, Subscriber
 from newsletter.rendering.library_names import library_name
 from newsletter.rendering.template_context import format_day
 from newsletter.services.libraries import SyncResult, add_library, add_upload, remove_library, sync_subscriber
+from newsletter.services.library_keys import valid_key
 from newsletter.services.library_owner import zotero_user
 from newsletter.sources.library_files import MAX_LIBRARY_ENTRIES
+from newsletter.sources.zotero import KEYS_PAGE
 from newsletter.store import libraries as store
 from newsletter.store import reading
 from newsletter.store.libraries import Library
@@ -28,6 +31,10 @@ from newsletter.web.middleware.security import LARGEST_UPLOAD
 
 _PATIENCE = 20.0
 """In seconds. What takes longer goes on in the background, and the page shows the result later."""
+
+_FAILED = "That did not work. Please try again later, and contact us if it still does not work then."
+
+_log = logging.getLogger(__name__)
 
 _SAID = {
     "welcome": "Welcome! Your first digest will arrive within minutes.",
@@ -57,6 +64,11 @@ def routes(site: WebContext) -> APIRouter:
             **library_values(site, subscriber),
         )
 
+    def failed(request: Request, token: str, error: NewsletterError) -> Response:
+        """Tell the reader that it failed; what the error says concerns the operator, who finds it in the log."""
+        _log.warning("a library page failed: %s", error)
+        return page(request, token, problem=_FAILED, status=503)
+
     def add(request: Request, token: str, work: Callable[[Subscriber], SyncResult]) -> Response:
         """Add a library, in the background if it takes long."""
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
@@ -64,10 +76,10 @@ def routes(site: WebContext) -> APIRouter:
             result = run_in_thread(lambda: work(subscriber)).result(_PATIENCE)
         except TakesLong:
             return _back(token, said="reading")
-        except UserError as error:
+        except ReaderError as error:
             return page(request, token, problem=_for_reader(error), status=422)
-        except NewsletterError:
-            return page(request, token, problem="That did not work. Please try again later.", status=503)
+        except NewsletterError as error:
+            return failed(request, token, error)
         if result.error is not None:
             return _back(token, said="later")
         return _back(token, added=result.total, skipped=result.skipped, left=result.left_out)
@@ -95,18 +107,18 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/zotero", dependencies=[SameOrigin])
     def zotero(request: Request, token: str, form: Posted) -> Response:
-        key, group = text(form, "key").strip(), text(form, "group").strip()
+        given, group = text(form, "key").strip(), text(form, "group").strip()
         collections = tuple(line.strip() for line in text(form, "collections").splitlines() if line.strip())
         each = bool(text(form, "each"))
 
         def connect(subscriber: Subscriber) -> SyncResult:
-            if group:
-                ref = LibraryRef(kind=LibraryKind.ZOTERO_GROUP, id=_group(group), collections=collections)
-            else:
-                ref = LibraryRef(
-                    kind=LibraryKind.ZOTERO_USER, id=zotero_user(site.context, key), collections=collections
-                )
-            return add_library(site.context, subscriber, ref, key or None, each_collection=each)
+            key = _key(given) if given or not group else None
+            kind, owner = LibraryKind.ZOTERO_GROUP, _group(group) if group else ""
+            if key is not None and not group:
+                kind, owner = LibraryKind.ZOTERO_USER, zotero_user(site.context, key)
+            # Never with a key of the operator.
+            ref = LibraryRef(kind=kind, id=owner, collections=collections, key=STORED_KEY)
+            return add_library(site.context, subscriber, ref, key, each_collection=each)
 
         return add(request, token, connect)
 
@@ -117,15 +129,19 @@ def routes(site: WebContext) -> APIRouter:
             run_in_thread(lambda: list(sync_subscriber(site.context, subscriber))).result(_PATIENCE)
         except TakesLong:
             return _back(token, said="reading")
+        except NewsletterError as error:
+            return failed(request, token, error)
         return _back(token)
 
     @router.post("/remove", dependencies=[SameOrigin])
     def remove(request: Request, token: str, form: Posted) -> Response:
-        subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
-        try:
-            remove_library(site.context, subscriber, text(form, "address"))
-        except UserError:
+        subscriber, address = subscriber_of(site, TokenPurpose.PREFERENCES, token), text(form, "address")
+        if address not in {ref.address for ref in references(subscriber.preferences)}:
             return page(request, token, problem="This library was removed already.", status=404)
+        try:
+            remove_library(site.context, subscriber, address)
+        except NewsletterError as error:
+            return failed(request, token, error)
         return _back(token)
 
     return router
@@ -176,10 +192,17 @@ def _group(text: str) -> str:
     try:
         return valid_zotero_id(text)
     except ValueError as error:
-        raise UserError(f"The group {error}.") from None
+        raise ReaderError(f"The group {error}.") from None
 
 
-def _for_reader(error: UserError) -> str:
+def _key(text: str) -> str:
+    try:
+        return valid_key(text, "the key")
+    except UserError:
+        raise ReaderError(f"This is not a Zotero key, which has 24 letters and digits; see {KEYS_PAGE}") from None
+
+
+def _for_reader(error: ReaderError) -> str:
     said = " ".join(error.lines)
     return f"{said[:1].upper()}{said[1:]}{'' if said.endswith('.') else '.'}"
 

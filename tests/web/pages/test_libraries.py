@@ -18,7 +18,7 @@ from newsletter.web.middleware.security import LARGEST_UPLOAD
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.helpers.web import dump, first_link, links_of, path_of, row_of, serving, site_client, wait_for_messages
-from tests.helpers.zotero import KEY, USER, ZoteroServer, zotero_server
+from tests.helpers.zotero import KEY, USER, Answer, ZoteroServer, zotero_server
 
 BOB = "bob@example.org"
 GFLOWNETS = "Multi-Objective GFlowNets"
@@ -141,6 +141,46 @@ def test_zotero_is_connected_by_its_key(newsletter: Newsletter, reader: str, zot
         assert "The last update failed" in client.get(reader).text
         assert listed(newsletter)[0]["papers"] == 2
     assert not any(KEY.encode() in path.read_bytes() for path in (newsletter.folder / "var").glob("newsletter.db*"))
+
+
+def test_what_is_added_on_the_site_never_gets_a_key_of_the_operator(
+    newsletter: Newsletter, reader: str, zotero: ZoteroServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEWSLETTER_ZOTERO_KEY", KEY)
+    with serving(newsletter) as where, site_client(where) as client:
+        assert client.post(f"{reader}/library/zotero", data={"group": "456"}).status_code == 422
+        zotero.faults = [Answer(503, "busy")] * newsletter.config.network.attempts
+        assert "said=later" in client.post(f"{reader}/library/zotero", data={"group": "456"}).headers["location"]
+        client.post(f"{reader}/library/update")
+    assert "key: stored" in (newsletter.folder / "subscribers" / "ada.yaml").read_text()
+    newsletter.run("library", "sync", code=1)
+    # A key would have been looked up first.
+    assert {request.path for request in zotero.requests} == {"/groups/456/collections"}
+    # The operator may name it.
+    newsletter.run("library", "add", "ada@example.org", "zotero:group/456", code=2)
+    assert zotero.requests[-1].path == "/keys/current"
+
+
+def test_readers_see_no_paths_and_no_commands(newsletter: Newsletter, reader: str, zotero: ZoteroServer) -> None:
+    zotero.add(title="In no collection")
+    file = newsletter.folder / "subscribers" / "ada.yaml"
+    with serving(newsletter) as where, site_client(where) as client:
+        said = [
+            client.post(f"{reader}/library/zotero", data={"key": KEY, "each": "1"}),
+            client.post(f"{reader}/library/zotero", data={"key": "short"}),
+            client.post(f"{reader}/library/zotero", data={"group": "x"}),
+        ]
+        assert [one.status_code for one in said] == [422, 422, 422]
+        client.post(f"{reader}/library/upload", files={"file": ("a.bib", BIB)})
+        file.write_text(f"{file.read_text()}wrong: 1\n")
+        said.append(client.post(f"{reader}/library/upload", files={"file": ("b.bib", BIB)}))
+        said.append(client.post(f"{reader}/library/remove", data={"address": "upload:a.bib"}))
+        assert [one.status_code for one in said[3:]] == [503, 503]
+    for one in said:
+        for foreign in (str(newsletter.folder), "ada.yaml", "--each", "command", "newsletter library", "var/"):
+            assert foreign not in one.text
+    assert "none of its collections has papers" in said[0].text
+    assert "That did not work" in said[3].text
 
 
 def test_an_orcid_id_adds_ones_own_publications(newsletter: Newsletter, reader: str, httpserver: HTTPServer) -> None:
