@@ -95,9 +95,11 @@ def add(
     if json:
         print_json([asdict(result)])
     elif result.error is None:
-        say(f"{ref.address} was added: {_papers(result.total)}.")
+        names = ", ".join(f"“{name}”" for name in _interests_with(_subscriber(context, email), ref.address))
+        say(f"{ref.address} was added to {names}: {_papers(result.total)}.")
         if result.skipped:
-            note(f"note: {result.skipped:,} entries of the file were left out, since they are not papers")
+            entries = "1 entry was" if result.skipped == 1 else f"{result.skipped:,} entries were"
+            note(f"note: {entries} left out: without a title, or unreadable")
         if result.left_out:
             note(
                 f"note: {result.left_out:,} more entries of the file were left out: it has more than "
@@ -107,6 +109,12 @@ def add(
         warn(result.error)
         note(f"{ref.address} was added and will be read at the next sync.")
         raise typer.Exit(1)
+
+
+def _interests_with(subscriber: Subscriber, address: str) -> list[str]:
+    """Return the names of the interests that name a library."""
+    interests = subscriber.preferences.interests
+    return [one.name for one in interests if any(ref.address == address for ref in one.libraries)]
 
 
 def _subscriber(context: AppContext, email: str) -> Subscriber:

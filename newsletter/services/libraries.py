@@ -41,6 +41,9 @@ _MOST_SILENT = 3
 """How many libraries in a row a server may leave without an answer before a run no longer asks it."""
 
 _LONGEST_FILE_NAME = 100
+MOST_PAPERS = 20_000
+"""Papers in all libraries of one reader."""
+
 _FROM_FILE = "My library"
 _SAYS_NOTHING = frozenset({
     "bib", "bibliography", "citations", "endnote", "export", "exported items", "jabref", "library", "main", "mendeley",
@@ -131,6 +134,7 @@ def add_library(
             raise UserError(f"{error}; add the library again later: its collections are not known") from None
         library, _ = _added(context, subscriber, ref, key, interest, None, False, only_key)
         return _record(context, library, error)
+    _check_room(context, subscriber.row, ref.address, found)
     library, wanted = _added(context, subscriber, ref, key, interest, found, each_collection, only_key)
     # If the preferences changed meanwhile, the next sync finds other patterns in them and reads everything.
     return _store(context, subscriber.email, library, found, wanted if each_collection else patterns)
@@ -151,6 +155,7 @@ def add_upload(
         found = read_content(content, ref.id)
     except UserError as error:
         raise ReaderError(*error.lines) from None
+    _check_room(context, subscriber.row, ref.address, found)
     library, patterns = _added(context, subscriber, ref, None, interest, found, False, False)
     return _store(context, subscriber.email, library, found, patterns)
 
@@ -199,6 +204,7 @@ def sync_library(context: AppContext, library: Library, should_stop: ShouldStop 
         # What was left out before is needed when other collections are chosen.
         since = library.version if library.collections == patterns else None
         found = read_library(context, refs[0], key, since, patterns, should_stop)
+        _check_room(context, subscriber.row, library.address, found)
         return _store(context, subscriber.email, library, found, patterns)
     except Stopped:
         raise
@@ -344,6 +350,26 @@ def _name_of_file(path: str) -> str:
     """Return the name of an interest after that of its file, unless that says nothing."""
     words = to_single_line(re.sub(r"[_-]+", " ", PurePath(path).stem))
     return _FROM_FILE if words.casefold() in _SAYS_NOTHING or not words else f"{words[:1].upper()}{words[1:]}"
+
+
+def _check_room(context: AppContext, subscriber: int, address: str, found: Reading) -> None:
+    """Check that what was read still fits: all libraries of a reader are loaded whenever papers are ranked.
+
+    Raises:
+        ReaderError: the reader (by row) would have too many papers.
+    """
+    if found.changes is None:
+        return
+    with reading(context.engine) as connection:
+        own = {library.row: library.address for library in store.of(connection, subscriber)}
+        counts = store.counts(connection, own)
+    replaced = found.changes.complete
+    held = sum(count for row, count in counts.items() if not replaced or own[row] != address)
+    if held + len(found.changes.items) > MOST_PAPERS:
+        raise ReaderError(
+            f"{address}: all libraries of a reader together may have {MOST_PAPERS:,} papers; remove one first, or "
+            "choose collections"
+        )
 
 
 def _store(context: AppContext, email: str, library: Library, found: Reading, patterns: Sequence[str]) -> SyncResult:

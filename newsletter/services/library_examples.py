@@ -22,6 +22,9 @@ from newsletter.services.context import AppContext
 from newsletter.store import libraries, papers, reading, writing
 from newsletter.store.libraries import Library, StoredEncoding
 
+_MOST_ENCODED = 300
+"""New papers that are encoded at once; the others follow when the reader's papers are ranked again."""
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryExamples:
@@ -125,18 +128,23 @@ def with_examples(context: AppContext, index: Index, examples: LibraryExamples) 
 
 
 def _encodings(context: AppContext, encoder: Encoder, rows: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    """Return the encodings of library papers (papers × width, int8); those that are new are stored, since they take
-    about ten milliseconds each.
+    """Return the encodings of library papers (papers × width, int8); those that are new are stored.
+
+    An encoding takes about ten milliseconds, and a page may be waiting: of many new ones, the rest is zero for now.
     """
     marks = [hashlib.sha256(f"{encoder.fingerprint}\n{text}".encode()).hexdigest()[:32] for text in texts]
     items = (-rows).tolist()
     with reading(context.engine) as connection:
         stored = libraries.encodings(connection, items)
-    found, made = [], {}
+    found = []
+    made: dict[int, StoredEncoding] = {}
     for item, mark, text in zip(items, marks, texts, strict=True):
         known = stored.get(item)
         if known is not None and known.mark == mark:
             found.append(np.frombuffer(base64.b64decode(known.encoding), dtype=np.int8))
+            continue
+        if len(made) == _MOST_ENCODED:
+            found.append(np.zeros(encoder.width, dtype=np.int8))
             continue
         vector = to_bytes(encoder.encode([title_once(text)]))[0]
         made[item] = StoredEncoding(mark, base64.b64encode(vector.tobytes()).decode("ascii"))

@@ -577,3 +577,19 @@ def test_forgetting_a_subscriber_deletes_libraries_papers_and_keys(zotero: Zoter
     library.newsletter.run("subscribers", "forget", library.reader, "--yes")
     held = dump(library.newsletter)
     assert (held["libraries"], held["library_items"]) == ([], [])
+
+
+def test_a_reader_has_no_more_papers_than_can_be_ranked_by(
+    newsletter: Newsletter, reader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("newsletter.services.libraries.MOST_PAPERS", 3)
+    for name, number, code in (("a", 2, 0), ("b", 2, 2), ("a", 3, 0)):
+        entries = "".join(f"@misc{{{name}{n}, title = {{Paper {n} of {name}}}}}\n" for n in range(number))
+        (newsletter.folder / f"{name}.bib").write_text(entries)
+        said = newsletter.run("library", "add", reader, f"{name}.bib", code=code)
+    assert [row["papers"] for row in newsletter.run("library", "list", reader, "--json").rows] == [3]
+    # A file that has grown too large keeps its papers of before.
+    (newsletter.folder / "a.bib").write_text("".join(f"@misc{{n{n}, title = {{Paper {n}}}}}\n" for n in range(4)))
+    said = newsletter.run("library", "sync", reader, "--json", code=1)
+    assert "together may have 3 papers" in said.rows[0]["error"]
+    assert [row["papers"] for row in newsletter.run("library", "list", reader, "--json").rows] == [3]

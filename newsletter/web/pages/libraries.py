@@ -42,6 +42,8 @@ _SAID = {
     "left_out": "Welcome! There was no room to keep your file, though. Please upload it again here.",
     "waiting": "Welcome! Your file is not read yet. If it is not listed here tomorrow, please upload it again.",
     "later": "Added, but it cannot be read right now. We’ll try again within a day.",
+    "updated": "Your libraries are up to date.",
+    "removed": "Removed, with its papers. An interest that had nothing else is removed too.",
     "reading": "Reading the library takes a while. Its papers will be here in a few minutes.",
 }
 
@@ -126,12 +128,13 @@ def routes(site: WebContext) -> APIRouter:
     def update(request: Request, token: str) -> Response:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         try:
-            run_in_thread(lambda: list(sync_subscriber(site.context, subscriber))).result(_PATIENCE)
+            results = run_in_thread(lambda: list(sync_subscriber(site.context, subscriber))).result(_PATIENCE)
         except TakesLong:
             return _back(token, said="reading")
         except NewsletterError as error:
             return failed(request, token, error)
-        return _back(token)
+        # The list says which ones failed.
+        return _back(token, **({} if any(one.error for one in results) else {"said": "updated"}))
 
     @router.post("/remove", dependencies=[SameOrigin])
     def remove(request: Request, token: str, form: Posted) -> Response:
@@ -142,7 +145,7 @@ def routes(site: WebContext) -> APIRouter:
             remove_library(site.context, subscriber, address)
         except NewsletterError as error:
             return failed(request, token, error)
-        return _back(token)
+        return _back(token, said="removed")
 
     return router
 
@@ -178,7 +181,7 @@ def _note(added: int, skipped: int, left_out: int) -> str:
     if added < 0:
         return ""
     papers = f"{added:,} paper{'' if added == 1 else 's'}"
-    said = [f"Added. The library has {papers}, which your next digest will be ranked by."]
+    said = [f"Added: {papers}. Your next digest will use them."]
     if skipped > 0:
         entries = "One other entry has" if skipped == 1 else f"{skipped:,} other entries have"
         said.append(f"{entries} no title or could not be read.")

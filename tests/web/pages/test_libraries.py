@@ -47,7 +47,7 @@ def test_an_uploaded_file_becomes_a_library(newsletter: Newsletter, reader: str)
         sent = client.post(f"{reader}/library/upload", files={"file": ("My <b>papers.bib", BIB)})
         assert sent.status_code == 303
         shown = client.get(sent.headers["location"]).text
-        assert "The library has 2 papers" in shown and "One other entry has no title" in shown
+        assert "Added: 2 papers." in shown and "One other entry has no title" in shown
         assert "My &lt;b&gt;papers.bib" in shown and "<b>papers" not in shown
         assert "My &lt;b&gt;papers.bib" in client.get(reader).text
         (one,) = listed(newsletter)
@@ -72,7 +72,7 @@ def test_entries_after_the_most_are_counted(
     with serving(newsletter) as where, site_client(where) as client:
         sent = client.post(f"{reader}/library/upload", files={"file": ("a.bib", entries)})
         shown = client.get(sent.headers["location"]).text
-    assert "The library has 2 papers" in shown and "3 more entries were left out" in shown
+    assert "Added: 2 papers." in shown and "3 more entries were left out" in shown
     assert "no title" not in shown
 
 
@@ -128,7 +128,7 @@ def test_zotero_is_connected_by_its_key(newsletter: Newsletter, reader: str, zot
         assert wrong.status_code == 422 and "does not know this key" in wrong.text
         assert "x" * 24 not in wrong.text
         sent = client.post(f"{reader}/library/zotero", data={"key": KEY, "collections": "Papers"})
-        assert "The library has 1 paper," in client.get(sent.headers["location"]).text
+        assert "Added: 1 paper." in client.get(sent.headers["location"]).text
         (one,) = listed(newsletter)
         assert (one["address"], one["papers"]) == (f"zotero:user/{USER}", 1)
         assert KEY not in client.get(reader).text
@@ -285,7 +285,7 @@ def test_upload_and_first_digest_in_a_browser_without_script(
         page.get_by_text("Add a library").click()
         page.get_by_label("A file of your reference manager").set_input_files(tmp_path / "library.bib")
         page.get_by_role("button", name="Upload").click()
-        expect(page.get_by_text("The library has 2 papers")).to_be_visible()
+        expect(page.get_by_text("Added: 2 papers.")).to_be_visible()
         page.get_by_role("button", name="Remove").click()
         expect(page.get_by_text("Add a library")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") == 375
