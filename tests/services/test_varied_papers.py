@@ -64,12 +64,12 @@ def test_known_papers_are_left_out_and_the_rest_is_chosen_again_the_same(newslet
     assert chosen() == first
     discussed = field.candidates.papers[int(field.candidates.standing.argmin())]
     assert first[0] == discussed
+    newsletter.subscriber("ada", f"email: ada@example.org\nnever: ['{first[2].title}']\n")
+    newsletter.run("subscribers", "list")
     with writing(context.engine) as connection:
         feedback.give(connection, ada().row, first[0].row, Verdict.LESS, None, context.clock())
         library = libraries.ensure(connection, ada().row, "file:papers.bib")
         libraries.put_items(connection, library.row, [LibraryItem(key="one", paper=Paper(title=first[1].title))])
-    newsletter.subscriber("ada", f"email: ada@example.org\nnever: ['{first[2].title}']\n")
-    newsletter.run("subscribers", "list")
     left = {paper.row for paper in chosen(1_000)}
     assert not left & {paper.row for paper in first[:3]}
     assert {paper.row for paper in first[3:]} <= left
