@@ -294,15 +294,6 @@ def _grouped(pairs: Iterable[tuple[_Key, _Item]]) -> dict[_Key, list[_Item]]:
     return groups
 
 
-def match_alerts(papers: AlertPapers, alerts: Sequence[Alert]) -> list[list[AlertMatch]]:
-    """Return what each alert finds, in the order of the papers.
-
-    Raises:
-        QueryError: a query cannot be used.
-    """
-    return [match_alert(papers, alert) for alert in alerts]
-
-
 def match_alert(papers: AlertPapers, alert: Alert) -> list[AlertMatch]:
     """Return what one alert finds, in the order of the papers.
 

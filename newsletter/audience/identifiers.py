@@ -21,7 +21,7 @@ def valid_orcid(text: str) -> str:
     Its last character is a check digit (ISO 7064, MOD 11-2; https://support.orcid.org/hc/en-us/articles/360006897674).
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     found = _ORCID.fullmatch(text.strip())
     if found is None:
@@ -39,7 +39,7 @@ def valid_ror(text: str) -> str:
     """Return a ROR id in its bare form, such as ``05a28rw58``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     found = _ROR.fullmatch(text.strip())
     if found is None:
@@ -51,7 +51,7 @@ def valid_openalex_author(text: str) -> str:
     """Return an OpenAlex author id in its bare form, such as ``A5023888391``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     found = _OPENALEX.fullmatch(text.strip())
     if found is None:
@@ -63,7 +63,7 @@ def valid_zotero_id(text: str) -> str:
     """Return the number of a Zotero user or group.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     cleaned = text.strip()
     if not re.fullmatch(r"[1-9]\d{0,11}", cleaned, re.ASCII):

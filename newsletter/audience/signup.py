@@ -16,8 +16,8 @@ from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin, check_and_count, forget_counts
 from newsletter.audience.identifiers import valid_orcid
 from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
-from newsletter.audience.subscriber_file import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.audience.subscriber_file import preferences_from_mapping
+from newsletter.audience.subscriber_schema import MOST_INTERESTS as MOST_IN_ALL
 from newsletter.config.fields import plain_address
 from newsletter.config.web import SignUps
 from newsletter.errors import UserError

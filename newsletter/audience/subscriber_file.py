@@ -1,246 +1,30 @@
 """Reads and writes subscriber files (YAML), keeping comments and order."""
 
-import calendar
 import io
-import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import time
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from newsletter.alerts.query import parse_query
-from newsletter.audience.identifiers import (
-    valid_cited,
-    valid_key_place,
-    valid_openalex_author,
-    valid_orcid,
-    valid_ror,
-    valid_zotero_id,
-)
-from newsletter.config.fields import TimeOfDay, Timezone, plain_address
-from newsletter.config.messages import key_for_text
-from newsletter.config.suggestions import nearest_key, nearest_value
+from newsletter.audience.subscriber_schema import InterestSchema, PreferencesSchema
 from newsletter.config.yaml import Document, KeyPath, check, parse
 from newsletter.errors import UserError
 from newsletter.model import (
-    Alert,
-    AlertKind,
-    Day,
     Interest,
-    Layout,
-    LibraryKind,
-    LibraryRef,
     Preferences,
     Schedule,
 )
-from newsletter.store.preferences import alert_json, libraries_json
+from newsletter.store.preferences import alert_from_json, alert_json, libraries_from_json, libraries_json
 from newsletter.support.files import atomic_write_bytes, read_text
 from newsletter.support.text import escape_for_terminal, is_utf8, to_single_line
 
 _ENDINGS = (".yaml", ".yml")
 
-MOST_INTERESTS = 100
-_MOST_KEYWORDS = 500
-_MOST_LIKED = 5_000
-_MOST_AUTHORS = 1_000
-_MOST_CATEGORIES = 200
-_MOST_NEVER = 500
-_MOST_LIBRARIES = 20
-_MOST_COLLECTIONS = 200
-MOST_ALERTS = 500
 _MOST_VALUES = 20_000
 """Maximum number of keys and values in one subscriber's preferences, from any source."""
-
-_LONGEST_TEXT = 20_000
-_LONGEST_ENTRY = 1_000
-"""Characters of a keyword, a title, an author, a category or a never-word."""
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _weighted(value: object) -> object:
-    if isinstance(value, str):
-        return {value: 1.0}
-    if not isinstance(value, list):
-        return value
-    weighted: dict[object, object] = {}
-    for item in value:
-        if not isinstance(item, str | dict):
-            return value
-        weighted.update(item if isinstance(item, dict) else {item: 1.0})
-    return weighted
-
-
-def _some_text(text: str) -> str:
-    cleaned = to_single_line(text)
-    if not cleaned:
-        raise ValueError("is empty; enter a value, or remove the line")
-    return cleaned
-
-
-_DAYS: Mapping[str, Sequence[str]] = {
-    "daily": list(Day),
-    "weekdays": list(Day)[:5],
-    "weekend": list(Day)[5:],
-    "weekly": [Day.MON],
-    **{long: [day] for day, long in zip(Day, map(str.lower, calendar.day_name), strict=True)},
-}
-
-
-def _days(value: object) -> object:
-    listed = _listed(value)
-    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-        return listed
-    words = [word for item in listed for word in re.split(r"[,;\s]+", item.lower()) if word]
-    days = {day for word in words for day in _DAYS.get(word, [word])}
-    for word in days - set(Day):
-        if (near := nearest_value(word, [*Day, *_DAYS])) and near not in list(Day):
-            said = "is" if word == str(value).lower() else f"has {word!r}, which is"
-            raise ValueError(f"{said} not a day; did you mean {near!r}?")
-    return sorted(days, key=lambda day: [*Day, day].index(day))
-
-
-def _interest_or_name(value: object) -> object:
-    if isinstance(value, str):
-        return {"name": textwrap.shorten(value, 80, placeholder=" …"), "text": value}
-    if isinstance(value, Mapping) and len(value) == 1:
-        key, text = next(iter(value.items()))
-        if isinstance(text, str) and nearest_key(str(key), _Interest.model_fields) is None:
-            raise ValueError(key_for_text(str(key), text))
-    return value
-
-
-Text = Annotated[str, Field(max_length=_LONGEST_ENTRY), AfterValidator(_some_text)]
-Texts = Annotated[list[Text], BeforeValidator(_listed)]
-Weight = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-def _several(value: object) -> object:
-    return [value] if isinstance(value, str | Mapping) else value
-
-
-class _Zotero(_File):
-    user: Annotated[str, AfterValidator(valid_zotero_id)] | None = None
-    group: Annotated[str, AfterValidator(valid_zotero_id)] | None = None
-    collections: Annotated[Texts, Field(max_length=_MOST_COLLECTIONS)] = []
-    key: Annotated[str, AfterValidator(valid_key_place)] = ""
-
-    @model_validator(mode="after")
-    def _one_owner(self) -> Self:
-        if (self.user is None) == (self.group is None):
-            raise ValueError("needs either 'user' or 'group'; https://www.zotero.org/settings/keys shows your user ID")
-        return self
-
-
-class _Person(_File):
-    name: Text = ""
-    orcid: Annotated[str, AfterValidator(valid_orcid)] | None = None
-
-
-class _Institution(_File):
-    name: Text = ""
-    ror: Annotated[str, AfterValidator(valid_ror)] | None = None
-
-
-def _named_only(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _query_only(value: object) -> object:
-    return {"query": value} if isinstance(value, str) else value
-
-
-def _valid_query(text: str) -> str:
-    try:
-        parse_query(text)
-    except ValueError as error:
-        raise ValueError(f"is not a query: {error}") from None
-    return text
-
-
-class _Alert(_File):
-    query: Annotated[Text, AfterValidator(_valid_query)] | None = None
-    author: Annotated[_Person, BeforeValidator(_named_only)] | None = None
-    institution: Annotated[_Institution, BeforeValidator(_named_only)] | None = None
-    cites: Annotated[str, AfterValidator(valid_cited)] | None = None
-    name: Annotated[str, Field(max_length=100), AfterValidator(to_single_line)] = ""
-    always: bool = False
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if sum(value is not None for value in (self.query, self.author, self.institution, self.cites)) != 1:
-            raise ValueError("needs exactly one of 'query', 'author', 'institution' and 'cites'")
-        if self.author is not None and not (self.author.name or self.author.orcid):
-            raise ValueError("'author' needs a 'name', an 'orcid' or both")
-        if self.institution is not None and not (self.institution.name or self.institution.ror):
-            raise ValueError("'institution' needs a 'name', a 'ror' or both")
-        return self
-
-
-class _Interest(_File):
-    name: Annotated[Text, Field(max_length=100)]
-    text: Annotated[str, Field(max_length=_LONGEST_TEXT)] = ""
-    keywords: Annotated[dict[Text, Weight], BeforeValidator(_weighted), Field(max_length=_MOST_KEYWORDS)] = {}
-    liked: Annotated[Texts, Field(max_length=_MOST_LIKED)] = []
-    disliked: Annotated[Texts, Field(max_length=_MOST_LIKED)] = []
-    authors: Annotated[Texts, Field(max_length=_MOST_AUTHORS)] = []
-    categories: Annotated[Texts, Field(max_length=_MOST_CATEGORIES)] = []
-    zotero: Annotated[list[_Zotero], BeforeValidator(_several), Field(max_length=_MOST_LIBRARIES)] = []
-    file: Annotated[Texts, Field(max_length=_MOST_LIBRARIES)] = []
-    upload: Annotated[Texts, Field(max_length=_MOST_LIBRARIES)] = []
-    orcid: Annotated[
-        list[Annotated[str, AfterValidator(valid_orcid)]], BeforeValidator(_listed), Field(max_length=_MOST_LIBRARIES)
-    ] = []
-    openalex: Annotated[
-        list[Annotated[str, AfterValidator(valid_openalex_author)]],
-        BeforeValidator(_listed),
-        Field(max_length=_MOST_LIBRARIES),
-    ] = []
-    weight: Weight = 1.0
-
-
-_NAMED_LIBRARIES = {
-    LibraryKind.FILE: "file",
-    LibraryKind.UPLOAD: "upload",
-    LibraryKind.ORCID: "orcid",
-    LibraryKind.OPENALEX: "openalex",
-}
-"""The keys of libraries that are named by one word."""
-
-
-class _Schedule(_File):
-    days: Annotated[list[Day], BeforeValidator(_days), Field(min_length=1)] = list(Day)[:5]
-    time: TimeOfDay = time(7, 30)
-    timezone: Timezone = "UTC"
-
-
-class _Preferences(_File):
-    email: Annotated[str, AfterValidator(plain_address)]
-    name: Annotated[str, Field(max_length=200), AfterValidator(to_single_line)] = ""
-    schedule: _Schedule = _Schedule()
-    papers: Annotated[int, Field(ge=1, le=100)] = 10
-    trending: Annotated[int, Field(ge=0, le=50)] | None = None
-    layout: Layout | None = None
-    interests: Annotated[
-        list[Annotated[_Interest, BeforeValidator(_interest_or_name)]], Field(max_length=MOST_INTERESTS)
-    ] = []
-    never: Annotated[Texts, Field(max_length=_MOST_NEVER)] = []
-    never_authors: Annotated[Texts, Field(max_length=_MOST_NEVER)] = []
-    alerts: Annotated[
-        list[Annotated[_Alert, BeforeValidator(_query_only)]], BeforeValidator(_several), Field(max_length=MOST_ALERTS)
-    ] = []
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[str]]:
@@ -313,7 +97,7 @@ def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def _read(document: Document) -> Preferences:
-    read = check(document, _Preferences)
+    read = check(document, PreferencesSchema)
     first = {interest.name: index for index, interest in reversed(list(enumerate(read.interests)))}
     twice = [index for index, interest in enumerate(read.interests) if first[interest.name] != index]
     if twice:
@@ -333,11 +117,11 @@ def _read(document: Document) -> Preferences:
         interests=tuple(_interest(interest) for interest in read.interests),
         never=tuple(read.never),
         never_authors=tuple(read.never_authors),
-        alerts=tuple(_alert(alert) for alert in read.alerts),
+        alerts=tuple(alert_from_json(alert.model_dump(exclude_none=True)) for alert in read.alerts),
     )
 
 
-def _interest(read: _Interest) -> Interest:
+def _interest(read: InterestSchema) -> Interest:
     return Interest(
         name=read.name,
         text=to_single_line(read.text),
@@ -346,28 +130,9 @@ def _interest(read: _Interest) -> Interest:
         disliked=tuple(read.disliked),
         authors=tuple(read.authors),
         categories=tuple(read.categories),
-        libraries=tuple(_libraries(read)),
+        libraries=tuple(libraries_from_json(read.model_dump(exclude_defaults=True))),
         weight=read.weight,
     )
-
-
-def _libraries(read: _Interest) -> Iterator[LibraryRef]:
-    for one in read.zotero:
-        kind = LibraryKind.ZOTERO_USER if one.user is not None else LibraryKind.ZOTERO_GROUP
-        yield LibraryRef(kind=kind, id=one.user or one.group or "", collections=tuple(one.collections), key=one.key)
-    for kind, named in _NAMED_LIBRARIES.items():
-        yield from (LibraryRef(kind=kind, id=one) for one in getattr(read, named))
-
-
-def _alert(read: _Alert) -> Alert:
-    kind, value, identifier = AlertKind.QUERY, read.query or "", None
-    if read.author is not None:
-        kind, value, identifier = AlertKind.AUTHOR, read.author.name, read.author.orcid
-    elif read.institution is not None:
-        kind, value, identifier = AlertKind.INSTITUTION, read.institution.name, read.institution.ror
-    elif read.cites is not None:
-        kind, value = AlertKind.CITES, read.cites
-    return Alert(kind=kind, value=value, identifier=identifier, name=read.name, always=read.always)
 
 
 def write_preferences(path: Path, preferences: Preferences) -> None:

@@ -29,7 +29,7 @@ def valid_key(text: str, where: str) -> str:
     """Return a key of the Zotero API without surrounding spaces.
 
     Raises:
-        UserError: it is none; the message does not repeat it.
+        UserError: it is not one; the message does not repeat it.
     """
     key = text.strip()
     if not _KEY.fullmatch(key):

@@ -118,7 +118,7 @@ def record_failure(connection: Connection, library: int, error: str, now: dateti
     """Record why a library (by row) could not be synced. Its items stay.
 
     Returns:
-        Whether this is to be reported: an error that lasts is reported once, another one anew.
+        Whether this is to be reported: an error that lasts is reported once, and another one again.
     """
     own = libraries.c.row == library
     last = connection.execute(select(libraries.c.error, libraries.c.reported_at).where(own)).first()

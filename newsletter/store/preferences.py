@@ -41,7 +41,7 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         interests=tuple(interest_from_json(item) for item in data["interests"]),
         never=tuple(data["never"]),
         never_authors=tuple(data.get("never_authors", ())),
-        alerts=tuple(_alert_from_json(item) for item in data.get("alerts", ())),
+        alerts=tuple(alert_from_json(item) for item in data.get("alerts", ())),
     )
 
 
@@ -103,7 +103,7 @@ def interest_from_json(data: Mapping[str, Any]) -> Interest:
         name=data["name"],
         text=data["text"],
         keywords=dict(data["keywords"]),
-        libraries=tuple(_libraries_from_json(data)),
+        libraries=tuple(libraries_from_json(data)),
         weight=data["weight"],
         **lists,
     )
@@ -135,7 +135,8 @@ def libraries_json(libraries: Iterable[LibraryRef]) -> dict[str, list[Any]]:
     return found
 
 
-def _libraries_from_json(data: Mapping[str, Any]) -> Iterator[LibraryRef]:
+def libraries_from_json(data: Mapping[str, Any]) -> Iterator[LibraryRef]:
+    """Yield the libraries of an interest, which has those of :func:`libraries_json` among its values."""
     for named in data.get("zotero", ()):
         (kind,) = [kind for kind, owner in _ZOTERO.items() if owner in named]
         collections = tuple(named.get("collections", ()))
@@ -155,7 +156,8 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value}
 
 
-def _alert_from_json(data: Mapping[str, Any]) -> Alert:
+def alert_from_json(data: Mapping[str, Any]) -> Alert:
+    """Read an alert from the result of :func:`alert_json`."""
     (kind,) = [kind for kind in AlertKind if kind in data]
     said, how = data[kind], {"name": data.get("name", ""), "always": data.get("always", False)}
     if kind not in _IDENTIFIED:

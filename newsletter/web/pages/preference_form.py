@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from newsletter.audience.subscriber_file import MOST_INTERESTS, preferences_from_mapping
+from newsletter.audience.subscriber_file import preferences_from_mapping
+from newsletter.audience.subscriber_schema import MOST_INTERESTS
 from newsletter.errors import UserError
 from newsletter.model import Day, Interest, Layout, Preferences
 from newsletter.rendering.library_names import library_name
