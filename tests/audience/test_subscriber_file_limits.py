@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from newsletter.audience.subscriber_file import MOST_INTERESTS, preferences_from_mapping, read_preferences_text
+from newsletter.audience.subscriber_file import preferences_from_mapping, read_preferences_text
+from newsletter.audience.subscriber_schema import MOST_INTERESTS
 from newsletter.config.fields import plain_address
 from newsletter.errors import UserError
 from tests.helpers.newsletter import Newsletter
