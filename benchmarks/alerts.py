@@ -65,7 +65,7 @@ def make_queries(rng: random.Random, papers: Sequence[Paper], count: int) -> lis
             text = rng.choice(texts)
             start = rng.randrange(len(text) - length)
             found = text[start : start + length]
-            if not COMMON & {found[0], found[-1]}:
+            if not COMMON & {found[0], found[-1]} and len(found[-1]) > 1:
                 return " ".join(found)
 
     while len(made) < count:
