@@ -8,6 +8,13 @@ from enum import StrEnum
 from newsletter.support.collection_paths import is_chosen
 
 
+class PaperStatus(StrEnum):
+    """Why a paper should no longer be relied on; such a paper is no candidate."""
+
+    WITHDRAWN = "withdrawn"
+    RETRACTED = "retracted"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
     """A research paper, as one source lists it or as the store has merged it from several.
@@ -20,7 +27,11 @@ class Paper:
             ``authors``.
         venue: the journal or conference it is published in.
         arxiv_id: without its version, which is in ``version``.
+        other_ids: its other identifiers, such as the DOI of its journal version or ``pmid:123``, each in the form of
+            :func:`newsletter.support.identifiers.normal_id`.
+        status: whether it was withdrawn or retracted; None if not.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
+        links: its other web pages, besides ``url``.
         summary: a short summary given by the source. ``summary_by``: the name of who made it, if the source says so.
         thumbnail_url: an image of the paper that the source has (https).
         keywords: given by the source.
@@ -38,6 +49,8 @@ class Paper:
     arxiv_id: str | None = None
     version: int | None = None
     doi: str | None = None
+    other_ids: tuple[str, ...] = ()
+    status: PaperStatus | None = None
     published: date | None = None
     listed_on: date | None = None
     categories: tuple[str, ...] = ()
@@ -46,6 +59,7 @@ class Paper:
     code_url: str | None = None
     code_stars: int | None = None
     project_url: str | None = None
+    links: tuple[str, ...] = ()
     summary: str | None = None
     summary_by: str | None = None
     thumbnail_url: str | None = None
@@ -73,6 +87,76 @@ class SkippedPaper:
 
     where: str
     why: str
+
+
+class EventKind(StrEnum):
+    """What may become of a paper after it came out."""
+
+    PUBLISHED = "published"
+    REVISED = "revised"
+    CORRECTED = "corrected"
+    CONCERN = "concern"
+    WITHDRAWN = "withdrawn"
+    RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a source says became of a paper. It matters only if the paper is in the store.
+
+    Attributes:
+        of: identifiers of the paper, as in :attr:`Paper.other_ids`; one that is known is enough.
+        day: when it happened.
+        venue: the journal or conference it was published in.
+        doi, url: of what was published: the journal version, or the notice of the correction or retraction.
+        version: the number of the new version.
+        paper: the paper as it is now, with which the stored one is brought up to date.
+    """
+
+    kind: EventKind
+    of: tuple[str, ...]
+    day: date | None = None
+    venue: str | None = None
+    doi: str | None = None
+    url: str | None = None
+    version: int | None = None
+    paper: Paper | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperEvent:
+    """What became of a stored paper.
+
+    Attributes:
+        row: the store's number for the event, 0 before it is stored. ``paper``: the row of the paper.
+        day, venue, doi, url, version: as in :class:`Notice`.
+        former_title: the title before a revision that changed it.
+        added, removed: the sentences that a revision brought into the abstract or took out of it.
+        source: the name of the source that said so.
+        seen_at: when it reached the store (UTC).
+    """
+
+    kind: EventKind
+    paper: int
+    seen_at: datetime
+    day: date | None = None
+    venue: str | None = None
+    doi: str | None = None
+    url: str | None = None
+    version: int | None = None
+    former_title: str | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    source: str = ""
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PaperUpdate:
+    """An event with its paper, as a digest tells it to a subscriber who was sent or saved the paper."""
+
+    paper: Paper
+    event: PaperEvent
 
 
 class Day(StrEnum):
@@ -241,6 +325,7 @@ class Preferences:
         never: words and phrases; papers with one in the title or abstract are hidden.
         never_authors: people whose papers are hidden, by name.
         alerts: what the subscriber must not miss, in addition to the papers chosen for the interests.
+        updates: which events of papers that the subscriber was sent or saved are told.
     """
 
     email: str
@@ -253,6 +338,7 @@ class Preferences:
     never: tuple[str, ...] = ()
     never_authors: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    updates: tuple[EventKind, ...] = tuple(EventKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +404,7 @@ class Digest:
         considered: the number of new candidates. ``since``: the time from which they were first seen (UTC), None for a
             first digest.
         seen_row: the highest paper row considered.
+        updates: what became of papers that the subscriber was sent or saved, newest event first.
     """
 
     edition: date
@@ -325,6 +412,7 @@ class Digest:
     considered: int
     since: datetime | None
     seen_row: int
+    updates: tuple[PaperUpdate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import Notice, Paper, SkippedPaper
 
 if TYPE_CHECKING:
     from newsletter.sources.http import HttpClient
+
+
+Found = Paper | Notice | SkippedPaper
+"""What a source yields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +26,9 @@ class DateRange:
 class Source(Protocol):
     """A provider of papers.
 
-    ``fetch`` yields papers as they are read, and a :class:`SkippedPaper` for each that cannot be parsed: one bad paper
-    never stops the others. A 304 response (not modified) ends it without a paper. ``Paper.sources`` stays empty, since
-    the caller knows the source's name.
+    ``fetch`` yields papers as they are read, a :class:`Notice` for what became of a paper that is not listed itself,
+    and a :class:`SkippedPaper` for each that cannot be parsed: one bad paper never stops the others. A 304 response
+    (not modified) ends it without a paper. ``Paper.sources`` stays empty, since the caller knows the source's name.
 
     Raises:
         SourceError: the source as a whole failed; what was yielded before remains valid.
@@ -34,4 +38,4 @@ class Source(Protocol):
     @property
     def name(self) -> str: ...
 
-    def fetch(self, window: DateRange, http: "HttpClient") -> Iterator[Paper | SkippedPaper]: ...
+    def fetch(self, window: DateRange, http: "HttpClient") -> Iterator[Found]: ...

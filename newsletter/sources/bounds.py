@@ -10,7 +10,8 @@ from datetime import date
 from itertools import accumulate
 from typing import Any
 
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import Notice, Paper, SkippedPaper
+from newsletter.sources.base import Found
 from newsletter.sources.errors import SourceError
 from newsletter.sources.text import excerpt, web_link
 from newsletter.support.text import to_single_line
@@ -34,7 +35,7 @@ MAX_CHARACTERS = {
     "organization": 300,
     "venue": 300,
 }
-MAX_ITEMS = {"authors": (5_000, 200), "categories": (50, 100), "keywords": (50, 100)}
+MAX_ITEMS = {"authors": (5_000, 200), "categories": (50, 100), "keywords": (50, 100), "other_ids": (20, 300)}
 """Maximum number of items, and of characters in each."""
 
 MAX_AUTHOR_CHARACTERS = 200_000
@@ -48,6 +49,7 @@ MAX_PROBLEM = 500
 _COUNTS = ("author_count", "version", "code_stars", "upvotes", "comments")
 _DAYS = ("published", "listed_on")
 _URLS = ("url", "pdf_url", "code_url", "project_url", "thumbnail_url")
+_MAX_LINKS = 20
 _HTTPS_ONLY = ("thumbnail_url",)
 """Addresses that the program itself requests."""
 
@@ -60,11 +62,11 @@ class Bounded:
         cut: what was truncated or left out of the paper, one line each.
     """
 
-    item: Paper | SkippedPaper
+    item: Found
     cut: tuple[str, ...] = ()
 
 
-def all_within_bounds(found: Iterator[Paper | SkippedPaper], most: int, setting: str) -> Iterator[Bounded]:
+def all_within_bounds(found: Iterator[Found], most: int, setting: str) -> Iterator[Bounded]:
     """Yield the first ``most`` papers, each within its limits.
 
     Args:
@@ -79,10 +81,12 @@ def all_within_bounds(found: Iterator[Paper | SkippedPaper], most: int, setting:
         yield within_bounds(item)
 
 
-def within_bounds(item: Paper | SkippedPaper) -> Bounded:
+def within_bounds(item: Found) -> Bounded:
     """Bring a paper within the limits of this module. Its texts become one line without invalid characters."""
     if isinstance(item, SkippedPaper):
         return Bounded(SkippedPaper(brief(item.where), brief(item.why)))
+    if isinstance(item, Notice):
+        return _notice_within_bounds(item)
     title = to_single_line(item.title)
     if not title:
         return Bounded(SkippedPaper("a paper without a title", "title: missing"))
@@ -95,6 +99,37 @@ def within_bounds(item: Paper | SkippedPaper) -> Bounded:
     _bound_numbers(values, cut)
     _bound_urls(values, cut)
     return Bounded(replace(item, **values), tuple(f"{excerpt(title)}: {line}" for line in cut))
+
+
+def _notice_within_bounds(notice: Notice) -> Bounded:
+    """Bring a notice, and the paper in it, within the limits; without a usable identifier it is skipped."""
+    about = within_bounds(
+        Paper(
+            title=f"a notice about {excerpt(notice.of[0])}" if notice.of else "a notice",
+            venue=notice.venue,
+            doi=notice.doi,
+            other_ids=notice.of,
+            url=notice.url,
+            published=notice.day,
+            version=notice.version,
+        )
+    )
+    own, paper = about.item, within_bounds(notice.paper) if notice.paper is not None else None
+    if not isinstance(own, Paper):
+        return about
+    if paper is not None and not isinstance(paper.item, Paper):
+        return paper
+    told = replace(
+        notice,
+        of=own.other_ids,
+        day=own.published,
+        venue=own.venue,
+        doi=own.doi,
+        url=own.url,
+        version=own.version,
+        paper=paper.item if paper is not None and isinstance(paper.item, Paper) else None,
+    )
+    return Bounded(told, (*about.cut, *(paper.cut if paper is not None else ())))
 
 
 def sane_day(day: date) -> date:
@@ -173,6 +208,8 @@ def _bound_urls(values: dict[str, Any], cut: list[str]) -> None:
             cut.append(f"{name} left out, since it does not begin with https://")
             url = None
         values[name] = web_link(url)
+    links = [link for link in values["links"] if len(link) <= MAX_URL and web_link(link)]
+    values["links"] = tuple(links[:_MAX_LINKS])
 
 
 def _cut_at_word(text: str, most: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import Paper, PaperStatus, SkippedPaper
 from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
 from newsletter.sources.text import excerpt, paper_link, pdf_link
 from newsletter.support import identifiers
@@ -22,6 +22,8 @@ class _Line(Fields):
     arxiv_id: Text | None = None
     version: Count | None = None
     doi: Text | None = None
+    other_ids: Texts = None
+    status: PaperStatus | None = None
     published: Day = None
     listed_on: Day = None
     categories: Texts = None
@@ -30,6 +32,7 @@ class _Line(Fields):
     code_url: Link = None
     code_stars: Count | None = None
     project_url: Link = None
+    links: list[Link] | None = None
     summary: Text | None = None
     summary_by: Text | None = None
     thumbnail_url: Link = None
@@ -82,6 +85,8 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         arxiv_id=arxiv_id,
         version=version or line.version,
         doi=doi,
+        other_ids=tuple(filter(None, map(identifiers.normal_id, line.other_ids or ()))),
+        status=line.status,
         published=line.published,
         listed_on=line.listed_on,
         categories=tuple(line.categories or ()),
@@ -90,6 +95,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         code_url=line.code_url,
         code_stars=line.code_stars,
         project_url=line.project_url,
+        links=tuple(filter(None, line.links or ())),
         summary=line.summary or None,
         summary_by=(line.summary_by or None) if line.summary else None,
         thumbnail_url=line.thumbnail_url,

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from newsletter.errors import UserError
-from newsletter.model import LibraryItem, SkippedPaper
+from newsletter.model import LibraryItem, Paper, SkippedPaper
 from newsletter.sources import bibtex, ris
 from newsletter.sources.bounds import within_bounds
 from newsletter.sources.library_items import with_usable_identifiers
@@ -84,7 +84,7 @@ def read_library_file(content: bytes, name: str) -> LibraryFile:
         bounded = within_bounds(paper).item
         if isinstance(bounded, SkippedPaper):
             skipped.append(bounded)
-        elif isinstance(entry, LibraryItem):
+        elif isinstance(entry, LibraryItem) and isinstance(bounded, Paper):
             items.append(replace(entry, paper=bounded, collections=_bounded(entry.collections)))
     left_out = sum(1 for _ in entries)
     if not items:

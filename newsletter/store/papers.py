@@ -21,13 +21,13 @@ from sqlalchemy import (
     update,
 )
 
-from newsletter.model import Paper, PaperRef
+from newsletter.model import Paper, PaperRef, PaperStatus
 from newsletter.store import paper_authors
 from newsletter.store.database import advisory_lock
 from newsletter.store.schema import papers
 from newsletter.support.identifiers import arxiv_id, doi, title_id, title_key
 
-_TUPLES = ("authors", "categories", "keywords", "sources")
+_TUPLES = ("authors", "categories", "keywords", "sources", "other_ids", "links")
 _COUNTS = ("upvotes", "comments", "code_stars")
 _TEXT = ("title", "abstract", "authors", "author_count", "categories", "version")
 _FILLED = (
@@ -372,4 +372,5 @@ _FIELDS: Sequence[str] = tuple(item.name for item in fields(Paper))
 def _paper(row: RowMapping) -> Paper:
     values = {name: row[name] for name in _FIELDS}
     values.update({name: tuple(values[name]) for name in _TUPLES})
+    values["status"] = PaperStatus(values["status"]) if values["status"] else None
     return Paper(**values)

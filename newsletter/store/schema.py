@@ -53,6 +53,9 @@ papers = Table(
     Column("arxiv_id", String, unique=True),
     Column("version", Integer),
     Column("doi", String, unique=True),
+    # Also in paper_identifiers, by which papers are found.
+    Column("other_ids", JSON, nullable=False, server_default="[]"),
+    Column("status", String),
     Column("published", Date),
     Column("listed_on", Date, index=True),
     Column("categories", JSON, nullable=False),
@@ -61,6 +64,7 @@ papers = Table(
     Column("code_url", Text),
     Column("code_stars", Integer),
     Column("project_url", Text),
+    Column("links", JSON, nullable=False, server_default="[]"),
     Column("summary", Text),
     Column("summary_by", Text),
     Column("thumbnail_url", Text),
@@ -71,6 +75,8 @@ papers = Table(
     Column("first_seen", UtcDateTime, nullable=False, index=True),
     # Numbers the changes of texts (title, abstract, keywords), so that whoever has indexed them knows what to read.
     Column("text_change", Integer, nullable=False, index=True, server_default="0"),
+    # The row of the paper that this one turned out to be; everything about it is there. None for all others.
+    Column("same_as", Integer, index=True),
     # The day it came to its readers: listed, else published, else first seen (UTC).
     Column("day", Date, default=_day),
     # With all that a list of some days is put in order by, so that it is made from the index alone.
@@ -87,6 +93,30 @@ paper_authors = Table(
     sqlite_with_rowid=False,
 )
 """The authors of papers by the keys of their names, see :mod:`newsletter.store.paper_authors`."""
+
+paper_identifiers = Table(
+    "paper_identifiers",
+    metadata,
+    Column("identifier", Key, primary_key=True),
+    Column("paper", ForeignKey("papers.row"), nullable=False, index=True),
+)
+"""Which paper has an identifier besides ``arxiv_id`` and ``doi``; an identifier belongs to one paper."""
+
+paper_events = Table(
+    "paper_events",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("paper", ForeignKey("papers.row"), nullable=False),
+    Column("kind", String, nullable=False),
+    # What tells two events of one kind apart: the version, or the DOI of the correction.
+    Column("key", Key, nullable=False),
+    Column("day", Date),
+    Column("details", JSON, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False, index=True),
+    UniqueConstraint("paper", "kind", "key"),
+)
+"""What became of papers, see :class:`newsletter.model.PaperEvent`."""
 
 sources = Table(
     "sources",
@@ -397,6 +427,25 @@ Index(
     postgresql_where=send_papers.c.released == false(),
 )
 """One paper goes to one subscriber once; a send that failed for good releases its papers."""
+
+send_events = Table(
+    "send_events",
+    metadata,
+    Column("send", ForeignKey("sends.row"), primary_key=True),
+    Column("event", ForeignKey("paper_events.row"), primary_key=True),
+    Column("subscriber", ForeignKey("subscribers.row"), nullable=False),
+    Column("released", Boolean, nullable=False, server_default=false()),
+)
+
+Index(
+    "uq_send_events_subscriber_event",
+    send_events.c.subscriber,
+    send_events.c.event,
+    unique=True,
+    sqlite_where=send_events.c.released == false(),
+    postgresql_where=send_events.c.released == false(),
+)
+"""One event is told to one subscriber once; a send that failed for good releases its events."""
 
 bounces = Table(
     "bounces",

@@ -13,6 +13,10 @@ _ARXIV = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
+_PMID = re.compile(
+    r"^(?:pmid:?\s*|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/)(?P<number>[1-9]\d{0,8})/?$",
+    re.IGNORECASE | re.ASCII,
+)
 _LONGEST_KEY = 2_000
 """In bytes; the limit for a PostgreSQL index is 2,704."""
 
@@ -46,6 +50,22 @@ def doi(text: str) -> str | None:
     if match is None or _ARXIV_DOI.match(match["doi"]):
         return None
     return match["doi"].rstrip(".,;").lower()
+
+
+def pmid(text: str) -> str | None:
+    """Parse a text that names an article of PubMed, as "PMID: 123" or by its address there; return its number."""
+    match = _PMID.match(text.strip())
+    return match["number"] if match else None
+
+
+def normal_id(text: str) -> str | None:
+    """Return an identifier in the form in which it is stored: a DOI in lower case, an arXiv id without its version, or
+    a PubMed number as ``pmid:123``; None for anything else.
+    """
+    if found := arxiv_id(text):
+        return found[0]
+    number = pmid(text)
+    return f"pmid:{number}" if number else doi(text)
 
 
 def title_key(title: str) -> str:

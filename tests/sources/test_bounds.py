@@ -172,7 +172,7 @@ def test_whatever_a_source_gives_can_be_stored(store_url: str) -> None:
 def test_every_field_of_a_paper_has_a_bound() -> None:
     """A field that is added to Paper needs one too."""
     known = {*bounds.MAX_CHARACTERS, *bounds.MAX_ITEMS, *bounds._COUNTS, *bounds._DAYS, *bounds._URLS}
-    ours = {"arxiv_id", "doi", "sources", "first_seen", "id", "row"}
+    ours = {"arxiv_id", "doi", "links", "status", "sources", "first_seen", "id", "row"}
     assert {field.name for field in fields(Paper)} == known | ours
 
 
