@@ -119,7 +119,7 @@ def _gather_one(
         return None
     gathered = FetchResult(name)
     try:
-        source = make_source(name, config.sources[name], config.folder)
+        source = make_source(name, config.sources[name], config.folder, config.contact)
         with reading(engine) as connection:
             known = source_status.known_validators(connection)
         with SourceReader(
