@@ -42,6 +42,7 @@ _CUT_NOTE = re.compile(r"\s*\(ABSTRACT TRUNCATED AT \d+ WORDS\)\s*$")
 _PLACE = re.compile(r"\s+\([^()]*,[^()]*\)$")
 """What tells journals of the same name apart: "Science (New York, N.Y.)"."""
 
+_ABBREVIATION = re.compile(r"(?:\b[^\W\d_]\.[^\W\d_]|\.)\.$")
 _INLINE = frozenset(("b", "i", "sub", "sup", "u"))
 _ANNOTATIONS = frozenset(("annotation", "annotation-xml"))
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z]\w{1,30});)", re.ASCII)
@@ -189,9 +190,15 @@ def _same_work(citation: Element, is_preprint: bool) -> Iterator[str]:
     An update may also be a new edition of a review, which is another work: one of the two must be a preprint.
     """
     for other in citation.iterfind("CommentsCorrectionsList/CommentsCorrections"):
-        kind, source = other.get("RefType"), other.findtext("RefSource") or ""
-        if (kind == "UpdateIn" and is_preprint) or (kind == "UpdateOf" and _PREPRINT_SOURCE.match(source)):
-            yield from _ids_of(other)
+        kind, ids = other.get("RefType"), _ids_of(other)
+        if (kind == "UpdateIn" and is_preprint) or (kind == "UpdateOf" and _is_to_preprint(other, ids)):
+            yield from ids
+
+
+def _is_to_preprint(target: Element, ids: Iterable[str]) -> bool:
+    """Return whether a reference is to a preprint, by its DOI or the name of the server."""
+    source = target.findtext("RefSource") or ""
+    return bool(_PREPRINT_SOURCE.match(source)) or any(map(identifiers.is_preprint_doi, ids))
 
 
 def _ids_of(target: Element) -> tuple[str, ...]:
@@ -233,8 +240,7 @@ def _clean_title(title: str) -> str:
 
 def _without_stop(title: str) -> str:
     """Remove a full stop at the end, unless it is that of an abbreviation ("U.S.") or an ellipsis."""
-    last = title.rpartition(" ")[2]
-    return title[:-1] if last.endswith(".") and "." not in last[:-1] else title
+    return title if _ABBREVIATION.search(title) else title.removesuffix(".")
 
 
 def _closing(text: str) -> int | None:
@@ -323,5 +329,5 @@ def _markup(element: Element) -> str:
 
 
 def _escaped(text: str | None) -> str:
-    """Escape a text for HTML. References in it stay, since publishers often escape texts twice."""
-    return _BARE_AMPERSAND.sub("&amp;", text or "").replace("<", "&lt;").replace(">", "&gt;")
+    """Escape a text for HTML. References and tags in it stay, since publishers often escape texts twice."""
+    return _BARE_AMPERSAND.sub("&amp;", text or "")
