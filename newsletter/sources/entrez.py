@@ -111,7 +111,11 @@ class Entrez:
         }
         with quota_hint(_HINT):
             answer = self.http.get(
-                f"{self.url}/esearch.fcgi", {**params, **self._secrets}, check=_check, pause_seconds=self._pause
+                f"{self.url}/esearch.fcgi",
+                {**params, **self._secrets},
+                accepted=(400,),
+                check=_check,
+                pause_seconds=self._pause,
             )
         return _hits(answer)
 
@@ -151,11 +155,11 @@ def _check(content: bytes) -> FailedAttempt | None:
 def _hits(answer: HttpResponse) -> SearchHits:
     data = answer.json()
     result = data.get("esearchresult") if isinstance(data, Mapping) else None
-    error = (
-        result.get("ERROR") if isinstance(result, Mapping) else data.get("error") if isinstance(data, Mapping) else None
-    )
-    if error:
-        raise SourceError(f"{answer.asked}: PubMed says: {to_single_line(str(error))}; check the query of the source")
+    errors = [one.get(name) for one, name in ((data, "error"), (result, "ERROR")) if isinstance(one, Mapping)]
+    if error := next(filter(None, errors), None):
+        text = to_single_line(str(error))
+        fix = f"check {KEY_VARIABLE}" if "api key" in text.lower() else "check the query of the source"
+        raise SourceError(f"{answer.asked}: PubMed says: {text}; {fix}")
     if not isinstance(result, Mapping):
         raise SourceError(f"{answer.asked}: esearchresult: missing, or not an object")
     ids, count = result.get("idlist"), str(result.get("count"))

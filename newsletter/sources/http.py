@@ -204,13 +204,20 @@ class HttpClient:
         return self._tried(request, pause_seconds)
 
     def post_json(
-        self, url: str, value: Any, *, headers: Mapping[str, str] | None = None, accepted: Collection[int] = ()
+        self,
+        url: str,
+        value: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accepted: Collection[int] = (),
+        pause_seconds: float = 0.0,
     ) -> HttpResponse:
         """Send a value as JSON, as :meth:`get` requests a URL. An attempt whose answer is lost is repeated, so it must
         be possible to receive the same request twice.
         """
         sent = {**(headers or {}), "Content-Type": "application/json"}
-        return self._tried(_Request(_full(url, None), "POST", sent, json.dumps(value).encode(), accepted, False), 0.0)
+        content = json.dumps(value).encode()
+        return self._tried(_Request(_full(url, None), "POST", sent, content, accepted, False), pause_seconds)
 
     def get_if_changed(
         self,

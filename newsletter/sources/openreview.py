@@ -75,7 +75,7 @@ class OpenReview:
             for number, note in enumerate(notes, start=1):
                 yield read_submission(note, f"{venue_id}, page {page}, note {number}", self.settings.venue)
             start += len(notes)
-            if not notes or start >= total:
+            if not notes or (start >= total if total is not None else len(notes) < _PAGE):
                 return
 
     def _page(self, http: HttpClient, url: str, venue_id: str, start: int) -> HttpResponse | None:
@@ -96,16 +96,14 @@ def _query(venue_id: str, start: int) -> dict[str, str | int]:
     return {"content.venueid": venue_id, "limit": _PAGE, "offset": start}
 
 
-def _notes(answer: HttpResponse) -> tuple[Sequence[Any], int]:
-    """Return the notes of a response, and how many there are in all."""
+def _notes(answer: HttpResponse) -> tuple[Sequence[Any], int | None]:
+    """Return the notes of a response, and how many there are in all, None if it does not say."""
     data = answer.json()
     notes = data.get("notes") if isinstance(data, dict) else None
     if not isinstance(notes, list):
         raise SourceError(f"{answer.asked}: notes: missing, or not a list")
     total = data.get("count")
-    # API v1 does not always count them; then a full page has a next one.
-    known = isinstance(total, int) and not isinstance(total, bool)
-    return notes, total if known else len(notes) + 10**9 * (len(notes) >= _PAGE)
+    return notes, total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 def _is_in(window: DateRange, found: Found) -> bool:

@@ -98,14 +98,16 @@ class SemanticScholar:
             )
         return answer
 
-    def _with_summaries(self, http: HttpClient, found: Sequence["_Listed | SkippedPaper"]) -> list[Any]:
+    def _with_summaries(
+        self, http: HttpClient, found: Sequence["_Listed | SkippedPaper"]
+    ) -> list["_Listed | SkippedPaper"]:
         """Return the same with their summaries, which a search does not have."""
-        ids = [item.id for item in found if isinstance(item, _Listed) and item.paper.summary is None]
+        ids = [item.id for item in found if isinstance(item, _Listed) and item.id and not item.paper.summary]
         if not ids:
             return list(found)
         url = f"{self.settings.api_url.rstrip('/')}/graph/v1/paper/batch?fields=tldr"
         with quota_hint(_HINT):
-            answer = http.post_json(url, {"ids": ids}, headers=self._headers)
+            answer = http.post_json(url, {"ids": ids}, headers=self._headers, pause_seconds=self.settings.pause_seconds)
         listed = answer.json()
         if not isinstance(listed, list):
             raise SourceError(f"{answer.asked}: the response is not a list of papers")
@@ -119,7 +121,7 @@ class SemanticScholar:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    id: str
+    id: str | None
     paper: Paper
 
 
@@ -136,7 +138,7 @@ class _Pdf(Fields):
 
 
 class _Entry(Fields):
-    id: Title = Field(alias="paperId")
+    id: Text | None = Field(default=None, alias="paperId")
     title: Title
     abstract: Text | None = None
     ids: dict[str, Any] | None = Field(default=None, alias="externalIds")
@@ -184,7 +186,7 @@ def _read(entry: Any, where: str) -> _Listed | SkippedPaper:
         abstract=from_html(told.abstract or ""),
         authors=authors,
         author_count=len(authors) or None,
-        venue=venue(next((name for name in names if name), "")),
+        venue=next((found for name in names if name and (found := venue(name))), None),
         arxiv_id=arxiv[0] if arxiv else None,
         doi=doi,
         other_ids=(f"pmid:{pmid}",) if pmid else (),
