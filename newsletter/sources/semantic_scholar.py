@@ -172,33 +172,33 @@ def _complaint(answer: HttpResponse) -> str:
 
 def _read(entry: Any, where: str) -> _Listed | SkippedPaper:
     try:
-        told = _Entry.model_validate(entry)
+        data = _Entry.model_validate(entry)
     except ValidationError as error:
         return SkippedPaper(where, first_problem(error))
-    ids = {name.lower(): str(value) for name, value in (told.ids or {}).items() if value}
+    ids = {name.lower(): str(value) for name, value in (data.ids or {}).items() if value}
     arxiv = identifiers.arxiv_id(ids.get("arxiv", "")) or identifiers.arxiv_id(ids.get("doi", ""))
     doi, pmid = identifiers.doi(ids.get("doi", "")), identifiers.pmid(f"PMID:{ids.get('pubmed', '')}")
-    authors = tuple(one.name for one in told.authors or () if one.name)
-    names = (told.publication_venue and told.publication_venue.name, told.journal and told.journal.name, told.venue)
-    summary = _tldr(told.tldr)
+    authors = tuple(one.name for one in data.authors or () if one.name)
+    names = (data.publication_venue and data.publication_venue.name, data.journal and data.journal.name, data.venue)
+    summary = _tldr(data.tldr)
     paper = Paper(
-        title=from_html(told.title),
-        abstract=from_html(told.abstract or ""),
+        title=from_html(data.title),
+        abstract=from_html(data.abstract or ""),
         authors=authors,
         author_count=len(authors) or None,
         venue=next((found for name in names if name and (found := venue(name))), None),
         arxiv_id=arxiv[0] if arxiv else None,
         doi=doi,
         other_ids=(f"pmid:{pmid}",) if pmid else (),
-        published=told.day or _new_year(told.year),
-        categories=tuple(dict.fromkeys(one.category for one in told.studies or () if one.category)),
-        url=paper_link(arxiv[0] if arxiv else None, doi) or told.url,
-        pdf_url=told.pdf.url if told.pdf else None,
-        links=(told.url,) if told.url else (),
+        published=data.day or _new_year(data.year),
+        categories=tuple(dict.fromkeys(one.category for one in data.studies or () if one.category)),
+        url=paper_link(arxiv[0] if arxiv else None, doi) or data.url,
+        pdf_url=data.pdf.url if data.pdf else None,
+        links=(data.url,) if data.url else (),
         summary=summary,
         summary_by=_SUMMARY_BY if summary else None,
     )
-    return _Listed(told.id, paper)
+    return _Listed(data.id, paper)
 
 
 def _new_year(year: int | None) -> date | None:

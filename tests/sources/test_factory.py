@@ -11,6 +11,9 @@ from newsletter.sources.factory import make_source
 from newsletter.sources.feed import Feed
 from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
+from newsletter.sources.openreview import OpenReview
+from newsletter.sources.pubmed import PubMed
+from newsletter.sources.semantic_scholar import SemanticScholar
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,9 @@ from newsletter.sources.huggingface import HuggingFace
         ({"kind": "medrxiv"}, Biorxiv),
         ({"kind": "feed", "url": "https://x.org/feed"}, Feed),
         ({"kind": "file", "path": "page.txt"}, FileReader),
+        ({"kind": "pubmed", "query": "crispr[tiab]"}, PubMed),
+        ({"kind": "openreview", "venue": "ICLR.cc/2026/Conference"}, OpenReview),
+        ({"kind": "semanticscholar", "query": "crispr"}, SemanticScholar),
     ],
 )
 def test_each_kind_of_settings_has_its_source(settings: dict[str, Any], kind: type) -> None:

@@ -241,5 +241,5 @@ def test_odd_notes_never_raise(content: dict[str, Any], fields: dict[str, Any]) 
 def test_a_venue_by_its_address() -> None:
     url = f"https://openreview.net/group?id={VENUE}&referrer=x"
     assert OpenReviewSource(kind="openreview", venue=url).venue == VENUE
-    with pytest.raises(ValueError, match="write its id like ICLR.cc/2026/Conference"):
+    with pytest.raises(ValueError, match=r"write its id like ICLR\.cc/2026/Conference"):
         OpenReviewSource(kind="openreview", venue="ICLR 2026")

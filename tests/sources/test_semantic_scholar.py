@@ -183,9 +183,7 @@ def test_nothing_found(httpserver: HTTPServer, http: HttpClient) -> None:
         ({"code": "429"}, 429, "tried 3 times.*set NEWSLETTER_SEMANTIC_SCHOLAR_KEY"),
     ],
 )
-def test_an_answer_that_is_none(
-    httpserver: HTTPServer, http: HttpClient, body: Any, status: int, problem: str
-) -> None:
+def test_an_answer_that_is_none(httpserver: HTTPServer, http: HttpClient, body: Any, status: int, problem: str) -> None:
     httpserver.expect_request(BULK).respond_with_json(body, status=status)
     scholar = Scholar(httpserver)
     with pytest.raises(SourceError, match=problem):
