@@ -10,6 +10,7 @@ from newsletter.model import (
     Digest,
     DigestItem,
     EventKind,
+    LibraryItem,
     Notice,
     Paper,
     PaperEvent,
@@ -21,6 +22,7 @@ from newsletter.model import (
 )
 from newsletter.store import (
     feedback,
+    libraries,
     open_store,
     paper_events,
     paper_upsert,
@@ -221,6 +223,18 @@ def test_notices_of_publication_correction_and_unknown_papers(engine: Engine) ->
     (paper,) = all_papers(engine)
     assert (paper.status, paper.venue, paper.other_ids) == (None, "Nature", (ARTICLE.doi,))
     assert [event.kind for event in events(engine)] == [EventKind.PUBLISHED, EventKind.CORRECTED, EventKind.CORRECTED]
+
+
+def test_a_library_holds_a_paper_by_any_of_its_identifiers(engine: Engine) -> None:
+    keep(engine, PREPRINT)
+    keep(engine, Paper(title="Barley sleeps", doi="10.1016/9", other_ids=(PREPRINT.doi or "",)))
+    with writing(engine) as connection:
+        person = Preferences(email="r1@example.org")
+        subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
+        library = libraries.ensure(connection, 1, "file:mine.bib")
+        mine = Paper(title="Barley at night", authors=("Cy Roe",), doi="10.1016/9")
+        libraries.put_items(connection, library.row, [LibraryItem(key="a", paper=mine)])
+        assert libraries.held_papers(connection, [1]) == {1: {1}}
 
 
 def sent_to(
