@@ -10,6 +10,7 @@ from newsletter.model import (
     Digest,
     DigestItem,
     EventKind,
+    LibraryItem,
     Notice,
     Paper,
     PaperEvent,
@@ -21,6 +22,7 @@ from newsletter.model import (
 )
 from newsletter.store import (
     feedback,
+    libraries,
     open_store,
     paper_events,
     paper_upsert,
@@ -111,6 +113,21 @@ def test_papers_of_one_title_stay_apart_if_something_speaks_against_it(engine: E
     keep(engine, PREPRINT, Paper(title="Editorial", authors=("Ada Smith",), doi="10.1016/1"))
     keep(engine, other)
     assert len(all_papers(engine)) == 3
+
+
+@pytest.mark.parametrize(
+    ("authors", "number"),
+    [
+        (("The Barley Collaboration",), 1),
+        (("Smith, Ada", "Jones, B.", "Cy Roe"), 1),
+        ((), 1),
+        (("Cy Roe", "Di Poe"), 2),
+    ],
+)
+def test_authors_decide_between_papers_of_one_title(engine: Engine, authors: tuple[str, ...], number: int) -> None:
+    keep(engine, Paper(title=ARTICLE.title, authors=PREPRINT.authors, arxiv_id="2510.00001"))
+    keep(engine, Paper(title=ARTICLE.title, authors=authors, doi="10.1016/7"))
+    assert len(all_papers(engine)) == number
 
 
 def test_a_relation_makes_one_paper_of_two_titles(engine: Engine) -> None:
@@ -221,6 +238,18 @@ def test_notices_of_publication_correction_and_unknown_papers(engine: Engine) ->
     (paper,) = all_papers(engine)
     assert (paper.status, paper.venue, paper.other_ids) == (None, "Nature", (ARTICLE.doi,))
     assert [event.kind for event in events(engine)] == [EventKind.PUBLISHED, EventKind.CORRECTED, EventKind.CORRECTED]
+
+
+def test_a_library_holds_a_paper_by_any_of_its_identifiers(engine: Engine) -> None:
+    keep(engine, PREPRINT)
+    keep(engine, Paper(title="Barley sleeps", doi="10.1016/9", other_ids=(PREPRINT.doi or "",)))
+    with writing(engine) as connection:
+        person = Preferences(email="r1@example.org")
+        subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
+        library = libraries.ensure(connection, 1, "file:mine.bib")
+        mine = Paper(title="Barley at night", authors=("Cy Roe",), doi="10.1016/9")
+        libraries.put_items(connection, library.row, [LibraryItem(key="a", paper=mine)])
+        assert libraries.held_papers(connection, [1]) == {1: {1}}
 
 
 def sent_to(
