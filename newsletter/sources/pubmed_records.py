@@ -44,7 +44,8 @@ _PLACE = re.compile(r"\s+\([^()]*,[^()]*\)$")
 
 _ABBREVIATION = re.compile(r"(?:\b[^\W\d_]\.[^\W\d_]|\.)\.$")
 _INLINE = frozenset(("b", "i", "sub", "sup", "u"))
-_ANNOTATIONS = frozenset(("annotation", "annotation-xml"))
+_MATHML = "{http://www.w3.org/1998/Math/MathML}"
+_ANNOTATIONS = frozenset(("mml:annotation", "mml:annotation-xml"))
 _BARE_AMPERSAND = re.compile(r"&(?!(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z]\w{1,30});)", re.ASCII)
 
 
@@ -318,11 +319,11 @@ def _markup(element: Element) -> str:
             parts.append(end)
             open_elements.pop()
             continue
-        name = child.tag.rpartition("}")[2]
+        name = child.tag.replace(_MATHML, "mml:")
         if name in _ANNOTATIONS:
             parts.append(_escaped(child.tail))
             continue
-        start, finish = (f"<{name}>", f"</{name}>") if name in _INLINE else ("", "")
+        start, finish = (f"<{name}>", f"</{name}>") if name in _INLINE or name.startswith("mml:") else ("", "")
         parts += (start, _escaped(child.text))
         open_elements.append((iter(child), finish + _escaped(child.tail)))
     return "".join(parts)

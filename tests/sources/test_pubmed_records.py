@@ -115,7 +115,7 @@ def test_titles(element: str, title: str) -> None:
         ("<AbstractText>One.</AbstractText>", "One."),
         ('<AbstractText Label="AIM:">One.</AbstractText><AbstractText Label="AIM"/>', "AIM: One."),
         ('<AbstractText Label="UNLABELLED">One.</AbstractText>', "One."),
-        ("<AbstractText>10<sup>3</sup> <b>otters</b></AbstractText>", "103 otters"),
+        ("<AbstractText>CO<sub>2</sub> of <b>otters</b></AbstractText>", "CO2 of otters"),
         ("<AbstractText>One. (ABSTRACT TRUNCATED AT 250 WORDS)</AbstractText>", "One."),
     ],
 )
