@@ -44,7 +44,8 @@ class FetchResult:
             were, but with missing or older data.
         bad: those that could not be parsed as papers.
         cut: parts of papers that were truncated or left out because of the limits, one line each.
-        error: why the source failed, in one line; None if it did not. What it returned before that is kept.
+        error: why the source failed and what to do, in one line; None if it did not. What it returned before that is
+            kept.
     """
 
     source: str
@@ -130,7 +131,9 @@ def _gather_one(
                 time.sleep(_GIVE_WAY_SECONDS)
     except Stopped:
         return None
-    except (SourceError, UserError) as error:
+    except SourceError as error:
+        return _failed(engine, clock, gathered, error.explained)
+    except UserError as error:
         return _failed(engine, clock, gathered, str(error))
     except NewsletterError:
         raise  # The store is at fault, which affects all of them.

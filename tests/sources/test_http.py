@@ -154,7 +154,7 @@ def test_nobody_listens(http: HttpClient) -> None:
 
 
 def test_tls_where_there_is_none(httpserver: HTTPServer, http: HttpClient) -> None:
-    with pytest.raises(SourceError, match=r"no connection: .*SSL"):
+    with pytest.raises(SourceError, match=r"no TLS connection: .*SSL"):
         http.get(httpserver.url_for("/papers").replace("http:", "https:"))
 
 
