@@ -88,7 +88,9 @@ class HttpResponse:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             began = excerpt(self.content[:200].decode("utf-8", "replace"))
-            raise SourceError(f"{self.asked}: the response is not JSON; it begins with {began}", fix=NEW_FORMAT) from None
+            raise SourceError(
+                f"{self.asked}: the response is not JSON; it begins with {began}", fix=NEW_FORMAT
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
