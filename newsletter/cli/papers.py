@@ -134,9 +134,11 @@ def _report(result: FetchResult, json: bool) -> None:
         return
     counts = f"{_papers(result.papers)}, {result.new} new"
     name = result.source.removeprefix("file:")
-    say(f"{name}: {counts}{f', {result.changed} updated' if result.changed else ''}")
+    failed = "failed; " if result.error else ""
+    say(f"{name}: {failed}{counts}{f', {result.changed} updated' if result.changed else ''}")
     for bad in result.bad[:_BAD_SHOWN]:
-        warn(_bad(bad))
+        # Of a file, "where" has its name.
+        warn(f"{'' if result.source != name else f'{name}: '}{_bad(bad)}")
     if len(result.bad) > _BAD_SHOWN:
         warn(f"{name}: {len(result.bad) - _BAD_SHOWN} more could not be read; see all with --json")
     for line in result.cut[:_BAD_SHOWN]:

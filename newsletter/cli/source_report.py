@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from newsletter.cli.common import say, say_wrapped, warn
 from newsletter.model import Notice, Paper
 from newsletter.services.paper_json import paper_json
+from newsletter.sources.errors import none_readable
 
 if TYPE_CHECKING:
     from newsletter.services.source_check import SourceCheck
@@ -41,7 +42,7 @@ def print_check(name: str, kind: str, check: SourceCheck) -> None:
     if check.error is not None:
         warn(f"{name}: {check.error}")
     elif check.unreadable:
-        warn(f"{name}: no paper can be read; check its settings, or report it if they are right")
+        warn(f"{name}: {none_readable(check.skipped)}")
 
 
 def check_json(name: str, kind: str, check: SourceCheck) -> dict[str, Any]:

@@ -84,8 +84,8 @@ def _with_entry(text: str, name: str, values: Mapping[str, Any]) -> str:
         return _append(text, root, newline, f"{_KEY}:{newline}{entry}")
     key, node = found
     if isinstance(node, ScalarNode):  # Nothing, or null.
-        at = node.start_mark.index if node.value else _after_colon(text, key)
-        text = text[:at].rstrip(" ") + text[node.end_mark.index :]
+        if node.value:
+            text = text[: node.start_mark.index].rstrip(" ") + text[node.end_mark.index :]
         entry = _indented(entry_text(name, values, step, newline), key.start_mark.column + step)
         return _insert_line(text, _line_end(text, key.end_mark.index), entry, newline)
     if not node.flow_style:
@@ -163,7 +163,11 @@ def _end(node: Any) -> int:
     if isinstance(node, ScalarNode) or node.flow_style or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
+    if not isinstance(last, tuple):
+        return _end(last)
+    key, value = last
+    # A missing value has the place of what comes next, after all comments.
+    return _end(key) if value.start_mark.index == value.end_mark.index else _end(value)
 
 
 def _after_colon(text: str, key: Any) -> int:

@@ -18,7 +18,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.openalex_facts import FactsResult, update_facts
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import SourceError, none_readable
 from newsletter.sources.factory import make_source
 from newsletter.sources.files import read_file
 from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
@@ -79,7 +79,7 @@ def fetch_all(
     wanted = list(names) or list(config.sources)
     for name in wanted:
         if name not in config.sources:
-            known = ", ".join(config.sources) or "none; add one under 'sources' in config.yaml"
+            known = ", ".join(config.sources) or "none; add one with 'newsletter sources add'"
             raise UserError(f"{name!r} is not a source; known sources: {known}")
     left = threading.Event()
     pool = ThreadPoolExecutor(_AT_ONCE, "source")
@@ -139,6 +139,9 @@ def _gather_one(
         raise  # The store is at fault, which affects all of them.
     except Exception as error:  # Any other failure concerns this source alone.
         return _failed(engine, clock, gathered, f"cannot be stored: {type(error).__name__}: {brief(str(error))}")
+    if not gathered.papers and len(gathered.bad) > 1:
+        # Without validators, so that they are read again once the newsletter can.
+        return _failed(engine, clock, gathered, none_readable(gathered.bad))
     counts = {"papers": gathered.papers, "new_papers": gathered.new, "bad_papers": len(gathered.bad)}
     with writing(engine) as connection:
         source_status.keep_validators(connection, reader.validators)

@@ -1,8 +1,13 @@
 """Errors of a source as a whole."""
 
-from newsletter.errors import NewsletterError
+from collections.abc import Sequence
 
-NEW_FORMAT = "check its settings in config.yaml; if they are right, its format has changed: update the newsletter"
+from newsletter.errors import NewsletterError
+from newsletter.model import SkippedPaper
+
+ASKED_AGAIN = "the next fetch asks again"
+NEW_FORMAT = f"{ASKED_AGAIN}; if it stays so, check its settings in config.yaml, or update the newsletter"
+"""What to do about content that is not as expected: it may be an error page, or have a new format."""
 
 
 class SourceError(NewsletterError):
@@ -27,3 +32,10 @@ class SourceError(NewsletterError):
 
 class NoAnswerError(SourceError):
     """A server cannot be reached, fails, or does not answer in time: so it does for whoever asks next."""
+
+
+def none_readable(skipped: Sequence[SkippedPaper]) -> str:
+    """Describe a source with entries of which none can be read, as after a change of its format."""
+    first = skipped[0]
+    number = "the only entry cannot" if len(skipped) == 1 else f"none of {len(skipped)} entries can"
+    return f"{number} be read: {first.where}: {first.why}; {NEW_FORMAT}"

@@ -40,7 +40,7 @@ stamina.instrumentation.set_on_retry_hooks([])
 Validators = tuple[str | None, str | None]
 """The ETag and Last-Modified of a server's response for one URL."""
 
-_MOST_RECORDED = 20
+_MOST_RECORDED = 100
 """Requests that a client keeps to show what it asked."""
 
 _WHOLE_ANSWER = 10
