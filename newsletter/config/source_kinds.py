@@ -183,17 +183,17 @@ def _problems(error: ValidationError, field: str | None = None) -> list[str]:
 
 def suggested_name(settings: Settings, taken: Container[str]) -> str:
     """Return a free name for a source: of a required URL its host, of a required path its stem, else its kind."""
-    values = settings.model_dump(mode="json")
-    required = [str(values[name]) for name, info in type(settings).model_fields.items() if info.is_required()]
-    named = [name for value in required[1:] if (name := _name_in(value))]
-    base = named[0] if named else str(values["kind"])
+    required = [getattr(settings, name) for name, info in type(settings).model_fields.items() if info.is_required()]
+    named = [name for value in required if (name := _name_in(value))]
+    base = named[0] if named else str(settings.model_dump()["kind"])
     return next(name for name in chain([base], (f"{base}-{number}" for number in count(2))) if name not in taken)
 
 
-def _name_in(value: str) -> str:
-    """Return the host of a URL, or the stem of a path with an extension, as a name; empty for other values."""
-    if value.startswith(("http://", "https://")):
+def _name_in(value: object) -> str:
+    """Return the host of a URL, or the stem of a path, as a name; empty for other values."""
+    name = ""
+    if isinstance(value, PurePath):
+        name = value.stem
+    elif isinstance(value, str) and value.startswith(("http://", "https://")):
         name = (urlsplit(value).hostname or "").removeprefix("www.")
-    else:
-        name = PurePath(value).stem if PurePath(value).suffix else ""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")

@@ -70,10 +70,12 @@ def test_values_keep_their_meaning() -> None:
 
 
 def test_a_removed_source_leaves_the_comments_of_others() -> None:
-    text = "sources:\n  # About one.\n  one:\n    kind: a # its own\n    # its own\n\n  # About two.\n  two: {kind: b}\n"
+    text = (
+        "sources:\n  # About one.\n  one:\n    kind: a # its own\n    # its own\n\n  # About two.\n  two: {kind: b}\n"
+    )
     without = without_entry(text, "one", "c")
-    assert without == "sources:\n  # About one.\n\n  # About two.\n  two: {kind: b}\n"
-    assert without_entry(without, "two", "c") == "sources: {}\n  # About one.\n\n  # About two.\n"
+    assert without == "sources:\n  # On one.\n\n  # On two.\n  two: {kind: b}\n"
+    assert without_entry(without, "two", "c") == "sources: {}\n  # On one.\n\n  # On two.\n"
     flow = "sources: {one: {kind: a}, two: {kind: b}, } # all\n"
     assert without_entry(flow, "one", "c") == "sources: {two: {kind: b}, } # all\n"
     empty = "sources:\n  one: {kind: a}\n  two:\n    kind: b\n    text:\n# Below.\nsite: x\n"
