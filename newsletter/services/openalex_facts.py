@@ -23,7 +23,7 @@ from newsletter.services.openalex_budget import BudgetSpentError, spend
 from newsletter.sources.bounds import brief, within_bounds
 from newsletter.sources.errors import SourceError
 from newsletter.sources.openalex import PAPER_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
-from newsletter.store import openalex, papers, reading, source_status, subscribers, writing
+from newsletter.store import openalex, paper_upsert, papers, reading, source_status, subscribers, writing
 from newsletter.store.openalex import CitedWork, PaperToLookUp, Work
 from newsletter.support.threads import run_in_thread
 
@@ -204,12 +204,12 @@ class _Run:
                 item = within_bounds(paper).item if paper is not None else None
                 if work is None or not isinstance(item, Paper):
                     continue
-                stored = papers.find_same(connection, item)
+                stored = paper_upsert.find_same(connection, item)
                 if stored is None:
                     if not is_news(replace(item, first_seen=self._now), self._most_days):
                         continue
-                    papers.upsert(connection, [item], openalex.SOURCE, self._now)
-                    stored = papers.find_same(connection, item)
+                    paper_upsert.upsert(connection, [item], openalex.SOURCE, self._now)
+                    stored = paper_upsert.find_same(connection, item)
                     self.result.new += 1
                 assert stored is not None  # noqa: S101 - it was stored a line above
                 self._save_citations(connection, stored.row, work, named)
