@@ -101,8 +101,8 @@ def _described(paper: Paper) -> Iterator[str]:
         rest = f" and {more} more" if named and more > 0 else "" if named else f"{paper.author_count} (not named)"
         yield f"authors: {', '.join(named)}{rest}"
     days = (("published", paper.published), ("listed", paper.listed_on), ("in", paper.venue), ("", paper.status))
-    if told := ", ".join(f"{label} {value}".strip() for label, value in days if value):
-        yield told
+    if known := ", ".join(f"{label} {value}".strip() for label, value in days if value):
+        yield known
     version = f"v{paper.version}" if paper.version and paper.arxiv_id else ""
     ids = [f"arXiv {paper.arxiv_id}{version}" if paper.arxiv_id else "", f"doi {paper.doi}" if paper.doi else ""]
     yield f"identifiers: {', '.join(filter(None, (*ids, *paper.other_ids))) or 'none'}"

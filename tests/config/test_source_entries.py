@@ -70,9 +70,7 @@ def test_values_keep_their_meaning() -> None:
 
 
 def test_a_removed_source_leaves_the_comments_of_others() -> None:
-    text = (
-        "sources:\n  # About one.\n  one:\n    kind: a # its own\n    # its own\n\n  # About two.\n  two: {kind: b}\n"
-    )
+    text = "sources:\n  # On one.\n  one:\n    kind: a # its own\n    # its own\n\n  # On two.\n  two: {kind: b}\n"
     without = without_entry(text, "one", "c")
     assert without == "sources:\n  # On one.\n\n  # On two.\n  two: {kind: b}\n"
     assert without_entry(without, "two", "c") == "sources: {}\n  # On one.\n\n  # On two.\n"
