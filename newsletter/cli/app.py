@@ -36,7 +36,17 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
     "Papers": (
         Entry("fetch", "papers:fetch", "Fetch new papers from the sources."),
         Entry("import", "papers:import_files", "Import papers from files."),
-        Entry("sources", "papers:sources", "Show the status of each source: last success, counts and error."),
+        Group(
+            "sources",
+            "List, add, test and remove sources of papers. Without a command, list them.",
+            (
+                Entry("list", "sources:list_sources", "List the sources and the state of each."),
+                Entry("add", "sources:add", "Add a source to config.yaml."),
+                Entry("test", "sources:test", "Read a few papers of a source, and store nothing."),
+                Entry("remove", "sources:remove", "Remove a source from config.yaml. Its papers stay in the store."),
+            ),
+            default="list",
+        ),
         Entry(
             "index",
             "index:index",

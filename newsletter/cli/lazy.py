@@ -35,11 +35,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of commands in the list of all commands."""
+    """A group of commands in the list of all commands; ``default``: the command that runs if none is named."""
 
     name: str
     help: str
     commands: tuple[Entry, ...]
+    default: str | None = None
 
 
 class _Command(TyperCommand):
@@ -72,7 +73,13 @@ class ListedCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """A group that imports a command when it is run, shows its help or completes its options."""
+    """A group that imports a command when it is run, shows its help or completes its options.
+
+    Attributes:
+        default: the command that runs if none is named.
+    """
+
+    default: str | None = None
 
     def list_in(self, panel: str | None, listed: Iterable[Entry | Group]) -> None:
         """Add commands and groups, in a panel of the help."""
@@ -84,6 +91,10 @@ class LazyGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options of the group itself."""
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        unnamed = not args or (args[0].startswith("-") and args[0] not in own)
+        if self.default and unnamed and not ctx.resilient_parsing:
+            args = [self.default, *args]
         with plain_usage_errors():
             return super().parse_args(ctx, args)
 
@@ -122,6 +133,7 @@ def _create_group(group: Group, panel: str | None) -> LazyGroup:
         no_args_is_help=True,
         context_settings=HELP_OPTIONS,
     )
+    created.default = group.default
     created.list_in(None, group.commands)
     hide_types(created)
     return created

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,9 +14,6 @@ from newsletter.cli.common import (
     Json,
     bring_index_up_to_date,
     err,
-    format_iso,
-    format_moment,
-    load,
     open_context_for,
     print_json,
     print_table,
@@ -138,9 +134,11 @@ def _report(result: FetchResult, json: bool) -> None:
         return
     counts = f"{_papers(result.papers)}, {result.new} new"
     name = result.source.removeprefix("file:")
-    say(f"{name}: {counts}{f', {result.changed} updated' if result.changed else ''}")
+    failed = "failed; " if result.error else ""
+    say(f"{name}: {failed}{counts}{f', {result.changed} updated' if result.changed else ''}")
     for bad in result.bad[:_BAD_SHOWN]:
-        warn(_bad(bad))
+        # Of a file, "where" has its name.
+        warn(f"{'' if result.source != name else f'{name}: '}{_bad(bad)}")
     if len(result.bad) > _BAD_SHOWN:
         warn(f"{name}: {len(result.bad) - _BAD_SHOWN} more could not be read; see all with --json")
     for line in result.cut[:_BAD_SHOWN]:
@@ -175,42 +173,6 @@ def _progress() -> Iterator[Callable[[str], OnProgress]]:
             return lambda count: bar.update(task, completed=count)
 
         yield on_progress
-
-
-def sources(ctx: typer.Context, json: Json = False) -> None:
-    """Show the status of each source: last success, counts and error."""
-    from newsletter.store import openalex, reading, source_status
-
-    context = open_context_for(ctx, files=False)
-    with reading(context.engine) as connection:
-        records = source_status.statuses(connection)
-    configured = load(ctx).sources
-    names = [*configured, *(name for name in records if name not in configured)]
-    if json:
-        for name in names:
-            record = records.get(name)
-            row: dict[str, object] = {"name": name, "kind": configured[name].kind if name in configured else None}
-            for item in fields(source_status.SourceStatus)[1:]:
-                value = getattr(record, item.name, None)
-                row[item.name] = format_iso(value) if item.name in ("last_try", "last_success") else value
-            print_json([row])
-        return
-    if not names:
-        say("No sources configured; add one under 'sources' in config.yaml.")
-        return
-    rows: list[tuple[object, ...]] = []
-    for name in names:
-        record = records.get(name)
-        kind = configured[name].kind if name in configured else "alerts" if name == openalex.SOURCE else "removed"
-        if record is None:
-            rows.append((name, kind, "never", "", "", "not fetched yet"))
-        else:
-            state = record.error or (f"ok, {record.bad_papers} unreadable" if record.bad_papers else "ok")
-            rows.append(
-                (name, kind, format_moment(record.last_success) or "never", record.papers, record.new_papers, state)
-            )
-    columns = (("source", "left"), ("kind", "left"), ("last success", "left"), ("papers", "right"), ("new", "right"))
-    print_table((*columns, ("state", "wide")), rows)
 
 
 Source = Annotated[str | None, typer.Option(metavar="NAME", help="Only from this source.")]

@@ -37,7 +37,16 @@ def load_config(path: Path) -> Config:
             )
     if not is_utf8(str(path.absolute())):
         raise UserError(f"{path.absolute()}: the path is not UTF-8; rename the folder")
-    document = parse(read_text(path, shown), shown)
+    return parse_config(read_text(path, shown), path)
+
+
+def parse_config(text: str, path: Path) -> Config:
+    """Validate the text of a config file.
+
+    Raises:
+        UserError: it has errors (one line each).
+    """
+    document = parse(text, str(path))
     config = check(document, Config, _FIXES)
     where = f"{document.where(('store', 'url'))}: store.url"
     try:

@@ -191,6 +191,11 @@ class LogSettings(Settings):
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Entries of skipped digests.")
 
 
+def _none_as_empty(value: object) -> object:
+    """Read a key with nothing below it, such as one whose entries are all comments, as an empty mapping."""
+    return {} if value is None else value
+
+
 class Config(Settings):
     """The whole of ``config.yaml``."""
 
@@ -201,7 +206,9 @@ class Config(Settings):
     templates: FileName = Field(
         default=Path("templates"), description="Folder with custom templates, which take precedence."
     )
-    sources: dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings] = Field(default_factory=dict)
+    sources: Annotated[
+        dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings], BeforeValidator(_none_as_empty)
+    ] = Field(default_factory=dict)
     network: Network = Network()
     libraries: Libraries = Libraries()
     ranking: Ranking = Ranking()

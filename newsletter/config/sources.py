@@ -12,18 +12,20 @@ class HuggingFaceSource(Settings):
     """The Hugging Face daily papers."""
 
     kind: Literal["huggingface"]
-    endpoint: Url = "https://huggingface.co"
-    by: Literal["date", "week", "month"] = "date"
+    endpoint: Url = Field(default="https://huggingface.co", description="Address of the site.")
+    by: Literal["date", "week", "month"] = Field(
+        default="date", description="Which lists are fetched: by date, week or month."
+    )
 
 
 class ArxivSource(Settings):
     """arXiv categories: their feeds for the daily run, the API for a range of days."""
 
     kind: Literal["arxiv"]
-    categories: ArxivCategories
+    categories: ArxivCategories = Field(description="Categories of arXiv, such as cs.LG or stat.ML.")
     replacements: bool = Field(default=False, description="Include announced replacements.")
-    feed_url: Url = "https://rss.arxiv.org/atom"
-    api_url: Url = "https://export.arxiv.org/api/query"
+    feed_url: Url = Field(default="https://rss.arxiv.org/atom", description="Address of the announcement feeds.")
+    api_url: Url = Field(default="https://export.arxiv.org/api/query", description="Address of the API.")
     pause_seconds: float = Field(
         default=3.0, ge=0, le=600, description="Delay between calls, as arXiv's terms require."
     )
@@ -34,21 +36,21 @@ class BiorxivSource(Settings):
 
     kind: Literal["biorxiv", "medrxiv"]
     categories: list[Line] = Field(default_factory=list, description="Only these categories (default: all).")
-    api_url: Url = "https://api.biorxiv.org/details"
+    api_url: Url = Field(default="https://api.biorxiv.org/details", description="Address of the API.")
 
 
 class FeedSource(Settings):
     """Any RSS or Atom feed."""
 
     kind: Literal["feed"]
-    url: Url
+    url: Url = Field(description="Address of the feed, such as https://journal.example/feed.xml.")
 
 
 class FileSource(Settings):
     """A file that is read at each fetch: a saved Daily Papers page, JSON lines, BibTeX or RIS, by its extension."""
 
     kind: Literal["file"]
-    path: FileName
+    path: FileName = Field(description="The file; a relative path starts from the folder of config.yaml.")
 
 
 class PubMedSource(Settings):

@@ -95,7 +95,7 @@ def _config(file: Path, config: Config) -> CheckResult:
     text = f"{sources} source{'' if sources == 1 else 's'}, {accounts} mail server{'' if accounts == 1 else 's'}"
     if not sources:
         return warning(
-            "config", "no sources of papers", "add one under 'sources', or import files with 'newsletter import'"
+            "config", "no sources of papers", "run 'newsletter sources add', or import files with 'newsletter import'"
         )
     return ok("config", f"{file}: {text}")
 

@@ -6,23 +6,19 @@ from urllib.parse import urlsplit
 
 from newsletter.audience.form_limits import mailbox_of
 from newsletter.config.settings import Config
-from newsletter.config.sources import Network
 from newsletter.doctor.result import CheckResult, CheckSkipped, bad, ok, warning
-from newsletter.model import SkippedPaper
+from newsletter.services.source_check import check_source, once
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
-from newsletter.sources.factory import make_source
 from newsletter.sources.http import HttpClient, user_agent
-from newsletter.sources.source_reader import SourceReader, source_access
 from newsletter.store.source_status import SourceStatus
 from newsletter.support.hosts import is_example, is_loopback
 from newsletter.support.text import to_single_line
 
-_SECONDS = 10.0
-_SOURCE_SECONDS = 60.0
-_PAPERS = 20
 _STALE = timedelta(days=3)
 """Longer than a weekend, when some sources publish nothing."""
+
+_SEE_SOURCE = "run 'newsletter sources test {0}' to see what it returns, or check sources.{0} in config.yaml"
 
 _ONE_MAILBOX = "set site.reply_to to an address of that mailbox, or bounces.imap to read the other one"
 
@@ -36,20 +32,15 @@ def source(config: Config, name: str, record: SourceStatus | None, now: datetime
     Args:
         record: its status in the store. ``ahead``: collects by how much the server's clock is ahead.
     """
-    line, asked = f"source {name}", make_source(name, config.sources[name], config.folder, config.contact)
-    access = source_access(config, name, _once(config))
-    try:
-        with SourceReader(asked, DateRange(None, now.date()), access, _PAPERS) as reader:
-            try:
-                read = [bounded.item for block in reader.blocks() for bounded in block]
-            finally:
-                _take_time(reader.ahead, ahead)
-    except SourceError as error:
-        return bad(line, to_single_line(str(error)), f"check sources.{name} in config.yaml, or try again later")
-    wrong = [paper for paper in read if isinstance(paper, SkippedPaper)]
-    if wrong and len(wrong) == len(read):
-        return warning(line, f"no paper can be read: {wrong[0].where}: {wrong[0].why}", "check the source's content")
-    text = "answers" if read else "answers, nothing new today"
+    line = f"source {name}"
+    check = check_source(config, name, DateRange(None, now.date()))
+    _take_time(check.ahead, ahead)
+    if check.error is not None:
+        return bad(line, to_single_line(check.error), _SEE_SOURCE.format(name))
+    if check.unreadable:
+        where, why = check.skipped[0].where, check.skipped[0].why
+        return warning(line, f"no paper can be read: {where}: {why}", _SEE_SOURCE.format(name))
+    text = "answers" if check.read else "answers, nothing new today"
     return _with_record(line, name, text, record, now)
 
 
@@ -81,7 +72,7 @@ def site(config: Config, pages: bool, ahead: list[float]) -> CheckResult:
     if is_example(host):
         raise CheckSkipped(f"{url} is an example URL, {needed}; set site.url to your own")
     # The configuration names the site, wherever it is; its name may well have a private address in its own network.
-    network = _once(config).model_copy(update={"allow_private": [*config.network.allow_private, host]})
+    network = once(config.network).model_copy(update={"allow_private": [*config.network.allow_private, host]})
     with HttpClient(network, user_agent(url, config.contact)) as http:
         try:
             http.get(f"{url}{HEALTH if pages else '/'}")
@@ -159,13 +150,6 @@ def _read_emails(config: Config) -> str | None:
     if bounces.maildir is not None:
         return f"email to {address}, which 'newsletter run' reads from {bounces.maildir}"
     return f"email to {address}, which its mail server must pass to 'newsletter bounces read -'"
-
-
-def _once(config: Config) -> Network:
-    """Return network limits for one attempt without retries."""
-    limits = {"attempts": 1, "timeout_seconds": min(config.network.timeout_seconds, _SECONDS)}
-    limits["source_seconds"] = min(config.network.source_seconds, _SOURCE_SECONDS)
-    return config.network.model_copy(update=limits)
 
 
 def _take_time(text: float | None, ahead: list[float]) -> None:

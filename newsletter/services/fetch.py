@@ -18,7 +18,7 @@ from newsletter.services.context import AppContext
 from newsletter.services.openalex_facts import FactsResult, update_facts
 from newsletter.sources.base import DateRange
 from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bounds, brief
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import SourceError, none_readable
 from newsletter.sources.factory import make_source
 from newsletter.sources.files import read_file
 from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
@@ -44,7 +44,8 @@ class FetchResult:
             were, but with missing or older data. ``events``: what became of stored papers, such as a retraction.
         bad: those that could not be parsed as papers.
         cut: parts of papers that were truncated or left out because of the limits, one line each.
-        error: why the source failed, in one line; None if it did not. What it returned before that is kept.
+        error: why the source failed and what to do, in one line; None if it did not. What it returned before that is
+            kept.
     """
 
     source: str
@@ -79,7 +80,7 @@ def fetch_all(
     wanted = list(names) or list(config.sources)
     for name in wanted:
         if name not in config.sources:
-            known = ", ".join(config.sources) or "none; add one under 'sources' in config.yaml"
+            known = ", ".join(config.sources) or "none; add one with 'newsletter sources add'"
             raise UserError(f"{name!r} is not a source; known sources: {known}")
     left = threading.Event()
     pool = ThreadPoolExecutor(_AT_ONCE, "source")
@@ -131,12 +132,17 @@ def _gather_one(
                 time.sleep(_GIVE_WAY_SECONDS)
     except Stopped:
         return None
-    except (SourceError, UserError) as error:
+    except SourceError as error:
+        return _failed(engine, clock, gathered, error.explained)
+    except UserError as error:
         return _failed(engine, clock, gathered, str(error))
     except NewsletterError:
         raise  # The store is at fault, which affects all of them.
     except Exception as error:  # Any other failure concerns this source alone.
         return _failed(engine, clock, gathered, f"cannot be stored: {type(error).__name__}: {brief(str(error))}")
+    if not gathered.papers and len(gathered.bad) > 1:
+        # Without validators, so that they are read again once the newsletter can.
+        return _failed(engine, clock, gathered, none_readable(gathered.bad))
     counts = {"papers": gathered.papers, "new_papers": gathered.new, "bad_papers": len(gathered.bad)}
     with writing(engine) as connection:
         source_status.keep_validators(connection, reader.validators)

@@ -98,7 +98,7 @@ def update_facts(context: AppContext, should_stop: Callable[[], bool] = lambda: 
         except BudgetSpentError:
             run.result.left = True
         except SourceError as error:
-            run.result.error = brief(str(error))
+            run.result.error = brief(error.explained)
         except NewsletterError:
             raise  # The store is at fault, or the newsletter stops.
         except Exception as error:  # What OpenAlex sent must not keep the papers of the sources from their readers.

@@ -15,7 +15,7 @@ from newsletter.model import Paper, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.bounds import sane_day
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import NEW_FORMAT, SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
@@ -63,7 +63,7 @@ def parse(content: bytes, asked: str, content_type: str = "", *, strict: bool = 
         raise SourceError(f"{asked}: the feed is incomplete or not XML: {_xml_words(broken)}")
     if not feed.get("version"):
         began = excerpt(content[:200].decode("utf-8", "replace"))
-        raise SourceError(f"{asked}: neither RSS nor Atom; it begins with {began}")
+        raise SourceError(f"{asked}: neither RSS nor Atom; it begins with {began}", fix=NEW_FORMAT)
     return feed
 
 

@@ -18,7 +18,7 @@ from newsletter import __version__
 from newsletter.config.sources import Network
 from newsletter.sources.address_policy import AddressPolicy, CheckedTransport, PrivateAddressError, ResponseTooLarge
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
-from newsletter.sources.errors import NoAnswerError, SourceError
+from newsletter.sources.errors import NEW_FORMAT, NoAnswerError, SourceError
 from newsletter.sources.http_attempts import (
     LONGEST_WAIT,
     FailedAttempt,
@@ -26,6 +26,7 @@ from newsletter.sources.http_attempts import (
     check_status,
     clock_skew,
     may_try_again,
+    no_response,
     receive,
     to_failure,
     too_large,
@@ -38,6 +39,9 @@ stamina.instrumentation.set_on_retry_hooks([])
 
 Validators = tuple[str | None, str | None]
 """The ETag and Last-Modified of a server's response for one URL."""
+
+_MOST_RECORDED = 100
+"""Requests that a client keeps to show what it asked."""
 
 _WHOLE_ANSWER = 10
 """Time limit of a complete response, redirects included, as a multiple of the timeout of one step."""
@@ -87,7 +91,9 @@ class HttpResponse:
             return json.loads(self.content, strict=False)  # with tabs and line breaks in texts
         except (ValueError, RecursionError):
             began = excerpt(self.content[:200].decode("utf-8", "replace"))
-            raise SourceError(f"{self.asked}: the response is not JSON; it begins with {began}") from None
+            raise SourceError(
+                f"{self.asked}: the response is not JSON; it begins with {began}", fix=NEW_FORMAT
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,7 @@ class HttpClient:
         validators_seen: those that servers returned in this run. Store them only after all papers of the run are
             stored; otherwise papers lost on the way would never be requested again.
         ahead: by how many seconds the clock of the last server is ahead of ours; None if it did not send the time.
+        requests: the first requests, each as method and URL without secrets.
     """
 
     def __init__(
@@ -144,6 +151,7 @@ class HttpClient:
         self._max_seconds = network.timeout_seconds * _WHOLE_ANSWER if max_seconds is None else max_seconds
         self.validators_seen: dict[str, Validators] = {}
         self.ahead: float | None = None
+        self.requests: list[str] = []
         self._network = network
         self._validators = validators or {}
         self._last_call = -float("inf")
@@ -257,6 +265,8 @@ class HttpClient:
 
     def _tried(self, request: _Request, pause_seconds: float) -> HttpResponse:
         tries = 0
+        if len(self.requests) < _MOST_RECORDED:
+            self.requests.append(request.shown)
         try:
             for attempt in stamina.retry_context(
                 on=may_try_again(self._network.wait_seconds),
@@ -273,7 +283,7 @@ class HttpClient:
             often = "tried once" if tries == 1 else f"tried {tries} times"
             silent = failed.passing or failed.status == 429
             kind = NoAnswerError if silent else SourceError
-            raise kind(f"{request.shown}: {failed} ({often})", failed.status) from failed.__cause__
+            raise kind(f"{request.shown}: {failed} ({often})", failed.status, failed.fix) from failed.__cause__
         raise AssertionError("stamina made no attempt")
 
     def _once(self, request: _Request, pause_seconds: float) -> HttpResponse:
@@ -294,12 +304,12 @@ class HttpClient:
             raise too_large(self._max_bytes) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             if deadline.over:
-                raise FailedAttempt(f"no complete response within {limit:g} s", passing=True) from error
+                raise no_response(limit, complete=True) from error
             raise to_failure(error, len(content), self._network.timeout_seconds) from error
         finally:
             self._last_call = time.monotonic()
         if deadline.over:
-            raise FailedAttempt(f"no complete response within {limit:g} s", passing=True)
+            raise no_response(limit, complete=True)
         if request.check is not None and response.is_success and (failure := request.check(bytes(content))) is not None:
             raise failure
         kind = response.headers.get("Content-Type", "")

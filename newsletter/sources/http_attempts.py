@@ -2,27 +2,38 @@
 
 import email.utils
 import socket
+import ssl
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from newsletter.sources.errors import ASKED_AGAIN
 from newsletter.sources.text import excerpt
 from newsletter.support.text import to_single_line
 
 LONGEST_WAIT = 60.0
 """The longest wait before a retry, in seconds. A server that asks for more is not tried again."""
 
+_LONGEST_SHOWN = 366 * 24 * 3600.0
+
 _UNBOUNDED_ENCODINGS = ("br", "zstd")
 """One received piece of these may decompress to any size."""
 
 
 class FailedAttempt(Exception):
-    """A failed attempt. ``passing``: whether a retry may succeed. ``wait``: after how many seconds, if known."""
+    """A failed attempt.
 
-    def __init__(self, text: str, *, passing: bool, wait: float | None = None, status: int | None = None) -> None:
-        self.passing, self.wait, self.status = passing, wait, status
+    Attributes:
+        passing: whether a retry may succeed. ``wait``: after how many seconds, if known.
+        fix: as in :class:`newsletter.sources.errors.SourceError`.
+    """
+
+    def __init__(
+        self, text: str, *, passing: bool, wait: float | None = None, status: int | None = None, fix: str = ""
+    ) -> None:
+        self.passing, self.wait, self.status, self.fix = passing, wait, status, fix
         super().__init__(text)
 
 
@@ -62,9 +73,28 @@ def check_status(response: httpx.Response) -> None:
         )
     passing = status == 429 or status >= 500
     wait = _retry_after(response) if passing else None
+    fix = _fix_of_status(status)
     if wait is not None and wait > LONGEST_WAIT:
-        raise FailedAttempt(f"status {status}, retry after {wait:.0f} s", passing=False, status=status)
-    raise FailedAttempt(f"status {status}", passing=passing, wait=wait, status=status)
+        until = datetime.now(UTC) + timedelta(seconds=min(wait, _LONGEST_SHOWN))
+        fix = f"the server asks to wait until {until:%Y-%m-%d %H:%M} UTC; fetch again after that"
+        raise FailedAttempt(f"status {status}, retry after {wait:.0f} s", passing=False, status=status, fix=fix)
+    raise FailedAttempt(f"status {status}", passing=passing, wait=wait, status=status, fix=fix)
+
+
+def _fix_of_status(status: int) -> str:
+    """Return what the status of a failed request means, and what to do."""
+    match status:
+        case 429:
+            often = "if it happens often, ask for less, or raise pause_seconds if it has that"
+            return f"too many requests; {ASKED_AGAIN}; {often}"
+        case 401 | 403 | 407:
+            return "the server refuses access; check the URL, the settings, and the key if it needs one"
+        case 404 | 410:
+            return "nothing is at this URL; check the source's settings in config.yaml"
+        case _ if status >= 500:
+            return f"the server has a problem; {ASKED_AGAIN}"
+        case _:
+            return "the server rejects the request; check the source's settings in config.yaml"
 
 
 def _retry_after(response: httpx.Response) -> float | None:
@@ -101,22 +131,25 @@ def receive(response: httpx.Response, content: bytearray, most: int) -> None:
 
 
 def too_large(most: int) -> FailedAttempt:
-    return FailedAttempt(f"the response is larger than {most // 1_000_000} MB", passing=False)
+    fix = "check the URL, or ask for less"
+    return FailedAttempt(f"the response is larger than {most // 1_000_000} MB", passing=False, fix=fix)
 
 
 def to_failure(error: Exception, received: int, timeout: float) -> FailedAttempt:
     """Describe an httpx error."""
     match error:
         case httpx.TimeoutException():
-            return FailedAttempt(f"no response within {timeout:g} s", passing=True)
+            return no_response(timeout)
         case httpx.ConnectError():
-            return FailedAttempt(_connect_words(error), passing=True)
+            text, fix = _connect_words(error)
+            return FailedAttempt(text, passing=True, fix=fix)
         case httpx.RemoteProtocolError() | httpx.ReadError():
-            return FailedAttempt(f"the response ended after {received} bytes", passing=True)
+            fix = f"the connection was cut; {ASKED_AGAIN}"
+            return FailedAttempt(f"the response ended after {received} bytes", passing=True, fix=fix)
         case httpx.DecodingError():
-            return FailedAttempt("the response could not be decompressed", passing=True)
+            return FailedAttempt("the response could not be decompressed", passing=True, fix=ASKED_AGAIN)
         case httpx.NetworkError():
-            return FailedAttempt(f"the connection failed: {to_single_line(str(error))}", passing=True)
+            return FailedAttempt(f"the connection failed: {to_single_line(str(error))}", passing=True, fix=ASKED_AGAIN)
         case httpx.UnsupportedProtocol():
             return FailedAttempt("redirected to a URL that is not http or https", passing=False)
         case httpx.TooManyRedirects():
@@ -125,12 +158,26 @@ def to_failure(error: Exception, received: int, timeout: float) -> FailedAttempt
             return FailedAttempt(to_single_line(str(error)) or type(error).__name__, passing=False)
 
 
-def _connect_words(error: BaseException) -> str:
+def no_response(limit: float, complete: bool = False) -> FailedAttempt:
+    """Describe a response that did not come within ``limit`` seconds, at all or completely."""
+    fix = f"the server is slow or down; {ASKED_AGAIN}; if it is always slow, raise network.timeout_seconds"
+    return FailedAttempt(f"no {'complete ' if complete else ''}response within {limit:g} s", passing=True, fix=fix)
+
+
+def _connect_words(error: BaseException) -> tuple[str, str]:
+    """Describe why there is no connection, and what to do."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(cause, socket.gaierror):
-            return "host not found"
+        match cause:
+            case ConnectionRefusedError():
+                return "connection refused", f"nothing listens there; check host and port; {ASKED_AGAIN}"
+            case socket.gaierror():
+                return "host not found", f"check its name in config.yaml and the DNS of this machine; {ASKED_AGAIN}"
+            case ssl.SSLCertVerificationError():
+                fix = "check the host's name and this machine's clock and CA certificates, or tell its operator"
+                return f"its TLS certificate is not valid: {to_single_line(cause.verify_message)}", fix
+            case ssl.SSLError():
+                fix = "check that the URL's host and port speak TLS (https), or write http"
+                return f"no TLS connection: {to_single_line(str(cause))}", fix
         cause = cause.__cause__ or cause.__context__
-    return f"no connection: {to_single_line(str(error))}"
+    return f"no connection: {to_single_line(str(error))}", f"check the network of this machine; {ASKED_AGAIN}"

@@ -21,4 +21,4 @@ def quota_hint(hint: str) -> Iterator[None]:
     except SourceError as error:
         if error.status != TOO_MANY_REQUESTS:
             raise
-        raise type(error)(f"{error}; {hint}", error.status) from error
+        raise type(error)(str(error), error.status, fix=hint) from error

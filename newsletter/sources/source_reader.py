@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -74,10 +74,12 @@ def source_access(
 class _End:
     """The end of a source: its error, None without one."""
 
-    error: str | None
-    status: int | None
-    validators: Mapping[str, Validators]
-    ahead: float | None
+    error: str | None = None
+    status: int | None = None
+    fix: str = ""
+    validators: Mapping[str, Validators] = field(default_factory=dict)
+    ahead: float | None = None
+    requests: tuple[str, ...] = ()
 
 
 class SourceReader:
@@ -91,6 +93,7 @@ class SourceReader:
         validators: those that the servers returned. Store them only after all papers are stored; otherwise papers lost
             on the way would never be requested again.
         ahead: by how many seconds the clock of the last server is ahead of ours.
+        requests: the first requests, each as method and URL without secrets; known when it ended.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class SourceReader:
     ) -> None:
         self.validators: Mapping[str, Validators] = {}
         self.ahead: float | None = None
+        self.requests: tuple[str, ...] = ()
         self._should_stop = should_stop
         self._seconds = access.network.source_seconds
         self._end = time.monotonic() + self._seconds
@@ -179,12 +183,12 @@ class SourceReader:
             self._look()
             code = self._process.exitcode
             how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-            return _End(f"the process that read it ended {how}; it may have run out of memory", None, {}, None), 0
+            return _End(f"the process that read it ended {how}; it may have run out of memory"), 0
 
     def _finish(self, end: _End) -> None:
-        self.validators, self.ahead = end.validators, end.ahead
+        self.validators, self.ahead, self.requests = end.validators, end.ahead, end.requests
         if end.error is not None:
-            raise SourceError(end.error, end.status)
+            raise SourceError(end.error, end.status, end.fix)
 
 
 def in_blocks(found: Iterable[Bounded]) -> Iterator[list[Bounded]]:
@@ -210,24 +214,25 @@ def in_blocks(found: Iterable[Bounded]) -> Iterator[list[Bounded]]:
 def _read(connection: Connection, source: Source, window: DateRange, access: SourceAccess, most: int | None) -> None:
     """Read a source, in the separate process."""
     _set_up_process()
-    error: str | None = None
-    status: int | None = None
+    end = _End()
     http: HttpClient | None = None
     try:
         with HttpClient(access.network, access.agent, access.validators, access.urls) as http:
             for item in _bounded(source, window, access, http, most):
                 connection.send(item)
     except SourceError as failed:
-        error, status = str(failed), failed.status
+        end = _End(str(failed), failed.status, failed.fix)
     except UserError as failed:
-        error = str(failed)
+        end = _End(str(failed))
     except MemoryError:
-        error = "ran out of memory; the papers received so far are kept"
+        end = _End("ran out of memory; the papers received so far are kept")
     except Exception as failed:  # Any other failure concerns this source alone.
         frame = extract_tb(failed.__traceback__)[-1]
         where = f"{Path(frame.filename).name}:{frame.lineno}"
         error = f"cannot be read: {type(failed).__name__}: {brief(str(failed))} ({where})"
-    end = _End(error, status, {}, None) if http is None else _End(error, status, http.validators_seen, http.ahead)
+        end = _End(error, fix="this is an error of the newsletter; report it with this line")
+    if http is not None:
+        end = replace(end, validators=http.validators_seen, ahead=http.ahead, requests=tuple(http.requests))
     with suppress(OSError):  # The parent has stopped listening.
         connection.send(end)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from newsletter.store.database import upsert
 from newsletter.store.schema import sources, validators
@@ -36,6 +36,11 @@ def record_success(connection: Connection, name: str, now: datetime, counts: Map
 def record_failure(connection: Connection, name: str, now: datetime, error: str) -> None:
     """Record a failure of a source; its last success stays."""
     _write(connection, name, {"last_try": now, "error": error})
+
+
+def forget(connection: Connection, name: str) -> bool:
+    """Delete the status of a source that is no longer configured; return whether there was one."""
+    return bool(connection.execute(delete(sources).where(sources.c.name == name)).rowcount)
 
 
 def _write(connection: Connection, name: str, values: Mapping[str, object]) -> None:

@@ -57,8 +57,17 @@ def read_text(path: Path, shown: str, most: int = MAX_BYTES) -> str:
     Raises:
         UserError: it cannot be read, or is not UTF-8.
     """
+    return decode_text(read_bytes(path, shown, most), shown)
+
+
+def decode_text(content: bytes, shown: str) -> str:
+    """Decode the content of a UTF-8 file, without a byte order mark.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
     try:
-        return read_bytes(path, shown, most).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{shown}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
 

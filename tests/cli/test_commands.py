@@ -102,7 +102,7 @@ def test_every_command_is_in_the_help(newsletter: Newsletter) -> None:
         (["papers", "list", "--since", "May"], "--since: 'May' is not a date"),
         (
             ["fetch", "nowhere"],
-            "'nowhere' is not a source; known sources: none; add one under 'sources' in config.yaml",
+            "'nowhere' is not a source; known sources: none; add one with 'newsletter sources add'",
         ),
         (
             ["fetch", "--since", "2025-02-02", "--until", "2025-02-01"],

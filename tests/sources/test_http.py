@@ -1,18 +1,20 @@
 import gzip
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 
 import httpx
 import pytest
+import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from newsletter.sources.bounds import MAX_RESPONSE_BYTES
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, user_agent
-from tests.helpers.hostile_servers import RawHandler
+from tests.helpers.hostile_servers import HostileServer, RawHandler, answering, head, saying, silent
 
 from .conftest import AGENT, LOOPBACK, network
 
@@ -153,8 +155,51 @@ def test_nobody_listens(http: HttpClient) -> None:
     assert str(error.value) == f"GET http://127.0.0.1:{port}/: connection refused (tried 3 times)"
 
 
+PAGE = b'[{"paper": {}}]'
+
+
+@pytest.mark.parametrize(
+    ("talk", "said"),
+    [
+        (answering("429 X"), "status 429 (tried 3 times); too many requests; the next fetch asks again; if it happens"),
+        (answering("429 X", "Retry-After: 7200"), "retry after 7200 s (tried once); the server asks to wait until 20"),
+        (answering("503 X"), "status 503 (tried 3 times); the server has a problem; the next fetch asks again"),
+        (answering("401 X"), "status 401 (tried once); the server refuses access; check the URL, the settings, and"),
+        (answering("404 X"), "status 404 (tried once); nothing is at this URL; check the source's settings"),
+        (answering("400 X"), "status 400 (tried once); the server rejects the request; check the source's settings"),
+        (
+            lambda connection: connection.sendall(head(len(PAGE)) + PAGE[:9]),
+            "the response ended after 9 bytes (tried 3 times); the connection was cut; the next fetch asks again",
+        ),
+        (silent, "no response within 0.2 s (tried 3 times); the server is slow or down; the next fetch asks again; if"),
+        (saying(b"<html>"), "not JSON; it begins with '<html>'; the next fetch asks again; if it stays so, check its"),
+    ],
+)
+def test_each_failure_says_what_to_do(talk: RawHandler, said: str) -> None:
+    with HostileServer(talk) as url, HttpClient(network(timeout_seconds=0.2), AGENT, urls=LOOPBACK) as http:
+        with pytest.raises(SourceError) as error:
+            http.get(url).json()
+        assert said in error.value.explained
+        assert http.requests == [f"GET {url}"]
+
+
+def test_a_host_that_is_not_found(http: HttpClient) -> None:
+    with pytest.raises(SourceError) as error:
+        http.get("https://no-such-host.invalid/feed")
+    assert "host not found (tried 3 times); check its name in config.yaml and the DNS" in error.value.explained
+
+
+def test_a_certificate_that_nobody_vouches_for(http: HttpClient) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    with HTTPServer(ssl_context=context) as server, pytest.raises(SourceError) as error:
+        http.get(server.url_for("/papers"))
+    said = "its TLS certificate is not valid: unable to get local issuer certificate (tried 3 times); check the host's"
+    assert said in error.value.explained
+
+
 def test_tls_where_there_is_none(httpserver: HTTPServer, http: HttpClient) -> None:
-    with pytest.raises(SourceError, match=r"no connection: .*SSL"):
+    with pytest.raises(SourceError, match=r"no TLS connection: .*SSL"):
         http.get(httpserver.url_for("/papers").replace("http:", "https:"))
 
 
