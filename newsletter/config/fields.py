@@ -70,7 +70,7 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("has a line break or control character; write it on one line")
     cleaned = to_single_line(text)
@@ -90,7 +90,7 @@ def _file_name(value: object) -> object:
 
 
 def _arxiv_category(name: str) -> str:
-    cleaned = _one_line(name)
+    cleaned = one_line(name)
     near = None if arxiv_categories.well_formed(cleaned) else arxiv_categories.probable(cleaned)
     if near is not None and near != cleaned:
         raise ValueError(f"is not a category of arXiv; did you mean {near!r}?")
@@ -126,7 +126,7 @@ def validated(text: str) -> ValidatedEmail:
 
 
 def _mailbox(text: str) -> str:
-    match = _MAILBOX.fullmatch(_one_line(text))
+    match = _MAILBOX.fullmatch(one_line(text))
     name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
     local, _, domain = plain_address(address).rpartition("@")
     return str(Address(name.strip(), local, domain))
@@ -201,7 +201,7 @@ ArxivCategories = Annotated[
 ]
 """Categories of arXiv; one may be written without brackets."""
 
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(one_line)]
 FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Url = Annotated[str, AfterValidator(_web_address)]

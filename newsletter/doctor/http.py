@@ -36,7 +36,7 @@ def source(config: Config, name: str, record: SourceStatus | None, now: datetime
     Args:
         record: its status in the store. ``ahead``: collects by how much the server's clock is ahead.
     """
-    line, asked = f"source {name}", make_source(name, config.sources[name], config.folder)
+    line, asked = f"source {name}", make_source(name, config.sources[name], config.folder, config.contact)
     access = source_access(config, name, _once(config))
     try:
         with SourceReader(asked, DateRange(None, now.date()), access, _PAPERS) as reader:

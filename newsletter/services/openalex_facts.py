@@ -22,7 +22,7 @@ from newsletter.services.library_reading import http_client
 from newsletter.services.openalex_budget import BudgetSpentError, spend
 from newsletter.sources.bounds import brief, within_bounds
 from newsletter.sources.errors import SourceError
-from newsletter.sources.openalex import PAPER_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
+from newsletter.sources.openalex import ALL_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
 from newsletter.store import openalex, papers, reading, source_status, subscribers, writing
 from newsletter.store.openalex import CitedWork, PaperToLookUp, Work
 from newsletter.support.threads import run_in_thread
@@ -180,7 +180,7 @@ class _Run:
         oldest = self._now.date() - timedelta(days=self._context.config.ranking.max_publication_age_days)
         ids = "|".join(sorted({str(one.openalex_id) for one in batch}))
         cursor, named = "*", _by_id(batch)
-        wanted, fields = f"cites:{ids},from_publication_date:{oldest}", f"{PAPER_FIELDS},referenced_works"
+        wanted, fields = f"cites:{ids},from_publication_date:{oldest}", f"{ALL_FIELDS},referenced_works"
         for _ in range(most_pages):
             page = self._ask(wanted, fields, cursor, _NEWEST_FIRST)
             self._store_citing(page.works, named)
@@ -197,7 +197,7 @@ class _Run:
             for one in batch:
                 openalex.save_cited(connection, replace(one, checked_at=self._now))
 
-    def _store_citing(self, found: Iterable[Mapping[str, Any]], named: Mapping[str, Sequence[str]]) -> None:
+    def _store_citing(self, found: Iterable[Any], named: Mapping[str, Sequence[str]]) -> None:
         with writing(self._context.engine) as connection:
             for one in found:
                 work, paper = to_work(one), to_paper(one)
@@ -253,7 +253,7 @@ class _Run:
         if not wanted:
             return {}
         try:
-            page = self._ask(f"doi:{'|'.join(wanted)}", "id,doi,display_name,authorships,referenced_works")
+            page = self._ask(f"doi:{'|'.join(wanted)}", "id,doi,display_name,is_retracted,authorships,referenced_works")
         except SourceError as error:
             if error.status not in (400, 404, 414, 422):
                 raise
