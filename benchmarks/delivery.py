@@ -32,7 +32,7 @@ from benchmarks.rendering import NODE_FOLDER, ours_html
 from newsletter.model import Interest, Paper, Preferences, SubscriberState
 from newsletter.rendering.mime import alternative
 from newsletter.services.index import current_index
-from newsletter.store import papers, schema, subscribers, writing
+from newsletter.store import paper_upsert, schema, subscribers, writing
 from newsletter.store.preferences import to_json
 
 FOLDER = Path("var/bench/delivery")
@@ -83,7 +83,7 @@ def prepare(readers: int) -> Path:
             found = (readable(paper) for paper, _ in corpus.papers(count, seed=seed))
             while block := list(islice(found, 5_000)):
                 with writing(context.engine) as connection:
-                    papers.upsert(connection, block, "bench", day)
+                    paper_upsert.upsert(connection, block, "bench", day)
             current_index(context)
             context.engine.dispose()
         (made / "done").touch()

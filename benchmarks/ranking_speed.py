@@ -40,7 +40,7 @@ from newsletter.services.context import AppContext, open_context
 from newsletter.services.index import current_index
 from newsletter.services.ranking_snapshot import build_snapshot
 from newsletter.services.search import search, similar
-from newsletter.store import papers, reading, schema, writing
+from newsletter.store import paper_upsert, papers, reading, schema, writing
 from newsletter.store.papers import PaperFilter
 from newsletter.support.clock import frozen_clock
 from newsletter.support.identifiers import title_key
@@ -76,7 +76,7 @@ def prepare(store: int) -> Path:
     report(f"a store of {store:,} papers", partial(current_index, context))
     morning = open_at(folder, TODAY)
     with writing(context.engine) as connection:
-        papers.upsert(connection, (paper for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
+        paper_upsert.upsert(connection, (paper for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     report(f"{NEW:,} more papers the next day", partial(current_index, morning))
     np.save(folder / "topics.npy", topics)
     return folder

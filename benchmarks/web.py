@@ -29,7 +29,7 @@ from benchmarks.delivery import NOW, readable, reader, sink
 from benchmarks.ranking_speed import OLD, TODAY, open_at
 from newsletter.model import Paper
 from newsletter.services.index import current_index
-from newsletter.store import papers, schema, writing
+from newsletter.store import paper_upsert, schema, writing
 from newsletter.support.identifiers import title_key
 
 FOLDER = Path("var/bench")
@@ -74,7 +74,7 @@ def prepare(store: int, readers: int) -> Path:
     current_index(context)
     morning = open_at(folder, TODAY)
     with writing(morning.engine) as connection:
-        papers.upsert(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
+        paper_upsert.upsert(connection, (readable(paper) for paper, _ in corpus.papers(NEW, seed=2)), "bench", TODAY)
     current_index(morning)
     with writing(morning.engine) as connection:
         for start in range(0, readers, 1_000):

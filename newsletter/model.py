@@ -404,7 +404,7 @@ class Digest:
         considered: the number of new candidates. ``since``: the time from which they were first seen (UTC), None for a
             first digest.
         seen_row: the highest paper row considered.
-        updates: what became of papers that the subscriber was sent or saved, newest event first.
+        updates: what became of papers that the subscriber was sent or saved, oldest event first.
     """
 
     edition: date

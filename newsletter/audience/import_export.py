@@ -42,6 +42,7 @@ _KEYS = (
     "never",
     "never_authors",
     "alerts",
+    "updates",
 )
 _MOST_NAMED = 20
 _MOST_OF_A_NAME = 60

@@ -118,6 +118,7 @@ def _read(document: Document) -> Preferences:
         never=tuple(read.never),
         never_authors=tuple(read.never_authors),
         alerts=tuple(alert_from_json(alert.model_dump(exclude_none=True)) for alert in read.alerts),
+        updates=tuple(read.updates),
     )
 
 
@@ -275,6 +276,8 @@ def _plain(preferences: Preferences) -> dict[str, Any]:
         plain["never_authors"] = list(preferences.never_authors)
     if preferences.alerts:
         plain["alerts"] = [alert_json(alert) for alert in preferences.alerts]
+    if preferences.updates != usual.updates:
+        plain["updates"] = [kind.value for kind in preferences.updates]
     return plain
 
 

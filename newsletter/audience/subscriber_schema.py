@@ -23,6 +23,7 @@ from newsletter.config.messages import key_for_text
 from newsletter.config.suggestions import nearest_key, nearest_value
 from newsletter.model import (
     Day,
+    EventKind,
     Layout,
 )
 from newsletter.support.text import to_single_line
@@ -109,6 +110,10 @@ class _Values(BaseModel):
 
 def _several(value: object) -> object:
     return [value] if isinstance(value, str | Mapping) else value
+
+
+def _without_repeats(kinds: list[EventKind]) -> list[EventKind]:
+    return [kind for kind in EventKind if kind in kinds]
 
 
 class _Zotero(_Values):
@@ -220,3 +225,4 @@ class PreferencesSchema(_Values):
         BeforeValidator(_several),
         Field(max_length=_MOST_ALERTS),
     ] = []
+    updates: Annotated[list[EventKind], BeforeValidator(_several), AfterValidator(_without_repeats)] = list(EventKind)

@@ -263,7 +263,7 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
     interests = tuple(known.get(one.name, one) if one.text == one.name else one for one in read.interests)
     changes: dict[str, Any] = {
         key: getattr(read, key)
-        for key in ("name", "papers", "trending", "layout", "never", "never_authors", "alerts")
+        for key in ("name", "papers", "trending", "layout", "never", "never_authors", "alerts", "updates")
         if key in said
     }
     if "interests" in said:

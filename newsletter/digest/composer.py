@@ -9,7 +9,7 @@ from itertools import repeat
 import numpy as np
 
 from newsletter.digest.blocklist import BY, BlockedPapers
-from newsletter.model import Digest, DigestItem, Paper, Preferences, Subscriber
+from newsletter.model import Digest, DigestItem, Paper, PaperUpdate, Preferences, Subscriber
 from newsletter.ranking.diversify import MmrQueue
 from newsletter.ranking.explain import Explanation, explain, interest_terms, reason
 from newsletter.ranking.index import Index
@@ -76,6 +76,7 @@ class ScoredSubscriber:
         in_library: the rows of the candidates that are in a library of the subscriber.
         alerted: what the subscriber's alerts found, in order; none of these is in ``new`` or ``earlier``.
         library_mark: a digest of the texts of the subscriber's libraries; empty without any.
+        updates: what the digest tells of papers that the subscriber was sent or saved.
     """
 
     subscriber: Subscriber
@@ -90,6 +91,7 @@ class ScoredSubscriber:
     in_library: Set[int] = frozenset()
     alerted: Sequence[AlertedPaper] = ()
     library_mark: str = ""
+    updates: Sequence[PaperUpdate] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ def compose(
         considered=int(np.count_nonzero(scored.new)) + newly_alerted,
         since=scored.subscriber.last_digest,
         seen_row=max([scored.subscriber.seen_row, *candidates.rows[-1:].tolist()]),
+        updates=tuple(scored.updates),
     )
 
 

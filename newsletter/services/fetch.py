@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from newsletter.config.settings import Config
 from newsletter.config.sources import OpenAlexSource
 from newsletter.errors import NewsletterError, Stopped, UserError
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import SkippedPaper
 from newsletter.services import openalex_budget
 from newsletter.services.context import AppContext
 from newsletter.services.openalex_facts import FactsResult, update_facts
@@ -24,7 +24,7 @@ from newsletter.sources.errors import SourceError
 from newsletter.sources.factory import make_source
 from newsletter.sources.files import read_file
 from newsletter.sources.source_reader import Quota, SourceReader, in_blocks, source_access
-from newsletter.store import openalex, papers, reading, source_status, writing
+from newsletter.store import openalex, paper_upsert, reading, source_status, writing
 from newsletter.support.clock import Clock
 
 _AT_ONCE = 4
@@ -43,7 +43,7 @@ class FetchResult:
 
     Attributes:
         papers: the number of papers it listed. ``new``: how many of them were not in the store. ``changed``: how many
-            were, but with missing or older data.
+            were, but with missing or older data. ``events``: what became of stored papers, such as a retraction.
         bad: those that could not be parsed as papers.
         cut: parts of papers that were truncated or left out because of the limits, one line each.
         error: why the source failed, in one line; None if it did not. What it returned before that is kept.
@@ -53,6 +53,7 @@ class FetchResult:
     papers: int = 0
     new: int = 0
     changed: int = 0
+    events: int = 0
     bad: tuple[SkippedPaper, ...] = field(default=())
     cut: tuple[str, ...] = field(default=())
     error: str | None = None
@@ -187,14 +188,15 @@ def _store(engine: Engine, clock: Clock, source: str, blocks: Iterable[list[Boun
     """Store papers block by block; yield the counts so far."""
     so_far = FetchResult(source)
     for block in blocks:
-        found = [bounded.item for bounded in block if isinstance(bounded.item, Paper)]
+        found = [bounded.item for bounded in block if not isinstance(bounded.item, SkippedPaper)]
         with writing(engine) as connection:
-            kept = papers.upsert(connection, found, source, clock())
+            kept = paper_upsert.upsert(connection, found, source, clock())
         so_far = replace(
             so_far,
             papers=so_far.papers + kept.papers,
             new=so_far.new + kept.new,
             changed=so_far.changed + kept.changed,
+            events=so_far.events + kept.events,
             bad=so_far.bad + tuple(bounded.item for bounded in block if isinstance(bounded.item, SkippedPaper)),
             cut=so_far.cut + tuple(line for bounded in block for line in bounded.cut),
         )

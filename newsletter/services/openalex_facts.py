@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from newsletter.config.libraries import openalex_key
 from newsletter.errors import NewsletterError, Stopped, describe
-from newsletter.model import Alert, AlertKind, Paper
+from newsletter.model import Alert, AlertKind, EventKind, Notice, Paper
 from newsletter.ranking.publication_age import is_news
 from newsletter.services.context import AppContext
 from newsletter.services.library_reading import http_client
@@ -23,7 +23,7 @@ from newsletter.services.openalex_budget import BudgetSpentError, spend
 from newsletter.sources.bounds import brief, within_bounds
 from newsletter.sources.errors import SourceError
 from newsletter.sources.openalex import ALL_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
-from newsletter.store import openalex, papers, reading, source_status, subscribers, writing
+from newsletter.store import openalex, paper_upsert, papers, reading, source_status, subscribers, writing
 from newsletter.store.openalex import CitedWork, PaperToLookUp, Work
 from newsletter.support.threads import run_in_thread
 
@@ -204,12 +204,12 @@ class _Run:
                 item = within_bounds(paper).item if paper is not None else None
                 if work is None or not isinstance(item, Paper):
                     continue
-                stored = papers.find_same(connection, item)
+                stored = paper_upsert.find_same(connection, item)
                 if stored is None:
                     if not is_news(replace(item, first_seen=self._now), self._most_days):
                         continue
-                    papers.upsert(connection, [item], openalex.SOURCE, self._now)
-                    stored = papers.find_same(connection, item)
+                    paper_upsert.upsert(connection, [item], openalex.SOURCE, self._now)
+                    stored = paper_upsert.find_same(connection, item)
                     self.result.new += 1
                 assert stored is not None  # noqa: S101 - it was stored a line above
                 self._save_citations(connection, stored.row, work, named)
@@ -245,6 +245,9 @@ class _Run:
                     if work is not None:
                         self._save_citations(connection, one.row, work, named)
                         self.result.known += 1
+                    if work is not None and work.retracted:
+                        retraction = Notice(kind=EventKind.RETRACTED, of=tuple(_ids_of_paper(one)))
+                        paper_upsert.upsert(connection, [retraction], openalex.SOURCE, self._now)
             self.result.looked_up += len(batch)
 
     def _by_doi(self, dois: Sequence[str]) -> dict[str, OpenAlexWork]:
@@ -307,6 +310,10 @@ def _dois_of(identifier: str, stored: Paper | None) -> list[str]:
     if stored is not None:
         doi, arxiv_id = doi or stored.doi, arxiv_id or stored.arxiv_id
     return _dois(doi, arxiv_id)
+
+
+def _ids_of_paper(paper: PaperToLookUp) -> list[str]:
+    return [one for one in (paper.arxiv_id, paper.doi) if one]
 
 
 def _dois_of_paper(paper: PaperToLookUp) -> list[str]:

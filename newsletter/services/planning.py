@@ -198,7 +198,7 @@ def _compose_together(
             snapshot.index.version, snapshot.now, scored.subscriber.seen_row, ranking_inputs(context, scored)
         )
         plan = _plan(context, scored.subscriber, digest, nothing, basis)
-        if nothing and context.config.digest.when_nothing == "send":
+        if nothing and (digest.updates or context.config.digest.when_nothing == "send"):
             plan = replace(plan, skip_reason=None, no_papers=nothing)
         plans.append(plan)
     return plans

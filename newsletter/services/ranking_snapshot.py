@@ -73,13 +73,14 @@ def _snapshot_of(context: AppContext, index: Index, now: datetime) -> RankingSna
         late_for = _late_for(late_cited(connection, window), late_described(connection, window))
         late = papers.by_rows(connection, late_for.keys() - {paper.row for paper in found}).values()
     # Papers that arrived after the index was made become candidates next time.
+    found = [paper for paper in found if paper.status is None]
     held = [paper for paper, held in zip(found, index.holds([paper.row for paper in found]), strict=True) if held]
     most_days = context.config.ranking.max_publication_age_days
     news = [paper for paper in held if is_news(paper, most_days)]
     not_news = tuple(sorted({paper.row for paper in held} - {paper.row for paper in news}))
     half_life = context.config.digest.trending_half_life_days
     candidates = make_candidates(index, news, now.date(), half_life)
-    still_news = tuple(paper for paper in late if is_news(paper, most_days))
+    still_news = tuple(paper for paper in late if paper.status is None and is_news(paper, most_days))
     return _with_alerts(context, RankingSnapshot(index, candidates, now, not_news, still_news, late_for))
 
 

@@ -9,7 +9,7 @@ from newsletter.audience import feedback
 from newsletter.audience.next_due import local_day
 from newsletter.digest import composer
 from newsletter.digest.blocklist import blocked
-from newsletter.model import Digest, DigestItem, Paper, Subscriber
+from newsletter.model import Digest, DigestItem, Paper, PaperUpdate, Subscriber
 from newsletter.ranking.explain import Explanation
 from newsletter.ranking.index import Segment
 from newsletter.ranking.profile import InterestFeedback, make_profiles
@@ -18,6 +18,7 @@ from newsletter.rendering.template_context import percent
 from newsletter.services.alerted_papers import alerted_papers
 from newsletter.services.context import AppContext
 from newsletter.services.library_examples import library_mark, load_library_examples, with_examples, with_libraries
+from newsletter.services.paper_updates import load_updates
 from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
 from newsletter.store import reading, send_log
 from newsletter.support.text import shorten_middle, to_single_line
@@ -48,6 +49,7 @@ def score_batch(
         held = send_log.held_papers(connection, rows, snapshot.oldest - timedelta(microseconds=1), leaving_out)
         known_feedback = feedback.load_feedback(connection, batch)
         examples = load_library_examples(connection, batch)
+        paper_updates = load_updates(connection, batch, snapshot.now, leaving_out)
     if rated is not None:
         snapshot = replace(snapshot, index=snapshot.index.with_segment(rated))
         # Feedback given after the snapshot counts from the next edition on.
@@ -59,6 +61,7 @@ def score_batch(
     known = replace(
         known,
         alerted=alerted_papers(snapshot, batch, {row: known.papers(row) for row in rows}),
+        updates=paper_updates,
         library_marks={row: library_mark(examples, known.papers(row)) for row in rows},
     )
     return score(snapshot, batch, known, context.config.ranking.feedback_half_life_days)
@@ -72,12 +75,14 @@ class SubscriberHistory:
         feedback: their interests, with the papers they rated and those of their libraries.
         sent: the rows of the papers each was sent. ``in_library``: of those that each has in a library.
         alerted: what the alerts of each found. ``library_marks``: digests of the texts of their libraries.
+        updates: what became of papers that each was sent or saved.
     """
 
     feedback: Mapping[int, Sequence[InterestFeedback]]
     sent: Mapping[int, set[int]]
     in_library: Mapping[int, set[int]]
     alerted: Mapping[int, Sequence[composer.AlertedPaper]] = field(default_factory=dict)
+    updates: Mapping[int, Sequence[PaperUpdate]] = field(default_factory=dict)
     library_marks: Mapping[int, str] = field(default_factory=dict)
 
     def papers(self, subscriber: int) -> set[int]:
@@ -118,6 +123,7 @@ def score(
                 known.in_library.get(subscriber.row, set()) & candidate_rows,
                 alerted,
                 known.library_marks.get(subscriber.row, ""),
+                known.updates.get(subscriber.row, ()),
             )
         )
         start = end
@@ -290,7 +296,7 @@ def preview_digest(context: AppContext, subscriber: Subscriber) -> Preview:
     }
     rules = digest_rules(context, subscriber)
     nothing = "" if digest.choices else empty_reason(context, snapshot, scored, rules)
-    is_sent = bool(digest.choices) or context.config.digest.when_nothing == "send"
+    is_sent = bool(digest.choices or digest.updates) or context.config.digest.when_nothing == "send"
     return Preview(digest, nothing, is_sent, explanation, _hidden(snapshot, scored, rules.min_score))
 
 

@@ -272,7 +272,7 @@ def parse_paper(work: Any) -> Paper:
         author_count=len(authors) or None,
         arxiv_id=arxiv_id,
         doi=doi,
-        other_ids=_other_ids(data, pages, (arxiv_id, doi)),
+        other_ids=_other_ids(data, places, (arxiv_id, doi)),
         status=PaperStatus.RETRACTED if data.is_retracted else None,
         published=data.publication_date,
         venue=_venue(places),
@@ -289,10 +289,18 @@ def _author(one: _Authorship) -> str:
     return (one.author.display_name if one.author else None) or one.raw_author_name or ""
 
 
-def _other_ids(data: _PaperOfWork, pages: Sequence[str], own: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the identifiers of the other versions of a work, such as a preprint, and its number in PubMed."""
+def _other_ids(data: _PaperOfWork, places: Sequence[_Location], own: Sequence[str | None]) -> tuple[str, ...]:
+    """Return the identifiers of the other versions of a work, such as a preprint, and its number in PubMed.
+
+    A copy in the archive of a university or in Zenodo has a DOI too, but is no version of its own.
+    """
     pmid = (data.ids.pmid if data.ids else None) or ""
-    found = [identifiers.normal_id(text) or identifiers.normal_id(f"pmid:{text}") for text in [pmid, *pages] if text]
+    found = [identifiers.normal_id(pmid) or identifiers.normal_id(f"pmid:{pmid}")]
+    for place in places:
+        one = identifiers.normal_id(place.landing_page_url or "")
+        published = place.source is not None and place.source.type not in (None, "repository")
+        if one is not None and (published or not one.startswith("10.") or identifiers.is_preprint_doi(one)):
+            found.append(one)
     return tuple(dict.fromkeys(one for one in found if one and one not in own))
 
 

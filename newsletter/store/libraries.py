@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, 
 
 from newsletter.model import LibraryItem, Paper, SubscriberState
 from newsletter.store.database import upsert, writes
-from newsletter.store.schema import libraries, library_items, papers, subscribers
+from newsletter.store.papers import ROW_OF_PAPER
+from newsletter.store.schema import libraries, library_items, paper_identifiers, papers, subscribers
 from newsletter.support.identifiers import title_key
 from newsletter.support.person_names import compare_names, parse_name
 
@@ -275,18 +276,22 @@ def held_papers(connection: Connection, people: Collection[int]) -> dict[int, se
 def _same_papers(connection: Connection, condition: ColumnElement[bool]) -> Iterator[tuple[int, int, int]]:
     """Yield the items of some libraries that are stored papers too: the rows of the item, its reader and the paper.
 
-    They match by arXiv id, DOI or title, and by title even if their DOIs differ: a preprint and its article are one
+    They match by an identifier or by title, and by title even if their DOIs differ: a preprint and its article are one
     paper to their reader. A short title, such as "Editorial", also takes an author in common; without authors, it is
     enough that the identifiers do not contradict each other.
     """
     one, other = library_items.c, papers.c
-    columns = (one.row.label("item"), libraries.c.subscriber, other.row.label("paper"))
+    columns = (one.row.label("item"), libraries.c.subscriber, ROW_OF_PAPER.label("paper"))
     unlike = or_(one.arxiv_id != other.arxiv_id, one.doi != other.doi)  # NULL if one of the two is missing.
     named = (one.title_key, one.authors, other.authors.label("others"), func.coalesce(unlike, false()).label("unlike"))
     in_library = library_items.join(libraries, libraries.c.row == one.library)
     for same in (one.arxiv_id == other.arxiv_id, one.doi == other.doi):
         query = select(*columns).select_from(in_library.join(papers, same)).where(condition)
         yield from ((row.item, row.subscriber, row.paper) for row in connection.execute(query))
+    known = paper_identifiers.c
+    named_by = in_library.join(paper_identifiers, or_(known.identifier == one.doi, known.identifier == one.arxiv_id))
+    query = select(one.row.label("item"), libraries.c.subscriber, known.paper).select_from(named_by).where(condition)
+    yield from ((row.item, row.subscriber, row.paper) for row in connection.execute(query))
     joined = in_library.join(papers, one.title_key == other.title_key)
     for row in connection.execute(select(*columns, *named).select_from(joined).where(condition)):
         alike = _author_in_common(row.authors, row.others) if row.authors and row.others else not row.unlike

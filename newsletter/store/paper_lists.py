@@ -1,4 +1,4 @@
-"""Lists of papers for the site: by day, by discussion, newest first, and by name."""
+"""Lists of papers for the site: by day, by discussion, and newest first."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -7,9 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, desc, func, or_, select
 
 from newsletter.model import Paper
-from newsletter.store.papers import by_rows
+from newsletter.store.papers import IS_PAPER
 from newsletter.store.schema import papers
-from newsletter.support.identifiers import arxiv_id, doi
 
 ABSTRACT_READ = 1_200
 """The number of characters of an abstract that a list reads, of which it shows the beginning."""
@@ -22,6 +21,7 @@ _SHOWN = (
     func.substr(papers.c.abstract, 1, ABSTRACT_READ).label("abstract"),
     func.coalesce(papers.c.author_count, func.json_array_length(papers.c.authors)).label("author_count"),
     papers.c.organization,
+    papers.c.status,
     papers.c.published,
     papers.c.listed_on,
     papers.c.first_seen,
@@ -52,17 +52,17 @@ def count_of_days(connection: Connection, first: date, last: date) -> int:
 
 
 def _of_days(query: Select[Any], first: date, last: date) -> Select[Any]:
-    return query.where(papers.c.day >= first, papers.c.day <= last)
+    return query.where(papers.c.day >= first, papers.c.day <= last, IS_PAPER)
 
 
 def last_day(connection: Connection, before: date) -> date | None:
     """Return the last day before a given one that has papers."""
-    return connection.execute(select(func.max(papers.c.day)).where(papers.c.day < before)).scalar()
+    return connection.execute(select(func.max(papers.c.day)).where(papers.c.day < before, IS_PAPER)).scalar()
 
 
 def first_day(connection: Connection, after: date) -> date | None:
     """Return the first day after a given one that has papers."""
-    return connection.execute(select(func.min(papers.c.day)).where(papers.c.day > after)).scalar()
+    return connection.execute(select(func.min(papers.c.day)).where(papers.c.day > after, IS_PAPER)).scalar()
 
 
 def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
@@ -73,7 +73,8 @@ def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
     """
     columns = (papers.c.row, papers.c.day, papers.c.upvotes, papers.c.comments)
     talked_of = or_(papers.c.upvotes > 0, papers.c.comments > 0)
-    query = select(*columns).where(talked_of, papers.c.day <= until).order_by(papers.c.day.desc()).limit(limit)
+    query = select(*columns).where(talked_of, papers.c.status.is_(None), papers.c.day <= until)
+    query = query.order_by(papers.c.day.desc()).limit(limit)
     return [
         Paper(title="", row=row, listed_on=day, upvotes=upvotes, comments=comments)
         for row, day, upvotes, comments in connection.execute(query)
@@ -82,7 +83,7 @@ def discussed(connection: Connection, until: date, limit: int) -> list[Paper]:
 
 def newest_rows(connection: Connection, limit: int) -> list[int]:
     """Return the rows of the papers first seen last, newest first."""
-    query = select(papers.c.row).order_by(papers.c.first_seen.desc(), papers.c.row.desc()).limit(limit)
+    query = select(papers.c.row).where(IS_PAPER).order_by(papers.c.first_seen.desc(), papers.c.row.desc()).limit(limit)
     return list(connection.execute(query).scalars())
 
 
@@ -93,13 +94,3 @@ def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
     query = select(*_SHOWN).where(papers.c.row.in_([*rows]))
     found = {values[0]: Paper(**dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}
     return [found[row] for row in rows if row in found]
-
-
-def named(connection: Connection, name: str) -> Paper | None:
-    """Return the paper with this id, or else with this arXiv id or DOI; None if the store has none."""
-    row = connection.execute(select(papers.c.row).where(papers.c.id == name)).scalar()
-    if row is None:
-        arxiv, known_doi = arxiv_id(name), doi(name)
-        same = or_(papers.c.arxiv_id == (arxiv[0] if arxiv else None), papers.c.doi == known_doi)
-        row = connection.execute(select(papers.c.row).where(same).limit(1)).scalar() if arxiv or known_doi else None
-    return by_rows(connection, [row])[row] if row is not None else None

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from newsletter.model import Digest, SendState
+from newsletter.store import paper_events
 from newsletter.store.database import upsert
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.schema import send_papers, sends, subscribers
-from newsletter.store.sends import IS_TAKEN_UP, domain_of, release_papers
+from newsletter.store.sends import IS_TAKEN_UP, domain_of, release_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
 
     A subscriber who already has a send in the edition is left alone unless it was skipped; then the digest replaces it.
     So two processes that plan the same edition plan each subscriber once. A digest also replaces one that is still
-    planned in another edition. If a paper of a plan went on the wire in an older digest since the plan was made, the
-    plan is dropped and what is new to the subscriber waits for the next edition.
+    planned in another edition. If a paper or an event of a plan went on the wire in an older digest since the plan was
+    made, the plan is dropped and what is new to the subscriber waits for the next edition.
 
     Args:
         plans: at most one for each subscriber.
@@ -74,7 +75,7 @@ def plan(connection: Connection, plans: Iterable[Plan], now: datetime) -> list[i
     while True:
         with connection.begin_nested() as attempt:
             planned = _write_down(connection, todo, now)
-            overtaken = _hold_papers(connection, planned)
+            overtaken = _hold_papers(connection, planned) | _hold_events(connection, planned)
             if not overtaken:
                 return sorted(planned)
             attempt.rollback()
@@ -184,7 +185,7 @@ def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datet
         )
         older += found.scalars()
     if older:
-        release_papers(connection, older)
+        release_contents(connection, older)
     connection.execute(delete(send_papers).where(send_papers.c.send.in_(list(planned))))
 
 
@@ -215,3 +216,8 @@ def _hold_papers(connection: Connection, planned: Mapping[int, Plan]) -> set[int
     counted = select(send_papers.c.send, func.count()).where(send_papers.c.send.in_(list(planned)))
     numbers = {row[0]: row[1] for row in connection.execute(counted.group_by(send_papers.c.send))}
     return {one.subscriber for row, one in planned.items() if numbers.get(row, 0) < len(one.digest.choices)}
+
+
+def _hold_events(connection: Connection, planned: Mapping[int, Plan]) -> set[int]:
+    """Reserve what planned digests tell of papers, as :func:`_hold_papers` reserves their papers."""
+    return paper_events.hold(connection, {row: (one.subscriber, one.digest.updates) for row, one in planned.items()})

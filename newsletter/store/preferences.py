@@ -6,7 +6,18 @@ from datetime import time
 from functools import lru_cache
 from typing import Any
 
-from newsletter.model import Alert, AlertKind, Day, Interest, Layout, LibraryKind, LibraryRef, Preferences, Schedule
+from newsletter.model import (
+    Alert,
+    AlertKind,
+    Day,
+    EventKind,
+    Interest,
+    Layout,
+    LibraryKind,
+    LibraryRef,
+    Preferences,
+    Schedule,
+)
 
 
 def to_json(preferences: Preferences) -> dict[str, Any]:
@@ -25,6 +36,7 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
         "never": list(preferences.never),
         "never_authors": list(preferences.never_authors),
         "alerts": [alert_json(alert) for alert in preferences.alerts],
+        "updates": [kind.value for kind in preferences.updates],
     }
 
 
@@ -42,6 +54,7 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         never=tuple(data["never"]),
         never_authors=tuple(data.get("never_authors", ())),
         alerts=tuple(alert_from_json(item) for item in data.get("alerts", ())),
+        updates=tuple(map(EventKind, data["updates"])) if "updates" in data else tuple(EventKind),
     )
 
 

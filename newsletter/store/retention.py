@@ -17,6 +17,7 @@ from newsletter.store.schema import (
     library_items,
     ranked_with,
     saved_papers,
+    send_events,
     send_papers,
     sends,
     sign_ups,
@@ -51,8 +52,9 @@ def _forget(connection: Connection, limit: int, *old: ColumnElement[bool]) -> in
 
 
 def forget_sends(connection: Connection, rows: Sequence[int]) -> None:
-    """Delete sends, with their papers. Their bounces are kept."""
-    connection.execute(delete(send_papers).where(send_papers.c.send.in_(rows)))
+    """Delete sends, with their papers and what they told of papers. Their bounces are kept."""
+    for table in (send_papers, send_events):
+        connection.execute(delete(table).where(table.c.send.in_(rows)))
     connection.execute(update(bounces).where(bounces.c.send.in_(rows)).values(send=None))
     connection.execute(delete(sends).where(sends.c.row.in_(rows)))
 
@@ -128,7 +130,8 @@ def forget_person(connection: Connection, subscriber: int) -> None:
         connection.execute(select(table.c.row).where(own_row == subscriber).order_by(table.c.row).with_for_update())
     own = select(sends.c.row).where(sends.c.subscriber == subscriber)
     cited = _cited_by_alerts(connection, subscriber)
-    connection.execute(delete(send_papers).where(send_papers.c.send.in_(own)))
+    for table in (send_papers, send_events):
+        connection.execute(delete(table).where(table.c.send.in_(own)))
     held = select(libraries.c.row).where(libraries.c.subscriber == subscriber)
     connection.execute(delete(library_items).where(library_items.c.library.in_(held)))
     for table in (bounces, feedback, saved_papers, libraries, sends, ranked_with):

@@ -12,9 +12,10 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, or_, select, update
 
 from newsletter.model import Send, SendState, SubscriberState
+from newsletter.store import paper_events
 from newsletter.store.database import upsert
 from newsletter.store.schema import bounces, papers, send_papers, sends, subscribers
-from newsletter.store.sends import CANCELLED, SEND_COLUMNS, by_rows, domain_of, release_papers, send_of
+from newsletter.store.sends import CANCELLED, SEND_COLUMNS, by_rows, domain_of, release_contents, send_of
 
 _NOTED = "marked as sent by the operator"
 
@@ -112,6 +113,7 @@ def _plan_again(connection: Connection, send: Send, now: datetime, dry: bool) ->
         return Retry.NOTHING_LEFT
     if not dry:
         _keep_papers(connection, send.row, free)
+        paper_events.hold_again(connection, [send.row])
         values = {"state": SendState.PLANNED.value, "settled_at": None}
         connection.execute(
             update(sends).where(still_failed).values(**values, not_before=None, smtp_reply=None, reason=None)
@@ -195,6 +197,7 @@ def _plan_whole_again(connection: Connection, *conditions: ColumnElement[bool]) 
     rows = list(found.scalars())
     if rows:
         connection.execute(update(send_papers).where(send_papers.c.send.in_(rows)).values(released=False))
+        paper_events.hold_again(connection, rows)
     return rows
 
 
@@ -212,7 +215,7 @@ def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, i
         update(sends).where(of_edition, waits | off_wire).values(**values, claimed_by=None).returning(sends.c.row)
     )
     rows = list(found.scalars())
-    release_papers(connection, rows)
+    release_contents(connection, rows)
     on_wire = select(func.count()).select_from(sends).where(of_edition, sends.c.state == SendState.CLAIMED.value)
     return len(rows), connection.execute(on_wire).scalar_one()
 

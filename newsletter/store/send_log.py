@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from newsletter.model import Digest, DigestItem, Paper, Send, SendState
+from newsletter.store import paper_events
 from newsletter.store import papers as paper_store
 from newsletter.store.plans import RankingInputs
 from newsletter.store.schema import papers, send_papers, sends
@@ -148,6 +149,7 @@ def digests(connection: Connection, rows: Sequence[Send], known: dict[int, Paper
     )
     for row in connection.execute(query):
         by_send[row.send].append(row)
+    updates = paper_events.of_sends(connection, list(by_send))
     wanted = {row.paper for chosen in by_send.values() for row in chosen}
     known |= paper_store.by_rows(connection, wanted - known.keys())
     return {
@@ -157,6 +159,7 @@ def digests(connection: Connection, rows: Sequence[Send], known: dict[int, Paper
             considered=send.considered,
             since=send.since,
             seen_row=send.seen_row,
+            updates=updates.get(send.row, ()),
         )
         for send in rows
     }

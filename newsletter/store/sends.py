@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import Send, SendState, SubscriberState
-from newsletter.store import worker_stats
+from newsletter.store import paper_events, worker_stats
 from newsletter.store.pauses import IS_PAUSED
 from newsletter.store.schema import send_papers, sends, subscribers
 
@@ -142,7 +142,7 @@ def mark_on_wire(connection: Connection, rows: Mapping[int, str], owner: str, no
     if left:
         skipped = connection.execute(_SKIP, {"those": left, "owner": owner, "now": now})
         gone_away = list(skipped.scalars())
-        release_papers(connection, gone_away)
+        release_contents(connection, gone_away)
         worker_stats.count(connection, owner, [SendState.SKIPPED] * len(gone_away), now)
         # One of them may be on the wire under the same name: claimed again after another session released it
         # unanswered.
@@ -242,7 +242,7 @@ def record_outcomes(
         return held
     connection.execute(_SETTLE, values)
     worker_stats.count(connection, owner, (settled[row].state for row in held), now)
-    release_papers(connection, [row for row in held if settled[row].state is SendState.FAILED])
+    release_contents(connection, [row for row in held if settled[row].state is SendState.FAILED])
     _move_on(connection, [row for row in held if settled[row].state is SendState.SENT])
     return held
 
@@ -340,11 +340,12 @@ def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: dat
         _move_on(connection, found)
 
 
-def release_papers(connection: Connection, rows: Sequence[int]) -> None:
-    """Release the papers of sends, so that their subscribers may get them later."""
+def release_contents(connection: Connection, rows: Sequence[int]) -> None:
+    """Release the papers and events of sends, so that their subscribers may get them later."""
     if not rows:
         return
     connection.execute(update(send_papers).where(send_papers.c.send.in_(rows)).values(released=True))
+    paper_events.release(connection, rows)
 
 
 _SEND_FIELDS = tuple(Send.__dataclass_fields__)

@@ -13,6 +13,33 @@ _ARXIV = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
+# The prefixes of preprint servers. bioRxiv and medRxiv share theirs with the journals of Cold Spring Harbor Laboratory,
+# whose DOIs have letters; the servers of the Open Science Framework have many, each with its name in the DOI.
+_PREPRINT_DOI = re.compile(
+    r"""10\.(?:
+        1101/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,}
+        |64898/                             # openRxiv
+        |48550/arxiv\.
+        |21203/rs\.                         # Research Square
+        |20944/preprints
+        |26434/                             # ChemRxiv
+        |2139/ssrn\.
+        |36227/techrxiv
+        |22541/                             # Authorea and ESS Open Archive
+        |1002/essoar\.
+        |\d{4,9}/osf\.io/
+        |31223/                             # EarthArXiv
+        |32942/                             # EcoEvoRxiv
+        |51094/jxiv
+        |1590/scielopreprints
+        |7287/peerj\.preprints
+        |5194/(?:egusphere-20|[a-z]+-discuss|[a-z]+-\d{4}-\d+$)   # discussion papers of Copernicus
+        |12688/[a-z]+\.\d+\.1$              # F1000 and its likes, before their review
+        |14293/(?:s2199-1006|pr2199)        # ScienceOpen
+        |32388/                             # Qeios
+    )""",
+    re.VERBOSE,
+)
 _PMID = re.compile(
     r"^(?:pmid:?\s*|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/)(?P<number>[1-9]\d{0,8})/?$",
     re.IGNORECASE | re.ASCII,
@@ -50,6 +77,11 @@ def doi(text: str) -> str | None:
     if match is None or _ARXIV_DOI.match(match["doi"]):
         return None
     return match["doi"].rstrip(".,;").lower()
+
+
+def is_preprint_doi(doi: str) -> bool:
+    """Return whether a DOI (in lower case) is one that a preprint server assigns."""
+    return _PREPRINT_DOI.match(doi) is not None
 
 
 def pmid(text: str) -> str | None:

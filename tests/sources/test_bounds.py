@@ -10,7 +10,7 @@ from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import bounds
 from newsletter.sources.bounds import all_within_bounds, brief, within_bounds
 from newsletter.sources.errors import SourceError
-from newsletter.store import open_store, papers, reading, writing
+from newsletter.store import open_store, paper_upsert, papers, reading, writing
 from newsletter.support.identifiers import title_key
 from tests.helpers.newsletter import Newsletter
 
@@ -158,7 +158,7 @@ def test_whatever_a_source_gives_can_be_stored(store_url: str) -> None:
     def store(found: list[Paper]) -> None:
         items = [within_bounds(paper).item for paper in found]
         with writing(engine) as connection:
-            papers.upsert(connection, [item for item in items if isinstance(item, Paper)], "x", datetime.now(UTC))
+            paper_upsert.upsert(connection, [item for item in items if isinstance(item, Paper)], "x", datetime.now(UTC))
         for item in items:
             again = within_bounds(item)
             assert (again.item, again.cut) == (item, ())

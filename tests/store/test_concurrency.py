@@ -21,6 +21,7 @@ from newsletter.store import (
     feedback,
     libraries,
     open_store,
+    paper_upsert,
     papers,
     plans,
     reading,
@@ -52,7 +53,7 @@ def engine(store_url: str) -> Iterator[Engine]:
 
 def fill(engine: Engine, number: int) -> None:
     with writing(engine) as connection:
-        papers.upsert(connection, [Paper(title=f"Paper {one}") for one in range(4)], "test", NOW)
+        paper_upsert.upsert(connection, [Paper(title=f"Paper {one}") for one in range(4)], "test", NOW)
         for one in range(number):
             person = Preferences(email=f"r{one}@example.org")
             subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
@@ -200,7 +201,7 @@ def test_papers_stand_in_the_order_in_which_they_can_be_seen(engine: Engine) -> 
 
     def keep(some: list[Paper]) -> int:
         with writing(engine) as connection:
-            return papers.upsert(connection, some, "test", NOW).new
+            return paper_upsert.upsert(connection, some, "test", NOW).new
 
     assert sum(at_once(lambda: keep(found), lambda: keep(found[::-1]), lambda: keep(found[5:]))) == 20  # type: ignore[arg-type]
     inside, kept = threading.Event(), list[int]()
@@ -212,7 +213,7 @@ def test_papers_stand_in_the_order_in_which_they_can_be_seen(engine: Engine) -> 
     later = threading.Thread(target=last)
     later.start()
     with writing(engine) as connection:
-        papers.upsert(connection, [Paper(title="First")], "test", NOW)
+        paper_upsert.upsert(connection, [Paper(title="First")], "test", NOW)
         inside.set()
         later.join(timeout=0.3)
         assert later.is_alive()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from newsletter.model import Paper
-from newsletter.store import copying, open_store, paper_authors, papers, reading, schema, writing
+from newsletter.store import copying, open_store, paper_authors, paper_upsert, papers, reading, schema, writing
 from newsletter.support.person_names import NameMatch
 from tests.helpers.newsletter import create_store
 
@@ -27,7 +27,7 @@ def engine(store_url: str) -> Iterator[Engine]:
             Paper(title="Three", authors=("GEOFFREY HINTON", "Geoffrey E. Hinton", "宋飏")),
             Paper(title="Four", authors=("Hinton-Smith, Gina", "Zoë Hinton", *CROWD)),
         )
-        papers.upsert(connection, found, "test", NOW)
+        paper_upsert.upsert(connection, found, "test", NOW)
     yield engine
     engine.dispose()
 
@@ -77,7 +77,7 @@ def test_a_newer_version_replaces_the_authors_even_of_a_collaboration(engine: En
     assert count() == 1_202
     newer = Paper(title="Four", authors=(*CROWD[600:], "Ada Byron", "Ada Byron"), version=2)
     with writing(engine) as connection:
-        papers.upsert(connection, [newer], "test", NOW)
+        paper_upsert.upsert(connection, [newer], "test", NOW)
     assert count() == 601
     with reading(engine) as connection:
         assert [one.papers for one in paper_authors.find(connection, ["Byron, Ada"])["Byron, Ada"]] == [1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from newsletter.model import Paper
-from newsletter.store import open_store, papers, reading, writing
+from newsletter.store import open_store, paper_upsert, papers, reading, writing
 from tests.helpers.newsletter import create_store
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
@@ -27,14 +27,14 @@ def engine(store_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def keep(engine: Engine, *found: Paper, source: str = "a", now: datetime = NOW) -> papers.UpsertCounts:
+def keep(engine: Engine, *found: Paper, source: str = "a", now: datetime = NOW) -> paper_upsert.UpsertCounts:
     with writing(engine) as connection:
-        return papers.upsert(connection, found, source, now)
+        return paper_upsert.upsert(connection, found, source, now)
 
 
 def everything(engine: Engine) -> list[Paper]:
     with reading(engine) as connection:
-        return list(papers.by_rows(connection, papers.rows_after(connection, 0)).values())
+        return sorted(papers.listing(connection, papers.PaperFilter()), key=lambda paper: paper.row)
 
 
 def test_sources_meet_in_one_row(engine: Engine) -> None:

@@ -14,7 +14,7 @@ from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, 
 from newsletter.services import bounces, forgive_bounces
 from newsletter.services.context import open_context
 from newsletter.services.forgive_bounces import Selection
-from newsletter.store import papers, plans, reading, send_changes, send_log, sends, subscribers, writing
+from newsletter.store import paper_upsert, papers, plans, reading, send_changes, send_log, sends, subscribers, writing
 from newsletter.store.sends import ClaimFilter, SendOutcome
 from newsletter.support.clock import Clock
 from tests.helpers.newsletter import CONFIG, create_store
@@ -47,7 +47,7 @@ class Sending(RuleBasedStateMachine):
         self.context = open_context(load_config(path), clock)
         self.taken: list[str] = []
         with writing(self.context.engine) as connection:
-            papers.upsert(connection, [Paper(title=f"Paper {one}") for one in range(3)], "test", self._now)
+            paper_upsert.upsert(connection, [Paper(title=f"Paper {one}") for one in range(3)], "test", self._now)
             for one in (1, 2):
                 person = Preferences(email=f"r{one}@example.org")
                 subscribers.add(connection, person, SubscriberState.ACTIVE, "test", self._now, file=None)

@@ -12,8 +12,8 @@ from newsletter.model import Paper
 from newsletter.rendering.paper_card import display_title, labelled_sentences, paper_links, paper_path, summary_label
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.services.search import find_identified
-from newsletter.store import paper_lists, reading
-from newsletter.store.papers import PaperFilter
+from newsletter.store import reading
+from newsletter.store.papers import PaperFilter, by_id
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
 from newsletter.web.pages import paper_queries
@@ -128,7 +128,7 @@ def routes(site: WebContext) -> APIRouter:
     @router.api_route("/papers/{name:path}", methods=_GET)
     def one(request: Request, name: str) -> Response:
         with reading(site.context.engine) as connection:
-            paper = paper_lists.named(connection, name)
+            paper = by_id(connection, name)
         if paper is None:
             raise HTTPException(404, "This paper is not here. Try searching for its title.")
         if paper.id != name:

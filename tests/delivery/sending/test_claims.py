@@ -23,7 +23,18 @@ from newsletter.delivery.sending.send_recorder import SendRecorder
 from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Digest, DigestItem, Paper, Preferences, Send, SendState, SubscriberState
-from newsletter.store import open_store, papers, plans, reading, send_log, sends, subscribers, worker_stats, writing
+from newsletter.store import (
+    open_store,
+    paper_upsert,
+    papers,
+    plans,
+    reading,
+    send_log,
+    sends,
+    subscribers,
+    worker_stats,
+    writing,
+)
 from newsletter.store.schema import send_papers
 
 NOW = datetime(2025, 11, 28, 9, 0, tzinfo=UTC)
@@ -37,7 +48,7 @@ pytestmark = pytest.mark.both_stores
 def engine(store_url: str) -> Iterator[Engine]:
     engine = open_store(store_url)
     with writing(engine) as connection:
-        papers.upsert(connection, [Paper(title=f"Paper {number}") for number in range(3)], "test", NOW)
+        paper_upsert.upsert(connection, [Paper(title=f"Paper {number}") for number in range(3)], "test", NOW)
         for number in range(20):
             one = Preferences(email=f"r{number}@example.org")
             subscribers.add(connection, one, SubscriberState.ACTIVE, "test", NOW, file=None)

@@ -1,0 +1,30 @@
+"""What digests tell of papers that their subscribers were sent or saved."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from newsletter.model import PaperUpdate, Subscriber
+from newsletter.store import paper_events
+
+MOST_UPDATES = 20
+"""Events in one digest. The oldest go first; the next digest has the rest."""
+
+_MAX_AGE = timedelta(days=60)
+"""An event that was first seen before that is no news, such as for a subscriber who was away for long."""
+
+
+def load_updates(
+    connection: Connection, batch: Sequence[Subscriber], now: datetime, leaving_out: date | None = None
+) -> dict[int, list[PaperUpdate]]:
+    """Return what the digests of some subscribers (by row) tell of papers, oldest event first.
+
+    Args:
+        now: when the digests are composed (UTC).
+        leaving_out: an edition whose digests count as not sent.
+    """
+    untold = paper_events.untold(connection, [one.row for one in batch], now - _MAX_AGE, leaving_out)
+    wanted = {one.row: set(one.preferences.updates) for one in batch}
+    found = {row: [one for one in own if one.event.kind in wanted[row]] for row, own in untold.items()}
+    return {row: own[:MOST_UPDATES] for row, own in found.items() if own}

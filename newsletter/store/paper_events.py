@@ -1,0 +1,281 @@
+"""What became of papers: events that are recorded when a source says so, and who was told.
+
+An event is told to a subscriber once, as a paper is sent once: its place in a send is reserved when the send is
+planned, and released if the send fails.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, union, update
+
+from newsletter.highlights.sentences import sentences
+from newsletter.model import EventKind, Notice, Paper, PaperEvent, PaperStatus, PaperUpdate, SendState
+from newsletter.store.database import upsert
+from newsletter.store.papers import by_rows
+from newsletter.store.schema import paper_events, saved_papers, send_events, send_papers, sends
+from newsletter.support.identifiers import is_preprint_doi
+from newsletter.support.text import to_single_line
+
+_ABOUT_THE_PAPER = {PaperStatus.WITHDRAWN: EventKind.WITHDRAWN, PaperStatus.RETRACTED: EventKind.RETRACTED}
+_BY_NOTICE = (EventKind.CORRECTED, EventKind.CONCERN)
+_DETAILS = ("venue", "doi", "url", "version", "former_title", "added", "removed")
+_MOST_SENTENCES = 10
+_LONGEST_SENTENCE = 500
+_BLOCK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a source's data change about a stored paper: an event that has not been recorded yet; its attributes are
+    those of :class:`newsletter.model.PaperEvent`.
+    """
+
+    kind: EventKind
+    day: date | None = None
+    venue: str | None = None
+    doi: str | None = None
+    url: str | None = None
+    version: int | None = None
+    former_title: str | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from other events of its kind: a paper is published or withdrawn once."""
+        if self.kind is EventKind.REVISED:
+            return str(self.version)
+        return (self.doi or str(self.day or "")) if self.kind in _BY_NOTICE else ""
+
+
+def of_new(paper: Paper) -> list[Change]:
+    """Return what became of a paper before it was first stored, as far as the source says."""
+    return [Change(kind=_ABOUT_THE_PAPER[paper.status])] if paper.status is not None else []
+
+
+def of_change(stored: Paper, incoming: Paper, notice: Notice | None = None) -> list[Change]:
+    """Return what became of a stored paper.
+
+    Args:
+        incoming: the paper as it is now.
+        notice: what says so, if it is a notice.
+    """
+    told = Change(kind=EventKind.CORRECTED)
+    if notice is not None:
+        told = Change(kind=notice.kind, day=notice.day, venue=notice.venue, doi=notice.doi, url=notice.url)
+    changes = [told] if notice is not None and notice.kind in _BY_NOTICE else []
+    if incoming.status is not None and stored.status not in (incoming.status, PaperStatus.RETRACTED):
+        kind = _ABOUT_THE_PAPER[incoming.status]
+        changes.append(replace(told, kind=kind) if notice is not None and notice.kind is kind else Change(kind=kind))
+    elif stored.version and (incoming.version or 0) > stored.version:
+        changes.append(_revision(stored, incoming, notice.day if notice is not None else None))
+    if (published := _publication(stored, incoming, notice)) is not None:
+        changes.append(published)
+    return changes
+
+
+def _revision(stored: Paper, incoming: Paper, day: date | None) -> Change:
+    before, after = (
+        [to_single_line(one) for one in sentences(paper.abstract) if one.strip()] for paper in (stored, incoming)
+    )
+    added = [one[:_LONGEST_SENTENCE] for one in after if one not in set(before)] if before else []
+    removed = [one[:_LONGEST_SENTENCE] for one in before if one not in set(after)] if after else []
+    retitled = incoming.title and to_single_line(incoming.title) != to_single_line(stored.title)
+    return Change(
+        kind=EventKind.REVISED,
+        day=day,
+        version=incoming.version,
+        former_title=stored.title if retitled else None,
+        added=tuple(added[:_MOST_SENTENCES]),
+        removed=tuple(removed[:_MOST_SENTENCES]),
+    )
+
+
+def _publication(stored: Paper, incoming: Paper, notice: Notice | None) -> Change | None:
+    """Return that a preprint was published; None if it was not, or was known to be."""
+    if is_published(stored) or not _is_preprint(stored) or not is_published(incoming):
+        return None
+    doi = next((one for one in (incoming.doi, *incoming.other_ids) if one and _is_journal_doi(one)), None)
+    # The date of a preprint is not that of its publication.
+    day = incoming.published if doi is not None and doi == incoming.doi and incoming.arxiv_id is None else None
+    told = notice if notice is not None and notice.kind is EventKind.PUBLISHED else None
+    return Change(
+        kind=EventKind.PUBLISHED,
+        day=told.day if told is not None else day,
+        venue=incoming.venue,
+        doi=doi,
+        url=told.url if told is not None else None,
+    )
+
+
+def is_published(paper: Paper) -> bool:
+    """Return whether a paper is published in a journal, in a book or at a conference, as far as is known."""
+    return bool(paper.venue) or any(_is_journal_doi(one) for one in (paper.doi, *paper.other_ids) if one)
+
+
+def _is_preprint(paper: Paper) -> bool:
+    return paper.arxiv_id is not None or any(is_preprint_doi(one) for one in (paper.doi, *paper.other_ids) if one)
+
+
+def _is_journal_doi(identifier: str) -> bool:
+    return identifier.startswith("10.") and not is_preprint_doi(identifier)
+
+
+def record(connection: Connection, paper: int, changes: Iterable[Change], source: str, now: datetime) -> int:
+    """Record what became of the paper in a row; return how many events are new."""
+    values = [
+        {
+            "paper": paper,
+            "kind": one.kind.value,
+            "key": one.key,
+            "day": one.day,
+            "details": {name: value for name in _DETAILS if (value := getattr(one, name)) not in (None, ())},
+            "source": source,
+            "seen_at": now,
+        }
+        for one in changes
+    ]
+    if not values:
+        return 0
+    statement = upsert(connection, paper_events).on_conflict_do_nothing().returning(paper_events.c.row)
+    return len(connection.execute(statement, values).all())
+
+
+def history(connection: Connection, paper: int) -> list[PaperEvent]:
+    """Return what became of the paper in a row, oldest first."""
+    query = select(paper_events).where(paper_events.c.paper == paper)
+    return [_event(row) for row in connection.execute(query.order_by(paper_events.c.seen_at, paper_events.c.row))]
+
+
+def _event(row: Any) -> PaperEvent:
+    details: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in row.details.items()
+    }
+    return PaperEvent(
+        kind=EventKind(row.kind),
+        paper=row.paper,
+        seen_at=row.seen_at,
+        day=row.day,
+        source=row.source,
+        row=row.row,
+        **details,
+    )
+
+
+def untold(
+    connection: Connection, subscribers: Sequence[int], since: datetime, leaving_out: date | None = None
+) -> dict[int, list[PaperUpdate]]:
+    """Return what became of papers after subscribers were sent or saved them, and what each was not told yet, oldest
+    first; subscribers without any are left out.
+
+    Events of a digest that is only planned count as not told, since a newer one replaces it.
+
+    Args:
+        subscribers: their rows. ``since``: events first seen before this (UTC) are too old.
+        leaving_out: an edition to ignore.
+    """
+    recent = select(paper_events.c.row).where(paper_events.c.seen_at > since)
+    if connection.execute(recent.limit(1)).first() is None:
+        return {}
+    found: dict[int, list[int]] = {}
+    for start in range(0, len(subscribers), _BLOCK):
+        query = _untold(subscribers[start : start + _BLOCK], since, leaving_out)
+        for subscriber, event in connection.execute(query):
+            found.setdefault(subscriber, []).append(event)
+    events = _by_rows(connection, sorted({event for own in found.values() for event in own}))
+    papers = by_rows(connection, {one.paper for one in events.values()})
+    return {
+        subscriber: [PaperUpdate(papers[events[row].paper], events[row]) for row in sorted(own)]
+        for subscriber, own in found.items()
+    }
+
+
+def _untold(block: Sequence[int], since: datetime, leaving_out: date | None) -> Select[Any]:
+    event = paper_events.c
+    had = union(
+        select(send_papers.c.subscriber, event.row.label("event"))
+        .join(send_papers, send_papers.c.paper == event.paper)
+        .join(sends, sends.c.row == send_papers.c.send)
+        .where(
+            event.seen_at > since,
+            send_papers.c.subscriber.in_(block),
+            ~send_papers.c.released,
+            sends.c.state.in_((SendState.SENT.value, SendState.UNSURE.value)),
+            sends.c.planned_at < event.seen_at,
+        ),
+        select(saved_papers.c.subscriber, event.row.label("event"))
+        .join(saved_papers, saved_papers.c.paper == event.paper)
+        .where(event.seen_at > since, saved_papers.c.subscriber.in_(block), saved_papers.c.saved_at < event.seen_at),
+    ).subquery()
+    told = send_events.c
+    of_told = exists().where(told.subscriber == had.c.subscriber, told.event == had.c.event, ~told.released)
+    planned = select(sends.c.row).where(sends.c.subscriber.in_(block), sends.c.state == SendState.PLANNED.value)
+    of_told = of_told.where(told.send.not_in(planned))
+    if leaving_out is not None:
+        same = select(sends.c.row).where(sends.c.edition == leaving_out, sends.c.subscriber.in_(block))
+        of_told = of_told.where(told.send.not_in(same))
+    return select(had.c.subscriber, had.c.event).where(~of_told)
+
+
+def _by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, PaperEvent]:
+    found: dict[int, PaperEvent] = {}
+    for start in range(0, len(rows), _BLOCK):
+        query = select(paper_events).where(paper_events.c.row.in_(rows[start : start + _BLOCK]))
+        found |= {row.row: _event(row) for row in connection.execute(query)}
+    return found
+
+
+def of_sends(connection: Connection, rows: Sequence[int]) -> dict[int, tuple[PaperUpdate, ...]]:
+    """Return the events that some sends tell, by the send's row, oldest first."""
+    query = select(send_events.c.send, send_events.c.event).where(send_events.c.send.in_(rows))
+    pairs = connection.execute(query.order_by(send_events.c.send, send_events.c.event)).all()
+    events = _by_rows(connection, sorted({event for _, event in pairs}))
+    papers = by_rows(connection, {one.paper for one in events.values()})
+    found: dict[int, tuple[PaperUpdate, ...]] = {}
+    for send, event in pairs:
+        found[send] = (*found.get(send, ()), PaperUpdate(papers[events[event].paper], events[event]))
+    return found
+
+
+def hold(connection: Connection, planned: Mapping[int, tuple[int, Sequence[PaperUpdate]]]) -> set[int]:
+    """Reserve the events of planned sends.
+
+    Args:
+        planned: for the row of each send, its subscriber and what it tells.
+
+    Returns:
+        The subscribers for whom another send has reserved one of them; empty if there is no conflict.
+    """
+    connection.execute(delete(send_events).where(send_events.c.send.in_(list(planned))))
+    values = [
+        {"send": send, "event": one.event.row, "subscriber": subscriber}
+        for send, (subscriber, updates) in planned.items()
+        for one in updates
+    ]
+    if not values:
+        return set()
+    connection.execute(upsert(connection, send_events).on_conflict_do_nothing(), values)
+    counted = select(send_events.c.send, func.count()).where(send_events.c.send.in_(list(planned)))
+    numbers = {row[0]: row[1] for row in connection.execute(counted.group_by(send_events.c.send))}
+    return {subscriber for send, (subscriber, updates) in planned.items() if numbers.get(send, 0) < len(updates)}
+
+
+def release(connection: Connection, rows: Sequence[int]) -> None:
+    """Release the events of some sends (by row), so that another send tells them."""
+    connection.execute(update(send_events).where(send_events.c.send.in_(rows)).values(released=True))
+
+
+def hold_again(connection: Connection, rows: Sequence[int]) -> None:
+    """Reserve the events of sends that are planned again; those that another send tells are left out."""
+    other = send_events.alias("other")
+    held = exists().where(
+        other.c.subscriber == send_events.c.subscriber,
+        other.c.event == send_events.c.event,
+        other.c.send != send_events.c.send,
+        or_(~other.c.released, and_(other.c.send.in_(rows), other.c.send > send_events.c.send)),
+    )
+    connection.execute(delete(send_events).where(send_events.c.send.in_(rows), send_events.c.released, held))
+    connection.execute(update(send_events).where(send_events.c.send.in_(rows)).values(released=False))
