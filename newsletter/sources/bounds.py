@@ -68,7 +68,7 @@ class Bounded:
 
 
 def all_within_bounds(found: Iterator[Found], most: int, setting: str) -> Iterator[Bounded]:
-    """Yield the first ``most`` papers, each within its limits.
+    """Yield the first ``most`` papers, and the notices among them, each within its limits.
 
     Args:
         setting: how to allow more, for the error.
@@ -76,8 +76,10 @@ def all_within_bounds(found: Iterator[Found], most: int, setting: str) -> Iterat
     Raises:
         SourceError: there are more.
     """
-    for number, item in enumerate(found):
-        if number == most:
+    number = 0
+    for item in found:
+        number += not isinstance(item, Notice)
+        if number > most:
             raise SourceError(f"returns more than {most:,} papers; the rest was left out; {setting}")
         yield within_bounds(item)
 

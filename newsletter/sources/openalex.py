@@ -73,7 +73,7 @@ class _Named(Fields):
 
 
 class _Ids(Fields):
-    pmid: Text | None = None
+    pmid: Text | int | None = None
 
 
 class _Work(Fields):
@@ -278,7 +278,7 @@ def parse_paper(work: Any) -> Paper:
         venue=_venue(places),
         url=url,
         pdf_url=next((pdf for place in places if (pdf := web_link(place.pdf_url))), None) or pdf_link(arxiv_id),
-        links=tuple(page for page in pages if page != url),
+        links=tuple(page for page in pages if page != url and (doi is None or identifiers.doi(page) != doi)),
         categories=tuple(dict.fromkeys(one.display_name for one in data.topics if one.display_name)),
         keywords=tuple(one.display_name for one in data.keywords if one.display_name),
     )
@@ -294,7 +294,7 @@ def _other_ids(data: _PaperOfWork, places: Sequence[_Location], own: Sequence[st
 
     A copy in the archive of a university or in Zenodo has a DOI too, but is no version of its own.
     """
-    pmid = (data.ids.pmid if data.ids else None) or ""
+    pmid = str((data.ids.pmid if data.ids else None) or "")
     found = [identifiers.normal_id(pmid) or identifiers.normal_id(f"pmid:{pmid}")]
     for place in places:
         one = identifiers.normal_id(place.landing_page_url or "")

@@ -25,10 +25,8 @@ _PAGE = 100
 _DEEPEST = 10_000
 _OLDEST_FIRST = "publication_date"
 _NO_PAPERS = ("erratum", "paratext", "retraction", "peer-review", "supplementary-materials")
-_NEEDS_KEY = (
-    "OpenAlex allows few requests a day without a key; set NEWSLETTER_OPENALEX_KEY to a free one from "
-    "https://openalex.org/settings/api"
-)
+_SET_KEY = "set NEWSLETTER_OPENALEX_KEY to a free key from https://openalex.org/settings/api"
+_NEEDS_KEY = f"OpenAlex allows few requests a day without a key; {_SET_KEY}"
 _KEY_SPENT = "the requests of the key in NEWSLETTER_OPENALEX_KEY are used up; they start again at midnight UTC"
 
 
@@ -88,7 +86,10 @@ class _Works:
 
     def whole_day(self, day: DateRange) -> Iterator[Page]:
         if self.api.key is None:
-            raise SourceError(f"OpenAlex has more than {_DEEPEST:,} works of {day.since}; name fewer, or {_NEEDS_KEY}")
+            raise SourceError(
+                f"OpenAlex has {_DEEPEST:,} works of {day.since} or more, and gives those only with a key; "
+                f"name fewer, or {_SET_KEY}"
+            )
         cursor, start = "*", 0
         while cursor:
             found = self.api.page(self._wanted(day), ALL_FIELDS, cursor, _PAGE, _OLDEST_FIRST)
