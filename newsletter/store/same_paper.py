@@ -87,13 +87,18 @@ def _can_be_same(row: Any, paper: Paper) -> bool:
 
 
 def _agree(some: Sequence[str], others: Sequence[str]) -> bool | None:
-    """Return whether two lists of authors have half of the shorter one in common; None if one of them is empty."""
+    """Return whether two lists of authors have half of the shorter one in common; None if one of them names nobody, or
+    only a collaboration whose members the other one names.
+    """
     if not some or not others:
         return None
-    ours, theirs = ({key for name in names for key in parse_name(name).keys} for names in (some, others))
-    common = sum(not theirs.isdisjoint(parse_name(name).keys) for name in some)
-    common = min(common, sum(not ours.isdisjoint(parse_name(name).keys) for name in others))
-    return 2 * common >= min(len(some), len(others))
+    ours, theirs = ([parse_name(name) for name in names] for names in (some, others))
+    our_keys, their_keys = ({key for name in names for key in name.keys} for names in (ours, theirs))
+    common = sum(not their_keys.isdisjoint(name.keys) for name in ours)
+    common = min(common, sum(not our_keys.isdisjoint(name.keys) for name in theirs))
+    if 2 * common >= min(len(some), len(others)):
+        return True
+    return False if all(any(name.given for name in names) for names in (ours, theirs)) else None
 
 
 def add_identifiers(connection: Connection, row: int, identifiers: Iterable[str]) -> None:

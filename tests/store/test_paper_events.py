@@ -115,6 +115,21 @@ def test_papers_of_one_title_stay_apart_if_something_speaks_against_it(engine: E
     assert len(all_papers(engine)) == 3
 
 
+@pytest.mark.parametrize(
+    ("authors", "number"),
+    [
+        (("The Barley Collaboration",), 1),
+        (("Smith, Ada", "Jones, B.", "Cy Roe"), 1),
+        ((), 1),
+        (("Cy Roe", "Di Poe"), 2),
+    ],
+)
+def test_authors_decide_between_papers_of_one_title(engine: Engine, authors: tuple[str, ...], number: int) -> None:
+    keep(engine, Paper(title=ARTICLE.title, authors=PREPRINT.authors, arxiv_id="2510.00001"))
+    keep(engine, Paper(title=ARTICLE.title, authors=authors, doi="10.1016/7"))
+    assert len(all_papers(engine)) == number
+
+
 def test_a_relation_makes_one_paper_of_two_titles(engine: Engine) -> None:
     keep(engine, PREPRINT)
     related = Paper(title="Barley sleeps", doi="10.1016/9", venue="Field Crops", other_ids=(PREPRINT.doi or "",))
