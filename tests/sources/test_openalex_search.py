@@ -164,9 +164,7 @@ def test_a_day_with_too_many_works_needs_a_key(httpserver: HTTPServer, http: Htt
     api.works, api.claimed = [work(number) for number in range(3)], 10_001
     day = DateRange(date(2026, 1, 1), date(2026, 1, 1))
     assert len(titles(list(source(httpserver, "sesame").fetch(day, http)))) == 3
-    with pytest.raises(
-        SourceError, match=r"10,000 works of 2026-01-01 or more.*NEWSLETTER_OPENALEX_KEY"
-    ):
+    with pytest.raises(SourceError, match=r"10,000 works of 2026-01-01 or more.*NEWSLETTER_OPENALEX_KEY"):
         list(source(httpserver).fetch(day, http))
 
 
