@@ -45,7 +45,9 @@ class ArxivSource(Settings):
 
     kind: Literal["arxiv"]
     categories: ArxivCategories
-    replacements: bool = Field(default=False, description="Include announced replacements.")
+    replacements: bool = Field(
+        default=False, description="List announced new versions as papers; without it they update papers in the store."
+    )
     feed_url: Url = "https://rss.arxiv.org/atom"
     api_url: Url = "https://export.arxiv.org/api/query"
     pause_seconds: float = Field(
