@@ -8,6 +8,7 @@ from email.utils import unquote
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qsl, urlsplit
 
 import idna
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
@@ -87,6 +88,19 @@ def _file_name(value: object) -> object:
     if any(ord(character) < 32 for character in value) or not is_utf8(value):
         raise ValueError("is not a file name; write it on one line")
     return value
+
+
+_VENUE = re.compile(r"[\w.~-]+(?:/[\w.~-]+)*", re.ASCII)
+
+
+def _openreview_venue(name: str) -> str:
+    """Return the id of a venue, which may be given by its address ``https://openreview.net/group?id=…``."""
+    cleaned = one_line(name)
+    if cleaned.startswith(("https://", "http://")):
+        cleaned = dict(parse_qsl(urlsplit(cleaned).query)).get("id", cleaned)
+    if not _VENUE.fullmatch(cleaned):
+        raise ValueError("is not a venue of OpenReview; write its id like ICLR.cc/2026/Conference")
+    return cleaned
 
 
 def _arxiv_category(name: str) -> str:
@@ -202,6 +216,7 @@ ArxivCategories = Annotated[
 """Categories of arXiv; one may be written without brackets."""
 
 Line = Annotated[str, AfterValidator(one_line)]
+OpenReviewVenue = Annotated[str, AfterValidator(_openreview_venue)]
 FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Url = Annotated[str, AfterValidator(_web_address)]

@@ -69,6 +69,11 @@ def password(variable: str, service: str, user: str, file: Path | None, folder: 
     return str(stored)
 
 
+def api_key(variable: str) -> str | None:
+    """Return the key of an API from an environment variable; None without one."""
+    return os.environ.get(variable, "").strip() or None
+
+
 def signing_key(folder: Path, make: bool = True) -> str:
     """Return the key that signs links: NEWSLETTER_SECRET_KEY, otherwise ``var/secret.key`` in ``folder``.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from newsletter.config.base import Settings
-from newsletter.config.fields import ArxivCategories, FileName, Line, PrivateAddress, Url
+from newsletter.config.fields import ArxivCategories, FileName, Line, OpenReviewVenue, PrivateAddress, Url
 from newsletter.config.source_fields import (
     Authors,
     Choices,
@@ -140,8 +140,56 @@ class FileSource(Settings):
     path: FileName
 
 
+class PubMedSource(Settings):
+    """Articles of PubMed that match a search."""
+
+    kind: Literal["pubmed"]
+    query: Line = Field(description="What to search for, as on the site: crispr[tiab] AND english[la].")
+    notices: bool = Field(
+        default=True, description="Also ask for all retractions, corrections and expressions of concern."
+    )
+    api_url: Url = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils"
+    pause_seconds: float | None = Field(
+        default=None, ge=0, le=600, description="Delay between requests; by default as NCBI's terms require."
+    )
+
+
+class OpenReviewSource(Settings):
+    """Papers of a conference or journal on OpenReview."""
+
+    kind: Literal["openreview"]
+    venue: OpenReviewVenue = Field(description="The venue's id, as in its address: ICLR.cc/2026/Conference.")
+    status: Literal["accepted", "all"] = Field(
+        default="accepted", description="Only accepted papers, or all submissions that are public."
+    )
+    api_url: Url = Field(
+        default="https://api2.openreview.net",
+        description="https://api.openreview.net for venues before 2024.",
+    )
+
+
+class SemanticScholarSource(Settings):
+    """Papers of Semantic Scholar that match a search, with their summaries."""
+
+    kind: Literal["semanticscholar"]
+    query: Line = Field(description='Words and "phrases", with + for and, | for or, - for not.')
+    fields_of_study: list[Line] = Field(default_factory=list, description="Only these, such as Computer Science.")
+    tldr: bool = Field(default=True, description="Also ask for the summaries.")
+    api_url: Url = "https://api.semanticscholar.org"
+    pause_seconds: float = Field(default=1.0, ge=0, le=600, description="Delay between requests.")
+
+
 SourceSettings = Annotated[
-    HuggingFaceSource | ArxivSource | BiorxivSource | CrossrefSource | OpenAlexSource | FeedSource | FileSource,
+    HuggingFaceSource
+    | ArxivSource
+    | BiorxivSource
+    | CrossrefSource
+    | OpenAlexSource
+    | FeedSource
+    | FileSource
+    | PubMedSource
+    | OpenReviewSource
+    | SemanticScholarSource,
     Field(discriminator="kind"),
 ]
 

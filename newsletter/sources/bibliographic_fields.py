@@ -21,7 +21,11 @@ _ARXIV_NAMED = re.compile(
     r"((?:\d{4}\.\d{4,5}|[a-z-]+(?:\.[a-z-]+)?/\d{7})(?:v\d{1,3})?)(?!\d)",
     re.IGNORECASE,
 )
-_PREPRINT_SERVER = re.compile(r"\W*(?:[a-z]*r[xχ]iv(?:\.org)?\b|corr(?:$|[,:]|\s+abs\b))", re.IGNORECASE)
+_PREPRINT_SERVER = re.compile(
+    r"\W*(?:[a-z]*r[xχ]iv(?:\.org)?\b|corr(?:$|[,:]|\s+abs\b)|research square\b|ssrn\b|social science research network"
+    r"|preprints(?:\.org)?\W*$|osf preprints)",
+    re.IGNORECASE,
+)
 
 
 class WrittenDate(NamedTuple):

@@ -68,7 +68,7 @@ class Bounded:
 
 
 def all_within_bounds(found: Iterator[Found], most: int, setting: str) -> Iterator[Bounded]:
-    """Yield the first ``most`` papers, and the notices among them, each within its limits.
+    """Yield the first ``most`` papers and as many notices about others, each within its limits.
 
     Args:
         setting: how to allow more, for the error.
@@ -76,11 +76,13 @@ def all_within_bounds(found: Iterator[Found], most: int, setting: str) -> Iterat
     Raises:
         SourceError: there are more.
     """
-    number = 0
+    papers = notices = 0
     for item in found:
-        number += not isinstance(item, Notice)
-        if number > most:
-            raise SourceError(f"returns more than {most:,} papers; the rest was left out; {setting}")
+        is_notice = isinstance(item, Notice)
+        papers, notices = papers + (not is_notice), notices + is_notice
+        if max(papers, notices) > most:
+            what = "notices about papers" if is_notice else "papers"
+            raise SourceError(f"returns more than {most:,} {what}; the rest was left out; {setting}")
         yield within_bounds(item)
 
 

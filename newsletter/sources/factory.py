@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from newsletter.config.libraries import openalex_key
+from newsletter.config.secrets import api_key
 from newsletter.config.sources import (
     ArxivSource,
     BiorxivSource,
@@ -11,16 +12,24 @@ from newsletter.config.sources import (
     FileSource,
     HuggingFaceSource,
     OpenAlexSource,
+    OpenReviewSource,
+    PubMedSource,
+    SemanticScholarSource,
     SourceSettings,
 )
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.base import Source
 from newsletter.sources.biorxiv import Biorxiv
 from newsletter.sources.crossref import Crossref
+from newsletter.sources.entrez import KEY_VARIABLE as NCBI_KEY
 from newsletter.sources.feed import Feed
 from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
 from newsletter.sources.openalex_search import OpenAlexSearch
+from newsletter.sources.openreview import OpenReview
+from newsletter.sources.pubmed import PubMed
+from newsletter.sources.semantic_scholar import KEY_VARIABLE as SEMANTIC_SCHOLAR_KEY
+from newsletter.sources.semantic_scholar import SemanticScholar
 
 
 def make_source(name: str, settings: SourceSettings, folder: Path, contact: str = "") -> Source:
@@ -28,7 +37,7 @@ def make_source(name: str, settings: SourceSettings, folder: Path, contact: str 
 
     Args:
         folder: where relative paths of files start.
-        contact: a mail address for the operators of APIs that ask for one.
+        contact: a mail address for the operators of sources that ask for one.
     """
     match settings:
         case HuggingFaceSource():
@@ -45,3 +54,9 @@ def make_source(name: str, settings: SourceSettings, folder: Path, contact: str 
             return Feed(name, settings)
         case FileSource():
             return FileReader(name, settings, folder)
+        case PubMedSource():
+            return PubMed(name, settings, contact, api_key(NCBI_KEY))
+        case OpenReviewSource():
+            return OpenReview(name, settings)
+        case SemanticScholarSource():
+            return SemanticScholar(name, settings, api_key(SEMANTIC_SCHOLAR_KEY))

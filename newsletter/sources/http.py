@@ -51,6 +51,9 @@ _SECRETS = ("key", "token", "secret", "password", "signature")
 
 Params = Mapping[str, str | int]
 
+BodyCheck = Callable[[bytes], FailedAttempt | None]
+"""Returns why the body of a response with a status of success is a failure; None if it is none."""
+
 
 def user_agent(site_url: str | None, contact: str) -> str:
     """Build the User-Agent: the program and its version, the newsletter's public URL if any, and a contact address."""
@@ -82,7 +85,7 @@ class HttpResponse:
             SourceError: it is not JSON.
         """
         try:
-            return json.loads(self.content)
+            return json.loads(self.content, strict=False)  # with tabs and line breaks in texts
         except (ValueError, RecursionError):
             began = excerpt(self.content[:200].decode("utf-8", "replace"))
             raise SourceError(f"{self.asked}: the response is not JSON; it begins with {began}") from None
@@ -95,6 +98,8 @@ class _Request:
     Attributes:
         accepted: the statuses that are answers too, besides those of success.
         follow: whether to follow redirects.
+        check: returns why the body of an answer is a failure; None if it is none.
+        shown: the method and the URL without secrets.
     """
 
     url: httpx.URL
@@ -103,10 +108,10 @@ class _Request:
     content: bytes | None = None
     accepted: Collection[int] = ()
     follow: bool = True
+    check: BodyCheck | None = None
 
     @property
     def shown(self) -> str:
-        """The method and the URL without secrets."""
         return f"{self.method} {_shown(self.url)}"
 
 
@@ -182,6 +187,7 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         accepted: Collection[int] = (),
+        check: BodyCheck | None = None,
         pause_seconds: float = 0.0,
     ) -> HttpResponse:
         """Request a URL.
@@ -190,33 +196,63 @@ class HttpClient:
             params: its query.
             headers: sent to this URL only: they may be secret, so a redirect is then an error.
             accepted: the statuses that are returned too, besides those of success.
+            check: for servers that report failures with a status of success, to be tried again if they may pass.
             pause_seconds: the minimum time since the previous request.
 
         Raises:
             SourceError: all attempts failed.
         """
-        request = _Request(_full(url, params), headers=headers or {}, accepted=accepted, follow=not headers)
+        request = _Request(
+            _full(url, params), headers=headers or {}, accepted=accepted, follow=not headers, check=check
+        )
         return self._tried(request, pause_seconds)
 
     def post_json(
-        self, url: str, value: Any, *, headers: Mapping[str, str] | None = None, accepted: Collection[int] = ()
+        self,
+        url: str,
+        value: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accepted: Collection[int] = (),
+        pause_seconds: float = 0.0,
     ) -> HttpResponse:
         """Send a value as JSON, as :meth:`get` requests a URL. An attempt whose answer is lost is repeated, so it must
         be possible to receive the same request twice.
         """
         sent = {**(headers or {}), "Content-Type": "application/json"}
-        return self._tried(_Request(_full(url, None), "POST", sent, json.dumps(value).encode(), accepted, False), 0.0)
+        content = json.dumps(value).encode()
+        return self._tried(_Request(_full(url, None), "POST", sent, content, accepted, False), pause_seconds)
 
     def get_if_changed(
-        self, url: str, params: Params | None = None, *, pause_seconds: float = 0.0
+        self,
+        url: str,
+        params: Params | None = None,
+        *,
+        secrets: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        accepted: Collection[int] = (),
+        check: BodyCheck | None = None,
+        pause_seconds: float = 0.0,
     ) -> HttpResponse | None:
-        """Do the same as :meth:`get`, but return None if the server says that nothing changed since an earlier run."""
+        """Do the same as :meth:`get`, but return None if the server says that nothing changed since an earlier run.
+
+        Args:
+            secrets: more of the query, such as a key; left out of what is stored about the URL.
+        """
         full = _full(url, params)
         etag, last_modified = self._validators.get(_key(full), (None, None))
         conditions = {"If-None-Match": etag, "If-Modified-Since": last_modified}
         known = {name: value for name, value in conditions.items() if value}
-        answer = self._tried(_Request(full, headers=known, accepted=(304,) if known else ()), pause_seconds)
-        self._remember(full, answer.headers)
+        request = _Request(
+            _full(str(full), secrets),
+            headers={**(headers or {}), **known},
+            accepted=(*accepted, *([304] if known else [])),
+            follow=not headers,
+            check=check,
+        )
+        answer = self._tried(request, pause_seconds)
+        if answer.status not in accepted:
+            self._remember(full, answer.headers)
         return None if answer.status == 304 else answer
 
     def was_asked(self, url: str, params: Params | None = None) -> bool:
@@ -269,6 +305,8 @@ class HttpClient:
             self._last_call = time.monotonic()
         if deadline.over:
             raise FailedAttempt(f"no complete response within {limit:g} s", passing=True)
+        if request.check is not None and response.is_success and (failure := request.check(bytes(content))) is not None:
+            raise failure
         kind = response.headers.get("Content-Type", "")
         return HttpResponse(request.shown, bytes(content), kind, response.status_code, response.headers)
 

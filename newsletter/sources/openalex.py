@@ -170,13 +170,15 @@ class OpenAlex:
         Unlike with a cursor, this needs no key, but there are no more than 10,000 works.
         """
         params = self._params(wanted, fields, page_size, sort) | {"page": number}
-        answer = self.http.get_if_changed(f"{self.url}/works", params | self._secret, pause_seconds=pause_seconds)
+        answer = self.http.get_if_changed(
+            f"{self.url}/works", params, secrets=self._secret, pause_seconds=pause_seconds
+        )
         return None if answer is None else _to_page(answer)
 
     def was_asked(self, wanted: str, fields: str, number: int, page_size: int, sort: str) -> bool:
         """Return whether an earlier run requested that page."""
         params = self._params(wanted, fields, page_size, sort) | {"page": number}
-        return self.http.was_asked(f"{self.url}/works", params | self._secret)
+        return self.http.was_asked(f"{self.url}/works", params)
 
     @property
     def _secret(self) -> dict[str, str | int]:

@@ -9,7 +9,7 @@ from newsletter.support.text import strip_invisible, to_single_line
 _MATH = re.compile(r"\$[^$\n]{1,300}\$")
 _BLOCKS = "address|article|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|section|table|td|th|tr|ul"
 _INLINE = "a|abbr|b|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|small|span|strike|strong|style|sub|sup|tt|u|var"
-_OTHERS = r"body|head|html|jats:\w++|tbody|thead"
+_OTHERS = r"body|head|html|jats:\w++|mml:\w++|tbody|thead"
 _ATTRIBUTES = r"""(?:[\s/](?:[^<>=]|=\s*+(?:"[^"<]*+"|'[^'<]*+')?+)*+)?+"""
 _MARKUP = re.compile(
     rf"<!--.*?(?:-->|\Z)"

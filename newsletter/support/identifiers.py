@@ -44,6 +44,11 @@ _PMID = re.compile(
     r"^(?:pmid:?\s*|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/)(?P<number>[1-9]\d{0,8})/?$",
     re.IGNORECASE | re.ASCII,
 )
+_OPENREVIEW = re.compile(
+    r"^(?:openreview:\s*|https?://(?:www\.)?openreview\.net/(?:forum|pdf|attachment|revisions)/?\?(?:[^#\s]*&)?id=)"
+    r"(?P<forum>[\w-]{6,40})(?:[&#]\S*)?$",
+    re.IGNORECASE | re.ASCII,
+)
 _LONGEST_KEY = 2_000
 """In bytes; the limit for a PostgreSQL index is 2,704."""
 
@@ -90,14 +95,25 @@ def pmid(text: str) -> str | None:
     return match["number"] if match else None
 
 
+def openreview_id(text: str) -> str | None:
+    """Parse a text that names a paper of OpenReview, as "openreview:HrJk7lMno3" or by its address there; return its id.
+
+    Capitals count.
+    """
+    match = _OPENREVIEW.match(text.strip())
+    return match["forum"] if match else None
+
+
 def normal_id(text: str) -> str | None:
-    """Return an identifier in the form in which it is stored: a DOI in lower case, an arXiv id without its version, or
-    a PubMed number as ``pmid:123``; None for anything else.
+    """Return an identifier in the form in which it is stored: a DOI in lower case, an arXiv id without its version, a
+    PubMed number as ``pmid:123``, or the id of OpenReview as ``openreview:HrJk7lMno3``; None for anything else.
     """
     if found := arxiv_id(text):
         return found[0]
-    number = pmid(text)
-    return f"pmid:{number}" if number else doi(text)
+    if number := pmid(text):
+        return f"pmid:{number}"
+    forum = openreview_id(text)
+    return f"openreview:{forum}" if forum else doi(text)
 
 
 def title_key(title: str) -> str:

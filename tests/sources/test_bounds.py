@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import EventKind, Notice, Paper, SkippedPaper
 from newsletter.sources import bounds
 from newsletter.sources.bounds import all_within_bounds, brief, within_bounds
 from newsletter.sources.errors import SourceError
@@ -121,6 +121,13 @@ def test_papers_are_counted() -> None:
     with pytest.raises(SourceError, match="returns more than 3 papers; the rest was left out; raise it"):
         next(found)
     assert len(list(all_within_bounds(iter([PAPER] * 3), 3, ""))) == 3
+
+
+def test_notices_are_counted_apart() -> None:
+    notice = Notice(kind=EventKind.RETRACTED, of=("pmid:1",))
+    assert len(list(all_within_bounds(iter([PAPER, notice] * 3), 3, ""))) == 6
+    with pytest.raises(SourceError, match="more than 3 notices about papers; the rest was left out; raise it"):
+        list(all_within_bounds(iter([notice] * 4), 3, "raise it"))
 
 
 any_text = st.text(alphabet=st.characters(codec=None)) | st.sampled_from(

@@ -13,6 +13,9 @@ from newsletter.sources.feed import Feed
 from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
 from newsletter.sources.openalex_search import OpenAlexSearch
+from newsletter.sources.openreview import OpenReview
+from newsletter.sources.pubmed import PubMed
+from newsletter.sources.semantic_scholar import SemanticScholar
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,9 @@ from newsletter.sources.openalex_search import OpenAlexSearch
         ({"kind": "openalex", "topics": "T10028"}, OpenAlexSearch),
         ({"kind": "feed", "url": "https://x.org/feed"}, Feed),
         ({"kind": "file", "path": "page.txt"}, FileReader),
+        ({"kind": "pubmed", "query": "crispr[tiab]"}, PubMed),
+        ({"kind": "openreview", "venue": "ICLR.cc/2026/Conference"}, OpenReview),
+        ({"kind": "semanticscholar", "query": "crispr"}, SemanticScholar),
     ],
 )
 def test_each_kind_of_settings_has_its_source(settings: dict[str, Any], kind: type) -> None:

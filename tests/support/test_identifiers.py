@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.support.identifiers import arxiv_id, doi, title_id, title_key
+from newsletter.support.identifiers import arxiv_id, doi, normal_id, title_id, title_key
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,29 @@ def test_arxiv_ids_are_recognised(text: str, expected: object) -> None:
 )
 def test_dois_are_recognised(text: str, expected: str | None) -> None:
     assert doi(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("openreview:HrJk7lMno3", "openreview:HrJk7lMno3"),
+        ("OpenReview: HrJk7lMno3", "openreview:HrJk7lMno3"),
+        ("https://openreview.net/forum?id=Hr-k7l_no3", "openreview:Hr-k7l_no3"),
+        ("https://openreview.net/forum?id=HrJk7lMno3&noteId=AbCd123456", "openreview:HrJk7lMno3"),
+        ("https://openreview.net/forum?referrer=%5Bx%5D&id=HrJk7lMno3#discussion", "openreview:HrJk7lMno3"),
+        ("http://www.openreview.net/pdf?id=HrJk7lMno3", "openreview:HrJk7lMno3"),
+        ("https://openreview.net/group?id=ICLR.cc/2026/Conference", None),
+        ("https://openreview.net/pdf/0123456789abcdef.pdf", None),
+        ("https://example.org/forum?id=HrJk7lMno3", None),
+        ("openreview:", None),
+        ("PMID: 123", "pmid:123"),
+        ("arXiv:2508.13426v2", "2508.13426"),
+        ("https://doi.org/10.1000/ABC", "10.1000/abc"),
+    ],
+)
+def test_identifiers_in_the_form_in_which_they_are_stored(text: str, expected: str | None) -> None:
+    assert normal_id(text) == expected
+    assert expected is None or normal_id(expected) == expected
 
 
 def test_titles_that_differ_in_writing_alone_share_a_key() -> None:
