@@ -117,7 +117,9 @@ def is_published(paper: Paper) -> bool:
 
 
 def _is_preprint(paper: Paper) -> bool:
-    return paper.arxiv_id is not None or any(is_preprint_doi(one) for one in (paper.doi, *paper.other_ids) if one)
+    """Return whether a paper is on a preprint server, or was submitted to a conference on OpenReview."""
+    named = (one for one in (paper.doi, *paper.other_ids) if one)
+    return paper.arxiv_id is not None or any(is_preprint_doi(one) or one.startswith("openreview:") for one in named)
 
 
 def _is_journal_doi(identifier: str) -> bool:

@@ -1,6 +1,7 @@
 """One paper has one row, preprint or published, and what becomes of it is recorded once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -171,6 +172,13 @@ def test_two_rows_that_turn_out_to_be_one_paper_are_merged(engine: Engine) -> No
         assert send_log.held_papers(connection, [1], NOW - HOUR) == {1: {1}}
         assert papers.count(connection) == 2
         assert papers.passing(connection, [1, 2, 3], papers.PaperFilter()) == [1, 3]
+
+
+def test_a_submission_on_openreview_is_published_when_it_is_accepted(engine: Engine) -> None:
+    submission = Paper(title="Looms that learn", other_ids=("openreview:aBcD12345_",))
+    keep(engine, submission)
+    assert keep(engine, replace(submission, venue="ICLR 2026 Oral")).events == 1
+    assert [(event.kind, event.venue) for event in events(engine)] == [(EventKind.PUBLISHED, "ICLR 2026 Oral")]
 
 
 def test_two_arxiv_papers_are_never_merged(engine: Engine) -> None:
