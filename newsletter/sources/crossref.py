@@ -24,7 +24,7 @@ _DEEPEST = 10_000
 """Crossref gives no works after these by offset; with more, days are split, and one day is read by cursor."""
 
 _OVERLAP = timedelta(days=2)
-"""A daily fetch asks for today and so many days before, so that one that failed or was early loses nothing."""
+"""A daily fetch asks for today and the two days before, so that one that failed or was early loses nothing."""
 
 _NOTICE_FIELDS = "DOI,URL,created,issued,type,update-to"
 _LIMIT = "Crossref limits requests per second; raise sources.{name}.pause_seconds, or try again later"

@@ -168,14 +168,14 @@ def notices_of(item: Any) -> Iterator[Notice]:
 
 def _notices(work: _Work) -> Iterator[Notice]:
     own = identifiers.doi(work.doi)
-    told: dict[tuple[str, EventKind], _Update] = {}
+    latest: dict[tuple[str, EventKind], _Update] = {}
     for update in _updates(work.update_to):
         if update.doi is None or (kind := update.kind) is None:
             continue
         # Of a publisher and Retraction Watch, the publisher says it first.
-        if (key := (update.doi, kind)) not in told or (update.by_publisher and not told[key].by_publisher):
-            told[key] = update
-    for (of, kind), update in told.items():
+        if (key := (update.doi, kind)) not in latest or (update.by_publisher and not latest[key].by_publisher):
+            latest[key] = update
+    for (of, kind), update in latest.items():
         day = update.day or (work.created.first if work.created else None)
         yield Notice(kind=kind, of=(of,), day=day, doi=own, url=paper_link(None, own))
 

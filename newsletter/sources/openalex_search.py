@@ -34,7 +34,7 @@ _KEY_SPENT = "the requests of the key in NEWSLETTER_OPENALEX_KEY are used up; th
 class OpenAlexSearch:
     """The works published on the days of a window; without one, in the last days.
 
-    OpenAlex lists works some days after they came out, and only tells paying users which are new.
+    OpenAlex lists works some days after they came out, and shows only paying users which are new.
 
     Attributes:
         contact: a mail address. ``key``: of the API; None without one.
