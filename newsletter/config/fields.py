@@ -71,7 +71,7 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("has a line break or control character; write it on one line")
     cleaned = to_single_line(text)
@@ -95,7 +95,7 @@ _VENUE = re.compile(r"[\w.~-]+(?:/[\w.~-]+)*", re.ASCII)
 
 def _openreview_venue(name: str) -> str:
     """Return the id of a venue, which may be given by its address ``https://openreview.net/group?id=…``."""
-    cleaned = _one_line(name)
+    cleaned = one_line(name)
     if cleaned.startswith(("https://", "http://")):
         cleaned = dict(parse_qsl(urlsplit(cleaned).query)).get("id", cleaned)
     if not _VENUE.fullmatch(cleaned):
@@ -104,7 +104,7 @@ def _openreview_venue(name: str) -> str:
 
 
 def _arxiv_category(name: str) -> str:
-    cleaned = _one_line(name)
+    cleaned = one_line(name)
     near = None if arxiv_categories.well_formed(cleaned) else arxiv_categories.probable(cleaned)
     if near is not None and near != cleaned:
         raise ValueError(f"is not a category of arXiv; did you mean {near!r}?")
@@ -140,7 +140,7 @@ def validated(text: str) -> ValidatedEmail:
 
 
 def _mailbox(text: str) -> str:
-    match = _MAILBOX.fullmatch(_one_line(text))
+    match = _MAILBOX.fullmatch(one_line(text))
     name, address = (unquote(match["quoted"] or "") or match["plain"] or "", match["address"]) if match else ("", text)
     local, _, domain = plain_address(address).rpartition("@")
     return str(Address(name.strip(), local, domain))
@@ -215,7 +215,7 @@ ArxivCategories = Annotated[
 ]
 """Categories of arXiv; one may be written without brackets."""
 
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, AfterValidator(one_line)]
 OpenReviewVenue = Annotated[str, AfterValidator(_openreview_venue)]
 FileName = Annotated[Path, BeforeValidator(_file_name)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]

@@ -1,11 +1,10 @@
 """Settings of readers' libraries: where Zotero and OpenAlex are, and how often they are asked."""
 
-import os
-
 from pydantic import Field
 
 from newsletter.config.base import Settings
 from newsletter.config.fields import Url
+from newsletter.config.secrets import api_key
 
 ZOTERO_KEY = "NEWSLETTER_ZOTERO_KEY"
 """The environment variable of the key for Zotero libraries that name no other."""
@@ -29,4 +28,4 @@ class Libraries(Settings):
 
 def openalex_key() -> str | None:
     """Return the key of the OpenAlex API from the environment; None without one."""
-    return os.environ.get(_OPENALEX_KEY, "").strip() or None
+    return api_key(_OPENALEX_KEY)

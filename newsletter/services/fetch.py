@@ -12,8 +12,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from newsletter.config.settings import Config
+from newsletter.config.sources import OpenAlexSource
 from newsletter.errors import NewsletterError, Stopped, UserError
 from newsletter.model import SkippedPaper
+from newsletter.services import openalex_budget
 from newsletter.services.context import AppContext
 from newsletter.services.openalex_facts import FactsResult, update_facts
 from newsletter.sources.base import DateRange
@@ -21,7 +23,7 @@ from newsletter.sources.bounds import MAX_FILE_PAPERS, Bounded, all_within_bound
 from newsletter.sources.errors import SourceError, none_readable
 from newsletter.sources.factory import make_source
 from newsletter.sources.files import read_file
-from newsletter.sources.source_reader import SourceReader, in_blocks, source_access
+from newsletter.sources.source_reader import Quota, SourceReader, in_blocks, source_access
 from newsletter.store import openalex, paper_upsert, reading, source_status, writing
 from newsletter.support.clock import Clock
 
@@ -124,12 +126,14 @@ def _gather_one(
         source = make_source(name, config.sources[name], config.folder, config.contact)
         with reading(engine) as connection:
             known = source_status.known_validators(connection)
-        with SourceReader(
-            source, window, source_access(config, name, validators=known), should_stop=should_stop
-        ) as reader:
-            for gathered in _store(engine, clock, name, reader.blocks()):
-                on_progress(gathered.papers)
-                time.sleep(_GIVE_WAY_SECONDS)
+        access = source_access(config, name, validators=known, quota=_quota(engine, config, clock, name))
+        with SourceReader(source, window, access, should_stop=should_stop) as reader:
+            try:
+                for gathered in _store(engine, clock, name, reader.blocks()):
+                    on_progress(gathered.papers)
+                    time.sleep(_GIVE_WAY_SECONDS)
+            finally:
+                openalex_budget.count_requests(engine, clock(), reader.requests_made)
     except Stopped:
         return None
     except SourceError as error:
@@ -148,6 +152,13 @@ def _gather_one(
         source_status.keep_validators(connection, reader.validators)
         source_status.record_success(connection, name, clock(), counts)
     return gathered
+
+
+def _quota(engine: Engine, config: Config, clock: Clock, name: str) -> Quota | None:
+    """Return the requests of the day that a source of OpenAlex has left; other sources have no quota."""
+    if not isinstance(config.sources[name], OpenAlexSource):
+        return None
+    return Quota(openalex_budget.requests_left(engine, config, clock()), openalex_budget.SPENT)
 
 
 def _failed(engine: Engine, clock: Clock, gathered: FetchResult, error: str) -> FetchResult:

@@ -15,14 +15,14 @@ from sqlalchemy import Connection
 
 from newsletter.config.libraries import openalex_key
 from newsletter.errors import NewsletterError, Stopped, describe
-from newsletter.model import Alert, AlertKind, Paper
+from newsletter.model import Alert, AlertKind, EventKind, Notice, Paper
 from newsletter.ranking.publication_age import is_news
 from newsletter.services.context import AppContext
 from newsletter.services.library_reading import http_client
 from newsletter.services.openalex_budget import BudgetSpentError, spend
 from newsletter.sources.bounds import brief, within_bounds
 from newsletter.sources.errors import SourceError
-from newsletter.sources.openalex import PAPER_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
+from newsletter.sources.openalex import ALL_FIELDS, OpenAlex, OpenAlexWork, WorksPage, to_paper, to_work
 from newsletter.store import openalex, paper_upsert, papers, reading, source_status, subscribers, writing
 from newsletter.store.openalex import CitedWork, PaperToLookUp, Work
 from newsletter.support.threads import run_in_thread
@@ -180,7 +180,7 @@ class _Run:
         oldest = self._now.date() - timedelta(days=self._context.config.ranking.max_publication_age_days)
         ids = "|".join(sorted({str(one.openalex_id) for one in batch}))
         cursor, named = "*", _by_id(batch)
-        wanted, fields = f"cites:{ids},from_publication_date:{oldest}", f"{PAPER_FIELDS},referenced_works"
+        wanted, fields = f"cites:{ids},from_publication_date:{oldest}", f"{ALL_FIELDS},referenced_works"
         for _ in range(most_pages):
             page = self._ask(wanted, fields, cursor, _NEWEST_FIRST)
             self._store_citing(page.works, named)
@@ -197,7 +197,7 @@ class _Run:
             for one in batch:
                 openalex.save_cited(connection, replace(one, checked_at=self._now))
 
-    def _store_citing(self, found: Iterable[Mapping[str, Any]], named: Mapping[str, Sequence[str]]) -> None:
+    def _store_citing(self, found: Iterable[Any], named: Mapping[str, Sequence[str]]) -> None:
         with writing(self._context.engine) as connection:
             for one in found:
                 work, paper = to_work(one), to_paper(one)
@@ -245,6 +245,9 @@ class _Run:
                     if work is not None:
                         self._save_citations(connection, one.row, work, named)
                         self.result.known += 1
+                    if work is not None and work.retracted:
+                        retraction = Notice(kind=EventKind.RETRACTED, of=tuple(_ids_of_paper(one)))
+                        paper_upsert.upsert(connection, [retraction], openalex.SOURCE, self._now)
             self.result.looked_up += len(batch)
 
     def _by_doi(self, dois: Sequence[str]) -> dict[str, OpenAlexWork]:
@@ -253,7 +256,7 @@ class _Run:
         if not wanted:
             return {}
         try:
-            page = self._ask(f"doi:{'|'.join(wanted)}", "id,doi,display_name,authorships,referenced_works")
+            page = self._ask(f"doi:{'|'.join(wanted)}", "id,doi,display_name,is_retracted,authorships,referenced_works")
         except SourceError as error:
             if error.status not in (400, 404, 414, 422):
                 raise
@@ -307,6 +310,10 @@ def _dois_of(identifier: str, stored: Paper | None) -> list[str]:
     if stored is not None:
         doi, arxiv_id = doi or stored.doi, arxiv_id or stored.arxiv_id
     return _dois(doi, arxiv_id)
+
+
+def _ids_of_paper(paper: PaperToLookUp) -> list[str]:
+    return [one for one in (paper.arxiv_id, paper.doi) if one]
 
 
 def _dois_of_paper(paper: PaperToLookUp) -> list[str]:

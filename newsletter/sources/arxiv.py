@@ -10,12 +10,13 @@ from datetime import timedelta
 from typing import Any
 
 from newsletter.config.sources import ArxivSource
-from newsletter.model import Paper, SkippedPaper
-from newsletter.sources.base import DateRange
+from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
+from newsletter.sources.base import DateRange, Found
 from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import authors_of, categories_of, day_of, parse
 from newsletter.sources.http import HttpClient
+from newsletter.sources.status_marks import withdrawn_by_text
 from newsletter.sources.text import paper_link, pdf_link
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
@@ -35,17 +36,17 @@ class Arxiv:
     name: str
     settings: ArxivSource
 
-    def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
+    def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Found]:
         return self._announced(http) if window.since is None else self._submitted(window, http)
 
-    def _announced(self, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
+    def _announced(self, http: HttpClient) -> Iterator[Found]:
         url = f"{self.settings.feed_url}/{'+'.join(self.settings.categories)}"
         answer = http.get_if_changed(url, pause_seconds=self.settings.pause_seconds)
         if answer is not None:
             feed = parse(answer.content, answer.asked, answer.content_type, strict=True)
             yield from papers_in(feed, answer.asked, replacements=self.settings.replacements)
 
-    def _submitted(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
+    def _submitted(self, window: DateRange, http: HttpClient) -> Iterator[Found]:
         start = empty = 0
         total = 1
         while start < total:
@@ -79,13 +80,13 @@ def _total(feed: Any, asked: str) -> int:
     return int(text)
 
 
-def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | SkippedPaper]:
+def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Found]:
     """Yield the papers of a feed or an API response, as parsed by :func:`newsletter.sources.feed.parse`.
 
     Args:
         feed: the feed.
         asked: its origin, for errors.
-        replacements: whether to include announced new versions of papers.
+        replacements: whether announced new versions are papers; if not, they are notices about papers in the store.
 
     Raises:
         SourceError: the API responded with an error.
@@ -93,8 +94,13 @@ def papers_in(feed: Any, asked: str, *, replacements: bool) -> Iterator[Paper | 
     for number, entry in enumerate(feed.entries, start=1):
         if "/api/errors" in entry.get("id", "") or entry.get("title") == "Error":
             raise SourceError(f"{asked}: arXiv says: {to_single_line(entry.get('summary', 'error'))}")
+        found = _paper(entry, f"{asked}, entry {number}")
         if replacements or _kind(entry) not in _REPLACEMENTS:
-            yield _paper(entry, f"{asked}, entry {number}")
+            yield found
+        elif isinstance(found, Paper) and found.arxiv_id is not None:
+            yield Notice(
+                kind=EventKind.REVISED, of=(found.arxiv_id,), day=day_of(entry), version=found.version, paper=found
+            )
 
 
 def _kind(entry: Any) -> str:
@@ -125,6 +131,8 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
         venue=venue(entry.get("arxiv_journal_ref") or entry.get("arxiv_journal_reference") or ""),
         arxiv_id=arxiv_id,
         version=version,
+        # The comment of a withdrawn version says so if its abstract does not.
+        status=PaperStatus.WITHDRAWN if withdrawn_by_text(to_single_line(entry.get("arxiv_comment", ""))) else None,
         doi=identifiers.doi(entry.get("arxiv_doi", "")),
         # A replacement has its own announcement date, which is not that of the first version.
         published=None if replaced else day_of(entry),

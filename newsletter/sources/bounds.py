@@ -10,9 +10,10 @@ from datetime import date
 from itertools import accumulate
 from typing import Any
 
-from newsletter.model import Notice, Paper, SkippedPaper
+from newsletter.model import Notice, Paper, PaperStatus, SkippedPaper
 from newsletter.sources.base import Found
 from newsletter.sources.errors import SourceError
+from newsletter.sources.status_marks import split_status, withdrawn_by_text
 from newsletter.sources.text import excerpt, web_link
 from newsletter.support.text import to_single_line
 
@@ -86,7 +87,11 @@ def all_within_bounds(found: Iterator[Found], most: int, setting: str) -> Iterat
 
 
 def within_bounds(item: Found) -> Bounded:
-    """Bring a paper within the limits of this module. Its texts become one line without invalid characters."""
+    """Bring a paper within the limits of this module. Its texts become one line without invalid characters.
+
+    A title that begins with "RETRACTED:" or the like, and an abstract that says that the paper was withdrawn, set its
+    status; the title loses its mark.
+    """
     if isinstance(item, SkippedPaper):
         return Bounded(SkippedPaper(brief(item.where), brief(item.why)))
     if isinstance(item, Notice):
@@ -97,6 +102,8 @@ def within_bounds(item: Found) -> Bounded:
     if (why := _unusable(item)) is not None:
         return Bounded(SkippedPaper(excerpt(title), why))
     values = {field.name: getattr(item, field.name) for field in fields(item)}
+    values["title"], marked = split_status(title)
+    values["status"] = item.status or marked or (PaperStatus.WITHDRAWN if withdrawn_by_text(item.abstract) else None)
     cut: list[str] = []
     _bound_texts(values, cut)
     _bound_lists(values, cut)

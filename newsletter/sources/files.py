@@ -8,15 +8,14 @@ from pathlib import Path
 
 from newsletter.config.sources import FileSource, HuggingFaceSource
 from newsletter.errors import UserError
-from newsletter.model import Paper, SkippedPaper
 from newsletter.sources import arxiv, bibtex, daily_page, feed, huggingface, jsonl, ris
-from newsletter.sources.base import DateRange
+from newsletter.sources.base import DateRange, Found
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.support.files import MAX_LIST_BYTES, read_bytes, read_text
 from newsletter.support.line_files import decode_text
 
-Papers = Iterator[Paper | SkippedPaper]
+Papers = Iterator[Found]
 
 _KNOWN = (
     ".txt (a saved Daily Papers page), .jsonl or .ndjson (one paper per line), .json (a saved response of the "

@@ -1,5 +1,6 @@
 """HTTP for sources: limits on time and size, retries with waits in between, and conditional requests."""
 
+import hashlib
 import json
 import ssl
 import time
@@ -130,6 +131,7 @@ class HttpClient:
         urls: the source's URLs in the configuration; see :class:`newsletter.sources.address_policy.AddressPolicy`.
         max_bytes: maximum size of a response, both as transferred and decompressed.
         max_seconds: time limit of a complete response, redirects included; by default ten times that of one step.
+        on_request: called before each request (not before each attempt); what it raises ends the request.
 
     Attributes:
         validators_seen: those that servers returned in this run. Store them only after all papers of the run are
@@ -146,7 +148,9 @@ class HttpClient:
         urls: Iterable[str] = (),
         max_bytes: int = MAX_RESPONSE_BYTES,
         max_seconds: float | None = None,
+        on_request: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_request = on_request
         self._max_bytes = max_bytes
         self._max_seconds = network.timeout_seconds * _WHOLE_ANSWER if max_seconds is None else max_seconds
         self.validators_seen: dict[str, Validators] = {}
@@ -264,6 +268,7 @@ class HttpClient:
         return _key(_full(url, params)) in self._validators
 
     def _tried(self, request: _Request, pause_seconds: float) -> HttpResponse:
+        self._on_request()
         tries = 0
         if len(self.requests) < _MOST_RECORDED:
             self.requests.append(request.shown)
@@ -355,13 +360,19 @@ def _full(url: str, params: Params | None) -> httpx.URL:
 
 
 def _key(url: httpx.URL) -> str:
-    """Return the URL that validators are stored under."""
+    """Return the URL that validators are stored under; of a secret in it, only a digest."""
+    for name in _secret_names(url):
+        digest = hashlib.sha256(url.params[name].encode()).hexdigest()[:16]
+        url = url.copy_set_param(name, digest)
     return str(url.copy_with(userinfo=b""))
 
 
 def _shown(url: httpx.URL) -> str:
     """Return the URL for display, without secrets."""
-    for name in url.params:
-        if any(secret in name.lower() for secret in _SECRETS):
-            url = url.copy_set_param(name, "...")
-    return _key(url)
+    for name in _secret_names(url):
+        url = url.copy_set_param(name, "...")
+    return str(url.copy_with(userinfo=b""))
+
+
+def _secret_names(url: httpx.URL) -> list[str]:
+    return [name for name in url.params if any(secret in name.lower() for secret in _SECRETS)]

@@ -7,18 +7,21 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from newsletter.model import Paper
+from newsletter.model import Paper, PaperStatus
 from newsletter.sources.bounds import MAX_CHARACTERS, MAX_ITEMS
 from newsletter.sources.errors import SourceError
-from newsletter.sources.http import HttpClient
+from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Day, Fields, Text, Title
-from newsletter.sources.text import from_html, paper_link, web_link
+from newsletter.sources.text import from_html, paper_link, pdf_link, web_link
 from newsletter.support import identifiers
 
 PAPER_FIELDS = (
     "id,doi,display_name,publication_date,authorships,abstract_inverted_index,primary_location,locations,keywords"
 )
-"""The fields that :func:`to_paper` reads."""
+"""The fields that :func:`to_paper` needs, for a paper of a library."""
+
+ALL_FIELDS = f"{PAPER_FIELDS},ids,type,is_retracted,topics"
+"""The fields that :func:`to_paper` reads, for a paper of the newsletter."""
 
 PAGE = 200
 """Works in a response, the maximum that OpenAlex allows."""
@@ -30,6 +33,7 @@ _LONGEST_INSTITUTION = 300
 _ID = re.compile(r"(?:https?://openalex\.org/)?(W\d{1,19})", re.ASCII)
 _ORCID = re.compile(r"(?:https?://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])", re.ASCII)
 _ROR = re.compile(r"(?:https?://ror\.org/)?(0[a-z\d]{6}\d{2})", re.ASCII)
+_HEADING = re.compile("abstract[:.]?|summary:", re.IGNORECASE)
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", re.IGNORECASE)
 
 
@@ -49,6 +53,7 @@ class _Author(Fields):
 
 class _Authorship(Fields):
     author: _Author | None = None
+    raw_author_name: Text | None = None
     institutions: Annotated[list[_Institution], BeforeValidator(_list)] = Field(default_factory=list)
 
 
@@ -59,16 +64,22 @@ class _Venue(Fields):
 
 class _Location(Fields):
     landing_page_url: Text | None = None
+    pdf_url: Text | None = None
     source: _Venue | None = None
 
 
-class _Keyword(Fields):
+class _Named(Fields):
     display_name: Text | None = None
+
+
+class _Ids(Fields):
+    pmid: Text | int | None = None
 
 
 class _Work(Fields):
     id: Text
     doi: Text | None = None
+    is_retracted: bool | None = None
     authorships: Annotated[list[_Authorship], BeforeValidator(_list)] = Field(default_factory=list)
     referenced_works: Annotated[list[Text], BeforeValidator(_list)] = Field(default_factory=list)
 
@@ -79,7 +90,9 @@ class _PaperOfWork(_Work):
     abstract_inverted_index: dict[str, list[int]] | None = None
     primary_location: _Location | None = None
     locations: Annotated[list[_Location], BeforeValidator(_list)] = Field(default_factory=list)
-    keywords: Annotated[list[_Keyword], BeforeValidator(_list)] = Field(default_factory=list)
+    topics: Annotated[list[_Named], BeforeValidator(_list)] = Field(default_factory=list)
+    keywords: Annotated[list[_Named], BeforeValidator(_list)] = Field(default_factory=list)
+    ids: _Ids | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,7 @@ class OpenAlexWork:
         authors: names, each with an ORCID iD in its bare form or None.
         institutions: names, each with a ROR id in its bare form or None; each once.
         cited: the ids of the works that it cites.
+        retracted: whether it was retracted.
     """
 
     id: str
@@ -101,14 +115,22 @@ class OpenAlexWork:
     authors: tuple[tuple[str, str | None], ...]
     institutions: tuple[tuple[str, str | None], ...]
     cited: tuple[str, ...]
+    retracted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class WorksPage:
-    """Some works of a response; ``next_cursor`` requests the next ones and is empty after the last."""
+    """Some works of a response.
 
-    works: tuple[Mapping[str, Any], ...]
+    Attributes:
+        next_cursor: requests the next ones; empty after the last.
+        total: the number of all works that match; None if the response does not say. ``asked``: the request.
+    """
+
+    works: tuple[Any, ...]
     next_cursor: str
+    total: int | None = None
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,29 +159,58 @@ class OpenAlex:
         Raises:
             SourceError: OpenAlex did not answer as expected.
         """
+        params = self._params(wanted, fields, page_size, sort) | {"cursor": cursor}
+        return _to_page(self.http.get(f"{self.url}/works", params | self._secret), cursor)
+
+    def numbered_page(
+        self, wanted: str, fields: str, number: int, page_size: int, sort: str, pause_seconds: float = 0.0
+    ) -> WorksPage | None:
+        """Request a page by its number, from 1; None if it did not change since an earlier run.
+
+        Unlike with a cursor, this needs no key, but there are no more than 10,000 works.
+        """
+        params = self._params(wanted, fields, page_size, sort) | {"page": number}
+        answer = self.http.get_if_changed(
+            f"{self.url}/works", params, secrets=self._secret, pause_seconds=pause_seconds
+        )
+        return None if answer is None else _to_page(answer)
+
+    def was_asked(self, wanted: str, fields: str, number: int, page_size: int, sort: str) -> bool:
+        """Return whether an earlier run requested that page."""
+        params = self._params(wanted, fields, page_size, sort) | {"page": number}
+        return self.http.was_asked(f"{self.url}/works", params)
+
+    @property
+    def _secret(self) -> dict[str, str | int]:
+        return {"api_key": self.key} if self.key else {}
+
+    def _params(self, wanted: str, fields: str, page_size: int, sort: str | None) -> dict[str, str | int]:
         params: dict[str, str | int] = {
             "filter": wanted,
             "select": fields,
             "per-page": page_size,
-            "cursor": cursor,
             "mailto": self.contact,
         }
-        if sort:
-            params["sort"] = sort
-        answer = self.http.get(f"{self.url}/works", params | ({"api_key": self.key} if self.key else {}))
-        found = answer.json()
-        works = found.get("results") if isinstance(found, Mapping) else None
-        if not isinstance(works, list):
-            raise SourceError(f"{answer.asked}: the response has no list of works (results)")
-        meta = found.get("meta")
-        following = meta.get("next_cursor") if works and isinstance(meta, Mapping) else None
-        return WorksPage(
-            tuple(work for work in works if isinstance(work, Mapping)),
-            following if isinstance(following, str) and following != cursor else "",
-        )
+        return params | {"sort": sort} if sort else params
 
 
-def to_work(work: Mapping[str, Any]) -> OpenAlexWork | None:
+def _to_page(answer: HttpResponse, cursor: str = "") -> WorksPage:
+    found = answer.json()
+    works = found.get("results") if isinstance(found, Mapping) else None
+    if not isinstance(works, list):
+        raise SourceError(f"{answer.asked}: the response has no list of works (results)")
+    meta = found.get("meta")
+    following = meta.get("next_cursor") if works and isinstance(meta, Mapping) else None
+    total = meta.get("count") if isinstance(meta, Mapping) else None
+    return WorksPage(
+        tuple(works),
+        following if isinstance(following, str) and following != cursor else "",
+        total if isinstance(total, int) and not isinstance(total, bool) else None,
+        answer.asked,
+    )
+
+
+def to_work(work: Any) -> OpenAlexWork | None:
     """Read a work; None for one that cannot be read."""
     try:
         data = _Work.model_validate(work)
@@ -184,6 +235,7 @@ def to_work(work: Mapping[str, Any]) -> OpenAlexWork | None:
         ),
         institutions=tuple(institutions)[:_MOST_INSTITUTIONS],
         cited=tuple(cited[1] for one in data.referenced_works if (cited := _ID.fullmatch(one))),
+        retracted=data.is_retracted or False,
     )
 
 
@@ -192,29 +244,66 @@ def _bare(pattern: re.Pattern[str], text: str | None) -> str | None:
     return found[1] if found else None
 
 
-def to_paper(work: Mapping[str, Any]) -> Paper | None:
+def to_paper(work: Any) -> Paper | None:
     """Read the bibliographic data of a work (:data:`PAPER_FIELDS`); None without a title, or if it cannot be read."""
     try:
-        data = _PaperOfWork.model_validate(work)
+        return parse_paper(work)
     except ValidationError:
         return None
+
+
+def parse_paper(work: Any) -> Paper:
+    """Read the bibliographic data of a work, as :func:`to_paper` does.
+
+    Raises:
+        ValidationError: it has no title, or cannot be read.
+    """
+    data = _PaperOfWork.model_validate(work)
     primary = data.primary_location or _Location()
     places = [primary, *data.locations]
-    texts = [data.doi or "", *(place.landing_page_url or "" for place in places)]
-    found = next((found for text in texts if (found := identifiers.arxiv_id(text))), None)
+    pages = list(dict.fromkeys(page for place in places if (page := web_link(place.landing_page_url))))
+    found = next((found for text in [data.doi or "", *pages] if (found := identifiers.arxiv_id(text))), None)
     arxiv_id = found[0] if found else None
     doi = identifiers.doi(data.doi or "")
+    url = paper_link(arxiv_id, doi) or web_link(primary.landing_page_url)
+    authors = tuple(name for one in data.authorships if (name := _author(one)))
     return Paper(
         title=from_html(data.display_name),
         abstract=from_html(_abstract(data.abstract_inverted_index or {})),
-        authors=tuple(one.author.display_name for one in data.authorships if one.author and one.author.display_name),
+        authors=authors,
+        author_count=len(authors) or None,
         arxiv_id=arxiv_id,
         doi=doi,
+        other_ids=_other_ids(data, places, (arxiv_id, doi)),
+        status=PaperStatus.RETRACTED if data.is_retracted else None,
         published=data.publication_date,
         venue=_venue(places),
-        url=paper_link(arxiv_id, doi) or web_link(primary.landing_page_url),
+        url=url,
+        pdf_url=next((pdf for place in places if (pdf := web_link(place.pdf_url))), None) or pdf_link(arxiv_id),
+        links=tuple(page for page in pages if page != url and (doi is None or identifiers.doi(page) != doi)),
+        categories=tuple(dict.fromkeys(one.display_name for one in data.topics if one.display_name)),
         keywords=tuple(one.display_name for one in data.keywords if one.display_name),
     )
+
+
+def _author(one: _Authorship) -> str:
+    """Return the name of the author; as printed on the paper if OpenAlex has not told the author from others."""
+    return (one.author.display_name if one.author else None) or one.raw_author_name or ""
+
+
+def _other_ids(data: _PaperOfWork, places: Sequence[_Location], own: Sequence[str | None]) -> tuple[str, ...]:
+    """Return the identifiers of the other versions of a work, such as a preprint, and its number in PubMed.
+
+    A copy in the archive of a university or in Zenodo has a DOI too, but is no version of its own.
+    """
+    pmid = str((data.ids.pmid if data.ids else None) or "")
+    found = [identifiers.normal_id(pmid) or identifiers.normal_id(f"pmid:{pmid}")]
+    for place in places:
+        one = identifiers.normal_id(place.landing_page_url or "")
+        published = place.source is not None and place.source.type not in (None, "repository")
+        if one is not None and (published or not one.startswith("10.") or identifiers.is_preprint_doi(one)):
+            found.append(one)
+    return tuple(dict.fromkeys(one for one in found if one and one not in own))
 
 
 def _venue(places: Sequence[_Location]) -> str | None:
@@ -226,5 +315,7 @@ def _venue(places: Sequence[_Location]) -> str | None:
 def _abstract(index: Mapping[str, Sequence[int]]) -> str:
     """Return the text of an index of its words with their positions."""
     placed = [(place, word) for word, places in index.items() for place in places]
-    words = (word for _, word in sorted(placed)[:_MOST_WORDS])
+    words = [word for _, word in sorted(placed)[:_MOST_WORDS]]
+    if len(words) > 1 and _HEADING.fullmatch(words[0]) and not words[1][:1].islower():
+        del words[0]
     return " ".join(words)[: 2 * MAX_CHARACTERS["abstract"]]

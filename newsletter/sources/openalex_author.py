@@ -3,7 +3,7 @@
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -51,7 +51,7 @@ def read_author(
 
 def _works(
     api: OpenAlex, ref: LibraryRef, on_request: Callable[[], None] | None, should_stop: Callable[[], bool]
-) -> Iterator[Mapping[str, Any]]:
+) -> Iterator[Any]:
     by = "author.orcid" if ref.kind is LibraryKind.ORCID else "author.id"
     cursor = "*"
     while cursor:
@@ -64,8 +64,8 @@ def _works(
         cursor = page.next_cursor
 
 
-def to_library_item(work: Mapping[str, Any]) -> LibraryItem | None:
+def to_library_item(work: Any) -> LibraryItem | None:
     """Read a work; None for one without a title, or that cannot be read."""
     paper = to_paper(work)
-    key = work.get("id")
-    return library_item(key.strip().rpartition("/")[2], paper) if paper is not None and isinstance(key, str) else None
+    key = work["id"].strip() if paper is not None else ""
+    return library_item(key.rpartition("/")[2], paper) if paper is not None and key else None

@@ -25,7 +25,7 @@ from newsletter.config.sources import Network
 from newsletter.errors import Stopped, UserError
 from newsletter.sources.base import DateRange, Source
 from newsletter.sources.bounds import Bounded, all_within_bounds, brief
-from newsletter.sources.errors import SourceError
+from newsletter.sources.errors import NoAnswerError, SourceError
 from newsletter.sources.http import HttpClient, Validators, user_agent
 from newsletter.workers.local import process_context
 
@@ -52,22 +52,40 @@ class SourceAccess:
 
     Attributes:
         urls: its URLs in the configuration. ``validators``: those stored by earlier runs, by URL.
+        quota: how many requests it may make; None without a limit.
     """
 
     network: Network
     agent: str
     urls: tuple[str, ...] = ()
     validators: Mapping[str, Validators] = field(default_factory=dict)
+    quota: "Quota | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many requests are left, and what to say once there are none."""
+
+    left: int
+    spent: str
 
 
 def source_access(
-    config: Config, name: str, network: Network | None = None, validators: Mapping[str, Validators] | None = None
+    config: Config,
+    name: str,
+    network: Network | None = None,
+    validators: Mapping[str, Validators] | None = None,
+    quota: Quota | None = None,
 ) -> SourceAccess:
     """Return what is needed to read a source of the configuration."""
     values = config.sources[name].model_dump().values()
     urls = tuple(value for value in values if isinstance(value, str) and value.startswith(("http://", "https://")))
     agent = user_agent(config.site.url, config.contact)
-    return SourceAccess(network or config.network, agent, urls, validators or {})
+    return SourceAccess(network or config.network, agent, urls, validators or {}, quota)
+
+
+class _Requested:
+    """One request was made, of those that a quota allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +112,7 @@ class SourceReader:
             on the way would never be requested again.
         ahead: by how many seconds the clock of the last server is ahead of ours.
         requests: the first requests, each as method and URL without secrets; known when it ended.
+        requests_made: how many it made so far, if there is a quota.
     """
 
     def __init__(
@@ -107,6 +126,7 @@ class SourceReader:
         self.validators: Mapping[str, Validators] = {}
         self.ahead: float | None = None
         self.requests: tuple[str, ...] = ()
+        self.requests_made = 0
         self._should_stop = should_stop
         self._seconds = access.network.source_seconds
         self._end = time.monotonic() + self._seconds
@@ -177,7 +197,11 @@ class SourceReader:
             if not self._connection.poll(_LOOK_SECONDS):
                 return None, 0
             sent = self._connection.recv_bytes()
-            return pickle.loads(sent), len(sent)  # noqa: S301 - our own
+            came = pickle.loads(sent)  # noqa: S301 - our own
+            if isinstance(came, _Requested):
+                self.requests_made += 1
+                return None, 0
+            return came, len(sent)
         except (EOFError, OSError):
             self._process.join(1)
             self._look()
@@ -216,8 +240,19 @@ def _read(connection: Connection, source: Source, window: DateRange, access: Sou
     _set_up_process()
     end = _End()
     http: HttpClient | None = None
+    made = 0
+
+    def count() -> None:
+        nonlocal made
+        if access.quota is None:
+            return
+        if made >= access.quota.left:
+            raise NoAnswerError(access.quota.spent)
+        made += 1
+        connection.send(_Requested())
+
     try:
-        with HttpClient(access.network, access.agent, access.validators, access.urls) as http:
+        with HttpClient(access.network, access.agent, access.validators, access.urls, on_request=count) as http:
             for item in _bounded(source, window, access, http, most):
                 connection.send(item)
     except SourceError as failed:

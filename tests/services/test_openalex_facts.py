@@ -9,6 +9,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from newsletter.model import PaperStatus
 from newsletter.store import open_store, openalex, papers, reading
 from tests.helpers.newsletter import NOW, Newsletter
 
@@ -245,6 +246,24 @@ def test_what_exceeds_the_requests_of_a_day_goes_on_the_next_day(api: Api, newsl
     assert len(api.filters()) == 2
     assert fetch(newsletter, now=DAYS[1])["papers"] == 20
     assert len(api.filters()) == 1
+
+
+def test_a_paper_that_openalex_calls_retracted_is_noted(api: Api, newsletter: Newsletter) -> None:
+    subscribe(newsletter, "{institution: ETH Zurich}")
+    with_papers(
+        newsletter, {"title": "One", "doi": "10.1000/one"}, {"title": "Two", "arxiv_id": "2511.00001", "version": 1}
+    )
+    api.works = [
+        work(1, "10.1000/one", is_retracted=True),
+        work(2, "10.48550/arxiv.2511.00001", is_retracted=False),
+    ]
+    fetch(newsletter)
+    assert len(api.filters()) == 1
+    engine = open_store(newsletter.config.store_url)
+    with reading(engine) as connection:
+        found = [papers.find(connection, one) for one in ("10.1000/one", "2511.00001")]
+    engine.dispose()
+    assert [one and one.status for one in found] == [PaperStatus.RETRACTED, None]
 
 
 @pytest.mark.parametrize(

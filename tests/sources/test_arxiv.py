@@ -6,9 +6,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from newsletter.config.sources import ArxivSource
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
 from newsletter.sources.arxiv import Arxiv, papers_in
 from newsletter.sources.base import DateRange
+from newsletter.sources.bounds import within_bounds
 from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import parse
 from newsletter.sources.http import HttpClient
@@ -72,7 +73,7 @@ def test_the_reference_to_a_journal_is_the_venue(name: str) -> None:
 def test_what_is_announced(httpserver: HTTPServer, http: HttpClient) -> None:
     entries = [announced(1, "new"), announced(2, "cross"), announced(3, "replace", 2), announced(4, "replace-cross", 3)]
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(feed(*entries))
-    one, two = source(httpserver).fetch(NOW, http)
+    one, two, three, _ = source(httpserver).fetch(NOW, http)
     assert one == Paper(
         title="Paper number 1",
         abstract="If $a<b$, then <think>.",
@@ -86,6 +87,12 @@ def test_what_is_announced(httpserver: HTTPServer, http: HttpClient) -> None:
         pdf_url="https://arxiv.org/pdf/2508.00001",
     )
     assert isinstance(two, Paper)
+    # A new version of a paper matters only if the paper is in the store.
+    assert isinstance(three, Notice)
+    assert (three.kind, three.of, three.version) == (EventKind.REVISED, ("2508.00003",), 2)
+    assert three.day == date(2025, 8, 20)
+    assert three.paper is not None
+    assert (three.paper.title, three.paper.version, three.paper.published) == ("Paper number 3", 2, None)
 
     every = [paper for paper in source(httpserver, replacements=True).fetch(NOW, http) if isinstance(paper, Paper)]
     assert [(paper.version, paper.published) for paper in every] == [
@@ -98,7 +105,27 @@ def test_an_old_feed_says_the_kind_in_the_summary_alone(httpserver: HTTPServer, 
     for kind in ("new", "replace"):
         text = text.replace(f"<arxiv:announce_type>{kind}</arxiv:announce_type>", "")
     httpserver.expect_request("/atom/cs.LG+cs.AI").respond_with_data(text)
-    assert len(list(source(httpserver).fetch(NOW, http))) == 1
+    one, two = source(httpserver).fetch(NOW, http)
+    assert isinstance(one, Paper)
+    assert isinstance(two, Notice)
+
+
+@pytest.mark.parametrize(
+    ("comment", "summary", "status"),
+    [
+        ("Withdrawn by the authors: Lemma 2 is wrong", "A lemma about looms.", PaperStatus.WITHDRAWN),
+        ("This paper has been withdrawn", "A lemma about looms.", PaperStatus.WITHDRAWN),
+        ("12 pages", "This paper has been withdrawn by the author due to an error.", PaperStatus.WITHDRAWN),
+        ("12 pages; earlier version was withdrawn from a workshop", "A lemma about looms.", None),
+    ],
+)
+def test_a_withdrawn_paper(comment: str, summary: str, status: PaperStatus | None) -> None:
+    element = f'<arxiv:comment xmlns:arxiv="http://arxiv.org/schemas/atom">{comment}</arxiv:comment>'
+    entry = found(1).replace("<arxiv:doi", f"{element}<arxiv:doi").replace("Found by\n the API.", summary)
+    (paper,) = papers_in(parse(answer(1, entry).encode(), "arXiv"), "arXiv", replacements=True)
+    item = within_bounds(paper).item
+    assert isinstance(item, Paper)
+    assert item.status is status
 
 
 def test_a_day_without_announcements(httpserver: HTTPServer, http: HttpClient) -> None:

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from newsletter.config.sources import BiorxivSource
-from newsletter.model import Paper, SkippedPaper
+from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
 from newsletter.sources.base import DateRange
 from newsletter.sources.biorxiv import Biorxiv
 from newsletter.sources.errors import SourceError
@@ -39,6 +40,12 @@ def source(server: HTTPServer, **changes: Any) -> Biorxiv:
     return Biorxiv(
         "bio", BiorxivSource.model_validate({"kind": "biorxiv", "api_url": server.url_for("/details"), **changes})
     )
+
+
+@pytest.fixture(autouse=True)
+def no_publications(httpserver: HTTPServer) -> None:
+    none = {"messages": [{"status": "no articles found for this interval"}], "collection": []}
+    httpserver.expect_request(re.compile("/pubs/.*")).respond_with_json(none)
 
 
 def test_pages(httpserver: HTTPServer, http: HttpClient) -> None:
@@ -138,3 +145,73 @@ def test_an_answer_that_is_none(httpserver: HTTPServer, http: HttpClient, body: 
     httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(body)
     with pytest.raises(SourceError, match=first_problem):
         list(source(httpserver).fetch(DAYS, http))
+
+
+def published(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "biorxiv_doi": f"10.1101/2025.02.01.{number:06}",
+        "published_doi": f"10.1000/Cells.{number}",
+        "published_journal": "Journal of Cells &amp; Looms",
+        "preprint_platform": "bioRxiv",
+        "preprint_title": f"Cells {number}",
+        "preprint_date": "2025-02-01",
+        "published_date": "2025-08-02",
+        **changes,
+    }
+
+
+def test_preprints_that_were_published_in_journals(httpserver: HTTPServer, http: HttpClient) -> None:
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer([], 0))
+    path = "/pubs/biorxiv/2025-08-01/2025-08-03/{}"
+    odd = [published(2, biorxiv_doi=None), published(3, biorxiv_doi="x"), published(4, published_doi="NA")]
+    httpserver.expect_oneshot_request(path.format(0)).respond_with_json(answer([published(1), *odd], 5))
+    httpserver.expect_oneshot_request(path.format(4)).respond_with_json(answer([published(5)], 5))
+    one, two, three, four, five = source(httpserver).fetch(DAYS, http)
+    assert one == Notice(
+        kind=EventKind.PUBLISHED,
+        of=("10.1101/2025.02.01.000001",),
+        day=date(2025, 8, 2),
+        venue="Journal of Cells & Looms",
+        doi="10.1000/cells.1",
+        url="https://doi.org/10.1000/cells.1",
+    )
+    assert isinstance(two, SkippedPaper)
+    assert isinstance(three, SkippedPaper)
+    assert three.where == "2025-08-01 to 2025-08-03, publication 3"
+    assert isinstance(four, Notice)
+    assert (four.doi, four.venue) == (None, "Journal of Cells & Looms")
+    assert isinstance(five, Notice)
+
+
+def test_publications_that_cannot_be_read_take_no_preprint_along(httpserver: HTTPServer, http: HttpClient) -> None:
+    found = answer([entry(1)], 1)
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(found)
+    httpserver.expect_oneshot_request("/pubs/biorxiv/2025-08-01/2025-08-03/0").respond_with_data("no", status=404)
+    one, two = source(httpserver).fetch(DAYS, http)
+    assert isinstance(one, Paper)
+    assert isinstance(two, SkippedPaper)
+    assert "/pubs/biorxiv/2025-08-01/2025-08-03/0: status 404" in two.why
+
+
+@pytest.mark.parametrize(
+    ("changes", "other_ids", "status"),
+    [
+        ({"published": "10.1000/Cells.7", "type": "new results"}, ("10.1000/cells.7",), None),
+        ({"published": "NA"}, (), None),
+        ({"published": None}, (), None),
+        ({"type": "withdrawn"}, (), PaperStatus.WITHDRAWN),
+        ({"type": "WITHDRAWN"}, (), PaperStatus.WITHDRAWN),
+    ],
+)
+def test_what_became_of_a_preprint(
+    httpserver: HTTPServer,
+    http: HttpClient,
+    changes: dict[str, Any],
+    other_ids: tuple[str, ...],
+    status: PaperStatus | None,
+) -> None:
+    found = answer([entry(1, **changes)], 1)
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(found)
+    (paper,) = source(httpserver).fetch(DAYS, http)
+    assert isinstance(paper, Paper)
+    assert (paper.other_ids, paper.status) == (other_ids, status)

@@ -7,10 +7,12 @@ from pydantic import TypeAdapter
 from newsletter.config.sources import SourceSettings
 from newsletter.sources.arxiv import Arxiv
 from newsletter.sources.biorxiv import Biorxiv
+from newsletter.sources.crossref import Crossref
 from newsletter.sources.factory import make_source
 from newsletter.sources.feed import Feed
 from newsletter.sources.files import FileReader
 from newsletter.sources.huggingface import HuggingFace
+from newsletter.sources.openalex_search import OpenAlexSearch
 from newsletter.sources.openreview import OpenReview
 from newsletter.sources.pubmed import PubMed
 from newsletter.sources.semantic_scholar import SemanticScholar
@@ -23,6 +25,8 @@ from newsletter.sources.semantic_scholar import SemanticScholar
         ({"kind": "arxiv", "categories": ["cs.LG"]}, Arxiv),
         ({"kind": "biorxiv"}, Biorxiv),
         ({"kind": "medrxiv"}, Biorxiv),
+        ({"kind": "crossref", "issn": "1476-4687"}, Crossref),
+        ({"kind": "openalex", "topics": "T10028"}, OpenAlexSearch),
         ({"kind": "feed", "url": "https://x.org/feed"}, Feed),
         ({"kind": "file", "path": "page.txt"}, FileReader),
         ({"kind": "pubmed", "query": "crispr[tiab]"}, PubMed),

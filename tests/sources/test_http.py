@@ -350,3 +350,20 @@ def test_json_is_sent_with_the_same_limits_and_attempts(httpserver: HTTPServer, 
         http.post_json(url, value)
     with pytest.raises(SourceError, match="is a private address"):
         http.post_json("http://10.0.0.1/items", value)
+
+
+def test_what_is_stored_about_a_url_has_no_key(httpserver: HTTPServer, http_knowing: Callable[..., HttpClient]) -> None:
+    httpserver.expect_request("/feed").respond_with_data("x", headers={"ETag": '"1"'})
+    url = httpserver.url_for("/feed?key=s3cret&page=1")
+    client = http_knowing({})
+    client.get_if_changed(url)
+    ((stored, validators),) = client.validators_seen.items()
+    assert "s3cret" not in stored
+    assert "page=1" in stored
+    assert validators == ('"1"', None)
+    again = http_knowing(client.validators_seen)
+    assert again.was_asked(url)
+    assert not again.was_asked(httpserver.url_for("/feed?key=other&page=1"))
+    again.get_if_changed(url)
+    assert httpserver.log[-1][0].headers["If-None-Match"] == '"1"'
+    assert httpserver.log[-1][0].args["key"] == "s3cret"
