@@ -171,7 +171,7 @@ def _shown(title: str) -> str:
 
 def status_label(paper: Paper) -> str:
     """Return "Retracted" or "Withdrawn" for such a paper, and an empty text for others."""
-    return paper.status.value.capitalize() if paper.status is not None else ""
+    return paper.status.capitalize() if paper.status is not None else ""
 
 
 def labelled_title(paper: Paper) -> str:

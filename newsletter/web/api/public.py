@@ -14,16 +14,17 @@ from newsletter.model import Layout, Paper
 from newsletter.ranking.trending import trending_reason
 from newsletter.services import signup_mail
 from newsletter.services.search import SearchResult, search, similar
-from newsletter.store import papers, reading
+from newsletter.store import paper_events, papers, reading
 from newsletter.store.papers import PaperFilter
 from newsletter.web.api.schemas import (
     ErrorResponse,
     Matches,
     PaperPage,
-    PaperResponse,
+    PaperWithHistory,
     SignupStatus,
     matches,
     paper_response,
+    paper_with_history,
 )
 from newsletter.web.context import WebContext
 from newsletter.web.forms import SameOrigin, request_origin
@@ -134,9 +135,11 @@ def routes(site: WebContext) -> APIRouter:
         return PaperPage(papers=[paper_response(one) for one in shown], next=shown[-1].id if more else None)
 
     @router.get("/papers/{id:path}")
-    def show_paper(id: Id) -> PaperResponse:
-        """Return a paper by its id, arXiv id or DOI."""
-        return paper_response(_paper(site, id))
+    def show_paper(id: Id) -> PaperWithHistory:
+        """Return a paper by its id, arXiv id or DOI, with what became of it."""
+        paper = _paper(site, id)
+        with reading(context.engine) as connection:
+            return paper_with_history(paper, paper_events.history(connection, paper.row))
 
     @router.get("/similar/{id:path}")
     def find_similar(id: Id, asked: Annotated[LimitQuery, Query()]) -> Matches:

@@ -7,8 +7,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from newsletter.model import Layout, Paper, Send, SendState, Subscriber, SubscriberState
-from newsletter.services.paper_json import paper_json
+from newsletter.model import (
+    EventKind,
+    Layout,
+    Paper,
+    PaperEvent,
+    PaperStatus,
+    Send,
+    SendState,
+    Subscriber,
+    SubscriberState,
+)
+from newsletter.services.paper_json import event_json, paper_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store.preferences import alert_json, interest_json
@@ -54,10 +64,13 @@ class PaperResponse(BaseModel):
     arxiv_id: str | None
     version: int | None
     doi: str | None
+    other_ids: list[str] = Field(description="Such as the DOI of the journal version, or `pmid:123`.")
+    status: PaperStatus | None = Field(description="Null unless it was withdrawn or retracted.")
     pdf_url: str | None
     code_url: str | None
     code_stars: int | None
     project_url: str | None
+    links: list[str] = Field(description="Its other web pages.")
     summary: str | None = Field(description="The source's own summary.")
     summary_by: str | None = Field(description="Who made the summary, if the source says so.")
     thumbnail_url: str | None = Field(description="An image of the paper that its source has (https).")
@@ -68,6 +81,36 @@ class PaperResponse(BaseModel):
 def paper_response(paper: Paper) -> PaperResponse:
     """Convert a stored paper."""
     return PaperResponse(**paper_json(paper))
+
+
+class EventResponse(BaseModel):
+    """What became of a paper: the fields of :func:`event_json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: EventKind
+    day: date | None = Field(description="When it happened, if the source says so.")
+    venue: str | None
+    doi: str | None = Field(description="Of the article or the notice.")
+    url: str | None = Field(description="Of the article or the notice.")
+    version: int | None
+    former_title: str | None
+    added: list[str] = Field(description="Sentences that are new in the abstract.")
+    removed: list[str] = Field(description="Sentences that are no longer in the abstract.")
+    source: str
+    seen_at: Moment
+
+
+class PaperWithHistory(PaperResponse):
+    """A paper with what became of it, oldest first."""
+
+    history: list[EventResponse]
+
+
+def paper_with_history(paper: Paper, events: Sequence[PaperEvent]) -> PaperWithHistory:
+    """Convert a stored paper and what became of it."""
+    history = [EventResponse(**event_json(one)) for one in events]
+    return PaperWithHistory(**paper_json(paper), history=history)
 
 
 class PaperPage(BaseModel):
@@ -143,6 +186,7 @@ class SubscriberResponse(BaseModel):
     never: list[str]
     never_authors: list[str]
     alerts: list[dict[str, Any]] = Field(description="As in subscriber files.")
+    updates: list[EventKind] = Field(description="Which events of papers that they were sent or saved are told.")
     file: str | None = Field(description="The file in the subscribers' folder.")
     next_due: Moment | None
     last_digest: Moment | None
@@ -170,6 +214,7 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
         never=list(wants.never),
         never_authors=list(wants.never_authors),
         alerts=[alert_json(one) for one in wants.alerts],
+        updates=list(wants.updates),
         file=subscriber.file,
         next_due=subscriber.next_due,
         last_digest=subscriber.last_digest,
