@@ -43,7 +43,7 @@ _GET = ["GET", "HEAD"]
 _SENTENCES = 10
 _WARNINGS = {
     PaperStatus.RETRACTED: "Its results should not be relied on.",
-    PaperStatus.WITHDRAWN: "It is no longer put forward by its authors or its publisher.",
+    PaperStatus.WITHDRAWN: "Its authors or its publisher have taken it back.",
 }
 
 
