@@ -27,7 +27,6 @@ from newsletter.cli.common import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
-from newsletter.services.paper_json import paper_json
 from newsletter.support.clock import parse_day
 from newsletter.support.text import escape_for_terminal
 
@@ -235,6 +234,7 @@ def list_papers(
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
+    from newsletter.services.paper_json import papers_json
     from newsletter.store import papers, reading
 
     context = open_context_for(ctx, files=False)
@@ -243,7 +243,7 @@ def list_papers(
     with reading(context.engine) as connection:
         found = papers.listing(connection, wanted, most)
         if json:
-            print_json(paper_json(paper) for paper in found)
+            print_json(papers_json(connection, found))
             return
         rows = [
             (paper.id, paper.listed_on or paper.published, _talk(paper.upvotes, paper.comments), _title(paper))
@@ -387,7 +387,7 @@ def show_paper(
 ) -> None:
     """Show one paper, and what became of it."""
     from newsletter.rendering.event_words import event_line
-    from newsletter.services.paper_json import event_json
+    from newsletter.services.paper_json import event_json, paper_json
     from newsletter.store import paper_events, papers, reading
 
     context = open_context_for(ctx, files=False)

@@ -279,6 +279,7 @@ def show_subscriber(
     trending = "" if preferences.trending is None else f", of them {preferences.trending} from Trending"
     say(f"papers: at most {preferences.papers}{trending}")
     say(f"layout: {preferences.layout or f'{context.config.digest.layout}, as usual here'}")
+    say(f"updates: {', '.join(preferences.updates) or 'none'}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")
@@ -288,7 +289,6 @@ def show_subscriber(
         say(f"never by: {'; '.join(preferences.never_authors)}")
     for alert in preferences.alerts:
         say(f"alert: {alert_line(alert)}")
-    say(f"updates: {', '.join(preferences.updates) or 'none'}")
 
 
 def interest_line(interest: Interest) -> str:

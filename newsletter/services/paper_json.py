@@ -1,9 +1,16 @@
 """A paper and what became of it as JSON, the same from the commands and the HTTP API."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
+from sqlalchemy import Connection
+
 from newsletter.model import Paper, PaperEvent, PaperUpdate
+from newsletter.store import paper_events
+
+_BLOCK = 500
 
 
 def paper_json(paper: Paper) -> dict[str, Any]:
@@ -39,6 +46,15 @@ def paper_json(paper: Paper) -> dict[str, Any]:
         "keywords": list(paper.keywords),
         "first_seen": _in_utc(paper.first_seen) if paper.first_seen else None,
     }
+
+
+def papers_json(connection: Connection, papers: Iterable[Paper]) -> Iterator[dict[str, Any]]:
+    """Convert stored papers likewise, each with its ``history``, which is read in blocks."""
+    left = iter(papers)
+    while block := list(islice(left, _BLOCK)):
+        known = paper_events.histories(connection, [paper.row for paper in block])
+        for paper in block:
+            yield {**paper_json(paper), "history": [event_json(one) for one in known.get(paper.row, ())]}
 
 
 def event_json(event: PaperEvent) -> dict[str, Any]:

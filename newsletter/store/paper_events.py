@@ -146,8 +146,17 @@ def record(connection: Connection, paper: int, changes: Iterable[Change], source
 
 def history(connection: Connection, paper: int) -> list[PaperEvent]:
     """Return what became of the paper in a row, oldest first."""
-    query = select(paper_events).where(paper_events.c.paper == paper)
-    return [_event(row) for row in connection.execute(query.order_by(paper_events.c.seen_at, paper_events.c.row))]
+    return histories(connection, [paper]).get(paper, [])
+
+
+def histories(connection: Connection, papers: Sequence[int]) -> dict[int, list[PaperEvent]]:
+    """Return what became of the papers in some rows, oldest first; papers without events are left out."""
+    found: dict[int, list[PaperEvent]] = {}
+    for start in range(0, len(papers), _BLOCK):
+        query = select(paper_events).where(paper_events.c.paper.in_(papers[start : start + _BLOCK]))
+        for row in connection.execute(query.order_by(paper_events.c.seen_at, paper_events.c.row)):
+            found.setdefault(row.paper, []).append(_event(row))
+    return found
 
 
 def _event(row: Any) -> PaperEvent:

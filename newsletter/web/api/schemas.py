@@ -1,24 +1,24 @@
 """Response models of the API, as documented in its OpenAPI schema."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from sqlalchemy import Connection
 
 from newsletter.model import (
     EventKind,
     Layout,
     Paper,
-    PaperEvent,
     PaperStatus,
     Send,
     SendState,
     Subscriber,
     SubscriberState,
 )
-from newsletter.services.paper_json import event_json, paper_json
+from newsletter.services.paper_json import papers_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store.preferences import alert_json, interest_json
@@ -42,8 +42,26 @@ class ErrorResponse(BaseModel):
     error: str
 
 
+class EventResponse(BaseModel):
+    """What became of a paper: the fields of :func:`event_json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: EventKind
+    day: date | None = Field(description="When it happened, if the source says so.")
+    venue: str | None
+    doi: str | None = Field(description="Of the article or the notice.")
+    url: str | None = Field(description="Of the article or the notice.")
+    version: int | None
+    former_title: str | None
+    added: list[str] = Field(description="Sentences that are new in the abstract.")
+    removed: list[str] = Field(description="Sentences that are no longer in the abstract.")
+    source: str
+    seen_at: Moment
+
+
 class PaperResponse(BaseModel):
-    """A paper: the fields of :func:`paper_json`, with types for the OpenAPI document."""
+    """A paper: the fields of :func:`papers_json`, with types for the OpenAPI document."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -76,41 +94,12 @@ class PaperResponse(BaseModel):
     thumbnail_url: str | None = Field(description="An image of the paper that its source has (https).")
     keywords: list[str]
     first_seen: Moment | None
+    history: list[EventResponse] = Field(description="What became of it, oldest first.")
 
 
-def paper_response(paper: Paper) -> PaperResponse:
-    """Convert a stored paper."""
-    return PaperResponse(**paper_json(paper))
-
-
-class EventResponse(BaseModel):
-    """What became of a paper: the fields of :func:`event_json`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: EventKind
-    day: date | None = Field(description="When it happened, if the source says so.")
-    venue: str | None
-    doi: str | None = Field(description="Of the article or the notice.")
-    url: str | None = Field(description="Of the article or the notice.")
-    version: int | None
-    former_title: str | None
-    added: list[str] = Field(description="Sentences that are new in the abstract.")
-    removed: list[str] = Field(description="Sentences that are no longer in the abstract.")
-    source: str
-    seen_at: Moment
-
-
-class PaperWithHistory(PaperResponse):
-    """A paper with what became of it, oldest first."""
-
-    history: list[EventResponse]
-
-
-def paper_with_history(paper: Paper, events: Sequence[PaperEvent]) -> PaperWithHistory:
-    """Convert a stored paper and what became of it."""
-    history = [EventResponse(**event_json(one)) for one in events]
-    return PaperWithHistory(**paper_json(paper), history=history)
+def paper_responses(connection: Connection, papers: Iterable[Paper]) -> list[PaperResponse]:
+    """Convert stored papers."""
+    return [PaperResponse(**one) for one in papers_json(connection, papers)]
 
 
 class PaperPage(BaseModel):
@@ -134,10 +123,14 @@ class Matches(BaseModel):
     papers: list[Match]
 
 
-def matches(found: Sequence[SearchResult]) -> Matches:
+def matches(connection: Connection, found: Sequence[SearchResult]) -> Matches:
     """Convert search results."""
+    papers = paper_responses(connection, [one.paper for one in found])
     return Matches(
-        papers=[Match(paper=paper_response(one.paper), score=round(one.score, 6), because=one.because) for one in found]
+        papers=[
+            Match(paper=paper, score=round(one.score, 6), because=one.because)
+            for paper, one in zip(papers, found, strict=True)
+        ]
     )
 
 
