@@ -99,6 +99,11 @@ class EventKind(StrEnum):
     WITHDRAWN = "withdrawn"
     RETRACTED = "retracted"
 
+    @property
+    def is_warning(self) -> bool:
+        """Whether it says that the paper should not be relied on, or perhaps not."""
+        return self in (EventKind.CONCERN, EventKind.WITHDRAWN, EventKind.RETRACTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -153,10 +158,17 @@ class PaperEvent:
 
 @dataclass(frozen=True, slots=True)
 class PaperUpdate:
-    """An event with its paper, as a digest tells it to a subscriber who was sent or saved the paper."""
+    """An event with its paper, as a digest tells it to a subscriber who was sent or saved the paper.
+
+    Attributes:
+        sent_on: the edition in which the subscriber was first sent the paper; None if never before the event.
+        saved: whether the subscriber had saved it before the event.
+    """
 
     paper: Paper
     event: PaperEvent
+    sent_on: date | None = None
+    saved: bool = False
 
 
 class Day(StrEnum):

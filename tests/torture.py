@@ -187,15 +187,23 @@ class Torture:
             self._command("send")
 
     def _next_edition(self) -> None:
+        """Take in new papers, and that those of the edition before were published, which their readers are told."""
         number = self.result.editions = self.result.editions + 1
+        known = [paper | {"venue": f"Torture {paper['name']}"} for paper in self._papers(number - 1)]
+        self._command("import", self._write("papers.jsonl", [*known, *self._papers(number)]))
+
+    def _papers(self, number: int) -> list[dict[str, object]]:
+        """The new papers of an edition, none for the edition 0; ``name`` identifies each."""
+        if not number:
+            return []
         with SAMPLE_PAPERS.open() as lines:
             sample = [json.loads(line) for line in lines]
         chosen = random.Random(number).sample(sample, PAPERS)
         for place, paper in enumerate(chosen):
             # Others than those of the day before, by their titles.
-            paper |= {"title": f"{paper['title']}, part {number}", "upvotes": place}
-            paper |= {"url": f"https://torture.example/papers/{number}-{place}"}
-        self._command("import", self._write("papers.jsonl", chosen))
+            paper |= {"title": f"{paper['title']}, part {number}", "upvotes": place, "name": f"{number}-{place}"}
+            paper |= {"url": f"https://torture.example/papers/{number}-{place}", "arxiv_id": f"{number:04}.{place:05}"}
+        return chosen
 
     def _round(self, number: int) -> Round:
         before, broken = Counter(self._record.refresh().times), self._record.broken
@@ -274,7 +282,18 @@ class Torture:
         self._expect("with another reader", {one.message_id for one in log if to.get(one.message_id) != one.email})
         papers = Counter((one.recipient, paper) for one in self._record.accepted for paper in set(one.papers))
         self._expect("papers twice", {one for one, times in papers.items() if times > 1})
+        self._compare_updates()
         self._expect("without papers", {one.message_id for one in self._record.accepted if not one.papers})
+
+    def _compare_updates(self) -> None:
+        """Each event is told once, in the edition after that of its paper."""
+        accepted = self._record.accepted
+        told = Counter((one.recipient, name) for one in accepted for name in one.updates)
+        last = f"{self.result.editions}-"
+        due = {(one.recipient, name) for one in accepted for name in one.papers if not name.startswith(last)}
+        self._expect("updates twice", {one for one, times in told.items() if times > 1})
+        self._expect("updates not told", due - told.keys())
+        self._expect("updates of papers that were not sent", told.keys() - due)
 
     def _expect(self, what: str, wrong: set[object]) -> None:
         if wrong:

@@ -24,8 +24,25 @@ from newsletter.support.line_files import MOST_OF_A_LINE, LineReader, TextLine, 
 from newsletter.support.text import is_utf8, shorten_middle
 
 _SINGLE = ("email", "name", "state", "papers", "trending", "layout")
-COLUMNS = ("email", "name", "state", "days", "time", "timezone", "papers", "trending", "layout", "interests", "never")
-"""The columns of a CSV file. ``days``, ``interests`` and ``never`` hold several values, separated by ``;``."""
+COLUMNS = (
+    "email",
+    "name",
+    "state",
+    "days",
+    "time",
+    "timezone",
+    "papers",
+    "trending",
+    "layout",
+    "interests",
+    "never",
+    "updates",
+)
+"""The columns of a CSV file. ``days``, ``interests``, ``never`` and ``updates`` hold several values, separated by
+``;``; ``updates`` may also be ``none``."""
+
+_NONE = "none"
+"""What the column ``updates`` has for no updates, since an empty cell changes nothing."""
 
 _LINE_ONLY = {"state", "file", "next_due", "last_digest", "created_at"}
 """Keys that ``subscribers list --json`` prints but an import ignores."""
@@ -191,9 +208,11 @@ def _from_row(row: Mapping[str, str]) -> dict[str, Any]:
         schedule["days"] = _parts(row["days"])
     if schedule:
         data["schedule"] = schedule
-    for key in ("interests", "never"):
+    for key in ("interests", "never", "updates"):
         if row.get(key):
             data[key] = _parts(row[key])
+    if row.get("updates", "").lower() == _NONE:
+        data["updates"] = []
     return {"email": "", **data}
 
 
@@ -273,6 +292,7 @@ def to_row(subscriber: Subscriber) -> dict[str, str]:
         "layout": preferences.layout or "",
         "interests": _joined(interests),
         "never": _joined(preferences.never),
+        "updates": _joined(preferences.updates) or _NONE,
     }
     return {key: escape_formula(cell) for key, cell in row.items()}
 

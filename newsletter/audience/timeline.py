@@ -134,7 +134,7 @@ class _TimelineBuilder:
             case SendState.SENT if send.reason:
                 return f"{number}; {send.reason} ({at})"
             case SendState.SENT if send.no_papers:
-                return f"told at {at} that there is nothing new{_tries(send)}: {send.no_papers}"
+                return f"a digest without papers, accepted at {at}{_tries(send)}: {send.no_papers}"
             case SendState.SENT:
                 return f"{number}, accepted by the server at {at}{_tries(send)}"
             case SendState.SKIPPED:

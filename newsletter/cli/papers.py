@@ -23,7 +23,6 @@ from newsletter.cli.common import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Paper, SkippedPaper
-from newsletter.services.paper_json import paper_json
 from newsletter.support.clock import parse_day
 from newsletter.support.text import escape_for_terminal
 
@@ -125,6 +124,7 @@ def _report(result: FetchResult, json: bool) -> None:
                     "papers": result.papers,
                     "new": result.new,
                     "changed": result.changed,
+                    "updates": result.events,
                     "bad": [{"where": bad.where, "why": bad.why} for bad in result.bad],
                     "cut": list(result.cut),
                     "error": result.error,
@@ -135,7 +135,8 @@ def _report(result: FetchResult, json: bool) -> None:
     counts = f"{_papers(result.papers)}, {result.new} new"
     name = result.source.removeprefix("file:")
     failed = "failed; " if result.error else ""
-    say(f"{name}: {failed}{counts}{f', {result.changed} updated' if result.changed else ''}")
+    became = f", {result.events} update{'' if result.events == 1 else 's'} on papers" if result.events else ""
+    say(f"{name}: {failed}{counts}{f', {result.changed} updated' if result.changed else ''}{became}")
     for bad in result.bad[:_BAD_SHOWN]:
         # Of a file, "where" has its name.
         warn(f"{'' if result.source != name else f'{name}: '}{_bad(bad)}")
@@ -195,6 +196,7 @@ def list_papers(
     json: Json = False,
 ) -> None:
     """List the papers in the store, newest first."""
+    from newsletter.services.paper_json import papers_json
     from newsletter.store import papers, reading
 
     context = open_context_for(ctx, files=False)
@@ -203,10 +205,10 @@ def list_papers(
     with reading(context.engine) as connection:
         found = papers.listing(connection, wanted, most)
         if json:
-            print_json(paper_json(paper) for paper in found)
+            print_json(papers_json(connection, found))
             return
         rows = [
-            (paper.id, paper.listed_on or paper.published, _talk(paper.upvotes, paper.comments), paper.title)
+            (paper.id, paper.listed_on or paper.published, _talk(paper.upvotes, paper.comments), _title(paper))
             for paper in found
         ]
         held = papers.count(connection)
@@ -291,6 +293,7 @@ def _print_found(context: AppContext, found: list[SearchResult], json: bool, hel
                 "rank": rank,
                 "paper_id": one.paper.id,
                 "title": one.paper.title,
+                "status": one.paper.status,
                 "score": round(one.score, 6),
                 "day": _paper_day(one.paper),
                 "because": one.because,
@@ -309,12 +312,16 @@ def _print_found(context: AppContext, found: list[SearchResult], json: bool, hel
             rank,
             f"{percent(one.score)}%",
             one.paper.id,
-            f"{one.paper.title}\n  {_notes(one, held or frozenset())}".rstrip(),
+            f"{_title(one.paper)}\n  {_notes(one, held or frozenset())}".rstrip(),
         )
         for rank, one in enumerate(found, 1)
     ]
     columns = (("", "right"), ("score", "right"), ("id", "narrow"), ("title and reason", "wide"))
     print_table(columns, rows)
+
+
+def _title(paper: Paper) -> str:
+    return f"[{paper.status.capitalize()}] {paper.title}" if paper.status is not None else paper.title
 
 
 def _notes(found: SearchResult, held: Set[int]) -> str:
@@ -340,18 +347,27 @@ def show_paper(
     paper: Annotated[str, typer.Argument(metavar="PAPER", help="Paper's id, arXiv id, DOI, URL or title.")],
     json: Json = False,
 ) -> None:
-    """Show one paper."""
-    from newsletter.store import papers, reading
+    """Show one paper, and what became of it."""
+    from newsletter.rendering.event_words import event_line
+    from newsletter.services.paper_json import event_json, paper_json
+    from newsletter.store import paper_events, papers, reading
 
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
         found = papers.find(connection, paper)
+        events = paper_events.history(connection, found.row) if found is not None else []
     if found is None:
         raise UserError(f"No paper matches {paper!r}; search with 'newsletter papers list --title WORD'")
     if json:
-        print_json([paper_json(found)])
+        print_json([{**paper_json(found), "history": [event_json(one) for one in events]}])
         return
     for key, value in paper_json(found).items():
         if value not in (None, "", []):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             say(f"{key.replace('_', ' ')}: {text}")
+    for event in events:
+        line = event_line(event, most=10)
+        on = "" if event.day else f" (seen on {event.seen_at:%Y-%m-%d})"
+        say(f"history: {line.words}{on}{f', {line.url}' if line.url else ''}")
+        for label, text in line.details:
+            say(f"  {label}: {text}")

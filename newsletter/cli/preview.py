@@ -257,6 +257,8 @@ def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | Non
         digest = found.digest
         if not found.is_sent:
             warn(f"nothing would be sent to {subscriber.email}: {found.nothing}")
+        elif digest is not None and digest.updates and found.nothing:
+            warn(f"{subscriber.email} would only be told what became of papers: {found.nothing}")
         elif found.nothing:
             warn(f"{subscriber.email} would be told that there is nothing new: {found.nothing}")
         if chosen == "json":
@@ -281,6 +283,8 @@ def _rendered(context: AppContext, subscriber: Subscriber, digest: Digest, forma
 
 
 def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | None, sample: bool) -> dict[str, Any]:
+    from newsletter.services.paper_json import update_json
+
     return {
         "email": subscriber.email,
         "edition": digest.edition.isoformat() if digest else None,
@@ -297,6 +301,7 @@ def _digest_json(subscriber: Subscriber, digest: Digest | None, nothing: str | N
             }
             for choice in (digest.choices if digest else ())
         ],
+        "updates": [update_json(one) for one in (digest.updates if digest else ())],
         "reason": nothing,
         "sample": sample,
     }

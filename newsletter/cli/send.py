@@ -17,7 +17,7 @@ import typer
 
 from newsletter.cli.common import Json, err, format_iso, note, open_context_for, print_json, say, stoppable, warn
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import SendState, Subscriber, SubscriberState
+from newsletter.model import Digest, SendState, Subscriber, SubscriberState
 from newsletter.support.clock import parse_duration, system_clock
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ def _summary(report: EditionReport, readers: int, due: bool) -> str:
 
 def _show_dry_run(context: AppContext, batches: Iterator[SubscriberBatch], json: bool) -> None:
     from newsletter.services.edition import dry_run
+    from newsletter.services.paper_json import update_json
 
     for plan in dry_run(context, batches):
         digest, reason = plan.digest, plan.skip_reason
@@ -206,6 +207,7 @@ def _show_dry_run(context: AppContext, batches: Iterator[SubscriberBatch], json:
                 "edition": digest.edition.isoformat(),
                 "email": plan.email,
                 "papers": papers,
+                "updates": [update_json(one) for one in digest.updates],
                 "reason": plan.failure or reason or plan.no_papers,
             }
             print_json([row])
@@ -213,12 +215,22 @@ def _show_dry_run(context: AppContext, batches: Iterator[SubscriberBatch], json:
             say(f"{plan.email}: {plan.failure}")
         elif reason:
             say(f"{plan.email}: nothing: {reason}")
-        elif plan.no_papers:
-            say(f"{plan.email}: an email that there is nothing new: {plan.no_papers}")
         else:
-            say(f"{plan.email}: {len(digest.choices)} papers")
-            for choice in digest.choices:
-                say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
+            _show_digest(plan.email, digest, plan.no_papers)
+
+
+def _show_digest(email: str, digest: Digest, no_papers: str | None) -> None:
+    from newsletter.rendering.updates import by_paper, update_title
+
+    if no_papers and not digest.updates:
+        say(f"{email}: an email that there is nothing new: {no_papers}")
+        return
+    updates = f", {len(digest.updates)} update{'' if len(digest.updates) == 1 else 's'}" if digest.updates else ""
+    say(f"{email}: {len(digest.choices)} papers{updates}")
+    for own in by_paper(digest.updates):
+        say(f"  [Updates] {update_title(own)}")
+    for choice in digest.choices:
+        say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
 
 
 class _Tally:

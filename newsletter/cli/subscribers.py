@@ -24,7 +24,7 @@ from newsletter.cli.common import (
     warn,
 )
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import Alert, AlertKind, Interest, Layout, Preferences, Subscriber, SubscriberState
+from newsletter.model import Alert, AlertKind, EventKind, Interest, Layout, Preferences, Subscriber, SubscriberState
 from newsletter.support.clock import own_timezone
 from newsletter.support.files import write_private
 from newsletter.support.time_zones import describe
@@ -58,6 +58,14 @@ def subscribe(
     layout: Annotated[
         Layout | None, typer.Option(metavar="LAYOUT", help="How much of each paper to show: full, compact or titles.")
     ] = None,
+    updates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KINDS",
+            help="What to tell of papers they were sent or saved: published, revised, corrected, concern, withdrawn, "
+            'retracted, "all" or "none"; separate several with commas.',
+        ),
+    ] = None,
     file: Annotated[bool, typer.Option("--file/--no-file", help="Keep interests in a file in subscribers/.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Resubscribe a person who asked to come back.")] = False,
 ) -> None:
@@ -70,7 +78,7 @@ def subscribe(
     from newsletter.store import writing
 
     context = open_context_for(ctx)
-    said = _said(email, name, days, time, timezone, papers, layout)
+    said = _said(email, name, days, time, timezone, papers, layout, updates)
     with writing(context.engine) as connection:
         present = store.by_email(connection, email)
         wanted = _merged(present.preferences if present else None, said, interest or [])
@@ -91,12 +99,20 @@ def _said(
     timezone: str | None,
     papers: int | None,
     layout: Layout | None,
+    updates: str | None,
 ) -> dict[str, Any]:
     schedule = {"days": days.split(",") if days else None, "time": time, "timezone": timezone}
     number = None if papers is None else str(papers)
     said: dict[str, Any] = {"email": email, "name": name, "papers": number, "layout": layout}
+    said["updates"] = _kinds(updates) if updates is not None else None
     said["schedule"] = {key: value for key, value in schedule.items() if value is not None}
     return {key: value for key, value in said.items() if value is not None}
+
+
+def _kinds(updates: str) -> list[str]:
+    if updates.strip() in ("all", "none"):
+        return list(EventKind) if updates.strip() == "all" else []
+    return [kind for one in updates.split(",") if (kind := one.strip())]
 
 
 def _merged(present: Preferences | None, said: dict[str, Any], interests: list[str]) -> Preferences:
@@ -263,6 +279,7 @@ def show_subscriber(
     trending = "" if preferences.trending is None else f", of them {preferences.trending} from Trending"
     say(f"papers: at most {preferences.papers}{trending}")
     say(f"layout: {preferences.layout or f'{context.config.digest.layout}, as usual here'}")
+    say(f"updates: {', '.join(preferences.updates) or 'none'}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")
@@ -306,7 +323,7 @@ def import_subscribers(
     """Import subscribers from a file.
 
     CSV columns: email, name, state, days, time, timezone, papers, trending, layout,
-    interests, never; separate several values with ';'.
+    interests, never, updates; separate several values with ';'.
     Exports of listmonk and Mailchimp can be imported directly.
     Unsubscribed people stay unsubscribed; the state 'paused' pauses, 'active' ends a pause. By importing, you confirm
     that these people agreed to receive email.

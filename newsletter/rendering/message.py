@@ -148,19 +148,21 @@ def render_parts(
     """Render the HTML part and the text part of a digest.
 
     Gmail clips HTML over ``CLIPPED_FROM`` bytes: as many papers as needed, from the ends of the longest sections, are
-    listed by title only. The text part has all papers.
+    listed by title only, and what updates quote of abstracts is left out. The text part has everything.
     """
     values = digest_context(site, templates, subscriber, digest, links)
     text = render(templates.text, values)
     html = render(templates.html, values)
-    kept = list(digest.choices)
+    kept, brief = list(digest.choices), bool(digest.updates) and len(html.encode(errors="replace")) > CLIPPED_FROM
+    if brief:
+        html = render(templates.html, digest_context(site, templates, subscriber, digest, links, brief=True))
     while (size := len(html.encode(errors="replace"))) > CLIPPED_FROM and len(kept) > 1:
         for _ in range(max(1, (size - CLIPPED_FROM) * len(kept) // size)):
             kept.remove(_last_of_the_longest(kept))
         left = [choice for choice in digest.choices if choice not in kept]
         html = render(
             templates.html,
-            digest_context(site, templates, subscriber, replace(digest, choices=tuple(kept)), links, left),
+            digest_context(site, templates, subscriber, replace(digest, choices=tuple(kept)), links, left, brief),
         )
     return html, text
 

@@ -76,6 +76,7 @@ class Card(FormerCard):
 
     Attributes:
         title, byline, authors: in one line each; the byline has the authors, date and categories.
+        label: "Retracted" or "Withdrawn" for such a paper, otherwise empty.
         url: the link of the title, None for no link.
         summary: the source's own summary. ``summary_label``: "Summary by Hugging Face".
         lines: what is shown of the text, each with its label: the highlights ("Idea", "Result"), or else the summary.
@@ -87,6 +88,7 @@ class Card(FormerCard):
     """
 
     title: str
+    label: str
     url: str | None
     byline: str
     authors: str
@@ -109,7 +111,7 @@ def paper_card(templates: Templates, paper: Paper) -> Card:
     """Return the card of a paper, rendered on first use."""
     if not paper.row:
         return _rendered(templates, paper)  # Not stored, so it has no key for the cache.
-    key = (paper.row, paper.title)
+    key = (paper.row, f"{status_label(paper)} {paper.title}")
     if key not in templates.cards:
         templates.cards[key] = _rendered(templates, paper)
     found: Card = templates.cards[key]
@@ -123,7 +125,8 @@ def _rendered(templates: Templates, paper: Paper) -> Card:
     lines = tuple(found) or ((Labelled(label, summary),) if summary else ())
     shown: dict[str, Any] = {
         "title": title,
-        "url": _web(paper.url) or _web(paper.pdf_url) or _site_page(templates.look.site_url, paper),
+        "label": status_label(paper),
+        "url": _web(paper.url) or _web(paper.pdf_url) or page_url(templates.look.site_url, paper),
         "byline": byline(paper),
         "authors": _writers(paper),
         "summary": summary,
@@ -164,6 +167,17 @@ def display_title(paper: Paper) -> str:
 def _shown(title: str) -> str:
     # Cached, since the first titles of a digest also appear in its subject and preheader.
     return shorten(readable(title), _LONGEST_TITLE)
+
+
+def status_label(paper: Paper) -> str:
+    """Return "Retracted" or "Withdrawn" for such a paper, and an empty text for others."""
+    return paper.status.capitalize() if paper.status is not None else ""
+
+
+def labelled_title(paper: Paper) -> str:
+    """Return the title of a paper for display, after its label if it was retracted or withdrawn."""
+    label = status_label(paper)
+    return f"{label}: {display_title(paper)}" if label else display_title(paper)
 
 
 def labelled_sentences(paper: Paper) -> list[Labelled]:
@@ -233,7 +247,8 @@ def quoted_id(paper_id: str) -> str:
     return quote(paper_id, safe="" if awkward else "/")
 
 
-def _site_page(site_url: str | None, paper: Paper) -> str | None:
+def page_url(site_url: str | None, paper: Paper) -> str | None:
+    """Return the address of a paper's page on the site; None without a site."""
     return f"{site_url}{paper_path(paper.id)}" if site_url and paper.id else None
 
 

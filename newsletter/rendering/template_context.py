@@ -14,10 +14,11 @@ from newsletter.model import Digest, DigestItem, Layout, Subscriber
 from newsletter.ranking.calibration import match_in_words
 from newsletter.rendering.folding import IN_BRIEF, ranks_in_full
 from newsletter.rendering.images import Picture
-from newsletter.rendering.paper_card import Card, display_title, paper_card
+from newsletter.rendering.paper_card import Card, labelled_title, paper_card
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.subject import NOTHING, subject
 from newsletter.rendering.template import Templates
+from newsletter.rendering.updates import UpdatesContext, count_of, updates_context, warned_titles
 from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
 
@@ -130,37 +131,64 @@ def digest_context(
     digest: Digest,
     links: PersonalLinks,
     left: Sequence[DigestItem] = (),
+    brief: bool = False,
 ) -> dict[str, Any]:
     """Build the values that the templates use, described in ``docs/reference/templates.md``.
 
     Args:
         left: papers that the HTML leaves out; it names the first of them.
+        brief: whether updates are without sentences of abstracts, to save space.
     """
-    titles = [display_title(choice.paper) for choice in digest.choices[:4]]
     number, shared = len(digest.choices) + len(left), links.subscribe is not None
-    sections = _sections(templates, subscriber.preferences.layout or templates.look.layout, digest.choices, links)
+    layout = subscriber.preferences.layout or templates.look.layout
+    sections = _sections(templates, layout, digest.choices, links)
+    updates = updates_context(templates, digest, layout, shared, brief)
     # A digest without papers of lower rank has the same subject as the whole one.
     whole = _with(digest, left) if left else digest
     return {
         "subject": subject(templates.look.subject, site, whole, "" if shared else subscriber.preferences.name),
-        "preheader": "; ".join(titles[1:4]) or site.name,
+        "preheader": _preheader(digest, updates) or site.name,
         "site": site,
         "logo": templates.look.images.logo,
         "edition_date": format_day(digest.edition),
-        "extent": _extent(len(digest.choices), number, sections),
-        "greeting": f"Chosen for a reader of {site.name}." if shared else _greeting(subscriber, number),
+        "extent": _extent(len(digest.choices), number, sections, updates),
+        "greeting": f"Chosen for a reader of {site.name}." if shared else _greeting(subscriber, number, digest),
         "first": digest.since is None and not shared,
         "sections": sections,
-        "contents": sections if len(sections) > 1 else (),
+        "updates": updates,
+        "contents": _contents(sections, updates),
         # Of the text part: that of a number, such as "10. ".
         "margin": len(str(number)) + 2,
         "left_out": _left_out(left),
         "made": describe_selection(subscriber, digest, "the reader’s" if shared else "your"),
         "subscribe_url": links.subscribe,
-        "browser_url": links.browser if digest.choices else None,
+        "browser_url": links.browser if digest.choices or digest.updates else None,
         "preferences_url": links.preferences,
         "unsubscribe_url": links.unsubscribe,
     }
+
+
+def _preheader(digest: Digest, updates: UpdatesContext | None) -> str:
+    """Return what is said after the subject: warnings, then the titles after the first; or else the first update."""
+    titles = [labelled_title(choice.paper) for choice in digest.choices[1:4]]
+    warned = warned_titles(digest.updates)
+    if digest.choices or updates is None:
+        return "; ".join([*warned[:3], *titles])
+    first = updates.papers[0]
+    if len(updates.papers) == 1:
+        return f"{'; '.join(line.words for line in first.lines)}. {first.known}".strip()
+    return "; ".join(f"{one.lines[-1].words}: {one.title}" for one in updates.papers[:3])
+
+
+def _contents(
+    sections: Sequence[SectionContext], updates: UpdatesContext | None
+) -> Sequence[SectionContext | UpdatesContext]:
+    """Return the sections that a digest lists at its beginning, in order; none if it has only one."""
+    if updates is None:
+        found: list[SectionContext | UpdatesContext] = [*sections]
+    else:
+        found = [updates, *sections] if updates.first else [*sections, updates]
+    return found if len(found) > 1 else ()
 
 
 def _with(digest: Digest, left: Sequence[DigestItem]) -> Digest:
@@ -184,18 +212,23 @@ def _sections(
     return sections
 
 
-def _extent(shown: int, number: int, sections: Sequence[SectionContext]) -> str:
-    """Return the number of papers and the time to read what is shown of them, like "8 papers · 3 min read"."""
-    if not number:
+def _extent(shown: int, number: int, sections: Sequence[SectionContext], updates: UpdatesContext | None) -> str:
+    """Return the number of papers and updates and the time to read what is shown of them, like "8 papers · 3 min
+    read".
+    """
+    if not number and updates is None:
         return ""
-    words = 0
+    words = updates.words if updates is not None else 0
     for section in sections:
         words += sum(item.paper.words for item in section.full) + _WORDS_OF_REASON * len(section.papers)
         words += sum(item.paper.title_words for item in section.titles)
         words += sum(item.paper.title_words + _words_of_idea(item.paper) for item in section.compact)
     minutes = ceil(words / _WORDS_A_MINUTE)
     of = f"{shown} of " if shown < number else ""
-    return f"{of}{number} {plural(number, 'paper')} · {minutes} min read"
+    counts = [f"{of}{number} {plural(number, 'paper')}"] if number else []
+    if updates is not None:
+        counts.append(f"{len(updates.papers)} {plural(len(updates.papers), 'update')}")
+    return f"{' · '.join(counts)} · {minutes} min read"
 
 
 def _words_of_idea(card: Card) -> int:
@@ -244,9 +277,14 @@ def interests_context(
     }
 
 
-def _greeting(subscriber: Subscriber, number: int) -> str:
+def _greeting(subscriber: Subscriber, number: int, digest: Digest) -> str:
     name, when = to_single_line(subscriber.preferences.name), "this week" if is_weekly(subscriber) else "today"
-    what = f"Your {plural(number, 'paper')} for {when}" if number else f"{NOTHING} {when}"
+    if number:
+        what = f"Your {plural(number, 'paper')} for {when}"
+    elif digest.updates:
+        what = f"Your {plural(count_of(digest.updates), 'update')} for {when}"
+    else:
+        what = f"{NOTHING} {when}"
     return f"{name}, {what[:1].lower()}{what[1:]}." if name else f"{what}."
 
 
@@ -258,7 +296,7 @@ def is_weekly(subscriber: Subscriber) -> bool:
 def _left_out(left: Sequence[DigestItem]) -> str:
     if not left:
         return ""
-    titles = "; ".join(display_title(choice.paper) for choice in left[:_LEFT_NAMED])
+    titles = "; ".join(labelled_title(choice.paper) for choice in left[:_LEFT_NAMED])
     more = f"; and {len(left) - _LEFT_NAMED} more" if len(left) > _LEFT_NAMED else ""
     number = f"{len(left)} paper{'' if len(left) == 1 else 's'}"
     return f"{number} of lower rank left out, because mail programs cut off long emails: {titles}{more}."

@@ -6,7 +6,7 @@ the composed digest. A paper that a rule leaves out which this module cannot nam
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ from newsletter.digest import composer
 from newsletter.digest.blocklist import BY
 from newsletter.digest.composer import Match, ScoredSubscriber
 from newsletter.model import Digest, DigestItem, Paper, SendState, Subscriber
+from newsletter.rendering.event_words import event_line
 from newsletter.rendering.template_context import format_day, percent
 from newsletter.services.context import AppContext
 from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
@@ -28,6 +29,8 @@ class Reason(StrEnum):
     """Why a paper is in today's digest or not, in the order in which the rules apply."""
 
     NOT_STORED = "not_stored"
+    RETRACTED = "retracted"
+    WITHDRAWN = "withdrawn"
     TOO_OLD = "too_old"
     NOT_NEWS = "not_news"
     SENT = "sent"
@@ -76,13 +79,24 @@ def find_place(context: AppContext, subscriber: Subscriber, named: str) -> Paper
     snapshot = build_snapshot(context)
     rows = snapshot.candidates.rows if snapshot is not None else np.array([], dtype=np.int64)
     at = int(np.searchsorted(rows, paper.row))
-    if snapshot is None or at == len(rows) or rows[at] != paper.row:
+    if snapshot is None:
         return _no_candidate(context, snapshot, paper)
     scored = score_today(context, snapshot, subscriber)
-    return _Seeker(context, snapshot, scored, compose_digest(context, snapshot, scored), paper, at).place()
+    digest = compose_digest(context, snapshot, scored)
+    if at == len(rows) or rows[at] != paper.row:
+        place = _no_candidate(context, snapshot, paper)
+    else:
+        place = _Seeker(context, snapshot, scored, digest, paper, at).place()
+    told = [event_line(one.event, most=0).words for one in digest.updates if one.paper.row == paper.row]
+    if not told:
+        return place
+    return replace(place, explanation=f"{place.explanation} The updates of today’s digest say: {'; '.join(told)}.")
 
 
 def _no_candidate(context: AppContext, snapshot: RankingSnapshot | None, paper: Paper) -> PaperPlace:
+    if paper.status is not None:
+        text = f"It was {paper.status}, and such papers are not sent."
+        return PaperPlace(paper, Reason(paper.status.value), text)
     days = context.config.ranking.max_age_days
     if paper.first_seen is not None and paper.first_seen <= context.clock() - timedelta(days=days):
         seen = format_day(paper.first_seen.date())

@@ -9,7 +9,7 @@ from newsletter.model import PaperUpdate, Subscriber
 from newsletter.store import paper_events
 
 MOST_UPDATES = 20
-"""Events in one digest. The oldest go first; the next digest has the rest."""
+"""Events in one digest: warnings first, then the oldest. The next digest has the rest."""
 
 _MAX_AGE = timedelta(days=60)
 """An event that was first seen before that is no news, such as for a subscriber who was away for long."""
@@ -27,4 +27,9 @@ def load_updates(
     untold = paper_events.untold(connection, [one.row for one in batch], now - _MAX_AGE, leaving_out)
     wanted = {one.row: set(one.preferences.updates) for one in batch}
     found = {row: [one for one in own if one.event.kind in wanted[row]] for row, own in untold.items()}
-    return {row: own[:MOST_UPDATES] for row, own in found.items() if own}
+    return {row: _first(own) for row, own in found.items() if own}
+
+
+def _first(updates: Sequence[PaperUpdate]) -> list[PaperUpdate]:
+    chosen = sorted(updates, key=lambda one: (not one.event.kind.is_warning, one.event.row))[:MOST_UPDATES]
+    return sorted(chosen, key=lambda one: one.event.row)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, union, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, union, update
 
 from newsletter.highlights.sentences import sentences
 from newsletter.model import EventKind, Notice, Paper, PaperEvent, PaperStatus, PaperUpdate, SendState
@@ -148,8 +148,17 @@ def record(connection: Connection, paper: int, changes: Iterable[Change], source
 
 def history(connection: Connection, paper: int) -> list[PaperEvent]:
     """Return what became of the paper in a row, oldest first."""
-    query = select(paper_events).where(paper_events.c.paper == paper)
-    return [_event(row) for row in connection.execute(query.order_by(paper_events.c.seen_at, paper_events.c.row))]
+    return histories(connection, [paper]).get(paper, [])
+
+
+def histories(connection: Connection, papers: Sequence[int]) -> dict[int, list[PaperEvent]]:
+    """Return what became of the papers in some rows, oldest first; papers without events are left out."""
+    found: dict[int, list[PaperEvent]] = {}
+    for start in range(0, len(papers), _BLOCK):
+        query = select(paper_events).where(paper_events.c.paper.in_(papers[start : start + _BLOCK]))
+        for row in connection.execute(query.order_by(paper_events.c.seen_at, paper_events.c.row)):
+            found.setdefault(row.paper, []).append(_event(row))
+    return found
 
 
 def _event(row: Any) -> PaperEvent:
@@ -187,31 +196,60 @@ def untold(
         query = _untold(subscribers[start : start + _BLOCK], since, leaving_out)
         for subscriber, event in connection.execute(query):
             found.setdefault(subscriber, []).append(event)
-    events = _by_rows(connection, sorted({event for own in found.values() for event in own}))
+    updates = _updates(connection, [(subscriber, event) for subscriber, own in found.items() for event in sorted(own)])
+    return {subscriber: list(own) for subscriber, own in updates.items()}
+
+
+def _updates(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, tuple[PaperUpdate, ...]]:
+    """Return what subscribers are told, by subscriber, for pairs of a subscriber and an event (both by row)."""
+    events = _by_rows(connection, sorted({event for _, event in pairs}))
     papers = by_rows(connection, {one.paper for one in events.values()})
-    return {
-        subscriber: [PaperUpdate(papers[events[row].paper], events[row]) for row in sorted(own)]
-        for subscriber, own in found.items()
-    }
+    sent: dict[tuple[int, int], date] = {}
+    saved: set[tuple[int, int]] = set()
+    people = sorted({subscriber for subscriber, _ in pairs})
+    for start in range(0, len(people), _BLOCK):
+        block = people[start : start + _BLOCK]
+        for some in range(0, len(rows := sorted(events)), _BLOCK):
+            own = paper_events.c.row.in_(rows[some : some + _BLOCK])
+            edition = func.min(sends.c.edition).label("edition")
+            first = _sent(block, edition).where(own).group_by(send_papers.c.subscriber, paper_events.c.row)
+            sent |= {(row.subscriber, row.event): row.edition for row in connection.execute(first)}
+            saved |= {(row.subscriber, row.event) for row in connection.execute(_saved(block).where(own))}
+    found: dict[int, tuple[PaperUpdate, ...]] = {}
+    for one in pairs:
+        event = events[one[1]]
+        update = PaperUpdate(papers[event.paper], event, sent.get(one), one in saved)
+        found[one[0]] = (*found.get(one[0], ()), update)
+    return found
 
 
-def _untold(block: Sequence[int], since: datetime, leaving_out: date | None) -> Select[Any]:
-    event = paper_events.c
-    had = union(
-        select(send_papers.c.subscriber, event.row.label("event"))
-        .join(send_papers, send_papers.c.paper == event.paper)
+def _sent(block: Sequence[int], *more: ColumnElement[Any]) -> Select[Any]:
+    """Select the events of papers that subscribers were sent before, or may have been."""
+    return (
+        select(send_papers.c.subscriber, paper_events.c.row.label("event"), *more)
+        .join(send_papers, send_papers.c.paper == paper_events.c.paper)
         .join(sends, sends.c.row == send_papers.c.send)
         .where(
-            event.seen_at > since,
             send_papers.c.subscriber.in_(block),
             ~send_papers.c.released,
             sends.c.state.in_((SendState.SENT.value, SendState.UNSURE.value)),
-            sends.c.planned_at < event.seen_at,
-        ),
-        select(saved_papers.c.subscriber, event.row.label("event"))
-        .join(saved_papers, saved_papers.c.paper == event.paper)
-        .where(event.seen_at > since, saved_papers.c.subscriber.in_(block), saved_papers.c.saved_at < event.seen_at),
-    ).subquery()
+            sends.c.planned_at < paper_events.c.seen_at,
+        )
+    )
+
+
+def _saved(block: Sequence[int]) -> Select[Any]:
+    """Select the events of papers that subscribers had saved before."""
+    return (
+        select(saved_papers.c.subscriber, paper_events.c.row.label("event"))
+        .join(saved_papers, saved_papers.c.paper == paper_events.c.paper)
+        .where(saved_papers.c.subscriber.in_(block), saved_papers.c.saved_at < paper_events.c.seen_at)
+    )
+
+
+def _untold(block: Sequence[int], since: datetime, leaving_out: date | None) -> Select[Any]:
+    recent = paper_events.c.seen_at > since
+    had = union(_sent(block).where(recent), _saved(block).where(recent)).subquery()
     told = send_events.c
     of_told = exists().where(told.subscriber == had.c.subscriber, told.event == had.c.event, ~told.released)
     planned = select(sends.c.row).where(sends.c.subscriber.in_(block), sends.c.state == SendState.PLANNED.value)
@@ -232,13 +270,16 @@ def _by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, PaperEven
 
 def of_sends(connection: Connection, rows: Sequence[int]) -> dict[int, tuple[PaperUpdate, ...]]:
     """Return the events that some sends tell, by the send's row, oldest first."""
-    query = select(send_events.c.send, send_events.c.event).where(send_events.c.send.in_(rows))
-    pairs = connection.execute(query.order_by(send_events.c.send, send_events.c.event)).all()
-    events = _by_rows(connection, sorted({event for _, event in pairs}))
-    papers = by_rows(connection, {one.paper for one in events.values()})
+    query = select(send_events.c.send, send_events.c.subscriber, send_events.c.event)
+    query = query.where(send_events.c.send.in_(rows)).order_by(send_events.c.send, send_events.c.event)
+    held = connection.execute(query).all()
+    if not held:
+        return {}
+    updates = _updates(connection, list(dict.fromkeys((one.subscriber, one.event) for one in held)))
+    known = {(subscriber, one.event.row): one for subscriber, own in updates.items() for one in own}
     found: dict[int, tuple[PaperUpdate, ...]] = {}
-    for send, event in pairs:
-        found[send] = (*found.get(send, ()), PaperUpdate(papers[events[event].paper], events[event]))
+    for one in held:
+        found[one.send] = (*found.get(one.send, ()), known[one.subscriber, one.event])
     return found
 
 

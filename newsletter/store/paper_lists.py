@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, desc, func, or_, select
 
-from newsletter.model import Paper
+from newsletter.model import Paper, PaperStatus
 from newsletter.store.papers import IS_PAPER
 from newsletter.store.schema import papers
 
@@ -92,5 +92,9 @@ def listed(connection: Connection, rows: Sequence[int]) -> list[Paper]:
     the beginning of the abstract.
     """
     query = select(*_SHOWN).where(papers.c.row.in_([*rows]))
-    found = {values[0]: Paper(**dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}
+    found = {values[0]: _paper(dict(zip(_NAMES, values, strict=True))) for values in connection.execute(query)}
     return [found[row] for row in rows if row in found]
+
+
+def _paper(values: dict[str, Any]) -> Paper:
+    return Paper(**{**values, "status": PaperStatus(values["status"]) if values["status"] else None})

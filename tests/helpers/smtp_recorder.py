@@ -23,8 +23,11 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
-PAPER = re.compile(r"https://torture\.example/papers/[\w-]+")
+PAPER = re.compile(r"https://torture\.example/papers/(\d+-\d+)\b")
 """What identifies a paper in a message."""
+
+UPDATE = re.compile(r"Published in Torture (\d+-\d+)\b")
+"""What identifies an event: the paper that it is about."""
 
 Note = Callable[..., None]
 
@@ -36,6 +39,7 @@ class Accepted:
     message_id: str
     recipient: str
     papers: tuple[str, ...]
+    updates: tuple[str, ...]
 
 
 @dataclass
@@ -73,7 +77,8 @@ class Record:
                 self.open -= 1
                 self.broken += event["broken"]
             case _:
-                self.accepted.append(Accepted(event["message_id"], event["recipient"], tuple(event["papers"])))
+                found = (tuple(event[name]) for name in ("papers", "updates"))
+                self.accepted.append(Accepted(event["message_id"], event["recipient"], *found))
 
     @property
     def times(self) -> Counter[str]:
@@ -115,9 +120,15 @@ class _Handler:
         message = message_from_bytes(envelope.content, EmailMessage, policy=policy.default)
         text = message.get_body(("plain",))
         assert text is not None
-        papers = sorted(set(PAPER.findall(text.get_content())))
+        content = text.get_content()
         (recipient,) = envelope.rcpt_tos
-        self._note(event="accepted", message_id=str(message["Message-ID"]), recipient=recipient, papers=papers)
+        self._note(
+            event="accepted",
+            message_id=str(message["Message-ID"]),
+            recipient=recipient,
+            papers=sorted(set(PAPER.findall(content))),
+            updates=sorted(UPDATE.findall(content)),
+        )
         await self._pause()
         return "250 written down"
 

@@ -1,4 +1,4 @@
-"""Whatever happens to sends, in whatever order: what was sent stays sent, and no paper goes to anybody twice."""
+"""Whatever happens to sends, in whatever order: what was sent stays sent; nobody gets a paper or an event twice."""
 
 import tempfile
 from dataclasses import replace
@@ -10,11 +10,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from newsletter.config.loader import load_config
-from newsletter.model import Digest, DigestItem, Paper, Preferences, SendState, SubscriberState
+from newsletter.model import Digest, DigestItem, Paper, PaperUpdate, Preferences, SendState, SubscriberState
 from newsletter.services import bounces, forgive_bounces
 from newsletter.services.context import open_context
 from newsletter.services.forgive_bounces import Selection
-from newsletter.store import paper_upsert, papers, plans, reading, send_changes, send_log, sends, subscribers, writing
+from newsletter.store import (
+    paper_events,
+    paper_upsert,
+    papers,
+    plans,
+    reading,
+    send_changes,
+    send_log,
+    sends,
+    subscribers,
+    writing,
+)
 from newsletter.store.sends import ClaimFilter, SendOutcome
 from newsletter.support.clock import Clock
 from tests.helpers.newsletter import CONFIG, create_store
@@ -47,7 +58,12 @@ class Sending(RuleBasedStateMachine):
         self.context = open_context(load_config(path), clock)
         self.taken: list[str] = []
         with writing(self.context.engine) as connection:
-            paper_upsert.upsert(connection, [Paper(title=f"Paper {one}") for one in range(3)], "test", self._now)
+            found = [Paper(title=f"Paper {one}", arxiv_id=f"2511.0000{one}") for one in range(3)]
+            paper_upsert.upsert(connection, found, "test", self._now)
+            published = [replace(one, venue="A journal") for one in found]
+            paper_upsert.upsert(connection, published, "test", self._now)
+            known = papers.by_rows(connection, [1, 2, 3])
+            self.updates = [PaperUpdate(known[row], paper_events.history(connection, row)[0]) for row in (1, 2, 3)]
             for one in (1, 2):
                 person = Preferences(email=f"r{one}@example.org")
                 subscribers.add(connection, person, SubscriberState.ACTIVE, "test", self._now, file=None)
@@ -66,7 +82,9 @@ class Sending(RuleBasedStateMachine):
         with writing(self.context.engine) as connection:
             known = papers.by_rows(connection, sorted(chosen))
             choices = tuple(DigestItem(known[row], rank, 0.5, "A", "") for rank, row in enumerate(sorted(chosen), 1))
-            digest = Digest(edition=day, choices=choices, considered=3, since=None, seen_row=3)
+            # Of other papers than those that are chosen, so that papers and events come and go on their own.
+            told = tuple(one for one in self.updates if one.paper.row % 3 + 1 in chosen)
+            digest = Digest(edition=day, choices=choices, considered=3, since=None, seen_row=3, updates=told)
             email, identity = f"r{reader}@example.org", f"<{day}.{reader}@x>"
             one = plans.Plan(subscriber=reader, email=email, message_id=identity, digest=digest)
             plans.plan(connection, [one], self._now)
@@ -123,6 +141,10 @@ class Sending(RuleBasedStateMachine):
         assert {*self.taken} <= {line.send.message_id for line in sent}
         arrived = [(line.send.subscriber, paper.id) for line in sent for paper in line.papers]
         assert len(arrived) == len(set(arrived))
+        with reading(self.context.engine) as connection:
+            updates = paper_events.of_sends(connection, [line.send.row for line in sent])
+        told = [(line.send.subscriber, one.event.row) for line in sent for one in updates.get(line.send.row, ())]
+        assert len(told) == len(set(told))
 
 
 TestSending = Sending.TestCase

@@ -95,6 +95,8 @@ def _fields(citation: Citation) -> Iterator[tuple[str, str]]:
         yield "doi", f"{{{_verbatim(citation.doi)}}}"
     if citation.url is not None:
         yield "url", f"{{{_verbatim(citation.url)}}}"
+    if citation.note:
+        yield "note", f"{{{_latex(citation.note)}}}"
     if citation.abstract:
         yield "abstract", f"{{{_latex(citation.abstract)}}}"
     if citation.keywords:

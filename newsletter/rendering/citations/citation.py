@@ -2,13 +2,15 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
 from newsletter.model import Paper
 from newsletter.rendering.citations.repositories import repository_of
+from newsletter.rendering.paper_card import status_label
 from newsletter.rendering.plain_text import latex_to_text, readable
+from newsletter.support.identifiers import is_preprint_doi
 from newsletter.support.person_names import WrittenName, split_name
 from newsletter.support.text import to_single_line
 
@@ -45,6 +47,8 @@ class Citation:
         venue: the journal, or the conference or its proceedings; None if unknown.
         repository: the name of the repository of a preprint, None for other works.
         arxiv_id: without its version. ``arxiv_category``: its first category, None if that is not arXiv's.
+        doi: of the published version, if there is one, or else of the preprint.
+        note: that the paper was retracted or withdrawn; empty for others.
         url, pdf_url: http or https.
     """
 
@@ -63,10 +67,12 @@ class Citation:
     pdf_url: str | None
     abstract: str
     keywords: tuple[str, ...]
+    note: str = ""
 
 
 def citation_of(paper: Paper) -> Citation:
-    """Return what is cited of a stored paper."""
+    """Return what is cited of a stored paper: of its published version, as far as that is known."""
+    paper = replace(paper, doi=_published_doi(paper))
     venue = to_single_line(readable(paper.venue or "")) or None
     kind = _kind(paper, venue)
     named = [name for author in paper.authors if (name := to_single_line(latex_to_text(author)))]
@@ -89,7 +95,14 @@ def citation_of(paper: Paper) -> Citation:
         pdf_url=_web(paper.pdf_url),
         abstract=to_single_line(readable(paper.abstract)),
         keywords=tuple(word for one in paper.keywords if (word := to_single_line(latex_to_text(one)))),
+        note=status_label(paper),
     )
+
+
+def _published_doi(paper: Paper) -> str | None:
+    """Return the DOI of the published version, or else the paper's own."""
+    dois = [one for one in (paper.doi, *paper.other_ids) if one and one.startswith("10.")]
+    return next((one for one in dois if not is_preprint_doi(one)), paper.doi)
 
 
 def citation_key(paper_id: str) -> str:

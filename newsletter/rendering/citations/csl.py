@@ -31,6 +31,7 @@ def to_csl(citation: Citation) -> dict[str, Any]:
         "number": f"arXiv:{citation.arxiv_id}" if citation.arxiv_id else None,
         "DOI": citation.doi,
         "URL": citation.url,
+        "note": citation.note,
         "abstract": citation.abstract,
         "keyword": ", ".join(citation.keywords),
     }

@@ -42,6 +42,7 @@ def to_ris(citation: Citation) -> str:
         "doi": citation.doi,
         "urls": [citation.url] if citation.url else [],
         "file_attachments1": citation.pdf_url,
+        "notes": [citation.note] if citation.note else [],
         "abstract": citation.abstract,
         "keywords": list(citation.keywords),
     }

@@ -23,7 +23,7 @@ from newsletter.web.api.schemas import (
     PaperResponse,
     SignupStatus,
     matches,
-    paper_response,
+    paper_responses,
 )
 from newsletter.web.context import WebContext
 from newsletter.web.forms import SameOrigin, request_origin
@@ -129,25 +129,31 @@ def routes(site: WebContext) -> APIRouter:
         last = _paper(site, asked.after) if asked.after is not None else None
         with reading(context.engine) as connection:
             found = papers.page(connection, wanted, last, asked.limit + 1)
-        shown = found[: asked.limit]
-        more = len(found) > len(shown)
-        return PaperPage(papers=[paper_response(one) for one in shown], next=shown[-1].id if more else None)
+            shown = found[: asked.limit]
+            more = len(found) > len(shown)
+            return PaperPage(papers=paper_responses(connection, shown), next=shown[-1].id if more else None)
 
     @router.get("/papers/{id:path}")
     def show_paper(id: Id) -> PaperResponse:
-        """Return a paper by its id, arXiv id or DOI."""
-        return paper_response(_paper(site, id))
+        """Return a paper by its id, arXiv id or DOI, with what became of it."""
+        paper = _paper(site, id)
+        with reading(context.engine) as connection:
+            return paper_responses(connection, [paper])[0]
 
     @router.get("/similar/{id:path}")
     def find_similar(id: Id, asked: Annotated[LimitQuery, Query()]) -> Matches:
         """List the papers most similar to a paper, best first."""
-        return matches(similar(context, _paper(site, id), PaperFilter(), asked.limit, site.index()))
+        found = similar(context, _paper(site, id), PaperFilter(), asked.limit, site.index())
+        with reading(context.engine) as connection:
+            return matches(connection, found)
 
     @router.get("/search")
     def find_papers(asked: Annotated[SearchQuery, Query()]) -> Matches:
         """Search for papers by words, author, phrase or identifier, best match first."""
         wanted = PaperFilter(asked.source, asked.since, asked.until, category=asked.category)
-        return matches(search(context, asked.q, wanted, asked.limit, site.index()))
+        found = search(context, asked.q, wanted, asked.limit, site.index())
+        with reading(context.engine) as connection:
+            return matches(connection, found)
 
     @router.get("/trending")
     def list_trending(asked: Annotated[LimitQuery, Query()]) -> Matches:
@@ -155,8 +161,8 @@ def routes(site: WebContext) -> APIRouter:
         hits = trending_hits(context, context.clock().date())[: asked.limit]
         with reading(context.engine) as connection:
             known = papers.by_rows(connection, [hit.row for hit in hits])
-        found = [(known[hit.row], hit.score) for hit in hits if hit.row in known]
-        return matches([SearchResult(paper, score, trending_reason(paper)) for paper, score in found])
+            found = [(known[hit.row], hit.score) for hit in hits if hit.row in known]
+            return matches(connection, [SearchResult(paper, score, trending_reason(paper)) for paper, score in found])
 
     @router.post("/subscribe", status_code=202, responses=_SIGN_UP, dependencies=[SameOrigin], tags=["sign-up"])
     def subscribe(request: Request, asked: SignUp) -> SignupStatus:

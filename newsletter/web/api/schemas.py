@@ -1,14 +1,24 @@
 """Response models of the API, as documented in its OpenAPI schema."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from sqlalchemy import Connection
 
-from newsletter.model import Layout, Paper, Send, SendState, Subscriber, SubscriberState
-from newsletter.services.paper_json import paper_json
+from newsletter.model import (
+    EventKind,
+    Layout,
+    Paper,
+    PaperStatus,
+    Send,
+    SendState,
+    Subscriber,
+    SubscriberState,
+)
+from newsletter.services.paper_json import papers_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store.preferences import alert_json, interest_json
@@ -32,8 +42,26 @@ class ErrorResponse(BaseModel):
     error: str
 
 
+class EventResponse(BaseModel):
+    """What became of a paper: the fields of :func:`event_json`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: EventKind
+    day: date | None = Field(description="When it happened, if the source says so.")
+    venue: str | None
+    doi: str | None = Field(description="Of the article or the notice.")
+    url: str | None = Field(description="Of the article or the notice.")
+    version: int | None
+    former_title: str | None
+    added: list[str] = Field(description="Sentences that are new in the abstract.")
+    removed: list[str] = Field(description="Sentences that are no longer in the abstract.")
+    source: str
+    seen_at: Moment
+
+
 class PaperResponse(BaseModel):
-    """A paper: the fields of :func:`paper_json`, with types for the OpenAPI document."""
+    """A paper: the fields of :func:`papers_json`, with types for the OpenAPI document."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,20 +82,24 @@ class PaperResponse(BaseModel):
     arxiv_id: str | None
     version: int | None
     doi: str | None
+    other_ids: list[str] = Field(description="Such as the DOI of the journal version, or `pmid:123`.")
+    status: PaperStatus | None = Field(description="Null unless it was withdrawn or retracted.")
     pdf_url: str | None
     code_url: str | None
     code_stars: int | None
     project_url: str | None
+    links: list[str] = Field(description="Its other web pages.")
     summary: str | None = Field(description="The source's own summary.")
     summary_by: str | None = Field(description="Who made the summary, if the source says so.")
     thumbnail_url: str | None = Field(description="An image of the paper that its source has (https).")
     keywords: list[str]
     first_seen: Moment | None
+    history: list[EventResponse] = Field(description="What became of it, oldest first.")
 
 
-def paper_response(paper: Paper) -> PaperResponse:
-    """Convert a stored paper."""
-    return PaperResponse(**paper_json(paper))
+def paper_responses(connection: Connection, papers: Iterable[Paper]) -> list[PaperResponse]:
+    """Convert stored papers."""
+    return [PaperResponse(**one) for one in papers_json(connection, papers)]
 
 
 class PaperPage(BaseModel):
@@ -91,10 +123,14 @@ class Matches(BaseModel):
     papers: list[Match]
 
 
-def matches(found: Sequence[SearchResult]) -> Matches:
+def matches(connection: Connection, found: Sequence[SearchResult]) -> Matches:
     """Convert search results."""
+    papers = paper_responses(connection, [one.paper for one in found])
     return Matches(
-        papers=[Match(paper=paper_response(one.paper), score=round(one.score, 6), because=one.because) for one in found]
+        papers=[
+            Match(paper=paper, score=round(one.score, 6), because=one.because)
+            for paper, one in zip(papers, found, strict=True)
+        ]
     )
 
 
@@ -143,6 +179,7 @@ class SubscriberResponse(BaseModel):
     never: list[str]
     never_authors: list[str]
     alerts: list[dict[str, Any]] = Field(description="As in subscriber files.")
+    updates: list[EventKind] = Field(description="Which events of papers that they were sent or saved are told.")
     file: str | None = Field(description="The file in the subscribers' folder.")
     next_due: Moment | None
     last_digest: Moment | None
@@ -170,6 +207,7 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
         never=list(wants.never),
         never_authors=list(wants.never_authors),
         alerts=[alert_json(one) for one in wants.alerts],
+        updates=list(wants.updates),
         file=subscriber.file,
         next_due=subscriber.next_due,
         last_digest=subscriber.last_digest,

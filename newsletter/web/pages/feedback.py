@@ -5,7 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Paper, Subscriber
-from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.paper_card import labelled_title
 from newsletter.services.feedback_effect import best_interest, feedback_effect
 from newsletter.store import feedback as store
 from newsletter.store import papers, reading, writing
@@ -34,7 +34,7 @@ def routes(site: WebContext) -> APIRouter:
             "feedback",
             headers=PRIVATE,
             token=token,
-            title=display_title(paper),
+            title=labelled_title(paper),
             more=verdict is Verdict.MORE,
             noted=given is not None,
             interest=given.interest if given is not None and given.interest in names else None,

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from fastapi import APIRouter, Response
 
 from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, paper_links, paper_path, sentences_of
+from newsletter.rendering.paper_card import labelled_title, paper_links, paper_path, sentences_of
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.store import paper_lists, papers, reading
 from newsletter.web.context import WebContext
@@ -106,7 +106,7 @@ def _add(feed: Element, url: str, paper: Paper, since: datetime) -> None:
     entry = SubElement(feed, "entry")
     where = f"{url}{paper_path(paper.id)}"
     _say(entry, "id", where)
-    _say(entry, "title", display_title(paper))
+    _say(entry, "title", labelled_title(paper))
     _say(entry, "updated", since.isoformat())
     day = paper.listed_on or paper.published
     if day is not None:

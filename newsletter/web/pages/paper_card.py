@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, paper_links, paper_path
+from newsletter.rendering.paper_card import display_title, paper_links, paper_path, status_label
 from newsletter.rendering.plain_text import latex_to_text, shorten
 
 _ABSTRACT_SHOWN = 320
@@ -17,14 +17,15 @@ class PaperCard:
     """The card of a paper in a list.
 
     Attributes:
-        path: its page. ``text``: the beginning of its abstract. ``by``: the organisation, or else the number of
-            authors.
+        path: its page. ``label``: "Retracted" or "Withdrawn", otherwise empty.
+        text: the beginning of its abstract. ``by``: the organisation, or else the number of authors.
         links: name and URL (http or https) of each link.
         match: relevance to the search, in percent; None outside of searches.
     """
 
     path: str
     title: str
+    label: str
     text: str
     by: str
     day: date | None
@@ -40,6 +41,7 @@ def paper_card(paper: Paper, match: int | None = None) -> PaperCard:
     return PaperCard(
         path=paper_path(paper.id),
         title=display_title(paper),
+        label=status_label(paper),
         text=_beginning(paper.abstract or paper.summary or ""),
         by=paper.organization or count_authors(paper),
         day=paper.published or paper.listed_on,

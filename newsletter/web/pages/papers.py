@@ -1,5 +1,6 @@
 """Paper pages: by day, week and month, trending, search results and single papers."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -8,17 +9,26 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from newsletter.model import Paper
-from newsletter.rendering.paper_card import display_title, labelled_sentences, paper_links, paper_path, summary_label
+from newsletter.model import Paper, PaperEvent, PaperStatus
+from newsletter.rendering.event_words import event_line
+from newsletter.rendering.paper_card import (
+    display_title,
+    labelled_sentences,
+    paper_links,
+    paper_path,
+    status_label,
+    summary_label,
+)
 from newsletter.rendering.plain_text import latex_to_text, readable
 from newsletter.services.search import find_identified
-from newsletter.store import reading
+from newsletter.store import paper_events, reading
 from newsletter.store.papers import PaperFilter, by_id
 from newsletter.web.context import WebContext
 from newsletter.web.middleware.cache import PUBLIC
 from newsletter.web.pages import paper_queries
 from newsletter.web.pages.citation_tags import citation_tags
 from newsletter.web.pages.paper_card import short_authors
+from newsletter.web.pages.paper_places import other_places
 from newsletter.web.pages.period import Kind, Period, around, read_period
 
 _LONGEST_SEARCH = 300
@@ -30,6 +40,11 @@ _DATES = {
     "month": "This is not a valid month. Write it like 2025-11.",
 }
 _GET = ["GET", "HEAD"]
+_SENTENCES = 10
+_WARNINGS = {
+    PaperStatus.RETRACTED: "Its results should not be relied on.",
+    PaperStatus.WITHDRAWN: "Its authors or its publisher have taken it back.",
+}
 
 
 def routes(site: WebContext) -> APIRouter:
@@ -129,12 +144,15 @@ def routes(site: WebContext) -> APIRouter:
     def one(request: Request, name: str) -> Response:
         with reading(site.context.engine) as connection:
             paper = by_id(connection, name)
+            events = paper_events.history(connection, paper.row) if paper is not None else []
         if paper is None:
             raise HTTPException(404, "This paper is not here. Try searching for its title.")
         if paper.id != name:
             return RedirectResponse(paper_path(paper.id), 301)
         cited = [*citation_tags(paper, site.url)]
-        return site.page(request, "paper", headers=PUBLIC, **_paper(paper), citation=cited, alike=alike.to(paper))
+        return site.page(
+            request, "paper", headers=PUBLIC, **_paper(paper, events), citation=cited, alike=alike.to(paper)
+        )
 
     return router
 
@@ -156,13 +174,17 @@ _LISTING: dict[str, Any] = {
 """Default values of the list template."""
 
 
-def _paper(paper: Paper) -> dict[str, Any]:
+def _paper(paper: Paper, events: Sequence[PaperEvent]) -> dict[str, Any]:
     """Build the values of the paper template."""
     abstract = " ".join(readable(paper.abstract).split())
     lines, day = labelled_sentences(paper), paper.listed_on or paper.published
     return {
         "paper": paper,
         "title": display_title(paper),
+        "label": status_label(paper),
+        "warning": _WARNINGS[paper.status] if paper.status is not None else "",
+        "history": [_event(one) for one in reversed(events)],
+        "places": other_places(paper),
         "authors": short_authors(paper),
         "abstract": abstract,
         # Not for a short abstract, which they would repeat.
@@ -175,6 +197,12 @@ def _paper(paper: Paper) -> dict[str, Any]:
         "interest": display_title(paper)[:_LONGEST_INTEREST],
         "words": "",
     }
+
+
+def _event(event: PaperEvent) -> dict[str, Any]:
+    """Build the values of a line of the history."""
+    line = event_line(event, _SENTENCES)
+    return {"line": line, "seen": None if event.day else event.seen_at.date()}
 
 
 def _middle(period: Period, today: date) -> date:

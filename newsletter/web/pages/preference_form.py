@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from newsletter.audience.subscriber_file import preferences_from_mapping
 from newsletter.audience.subscriber_schema import MOST_INTERESTS
 from newsletter.errors import UserError
-from newsletter.model import Day, Interest, Layout, Preferences
+from newsletter.model import Day, EventKind, Interest, Layout, Preferences
 from newsletter.rendering.library_names import library_name
 from newsletter.support.time_zones import is_known
 from newsletter.web.forms import text, texts
@@ -43,6 +43,16 @@ LAYOUTS = {
     Layout.TITLES: "Titles: one line for each paper",
 }
 """The layouts in words for the reader."""
+
+UPDATES = {
+    EventKind.RETRACTED: "retracted",
+    EventKind.WITHDRAWN: "withdrawn",
+    EventKind.CONCERN: "given an expression of concern",
+    EventKind.CORRECTED: "corrected",
+    EventKind.PUBLISHED: "published in a journal or at a conference",
+    EventKind.REVISED: "revised by its authors",
+}
+"""The events in words for the reader, after "Tell me when a paper is"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,8 @@ class InterestFields:
 @dataclass(frozen=True, slots=True)
 class Fields:
     """The fields of the form; ``never`` has one word and ``never_authors`` one name per line, ``trending`` and
-    ``layout`` are empty for the newsletter's own.
+    ``layout`` are empty for the newsletter's own; ``updates`` has the events that are told, None in a form
+    without them.
     """
 
     name: str
@@ -95,6 +106,7 @@ class Fields:
     never_authors: str
     interests: Sequence[InterestFields]
     alerts: Sequence[AlertFields]
+    updates: Sequence[str] | None
 
 
 class FormError(UserError):
@@ -125,6 +137,7 @@ def fields_of(preferences: Preferences) -> Fields:
         never_authors="\n".join(preferences.never_authors),
         interests=[_interest_fields(one) for one in preferences.interests],
         alerts=[alert_fields(one) for one in preferences.alerts],
+        updates=[kind.value for kind in preferences.updates],
     )
 
 
@@ -173,6 +186,7 @@ def posted_fields(form: FormData) -> Fields:
         never_authors=text(form, "never_authors"),
         interests=[one for one in interests if not one.empty],
         alerts=posted_alerts(form),
+        updates=[kind.value for kind in EventKind if kind.value in texts(form, "update")] if "update" in form else None,
     )
 
 
@@ -202,6 +216,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         "never": _lines(fields.never),
         "never_authors": _lines(fields.never_authors),
         "alerts": [alert_mapping(one) for one in fields.alerts],
+        "updates": list(EventKind if fields.updates is None else fields.updates),
     }
     if not fields.days:
         raise FormError("Days: choose at least one; to stop for a while, pause below.")
@@ -228,6 +243,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         never=read.never,
         never_authors=read.never_authors,
         alerts=read.alerts,
+        updates=present.updates if fields.updates is None else read.updates,
     )
 
 

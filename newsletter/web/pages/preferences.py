@@ -27,6 +27,7 @@ from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_
 from newsletter.web.pages.alert_form import ALERT_KINDS, AlertFields
 from newsletter.web.pages.libraries import library_values
 from newsletter.web.pages.preference_form import (
+    UPDATES,
     Fields,
     FormError,
     InterestFields,
@@ -99,6 +100,7 @@ def routes(site: WebContext) -> APIRouter:
             mark=home.mark,
             titles=_titles(site, fields),
             days=_DAYS,
+            update_kinds=UPDATES,
             layouts=layout_choices(fields.layout, context.config.digest.layout),
             zones=zones(),
             **shown,

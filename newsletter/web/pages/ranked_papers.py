@@ -5,7 +5,7 @@ from typing import Any
 
 from newsletter.digest.composer import EARLIER, WITHOUT_MATCH
 from newsletter.model import DigestItem
-from newsletter.rendering.paper_card import display_title, paper_links
+from newsletter.rendering.paper_card import labelled_title, paper_links
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.template_context import percent
 from newsletter.services.recommend import NO_PAPERS
@@ -23,7 +23,7 @@ def ranked_papers(
     """
     shown = [
         {
-            "title": display_title(one.paper),
+            "title": labelled_title(one.paper),
             "url": next((link["url"] for link in paper_links(one.paper)), None),
             "section": one.section,
             "match": percent(one.score) if one.section not in WITHOUT_MATCH else None,

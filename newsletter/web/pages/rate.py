@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.audience.signup import end_waiting, waits_for_ratings
 from newsletter.model import Paper, Subscriber
-from newsletter.rendering.paper_card import byline, display_title, paper_path, sentences_of
+from newsletter.rendering.paper_card import byline, labelled_title, paper_path, sentences_of
 from newsletter.services.ranking_snapshot import build_snapshot
 from newsletter.services.ratings import digest_with_ratings, give_ratings
 from newsletter.services.varied_papers import varied_papers
@@ -85,7 +85,7 @@ def _card(paper: Paper) -> Mapping[str, Any]:
     return {
         "field": f"p{paper.row}",
         "path": paper_path(paper.id),
-        "title": display_title(paper),
+        "title": labelled_title(paper),
         "byline": byline(paper),
         "sentence": next(iter(sentences_of(paper)), ""),
     }

@@ -11,8 +11,7 @@ from fastapi.responses import RedirectResponse
 from newsletter.audience.feedback import weight_of
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Paper, Subscriber
-from newsletter.rendering.paper_card import byline, display_title, paper_path
-from newsletter.rendering.plain_text import latex_to_text
+from newsletter.rendering.paper_card import byline, labelled_title, paper_path
 from newsletter.services.ratings import give_ratings
 from newsletter.store import feedback, libraries, papers, reading, writing
 from newsletter.store.feedback import Feedback, Verdict
@@ -62,6 +61,7 @@ def routes(site: WebContext) -> APIRouter:
             # Those on the last page may just have been removed.
             number = min(number, max(1, -(-count // _PER_PAGE)))
             given = feedback.newest(connection, subscriber.row, _PER_PAGE, (number - 1) * _PER_PAGE)
+            known = papers.by_rows(connection, (one.paper.row for one in given))
         return site.page(
             request,
             "ratings",
@@ -70,7 +70,7 @@ def routes(site: WebContext) -> APIRouter:
             typed="",
             note=note,
             removed=_removed(site, subscriber, request.query_params),
-            ratings=[_rating(site, subscriber, one) for one in given],
+            ratings=[_rating(site, subscriber, one, known[one.paper.row]) for one in given],
             count=count,
             number=number,
             pages=max(1, -(-count // _PER_PAGE)),
@@ -168,13 +168,13 @@ def _removed(site: WebContext, subscriber: Subscriber, values: Mapping[str, Any]
     return Feedback(paper, verdict, str(values.get("interest", "")) or None, min(given_at, site.context.clock()))
 
 
-def _rating(site: WebContext, subscriber: Subscriber, given: Feedback) -> Mapping[str, Any]:
+def _rating(site: WebContext, subscriber: Subscriber, given: Feedback, paper: Paper) -> Mapping[str, Any]:
     context = site.context
     weight = weight_of(given.given_at, context.clock(), context.config.ranking.feedback_half_life_days)
     return {
         "id": given.paper.id,
         "path": paper_path(given.paper.id),
-        "title": latex_to_text(given.paper.title),
+        "title": labelled_title(paper),
         "words": _WORDS[given.verdict],
         "interest": given.interest if given.interest in _interests(subscriber) else None,
         "day": given.given_at.date(),
@@ -193,7 +193,7 @@ def _card(paper: Paper, verdict: Verdict | None, held: bool) -> Mapping[str, Any
     return {
         "id": paper.id,
         "path": paper_path(paper.id),
-        "title": display_title(paper),
+        "title": labelled_title(paper),
         "byline": byline(paper),
         "rated": _WORDS[verdict] if verdict is not None else "",
         "held": held,

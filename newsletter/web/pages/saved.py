@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Paper, Subscriber
 from newsletter.rendering.citations.formats import FILE_TYPES, CitationFormat, write_citations
-from newsletter.rendering.paper_card import byline, display_title, paper_links, paper_path
+from newsletter.rendering.paper_card import byline, display_title, labelled_title, paper_links, paper_path, status_label
 from newsletter.services.save_to_zotero import save_paper
 from newsletter.store import papers, reading, writing
 from newsletter.store import saved_papers as store
@@ -38,7 +38,7 @@ def routes(site: WebContext) -> APIRouter:
             "save",
             headers=PRIVATE,
             token=token,
-            title=display_title(paper),
+            title=labelled_title(paper),
             byline=byline(paper),
             saved=saved,
             removed=removed,
@@ -144,6 +144,7 @@ def _card(paper: Paper, saved_at: datetime) -> dict[str, object]:
         "id": paper.id,
         "path": paper_path(paper.id),
         "title": display_title(paper),
+        "label": status_label(paper),
         "byline": byline(paper),
         "links": [(link["name"], link["url"]) for link in paper_links(paper)],
         "saved_on": saved_at.date(),

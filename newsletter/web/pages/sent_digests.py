@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse
 
 from newsletter.audience.signed_links import TokenPurpose
 from newsletter.model import Digest, SendState, Subscriber
-from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.paper_card import labelled_title
 from newsletter.rendering.subject import subject
 from newsletter.rendering.template_context import format_day
+from newsletter.rendering.updates import by_paper, update_title
 from newsletter.services.messages import render_shared
 from newsletter.store import reading, send_log
 from newsletter.web.context import PRIVATE, WebContext
@@ -56,7 +57,7 @@ def routes(site: WebContext) -> APIRouter:
         with reading(context.engine) as connection:
             sends = send_log.last_sent(connection, subscriber.row, _IN_FEED)
             digests = send_log.digests(connection, sends)
-        content = _feed(site, subscriber, [digests[send.row] for send in sends if digests[send.row].choices])
+        content = _feed(site, subscriber, [one for send in sends if (one := digests[send.row]).choices or one.updates])
         return Response(content, 200, PRIVATE, "application/atom+xml")
 
     return router
@@ -68,7 +69,7 @@ def _digest(site: WebContext, subscriber: Subscriber, edition: date) -> Digest |
         if send is None or send.state is SendState.SKIPPED:
             return None
         found = send_log.digests(connection, [send])[send.row]
-    return found if found.choices else None
+    return found if found.choices or found.updates else None
 
 
 def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> bytes:
@@ -90,8 +91,9 @@ def _feed(site: WebContext, subscriber: Subscriber, digests: list[Digest]) -> by
         _text(entry, "title", f"{format_day(one.edition)}: {subject(context.config.digest.subject, settings, one)}")
         _text(entry, "updated", _noon(one.edition))
         ElementTree.SubElement(entry, f"{{{_ATOM}}}link", href=link)
-        summary = "\n".join(f"{choice.rank}. {display_title(choice.paper)}" for choice in one.choices)
-        _text(entry, "content", summary)
+        told = [update_title(own) for own in by_paper(one.updates)]
+        titles = [f"{choice.rank}. {labelled_title(choice.paper)}" for choice in one.choices]
+        _text(entry, "content", "\n".join([*told, *titles]))
     content: bytes = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return content
 

@@ -28,9 +28,10 @@ from newsletter.model import DigestItem, Layout, Subscriber
 from newsletter.ranking.explain import Explanation
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.palette import style_sheet
-from newsletter.rendering.paper_card import display_title
+from newsletter.rendering.paper_card import display_title, labelled_title
 from newsletter.rendering.plain_text import latex_to_text
 from newsletter.rendering.template_context import format_day, percent
+from newsletter.rendering.updates import by_paper, update_title
 from newsletter.support.clock import Clock
 from newsletter.web.preview.snapshot import MessageParts, Snapshot, WatchedFiles, make_snapshot, watched_files
 
@@ -219,6 +220,7 @@ def _values(snapshot: Snapshot) -> dict[str, Any]:
         "edition": format_day(digest.edition) if digest else "",
         "considered": digest.considered if digest else 0,
         "papers": _rows(digest.choices if digest else (), preview.explanation),
+        "updates": [update_title(own) for own in by_paper(digest.updates)] if digest else [],
         "hidden": hidden[:_HIDDEN_SHOWN],
         "more_hidden": max(0, len(hidden) - _HIDDEN_SHOWN),
         "nothing": preview.nothing,
@@ -233,7 +235,7 @@ def _rows(choices: Sequence[DigestItem], explanation: Mapping[int, Explanation])
     return [
         {
             "rank": choice.rank,
-            "title": display_title(choice.paper),
+            "title": labelled_title(choice.paper),
             "id": choice.paper.id,
             "section": choice.section,
             "earlier": EARLIER if choice.earlier else "",

@@ -74,7 +74,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
         fields |= {"i0-weight": "2,5", "i0-liked": [], "i1-name": "Energies", "i1-keywords": "diffusion\nflows: 3"}
         fields |= {"i2-text": "graph neural networks for molecules", "day": ["mon", "thu"], "time": "18:15"}
         fields |= {"timezone": "Asia/Kolkata", "papers": "5", "never": "survey\n\nbenchmark", "name": "Ada"}
-        fields |= {"trending": "0", "layout": "titles"}
+        fields |= {"trending": "0", "layout": "titles", "update": ["", "retracted", "published"]}
         saved = client.post(page, data=fields)
         assert (saved.status_code, saved.headers["location"]) == (303, f"{page}?said=saved")
         assert "Thursday" not in client.get(page).text  # A Friday: the next is Monday's.
@@ -94,6 +94,7 @@ def test_what_is_changed_stands_in_the_file_with_its_comments(newsletter: Newsle
     assert now["schedule"] == {"days": ["mon", "thu"], "time": "18:15", "timezone": "Asia/Kolkata"}
     assert (now["papers"], now["trending"], now["layout"], now["name"]) == (5, 0, "titles", "Ada")
     assert now["never"] == ["survey", "benchmark"]
+    assert now["updates"] == ["published", "retracted"]
     # What was said of a paper stays with the interest, whatever it is called.
     assert [interest for _, _, interest in feedback_of(newsletter, "ada@example.org")] == ["Energies"]
 
@@ -113,6 +114,16 @@ def test_removing_and_looking_first(newsletter: Newsletter, page: str) -> None:
         assert client.post(page, data=fields).status_code == 303
     assert [one["name"] for one in kept(newsletter)["interests"]] == ["Energy"]
     assert "# Ada's own words" in (newsletter.folder / "subscribers" / "ada.yaml").read_text()
+
+
+def test_updates_can_all_be_turned_off_and_a_form_without_them_keeps_them(newsletter: Newsletter, page: str) -> None:
+    with serving(newsletter) as where, site_client(where) as client:
+        fields = filled(client, page)
+        assert client.post(page, data={key: value for key, value in fields.items() if key != "update"}).is_redirect
+        assert len(kept(newsletter)["updates"]) == 6
+        assert client.post(page, data=fields | {"update": ""}).is_redirect
+        assert kept(newsletter)["updates"] == []
+        assert filled(client, page)["update"] == ""
 
 
 def _flat(fields: dict[str, str | list[str]]) -> list[tuple[str, str]]:
