@@ -11,7 +11,7 @@ demo: $(VENV)/installed
 	$(BIN)/newsletter demo
 
 test: $(VENV)/installed-dev programs
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/installed-dev docs
 	$(BIN)/ruff check .

@@ -61,12 +61,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("system")
-    items.sort(key=_expected_length, reverse=True)
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
 
 
-def _expected_length(item: pytest.Item) -> int:
-    """Rank a test: a group, whose tests run one after the other, then the other tests that take long, then the rest."""
-    return 2 if item.get_closest_marker("xdist_group") else 1 if item.get_closest_marker("system") else 0
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute the tests in our own way, whatever ``--dist`` says."""
+    from tests.helpers.distribution import Distribution  # pytest-xdist may be missing
+
+    return Distribution(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

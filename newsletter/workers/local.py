@@ -3,6 +3,7 @@
 import multiprocessing
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,9 @@ from typing import Any
 from newsletter.workers.base import PoolSpec, ShouldStop, StateFactory, Worker, WorkerLost, WorkerState
 
 _POLL_SECONDS = 0.2
+
+PRELOADED = ("newsletter.sources.factory", "newsletter.sources.source_reader", "newsletter.services.edition_worker")
+"""What processes do. The fork server imports those of them that the process which starts it has imported."""
 
 
 class InlineWorker(Worker[Any, Any]):
@@ -111,11 +115,15 @@ def _stop_flag(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
 
 
 def process_context() -> BaseContext:
-    """Return the context to start processes: not by fork, since this one may have threads. Imports are done once."""
+    """Return the context to start processes: not by fork, since this one may have threads.
+
+    The fork server imports once what its processes would each import anew.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["newsletter.__main__"])
+    # A command that only fetches papers needs no NumPy.
+    context.set_forkserver_preload(["newsletter.__main__", *(name for name in PRELOADED if name in sys.modules)])
     return context
 
 

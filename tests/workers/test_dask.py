@@ -31,8 +31,7 @@ from tests.helpers.sentence_model import SETTINGS
 from tests.helpers.smtp import Mailbox
 from tests.workers.test_local import Waits
 
-# One cluster for all that are here.
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.system
 
 READERS = 24
 WORKERS = 3
@@ -266,7 +265,7 @@ def test_workers_let_go_after_the_command_was_killed(
     path = os.pathsep.join(["", *sys.path])
     command = [sys.executable, "begin.py"]
     begun.append(subprocess.Popen(command, cwd=newsletter.folder, env={**os.environ, "PYTHONPATH": path}))
-    begun[0].wait(60)
+    assert begun[0].wait(60) == -signal.SIGKILL
     for _ in range(300):
         counted = Counter(states(newsletter).values())
         if not counted["claimed"] and counted["sent"] == len(mail.accepted):
@@ -282,7 +281,7 @@ def test_workers_let_go_after_the_command_was_killed(
 BEGIN = f"""
 from pathlib import Path
 from newsletter.support.clock import parse_moment, frozen_clock
-from newsletter.config.settings import load_config
+from newsletter.config.loader import load_config
 from newsletter.services.context import open_context
 from tests.workers.test_dask import send
 if __name__ == "__main__":

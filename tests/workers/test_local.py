@@ -26,6 +26,7 @@ from newsletter.services.planning import SubscriberBatch
 from newsletter.store import reading, subscribers, worker_stats
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.workers.base import PoolSpec, ShouldStop, WorkerLost
+from newsletter.workers.local import PRELOADED, process_context
 from newsletter.workers.pool import worker_pool
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.sentence_model import SETTINGS
@@ -189,6 +190,15 @@ def test_what_goes_wrong_in_a_process_is_raised_here_and_leaves_it_alive() -> No
         assert workers[0].owner() == process
 
 
+def test_a_process_imports_nothing_anew(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    code = f"import sys\nopen({str(said)!r}, 'w').write(' '.join(name for name in {PRELOADED} if name in sys.modules))"
+    process = process_context().Process(target=exec, args=(code,))  # type: ignore[attr-defined]
+    process.start()
+    process.join()
+    assert said.read_text().split() == list(PRELOADED)
+
+
 def test_a_worker_that_lives_is_not_lost_with_the_fork_server() -> None:
     with worker_pool(PoolSpec(Waits, None, lambda: True), 2) as workers:
         process = workers[0].owner()
@@ -207,7 +217,7 @@ def test_processes_end_after_the_one_that_began_them(
     newsletter: Newsletter, context: AppContext, mail: Mailbox
 ) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom newsletter.config.settings import load_config\n"
+        "import sys\nfrom pathlib import Path\nfrom newsletter.config.loader import load_config\n"
         "from newsletter.support.clock import parse_moment, frozen_clock\n"
         "from newsletter.services.context import open_context\n"
         "from tests.workers.test_local import send_in_small_batches\n"
@@ -227,7 +237,7 @@ def test_processes_end_after_the_one_that_began_them(
     mail.on_data = on_data
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])}
     begun.append(subprocess.Popen([sys.executable, "begin.py"], cwd=newsletter.folder, env=environment))
-    begun[0].wait(60)
+    assert begun[0].wait(60) == -signal.SIGKILL
     # They let what is on the wire come to its end, and write it down; nothing is in doubt.
     for _ in range(200):
         states = Counter(row["state"] for row in newsletter.run("log", "--json").rows)
