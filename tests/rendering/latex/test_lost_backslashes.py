@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.latex.lost_backslashes import restore_backslashes
+from newsletter.support.latex.lost_backslashes import restore_backslashes
 from newsletter.rendering.plain_text import latex_to_text, readable
 
 LOST = [
