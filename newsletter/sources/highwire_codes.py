@@ -14,24 +14,27 @@ _FIGURE = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _DEBRIS = re.compile(
-    r"O_LINKSMALLFIG[^>]{0,500}>|View larger version \(\d+K\):|View this table:|org\.highwire\.[\w.]+@[0-9a-f]+"
+    r"O_LINKSMALLFIG[^>]{0,500}>|View larger version \(\d+K\):|View this table:|org\.highwire\.[\w.]{1,60}?@[0-9a-f]+"
     r"|_HPS_FORMAT_FIGEXP|[OCM]_(?:FIG|TBL|INLINEFIG|TABLECAPTION|FLOATNO)"
 )
 _LABEL = re.compile(r"O_ST_ABS\s*([^\n]{0,100}?)\s*[:.]?\s*C_ST_ABS[:.]?")
 _SMALL_CAPITALS = re.compile(r"[OC]_SCP(?:LOW|CAP)")
-_LABEL_IN_CAPITALS = re.compile(r"^\s*([A-Z])O_SCPLOW([A-Z ]{2,30})C_SCPLOW[\s:.]*", re.MULTILINE)
+_LABEL_IN_CAPITALS = re.compile(r"^[^\S\n]{0,9}([A-Z])O_SCPLOW([A-Z ]{2,30})C_SCPLOW[\s:.]*", re.MULTILINE)
 _LIST = re.compile(r"[OoCc]_(?:LI|LST|QD|TEXTBOX|ST_ABS)")
 _WORDS = (
     "abstract|aims?|author summary|background|conclusions?|discussion|findings?|funding|highlights?|importance"
-    "|interpretation|introduction|(?:materials? and )?methods?|methodology|motivation|objectives?|purpose|rationale|results?"
-    "|significance|summary"
+    "|interpretation|introduction|(?:materials? and )?methods?|methodology|motivation|objectives?|purpose|rationale"
+    "|results?|significance|summary"
 )
 _LABEL_WORDS = re.compile(_WORDS, re.IGNORECASE)
 # A label that lost even its code: a paragraph that begins with "BackgroundSingle-cell".
-_GLUED_LABEL = re.compile(rf"^\s*((?i:{_WORDS}))(?=[A-Z][a-z]|[A-Z]{{2,}}[a-z]?\s|[A-Z] )", re.MULTILINE)
+_GLUED_LABEL = re.compile(rf"^[^\S\n]{{0,9}}((?i:{_WORDS}))(?=[A-Z][a-z]|[A-Z]{{2,}}[a-z]?\s|[A-Z] )", re.MULTILINE)
 _UNTITLED = frozenset(["abstract", "summary"])
 
-_SYMBOL = re.compile(r"(?P<word>(?<![\w-])[A-Za-z]?[a-z]+)?(?:\{(?P<name>[A-Za-z]{2,18}|\+/-|middle dot)\}|\[(?P<sign>[^\[\]\w\s]|&?[a-z]{2,9};?|-(?:>|&gt;)|<-|&lt;-)\])")
+_SYMBOL = re.compile(
+    r"(?P<word>(?<![\w-])[A-Za-z]?[a-z]+)?(?:\{(?P<name>[A-Za-z]{2,18}|\+/-|middle dot)\}"
+    r"|\[(?P<sign>[^\[\]\w\s]|&?[a-z]{2,9};?|-(?:>|&gt;)|<-|&lt;-)\])"
+)
 _NAMES = {"+/-": "±", "middle dot": "·", "degrees": "°", "degree": "°", "micro": "µ", "plusmn": "±", "square": "²"}
 _SIGNS = {
     "ge": "≥", "le": "≤", "isin": "∈", "ap": "≈", "asymp": "≈", "approx": "≈", "sim": "∼", "rarr": "→", "larr": "←",

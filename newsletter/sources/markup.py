@@ -1,7 +1,7 @@
 """HTML and JATS, the XML of journals (https://jats.nlm.nih.gov), as plain text with formulas in LaTeX.
 
-Tags are read one by one, in time proportional to the length. A parser that builds a tree takes quadratic time for deeply
-nested tags, and text needs no tree.
+Tags are read one by one, in time proportional to the length. A parser that builds a tree takes quadratic time for
+deeply nested tags, and text needs no tree.
 """
 
 import html
@@ -12,21 +12,34 @@ from newsletter.sources.mathml import to_latex
 from newsletter.support.latex.scripts import typed_script
 from newsletter.support.text import strip_invisible, to_single_line
 
-_BLOCKS = frozenset(
-    "address article blockquote br dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre section table td th tr ul".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_BLOCKS = _names(
+    """
+    address article blockquote br dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre section table td th tr ul
+    """
 )
-_INLINE = frozenset(
-    "a abbr b body cite code del em font head html i img ins kbd mark q s script small span strike strong style sub sup tbody"
-    " thead tt u var".split()
+_INLINE = _names(
+    """
+    a abbr b body cite code del em font head html i img ins kbd mark q s script small span strike strong style
+    sub sup tbody thead tt u var
+    """
 )
 # Elements of JATS, and of publishers. Some are also words that people write in angle brackets.
-_JATS_BLOCKS = frozenset(
-    "abstract abstracttext boxed-text break caption def-item def-list disp-formula disp-quote label list list-item para"
-    " sec simple-para title".split()
+_JATS_BLOCKS = _names(
+    """
+    abstract abstracttext boxed-text break caption def-item def-list disp-formula disp-quote label list
+    list-item para sec simple-para title
+    """
 )
-_JATS_INLINE = frozenset(
-    "alternatives bold email ext-link fn inf inline-formula inline-graphic institution italic math monospace named-content"
-    " roman sans-serif sc scp styled-content tex-math underline uri xref".split()
+_JATS_INLINE = _names(
+    """
+    alternatives bold email ext-link fn inf inline-formula inline-graphic institution italic math monospace
+    named-content roman sans-serif sc scp styled-content tex-math underline uri xref
+    """
 )
 _HIDDEN = frozenset(["fig", "graphic", "object-id", "script", "style", "supplementary-material", "table-wrap"])
 _HEADINGS = frozenset(["h1", "h2", "h3", "h4", "h5", "h6", "title"])
@@ -40,11 +53,11 @@ _CITATION = re.compile(r"[\d\s,;()\[\]*†–-]{1,20}</(?:\w+:)?xref\s*>")
 _DOCUMENT = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)", re.DOTALL)
 _FENCES = "$ \n\t"
 _LABELS = re.compile(
-    r"(?:abstract|aims?|background|case(?: presentation| report)?|conclusions?|context|data|design|discussion|findings?|funding"
-    r"|goals?|highlights|implications?|importance|interpretation|introduction|keywords|limitations?|main(?: results?)?|materials?"
-    r"|measurements?|methods?|methodology|motivation|objectives?|outcomes?|participants|patients|principal findings|purposes?"
-    r"|question|rationale|registration|results?|scope|settings?|significance|subjects|summary|availability)"
-    r"(?:(?:,| and| &(?:amp;)?|/| of)? ?[a-z]+){0,4}",
+    r"(?:abstract|aims?|availability|background|case(?: presentation| report)?|conclusions?|context|data"
+    r"|(?:study )?design|discussion|(?:principal )?findings?|funding|goals?|highlights|implications?|importance"
+    r"|interpretation|introduction|keywords|limitations?|main results?|materials?|measurements?|methods?|methodology|motivation"
+    r"|objectives?|outcomes?|participants|patients|purposes?|question|rationale|registration|results?|scope|settings?|significance"
+    r"|subjects|summary)(?:(?:,? and|,| &(?:amp;)?| ?/| of| for) ?[a-z]+){0,4}",
     re.IGNORECASE,
 )
 _UNTITLED = frozenset(["abstract", "summary", "graphical abstract"])
@@ -52,7 +65,9 @@ _LONGEST_LABEL = 60
 _BREAK = "\n"
 _BEFORE_LABELS = frozenset(["", _BREAK, *".:?!"])
 _PUNCTUATED = tuple(".:?!;–—-")
-_TWICE_ESCAPED = re.compile(r"\s*&lt;((?:jats:)?(?:p|div|h[1-6]|sec|title|section|span|ul|ol|b|i|em|strong))\b[^<>]*?&gt;")
+_TWICE_ESCAPED = re.compile(
+    r"\s*&lt;((?:jats:)?(?:p|div|h[1-6]|sec|title|section|span|ul|ol|b|i|em|strong))\b[^<>]*?&gt;"
+)
 _ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]{1,31};|(?:lt|gt|amp|quot|nbsp)(?![\w=;]))")
 _MOST_DIGITS = 20
 
@@ -60,9 +75,9 @@ _MOST_DIGITS = 20
 def markup_to_text(text: str) -> str:
     """Return the visible text of a piece of HTML or JATS, in one line.
 
-    An angle bracket that does not start a tag is text, so ``a < b`` and ``<think>`` stay, and so does everything between
-    two dollar signs. Scripts, figures and comments are removed with their contents. Labels of sections end in a colon,
-    formulas in TeX or MathML become ``$...$``.
+    An angle bracket that does not start a tag is text, so ``a < b`` and ``<think>`` stay, and so does everything
+    between two dollar signs. Scripts, figures and comments are removed with their contents. Labels of sections end in a
+    colon, formulas in TeX or MathML become ``$...$``.
     """
     text = strip_invisible(text)
     if "<" in text or "&" in text:
@@ -99,7 +114,7 @@ class _Reader:
         self._text = text
         self._shown = list[str]()
         self._opened = dict[str, int]()
-        self._unclosed = set[str]()
+        self._ends = dict[str, re.Match[str] | None]()
         self._without_tex = 0
 
     def read(self) -> str:
@@ -193,16 +208,17 @@ class _Reader:
 
     def _before(self, start: int, ignored: str) -> str:
         """Return the last character before a piece; "" for none nearby."""
-        pieces = (piece.rstrip(ignored) if ignored else piece for piece in reversed(self._shown[max(0, start - 5) : start]))
+        pieces = (
+            piece.rstrip(ignored) if ignored else piece for piece in reversed(self._shown[max(0, start - 5) : start])
+        )
         return next((piece[-1] for piece in pieces if piece), "")
 
     def _closing(self, name: str, at: int) -> re.Match[str] | None:
-        """Return the next end tag of an element. A name without one is remembered, so that no text is searched twice."""
-        if name in self._unclosed:
-            return None
-        found = re.compile(rf"</(?:\w+:)?{name}\s*>", re.IGNORECASE).search(self._text, at)
-        if found is None:
-            self._unclosed.add(name)
+        """Return the next end tag of an element. It is remembered, so that no text is searched twice."""
+        found = self._ends.get(name)
+        if name not in self._ends or (found and found.start() < at):
+            found = re.compile(rf"</(?:\w+:)?{name}\s*>", re.IGNORECASE).search(self._text, at)
+            self._ends[name] = found
         return found
 
 

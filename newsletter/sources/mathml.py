@@ -14,8 +14,20 @@ _TAG = re.compile(r"<(/?)(?:[A-Za-z][\w.-]*:)?([A-Za-z][\w.-]*)(?:[^<>]*?[\s\"'/
 _TEX = re.compile(r"<(?:\w+:)?annotation\b[^<>]*encoding\s*=\s*[\"']application/x-tex[\"'][^<>]*>([^<]*)<")
 _STRUCTURE = re.compile(r"[\\^_{}]")
 _SPECIAL = re.compile(r"[%&#$_{}]")
-_FUNCTIONS = frozenset(["arg", "cos", "det", "exp", "inf", "lim", "ln", "log", "max", "min", "sin", "sup", "tan", "tanh"])
-_ACCENTS = {"¯": "bar", "‾": "bar", "^": "hat", "ˆ": "hat", "~": "tilde", "˜": "tilde", "→": "vec", "˙": "dot", "¨": "ddot"}
+_FUNCTIONS = frozenset(
+    ["arg", "cos", "det", "exp", "inf", "lim", "ln", "log", "max", "min", "sin", "sup", "tan", "tanh"]
+)
+_ACCENTS = {
+    "¯": "bar",
+    "‾": "bar",
+    "^": "hat",
+    "ˆ": "hat",
+    "~": "tilde",
+    "˜": "tilde",
+    "→": "vec",
+    "˙": "dot",
+    "¨": "ddot",
+}
 _NOTHING = frozenset(["annotation", "annotation-xml", "mphantom", "none", "mprescripts"])
 _DEEPEST = 30
 _LONGEST = 50_000
@@ -26,10 +38,8 @@ def to_latex(content: str) -> str:
 
     Broken or very long content gives its text. Never raises.
     """
-    if found := _TEX.search(content):
-        formula = to_single_line(html.unescape(found[1]))
-    else:
-        formula = _formula(content)
+    found = _TEX.search(content)
+    formula = to_single_line(html.unescape(found[1])) if found else _formula(content)
     return f"${formula}$" if _STRUCTURE.search(formula) else formula
 
 

@@ -27,7 +27,8 @@ _ARXIV = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DOI_PREFIX = re.compile(
-    r"(?:(?:(?:https?:)?//)?(?:[\w-]+\.){0,4}doi[.-]org[^\s/]*/|(?:(?:info|urn):)?doi(?![\w-])[\s:=：/.]*)+", re.IGNORECASE
+    r"(?:(?:(?:https?:)?//)?(?:[\w-]+\.){0,4}doi[.-]org[^\s/]*/|(?:(?:info|urn):)?doi(?![\w-])[\s:=：/.]*)+",
+    re.IGNORECASE,
 )
 _BARE_DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
 _OTHER_DOIS = re.compile(r"(?:\s+(?:doi:\s*|https?://|10\.)\S*)*", re.IGNORECASE)
@@ -55,6 +56,9 @@ _PMCID = re.compile(
     r"(?P<id>PMC[1-9]\d{0,8})(?:\.\d+)?/?(?:[?#].*|pdf/\S*)?[.;,]?",
     re.IGNORECASE | re.ASCII,
 )
+_LONGEST_TEXT = 2_000
+"""Characters of a text that may be an identifier."""
+
 _LONGEST_KEY = 2_000
 """In bytes; the limit for a PostgreSQL index is 2,704."""
 
@@ -80,7 +84,7 @@ def arxiv_id(text: str) -> tuple[str, int | None] | None:
 
 
 def doi(text: str) -> str | None:
-    """Parse a text that is a DOI, in lower case: bare, after ``doi:``, or in the URL of doi.org, a proxy or a publisher.
+    """Parse a text that is a DOI, in lower case: bare, after ``doi:``, or in the URL of doi.org or a publisher.
 
     DOIs are case-insensitive (ISO 26324). What sites append is left out: ``/full``, ``.pdf``, the version of a preprint
     on bioRxiv. Of several the first counts. None for anything else, and for an arXiv DOI: its arXiv id is the better
@@ -114,7 +118,7 @@ def pmcid(text: str) -> str | None:
 def _written_doi(text: str) -> str | None:
     """Return the DOI that a text is, in lower case, without what does not belong to it."""
     text = text.strip().lstrip("<>\"'“(")
-    if "10." not in text and "%" not in text:
+    if len(text) > _LONGEST_TEXT or ("10." not in text and "%" not in text):
         return None
     address = "//" in text[:12] or "doi.org/" in text
     if address and (oup := _OUP.search(text)):

@@ -156,6 +156,8 @@ class _Scanner:
             return match[0], end
         if within.mode is Mode.RUNNING and (kept := self._kept(match, before)):
             return self.text[at:kept], kept
+        if self.purpose is Purpose.FIELD and (path := self._path(at, slashes, before)):
+            return self.text[at:path], path
         # A macro that was escaped twice on its way has two backslashes; a line break has no macro name after it.
         twice = slashes % 2 == 0 and is_known(name) and not (within.math and len(name) == 1)
         if slashes > 1 and not twice:
@@ -176,12 +178,16 @@ class _Scanner:
         at, slashes, name = match.start(), len(match[1]), match[2] or ""
         if not name or is_known(name):
             return 0
-        drive = _DRIVE.search(self.text[max(0, at - 3) : at])
-        share = slashes == 2 and not before.isalnum() and _SHARE.match(self.text, at + 2)
-        if drive or share:
-            return at + len(matched(_WORD, self.text, at, len(self.text)))
+        if path := self._path(at, slashes, before):
+            return path
         code = not name.isalpha() or (len(name) == 1 and name.islower())
         return match.end() if code or slashes == 2 or before.isalnum() else 0
+
+    def _path(self, at: int, slashes: int, before: str) -> int:
+        """Return the end of a path of Windows; 0 for anything else."""
+        drive = _DRIVE.search(self.text[max(0, at - 3) : at])
+        share = slashes == 2 and not before.isalnum() and _SHARE.match(self.text, at + 2)
+        return at + len(matched(_WORD, self.text, at, len(self.text))) if drive or share else 0
 
     def _line_break(self, call: Call) -> Reading:
         end = self.after_space(call.at, call.within)

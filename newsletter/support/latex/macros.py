@@ -15,12 +15,13 @@ def _table(pairs: str) -> dict[str, str]:
 # Macros that the library lacks, or has in a form that reads worse or that few fonts support.
 _OWN = _table(
     """
-    epsilon=ε eps=ε phi=φ textmu=μ micro=μ ohm=Ω prime=′ ast=* leqslant=≤ leqq=≤ geqslant=≥ geqq=≥ ne=≠ doteq=≐
+    epsilon=ε eps=ε phi=φ textmu=µ micro=μ ohm=Ω prime=′ ast=* leqslant=≤ leqq=≤ geqslant=≥ geqq=≥ ne=≠ doteq=≐
     coloneqq=:= iff=⇔ implies=⇒ impliedby=⇐ gets=← land=∧ lor=∨ neg=¬ over=/ bmod=mod colon=: cdots=… hdots=… bullet=•
     owns=∋ Box=□ Diamond=◇ checkmark=✓ cmark=✓ xmark=✗ degree=° deg=° celsius=°C arcsec=″ arcmin=′ lbrack=[ rbrack=]
     textbar=| textless=< textgreater=> textunderscore=_ textasciicircum=^ textlangle=⟨ textrangle=⟩ textquotedbl="
     less=< greater=> lt=< gt=> textminus=− texttimes=× textpm=± textquotesingle=' textasciitilde=~ texttildelow=~
-    textellipsis=… textrightarrow=→ textleftarrow=← textonehalf=½ textonequarter=¼ textthreequarters=¾ cprime=ʹ LaTeX=LaTeX TeX=TeX BibTeX=BibTeX LaTeXe=LaTeX2e
+    textellipsis=… textrightarrow=→ textleftarrow=← textonehalf=½ textonequarter=¼ textthreequarters=¾ cprime=ʹ
+    LaTeX=LaTeX TeX=TeX BibTeX=BibTeX LaTeXe=LaTeX2e
     textdegree=° textcelsius=℃ textonesuperior=¹ texttwosuperior=² textthreesuperior=³ textbullet=•
     copyright=© S=§ P=¶ pounds=£ euro=€ textperiodcentered=· ddag=‡ glqq=„ grqq=” glq=‚ grq=’ flqq=« frqq=» lq=‘ rq=’
     """

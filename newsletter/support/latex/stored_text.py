@@ -17,8 +17,8 @@ _BRANCHES = re.compile(
 def decode_latex(text: str) -> str:
     r"""Decode accents, signs and fonts in a text that may contain LaTeX: ``Erd\H{o}s``, ``5\%``, ``\emph{x}``.
 
-    Formulas stay as they are written, except lone signs (``$\sim$5``). So does what only looks like LaTeX: money, paths,
-    variables of a shell, code. White space stays too. The time is proportional to the length.
+    Formulas stay as they are written, except lone signs (``$\sim$5``). So does what only looks like LaTeX: money,
+    paths, variables of a shell, code. White space stays too. The time is proportional to the length.
     """
     if not _ANY_MACRO.search(text):
         return text
