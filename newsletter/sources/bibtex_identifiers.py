@@ -10,6 +10,7 @@ from newsletter.support.latex.stored_text import decode_latex
 
 _ESCAPED = re.compile(r"\\([_%&#~$])")
 _LINKED = re.compile(r"\\href\s*\{([^{}]*)\}")
+_VERBATIM = re.compile(r"\\(?:url|path|nolinkurl)(?=\s*\{)")
 _NAMED_DOI = re.compile(r"\W*(?:https?://\S*10\.\S+|doi\b\W*(?:https?://)?\S*10\.\S+)", re.IGNORECASE)
 _SERIAL_NUMBER = re.compile(r"\d{7}(?:v\d{1,3})?")
 _NOTES = ("howpublished", "note", "annote", "annotation", "eid", "number", "pages", "volume", "publisher", "series")
@@ -20,7 +21,7 @@ _Fields = Mapping[str, str]
 
 def addresses(text: str) -> list[str]:
     r"""Return the URLs or identifiers of a field, which may be wrapped in ``\url`` and have signs escaped."""
-    bare = _ESCAPED.sub(r"\1", _LINKED.sub(r"\1 ", text))
+    bare = _ESCAPED.sub(r"\1", _VERBATIM.sub("", _LINKED.sub(r"\1 ", text)))
     if "\\" in bare or "$" in bare:
         bare = decode_latex(bare).replace("∼", "~")
     bare = html.unescape(bare) if "&amp;" in bare else bare

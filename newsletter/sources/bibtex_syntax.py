@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from newsletter.sources.text import excerpt
@@ -86,7 +87,7 @@ class _BlockReader:
         """Read a block; return it, and where the text continues after it."""
         kind, at = block["kind"].lower(), block.end()
         if kind in ("comment", "preamble"):
-            end = self._end_of_group(block.end() - 1, len(self._text), "counted")
+            end = self._end_of_comment(block.end() - 1)
             if end is None:
                 return None, at
             return (RawBlock(kind, self._text[at:end], (), line) if kind == "comment" else None), end + 1
@@ -158,24 +159,36 @@ class _BlockReader:
     def _end_of_value(self, start: int, limit: int, closing: str) -> int | None:
         """Return the place of the brace or quote that closes the one at ``start``, so that what follows makes sense."""
         ends = [end for marks in _MARKS if (end := self._end_of_group(start, limit, marks)) is not None]
-        for end in ends:
-            after = _end(_SPACE, self._text, end + 1, limit)
-            if (
-                after >= limit
-                or self._text[after] in f",#%{closing}" + "}"
-                or _NEXT_FIELD.match(self._text, after, limit)
-            ):
-                return end
-        return ends[0] if ends else None
+        return next((end for end in ends if self._continues(end + 1, limit, closing)), min(ends, default=None))
+
+    def _continues(self, at: int, limit: int, closing: str) -> bool:
+        """Return whether an entry goes on after a value that ends here, or ends as it should."""
+        at = _end(_SPACE, self._text, at, limit)
+        return at < limit and (
+            self._text[at] in f",#%{closing}}}" or _NEXT_FIELD.match(self._text, at, limit) is not None
+        )
+
+    def _end_of_comment(self, start: int) -> int | None:
+        if self._text[start] == "(":
+            end = self._text.find(")", start) if start < self._text.rfind(")") else -1
+            return end if end >= 0 else None
+        return self._braces.get(start)
+
+    @cached_property
+    def _braces(self) -> dict[int, int]:
+        """The place of the closing brace for each opening one of the file."""
+        opened, closing = list[int](), dict[int, int]()
+        for sign in re.finditer(r"[{}]", self._text):
+            if sign[0] == "{":
+                opened.append(sign.start())
+            elif opened:
+                closing[opened.pop()] = sign.start()
+        return closing
 
     def _end_of_group(self, start: int, limit: int, marks: str) -> int | None:
         depth, quoted = 0, self._text[start] == '"'
-        opening, closing = ("(", ")") if self._text[start] == "(" else ("{", "}")
-        if opening == "(":
-            end = self._text.find(")", start, limit)
-            return end if end >= 0 else None
         for sign in _MARKS[marks].finditer(self._text, start + 1, limit):
-            if depth == 0 and sign[0] == ('"' if quoted else closing):
+            if depth == 0 and sign[0] == ('"' if quoted else "}"):
                 return sign.start()
             depth += {"{": 1, "}": -1}.get(sign[0], 0)
             if depth < 0:

@@ -55,9 +55,9 @@ _FENCES = "$ \n\t"
 _LABELS = re.compile(
     r"(?:abstract|aims?|availability|background|case(?: presentation| report)?|conclusions?|context|data"
     r"|(?:study )?design|discussion|(?:principal )?findings?|funding|goals?|highlights|implications?|importance"
-    r"|interpretation|introduction|keywords|limitations?|main results?|materials?|measurements?|methods?|methodology|motivation"
-    r"|objectives?|outcomes?|participants|patients|purposes?|question|rationale|registration|results?|scope|settings?|significance"
-    r"|subjects|summary)(?:(?:,? and|,| &(?:amp;)?| ?/| of| for) ?[a-z]+){0,4}",
+    r"|interpretation|introduction|keywords|limitations?|main results?|materials?|measurements?|methods?|methodology"
+    r"|motivation|objectives?|outcomes?|participants|patients|purposes?|question|rationale|registration|results?|scope|settings?"
+    r"|significance|subjects|summary)(?:(?:,? and|,| &(?:amp;)?| ?/| of| for) ?[a-z]+){0,4}",
     re.IGNORECASE,
 )
 _UNTITLED = frozenset(["abstract", "summary", "graphical abstract"])

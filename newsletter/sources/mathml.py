@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from newsletter.support.text import to_single_line
 
-_TAG = re.compile(r"<(/?)(?:[A-Za-z][\w.-]*:)?([A-Za-z][\w.-]*)(?:[^<>]*?[\s\"'/])?(/?)>|<!--.*?-->|[^<]+|<", re.DOTALL)
+_TAG = re.compile(r"<(/?)(?:[A-Za-z][\w.-]*:)?([A-Za-z][\w.-]*)(?:\s[^<>]*?)?(/?)>|<!--.*?-->|[^<]+|<", re.DOTALL)
 _TEX = re.compile(r"<(?:\w+:)?annotation\b[^<>]*encoding\s*=\s*[\"']application/x-tex[\"'][^<>]*>([^<]*)<")
 _STRUCTURE = re.compile(r"[\\^_{}]")
 _SPECIAL = re.compile(r"[%&#$_{}]")

@@ -345,6 +345,8 @@ class _Scanner:
         closing = self.closing_brace(at, within)
         if closing is not None:
             said = self.read(at + 1, within.inside(closing))
+            if within.mode is Mode.RUNNING and name.isalpha() and said and not said[0].isalpha():
+                return f"\\{name}", at  # of a regular expression: "\d{3}"
             bare = "" if name.isalpha() else name
             return macros.accented(name, said[0]) + said[1:] if said else bare, closing + 1
         letter, end = self._letter(call)
@@ -362,6 +364,8 @@ class _Scanner:
             if name in ("b", "d") or not self.text.startswith(" ", at):
                 return "", at
             at += 1
+        elif self.purpose is Purpose.FIELD:
+            at = self.after_space(at, call.within)
         letter = self.text[at : at + 1] if at < within.end else ""
         good = letter.isascii() and letter.isalpha() and (name != "." or letter in "zZI")
         return (letter, at + 1) if good else ("", at)
