@@ -1,4 +1,4 @@
-"""BibTeX as people and programs write it: entries that are not quite in the syntax, and works that are part of others."""
+"""BibTeX as people and programs write it: entries not quite in the syntax, and works that are part of others."""
 
 from typing import Any
 
@@ -31,19 +31,19 @@ def papers(text: str) -> list[Paper]:
         "@article{k, title={{Sand and mud}}, year={{{2021}}}}",
         '@article{k, title="{Sand and mud}", year="{2021}"}',
         "@article{k, % a comment with = { and ,\n title={Sand and mud}, % another\n year=2021}",
-        "@article{k, title={Sand} # { and } # \"mud\", year = 20 # 21}",
+        '@article{k, title={Sand} # { and } # "mud", year = 20 # 21}',
         "@article{k, title={Sand and mud}, year=2021\n",
         "\ufeff@article{k,\r\n title={Sand\r\n   and mud},\r\n year=2021\r\n}\r\n",
         "@article{k,\r title={Sand and mud},\r % x\r year=2021}\r",
         '@article{k, title="Sand {"}and{"} mud", year=2021}'.replace('{"}', ""),
         "@article{k, my.own-field:x = {1}, title={Sand and mud}, 2nd = 3, year=2021}",
         "@article{k, note=, title={Sand and mud}, year=2021}",
-        "Text before. @comment{@article{x, title={No}}} @preamble{\"\\newcommand{\\a}[1]{}\"}\n"
+        'Text before. @comment{@article{x, title={No}}} @preamble{"\\newcommand{\\a}[1]{}"}\n'
         "@Comment a line\n@article{k, title={Sand and mud}, year=2021} and after",
         "@string(s = {Sand}) @string{t = s # { and}} @article{k, title=t # { mud}, year=2021}",
         "@article{k, title={Sand and mud}, title={Other}, year={}, year=2021, year=1999}",
     ],
-)  # fmt: skip
+)
 def test_entries_that_are_not_quite_in_the_syntax(entry: str) -> None:
     (paper,) = papers(entry)
     assert paper.title == "Sand and mud"
@@ -57,12 +57,16 @@ def test_escaped_braces_and_quotes_may_lack_a_partner() -> None:
 @article{c, title={x}, file={C:\dir\}, year=2003}
 @article{d, title={Balanced \{a\}}, year=2004}"""
     assert [(paper.title, paper.published and paper.published.year) for paper in papers(text)] == [
-        ("A { brace", 2001), ("Müller", 2002), ("x", 2003), ("Balanced {a}", 2004),
-    ]  # fmt: skip
+        ("A { brace", 2001),
+        ("Müller", 2002),
+        ("x", 2003),
+        ("Balanced {a}", 2004),
+    ]
 
 
 def test_an_entry_without_end_is_reported_and_stops_no_other() -> None:
-    text = "@article{a, title={Never {ends}, year=2001}\n\n@article{b, title={Fine}}\n@article{c, title={Nor this, year=1}\n"
+    text = "@article{a, title={Never {ends}, year=2001}\n\n@article{b, title={Fine}}\n"
+    text += "@article{c, title={Nor this, year=1}\n"
     first, second, third = read_entries(text, "library.bib")
     assert first == SkippedPaper(
         "library.bib:1", "not BibTeX: the value of 'title' has no end; close its braces or quotes"
@@ -83,15 +87,24 @@ def test_an_entry_without_key_has_one_in_a_library() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("@incollection{c, title={C}, crossref={p, q}} @book{p, title={P}} @book{q, title={Q}, year=2001}", ("P", 2001, ())),
-        ("@inbook{c, title={C}, crossref=P} @book{p, title={P}, crossref={q}} @set{q, title={Q}, year=2001}", ("P", 2001, ())),
+        (
+            "@incollection{c, title={C}, crossref={p, q}} @book{p, title={P}} @book{q, title={Q}, year=2001}",
+            ("P", 2001, ()),
+        ),
+        (
+            "@inbook{c, title={C}, crossref=P} @book{p, title={P}, crossref={q}} @set{q, title={Q}, year=2001}",
+            ("P", 2001, ()),
+        ),
         ("@article{c, title={C}, crossref={j}} @periodical{j, title={J}, date={2001-03}}", ("J", 2001, ())),
-        ("@misc{c, title={C}, xdata={x,y}} @xdata{x, journal={J}, xdata=z} @xdata{y, year=2001} @xdata{z, author={Roe, R.}}",
-         ("J", 2001, ("R. Roe",))),
+        (
+            "@misc{c, title={C}, xdata={x,y}} @xdata{x, journal={J}, xdata=z} @xdata{y, year=2001} "
+            "@xdata{z, author={Roe, R.}}",
+            ("J", 2001, ("R. Roe",)),
+        ),
         ("@misc{c, title={C}, xdata=x} @xdata{x, year=2001, xdata=y} @xdata{y, journal={J}, xdata=x}", ("J", 2001, ())),
         ("@misc{c, title={C}, crossref={c}, xdata={c, none}, year=2001}", (None, 2001, ())),
     ],
-)  # fmt: skip
+)
 def test_works_that_are_part_of_others(text: str, expected: Any) -> None:
     paper = papers(text)[0]
     assert (paper.venue, paper.published and paper.published.year, paper.authors) == expected
@@ -154,11 +167,17 @@ def test_a_link_names_the_version_of_a_preprint() -> None:
 @pytest.mark.parametrize(
     ("journal", "venue"),
     [
-        (r"\apj", "Astrophysical Journal"), (r"{\mnras}", "Monthly Notices of the RAS"), ("{arXiv [cs.LG]}", None),
-        ("{Preprint at arXiv}", None), ("{e-print arXiv}", None), ("{Research Square}", None), ("{PsyArXiv Preprints}", None),
-        ("{Computing Research Repository}", None), ("{Preprint Journal of Sand}", "Preprint Journal of Sand"),
+        (r"\apj", "Astrophysical Journal"),
+        (r"{\mnras}", "Monthly Notices of the RAS"),
+        ("{arXiv [cs.LG]}", None),
+        ("{Preprint at arXiv}", None),
+        ("{e-print arXiv}", None),
+        ("{Research Square}", None),
+        ("{PsyArXiv Preprints}", None),
+        ("{Computing Research Repository}", None),
+        ("{Preprint Journal of Sand}", "Preprint Journal of Sand"),
     ],
-)  # fmt: skip
+)
 def test_journals_of_macros_and_servers_of_preprints(journal: str, venue: str | None) -> None:
     (paper,) = papers(f"@article{{k, title={{x}}, journal={journal}}}")
     assert paper.venue == venue

@@ -146,13 +146,48 @@ def test_symbols_of_preprint_servers(written: str, shown: str) -> None:
 
 PIECES = st.lists(
     st.sampled_from(
-        ["<p>", "</p>", "<sup>", "</sup>", "<b>", "</b>", "<title>", "</title>", "<math>", "</math>", "<mi>", "x", " ", "2",
-         "<alternatives>", "</alternatives>", "<tex-math>", "</tex-math>", "$", "&lt;", "&amp;", "<", ">", "Results", "\\alpha",
-         "O_FIG", "C_FIG", "O_ST_ABS", "C_ST_ABS", "Ã©", "{", "}", "<xref ref-type='bibr'>", "</xref>", "<![CDATA[", "\n"]
+        [
+            "<p>",
+            "</p>",
+            "<sup>",
+            "</sup>",
+            "<b>",
+            "</b>",
+            "<title>",
+            "</title>",
+            "<math>",
+            "</math>",
+            "<mi>",
+            "x",
+            " ",
+            "2",
+            "<alternatives>",
+            "</alternatives>",
+            "<tex-math>",
+            "</tex-math>",
+            "$",
+            "&lt;",
+            "&amp;",
+            "<",
+            ">",
+            "Results",
+            "\\alpha",
+            "O_FIG",
+            "C_FIG",
+            "O_ST_ABS",
+            "C_ST_ABS",
+            "Ã©",
+            "{",
+            "}",
+            "<xref ref-type='bibr'>",
+            "</xref>",
+            "<![CDATA[",
+            "\n",
+        ]
     )
     | st.text(max_size=4),
     max_size=25,
-)  # fmt: skip
+)
 
 
 @given(PIECES)

@@ -112,12 +112,20 @@ def test_dois_of_preprints_have_versions(text: str, expected: object) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("PMID: 7654321", "7654321"), ("pmid 0765", "765"), ("info:pmid/765", "765"), ("PMID:765.", "765"),
-        ("https://pubmed.ncbi.nlm.nih.gov/765/", "765"), ("http://www.ncbi.nlm.nih.gov/pubmed/765?dopt=x", "765"),
-        ("https://www.ncbi.nlm.nih.gov/pubmed/?term=765", "765"), ("https://europepmc.org/abstract/MED/765", "765"),
-        ("765", None), ("PMID: none", None), ("https://pubmed.ncbi.nlm.nih.gov/?term=sand", None), ("", None),
+        ("PMID: 7654321", "7654321"),
+        ("pmid 0765", "765"),
+        ("info:pmid/765", "765"),
+        ("PMID:765.", "765"),
+        ("https://pubmed.ncbi.nlm.nih.gov/765/", "765"),
+        ("http://www.ncbi.nlm.nih.gov/pubmed/765?dopt=x", "765"),
+        ("https://www.ncbi.nlm.nih.gov/pubmed/?term=765", "765"),
+        ("https://europepmc.org/abstract/MED/765", "765"),
+        ("765", None),
+        ("PMID: none", None),
+        ("https://pubmed.ncbi.nlm.nih.gov/?term=sand", None),
+        ("", None),
     ],
-)  # fmt: skip
+)
 def test_ids_of_pubmed(text: str, expected: str | None) -> None:
     assert pmid(text) == expected
 
@@ -125,19 +133,50 @@ def test_ids_of_pubmed(text: str, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("PMC765", "PMC765"), ("PMCID: pmc765", "PMC765"), ("https://pmc.ncbi.nlm.nih.gov/articles/PMC765/", "PMC765"),
-        ("https://www.ncbi.nlm.nih.gov/pmc/articles/PMC765/pdf/a.pdf", "PMC765"), ("765", None), ("PMC", None),
+        ("PMC765", "PMC765"),
+        ("PMCID: pmc765", "PMC765"),
+        ("https://pmc.ncbi.nlm.nih.gov/articles/PMC765/", "PMC765"),
+        ("https://www.ncbi.nlm.nih.gov/pmc/articles/PMC765/pdf/a.pdf", "PMC765"),
+        ("765", None),
+        ("PMC", None),
     ],
-)  # fmt: skip
+)
 def test_ids_of_pubmed_central(text: str, expected: str | None) -> None:
     assert pmcid(text) == expected
 
 
 IDENTIFIERS = st.lists(
-    st.sampled_from(["10.1000/", "doi:", "https://", "doi.org/", "arxiv.org/abs/", "2402.01234", "math.GT/0401001", "v2", ".pdf",
-                     "/full", "(", ")", "<", ">", ";", ".", "%2F", "%", "?a=", "#", "abc", " ", "PMID: ", "PMC", "123"]),
+    st.sampled_from(
+        [
+            "10.1000/",
+            "doi:",
+            "https://",
+            "doi.org/",
+            "arxiv.org/abs/",
+            "2402.01234",
+            "math.GT/0401001",
+            "v2",
+            ".pdf",
+            "/full",
+            "(",
+            ")",
+            "<",
+            ">",
+            ";",
+            ".",
+            "%2F",
+            "%",
+            "?a=",
+            "#",
+            "abc",
+            " ",
+            "PMID: ",
+            "PMC",
+            "123",
+        ]
+    ),
     max_size=8,
-)  # fmt: skip
+)
 
 
 @given(IDENTIFIERS)

@@ -25,10 +25,21 @@ def test_formulas_stay(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        r"C:\temp\new and D:\data", r"\\host\share\file", "$HOME/bin:$PATH", "from $7 to $9, US$10", r"\d+\w*", r"\d{3}-\b",
-        r"`\n` and \t", "{'a': 1} {x}", "a -- b, --flag, x~y, ``q''", "2^10 and O(n^{2})", "100% of R&D", "#1_a", "[1] {2}",
+        r"C:\temp\new and D:\data",
+        r"\\host\share\file",
+        "$HOME/bin:$PATH",
+        "from $7 to $9, US$10",
+        r"\d+\w*",
+        r"\d{3}-\b",
+        r"`\n` and \t",
+        "{'a': 1} {x}",
+        "a -- b, --flag, x~y, ``q''",
+        "2^10 and O(n^{2})",
+        "100% of R&D",
+        "#1_a",
+        "[1] {2}",
     ],
-)  # fmt: skip
+)
 def test_what_only_looks_like_latex_stays(text: str) -> None:
     assert decode_latex(text) == text
 
@@ -74,10 +85,39 @@ def test_fields_are_all_latex(latex: str, text: str) -> None:
 
 
 LATEX = st.lists(
-    st.sampled_from(["\\", "{", "}", "$", "\\emph{", "\\alpha", "\\'", "\\v ", "^", "_", "~", "--", "x", " ", "\\href{", "\\ifmmode",
-                     "\\else", "\\fi", "\\(", "\\)", "$<$", "\\cite{a}", "C:\\", "\\noopsort{", "\\textsuperscript{", "9"]) | st.text(max_size=4),
+    st.sampled_from(
+        [
+            "\\",
+            "{",
+            "}",
+            "$",
+            "\\emph{",
+            "\\alpha",
+            "\\'",
+            "\\v ",
+            "^",
+            "_",
+            "~",
+            "--",
+            "x",
+            " ",
+            "\\href{",
+            "\\ifmmode",
+            "\\else",
+            "\\fi",
+            "\\(",
+            "\\)",
+            "$<$",
+            "\\cite{a}",
+            "C:\\",
+            "\\noopsort{",
+            "\\textsuperscript{",
+            "9",
+        ]
+    )
+    | st.text(max_size=4),
     max_size=25,
-)  # fmt: skip
+)
 
 
 @given(LATEX)
