@@ -3,15 +3,11 @@
 import re
 from unicodedata import category, combining
 
-from newsletter.rendering.latex.latex_to_text import read_latex
-from newsletter.rendering.latex.lost_backslashes import restore_backslashes
+from newsletter.support.latex.latex_to_text import read_latex
+from newsletter.support.latex.lost_backslashes import restore_backslashes
+from newsletter.support.latex.references import without_references
 
 _ANY_LATEX = re.compile(r"[\\$~`]|--|\^\{")
-_REFERENCES = (
-    r"[cC]ite\w{0,12}|(?:paren|text|auto|foot|no|full)cite|(?:page|name|auto|eq|[cC])?ref|label|index|bibliography"
-)
-_REFERENCE = rf"\\(?:{_REFERENCES})\*?(?:\[[^\[\]]{{0,200}}\]){{0,2}}\{{[^{{}}]*\}}"
-_REFERRING = re.compile(rf"(?<![\s~])[\s~]*(?:\({_REFERENCE}\)|\[{_REFERENCE}\]|{_REFERENCE})(?P<on>\w?)")
 _COMMENT_LINE = re.compile(r"^[^\S\n]*%.*\n", re.MULTILINE)
 
 _AS_IT_IS = r"(?:https?://|www\.)\S+"
@@ -48,7 +44,7 @@ def latex_to_text(text: str) -> str:
     if not _ANY_LATEX.search(text):
         return text
     if "\\" in text:
-        text = _REFERRING.sub(_without_reference, _COMMENT_LINE.sub("", text))
+        text = without_references(_COMMENT_LINE.sub("", text))
     return _with_signs_of_print(read_latex(text))
 
 
@@ -58,10 +54,6 @@ def readable(text: str) -> str:
     "2.33times" becomes "2.33×", and "tau^*" becomes "τ*". For texts from sites that lose them.
     """
     return latex_to_text(restore_backslashes(text))
-
-
-def _without_reference(match: re.Match[str]) -> str:
-    return f" {match['on']}" if match["on"] else ""
 
 
 def _with_signs_of_print(text: str) -> str:

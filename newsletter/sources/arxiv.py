@@ -16,8 +16,9 @@ from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import authors_of, categories_of, day_of, parse
 from newsletter.sources.http import HttpClient
+from newsletter.sources.markup import decode_entities
 from newsletter.sources.status_marks import withdrawn_by_text
-from newsletter.sources.text import paper_link, pdf_link
+from newsletter.sources.text import from_latex, paper_link, pdf_link
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
 
@@ -113,7 +114,7 @@ def _kind(entry: Any) -> str:
 
 
 def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
-    title = to_single_line(entry.get("title", ""))
+    title = from_latex(decode_entities(entry.get("title", "")))
     if not title:
         return SkippedPaper(where, "title: missing")
     found = identifiers.arxiv_id(entry.get("id", "")) or identifiers.arxiv_id(entry.get("link", ""))
@@ -124,7 +125,7 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
     replaced = _kind(entry) in _REPLACEMENTS
     return Paper(
         title=title,
-        abstract=to_single_line(_ANNOUNCED.sub("", entry.get("summary", ""))),
+        abstract=from_latex(decode_entities(_ANNOUNCED.sub("", entry.get("summary", "")))),
         authors=authors,
         author_count=len(authors) or None,
         # The reference to a journal, in the words of the authors; the feeds and the API call it differently.

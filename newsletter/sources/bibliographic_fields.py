@@ -17,13 +17,16 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 _NUMBER = re.compile(r"\d+", re.ASCII)
 _MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
 _ARXIV_NAMED = re.compile(
-    r"^\W*(?:(?:available (?:at|as)|arxiv(?:\.org)?|corr|e-?prints?|preprint)\W*)+(?:abs/)?"
+    r"^\W*(?=[^\d]*(?:arxiv|corr|print))"
+    r"(?:(?:available|posted|online|here|at|as|on|from|with|id|identifier|number|no|version|https?|www"
+    r"|(?:export\.)?arxiv(?:\.org)?|corr|e-?prints?|preprint|abs|pdf)\b\W*)+"
     r"((?:\d{4}\.\d{4,5}|[a-z-]+(?:\.[a-z-]+)?/\d{7})(?:v\d{1,3})?)(?!\d)",
     re.IGNORECASE,
 )
 _PREPRINT_SERVER = re.compile(
-    r"\W*(?:[a-z]*r[xχ]iv(?:\.org)?\b|corr(?:$|[,:]|\s+abs\b)|research square\b|ssrn\b|social science research network"
-    r"|preprints(?:\.org)?\W*$|osf preprints)",
+    r"\W*(?:(?:e-?prints?|preprint)\b[\s:]*(?:(?:at|in|on|from)\s+)?)?"
+    r"(?:[a-z]*r[xχ]iv(?:\.org)?\b|corr(?:$|[,:]|\s+abs\b)|osf preprints|social science research network"
+    r"|computing research repository|research square\b|ssrn\b|preprints?\.org|preprints?\W*$)",
     re.IGNORECASE,
 )
 

@@ -8,15 +8,16 @@ from itertools import chain
 from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
 
 from newsletter.model import LibraryItem, Paper, SkippedPaper
+from newsletter.sources.astronomy_journals import ASTRONOMY_JOURNALS
 from newsletter.sources.bibliographic_fields import find_arxiv_id, parse_date, parse_month, published_on, venue
 from newsletter.sources.bibtex_entries import BibtexEntry, parse_file, split_outside_braces
 from newsletter.sources.bibtex_groups import parse_groups
-from newsletter.sources.latex_fields import plain, without_latex
+from newsletter.sources.bibtex_identifiers import arxiv_names, find_doi, link_addresses, pubmed_link
+from newsletter.sources.latex_fields import plain
 from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
-from newsletter.support import identifiers
+from newsletter.support.identifiers import title_id
 
 _ENTRY = re.compile(r"^[^\S\n]*@[^\S\n]*(?!comment\b|preamble\b|string\b)\w+\s*[{(]", re.MULTILINE | re.IGNORECASE)
-_ESCAPED = re.compile(r"\\([_%&#~$])")
 _ENDED = tuple(".:?!…。：？！")
 _VENUES = (("journaltitle", "journalsubtitle"), ("journal", ""), ("booktitle", "booksubtitle"), ("eventtitle", ""))
 _LINKS = ("url", "ee", "link", "bdsk-url-1", "adsurl", "howpublished", "doi")
@@ -62,7 +63,7 @@ def _items(text: str, shown: str, strict: bool) -> Iterator[LibraryItem | Skippe
             yield paper
         else:
             paths = groups.paths(entry.key, _list(entry.fields.get("groups", ""), ","))
-            yield LibraryItem(key=entry.key, paper=paper, collections=paths)
+            yield LibraryItem(key=entry.key or title_id(paper.title), paper=paper, collections=paths)
 
 
 def _paper(entry: BibtexEntry, where: str, strict: bool) -> Paper | SkippedPaper:
@@ -79,9 +80,9 @@ def _paper(entry: BibtexEntry, where: str, strict: bool) -> Paper | SkippedPaper
         if strict:
             return SkippedPaper(where, f"{excerpt(entry.key)}: {error}")
         published = None
-    links = [link for name in _LINKS if (link := _address(fields.get(name, "")))]
-    arxiv_id, version = find_arxiv_id(_arxiv_names(fields, links)) or (None, None)
-    doi = next(filter(None, map(identifiers.doi, (_address(fields.get("doi", "")), *links))), None)
+    links = [link for name in _LINKS for link in link_addresses(fields.get(name, ""))]
+    arxiv_id, version = find_arxiv_id(arxiv_names(fields, links)) or (None, None)
+    doi, doi_version = find_doi(fields, links) or (None, None)
     authors = tuple(_authors(fields.get("author", "")))
     return Paper(
         title=title,
@@ -90,11 +91,11 @@ def _paper(entry: BibtexEntry, where: str, strict: bool) -> Paper | SkippedPaper
         author_count=len(authors) or None,
         venue=_venue(fields, title),
         arxiv_id=arxiv_id,
-        version=version,
+        version=version if arxiv_id else doi_version,
         doi=doi,
         published=published,
         categories=tuple((fields.get("primaryclass") or fields.get("eprintclass") or "").split()),
-        url=next(filter(None, map(web_link, links)), None) or paper_link(arxiv_id, doi),
+        url=next(filter(None, map(web_link, links)), None) or paper_link(arxiv_id, doi) or pubmed_link(fields),
         pdf_url=pdf_link(arxiv_id),
         keywords=tuple(dict.fromkeys(chain(*(_list(fields.get(name, ""), ",;") for name in _KEYWORDS)))),
     )
@@ -109,16 +110,9 @@ def _with_subtitle(fields: _Fields, name: str, sub: str) -> str:
 
 def _venue(fields: _Fields, title: str) -> str | None:
     """Return the journal, the book or the conference; a book is not in itself."""
-    names = (venue(_with_subtitle(fields, *pair)) for pair in _VENUES)
+    macro = fields.get("journal", "").strip("{} \n")
+    names = [ASTRONOMY_JOURNALS.get(macro), *(venue(_with_subtitle(fields, *pair)) for pair in _VENUES)]
     return next((name for name in names if name and name != title), None)
-
-
-def _address(text: str) -> str:
-    r"""Return a URL or an identifier, which may be wrapped in ``\url`` and have signs escaped."""
-    bare = _ESCAPED.sub(r"\1", text).strip()
-    if "\\" in bare:
-        bare = without_latex(bare).strip()
-    return (bare.strip("{}<>").split() or [""])[0]
 
 
 def _list(text: str, separators: str) -> tuple[str, ...]:
@@ -128,18 +122,6 @@ def _list(text: str, separators: str) -> tuple[str, ...]:
     if len(parts) == 1 and whole.startswith("{") and whole.endswith("}") and ";" in separators:
         parts = list(split_outside_braces(whole[1:-1], separators))
     return tuple(dict.fromkeys(filter(None, map(plain, parts))))
-
-
-def _arxiv_names(fields: _Fields, links: list[str]) -> Iterator[str]:
-    """Yield what may be the arXiv id, or begin with it: ``eprint`` counts for arXiv or for no named archive."""
-    archive = fields.get("archiveprefix") or fields.get("eprinttype") or "arxiv"
-    if archive.strip().lower() == "arxiv":
-        yield _address(fields.get("eprint", ""))
-    yield from (_address(fields.get(name, "")) for name in ("arxivid", "arxiv", "doi"))
-    yield from links
-    journal = plain(fields.get("journal", "") or fields.get("journaltitle", ""))
-    yield from (journal, f"{journal} {plain(fields.get('volume', ''))}")
-    yield from (plain(fields.get(name, "")) for name in ("number", "howpublished", "note", "pages"))
 
 
 def _authors(text: str) -> Iterator[str]:

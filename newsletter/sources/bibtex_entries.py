@@ -4,34 +4,17 @@ fields inherited from the entries that ``crossref`` and ``xdata`` name.
 Sections 2.4 and 3.13 of the manual of BibLaTeX (https://ctan.org/pkg/biblatex) have the rules.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from bibtexparser.entrypoint import parse_string
-from bibtexparser.library import Library
-from bibtexparser.model import (
-    Block,
-    DuplicateBlockKeyBlock,
-    DuplicateFieldKeyBlock,
-    Entry,
-    ExplicitComment,
-    Field,
-    ParsingFailedBlock,
-    String,
-)
-
 from newsletter.model import SkippedPaper
-from newsletter.support.text import to_single_line
+from newsletter.sources.bibtex_syntax import RawBlock, Value, split_blocks
 
-# This module reports broken entries itself; without a handler the parser's log would go to stderr as well.
-logging.getLogger("bibtexparser").addHandler(logging.NullHandler())
-
-_PART = re.compile(r'[{"]|[^\s#"{},]+')
-_ENCLOSING = re.compile(r'(?<!\\)[{}"]')
-_JOINED_WHEN_REPEATED = {"keywords": ", ", "author": " and ", "groups": ", "}
+_JOINED_WHEN_REPEATED = {"keywords": ", ", "author": " and ", "groups": ", "} | dict.fromkeys(
+    ("url", "doi", "note", "ee"), " "
+)
 _INHERITED = ("author", "booktitle", "journal", "journaltitle", "series", "eventtitle")
 """What an entry inherits by ``crossref``. Identifiers, links and abstracts are those of the work as a whole."""
 
@@ -47,7 +30,7 @@ _LONGEST_JOINED = 50_000
 """Characters of a value from which on strings are no longer replaced."""
 
 _MOST_FIELDS = 200
-_MOST_XDATA = 10
+_MOST_PARENTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,57 +63,35 @@ def parse_file(text: str, shown: str) -> BibtexFile:
         text: the file.
         shown: its name, for errors.
     """
-    try:
-        library = parse_string(text, parse_stack=[])
-    except Exception as error:  # The parser promises to raise nothing, but some input breaks that.
-        return BibtexFile(iter([SkippedPaper(f"{shown}:1", f"not BibTeX: {type(error).__name__}")]))
-    comments = [block.comment for block in library.blocks if isinstance(block, ExplicitComment)]
-    return BibtexFile(_entries(library, shown), comments)
+    blocks = list(split_blocks(text))
+    return BibtexFile(_entries(blocks, shown), [block.key for block in blocks if block.kind == "comment"])
 
 
-def _entries(library: Library, shown: str) -> Iterator[BibtexEntry | SkippedPaper]:
-    written = [_written_entry(block) or block for block in library.blocks]
-    reader = _EntryReader([block for block in written if isinstance(block, Entry)], _strings(library))
-    for block in written:
-        if isinstance(block, Entry):
-            if block.entry_type.lower() != _DATA_ONLY:
-                yield reader.read(block)
-        elif isinstance(block, ParsingFailedBlock) and not _is_string(block):
-            why = getattr(block.error, "abort_reason", None) or str(block.error)
-            yield SkippedPaper(f"{shown}:{_line(block)}", f"not BibTeX: {to_single_line(why)}")
+def _entries(blocks: Sequence[RawBlock], shown: str) -> Iterator[BibtexEntry | SkippedPaper]:
+    entries = [block for block in blocks if block.kind not in ("comment", "string")]
+    reader = _EntryReader([block for block in entries if block.problem is None], _strings(blocks))
+    for block in entries:
+        if block.problem is not None:
+            yield SkippedPaper(f"{shown}:{block.line}", f"not BibTeX: {block.problem}")
+        elif block.kind != _DATA_ONLY:
+            yield reader.read(block)
 
 
-def _written_entry(block: Block) -> Entry | None:
-    """Return the entry in a block; one with a duplicate key or field is still usable."""
-    inner: Block | None = block
-    while isinstance(inner, DuplicateBlockKeyBlock | DuplicateFieldKeyBlock):
-        inner = inner.ignore_error_block
-    return inner if isinstance(inner, Entry) else None
-
-
-def _is_string(block: ParsingFailedBlock) -> bool:
-    return isinstance(block, DuplicateBlockKeyBlock) and isinstance(block.ignore_error_block, String)
-
-
-def _line(block: Block) -> int:
-    return (block.start_line or 0) + 1
-
-
-def _strings(library: Library) -> Mapping[str, str]:
+def _strings(blocks: Iterable[RawBlock]) -> Mapping[str, str]:
     """Return the values of all strings, which may refer to earlier ones, by their names in lower case."""
     strings = dict[str, str]()
-    for block in library.blocks:
-        inner = block.ignore_error_block if isinstance(block, DuplicateBlockKeyBlock) else block
-        if isinstance(inner, String):
-            strings[inner.key.lower()] = _value(str(inner.value), strings)[:_LONGEST_STRING]
+    for block in blocks:
+        if block.kind == "string":
+            for name, value in block.fields:
+                strings[name.lower()] = _joined(value, strings)[:_LONGEST_STRING]
     return strings
 
 
-def _fields(written: Iterable[Field], strings: Mapping[str, str]) -> dict[str, str]:
+def _fields(written: Iterable[tuple[str, Value]], strings: Mapping[str, str]) -> dict[str, str]:
     """Return the values of fields; of a repeated one the first that is not empty, or all where they are a list."""
     fields = dict[str, str]()
-    for field in islice(written, _MOST_FIELDS):
-        name, value = field.key.lower(), _value(str(field.value), strings)
+    for written_name, parts in islice(written, _MOST_FIELDS):
+        name, value = written_name.lower(), _joined(parts, strings)
         if (present := fields.get(name)) and value.strip():
             if joint := _JOINED_WHEN_REPEATED.get(name):
                 fields[name] = f"{present}{joint}{value}"
@@ -139,63 +100,49 @@ def _fields(written: Iterable[Field], strings: Mapping[str, str]) -> dict[str, s
     return fields
 
 
-def _value(written: str, strings: Mapping[str, str]) -> str:
-    """Return a value, joined from its parts: in braces, in quotes, a number, or the name of a string."""
-    parts, at, length = list[str](), 0, 0
-    while found := _PART.search(written, at):
-        gap = written[at : found.start()]
-        if parts and "#" not in gap:
-            parts.append(gap)  # Not BibTeX, but people write dates like this.
-        start, at = found.span()
-        if found[0] in ("{", '"'):
-            end = _end_of_part(written, start)
-            parts.append(written[start + 1 : end])
-            at = end + 1
-        elif length < _LONGEST_JOINED:
-            parts.append(strings.get(found[0].lower(), found[0]))
-            length += len(parts[-1])
-    return "".join(parts)
-
-
-def _end_of_part(text: str, start: int) -> int:
-    """Return the place of the brace or the quote that closes the one at ``start``; the end of the text without one."""
-    depth = 0
-    for sign in _ENCLOSING.finditer(text, start + 1):
-        if depth == 0 and sign[0] == ("}" if text[start] == "{" else '"'):
-            return sign.start()
-        depth += {"{": 1, "}": -1, '"': 0}[sign[0]]
-    return len(text)
+def _joined(parts: Value, strings: Mapping[str, str]) -> str:
+    """Return a value with strings in place of their names."""
+    texts, length = list[str](), 0
+    for part in parts:
+        text = strings.get(part.text.lower(), part.text) if part.is_word and length < _LONGEST_JOINED else part.text
+        length += len(text) if part.is_word else 0
+        texts.append(text)
+    return "".join(texts)
 
 
 class _EntryReader:
     """Reads entries with the fields that they lack and others have for them."""
 
-    def __init__(self, entries: Sequence[Entry], strings: Mapping[str, str]) -> None:
+    def __init__(self, entries: Sequence[RawBlock], strings: Mapping[str, str]) -> None:
         self._by_key = {entry.key.lower(): entry for entry in reversed(entries)}
         self._strings = strings
         self._parents = dict[str, BibtexEntry]()
 
-    def read(self, entry: Entry, depth: int = 0) -> BibtexEntry:
+    def read(self, entry: RawBlock, depth: int = 0) -> BibtexEntry:
         """Return an entry with all its fields; ``depth`` is how many entries refer to each other up to this one."""
-        kind, fields = entry.entry_type.lower(), _fields(entry.fields, self._strings)
-        for key in islice(fields.get("xdata", "").split(","), _MOST_XDATA):
+        fields = _fields(entry.fields, self._strings)
+        for key in _keys(fields.get("xdata", "")):
             if parent := self._parent(key, depth):
                 _add_missing(fields, _data(parent.fields))
-        if parent := self._parent(fields.get("crossref", ""), depth):
-            _add_missing(fields, _from_whole(parent.fields, kind == parent.kind))
-        return BibtexEntry(kind, entry.key, fields, _line(entry))
+        for key in _keys(fields.get("crossref", "")):
+            if parent := self._parent(key, depth):
+                _add_missing(fields, _from_whole(parent, entry.kind))
+        return BibtexEntry(entry.kind, entry.key, fields, entry.line)
 
-    def _parent(self, written: str, depth: int) -> BibtexEntry | None:
-        key = written.strip().lower()
+    def _parent(self, key: str, depth: int) -> BibtexEntry | None:
         entry = self._by_key.get(key)
         if entry is None or depth == _MAX_DEPTH:
             return None
         if key not in self._parents:
             # In a circle, an entry counts as it is written.
             own = _fields(entry.fields, self._strings)
-            self._parents[key] = BibtexEntry(entry.entry_type.lower(), entry.key, own, _line(entry))
+            self._parents[key] = BibtexEntry(entry.kind, entry.key, own, entry.line)
             self._parents[key] = self.read(entry, depth + 1)
         return self._parents[key]
+
+
+def _keys(written: str) -> list[str]:
+    return [key.strip().lower() for key in islice(written.split(","), _MOST_PARENTS) if key.strip()]
 
 
 def _add_missing(fields: dict[str, str], given: Iterable[tuple[str, str]]) -> None:
@@ -210,11 +157,13 @@ def _data(fields: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in fields.items() if name not in _NOT_BY_XDATA]
 
 
-def _from_whole(fields: Mapping[str, str], same_kind: bool) -> list[tuple[str, str]]:
+def _from_whole(whole: BibtexEntry, kind: str) -> list[tuple[str, str]]:
     """Return what a part inherits from the work that it is in, whose title is not its own."""
+    fields = whole.fields
     given = [(name, fields[name]) for name in (*_INHERITED, *_DATES) if name in fields]
-    if "title" in fields and not same_kind:
-        given = [("booktitle", fields["title"]), ("booksubtitle", fields.get("subtitle", "")), *given]
+    if "title" in fields and kind != whole.kind:
+        name = "journal" if whole.kind == "periodical" else "book"
+        given = [(f"{name}title", fields["title"]), (f"{name}subtitle", fields.get("subtitle", "")), *given]
     return given
 
 

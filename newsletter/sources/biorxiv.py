@@ -13,6 +13,7 @@ from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
 from newsletter.sources.base import DateRange, Found
 from newsletter.sources.bounds import sane_day
 from newsletter.sources.errors import SourceError
+from newsletter.sources.highwire_codes import with_labels, with_symbols, without_codes
 from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, first_problem
 from newsletter.sources.text import excerpt, from_html, paper_link
@@ -67,7 +68,7 @@ class _Message(Fields):
 class _Entry(Fields):
     title: Title
     doi: Title
-    abstract: Text | None = None
+    abstract: str | None = None
     authors: Text | None = None
     date: Day = None
     version: Count | None = None
@@ -114,8 +115,8 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
     version = entry.version or 1
     page = f"https://www.{server}.org/content/{doi}v{version}"
     yield Paper(
-        title=entry.title,
-        abstract=entry.abstract or "",
+        title=from_html(with_symbols(entry.title)),
+        abstract=from_html(with_symbols(with_labels(without_codes(entry.abstract or "")))),
         authors=authors,
         author_count=len(authors) or None,
         doi=doi,

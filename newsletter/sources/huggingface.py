@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from newsletter.config.sources import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
@@ -19,7 +19,8 @@ from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
-from newsletter.sources.text import pdf_link
+from newsletter.sources.markup import decode_entities
+from newsletter.sources.text import from_latex, pdf_link
 from newsletter.support import identifiers
 
 _PAGE = 100
@@ -122,6 +123,9 @@ class _Organization(Fields):
 
 
 class _Told(Fields):
+    # Otherwise the abstract, which the API calls "summary", would be the summary as well.
+    model_config = ConfigDict(populate_by_name=False)
+
     id: Title
     title: Text | None = None
     abstract: Text | None = Field(default=None, alias="summary")
@@ -149,7 +153,7 @@ class _Entry(Fields):
 
 def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
     paper = entry.paper
-    title = paper.title or entry.title
+    title = _text(paper.title or entry.title)
     if not title:
         return SkippedPaper(where, "title: missing")
     arxiv_id, version = identifiers.arxiv_id(paper.id) or (None, None)
@@ -157,7 +161,7 @@ def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
     organization = paper.organization or entry.organization or _Organization()
     return Paper(
         title=title,
-        abstract=paper.abstract or entry.abstract or "",
+        abstract=_text(paper.abstract or entry.abstract),
         authors=authors,
         author_count=len(authors) or None,
         organization=organization.fullname or organization.name or None,
@@ -170,10 +174,14 @@ def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
         code_url=paper.code_url,
         code_stars=paper.code_stars,
         project_url=paper.project_url,
-        summary=paper.summary or None,
+        summary=_text(paper.summary) or None,
         summary_by=_SUMMARIES_BY if paper.summary else None,
         thumbnail_url=entry.thumbnail_url,
         keywords=tuple(paper.keywords or ()),
         upvotes=paper.upvotes,
         comments=entry.comments,
     )
+
+
+def _text(written: str | None) -> str:
+    return from_latex(decode_entities(written or ""))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from newsletter.model import Paper, PaperStatus, SkippedPaper
 from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
-from newsletter.sources.text import excerpt, paper_link, pdf_link
+from newsletter.sources.text import excerpt, from_latex, paper_link, pdf_link
 from newsletter.support import identifiers
 
 
@@ -76,8 +76,8 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
     arxiv_id, version = found or (line.doi and identifiers.arxiv_id(line.doi)) or (None, None)
     authors = tuple(line.authors or ())
     return Paper(
-        title=line.title,
-        abstract=line.abstract or "",
+        title=from_latex(line.title),
+        abstract=from_latex(line.abstract or ""),
         authors=authors,
         author_count=line.author_count or len(authors) or None,
         organization=line.organization or None,
@@ -96,7 +96,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         code_stars=line.code_stars,
         project_url=line.project_url,
         links=tuple(filter(None, line.links or ())),
-        summary=line.summary or None,
+        summary=from_latex(line.summary or "") or None,
         summary_by=(line.summary_by or None) if line.summary else None,
         thumbnail_url=line.thumbnail_url,
         keywords=tuple(line.keywords or ()),

@@ -175,7 +175,7 @@ def _link(written: Iterable[str]) -> str | None:
 
 def _keywords(written: Iterable[str]) -> list[str]:
     """Return the keywords, without repetitions; a line of several has them separated by semicolons."""
-    texts = (from_html(part) for line in map(from_html, written) for part in line.split("; "))
+    texts = (part.strip() for line in map(from_html, written) for part in line.split("; "))
     return list(dict.fromkeys(filter(None, texts)))
 
 

@@ -1,44 +1,50 @@
 """Clean text and links from sources: one line, no invisible characters, no HTML, and only links to the web."""
 
-import html
 import re
 from urllib.parse import urlsplit
 
+from newsletter.sources.highwire_codes import without_codes
+from newsletter.sources.markup import markup_to_text
+from newsletter.support.latex.stored_text import decode_latex
 from newsletter.support.text import strip_invisible, to_single_line
 
-_MATH = re.compile(r"\$[^$\n]{1,300}\$")
-_BLOCKS = "address|article|blockquote|br|dd|div|dl|dt|h[1-6]|hr|li|ol|p|pre|section|table|td|th|tr|ul"
-_INLINE = "a|abbr|b|cite|code|del|em|font|i|img|ins|kbd|mark|q|s|small|span|strike|strong|style|sub|sup|tt|u|var"
-_OTHERS = r"body|head|html|jats:\w++|mml:\w++|tbody|thead"
-_ATTRIBUTES = r"""(?:[\s/](?:[^<>=]|=\s*+(?:"[^"<]*+"|'[^'<]*+')?+)*+)?+"""
-_MARKUP = re.compile(
-    rf"<!--.*?(?:-->|\Z)"
-    rf"|<(?P<raw>script|style){_ATTRIBUTES}>.*?(?:</(?P=raw)\s*>|\Z)"
-    rf"|</?(?:(?P<block>{_BLOCKS})|script|{_INLINE}|{_OTHERS}){_ATTRIBUTES}>",
-    re.IGNORECASE | re.DOTALL,
-)
-_LONG_NUMBER = re.compile(r"&#(?:[0-9]{20,}|[xX][0-9a-fA-F]{20,});?")
+# UTF-8 that was decoded as Latin-1 or Windows-1252, and control characters that are punctuation in the latter.
+_PERHAPS_GARBLED = re.compile("[\x80-\x9f]|[Â-ôĂăĎďĹĺĽľÎî][\xa0-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]")
+_LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
+_LIGATURE = re.compile("[ﬀ-ﬆ]")
 
 
 def from_html(text: str) -> str:
-    """Return the visible text of a piece of HTML, in one line.
+    """Return the visible text of HTML, JATS or plain text that may contain LaTeX, in one line; formulas stay.
 
-    An angle bracket that does not start an HTML tag is text, so ``a < b`` and ``<think>`` stay, and so does everything
-    between two dollar signs. Scripts, styles and comments are removed with their contents.
-
-    Tags are removed one by one, in time proportional to the length. A parser that builds a tree takes quadratic time
-    for deeply nested tags, and text needs no tree.
+    See :func:`newsletter.sources.markup.markup_to_text` and :func:`newsletter.support.latex.stored_text.decode_latex`.
+    The time is proportional to the length.
     """
-    text = _MATH.sub(_with_brackets_escaped, strip_invisible(text))
-    text = _MARKUP.sub(lambda tag: " " if tag["block"] else "", text)
-    return to_single_line(html.unescape(_LONG_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text)))
+    return to_single_line(decode_latex(without_markup(text)))
 
 
-def _with_brackets_escaped(math: re.Match[str]) -> str:
-    # Two prices in one sentence are not a formula: the text between them may contain tags.
-    if "</" in math[0]:
-        return math[0]
-    return math[0].replace("<", "&lt;").replace(">", "&gt;")
+def from_latex(text: str) -> str:
+    """Do the same for plain text, in which tags and entities are what the authors wrote."""
+    return to_single_line(decode_latex(repaired(text)))
+
+
+def without_markup(text: str) -> str:
+    """Do the same for text without LaTeX."""
+    return markup_to_text(without_codes(repaired(text)))
+
+
+def repaired(text: str) -> str:
+    """Return a text with garbled characters as they were, and with letters for typographic ligatures.
+
+    Garbled are those that were encoded in UTF-8 and decoded in another encoding: "KÃ¶hler" for Köhler.
+    """
+    if text.isascii():
+        return text
+    if _PERHAPS_GARBLED.search(text):
+        from ftfy import fix_encoding  # needed for few texts, and it takes long to import
+
+        text = fix_encoding(text)
+    return _LIGATURE.sub(lambda found: _LIGATURES[found[0]], text)
 
 
 def web_link(text: str | None) -> str | None:

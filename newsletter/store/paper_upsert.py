@@ -179,6 +179,9 @@ def _changes(stored: Paper, incoming: Paper, taken: set[int]) -> dict[str, Any]:
     for name in _FILLED:
         if getattr(stored, name) in (None, "", ()) and getattr(incoming, name) not in (None, "", ()):
             changes[name] = getattr(incoming, name)
+    if incoming.summary and stored.summary and stored.abstract.startswith(stored.summary.rstrip("…")):
+        # Earlier versions took the abstract that Hugging Face calls "summary" for the summary.
+        changes.update(summary=incoming.summary, summary_by=incoming.summary_by)
     same_summary = incoming.summary is not None and incoming.summary == changes.get("summary", stored.summary)
     if same_summary and incoming.summary_by is not None and incoming.summary_by != stored.summary_by:
         changes["summary_by"] = incoming.summary_by

@@ -5,14 +5,57 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
+_ARCHIVES = (
+    "acc-phys|adap-org|alg-geom|ao-sci|astro-ph|atom-ph|bayes-an|chao-dyn|chem-ph|cmp-lg|comp-gas|cond-mat|cs|dg-ga|funct-an"
+    "|gr-qc|hep-ex|hep-lat|hep-ph|hep-th|math|math-ph|mtrl-th|nlin|nucl-ex|nucl-th|patt-sol|physics|plasm-ph|q-alg|q-bio"
+    "|quant-ph|solv-int|supr-con"
+)
+"""The archives of ids before April 2007 (https://info.arxiv.org/help/arxiv_identifier.html)."""
+
+# Proxies of libraries append their name to that of a host, "arxiv.org.proxy.example", or write dots as hyphens.
+_PROXY = r"(?:\.[\w.-]+)?(?::\d+)?"
+_ARXIV_ADDRESS = rf"""(?:[\w-]+\.)*(?:
+      (?:arxiv[.-]org|alphaxiv\.org|ar5iv\.(?:org|labs\.arxiv\.org)|lanl\.gov){_PROXY}
+          /(?:abs|e-print|format|html|overview|pdf|ps|src)
+    | (?:huggingface\.co|hf\.co)/(?:\w\w/)?papers | semanticscholar\.org(?:/arxiv)? | scirate\.com/arxiv
+    )/"""
 _ARXIV = re.compile(
-    r"""^(?:https?://)?(?:www\.|export\.)?
-        (?:arxiv\.org/(?:abs|pdf|html|format)/|huggingface\.co/papers/|hf\.co/papers/|oai:arxiv\.org:|arxiv:\s*)?
-        (?:(?P<id>\d{4}\.\d{4,5})|(?P<archive>[a-z][a-z-]+)(?:\.[a-z]{2})?/(?P<number>\d{7}))
-        (?:v(?P<version>\d{1,3}))?(?:\.pdf)?/?(?:[?#].*)?$""",
+    rf"""^(?:(?:https?:)?//)?(?:{_ARXIV_ADDRESS})?
+        (?:oai:arxiv\.org:|(?:info:|urn:)?arxiv(?:\.org)?(?:\s*:\s*|[./]|\s+)|abs/)*
+        (?:(?P<id>\d{{4}}\.\d{{4,5}})|(?P<archive>{_ARCHIVES})(?:\.[a-z][a-z-]{{1,10}})?/(?P<number>\d{{7}}))
+        (?:v(?P<version>\d{{1,3}}))?(?:\.(?:pdf|ps|gz|html?))*/?(?:[?#].*|\s*[\[(][a-z-]+(?:\.[a-z-]+)?[\])])?$""",
     re.VERBOSE | re.IGNORECASE,
 )
-_DOI = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
+_DOI_PREFIX = re.compile(
+    r"(?:(?:(?:https?:)?//)?(?:[\w-]+\.){0,4}doi[.-]org[^\s/]*/|(?:(?:info|urn):)?doi(?![\w-])[\s:=：/.]*)+",
+    re.IGNORECASE,
+)
+_BARE_DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
+_OTHER_DOIS = re.compile(r"(?:\s+(?:doi:\s*|https?://|10\.)\S*)*", re.IGNORECASE)
+_DOI_IN_ADDRESS = re.compile(r"(?:https?:)?//\S*?[/=:](?=10\.\d{4,9}(?:\.\d+)*/)", re.IGNORECASE)
+_NEXT_DOI = re.compile(r"[;,|](?=(?:doi:|https?://|10\.\d{4,9}/))|</", re.IGNORECASE)
+# What sites append to a DOI for the forms of a paper.
+_FORM = re.compile(
+    r"(?:\.(?:full|abstract|short|long|full-text|article-info|figures-only|supplementary-material)|\.(?:e?pdf|html?|xml|epub)(?:\+html)?"
+    r"|/(?:abstract|full|fulltext|full-text|full/html|e?pdf|pdfft|epub|html|htm|meta|summary|references|figures|tables|metrics))/?$",
+    re.IGNORECASE,
+)
+_OUP = re.compile(r"academic\.oup\.com/\S*?(10\.1093/[^/\s]+/[^/\s]+)/\d+", re.IGNORECASE)
+_PREPRINT_VERSION = re.compile(r"(10\.(?:1101|64898)/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,8})v(\d{1,3})")
+"""bioRxiv and medRxiv: their pages have the version after the DOI, which is that of all versions."""
+
+_OPENING = {")": "(", "]": "[", "}": "{", ">": "<"}
+_PMID = re.compile(
+    r"(?:(?:pubmed\s*)?(?:info:)?pmid(?:\s*[:=/]\s*|\s+)|(?:https?://)?(?:[\w-]+\.)*ncbi\.nlm\.nih\.gov(?:/m)?/(?:pubmed/)?(?:\?term=)?"
+    r"|(?:https?://)?pubmed\.gov/|(?:https?://)?(?:www\.)?europepmc\.org/(?:article|abstract)/med/)"
+    r"0*(?P<id>[1-9]\d{0,8})/?(?:\[(?:uid|pmid)\])?(?:[?#].*)?[.;,]?",
+    re.IGNORECASE | re.ASCII,
+)
+_PMCID = re.compile(
+    r"(?:(?:pmcid(?:\s*[:=/]\s*|\s+))?|(?:https?://)?(?:[\w-]+\.)*(?:ncbi\.nlm\.nih\.gov|europepmc\.org)/(?:pmc/)?articles?/(?:pmc/)?)"
+    r"(?P<id>PMC[1-9]\d{0,8})(?:\.\d+)?/?(?:[?#].*|pdf/\S*)?[.;,]?",
+    re.IGNORECASE | re.ASCII,
+)
 # The prefixes of preprint servers. bioRxiv and medRxiv share theirs with the journals of Cold Spring Harbor Laboratory,
 # whose DOIs have letters; the servers of the Open Science Framework have many, each with its name in the DOI.
 _PREPRINT_DOI = re.compile(
@@ -40,15 +83,14 @@ _PREPRINT_DOI = re.compile(
     )""",
     re.VERBOSE,
 )
-_PMID = re.compile(
-    r"^(?:pmid:?\s*|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/)(?P<number>[1-9]\d{0,8})/?$",
-    re.IGNORECASE | re.ASCII,
-)
 _OPENREVIEW = re.compile(
     r"^(?:openreview:\s*|https?://(?:www\.)?openreview\.net/(?:forum|pdf|attachment|revisions)/?\?(?:[^#\s]*&)?id=)"
     r"(?P<forum>[\w-]{6,40})(?:[&#]\S*)?$",
     re.IGNORECASE | re.ASCII,
 )
+_LONGEST_TEXT = 2_000
+"""Characters of a text that may be an identifier."""
+
 _LONGEST_KEY = 2_000
 """In bytes; the limit for a PostgreSQL index is 2,704."""
 
@@ -56,17 +98,17 @@ _ARXIV_DOI = re.compile(r"^10\.48550/arxiv\.(.+)$", re.IGNORECASE)
 
 
 def arxiv_id(text: str) -> tuple[str, int | None] | None:
-    """Parse a text that is an arXiv id: bare, with a version, an ``arXiv:`` or OAI name, or a URL.
+    """Parse a text that is an arXiv id: bare, with a version, an ``arXiv:`` or OAI name, a DOI of arXiv or a URL.
 
     Returns:
         The id without its version and subject class, in lower case ("math/0309136" for "math.GT/0309136"), and the
         version if given; None if the text is something else.
     """
-    text = text.strip()
-    if doi_match := _DOI.match(text):
-        arxiv_doi = _ARXIV_DOI.match(doi_match["doi"])
+    text = text.strip().strip("<>\"'").rstrip(".,;")
+    if (written := _written_doi(text)) is not None:
+        arxiv_doi = _ARXIV_DOI.match(written)
         return arxiv_id(arxiv_doi[1]) if arxiv_doi else None
-    match = _ARXIV.match(text)
+    match = _ARXIV.match(text) or _ARXIV.match(unquote(text))
     if match is None:
         return None
     name = match["id"] or f"{match['archive']}/{match['number']}".lower()
@@ -74,25 +116,75 @@ def arxiv_id(text: str) -> tuple[str, int | None] | None:
 
 
 def doi(text: str) -> str | None:
-    """Parse a text that is a DOI (bare, ``doi:`` or a URL), in lower case; None for anything else.
+    """Parse a text that is a DOI, in lower case: bare, after ``doi:``, or in the URL of doi.org or a publisher.
 
-    DOIs are case-insensitive (ISO 26324). For an arXiv DOI this returns None: its arXiv id is the better identifier.
+    DOIs are case-insensitive (ISO 26324). What sites append is left out: ``/full``, ``.pdf``, the version of a preprint
+    on bioRxiv. Of several the first counts. None for anything else, and for an arXiv DOI: its arXiv id is the better
+    identifier.
     """
-    match = _DOI.match(unquote(text.strip()))
-    if match is None or _ARXIV_DOI.match(match["doi"]):
+    found = versioned_doi(text)
+    return found[0] if found else None
+
+
+def versioned_doi(text: str) -> tuple[str, int | None] | None:
+    """Parse a DOI as :func:`doi` does, with the version of a preprint if the text names it: 2 in ``…123456v2.full``."""
+    written = _written_doi(text)
+    if written is None or _ARXIV_DOI.match(written):
         return None
-    return match["doi"].rstrip(".,;").lower()
+    versioned = _PREPRINT_VERSION.fullmatch(written)
+    return (versioned[1], int(versioned[2])) if versioned else (written, None)
+
+
+def pmid(text: str) -> str | None:
+    """Parse a text that is a PubMed id: ``PMID: 123`` or a URL of PubMed. A bare number is none."""
+    match = _PMID.fullmatch(text.strip())
+    return match["id"] if match else None
+
+
+def pmcid(text: str) -> str | None:
+    """Parse a text that is an id of PubMed Central, "PMC123", or a URL with one."""
+    match = _PMCID.fullmatch(text.strip())
+    return match["id"].upper() if match else None
+
+
+def _written_doi(text: str) -> str | None:
+    """Return the DOI that a text is, in lower case, without what does not belong to it."""
+    text = text.strip().lstrip("<>\"'“(")
+    if len(text) > _LONGEST_TEXT or ("10." not in text and "%" not in text):
+        return None
+    address = "//" in text[:12] or "doi.org/" in text
+    if address and (oup := _OUP.search(text)):
+        text, address = oup[1], False
+    if address and not _DOI_IN_ADDRESS.match(text.partition("?")[0]) and not _DOI_PREFIX.match(text):
+        text = text.partition("#")[0].partition("&")[0]  # in the query: "article?id=10.1371/journal.pone.1"
+    elif address:
+        text = re.split(r"[?#]", text, maxsplit=1)[0]
+    while (decoded := unquote(text)) != text and re.search("%(?:25)*2f|%(?:25)*3[ce]|%(?:25)*28", text, re.IGNORECASE):
+        text = decoded
+    text = unquote(text)
+    prefix = _DOI_PREFIX.match(text) or _DOI_IN_ADDRESS.match(text)
+    match = _BARE_DOI.match(text, prefix.end() if prefix else 0)
+    if match is None or not _OTHER_DOIS.fullmatch(text, match.end()):
+        return None
+    return _trimmed(_NEXT_DOI.split(match[0], maxsplit=1)[0].lower())
+
+
+def _trimmed(written: str) -> str | None:
+    """Return a DOI without punctuation after it, brackets that it does not open, and the form of the paper."""
+    while True:
+        last = written[-1:]
+        if last in ".,;:!?'\"”’»…" or (last in _OPENING and written.count(last) > written.count(_OPENING[last])):
+            shorter = written[:-1]
+        else:
+            shorter = _FORM.sub("", written).rstrip("/")
+        if shorter == written:
+            return written if _BARE_DOI.fullmatch(written) else None
+        written = shorter
 
 
 def is_preprint_doi(doi: str) -> bool:
     """Return whether a DOI (in lower case) is one that a preprint server assigns."""
     return _PREPRINT_DOI.match(doi) is not None
-
-
-def pmid(text: str) -> str | None:
-    """Parse a text that names an article of PubMed, as "PMID: 123" or by its address there; return its number."""
-    match = _PMID.match(text.strip())
-    return match["number"] if match else None
 
 
 def openreview_id(text: str) -> str | None:

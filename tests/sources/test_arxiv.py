@@ -217,3 +217,11 @@ def test_an_answer_without_a_total(httpserver: HTTPServer, http: HttpClient) -> 
     httpserver.expect_request("/api/query").respond_with_data(feed())
     with pytest.raises(SourceError, match="has no number of papers"):
         list(source(httpserver).fetch(DAYS, http))
+
+
+def test_entities_and_latex_are_decoded() -> None:
+    entry = announced(1, "new").replace("Paper\n  number 1", 'K\\"onig &amp;amp; co, p &amp;lt; 0.01, &lt;b&gt;')
+    (paper,) = papers_in(parse(feed(entry).encode(), "arXiv"), "arXiv", replacements=True)
+    assert isinstance(paper, Paper)
+    assert paper.title == "König & co, p < 0.01, <b>"
+    assert paper.abstract == "If $a<b$, then <think>."

@@ -265,7 +265,7 @@ def test_broken_entries_stop_no_other() -> None:
     broken, after, untitled, no_day, same_key, twice = read(text)
     assert isinstance(broken, SkippedPaper)
     assert broken.where == "library.bib:1"
-    assert broken.why.startswith("not BibTeX: Unexpected block start")
+    assert broken.why == "not BibTeX: the value of 'title' has no end; close its braces or quotes"
     assert after == Paper(title="After")
     assert untitled == SkippedPaper("library.bib:3", "'c' has no title")
     assert no_day == SkippedPaper("library.bib:4", "'d': the date '2023-2-30' does not exist")

@@ -215,3 +215,14 @@ def test_what_became_of_a_preprint(
     (paper,) = source(httpserver).fetch(DAYS, http)
     assert isinstance(paper, Paper)
     assert (paper.other_ids, paper.status) == (other_ids, status)
+
+
+def test_markup_and_codes(httpserver: HTTPServer, http: HttpClient) -> None:
+    text = "AO_SCPLOWBSTRACTC_SCPLOWO_ST_ABSAimsC_ST_ABSTo dig for p &lt; 0.01.\n\n"
+    text += "ResultsSand at 4{degrees}C.\n\nO_FIG x C_FIG"
+    changed = entry(title="Sand in <i>Vivo</i> &amp; TNF-{alpha}", abstract=text)
+    httpserver.expect_request("/details/biorxiv/2025-08-01/2025-08-03/0/json").respond_with_json(answer([changed], 1))
+    (paper,) = source(httpserver).fetch(DAYS, http)
+    assert isinstance(paper, Paper)
+    assert paper.title == "Sand in Vivo & TNF-α"
+    assert paper.abstract == "Aims: To dig for p < 0.01. Results: Sand at 4°C."

@@ -222,3 +222,17 @@ JSON = st.recursive(
 )
 def test_any_json_gives_papers_or_bad_papers(entries: list[Any]) -> None:
     assert len(list(papers_in(entries, "day", "https://hf.example"))) == len(entries)
+
+
+def test_the_abstract_is_no_summary() -> None:
+    """The API calls the abstract "summary", and the summary "ai_summary", which comes days later."""
+    (paper,) = papers_in([entry(ai_summary=None)], "x", "https://huggingface.co")
+    assert isinstance(paper, Paper)
+    assert (paper.abstract, paper.summary, paper.summary_by) == ("A paper of two lines.", None, None)
+
+
+def test_latex_and_entities_are_decoded() -> None:
+    changes = {"title": "R\\'enyi &amp; sons", "summary": "5\\% of $O(n^2)$", "ai_summary": "It costs \\$7."}
+    (paper,) = papers_in([entry(**changes)], "x", "https://huggingface.co")
+    assert isinstance(paper, Paper)
+    assert (paper.title, paper.abstract, paper.summary) == ("Rényi & sons", "5% of $O(n^2)$", "It costs $7.")

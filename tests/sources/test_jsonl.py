@@ -109,3 +109,9 @@ KEYS = ["title", "id", "doi", "arxiv_id", "authors", "published", "upvotes", "ve
 def test_any_text_gives_papers_or_bad_papers(text: str) -> None:
     for paper in read_lines(text, "papers.jsonl"):
         assert isinstance(paper, SkippedPaper) or paper.title
+
+
+def test_latex_is_decoded_and_entities_stay() -> None:
+    paper = one(title="B\\'ezout and &amp;", abstract="$x_1$ at C:\\\\temp", summary="5\\%")
+    assert isinstance(paper, Paper)
+    assert (paper.title, paper.abstract, paper.summary) == ("Bézout and &amp;", "$x_1$ at C:\\\\temp", "5%")

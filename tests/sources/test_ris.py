@@ -324,3 +324,8 @@ WORDS = [
 def test_any_text_gives_papers_or_bad_papers(pieces: list[str]) -> None:
     for paper in read("".join(pieces)):
         assert isinstance(paper, SkippedPaper) or paper.title
+
+
+def test_latex_and_entities_are_decoded() -> None:
+    paper = one("TY  - JOUR\nTI  - B\\'ezout &amp;amp; $x_1$\nAB  - 5\\% <i>wet</i>\nKW  - &amp;lt;a&amp;gt;\nER  -\n")
+    assert (paper.title, paper.abstract, paper.keywords) == ("Bézout &amp; $x_1$", "5% wet", ("&lt;a&gt;",))

@@ -62,8 +62,11 @@ def test_a_summary_is_kept_with_who_made_it(engine: Engine) -> None:
     assert [(paper.summary, paper.summary_by) for paper in everything(engine)] == [("In short.", None)]
     keep(engine, Paper(title="Looms", summary="In short.", summary_by="Hugging Face"), source="c")
     assert [(paper.summary, paper.summary_by) for paper in everything(engine)] == [("In short.", "Hugging Face")]
+    keep(engine, Paper(title="Nets", abstract="Nets hold. They do.", summary="Nets hold.", summary_by="Hugging Face"))
+    keep(engine, Paper(title="Nets", abstract="Nets hold. They do.", summary="Holding.", summary_by="Hugging Face"))
+    assert everything(engine)[1].summary == "Holding."
     keep(engine, Paper(title="Cards"), Paper(title="Cards", summary="Cards.", summary_by="Hugging Face"))
-    assert everything(engine)[1].summary_by == "Hugging Face"
+    assert everything(engine)[2].summary_by == "Hugging Face"
 
 
 def test_a_newer_version_replaces_the_text_and_an_older_one_does_not(engine: Engine) -> None:

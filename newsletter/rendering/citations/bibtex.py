@@ -19,6 +19,7 @@ from pylatexenc.latex2text import LatexNodes2Text  # type: ignore[import-untyped
 from pylatexenc.latexencode import UnicodeToLatexEncoder  # type: ignore[import-untyped]
 
 from newsletter.rendering.citations.citation import Citation, CitationKind
+from newsletter.support.latex.stored_text import decode_field
 from newsletter.support.person_names import WrittenName
 
 _TYPES = {
@@ -117,7 +118,7 @@ def _latex(text: str) -> str:
 def _macro(character: str) -> str:
     """Return the macro of a character; the character itself where reading it back would give another one."""
     macro: str = _ENCODER.unicode_to_latex(character)
-    return macro if _DECODER.latex_to_text(macro) == character else character
+    return macro if _DECODER.latex_to_text(macro) == character == decode_field(macro) else character
 
 
 def _title(title: str) -> str:

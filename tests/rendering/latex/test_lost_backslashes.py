@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.rendering.latex.lost_backslashes import restore_backslashes
 from newsletter.rendering.plain_text import latex_to_text, readable
+from newsletter.support.latex.lost_backslashes import restore_backslashes
 
 LOST = [
     ("a 3.5times speed-up and 128times128 pixels", "a 3.5× speed-up and 128×128 pixels"),

@@ -6,7 +6,7 @@ number is set as a formula again; words by themselves ("times", "epsilon") stay,
 
 import re
 
-from newsletter.rendering.latex import macros
+from newsletter.support.latex import macros
 
 ANY_LOST = re.compile(
     r"[\^{}]|\d(?:times|approx)|(?:approx|sim|geq|leq|pm)\d|[a-zA-Z]_|\b(?:cal|math)|geq|leq|infty|forall|propto|"

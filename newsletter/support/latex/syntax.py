@@ -13,6 +13,14 @@ class Mode(Enum):
     MATH = "a formula"
 
 
+class Purpose(Enum):
+    """What a text is read for: which of its LaTeX becomes characters, and what surrounds it."""
+
+    DISPLAY = "show all of it, formulas too"
+    STORAGE = "decode accents and signs in a plain text; formulas stay"
+    FIELD = "decode a field of BibTeX, all of which is LaTeX; formulas stay"
+
+
 class Within(NamedTuple):
     """The range being read: its end, its kind, and its nesting depth."""
 
@@ -52,6 +60,9 @@ class Reader(Protocol):
     @property
     def text(self) -> str:
         """The whole text."""
+
+    @property
+    def purpose(self) -> Purpose: ...
 
     def read(self, at: int, within: Within) -> str:
         """Read from a position to the end of the range."""

@@ -15,13 +15,30 @@ def _table(pairs: str) -> dict[str, str]:
 # Macros that the library lacks, or has in a form that reads worse or that few fonts support.
 _OWN = _table(
     """
-    epsilon=ε eps=ε phi=φ textmu=μ micro=μ ohm=Ω prime=′ ast=* leqslant=≤ leqq=≤ geqslant=≥ geqq=≥ ne=≠ doteq=≐
+    epsilon=ε eps=ε phi=φ textmu=µ micro=μ ohm=Ω prime=′ ast=* leqslant=≤ leqq=≤ geqslant=≥ geqq=≥ ne=≠ doteq=≐
     coloneqq=:= iff=⇔ implies=⇒ impliedby=⇐ gets=← land=∧ lor=∨ neg=¬ over=/ bmod=mod colon=: cdots=… hdots=… bullet=•
     owns=∋ Box=□ Diamond=◇ checkmark=✓ cmark=✓ xmark=✗ degree=° deg=° celsius=°C arcsec=″ arcmin=′ lbrack=[ rbrack=]
     textbar=| textless=< textgreater=> textunderscore=_ textasciicircum=^ textlangle=⟨ textrangle=⟩ textquotedbl="
+    less=< greater=> lt=< gt=> textminus=− texttimes=× textpm=± textquotesingle=' textasciitilde=~ texttildelow=~
+    textellipsis=… textrightarrow=→ textleftarrow=← textonehalf=½ textonequarter=¼ textthreequarters=¾ cprime=ʹ
+    LaTeX=LaTeX TeX=TeX BibTeX=BibTeX LaTeXe=LaTeX2e
+    textdegree=° textcelsius=℃ textonesuperior=¹ texttwosuperior=² textthreesuperior=³ textbullet=•
     copyright=© S=§ P=¶ pounds=£ euro=€ textperiodcentered=· ddag=‡ glqq=„ grqq=” glq=‚ grq=’ flqq=« frqq=» lq=‘ rq=’
     """
 )
+_GREEK = "αβγδεζηθικλμνξοπρστυφχψω"
+
+
+def _greek_in_text() -> dict[str, str]:
+    signs = dict[str, str]()
+    for letter in _GREEK:
+        # Unicode calls it "lamda", LaTeX "lambda".
+        name = unicodedata.name(letter).rpartition(" ")[2].lower().replace("lamda", "lambda")
+        signs |= {f"text{name}": letter, f"up{name}": letter, f"text{name.capitalize()}": letter.upper()}
+    return signs
+
+
+_GREEK_IN_TEXT = _greek_in_text()
 # Names that the library has, but that authors use for macros of their own.
 _NO_SIGNS = re.compile(
     "aquarius|aries|because|between|cancer|capricornus|equal|estimates|gemini|hints?|id|image|include|input|jupiter|leo"
@@ -84,6 +101,8 @@ def sign(name: str) -> str | None:
     """
     if name in _OWN:
         return _OWN[name]
+    if letter := _GREEK_IN_TEXT.get(name):
+        return letter
     found = getattr(_library().get_macro_spec(name), "simplify_repl", None)
     if not isinstance(found, str) or found.isspace() or _NO_SIGNS.fullmatch(name):
         return None
@@ -96,6 +115,11 @@ def _library() -> Any:
     # Only the table of pylatexenc is used: its converter drops unknown macros, takes "$5 and $6" for a formula and the
     # text after a percent sign for a comment, and fails on deep nesting.
     return get_default_latex_context_db()
+
+
+def is_text_sign(name: str) -> bool:
+    """Return whether a macro is a sign that TeX allows in text, where the space after it belongs to the macro."""
+    return name.startswith(("text", "up")) or LETTERS.fullmatch(name) is not None
 
 
 def is_accent(name: str) -> bool:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from newsletter.rendering.latex import macros
-from newsletter.rendering.latex.scripts import as_script
-from newsletter.rendering.latex.syntax import Call, Mode, Reader, Reading
+from newsletter.support.latex import macros
+from newsletter.support.latex.scripts import as_script, typed_script
+from newsletter.support.latex.syntax import Call, Mode, Purpose, Reader, Reading
 
 _DEGREE = re.compile(r"\s?\[([^\[\]{}]{1,20})\]")
 _ENVIRONMENT = re.compile(r"\{([A-Za-z]{1,30})\*?\}(?:\[[^\[\]{}]{0,30}\])?(?:\{[lcrp|@ .\d]{1,30}\})?")
@@ -15,6 +15,10 @@ _VERBATIM = re.compile(r"([^\sA-Za-z*])(.{1,300}?)\1")
 # Numerators and denominators that need no parentheses. In a denominator, "2n" would read as half of n.
 _ABOVE = re.compile(r"[\w.∂∇⁺⁻₊₋′]+|\w*\([^()]*\)|√\w+|\|[^|]+\|")
 _BELOW = re.compile(r"\d[\d.]*[⁰-⁹¹²³⁻]*|(?:[^\W\d]|[∂∇⁺⁻₊₋′])+|\w*\([^()]*\)|√\w+|\|[^|]+\|")
+
+
+# Macros of bibliographies whose argument is for sorting alone.
+_SORT_KEYS = ("noopsort", "NOOPSORT", "SortNoop", "sortnoop", "noop", "printfirst")
 
 
 def _two(reader: Reader, call: Call, mode: Mode | None = None) -> tuple[str, str, int]:
@@ -55,6 +59,8 @@ def _stacked(reader: Reader, call: Call) -> Reading:
 
 def _placed(reader: Reader, call: Call) -> Reading:
     said, at = reader.argument(call.at, call.within)
+    if reader.purpose is not Purpose.DISPLAY and not call.within.math:
+        return typed_script(call.before, said) if call.name == "textsuperscript" else said, at
     return as_script("^" if call.name == "textsuperscript" else "_", said, reader.text[at : at + 1]), at
 
 
@@ -75,6 +81,8 @@ def _link(reader: Reader, call: Call) -> Reading:
     closing = reader.closing_brace(at, call.within)
     shown = reader.read(at + 1, call.within.inside(closing)) if closing is not None else ""
     at = at if closing is None else closing + 1
+    if shown and reader.purpose is Purpose.FIELD:
+        return shown, at
     if not shown or address.removesuffix("/").endswith(shown.removesuffix("/")):
         return address or call.name, at
     return f"{shown} ({address})" if address else shown, at
@@ -139,6 +147,7 @@ HANDLERS: Mapping[str, Callable[[Reader, Call], Reading]] = {
     **dict.fromkeys(("textsuperscript", "textsubscript"), _placed),
     **dict.fromkeys(("url", "nolinkurl", "path"), _address),
     **dict.fromkeys(("textcolor", "colorbox", "texorpdfstring", "scalebox"), _second),
+    **dict.fromkeys(_SORT_KEYS, _dropped),
     **dict.fromkeys(("color", "thanks", "phantom", "hphantom", "vphantom", "tag"), _dropped),
     **dict.fromkeys(("ket", "bra", "abs", "norm", "ceil", "floor"), _bracketed),
     **dict.fromkeys(("vspace", "hspace"), _gap),

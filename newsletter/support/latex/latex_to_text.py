@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from unicodedata import category
 
-from newsletter.rendering.latex import macros
-from newsletter.rendering.latex.formulas import Formula, formulas
-from newsletter.rendering.latex.macro_arguments import HANDLERS, is_known
-from newsletter.rendering.latex.scripts import as_script
-from newsletter.rendering.latex.syntax import SPACE, Call, Mode, Reading, Within, matched
+from newsletter.support.latex import macros
+from newsletter.support.latex.formulas import Formula, formulas
+from newsletter.support.latex.macro_arguments import HANDLERS, is_known
+from newsletter.support.latex.scripts import as_script
+from newsletter.support.latex.stored_formulas import stored_formula
+from newsletter.support.latex.syntax import SPACE, Call, Mode, Purpose, Reading, Within, matched
 
 _DEEPEST = 25  # Nobody nests deeper; deeper text is left as it is, to limit the time.
 
@@ -41,16 +42,20 @@ _DOTLESS = re.compile(r"\\{1,2}([ij])(?![A-Za-z])(?: (?=[a-z]))?")
 _CONTRACTION = re.compile(r"(?:s|t|re|ve|ll|d|m)\b")
 _CLOSED_QUOTE = re.compile(r'[^"\\\n]{1,100}\\"(?!\w)')
 
+# What TeX prints for these signs; a tilde in an address is one.
+_LIGATURES = {"---": "—", "--": "–", "``": "“", "''": "”", "!`": "¡", "?`": "¿", "~": " ", "}": ""}
+_LIGATURE = re.compile("---|--|``|''|[!?]`|(?<!/)~|}")
+
 _PREFIXES = "∂∇∑∏∫∮√∀∃¬∄"
 
 
-def read_latex(text: str) -> str:
-    """Convert a text with LaTeX to plain text; ties, dashes and quotes stay as they are.
+def read_latex(text: str, purpose: Purpose = Purpose.DISPLAY) -> str:
+    """Convert a text with LaTeX to plain text; ties, dashes and quotes stay as they are, except in a field of BibTeX.
 
     The time is proportional to the length, whatever the text.
     """
-    reader = _Scanner(text, _closing_braces(text), formulas(text))
-    return reader.read(0, Within(len(text), Mode.RUNNING))
+    reader = _Scanner(text, _closing_braces(text), formulas(text), purpose)
+    return reader.read(0, Within(len(text), Mode.GROUP if purpose is Purpose.FIELD else Mode.RUNNING))
 
 
 def _closing_braces(text: str) -> dict[int, int]:
@@ -76,6 +81,7 @@ class _Scanner:
     text: str
     closing: Mapping[int, int]
     formulas: Mapping[int, Formula]
+    purpose: Purpose
 
     def read(self, at: int, within: Within) -> str:
         if within.depth > _DEEPEST:
@@ -93,6 +99,8 @@ class _Scanner:
     def _piece(self, at: int, within: Within, before: str) -> Reading:
         formula = self.formulas.get(at)
         if formula and formula.after <= within.end:
+            if self.purpose is not Purpose.DISPLAY and not within.math:
+                return stored_formula(self.text, at, formula, before), formula.after
             said = self.read(formula.start, within.inside(formula.end, Mode.MATH))
             return self._set_apart(_LOOSE.sub("", said.strip()), formula.after, within, before)
         character = self.text[at]
@@ -102,7 +110,7 @@ class _Scanner:
             return self._group(at, within)
         if within.math:
             return self._piece_of_formula(at, within, before)
-        if character == "^":
+        if character == "^" and self.purpose is Purpose.DISPLAY:
             return self._script_in_text(at, within, before)
         return self._run(at, within)
 
@@ -125,10 +133,15 @@ class _Scanner:
 
     def _run(self, at: int, within: Within) -> Reading:
         run = matched(_RUN[within.math], self.text, at, within.end) or self.text[at]
-        return run, at + len(run)
+        end = at + len(run)
+        if self.purpose is Purpose.FIELD and not within.math:
+            run = _LIGATURE.sub(lambda found: _LIGATURES[found[0]], run)
+        return run, end
 
     def _group(self, at: int, within: Within) -> Reading:
         closing = self.closing_brace(at, within)
+        if closing is None and self.purpose is Purpose.FIELD:
+            return "", at + 1
         if closing is None or (within.mode is Mode.RUNNING and not _GROUP.match(self.text, at, closing + 1)):
             return "{", at + 1
         return self.read(at + 1, within.inside(closing)), closing + 1
@@ -143,6 +156,8 @@ class _Scanner:
             return match[0], end
         if within.mode is Mode.RUNNING and (kept := self._kept(match, before)):
             return self.text[at:kept], kept
+        if self.purpose is Purpose.FIELD and (path := self._path(at, slashes, before)):
+            return self.text[at:path], path
         # A macro that was escaped twice on its way has two backslashes; a line break has no macro name after it.
         twice = slashes % 2 == 0 and is_known(name) and not (within.math and len(name) == 1)
         if slashes > 1 and not twice:
@@ -163,12 +178,16 @@ class _Scanner:
         at, slashes, name = match.start(), len(match[1]), match[2] or ""
         if not name or is_known(name):
             return 0
-        drive = _DRIVE.search(self.text[max(0, at - 3) : at])
-        share = slashes == 2 and not before.isalnum() and _SHARE.match(self.text, at + 2)
-        if drive or share:
-            return at + len(matched(_WORD, self.text, at, len(self.text)))
+        if path := self._path(at, slashes, before):
+            return path
         code = not name.isalpha() or (len(name) == 1 and name.islower())
         return match.end() if code or slashes == 2 or before.isalnum() else 0
+
+    def _path(self, at: int, slashes: int, before: str) -> int:
+        """Return the end of a path of Windows; 0 for anything else."""
+        drive = _DRIVE.search(self.text[max(0, at - 3) : at])
+        share = slashes == 2 and not before.isalnum() and _SHARE.match(self.text, at + 2)
+        return at + len(matched(_WORD, self.text, at, len(self.text))) if drive or share else 0
 
     def _line_break(self, call: Call) -> Reading:
         end = self.after_space(call.at, call.within)
@@ -180,7 +199,7 @@ class _Scanner:
         name, at = call.name, call.at
         if macros.SPACES.fullmatch(name):
             return call.space, self.after_space(at, call.within)
-        if name in macros.NOTHING:
+        if name in macros.NOTHING or (name == "/" and self.purpose is Purpose.FIELD):
             return "", at
         if macros.is_accent(name):
             return self._accent(call)
@@ -215,6 +234,8 @@ class _Scanner:
         after = self.after_space(at, within)
         following = self.text[after : after + 1] if after < within.end else ""
         if not within.math:
+            if self.purpose is Purpose.FIELD and (macros.is_text_sign(name) or (name == "AA" and following == "n")):
+                return found, after
             # "S\o rensen" is one word, "0.2 \AA of" are two.
             joined = macros.LETTERS.fullmatch(name) and (before.isalpha() or len(name) == 1) and following.islower()
             return found, after if joined else at
@@ -243,6 +264,8 @@ class _Scanner:
             arguments.append(self.read(at + 1, within.inside(closing)))
             at = closing + 1
         said = " ".join(filter(None, arguments))
+        if not said and self.purpose is Purpose.FIELD and not within.math:
+            return "", at if arguments else self.after_space(at, within)
         return (said, at) if said else self._function(call._replace(at=at), call.name)
 
     def _font(self, call: Call) -> Reading:
@@ -322,6 +345,8 @@ class _Scanner:
         closing = self.closing_brace(at, within)
         if closing is not None:
             said = self.read(at + 1, within.inside(closing))
+            if within.mode is Mode.RUNNING and name.isalpha() and said and not said[0].isalpha():
+                return f"\\{name}", at  # of a regular expression: "\d{3}"
             bare = "" if name.isalpha() else name
             return macros.accented(name, said[0]) + said[1:] if said else bare, closing + 1
         letter, end = self._letter(call)
@@ -339,6 +364,8 @@ class _Scanner:
             if name in ("b", "d") or not self.text.startswith(" ", at):
                 return "", at
             at += 1
+        elif self.purpose is Purpose.FIELD:
+            at = self.after_space(at, call.within)
         letter = self.text[at : at + 1] if at < within.end else ""
         good = letter.isascii() and letter.isalpha() and (name != "." or letter in "zZI")
         return (letter, at + 1) if good else ("", at)
