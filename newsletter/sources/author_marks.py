@@ -37,6 +37,7 @@ _FOOTNOTES = re.compile(
 )
 _OPENING, _CLOSING = "([（【", ")]）】"
 _BRACKET = re.compile(r"[(\[（【)\]）】]")
+_SEPARATOR = re.compile("[,;]")
 _NUMBERED = re.compile(r"\W*\d{1,3}\s?[)\]]")
 
 _TITLE = re.compile(
@@ -106,8 +107,12 @@ def _without_brackets(text: str) -> Iterator[str]:
     if depth == 0:
         yield text[end:]
         return
-    rest = re.search("[,;]", text[start:])
-    yield text[start:][rest.start() :] if rest else ""
+    open_end = text[start:]
+    rest = _SEPARATOR.search(open_end)
+    if separated:
+        yield f" {open_end}"
+    elif rest:
+        yield open_end[rest.start() :]
 
 
 def _ends_open(before: str) -> bool:

@@ -53,6 +53,7 @@ _ORGANISATION_WORDS = ORGANISATION_WORDS | {
     "investigators", "ministry", "observatory", "office", "school", "service", "services", "union", "universidad",
     "universities", "universität", "université",
 }  # fmt: skip
+_PLACED = frozenset(("college", "department", "hospital", "institute", "laboratory", "school", "university"))
 _WORD = re.compile(r"\w+")
 _PLURAL = re.compile(r"\b(?:collaborations|consortia|groups|teams|universities)\b", re.IGNORECASE)
 _COINED = re.compile(
@@ -88,7 +89,12 @@ def clean_authors(names: Iterable[str], *, family_first: bool = True) -> tuple[s
     commas = [len(_COMMAS.findall(text)) for text in texts if not is_organisation(text.partition(",")[0][:_LONGEST])]
     one_each = len(commas) > 1 and set(commas) == {1}
     found = [name for text in texts for name in _split(text, family_first, one_each)]
-    cleaned = [name for one in found if _is_name(name := without_titles(one))]
+    return tidy_authors(found)
+
+
+def tidy_authors(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names in their usual order and each once, without titles and what is no name; none is split."""
+    cleaned = [name for one in names if _is_name(name := without_titles(one))]
     once: dict[str, str] = {}
     for name in cleaned:
         once.setdefault(name.casefold(), name)
@@ -160,7 +166,7 @@ def _is_one_organisation(left: str, right: str) -> bool:
     if not last or not first:
         return False
     if is_organisation(last[0]) and _TOPICAL.search(last[0]):
-        return _TOPIC.fullmatch(first.split()[0]) is not None
+        return _TOPIC.fullmatch(first.split()[0]) is not None or " " not in right
     if not is_organisation(first) or first.casefold().startswith("the ") or " " in last[0]:
         return False
     return bool(_PLURAL.search(first)) or not (last[0].isupper() or _COINED.fullmatch(last[0]))
@@ -184,7 +190,7 @@ def _parts(text: str) -> Iterator[_Part]:
             continue
         if last and piece.replace(".", "").casefold() in SUFFIXES:
             last = last._replace(suffix=piece)
-        elif last and (_COMPANY.fullmatch(piece) or _is_topic_of(last.text, piece)):
+        elif last and (_COMPANY.fullmatch(piece) or _is_topic_of(last.text, piece) or _is_place_of(last.text, piece)):
             last = last._replace(text=f"{last.text}, {piece}")
         else:
             if last:
@@ -209,6 +215,12 @@ def _is_topic_of(organisation: str, piece: str) -> bool:
         and _TOPICAL.search(organisation) is not None
         and all(map(_TOPIC.fullmatch, topics))
     )
+
+
+def _is_place_of(organisation: str, piece: str) -> bool:
+    """Return whether a piece says where an organisation is ("University of California, Berkeley")."""
+    named = not _PLACED.isdisjoint(_WORD.findall(organisation.lower())) and _TOPICAL.search(organisation)
+    return bool(named) and (" " not in piece or piece.startswith(("Los ", "San ", "Santa ", "St. ")))
 
 
 def _is_affiliated(name: _Part, other: _Part) -> bool:
