@@ -14,7 +14,8 @@ from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
 from newsletter.sources.base import DateRange, Found
 from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.errors import SourceError
-from newsletter.sources.feed import authors_of, categories_of, day_of, parse
+from newsletter.sources.feed import authors_of, categories_of, parse
+from newsletter.sources.feed_dates import day_of
 from newsletter.sources.http import HttpClient
 from newsletter.sources.markup import decode_entities
 from newsletter.sources.status_marks import withdrawn_by_text
@@ -121,7 +122,8 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
     if found is None:
         return SkippedPaper(where, f"id: {entry.get('id', '')!r} is not an arXiv id")
     arxiv_id, version = found
-    authors = authors_of(entry)
+    # arXiv lists names in their usual order.
+    authors = authors_of(entry, family_first=False)
     replaced = _kind(entry) in _REPLACEMENTS
     return Paper(
         title=title,

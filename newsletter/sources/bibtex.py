@@ -1,20 +1,20 @@
 """BibTeX files, as reference managers and publishers write them."""
 
-import html
 import re
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from bibtexparser.middlewares.names import parse_single_name_into_parts, split_multiple_persons_names
-
 from newsletter.model import LibraryItem, Paper, SkippedPaper
 from newsletter.sources.astronomy_journals import ASTRONOMY_JOURNALS
-from newsletter.sources.bibliographic_fields import find_arxiv_id, parse_date, parse_month, published_on, venue
+from newsletter.sources.bibliographic_fields import find_arxiv_id, venue
 from newsletter.sources.bibtex_entries import BibtexEntry, parse_file, split_outside_braces
 from newsletter.sources.bibtex_groups import parse_groups
 from newsletter.sources.bibtex_identifiers import arxiv_names, find_doi, link_addresses, pubmed_link
+from newsletter.sources.bibtex_names import bibtex_authors
+from newsletter.sources.dates import parse_date, parse_month, published_on
 from newsletter.sources.latex_fields import plain
-from newsletter.sources.text import excerpt, paper_link, pdf_link, web_link
+from newsletter.sources.links import repair_link
+from newsletter.sources.text import excerpt, paper_link, pdf_link
 from newsletter.support.identifiers import title_id
 
 _ENTRY = re.compile(r"^[^\S\n]*@[^\S\n]*(?!comment\b|preamble\b|string\b)\w+\s*[{(]", re.MULTILINE | re.IGNORECASE)
@@ -22,9 +22,6 @@ _ENDED = tuple(".:?!…。：？！")
 _VENUES = (("journaltitle", "journalsubtitle"), ("journal", ""), ("booktitle", "booksubtitle"), ("eventtitle", ""))
 _LINKS = ("url", "ee", "link", "bdsk-url-1", "adsurl", "howpublished", "doi")
 _KEYWORDS = ("keywords", "keyword", "author_keywords")
-_NAME_PART = re.compile(r"\s*(family|given|prefix|suffix|[a-z]+(?:-i)?)\s*=\s*(.*)", re.DOTALL)
-"""A part of a name in the extended format of BibLaTeX (section 3.6 of its manual)."""
-
 _Fields = Mapping[str, str]
 
 
@@ -83,7 +80,7 @@ def _paper(entry: BibtexEntry, where: str, strict: bool) -> Paper | SkippedPaper
     links = [link for name in _LINKS for link in link_addresses(fields.get(name, ""))]
     arxiv_id, version = find_arxiv_id(arxiv_names(fields, links)) or (None, None)
     doi, doi_version = find_doi(fields, links) or (None, None)
-    authors = tuple(_authors(fields.get("author", "")))
+    authors = bibtex_authors(fields.get("author", ""))
     return Paper(
         title=title,
         abstract=plain(fields.get("abstract", "")),
@@ -95,7 +92,7 @@ def _paper(entry: BibtexEntry, where: str, strict: bool) -> Paper | SkippedPaper
         doi=doi,
         published=published,
         categories=tuple((fields.get("primaryclass") or fields.get("eprintclass") or "").split()),
-        url=next(filter(None, map(web_link, links)), None) or paper_link(arxiv_id, doi) or pubmed_link(fields),
+        url=next(filter(None, map(repair_link, links)), None) or paper_link(arxiv_id, doi) or pubmed_link(fields),
         pdf_url=pdf_link(arxiv_id),
         keywords=tuple(dict.fromkeys(chain(*(_list(fields.get(name, ""), ",;") for name in _KEYWORDS)))),
     )
@@ -122,26 +119,3 @@ def _list(text: str, separators: str) -> tuple[str, ...]:
     if len(parts) == 1 and whole.startswith("{") and whole.endswith("}") and ";" in separators:
         parts = list(split_outside_braces(whole[1:-1], separators))
     return tuple(dict.fromkeys(filter(None, map(plain, parts))))
-
-
-def _authors(text: str) -> Iterator[str]:
-    for person in split_multiple_persons_names(_one_separator(text)):
-        extended = _extended_name(person)
-        name = plain(extended or parse_single_name_into_parts(person, strict=False).merge_first_name_first)
-        if name and name != "others":
-            yield name
-
-
-def _one_separator(text: str) -> str:
-    """Return a list of names separated by "and" alone; some programs write semicolons."""
-    unescaped = html.unescape(text) if "&" in text else text
-    return " and ".join(split_outside_braces(unescaped, ";")) if ";" in unescaped else unescaped
-
-
-def _extended_name(person: str) -> str | None:
-    """Return a name that is written in named parts ("family=Berg, given=Jan, prefix=van den"); None for others."""
-    found = [_NAME_PART.fullmatch(part) for part in split_outside_braces(person, ",")]
-    parts = {part[1]: part[2].strip().strip('"') for part in found if part}
-    if None in found or "family" not in parts:
-        return None
-    return " ".join(parts[name] for name in ("given", "prefix", "family", "suffix") if parts.get(name))

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, ValidationError
 
 from newsletter.config.sources import BiorxivSource
 from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
+from newsletter.sources.author_names import split_authors
 from newsletter.sources.base import DateRange, Found
 from newsletter.sources.bounds import sane_day
 from newsletter.sources.errors import SourceError
@@ -18,7 +19,6 @@ from newsletter.sources.http import HttpClient, HttpResponse
 from newsletter.sources.json_fields import Count, Day, Fields, Text, Title, first_problem
 from newsletter.sources.text import excerpt, from_html, paper_link
 from newsletter.support import identifiers
-from newsletter.support.text import to_single_line
 
 _DATED_DOI = re.compile(r"/(\d{4})\.(\d{2})\.(\d{2})\.\d+$", re.ASCII)
 
@@ -111,7 +111,7 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
         return
     if wanted and _category(entry.category or "") not in wanted:
         return
-    authors = tuple(filter(None, map(_author, (entry.authors or "").split(";"))))
+    authors = split_authors(entry.authors or "")
     version = entry.version or 1
     page = f"https://www.{server}.org/content/{doi}v{version}"
     yield Paper(
@@ -157,12 +157,6 @@ def _submitted(doi: str) -> date | None:
         return sane_day(date(*map(int, found.groups()))) if found else None
     except ValueError:
         return None
-
-
-def _author(name: str) -> str:
-    """``Last, F.`` as ``F. Last``."""
-    last, _, first = to_single_line(name).partition(", ")
-    return f"{first} {last}".strip()
 
 
 def _category(name: str) -> str:

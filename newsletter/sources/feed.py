@@ -4,7 +4,6 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 from xml.sax import SAXException
 
@@ -12,12 +11,16 @@ import feedparser
 
 from newsletter.config.sources import FeedSource
 from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.author_names import clean_authors
 from newsletter.sources.base import DateRange
 from newsletter.sources.bibliographic_fields import venue
-from newsletter.sources.bounds import sane_day
+from newsletter.sources.dates import DateStyle
 from newsletter.sources.errors import NEW_FORMAT, SourceError
+from newsletter.sources.feed_dates import day_of, style_of_feed
+from newsletter.sources.feed_elements import ELEMENTS, keep_elements
 from newsletter.sources.http import HttpClient
-from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
+from newsletter.sources.links import feed_base, page_links, pdf_links, repair_link
+from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
 
@@ -35,7 +38,8 @@ class Feed:
     def fetch(self, window: DateRange, http: HttpClient) -> Iterator[Paper | SkippedPaper]:
         answer = http.get_if_changed(str(self.settings.url))
         if answer is not None:
-            yield from papers_in(parse(answer.content, answer.asked, answer.content_type), answer.asked)
+            feed = parse(answer.content, answer.asked, answer.content_type)
+            yield from papers_in(feed, answer.asked, str(self.settings.url))
 
 
 def parse(content: bytes, asked: str, content_type: str = "", *, strict: bool = False) -> Any:
@@ -64,6 +68,8 @@ def parse(content: bytes, asked: str, content_type: str = "", *, strict: bool = 
     if not feed.get("version"):
         began = excerpt(content[:200].decode("utf-8", "replace"))
         raise SourceError(f"{asked}: neither RSS nor Atom; it begins with {began}", fix=NEW_FORMAT)
+    if not all(day_of(entry) and authors_of(entry) and not _has_email(entry) for entry in feed.entries):
+        keep_elements(feed.entries, content)
     return feed
 
 
@@ -77,21 +83,27 @@ def _xml_words(error: SAXException) -> str:
     return f"{to_single_line(error.getMessage())}" + (f" on line {line}" if line else "")
 
 
-def papers_in(feed: Any, asked: str) -> Iterator[Paper | SkippedPaper]:
-    """Yield the papers of a parsed feed."""
+def papers_in(feed: Any, asked: str, address: str = "") -> Iterator[Paper | SkippedPaper]:
+    """Yield the papers of a parsed feed.
+
+    Args:
+        asked: its origin, for errors.
+        address: its URL, for relative links; empty for a file.
+    """
+    base, style = feed_base(feed.feed, address), style_of_feed(feed)
     for number, entry in enumerate(feed.entries, start=1):
         title = from_html(entry.get("title") or "")
         if title:
-            yield _paper(entry, title)
+            yield _paper(entry, title, base, style)
         else:
             yield SkippedPaper(f"{asked}, entry {number}", "title: missing")
 
 
-def _paper(entry: Any, title: str) -> Paper:
-    names = _names(entry)
+def _paper(entry: Any, title: str, base: str, style: DateStyle) -> Paper:
+    pages, pdfs = page_links(entry, base), pdf_links(entry, base)
+    names = [*_names(entry), *pages, *pdfs]
     arxiv_id, version = next(filter(None, map(identifiers.arxiv_id, names)), (None, None))
     doi = next(filter(None, map(identifiers.doi, names)), None)
-    links = [link for link in map(web_link, _links(entry)) if link]
     authors = authors_of(entry)
     return Paper(
         title=title,
@@ -102,17 +114,17 @@ def _paper(entry: Any, title: str) -> Paper:
         version=version,
         venue=_venue(entry),
         doi=doi,
-        published=day_of(entry),
+        published=day_of(entry, style),
         categories=categories_of(entry),
-        url=links[0] if links else paper_link(arxiv_id, doi),
-        pdf_url=pdf_link(arxiv_id),
+        url=next((link for link in (*pages, paper_link(arxiv_id, doi), *map(repair_link, names), *pdfs) if link), None),
+        pdf_url=pdf_link(arxiv_id) or next(iter(pdfs), None),
     )
 
 
 def _names(entry: Any) -> list[str]:
-    """Return all values that may contain an identifier."""
-    first_problem = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
-    return [name for name in [*first_problem, *_links(entry)] if isinstance(name, str)]
+    """Return what may be an identifier, apart from links."""
+    names = [entry.get(key) for key in ("id", "prism_doi", "arxiv_doi", "dc_identifier")]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _venue(entry: Any) -> str | None:
@@ -123,39 +135,32 @@ def _venue(entry: Any) -> str | None:
     return venue(named) or (None if is_address else venue(source))
 
 
-def _links(entry: Any) -> list[str]:
-    first = [entry["link"]] if entry.get("link") else []
-    return first + [link["href"] for link in entry.get("links", ()) if link.get("href")]
-
-
 def _body(entry: Any) -> str:
     if entry.get("summary"):
         return str(entry["summary"])
     return next((str(content["value"]) for content in entry.get("content", ()) if content.get("value")), "")
 
 
-def authors_of(entry: Any) -> tuple[str, ...]:
-    """Return the authors' names; one that contains several full names, separated by commas, is split."""
-    names = []
-    for author in entry.get("authors", ()):
-        name = to_single_line(author.get("name") or "")
-        several = name.split(", ")
-        names += several if all(" " in one for one in several) else [name]
-    return tuple(name for name in names if name)
+def authors_of(entry: Any, *, family_first: bool = True) -> tuple[str, ...]:
+    """Return the authors' names, or else those of the contributors; ``family_first`` as in :func:`clean_authors`."""
+    elements = entry.get(ELEMENTS, {})
+    written = [*elements.get("author", ()), *elements.get("creator", ())]
+    lists = [_names_in(entry, "authors"), written, _names_in(entry, "contributors")]
+    if _has_email(entry):
+        lists[:2] = [written, lists[0]]
+    return next(filter(None, (clean_authors(names, family_first=family_first) for names in lists)), ())
+
+
+def _has_email(entry: Any) -> bool:
+    """Return whether feedparser found a mail address in the name of an author. It removes only some, and in parts."""
+    return any("email" in one for one in entry.get("authors", ()))
+
+
+def _names_in(entry: Any, key: str) -> list[str]:
+    return [str(one.get("name") or "") for one in entry.get(key, ())]
 
 
 def categories_of(entry: Any) -> tuple[str, ...]:
     """Return the categories or tags, without duplicates."""
     terms = (to_single_line(tag.get("term") or "") for tag in entry.get("tags", ()))
     return tuple(dict.fromkeys(term for term in terms if term))
-
-
-def day_of(entry: Any) -> date | None:
-    """Return the day of first publication, or else of the last change (UTC); None if neither is given or valid."""
-    moment = entry.get("published_parsed" if "published_parsed" in entry else "updated_parsed")
-    if not moment:
-        return None
-    try:
-        return sane_day(date(moment.tm_year, moment.tm_mon, moment.tm_mday))
-    except ValueError:
-        return None

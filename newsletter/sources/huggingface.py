@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from newsletter.config.sources import HuggingFaceSource
 from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.author_names import clean_authors
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
@@ -157,7 +158,7 @@ def _paper(entry: _Entry, where: str, endpoint: str) -> Paper | SkippedPaper:
     if not title:
         return SkippedPaper(where, "title: missing")
     arxiv_id, version = identifiers.arxiv_id(paper.id) or (None, None)
-    authors = tuple(author.name for author in paper.authors or () if author.name and not author.hidden)
+    authors = clean_authors(author.name for author in paper.authors or () if author.name and not author.hidden)
     organization = paper.organization or entry.organization or _Organization()
     return Paper(
         title=title,

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from newsletter.config.messages import describe
 from newsletter.sources.bounds import MAX_COUNT, sane_day
-from newsletter.sources.text import excerpt, web_link
+from newsletter.sources.links import repair_link
+from newsletter.sources.text import excerpt
 from newsletter.support.text import to_single_line
 
 
@@ -48,8 +49,8 @@ Texts = Annotated[list[Text] | None, AfterValidator(_filled)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 """A count, 0 or more."""
 
-Link = Annotated[str | None, AfterValidator(web_link)]
-"""An http(s) URL; any other text becomes None."""
+Link = Annotated[str | None, AfterValidator(repair_link)]
+"""An http(s) URL, repaired if necessary; any other text becomes None."""
 
 Day = Annotated[date | None, BeforeValidator(_day)]
 """The day of an ISO 8601 date or date-time, as written there, whatever the time zone."""

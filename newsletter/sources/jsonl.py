@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from newsletter.model import Paper, PaperStatus, SkippedPaper
+from newsletter.sources.author_names import clean_authors
 from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
 from newsletter.sources.text import excerpt, from_latex, paper_link, pdf_link
 from newsletter.support import identifiers
@@ -74,7 +75,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
     if line.doi and doi is None and identifiers.arxiv_id(line.doi) is None:
         return SkippedPaper(where, f"doi: {excerpt(line.doi)} is not a DOI")
     arxiv_id, version = found or (line.doi and identifiers.arxiv_id(line.doi)) or (None, None)
-    authors = tuple(line.authors or ())
+    authors = clean_authors(line.authors or ())
     return Paper(
         title=from_latex(line.title),
         abstract=from_latex(line.abstract or ""),

@@ -12,8 +12,11 @@ from typing import NamedTuple
 import rispy  # type: ignore[import-untyped]
 
 from newsletter.model import LibraryItem, Paper, SkippedPaper
-from newsletter.sources.bibliographic_fields import find_arxiv_id, given_name_first, parse_date, published_on, venue
-from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link, web_link
+from newsletter.sources.author_names import clean_authors
+from newsletter.sources.bibliographic_fields import find_arxiv_id, venue
+from newsletter.sources.dates import parse_date, published_on
+from newsletter.sources.links import repair_link
+from newsletter.sources.text import excerpt, from_html, paper_link, pdf_link
 from newsletter.support import identifiers
 
 _TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9])(?:(?P<standard>  -)| -)(?:\s+(?P<value>.*))?$")
@@ -132,7 +135,7 @@ def _paper(values: _Values, where: str, strict: bool) -> Paper | SkippedPaper:
         published = None
     arxiv_id, version = find_arxiv_id(_all(values, _ARXIV_IDS)) or (None, None)
     doi = next(filter(None, map(identifiers.doi, _all(values, _DOIS))), None)
-    authors = tuple(_authors(_all(values, ("AU", "A1"))))
+    authors = clean_authors(_all(values, ("AU", "A1")))
     return Paper(
         title=title,
         abstract=next(filter(None, map(from_html, _all(values, _ABSTRACTS))), ""),
@@ -154,13 +157,6 @@ def _all(values: _Values, tags: Iterable[str]) -> Iterator[str]:
         yield from values.get(tag, ())
 
 
-def _authors(written: Iterable[str]) -> Iterator[str]:
-    for line in written:
-        for name in from_html(line).split(";"):
-            if plain := given_name_first(name):
-                yield plain
-
-
 def _venue(values: _Values, titled: str) -> str | None:
     kind = next(iter(values.get("TY", ())), "").upper()
     tags = [tag for tag in _JOURNALS if tag != titled and not (kind in _SERIES_TYPES and tag == "T2")]
@@ -169,7 +165,7 @@ def _venue(values: _Values, titled: str) -> str | None:
 
 def _link(written: Iterable[str]) -> str | None:
     return next(
-        filter(None, (web_link(link) for line in written for link in re.split(r"\s+|;\s*(?=https?:|$)", line))), None
+        filter(None, (repair_link(link) for line in written for link in re.split(r"\s+|;\s*(?=https?:|$)", line))), None
     )
 
 

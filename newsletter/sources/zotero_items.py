@@ -10,9 +10,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from newsletter.model import LibraryItem, Paper
-from newsletter.sources.bibliographic_fields import find_arxiv_id, parse_date, published_on, venue
+from newsletter.sources.author_names import tidy_authors
+from newsletter.sources.bibliographic_fields import find_arxiv_id, venue
+from newsletter.sources.dates import parse_date, published_on
 from newsletter.sources.json_fields import Fields, Text
 from newsletter.sources.library_items import MAX_PATH, library_item
+from newsletter.sources.links import repair_link
 from newsletter.sources.text import from_html, paper_link, web_link
 from newsletter.support import identifiers
 from newsletter.support.collection_paths import is_chosen
@@ -95,12 +98,12 @@ def to_library_item(item: Mapping[str, Any], paths: Mapping[str, str]) -> Librar
     paper = Paper(
         title=from_html(data.title),
         abstract=from_html(data.abstract),
-        authors=tuple(_authors(data.creators)),
+        authors=tidy_authors(_authors(data.creators)),
         arxiv_id=arxiv_id,
         doi=doi,
         published=_day((parsed, data.date)),
         venue=venue(from_html(data.publication or data.proceedings or data.book)),
-        url=web_link(data.url) or paper_link(arxiv_id, doi),
+        url=repair_link(data.url) or paper_link(arxiv_id, doi),
         keywords=tuple(dict.fromkeys(one.tag for one in data.tags if one.tag)),
     )
     return library_item(data.key, paper, sorted(paths[key] for key in data.collections if key in paths))

@@ -24,18 +24,21 @@ _Value = TypeVar("_Value")
 
 _CACHED_NAMES = 65_536  # Some twenty megabytes.
 
-_PARTICLES = frozenset({
+PARTICLES = frozenset({
     "af", "al", "av", "d", "da", "dal", "das", "de", "degli", "dei", "del", "della", "den", "der", "des", "di", "do",
     "dos", "du", "e", "el", "la", "las", "le", "los", "op", "st", "ten", "ter", "van", "ver", "vom", "von", "y", "zu",
     "zum", "zur",
 })  # fmt: skip
-_SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md"))
-_ORGANISATION = re.compile(
-    r"\b(?:alliance|association|center|centre|collaborations?|committee|company|consortium|corporation|council|"
-    r"foundation|group|inc|initiative|institute|lab|laboratory|labs|llc|ltd|network|organi[sz]ation|project|research|"
-    r"society|team|university|working group)\b|\d|[@&]",
-    re.IGNORECASE,
-)
+SUFFIXES = frozenset(("jr", "sr", "ii", "iii", "iv", "phd", "md"))
+ORGANISATION_WORDS = frozenset((
+    "alliance", "association", "center", "centre", "collaboration", "collaborations", "committee", "company",
+    "consortium", "corporation", "council", "foundation", "group", "inc", "initiative", "institute", "lab",
+    "laboratory", "labs", "llc", "ltd", "network", "organisation", "organization", "project", "research", "society",
+    "team", "university",
+))  # fmt: skip
+"""Words by which a name is that of an organisation. The keys of stored names depend on them."""
+
+_ORGANISATION = re.compile(rf"\b(?:{'|'.join(sorted(ORGANISATION_WORDS))})\b|\d|[@&]", re.IGNORECASE)
 _LEADING_ARTICLE = re.compile(r"^(?:(?:on behalf of|for) )?the (?=.)")
 _BRACKETED = re.compile(r"\([^()]*\)|\[[^][]*\]")
 _APOSTROPHES = re.compile("['’‘ʼʻ`´]")
@@ -99,7 +102,7 @@ def parse_name(name: str) -> PersonName:
     given = [part for word in written for part in _given_parts(word, capitals=_in_capitals("".join(family)))]
     # "Maaten, Laurens van der": the particles that a catalogue puts last.
     particles: list[str] = []
-    while len(given) > 1 and not given[-1].short and given[-1].letters in _PARTICLES:
+    while len(given) > 1 and not given[-1].short and given[-1].letters in PARTICLES:
         particles.insert(0, given.pop().letters)
     words = _fold(" ".join(family).replace("-", " ")).split()
     return _person(tuple(given), [*particles, *words]) if words else _whole(plain)
@@ -127,7 +130,7 @@ def _caseless(word: str) -> bool:
 
 
 def _all_suffixes(words: Sequence[str]) -> bool:
-    return all(word.replace(".", "").casefold() in _SUFFIXES for word in words)
+    return all(word.replace(".", "").casefold() in SUFFIXES for word in words)
 
 
 def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -138,7 +141,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     if 0 < initials < len(left):
         return left[-initials:], left[:-initials]
     start = len(left) - 1
-    while start > 0 and left[start - 1].casefold() in _PARTICLES and (start > 1 or left[0].islower()):
+    while start > 0 and left[start - 1].casefold() in PARTICLES and (start > 1 or left[0].islower()):
         start -= 1
     return left[:start], left[start:]
 
@@ -257,7 +260,7 @@ def split_name(name: str) -> WrittenName:
     else:
         return WrittenName(plain)
     particles: list[str] = []
-    while len(given) > 1 and given[-1].casefold() in _PARTICLES and given[-1].islower():
+    while len(given) > 1 and given[-1].casefold() in PARTICLES and given[-1].islower():
         particles.insert(0, given[-1])
         given = given[:-1]
     split = WrittenName(" ".join([*particles, *family]), " ".join(given), " ".join(suffixes))

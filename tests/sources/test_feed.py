@@ -89,7 +89,7 @@ def test_atom() -> None:
     assert paper == Paper(
         title="One",
         abstract="Bold words",
-        authors=("Lovelace, Ada",),
+        authors=("Ada Lovelace",),
         author_count=1,
         doi="10.1000/one",
         published=date(2025, 11, 25),
@@ -149,6 +149,149 @@ def test_a_date_that_cannot_be_is_left_out(moment: str) -> None:
     paper = read(RSS.replace("Tue, 25 Nov 2025 08:00:00 GMT", moment))[0]
     assert isinstance(paper, Paper)
     assert paper.published is None
+
+
+NAMESPACES = """xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/"
+ xmlns:prism="http://prismstandard.org/namespaces/basic/2.0/" xmlns:media="http://search.yahoo.com/mrss/"
+ xmlns:feedburner="http://rssnamespace.org/feedburner/ext/1.0" xmlns:atom="http://www.w3.org/2005/Atom"
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#\""""
+
+
+def rss_item(item: str, channel: str = "", root: str = "", address: str = "https://sand.example/j/feed.rss") -> Paper:
+    text = (
+        f'<rss version="2.0" {NAMESPACES} {root}><channel>{channel}<item><title>T</title>{item}</item></channel></rss>'
+    )
+    (paper,) = papers_in(parse(text.encode(), "feed"), "feed", address)
+    assert isinstance(paper, Paper)
+    return paper
+
+
+def atom_entry(entry: str, root: str = "") -> Paper:
+    text = (
+        f'<feed xmlns="http://www.w3.org/2005/Atom" {NAMESPACES} {root}><entry><title>T</title>{entry}</entry></feed>'
+    )
+    (paper,) = papers_in(parse(text.encode(), "feed"), "feed", "https://sand.example/j/feed.atom")
+    assert isinstance(paper, Paper)
+    return paper
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "<author>nora@sand.example (Nora Feld), ivo@sand.example (Ivo Lang)</author>",
+        "<author>Nora Feld &lt;nora@sand.example&gt;; Ivo Lang</author>",
+        "<dc:creator>Nora Feld</dc:creator><dc:creator>Ivo Lang</dc:creator><author>n@sand.org (Nora Feld)</author>",
+        "<dc:creator><rdf:Seq><rdf:li>Nora Feld</rdf:li><rdf:li>Ivo Lang</rdf:li></rdf:Seq></dc:creator>",
+        "<dc:creator><![CDATA[<a href='https://sand.example/n'>Nora Feld</a>, <b>Ivo Lang</b>]]></dc:creator>",
+        "<dc:creator>Feld, Nora; Lang, Ivo</dc:creator>",
+        "<dc:contributor>Nora Feld</dc:contributor><dc:contributor>Ivo Lang</dc:contributor>",
+        "<author><name>Feld, Nora</name></author><author><name>Lang, Ivo</name></author>",
+    ],
+)
+def test_authors(element: str) -> None:
+    assert rss_item(element).authors == ("Nora Feld", "Ivo Lang")
+
+
+@pytest.mark.parametrize(
+    ("elements", "url"),
+    [
+        ("<link>/a/1</link>", "https://sand.example/a/1"),
+        ("<link>//gravel.example/a b</link>", "https://gravel.example/a%20b"),
+        ("<link>\n  https://gravel.example/a\n</link>", "https://gravel.example/a"),
+        ('<link href="https://gravel.example/a"/>', "https://gravel.example/a"),
+        ("<link>javascript:1</link><guid>https://gravel.example/a</guid>", "https://gravel.example/a"),
+        ("<guid>https://gravel.example/a</guid>", "https://gravel.example/a"),
+        ("<guid>a-1</guid>", None),
+        ('<guid isPermaLink="false">a-1</guid>', None),
+        ('<link>/a</link><guid isPermaLink="true">https://gravel.example/b</guid>', "https://sand.example/a"),
+        (
+            "<link>/r</link><feedburner:origLink>https://gravel.example/a</feedburner:origLink>",
+            "https://gravel.example/a",
+        ),
+        ("<prism:url>https://gravel.example/a</prism:url>", "https://gravel.example/a"),
+        ("<prism:doi>10.1000/a</prism:doi><guid>a-1</guid>", "https://doi.org/10.1000/a"),
+        ("<dc:identifier>https://gravel.example/a</dc:identifier>", "https://gravel.example/a"),
+    ],
+)
+def test_the_link_of_an_item(elements: str, url: str | None) -> None:
+    assert rss_item(elements).url == url
+
+
+def test_relative_links_start_from_the_feed_or_from_a_site_elsewhere() -> None:
+    link = "<link>a/1</link>"
+    assert rss_item(link, "<link>https://sand.example/</link>").url == "https://sand.example/j/a/1"
+    assert rss_item(link, "<link>https://gravel.example/h/</link>").url == "https://gravel.example/h/a/1"
+    assert rss_item(link, "<link>https://gravel.example/h/</link>", address="").url == "https://gravel.example/h/a/1"
+    assert rss_item(link, address="").url is None
+    assert rss_item(link, root='xml:base="https://base.example/b/"').url == "https://base.example/b/a/1"
+    assert rss_item(link, root='xml:base="/b/"').url == "https://sand.example/b/a/1"
+    assert rss_item(link, address="https://nora:secret@sand.example/feed?key=secret").url == "https://sand.example/a/1"
+
+
+def test_the_best_link_of_an_entry() -> None:
+    others = "".join(
+        f'<link rel="{rel}" href="https://sand.example/{rel}"/>'
+        for rel in ("self", "edit", "replies", "related", "via")
+    )
+    pdf = '<link rel="alternate" type="application/pdf" href="/p.pdf"/>'
+    page = '<link rel="alternate" type="text/html" href="p/1"/>'
+    data = '<link rel="alternate" type="application/json" href="p/1.json"/>'
+    paper = atom_entry(f"{others}{pdf}{data}{page}")
+    assert paper.url == "https://sand.example/j/p/1"
+    assert paper.pdf_url == "https://sand.example/p.pdf"
+    assert atom_entry(f"<id>https://sand.example/id</id>{others}").url == "https://sand.example/id"
+
+
+def test_a_related_link_is_not_the_paper() -> None:
+    paper = atom_entry('<link href="/a"/><link rel="related" href="https://doi.org/10.1000/other"/>')
+    assert paper.doi is None
+
+
+@pytest.mark.parametrize(
+    ("elements", "pdf"),
+    [
+        ('<enclosure url="/a.pdf" type="application/pdf" length="1"/>', "https://sand.example/a.pdf"),
+        ('<enclosure url="https://sand.example/get?id=1" type="application/pdf"/>', "https://sand.example/get?id=1"),
+        ('<media:content url="/A.PDF"/>', "https://sand.example/A.PDF"),
+        ('<enclosure url="/a.mp3" type="audio/mpeg" length="1"/>', None),
+        ("<link>/a.pdf?download=1</link>", "https://sand.example/a.pdf?download=1"),
+    ],
+)
+def test_the_pdf_of_an_item(elements: str, pdf: str | None) -> None:
+    assert rss_item(elements).pdf_url == pdf
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        "<pubDate>mi, 5 mrt 2025 10:00:00 +0000</pubDate><dc:date>2025-03-05</dc:date>",
+        "<pubDate>soon</pubDate><dc:date>2025-03-05</dc:date>",
+        "<dcterms:issued>2025-03-05</dcterms:issued><pubDate>soon</pubDate>",
+        "<dc:date>2025-03-05</dc:date><dc:date>n.d.</dc:date>",
+        "<pubDate>Thu, 01 Jan 1970 00:00:00 GMT</pubDate><dcterms:modified>2025-03-05</dcterms:modified>",
+        "<pubDate/><dcterms:available>2025-03-05</dcterms:available>",
+        "<prism:publicationDate>2025</prism:publicationDate><dc:date>2025-03-05</dc:date>",
+        "<prism:coverDate>2025-03-05</prism:coverDate>",
+        "<pubDate>5/3/2025</pubDate><dc:date>2025-03-05</dc:date>",
+        "<pubDate>1741168800</pubDate>",
+    ],
+)
+def test_the_day_of_an_item(elements: str) -> None:
+    assert rss_item(elements).published == date(2025, 3, 5)
+
+
+def test_the_order_of_day_and_month_is_that_of_the_feed() -> None:
+    item = "<pubDate>5/3/2025</pubDate>"
+    assert rss_item(item).published == date(2025, 5, 3)
+    assert rss_item(item, "<language>fr</language>").published == date(2025, 3, 5)
+    assert rss_item(item, root='xml:lang="en-GB"').published == date(2025, 3, 5)
+    other = "<item><title>Other</title><pubDate>25/3/2025</pubDate></item>"
+    assert rss_item(item, "<language>en-us</language>", root="").published == date(2025, 5, 3)
+    text = f"<rss version='2.0'><channel><item><title>T</title>{item}</item>{other}</channel></rss>"
+    assert [paper.published for paper in read(text) if isinstance(paper, Paper)] == [
+        date(2025, 3, 5),
+        date(2025, 3, 25),
+    ]
 
 
 BROKEN = ["<![CDATA[", "]]>", "<!", "<item>", "</item>", "&", "<a href='", "</rss>"]
