@@ -21,8 +21,8 @@ _LABEL = re.compile(
     r"^\W*(?:(?:(?:written|posted|edited|submitted)\s)?by\b(?![-'’])|authors?\s?:|作者\s?[:：])\s?:?\s?", re.IGNORECASE
 )
 _AND_OTHERS = re.compile(
-    r"[,;]?\s?(?<!\w)(?:(?:and|&|und|et)\s)?(?:et\.?\s?al(?:ii|\b\.?)|others|co-?workers|u\.\s?a\.|и др\.)"
-    r"(?=\s?(?:$|[,;)]))|等\s?$|\s?(?:\.\.\.|…)(?=\s?(?:$|[,;]))",
+    r"[,;]?\s?(?<!\w)(?:(?:and|&|und|et)\s)?(?:et\.?\s?al(?:ii|\b\.?)|(?:\d{1,5}\s)?(?:(?:other|additional)\sauthors|others|more)|"
+    r"co-?workers|u\.\s?a\.|и др\.)(?=\s?(?:$|[,;()]))|等\s?$|\s?(?:\.\.\.|…)(?=\s?(?:$|[,;]))",
     re.IGNORECASE,
 )
 _GROUP_WORDS = "collaborations?|consortium|group|team|network|investigators|committee|initiative|project|task force"
@@ -31,6 +31,7 @@ _BEHALF = re.compile(
     rf"(?=[^\s,;()][^,;()]{{0,150}}\b(?:{_GROUP_WORDS})\b)",
     re.IGNORECASE,
 )
+_GROUP = re.compile(r"\b(?:collaborations?|consortium)\s?$", re.IGNORECASE)
 _SUPERSCRIPTS = "⁰¹²³⁴-⁹ᵃ-ᶻ"
 _FOOTNOTES = re.compile(
     r"\$?\^(?:\{[^{}]{0,40}\}|\S)\$?" rf"|[{_SUPERSCRIPTS}](?:\s?[,˒]?\s?[{_SUPERSCRIPTS}])*" r"|[*∗†‡§¶‖#✉]+"
@@ -122,6 +123,8 @@ def _ends_open(before: str) -> bool:
 def _bracketed(content: str, is_name: bool) -> str:
     if _BEHALF.match(content):
         return f", {_BEHALF.sub('', content)}"
+    if _GROUP.search(content):
+        return f", {content}, "
     if is_name and not _NUMBERED.match(content) and any(map(str.isalpha, content)):
         return f" {content} "
     return " "

@@ -10,7 +10,7 @@ nameparser reads a name that is known to be one; it does not split lists, and ta
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from newsletter.sources.author_marks import is_degree, plain_names, without_titles
@@ -26,6 +26,7 @@ _LONGEST = 300
 """In characters; what is longer is no name, and is cut."""
 
 _LETTER = re.compile("[a-z]")
+_DASH = re.compile(r"\s[-–—]\s")
 _FOOTNOTE = re.compile(r"(?:\s?\d{1,2}|\s[a-z])$")
 
 _INITIALS = re.compile(r"(?:[^\W\d_]{1,2}\.-?)+[^\W\d_]?|[^\W\d_](?:-?[^\W\d_]){0,2}")
@@ -98,7 +99,8 @@ def tidy_authors(names: Iterable[str]) -> tuple[str, ...]:
     once: dict[str, str] = {}
     for name in cleaned:
         once.setdefault(name.casefold(), name)
-    return tuple(_initials_first(list(once.values())))
+    ordered = _initials_first(list(once.values()))
+    return tuple(name.removesuffix(" MD") if name.count(" ") > 1 else name for name in ordered)
 
 
 def _items(text: str) -> Iterator[str]:
@@ -109,7 +111,7 @@ def _items(text: str) -> Iterator[str]:
 
 
 def _is_name(text: str) -> bool:
-    return any(map(str.isalpha, text)) and text.casefold() not in _NO_NAMES
+    return any(map(str.isalpha, text)) and text.casefold() not in _NO_NAMES and not is_degree(text)
 
 
 class _Part(NamedTuple):
@@ -117,6 +119,9 @@ class _Part(NamedTuple):
 
     text: str
     suffix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.suffix}".strip()
 
     @property
     def words(self) -> list[str]:
@@ -135,12 +140,14 @@ def _split(text: str, family_first: bool, one_each: bool) -> Iterator[str]:
         parts = list(_parts(conjunct))
         if len(parts) == 2 and one_each and _is_affiliated(*parts):
             parts = parts[:1]
-        if not family_first or any(map(_keeps_order, parts)):
-            yield from (f"{part.text} {part.suffix}" for part in parts)
-        elif len(parts) == 2 and one_each and len(spoken) == 1:
+        if not family_first:
+            yield from map(str, parts)
+        elif len(parts) == 2 and one_each and len(spoken) == 1 and not any(map(_keeps_order, parts)):
             yield _inverted(*parts)
         else:
-            yield from _listed(parts, last_words)
+            for keeps_order, group in groupby(parts, _keeps_order):
+                alike = list(group)
+                yield from map(str, alike) if keeps_order else _listed(alike, last_words)
 
 
 def _conjuncts(text: str) -> list[str]:
@@ -201,7 +208,12 @@ def _parts(text: str) -> Iterator[_Part]:
 
 
 def _without_footnote(name: str) -> str:
-    """Return a name without the number or letter of a footnote after it ("Ada Smith1", "Ada Smith a")."""
+    """Return a name without the number or letter of a footnote after it ("Ada Smith1", "Ada Smith a"), and without an
+    organisation after a dash.
+    """
+    person, *places = _DASH.split(name, maxsplit=1)
+    if places and " " in person and (is_organisation(places[0]) or places[0].isupper()):
+        name = person
     if " " not in name or not _FOOTNOTE.search(name) or is_organisation(name):
         return name
     return _FOOTNOTE.sub("", name)
@@ -244,17 +256,24 @@ def _listed(parts: Sequence[_Part], last_words: int) -> Iterator[str]:
     """
     paired = not last_words and _all_paired(parts)
     one_inverted = last_words != 1 and _begins_inverted(parts, last_words)
+    initials = list(map(_is_initials, parts))
     at = 0
     while at < len(parts):
-        part, given = parts[at], list(takewhile(_is_initials, parts[at + 1 :]))
-        if given and not _is_initials(part) and not _is_affiliation(part, given[0]):
+        part = parts[at]
+        # None after initials, so that each part is looked at once in a long list of them.
+        given = (
+            []
+            if initials[at]
+            else [parts[place] for place in takewhile(initials.__getitem__, range(at + 1, len(parts)))]
+        )
+        if given and not _is_affiliation(part, given[0]):
             yield _inverted(part, _Part(" ".join(one.text for one in given), given[-1].suffix))
             at += 1 + len(given)
-        elif parts[at + 1 :] and (paired or (at == 0 and one_inverted)):
+        elif at + 1 < len(parts) and (paired or (at == 0 and one_inverted)):
             yield _inverted(part, parts[at + 1])
             at += 2
         else:
-            yield f"{part.text} {part.suffix}"
+            yield str(part)
             at += 1
 
 
@@ -309,7 +328,8 @@ def _initials_first(names: Sequence[str]) -> Sequence[str]:
     In capitals, initials may be a short family name ("Xin LI"), so one name must have what can only be initials.
     """
     for pattern in (_PUBMED, _DOTTED_LAST):
-        found = {name: pattern.fullmatch(name) for name in _until_unlike(pattern, names)}
+        alike = _until_unlike(pattern, names)
+        found = {name: None if is_organisation(name) else pattern.fullmatch(name) for name in alike}
         matches = [match for match in found.values() if match]
         certain = pattern is _DOTTED_LAST or any(_only_initials(one["initials"]) for one in matches)
         if matches and certain and len(found) == len(names):
@@ -318,8 +338,10 @@ def _initials_first(names: Sequence[str]) -> Sequence[str]:
 
 
 def _only_initials(capitals: str) -> bool:
-    """Return whether capitals after a name can be no family name: one or two letters, or three without a vowel."""
-    return capitals not in _SHORT_FAMILY_NAMES and (len(capitals) < 3 or not _VOWEL.search(capitals))
+    """Return whether capitals after a name can be no family name or degree: up to two, or three without a vowel."""
+    return (
+        capitals not in _SHORT_FAMILY_NAMES and capitals != "MD" and (len(capitals) < 3 or not _VOWEL.search(capitals))
+    )
 
 
 def _until_unlike(pattern: re.Pattern[str], names: Sequence[str]) -> Iterator[str]:

@@ -54,7 +54,7 @@ class DateStyle:
 
     Attributes:
         language: a tag such as "nl" or "en-GB"; empty if unknown.
-        day_first: whether a date such as 5/6/2025 begins with the day; None if nothing tells.
+        day_first: whether a date such as 5/6/2025 begins with the day; None if nothing shows it.
     """
 
     language: str = ""
@@ -67,15 +67,16 @@ NO_STYLE = DateStyle()
 def style_of(entries: Iterable[Sequence[str]], language: str = "") -> DateStyle:
     """Return the style of a source, from the dates of its entries and its language.
 
-    What a date such as 5/6/2025 begins with is told by a number above 12 in another one, by another date of the same
-    entry, or by one order being in the future. If nothing tells, or the dates contradict each other, the language does.
+    What a date such as 5/6/2025 begins with follows from a number above 12 in another one, from another date of the
+    same entry, or from one order being in the future. Without these, or if they contradict each other, the language
+    decides.
     """
-    told = {order for texts in entries for order in _told_orders(texts)}
-    return DateStyle(language, told.pop() if len(told) == 1 else begins_with_day(language))
+    found = {order for texts in entries for order in _shown_orders(texts)}
+    return DateStyle(language, found.pop() if len(found) == 1 else begins_with_day(language))
 
 
-def _told_orders(texts: Sequence[str]) -> Iterator[bool]:
-    """Yield whether the dates of an entry begin with the day, for each that tells."""
+def _shown_orders(texts: Sequence[str]) -> Iterator[bool]:
+    """Yield whether the dates of an entry begin with the day, for each that shows it."""
     for text in texts:
         found = _YEAR_LAST.search(text[:_LONGEST])
         if found is None or found[2] == "." or found[1] == found[3]:
@@ -188,7 +189,7 @@ def _in_words(text: str, style: DateStyle) -> WrittenDate:
         start, end = at.span(at.lastindex or 0)
         left = f"{text[:start]} {text[end:]}"
     left = _QUARTER.sub(" ", left)
-    # Beside words that name no month, a number is none either.
+    # A number next to words that name no month is no month either.
     written = parse_month(left, style=style) if not _WORD.search(left) or _has_month(left, style) else WrittenDate()
     return written._replace(year=_full_year(at[at.lastindex or 0]) if at else None)
 
@@ -219,7 +220,7 @@ def _months(words: list[str], language: str) -> list[int]:
     """
     found = [(word, number) for word in words if (number := month_number(word, language))]
     if not found:
-        # Words such as "GMT" are no month in any language; most dates have a month in English beside them.
+        # Words such as "GMT" are no month in any language; most dates have a month in English too.
         found = [(word, number) for word in words if len(word) > 1 and (number := foreign_month_number(word, words))]
     if len({number for _, number in found}) > 1:
         found = [one for one in found if not is_weekday(one[0], language)] or found
@@ -229,8 +230,8 @@ def _months(words: list[str], language: str) -> list[int]:
 def published_on(dates: Iterable[WrittenDate]) -> date | None:
     """Return the day that the dates of one paper name, or the first of its month or year if that is all there is.
 
-    A month without a year belongs to the year that another field has. The first date that can be one tells the year and
-    the month; of those that agree, the one that says most wins.
+    A month without a year belongs to the year that another field has. The first date that can be one has the year and
+    the month; of those that agree, the most detailed one counts.
 
     Raises:
         ValueError: no date is left, and one that was given does not exist.

@@ -40,21 +40,21 @@ def month_number(word: str, language: str = "") -> int | None:
     return _shortened(folded, _ENGLISH) or _COLLOQUIAL.get(folded)
 
 
-def foreign_month_number(word: str, beside: Iterable[str]) -> int | None:
+def foreign_month_number(word: str, others: Iterable[str]) -> int | None:
     """Return the month that a word names in any language; None for other words.
 
-    It must name the same month in all languages that have it, or in those that have a day of the week beside it:
+    It must name the same month in all languages that have it, or in those that have a day of the week next to it:
     "listopad" is October in Croatian and November in Czech.
 
     Args:
-        beside: the other words of the date.
+        others: the other words of the date.
     """
     folded = _fold(word)
     readings = {code: number for code in _LANGUAGES if (number := _months(code).get(folded))} or {
         code: number for code in _LANGUAGES if (number := _shortened(folded, _months(code)))
     }
     if len(set(readings.values())) > 1:
-        words = set(map(_fold, beside))
+        words = set(map(_fold, others))
         readings = {code: number for code, number in readings.items() if not words.isdisjoint(_days(code))}
     numbers = set(readings.values())
     return numbers.pop() if len(numbers) == 1 else None

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from newsletter.model import LibraryItem, Paper
-from newsletter.sources.author_names import tidy_authors
 from newsletter.sources.bibliographic_fields import find_arxiv_id, venue
 from newsletter.sources.dates import parse_date, published_on
 from newsletter.sources.json_fields import Fields, Text
@@ -98,7 +97,7 @@ def to_library_item(item: Mapping[str, Any], paths: Mapping[str, str]) -> Librar
     paper = Paper(
         title=from_html(data.title),
         abstract=from_html(data.abstract),
-        authors=tidy_authors(_authors(data.creators)),
+        authors=tuple(_authors(data.creators)),
         arxiv_id=arxiv_id,
         doi=doi,
         published=_day((parsed, data.date)),
