@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience.next_due import due_on, local_day
 from newsletter.model import Send, SendState, Subscriber, SubscriberState
-from newsletter.store import bounces, send_log
+from newsletter.store import bounces, paper_events, send_log
 from newsletter.store.bounces import Bounce
 from newsletter.store.send_log import LogFilter, LogLine
 from newsletter.support.time_zones import describe, get_zone
@@ -83,6 +83,7 @@ class _TimelineBuilder:
         first = today - timedelta(days=DAYS - 1)
         wanted = LogFilter(subscriber=subscriber.row, since=first)
         self._lines = {line.send.edition: line for line in send_log.log(connection, wanted)}
+        self._told = paper_events.counts(connection, [line.send.row for line in self._lines.values()])
         # After a move to the west, an edition can be tomorrow's.
         last = max([today, *self._lines])
         self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
@@ -128,13 +129,15 @@ class _TimelineBuilder:
 
     def _of_line(self, line: LogLine) -> str:
         send, number = line.send, f"{len(line.papers)} paper{'' if len(line.papers) == 1 else 's'}"
+        if told := self._told.get(send.row, 0):
+            number += f" and {told} update{'' if told == 1 else 's'}"
         at = self._at(send.settled_at, edition_day=send.edition, seconds=True)
         said = f"; it said “{send.smtp_reply}”" if send.smtp_reply else ""
         match send.state:
             case SendState.SENT if send.reason:
                 return f"{number}; {send.reason} ({at})"
-            case SendState.SENT if send.no_papers:
-                return f"a digest without papers, accepted at {at}{_tries(send)}: {send.no_papers}"
+            case SendState.SENT if send.no_papers and not told:
+                return f"told at {at} that there is nothing new{_tries(send)}: {send.no_papers}"
             case SendState.SENT:
                 return f"{number}, accepted by the server at {at}{_tries(send)}"
             case SendState.SKIPPED:

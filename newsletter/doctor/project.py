@@ -1,6 +1,7 @@
 """Checks of the newsletter's files: settings, secrets and templates."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from email.utils import parseaddr
 from pathlib import Path
 
@@ -12,7 +13,19 @@ from newsletter.delivery.bounces.bounce_mailbox import imap_password
 from newsletter.delivery.smtp.session import account_password as account_secret
 from newsletter.doctor.result import CheckResult, ok, warning
 from newsletter.errors import UserError
-from newsletter.model import Digest, DigestItem, Interest, Layout, Paper, Preferences, Subscriber, SubscriberState
+from newsletter.model import (
+    Digest,
+    DigestItem,
+    EventKind,
+    Interest,
+    Layout,
+    Paper,
+    PaperEvent,
+    PaperUpdate,
+    Preferences,
+    Subscriber,
+    SubscriberState,
+)
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
@@ -83,7 +96,8 @@ def templates(config: Config) -> CheckResult:
     used = list(dict.fromkeys(filter(None, (config.digest.template, config.digest.weekly_template))))
     read_logo(config)
     look = look_of(config)
-    sizes = {one: _largest_sample(config, load_templates(own, one, look)) for one in used}
+    loaded = {one: load_templates(own, one, look) for one in used}
+    sizes = {one: _largest_sample(config, filled) for one, filled in loaded.items()}
     unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
     for one in unused:
         try:
@@ -98,6 +112,10 @@ def templates(config: Config) -> CheckResult:
     if sizes[largest] > CLIPPED_FROM:
         fix = f"make it smaller: over {CLIPPED_FROM // 1000} kB, the last papers are listed by title only"
         return warning(name, text, fix)
+    for one, filled in loaded.items():
+        if (ending := _without_updates(config, filled)) is not None:
+            fix = f"include partials/updates.{ending} where the program's own digest.{ending} does"
+            return warning(name, f"{one}.{ending} does not show what became of papers", fix)
     return ok(name, f"{', '.join((*used, *unused))}; {text}")
 
 
@@ -106,9 +124,28 @@ def _largest_sample(config: Config, filled: Templates) -> int:
     return max(len(_sample(config, filled, layout).encode()) for layout in Layout)
 
 
+def _without_updates(config: Config, filled: Templates) -> str | None:
+    """Return the ending of the template that does not show updates, if one of the two does not."""
+    seen = datetime.combine(_DAY, time(), UTC)
+    # Two, so that neither of them is the subject, which templates show too.
+    examples = [Paper(title=f"Example {number} of a paper that was corrected", row=number) for number in (1, 2)]
+    updates = (PaperUpdate(one, PaperEvent(kind=EventKind.CORRECTED, paper=one.row, seen_at=seen)) for one in examples)
+    digest = replace(sample_digest(_DAY), updates=tuple(updates))
+    values = digest_context(config.site, filled, sample_reader("you@example.org"), digest, _links(config))
+    shown = {"mjml": render(filled.html, values), "txt": render(filled.text, values)}
+    return next((ending for ending, text in shown.items() if examples[1].title not in text), None)
+
+
 def _sample(config: Config, filled: Templates, layout: Layout) -> str:
+    reader = with_layout(sample_reader("you@example.org"), layout)
+    values = digest_context(config.site, filled, reader, sample_digest(_DAY), _links(config))
+    render(filled.text, values)
+    return render(filled.html, values)
+
+
+def _links(config: Config) -> PersonalLinks:
     link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
-    links = PersonalLinks(
+    return PersonalLinks(
         link,
         link,
         link,
@@ -117,10 +154,6 @@ def _sample(config: Config, filled: Templates, layout: Layout) -> str:
         judge=lambda row, verdict: f"{link}.{verdict}",
         save=lambda row: link,
     )
-    reader = with_layout(sample_reader("you@example.org"), layout)
-    values = digest_context(config.site, filled, reader, sample_digest(_DAY), links)
-    render(filled.text, values)
-    return render(filled.html, values)
 
 
 def _sample_signup_mail(config: Config, filled: Templates) -> None:

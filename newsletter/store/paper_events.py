@@ -283,6 +283,12 @@ def of_sends(connection: Connection, rows: Sequence[int]) -> dict[int, tuple[Pap
     return found
 
 
+def counts(connection: Connection, rows: Sequence[int]) -> dict[int, int]:
+    """Return how many events some sends (by row) tell; those that tell none are left out."""
+    query = select(send_events.c.send, func.count()).where(send_events.c.send.in_(rows))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(send_events.c.send))}
+
+
 def hold(connection: Connection, planned: Mapping[int, tuple[int, Sequence[PaperUpdate]]]) -> set[int]:
     """Reserve the events of planned sends.
 
@@ -301,8 +307,7 @@ def hold(connection: Connection, planned: Mapping[int, tuple[int, Sequence[Paper
     if not values:
         return set()
     connection.execute(upsert(connection, send_events).on_conflict_do_nothing(), values)
-    counted = select(send_events.c.send, func.count()).where(send_events.c.send.in_(list(planned)))
-    numbers = {row[0]: row[1] for row in connection.execute(counted.group_by(send_events.c.send))}
+    numbers = counts(connection, list(planned))
     return {subscriber for send, (subscriber, updates) in planned.items() if numbers.get(send, 0) < len(updates)}
 
 

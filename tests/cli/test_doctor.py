@@ -10,6 +10,7 @@ from newsletter.doctor.result import Check, CheckResult, CheckState, of_error, o
 from newsletter.doctor.runner import run_parallel
 from newsletter.errors import NewsletterError
 from newsletter.model import SendState
+from newsletter.rendering.template import BUNDLED
 from tests.helpers.newsletter import NOW, CommandResult, Newsletter
 from tests.helpers.smtp import Mailbox
 
@@ -152,6 +153,11 @@ def test_templates(newsletter: Newsletter) -> None:
     (folder / "mine.txt").write_text("text")
     heavy = look(newsletter, 0)["templates"]
     assert (heavy.state, "over 102 kB, the last papers" in heavy.fix) == (CheckState.WARNING, True)
+    (folder / "mine.mjml").write_text((BUNDLED / "digest.mjml").read_text())
+    silent = look(newsletter, 0)["templates"]
+    assert (silent.state, silent.found) == (CheckState.WARNING, "mine.txt does not show what became of papers")
+    (folder / "mine.txt").write_text('{% if updates %}{% include "partials/updates.txt" %}{% endif %}')
+    assert look(newsletter, 0)["templates"].state is CheckState.OK
 
 
 def test_subscribers_files_are_read_and_nothing_is_changed(newsletter: Newsletter, reader: str) -> None:

@@ -87,6 +87,7 @@ def test_too_old_is_not_new(newsletter: Newsletter) -> None:
             "edition": "2025-12-13",
             "considered": 0,
             "papers": [],
+            "updates": [],
             "reason": "no new papers in the last 14 days",
             "sample": False,
         }

@@ -205,3 +205,6 @@ def test_a_preview_and_a_dry_run_show_the_updates(two_readers: Newsletter, mail:
     why = newsletter.run("rank", "ada@example.org", "--why", PREPRINT, now=now).out
     assert "The updates of today’s digest say: Revised (version 2)." in " ".join(why.split())
     assert "  [Updates] Revised: Night growth of barley roots\n" in newsletter.run("send", "--dry-run", now=now).out
+    newsletter.run("send", now="2025-11-25T09:00")
+    out = newsletter.run("log", "--why", "ada@example.org", now="2025-11-25T10:00").out
+    assert "0 papers and 1 update, accepted by the server" in " ".join(out.split())
