@@ -18,8 +18,13 @@ from newsletter.workers.base import PoolSpec, ShouldStop, StateFactory, Worker, 
 
 _POLL_SECONDS = 0.2
 
-PRELOADED = ("newsletter.sources.factory", "newsletter.sources.source_reader", "newsletter.services.edition_worker")
-"""What processes do. The fork server imports those of them that the process which starts it has imported."""
+PRELOADED = (
+    "newsletter.sources.factory",
+    "newsletter.sources.source_reader",
+    "newsletter.services.edition_worker",
+    "sklearn.feature_extraction.text",
+)
+"""What processes need. The fork server imports those of them that the process which starts it has imported."""
 
 
 class InlineWorker(Worker[Any, Any]):
@@ -122,7 +127,7 @@ def process_context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # A command that only fetches papers needs no NumPy.
+    # A command that only fetches papers needs no scikit-learn.
     context.set_forkserver_preload(["newsletter.__main__", *(name for name in PRELOADED if name in sys.modules)])
     return context
 

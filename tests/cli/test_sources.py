@@ -101,7 +101,11 @@ def test_each_kind_says_what_it_is_and_what_it_needs(newsletter: Newsletter, kin
     assert found.summary.endswith(".")
     assert all(field.description for field in found.fields.values() if field.required)
     needed = {name for name, field in found.fields.items() if field.required}
-    ran = newsletter.run("sources", "add", kind, "--no-test", code=2 if needed else 0)
+    ran = newsletter.run("sources", "add", kind, "--no-test", code=None)
+    if "names no works; set " in ran.err:  # Any one of several settings is enough.
+        assert ran.code == 2
+        return
+    assert ran.code == (2 if needed else 0)
     assert {line.split("=")[0].removeprefix("error: --set ") for line in ran.err.splitlines()} == needed
     # Every field takes its own default, as a person would write it.
     defaults = [f"--set={name}={field.default}" for name, field in found.fields.items() if field.default]

@@ -26,6 +26,7 @@ from newsletter.cli import main
 from newsletter.config.loader import load_config
 from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.store import open_store, schema, writing
+from tests.helpers.fork_server import ForkedProcess, may_fork
 
 CONFIG = """\
 site:
@@ -118,10 +119,12 @@ class Newsletter:
     def start(self, *arguments: object, stdin: Path | None = None, **environment: str) -> subprocess.Popen[str]:
         """Start a command as a process of its own, with an environment; ``stdin`` is a file that is piped in."""
         with (stdin or Path(os.devnull)).open("rb") as piped:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "newsletter", *map(str, arguments)],
+            given, everything = [*map(str, arguments)], {**os.environ, **environment}
+            forks = may_fork(everything)
+            process = (ForkedProcess if forks else subprocess.Popen)(
+                given if forks else [sys.executable, "-m", "newsletter", *given],
                 cwd=self.folder,
-                env={**os.environ, **environment},
+                env=everything,
                 stdin=piped if stdin else None,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -1,0 +1,191 @@
+"""Starts ``newsletter`` as a process without the second that its imports take: by fork, from a process that has them.
+
+What is started is a process like another: with its own standard streams, environment, folder, signals and exit status.
+"""
+
+import gc
+import importlib
+import os
+import pickle
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+# Not what newsletter.workers.local.PRELOADED names, nor what imports that: a fork server of multiprocessing imports
+# those of them that a process has imported.
+_IMPORTED = (
+    "apscheduler.executors.pool",
+    "apscheduler.jobstores.sqlalchemy",
+    "apscheduler.schedulers.asyncio",
+    "fastapi",
+    "feedparser",
+    "newsletter.cli",
+    "newsletter.config.loader",
+    "newsletter.config.settings",
+    "newsletter.delivery.bounces.bounce_mailbox",
+    "newsletter.delivery.smtp.session",
+    "newsletter.highlights.classifier",
+    "newsletter.ranking.index",
+    "newsletter.rendering.paper_card",
+    "newsletter.sources.http",
+    "newsletter.store",
+    "newsletter.web.server",
+    "numpy",
+    "psycopg",
+    "scipy.sparse.linalg",
+    "sklearn.base",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.dialects.sqlite",
+    "uvicorn",
+)
+_READ_AT_START = ("LD_", "LANG", "LC_", "OMP_", "OPENBLAS_", "PYTHON")
+
+
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that Python and its libraries read only when they start."""
+    return {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+
+
+_AT_START = _read_at_start(os.environ)
+
+
+def may_fork(environment: Mapping[str, str]) -> bool:
+    """Whether a process with this environment differs from the fork server in nothing that is read only at a start."""
+    return _read_at_start(environment) == _AT_START
+
+
+class ForkedProcess(subprocess.Popen):
+    """``python -m newsletter`` with the arguments given; the options are those of :class:`subprocess.Popen`.
+
+    Its parent is the fork server, which tells how it ended through a pipe.
+    """
+
+    def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more) -> None:
+        """Have the fork server start the process."""
+        pipes = stdin, _, _, stdout, _, stderr = more[3:9]
+        request = pickle.dumps((list(args), str(cwd), dict(env)))
+        server = _server()
+        self._status, told = os.pipe()
+        with Path(os.devnull).open("rb") as nothing:
+            streams = [nothing.fileno() if stdin == -1 else stdin, stdout, stderr, told]
+            socket.send_fds(server, [len(request).to_bytes(4, "big")], streams)
+            server.sendall(request)
+            self.pid = int.from_bytes(_exactly(server, 4), "big")
+        self._child_created = True
+        os.close(told)
+        self._close_pipe_fds(*pipes)
+
+    def _ended(self, wait: bool) -> int | None:
+        """How it ended, as :func:`os.waitpid` says; None if it runs."""
+        if not wait and not select.select([self._status], [], [], 0)[0]:
+            return None
+        said = os.read(self._status, 4)
+        os.close(self._status)
+        assert said, "the fork server has ended"
+        return int.from_bytes(said, "big")
+
+    def _internal_poll(self, *_: object, **__: object) -> int | None:
+        with self._waitpid_lock:
+            if self.returncode is None and (status := self._ended(wait=False)) is not None:
+                self._handle_exitstatus(status)
+        return self.returncode
+
+    def _try_wait(self, flags: int) -> tuple[int, int]:
+        status = self._ended(wait=not flags & os.WNOHANG)
+        return (0, 0) if status is None else (self.pid, status)
+
+
+@cache
+def _server() -> socket.socket:
+    """Start the fork server of this process; it ends with this process."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+        quiet = subprocess.DEVNULL
+        root = Path(__file__).parents[2]
+        subprocess.Popen(command, stdin=quiet, stdout=quiet, cwd=root, pass_fds=[theirs.fileno()])
+    return ours
+
+
+def _serve(requests: socket.socket) -> None:
+    """Start processes, and tell how each of them ended. Returns in a process that is to become the newsletter."""
+    running: dict[int, int] = {}
+    wake, woken = os.pipe()
+    for end in (wake, woken):
+        os.set_blocking(end, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(woken)
+    while True:
+        ready, _, _ = select.select([requests, wake], [], [])
+        if wake in ready:
+            os.read(wake, 512)
+            _tell_of_ended(running)
+        if requests not in ready:
+            continue
+        length, streams, _, _ = socket.recv_fds(requests, 4, 4)
+        if not length:
+            sys.exit()  # The tests have ended.
+        request = pickle.loads(_exactly(requests, int.from_bytes(length, "big")))
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for other in (*running.values(), wake, woken, streams[3]):
+                os.close(other)
+            requests.close()
+            _become(*request, streams[:3])
+            return
+        for stream in streams[:3]:
+            os.close(stream)
+        running[pid] = streams[3]
+        requests.sendall(pid.to_bytes(4, "big"))
+
+
+def _tell_of_ended(running: dict[int, int]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        told = running.pop(pid)
+        with suppress(BrokenPipeError):  # Nobody waits for it.
+            os.write(told, status.to_bytes(4, "big"))
+        os.close(told)
+
+
+def _exactly(connection: socket.socket, length: int) -> bytes:
+    received = b""
+    while len(received) < length:
+        part = connection.recv(length - len(received))
+        assert part, "the other end of the fork server has ended"
+        received += part
+    return received
+
+
+def _become(arguments: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    sys.argv[1:] = arguments
+    sys.path[0] = folder
+
+
+if __name__ == "__main__":
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.collect()
+    gc.freeze()
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+    runpy.run_module("newsletter", run_name="__main__", alter_sys=True)
