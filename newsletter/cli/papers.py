@@ -347,7 +347,7 @@ def show_paper(
     paper: Annotated[str, typer.Argument(metavar="PAPER", help="Paper's id, arXiv id, DOI, URL or title.")],
     json: Json = False,
 ) -> None:
-    """Show one paper, and what became of it."""
+    """Show one paper."""
     from newsletter.rendering.event_words import event_line
     from newsletter.services.paper_json import event_json, paper_json
     from newsletter.store import paper_events, papers, reading
