@@ -1,15 +1,18 @@
 """JSON lines, one paper per line, with the keys that the program itself writes."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
 from newsletter.model import Paper, PaperStatus, SkippedPaper
-from newsletter.sources.author_names import clean_authors
+from newsletter.sources.author_names import split_authors
 from newsletter.sources.json_fields import Count, Day, Fields, Link, Text, Texts, Title, first_problem
 from newsletter.sources.text import excerpt, from_latex, paper_link, pdf_link
 from newsletter.support import identifiers
+
+_WORD = re.compile(r"\w+")
 
 
 class _Line(Fields):
@@ -75,7 +78,7 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
     if line.doi and doi is None and identifiers.arxiv_id(line.doi) is None:
         return SkippedPaper(where, f"doi: {excerpt(line.doi)} is not a DOI")
     arxiv_id, version = found or (line.doi and identifiers.arxiv_id(line.doi)) or (None, None)
-    authors = clean_authors(line.authors or ())
+    authors = tuple(dict.fromkeys(name for written in line.authors or () for name in _names(written)))
     return Paper(
         title=from_latex(line.title),
         abstract=from_latex(line.abstract or ""),
@@ -104,3 +107,12 @@ def _from_line(line: _Line, where: str) -> Paper | SkippedPaper:
         upvotes=line.upvotes,
         comments=line.comments,
     )
+
+
+def _names(written: str) -> Sequence[str]:
+    """Return the names in an item of the authors. One name stays as it is written, since the newsletter writes such
+    lists itself, in which a family name may be first ("Smith, Ada").
+    """
+    names = split_authors(written)
+    same = len(names) == 1 and sorted(_WORD.findall(names[0])) == sorted(_WORD.findall(written))
+    return (written,) if same else names

@@ -115,3 +115,19 @@ def test_latex_is_decoded_and_entities_stay() -> None:
     paper = one(title="B\\'ezout and &amp;", abstract="$x_1$ at C:\\\\temp", summary="5\\%")
     assert isinstance(paper, Paper)
     assert (paper.title, paper.abstract, paper.summary) == ("Bézout and &amp;", "$x_1$ at C:\\\\temp", "5%")
+
+
+def test_one_name_stays_as_it_is_written_and_several_are_split() -> None:
+    authors = [
+        "Feld, Nora",
+        ":",
+        "Ivo Lang, Mia Roth and Bo Sand",
+        "Dr. Cy Reed",
+        "University of Sand, Testville",
+        "Feld, Nora",
+    ]
+    paper = one(title="T", authors=authors)
+    assert isinstance(paper, Paper)
+    assert paper.authors == (
+        "Feld, Nora", "Ivo Lang", "Mia Roth", "Bo Sand", "Cy Reed", "University of Sand, Testville"
+    )  # fmt: skip
