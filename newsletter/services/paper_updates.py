@@ -24,9 +24,9 @@ def load_updates(
         now: when the digests are composed (UTC).
         leaving_out: an edition whose digests count as not sent.
     """
-    untold = paper_events.untold(connection, [one.row for one in batch], now - _MAX_AGE, leaving_out)
+    unreported = paper_events.unreported(connection, [one.row for one in batch], now - _MAX_AGE, leaving_out)
     wanted = {one.row: set(one.preferences.updates) for one in batch}
-    found = {row: [one for one in own if one.event.kind in wanted[row]] for row, own in untold.items()}
+    found = {row: [one for one in own if one.event.kind in wanted[row]] for row, own in unreported.items()}
     return {row: _first(own) for row, own in found.items() if own}
 
 

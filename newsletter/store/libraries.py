@@ -290,7 +290,7 @@ def _same_papers(connection: Connection, condition: ColumnElement[bool]) -> Iter
         yield from ((row.item, row.subscriber, row.paper) for row in connection.execute(query))
     known = paper_identifiers.c
     named_by = in_library.join(paper_identifiers, or_(known.identifier == one.doi, known.identifier == one.arxiv_id))
-    query = select(one.row.label("item"), libraries.c.subscriber, known.paper).select_from(named_by).where(condition)
+    query = select(*columns).select_from(named_by.join(papers, other.row == known.paper)).where(condition)
     yield from ((row.item, row.subscriber, row.paper) for row in connection.execute(query))
     joined = in_library.join(papers, one.title_key == other.title_key)
     for row in connection.execute(select(*columns, *named).select_from(joined).where(condition)):

@@ -1,11 +1,11 @@
-"""What became of papers: events that are recorded when a source says so, and who was told.
+"""What became of papers: events that are recorded when a source says so, and sends that report them.
 
-An event is told to a subscriber once, as a paper is sent once: its place in a send is reserved when the send is
+An event is reported to a subscriber once, as a paper is sent once: its place in a send is reserved when the send is
 planned, and released if the send fails.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -27,66 +27,48 @@ _LONGEST_SENTENCE = 500
 _BLOCK = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What a source's data change about a stored paper: an event that has not been recorded yet; its attributes are
-    those of :class:`newsletter.model.PaperEvent`.
+def of_new(paper: Paper, row: int, source: str, now: datetime) -> list[PaperEvent]:
+    """Return what became of a paper before it was first stored, as far as the source says.
+
+    Args:
+        row: the paper's row. ``source``: the name of the source. ``now``: the time (UTC).
     """
-
-    kind: EventKind
-    day: date | None = None
-    venue: str | None = None
-    doi: str | None = None
-    url: str | None = None
-    version: int | None = None
-    former_title: str | None = None
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """What tells it apart from other events of its kind: a paper is published or withdrawn once."""
-        if self.kind is EventKind.REVISED:
-            return str(self.version)
-        return (self.doi or str(self.day or "")) if self.kind in _BY_NOTICE else ""
+    kind = _ABOUT_THE_PAPER.get(paper.status) if paper.status is not None else None
+    return [PaperEvent(kind=kind, paper=row, source=source, seen_at=now)] if kind is not None else []
 
 
-def of_new(paper: Paper) -> list[Change]:
-    """Return what became of a paper before it was first stored, as far as the source says."""
-    return [Change(kind=_ABOUT_THE_PAPER[paper.status])] if paper.status is not None else []
-
-
-def of_change(stored: Paper, incoming: Paper, notice: Notice | None = None) -> list[Change]:
+def of_change(stored: Paper, incoming: Paper, notice: Notice | None, source: str, now: datetime) -> list[PaperEvent]:
     """Return what became of a stored paper.
 
     Args:
         incoming: the paper as it is now.
-        notice: what says so, if it is a notice.
+        notice: what says so, if it is a notice. ``source``: the name of the source. ``now``: the time (UTC).
     """
-    told = Change(kind=EventKind.CORRECTED)
+    new = PaperEvent(kind=EventKind.REVISED, paper=stored.row, source=source, seen_at=now)
+    noticed = new
     if notice is not None:
-        told = Change(kind=notice.kind, day=notice.day, venue=notice.venue, doi=notice.doi, url=notice.url)
-    changes = [told] if notice is not None and notice.kind in _BY_NOTICE else []
+        noticed = replace(new, kind=notice.kind, day=notice.day, venue=notice.venue, doi=notice.doi, url=notice.url)
+    found = [noticed] if noticed.kind in _BY_NOTICE else []
     if incoming.status is not None and stored.status not in (incoming.status, PaperStatus.RETRACTED):
         kind = _ABOUT_THE_PAPER[incoming.status]
-        changes.append(replace(told, kind=kind) if notice is not None and notice.kind is kind else Change(kind=kind))
+        found.append(noticed if noticed.kind is kind else replace(new, kind=kind))
     elif stored.version and (incoming.version or 0) > stored.version:
-        changes.append(_revision(stored, incoming, notice.day if notice is not None else None))
-    if (published := _publication(stored, incoming, notice)) is not None:
-        changes.append(published)
-    return changes
+        found.append(_revision(stored, incoming, replace(new, day=noticed.day)))
+    if not is_published(stored) and _is_preprint(stored) and is_published(incoming):
+        found.append(_publication(incoming, noticed if noticed.kind is EventKind.PUBLISHED else None, new))
+    return found
 
 
-def _revision(stored: Paper, incoming: Paper, day: date | None) -> Change:
+def _revision(stored: Paper, incoming: Paper, new: PaperEvent) -> PaperEvent:
     before, after = (
         [to_single_line(one) for one in sentences(paper.abstract) if one.strip()] for paper in (stored, incoming)
     )
     added = [one[:_LONGEST_SENTENCE] for one in after if one not in set(before)] if before else []
     removed = [one[:_LONGEST_SENTENCE] for one in before if one not in set(after)] if after else []
     retitled = incoming.title and to_single_line(incoming.title) != to_single_line(stored.title)
-    return Change(
+    return replace(
+        new,
         kind=EventKind.REVISED,
-        day=day,
         version=incoming.version,
         former_title=stored.title if retitled else None,
         added=tuple(added[:_MOST_SENTENCES]),
@@ -94,21 +76,12 @@ def _revision(stored: Paper, incoming: Paper, day: date | None) -> Change:
     )
 
 
-def _publication(stored: Paper, incoming: Paper, notice: Notice | None) -> Change | None:
-    """Return that a preprint was published; None if it was not, or was known to be."""
-    if is_published(stored) or not _is_preprint(stored) or not is_published(incoming):
-        return None
+def _publication(incoming: Paper, noticed: PaperEvent | None, new: PaperEvent) -> PaperEvent:
     doi = next((one for one in (incoming.doi, *incoming.other_ids) if one and _is_journal_doi(one)), None)
+    event = replace(noticed or new, kind=EventKind.PUBLISHED, venue=incoming.venue, doi=doi)
     # The date of a preprint is not that of its publication.
-    day = incoming.published if doi is not None and doi == incoming.doi and incoming.arxiv_id is None else None
-    told = notice if notice is not None and notice.kind is EventKind.PUBLISHED else None
-    return Change(
-        kind=EventKind.PUBLISHED,
-        day=told.day if told is not None else day,
-        venue=incoming.venue,
-        doi=doi,
-        url=told.url if told is not None else None,
-    )
+    is_article = doi is not None and doi == incoming.doi and incoming.arxiv_id is None
+    return replace(event, day=incoming.published) if noticed is None and is_article else event
 
 
 def is_published(paper: Paper) -> bool:
@@ -126,24 +99,54 @@ def _is_journal_doi(identifier: str) -> bool:
     return identifier.startswith("10.") and not is_preprint_doi(identifier)
 
 
-def record(connection: Connection, paper: int, changes: Iterable[Change], source: str, now: datetime) -> int:
-    """Record what became of the paper in a row; return how many events are new."""
+def record(connection: Connection, events: Iterable[PaperEvent]) -> int:
+    """Record what became of papers; return how many of the events are new."""
     values = [
         {
-            "paper": paper,
+            "paper": one.paper,
             "kind": one.kind.value,
-            "key": one.key,
+            "key": _key(one),
             "day": one.day,
             "details": {name: value for name in _DETAILS if (value := getattr(one, name)) not in (None, ())},
-            "source": source,
-            "seen_at": now,
+            "source": one.source,
+            "seen_at": one.seen_at,
         }
-        for one in changes
+        for one in events
     ]
     if not values:
         return 0
     statement = upsert(connection, paper_events).on_conflict_do_nothing().returning(paper_events.c.row)
     return len(connection.execute(statement, values).all())
+
+
+def _key(event: PaperEvent) -> str:
+    """Return what tells an event from others of its kind: a paper is published, withdrawn and retracted once."""
+    if event.kind is EventKind.REVISED:
+        return str(event.version)
+    return (event.doi or str(event.day or "")) if event.kind in _BY_NOTICE else ""
+
+
+def move(connection: Connection, paper: int, to: int) -> None:
+    """Make the events of one paper those of another (both by row), with which it was merged.
+
+    Whoever learned of one that the other paper has too is not to learn of it again.
+    """
+    other = paper_events.alias("other")
+    same = (other.c.paper == to, other.c.kind == paper_events.c.kind, other.c.key == paper_events.c.key)
+    both = select(paper_events.c.row, other.c.row.label("kept")).join(other, and_(*same))
+    for row, kept in connection.execute(both.where(paper_events.c.paper == paper)).all():
+        held = send_events.alias("held")
+        has = exists().where(
+            or_(
+                held.c.send == send_events.c.send,
+                and_(held.c.subscriber == send_events.c.subscriber, ~held.c.released, ~send_events.c.released),
+            ),
+            held.c.event == kept,
+        )
+        connection.execute(update(send_events).where(send_events.c.event == row, ~has).values(event=kept))
+        connection.execute(delete(send_events).where(send_events.c.event == row))
+        connection.execute(delete(paper_events).where(paper_events.c.row == row))
+    connection.execute(update(paper_events).where(paper_events.c.paper == paper).values(paper=to))
 
 
 def history(connection: Connection, paper: int) -> list[PaperEvent]:
@@ -176,13 +179,13 @@ def _event(row: Any) -> PaperEvent:
     )
 
 
-def untold(
+def unreported(
     connection: Connection, subscribers: Sequence[int], since: datetime, leaving_out: date | None = None
 ) -> dict[int, list[PaperUpdate]]:
-    """Return what became of papers after subscribers were sent or saved them, and what each was not told yet, oldest
-    first; subscribers without any are left out.
+    """Return what became of papers after subscribers were sent or saved them, as far as no digest reported it to them,
+    oldest first; subscribers without any are left out.
 
-    Events of a digest that is only planned count as not told, since a newer one replaces it.
+    Events of a digest that is only planned count as not reported, since a newer one replaces it.
 
     Args:
         subscribers: their rows. ``since``: events first seen before this (UTC) are too old.
@@ -193,7 +196,7 @@ def untold(
         return {}
     found: dict[int, list[int]] = {}
     for start in range(0, len(subscribers), _BLOCK):
-        query = _untold(subscribers[start : start + _BLOCK], since, leaving_out)
+        query = _unreported(subscribers[start : start + _BLOCK], since, leaving_out)
         for subscriber, event in connection.execute(query):
             found.setdefault(subscriber, []).append(event)
     updates = _updates(connection, [(subscriber, event) for subscriber, own in found.items() for event in sorted(own)])
@@ -201,7 +204,7 @@ def untold(
 
 
 def _updates(connection: Connection, pairs: Sequence[tuple[int, int]]) -> dict[int, tuple[PaperUpdate, ...]]:
-    """Return what subscribers are told, by subscriber, for pairs of a subscriber and an event (both by row)."""
+    """Return the updates for subscribers, by subscriber, for pairs of a subscriber and an event (both by row)."""
     events = _by_rows(connection, sorted({event for _, event in pairs}))
     papers = by_rows(connection, {one.paper for one in events.values()})
     sent: dict[tuple[int, int], date] = {}
@@ -247,17 +250,17 @@ def _saved(block: Sequence[int]) -> Select[Any]:
     )
 
 
-def _untold(block: Sequence[int], since: datetime, leaving_out: date | None) -> Select[Any]:
+def _unreported(block: Sequence[int], since: datetime, leaving_out: date | None) -> Select[Any]:
     recent = paper_events.c.seen_at > since
     had = union(_sent(block).where(recent), _saved(block).where(recent)).subquery()
-    told = send_events.c
-    of_told = exists().where(told.subscriber == had.c.subscriber, told.event == had.c.event, ~told.released)
+    line = send_events.c
+    reported = exists().where(line.subscriber == had.c.subscriber, line.event == had.c.event, ~line.released)
     planned = select(sends.c.row).where(sends.c.subscriber.in_(block), sends.c.state == SendState.PLANNED.value)
-    of_told = of_told.where(told.send.not_in(planned))
+    reported = reported.where(line.send.not_in(planned))
     if leaving_out is not None:
         same = select(sends.c.row).where(sends.c.edition == leaving_out, sends.c.subscriber.in_(block))
-        of_told = of_told.where(told.send.not_in(same))
-    return select(had.c.subscriber, had.c.event).where(~of_told)
+        reported = reported.where(line.send.not_in(same))
+    return select(had.c.subscriber, had.c.event).where(~reported)
 
 
 def _by_rows(connection: Connection, rows: Sequence[int]) -> dict[int, PaperEvent]:
@@ -284,7 +287,7 @@ def of_sends(connection: Connection, rows: Sequence[int]) -> dict[int, tuple[Pap
 
 
 def counts(connection: Connection, rows: Sequence[int]) -> dict[int, int]:
-    """Return how many events some sends (by row) tell; those that tell none are left out."""
+    """Return how many events some sends (by row) report; those that report none are left out."""
     query = select(send_events.c.send, func.count()).where(send_events.c.send.in_(rows))
     return {row[0]: row[1] for row in connection.execute(query.group_by(send_events.c.send))}
 
@@ -293,7 +296,7 @@ def hold(connection: Connection, planned: Mapping[int, tuple[int, Sequence[Paper
     """Reserve the events of planned sends.
 
     Args:
-        planned: for the row of each send, its subscriber and what it tells.
+        planned: for the row of each send, its subscriber and the updates that it reports.
 
     Returns:
         The subscribers for whom another send has reserved one of them; empty if there is no conflict.
@@ -312,12 +315,12 @@ def hold(connection: Connection, planned: Mapping[int, tuple[int, Sequence[Paper
 
 
 def release(connection: Connection, rows: Sequence[int]) -> None:
-    """Release the events of some sends (by row), so that another send tells them."""
+    """Release the events of some sends (by row), so that another send reports them."""
     connection.execute(update(send_events).where(send_events.c.send.in_(rows)).values(released=True))
 
 
 def hold_again(connection: Connection, rows: Sequence[int]) -> None:
-    """Reserve the events of sends that are planned again; those that another send tells are left out."""
+    """Reserve the events of sends that are planned again; those that another send reports are left out."""
     other = send_events.alias("other")
     held = exists().where(
         other.c.subscriber == send_events.c.subscriber,

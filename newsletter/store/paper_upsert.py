@@ -125,7 +125,7 @@ def _insert(connection: Connection, paper: Paper, source: str, now: datetime) ->
     row = connection.execute(insert(papers).returning(papers.c.row), values).scalar_one()
     paper_authors.save(connection, row, paper.authors)
     same_paper.add_identifiers(connection, row, paper.other_ids)
-    return paper_events.record(connection, row, paper_events.of_new(paper), source, now)
+    return paper_events.record(connection, paper_events.of_new(paper, row, source, now))
 
 
 def _apply(connection: Connection, notice: Notice, source: str, now: datetime) -> tuple[int, int]:
@@ -149,9 +149,9 @@ def _update(
     more = set(same_paper.identifiers_of(incoming)) - set(same_paper.identifiers_of(stored))
     taken = set(same_paper.rows_with(connection, sorted(more))) - {stored.row}
     changes = _changes(stored, incoming, taken)
-    events = paper_events.of_change(stored, incoming, notice)
+    events = paper_events.of_change(stored, incoming, notice, source, now)
     _write(connection, stored, changes)
-    return bool(changes), paper_events.record(connection, stored.row, events, source, now)
+    return bool(changes), paper_events.record(connection, events)
 
 
 def _write(connection: Connection, stored: Paper, changes: dict[str, Any]) -> None:

@@ -10,14 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, exists, false, func, select, union_all, update
 
 from newsletter.model import Paper
-from newsletter.store import paper_authors
+from newsletter.store import paper_authors, paper_events
 from newsletter.store.database import upsert
 from newsletter.store.papers import ROW_OF_PAPER
 from newsletter.store.schema import (
     citations,
     feedback,
     openalex_works,
-    paper_events,
     paper_identifiers,
     papers,
     saved_papers,
@@ -123,7 +122,7 @@ def merge(connection: Connection, main: Paper, other: Paper) -> None:
     for table in (feedback, saved_papers):
         _move(connection, table, main.row, other.row, ("subscriber",))
     _move(connection, citations, main.row, other.row, ("cited",))
-    _move(connection, paper_events, main.row, other.row, ("kind", "key"))
+    paper_events.move(connection, other.row, main.row)
     for table in (feedback, saved_papers, citations, openalex_works):
         connection.execute(delete(table).where(table.c.paper == other.row))
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -62,6 +63,10 @@ def may_fork(environment: Mapping[str, str]) -> bool:
     return _read_at_start(environment) == _AT_START
 
 
+_ONE_REQUEST = threading.Lock()
+"""Held from a request to its answer: tests start processes from several threads."""
+
+
 class ForkedProcess(subprocess.Popen):
     """``python -m newsletter`` with the arguments given; the options are those of :class:`subprocess.Popen`.
 
@@ -72,9 +77,9 @@ class ForkedProcess(subprocess.Popen):
         """Have the fork server start the process."""
         pipes = stdin, _, _, stdout, _, stderr = more[3:9]
         request = pickle.dumps((list(args), str(cwd), dict(env)))
-        server = _server()
         self._status, told = os.pipe()
-        with Path(os.devnull).open("rb") as nothing:
+        with _ONE_REQUEST, Path(os.devnull).open("rb") as nothing:
+            server = _server()
             streams = [nothing.fileno() if stdin == -1 else stdin, stdout, stderr, told]
             socket.send_fds(server, [len(request).to_bytes(4, "big")], streams)
             server.sendall(request)

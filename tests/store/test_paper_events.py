@@ -258,6 +258,8 @@ def test_a_library_holds_a_paper_by_any_of_its_identifiers(engine: Engine) -> No
         mine = Paper(title="Barley at night", authors=("Cy Roe",), doi="10.1016/9")
         libraries.put_items(connection, library.row, [LibraryItem(key="a", paper=mine)])
         assert libraries.held_papers(connection, [1]) == {1: {1}}
+        paper_upsert.upsert(connection, [Paper(title="Another")], "test", NOW)
+        assert [libraries.holds(connection, library.row, row) for row in (1, 3)] == [True, False]
 
 
 def sent_to(
@@ -294,24 +296,24 @@ def test_an_event_is_told_once_to_those_who_had_the_paper_before(engine: Engine)
     with writing(engine) as connection:
         saved_papers.save(connection, 3, 1, NOW + 2 * HOUR)  # Knew it then.
 
-    def untold(since: datetime = NOW) -> dict[int, list[PaperUpdate]]:
+    def unreported(since: datetime = NOW) -> dict[int, list[PaperUpdate]]:
         with reading(engine) as connection:
-            return paper_events.untold(connection, [1, 2, 3], since)
+            return paper_events.unreported(connection, [1, 2, 3], since)
 
-    found = untold()
+    found = unreported()
     assert set(found) == {1, 2}
     assert found[1][0].paper.status is PaperStatus.RETRACTED
-    assert untold(NOW + 2 * HOUR) == {}
+    assert unreported(NOW + 2 * HOUR) == {}
     tomorrow = NOW + timedelta(days=1)
     with writing(engine) as connection:
         row = sent_to(connection, 1, 0, tomorrow, tuple(found[1]))
-    assert set(untold()) == {1, 2}, "a planned digest is replaced by the next"
+    assert set(unreported()) == {1, 2}, "a planned digest is replaced by the next"
     settle(engine, row, "failed", tomorrow)
-    assert set(untold()) == {1, 2}, "a failed one told nothing"
+    assert set(unreported()) == {1, 2}, "a failed one told nothing"
     with writing(engine) as connection:
         row = sent_to(connection, 1, 0, tomorrow + timedelta(days=1), tuple(found[1]))
     settle(engine, row, "sent", tomorrow)
-    assert set(untold()) == {2}
+    assert set(unreported()) == {2}
     with reading(engine) as connection:
         send = send_log.of_edition(connection, 1, (tomorrow + timedelta(days=1)).date())
         assert send is not None
@@ -327,3 +329,28 @@ def test_an_event_is_told_once_to_those_who_had_the_paper_before(engine: Engine)
             ),
         )
         assert plans.plan(connection, [again], tomorrow) == []
+
+
+def test_who_learned_of_an_event_before_a_merge_is_not_told_again(engine: Engine) -> None:
+    article = replace(ARTICLE, title="Barley sleeps")
+    keep(engine, PREPRINT, article)
+    with writing(engine) as connection:
+        for number in (1, 2):
+            person = Preferences(email=f"r{number}@example.org")
+            subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
+            saved_papers.save(connection, number, 2, NOW)
+    for paper in (PREPRINT, article):
+        keep(engine, Notice(kind=EventKind.RETRACTED, of=(paper.doi or "",)), now=NOW + HOUR)
+    with reading(engine) as connection:
+        found = paper_events.unreported(connection, [1, 2], NOW)
+    with writing(engine) as connection:
+        row = sent_to(connection, 1, 0, NOW + 2 * HOUR, tuple(found[1]))
+    settle(engine, row, "sent", NOW + 2 * HOUR)
+    keep(engine, replace(article, other_ids=(PREPRINT.doi or "",)), now=NOW + 3 * HOUR)
+    assert len(events(engine)) == 1
+    with reading(engine) as connection:
+        assert set(paper_events.unreported(connection, [1, 2], NOW)) == {2}
+        send = send_log.of_edition(connection, 1, NOW.date())
+        assert send is not None
+        (update,) = send_log.digests(connection, [send])[send.row].updates
+    assert (update.paper.row, update.event.paper) == (1, 1)

@@ -3,6 +3,7 @@
 import html
 import re
 from datetime import datetime
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -127,7 +128,7 @@ SHOWN = '<script>alert(1)</script> & "quotes" in α²-looms'
 TYPED = {
     "2511.00001": SHOWN,
     "https://arxiv.org/abs/2511.00001v3": SHOWN,
-    f"https://doi.org/{DOI}": SHOWN,
+    f"https://doi.org/{quote(DOI)}": SHOWN,
     "https://example.org/looms": SHOWN,
     "  multi-objective\tGFLOWNETS ": "Multi-Objective GFlowNets",
     "gflownets": "Multi-Objective GFlowNets",
