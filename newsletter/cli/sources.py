@@ -183,9 +183,8 @@ def _chosen_name(config: Config, checked: Any, name: str | None, asking: bool) -
     from newsletter.cli.source_questions import ask_name
     from newsletter.config.fields import valid_source_name
     from newsletter.config.source_kinds import suggested_name
-    from newsletter.store import openalex
 
-    taken = {*config.sources, openalex.SOURCE}
+    taken = set(config.sources)
     suggested = suggested_name(checked, taken)
 
     def check(written: str) -> None:

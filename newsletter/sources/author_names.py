@@ -20,7 +20,9 @@ _SEMICOLONS = re.compile(r"[;；|•\n]|\s[·/+]\s")
 _COMMAS = re.compile("[,，、،]")
 _CONJUNCTION = re.compile(r"(?<![^\s,.)])(?:and|und|et|[&＆])(?=\s)|(?<=[a-zß-ÿ.])&(?=[A-ZÀ-Þ][a-zß-ÿ])", re.IGNORECASE)
 _COMPANY = re.compile(r"(?:inc|ltd|llc|corp|co|gmbh|plc|s\.a|ag)\.?", re.IGNORECASE)
-_NO_NAMES = frozenset(("na", "n/a", "none", "null", "nan", "undefined", "unknown", "no author", "unknown author"))
+_NO_NAMES = frozenset(
+    ("na", "&na", "n/a", "none", "null", "nan", "undefined", "unknown", "no author", "unknown author")
+)
 
 _LONGEST = 300
 """In characters; what is longer is no name, and is cut."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, Field, ValidationError
 
 from newsletter.model import EventKind, Notice, Paper, PaperStatus, SkippedPaper
+from newsletter.sources.author_names import tidy_authors
 from newsletter.sources.base import Found
 from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.crossref_dates import Span, first_day, to_span
@@ -224,13 +225,12 @@ def _title(work: _Work) -> str:
 def _authors(people: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of people and organisations, the first author first."""
     ordered = sorted(people, key=lambda person: person.get("sequence") != "first")
-    return tuple(dict.fromkeys(name for person in ordered if (name := _name(person))))
+    return tidy_authors(map(_name, ordered))
 
 
 def _name(person: Mapping[str, Any]) -> str:
     parts = [from_html(part) for key in ("given", "family", "suffix") if isinstance(part := person.get(key), str)]
-    name = " ".join(filter(None, parts)) or from_html(str(person.get("name") or ""))
-    return "" if name.strip("&;. ").upper() in ("", "NA", "N/A", "NULL") else name
+    return " ".join(filter(None, parts)) or from_html(str(person.get("name") or ""))
 
 
 def _venue(work: _Work) -> str | None:

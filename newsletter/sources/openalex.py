@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from newsletter.model import Paper, PaperStatus
+from newsletter.sources.author_names import tidy_authors
 from newsletter.sources.bounds import MAX_CHARACTERS, MAX_ITEMS
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, HttpResponse
@@ -266,7 +267,7 @@ def parse_paper(work: Any) -> Paper:
     arxiv_id = found[0] if found else None
     doi = identifiers.doi(data.doi or "")
     url = paper_link(arxiv_id, doi) or web_link(primary.landing_page_url)
-    authors = tuple(name for one in data.authorships if (name := _author(one)))
+    authors = tidy_authors(map(_author, data.authorships))
     return Paper(
         title=from_html(data.display_name),
         abstract=from_html(_abstract(data.abstract_inverted_index or {})),

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from newsletter.model import Paper, PaperStatus, SkippedPaper
+from newsletter.sources.author_names import tidy_authors
 from newsletter.sources.bounds import sane_day
-from newsletter.sources.text import excerpt, from_html, web_link
+from newsletter.sources.text import excerpt, from_latex, web_link
 from newsletter.support import identifiers
 from newsletter.support.text import to_single_line
 
@@ -63,7 +64,7 @@ def read_submission(note: Any, where: str, venue: str) -> Submission | SkippedPa
 
 
 def _paper(note: Mapping[str, Any], values: Mapping[str, Any], forum: str, title: str, *, is_accepted: bool) -> Paper:
-    authors = tuple(_authors(values.get("authors")))
+    authors = tidy_authors(_authors(values.get("authors")))
     summary = next((text for name in _SUMMARIES if (text := _line(values.get(name)))), None)
     own = list(dict.fromkeys(_own_ids(values)))
     arxiv = next((one for text in own if (one := identifiers.arxiv_id(text))), None)
@@ -71,8 +72,8 @@ def _paper(note: Mapping[str, Any], values: Mapping[str, Any], forum: str, title
     withdrawn = _WITHDRAWN.search(_line(values.get("venueid"))) or values.get("withdrawal") == "Confirmed"
     area = _line(values.get("primary_area"))
     return Paper(
-        title=from_html(title),
-        abstract=from_html(_line(values.get("abstract"))),
+        title=from_latex(title),
+        abstract=from_latex(_line(values.get("abstract"))),
         authors=authors,
         author_count=len(authors) or None,
         venue=_venue(_line(values.get("venue"))) if is_accepted else None,
@@ -87,7 +88,7 @@ def _paper(note: Mapping[str, Any], values: Mapping[str, Any], forum: str, title
         pdf_url=_link(values.get("pdf")),
         code_url=next((link for name in _CODE if (link := _link(values.get(name)))), None),
         project_url=next((link for name in _PROJECT if (link := _link(values.get(name)))), None),
-        summary=from_html(summary) if summary else None,
+        summary=from_latex(summary) if summary else None,
         summary_by=_SUMMARY_BY if summary else None,
         keywords=tuple(dict.fromkeys(_items(values.get("keywords")))),
     )
@@ -104,7 +105,7 @@ def _line(value: Any) -> str:
 def _items(value: Any) -> Iterator[str]:
     """Yield the texts of a list, or of a text with separators as older venues have it."""
     items = re.split(r"[;,]", value) if isinstance(value, str) else value if isinstance(value, list) else ()
-    return (text for one in items if (text := from_html(_line(one))))
+    return (text for one in items if (text := from_latex(_line(one))))
 
 
 def _authors(value: Any) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from newsletter.config.sources import SemanticScholarSource
 from newsletter.model import Paper, SkippedPaper
+from newsletter.sources.author_names import tidy_authors
 from newsletter.sources.base import DateRange, Found
 from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.errors import SourceError
@@ -178,7 +179,7 @@ def _read(entry: Any, where: str) -> _Listed | SkippedPaper:
     ids = {name.lower(): str(value) for name, value in (data.ids or {}).items() if value}
     arxiv = identifiers.arxiv_id(ids.get("arxiv", "")) or identifiers.arxiv_id(ids.get("doi", ""))
     doi, pmid = identifiers.doi(ids.get("doi", "")), identifiers.pmid(f"PMID:{ids.get('pubmed', '')}")
-    authors = tuple(one.name for one in data.authors or () if one.name)
+    authors = tidy_authors(one.name for one in data.authors or () if one.name)
     names = (data.publication_venue and data.publication_venue.name, data.journal and data.journal.name, data.venue)
     summary = _tldr(data.tldr)
     paper = Paper(

@@ -12,8 +12,9 @@ from newsletter.model import AlertKind
 from newsletter.store.database import upsert
 from newsletter.store.schema import citations, cited_works, openalex_works, papers, subscribers
 
-SOURCE = "openalex"
-"""The source of papers that came only from OpenAlex, and the name under which its status is recorded."""
+SOURCE = "alerts:openalex"
+"""The source of papers that only the look-ups for alerts found, and the name under which their status is recorded. A
+source in the configuration has no colon in its name."""
 
 _BLOCK = 500
 

@@ -76,7 +76,6 @@ def test_a_source_from_options_is_tested_and_written(newsletter: Newsletter, lib
             ["arxiv", "--set", "categories=cs.LG", "--name", "hf"],
             "--name: 'hf' is taken; use another name, like 'hf-2'",
         ),
-        (["arxiv", "--set", "categories=cs.LG", "--name", "openalex"], "--name: 'openalex' is taken"),
         (["huggingface"], "'hf' is a source with the same settings"),
         (["huggingface", "--set", "by=day", "--set", "by=week"], "--set by: given twice"),
     ],

@@ -140,7 +140,7 @@ def test_authors_and_institutions_are_looked_up_in_batches(api: Api, newsletter:
     api.works = [work(number, f"10.1000/p{number}") for number in range(58)]
     api.works.append(work(99, "10.48550/arXiv.2511.00001"))
     result = fetch(newsletter)
-    assert result == {**result, "source": "openalex", "papers": 62, "changed": 59, "new": 0, "error": None}
+    assert result == {**result, "source": "alerts:openalex", "papers": 62, "changed": 59, "new": 0, "error": None}
     assert all(one["api_key"] == "s3cret" and one["mailto"] == "papers@example.org" for one in api.asked)
     assert [len(one.split("|")) for one in api.filters()] == [49, 12]
     assert len(found_by(newsletter, "--institution", "eth zürich")) == 59
@@ -182,7 +182,11 @@ def test_papers_that_cite_are_found_and_added(api: Api, newsletter: Newsletter) 
     expected = {("In the store", reason), ("New to the store", reason), ("Without a DOI", reason)}
     assert {*found_by(newsletter, "--cites", CITED)} == expected
     (added,) = [row for row in newsletter.run("papers", "list", "--json").rows if row["title"] == "New to the store"]
-    assert (added["sources"], added["venue"], added["abstract"]) == (["openalex"], "Journal of Kelp", "Kelp and Kelp")
+    assert (added["sources"], added["venue"], added["abstract"]) == (
+        ["alerts:openalex"],
+        "Journal of Kelp",
+        "Kelp and Kelp",
+    )
     # Once a day, and nothing twice.
     fetch(newsletter)
     assert api.filters() == []
@@ -280,7 +284,7 @@ def test_a_refusal_is_recorded_and_tried_again_later(
     ran = newsletter.run("fetch", "--json", code=1)
     assert said in ran.rows[0]["error"]
     (row,) = newsletter.run("sources", "--json").rows
-    assert row["name"] == "openalex" and said in row["error"]
+    assert row["name"] == "alerts:openalex" and said in row["error"]
     assert "s3cret" not in ran.out + ran.err + row["error"]
     api.answers.clear()
     api.works = [work(1, "10.1000/one")]
@@ -294,7 +298,7 @@ def test_a_failure_does_not_keep_papers_of_sources_out(api: Api, newsletter: New
     api.answers = [Response("no", status=500)] * 4
     ours, theirs = newsletter.run("fetch", "--json", code=1).rows
     assert (ours["source"], ours["new"], ours["error"]) == ("file", 1, None)
-    assert (theirs["source"], theirs["papers"]) == ("openalex", 0)
+    assert (theirs["source"], theirs["papers"]) == ("alerts:openalex", 0)
     assert "status 500" in theirs["error"]
 
 
