@@ -86,11 +86,16 @@ def split_authors(text: str, *, family_first: bool = True) -> tuple[str, ...]:
     return clean_authors((text,), family_first=family_first)
 
 
-def clean_authors(names: Iterable[str], *, family_first: bool = True) -> tuple[str, ...]:
-    """Return the names in a list whose items should be one name each, but may be several or none, as above."""
+def clean_authors(names: Iterable[str], *, family_first: bool = True, comma_inside: bool = False) -> tuple[str, ...]:
+    """Return the names in a list whose items should be one name each, but may be several or none, as above.
+
+    Args:
+        comma_inside: whether the format of the source has a comma between family and given names, as RIS has, so that
+            "García Pérez, Ana María" is one name.
+    """
     texts = [text for name in names for text in _items(plain_names(name))]
     commas = [len(_COMMAS.findall(text)) for text in texts if not is_organisation(text.partition(",")[0][:_LONGEST])]
-    one_each = len(commas) > 1 and set(commas) == {1}
+    one_each = comma_inside or (len(commas) > 1 and set(commas) == {1})
     found = [name for text in texts for name in _split(text, family_first, one_each)]
     return tidy_authors(found)
 

@@ -135,7 +135,7 @@ def _paper(values: _Values, where: str, strict: bool) -> Paper | SkippedPaper:
         published = None
     arxiv_id, version = find_arxiv_id(_all(values, _ARXIV_IDS)) or (None, None)
     doi = next(filter(None, map(identifiers.doi, _all(values, _DOIS))), None)
-    authors = clean_authors(_all(values, ("AU", "A1")))
+    authors = clean_authors(_all(values, ("AU", "A1")), comma_inside=True)
     return Paper(
         title=title,
         abstract=next(filter(None, map(from_html, _all(values, _ABSTRACTS))), ""),

@@ -329,3 +329,8 @@ def test_any_text_gives_papers_or_bad_papers(pieces: list[str]) -> None:
 def test_latex_and_entities_are_decoded() -> None:
     paper = one("TY  - JOUR\nTI  - B\\'ezout &amp;amp; $x_1$\nAB  - 5\\% <i>wet</i>\nKW  - &amp;lt;a&amp;gt;\nER  -\n")
     assert (paper.title, paper.abstract, paper.keywords) == ("Bézout &amp; $x_1$", "5% wet", ("&lt;a&gt;",))
+
+
+def test_a_comma_is_inside_a_name() -> None:
+    found = one("TY  - JOUR\nTI  - Looms\nAU  - Plato\nAU  - García Pérez, Ana María\nER  -\n")
+    assert found.authors == ("Plato", "Ana María García Pérez")
