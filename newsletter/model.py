@@ -338,6 +338,7 @@ class Preferences:
         never_authors: people whose papers are hidden, by name.
         alerts: what the subscriber must not miss, in addition to the papers chosen for the interests.
         updates: which events of papers that the subscriber was sent or saved are told.
+        announcements: whether the subscriber gets what is written to all, besides digests.
     """
 
     email: str
@@ -351,6 +352,7 @@ class Preferences:
     never_authors: tuple[str, ...] = ()
     alerts: tuple[Alert, ...] = ()
     updates: tuple[EventKind, ...] = tuple(EventKind)
+    announcements: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -467,6 +469,7 @@ class Send:
         attempts: how many times the message was on the wire.
         smtp_reply: the server's answer, verbatim.
         reason: why the send was skipped, deferred, failed or is unsure.
+        mailing: the row of the announcement or message that it carries; None for a digest.
         no_papers: why its digest has no papers, for a message that says so; None for others.
         after_row: the highest paper row considered before; papers up to it are not new in this digest.
         model_version: the version of the space that the digest was ranked in.
@@ -488,6 +491,7 @@ class Send:
     attempts: int = 0
     smtp_reply: str | None = None
     reason: str | None = None
+    mailing: int | None = None
     no_papers: str | None = None
     after_row: int | None = None
     model_version: str | None = None

@@ -81,7 +81,7 @@ class _TimelineBuilder:
         self._zone = get_zone(self._schedule.timezone)
         today = local_day(self._schedule, now)
         first = today - timedelta(days=DAYS - 1)
-        wanted = LogFilter(subscriber=subscriber.row, since=first)
+        wanted = LogFilter(subscriber=subscriber.row, since=first, digests_only=True)
         self._lines = {line.send.edition: line for line in send_log.log(connection, wanted)}
         self._told = paper_events.counts(connection, [line.send.row for line in self._lines.values()])
         # After a move to the west, an edition can be tomorrow's.

@@ -14,7 +14,7 @@ from newsletter.store import paper_events
 from newsletter.store.database import upsert
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.schema import send_papers, sends, subscribers
-from newsletter.store.sends import IS_TAKEN_UP, domain_of, release_contents
+from newsletter.store.sends import IS_DIGEST, IS_TAKEN_UP, domain_of, release_contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,9 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     new = {
         name: statement.excluded[name] for name in (*written, "model_version", "after_row", "ranked_with", "not_before")
     }
-    statement = statement.on_conflict_do_update(index_elements=["edition", "subscriber"], set_=new, where=IS_TAKEN_UP)
+    statement = statement.on_conflict_do_update(
+        index_elements=["edition", "subscriber"], index_where=IS_DIGEST, set_=new, where=IS_TAKEN_UP
+    )
     found = connection.execute(
         statement.returning(sends.c.row, sends.c.subscriber), [_values(one, now) for one in plans]
     )
@@ -175,6 +177,7 @@ def _take_places(connection: Connection, planned: Mapping[int, Plan], now: datet
                 sends.c.subscriber.in_([planned[row].subscriber for row in rows]),
                 sends.c.state == SendState.PLANNED.value,
                 sends.c.row.not_in(rows),
+                IS_DIGEST,
             )
             .values(
                 state=SendState.SKIPPED.value,

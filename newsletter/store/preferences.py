@@ -37,6 +37,7 @@ def to_json(preferences: Preferences) -> dict[str, Any]:
         "never_authors": list(preferences.never_authors),
         "alerts": [alert_json(alert) for alert in preferences.alerts],
         "updates": [kind.value for kind in preferences.updates],
+        "announcements": preferences.announcements,
     }
 
 
@@ -55,6 +56,7 @@ def from_json(email: str, data: Mapping[str, Any]) -> Preferences:
         never_authors=tuple(data.get("never_authors", ())),
         alerts=tuple(alert_from_json(item) for item in data.get("alerts", ())),
         updates=tuple(map(EventKind, data["updates"])) if "updates" in data else tuple(EventKind),
+        announcements=bool(data.get("announcements", True)),
     )
 
 

@@ -11,16 +11,19 @@ from newsletter.model import AlertKind, SendState
 from newsletter.store import openalex
 from newsletter.store.preferences import stored_preferences
 from newsletter.store.schema import (
+    audit_log,
     bounces,
     feedback,
     libraries,
     library_items,
+    mailings,
     ranked_with,
     saved_papers,
     send_events,
     send_papers,
     sends,
     sign_ups,
+    subscriber_tags,
     subscribers,
 )
 
@@ -134,12 +137,16 @@ def forget_person(connection: Connection, subscriber: int) -> None:
         connection.execute(delete(table).where(table.c.send.in_(own)))
     held = select(libraries.c.row).where(libraries.c.subscriber == subscriber)
     connection.execute(delete(library_items).where(library_items.c.library.in_(held)))
-    for table in (bounces, feedback, saved_papers, libraries, sends, ranked_with):
+    for table in (bounces, feedback, saved_papers, libraries, sends, ranked_with, subscriber_tags):
         connection.execute(delete(table).where(table.c.subscriber == subscriber))
     own_key = select(subscribers.c.email_key).where(subscribers.c.row == subscriber).scalar_subquery()
     connection.execute(
         delete(sign_ups).where(or_(sign_ups.c.email_key == own_key, sign_ups.c.subscriber == subscriber))
     )
+    # The log of what operators did keeps its lines, without whom they are about.
+    of_person = audit_log.c.subscriber == subscriber
+    connection.execute(update(audit_log).where(of_person).values(subscriber=None, target="", details={}))
+    connection.execute(delete(mailings).where(mailings.c.subscriber == subscriber))
     connection.execute(delete(subscribers).where(subscribers.c.row == subscriber))
     openalex.forget_unwatched(connection, cited)
 

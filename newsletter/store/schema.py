@@ -202,6 +202,46 @@ solved_challenges = Table(
 )
 """Proof-of-work challenges that were used, until they expire: each is good for one request."""
 
+subscriber_tags = Table(
+    "subscriber_tags",
+    metadata,
+    Column("tag", Key, primary_key=True),
+    Column("subscriber", ForeignKey("subscribers.row"), primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+"""How the operator groups subscribers; they do not see it."""
+
+mailings = Table(
+    "mailings",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    # Set while an operator has stopped it for a time.
+    Column("paused_at", UtcDateTime),
+    Column("subject", Text, nullable=False),
+    # The file or the template that it was made from; its format, and the text at that time.
+    Column("name", Text, nullable=False),
+    Column("format", String, nullable=False),
+    Column("source", Text, nullable=False),
+    # What a message has for the variables of its template.
+    Column("data", JSON, nullable=False, server_default="{}"),
+    # Who gets it: those with a tag, one subscriber (by row), or, with neither, all.
+    Column("tag", Key),
+    Column("subscriber", Integer, index=True),
+    # When it is due; by a clock that shows it there, if it goes by the reader's local time.
+    Column("send_at", UtcDateTime, nullable=False),
+    Column("local_time", Boolean, nullable=False, server_default=false()),
+    # The subscribers up to this row were considered, so that planning goes on after an interruption.
+    Column("planned_row", Integer, nullable=False, server_default="0"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("settled_at", UtcDateTime),
+    # Sends and links name one by row.
+    sqlite_autoincrement=True,
+)
+"""Announcements to many subscribers, and messages to one that another program asked for."""
+
 sends = Table(
     "sends",
     metadata,
@@ -227,19 +267,41 @@ sends = Table(
     Column("attempts", Integer, nullable=False),
     Column("smtp_reply", Text),
     Column("reason", Text),
+    # The announcement or message that it carries; none for a digest.
+    Column("mailing", ForeignKey("mailings.row")),
     # Why its digest has no papers, for a message that says so.
     Column("no_papers", Text),
     # What the digest was ranked with: the version of the space, what the subscriber followed, and what was new.
     Column("model_version", String),
     Column("ranked_with", String),
     Column("after_row", Integer),
-    UniqueConstraint("edition", "subscriber"),
     # With the domain, so that those of another lane are passed over without a look at their rows.
     Index(None, "state", "not_before", "row", "domain"),
     Index(None, "subscriber", "state"),
     # So that editions are counted by state without a look at their rows.
-    Index(None, "edition", "state"),
+    Index(None, "edition", "state", "mailing"),
+    Index(None, "mailing", "state"),
 )
+
+Index(
+    "uq_sends_digest",
+    sends.c.edition,
+    sends.c.subscriber,
+    unique=True,
+    sqlite_where=sends.c.mailing.is_(None),
+    postgresql_where=sends.c.mailing.is_(None),
+)
+"""One digest goes to one subscriber in one edition."""
+
+Index(
+    "uq_sends_mailing",
+    sends.c.mailing,
+    sends.c.subscriber,
+    unique=True,
+    sqlite_where=sends.c.mailing.is_not(None),
+    postgresql_where=sends.c.mailing.is_not(None),
+)
+"""One mailing goes to one subscriber once."""
 
 ranked_with = Table(
     "ranked_with",
@@ -492,18 +554,99 @@ operator_tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     Column("last_used", UtcDateTime),
+    # What it allows, such as "subscribers:write".
+    Column("scopes", JSON, nullable=False),
+    Column("created_by", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
-"""Who may see what operators see. Of a token only a digest is kept."""
+"""The tokens of programs that use the API. Of a token only a digest is kept."""
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    # The name in lower case, by which one logs in.
+    Column("name_key", Key, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_login", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+"""The accounts of the admin site."""
 
 operator_sessions = Table(
     "operator_sessions",
     metadata,
     Column("digest", String, primary_key=True),
-    Column("token", ForeignKey("operator_tokens.row", ondelete="CASCADE"), nullable=False, index=True),
+    Column("operator", ForeignKey("operators.row", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
 )
-"""Who is logged in to the operator's page. The store keeps only a digest of the cookie."""
+"""Who is logged in to the admin site. The store keeps only a digest of the cookie."""
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    # Who did it, such as "ada", "token crm" or "command line".
+    Column("actor", Text, nullable=False),
+    # What was done, such as "subscriber.pause", and to which subscriber (by row) or thing (by name).
+    Column("action", String, nullable=False),
+    Column("subscriber", Integer, index=True),
+    Column("target", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What operators and programs did. Lines are only ever added, until they are old."""
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    # Of the token that presented it, and the key itself, by a digest of both.
+    Column("digest", String, primary_key=True),
+    Column("request_digest", String, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("response", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+"""The answers to requests of the API that may be repeated."""
+
+provider_notices = Table(
+    "provider_notices",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False, index=True),
+)
+"""The requests of mail providers that were processed, so that one that is sent again changes nothing."""
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("row", RowNumber, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+"""What happened to subscribers and sends, for the programs that are told of it."""
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("event", ForeignKey("webhook_events.row"), primary_key=True),
+    Column("endpoint", Key, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", UtcDateTime),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("settled_at", UtcDateTime),
+    Index(None, "endpoint", "state", "next_at"),
+)
+"""Whether each endpoint of the configuration got an event."""
 
 edition_counts = Table(
     "edition_counts",

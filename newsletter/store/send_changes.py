@@ -15,7 +15,7 @@ from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store import paper_events
 from newsletter.store.database import upsert
 from newsletter.store.schema import bounces, papers, send_papers, sends, subscribers
-from newsletter.store.sends import CANCELLED, SEND_COLUMNS, by_rows, domain_of, release_contents, send_of
+from newsletter.store.sends import CANCELLED, IS_DIGEST, SEND_COLUMNS, by_rows, domain_of, release_contents, send_of
 
 _NOTED = "marked as sent by the operator"
 
@@ -39,6 +39,7 @@ class Selection:
     Attributes:
         states: in one of these. ``edition``: of this day. ``since``: of this day or later.
         domain: to this domain. ``subscriber``: to this subscriber (by row).
+        mailing: that carry this announcement or message (by row).
     """
 
     states: Sequence[SendState]
@@ -46,19 +47,22 @@ class Selection:
     since: date | None = None
     domain: str | None = None
     subscriber: int | None = None
+    mailing: int | None = None
 
 
 def select_sends(connection: Connection, wanted: Selection, before: int | None, limit: int) -> list[Send]:
     """Return the selected sends, newest first, starting before row ``before``."""
     query = select(*SEND_COLUMNS).where(sends.c.state.in_([state.value for state in wanted.states]))
     if wanted.edition is not None:
-        query = query.where(sends.c.edition == wanted.edition)
+        query = query.where(sends.c.edition == wanted.edition, IS_DIGEST)
     if wanted.since is not None:
         query = query.where(sends.c.edition >= wanted.since)
     if wanted.domain is not None:
         query = query.where(sends.c.domain == wanted.domain)
     if wanted.subscriber is not None:
         query = query.where(sends.c.subscriber == wanted.subscriber)
+    if wanted.mailing is not None:
+        query = query.where(sends.c.mailing == wanted.mailing)
     if before is not None:
         query = query.where(sends.c.row < before)
     rows = connection.execute(query.order_by(sends.c.row.desc()).limit(limit)).mappings()
@@ -102,14 +106,14 @@ def _plan_again(connection: Connection, send: Send, now: datetime, dry: bool) ->
     query = select(send_papers.c.rank, held.label("held")).where(send_papers.c.send == send.row)
     found = connection.execute(query.order_by(send_papers.c.rank)).all()
     still_failed = and_(sends.c.row == send.row, sends.c.state == SendState.FAILED.value)
-    if not found:
+    if send.mailing is None and not found:
         if not dry:
             again = {"state": SendState.SKIPPED.value, "reason": "the digest is to be made again"}
             connection.execute(update(sends).where(still_failed).values(**again))
             connection.execute(update(subscribers).where(subscribers.c.row == send.subscriber).values(next_due=now))
         return Retry.MADE_AGAIN
     free = [row.rank for row in found if not row.held]
-    if not free:
+    if send.mailing is None and not free:
         return Retry.NOTHING_LEFT
     if not dry:
         _keep_papers(connection, send.row, free)
@@ -145,7 +149,7 @@ def plan_refused_again(connection: Connection, account: str, since: datetime) ->
 
 
 def plan_bounced_again(connection: Connection, subscriber: int, planned_since: datetime) -> date | None:
-    """Plan a subscriber's latest send again if it failed and counted as a bounce.
+    """Plan a subscriber's latest digest again if it failed and counted as a bounce.
 
     A send planned before a given time (UTC), or whose papers the subscriber got in another digest meanwhile, stays as
     it is.
@@ -153,10 +157,12 @@ def plan_bounced_again(connection: Connection, subscriber: int, planned_since: d
     Returns:
         The edition of the send planned now, None if no send was planned.
     """
-    latest = select(func.max(sends.c.edition)).where(sends.c.subscriber == subscriber).scalar_subquery()
+    of_person = sends.c.subscriber == subscriber
+    latest = select(func.max(sends.c.edition)).where(of_person, IS_DIGEST).scalar_subquery()
     rows = _plan_whole_again(
         connection,
-        sends.c.subscriber == subscriber,
+        of_person,
+        IS_DIGEST,
         sends.c.edition == latest,
         sends.c.planned_at >= planned_since,
         exists().where(bounces.c.send == sends.c.row),
@@ -207,7 +213,7 @@ def cancel(connection: Connection, edition: date, now: datetime) -> tuple[int, i
     Returns:
         How many sends were cancelled, and how many are on the wire and were not.
     """
-    of_edition = sends.c.edition == edition
+    of_edition = and_(sends.c.edition == edition, IS_DIGEST)
     waits = sends.c.state.in_([SendState.PLANNED.value, SendState.DEFERRED.value])
     off_wire = and_(sends.c.state == SendState.CLAIMED.value, sends.c.wire_at.is_(None))
     values = {"state": SendState.SKIPPED.value, "reason": CANCELLED, "settled_at": now, "not_before": None}
@@ -236,7 +242,10 @@ def without_edition(connection: Connection, rows: Sequence[int], edition: date) 
     """Return the subscribers (by row) without a send of an edition that was sent, failed, is unsure or on the wire."""
     done = (SendState.SENT, SendState.FAILED, SendState.UNSURE, SendState.CLAIMED)
     query = select(sends.c.subscriber).where(
-        sends.c.edition == edition, sends.c.subscriber.in_(rows), sends.c.state.in_([state.value for state in done])
+        sends.c.edition == edition,
+        sends.c.subscriber.in_(rows),
+        sends.c.state.in_([state.value for state in done]),
+        IS_DIGEST,
     )
     return set(rows) - set(connection.execute(query).scalars())
 
@@ -273,6 +282,7 @@ def mark_sent(connection: Connection, noted: Sequence[Noted], edition: date, now
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["edition", "subscriber"],
+            index_where=IS_DIGEST,
             set_={**taken, "not_before": None},
             where=or_(*waiting),
         ),

@@ -13,7 +13,7 @@ from newsletter.store import papers as paper_store
 from newsletter.store.plans import RankingInputs
 from newsletter.store.schema import papers, send_papers, sends
 from newsletter.store.schema import ranked_with as ranked_with_table
-from newsletter.store.sends import IS_TAKEN_UP, SEND_COLUMNS, send_of
+from newsletter.store.sends import IS_DIGEST, IS_TAKEN_UP, SEND_COLUMNS, send_of
 
 _BLOCK = 500
 
@@ -28,7 +28,7 @@ def ranked_with(connection: Connection, subscriber: int, edition: date) -> tuple
                 ranked_with_table.c.subscriber == sends.c.subscriber, ranked_with_table.c.digest == sends.c.ranked_with
             ),
         )
-        .where(sends.c.subscriber == subscriber, sends.c.edition == edition)
+        .where(sends.c.subscriber == subscriber, sends.c.edition == edition, IS_DIGEST)
     )
     row = connection.execute(query).mappings().first()
     if row is None:
@@ -78,7 +78,7 @@ def last_sent_before(connection: Connection, subscriber: int, edition: date) -> 
     """Return when a subscriber's last digest before an edition was ranked (UTC), and the highest paper row then."""
     query = (
         select(sends.c.planned_at, sends.c.seen_row)
-        .where(sends.c.subscriber == subscriber, sends.c.state == SendState.SENT.value, sends.c.edition < edition)
+        .where(_sent_to(subscriber), sends.c.edition < edition)
         .order_by(sends.c.row.desc())
     )
     row = connection.execute(query).first()
@@ -92,17 +92,22 @@ def by_message_id(connection: Connection, message_ids: Sequence[str]) -> Send | 
 
 
 def of_edition(connection: Connection, subscriber: int, edition: date) -> Send | None:
-    """Return a subscriber's send in an edition."""
-    query = select(sends).where(sends.c.subscriber == subscriber, sends.c.edition == edition)
+    """Return the send of a subscriber's digest in an edition."""
+    query = select(sends).where(sends.c.subscriber == subscriber, sends.c.edition == edition, IS_DIGEST)
     row = connection.execute(query).mappings().first()
     return send_of(row) if row is not None else None
 
 
 def last_sent(connection: Connection, subscriber: int, limit: int) -> list[Send]:
     """Return the last digests that a subscriber was sent, newest first."""
-    query = select(sends).where(sends.c.subscriber == subscriber, sends.c.state == SendState.SENT.value)
+    query = select(sends).where(_sent_to(subscriber))
     rows = connection.execute(query.order_by(sends.c.edition.desc()).limit(limit)).mappings()
     return [send_of(row) for row in rows]
+
+
+def _sent_to(subscriber: int) -> ColumnElement[bool]:
+    """Return a condition for the digests that a subscriber was sent."""
+    return and_(sends.c.subscriber == subscriber, sends.c.state == SendState.SENT.value, IS_DIGEST)
 
 
 def failed_since(connection: Connection, edition: date, limit: int) -> list[Send]:
@@ -123,6 +128,7 @@ def in_edition(connection: Connection, pairs: Mapping[int, date]) -> set[int]:
             sends.c.subscriber.in_(rows[start : start + _BLOCK]),
             sends.c.edition.in_(set(pairs.values())),
             ~IS_TAKEN_UP,
+            IS_DIGEST,
         )
         settled |= {row.subscriber for row in connection.execute(query) if pairs[row.subscriber] == row.edition}
     return settled
@@ -194,10 +200,14 @@ class LogFilter:
         subscriber: the subscriber's row. ``paper``: the row of one of its papers.
         since, until: days of editions, inclusive.
         states: one of these.
+        mailing: the row of the announcement or message that they carry.
+        digests_only: without announcements and messages.
     """
 
     subscriber: int | None = None
     paper: int | None = None
+    mailing: int | None = None
+    digests_only: bool = False
     since: date | None = None
     until: date | None = None
     states: tuple[SendState, ...] = ()
@@ -212,6 +222,8 @@ def span(connection: Connection, wanted: LogFilter) -> tuple[int, int]:
     ends = [select(func.min(sends.c.row)), select(func.max(sends.c.row))]
     if wanted.subscriber is not None:
         ends = [end.where(sends.c.subscriber == wanted.subscriber) for end in ends]
+    elif wanted.mailing is not None:
+        ends = [end.where(sends.c.mailing == wanted.mailing) for end in ends]
     elif wanted.since is not None or wanted.until is not None:
         days = sends.c.edition.between(wanted.since or date.min, wanted.until or date.max)
         ends = [end.where(days) for end in ends]
@@ -235,6 +247,10 @@ def page(connection: Connection, wanted: LogFilter, first: int, last: int, limit
         query = query.where(_unindexed(sends.c.edition).between(wanted.since or date.min, wanted.until or date.max))
     if wanted.states:
         query = query.where(_unindexed(sends.c.state).in_([state.value for state in wanted.states]))
+    if wanted.mailing is not None:
+        query = query.where(_unindexed(sends.c.mailing) == wanted.mailing)
+    if wanted.digests_only:
+        query = query.where(IS_DIGEST)
     if wanted.paper is not None:
         held = exists().where(send_papers.c.send == sends.c.row, send_papers.c.paper == wanted.paper)
         query = query.where(held)
@@ -270,7 +286,6 @@ def log(connection: Connection, wanted: LogFilter | None = None) -> Iterator[Log
 
 
 def editions_made(connection: Connection, days: Iterable[date]) -> set[date]:
-    """Return the days, among some, for which the log has a send of anybody."""
-    return {
-        day for day in days if connection.execute(select(sends.c.row).where(sends.c.edition == day).limit(1)).first()
-    }
+    """Return the days, among some, for which the log has a digest of anybody."""
+    one = select(sends.c.row).where(IS_DIGEST).limit(1)
+    return {day for day in days if connection.execute(one.where(sends.c.edition == day)).first()}

@@ -27,10 +27,17 @@ from sqlalchemy import (
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store import paper_events, worker_stats
 from newsletter.store.pauses import IS_PAUSED
-from newsletter.store.schema import send_papers, sends, subscribers
+from newsletter.store.schema import mailings, send_papers, sends, subscribers
 
 CANCELLED = "cancelled by the operator"
 """The reason of a skipped send that no later run of its edition plans again."""
+
+IS_DIGEST = sends.c.mailing.is_(None)
+"""SQL condition: this send carries a digest, no announcement or message."""
+
+_IS_HELD = sends.c.mailing.in_(select(mailings.c.row).where(mailings.c.paused_at.is_not(None)))
+_MAY_GO = or_(IS_DIGEST, ~_IS_HELD)
+"""SQL condition: the operator has not paused the mailing that this send carries."""
 
 IS_TAKEN_UP = and_(sends.c.state == SendState.SKIPPED.value, or_(sends.c.reason.is_(None), sends.c.reason != CANCELLED))
 """SQL condition: a later run of the edition may plan this send again."""
@@ -58,7 +65,8 @@ class ClaimFilter:
 def claim(
     connection: Connection, claim_filter: ClaimFilter, owner: str, now: datetime, limit: int, is_test: bool = False
 ) -> list[Send]:
-    """Claim sends that may go on the wire now: planned ones, oldest first, and deferred ones whose time has come.
+    """Claim sends that may go on the wire now: planned ones, oldest first, and those whose time has come, whether they
+    were deferred or planned for it.
 
     Each goes to the current address of its subscriber.
 
@@ -67,9 +75,8 @@ def claim(
     """
     fields = _in_lane(claim_filter)
     planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
-    put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
     claimed: list[Send] = []
-    for ready in (put_off, planned):
+    for ready in (_in_time(SendState.DEFERRED, now), _in_time(SendState.PLANNED, now), planned):
         if len(claimed) < limit:
             order = [func.random()] if is_test else [sends.c.not_before, sends.c.row]
             rows = select(sends.c.row).where(ready, *fields).order_by(*order)
@@ -86,7 +93,7 @@ def claim(
 
 
 def _in_lane(claim_filter: ClaimFilter) -> list[ColumnElement[bool]]:
-    fields = []
+    fields: list[ColumnElement[bool]] = [_MAY_GO]
     if claim_filter.only is not None:
         fields.append(sends.c.domain == claim_filter.only)
     if claim_filter.without:
@@ -96,14 +103,18 @@ def _in_lane(claim_filter: ClaimFilter) -> list[ColumnElement[bool]]:
     return fields
 
 
+def _in_time(state: SendState, now: datetime) -> ColumnElement[bool]:
+    return and_(sends.c.state == state.value, sends.c.not_before <= now)
+
+
 def _address() -> Any:
     return select(subscribers.c.email).where(subscribers.c.row == sends.c.subscriber).scalar_subquery()
 
 
 def waiting(connection: Connection, now: datetime, claim_filter: ClaimFilter) -> int:
     """Count the waiting sends that :func:`claim` would take now."""
-    put_off = and_(sends.c.state == SendState.DEFERRED.value, sends.c.not_before <= now)
-    ready = or_(sends.c.state == SendState.PLANNED.value, put_off)
+    planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
+    ready = or_(planned, _in_time(SendState.PLANNED, now), _in_time(SendState.DEFERRED, now))
     return connection.execute(
         select(func.count()).select_from(sends).where(ready, *_in_lane(claim_filter))
     ).scalar_one()
@@ -158,7 +169,7 @@ _NOW: BindParameter[datetime] = bindparam("now", type_=sends.c.settled_at.type)
 _ACTIVE = exists().where(subscribers.c.row == sends.c.subscriber, subscribers.c.state == SubscriberState.ACTIVE.value)
 _START = (
     update(sends)
-    .where(_OWN_OFF_WIRE, _ACTIVE, sends.c.email == _address(), ~IS_PAUSED)
+    .where(_OWN_OFF_WIRE, _ACTIVE, sends.c.email == _address(), ~IS_PAUSED, _MAY_GO)
     .values(wire_at=_NOW, account=bindparam("by"), attempts=sends.c.attempts + 1, not_before=None, reason=None)
     .returning(sends.c.row)
 )
@@ -198,7 +209,7 @@ _PEOPLE = (
 # A deferred one may arrive after a newer one.
 _MOVE_ON = (
     update(subscribers)
-    .where(_THOSE, subscribers.c.row == sends.c.subscriber, subscribers.c.seen_row <= sends.c.seen_row)
+    .where(_THOSE, IS_DIGEST, subscribers.c.row == sends.c.subscriber, subscribers.c.seen_row <= sends.c.seen_row)
     .values(last_digest=sends.c.planned_at, seen_row=sends.c.seen_row)
 )
 

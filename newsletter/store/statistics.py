@@ -11,12 +11,13 @@ from newsletter.model import SendState, SubscriberState
 from newsletter.store import subscribers as subscriber_store
 from newsletter.store.database import advisory_lock
 from newsletter.store.schema import bounces, daily_counts, edition_counts, rate_limits, sends, subscribers
+from newsletter.store.sends import IS_DIGEST
 
 _SETTLED = {SendState.SENT, SendState.SKIPPED, SendState.FAILED}
 
 
 def editions(connection: Connection, limit: int, before: date | None = None) -> dict[date, dict[SendState, int]]:
-    """Return the latest editions, newest first, with the number of sends in each state.
+    """Return the latest editions, newest first, with the number of digests in each state.
 
     For past editions these are the counts when :func:`keep_edition` ran.
 
@@ -33,7 +34,7 @@ def editions(connection: Connection, limit: int, before: date | None = None) -> 
 def _days(connection: Connection, before: date) -> Iterator[date]:
     """Yield the days of editions, newest first."""
     # One after the other, each with one index lookup; in one query, all lines of the log would be scanned.
-    query = select(func.max(sends.c.edition))
+    query = select(func.max(sends.c.edition)).where(IS_DIGEST)
     while (day := connection.execute(query.where(sends.c.edition < before)).scalar()) is not None:
         yield day
         before = day
@@ -62,10 +63,10 @@ def forget_editions(connection: Connection) -> None:
 
 
 def totals(connection: Connection, edition: date | None = None) -> dict[SendState, int]:
-    """Count the sends in the log, or of an edition, by state."""
+    """Count the sends in the log, or the digests of an edition, by state."""
     query = select(sends.c.state, func.count()).group_by(sends.c.state)
     if edition is not None:
-        query = query.where(sends.c.edition == edition)
+        query = query.where(sends.c.edition == edition, IS_DIGEST)
     return {SendState(row[0]): row[1] for row in connection.execute(query)}
 
 
