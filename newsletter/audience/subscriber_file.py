@@ -82,7 +82,7 @@ def checked(preferences: Preferences, shown: str) -> Preferences:
     Raises:
         UserError: they are wrong somewhere (a line for each mistake), or too many.
     """
-    preferences_from_mapping(_plain(preferences), shown)
+    preferences_from_mapping(to_mapping(preferences), shown)
     return preferences
 
 
@@ -149,7 +149,7 @@ def write_preferences(path: Path, preferences: Preferences) -> None:
 def new_text(preferences: Preferences) -> str:
     """Return the text of a new file."""
     yaml = _yaml()
-    document = CommentedMap(_plain(preferences))
+    document = CommentedMap(to_mapping(preferences))
     document.yaml_set_start_comment(
         "Interests of this subscriber. 'newsletter interests check' checks them, 'newsletter preview' shows the email."
     )
@@ -160,7 +160,7 @@ def new_text(preferences: Preferences) -> str:
 
 def rewritten(text: str, preferences: Preferences, shown: str) -> str:
     """Return the text of a file updated to ``preferences``; only differences are changed."""
-    present, wanted = _plain(read_preferences_text(text, shown)), _plain(preferences)
+    present, wanted = to_mapping(read_preferences_text(text, shown)), to_mapping(preferences)
     changed = _changed(text, present, wanted, rewrite=False)
     # A comment that hung on what was removed may end up where it breaks the rest: then the interests go without theirs.
     return changed if _says(changed, wanted, shown) else _changed(text, present, wanted, rewrite=True)
@@ -179,7 +179,7 @@ def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], r
 
 def _says(text: str, wanted: Mapping[str, Any], shown: str) -> bool:
     try:
-        return _plain(read_preferences_text(text, shown)) == wanted
+        return to_mapping(read_preferences_text(text, shown)) == wanted
     except UserError:
         return False
 
@@ -252,7 +252,7 @@ def _origins(present: Sequence[str], wanted: Sequence[str]) -> list[int | None]:
     return origins
 
 
-def _plain(preferences: Preferences) -> dict[str, Any]:
+def to_mapping(preferences: Preferences) -> dict[str, Any]:
     """Convert preferences to the content of a file, without default values."""
     schedule, usual = preferences.schedule, Preferences(email=preferences.email)
     plain: dict[str, Any] = {"email": preferences.email}
