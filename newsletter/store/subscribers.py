@@ -28,7 +28,7 @@ from newsletter.model import Alert, Preferences, Schedule, Subscriber, Subscribe
 from newsletter.store import libraries
 from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
-from newsletter.store.schema import subscribers
+from newsletter.store.schema import subscriber_tags, subscribers
 
 _ACTIVE = subscribers.c.state == SubscriberState.ACTIVE.value
 
@@ -261,6 +261,27 @@ def page(connection: Connection, after: int, limit: int, state: SubscriberState 
     query = select(subscribers).where(subscribers.c.row > after)
     if state is not None:
         query = query.where(_in_state(connection, state))
+    found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
+    return [_subscriber(row) for row in found.mappings()]
+
+
+def search(
+    connection: Connection, words: str, state: SubscriberState | None, tag: str | None, after: int, limit: int
+) -> list[Subscriber]:
+    """Return the subscribers whose addresses contain a text, by row, starting after ``after``.
+
+    Args:
+        words: a part of the address, in any case; empty for all. ``state``, ``tag``: only those; None for any.
+    """
+    query = select(subscribers).where(subscribers.c.row > after)
+    if words:
+        # The key is in lower case, with its domain in ASCII; what is no whole address is compared as it is.
+        query = query.where(subscribers.c.email_key.contains(email_key(words), autoescape=True))
+    if state is not None:
+        query = query.where(_in_state(connection, state))
+    if tag is not None:
+        with_tag = select(subscriber_tags.c.subscriber).where(subscriber_tags.c.tag == tag)
+        query = query.where(subscribers.c.row.in_(with_tag))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
     return [_subscriber(row) for row in found.mappings()]
 

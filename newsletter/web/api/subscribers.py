@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from newsletter.audience import subscriptions
 from newsletter.audience.subscriber_file import preferences_from_mapping, to_mapping
@@ -17,6 +17,7 @@ from newsletter.model import Preferences
 from newsletter.services import subscriber_admin
 from newsletter.services.subscriber_admin import Profile
 from newsletter.store.tokens import Token
+from newsletter.support.tags import valid_tag
 from newsletter.web.api.problems import as_responses
 from newsletter.web.api.schemas import ErrorResponse, SubscriberResponse, subscriber_response
 from newsletter.web.auth import Scope, scoped
@@ -38,7 +39,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 SubscriberId = Annotated[int, Path(ge=0, le=_HIGHEST)]
-Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,49}$", description="Lower-case letters, digits and `-`.")]
+Tag = Annotated[
+    str, Field(min_length=1, max_length=50, description="Lower-case letters, digits and `-`."), AfterValidator(valid_tag)
+]
 Words = Annotated[str, Field(max_length=20_000)]
 
 
