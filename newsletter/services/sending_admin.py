@@ -44,7 +44,9 @@ def retry_one(context: AppContext, row: int, actor: str) -> Retry | None:
     """Plan a failed or deferred send again; None if it is neither."""
     now = context.clock()
     with writing(context.engine) as connection:
-        chosen = [one for one in sends.by_rows(connection, [row]) if one.state in (SendState.FAILED, SendState.DEFERRED)]
+        chosen = [
+            one for one in sends.by_rows(connection, [row]) if one.state in (SendState.FAILED, SendState.DEFERRED)
+        ]
         if not chosen:
             return None
         (outcome,) = send_changes.retry(connection, chosen, now)
@@ -67,7 +69,9 @@ def retry_recent(context: AppContext, states: Sequence[SendState], actor: str) -
         before = chosen[-1].row
     with writing(context.engine) as connection:
         numbers = {outcome.value: number for outcome, number in counts.items()}
-        audit.record(connection, actor, "send.retry", "", context.clock(), states=[one.value for one in states], **numbers)
+        audit.record(
+            connection, actor, "send.retry", "", context.clock(), states=[one.value for one in states], **numbers
+        )
     return counts
 
 

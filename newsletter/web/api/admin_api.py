@@ -84,7 +84,9 @@ def routes(site: WebContext) -> APIRouter:
             shown = found[: asked.limit]
             labels = tags.of_subscribers(connection, [one.row for one in shown])
         following = shown[-1].row if len(found) > len(shown) else None
-        return SubscriberPage(subscribers=[subscriber_response(one, labels.get(one.row, [])) for one in shown], next=following)
+        return SubscriberPage(
+            subscribers=[subscriber_response(one, labels.get(one.row, [])) for one in shown], next=following
+        )
 
     @router.get("/subscribers/{id}")
     def show_subscriber(id: Annotated[int, Path(ge=0, le=_HIGHEST)]) -> SubscriberResponse:

@@ -40,7 +40,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 
 SubscriberId = Annotated[int, Path(ge=0, le=_HIGHEST)]
 Tag = Annotated[
-    str, Field(min_length=1, max_length=50, description="Lower-case letters, digits and `-`."), AfterValidator(valid_tag)
+    str,
+    Field(min_length=1, max_length=50, description="Lower-case letters, digits and `-`."),
+    AfterValidator(valid_tag),
 ]
 Words = Annotated[str, Field(max_length=20_000)]
 

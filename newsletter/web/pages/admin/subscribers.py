@@ -63,7 +63,12 @@ def routes(site: WebContext) -> APIRouter:
     folder = context.config.subscribers_folder
 
     def show(
-        request: Request, operator: Operator, found: Profile, status: int = 200, problem: str = "", yaml: str | None = None
+        request: Request,
+        operator: Operator,
+        found: Profile,
+        status: int = 200,
+        problem: str = "",
+        yaml: str | None = None,
     ) -> Response:
         with reading(context.engine) as connection:
             one = found.subscriber
@@ -263,4 +268,3 @@ def _until(day: str, now: datetime) -> datetime | None:
     if until <= now:
         raise UserError(f"until: {day} is not in the future; choose a later day")
     return until
-
