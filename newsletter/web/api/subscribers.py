@@ -109,7 +109,7 @@ class Block(Body):
 def routes(site: WebContext) -> APIRouter:
     """Create the router."""
     context = site.context
-    allowed = Depends(scoped(site, Scope.SUBSCRIBERS_WRITE))
+    allowed = Depends(scoped(context, Scope.SUBSCRIBERS_WRITE))
     router = APIRouter(prefix="/api/subscribers", tags=["subscribers"], responses=ERRORS)
 
     @router.post("", status_code=201)

@@ -34,7 +34,7 @@ def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
     context = site.context
     router = APIRouter(prefix=_PATH, include_in_schema=False)
-    may_view, may_change = Depends(viewer(site)), Depends(editor(site))
+    may_view, may_change = Depends(viewer(context)), Depends(editor(context))
 
     def back(done: str) -> Response:
         return RedirectResponse(f"{_PATH}?done={done}", 303, PRIVATE)

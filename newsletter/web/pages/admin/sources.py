@@ -45,11 +45,11 @@ def routes(site: WebContext) -> APIRouter:
         )
 
     @router.get("")
-    def list_sources(request: Request, operator: Annotated[Operator, Depends(viewer(site))]) -> Response:
+    def list_sources(request: Request, operator: Annotated[Operator, Depends(viewer(context))]) -> Response:
         return show(request, operator)
 
     @router.post("/{name}/test", dependencies=[SameOrigin])
-    async def test(request: Request, name: str, operator: Annotated[Operator, Depends(editor(site))]) -> Response:
+    async def test(request: Request, name: str, operator: Annotated[Operator, Depends(editor(context))]) -> Response:
         if name not in context.config.sources:
             raise HTTPException(404, "config.yaml has no such source.")
 

@@ -59,7 +59,7 @@ def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
     router = APIRouter(prefix=_PATH, include_in_schema=False)
-    may_view, may_change = Depends(viewer(site)), Depends(editor(site))
+    may_view, may_change = Depends(viewer(context)), Depends(editor(context))
     folder = context.config.subscribers_folder
 
     def show(

@@ -64,9 +64,9 @@ def template_files(own: Path) -> list[TemplateFile]:
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
-    router = APIRouter(prefix=_PATH, include_in_schema=False, dependencies=[Depends(viewer(site))])
+    router = APIRouter(prefix=_PATH, include_in_schema=False, dependencies=[Depends(viewer(context))])
     own = context.config.folder / context.config.templates
-    may_view = Depends(viewer(site))
+    may_view = Depends(viewer(context))
 
     def any_subscriber() -> str:
         with reading(context.engine) as connection:
