@@ -170,14 +170,23 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             ),
         ),
         Group(
-            "token",
-            "Manage API and operator tokens.",
+            "operators",
+            "Manage the accounts of the admin site.",
             (
-                Entry(
-                    "create", "tokens:create", "Create a token for the operator's page, the operator API and /metrics."
-                ),
+                Entry("add", "operators:add", "Add an account for the admin site, and ask for its password."),
+                Entry("list", "operators:list_operators", "List the accounts, their roles and last logins."),
+                Entry("role", "operators:role", "Change the role of an account."),
+                Entry("password", "operators:password", "Set a new password of an account."),
+                Entry("remove", "operators:remove", "Delete an account. Its sessions end."),
+            ),
+        ),
+        Group(
+            "token",
+            "Manage the tokens of programs that use the API.",
+            (
+                Entry("create", "tokens:create", "Create a token for the API and /metrics."),
                 Entry("list", "tokens:list_tokens", "List the tokens and when each was last used."),
-                Entry("revoke", "tokens:revoke", "Revoke a token and end every session that it started."),
+                Entry("revoke", "tokens:revoke", "Revoke a token."),
             ),
         ),
         Group(

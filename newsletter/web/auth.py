@@ -25,9 +25,7 @@ LOGIN = f"{HOME}/login"
 LASTS = timedelta(hours=12)
 """The duration of a session."""
 
-_REFUSED = (
-    "This requires a valid token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
-)
+_REFUSED = "This requires a valid token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
 _NOT_ALLOWED = "Your account does not allow this. An owner of the newsletter can change its role."
 _bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME`.")
 

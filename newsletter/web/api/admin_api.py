@@ -11,6 +11,7 @@ from newsletter.model import SendState, SubscriberState
 from newsletter.services import status
 from newsletter.store import papers, reading, send_log, statistics, subscribers, tags
 from newsletter.store.send_log import LogFilter
+from newsletter.store.tokens import Scope
 from newsletter.web.api.public import ERRORS, Day, Id, Limit, Parameters
 from newsletter.web.api.schemas import (
     EditionPage,
@@ -25,13 +26,14 @@ from newsletter.web.api.schemas import (
     source_response,
     subscriber_response,
 )
-from newsletter.web.auth import bearer
+from newsletter.web.auth import scoped
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
+    403: {"model": ErrorResponse, "description": "The token lacks the scope `read`."},
 }
 
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]
@@ -69,7 +71,9 @@ class LogQuery(Parameters):
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
-    router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(bearer(context))])
+    router = APIRouter(
+        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(scoped(context, Scope.READ))]
+    )
 
     @router.get("/subscribers")
     def list_subscribers(asked: Annotated[ListQuery, Query()]) -> SubscriberPage:

@@ -5,7 +5,17 @@ from fastapi.responses import RedirectResponse
 
 from newsletter.web.auth import HOME
 from newsletter.web.context import WebContext
-from newsletter.web.pages.admin import accounts, audit_log, login, overview, queue, sources, subscribers, templates, tokens
+from newsletter.web.pages.admin import (
+    accounts,
+    audit_log,
+    login,
+    overview,
+    queue,
+    sources,
+    subscribers,
+    templates,
+    tokens,
+)
 
 _FORMER = "/operator"
 

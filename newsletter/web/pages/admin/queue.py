@@ -9,7 +9,8 @@ from newsletter.model import SendState
 from newsletter.services import sending_admin
 from newsletter.services.status import queue_status
 from newsletter.store import reading, send_log, sends, statistics
-from newsletter.web.auth import HOME, Operator, editor, viewer
+from newsletter.store.operators import Operator
+from newsletter.web.auth import HOME, editor, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
 from newsletter.web.pages.admin.layout import admin_page
@@ -24,7 +25,7 @@ _NOTICES = {
     "nothing": "Nothing had to be resumed.",
     "retried": "The send is planned again; the next run sends it.",
     "all": "What can be sent is planned again; the next run sends it.",
-    "not-retried": "This send cannot be retried: its subscriber gets no mail now, or its papers were sent in another digest.",
+    "not-retried": "This send cannot be retried: its subscriber gets no mail, or its papers were sent in another digest.",
     "resolved": "The send is settled.",
     "gone": "This send was settled meanwhile.",
 }
@@ -33,7 +34,7 @@ _NOTICES = {
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
     context = site.context
-    router = APIRouter(prefix=_PATH, include_in_schema=False)
+    router = APIRouter(prefix=_PATH)
     may_view, may_change = Depends(viewer(context)), Depends(editor(context))
 
     def back(done: str) -> Response:

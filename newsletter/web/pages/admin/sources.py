@@ -10,7 +10,8 @@ from newsletter.services.status import source_statuses
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import none_readable
 from newsletter.store import audit, reading, writing
-from newsletter.web.auth import HOME, Operator, editor, viewer
+from newsletter.store.operators import Operator
+from newsletter.web.auth import HOME, editor, viewer
 from newsletter.web.context import WebContext
 from newsletter.web.forms import SameOrigin
 from newsletter.web.pages.admin.layout import admin_page
@@ -22,7 +23,7 @@ _PAPERS = 5
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
     context = site.context
-    router = APIRouter(prefix=_PATH, include_in_schema=False)
+    router = APIRouter(prefix=_PATH)
 
     def show(
         request: Request, operator: Operator, tested: str | None = None, check: SourceCheck | None = None

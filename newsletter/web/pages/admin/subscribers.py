@@ -17,8 +17,9 @@ from newsletter.model import SubscriberState
 from newsletter.services import subscriber_admin
 from newsletter.services.subscriber_admin import NoSubscriber, Profile
 from newsletter.store import audit, bounces, reading, subscribers, tags
+from newsletter.store.operators import Operator
 from newsletter.support.tags import valid_tag
-from newsletter.web.auth import HOME, Operator, editor, viewer
+from newsletter.web.auth import HOME, editor, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
 from newsletter.web.pages.admin.layout import admin_page
@@ -58,7 +59,7 @@ class Search:
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
-    router = APIRouter(prefix=_PATH, include_in_schema=False)
+    router = APIRouter(prefix=_PATH)
     may_view, may_change = Depends(viewer(context)), Depends(editor(context))
     folder = context.config.subscribers_folder
 
@@ -262,7 +263,7 @@ def _until(day: str, now: datetime) -> datetime | None:
     if not day:
         return None
     try:
-        until = datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time(), tzinfo=UTC)  # noqa: DTZ007
+        until = datetime.combine(datetime.strptime(day, "%Y-%m-%d").date(), time(), tzinfo=UTC)
     except ValueError:
         raise UserError(f"until: {day!r} is not a day; write it like 2025-11-28") from None
     if until <= now:

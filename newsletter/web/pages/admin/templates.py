@@ -15,8 +15,9 @@ from newsletter.rendering.template import BUNDLED
 from newsletter.services.messages import render_without_rights, with_layout
 from newsletter.services.recommend import preview_digest
 from newsletter.store import reading, subscribers
+from newsletter.store.operators import Operator
 from newsletter.support.files import read_text
-from newsletter.web.auth import HOME, Operator, viewer
+from newsletter.web.auth import HOME, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.middleware.security import POLICY
 from newsletter.web.pages.admin.layout import admin_page
@@ -64,7 +65,7 @@ def template_files(own: Path) -> list[TemplateFile]:
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
-    router = APIRouter(prefix=_PATH, include_in_schema=False, dependencies=[Depends(viewer(context))])
+    router = APIRouter(prefix=_PATH, dependencies=[Depends(viewer(context))])
     own = context.config.folder / context.config.templates
     may_view = Depends(viewer(context))
 
