@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -156,8 +157,8 @@ def forget_sessions(connection: Connection, now: datetime) -> None:
     connection.execute(delete(operator_sessions).where(operator_sessions.c.expires_at <= now))
 
 
-def _operator(row: object) -> Operator:
-    number, name, role, created_at, last_login = row  # type: ignore[misc]
+def _operator(row: Any) -> Operator:
+    number, name, role, created_at, last_login = row
     return Operator(number, name, Role(role), created_at, last_login)
 
 

@@ -116,9 +116,9 @@ def note_use(connection: Connection, row: int, now: datetime) -> None:
 
 
 def _token(row: Any) -> Token:
-    *fields, scopes, created_by = row
-    known = {scope.value for scope in Scope}
-    return Token(*fields, tuple(Scope(one) for one in scopes if one in known), created_by)
+    number, name, created_at, expires_at, last_used, scopes, created_by = row
+    known = tuple(Scope(one) for one in scopes if one in list(Scope))
+    return Token(number, name, created_at, expires_at, last_used, known, created_by)
 
 
 def _digest(secret: str) -> str:

@@ -20,7 +20,7 @@ from newsletter.services import status
 from newsletter.services.context import AppContext
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store import health, reading, statistics, subscribers, worker_stats
-from newsletter.store.tokens import Scope
+from newsletter.store.tokens import Scope as TokenScope
 from newsletter.store.worker_stats import WorkerStats
 from newsletter.support.hosts import is_loopback
 from newsletter.web.auth import PresentedToken, scoped
@@ -80,7 +80,7 @@ def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
     """Create the router of ``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
     requests.registry.register(_Store(site.context))
-    program = scoped(site.context, Scope.METRICS)
+    program = scoped(site.context, TokenScope.METRICS)
 
     @router.get("/metrics")
     def metrics(request: Request, shown: PresentedToken) -> Response:

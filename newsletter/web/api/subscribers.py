@@ -16,11 +16,11 @@ from newsletter.errors import UserError
 from newsletter.model import Preferences
 from newsletter.services import subscriber_admin
 from newsletter.services.subscriber_admin import Profile
-from newsletter.store.tokens import Token
+from newsletter.store.tokens import Scope, Token
 from newsletter.support.tags import valid_tag
 from newsletter.web.api.problems import as_responses
 from newsletter.web.api.schemas import ErrorResponse, SubscriberResponse, subscriber_response
-from newsletter.web.auth import Scope, scoped
+from newsletter.web.auth import scoped
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1

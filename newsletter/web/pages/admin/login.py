@@ -29,7 +29,7 @@ def routes(site: WebContext) -> APIRouter:
 
     def ask_again(request: Request, status: int, problem: str, name: str = "") -> Response:
         headers = {**PRIVATE, "Retry-After": "900"} if status == 429 else PRIVATE
-        return site.page(request, "admin/login", status, headers, problem=problem, name=name)
+        return site.page(request, "admin/login", status, headers, problem=problem, typed=name)
 
     @router.get("/login")
     def ask(request: Request) -> Response:

@@ -25,7 +25,7 @@ _NOTICES = {
     "nothing": "Nothing had to be resumed.",
     "retried": "The send is planned again; the next run sends it.",
     "all": "What can be sent is planned again; the next run sends it.",
-    "not-retried": "This send cannot be retried: its subscriber gets no mail, or its papers were sent in another digest.",
+    "not-retried": "This send cannot be retried: its subscriber gets no mail, or its papers were sent already.",
     "resolved": "The send is settled.",
     "gone": "This send was settled meanwhile.",
 }

@@ -123,11 +123,8 @@ def routes(site: WebContext) -> APIRouter:
         with reading(context.engine) as connection:
             found = subscribers.search(connection, wanted.q, wanted.state, wanted.tag or None, after, _PAGE + 1)
             shown = found[:_PAGE]
-            values = {
-                "labels": tags.of_subscribers(connection, [one.row for one in shown]),
-                "known_tags": tags.counts(connection),
-                "counts": subscribers.counts(connection),
-            }
+            labels = tags.of_subscribers(connection, [one.row for one in shown])
+            known_tags, counts = tags.counts(connection), subscribers.counts(connection)
         following = wanted.address(shown[-1].row) if len(found) > len(shown) else None
         notice = NOTICES.get(request.query_params.get("done", ""), "")
         return admin_page(
@@ -140,7 +137,9 @@ def routes(site: WebContext) -> APIRouter:
             states=list(SubscriberState),
             following=following,
             notice=notice,
-            **values,
+            labels=labels,
+            known_tags=known_tags,
+            counts=counts,
         )
 
     @router.get("/new")

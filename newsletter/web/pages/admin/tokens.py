@@ -42,7 +42,7 @@ def routes(site: WebContext) -> APIRouter:
             scopes=list(Scope),
             usual=USUAL_SCOPES,
             problem=problem,
-            name=name,
+            typed=name,
             created=created,
             notice="The token was revoked." if request.query_params.get("done") == "revoked" else "",
         )
