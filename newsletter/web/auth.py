@@ -17,7 +17,7 @@ from newsletter.store import audit, operators, reading, tokens, writing
 from newsletter.store.operators import Operator, Role
 from newsletter.store.tokens import Scope, Token
 from newsletter.support.clock import Clock
-from newsletter.web.context import PRIVATE
+from newsletter.web.context import PRIVATE, WebContext
 
 COOKIE = "operator"
 HOME = "/admin"
@@ -49,6 +49,18 @@ def authenticate(context: AppContext, shown: str) -> Token | None:
         with writing(context.engine) as connection:
             tokens.note_use(connection, token.row, now)
     return token
+
+
+def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:
+    """Return a dependency of API routes: a token with a scope. Response headers say how many requests are left."""
+    check = scoped(site.context, scope)
+
+    def check_and_count(response: Response, shown: PresentedToken) -> Token:
+        token = check(shown)
+        response.headers.update(site.limiter.take(token.row, site.context.config.web.api_per_minute).headers)
+        return token
+
+    return check_and_count
 
 
 def scoped(context: AppContext, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Token]:

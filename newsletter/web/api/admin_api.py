@@ -26,7 +26,7 @@ from newsletter.web.api.schemas import (
     source_response,
     subscriber_response,
 )
-from newsletter.web.auth import scoped
+from newsletter.web.auth import limited
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
@@ -34,6 +34,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
     403: {"model": ErrorResponse, "description": "The token lacks the scope `read`."},
+    429: {"model": ErrorResponse, "description": "Too many requests; `Retry-After` says when to go on."},
 }
 
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]
@@ -72,7 +73,7 @@ def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
     router = APIRouter(
-        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(scoped(context, Scope.READ))]
+        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(limited(site, Scope.READ))]
     )
 
     @router.get("/subscribers")

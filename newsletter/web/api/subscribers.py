@@ -20,7 +20,7 @@ from newsletter.store.tokens import Scope, Token
 from newsletter.support.tags import valid_tag
 from newsletter.web.api.problems import as_responses
 from newsletter.web.api.schemas import ErrorResponse, SubscriberResponse, subscriber_response
-from newsletter.web.auth import scoped
+from newsletter.web.auth import limited
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
@@ -109,7 +109,7 @@ class Block(Body):
 def routes(site: WebContext) -> APIRouter:
     """Create the router."""
     context = site.context
-    allowed = Depends(scoped(context, Scope.SUBSCRIBERS_WRITE))
+    allowed = Depends(limited(site, Scope.SUBSCRIBERS_WRITE))
     router = APIRouter(prefix="/api/subscribers", tags=["subscribers"], responses=ERRORS)
 
     @router.post("", status_code=201)
