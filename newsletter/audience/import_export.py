@@ -15,7 +15,7 @@ from newsletter.audience.column_map import ColumnMap, joined, listed
 from newsletter.audience.import_json import read_document, read_json_lines
 from newsletter.audience.import_rows import FileRemark, ImportFile, own_row, row_of_other
 from newsletter.audience.other_programs import files_in_archive, other_export
-from newsletter.audience.other_programs.base import TableReader
+from newsletter.audience.other_programs.base import TableReader, tags_of
 from newsletter.errors import UserError
 from newsletter.model import Subscriber
 from newsletter.store.preferences import to_json
@@ -140,7 +140,7 @@ def _other_rows(
             continue
         where = f"{shown}:{row.line}"
         try:
-            yield row_of_other(other.read(row.cells, where), where, _mapping_of(row, mapped))
+            yield row_of_other(other.read(row.cells, where), where, _mapping_of(row, {}, mapped))
         except UserError as error:
             yield error
 
@@ -172,19 +172,23 @@ def _own_rows(
         raise UserError(f"{shown}:1: column {twice[0]!r} appears twice; keep one of them")
     if unknown:
         yield FileRemark(f"{shown}{_without(unknown).replace(';', ':', 1)}")
-    places = {**own, **mapped}
-    for row in table.rows(places["email"][0]):
+    for row in table.rows({**own, **mapped}["email"][0]):
         if isinstance(row, UserError):
             yield row
             continue
         try:
-            yield own_row({"email": "", **_mapping_of(row, places)}, f"{shown}:{row.line}")
+            yield own_row({"email": "", **_mapping_of(row, own, mapped)}, f"{shown}:{row.line}")
         except UserError as error:
             yield error
 
 
-def _mapping_of(row: Row, places: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    return _from_cells({key: unescape_formula(joined(row.cells, place)) for key, place in places.items()})
+def _mapping_of(row: Row, own: Mapping[str, Sequence[int]], mapped: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    places = {**own, **mapped}
+    data = _from_cells({key: unescape_formula(joined(row.cells, place)) for key, place in places.items()})
+    if "tags" in mapped and "tags" in data:
+        # Names of groups in another program, such as "Reading Group, Lab".
+        data["tags"] = list(tags_of(name for part in data["tags"] for name in part.split(",")))
+    return data
 
 
 def _from_cells(row: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from newsletter.audience.other_programs import listmonk, other_export
 from newsletter.audience.other_programs.base import OtherRow, is_no
 from newsletter.audience.suppression_reasons import SKIPPED, address_in, reason_in, reason_of_file
 from newsletter.config.fields import plain_address
+from newsletter.config.messages import quoted
 from newsletter.errors import UserError
 from newsletter.model import SubscriberState
 from newsletter.store.suppressions import Reason
@@ -150,7 +151,7 @@ def _suppressed(email: str, said: Iterable[str], columns: set[str], where: str, 
     try:
         address = plain_address(unescape_formula(email.strip()))
     except ValueError as error:
-        return UserError(f"{where}: email: {error}")
+        return UserError(f"{where}: email: {quoted(email) or 'it'} {error}")
     reason = found if isinstance(found, Reason) else reason_of_file(file, columns)
     return SuppressedAddress(address, reason, where)
 
@@ -161,7 +162,7 @@ def _of_other(row: OtherRow, where: str) -> Found | None:
     try:
         return SuppressedAddress(plain_address(str(row.values["email"])), _OF_STATE[row.state], where)
     except ValueError as error:
-        return UserError(f"{where}: email: {error}")
+        return UserError(f"{where}: email: {quoted(row.values['email']) or 'it'} {error}")
 
 
 def _objects(entries: Iterable[tuple[str, Any]], file: str) -> Iterator[Found | None]:
