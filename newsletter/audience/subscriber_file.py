@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,18 @@ _ENDINGS = (".yaml", ".yml")
 
 _MOST_VALUES = 20_000
 """Maximum number of keys and values in one subscriber's preferences, from any source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a subscriber's file, or a line of an import, says.
+
+    Attributes:
+        tags: None if it does not mention tags.
+    """
+
+    preferences: Preferences
+    tags: tuple[str, ...] | None
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[str]]:
@@ -53,16 +66,34 @@ def read_preferences(path: Path) -> Preferences:
         UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
     """
     shown = str(path)
-    return _read(parse(read_text(path, shown), shown))
+    return read_preferences_text(read_text(path, shown), shown)
 
 
 def read_preferences_text(text: str, shown: str) -> Preferences:
     """Check the text of a subscriber's file; ``shown`` names it in errors."""
+    return read_contents(text, shown).preferences
+
+
+def read_contents(text: str, shown: str) -> Contents:
+    """Check the text of a subscriber's file; ``shown`` names it in errors.
+
+    Raises:
+        UserError: it is wrong somewhere (a line for each mistake).
+    """
     return _read(parse(text, shown))
 
 
 def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences:
-    """Check preferences that come as plain values, as a line of an import does; ``shown`` says where they stand.
+    """Check preferences that come as plain values, as a form does; ``shown`` says where they stand.
+
+    Raises:
+        UserError: they are wrong somewhere (a line for each mistake), or too many.
+    """
+    return contents_from_mapping(data, shown).preferences
+
+
+def contents_from_mapping(data: Mapping[str, Any], shown: str) -> Contents:
+    """Check preferences and tags that come as plain values, as a line of an import does.
 
     Raises:
         UserError: they are wrong somewhere (a line for each mistake), or too many.
@@ -96,7 +127,7 @@ def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
             yield from _paths(item, (*path, index))
 
 
-def _read(document: Document) -> Preferences:
+def _read(document: Document) -> Contents:
     read = check(document, PreferencesSchema)
     first = {interest.name: index for index, interest in reversed(list(enumerate(read.interests)))}
     twice = [index for index, interest in enumerate(read.interests) if first[interest.name] != index]
@@ -107,7 +138,7 @@ def _read(document: Document) -> Preferences:
             for index in twice
         ]
         raise UserError(*problems)
-    return Preferences(
+    preferences = Preferences(
         email=read.email,
         name=read.name,
         schedule=Schedule(tuple(read.schedule.days), read.schedule.time, read.schedule.timezone),
@@ -119,7 +150,9 @@ def _read(document: Document) -> Preferences:
         never_authors=tuple(read.never_authors),
         alerts=tuple(alert_from_json(alert.model_dump(exclude_none=True)) for alert in read.alerts),
         updates=tuple(read.updates),
+        announcements=read.announcements,
     )
+    return Contents(preferences, None if read.tags is None else tuple(dict.fromkeys(read.tags)))
 
 
 def _interest(read: InterestSchema) -> Interest:
@@ -164,6 +197,16 @@ def rewritten(text: str, preferences: Preferences, shown: str) -> str:
     changed = _changed(text, present, wanted, rewrite=False)
     # A comment that hung on what was removed may end up where it breaks the rest: then the interests go without theirs.
     return changed if _says(changed, wanted, shown) else _changed(text, present, wanted, rewrite=True)
+
+
+def with_tags(text: str, tags: Sequence[str]) -> str:
+    """Return the text of a file with its tags replaced; all else stays as it is."""
+    yaml = _yaml()
+    document = yaml.load(text)
+    document["tags"] = list(tags)
+    out = io.StringIO()
+    yaml.dump(document, out)
+    return out.getvalue()
 
 
 def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], rewrite: bool) -> str:
@@ -278,6 +321,8 @@ def to_mapping(preferences: Preferences) -> dict[str, Any]:
         plain["alerts"] = [alert_json(alert) for alert in preferences.alerts]
     if preferences.updates != usual.updates:
         plain["updates"] = [kind.value for kind in preferences.updates]
+    if not preferences.announcements:
+        plain["announcements"] = False
     return plain
 
 

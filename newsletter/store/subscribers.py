@@ -169,6 +169,11 @@ def set_consent(connection: Connection, row: int, consent: str) -> None:
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(consent=consent))
 
 
+def set_created_at(connection: Connection, row: int, moment: datetime) -> None:
+    """Set since when somebody is a subscriber (UTC): longer than here, if another program had them before."""
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(created_at=moment))
+
+
 def sign_out_links(connection: Connection, row: int) -> None:
     """Invalidate all links that a subscriber has received so far."""
     raised = subscribers.c.link_version + 1
@@ -256,9 +261,14 @@ def _read_timed(connection: Connection, query: Select[Any]) -> list[DueSubscribe
     return [DueSubscriber(one.row, stored_schedule(one.schedule), one.next_due) for one in connection.execute(query)]
 
 
-def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
-    """Return all subscribers, or those in one state, by row, starting after ``after``."""
+def page(
+    connection: Connection, after: int, limit: int, state: SubscriberState | None = None, tag: str | None = None
+) -> list[Subscriber]:
+    """Return all subscribers, or those in one state or with a tag, by row, starting after ``after``."""
     query = select(subscribers).where(subscribers.c.row > after)
+    if tag is not None:
+        query = query.join(subscriber_tags, subscriber_tags.c.subscriber == subscribers.c.row)
+        query = query.where(subscriber_tags.c.tag == tag)
     if state is not None:
         query = query.where(_in_state(connection, state))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
