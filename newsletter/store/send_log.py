@@ -98,6 +98,22 @@ def of_edition(connection: Connection, subscriber: int, edition: date) -> Send |
     return send_of(row) if row is not None else None
 
 
+def latest_to(connection: Connection, subscriber: int, at: datetime | None) -> Send | None:
+    """Return the message to a subscriber's present address that was the latest at a given time (UTC); if none was sent
+    by then, or without a time, the latest of all.
+    """
+    query = select(sends).join(subscribers, subscribers.c.row == sends.c.subscriber)
+    sent = (
+        sends.c.subscriber == subscriber,
+        sends.c.state == SendState.SENT.value,
+        sends.c.email == subscribers.c.email,
+    )
+    query = query.where(*sent).order_by(sends.c.settled_at.desc(), sends.c.row.desc()).limit(1)
+    earlier = query.where(sends.c.settled_at <= at) if at is not None else query
+    row = connection.execute(earlier).mappings().first() or connection.execute(query).mappings().first()
+    return send_of(row) if row is not None else None
+
+
 def last_sent(connection: Connection, subscriber: int, limit: int) -> list[Send]:
     """Return the last digests that a subscriber was sent, newest first."""
     query = select(sends).where(_sent_to(subscriber))
