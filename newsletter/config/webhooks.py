@@ -3,12 +3,14 @@
 import base64
 import binascii
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from newsletter.config.base import Settings
 from newsletter.config.fields import FileName, Line, none_as_empty
+from newsletter.config.secrets import webhook_secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -70,6 +72,15 @@ class MailgunWebhook(Settings):
 
     signing_key_file: FileName | None = Field(default=None, description="File with the HTTP webhook signing key.")
 
+    def secret(self, folder: Path) -> str:
+        """Return the signing key.
+
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        setting = "webhooks.providers.mailgun.signing_key_file"
+        return webhook_secret("NEWSLETTER_MAILGUN_SIGNING_KEY", self.signing_key_file, folder, setting)
+
 
 class PostmarkWebhook(Settings):
     """Postmark. The password comes from NEWSLETTER_POSTMARK_WEBHOOK_PASSWORD or the file."""
@@ -77,12 +88,22 @@ class PostmarkWebhook(Settings):
     user: Line | None = Field(default=None, description="User name of basic authentication; any by default.")
     password_file: FileName | None = None
 
+    def secret(self, folder: Path) -> str:
+        """Return the password. Raises the same errors as :meth:`MailgunWebhook.secret`."""
+        setting = "webhooks.providers.postmark.password_file"
+        return webhook_secret("NEWSLETTER_POSTMARK_WEBHOOK_PASSWORD", self.password_file, folder, setting)
+
 
 class BrevoWebhook(Settings):
     """Brevo. The token comes from NEWSLETTER_BREVO_WEBHOOK_TOKEN or the file."""
 
     user: Line | None = Field(default=None, description="User name of basic authentication; any by default.")
     token_file: FileName | None = None
+
+    def secret(self, folder: Path) -> str:
+        """Return the token. Raises the same errors as :meth:`MailgunWebhook.secret`."""
+        setting = "webhooks.providers.brevo.token_file"
+        return webhook_secret("NEWSLETTER_BREVO_WEBHOOK_TOKEN", self.token_file, folder, setting)
 
 
 class WebhookProviders(Settings):

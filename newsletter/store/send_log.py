@@ -11,7 +11,7 @@ from newsletter.model import Digest, DigestItem, Paper, Send, SendState
 from newsletter.store import paper_events
 from newsletter.store import papers as paper_store
 from newsletter.store.plans import RankingInputs
-from newsletter.store.schema import papers, send_papers, sends
+from newsletter.store.schema import papers, send_papers, sends, subscribers
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.sends import IS_DIGEST, IS_TAKEN_UP, SEND_COLUMNS, send_of
 
