@@ -25,7 +25,7 @@ def apply_bounce(
     """Apply the effect of a bounce, complaint or unsubscribe email.
 
     Args:
-        send: the send it is about; None for an unsubscribe email, and for what a mail provider reports about an address.
+        send: the send it is about; None for an unsubscribe email, or an address that a mail provider names.
         settings: the limits of hard bounces (suppress) and soft bounces (pause).
 
     Returns:
