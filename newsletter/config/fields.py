@@ -71,6 +71,11 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def none_as_empty(value: object) -> object:
+    """Read a key with nothing below it, such as one whose entries are all comments, as an empty mapping."""
+    return {} if value is None else value
+
+
 def one_line(text: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("has a line break or control character; write it on one line")

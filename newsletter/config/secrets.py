@@ -69,6 +69,24 @@ def password(variable: str, service: str, user: str, file: Path | None, folder: 
     return str(stored)
 
 
+def webhook_secret(variable: str, file: Path | None, folder: Path, setting: str) -> str:
+    """Look up the secret of a webhook in an environment variable, then its file.
+
+    Args:
+        file: relative to ``folder``, if configured with ``setting``.
+
+    Raises:
+        UserError: there is none, or the file cannot be read.
+    """
+    if given := os.environ.get(variable, "").strip():
+        return given
+    if file is None:
+        raise UserError(
+            f"{setting.rpartition('.')[0]}: no secret, so its requests are rejected; set {variable} or {setting}"
+        )
+    return secret_file(folder / file)
+
+
 def api_key(variable: str) -> str | None:
     """Return the key of an API from an environment variable; None without one."""
     return os.environ.get(variable, "").strip() or None

@@ -13,7 +13,7 @@ from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
 from newsletter.config.settings import Config
 from newsletter.delivery.bounces.verp import return_path
-from newsletter.doctor import domain, http, machine, mail, project, store
+from newsletter.doctor import domain, http, machine, mail, project, store, webhooks
 from newsletter.doctor.dns import Resolver
 from newsletter.doctor.result import Check, CheckResult, not_checked, of_error, ok, warning
 from newsletter.doctor.runner import run_parallel
@@ -126,6 +126,8 @@ def _files(context: CheckContext) -> Iterator[Check]:
     yield Check("templates", partial(project.templates, config), "fix the template")
     yield Check("unsubscribe", partial(http.unsubscribing, config, context.pages), _OURS)
     yield Check("feedback", partial(http.feedback, config), _OURS)
+    for name in config.webhooks.providers.configured:
+        yield Check(f"webhook {name}", partial(webhooks.provider, name, config), "check webhooks.providers")
     if config.bounces.maildir is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.maildir")
 

@@ -25,12 +25,16 @@ from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
 from newsletter.store import operators, reading, statistics, writing
+from newsletter.store import provider_notices, reading, statistics, tokens, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
 
 _EDITION_CHANGES = timedelta(days=7)
 """How long the sends of an edition may still change."""
+
+_NOTICES_KEPT = timedelta(days=30)
+"""Providers try for three days at most to hand over a notice."""
 
 
 def fetch(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
@@ -182,13 +186,15 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
 
 
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups and ended
-    operator sessions.
+    """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups, ended
+    operator sessions and old notices of mail providers.
     """
     with writing(context.engine) as connection:
         statistics.keep_counts(connection, context.clock().date())
         statistics.forget_editions(connection)
         operators.forget_sessions(connection, context.clock())
+        tokens.forget_sessions(connection, context.clock())
+        provider_notices.forget(connection, context.clock() - _NOTICES_KEPT)
     with reading(context.engine) as connection:
         past = statistics.to_be_kept(connection, context.clock().date() - _EDITION_CHANGES)
     for day in past:

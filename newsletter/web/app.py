@@ -21,6 +21,7 @@ from newsletter.services.context import AppContext
 from newsletter.web import metrics
 from newsletter.web.api import admin_api, public
 from newsletter.web.api import subscribers as subscribers_api
+from newsletter.web.api import admin_api, provider_webhooks, public
 from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
@@ -112,6 +113,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(admin.routes(site))
     app.include_router(admin_api.routes(site))
     app.include_router(subscribers_api.routes(site))
+    app.include_router(provider_webhooks.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))
     app.include_router(preferences.routes(site))
@@ -127,9 +129,9 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
 def _error_response(
     site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False
 ) -> Response:
-    """Create an error response: JSON for the API, otherwise a page."""
+    """Create an error response: JSON for the API and webhooks, otherwise a page."""
     words = words or _WORDS.get(status, "That did not work.")
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/webhooks/")):
         return as_json({"error": words}, status)
     title = "This link does not work" if offers_link else HTTPStatus(status).phrase.capitalize()
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
