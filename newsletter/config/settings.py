@@ -37,6 +37,7 @@ from newsletter.config.sources import Network, SourceSettings
 from newsletter.config.subject_line import USUAL, valid_subject
 from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
+from newsletter.config.webhooks import Webhooks
 from newsletter.model import Layout
 from newsletter.support.colours import ACCENT
 from newsletter.workers.base import DaskAddress
@@ -189,6 +190,8 @@ class LogSettings(Settings):
 
     keep_days: int = Field(default=400, ge=1, le=36_500, description="Sent and failed digests, bounces and complaints.")
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Entries of skipped digests.")
+    keep_webhooks_days: int = Field(default=7, ge=1, le=36_500, description="Events that endpoints of webhooks got.")
+    keep_failed_webhooks_days: int = Field(default=30, ge=1, le=36_500, description="Events that they did not get.")
 
 
 def _none_as_empty(value: object) -> object:
@@ -218,6 +221,7 @@ class Config(Settings):
     delivery: Delivery = Delivery()
     bounces: Bounces = Bounces()
     web: Web = Web()
+    webhooks: Webhooks = Webhooks()
     schedule: ScheduleSettings = ScheduleSettings()
     engine: Annotated[str, AfterValidator(_engine)] = Field(
         default="here",
