@@ -84,7 +84,7 @@ def _read_file(
         )
         report.added.append(path.name)
     else:
-        store.set_preferences(connection, subscriber.row, preferences)
+        store.set_preferences(connection, subscriber.row, preferences, now)
         report.changed.append(path.name)
     store.set_file(connection, subscriber.row, path.name, digest)
     subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
@@ -155,7 +155,7 @@ def change_preferences(
     Raises:
         UserError: the file cannot be written, or was changed since the store read it.
     """
-    store.set_preferences(connection, subscriber.row, preferences)
+    store.set_preferences(connection, subscriber.row, preferences, now)
     subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
         path = folder / subscriber.file
@@ -245,7 +245,7 @@ def save_preferences(
             return False
         write_file(path, text.encode(), mode=0o600)
         store.set_file(connection, present.row, home.file, _digest(text))
-    store.set_preferences(connection, present.row, wanted)
+    store.set_preferences(connection, present.row, wanted, now)
     subscriber_states.reschedule(connection, replace(present, preferences=wanted), now, present.preferences)
     return True
 

@@ -632,6 +632,8 @@ webhook_events = Table(
     # Whom it names (by row), so that it is deleted with that person; none for an event that names nobody.
     Column("subscriber", Integer, index=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
+    # What became of a delivery is recorded by row, and its event may be deleted meanwhile.
+    sqlite_autoincrement=True,
 )
 """What happened to subscribers and sends, for the programs that are told of it."""
 

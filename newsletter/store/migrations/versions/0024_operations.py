@@ -164,6 +164,7 @@ def _create_webhooks() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_webhook_events")),
         sa.UniqueConstraint("id", name=op.f("uq_webhook_events_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_webhook_events_created_at"), "webhook_events", ["created_at"])
     op.create_index(op.f("ix_webhook_events_subscriber"), "webhook_events", ["subscriber"])
