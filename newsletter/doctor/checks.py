@@ -13,7 +13,7 @@ from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
 from newsletter.config.settings import Config
 from newsletter.delivery.bounces.verp import return_path
-from newsletter.doctor import domain, http, machine, mail, project, store
+from newsletter.doctor import domain, http, machine, mail, project, store, webhooks
 from newsletter.doctor.dns import Resolver
 from newsletter.doctor.result import Check, CheckResult, not_checked, of_error, ok, warning
 from newsletter.doctor.runner import run_parallel
@@ -142,6 +142,8 @@ def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[C
     yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_FIX)
     if config.ranking.semantic is not None:
         yield Check("sentence model", lambda: sentence_model(config, opened), "check ranking.semantic in config.yaml")
+    for name in config.webhooks.endpoints:
+        yield Check(f"webhook {name}", partial(webhooks.endpoint, config, opened, name), _OURS)
     yield Check("sends", lambda: store.sends(opened, clock()), _STORE_FIX)
     yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_FIX)
 

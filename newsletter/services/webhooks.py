@@ -244,7 +244,7 @@ def next_attempt(since: datetime, attempts: int, now: datetime) -> datetime | No
     return min(now + usual * random.uniform(1 - _JITTER, 1 + _JITTER), end)  # noqa: S311 - no secret
 
 
-def test_endpoint(context: AppContext, name: str) -> Answer:
+def post_test(context: AppContext, name: str) -> Answer:
     """Post an event ``webhook.test`` to an endpoint now, and return the answer. Nothing is stored.
 
     Raises:

@@ -1,7 +1,7 @@
 """Deliveries of recorded events to the endpoints of webhooks: which are due, and what became of each."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ class Delivery:
         event: the row of the event. ``id``: its identifier, the same at each attempt.
         created_at: when it happened (UTC). ``since``: since when it is tried.
         attempts: how often it was tried, with the attempt that it is claimed for.
+        next_at: when a waiting one is tried next (UTC).
         status, error: of the last attempt that failed. ``settled_at``: when it was delivered or given up.
     """
 
@@ -33,6 +34,7 @@ class Delivery:
     created_at: datetime
     since: datetime
     attempts: int
+    next_at: datetime | None
     status: int | None
     error: str | None
     settled_at: datetime | None
@@ -51,14 +53,14 @@ class DeliveryOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSummary:
-    """How the deliveries to an endpoint stand.
+    """How the deliveries to an endpoint stand; by default, without any.
 
     Attributes:
         counts: the number of deliveries, by state. ``oldest``: since when the oldest waiting one is tried (UTC).
         last_delivered: when the last one was delivered. ``stopped``: since when it wants no more events.
     """
 
-    counts: Mapping[DeliveryState, int]
+    counts: Mapping[DeliveryState, int] = field(default_factory=dict)
     oldest: datetime | None = None
     last_delivered: datetime | None = None
     stopped: datetime | None = None
@@ -193,7 +195,7 @@ def failures(connection: Connection, endpoint: str | None, limit: int) -> list[D
 
 def _all() -> Select[Any]:
     event = (webhook_events.c[name] for name in ("id", "kind", "payload", "created_at"))
-    own = ("event", "endpoint", "since", "attempts", "status", "error", "settled_at")
+    own = ("event", "endpoint", "since", "attempts", "next_at", "status", "error", "settled_at")
     delivery = (webhook_deliveries.c[name] for name in own)
     return select(*delivery, *event).join(webhook_events, webhook_events.c.row == webhook_deliveries.c.event)
 
