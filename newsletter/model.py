@@ -105,6 +105,26 @@ class EventKind(StrEnum):
         return self in (EventKind.CONCERN, EventKind.WITHDRAWN, EventKind.RETRACTED)
 
 
+class WebhookKind(StrEnum):
+    """What may happen to a subscriber or a send, as the endpoints of webhooks are told."""
+
+    SUBSCRIBER_CREATED = "subscriber.created"
+    SUBSCRIBER_CONFIRMED = "subscriber.confirmed"
+    SUBSCRIBER_CHANGED = "subscriber.changed"
+    SUBSCRIBER_PAUSED = "subscriber.paused"
+    SUBSCRIBER_RESUMED = "subscriber.resumed"
+    SUBSCRIBER_UNSUBSCRIBED = "subscriber.unsubscribed"
+    SUBSCRIBER_BOUNCED = "subscriber.bounced"
+    SUBSCRIBER_COMPLAINED = "subscriber.complained"
+    SUBSCRIBER_FORGOTTEN = "subscriber.forgotten"
+    SUBSCRIBER_TAGGED = "subscriber.tagged"
+    SEND_SENT = "send.sent"
+    SEND_DEFERRED = "send.deferred"
+    SEND_FAILED = "send.failed"
+    SEND_BOUNCED = "send.bounced"
+    SEND_COMPLAINED = "send.complained"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What a source says became of a paper. It matters only if the paper is in the store.

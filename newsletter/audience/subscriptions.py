@@ -91,7 +91,7 @@ def _read_file(
         )
         report.added.append(path.name)
     else:
-        store.set_preferences(connection, subscriber.row, preferences)
+        store.set_preferences(connection, subscriber.row, preferences, now)
         report.changed.append(path.name)
     if contents.tags is not None:
         _set_tags(connection, subscriber.row, contents.tags)
@@ -164,7 +164,7 @@ def change_preferences(
     Raises:
         UserError: the file cannot be written, or was changed since the store read it.
     """
-    store.set_preferences(connection, subscriber.row, preferences)
+    store.set_preferences(connection, subscriber.row, preferences, now)
     subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     path = _unchanged_file(connection, subscriber, folder)
     if path is not None:
@@ -266,7 +266,7 @@ def save_preferences(
             return False
         write_file(path, text.encode(), mode=0o600)
         store.set_file(connection, present.row, home.file, _digest(text))
-    store.set_preferences(connection, present.row, wanted)
+    store.set_preferences(connection, present.row, wanted, now)
     subscriber_states.reschedule(connection, replace(present, preferences=wanted), now, present.preferences)
     return True
 

@@ -26,6 +26,8 @@ from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
 from newsletter.store import operators, reading, statistics, writing
 from newsletter.store import provider_notices, reading, statistics, tokens, writing
+from newsletter.services.webhooks import WebhookSender
+from newsletter.store import reading, statistics, tokens, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
@@ -185,6 +187,13 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
     return good
 
 
+def deliver_webhooks(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
+    """Post the events that are due to the endpoints of webhooks. Returns whether all of them were accepted."""
+    sender = WebhookSender(context, log, should_stop)
+    sender.start()
+    return sender.wait()
+
+
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
     """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups, ended
     operator sessions and old notices of mail providers.
@@ -213,14 +222,15 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
 
 
 def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Fetch papers, process bounces, sync libraries, send what is due and clean up once.
+    """Fetch papers, process bounces, sync libraries, send what is due, post events to endpoints and clean up once.
 
     Returns:
-        Whether everything succeeded.
+        Whether everything succeeded. An event that an endpoint did not accept is tried again by the next run.
 
     Raises:
         NewsletterError: no mail server is available; planned sends stay planned.
     """
     # A list, so that a job that fails does not keep the others from running.
-    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, sync_libraries, tick, housekeeping)]
+    jobs = (fetch, read_bounces, sync_libraries, tick, deliver_webhooks, housekeeping)
+    went_well = [job(context, log, should_stop) for job in jobs]
     return all(went_well)

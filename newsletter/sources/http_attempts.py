@@ -4,7 +4,7 @@ import email.utils
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -72,7 +72,7 @@ def check_status(response: httpx.Response) -> None:
             f"status {status}: a redirect, which this request does not follow", passing=False, status=status
         )
     passing = status == 429 or status >= 500
-    wait = _retry_after(response) if passing else None
+    wait = retry_after(response.headers) if passing else None
     fix = _fix_of_status(status)
     if wait is not None and wait > LONGEST_WAIT:
         until = datetime.now(UTC) + timedelta(seconds=min(wait, _LONGEST_SHOWN))
@@ -97,9 +97,9 @@ def _fix_of_status(status: int) -> str:
             return "the server rejects the request; check the source's settings in config.yaml"
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait, which the server gives in seconds or as a date; None if missing or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
+    text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
     try:

@@ -629,7 +629,11 @@ webhook_events = Table(
     Column("id", String, nullable=False, unique=True),
     Column("kind", String, nullable=False),
     Column("payload", JSON, nullable=False),
+    # Whom it names (by row), so that it is deleted with that person; none for an event that names nobody.
+    Column("subscriber", Integer, index=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
+    # What became of a delivery is recorded by row, and its event may be deleted meanwhile.
+    sqlite_autoincrement=True,
 )
 """What happened to subscribers and sends, for the programs that are told of it."""
 
@@ -639,14 +643,26 @@ webhook_deliveries = Table(
     Column("event", ForeignKey("webhook_events.row"), primary_key=True),
     Column("endpoint", Key, primary_key=True),
     Column("state", String, nullable=False),
+    # Since when it is tried: when the event happened, or when an operator had it tried again.
+    Column("since", UtcDateTime, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime),
+    # Of the last response.
     Column("status", Integer),
     Column("error", Text),
     Column("settled_at", UtcDateTime),
     Index(None, "endpoint", "state", "next_at"),
+    Index(None, "state", "settled_at"),
 )
 """Whether each endpoint of the configuration got an event."""
+
+webhook_stops = Table(
+    "webhook_stops",
+    metadata,
+    Column("endpoint", Key, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+)
+"""The endpoints that said that they want no more events (status 410), until an operator has them tried again."""
 
 edition_counts = Table(
     "edition_counts",

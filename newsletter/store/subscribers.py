@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from newsletter.config.fields import plain_address
-from newsletter.model import Alert, Preferences, Schedule, Subscriber, SubscriberState
-from newsletter.store import libraries
+from newsletter.model import Alert, Preferences, Schedule, Subscriber, SubscriberState, WebhookKind
+from newsletter.store import libraries, webhooks
 from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
 from newsletter.store.schema import subscriber_tags, subscribers
@@ -78,6 +78,8 @@ def add(
     )
     added = by_email(connection, preferences.email)
     assert added is not None  # noqa: S101 - inserted a line above
+    facts = webhooks.SubscriberFacts(added.row, added.email, added.state)
+    webhooks.record_subscriber(connection, WebhookKind.SUBSCRIBER_CREATED, facts, now)
     return added
 
 
@@ -126,14 +128,18 @@ def file_digest(connection: Connection, row: int) -> str | None:
     return found
 
 
-def set_preferences(connection: Connection, row: int, preferences: Preferences) -> None:
+def set_preferences(connection: Connection, row: int, preferences: Preferences, now: datetime) -> None:
     """Replace a subscriber's preferences, including the address. Libraries that they no longer name are deleted."""
+    before = webhooks.subscriber_facts(connection, row, WebhookKind.SUBSCRIBER_CHANGED)
     values = {
         "email": preferences.email,
         "email_key": email_key(preferences.email),
         "preferences": to_json(preferences),
     }
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+    if before is not None and (before.email, before.preferences) != (values["email"], values["preferences"]):
+        facts = webhooks.SubscriberFacts(row, preferences.email, before.state)
+        webhooks.record_subscriber(connection, WebhookKind.SUBSCRIBER_CHANGED, facts, now)
     named = {library.address for interest in preferences.interests for library in interest.libraries}
     for library in libraries.of(connection, row):
         if library.address not in named:
@@ -156,7 +162,10 @@ def set_state(
         values["consent"] = consent
     if state is not SubscriberState.ACTIVE:
         values["next_due"] = None
+    before = webhooks.before_state(connection, row)
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+    if before is not None:
+        webhooks.record_state(connection, before, state, now)
 
 
 def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
