@@ -24,10 +24,8 @@ from newsletter.services.save_to_zotero import export_due
 from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
-from newsletter.store import operators, reading, statistics, writing
-from newsletter.store import provider_notices, reading, statistics, tokens, writing
 from newsletter.services.webhooks import WebhookSender
-from newsletter.store import reading, statistics, tokens, writing
+from newsletter.store import operators, provider_notices, reading, statistics, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
@@ -202,7 +200,6 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
         statistics.keep_counts(connection, context.clock().date())
         statistics.forget_editions(connection)
         operators.forget_sessions(connection, context.clock())
-        tokens.forget_sessions(connection, context.clock())
         provider_notices.forget(connection, context.clock() - _NOTICES_KEPT)
     with reading(context.engine) as connection:
         past = statistics.to_be_kept(connection, context.clock().date() - _EDITION_CHANGES)

@@ -19,9 +19,8 @@ from newsletter.errors import NewsletterError
 from newsletter.rendering.palette import style_sheet
 from newsletter.services.context import AppContext
 from newsletter.web import metrics
-from newsletter.web.api import admin_api, public
-from newsletter.web.api import subscribers as subscribers_api
 from newsletter.web.api import admin_api, provider_webhooks, public
+from newsletter.web.api import subscribers as subscribers_api
 from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
