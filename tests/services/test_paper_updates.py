@@ -3,10 +3,13 @@
 import json
 import os
 import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from newsletter.model import EventKind, Notice
+from newsletter.store import open_store, paper_upsert, writing
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.helpers.web import links_of, path_of, row_of, serving, site_client
@@ -188,6 +191,22 @@ def test_readers_choose_what_they_are_told(two_readers: Newsletter, mail: Mailbo
         "eve@example.org": ["corrected"],
         "bob@example.org": ["published", "revised", "corrected", "concern", "withdrawn", "retracted"],
     }
+
+
+@pytest.mark.parametrize(("kind", "is_news"), [(EventKind.PUBLISHED, False), (EventKind.RETRACTED, True)])
+def test_what_a_source_reports_years_later_is_news_only_if_it_is_a_warning(
+    two_readers: Newsletter, mail: Mailbox, kind: EventKind, is_news: bool
+) -> None:
+    newsletter = two_readers
+    fetch(newsletter, "2023-11-24", FIRST | {"published": "2023-11-24"})
+    newsletter.run("send", now="2023-11-24T09:00")
+    late = Notice(kind=kind, of=(PREPRINT,), day=date(2024, 1, 9), doi=ARTICLE, venue="Journal of Roots")
+    with writing(open_store(newsletter.config.store_url)) as connection:
+        paper_upsert.upsert(connection, [late], "journals", datetime(2025, 11, 24, 8, tzinfo=UTC))
+    before = len(mail.accepted)
+    newsletter.run("send", now="2025-11-24T09:00")
+    assert len(mail.accepted) - before == is_news
+    assert kind.value in newsletter.run("papers", "show", PREPRINT).out.lower()
 
 
 def test_a_preview_and_a_dry_run_show_the_updates(two_readers: Newsletter, mail: Mailbox) -> None:
