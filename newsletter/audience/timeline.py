@@ -24,6 +24,7 @@ _BACK = {
     "refused": "a bounce (refused) came back",
     "complaint": "a complaint came back",
     "unsubscribe": "an unsubscribe email came back",
+    "suppressed": "the mail provider reported the address as suppressed",
     "feedback": "feedback received by email",
     "interests": "new interests received by email",
 }
