@@ -158,7 +158,7 @@ class PaperEvent:
 
 @dataclass(frozen=True, slots=True)
 class PaperUpdate:
-    """An event with its paper, as a digest tells it to a subscriber who was sent or saved the paper.
+    """An event with its paper, as a digest reports it to a subscriber who was sent or saved the paper.
 
     Attributes:
         sent_on: the edition in which the subscriber was first sent the paper; None if never before the event.
@@ -337,7 +337,7 @@ class Preferences:
         never: words and phrases; papers with one in the title or abstract are hidden.
         never_authors: people whose papers are hidden, by name.
         alerts: what the subscriber must not miss, in addition to the papers chosen for the interests.
-        updates: which events of papers that the subscriber was sent or saved are told.
+        updates: which events to report, of papers that the subscriber was sent or saved.
     """
 
     email: str

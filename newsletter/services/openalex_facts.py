@@ -179,16 +179,17 @@ class _Run:
         """
         oldest = self._now.date() - timedelta(days=self._context.config.ranking.max_publication_age_days)
         ids = "|".join(sorted({str(one.openalex_id) for one in batch}))
-        cursor, named = "*", _by_id(batch)
+        seen, named = 0, _by_id(batch)
         wanted, fields = f"cites:{ids},from_publication_date:{oldest}", f"{ALL_FIELDS},referenced_works"
-        for _ in range(most_pages):
-            page = self._ask(wanted, fields, cursor, _NEWEST_FIRST)
+        for number in range(1, most_pages + 1):
+            page = self._ask(wanted, fields, number, _NEWEST_FIRST)
             self._store_citing(page.works, named)
-            cursor = page.next_cursor
+            seen += len(page.works)
+            is_last = not page.has_more(seen)
             # One alone after its first page: if the requests of the day end here, the others come first the next day.
-            if not cursor or len(batch) == 1:
+            if is_last or len(batch) == 1:
                 self._mark_checked(batch)
-            if not cursor:
+            if is_last:
                 return True
         return False
 
@@ -273,7 +274,7 @@ class _Run:
                 found.setdefault(work.doi, work)
         return found
 
-    def _ask(self, wanted: str, fields: str, cursor: str = "*", sort: str | None = None) -> WorksPage:
+    def _ask(self, wanted: str, fields: str, number: int = 1, sort: str | None = None) -> WorksPage:
         """Make a request, if the day still has one."""
         if self._should_stop():
             raise Stopped
@@ -282,7 +283,7 @@ class _Run:
         spend(self._context, self._now)
         self.result.requests += 1
         # The thread only reads, so that it can be left alone: a look-up of a name may hang for minutes.
-        asked = run_in_thread(lambda: self._api.page(wanted, fields, cursor, sort=sort))
+        asked = run_in_thread(lambda: self._api.page(wanted, fields, number, sort))
         while not wait([asked], _POLL_SECONDS).done:
             if self._should_stop():
                 raise Stopped

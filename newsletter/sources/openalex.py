@@ -24,8 +24,11 @@ PAPER_FIELDS = (
 ALL_FIELDS = f"{PAPER_FIELDS},ids,type,is_retracted,topics"
 """The fields that :func:`to_paper` reads, for a paper of the newsletter."""
 
-PAGE = 200
-"""Works in a response, the maximum that OpenAlex allows."""
+PAGE = 100
+"""Works in a response, the most that OpenAlex documents."""
+
+DEEPEST = 10_000
+"""OpenAlex gives no more works of one list by the number of their page."""
 
 _MOST_WORDS = 20_000
 _MOST_AUTHORS, _LONGEST_NAME = MAX_ITEMS["authors"]
@@ -124,7 +127,7 @@ class WorksPage:
     """Some works of a response.
 
     Attributes:
-        next_cursor: requests the next ones; empty after the last.
+        next_cursor: requests the next ones; empty after the last, and of a page requested by its number.
         total: the number of all works that match; None if the response does not say. ``asked``: the request.
     """
 
@@ -132,6 +135,10 @@ class WorksPage:
     next_cursor: str
     total: int | None = None
     asked: str = ""
+
+    def has_more(self, seen: int) -> bool:
+        """Return whether OpenAlex gives pages after this one, with which ``seen`` works were read."""
+        return bool(self.works) and seen < DEEPEST and (self.total is None or seen < self.total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,49 +154,55 @@ class OpenAlex:
     contact: str
     key: str | None = None
 
-    def page(
-        self, wanted: str, fields: str, cursor: str = "*", page_size: int = PAGE, sort: str | None = None
-    ) -> WorksPage:
-        """Request works.
+    def page(self, wanted: str, fields: str, number: int = 1, sort: str | None = None) -> WorksPage:
+        """Request a page by its number, from 1.
 
         Args:
             wanted: the value of ``filter``. ``fields``: the value of ``select``.
-            cursor: ``*`` for the first page, then the ``next_cursor`` of the page before.
             sort: such as ``publication_date:desc``; None for the order of OpenAlex.
 
         Raises:
             SourceError: OpenAlex did not answer as expected.
         """
-        params = self._params(wanted, fields, page_size, sort) | {"cursor": cursor}
+        params = self._params(wanted, fields, sort) | {"page": number}
+        return _to_page(self.http.get(f"{self.url}/works", params | self._secret))
+
+    def page_after(self, wanted: str, fields: str, cursor: str, sort: str) -> WorksPage:
+        """Request the page after another, however many came before. Needs a key.
+
+        Args:
+            cursor: ``*`` for the first page, then the ``next_cursor`` of the page before.
+
+        Raises:
+            SourceError: OpenAlex did not answer as expected.
+        """
+        params = self._params(wanted, fields, sort) | {"cursor": cursor}
         return _to_page(self.http.get(f"{self.url}/works", params | self._secret), cursor)
 
-    def numbered_page(
-        self, wanted: str, fields: str, number: int, page_size: int, sort: str, pause_seconds: float = 0.0
+    def page_if_changed(
+        self, wanted: str, fields: str, number: int, sort: str, pause_seconds: float = 0.0
     ) -> WorksPage | None:
-        """Request a page by its number, from 1; None if it did not change since an earlier run.
-
-        Unlike with a cursor, this needs no key, but there are no more than 10,000 works.
-        """
-        params = self._params(wanted, fields, page_size, sort) | {"page": number}
+        """Request a page by its number, from 1; None if it did not change since an earlier run."""
+        params = self._params(wanted, fields, sort) | {"page": number}
         answer = self.http.get_if_changed(
             f"{self.url}/works", params, secrets=self._secret, pause_seconds=pause_seconds
         )
         return None if answer is None else _to_page(answer)
 
-    def was_asked(self, wanted: str, fields: str, number: int, page_size: int, sort: str) -> bool:
+    def was_asked(self, wanted: str, fields: str, number: int, sort: str) -> bool:
         """Return whether an earlier run requested that page."""
-        params = self._params(wanted, fields, page_size, sort) | {"page": number}
+        params = self._params(wanted, fields, sort) | {"page": number}
         return self.http.was_asked(f"{self.url}/works", params)
 
     @property
     def _secret(self) -> dict[str, str | int]:
         return {"api_key": self.key} if self.key else {}
 
-    def _params(self, wanted: str, fields: str, page_size: int, sort: str | None) -> dict[str, str | int]:
+    def _params(self, wanted: str, fields: str, sort: str | None) -> dict[str, str | int]:
         params: dict[str, str | int] = {
             "filter": wanted,
             "select": fields,
-            "per-page": page_size,
+            "per-page": PAGE,
             "mailto": self.contact,
         }
         return params | {"sort": sort} if sort else params

@@ -4,7 +4,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from newsletter.errors import Stopped
@@ -53,15 +53,17 @@ def _works(
     api: OpenAlex, ref: LibraryRef, on_request: Callable[[], None] | None, should_stop: Callable[[], bool]
 ) -> Iterator[Any]:
     by = "author.orcid" if ref.kind is LibraryKind.ORCID else "author.id"
-    cursor = "*"
-    while cursor:
+    seen = 0
+    for number in count(1):
         if should_stop():
             raise Stopped
         if on_request is not None:
             on_request()
-        page = api.page(f"{by}:{ref.id}", PAPER_FIELDS, cursor)
+        page = api.page(f"{by}:{ref.id}", PAPER_FIELDS, number)
         yield from page.works
-        cursor = page.next_cursor
+        seen += len(page.works)
+        if not page.has_more(seen):
+            return
 
 
 def to_library_item(work: Any) -> LibraryItem | None:

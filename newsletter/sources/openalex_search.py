@@ -14,15 +14,11 @@ from newsletter.sources.base import DateRange, Found
 from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient
 from newsletter.sources.json_fields import first_problem
-from newsletter.sources.openalex import ALL_FIELDS, OpenAlex, WorksPage, parse_paper
+from newsletter.sources.openalex import ALL_FIELDS, DEEPEST, PAGE, OpenAlex, WorksPage, parse_paper
 from newsletter.sources.paging import Page, pages
 from newsletter.sources.quota import quota_hint
 from newsletter.sources.status_marks import is_notice_title
 
-_PAGE = 100
-"""Works on a page, the most that OpenAlex documents."""
-
-_DEEPEST = 10_000
 _OLDEST_FIRST = "publication_date"
 _NO_PAPERS = ("erratum", "paratext", "retraction", "peer-review", "supplementary-materials")
 _SET_KEY = "set NEWSLETTER_OPENALEX_KEY to a free key from https://openalex.org/settings/api"
@@ -73,26 +69,26 @@ class _Works:
 
     api: OpenAlex
     settings: OpenAlexSource
-    page_size: int = field(default=_PAGE, init=False)
-    deepest: int = field(default=_DEEPEST, init=False)
+    page_size: int = field(default=PAGE, init=False)
+    deepest: int = field(default=DEEPEST, init=False)
 
     def page(self, days: DateRange, number: int, start: int) -> Page | None:
         pause = self.settings.pause_seconds
-        found = self.api.numbered_page(self._wanted(days), ALL_FIELDS, number + 1, _PAGE, _OLDEST_FIRST, pause)
+        found = self.api.page_if_changed(self._wanted(days), ALL_FIELDS, number + 1, _OLDEST_FIRST, pause)
         return None if found is None else _to_page(found, start)
 
     def was_asked(self, days: DateRange, number: int, start: int) -> bool:
-        return self.api.was_asked(self._wanted(days), ALL_FIELDS, number + 1, _PAGE, _OLDEST_FIRST)
+        return self.api.was_asked(self._wanted(days), ALL_FIELDS, number + 1, _OLDEST_FIRST)
 
     def whole_day(self, day: DateRange) -> Iterator[Page]:
         if self.api.key is None:
             raise SourceError(
-                f"OpenAlex has {_DEEPEST:,} works of {day.since} or more, and gives those only with a key; "
+                f"OpenAlex has {DEEPEST:,} works of {day.since} or more, and gives those only with a key; "
                 f"name fewer, or {_SET_KEY}"
             )
         cursor, start = "*", 0
         while cursor:
-            found = self.api.page(self._wanted(day), ALL_FIELDS, cursor, _PAGE, _OLDEST_FIRST)
+            found = self.api.page_after(self._wanted(day), ALL_FIELDS, cursor, _OLDEST_FIRST)
             yield _to_page(found, start)
             cursor, start = found.next_cursor, start + len(found.works)
 

@@ -33,8 +33,8 @@ metadata = MetaData(
 
 
 def _day(context: DefaultExecutionContext) -> date:
-    told = context.get_current_parameters()  # type: ignore[no-untyped-call]
-    day: date = told.get("listed_on") or told.get("published") or told["first_seen"].date()
+    values = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    day: date = values.get("listed_on") or values.get("published") or values["first_seen"].date()
     return day
 
 
@@ -73,9 +73,9 @@ papers = Table(
     Column("comments", Integer),
     Column("sources", JSON, nullable=False),
     Column("first_seen", UtcDateTime, nullable=False, index=True),
-    # Numbers the changes of texts (title, abstract, keywords), so that whoever has indexed them knows what to read.
+    # Numbers the changes of texts (title, abstract, keywords), so that an index knows which papers to read again.
     Column("text_change", Integer, nullable=False, index=True, server_default="0"),
-    # The row of the paper that this one turned out to be; everything about it is there. None for all others.
+    # The row of the paper that this one was merged into, which has everything about it. None for all others.
     Column("same_as", Integer, index=True),
     # The day it came to its readers: listed, else published, else first seen (UTC).
     Column("day", Date, default=_day),
@@ -108,7 +108,7 @@ paper_events = Table(
     Column("row", Integer, primary_key=True),
     Column("paper", ForeignKey("papers.row"), nullable=False),
     Column("kind", String, nullable=False),
-    # What tells two events of one kind apart: the version, or the DOI of the correction.
+    # What distinguishes two events of one kind: the version, or the DOI of the correction.
     Column("key", Key, nullable=False),
     Column("day", Date),
     Column("details", JSON, nullable=False),
@@ -426,7 +426,7 @@ Index(
     sqlite_where=send_papers.c.released == false(),
     postgresql_where=send_papers.c.released == false(),
 )
-"""One paper goes to one subscriber once; a send that failed for good releases its papers."""
+"""A paper is sent once to a subscriber; a send that failed permanently releases its papers."""
 
 send_events = Table(
     "send_events",
@@ -445,7 +445,7 @@ Index(
     sqlite_where=send_events.c.released == false(),
     postgresql_where=send_events.c.released == false(),
 )
-"""One event is told to one subscriber once; a send that failed for good releases its events."""
+"""An event is reported once to a subscriber; a send that failed permanently releases its events."""
 
 bounces = Table(
     "bounces",

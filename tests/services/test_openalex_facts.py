@@ -62,7 +62,7 @@ class Api:
         self.works: list[dict[str, Any]] = []
         self.asked: list[dict[str, str]] = []
         self.answers: list[Response] = []
-        self.page_size = 200
+        self.page_size = 100
         server.expect_request("/works").respond_with_handler(self._answer)
 
     def _answer(self, request: Request) -> Response:
@@ -72,10 +72,10 @@ class Api:
         found = [one for one in self.works if self._passes(one, request.args["filter"])]
         if request.args.get("sort") == "publication_date:desc":
             found.sort(key=lambda one: one["publication_date"], reverse=True)
-        start = 0 if request.args["cursor"] == "*" else int(request.args["cursor"])
+        start = self.page_size * (int(request.args["page"]) - 1)
         end = start + self.page_size
         body = {
-            "meta": {"count": len(found), "per_page": 200, "next_cursor": str(end) if end < len(found) else None},
+            "meta": {"count": len(found), "per_page": self.page_size},
             "results": [
                 {key: value for key, value in one.items() if key in request.args["select"].split(",")}
                 for one in found[start:end]

@@ -135,7 +135,11 @@ def test_it_follows_every_change_and_says_what_is_wrong(
     newsletter.subscriber("ada", "email: ada@example.org\nname: Countess\ninterests: [energy-based models]\n")
     expect(message).to_contain_text("Countess, your papers for today.")
     # One is still where one had scrolled to.
-    page.wait_for_function("document.getElementById('phone-light').contentWindow.scrollY === 400")
+    for _ in range(100):
+        if in_frame(page, "phone-light", "scrollY") == 400:
+            break
+        page.wait_for_timeout(50)
+    assert in_frame(page, "phone-light", "scrollY") == 400
     newsletter.subscriber("ada", "email: ada@example.org\nname: Countess\npapers: many\n")
     expect(page.get_by_role("alert")).to_contain_text("ada.yaml:3: papers: 'many' is not a whole number")
     # What was good before counts until it is mended.
