@@ -66,7 +66,9 @@ def may_fork(environment: Mapping[str, str]) -> bool:
 
 
 class ForkedProcess(subprocess.Popen):
-    """``python -m newsletter`` with the arguments given; the options are those of :class:`subprocess.Popen`.
+    """``python -m newsletter`` with the arguments given.
+
+    Of the options of :class:`subprocess.Popen` it takes those for streams, folder, environment and a new session.
 
     Its parent is the fork server, which tells how it ended.
     """
@@ -74,7 +76,8 @@ class ForkedProcess(subprocess.Popen):
     def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *more) -> None:
         """Have the fork server start the process."""
         pipes = stdin, _, _, stdout, _, stderr = more[3:9]
-        request = marshal.dumps((list(args), str(cwd), dict(env), None))
+        folder, environment = str(cwd or Path.cwd()), dict(os.environ if env is None else env)
+        request = marshal.dumps((list(args), folder, environment, None, more[14]))
         self._server = socket.socket(socket.AF_UNIX)
         with Path(os.devnull).open("rb") as nothing:
             self._server.connect(_address())
@@ -110,7 +113,7 @@ import marshal, os, signal, socket, sys
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
 os.umask(mask := os.umask(0))
-request = marshal.dumps(([*{arguments!r}, *sys.argv[1:]], os.getcwd(), dict(os.environ), mask))
+request = marshal.dumps(([*{arguments!r}, *sys.argv[1:]], os.getcwd(), dict(os.environ), mask, False))
 socket.send_fds(server, [len(request).to_bytes(4, "big")], [0, 1, 2])
 server.sendall(request)
 pid = int.from_bytes(server.recv(4, socket.MSG_WAITALL), "big")
@@ -215,7 +218,12 @@ def _exactly(connection: socket.socket, length: int) -> bytes:
 
 
 def _become(
-    arguments: list[str], folder: str, environment: dict[str, str], mask: int | None, streams: list[int]
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    mask: int | None,
+    new_session: bool,
+    streams: list[int],
 ) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -223,6 +231,8 @@ def _become(
     os.chdir(folder)
     if mask is not None:
         os.umask(mask)
+    if new_session:
+        os.setsid()
     if not may_fork(environment):
         os.execve(sys.executable, [sys.executable, "-m", "newsletter", *arguments], environment)
     os.environ.clear()
