@@ -30,6 +30,7 @@ class Paper:
         other_ids: its other identifiers, such as the DOI of its journal version or ``pmid:123``, each in the form of
             :func:`newsletter.support.identifiers.normal_id`.
         status: whether it was withdrawn or retracted; None if not.
+        version_day: the day of this version, if a source says so; it is not stored.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
         links: its other web pages, besides ``url``.
         summary: a short summary given by the source. ``summary_by``: the name of who made it, if the source says so.
@@ -48,6 +49,7 @@ class Paper:
     venue: str | None = None
     arxiv_id: str | None = None
     version: int | None = None
+    version_day: date | None = field(default=None, compare=False)
     doi: str | None = None
     other_ids: tuple[str, ...] = ()
     status: PaperStatus | None = None

@@ -132,7 +132,7 @@ def newsletter(
     monkeypatch.delenv("NEWSLETTER_SECRET_KEY", raising=False)
     made = Newsletter(tmp_path / "newsletter", monkeypatch, capsys)
     if backend != "sqlite":
-        made.configure(store={"url": request.getfixturevalue("store_url")})
+        made.store_in(request.getfixturevalue("postgresql"), request.getfixturevalue("store_url"))
     yield made
     for process in made.processes:
         process.kill()

@@ -6,17 +6,15 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection
 
 from newsletter.model import PaperEvent, PaperUpdate, Subscriber
+from newsletter.ranking.publication_age import latest_day
 from newsletter.store import paper_events
 
 MOST_UPDATES = 20
 """Events in one digest: warnings first, then the oldest. The next digest has the rest."""
 
-_MAX_AGE = timedelta(days=60)
-"""An event that was first seen before that is no news, such as for a subscriber who was away for long."""
-
-_LONGEST_DELAY = timedelta(days=180)
-"""A publication or correction that a source reports later than that, such as after a fetch of past years, is no news.
-It stays in the history of the paper. A warning is news however late it is.
+_MAX_DAYS = 60
+"""An event that was first seen before that is no news, such as for a subscriber who was away for long. Nor is one that
+happened so long before it was first seen, such as by a fetch of past days; but a warning is.
 """
 
 
@@ -29,7 +27,9 @@ def load_updates(
         now: when the digests are composed (UTC).
         leaving_out: an edition whose digests count as not sent.
     """
-    unreported = paper_events.unreported(connection, [one.row for one in batch], now - _MAX_AGE, leaving_out)
+    unreported = paper_events.unreported(
+        connection, [one.row for one in batch], now - timedelta(days=_MAX_DAYS), leaving_out
+    )
     wanted = {one.row: set(one.preferences.updates) for one in batch}
     found = {
         row: [one for one in own if one.event.kind in wanted[row] and _is_news(one.event)]
@@ -39,7 +39,9 @@ def load_updates(
 
 
 def _is_news(event: PaperEvent) -> bool:
-    return event.kind.is_warning or event.day is None or event.seen_at.date() - event.day <= _LONGEST_DELAY
+    if event.kind.is_warning or event.day is None:
+        return True
+    return event.seen_at.date() - latest_day(event.day) <= timedelta(days=_MAX_DAYS)
 
 
 def _first(updates: Sequence[PaperUpdate]) -> list[PaperUpdate]:

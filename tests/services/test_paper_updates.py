@@ -227,3 +227,32 @@ def test_a_preview_and_a_dry_run_show_the_updates(two_readers: Newsletter, mail:
     newsletter.run("send", now="2025-11-25T09:00")
     out = newsletter.run("log", "--why", "ada@example.org", now="2025-11-25T10:00").out
     assert "0 papers and 1 update, accepted by the server" in " ".join(out.split())
+
+
+def test_a_fetch_of_past_days_tells_no_old_events_except_warnings(two_readers: Newsletter, mail: Mailbox) -> None:
+    newsletter = two_readers
+    names = {"grain": "2023-05-04", "malt": "2025-11-02", "husk": "2023-06-07", "stem": "2025-01-01"}
+    preprints = [
+        {"title": f"Barley and the growth of its {one}", "authors": ["Ada Smith"], "arxiv_id": f"2511.0000{number}"}
+        for number, one in enumerate(names, start=1)
+    ]
+    store = newsletter.folder / "papers.jsonl"
+    store.write_text("".join(json.dumps(one) + "\n" for one in preprints))
+    newsletter.run("fetch", now="2025-11-20T06:00")
+    newsletter.run("send", now="2025-11-20T09:00")
+    articles = [
+        {"title": one["title"], "authors": ["Ada Smith"], "doi": f"10.5555/{name}", "venue": "Roots", "published": day}
+        for one, (name, day) in zip(preprints, names.items(), strict=True)
+    ]
+    articles[2]["status"] = "retracted"
+    store.write_text("".join(json.dumps(one) + "\n" for one in articles))
+    newsletter.run("fetch", now="2025-11-21T06:00")
+    before = len(mail.accepted)
+    newsletter.run("send", now="2025-11-21T09:00")
+    told = updates_of(texts_since(mail, before)["ada@example.org"])
+    # The first of January may stand for the whole year.
+    assert [one in told for one in ("grain", "malt", "husk", "stem")] == [False, True, True, True]
+    assert "Retracted" in told
+    assert told.count("Published in Roots") == 2
+    (shown,) = newsletter.run("papers", "show", "2511.00001", "--json").rows
+    assert [(one["kind"], one["day"]) for one in shown["history"]] == [("published", "2023-05-04")]
