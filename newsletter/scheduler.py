@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -27,12 +28,14 @@ from newsletter.services.context import AppContext
 from newsletter.services.daily_trigger import DailyTrigger
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.jobs import Log, fetch, housekeeping, read_bounces, sync_libraries, tick
+from newsletter.services.webhooks import WebhookSender
 from newsletter.store import scheduled_jobs, subscribers, writing
 from newsletter.support.time_zones import get_zone
 
 _HOUSEKEEPING_AT = time_of_day(3, 17)
 
-_OWN_EXECUTORS = ("fetch", "bounces", "libraries")
+_OWN_EXECUTORS = ("fetch", "bounces", "libraries", "webhooks")
+_WEBHOOKS_SECONDS = 5
 _LIBRARIES_MINUTES = 10
 """How often to look for libraries that are due: one that was just named in a file is read soon."""
 
@@ -49,6 +52,7 @@ class Services:
     """What the jobs need. APScheduler stores jobs by the names of functions; they cannot carry an open store.
 
     Attributes:
+        webhooks: delivers events to the endpoints of webhooks.
         reported: problems with files that were logged already.
         fetch_began: when the last fetch began, on the monotonic clock. ``fetch_ended``: whether it has ended.
     """
@@ -57,6 +61,7 @@ class Services:
     log: Log
     stop: threading.Event
     index: IndexUpdater
+    webhooks: WebhookSender
     reported: set[str] = field(default_factory=set)
     fetch_began: float = -math.inf
     fetch_ended: threading.Event = field(default_factory=threading.Event)
@@ -112,6 +117,17 @@ def libraries_job() -> None:
     _guarded("libraries", sync_libraries)
 
 
+def webhooks_job() -> None:
+    """Begin to post the events that are due to the endpoints of webhooks."""
+    services = _services.get()
+
+    def start(_context: AppContext, _log: Log, _should_stop: Callable[[], bool]) -> bool:
+        services.webhooks.start()
+        return True
+
+    _guarded("webhooks", start)
+
+
 def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], bool]) -> None:
     services = _services.get()
     if services.stop.is_set():
@@ -135,7 +151,9 @@ def run(context: AppContext, log: Log) -> None:
 
 
 async def _run(context: AppContext, log: Log) -> None:
-    services = Services(context, log, threading.Event(), IndexUpdater(context))
+    stopped = threading.Event()
+    sender = WebhookSender(context, log, stopped.is_set)
+    services = Services(context, log, stopped, IndexUpdater(context), sender)
     jobs = SQLAlchemyJobStore(engine=context.engine, tablename="scheduled_jobs")
     with writing(context.engine) as connection:
         # APScheduler checks and creates its table in one deferred transaction, which SQLite refuses if another process
@@ -146,7 +164,8 @@ async def _run(context: AppContext, log: Log) -> None:
     # The event loop, not a thread, waits for the next job: its waits adapt if the clock is set from outside.
     scheduler = AsyncIOScheduler(
         timezone=UTC,
-        jobstores={"default": jobs},
+        # What runs every few seconds is not worth a write each time.
+        jobstores={"default": jobs, "memory": MemoryJobStore()},
         # Digests do not wait for the sources, the mailbox or Zotero.
         executors={name: ThreadPoolExecutor(1, in_thread) for name in ("default", *_OWN_EXECUTORS)},
         job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
@@ -172,6 +191,7 @@ async def _run(context: AppContext, log: Log) -> None:
     await ended.wait()
     log("stopping")
     await asyncio.to_thread(scheduler.shutdown, wait=True)
+    await asyncio.to_thread(sender.wait)
     log("stopped")
 
 
@@ -198,6 +218,10 @@ def _add_jobs(scheduler: Any, context: AppContext, stored: Mapping[str, datetime
         when = min(stored[name], usual) if name in stored else first or usual
         executor = name if name in _OWN_EXECUTORS else "default"
         scheduler.add_job(job, trigger, id=name, executor=executor, next_run_time=when)
+    if context.config.webhooks.endpoints:
+        every = IntervalTrigger(seconds=_WEBHOOKS_SECONDS, timezone=UTC)
+        options = {"executor": "webhooks", "jobstore": "memory", "next_run_time": now}
+        scheduler.add_job(webhooks_job, every, id="webhooks", **options)
 
 
 def _facts(context: AppContext, scheduler: Any) -> dict[str, object]:

@@ -82,11 +82,16 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Group(
             "subscribers",
-            "List, show, import, export and delete subscribers.",
+            "List, show, tag, import, export and delete subscribers.",
             (
                 Entry("list", "subscribers:list_subscribers", "List the subscribers."),
                 Entry("show", "subscribers:show_subscriber", "Show one subscriber."),
-                Entry("import", "subscribers:import_subscribers", "Import subscribers from a file."),
+                Entry("tag", "subscriber_tags:tag_subscribers", "Add and remove tags of subscribers."),
+                Entry(
+                    "import",
+                    "imports:import_subscribers",
+                    "Import subscribers and suppressed addresses from files, also those of other programs.",
+                ),
                 Entry(
                     "export",
                     "subscribers:export_subscribers",
@@ -170,14 +175,42 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             ),
         ),
         Group(
+            "operators",
+            "Manage the accounts of the admin site.",
+            (
+                Entry("add", "operators:add", "Add an account for the admin site, and ask for its password."),
+                Entry("list", "operators:list_operators", "List the accounts, their roles and last logins."),
+                Entry("role", "operators:role", "Change the role of an account."),
+                Entry("password", "operators:password", "Set a new password of an account."),
+                Entry("remove", "operators:remove", "Delete an account. Its sessions end."),
+            ),
+        ),
+        Group(
             "token",
-            "Manage API and operator tokens.",
+            "Manage the tokens of programs that use the API.",
+            (
+                Entry("create", "tokens:create", "Create a token for the API and /metrics."),
+                Entry("list", "tokens:list_tokens", "List the tokens and when each was last used."),
+                Entry("revoke", "tokens:revoke", "Revoke a token."),
+            ),
+        ),
+        Group(
+            "webhooks",
+            "List and test the endpoints that events are posted to.",
             (
                 Entry(
-                    "create", "tokens:create", "Create a token for the operator's page, the operator API and /metrics."
+                    "list",
+                    "webhooks:list_endpoints",
+                    "List the endpoints, and how many events wait, were delivered and failed.",
                 ),
-                Entry("list", "tokens:list_tokens", "List the tokens and when each was last used."),
-                Entry("revoke", "tokens:revoke", "Revoke a token and end every session that it started."),
+                Entry("test", "webhooks:test", "Post an event webhook.test to an endpoint now, and show the answer."),
+                Entry(
+                    "failures",
+                    "webhooks:failures",
+                    "List the events that endpoints did not accept, newest first, up to 1,000.",
+                ),
+                Entry("retry", "webhooks:retry", "Try all events again that an endpoint did not accept."),
+                Entry("secret", "webhooks:secret", "Print a new secret for an endpoint. Nothing is stored."),
             ),
         ),
         Group(

@@ -25,7 +25,9 @@ from rich.table import Table
 from rich.text import Text
 
 from newsletter.config.suggestions import nearest_value
+from newsletter.errors import UserError
 from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
+from newsletter.support.tags import valid_tag
 from newsletter.support.text import escape_for_terminal
 
 if TYPE_CHECKING:
@@ -130,6 +132,18 @@ def suggestion(written: str, allowed: Iterable[str], otherwise: str) -> str:
     """Return how to fix a wrong value: the nearest allowed one, else other words."""
     near = nearest_value(written, allowed)
     return f"did you mean {near!r}?" if near else otherwise
+
+
+def parsed_tag(text: str) -> str:
+    """Parse the name of a tag.
+
+    Raises:
+        UserError: it is not one.
+    """
+    try:
+        return valid_tag(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} {error}") from None
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,8 +1,8 @@
-"""Commands for API and operator tokens."""
+"""Commands for the tokens of programs that use the API."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,35 +15,44 @@ if TYPE_CHECKING:
     from newsletter.store import tokens
 
 
-_LONGEST_NAME = 60
-
-
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Owner or purpose of the token.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SCOPE",
+            help="What it allows: read, metrics, subscribers:write, announcements:write or messages:write. Can be "
+            "repeated (default: read and metrics).",
+        ),
+    ] = None,
     days: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=3650, help="Days until it expires, 1 to 3650 (default: never)."),
     ] = None,
 ) -> None:
-    """Create a token for the operator's page, the operator API and /metrics.
+    """Create a token for the API and /metrics.
 
     The token is shown only once: only a hash of it is kept.
     """
-    from newsletter.store import tokens, writing
+    from newsletter.services import accounts
+    from newsletter.store import reading, tokens
+    from newsletter.store.audit import COMMAND_LINE
+    from newsletter.store.tokens import USUAL_SCOPES, Scope
 
-    if name != to_single_line(name) or not 0 < len(name) <= _LONGEST_NAME:
+    if name != to_single_line(name) or not 0 < len(name) <= accounts.LONGEST_NAME:
         raise UserError(
-            f"NAME: {name!r} is not a token name; use up to {_LONGEST_NAME} characters in one line, like ada"
+            f"NAME: {name!r} is not a token name; use up to {accounts.LONGEST_NAME} characters in one line, like ada"
         )
+    for one in scope or ():
+        if one not in list(Scope):
+            raise UserError(f"--scope: {one!r} is not a scope; use {', '.join(Scope)}")
+    wanted = [one for one in Scope if one.value in scope] if scope else USUAL_SCOPES
     context = open_context_for(ctx, files=False)
-    now = context.clock()
-    expires_at = now + timedelta(days=days) if days is not None else None
-    with writing(context.engine) as connection:
-        token = tokens.create(connection, name, now, expires_at)
-    if token is None:
-        raise UserError(f"NAME: token {name!r} already exists; revoke it with 'newsletter token revoke {name}'")
-    say(token)
+    with reading(context.engine) as connection:
+        if any(one.name == name for one in tokens.everything(connection)):
+            raise UserError(f"NAME: token {name!r} already exists; revoke it with 'newsletter token revoke {name}'")
+    say(accounts.create_token(context, name, wanted, days, COMMAND_LINE))
 
 
 def list_tokens(ctx: typer.Context, json: Json = False) -> None:
@@ -61,6 +70,7 @@ def list_tokens(ctx: typer.Context, json: Json = False) -> None:
                 "created_at": format_iso(one.created_at),
                 "expires_at": format_iso(one.expires_at),
                 "last_used": format_iso(one.last_used),
+                "scopes": [scope.value for scope in one.scopes],
                 "holds": one.holds(now),
             }
             for one in found
@@ -68,8 +78,8 @@ def list_tokens(ctx: typer.Context, json: Json = False) -> None:
     elif not found:
         say("No tokens yet; create one with 'newsletter token create NAME'.")
     else:
-        columns = (("name", "wide"), ("created", "left"), ("expires", "left"), ("last used", "left"))
-        print_table(columns, ((one.name, format_moment(one.created_at), _until(one, now), _used(one)) for one in found))
+        columns = (("name", "wide"), ("scopes", "wide"), ("expires", "left"), ("last used", "left"))
+        print_table(columns, ((one.name, ", ".join(one.scopes), _until(one, now), _used(one)) for one in found))
 
 
 def _until(token: tokens.Token, now: datetime) -> str:
@@ -83,12 +93,11 @@ def _used(token: tokens.Token) -> str:
 
 
 def revoke(ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Token name.")]) -> None:
-    """Revoke a token and end every session that it started."""
-    from newsletter.store import tokens, writing
+    """Revoke a token."""
+    from newsletter.services import accounts
+    from newsletter.store.audit import COMMAND_LINE
 
     context = open_context_for(ctx, files=False)
-    with writing(context.engine) as connection:
-        gone = tokens.revoke(connection, name)
-    if not gone:
+    if not accounts.revoke_token(context, name, COMMAND_LINE):
         raise UserError(f"NAME: no token {name!r}; see 'newsletter token list'")
     say(f"Token {name} has been revoked.")

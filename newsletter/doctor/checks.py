@@ -144,6 +144,8 @@ def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[C
     yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_FIX)
     if config.ranking.semantic is not None:
         yield Check("sentence model", lambda: sentence_model(config, opened), "check ranking.semantic in config.yaml")
+    for name in config.webhooks.endpoints:
+        yield Check(f"webhook {name}", partial(webhooks.endpoint, config, opened, name), _OURS)
     yield Check("sends", lambda: store.sends(opened, clock()), _STORE_FIX)
     yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_FIX)
 

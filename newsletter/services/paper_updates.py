@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from newsletter.model import PaperUpdate, Subscriber
+from newsletter.model import PaperEvent, PaperUpdate, Subscriber
 from newsletter.store import paper_events
 
 MOST_UPDATES = 20
@@ -13,6 +13,11 @@ MOST_UPDATES = 20
 
 _MAX_AGE = timedelta(days=60)
 """An event that was first seen before that is no news, such as for a subscriber who was away for long."""
+
+_LONGEST_DELAY = timedelta(days=180)
+"""A publication or correction that a source reports later than that, such as after a fetch of past years, is no news.
+It stays in the history of the paper. A warning is news however late it is.
+"""
 
 
 def load_updates(
@@ -26,8 +31,15 @@ def load_updates(
     """
     unreported = paper_events.unreported(connection, [one.row for one in batch], now - _MAX_AGE, leaving_out)
     wanted = {one.row: set(one.preferences.updates) for one in batch}
-    found = {row: [one for one in own if one.event.kind in wanted[row]] for row, own in unreported.items()}
+    found = {
+        row: [one for one in own if one.event.kind in wanted[row] and _is_news(one.event)]
+        for row, own in unreported.items()
+    }
     return {row: _first(own) for row, own in found.items() if own}
+
+
+def _is_news(event: PaperEvent) -> bool:
+    return event.kind.is_warning or event.day is None or event.seen_at.date() - event.day <= _LONGEST_DELAY
 
 
 def _first(updates: Sequence[PaperUpdate]) -> list[PaperUpdate]:

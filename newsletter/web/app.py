@@ -20,6 +20,7 @@ from newsletter.rendering.palette import style_sheet
 from newsletter.services.context import AppContext
 from newsletter.web import metrics
 from newsletter.web.api import admin_api, provider_webhooks, public
+from newsletter.web.api import subscribers as subscribers_api
 from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
@@ -110,6 +111,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
     app.include_router(admin_api.routes(site))
+    app.include_router(subscribers_api.routes(site))
     app.include_router(provider_webhooks.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))

@@ -17,6 +17,7 @@ from newsletter.rendering.template import BUNDLED
 from newsletter.services.context import AppContext
 from newsletter.services.index import LiveIndex
 from newsletter.services.signup_mail import SignupMailer
+from newsletter.web.rate_limit import RateLimiter
 
 PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 """Headers of a page for one reader."""
@@ -31,6 +32,7 @@ class WebContext:
         pages: the templates of ``templates/pages``; the newsletter's own override the built-in ones.
         index: returns the index of the store's papers, kept loaded; call it each time.
         mailer: sends the emails of the sign-up forms.
+        limiter: counts the requests of programs.
     """
 
     context: AppContext
@@ -38,6 +40,7 @@ class WebContext:
     pages: Environment = field(repr=False)
     index: LiveIndex = field(repr=False)
     mailer: SignupMailer = field(repr=False)
+    limiter: RateLimiter = field(repr=False, default_factory=RateLimiter)
 
     def page(
         self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any

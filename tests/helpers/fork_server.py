@@ -3,6 +3,7 @@
 What is started is a process like another: with its own standard streams, environment, folder, signals and exit status.
 """
 
+import fcntl
 import gc
 import importlib
 import os
@@ -18,11 +19,14 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
-# Not what newsletter.workers.local.PRELOADED names, nor what imports that: a fork server of multiprocessing imports
-# those of them that a process has imported.
+from newsletter.workers.local import PRELOADED
+
 _IMPORTED = (
+    *PRELOADED,
     "apscheduler.executors.pool",
     "apscheduler.jobstores.sqlalchemy",
     "apscheduler.schedulers.asyncio",
@@ -34,10 +38,7 @@ _IMPORTED = (
     "newsletter.delivery.bounces.bounce_mailbox",
     "newsletter.delivery.smtp.session",
     "newsletter.highlights.classifier",
-    "newsletter.ranking.index",
     "newsletter.rendering.paper_card",
-    "newsletter.sources.http",
-    "newsletter.store",
     "newsletter.web.server",
     "numpy",
     "psycopg",
@@ -147,6 +148,7 @@ def _serve(requests: socket.socket) -> None:
                 os.close(other)
             requests.close()
             _become(*request, streams[:3])
+            _fork_next_server()
             return
         for stream in streams[:3]:
             os.close(stream)
@@ -184,6 +186,49 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str], stre
     time.tzset()
     sys.argv[1:] = arguments
     sys.path[0] = folder
+
+
+def _fork_next_server() -> None:
+    """Fork what becomes multiprocessing's fork server once this process starts one, which is to import nothing again.
+
+    It is forked now, while this process has no threads. It does nothing until it is told, and ends with this process.
+    """
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _wait_for_server_command(theirs)
+        sys.exit()
+    theirs.close()
+    start = util.spawnv_passfds
+
+    def start_or_tell(path: bytes, arguments: list[Any], passed: list[int]) -> int:
+        command = str(arguments[-1])
+        if not command.startswith("from multiprocessing.forkserver import main") or ours.fileno() == -1:
+            return start(path, arguments, passed)
+        with ours:
+            socket.send_fds(ours, [pickle.dumps((command, passed))], passed)
+        return pid
+
+    util.spawnv_passfds = start_or_tell
+
+
+def _wait_for_server_command(teller: socket.socket) -> None:
+    """Run the command line of a Python that is told, with the file descriptors that it names."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    told, given, _, _ = socket.recv_fds(teller, 1 << 16, 2)
+    teller.close()
+    if not told:
+        return
+    command, numbers = pickle.loads(told)
+    above = max(*numbers, *given) + 1
+    moved = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above) for one in given]
+    for one in given:
+        os.close(one)
+    for one, number in zip(moved, numbers, strict=True):
+        os.dup2(one, number)
+        os.close(one)
+    exec(command)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from starlette.exceptions import HTTPException
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.services import status
-from newsletter.store import papers, reading, send_log, statistics, subscribers
+from newsletter.store import papers, reading, send_log, statistics, subscribers, tags
 from newsletter.store.send_log import LogFilter
+from newsletter.store.tokens import Scope
 from newsletter.web.api.public import ERRORS, Day, Id, Limit, Parameters
 from newsletter.web.api.schemas import (
     EditionPage,
@@ -25,13 +26,15 @@ from newsletter.web.api.schemas import (
     source_response,
     subscriber_response,
 )
-from newsletter.web.auth import bearer
+from newsletter.web.auth import limited
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
+    403: {"model": ErrorResponse, "description": "The token lacks the scope `read`."},
+    429: {"model": ErrorResponse, "description": "Too many requests; `Retry-After` says when to go on."},
 }
 
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]
@@ -69,7 +72,9 @@ class LogQuery(Parameters):
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
-    router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(bearer(context))])
+    router = APIRouter(
+        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(limited(site, Scope.READ))]
+    )
 
     @router.get("/subscribers")
     def list_subscribers(asked: Annotated[ListQuery, Query()]) -> SubscriberPage:
@@ -81,18 +86,22 @@ def routes(site: WebContext) -> APIRouter:
                 found = [one] if one is not None and fits else []
             else:
                 found = subscribers.page(connection, asked.after, asked.limit + 1, asked.state)
-        shown = found[: asked.limit]
+            shown = found[: asked.limit]
+            labels = tags.of_subscribers(connection, [one.row for one in shown])
         following = shown[-1].row if len(found) > len(shown) else None
-        return SubscriberPage(subscribers=[subscriber_response(one) for one in shown], next=following)
+        return SubscriberPage(
+            subscribers=[subscriber_response(one, labels.get(one.row, [])) for one in shown], next=following
+        )
 
     @router.get("/subscribers/{id}")
     def show_subscriber(id: Annotated[int, Path(ge=0, le=_HIGHEST)]) -> SubscriberResponse:
         """Return a subscriber."""
         with reading(context.engine) as connection:
             found = subscribers.by_rows(connection, [id]).get(id)
+            labels = tags.of_subscribers(connection, [id])
         if found is None:
             raise HTTPException(404, "No subscriber has this id.")
-        return subscriber_response(found)
+        return subscriber_response(found, labels.get(id, []))
 
     @router.get("/editions")
     def list_editions(asked: Annotated[EditionQuery, Query()]) -> EditionPage:
