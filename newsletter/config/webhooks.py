@@ -83,7 +83,7 @@ class MailgunWebhook(Settings):
         """Return the signing key.
 
         Raises:
-            UserError: there is none, or it cannot be read.
+            UserError: it is missing, or cannot be read.
         """
         setting = "webhooks.providers.mailgun.signing_key_file"
         return webhook_secret("NEWSLETTER_MAILGUN_SIGNING_KEY", self.signing_key_file, folder, setting)

@@ -1,4 +1,4 @@
-"""What mail providers report by webhook: verified, acted on like a bounce that came by email, and only once."""
+"""What mail providers report by webhook: verified, acted on like a bounce received by email, and only once."""
 
 import hashlib
 from collections import Counter
@@ -147,7 +147,7 @@ def _suppress(
     event: ProviderEvent,
     digest: str,
 ) -> str:
-    """Suppress an address that the provider does not deliver to any more."""
+    """Suppress an address that the provider no longer delivers to."""
     reason = event.reason or Reason.BOUNCED
     sent_to = send.email if send is not None else subscriber.email
     own = next((one for one in (sent_to, subscriber.email) if email_key(one) == email_key(event.address)), sent_to)

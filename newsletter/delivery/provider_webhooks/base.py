@@ -122,7 +122,7 @@ def read_each(items: Iterable[Any], read: Callable[[dict[str, Any]], Iterable[Pr
 
 
 def within(item: Mapping[str, Any], *names: str) -> Any:
-    """Return the value at a path of names in nested objects, None where there is none."""
+    """Return the value at a path of names in nested objects, None if it is missing."""
     value: Any = item
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
@@ -140,7 +140,7 @@ def identifier(value: object) -> str:
 
 
 def address(value: object) -> str:
-    """Return the address in a text like ``Ada <ada@example.org>``; empty if there is none."""
+    """Return the address in a text like ``Ada <ada@example.org>``; empty without one."""
     found = parseaddr(text(value))[1]
     return found if "@" in found and len(found) <= _LONGEST_ADDRESS else ""
 

@@ -23,7 +23,7 @@ def routes(site: WebContext) -> APIRouter:
     context = site.context
     router, sns = APIRouter(), SnsClient(context.config)
 
-    # The response is the same whoever is subscribed. Mailgun takes no other status than 200 for success.
+    # The response is the same for every address. Mailgun takes no other status than 200 for success.
     @router.post("/webhooks/{provider}", include_in_schema=False)
     def receive(provider: str, request: Annotated[ProviderRequest, Depends(_read)]) -> Response:
         if provider not in context.config.webhooks.providers.configured:
