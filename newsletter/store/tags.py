@@ -16,8 +16,8 @@ def add(connection: Connection, subscriber: int, names: Iterable[str], now: date
     """Give a subscriber (by row) tags, in addition to those it has; ``now`` is by default the machine's time."""
     values = [{"tag": name, "subscriber": subscriber} for name in dict.fromkeys(names)]
     if values:
-        added = connection.execute(upsert(connection, subscriber_tags).on_conflict_do_nothing(), values).rowcount
-        _record(connection, subscriber, added, now)
+        statement = upsert(connection, subscriber_tags).on_conflict_do_nothing().returning(subscriber_tags.c.tag)
+        _record(connection, subscriber, len(connection.execute(statement, values).all()), now)
 
 
 def remove(connection: Connection, subscriber: int, names: Collection[str], now: datetime | None = None) -> None:
