@@ -170,14 +170,33 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             ),
         ),
         Group(
-            "token",
-            "Manage API and operator tokens.",
+            "operators",
+            "Manage the accounts of operators, who log in to the admin site.",
             (
+                Entry("add", "operators:add", "Add an operator, who can log in to the admin site."),
                 Entry(
-                    "create", "tokens:create", "Create a token for the operator's page, the operator API and /metrics."
+                    "list",
+                    "operators:list_operators",
+                    "List the operators: the role of each, and when each last logged in.",
                 ),
-                Entry("list", "tokens:list_tokens", "List the tokens and when each was last used."),
-                Entry("revoke", "tokens:revoke", "Revoke a token and end every session that it started."),
+                Entry("role", "operators:role", "Change an operator's role. The operator must log in again."),
+                Entry(
+                    "password", "operators:password", "Set an operator's password. All sessions of the operator end."
+                ),
+                Entry("remove", "operators:remove", "Remove an operator. All sessions of the operator end."),
+            ),
+        ),
+        Group(
+            "token",
+            "Manage API tokens.",
+            (
+                Entry("create", "tokens:create", "Create a token for a program that uses the API or reads /metrics."),
+                Entry(
+                    "list",
+                    "tokens:list_tokens",
+                    "List the tokens: what each allows, when it expires, and when it was last used.",
+                ),
+                Entry("revoke", "tokens:revoke", "Revoke a token."),
             ),
         ),
         Group(

@@ -24,7 +24,7 @@ from newsletter.services.save_to_zotero import export_due
 from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
-from newsletter.store import reading, statistics, tokens, writing
+from newsletter.store import operators, reading, statistics, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
@@ -188,7 +188,7 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
     with writing(context.engine) as connection:
         statistics.keep_counts(connection, context.clock().date())
         statistics.forget_editions(connection)
-        tokens.forget_sessions(connection, context.clock())
+        operators.forget_sessions(connection, context.clock())
     with reading(context.engine) as connection:
         past = statistics.to_be_kept(connection, context.clock().date() - _EDITION_CHANGES)
     for day in past:

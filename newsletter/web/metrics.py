@@ -22,7 +22,8 @@ from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store import health, reading, statistics, subscribers, worker_stats
 from newsletter.store.worker_stats import WorkerStats
 from newsletter.support.hosts import is_loopback
-from newsletter.web.auth import PresentedToken, bearer
+from newsletter.web import auth
+from newsletter.web.auth import PresentedToken, scoped
 from newsletter.web.context import WebContext, as_json
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -79,12 +80,12 @@ def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
     """Create the router of ``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
     requests.registry.register(_Store(site.context))
-    operator = bearer(site.context)
+    allowed = scoped(site, auth.Scope.METRICS)
 
     @router.get("/metrics")
     def metrics(request: Request, shown: PresentedToken) -> Response:
         if not _from_this_machine(request):
-            operator(shown)
+            allowed(shown)
         headers = {"Cache-Control": "no-store"}
         return Response(generate_latest(requests.registry), media_type=CONTENT_TYPE_LATEST, headers=headers)
 

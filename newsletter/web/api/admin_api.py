@@ -25,13 +25,14 @@ from newsletter.web.api.schemas import (
     source_response,
     subscriber_response,
 )
-from newsletter.web.auth import bearer
+from newsletter.web.auth import Scope, scoped
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
+    403: {"model": ErrorResponse, "description": "The token lacks the scope."},
 }
 
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]
@@ -69,7 +70,9 @@ class LogQuery(Parameters):
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
-    router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(bearer(context))])
+    router = APIRouter(
+        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(scoped(site, Scope.READ))]
+    )
 
     @router.get("/subscribers")
     def list_subscribers(asked: Annotated[ListQuery, Query()]) -> SubscriberPage:

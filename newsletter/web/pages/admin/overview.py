@@ -1,23 +1,18 @@
-"""The operator's page: the newsletter's status, behind a login."""
+"""The overview: the newsletter's status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Depends, Request, Response
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.services.status import Status, read_status
-from newsletter.web.auth import HOME, LoginThrottle, authenticate, begin_session, end_session, session
-from newsletter.web.context import PRIVATE, WebContext
-from newsletter.web.forms import Posted, SameOrigin, text
+from newsletter.web.auth import Operator, viewer
+from newsletter.web.context import WebContext
+from newsletter.web.pages.admin.layout import admin_page
 from newsletter.web.pages.charts import BarChart, stacked_chart
-
-_LOGIN = f"{HOME}/login"
-_LONGEST_TOKEN = 200
-_BAD = "This token is invalid or expired. See 'newsletter token list', or create one with 'newsletter token create'."
-_OFTEN = "Too many attempts. Please try again in 15 minutes."
 
 _PEOPLE = {state.value: state.value for state in SubscriberState}
 _SENDS = {
@@ -35,51 +30,23 @@ _DAYS = 30
 
 
 def routes(site: WebContext) -> APIRouter:
-    """Create the router of the page and its login."""
-    router = APIRouter(prefix=HOME, include_in_schema=False)
-    attempts = LoginThrottle()
+    """Create the router of the page."""
+    router = APIRouter()
 
     @router.get("")
-    def show(request: Request) -> Response:
-        token = session(site.context, request)
-        if token is None:
-            return RedirectResponse(_LOGIN, 303, PRIVATE)
+    def show(request: Request, operator: Annotated[Operator, Depends(viewer(site))]) -> Response:
         known = read_status(site.context)
-        plots = {"people": _people(known), "editions": _editions(known), "trouble": _trouble(known)}
-        rates = _delivered(known)
-        days = _deliverability(known)
-        return site.page(
+        return admin_page(
+            site,
             request,
-            "operator",
-            headers=PRIVATE,
+            operator,
+            "overview",
             known=known,
-            plots=plots,
-            days=days,
-            token=token,
-            rates=rates,
+            plots={"people": _people(known), "editions": _editions(known), "trouble": _trouble(known)},
+            days=_deliverability(known),
+            rates=_delivered(known),
             under_way=_under_way(known),
         )
-
-    @router.get("/login")
-    def ask(request: Request) -> Response:
-        return site.page(request, "operator_login", headers=PRIVATE, problem="")
-
-    @router.post("/login", dependencies=[SameOrigin])
-    def login(request: Request, form: Posted) -> Response:
-        if not attempts.allow(request.client.host if request.client else "", site.context.clock):
-            return site.page(request, "operator_login", 429, {**PRIVATE, "Retry-After": "900"}, problem=_OFTEN)
-        token = authenticate(site.context, text(form, "token")[:_LONGEST_TOKEN])
-        if token is None:
-            return site.page(request, "operator_login", 403, PRIVATE, problem=_BAD)
-        answer = RedirectResponse(HOME, 303, PRIVATE)
-        begin_session(site.context, request, answer, token)
-        return answer
-
-    @router.post("/logout", dependencies=[SameOrigin])
-    def logout(request: Request) -> Response:
-        answer = RedirectResponse(_LOGIN, 303, PRIVATE)
-        end_session(site.context, request, answer)
-        return answer
 
     return router
 

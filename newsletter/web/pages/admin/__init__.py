@@ -1,0 +1,21 @@
+"""The admin site: the pages of operators, behind a login.
+
+A page is a module with ``routes(site)``, listed in :data:`_PAGES`, and a line in
+:data:`newsletter.web.pages.admin.layout.SECTIONS` for the navigation.
+"""
+
+from fastapi import APIRouter
+
+from newsletter.web.auth import HOME
+from newsletter.web.context import WebContext
+from newsletter.web.pages.admin import accounts, audit, login, overview, tokens
+
+_PAGES = (login, overview, audit, accounts, tokens)
+
+
+def routes(site: WebContext) -> APIRouter:
+    """Create the router of the admin site."""
+    router = APIRouter(prefix=HOME, include_in_schema=False)
+    for page in _PAGES:
+        router.include_router(page.routes(site))
+    return router
