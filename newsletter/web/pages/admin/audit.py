@@ -32,7 +32,7 @@ def routes(site: WebContext) -> APIRouter:
             actors += [one.actor for one in tokens.everything(connection)]
         shown = found[:_ON_PAGE]
         older = shown[-1].row if len(found) > len(shown) else None
-        values = {"entries": shown, "actor": actor, "actors": actors, "older": older, "before": before}
-        return admin_page(site, request, operator, "audit", **values)
+        paging = {"older": older, "before": before}
+        return admin_page(site, request, operator, "audit", entries=shown, actor=actor, actors=actors, paging=paging)
 
     return router
