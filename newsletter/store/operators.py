@@ -45,7 +45,7 @@ _COLUMNS = tuple(operators.c[name] for name in Operator.__dataclass_fields__)
 
 def add(connection: Connection, name: str, role: Role, password_hash: str, now: datetime) -> int | None:
     """Add an operator and return the row; None if there is one of that name."""
-    values = {"name": name, "name_key": _key(name), "role": role.value, "password_hash": password_hash}
+    values = {"name": name, "name_key": name_key(name), "role": role.value, "password_hash": password_hash}
     added = upsert(connection, operators).values(**values, created_at=now).on_conflict_do_nothing()
     row: int | None = connection.execute(added.returning(operators.c.row)).scalar()
     return row
@@ -53,7 +53,7 @@ def add(connection: Connection, name: str, role: Role, password_hash: str, now: 
 
 def by_name(connection: Connection, name: str) -> Operator | None:
     """Return the operator of a name, in any case."""
-    return _one(connection, operators.c.name_key == _key(name))
+    return _one(connection, operators.c.name_key == name_key(name))
 
 
 def by_row(connection: Connection, row: int) -> Operator | None:
@@ -153,5 +153,6 @@ def _operator(one: tuple[object, ...]) -> Operator:
     return Operator(row, name, Role(role), *others)  # type: ignore[arg-type]
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """Return the form of a name that is the same for all its spellings."""
     return unicodedata.normalize("NFKC", name).casefold()

@@ -15,7 +15,7 @@ from newsletter.audience.form_limits import network_of
 from newsletter.model import Role, Scope
 from newsletter.services.context import AppContext
 from newsletter.store import audit, operators, reading, tokens, writing
-from newsletter.store.operators import Operator
+from newsletter.store.operators import Operator, name_key
 from newsletter.store.tokens import Token
 from newsletter.support.clock import Clock
 from newsletter.web.context import PRIVATE, WebContext
@@ -186,7 +186,7 @@ class LoginThrottle:
         per_network, per_name: the maximum in ``within``. Names count whether they exist or not. More are allowed by
             name, so that keeping an operator out takes several networks. The counts are kept in memory only: in
             no number of restarts are there enough attempts to guess a password of the required strength.
-        at_once: the maximum of passwords that are checked at the same time, since each takes 64 MiB.
+        at_once: the maximum of passwords that are checked at the same time, since each takes memory (19 MiB) and time.
     """
 
     per_network: int = 10
@@ -221,4 +221,4 @@ class LoginThrottle:
                     tries.pop()
 
     def _limits(self, host: str, name: str) -> dict[str, int]:
-        return {f"network {network_of(host)}": self.per_network, f"name {name.casefold()}": self.per_name}
+        return {f"network {network_of(host)}": self.per_network, f"name {name_key(name)}": self.per_name}

@@ -15,7 +15,7 @@ _PAGES = (login, overview, audit, accounts, tokens)
 
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the admin site."""
-    router = APIRouter(prefix=HOME, include_in_schema=False)
+    router = APIRouter(include_in_schema=False)
     for page in _PAGES:
-        router.include_router(page.routes(site))
+        router.include_router(page.routes(site), prefix=HOME)
     return router
