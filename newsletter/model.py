@@ -518,3 +518,26 @@ class Send:
     after_row: int | None = None
     model_version: str | None = None
     account: str | None = None
+
+
+class Role(StrEnum):
+    """What an operator may do on the admin site; each role may do all that those before it may."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    OWNER = "owner"
+
+    def includes(self, needed: "Role") -> bool:
+        """Return whether it may do what ``needed`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+class Scope(StrEnum):
+    """What a program may do with an API token."""
+
+    READ = "read"
+    METRICS = "metrics"
+    SUBSCRIBERS_WRITE = "subscribers:write"
+    ANNOUNCEMENTS_WRITE = "announcements:write"
+    MESSAGES_WRITE = "messages:write"

@@ -176,41 +176,32 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Group(
             "operators",
-            "Manage the accounts of the admin site.",
+            "Manage the accounts of operators, who log in to the admin site.",
             (
-                Entry("add", "operators:add", "Add an account for the admin site, and ask for its password."),
-                Entry("list", "operators:list_operators", "List the accounts, their roles and last logins."),
-                Entry("role", "operators:role", "Change the role of an account."),
-                Entry("password", "operators:password", "Set a new password of an account."),
-                Entry("remove", "operators:remove", "Delete an account. Its sessions end."),
+                Entry("add", "operators:add", "Add an operator, who can log in to the admin site."),
+                Entry(
+                    "list",
+                    "operators:list_operators",
+                    "List the operators: the role of each, and when each last logged in.",
+                ),
+                Entry("role", "operators:role", "Change an operator's role. The operator must log in again."),
+                Entry(
+                    "password", "operators:password", "Set an operator's password. All sessions of the operator end."
+                ),
+                Entry("remove", "operators:remove", "Remove an operator. All sessions of the operator end."),
             ),
         ),
         Group(
             "token",
-            "Manage the tokens of programs that use the API.",
+            "Manage API tokens.",
             (
-                Entry("create", "tokens:create", "Create a token for the API and /metrics."),
-                Entry("list", "tokens:list_tokens", "List the tokens and when each was last used."),
-                Entry("revoke", "tokens:revoke", "Revoke a token."),
-            ),
-        ),
-        Group(
-            "webhooks",
-            "List and test the endpoints that events are posted to.",
-            (
+                Entry("create", "tokens:create", "Create a token for a program that uses the API or reads /metrics."),
                 Entry(
                     "list",
-                    "webhooks:list_endpoints",
-                    "List the endpoints, and how many events wait, were delivered and failed.",
+                    "tokens:list_tokens",
+                    "List the tokens: what each allows, when it expires, and when it was last used.",
                 ),
-                Entry("test", "webhooks:test", "Post an event webhook.test to an endpoint now, and show the answer."),
-                Entry(
-                    "failures",
-                    "webhooks:failures",
-                    "List the events that endpoints did not accept, newest first, up to 1,000.",
-                ),
-                Entry("retry", "webhooks:retry", "Try all events again that an endpoint did not accept."),
-                Entry("secret", "webhooks:secret", "Print a new secret for an endpoint. Nothing is stored."),
+                Entry("revoke", "tokens:revoke", "Revoke a token."),
             ),
         ),
         Group(

@@ -598,6 +598,7 @@ audit_log = Table(
     Column("subscriber", Integer, index=True),
     Column("target", Text, nullable=False),
     Column("details", JSON, nullable=False),
+    Index(None, "actor", "row"),
     sqlite_autoincrement=True,
 )
 """What operators and programs did. Lines are only ever added, until they are old."""

@@ -1,35 +1,20 @@
-"""Stored tokens of programs that use the API. Of a token only a digest is stored."""
+"""Stored API tokens of programs. Of a token only a digest is stored."""
 
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from newsletter.model import Scope
 from newsletter.store.schema import operator_tokens
 
 _BEGINS = "nl_"
 _BYTES = 32
 _USED_EVERY = timedelta(minutes=5)
-
-
-class Scope(StrEnum):
-    """What a token allows."""
-
-    READ = "read"
-    METRICS = "metrics"
-    SUBSCRIBERS_WRITE = "subscribers:write"
-    ANNOUNCEMENTS_WRITE = "announcements:write"
-    MESSAGES_WRITE = "messages:write"
-
-
-USUAL_SCOPES = (Scope.READ, Scope.METRICS)
-"""What a token allows that was created without naming any: to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +23,27 @@ class Token:
 
     Attributes:
         name: its owner or purpose.
-        scopes: what it allows. ``created_by``: the operator who created it.
+        scopes: what it allows, in the order of :class:`Scope`.
         created_at, expires_at, last_used: in UTC. ``expires_at`` None: never. ``last_used`` None: not yet.
+        created_by: who created it, as in the audit log; empty for one from before there was an audit log.
     """
 
     row: int
     name: str
+    scopes: tuple[Scope, ...]
     created_at: datetime
     expires_at: datetime | None
     last_used: datetime | None
-    scopes: tuple[Scope, ...]
     created_by: str
 
     def holds(self, now: datetime) -> bool:
         """Return whether it has not expired."""
         return self.expires_at is None or now < self.expires_at
+
+    @property
+    def actor(self) -> str:
+        """What the audit log calls whoever uses it."""
+        return f"token {self.name}"
 
 
 _COLUMNS = tuple(operator_tokens.c[name] for name in Token.__dataclass_fields__)
@@ -61,25 +52,18 @@ _COLUMNS = tuple(operator_tokens.c[name] for name in Token.__dataclass_fields__)
 def create(
     connection: Connection,
     name: str,
+    scopes: Iterable[Scope],
     now: datetime,
     expires_at: datetime | None,
-    scopes: Sequence[Scope] = USUAL_SCOPES,
-    created_by: str = "",
+    created_by: str,
 ) -> str | None:
     """Create a token and return it, which is possible only now; None if a token of that name exists."""
     if connection.execute(select(operator_tokens.c.row).where(operator_tokens.c.name == name)).first() is not None:
         return None
     token = _BEGINS + secrets.token_urlsafe(_BYTES)
-    connection.execute(
-        insert(operator_tokens).values(
-            name=name,
-            digest=_digest(token),
-            created_at=now,
-            expires_at=expires_at,
-            scopes=[scope.value for scope in scopes],
-            created_by=created_by,
-        )
-    )
+    values = {"name": name, "digest": digest_of(token), "created_at": now, "expires_at": expires_at}
+    allowed = [scope.value for scope in _in_order(scopes)]
+    connection.execute(insert(operator_tokens).values(**values, scopes=allowed, created_by=created_by))
     return token
 
 
@@ -96,7 +80,7 @@ def revoke(connection: Connection, name: str) -> bool:
 
 def find(connection: Connection, token: str, now: datetime) -> Token | None:
     """Return the token that a caller presents, None if it is invalid or expired. The time taken is always the same."""
-    shown, found = _digest(token), None
+    shown, found = digest_of(token), None
     for *fields, digest in connection.execute(select(*_COLUMNS, operator_tokens.c.digest)):
         if hmac.compare_digest(digest, shown):
             found = _token(fields)
@@ -115,12 +99,17 @@ def note_use(connection: Connection, row: int, now: datetime) -> None:
     connection.execute(update(operator_tokens).where(operator_tokens.c.row == row).values(last_used=now))
 
 
-def _token(row: Any) -> Token:
-    number, name, created_at, expires_at, last_used, scopes, created_by = row
-    known = tuple(Scope(one) for one in scopes if one in list(Scope))
-    return Token(number, name, created_at, expires_at, last_used, known, created_by)
-
-
-def _digest(secret: str) -> str:
-    # A token is long and random, so a plain digest reveals nothing.
+def digest_of(secret: str) -> str:
+    """Return the digest of a token or a cookie. These are long and random, so a plain digest reveals nothing."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _token(fields: Sequence[object]) -> Token:
+    row, name, scopes, *others = fields
+    known = [scope for scope in Scope if scope.value in (scopes if isinstance(scopes, list) else ())]
+    return Token(row, name, tuple(known), *others)  # type: ignore[arg-type]
+
+
+def _in_order(scopes: Iterable[Scope]) -> list[Scope]:
+    chosen = set(scopes)
+    return [scope for scope in Scope if scope in chosen]

@@ -9,6 +9,7 @@ from typing import cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
 from pydantic_core import ErrorDetails
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -21,6 +22,7 @@ from newsletter.services.context import AppContext
 from newsletter.web import metrics
 from newsletter.web.api import admin_api, provider_webhooks, public
 from newsletter.web.api import subscribers as subscribers_api
+from newsletter.web.auth import HOME
 from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
 from newsletter.web.middleware.cache import PageCache
@@ -110,6 +112,11 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(images.routes(site))
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
+
+    @app.get("/operator", include_in_schema=False)
+    def former_home() -> Response:
+        return RedirectResponse(HOME, 303)
+
     app.include_router(admin_api.routes(site))
     app.include_router(subscribers_api.routes(site))
     app.include_router(provider_webhooks.routes(site))
@@ -139,6 +146,8 @@ def _error_response(
 def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.SEE_OTHER:
+            return Response(status_code=error.status_code, headers=error.headers)
         said = error.detail if error.detail != HTTPStatus(error.status_code).phrase else ""
         answer = _error_response(site, request, error.status_code, said, isinstance(error, LinkError))
         for name, value in (error.headers or {}).items():

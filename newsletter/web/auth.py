@@ -1,4 +1,4 @@
-"""Authenticate operators, by a session of the admin site, and programs, by a token in a header."""
+"""Authenticate operators by a session on the admin site, and programs by a token in a header."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,13 +11,35 @@ from fastapi import Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from newsletter.audience import passwords
+from newsletter.audience.form_limits import network_of
+from newsletter.model import Role, Scope
 from newsletter.services.context import AppContext
 from newsletter.store import audit, operators, reading, tokens, writing
-from newsletter.store.operators import Operator, Role
-from newsletter.store.tokens import Scope, Token
+from newsletter.store.operators import Operator, name_key
+from newsletter.store.tokens import Token
 from newsletter.support.clock import Clock
 from newsletter.web.context import PRIVATE, WebContext
+
+__all__ = [
+    "HOME",
+    "LOGIN",
+    "LoginThrottle",
+    "Operator",
+    "PresentedToken",
+    "Role",
+    "Scope",
+    "Token",
+    "begin_session",
+    "cookie_of",
+    "editor",
+    "end_session",
+    "has_session",
+    "limited",
+    "owner",
+    "scoped",
+    "session",
+    "viewer",
+]
 
 COOKIE = "operator"
 HOME = "/admin"
@@ -26,8 +48,8 @@ LASTS = timedelta(hours=12)
 """The duration of a session."""
 
 _REFUSED = "This requires a valid token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
-_NOT_ALLOWED = "Your account does not allow this. An owner of the newsletter can change its role."
-_bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME`.")
+_NEEDED = {Role.EDITOR: "the role editor or owner", Role.OWNER: "the role owner"}
+_bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME --scope SCOPE`.")
 
 
 class _Flags(TypedDict):
@@ -40,7 +62,71 @@ class _Flags(TypedDict):
 PresentedToken = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 
 
-def authenticate(context: AppContext, shown: str) -> Token | None:
+def viewer(site: WebContext) -> Callable[[Request], Operator]:
+    """Return a dependency of admin pages: the operator who is logged in.
+
+    The dependency redirects to the login whoever is not, and answers 403 to whoever has too low a role.
+    """
+    return _with_role(site, Role.VIEWER)
+
+
+def editor(site: WebContext) -> Callable[[Request], Operator]:
+    """Return a dependency as :func:`viewer`, for what an editor may do."""
+    return _with_role(site, Role.EDITOR)
+
+
+def owner(site: WebContext) -> Callable[[Request], Operator]:
+    """Return a dependency as :func:`viewer`, for what only an owner may do."""
+    return _with_role(site, Role.OWNER)
+
+
+def _with_role(site: WebContext, needed: Role) -> Callable[[Request], Operator]:
+    def check(request: Request) -> Operator:
+        operator = session(site.context, request)
+        if operator is None:
+            raise HTTPException(303, headers={**PRIVATE, "Location": LOGIN})
+        if not operator.role.includes(needed):
+            words = f"This needs {_NEEDED[needed]}, and {operator.name} has the role {operator.role}."
+            raise HTTPException(403, words, headers=PRIVATE)
+        return operator
+
+    return check
+
+
+def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:
+    """Return a dependency as :func:`scoped`, which counts the request. Response headers say how many are left."""
+    check = scoped(site, scope)
+
+    def check_and_count(response: Response, shown: PresentedToken) -> Token:
+        token = check(shown)
+        response.headers.update(site.limiter.take(token.row, site.context.config.web.api_per_minute).headers)
+        return token
+
+    return check_and_count
+
+
+def scoped(site: WebContext, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
+    """Return a dependency of API routes: the token in the request's header, which has the scope.
+
+    The dependency answers 401 without a valid token, and 403 if it lacks the scope. It records the use of the token.
+    """
+
+    def check(shown: PresentedToken) -> Token:
+        token = _authenticate(site.context, shown.credentials) if shown is not None else None
+        if token is None:
+            # The same response for a missing, a wrong and an expired one.
+            raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
+        if scope not in token.scopes:
+            # RFC 6750, section 3.1.
+            said = f'Bearer error="insufficient_scope", scope="{scope}"'
+            words = f"This requires a token with the scope {scope}; create one with 'newsletter token create'."
+            raise HTTPException(403, words, {"WWW-Authenticate": said})
+        return token
+
+    return check
+
+
+def _authenticate(context: AppContext, shown: str) -> Token | None:
     """Return the token that was presented, None if it is invalid, revoked or expired. Its use is recorded."""
     now = context.clock()
     with reading(context.engine) as connection:
@@ -51,74 +137,18 @@ def authenticate(context: AppContext, shown: str) -> Token | None:
     return token
 
 
-def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:
-    """Return a dependency of API routes: a token with a scope. Response headers say how many requests are left."""
-    check = scoped(site.context, scope)
+def begin_session(context: AppContext, request: Request, answer: Response, operator: Operator) -> bool:
+    """Start a session and set its cookie; a previous session of the browser ends.
 
-    def check_and_count(response: Response, shown: PresentedToken) -> Token:
-        token = check(shown)
-        response.headers.update(site.limiter.take(token.row, site.context.config.web.api_per_minute).headers)
-        return token
-
-    return check_and_count
-
-
-def scoped(context: AppContext, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
-    """Return a dependency of routes for programs: the token in the request's header, which must have a scope."""
-
-    def check(shown: PresentedToken) -> Token:
-        token = authenticate(context, shown.credentials) if shown is not None else None
-        if token is None:
-            # The same response for a missing, a wrong and an expired one.
-            raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
-        if scope not in token.scopes:
-            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'  # RFC 6750, section 3.1
-            raise HTTPException(403, f"This token lacks the scope {scope}.", {"WWW-Authenticate": challenge})
-        return token
-
-    return check
-
-
-def viewer(context: AppContext) -> Callable[[Request], Operator]:
-    """Return a dependency of pages: the operator who is logged in."""
-    return _with_role(context, Role.VIEWER)
-
-
-def editor(context: AppContext) -> Callable[[Request], Operator]:
-    """Return a dependency of pages: the operator, who may change subscribers and sending."""
-    return _with_role(context, Role.EDITOR)
-
-
-def owner(context: AppContext) -> Callable[[Request], Operator]:
-    """Return a dependency of pages: the operator, who may manage accounts and tokens."""
-    return _with_role(context, Role.OWNER)
-
-
-def _with_role(context: AppContext, needed: Role) -> Callable[[Request], Operator]:
-    def check(request: Request) -> Operator:
-        operator = session(context, request)
-        if operator is None:
-            raise HTTPException(303, "Please log in.", {**PRIVATE, "Location": LOGIN})
-        if not operator.role.allows(needed):
-            raise HTTPException(403, _NOT_ALLOWED, PRIVATE)
-        return operator
-
-    return check
-
-
-def log_in(context: AppContext, request: Request, answer: Response, name: str, password: str) -> bool:
-    """Start a session and set its cookie, if name and password are right. A previous session of the browser ends."""
+    Returns:
+        False if the operator was removed or got another password since it was checked; then there is no session.
+    """
     now = context.clock()
-    with reading(context.engine) as connection:
-        operator = operators.find(connection, name)
-        hashed = operators.password_hash(connection, operator.row) if operator is not None else None
-    if not passwords.verify(password, hashed) or operator is None or hashed is None:
-        return False
-    better = passwords.improved(password, hashed)
     with writing(context.engine) as connection:
-        operators.end_session(connection, _cookie(request))
-        if better is not None:
-            operators.rehash(connection, operator.row, better)
+        present = operators.by_row(connection, operator.row)
+        if present is None or present.password_hash != operator.password_hash:
+            return False
+        operators.end_session(connection, cookie_of(request))
         cookie = operators.begin_session(connection, operator.row, now, now + LASTS)
         audit.record(connection, operator.name, "operator.login", operator.name, now)
     answer.set_cookie(cookie_name(request), cookie, max_age=int(LASTS.total_seconds()), **_flags(request))
@@ -128,21 +158,21 @@ def log_in(context: AppContext, request: Request, answer: Response, name: str, p
 def end_session(context: AppContext, request: Request, answer: Response) -> None:
     """End the session in the store, so that a copy of the cookie is useless, and delete the cookie."""
     with writing(context.engine) as connection:
-        operators.end_session(connection, _cookie(request))
+        operators.end_session(connection, cookie_of(request))
     answer.delete_cookie(cookie_name(request), **_flags(request))
 
 
 def session(context: AppContext, request: Request) -> Operator | None:
-    """Return the operator of a browser's session; None if there is none, or it is over."""
+    """Return the operator of a browser's session; None if it is missing or over."""
     if not has_session(request):
         return None
     with reading(context.engine) as connection:
-        return operators.of_session(connection, _cookie(request), context.clock())
+        return operators.of_session(connection, cookie_of(request), context.clock())
 
 
 def has_session(request: Request) -> bool:
     """Return whether a request has a session cookie, valid or not."""
-    return bool(_cookie(request))
+    return bool(cookie_of(request))
 
 
 def cookie_name(request: Request) -> str:
@@ -152,7 +182,8 @@ def cookie_name(request: Request) -> str:
     return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
 
 
-def _cookie(request: Request) -> str:
+def cookie_of(request: Request) -> str:
+    """Return the value of a request's session cookie, empty without one."""
     return request.cookies.get(cookie_name(request), "")
 
 
@@ -162,25 +193,45 @@ def _flags(request: Request) -> _Flags:
 
 @dataclass(slots=True)
 class LoginThrottle:
-    """Counts recent login attempts, by network and by name; what has too many must wait.
+    """Counts recent failed logins by network and by name; those with too many must wait.
 
     Attributes:
-        most: the maximum in ``within``. Kept in memory only: long passwords are not guessed in so few attempts.
+        per_network, per_name: the maximum in ``within``. Names count whether they exist or not. More are allowed by
+            name, so that keeping an operator out takes several networks. The counts are kept in memory only: in
+            no number of restarts are there enough attempts to guess a password of the required strength.
+        at_once: the maximum of passwords that are checked at the same time, since each takes memory (19 MiB) and time.
     """
 
-    most: int = 10
+    per_network: int = 10
+    per_name: int = 30
     within: timedelta = timedelta(minutes=15)
+    at_once: int = 4
     _tried: dict[str, deque[float]] = field(default_factory=dict)
+    _running: int = 0
     _lock: Lock = field(default_factory=Lock)
 
-    def allow(self, key: str, clock: Clock) -> bool:
-        """Return whether a network or a name may try once more; that counts as an attempt."""
+    def begin(self, host: str, name: str, clock: Clock) -> bool:
+        """Return whether a login may be tried, and count it as failed; then call :meth:`end`."""
         now = clock().timestamp()
+        since = now - self.within.total_seconds()
         with self._lock:
-            since = now - self.within.total_seconds()
-            self._tried = {name: tries for name, tries in self._tried.items() if tries[-1] > since}
-            tries = self._tried.setdefault(key, deque(maxlen=self.most))
-            if len(tries) == self.most and tries[0] > since:
+            self._tried = {key: tries for key, tries in self._tried.items() if tries and tries[-1] > since}
+            limits = self._limits(host, name)
+            recent = {key: sum(at > since for at in self._tried.get(key, ())) for key in limits}
+            if self._running >= self.at_once or any(recent[key] >= most for key, most in limits.items()):
                 return False
-            tries.append(now)
+            for key, most in limits.items():
+                self._tried.setdefault(key, deque(maxlen=most)).append(now)
+            self._running += 1
             return True
+
+    def end(self, host: str, name: str, succeeded: bool) -> None:
+        """Record how a login went that was tried; one that succeeded does not count."""
+        with self._lock:
+            self._running -= 1
+            for key in self._limits(host, name) if succeeded else ():
+                if tries := self._tried.get(key):
+                    tries.pop()
+
+    def _limits(self, host: str, name: str) -> dict[str, int]:
+        return {f"network {network_of(host)}": self.per_network, f"name {name_key(name)}": self.per_name}

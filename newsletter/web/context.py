@@ -43,7 +43,7 @@ class WebContext:
     limiter: RateLimiter = field(repr=False, default_factory=RateLimiter)
 
     def page(
-        self, request: Request, name: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+        self, request: Request, name: str, /, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
     ) -> HTMLResponse:
         """Render a page from the template ``NAME.html``.
 
@@ -58,7 +58,7 @@ class WebContext:
         tries = context.config.web.sign_ups.challenge_tries
         return json.dumps(challenges.create_challenge(context.links.key, tries, context.clock()))
 
-    def render(self, request: Request, name: str, **values: Any) -> str:
+    def render(self, request: Request, name: str, /, **values: Any) -> str:
         """Render the text of such a page."""
         try:
             template = self.pages.get_template(f"{name}.html")

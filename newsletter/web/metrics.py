@@ -20,9 +20,9 @@ from newsletter.services import status
 from newsletter.services.context import AppContext
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store import health, reading, statistics, subscribers, worker_stats
-from newsletter.store.tokens import Scope as TokenScope
 from newsletter.store.worker_stats import WorkerStats
 from newsletter.support.hosts import is_loopback
+from newsletter.web import auth
 from newsletter.web.auth import PresentedToken, scoped
 from newsletter.web.context import WebContext, as_json
 
@@ -80,12 +80,12 @@ def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
     """Create the router of ``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
     requests.registry.register(_Store(site.context))
-    program = scoped(site.context, TokenScope.METRICS)
+    allowed = scoped(site, auth.Scope.METRICS)
 
     @router.get("/metrics")
     def metrics(request: Request, shown: PresentedToken) -> Response:
         if not _from_this_machine(request):
-            program(shown)
+            allowed(shown)
         headers = {"Cache-Control": "no-store"}
         return Response(generate_latest(requests.registry), media_type=CONTENT_TYPE_LATEST, headers=headers)
 

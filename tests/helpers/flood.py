@@ -18,8 +18,8 @@ KINDS = {
     "silent": (b"", b""),
     "head": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"a"),
     "body": (
-        b"POST /operator/login HTTP/1.1\r\nHost: localhost\r\n"
-        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 50000\r\n\r\ntoken=",
+        b"POST /admin/login HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 50000\r\n\r\nname=",
         b"a",
     ),
     "idle": (b"GET /static/site.css HTTP/1.1\r\nHost: localhost\r\n\r\n", b""),

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
@@ -14,8 +15,11 @@ from sqlalchemy import select
 from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
 from newsletter.config.web import Web
+from newsletter.model import Role
+from newsletter.services import accounts
 from newsletter.services.context import open_context
-from newsletter.store import feedback, open_store, reading, sign_ups, subscribers
+from newsletter.store import feedback, open_store, operators, reading, sign_ups, subscribers, writing
+from newsletter.store.audit import COMMAND_LINE
 from newsletter.store.schema import metadata
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app
@@ -37,6 +41,34 @@ def serving(newsletter: Newsletter, now: str = NOW) -> Iterator[str]:
         # What connects before it answers waits at the socket.
         yield f"http://127.0.0.1:{web.port}"
     context.engine.dispose()
+
+
+PASSWORD = "trombone lagoon 78"
+
+
+def add_operator(newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNER) -> None:
+    """Add an account of the admin site, with :data:`PASSWORD`."""
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    accounts.add_operator(context, COMMAND_LINE, name, role, PASSWORD)
+    context.engine.dispose()
+
+
+def log_in(where: str, name: str = "ada", password: str = PASSWORD, **headers: str) -> httpx.Response:
+    """Post the form of the login."""
+    form = {"name": name, "password": password}
+    return httpx.post(f"{where}/admin/login", data=form, headers=headers, verify=False)
+
+
+def session_of(newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNER) -> dict[str, str]:
+    """Return the cookie of a session of an operator, who is added if need be: without a password, which takes long."""
+    engine, now = open_store(newsletter.config.store_url), parse_moment(NOW)
+    with writing(engine) as connection:
+        operators.add(connection, name, role, "none", now)
+        found = operators.by_name(connection, name)
+        assert found is not None
+        cookie = operators.begin_session(connection, found.row, now, now + timedelta(hours=12))
+    engine.dispose()
+    return {"operator": cookie}
 
 
 def links_of(newsletter: Newsletter) -> Links:

@@ -12,6 +12,7 @@ from tests.helpers.newsletter import Newsletter, free_port
 from tests.helpers.smtp import Mailbox
 
 Served = tuple[str, Newsletter]
+SCOPES = ("read", "metrics")
 
 
 def figures(text: str) -> dict[tuple[str, ...], float]:
@@ -57,7 +58,10 @@ def test_whoever_comes_by_a_proxy_needs_a_token_for_metrics(served: Served) -> N
         {**public, "Authorization": "Bearer nonesuch"},
     ):
         assert httpx.get(f"{where}/metrics", headers=headers).status_code == 401, headers
-    token = newsletter.run("token", "create", "prometheus").out.strip()
+    reads, token = (newsletter.run("token", "create", scope, "--scope", scope).out.strip() for scope in SCOPES)
+    refused = httpx.get(f"{where}/metrics", headers={**public, "Authorization": f"Bearer {reads}"})
+    assert refused.status_code == 403
+    assert refused.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="metrics"'
     good = {**public, "X-Forwarded-For": "192.0.2.7", "Authorization": f"Bearer {token}"}
     assert "newsletter_subscribers" in httpx.get(f"{where}/metrics", headers=good).text
 

@@ -11,7 +11,6 @@ from newsletter.model import SendState, SubscriberState
 from newsletter.services import status
 from newsletter.store import papers, reading, send_log, statistics, subscribers, tags
 from newsletter.store.send_log import LogFilter
-from newsletter.store.tokens import Scope
 from newsletter.web.api.public import ERRORS, Day, Id, Limit, Parameters
 from newsletter.web.api.schemas import (
     EditionPage,
@@ -26,15 +25,14 @@ from newsletter.web.api.schemas import (
     source_response,
     subscriber_response,
 )
-from newsletter.web.auth import limited
+from newsletter.web.auth import Scope, limited
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     401: {"model": ErrorResponse, "description": "The token is missing, invalid or expired."},
-    403: {"model": ErrorResponse, "description": "The token lacks the scope `read`."},
-    429: {"model": ErrorResponse, "description": "Too many requests; `Retry-After` says when to go on."},
+    403: {"model": ErrorResponse, "description": "The token lacks the scope."},
 }
 
 Row = Annotated[int, Field(ge=0, le=_HIGHEST)]

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from newsletter.audience import subscriptions
 from newsletter.audience.subscriber_file import preferences_from_mapping, to_mapping
 from newsletter.errors import UserError
-from newsletter.model import Preferences
+from newsletter.model import Preferences, Scope
 from newsletter.services import subscriber_admin
 from newsletter.services.subscriber_admin import Profile
-from newsletter.store.tokens import Scope, Token
+from newsletter.store.tokens import Token
 from newsletter.support.tags import valid_tag
 from newsletter.web.api.problems import as_responses
 from newsletter.web.api.schemas import ErrorResponse, SubscriberResponse, subscriber_response

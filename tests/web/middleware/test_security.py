@@ -22,7 +22,7 @@ from newsletter.web.app import make_app
 from newsletter.web.middleware.security import LARGEST_BODY
 from newsletter.web.server import listen, serving
 from tests.helpers.newsletter import NOW, Newsletter, free_port, wait_until
-from tests.helpers.web import links_of, path_of, row_of, site_client, state_of
+from tests.helpers.web import add_operator, links_of, log_in, path_of, row_of, session_of, site_client, state_of
 
 Served = tuple[str, Newsletter]
 
@@ -58,12 +58,6 @@ def raw(where: str, sent: bytes, seconds: float = 10) -> bytes:
     return said
 
 
-def login(where: str, newsletter: Newsletter, **headers: str) -> httpx.Response:
-    name = f"t{len(newsletter.run('token', 'list', '--json').rows)}"
-    token = newsletter.run("token", "create", name).out.strip()
-    return httpx.post(f"{where}/operator/login", data={"token": token}, headers=headers)
-
-
 def parameters(where: str) -> Iterator[tuple[str, str]]:
     """Every path of the API with the name of each of its parameters in the query."""
     document = httpx.get(f"{where}/api/openapi.json").json()
@@ -77,8 +71,8 @@ def test_every_answer_carries_the_headers_whatever_went_wrong(served: Served) ->
     where, _ = served
     answers = [
         httpx.get(f"{where}/static/site.css"),
-        httpx.get(f"{where}/operator/login"),
-        httpx.get(f"{where}/operator"),
+        httpx.get(f"{where}/admin/login"),
+        httpx.get(f"{where}/admin"),
         httpx.get(f"{where}/healthz"),
         httpx.get(f"{where}/papers"),
         httpx.get(f"{where}/papers?q=diffusion"),
@@ -88,10 +82,10 @@ def test_every_answer_carries_the_headers_whatever_went_wrong(served: Served) ->
         httpx.get(f"{where}/api/nonesuch"),
         httpx.get(f"{where}/api/stats"),
         httpx.get(f"{where}/api/search"),
-        httpx.put(f"{where}/operator"),
-        httpx.get(f"{where}/operator", headers={"Host": EVIL}),
+        httpx.put(f"{where}/admin"),
+        httpx.get(f"{where}/admin", headers={"Host": EVIL}),
         httpx.get(f"{where}/api/papers?source=%00"),
-        httpx.post(f"{where}/operator/login", content=b"x" * (LARGEST_BODY + 1)),
+        httpx.post(f"{where}/admin/login", content=b"x" * (LARGEST_BODY + 1)),
     ]
     assert {one.status_code for one in answers} == {200, 303, 404, 401, 422, 405, 400, 413}
     for answer in answers:
@@ -116,24 +110,26 @@ def test_only_a_trusted_proxy_says_whom_a_request_is_from(newsletter: Newsletter
             for number in range(11):
                 # The first address is what the client itself may have claimed; the last is what the proxy saw.
                 headers = {"X-Forwarded-For": f"10.9.9.9, 192.0.{number}.1"}
-                last = client.post(f"{where}/operator/login", data={"token": "guess"}, headers=headers)
+                last = client.post(f"{where}/admin/login", data={"name": "ada", "password": "guess"}, headers=headers)
         assert last.status_code == status, proxies
 
 
 def test_guesses_are_few(served: Served) -> None:
     where, newsletter = served
-    answers = [httpx.post(f"{where}/operator/login", data={"token": f"nl_{number}"}) for number in range(10)]
+    add_operator(newsletter)
+    answers = [log_in(where, "ada", f"guess {number}") for number in range(10)]
     assert {(one.status_code, "set-cookie" in one.headers) for one in answers} == {(403, False)}
     assert len({one.text for one in answers}) == 1
-    good = login(where, newsletter)
+    good = log_in(where)
     assert (good.status_code, "set-cookie" in good.headers) == (429, False)
     assert good.headers["Retry-After"] == "900"
 
 
 def test_the_cookie_is_out_of_reach(served: Served) -> None:
     where, newsletter = served
+    add_operator(newsletter)
     for headers, secure in (({}, False), (TLS, True)):
-        cookie, *told = login(where, newsletter, **headers).headers["Set-Cookie"].split("; ")
+        cookie, *told = log_in(where, **headers).headers["Set-Cookie"].split("; ")
         flags = {flag.lower() for flag in told}
         assert {"httponly", "samesite=strict", "path=/", "max-age=43200"} <= flags
         assert not any(flag.startswith("domain") for flag in flags)
@@ -142,7 +138,7 @@ def test_the_cookie_is_out_of_reach(served: Served) -> None:
 
 def test_a_cookie_that_was_not_made_here_is_worth_nothing(served: Served) -> None:
     where, newsletter = served
-    good = login(where, newsletter).cookies["operator"]
+    good = session_of(newsletter)["operator"]
     assert len(good) >= 43
     key = (newsletter.folder / "var" / "secret.key").read_text().strip()
     with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as store:
@@ -158,19 +154,20 @@ def test_a_cookie_that_was_not_made_here_is_worth_nothing(served: Served) -> Non
         "x" * 10_000,
     ]
     for cookie in forged:
-        answer = httpx.get(f"{where}/operator", headers={"Cookie": f"operator={cookie}"})
-        assert (answer.status_code, answer.headers["Location"]) == (303, "/operator/login"), cookie
-    assert httpx.get(f"{where}/operator", headers={"Cookie": f"operator={good}"}).status_code == 200
+        answer = httpx.get(f"{where}/admin", headers={"Cookie": f"operator={cookie}"})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/login"), cookie
+    assert httpx.get(f"{where}/admin", headers={"Cookie": f"operator={good}"}).status_code == 200
     # Behind TLS only the name counts that nobody without TLS can set.
-    assert httpx.get(f"{where}/operator", headers={"Cookie": f"operator={good}", **TLS}).status_code == 303
+    assert httpx.get(f"{where}/admin", headers={"Cookie": f"operator={good}", **TLS}).status_code == 303
 
 
 def test_what_another_site_posts_does_nothing(served: Served) -> None:
     where, newsletter = served
+    add_operator(newsletter)
     for site in ("cross-site", "same-site"):
         for answer in (
-            login(where, newsletter, **{"Sec-Fetch-Site": site}),
-            httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": site}),
+            log_in(where, **{"Sec-Fetch-Site": site}),
+            httpx.post(f"{where}/admin/logout", headers={"Sec-Fetch-Site": site}),
             httpx.post(f"{where}/subscribe", data={"email": "x@example.org"}, headers={"Sec-Fetch-Site": site}),
             httpx.post(f"{where}/api/subscribe", json={"email": "x@example.org"}, headers={"Sec-Fetch-Site": site}),
         ):
@@ -181,8 +178,8 @@ def test_what_another_site_posts_does_nothing(served: Served) -> None:
         posted = httpx.post(f"{where}/api/subscribe", content=b'{"email": "x@example.org"}', headers=headers)
         assert posted.status_code == 422
     # Nor does a link or a picture log anybody out.
-    assert httpx.get(f"{where}/operator/logout").status_code == 405
-    assert httpx.post(f"{where}/operator/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+    assert httpx.get(f"{where}/admin/logout").status_code == 405
+    assert httpx.post(f"{where}/admin/logout", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
 
 
 OURS, THEIRS = "https://papers.example.org", f"https://{EVIL}"
@@ -225,7 +222,7 @@ def test_a_form_is_taken_from_our_own_pages_alone(served: Served, proxied: bool)
     where, _ = served
     # As a proxy asks that ends TLS, which may or may not say so: the site's own URL counts in any case.
     reached = {"Host": "papers.example.org", **(TLS if proxied else {})}
-    paths = ("/operator/login", "/operator/logout", "/subscribe", "/confirm/x", "/preferences/x", "/unsubscribe/x")
+    paths = ("/admin/login", "/admin/logout", "/subscribe", "/confirm/x", "/preferences/x", "/unsubscribe/x")
     paths += ("/undo/x", "/feedback/x", "/api/subscribe")
     with site_client(where) as client:
         for origin, fetched, taken in SENT_BY:
@@ -236,7 +233,7 @@ def test_a_form_is_taken_from_our_own_pages_alone(served: Served, proxied: bool)
             for path in paths:
                 status = client.post(path, headers=sent, data={"token": ""}).status_code
                 assert not client.cookies
-                if path == "/operator/login" and taken:
+                if path == "/admin/login" and taken:
                     assert status in (403, 429)  # By what was guessed, not by where it came from.
                     continue
                 assert (status == 403) == (not taken), (origin, fetched, path, status)
@@ -253,19 +250,19 @@ def test_a_site_is_reached_by_the_name_and_port_that_it_listens_on_too(served: S
         (f"127.0.0.1:{port}", "http://127.0.0.1:1", 403),
         (f"127.0.0.1:{port}", f"https://127.0.0.1:{port}", 403),
     ):
-        answer = httpx.post(f"{where}/operator/logout", headers={"Host": host, "Origin": origin})
+        answer = httpx.post(f"{where}/admin/logout", headers={"Host": host, "Origin": origin})
         assert answer.status_code == status, (host, origin)
 
 
 def test_a_session_needs_a_browser_that_says_where_a_form_stood(served: Served) -> None:
     where, newsletter = served
-    # A program logs in with its token, and posts what a signed link allows ...
-    cookies = login(where, newsletter).cookies
+    # A program posts what a signed link allows ...
+    cookies = session_of(newsletter)
     assert httpx.post(f"{where}/subscribe", data={"email": ""}).status_code != 403
     # ... but what a browser adds to anything by itself is not taken on its word.
-    assert httpx.post(f"{where}/operator/logout", cookies=cookies).status_code == 403
-    assert httpx.get(f"{where}/operator", cookies=cookies).status_code == 200
-    assert httpx.post(f"{where}/operator/logout", cookies=cookies, headers={"Origin": where}).status_code == 303
+    assert httpx.post(f"{where}/admin/logout", cookies=cookies).status_code == 403
+    assert httpx.get(f"{where}/admin", cookies=cookies).status_code == 200
+    assert httpx.post(f"{where}/admin/logout", cookies=cookies, headers={"Origin": where}).status_code == 303
 
 
 def test_the_one_click_of_mail_programs_comes_from_anywhere(reader: str, served: Served) -> None:
@@ -281,24 +278,25 @@ def test_the_one_click_of_mail_programs_comes_from_anywhere(reader: str, served:
 
 def test_nobody_is_sent_elsewhere(served: Served) -> None:
     where, newsletter = served
-    paths = [f"//{EVIL}", f"//{EVIL}/", f"/%2f{EVIL}", f"/\\{EVIL}", f"/operator/?next=https://{EVIL}", "/operator/"]
-    paths += [f"/operator?next=//{EVIL}", f"/operator/login?next=https://{EVIL}", f"/static/..//{EVIL}"]
+    paths = [f"//{EVIL}", f"//{EVIL}/", f"/%2f{EVIL}", f"/\\{EVIL}", f"/admin/?next=https://{EVIL}", "/admin/"]
+    paths += [f"/admin?next=//{EVIL}", f"/admin/login?next=https://{EVIL}", f"/static/..//{EVIL}"]
     for path in paths:
         said = raw(where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        assert re.search(rb"\r\nlocation: (?!/operator/login\r\n)", said) is None, (path, said)
-    answer = login(f"{where}", newsletter)
-    assert answer.headers["Location"] == "/operator"
+        assert re.search(rb"\r\nlocation: (?!/admin/login\r\n)", said) is None, (path, said)
+    add_operator(newsletter)
+    answer = log_in(where)
+    assert answer.headers["Location"] == "/admin"
 
 
 def test_no_line_of_a_request_becomes_one_of_an_answer(served: Served) -> None:
     where, newsletter = served
     for line in ("\r\nX-Injected: yes", "\nX-Injected: yes", "\r\n\r\n<script>", "\rX-Injected: yes"):
         quoted = line.replace("\r", "%0d").replace("\n", "%0a").replace(" ", "%20")
-        for path in (f"/{quoted}", f"/operator?a={quoted}", f"/static/{quoted}", f"/api/papers?after={quoted}"):
+        for path in (f"/{quoted}", f"/admin?a={quoted}", f"/static/{quoted}", f"/api/papers?after={quoted}"):
             said = raw(where, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: operator={quoted}\r\n\r\n".encode())
             assert b"x-injected" not in said.lower().partition(b"\r\n\r\n")[0]
-        for data in ({"token": line}, {f"token{line}": "x"}):
-            assert "x-injected" not in httpx.post(f"{where}/operator/login", data=data).headers
+        for data in ({"name": line}, {f"name{line}": "x"}):
+            assert "x-injected" not in httpx.post(f"{where}/admin/login", data=data).headers
         newsletter.run("token", "create", f"ada{line}", code=2)
 
 
@@ -340,7 +338,7 @@ def test_what_is_asked_stays_a_text(reader: str, served: Served) -> None:
             for path, name in (("papers", "category"), ("papers", "source"), ("subscribers", "email")):
                 assert client.get(f"/api/{path}", params={name: attack}).json().get(path, []) == []
             fields = [("/papers", "q"), ("/papers", "page"), ("/subscribe", "email"), ("/subscribe", "interest")]
-            fields += [("/papers/trending", "page"), ("/operator/login", "token"), ("/nonesuch", "q")]
+            fields += [("/papers/trending", "page"), ("/admin/login", "name"), ("/nonesuch", "q")]
             pages = [client.get(path, params={name: attack}).text for path, name in fields]
             pages += [client.get(f"/papers/{kind}/{quote(attack)}").text for kind in ("date", "week", "month")]
             pages.append(client.get(f"/{quote(attack)}").text)
@@ -352,14 +350,14 @@ def test_what_is_asked_stays_a_text(reader: str, served: Served) -> None:
 def test_a_name_that_is_not_ours_gets_nothing(served: Served) -> None:
     where, _ = served
     for host in (EVIL, f"{EVIL}:80", f"papers.example.org.{EVIL}", f"localhost.{EVIL}", f"x@{EVIL}", ""):
-        assert raw(where, f"GET /operator HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).split(b" ", 2)[1] == b"400", host
+        assert raw(where, f"GET /admin HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).split(b" ", 2)[1] == b"400", host
     for host in ("papers.example.org", "papers.example.org:8443", "localhost", "[::1]:8000"):
-        answer = httpx.get(f"{where}/operator", headers={"Host": host, "X-Forwarded-Host": EVIL})
-        assert (answer.status_code, answer.headers["Location"]) == (303, "/operator/login"), host
+        answer = httpx.get(f"{where}/admin", headers={"Host": host, "X-Forwarded-Host": EVIL})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/login"), host
 
 
 def test_other_methods_do_nothing(served: Served) -> None:
-    paths = ("/operator", "/operator/login", "/static/site.css", "/api/papers", "/api/subscribers", "/healthz")
+    paths = ("/admin", "/admin/login", "/static/site.css", "/api/papers", "/api/subscribers", "/healthz")
     methods = ("TRACE", "TRACK", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND")
     for method, path in product(methods, paths):
         answer = httpx.request(method, served[0] + path, headers={"X-Told": "echoed"})
@@ -370,7 +368,7 @@ def test_other_methods_do_nothing(served: Served) -> None:
 
 def test_too_much_is_turned_away_before_it_is_read(served: Served) -> None:
     where, _ = served
-    head = "POST /operator/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    head = "POST /admin/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     for length in (LARGEST_BODY + 1, 10**12):
         # Nothing of it is ever sent, and yet there is an answer.
         said = raw(where, f"{head}Content-Length: {length}\r\n\r\n".encode())
@@ -383,7 +381,7 @@ def test_too_much_is_turned_away_before_it_is_read(served: Served) -> None:
         assert said.split(b" ", 2)[1] == b"411"
         assert b"connection: close" in said.lower()
         assert b"content-security-policy" in said
-    fits = httpx.post(f"{where}/operator/login", content=b"token=" + b"a" * (LARGEST_BODY - 6))
+    fits = httpx.post(f"{where}/admin/login", content=b"token=" + b"a" * (LARGEST_BODY - 6))
     assert fits.status_code == 403
 
 
@@ -454,7 +452,7 @@ def test_no_request_hides_in_another(served: Served, unclear: int) -> None:
     where, _ = served
     version, headers, body = UNCLEAR[unclear]
     hidden = "GET /static/site.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    sent = f"POST /operator/login HTTP/{version}\r\nHost: localhost\r\n{headers}\r\n\r\n{body}{hidden}"
+    sent = f"POST /admin/login HTTP/{version}\r\nHost: localhost\r\n{headers}\r\n\r\n{body}{hidden}"
     said = whole(where, sent.encode())
     # Too large where it came at once, and given up where it did not.
     status = said.split(b" ", 2)[1]
@@ -483,7 +481,7 @@ def test_slow_and_garbled_requests_keep_nobody_else_waiting(served: Served) -> N
     port = int(where.rpartition(":")[2])
     begun = [
         b"GET / HTTP/1.1\r\nHost: loc",
-        b"POST /operator/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\ntok",
+        b"POST /admin/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\ntok",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\x00" * 100,
         b"GET / HTTP/9.9\r\n\r\n",
@@ -494,7 +492,7 @@ def test_slow_and_garbled_requests_keep_nobody_else_waiting(served: Served) -> N
         for number, connection in enumerate(held):
             connection.sendall(begun[number % len(begun)])
         assert httpx.get(f"{where}/healthz").status_code == 200
-        assert httpx.get(f"{where}/operator/login").status_code == 200
+        assert httpx.get(f"{where}/admin/login").status_code == 200
     finally:
         for connection in held:
             connection.close()
@@ -505,11 +503,11 @@ def test_an_error_tells_nothing_of_what_is_inside(served: Served) -> None:
     where, newsletter = served
     newsletter.with_sample()
     with closing(sqlite3.connect(newsletter.folder / "var" / "newsletter.db")) as store, store:
-        store.execute("DROP TABLE operator_tokens")
+        store.execute("DROP TABLE operators")
         store.execute("ALTER TABLE papers RENAME COLUMN title TO taken")
     pages = newsletter.folder / "templates" / "pages"
     pages.mkdir(parents=True)
-    broken = [httpx.get(f"{where}/api/papers"), httpx.post(f"{where}/operator/login", data={"token": "x"})]
+    broken = [httpx.get(f"{where}/api/papers"), httpx.post(f"{where}/admin/login", data={"name": "x"})]
     (pages / "error.html").write_text("{{ nonesuch }} {{ site.name }}")
     with behind(newsletter) as again:
         broken += [httpx.get(f"{again}/api/papers"), httpx.get(f"{again}/nonesuch")]

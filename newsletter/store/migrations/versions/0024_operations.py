@@ -134,6 +134,7 @@ def _create_accounts() -> None:
     )
     op.create_index(op.f("ix_audit_log_at"), "audit_log", ["at"])
     op.create_index(op.f("ix_audit_log_subscriber"), "audit_log", ["subscriber"])
+    op.create_index(op.f("ix_audit_log_actor_row"), "audit_log", ["actor", "row"])
 
 
 def _create_webhooks() -> None:

@@ -1,33 +1,21 @@
-"""The admin site: pages for operators, who log in with an account."""
+"""The admin site: the pages of operators, behind a login.
+
+A page is a module with ``routes(site)``, listed in :data:`_PAGES`, and a line in
+:data:`newsletter.web.pages.admin.layout.SECTIONS` for the navigation.
+"""
 
 from fastapi import APIRouter
-from fastapi.responses import RedirectResponse
 
 from newsletter.web.auth import HOME
 from newsletter.web.context import WebContext
-from newsletter.web.pages.admin import (
-    accounts,
-    audit_log,
-    login,
-    overview,
-    queue,
-    sources,
-    subscribers,
-    templates,
-    tokens,
-)
+from newsletter.web.pages.admin import accounts, audit, login, overview, queue, sources, subscribers, templates, tokens
 
-_FORMER = "/operator"
+_PAGES = (login, overview, subscribers, queue, sources, templates, audit, accounts, tokens)
 
 
 def routes(site: WebContext) -> APIRouter:
-    """Create the router of all pages."""
+    """Create the router of the admin site."""
     router = APIRouter(include_in_schema=False)
-    for section in (login, overview, subscribers, queue, sources, templates, audit_log, accounts, tokens):
-        router.include_router(section.routes(site))
-
-    @router.get(_FORMER)
-    def moved() -> RedirectResponse:
-        return RedirectResponse(HOME, 308)
-
+    for page in _PAGES:
+        router.include_router(page.routes(site), prefix=HOME)
     return router

@@ -1,25 +1,43 @@
-"""What all pages of the admin site share: their sections, and who is logged in."""
+"""What all admin pages share: the navigation, and the answers to a form."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.responses import RedirectResponse
 
-from newsletter.store.operators import Operator, Role
-from newsletter.web.auth import HOME
+from newsletter.web.auth import HOME, Operator, Role
 from newsletter.web.context import PRIVATE, WebContext
 
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """An entry of the navigation.
+
+    Attributes:
+        path: below :data:`HOME`, with its slash; the pages below it belong to the section.
+        role: the lowest role that may see it.
+    """
+
+    path: str
+    title: str
+    role: Role = Role.VIEWER
+
+
 SECTIONS = (
-    (HOME, "Overview", Role.VIEWER),
-    (f"{HOME}/subscribers", "Subscribers", Role.VIEWER),
-    (f"{HOME}/queue", "Queue", Role.VIEWER),
-    (f"{HOME}/sources", "Sources", Role.VIEWER),
-    (f"{HOME}/templates", "Templates", Role.VIEWER),
-    (f"{HOME}/audit", "Audit log", Role.VIEWER),
-    (f"{HOME}/accounts", "Accounts", Role.OWNER),
-    (f"{HOME}/tokens", "Tokens", Role.OWNER),
+    Section("", "Overview"),
+    Section("/subscribers", "Subscribers"),
+    Section("/queue", "Queue"),
+    Section("/sources", "Sources"),
+    Section("/templates", "Templates"),
+    Section("/audit", "Audit log"),
+    Section("/accounts", "Accounts"),
+    Section("/tokens", "Tokens", Role.OWNER),
 )
-"""The sections by address, with the role that each needs."""
+"""The navigation, in its order."""
+
+_NO_NOTICES: Mapping[str, str] = {}
 
 
 def admin_page(
@@ -27,20 +45,40 @@ def admin_page(
     request: Request,
     operator: Operator,
     name: str,
+    /,
     status: int = 200,
-    headers: Mapping[str, str] | None = None,
+    notices: Mapping[str, str] = _NO_NOTICES,
+    headers: Mapping[str, str] = PRIVATE,
     **values: Any,
 ) -> Response:
-    """Render a page of the admin site from the template ``NAME.html``.
+    """Render an admin page from the template ``admin/NAME.html``, which extends ``admin/base.html``.
 
     Args:
-        values: for the template; ``notice`` is shown above the page.
+        notices: what the page says after a form, by the key that was given to :func:`done`.
+        headers: in addition to those of a page for one reader.
+        values: what the template shows; ``problem`` is what is wrong with a form.
     """
+    own = request.url.path.removeprefix(HOME)
+    shown = [one for one in SECTIONS if operator.role.includes(one.role)]
+    # The overview has the empty path, with which all begin.
+    current = [one for one in shown if own == one.path or (one.path and own.startswith(f"{one.path}/"))]
+    links = [(f"{HOME}{one.path}", one.title, one in current) for one in shown]
+    notice = notices.get(request.query_params.get("done", ""), "")
     shared = {
+        "home": HOME,
         "operator": operator,
-        "may_edit": operator.role.allows(Role.EDITOR),
-        "is_owner": operator.role.allows(Role.OWNER),
-        "sections": [(path, title) for path, title, needed in SECTIONS if operator.role.allows(needed)],
-        "notice": "",
+        "may_edit": operator.role.includes(Role.EDITOR),
+        "sections": links,
+        "notice": notice,
+        "problem": "",
     }
-    return site.page(request, name, status, {**PRIVATE, **(headers or {})}, **{**shared, **values})
+    return site.page(request, f"admin/{name}", status, {**PRIVATE, **headers}, **{**shared, **values})
+
+
+def done(path: str, key: str) -> Response:
+    """Redirect after a form to an admin page, which shows the notice of a key.
+
+    Args:
+        path: below :data:`HOME`, with its slash.
+    """
+    return RedirectResponse(f"{HOME}{path}?done={key}", 303, PRIVATE)

@@ -1,66 +1,50 @@
-"""Log in to the admin site, and out; and change one's own password."""
+"""The login to the admin site, and the logout."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from newsletter.audience import passwords
-from newsletter.audience.form_limits import network_of
-from newsletter.errors import ReaderError
 from newsletter.services import accounts
-from newsletter.store.operators import Operator, name_key
-from newsletter.web.auth import HOME, LOGIN, LoginThrottle, end_session, log_in, viewer
+from newsletter.web.auth import HOME, LOGIN, LoginThrottle, begin_session, end_session, session
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
-from newsletter.web.pages.admin.layout import admin_page
 
-_WRONG = "Name or password is wrong."
+_BAD = "The name or the password is wrong."
 _OFTEN = "Too many attempts. Please try again in 15 minutes."
-_LONGEST_NAME = 100
 
 
 def routes(site: WebContext) -> APIRouter:
-    """Create the router of the pages."""
-    context = site.context
-    router = APIRouter(prefix=HOME)
-    networks, names = LoginThrottle(), LoginThrottle()
-    may_view = Depends(viewer(context))
+    """Create the router of the login."""
+    router, context = APIRouter(), site.context
+    attempts = LoginThrottle()
 
-    def ask_again(request: Request, status: int, problem: str, name: str = "") -> Response:
+    def login_page(request: Request, status: int = 200, name: str = "", problem: str = "") -> Response:
         headers = {**PRIVATE, "Retry-After": "900"} if status == 429 else PRIVATE
-        return site.page(request, "admin/login", status, headers, problem=problem, typed=name)
+        return site.page(request, "admin/login", status, headers, name=name, problem=problem)
 
     @router.get("/login")
     def ask(request: Request) -> Response:
-        return ask_again(request, 200, "")
+        if session(context, request) is not None:
+            return RedirectResponse(HOME, 303, PRIVATE)
+        return login_page(request)
 
     @router.post("/login", dependencies=[SameOrigin])
-    def enter(request: Request, form: Posted) -> Response:
-        name, network = text(form, "name")[:_LONGEST_NAME], network_of(request.client.host if request.client else None)
-        if not networks.allow(network, context.clock) or not names.allow(name_key(name), context.clock):
-            return ask_again(request, 429, _OFTEN, name)
+    def login(request: Request, form: Posted) -> Response:
+        host, name = request.client.host if request.client else "", text(form, "name").strip()[: accounts.LONGEST_NAME]
+        if not attempts.begin(host, name, context.clock):
+            return login_page(request, 429, name, _OFTEN)
         answer = RedirectResponse(HOME, 303, PRIVATE)
-        if not log_in(context, request, answer, name, text(form, "password")[: passwords.LONGEST + 1]):
-            return ask_again(request, 403, _WRONG, name)
-        return answer
+        logged_in = False
+        try:
+            operator = accounts.check_login(context, name, text(form, "password"))
+            logged_in = operator is not None and begin_session(context, request, answer, operator)
+        finally:
+            attempts.end(host, name, logged_in)
+        return answer if logged_in else login_page(request, 403, name, _BAD)
 
     @router.post("/logout", dependencies=[SameOrigin])
-    def leave(request: Request) -> Response:
+    def logout(request: Request) -> Response:
         answer = RedirectResponse(LOGIN, 303, PRIVATE)
         end_session(context, request, answer)
         return answer
-
-    @router.get("/password")
-    def ask_password(request: Request, operator: Annotated[Operator, may_view]) -> Response:
-        return admin_page(site, request, operator, "admin/password", problem="")
-
-    @router.post("/password", dependencies=[SameOrigin])
-    def change_password(request: Request, operator: Annotated[Operator, may_view], form: Posted) -> Response:
-        try:
-            accounts.change_own_password(context, operator, text(form, "present"), text(form, "password"))
-        except ReaderError as error:
-            return admin_page(site, request, operator, "admin/password", 422, problem="\n".join(error.lines))
-        return RedirectResponse(LOGIN, 303, PRIVATE)  # All sessions ended, this one too.
 
     return router

@@ -1,4 +1,4 @@
-"""The overview of the admin site: the status of the newsletter."""
+"""The overview: the newsletter's status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.services.status import Status, read_status
-from newsletter.store.operators import Operator
-from newsletter.web.auth import HOME, viewer
+from newsletter.web.auth import Operator, viewer
 from newsletter.web.context import WebContext
 from newsletter.web.pages.admin.layout import admin_page
 from newsletter.web.pages.charts import BarChart, stacked_chart
@@ -34,14 +33,14 @@ def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
     router = APIRouter()
 
-    @router.get(HOME)
-    def show(request: Request, operator: Annotated[Operator, Depends(viewer(site.context))]) -> Response:
+    @router.get("")
+    def show(request: Request, operator: Annotated[Operator, Depends(viewer(site))]) -> Response:
         known = read_status(site.context)
         return admin_page(
             site,
             request,
             operator,
-            "admin/overview",
+            "overview",
             known=known,
             plots={"people": _people(known), "editions": _editions(known), "trouble": _trouble(known)},
             days=_deliverability(known),

@@ -3,19 +3,17 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import RedirectResponse
 
 from newsletter.model import SendState
 from newsletter.services import sending_admin
 from newsletter.services.status import queue_status
 from newsletter.store import reading, send_log, sends, statistics
-from newsletter.store.operators import Operator
-from newsletter.web.auth import HOME, editor, viewer
-from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.auth import Operator, editor, viewer
+from newsletter.web.context import WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
-from newsletter.web.pages.admin.layout import admin_page
+from newsletter.web.pages.admin.layout import admin_page, done
 
-_PATH = f"{HOME}/queue"
+_OWN = "/queue"
 _LINES = 100
 _EDITIONS = 5
 
@@ -34,11 +32,11 @@ _NOTICES = {
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
     context = site.context
-    router = APIRouter(prefix=_PATH)
-    may_view, may_change = Depends(viewer(context)), Depends(editor(context))
+    router = APIRouter(prefix=_OWN)
+    may_view, may_change = Depends(viewer(site)), Depends(editor(site))
 
-    def back(done: str) -> Response:
-        return RedirectResponse(f"{_PATH}?done={done}", 303, PRIVATE)
+    def back(key: str) -> Response:
+        return done(_OWN, key)
 
     @router.get("")
     def show(request: Request, operator: Annotated[Operator, may_view]) -> Response:
@@ -52,13 +50,13 @@ def routes(site: WebContext) -> APIRouter:
             site,
             request,
             operator,
-            "admin/queue",
+            "queue",
             queue=queue,
             unsure=unsure[:_LINES],
             unsure_number=len(unsure),
             failed=failed,
             editions=editions,
-            notice=_NOTICES.get(request.query_params.get("done", ""), ""),
+            notices=_NOTICES,
         )
 
     @router.post("/pause", dependencies=[SameOrigin])

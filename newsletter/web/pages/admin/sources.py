@@ -10,20 +10,19 @@ from newsletter.services.status import source_statuses
 from newsletter.sources.base import DateRange
 from newsletter.sources.errors import none_readable
 from newsletter.store import audit, reading, writing
-from newsletter.store.operators import Operator
-from newsletter.web.auth import HOME, editor, viewer
+from newsletter.web.auth import Operator, editor, viewer
 from newsletter.web.context import WebContext
 from newsletter.web.forms import SameOrigin
 from newsletter.web.pages.admin.layout import admin_page
 
-_PATH = f"{HOME}/sources"
+_OWN = "/sources"
 _PAPERS = 5
 
 
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
     context = site.context
-    router = APIRouter(prefix=_PATH)
+    router = APIRouter(prefix=_OWN)
 
     def show(
         request: Request, operator: Operator, tested: str | None = None, check: SourceCheck | None = None
@@ -37,7 +36,7 @@ def routes(site: WebContext) -> APIRouter:
             site,
             request,
             operator,
-            "admin/sources",
+            "sources",
             sources=known,
             tested=tested,
             check=check,
@@ -46,11 +45,11 @@ def routes(site: WebContext) -> APIRouter:
         )
 
     @router.get("")
-    def list_sources(request: Request, operator: Annotated[Operator, Depends(viewer(context))]) -> Response:
+    def list_sources(request: Request, operator: Annotated[Operator, Depends(viewer(site))]) -> Response:
         return show(request, operator)
 
     @router.post("/{name}/test", dependencies=[SameOrigin])
-    async def test(request: Request, name: str, operator: Annotated[Operator, Depends(editor(context))]) -> Response:
+    async def test(request: Request, name: str, operator: Annotated[Operator, Depends(editor(site))]) -> Response:
         if name not in context.config.sources:
             raise HTTPException(404, "config.yaml has no such source.")
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from newsletter.audience import subscriptions, timeline
 from newsletter.audience.subscriber_file import new_text, preferences_from_mapping, read_preferences_text
@@ -17,14 +16,14 @@ from newsletter.model import SubscriberState
 from newsletter.services import subscriber_admin
 from newsletter.services.subscriber_admin import NoSubscriber, Profile
 from newsletter.store import audit, bounces, reading, subscribers, tags
-from newsletter.store.operators import Operator
 from newsletter.support.tags import valid_tag
-from newsletter.web.auth import HOME, editor, viewer
+from newsletter.web.auth import HOME, Operator, editor, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
-from newsletter.web.pages.admin.layout import admin_page
+from newsletter.web.pages.admin.layout import admin_page, done
 
-_PATH = f"{HOME}/subscribers"
+_OWN = "/subscribers"
+_PATH = f"{HOME}{_OWN}"
 _PAGE = 50
 _LINES = 20
 _SHOWN = "subscriber"
@@ -59,8 +58,8 @@ class Search:
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
-    router = APIRouter(prefix=_PATH)
-    may_view, may_change = Depends(viewer(context)), Depends(editor(context))
+    router = APIRouter(prefix=_OWN)
+    may_view, may_change = Depends(viewer(site)), Depends(editor(site))
     folder = context.config.subscribers_folder
 
     def show(
@@ -81,7 +80,7 @@ def routes(site: WebContext) -> APIRouter:
             site,
             request,
             operator,
-            "admin/subscriber",
+            "subscriber",
             status,
             found=found,
             one=one,
@@ -93,11 +92,11 @@ def routes(site: WebContext) -> APIRouter:
             mark=stored.mark,
             file=stored.file,
             problem=problem,
-            notice=NOTICES.get(request.query_params.get("done", ""), ""),
+            notices=NOTICES,
         )
 
     def act(
-        request: Request, operator: Operator, row: int, done: str, change: Callable[[], object], yaml: str | None = None
+        request: Request, operator: Operator, row: int, key: str, change: Callable[[], object], yaml: str | None = None
     ) -> Response:
         """Make a change and show the subscriber; if it cannot be made, show why."""
         try:
@@ -108,7 +107,7 @@ def routes(site: WebContext) -> APIRouter:
             status = 409 if isinstance(error, UserError) else 503
             found = subscriber_admin.profile(context, row)
             return show(request, operator, found, status, "\n".join(error.lines), yaml)
-        return RedirectResponse(f"{_PATH}/{row}?done={done}", 303, PRIVATE)
+        return done(f"{_OWN}/{row}", key)
 
     @router.get("")
     def find(
@@ -126,17 +125,16 @@ def routes(site: WebContext) -> APIRouter:
             labels = tags.of_subscribers(connection, [one.row for one in shown])
             known_tags, counts = tags.counts(connection), subscribers.counts(connection)
         following = wanted.address(shown[-1].row) if len(found) > len(shown) else None
-        notice = NOTICES.get(request.query_params.get("done", ""), "")
         return admin_page(
             site,
             request,
             operator,
-            "admin/subscribers",
+            "subscribers",
             people=shown,
             wanted=wanted,
             states=list(SubscriberState),
             following=following,
-            notice=notice,
+            notices=NOTICES,
             labels=labels,
             known_tags=known_tags,
             counts=counts,
@@ -144,7 +142,7 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.get("/new")
     def ask(request: Request, operator: Annotated[Operator, may_change]) -> Response:
-        return admin_page(site, request, operator, "admin/subscriber_new", typed={}, problem="")
+        return admin_page(site, request, operator, "subscriber_new", typed={}, problem="")
 
     @router.post("/new", dependencies=[SameOrigin])
     def add(request: Request, operator: Annotated[Operator, may_change], form: Posted) -> Response:
@@ -160,9 +158,9 @@ def routes(site: WebContext) -> APIRouter:
             )
         except UserError as error:
             return admin_page(
-                site, request, operator, "admin/subscriber_new", 422, typed=typed, problem="\n".join(error.lines)
+                site, request, operator, "subscriber_new", 422, typed=typed, problem="\n".join(error.lines)
             )
-        return RedirectResponse(f"{_PATH}/{added.subscriber.row}?done=added", 303, PRIVATE)
+        return done(f"{_OWN}/{added.subscriber.row}", "added")
 
     @router.get("/{row}")
     def view(request: Request, row: int, operator: Annotated[Operator, may_view]) -> Response:
@@ -225,13 +223,13 @@ def routes(site: WebContext) -> APIRouter:
             subscriber_admin.forget(context, row, operator.name)
 
         answer = act(request, operator, row, "forgotten", erase)
-        return RedirectResponse(f"{_PATH}?done=forgotten", 303, PRIVATE) if answer.status_code == 303 else answer
+        return done(_OWN, "forgotten") if answer.status_code == 303 else answer
 
     return router
 
 
 def _not_there(site: WebContext, request: Request, operator: Operator) -> Response:
-    return admin_page(site, request, operator, "admin/missing", 404, what="This subscriber does not exist any more.")
+    return admin_page(site, request, operator, "missing", 404, what="This subscriber does not exist any more.")
 
 
 def _tags(typed: str) -> list[str]:

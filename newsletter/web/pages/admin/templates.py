@@ -15,14 +15,13 @@ from newsletter.rendering.template import BUNDLED
 from newsletter.services.messages import render_without_rights, with_layout
 from newsletter.services.recommend import preview_digest
 from newsletter.store import reading, subscribers
-from newsletter.store.operators import Operator
 from newsletter.support.files import read_text
-from newsletter.web.auth import HOME, viewer
+from newsletter.web.auth import Operator, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.middleware.security import POLICY
 from newsletter.web.pages.admin.layout import admin_page
 
-_PATH = f"{HOME}/templates"
+_OWN = "/templates"
 _ENDINGS = (".mjml", ".txt", ".html", ".md")
 _WITH_FRAME = {"Content-Security-Policy": f"{POLICY}; frame-src 'self'"}
 _FRAMED = {
@@ -65,9 +64,9 @@ def template_files(own: Path) -> list[TemplateFile]:
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
-    router = APIRouter(prefix=_PATH, dependencies=[Depends(viewer(context))])
+    router = APIRouter(prefix=_OWN, dependencies=[Depends(viewer(site))])
     own = context.config.folder / context.config.templates
-    may_view = Depends(viewer(context))
+    may_view = Depends(viewer(site))
 
     def any_subscriber() -> str:
         with reading(context.engine) as connection:
@@ -85,7 +84,7 @@ def routes(site: WebContext) -> APIRouter:
             site,
             request,
             operator,
-            "admin/templates",
+            "templates",
             headers=_WITH_FRAME,
             files=template_files(own),
             email=email.strip() or any_subscriber(),
@@ -113,7 +112,7 @@ def routes(site: WebContext) -> APIRouter:
         found = next((one for one in template_files(own) if one.name == name), None)
         if found is None:
             raise HTTPException(404, "There is no such template.")
-        return admin_page(site, request, operator, "admin/template", file=found, text=read_text(found.path, found.name))
+        return admin_page(site, request, operator, "template", file=found, text=read_text(found.path, found.name))
 
     return router
 

@@ -1,78 +1,65 @@
-"""The tokens of programs in the admin site, for owners."""
+"""API tokens: an owner creates and revokes them."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import RedirectResponse
 
-from newsletter.errors import ReaderError
 from newsletter.services import accounts
-from newsletter.store import reading
-from newsletter.store import tokens as store
-from newsletter.store.operators import Operator
-from newsletter.store.tokens import USUAL_SCOPES, Scope
-from newsletter.web.auth import HOME, owner
-from newsletter.web.context import PRIVATE, WebContext
+from newsletter.services.accounts import AccountError
+from newsletter.store import reading, tokens
+from newsletter.web.auth import Operator, Scope, owner
+from newsletter.web.context import WebContext
 from newsletter.web.forms import Posted, SameOrigin, text, texts
-from newsletter.web.pages.admin.layout import admin_page
+from newsletter.web.pages.admin.layout import admin_page, done
 
-_PATH = f"{HOME}/tokens"
+_PATH = "/tokens"
+_NOTICES = {"revoked": "The token was revoked.", "gone": "The token did not exist any more."}
+_SCOPES = {
+    Scope.READ: "read subscribers, editions, sends and figures",
+    Scope.METRICS: "read /metrics",
+    Scope.SUBSCRIBERS_WRITE: "add, change and remove subscribers",
+    Scope.ANNOUNCEMENTS_WRITE: "create announcements, and pause or cancel them",
+    Scope.MESSAGES_WRITE: "send single messages",
+}
 _MOST_DAYS = 3650
+_DEFAULT_DAYS = "90"
+_WRONG_DAYS = f"The days: write a number from 1 to {_MOST_DAYS}, or nothing for a token that never expires."
 
 
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the page."""
-    context = site.context
-    router = APIRouter(prefix=_PATH)
-    may_manage = Depends(owner(context))
+    router, context = APIRouter(prefix=_PATH), site.context
 
-    def show(
-        request: Request, operator: Operator, status: int = 200, problem: str = "", name: str = "", created: str = ""
-    ) -> Response:
+    def page(request: Request, operator: Operator, status: int = 200, **values: Any) -> Response:
         with reading(context.engine) as connection:
-            known = store.everything(connection)
-        return admin_page(
-            site,
-            request,
-            operator,
-            "admin/tokens",
-            status,
-            tokens=known,
-            now=context.clock(),
-            scopes=list(Scope),
-            usual=USUAL_SCOPES,
-            problem=problem,
-            typed=name,
-            created=created,
-            notice="The token was revoked." if request.query_params.get("done") == "revoked" else "",
-        )
+            found = tokens.everything(connection)
+        shared = {"tokens": found, "now": context.clock(), "scopes": _SCOPES, "new": "", "new_name": ""}
+        form = {"name": "", "chosen": [Scope.READ.value], "days": _DEFAULT_DAYS}
+        return admin_page(site, request, operator, "tokens", status, _NOTICES, **{**shared, **form, **values})
 
     @router.get("")
-    def list_tokens(request: Request, operator: Annotated[Operator, may_manage]) -> Response:
-        return show(request, operator)
+    def show(request: Request, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
+        return page(request, operator)
 
     @router.post("", dependencies=[SameOrigin])
-    def create(request: Request, operator: Annotated[Operator, may_manage], form: Posted) -> Response:
-        name = text(form, "name").strip()
+    def create(request: Request, form: Posted, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
+        name, chosen, days = text(form, "name").strip(), texts(form, "scope"), text(form, "days").strip()
+        written = {"name": name, "chosen": chosen, "days": days}
+        if days and not (days.isascii() and days.isdigit() and 1 <= int(days[:9]) <= _MOST_DAYS):
+            return page(request, operator, 422, problem=_WRONG_DAYS, **written)
+        expires_at = context.clock() + timedelta(days=int(days)) if days else None
+        scopes = [scope for scope in Scope if scope.value in chosen]
         try:
-            scopes = [scope for scope in Scope if scope.value in texts(form, "scope")]
-            token = accounts.create_token(context, name, scopes, _days(text(form, "days").strip()), operator.name)
-        except ReaderError as error:
-            return show(request, operator, 422, "\n".join(error.lines), name)
-        # Not by a redirect: the token is shown only now.
-        return show(request, operator, name=name, created=token)
+            token = accounts.create_token(context, operator.name, name, scopes, expires_at)
+        except AccountError as error:
+            return page(request, operator, 422, problem=f"The {error.field}: {error}.", **written)
+        # Not redirected: the token is shown only here, and must not be part of an address.
+        return page(request, operator, new=token, new_name=name)
 
-    @router.post("/{name}/revoke", dependencies=[SameOrigin])
-    def revoke(name: str, operator: Annotated[Operator, may_manage]) -> Response:
-        accounts.revoke_token(context, name, operator.name)
-        return RedirectResponse(f"{_PATH}?done=revoked", 303, PRIVATE)
+    @router.post("/revoke", dependencies=[SameOrigin])
+    def revoke(form: Posted, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
+        gone = accounts.revoke_token(context, operator.name, text(form, "name"))
+        return done(_PATH, "revoked" if gone else "gone")
 
     return router
-
-
-def _days(typed: str) -> int | None:
-    if not typed:
-        return None
-    if not (typed.isascii() and typed.isdigit()) or not 1 <= int(typed) <= _MOST_DAYS:
-        raise ReaderError(f"Days: use a number from 1 to {_MOST_DAYS:,}, or leave it empty for a token without an end.")
-    return int(typed)
