@@ -25,7 +25,7 @@ from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
 from newsletter.services.webhooks import WebhookSender
-from newsletter.store import operators, reading, statistics, writing
+from newsletter.store import operators, provider_notices, reading, statistics, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
