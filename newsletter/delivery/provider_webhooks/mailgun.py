@@ -67,7 +67,7 @@ def _signature(found: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def replay_key(request: ProviderRequest) -> bytes:
-    """Return what only the same request has: its token, since an attacker who saw it could sign another event with it."""
+    """Return what only the same request has: its token. It would sign any other event as well."""
     timestamp, token, _ = _signature(read_object(request.body))
     # Joined as they are signed: the same characters could be divided in another way.
     return f"{timestamp}{token}".encode()

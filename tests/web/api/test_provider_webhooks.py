@@ -285,6 +285,7 @@ def test_a_request_that_is_sent_again_changes_nothing(hooked: Newsletter) -> Non
         assert dump(hooked) == before
 
 
+@pytest.mark.both_stores
 def test_a_bad_event_in_a_batch_loses_no_other(hooked: Newsletter) -> None:
     add_readers(hooked, "one", "two", "three")
     hooked.run("subscribers", "list")
