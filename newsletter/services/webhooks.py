@@ -270,7 +270,7 @@ def check_name(config: Config, name: str) -> None:
 
 
 def retry(context: AppContext, name: str) -> int:
-    """Have all events that an endpoint did not accept tried again now, even if it answered with status 410; return how many.
+    """Have all events that an endpoint did not accept tried again now, even after status 410; return how many.
 
     Raises:
         UserError: there is no such endpoint.

@@ -1,8 +1,8 @@
 """Recorded events of subscribers and sends, for the endpoints of webhooks (a transactional outbox).
 
 An event is recorded in the transaction of the change itself, with one waiting delivery for each endpoint that wants it:
-so no event is lost, and none is sent of a change that was rolled back. Which endpoints want what is an option of the engine, see
-:func:`listening`; without any, nothing is read or written here.
+so no event is lost, and none is sent of a change that was rolled back. Which endpoints want what is an option of the
+engine, see :func:`listening`; without any, nothing is read or written here.
 """
 
 import secrets
