@@ -49,7 +49,9 @@ def endpoint(config: Config, engine: Engine, name: str) -> CheckResult:
         found = webhook_deliveries.summaries(connection).get(name, EndpointSummary())
     if found.stopped is not None:
         fix = f"remove it from config.yaml, or run 'newsletter webhooks retry {name}'"
-        return warning(line, f"wants no more events since {found.stopped:%Y-%m-%d %H:%M} UTC (status 410)", fix)
+        return warning(
+            line, f"gets no events since it answered with status 410 on {found.stopped:%Y-%m-%d %H:%M} UTC", fix
+        )
     waiting, failed = (found.counts.get(state, 0) for state in (DeliveryState.WAITING, DeliveryState.FAILED))
     if failed:
         fix = f"see 'newsletter webhooks failures {name}', then run 'newsletter webhooks retry {name}'"

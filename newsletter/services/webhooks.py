@@ -63,7 +63,7 @@ class Answer:
         status: the HTTP status; None if there was no answer.
         error: what is wrong; empty if the event was accepted.
         said: the beginning of the body.
-        hold: for how many seconds it wants nothing, if it said so.
+        hold: the seconds of its Retry-After, if it is busy.
     """
 
     status: int | None
@@ -73,7 +73,7 @@ class Answer:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint wants no more events."""
+        """Whether the endpoint no longer accepts events."""
         return self.status == _GONE
 
 
@@ -270,7 +270,7 @@ def check_name(config: Config, name: str) -> None:
 
 
 def retry(context: AppContext, name: str) -> int:
-    """Have all events that an endpoint did not get tried again now, also after it wanted no more; return how many.
+    """Have all events that an endpoint did not accept tried again now, even after status 410; return how many.
 
     Raises:
         UserError: there is no such endpoint.

@@ -663,7 +663,7 @@ webhook_stops = Table(
     Column("endpoint", Key, primary_key=True),
     Column("since", UtcDateTime, nullable=False),
 )
-"""The endpoints that said that they want no more events (status 410), until an operator has them tried again."""
+"""The endpoints that answered with status 410: they get nothing until an operator has it tried again."""
 
 edition_counts = Table(
     "edition_counts",

@@ -57,7 +57,7 @@ class EndpointSummary:
 
     Attributes:
         counts: the number of deliveries, by state. ``oldest``: since when the oldest waiting one is tried (UTC).
-        last_delivered: when the last one was delivered. ``stopped``: since when it wants no more events.
+        last_delivered: when the last one was delivered. ``stopped``: when it answered with status 410.
     """
 
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
@@ -136,13 +136,13 @@ def hold(connection: Connection, endpoint: str, until: datetime) -> None:
 
 
 def stop(connection: Connection, endpoint: str, now: datetime) -> None:
-    """Record that an endpoint wants no more events; they wait until :func:`retry`."""
+    """Record that an endpoint answered with status 410; its events wait until :func:`retry`."""
     if connection.execute(select(webhook_stops.c.since).where(webhook_stops.c.endpoint == endpoint)).first() is None:
         connection.execute(insert(webhook_stops).values(endpoint=endpoint, since=now))
 
 
 def stops(connection: Connection) -> dict[str, datetime]:
-    """Return the endpoints that want no more events, each with since when."""
+    """Return the endpoints that answered with status 410, each with when."""
     return {row.endpoint: row.since for row in connection.execute(select(webhook_stops))}
 
 
@@ -205,7 +205,7 @@ def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
 
 
 def give_up_unknown(connection: Connection, endpoints: Collection[str], now: datetime) -> int:
-    """Give up the waiting deliveries to endpoints that are not in the configuration any more; return how many."""
+    """Give up the waiting deliveries to endpoints that are no longer configured; return how many."""
     gone = and_(_WAITING, webhook_deliveries.c.endpoint.not_in(list(endpoints)))
     values = {"state": DeliveryState.FAILED.value, "settled_at": now, "next_at": None}
     error = "the endpoint is not in the configuration"

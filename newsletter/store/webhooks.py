@@ -1,8 +1,8 @@
 """Recorded events of subscribers and sends, for the endpoints of webhooks (a transactional outbox).
 
 An event is recorded in the transaction of the change itself, with one waiting delivery for each endpoint that wants it:
-so none is lost, and none is told that did not happen. Which endpoints want what is an option of the engine, see
-:func:`listening`; without any, nothing is read or written here.
+so no event is lost, and none is sent of a change that was rolled back. Which endpoints want what is an option of the
+engine, see :func:`listening`; without any, nothing is read or written here.
 """
 
 import secrets
@@ -56,7 +56,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class SubscriberFacts:
-    """What an event tells of a subscriber."""
+    """The facts about a subscriber in an event."""
 
     row: int
     email: str
@@ -147,7 +147,7 @@ def record_state(connection: Connection, before: SubscriberFacts, state: Subscri
 def record_subscriber(
     connection: Connection, kind: WebhookKind, subscriber: SubscriberFacts, now: datetime, **more: Any
 ) -> None:
-    """Record an event of a subscriber; ``more`` is what it tells besides who it is and in which state."""
+    """Record an event of a subscriber; ``more`` is added to its address and state."""
     payload = {"id": subscriber.row, "email": subscriber.email, "state": subscriber.state.value, **more}
     record(connection, kind, payload, now, subscriber.row)
 

@@ -92,6 +92,7 @@ def test_endpoints_are_told_what_happens_to_subscribers_and_sends(
 ) -> None:
     with_a_paper(newsletter)
     newsletter.run("subscribe", "bob@example.org", "--interest", "looms")
+    newsletter.run("subscribe", "bob@example.org", "--interest", "looms")  # It changes nothing.
     newsletter.run("send")
     newsletter.run("unsubscribe", "bob@example.org")
     newsletter.run("subscribe", "--again", "bob@example.org", "--interest", "carpets")
