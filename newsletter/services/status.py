@@ -1,4 +1,4 @@
-"""The status of the newsletter, for the operator page, the API and /metrics."""
+"""The status of the newsletter, for the admin site, the API and /metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
