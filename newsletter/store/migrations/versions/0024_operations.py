@@ -18,6 +18,7 @@ def upgrade() -> None:
     _change_sends()
     _create_accounts()
     _create_webhooks()
+    _create_reloads()
 
 
 def _create_mailings() -> None:
@@ -180,4 +181,20 @@ def _create_webhooks() -> None:
     )
     op.create_index(
         op.f("ix_webhook_deliveries_endpoint_state_next_at"), "webhook_deliveries", ["endpoint", "state", "next_at"]
+    )
+
+
+def _create_reloads() -> None:
+    op.create_table(
+        "config_reloads",
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("changed", sa.JSON(), nullable=False),
+        sa.Column("needs_restart", sa.JSON(), nullable=False),
+        sa.Column("problems", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_config_reloads")),
+        sqlite_autoincrement=True,
     )
