@@ -18,8 +18,8 @@ def serve(
 ) -> None:
     """Serve the site: sign-up, preferences, the papers by day, search, feeds and the API.
 
-    Runs until Ctrl-C or SIGTERM; SIGHUP reloads the configuration. On the internet, put nginx or Caddy in front of it; see
-    docs/how-to/deploy-behind-nginx.md.
+    Runs until Ctrl-C or SIGTERM; SIGHUP reloads the configuration. On the internet, put nginx or Caddy in front of it;
+    see docs/how-to/deploy-behind-nginx.md.
     """
     from newsletter.config.web import Web
     from newsletter.services.reload import FIXED_FOR_SITE, Reloader

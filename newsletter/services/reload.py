@@ -1,7 +1,8 @@
 """Reloads the configuration of a running process: on SIGHUP, on request, and when another process was asked to.
 
 The new configuration is checked first, and every part of the process prepares for it before any of them uses it, so a
-wrong file changes nothing. What is under way, such as an edition or a request, ends with the configuration it began with.
+wrong file changes nothing. What is under way, such as an edition or a request, ends with the configuration it began
+with.
 """
 
 import os
@@ -44,7 +45,10 @@ _LOOK_SECONDS = 5.0
 
 Apply = Callable[[], None]
 Prepare = Callable[[AppContext], Apply]
-"""Prepares a part of the process for a new configuration, and returns what makes it use that; a UserError refuses it."""
+"""Prepares a part of the process for a new configuration, and returns what makes it use that.
+
+A UserError refuses the configuration.
+"""
 
 
 @dataclass(frozen=True, slots=True)
