@@ -38,38 +38,30 @@ class Lines:
         wait_until(lambda: text in self.text, self._process)
 
 
-def make_due(newsletter: Newsletter, email: str) -> None:
+def make_due(newsletter: Newsletter, email: str, year: int = 2020) -> None:
     with closing(sqlite3.connect(newsletter.store, timeout=30)) as store, store:
-        store.execute("UPDATE subscribers SET next_due = '2020-01-01 00:00:00.000000' WHERE email = ?", (email,))
+        store.execute("UPDATE subscribers SET next_due = ? WHERE email = ?", (f"{year}-01-01 00:00:00.000000", email))
 
 
 @pytest.mark.system
 def test_a_signal_reloads_the_site_the_emails_and_the_jobs(newsletter: Newsletter, mail: Mailbox) -> None:
     newsletter.with_sample()
-    for name in ("ann", "ben"):
-        newsletter.run(
-            "subscribe",
-            f"{name}@example.org",
-            "--no-file",
-            "-i",
-            "language models",
-            "--days",
-            "daily",
-            "--time",
-            "00:00",
-        )
+    newsletter.run(
+        *("subscribe", "ann@example.org", "--no-file", "-i", "language models", "--days", "daily", "--time", "00:00")
+    )
     port = free_port()
     newsletter.configure(
-        web={"port": port}, ranking={"max_age_days": 3650}, schedule={"tick_seconds": 10, "fetch_at": ["03:00"]}
+        web={"port": port},
+        ranking={"max_age_days": 3650},
+        schedule={"tick_seconds": 3600},
+        sources={"sample": {"kind": "file", "path": str(SAMPLE_PAPERS)}},
     )
-    newsletter.configure(sources={"sample": {"kind": "file", "path": str(SAMPLE_PAPERS)}})
-    make_due(newsletter, "ann@example.org")
+    make_due(newsletter, "ann@example.org", 2100)
     process = newsletter.start("run", "--web")
     lines = Lines(process)
     page = f"http://127.0.0.1:{port}/papers"
-    lines.wait_for("event='serving'")
+    lines.wait_for("event='fetched'")
     assert "Test Papers" in httpx.get(page, headers={"Host": "papers.example.org"}).text
-    wait_until(lambda: mail.recipients() == ["ann@example.org"], process)
 
     path = newsletter.folder / "config.yaml"
     good = path.read_text()
@@ -80,7 +72,7 @@ def test_a_signal_reloads_the_site_the_emails_and_the_jobs(newsletter: Newslette
     assert "Test Papers" in httpx.get(page, headers={"Host": "papers.example.org"}).text
 
     path.write_text(
-        good.replace("Test Papers", "Other Papers").replace(f"port: {port}", "port: 1").replace("10\n", "1\n")
+        good.replace("Test Papers", "Other Papers").replace(f"port: {port}", "port: 1").replace("3600\n", "1\n")
     )
     checks = {row["name"]: row for row in newsletter.run("doctor", "--offline", "--json", code=None).rows}
     assert checks["reload"]["state"] == "warning"
@@ -89,10 +81,9 @@ def test_a_signal_reloads_the_site_the_emails_and_the_jobs(newsletter: Newslette
     lines.wait_for("event='reloaded'")
     assert "changed='site.name,web.port,schedule.tick_seconds' needs_restart='web.port'" in lines.text
     assert "Other Papers" in httpx.get(page, headers={"Host": "papers.example.org"}).text
-    make_due(newsletter, "ben@example.org")
-    wait_until(lambda: len(mail.accepted) == 2, process)
-    assert [message["From"].partition(" <")[0] for message in mail.messages()] == ["Papers", "Papers"]
-    assert ["Other Papers" in message.as_string() for message in mail.messages()] == [False, True]
+    make_due(newsletter, "ann@example.org")
+    wait_until(lambda: mail.accepted, process)
+    assert "Other Papers" in mail.messages()[0].as_string()
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
 
