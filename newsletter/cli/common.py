@@ -33,6 +33,7 @@ from newsletter.support.text import escape_for_terminal
 if TYPE_CHECKING:
     from newsletter.config.settings import Config
     from newsletter.services.context import AppContext
+    from newsletter.services.jobs import Log
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -230,3 +231,18 @@ def stoppable() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def event_log() -> Log:
+    """Return a log that prints one line per event."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "event"], drop_missing=True),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    logger = structlog.get_logger()
+    return lambda event, **facts: logger.info(event, **facts)

@@ -148,6 +148,7 @@ def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[C
         yield Check(f"webhook {name}", partial(webhooks.endpoint, config, opened, name), _OURS)
     yield Check("sends", lambda: store.sends(opened, clock()), _STORE_FIX)
     yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_FIX)
+    yield Check("reload", lambda: store.reload(opened), _STORE_FIX)
 
 
 def _network(context: CheckContext, opened: Engine | NewsletterError, send_to: str | None) -> Iterator[Check]:

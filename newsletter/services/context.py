@@ -1,6 +1,6 @@
 """The application context: what every use case needs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
@@ -36,3 +36,9 @@ def open_context(config: Config, clock: Clock) -> AppContext:
     links = Links(config.site.url, signing_key(config.folder))
     engine = webhooks.listening(open_store(config.store_url), config.webhooks.wanted)
     return AppContext(config, engine, clock, links)
+
+
+def with_config(context: AppContext, config: Config) -> AppContext:
+    """Return a context with another configuration and the same store."""
+    engine = webhooks.listening(context.engine, config.webhooks.wanted)
+    return replace(context, config=config, engine=engine, links=Links(config.site.url, context.links.key))

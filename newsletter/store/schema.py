@@ -586,6 +586,19 @@ operator_sessions = Table(
 )
 """Who is logged in to the admin site. The store keeps only a digest of the cookie."""
 
+config_reloads = Table(
+    "config_reloads",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("changed", JSON, nullable=False),
+    Column("needs_restart", JSON, nullable=False),
+    Column("problems", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
 audit_log = Table(
     "audit_log",
     metadata,

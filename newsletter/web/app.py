@@ -19,6 +19,7 @@ from newsletter.config.messages import describe
 from newsletter.errors import NewsletterError
 from newsletter.rendering.palette import style_sheet
 from newsletter.services.context import AppContext
+from newsletter.services.reload import Reloader
 from newsletter.web import metrics
 from newsletter.web.api import admin_api, provider_webhooks, public
 from newsletter.web.api import subscribers as subscribers_api
@@ -63,9 +64,23 @@ _WORDS = {
 }
 
 
-def make_app(context: AppContext, warm: bool = False) -> FastAPI:
-    """Create the site of a newsletter; ``warm`` loads the search index in the background."""
-    site, requests = make_context(context), metrics.RequestMetrics()
+def make_app(
+    context: AppContext,
+    warm: bool = False,
+    requests: metrics.RequestMetrics | None = None,
+    reloader: Reloader | None = None,
+) -> FastAPI:
+    """Create the site of a newsletter.
+
+    Args:
+        warm: load the search index in the background.
+        requests: counts the requests; by default, those of this application alone.
+        reloader: reads the configuration again when an operator asks for it.
+
+    Raises:
+        UserError: ``site.url`` is not set.
+    """
+    site, requests = make_context(context, reloader), requests or metrics.RequestMetrics()
     if warm:
         site.index.warm()
 
@@ -85,6 +100,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.url = site.url
+    app.state.close = site.mailer.close
     # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _change_sends()
     _create_accounts()
     _create_webhooks()
+    _create_reloads()
 
 
 def _create_mailings() -> None:
@@ -192,4 +193,20 @@ def _create_webhooks() -> None:
         sa.Column("endpoint", Key, nullable=False),
         sa.Column("since", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("endpoint", name=op.f("pk_webhook_stops")),
+    )
+
+
+def _create_reloads() -> None:
+    op.create_table(
+        "config_reloads",
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("changed", sa.JSON(), nullable=False),
+        sa.Column("needs_restart", sa.JSON(), nullable=False),
+        sa.Column("problems", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_config_reloads")),
+        sqlite_autoincrement=True,
     )
