@@ -23,7 +23,7 @@ from newsletter.support.files import open_file
 from newsletter.support.line_files import MOST_OF_A_LINE, LineReader, TextLine, encoding_of
 from newsletter.support.text import is_utf8, shorten_middle
 
-_SINGLE = ("email", "name", "state", "papers", "trending", "layout")
+_SINGLE = ("email", "name", "state", "papers", "trending", "layout", "announcements")
 COLUMNS = (
     "email",
     "name",
@@ -37,9 +37,10 @@ COLUMNS = (
     "interests",
     "never",
     "updates",
+    "announcements",
 )
 """The columns of a CSV file. ``days``, ``interests``, ``never`` and ``updates`` hold several values, separated by
-``;``; ``updates`` may also be ``none``."""
+``;``; ``updates`` may also be ``none``. ``announcements`` is ``yes`` or ``no``."""
 
 _NONE = "none"
 """What the column ``updates`` has for no updates, since an empty cell changes nothing."""
@@ -60,6 +61,7 @@ _KEYS = (
     "never_authors",
     "alerts",
     "updates",
+    "announcements",
 )
 _MOST_NAMED = 20
 _MOST_OF_A_NAME = 60
@@ -293,6 +295,7 @@ def to_row(subscriber: Subscriber) -> dict[str, str]:
         "interests": _joined(interests),
         "never": _joined(preferences.never),
         "updates": _joined(preferences.updates) or _NONE,
+        "announcements": "yes" if preferences.announcements else "no",
     }
     return {key: escape_formula(cell) for key, cell in row.items()}
 

@@ -119,6 +119,7 @@ def _read(document: Document) -> Preferences:
         never_authors=tuple(read.never_authors),
         alerts=tuple(alert_from_json(alert.model_dump(exclude_none=True)) for alert in read.alerts),
         updates=tuple(read.updates),
+        announcements=read.announcements,
     )
 
 
@@ -278,6 +279,8 @@ def _plain(preferences: Preferences) -> dict[str, Any]:
         plain["alerts"] = [alert_json(alert) for alert in preferences.alerts]
     if preferences.updates != usual.updates:
         plain["updates"] = [kind.value for kind in preferences.updates]
+    if preferences.announcements != usual.announcements:
+        plain["announcements"] = preferences.announcements
     return plain
 
 

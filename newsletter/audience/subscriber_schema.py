@@ -226,3 +226,4 @@ class PreferencesSchema(_Values):
         Field(max_length=_MOST_ALERTS),
     ] = []
     updates: Annotated[list[EventKind], BeforeValidator(_several), AfterValidator(_without_repeats)] = list(EventKind)
+    announcements: bool = True

@@ -107,9 +107,8 @@ def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -
 def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
     """Return the signed links of a subscriber in the digest of an edition."""
     site, links, row, version = context.config.site, context.links, subscriber.row, subscriber.link_version
-    unsubscribe = mailto_link(
-        address_for_commands(context.config), f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}"
-    )
+    token = links.token(TokenPurpose.UNSUBSCRIBE, row)
+    unsubscribe = mailto_link(address_for_commands(context.config), f"unsubscribe {token}")
     if site.url is None:
         return PersonalLinks(
             preferences=interests_link(context, subscriber),
