@@ -71,8 +71,8 @@ def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience:
     _warn_of_doubts(context)
     if due:
         bring_due_back(context)
-    tally = _Tally(_number(context, one, due))
-    with stoppable() as stopped, _progress(tally, stopped) as on_progress:
+    tally = Tally(_number(context, one, due))
+    with stoppable() as stopped, show_progress(tally, stopped) as on_progress:
         report = run_edition(context, batches, stopped.is_set, on_progress, one, patience, on_info=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
@@ -233,7 +233,7 @@ def _show_digest(email: str, digest: Digest, no_papers: str | None) -> None:
         say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
 
 
-class _Tally:
+class Tally:
     """Counts the outcomes of a run, for the progress bar."""
 
     def __init__(self, total: int) -> None:
@@ -271,7 +271,7 @@ def _number(context: AppContext, only: Subscriber | None, due: bool) -> int:
 
 
 @contextmanager
-def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
+def show_progress(tally: Tally, stopped: threading.Event) -> Iterator[OnProgress]:
     """Show a progress bar with the rate, the time left and the number of digests not sent."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -193,6 +193,10 @@ class LoggedPaper:
     section: str
 
 
+DIGEST = "digest"
+"""The kind of sends without a mailing, in exports."""
+
+
 class LogLine(NamedTuple):
     """A line of the log: a send, and the papers of its digest by rank.
 

@@ -27,6 +27,7 @@ from newsletter.web.middleware.security import guard, log
 from newsletter.web.pages import (
     account,
     admin,
+    announcements,
     feedback,
     feeds,
     images,
@@ -109,6 +110,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
     app.include_router(images.routes(site))
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
+    app.include_router(announcements.routes(site))
     app.include_router(admin_api.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))

@@ -91,8 +91,8 @@ class InterestFields:
 @dataclass(frozen=True, slots=True)
 class Fields:
     """The fields of the form; ``never`` has one word and ``never_authors`` one name per line, ``trending`` and
-    ``layout`` are empty for the newsletter's own; ``updates`` has the events that are told, and ``announcements`` whether
-    these are sent, None in a form without them.
+    ``layout`` are empty for the newsletter's own; ``updates`` has the events that are told, and ``announcements``
+    whether these are sent, both None in a form without them.
     """
 
     name: str
