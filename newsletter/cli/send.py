@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.common import Json, err, format_iso, note, open_context_for, print_json, say, stoppable, warn
+from newsletter.cli.common import (
+    Json,
+    bring_index_up_to_date,
+    err,
+    format_iso,
+    note,
+    open_context_for,
+    print_json,
+    say,
+    stoppable,
+    warn,
+)
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Digest, SendState, Subscriber, SubscriberState
 from newsletter.support.clock import parse_duration, system_clock
@@ -43,6 +54,15 @@ def send(
         ),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send and log nothing.")] = False,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EMAIL", help="Only send the digest of --as to this address, as a test.", show_default=False
+        ),
+    ] = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="EMAIL", help="The subscriber whose digest --test sends.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Send today's edition now to every active subscriber who has not received it.
@@ -50,11 +70,29 @@ def send(
     Sends that an earlier run left waiting are sent too. 'newsletter run' does this automatically, at each subscriber's
     own time.
     """
+    if test is not None or as_ is not None:
+        _send_test(ctx, test, as_, alone=not (only or due or wait or dry or json))
+        return
     patience = parse_duration(wait, "--wait") if wait is not None else _DUE_PATIENCE if due else None
     context = open_context_for(ctx)
     with _alone(context, json) if due and not dry else nullcontext(True) as may_send:
         if may_send:
             _send(context, only, due, dry, patience, json)
+
+
+def _send_test(ctx: typer.Context, test: str | None, as_: str | None, alone: bool) -> None:
+    """Send the digest that a subscriber would get now to another address."""
+    from newsletter.services.digest_test import send_test_digest
+    from newsletter.store.audit import COMMAND_LINE
+
+    if test is None or as_ is None:
+        raise UserError("--test ADDRESS and --as EMAIL belong together; pass both")
+    if not alone:
+        raise UserError("--test can only be combined with --as; remove the other options")
+    context = open_context_for(ctx)
+    bring_index_up_to_date(context)
+    message = send_test_digest(context, _only(context, as_, any_state=True), test, COMMAND_LINE)
+    say(f"Test sent to {message.recipient}.")
 
 
 def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
@@ -163,13 +201,13 @@ def _warn_of_doubts(context: AppContext) -> None:
         warn(doubt)
 
 
-def _only(context: AppContext, email: str) -> Subscriber:
+def _only(context: AppContext, email: str, any_state: bool = False) -> Subscriber:
     from newsletter.audience import subscriptions
     from newsletter.store import reading
 
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
-    if subscriber.state is not SubscriberState.ACTIVE:
+    if subscriber.state is not SubscriberState.ACTIVE and not any_state:
         bounced = subscriber.state is SubscriberState.BOUNCED
         command = f"newsletter {'bounces forgive' if bounced else 'subscribe --again'} {subscriber.email}"
         fix = f"run '{command}' if {'the mailbox works again' if bounced else 'that person asks to come back'}"

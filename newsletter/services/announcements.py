@@ -161,11 +161,24 @@ def create(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
         UserError: it has an error; see :func:`checked`.
     """
     draft = checked(context, draft)
+    draft = replace(draft, subject=_filled_subject(context, draft))
     with writing(context.engine) as connection:
         mailing = mailings.add(connection, _mailing(context, draft, actor))
         details = {"to": draft.tag or "all", "send_at": mailing.send_at.isoformat(), "local_time": mailing.local_time}
         _record(context, connection, actor, "create", mailing, **details)
     return mailing
+
+
+def _filled_subject(context: AppContext, draft: MailingDraft) -> str:
+    """Return the subject as lists and logs show it: filled in, if it is the same for all readers."""
+    other = test_reader(replace(_READER, preferences=replace(_READER.preferences, name="")), "other@example.org")
+    subjects = {preview(context, draft, reader)[0] for reader in (_READER, other)}
+    return _as_template(subjects.pop()) if len(subjects) == 1 else draft.subject
+
+
+def _as_template(text: str) -> str:
+    """Return a template that renders to a text, whatever values brought into it."""
+    return text.replace("{", "{{ '{' }}")
 
 
 def _mailing(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
@@ -346,7 +359,7 @@ def plan_message(
         planned_at=now,
     )
     subject = _check_message(context, message, subscriber)
-    mailing = mailings.add(connection, replace(message, subject=subject))
+    mailing = mailings.add(connection, replace(message, subject=_as_template(subject)))
     _record(context, connection, actor, "create", mailing, template=template)
     zone = subscriber.preferences.schedule.timezone
     recipient = Recipient(subscriber.row, subscriber.email, zone)
