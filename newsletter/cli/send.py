@@ -82,7 +82,7 @@ def send(
 
 def _send_test(ctx: typer.Context, test: str | None, as_: str | None, alone: bool) -> None:
     """Send the digest that a subscriber would get now to another address."""
-    from newsletter.services.digest_test import send_test_digest
+    from newsletter.services.trial_digest import send_test_digest
     from newsletter.store.audit import COMMAND_LINE
 
     if test is None or as_ is None:
