@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def find_subject(source: str, is_mjml: bool, shown: str) -> str | None:
     """
     if is_mjml:
         found = _TITLE.search(source)
-        subject = to_single_line(found["title"]) if found else ""
+        subject = to_single_line(unescape(found["title"])) if found else ""
         return subject if subject and not re.search(r"\{\{\s*subject\b", subject) else None
     said, text = split_front_matter(source, shown)
     return to_single_line(said.subject or first_heading(text) or "") or None

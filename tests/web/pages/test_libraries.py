@@ -186,7 +186,9 @@ def test_readers_see_no_paths_and_no_commands(newsletter: Newsletter, reader: st
 def test_an_orcid_id_adds_ones_own_publications(newsletter: Newsletter, reader: str, httpserver: HTTPServer) -> None:
     newsletter.configure(libraries={"openalex_url": httpserver.url_for("").rstrip("/")})
     work = {"id": "https://openalex.org/W1", "display_name": "My own paper", "title": "My own paper"}
-    httpserver.expect_request("/works").respond_with_json({"meta": {"count": 1}, "results": [work]})
+    httpserver.expect_request("/works").respond_with_json(
+        {"meta": {"count": 1}, "results": [work]}
+    )
     with serving(newsletter) as where, site_client(where) as client:
         wrong = client.post(f"{reader}/library/orcid", data={"orcid": "0000-0002-1825-0098"})
         assert wrong.status_code == 422 and "check digit" in wrong.text
