@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check docs bench bench-alerts bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-cluster check-mail mail-pictures format clean programs
+.PHONY: demo test check docs bench bench-alerts bench-ranking bench-rendering bench-delivery bench-web bench-flood bench-scale torture torture-announcement torture-cluster check-mail mail-pictures format clean programs
 
 demo: $(VENV)/installed
 	$(BIN)/newsletter demo
@@ -59,6 +59,10 @@ bench-scale: $(VENV)/installed-bench
 # Two processes send to 2,000 readers and are killed at random moments, 50 times over; about ten minutes.
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m tests.torture
+
+# An announcement to 5,000 readers in 20 time zones; the running newsletter is killed ten times; about ten minutes.
+torture-announcement: $(VENV)/installed-dev
+	$(BIN)/python -m tests.announcement_torture $(ARGS)
 
 # A cluster of three workers and PostgreSQL sends to 20,000 readers while they are killed, stopped and begun anew.
 # ARGS=--hosts gives each worker a host of its own (a network namespace; wants root, iproute2 and nftables).

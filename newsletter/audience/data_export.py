@@ -42,12 +42,17 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
             for one in reading_list
         ],
         "libraries": [_library(connection, one) for one in libraries.of(connection, row)],
-        "digests": [log_export.to_object(line) for line in send_log.log(connection, LogFilter(subscriber=row))],
+        "digests": _sends(connection, LogFilter(subscriber=row, digests_only=True)),
+        "announcements_sent": _sends(connection, LogFilter(subscriber=row, mailings_only=True)),
         "came_back": [
             {"kind": one.kind, "received_at": one.received_at.isoformat(), "diagnostic": one.diagnostic}
             for one in (bounces.of_subscriber(connection, row, since) if since else [])
         ],
     }
+
+
+def _sends(connection: Connection, wanted: LogFilter) -> list[dict[str, Any]]:
+    return [log_export.to_object(line) for line in send_log.log(connection, wanted)]
 
 
 def _saved_paper(paper: PaperRef, saved: SavedPaper, export: Export | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from newsletter.support.csv_files import CsvTable, Row, escape_formula, unescape
 from newsletter.support.files import open_file
 from newsletter.support.line_files import LineReader, encoding_of
 
-_SINGLE = ("email", "name", "state", "papers", "trending", "layout")
+_SINGLE = ("email", "name", "state", "papers", "trending", "layout", "announcements")
 _SEVERAL = ("interests", "never", "updates", "tags")
 COLUMNS = (
     "email",
@@ -39,9 +39,10 @@ COLUMNS = (
     "never",
     "updates",
     "tags",
+    "announcements",
 )
-"""The columns of a CSV file. ``days`` and those from ``interests`` on hold several values, separated by ``;``;
-``updates`` may also be ``none``."""
+"""The columns of a CSV file. ``days`` and those from ``interests`` to ``tags`` hold several values, separated by ``;``;
+``updates`` may also be ``none``. ``announcements`` is ``yes`` or ``no``."""
 
 _ORIGIN = ("created_at", "consent")
 """Columns that are only imported: when and how somebody agreed to get mail."""
@@ -237,6 +238,7 @@ def to_row(subscriber: Subscriber, tags: Sequence[str]) -> dict[str, str]:
         "never": _joined(preferences.never),
         "updates": _joined(preferences.updates) or _NONE,
         "tags": _joined(tags),
+        "announcements": "yes" if preferences.announcements else "no",
     }
     return {key: escape_formula(cell) for key, cell in row.items()}
 

@@ -10,13 +10,13 @@ from sqlalchemy import Engine
 
 from newsletter.model import SendState
 from newsletter.store import reading, send_log
-from newsletter.store.send_log import LogFilter, LogLine
+from newsletter.store.send_log import DIGEST, LogFilter, LogLine
 from newsletter.support.csv_files import escape_formula
 from newsletter.support.text import escape_for_terminal
 
 COLUMNS = (
     *("edition", "email", "state", "papers", "sent_at", "settled_at", "not_before", "attempts", "account"),
-    *("message_id", "smtp_reply", "reason", "model_version", "paper_ids"),
+    *("message_id", "smtp_reply", "reason", "model_version", "paper_ids", "kind", "subject"),
 )
 """The columns of CSV: ``papers`` is their number, ``paper_ids`` has them by rank, separated by ``;``."""
 
@@ -45,6 +45,8 @@ def to_object(line: LogLine) -> dict[str, Any]:
     return {
         "edition": send.edition.isoformat(),
         "email": send.email,
+        "kind": line.kind.value if line.kind else DIGEST,
+        "subject": line.subject,
         "state": send.state.value,
         "message_id": send.message_id,
         "sent_at": _iso(send.settled_at) if send.state is SendState.SENT else None,

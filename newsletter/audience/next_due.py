@@ -1,7 +1,7 @@
 """When a subscriber's next digest is due, in the subscriber's time zone."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from newsletter.model import Day, Schedule
 from newsletter.support.time_zones import get_zone
@@ -35,12 +35,17 @@ def due_on(schedule: Schedule, day: date) -> datetime | None:
     """Return the scheduled moment on a day (UTC); None if the schedule skips it."""
     if list(Day)[day.weekday()] not in schedule.days:
         return None
+    return local_moment(day, schedule.time, schedule.timezone)
+
+
+def local_moment(day: date, at: time, timezone: str) -> datetime:
+    """Return the moment (UTC) at which the clock of a time zone shows a time on a day; see :func:`next_due` for times
+    that a clock change skips or repeats.
+    """
+    zone = get_zone(timezone)
     # In a gap, fold 0 is the time by the clock before the change, thus later, and fold 1 by the clock after it.
-    moments = [
-        datetime.combine(day, schedule.time.replace(fold=fold), get_zone(schedule.timezone)).astimezone(UTC)
-        for fold in (0, 1)
-    ]
-    return next((one for one in moments if local_day(schedule, one) == day), moments[0])
+    moments = [datetime.combine(day, at.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1)]
+    return next((one for one in moments if one.astimezone(zone).date() == day), moments[0])
 
 
 def local_day(schedule: Schedule, moment: datetime) -> date:

@@ -1,7 +1,7 @@
 """Signed links: the holder of a link may act for its subscriber, for one purpose.
 
-Links are stable until the subscriber disables them, which raises the version of new links. ``UNSUBSCRIBE`` (can only
-end mail) and ``DIGEST`` (carries no rights) have no version.
+Links are stable until the subscriber disables them, which raises the version of new links. ``UNSUBSCRIBE`` and
+``ANNOUNCEMENTS`` (can only end mail) and ``DIGEST`` (carries no rights) have no version.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ class TokenPurpose(StrEnum):
     """The purpose of a link; its token is not valid for any other."""
 
     UNSUBSCRIBE = "unsubscribe"
+    ANNOUNCEMENTS = "announcements"
     PREFERENCES = "preferences"
     FEEDBACK = "feedback"
     RATINGS = "ratings"

@@ -321,8 +321,8 @@ def to_mapping(preferences: Preferences) -> dict[str, Any]:
         plain["alerts"] = [alert_json(alert) for alert in preferences.alerts]
     if preferences.updates != usual.updates:
         plain["updates"] = [kind.value for kind in preferences.updates]
-    if not preferences.announcements:
-        plain["announcements"] = False
+    if preferences.announcements != usual.announcements:
+        plain["announcements"] = preferences.announcements
     return plain
 
 

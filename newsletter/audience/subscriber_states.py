@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from newsletter.audience.next_due import next_due
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.store import mailings, suppressions
 from newsletter.store import subscribers as store
-from newsletter.store import suppressions
 from newsletter.store.suppressions import Reason
 
 ENDED = (SubscriberState.UNSUBSCRIBED, SubscriberState.BOUNCED)
@@ -26,7 +26,12 @@ def check_not_suppressed(connection: Connection, email: str, where: str, strict:
         raise UserError(f"{where}{email} is suppressed and gets no mail ({said}); {fix}")
 
 
-def reschedule(connection: Connection, subscriber: Subscriber, now: datetime, before: Preferences) -> None:
+def replan(connection: Connection, subscriber: Subscriber, now: datetime, before: Preferences) -> None:
+    """Adapt what is planned to changed preferences: the next digest to the schedule, and waiting announcements are
+    skipped for who wants none.
+    """
+    if before.announcements and not subscriber.preferences.announcements:
+        mailings.withdraw(connection, subscriber.row, now)
     moved = before.schedule != subscriber.preferences.schedule
     if subscriber.state is SubscriberState.ACTIVE and (subscriber.next_due is None or moved):
         store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})

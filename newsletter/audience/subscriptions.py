@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +97,7 @@ def _read_file(
     if contents.tags is not None:
         _set_tags(connection, subscriber.row, contents.tags)
     store.set_file(connection, subscriber.row, path.name, digest)
-    subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+    subscriber_states.replan(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
 
 
 def _file_removed(connection: Connection, path: Path, report: SyncReport) -> None:
@@ -150,7 +151,7 @@ def subscribe(
             store.set_state(connection, subscriber.row, SubscriberState.ACTIVE, now, consent if again else None)
         change_preferences(connection, subscriber, preferences, folder, now)
     active = replace(subscriber, preferences=preferences, state=SubscriberState.ACTIVE, next_due=None)
-    subscriber_states.reschedule(connection, active, now, preferences)
+    subscriber_states.replan(connection, active, now, preferences)
     found = store.by_email(connection, preferences.email)
     assert found is not None  # noqa: S101 - added or updated above
     return found
@@ -165,7 +166,7 @@ def change_preferences(
         UserError: the file cannot be written, or was changed since the store read it.
     """
     store.set_preferences(connection, subscriber.row, preferences, now)
-    subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
+    subscriber_states.replan(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
     path = _unchanged_file(connection, subscriber, folder)
     if path is not None:
         _write_stored(connection, subscriber.row, path, preferences)
@@ -267,8 +268,20 @@ def save_preferences(
         write_file(path, text.encode(), mode=0o600)
         store.set_file(connection, present.row, home.file, _digest(text))
     store.set_preferences(connection, present.row, wanted, now)
-    subscriber_states.reschedule(connection, replace(present, preferences=wanted), now, present.preferences)
+    subscriber_states.replan(connection, replace(present, preferences=wanted), now, present.preferences)
     return True
+
+
+def stop_announcements(connection: Connection, subscriber: Subscriber, folder: Path, now: datetime) -> None:
+    """End announcements for a subscriber at once, in the file too if it can be written; digests go on."""
+    wanted = replace(subscriber.preferences, announcements=False)
+    with suppress(UserError):  # The file has a mistake, or cannot be written: the store counts until it is read again.
+        home = read_stored(subscriber, folder)
+        changed = replace(home.preferences, announcements=False)
+        if not home.problems and save_preferences(connection, subscriber, changed, home.mark, folder, now):
+            return
+    store.set_preferences(connection, subscriber.row, wanted, now)
+    subscriber_states.replan(connection, replace(subscriber, preferences=wanted), now, subscriber.preferences)
 
 
 def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> Preferences:

@@ -84,9 +84,12 @@ class _TimelineBuilder:
         first = today - timedelta(days=DAYS - 1)
         wanted = LogFilter(subscriber=subscriber.row, since=first, digests_only=True)
         self._lines = {line.send.edition: line for line in send_log.log(connection, wanted)}
+        self._others: dict[date, list[LogLine]] = {}
+        for line in send_log.log(connection, LogFilter(subscriber=subscriber.row, since=first, mailings_only=True)):
+            self._others.setdefault(line.send.edition, []).append(line)
         self._updates = paper_events.counts(connection, [line.send.row for line in self._lines.values()])
         # After a move to the west, an edition can be tomorrow's.
-        last = max([today, *self._lines])
+        last = max([today, *self._lines, *self._others])
         self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         start = datetime.combine(first, datetime.min.time(), tzinfo=self._zone)
         self._back = bounces.of_subscriber(connection, subscriber.row, start)
@@ -104,6 +107,7 @@ class _TimelineBuilder:
         for day in self._days:
             line = self._lines.get(day)
             words = [self._of_line(line) if line is not None else self._of_none(day)]
+            words += [self._of_mailing(one) for one in self._others.get(day, ())]
             words += [self._of_bounce(one, day) for one in self._back if self._day_of(one.received_at) == day]
             words += self._of_changes(day)
             yield TimelineDay(day, tuple(word for word in words if word), line)
@@ -129,9 +133,21 @@ class _TimelineBuilder:
         return self._at(one.next_due)
 
     def _of_line(self, line: LogLine) -> str:
-        send, number = line.send, f"{len(line.papers)} paper{'' if len(line.papers) == 1 else 's'}"
-        if updates := self._updates.get(send.row, 0):
+        number = f"{len(line.papers)} paper{'' if len(line.papers) == 1 else 's'}"
+        if updates := self._updates.get(line.send.row, 0):
             number += f" and {updates} update{'' if updates == 1 else 's'}"
+        return self._of_send(line.send, number, updates)
+
+    def _of_mailing(self, line: LogLine) -> str:
+        send, what = line.send, f"{line.kind} “{line.subject}”"
+        if send.state is SendState.SKIPPED:
+            return f"{what}, skipped: {send.reason}"
+        if send.state is SendState.PLANNED and send.not_before is not None:
+            return f"{what}, planned for {self._at(send.not_before, edition_day=send.edition)}"
+        return self._of_send(send, what, 0)
+
+    def _of_send(self, send: Send, number: str, updates: int) -> str:
+        """Describe a send of something, such as "8 papers"."""
         at = self._at(send.settled_at, edition_day=send.edition, seconds=True)
         said = f"; it said “{send.smtp_reply}”" if send.smtp_reply else ""
         match send.state:

@@ -144,6 +144,31 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Entry("send", "send:send", "Send today's edition now to every active subscriber who has not received it."),
         Entry("run", "send:run", "Run the newsletter: fetch papers and send each digest at the subscriber's own time."),
+        Entry(
+            "announce",
+            "announce:announce",
+            "Send an announcement to all active subscribers, or to those with a tag, now or at a given time.",
+        ),
+        Group(
+            "announcements",
+            "List, show, pause, resume and cancel announcements.",
+            (
+                Entry(
+                    "list",
+                    "announce:list_announcements",
+                    "List the announcements, newest first, with how many were sent.",
+                ),
+                Entry("show", "announce:show_announcement", "Show an announcement and its progress."),
+                Entry("pause", "announce:pause", "Pause an announcement. Messages that are being sent are finished."),
+                Entry(
+                    "resume",
+                    "announce:resume",
+                    "Resume a paused announcement. The next 'newsletter run' or 'newsletter send' sends what became "
+                    "due meanwhile.",
+                ),
+                Entry("cancel", "announce:cancel", "Cancel an announcement: nobody else gets it."),
+            ),
+        ),
         Entry("pause", "pause:pause", "Pause all sending now, including in running processes."),
         Entry(
             "resume",
@@ -213,7 +238,8 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
                 Entry(
                     "cancel",
                     "sends:cancel",
-                    "Cancel the planned and deferred sends of an edition. No later run sends them.",
+                    "Cancel the planned and deferred sends of an edition or of an announcement. No later run sends "
+                    "them.",
                 ),
                 Entry(
                     "mark-sent",

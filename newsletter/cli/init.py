@@ -134,8 +134,14 @@ def _show_log(context: AppContext) -> None:
 
     with reading(context.engine) as connection:
         rows = [
-            (send.edition, send.email, send.state.value, len(papers), send.smtp_reply or send.reason)
-            for send, papers in send_log.log(connection)
+            (
+                line.send.edition,
+                line.send.email,
+                line.send.state.value,
+                len(line.papers),
+                line.send.smtp_reply or line.send.reason,
+            )
+            for line in send_log.log(connection)
         ]
     columns = (("edition", "left"), ("email", "left"), ("state", "left"), ("papers", "right"), ("server reply", "wide"))
     print_table(columns, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -50,6 +51,9 @@ def log(
     paper: Annotated[
         str | None, typer.Option(metavar="PAPER", help="Only digests with this paper: id, DOI, URL or title.")
     ] = None,
+    announcement: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=1, help="Only this announcement.", show_default=False)
+    ] = None,
     state: Annotated[
         list[str] | None, typer.Option(metavar="STATE", help="Only sends in this state; may be repeated.")
     ] = None,
@@ -70,7 +74,7 @@ def log(
     from newsletter.store.send_log import LogFilter
 
     if why_ is not None:
-        if any((email, edition, since, until, paper, state, format, output)):
+        if any((email, edition, since, until, paper, announcement, state, format, output)):
             raise UserError("--why can only be combined with --json; remove the other options")
         _tell_why(open_context_for(ctx, files=False), why_, json)
         return
@@ -78,7 +82,7 @@ def log(
     days = _days(edition, since, until)
     context = open_context_for(ctx, files=False)
     with reading(context.engine) as connection:
-        wanted = _wanted(connection, email, days, paper, state or [])
+        wanted = replace(_wanted(connection, email, days, paper, state or []), mailing=announcement)
     lines = logged.lines(context.engine, wanted)
     if output is not None:
         _write(output, kind, lines)
@@ -183,7 +187,10 @@ def _log_row(line: LogLine) -> tuple[object, ...]:
     send = line.send
     said = [send.reason if send.state is not SendState.SENT else None, send.no_papers, send.smtp_reply]
     again = f"next try {format_moment(send.not_before)}" if send.not_before else None
-    words = "; ".join(part for part in (*said, again) if part)
+    if send.state is SendState.PLANNED and again:
+        again = f"planned for {format_moment(send.not_before)}"
+    subject = f"{line.kind} “{line.subject}”" if line.kind else None
+    words = "; ".join(part for part in (subject, *said, again) if part)
     at: tuple[str, ...] = ()
     if send.settled_at is not None:
         # The day is shown only if it differs from the edition.

@@ -17,6 +17,7 @@ import typer
 
 from newsletter.cli.common import (
     Json,
+    bring_index_up_to_date,
     err,
     event_log,
     format_iso,
@@ -56,6 +57,15 @@ def send(
         ),
     ] = None,
     dry: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send and log nothing.")] = False,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EMAIL", help="Only send the digest of --as to this address, as a test.", show_default=False
+        ),
+    ] = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="EMAIL", help="The subscriber whose digest --test sends.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Send today's edition now to every active subscriber who has not received it.
@@ -63,11 +73,29 @@ def send(
     Sends that an earlier run left waiting are sent too. 'newsletter run' does this automatically, at each subscriber's
     own time.
     """
+    if test is not None or as_ is not None:
+        _send_test(ctx, test, as_, alone=not (only or due or wait or dry or json))
+        return
     patience = parse_duration(wait, "--wait") if wait is not None else _DUE_PATIENCE if due else None
     context = open_context_for(ctx)
     with _alone(context, json) if due and not dry else nullcontext(True) as may_send:
         if may_send:
             _send(context, only, due, dry, patience, json)
+
+
+def _send_test(ctx: typer.Context, test: str | None, as_: str | None, alone: bool) -> None:
+    """Send the digest that a subscriber would get now to another address."""
+    from newsletter.services.trial_digest import send_test_digest
+    from newsletter.store.audit import COMMAND_LINE
+
+    if test is None or as_ is None:
+        raise UserError("--test ADDRESS and --as EMAIL belong together; pass both")
+    if not alone:
+        raise UserError("--test can only be combined with --as; remove the other options")
+    context = open_context_for(ctx)
+    bring_index_up_to_date(context)
+    message = send_test_digest(context, _only(context, as_, any_state=True), test, COMMAND_LINE)
+    say(f"Test sent to {message.recipient}.")
 
 
 def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience: timedelta | None, json: bool) -> None:
@@ -84,8 +112,8 @@ def _send(context: AppContext, only: str | None, due: bool, dry: bool, patience:
     _warn_of_doubts(context)
     if due:
         bring_due_back(context)
-    tally = _Tally(_number(context, one, due))
-    with stoppable() as stopped, _progress(tally, stopped) as on_progress:
+    tally = Tally(_number(context, one, due))
+    with stoppable() as stopped, show_progress(tally, stopped) as on_progress:
         report = run_edition(context, batches, stopped.is_set, on_progress, one, patience, on_info=note, on_wait=note)
     for one_note in report.notes:
         warn(one_note)
@@ -176,13 +204,13 @@ def _warn_of_doubts(context: AppContext) -> None:
         warn(doubt)
 
 
-def _only(context: AppContext, email: str) -> Subscriber:
+def _only(context: AppContext, email: str, any_state: bool = False) -> Subscriber:
     from newsletter.audience import subscriptions
     from newsletter.store import reading
 
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
-    if subscriber.state is not SubscriberState.ACTIVE:
+    if subscriber.state is not SubscriberState.ACTIVE and not any_state:
         bounced = subscriber.state is SubscriberState.BOUNCED
         command = f"newsletter {'bounces forgive' if bounced else 'subscribe --again'} {subscriber.email}"
         fix = f"run '{command}' if {'the mailbox works again' if bounced else 'that person asks to come back'}"
@@ -246,7 +274,7 @@ def _show_digest(email: str, digest: Digest, no_papers: str | None) -> None:
         say(f"  {choice.rank:>2}. [{choice.section}] {choice.paper.title}")
 
 
-class _Tally:
+class Tally:
     """Counts the outcomes of a run, for the progress bar."""
 
     def __init__(self, total: int) -> None:
@@ -284,7 +312,7 @@ def _number(context: AppContext, only: Subscriber | None, due: bool) -> int:
 
 
 @contextmanager
-def _progress(tally: _Tally, stopped: threading.Event) -> Iterator[OnProgress]:
+def show_progress(tally: Tally, stopped: threading.Event) -> Iterator[OnProgress]:
     """Show a progress bar with the rate, the time left and the number of digests not sent."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -21,6 +21,9 @@ _RECENT = timedelta(days=7)
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")]
 Edition = Annotated[str, typer.Option(metavar="DAY", help="Day of the edition, like 2025-11-25.")]
+Announcement = Annotated[
+    int | None, typer.Option(metavar="NUMBER", min=1, help="Only this announcement.", show_default=False)
+]
 
 
 def retry(
@@ -31,6 +34,7 @@ def retry(
     ] = None,
     domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Only addresses at this domain.")] = None,
     only: Annotated[str | None, typer.Option(metavar="EMAIL", help="Only this subscriber.")] = None,
+    announcement: Announcement = None,
     dry: DryRun = False,
     json: Json = False,
 ) -> None:
@@ -49,13 +53,16 @@ def retry(
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, only).row if only is not None else None
     states = (SendState.FAILED,) if failed else (SendState.FAILED, SendState.DEFERRED)
-    since = None if day is not None else (context.clock() - _RECENT).date()
+    if announcement is not None and day is not None:
+        raise UserError("--announcement cannot be combined with --edition; remove one of them")
+    since = None if day is not None or announcement is not None else (context.clock() - _RECENT).date()
     wanted = Selection(
         states=states,
         edition=day,
         since=since,
         domain=domain.lower().lstrip("@") if domain is not None else None,
         subscriber=subscriber,
+        mailing=announcement,
     )
     counts: Counter[Retry] = Counter()
     for send, outcome in send_changes.retry(context, wanted, dry):
@@ -81,18 +88,33 @@ def _say_retried(counts: Counter[Retry], dry: bool) -> None:
         say(f"{_sends(counts[Retry.INACTIVE])} unchanged: the subscriber currently gets no mail.")
     if counts[Retry.NOTHING_LEFT]:
         say(f"{_sends(counts[Retry.NOTHING_LEFT])} unchanged: every paper was sent in another digest.")
+    if counts[Retry.CANCELLED]:
+        say(f"{_sends(counts[Retry.CANCELLED])} unchanged: the announcement was cancelled.")
 
 
-def cancel(ctx: typer.Context, edition: Edition, json: Json = False) -> None:
-    """Cancel the planned and deferred sends of an edition. No later run sends them.
+def cancel(
+    ctx: typer.Context,
+    edition: Annotated[
+        str | None, typer.Option(metavar="DAY", help="Day of the edition, like 2025-11-25.", show_default=False)
+    ] = None,
+    announcement: Announcement = None,
+    json: Json = False,
+) -> None:
+    """Cancel the planned and deferred sends of an edition or of an announcement. No later run sends them.
 
-    Their papers may appear in a later digest. Subscribers whose digest is not planned yet still get it; to stop these
-    too, run 'newsletter pause'.
+    Papers of digests may appear in a later digest. Subscribers whose digest is not planned yet still get it; to stop
+    these too, run 'newsletter pause'. An announcement is cancelled for good.
     """
-    from newsletter.services import send_changes
+    from newsletter.services import announcements, send_changes
+    from newsletter.store.audit import COMMAND_LINE
 
+    if (edition is None) == (announcement is None):
+        raise UserError("pass --edition DAY or --announcement NUMBER, one of them")
     context = open_context_for(ctx, files=False)
-    cancelled, on_wire = send_changes.cancel(context, parse_day(edition, "--edition"))
+    if announcement is not None:
+        cancelled, on_wire = announcements.cancel(context, announcement, COMMAND_LINE)
+    else:
+        cancelled, on_wire = send_changes.cancel(context, parse_day(edition or "", "--edition"))
     if json:
         print_json([{"cancelled": cancelled, "on_wire": on_wire}])
         return

@@ -64,6 +64,9 @@ def subscribe(
             'retracted, "all" or "none"; separate several with commas.',
         ),
     ] = None,
+    announcements: Annotated[
+        bool | None, typer.Option("--announcements/--no-announcements", help="Whether to send announcements.")
+    ] = None,
     file: Annotated[bool, typer.Option("--file/--no-file", help="Keep interests in a file in subscribers/.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Resubscribe a person who asked to come back.")] = False,
 ) -> None:
@@ -76,7 +79,7 @@ def subscribe(
     from newsletter.store import writing
 
     context = open_context_for(ctx)
-    said = _said(email, name, days, time, timezone, papers, layout, updates)
+    said = _said(email, name, days, time, timezone, papers, layout, updates, announcements)
     with writing(context.engine) as connection:
         present = store.by_email(connection, email)
         wanted = _merged(present.preferences if present else None, said, interest or [])
@@ -98,11 +101,13 @@ def _said(
     papers: int | None,
     layout: Layout | None,
     updates: str | None,
+    announcements: bool | None,
 ) -> dict[str, Any]:
     schedule = {"days": days.split(",") if days else None, "time": time, "timezone": timezone}
     number = None if papers is None else str(papers)
     said: dict[str, Any] = {"email": email, "name": name, "papers": number, "layout": layout}
     said["updates"] = _kinds(updates) if updates is not None else None
+    said["announcements"] = announcements
     said["schedule"] = {key: value for key, value in schedule.items() if value is not None}
     return {key: value for key, value in said.items() if value is not None}
 
@@ -285,6 +290,7 @@ def show_subscriber(
     say(f"layout: {preferences.layout or f'{context.config.digest.layout}, as usual here'}")
     say(f"updates: {', '.join(preferences.updates) or 'none'}")
     say(f"tags: {', '.join(tags) or 'none'}")
+    say(f"announcements: {'yes' if preferences.announcements else 'no'}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")

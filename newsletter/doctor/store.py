@@ -94,7 +94,7 @@ def sends(engine: Engine, now: datetime) -> CheckResult:
     """Check for waiting sends and sends of unknown outcome."""
     name = "sends"
     with reading(engine) as connection:
-        waiting = health.waiting(connection)
+        waiting = health.waiting(connection, now)
     text = ", ".join(f"{one.count} {state.value}" for state, one in waiting.items())
     if SendState.UNSURE in waiting:
         return warning(name, text, "list and resolve the unsure sends with 'newsletter sends resolve'")

@@ -13,6 +13,7 @@ from functools import cache
 
 from newsletter.config.settings import Site
 from newsletter.model import Digest, DigestItem, Message, Subscriber
+from newsletter.rendering.announcement import MailingLinks
 from newsletter.rendering.headers import (
     address_spec,
     ascii_domain,
@@ -60,20 +61,66 @@ def make_message(
         UserError: a template uses an unknown variable.
     """
     html, text = render_parts(site, templates, subscriber, digest, links)
-    # RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by email, or one click (with an HTTPS page).
-    unsubscribe = [f"<{url}>" for url in (links.one_click, links.unsubscribe_email) if url]
-    headers = [
-        list_id_field(site.name, f"papers.{ascii_domain(site.domain)}"),
-        plain_field("List-Unsubscribe", *unsubscribe),
-    ]
-    if links.one_click and links.one_click.startswith("https:"):
-        headers.append(plain_field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-    # For the statistics of mailbox providers: edition, type and sender.
-    headers.append(plain_field("Feedback-ID", f"{digest.edition:%Y%m%d}:digest:papers:{_sender_id(site)}"))
+    headers = _list_headers(site, site.name, "papers", links.one_click, links.unsubscribe_email)
+    headers.append(_feedback_id(site, f"{digest.edition:%Y%m%d}", "digest"))
     to = (subscriber.preferences.name, subscriber.email)
     images = _images(templates, digest, html) if templates.look.images is not NO_IMAGES else ()
     line = subject(templates.look.subject, site, digest, subscriber.preferences.name)
     return _message(site, to, line, now, identity, headers, html, text, images)
+
+
+def _list_headers(site: Site, title: str, name: str, one_click: str | None, by_email: str | None) -> list[bytes]:
+    """Return the header fields of bulk mail.
+
+    RFC 2919: a List-Id for filters; RFC 2369 and RFC 8058: unsubscribing by email, or one click (with an HTTPS page).
+    """
+    headers = [
+        list_id_field(title, f"{name}.{ascii_domain(site.domain)}"),
+        plain_field("List-Unsubscribe", *(f"<{url}>" for url in (one_click, by_email) if url)),
+    ]
+    if one_click and one_click.startswith("https:"):
+        headers.append(plain_field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    return headers
+
+
+def _feedback_id(site: Site, campaign: str, kind: str) -> bytes:
+    """Return the field for the statistics of mailbox providers: edition or mailing, type and sender."""
+    return plain_field("Feedback-ID", f"{campaign}:{kind}:papers:{_sender_id(site)}")
+
+
+def mailing_message_id(site: Site, key: str, mailing: int, subscriber: int) -> str:
+    """Return the Message-ID of an announcement or a message (by row) to a subscriber, like :func:`message_id`."""
+    mac = hmac.new(key.encode(), f"message-id|mailing {mailing}|{subscriber}".encode(), hashlib.sha256)
+    return f"<m{mailing}.{mac.hexdigest()[:24]}@{ascii_domain(site.domain)}>"
+
+
+def make_mailing_message(
+    site: Site,
+    subscriber: Subscriber,
+    subject: str,
+    parts: tuple[str, str],
+    links: MailingLinks,
+    identity: str,
+    campaign: str,
+    now: datetime,
+    images: Images = NO_IMAGES,
+) -> Message:
+    """Build an announcement, or, if its links end no announcements, a message.
+
+    Args:
+        parts: the HTML and the text. ``identity``: the Message-ID, with angle brackets.
+        campaign: names the mailing in the statistics of mailbox providers.
+        now: for the Date header (aware).
+    """
+    is_bulk = links.announcements is not None
+    headers = []
+    if is_bulk:
+        title = f"{site.name} announcements"
+        headers = _list_headers(site, title, "announcements", links.one_click, links.announcements_email)
+    headers.append(_feedback_id(site, campaign, "announcement" if is_bulk else "message"))
+    to = (subscriber.preferences.name, subscriber.email)
+    html, text = parts
+    return _message(site, to, subject, now, identity, headers, html, text, parts_used(html, [images.logo]))
 
 
 def _images(templates: Templates, digest: Digest, html: str) -> Sequence[bytes]:

@@ -5,7 +5,7 @@ Errors name the file and line of the MJML source, not those of the compiled HTML
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html.parser import HTMLParser
@@ -214,14 +214,23 @@ def _missing(name: str) -> UserError:
 
 
 def _compiled(environment: Environment, name: str) -> CompiledPart:
-    lines = tuple(_coloured(environment, line) for line in _assembled(environment, name))
-    html = _html_of(lines)
+    html, lines = compile_mjml(environment, name)
     bucket = _HTML_CODE.get_bucket(environment, name, str(lines[0].path) if lines else None, html)
     if bucket.code is None:
         bucket.code = environment.compile(html)
         _HTML_CODE.set_bucket(bucket)
     template = Template.from_code(environment, bucket.code, environment.make_globals(None))
     return CompiledPart(template, lines)
+
+
+def compile_mjml(environment: Environment, name: str) -> tuple[str, tuple[SourceLine, ...]]:
+    """Compile an MJML file that an environment finds into HTML; return it, with its Jinja2 tags, and the source lines.
+
+    Raises:
+        UserError: the file, or one that it includes, is missing or invalid.
+    """
+    lines = tuple(_coloured(environment, line) for line in _assembled(environment, name))
+    return _html_of(lines), lines
 
 
 @lru_cache(maxsize=32)
@@ -236,16 +245,26 @@ def _html_of(lines: tuple[SourceLine, ...]) -> str:
     except TemplateSyntaxError as error:
         raise UserError(f"{lines[error.lineno - 1]}: {error.message}; correct the template") from None
     _Checker(lines).check(source)
-    # Each Jinja2 tag is replaced by a placeholder: the compiler would escape its contents.
-    tags, number = _TAG.findall(source), count()
-    source = _TAG.sub(lambda _: f"jinja{next(number)}tag", source)
+    # The compiler would escape the contents of Jinja2's tags.
+    source, tags = with_stand_ins(source)
     try:
         compiled = mjml_to_html(source)
     except Exception as error:  # The compiler has no specific error class.
         raise UserError(f"{lines[0].path}: MJML does not compile: {error}; correct the template") from error
     if compiled.errors:
         raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; correct the template")
-    return _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
+    return without_stand_ins(_tightened(compiled.html), tags)
+
+
+def with_stand_ins(text: str) -> tuple[str, list[str]]:
+    """Replace the Jinja2 tags of a text by words that survive a conversion; return the text, and the tags."""
+    tags, number = _TAG.findall(text), count()
+    return _TAG.sub(lambda _: f"jinja{next(number)}tag", text), tags
+
+
+def without_stand_ins(text: str, tags: Sequence[str]) -> str:
+    """Put the tags back that :func:`with_stand_ins` replaced."""
+    return _STAND_IN.sub(lambda found: tags[int(found[1])], text)
 
 
 def _coloured(environment: Environment, line: SourceLine) -> SourceLine:

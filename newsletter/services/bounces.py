@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from newsletter.audience import bounce_actions
-from newsletter.audience.signed_links import TokenPurpose
+from newsletter.audience import bounce_actions, subscriptions
+from newsletter.audience.signed_links import TokenHolder, TokenPurpose
 from newsletter.delivery.bounces import bounce_mailbox
 from newsletter.delivery.bounces.parser import MAX_BYTES, BounceReport, parse_report
-from newsletter.delivery.bounces.verp import read_token
+from newsletter.delivery.bounces.verp import read_mailing_token, read_token
 from newsletter.delivery.refusal_classifier import BounceKind, classify_refusal, status_in
 from newsletter.delivery.sending.circuit_breaker import burst_began
 from newsletter.model import Send, SendState, Subscriber, SubscriberState
@@ -86,13 +86,32 @@ def process_message(context: AppContext, content: bytes) -> BounceResult:
 def _about(connection: Connection, context: AppContext, report: BounceReport) -> tuple[Subscriber | None, Send | None]:
     """Return the subscriber and the send that a report verifiably concerns."""
     if report.signed_tokens:
-        holders = (context.links.subscriber(TokenPurpose.UNSUBSCRIBE, token) for token in report.signed_tokens)
-        holder = next((one for one in holders if one is not None), None)
+        purposes = (TokenPurpose.UNSUBSCRIBE, TokenPurpose.ANNOUNCEMENTS)
+        holder = next((one for purpose in purposes if (one := _holder(context, report, purpose)) is not None), None)
         return (subscribers.by_rows(connection, [holder.row]).get(holder.row) if holder is not None else None), None
-    signed = (read_token(context.links.key, token) for token in report.tokens)
-    of_token = next((send_log.of_edition(connection, *one) for one in signed if one is not None), None)
+    named = (_of_token(connection, context.links.key, token) for token in report.tokens)
+    of_token = next((one for one in named if one is not None), None)
     send = of_token or send_log.by_message_id(connection, report.message_ids)
     return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
+
+
+def _holder(context: AppContext, report: BounceReport, purpose: TokenPurpose) -> TokenHolder | None:
+    holders = (context.links.subscriber(purpose, token) for token in report.signed_tokens)
+    return next((one for one in holders if one is not None), None)
+
+
+def _of_token(connection: Connection, key: str, token: str) -> Send | None:
+    """Return the send of a return-path token, of a digest or of an announcement; None if it was not signed here."""
+    if (digest := read_token(key, token)) is not None:
+        return send_log.of_edition(connection, *digest)
+    mailing = read_mailing_token(key, token)
+    return send_log.of_mailing(connection, *mailing) if mailing is not None else None
+
+
+def _ends_announcements_only(context: AppContext, report: BounceReport) -> bool:
+    if report.kind is not BounceKind.UNSUBSCRIBE or _holder(context, report, TokenPurpose.UNSUBSCRIBE) is not None:
+        return False
+    return _holder(context, report, TokenPurpose.ANNOUNCEMENTS) is not None
 
 
 def keep_report(
@@ -110,7 +129,9 @@ def keep_report(
     """
     now = context.clock()
     effect = None
-    if report.kind is not BounceKind.HARD or send is None or not _is_accounts_fault(connection, context, send):
+    if _ends_announcements_only(context, report):
+        subscriptions.stop_announcements(connection, subscriber, context.config.subscribers_folder, now)
+    elif report.kind is not BounceKind.HARD or send is None or not _is_accounts_fault(connection, context, send):
         effect = bounce_actions.apply_bounce(connection, subscriber, send, report.kind, context.config.bounces, now)
     bounces.keep(
         connection,

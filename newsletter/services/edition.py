@@ -20,6 +20,7 @@ from newsletter.delivery.sending.dispatcher import Throttled
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import SendState, Subscriber
 from newsletter.ranking.index import Index
+from newsletter.services import announcements
 from newsletter.services.context import AppContext
 from newsletter.services.due_subscribers import with_zone_warnings
 from newsletter.services.edition_run import (
@@ -60,7 +61,8 @@ def run_edition(
     on_wait: Callable[[str], None] = lambda line: None,
     get_index: Callable[[], Index | None] | None = None,
 ) -> EditionReport:
-    """Plan and send the digests of batches of subscribers, and send what an earlier run left waiting.
+    """Plan and send the digests of batches of subscribers and the announcements that are due, and send what an earlier
+    run left waiting.
 
     Args:
         batches: the subscribers to plan for.
@@ -82,6 +84,7 @@ def run_edition(
     should_stop = pause.or_when(should_stop)
     report = EditionReport()
     settle_leftovers(context, report)
+    report.notes += announcements.plan_due(context, should_stop)
     batches = with_zone_warnings(context, batches, report.notes)
     first = list(islice(batches, _FEW_BATCHES + 1))
     number = context.config.processes if len(first) > _FEW_BATCHES else 1
@@ -104,6 +107,7 @@ def run_edition(
     else:
         raise NewsletterError(WORKERS_KEEP_DYING)
     _finish(context, report, run, row)
+    announcements.settle(context)
     report.stopped = should_stop()
     if (found := pause.look()) is not None:
         report.notes.append(str(found))

@@ -16,10 +16,10 @@ from newsletter.errors import describe
 from newsletter.model import SendState
 from newsletter.services.bounces import process_refusal, undo_refusals
 from newsletter.services.context import AppContext, open_context
-from newsletter.services.digest_renderer import DigestRenderer
 from newsletter.services.host_check import HostFingerprint, verify_host
 from newsletter.services.planning import SubscriberBatch, plan_batch
 from newsletter.services.ranking_snapshot import RankingSnapshot, SnapshotPayload, from_payload
+from newsletter.services.send_renderer import SendRenderer
 from newsletter.support.clock import Clock
 from newsletter.workers.base import ShouldStop
 
@@ -67,7 +67,7 @@ class EditionWorker:
             accounts=context.config.mail_accounts,
             delivery=context.config.delivery,
             folder=context.config.folder,
-            renderer=DigestRenderer(context),
+            renderer=SendRenderer(context),
             clock=context.clock,
             pending=context.pending,
             should_stop=should_stop,

@@ -121,9 +121,8 @@ def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -
 def personal_links(context: AppContext, subscriber: Subscriber, edition: date) -> PersonalLinks:
     """Return the signed links of a subscriber in the digest of an edition."""
     site, links, row, version = context.config.site, context.links, subscriber.row, subscriber.link_version
-    # An address that nothing reads is the operator's, who processes these emails by hand.
-    address = context.config.command_address or _bare_address(site.reply_to or site.sender)
-    unsubscribe = mailto_link(address, f"unsubscribe {links.token(TokenPurpose.UNSUBSCRIBE, row)}")
+    token = links.token(TokenPurpose.UNSUBSCRIBE, row)
+    unsubscribe = mailto_link(address_for_commands(context.config), f"unsubscribe {token}")
     if site.url is None:
         return PersonalLinks(
             preferences=interests_link(context, subscriber),
@@ -160,6 +159,11 @@ def interests_link(context: AppContext, subscriber: Subscriber) -> str | None:
 def _feedback_email(context: AppContext, subscriber: Subscriber, paper: int, verdict: str) -> str:
     token = context.links.feedback_token(subscriber.row, paper, verdict, subscriber.link_version)
     return mailto_link(context.config.command_address or "", feedback_subject(verdict, token), _JUST_SEND)
+
+
+def address_for_commands(config: Config) -> str:
+    """Return where emails that unsubscribe go. One that nothing reads is the operator's, who processes them by hand."""
+    return config.command_address or _bare_address(config.site.reply_to or config.site.sender)
 
 
 @cache

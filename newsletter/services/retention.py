@@ -12,7 +12,7 @@ from newsletter.delivery.sending import claims
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Send, Subscriber
 from newsletter.services.context import AppContext
-from newsletter.store import reading, secure_delete, suppressions, webhook_deliveries, writing
+from newsletter.store import mailings, reading, secure_delete, suppressions, webhook_deliveries, writing
 from newsletter.store import retention as store
 from newsletter.store.suppressions import Reason
 from newsletter.support.files import MAX_BYTES
@@ -24,8 +24,8 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     """Delete what the log no longer needs to keep, block by block.
 
     Returns:
-        The number of log lines of skipped sends, log lines of settled sends, bounces, and deliveries of webhooks
-        deleted.
+        The number of log lines of skipped sends, log lines of settled sends, bounces, announcements and messages
+        without log lines, and deliveries of webhooks deleted.
     """
     now = context.clock()
     old = now - timedelta(days=context.config.keep_days)
@@ -36,6 +36,7 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
         ),
         "settled": _in_blocks(context, should_stop, lambda connection: store.forget_settled(connection, old, _BLOCK)),
         "bounces": _in_blocks(context, should_stop, lambda connection: store.forget_bounces(connection, old, _BLOCK)),
+        "mailings": _in_blocks(context, should_stop, lambda connection: mailings.forget(connection, old, _BLOCK)),
     }
     if any(forgotten.values()):
         purge_contents(context, should_stop)

@@ -6,7 +6,6 @@ nothing from it, and an email that could not be sent is retried, also by a proce
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,8 +16,7 @@ from newsletter.audience import signup
 from newsletter.audience.form_limits import LimitVerdict, RequestOrigin
 from newsletter.audience.signed_links import VALID_FOR, TokenPurpose
 from newsletter.audience.signup import SignupMail
-from newsletter.delivery.sending import rate_limit
-from newsletter.delivery.smtp.transport import Outcome, Transport
+from newsletter.delivery.smtp.transport import Outcome
 from newsletter.errors import NewsletterError
 from newsletter.model import Message, Preferences, SendState, Subscriber
 from newsletter.rendering.images import Picture
@@ -26,17 +24,16 @@ from newsletter.rendering.message import make_signup_message
 from newsletter.rendering.template import load_templates, render
 from newsletter.rendering.template_context import interests_context, signup_context
 from newsletter.services.context import AppContext
+from newsletter.services.direct_delivery import deliver
 from newsletter.services.messages import interests_link, look_of
-from newsletter.store import circuit_breakers, pauses, reading, sign_ups, subscribers, writing
+from newsletter.store import pauses, reading, sign_ups, subscribers, writing
 from newsletter.store.sign_ups import Kind, SignUp
-from newsletter.support.clock import utc_now
 
 _HOLD = timedelta(minutes=10)
 """How long an email claimed by one process is left alone by others: longer than it may be on the wire."""
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _LOOK_SECONDS = 30.0
-_LONGEST_ON_WIRE = 120.0
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +117,7 @@ def send_next(context: AppContext) -> bool:
             if mail is None:
                 sign_ups.remove(connection, request.row)
                 return True
-        outcome = _deliver(context, _message(context, request, mail))
+        outcome = deliver(context, _message(context, request, mail))
     except Exception as error:
         # Foreign error messages are left out, since they may contain an address.
         reason = error if isinstance(error, NewsletterError) else type(error).__name__
@@ -198,27 +195,6 @@ def _subscriber(context: AppContext, request: SignUp) -> Subscriber:
     if subscriber is None:
         raise NewsletterError("its subscriber was just deleted")
     return subscriber
-
-
-def _deliver(context: AppContext, message: Message) -> Outcome | None:
-    """Send an email through the first account that works; None if none does now."""
-    accounts = sorted(context.config.mail_accounts.items(), key=lambda one: -one[1].weight)
-    with reading(context.engine) as connection:
-        set_aside = {one.account for one in circuit_breakers.set_aside(connection)}
-    for name, settings in accounts:
-        if name in set_aside:
-            continue
-        grant = rate_limit.acquire(context.engine, name, settings.limits, 1, utc_now())
-        if not grant.number:
-            continue
-        time.sleep(max(0.0, (grant.first - utc_now()).total_seconds()))
-        try:
-            with Transport(settings, context.config.folder, name, longest=_LONGEST_ON_WIRE) as wire:
-                return wire.send(message)
-        except NewsletterError as error:
-            rate_limit.release(context.engine, name, settings.limits, 1, utc_now())
-            _log.warning("a sign-up email is delayed: account %s: %s", name, error)
-    return None
 
 
 def forget_unconfirmed(context: AppContext, should_stop: Callable[[], bool]) -> int:

@@ -126,7 +126,7 @@ def queue_status(context: AppContext, connection: Connection) -> QueueStatus:
     """Return what is waiting to be sent."""
     now = context.clock()
     return QueueStatus(
-        waiting=health.waiting(connection),
+        waiting=health.waiting(connection, context.clock()),
         put_off=statistics.deferred_groups(connection, _REASONS),
         holds=statistics.active_back_offs(connection, now),
         overdue=health.overdue(connection, now - timedelta(seconds=context.config.schedule.tick_seconds)),

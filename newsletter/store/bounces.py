@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select
+from sqlalchemy import Connection, RowMapping, Select, case, delete, func, insert, select
 
 from newsletter.store import webhooks
 from newsletter.store.database import advisory_lock
 from newsletter.store.schema import bounces, sends, subscribers
+from newsletter.store.sends import IS_DIGEST
 from newsletter.store.subscribers import email_key
 
 _TOLD = ("hard", "soft", "refused", "complaint")
 """The kinds that the endpoints of webhooks are told; the others are emails that subscribers wrote."""
+_EDITION = case((IS_DIGEST, sends.c.edition)).label("edition")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,8 @@ class Bounce:
         status: the enhanced status code (RFC 3463), if any. ``diagnostic``: the server's text.
         received_at: when it was read (UTC).
         effect: the state the subscriber was moved to, None if nothing changed.
-        email: the subscriber's address. ``edition``, ``message_id``: of the send, if it was about one.
+        email: the subscriber's address. ``message_id``: of the send, if it was about one. ``edition``: of its digest,
+            None for an announcement.
     """
 
     kind: str
@@ -122,7 +125,7 @@ def of_subscriber(connection: Connection, subscriber: int, since: datetime) -> l
 
 def _all() -> Select[Any]:
     return (
-        select(bounces, func.coalesce(sends.c.email, subscribers.c.email).label("email"), sends.c.edition)
+        select(bounces, func.coalesce(sends.c.email, subscribers.c.email).label("email"), _EDITION)
         .add_columns(sends.c.message_id)
         .outerjoin(sends, sends.c.row == bounces.c.send)
         .outerjoin(subscribers, subscribers.c.row == bounces.c.subscriber)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, and_, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.store.database import HEAD
 from newsletter.store.schema import papers, sends, sources, subscribers
+from newsletter.store.sends import IS_DIGEST
 
 _STEPS = 100_000
 """The number of SQLite's steps between two checks of the clock."""
@@ -58,7 +59,8 @@ def is_current(connection: Connection) -> bool:
 
 def newest(connection: Connection) -> datetime | None:
     """Return the latest past time (UTC) recorded in the store; None if it is empty."""
-    last_send = select(sends.c.planned_at).order_by(sends.c.row.desc()).limit(1)
+    # Announcements are planned for times to come.
+    last_send = select(sends.c.planned_at).where(IS_DIGEST).order_by(sends.c.row.desc()).limit(1)
     last_subscriber = select(subscribers.c.created_at).order_by(subscribers.c.row.desc()).limit(1)
     queries = (last_send, last_subscriber, select(func.max(papers.c.first_seen)), select(func.max(sources.c.last_try)))
     found = [connection.execute(query).scalar() for query in queries]
@@ -73,12 +75,16 @@ class WaitingCount:
     since: datetime
 
 
-def waiting(connection: Connection) -> Mapping[SendState, WaitingCount]:
-    """Return the sends that are not settled, or unsure, by state; empty states are left out."""
+def waiting(connection: Connection, now: datetime) -> Mapping[SendState, WaitingCount]:
+    """Return the sends that are not settled, or unsure, by state; empty states are left out.
+
+    Announcements planned for later than a given time (UTC) do not wait yet.
+    """
     states = (SendState.PLANNED, SendState.CLAIMED, SendState.DEFERRED, SendState.UNSURE)
+    is_later = and_(sends.c.state == SendState.PLANNED.value, func.coalesce(sends.c.not_before, now) > now)
     query = (
         select(sends.c.state, func.count(), func.min(sends.c.planned_at))
-        .where(sends.c.state.in_([state.value for state in states]))
+        .where(sends.c.state.in_([state.value for state in states]), ~is_later)
         .group_by(sends.c.state)
     )
     return {SendState(row[0]): WaitingCount(row[1], row[2]) for row in connection.execute(query)}

@@ -234,6 +234,8 @@ mailings = Table(
     Column("local_time", Boolean, nullable=False, server_default=false()),
     # The subscribers up to this row were considered, so that planning goes on after an interruption.
     Column("planned_row", Integer, nullable=False, server_default="0"),
+    # When that ended: everybody who gets it is planned.
+    Column("planned_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("settled_at", UtcDateTime),

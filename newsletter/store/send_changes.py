@@ -14,22 +14,25 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, fu
 from newsletter.model import Send, SendState, SubscriberState
 from newsletter.store import paper_events
 from newsletter.store.database import upsert
-from newsletter.store.schema import bounces, papers, send_papers, sends, subscribers
+from newsletter.store.mailings import MailingState
+from newsletter.store.schema import bounces, mailings, papers, send_papers, sends, subscribers
 from newsletter.store.sends import CANCELLED, IS_DIGEST, SEND_COLUMNS, by_rows, domain_of, release_contents, send_of
 
 _NOTED = "marked as sent by the operator"
+_IS_OF_CANCELLED = sends.c.mailing.in_(select(mailings.c.row).where(mailings.c.state == MailingState.CANCELLED.value))
 
 
 class Retry(StrEnum):
     """The result of retrying a send: ``planned``, ``made_again`` (its digest could not be composed, so the subscriber
-    is due again), ``inactive`` (the subscriber is not active), or ``nothing_left`` (all its papers were sent in other
-    digests).
+    is due again), ``inactive`` (the subscriber is not active), ``nothing_left`` (all its papers were sent in other
+    digests), or ``cancelled`` (its announcement was cancelled).
     """
 
     PLANNED = "planned"
     MADE_AGAIN = "made_again"
     INACTIVE = "inactive"
     NOTHING_LEFT = "nothing_left"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +85,13 @@ def retry(connection: Connection, chosen: Sequence[Send], now: datetime, dry: bo
         subscribers.c.row.in_([send.subscriber for send in chosen])
     )
     active = {row.row for row in connection.execute(states) if row.state == SubscriberState.ACTIVE.value}
+    of_cancelled = connection.execute(select(sends.c.row).where(_rows(chosen), _IS_OF_CANCELLED)).scalars().all()
     outcomes = []
     for send in chosen:
         if send.subscriber not in active:
             outcomes.append(Retry.INACTIVE)
+        elif send.row in of_cancelled:
+            outcomes.append(Retry.CANCELLED)
         elif send.state is SendState.DEFERRED:
             outcomes.append(Retry.PLANNED)
             if not dry:
@@ -94,6 +100,10 @@ def retry(connection: Connection, chosen: Sequence[Send], now: datetime, dry: bo
         else:
             outcomes.append(_plan_again(connection, send, now, dry))
     return outcomes
+
+
+def _rows(chosen: Sequence[Send]) -> ColumnElement[bool]:
+    return sends.c.row.in_([send.row for send in chosen])
 
 
 def _plan_again(connection: Connection, send: Send, now: datetime, dry: bool) -> Retry:
@@ -175,7 +185,8 @@ def _plan_whole_again(connection: Connection, *conditions: ColumnElement[bool]) 
 
     A send whose papers its subscriber got in another digest meanwhile, or gets in a later one of these, stays as it is.
     """
-    failed = select(sends.c.row).where(sends.c.state == SendState.FAILED.value, *conditions).cte("failed")
+    may_go = or_(IS_DIGEST, ~_IS_OF_CANCELLED)
+    failed = select(sends.c.row).where(sends.c.state == SendState.FAILED.value, may_go, *conditions).cte("failed")
     is_one = _OTHER.c.send.in_(select(failed.c.row))
     elsewhere = (
         select(send_papers.c.send)

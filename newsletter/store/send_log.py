@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from newsletter.model import Digest, DigestItem, Paper, Send, SendState
-from newsletter.store import paper_events
+from newsletter.store import mailings, paper_events
 from newsletter.store import papers as paper_store
+from newsletter.store.mailings import MailingKind
 from newsletter.store.plans import RankingInputs
 from newsletter.store.schema import papers, send_papers, sends, subscribers
 from newsletter.store.schema import ranked_with as ranked_with_table
@@ -114,6 +115,13 @@ def latest_to(connection: Connection, subscriber: int, at: datetime | None) -> S
     return send_of(row) if row is not None else None
 
 
+def of_mailing(connection: Connection, subscriber: int, mailing: int) -> Send | None:
+    """Return the send of an announcement or a message (by row) to a subscriber."""
+    query = select(sends).where(sends.c.subscriber == subscriber, sends.c.mailing == mailing)
+    row = connection.execute(query).mappings().first()
+    return send_of(row) if row is not None else None
+
+
 def last_sent(connection: Connection, subscriber: int, limit: int) -> list[Send]:
     """Return the last digests that a subscriber was sent, newest first."""
     query = select(sends).where(_sent_to(subscriber))
@@ -201,11 +209,21 @@ class LoggedPaper:
     section: str
 
 
+DIGEST = "digest"
+"""The kind of sends without a mailing, in exports."""
+
+
 class LogLine(NamedTuple):
-    """A line of the log: a send, and the papers of its digest by rank."""
+    """A line of the log: a send, and the papers of its digest by rank.
+
+    Attributes:
+        kind: of the mailing that it carries instead of a digest; None for a digest. ``subject``: that of the mailing.
+    """
 
     send: Send
     papers: tuple[LoggedPaper, ...]
+    kind: MailingKind | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +235,14 @@ class LogFilter:
         since, until: days of editions, inclusive.
         states: one of these.
         mailing: the row of the announcement or message that they carry.
-        digests_only: without announcements and messages.
+        digests_only: without announcements and messages. ``mailings_only``: only these.
     """
 
     subscriber: int | None = None
     paper: int | None = None
     mailing: int | None = None
     digests_only: bool = False
+    mailings_only: bool = False
     since: date | None = None
     until: date | None = None
     states: tuple[SendState, ...] = ()
@@ -267,12 +286,17 @@ def page(connection: Connection, wanted: LogFilter, first: int, last: int, limit
         query = query.where(_unindexed(sends.c.mailing) == wanted.mailing)
     if wanted.digests_only:
         query = query.where(IS_DIGEST)
+    if wanted.mailings_only:
+        query = query.where(~IS_DIGEST)
     if wanted.paper is not None:
         held = exists().where(send_papers.c.send == sends.c.row, send_papers.c.paper == wanted.paper)
         query = query.where(held)
     found = [send_of(row) for row in connection.execute(query.order_by(sends.c.row).limit(limit)).mappings()]
     chosen = _logged_papers(connection, [send.row for send in found])
-    return [LogLine(send, tuple(chosen.get(send.row, ()))) for send in found]
+    named = mailings.subjects(connection, {send.mailing for send in found if send.mailing is not None})
+    return [
+        LogLine(send, tuple(chosen.get(send.row, ())), *named.get(send.mailing or 0, (None, None))) for send in found
+    ]
 
 
 def _unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    null,
     or_,
     select,
     update,
@@ -85,7 +86,14 @@ def claim(
             taken = (
                 update(sends)
                 .where(sends.c.row.in_(select(free.c.row)))
-                .values(state=SendState.CLAIMED.value, claimed_at=now, claimed_by=owner, email=_address())
+                .values(
+                    state=SendState.CLAIMED.value,
+                    claimed_at=now,
+                    claimed_by=owner,
+                    email=_address(),
+                    # A planned one whose time has come is planned again if it is released; a deferred one deferred.
+                    not_before=case((sends.c.state == SendState.DEFERRED.value, sends.c.not_before), else_=null()),
+                )
                 .returning(*SEND_COLUMNS)
             )
             claimed += sorted(map(send_of, connection.execute(taken).mappings()), key=lambda send: send.row)

@@ -31,6 +31,7 @@ from newsletter.web.middleware.security import guard, log
 from newsletter.web.pages import (
     account,
     admin,
+    announcements,
     feedback,
     feeds,
     images,
@@ -128,6 +129,7 @@ def make_app(
     app.include_router(images.routes(site))
     app.include_router(metrics.routes(site, requests))
     app.include_router(admin.routes(site))
+    app.include_router(announcements.routes(site))
 
     @app.get("/operator", include_in_schema=False)
     def former_home() -> Response:

@@ -93,7 +93,9 @@ def make_context(context: AppContext, reloader: Reloader | None = None) -> WebCo
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return WebContext(context, context.config.site.url, pages, LiveIndex(context), SignupMailer(context), reloader=reloader)
+    return WebContext(
+        context, context.config.site.url, pages, LiveIndex(context), SignupMailer(context), reloader=reloader
+    )
 
 
 def static(name: str) -> bytes:

@@ -258,7 +258,7 @@ def test_log_json_has_the_promised_keys(newsletter: Newsletter, mail: Mailbox, r
     newsletter.run("send")
     (row,) = newsletter.run("log", "--json").rows
     assert set(row) == {"edition", "email", "state", "message_id", "sent_at", "smtp_reply", "reason", "papers"} | {
-        *("attempts", "settled_at", "not_before", "model_version", "account")
+        *("attempts", "settled_at", "not_before", "model_version", "account", "kind", "subject")
     }
     assert set(row["papers"][0]) == {"id", "rank", "score", "section"}
     assert newsletter.run("log", "--edition", "2025-11-27", "--json").rows == []

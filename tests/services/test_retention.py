@@ -228,7 +228,7 @@ def test_the_log_is_kept_as_long_as_it_says(newsletter: Newsletter, mail: Mailbo
     first = ["11-27 bob sent", "11-27 ada sent"]
     last = ["12-01 bob sent", "12-01 ada unsure"]
     assert tidy("2025-12-02T03:00") == ("", [*first, "11-28 bob skipped", "11-28 ada skipped", *last])
-    assert tidy("2025-12-03T10:00") == ("'forgot' skipped=2 settled=0 bounces=0", [*first, *last])
+    assert tidy("2025-12-03T10:00") == ("'forgot' skipped=2 settled=0 bounces=0 mailings=0", [*first, *last])
     assert listed(newsletter)[0][0] == "soft"
     followed = "SELECT content FROM ranked_with WHERE subscriber = 1 AND CAST(content AS TEXT) NOT LIKE '%looms%'"
     assert len(rows_of(newsletter, followed)) == 1

@@ -13,7 +13,10 @@ from datetime import date
 _MAC_BYTES = 10
 _MAC_LETTERS = 16
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_TOKEN = re.compile(rf"([0-9a-z]{{1,13}})-([0-9a-z]{{1,5}})-([a-z2-7]{{{_MAC_LETTERS}}})", re.IGNORECASE | re.ASCII)
+_TOKEN = re.compile(
+    rf"(?P<subscriber>[0-9a-z]{{1,13}})-(?P<number>[0-9a-z]{{1,13}})(?P<mailing>-m)?-(?P<mac>[a-z2-7]{{{_MAC_LETTERS}}})",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def return_path(address: str, key: str, subscriber: int, edition: date) -> str:
@@ -27,8 +30,16 @@ def return_path(address: str, key: str, subscriber: int, edition: date) -> str:
         The address with ``+`` and a token of lower-case letters, digits and ``-``, since some servers fold case. Its
         signature has 80 bits, so it cannot be guessed without the message.
     """
+    return _address(address, f"{_base36(subscriber)}-{_base36(edition.toordinal())}-{_mac(key, subscriber, edition)}")
+
+
+def mailing_return_path(address: str, key: str, subscriber: int, mailing: int) -> str:
+    """Return the envelope sender of an announcement or a message (by row) to a subscriber, like :func:`return_path`."""
+    return _address(address, f"{_base36(subscriber)}-{_base36(mailing)}-m-{_mac(key, subscriber, mailing)}")
+
+
+def _address(address: str, token: str) -> str:
     local, _, domain = address.rpartition("@")
-    token = f"{_base36(subscriber)}-{_base36(edition.toordinal())}-{_mac(key, subscriber, edition)}"
     return f"{local}+{token}@{domain}"
 
 
@@ -41,21 +52,33 @@ def tokens(address: str, text: str) -> list[str]:
 
 
 def read_token(key: str, token: str) -> tuple[int, date] | None:
-    """Return the subscriber and the edition of a token, None if it was not signed with the key."""
+    """Return the subscriber and the edition of a token; None if it was not signed with the key, or is a mailing's."""
     match = _TOKEN.fullmatch(token)
-    if match is None:
+    if match is None or match["mailing"]:
         return None
     try:
-        subscriber, edition = int(match[1], 36), date.fromordinal(int(match[2], 36))
+        subscriber, edition = int(match["subscriber"], 36), date.fromordinal(int(match["number"], 36))
     except (ValueError, OverflowError):
         return None
-    if not hmac.compare_digest(match[3].lower(), _mac(key, subscriber, edition)):
+    return (subscriber, edition) if _is_signed(key, match, subscriber, edition) else None
+
+
+def read_mailing_token(key: str, token: str) -> tuple[int, int] | None:
+    """Return the subscriber and the mailing of a token; None if it was not signed with the key, or is a digest's."""
+    match = _TOKEN.fullmatch(token)
+    if match is None or not match["mailing"]:
         return None
-    return subscriber, edition
+    subscriber, mailing = int(match["subscriber"], 36), int(match["number"], 36)
+    return (subscriber, mailing) if _is_signed(key, match, subscriber, mailing) else None
 
 
-def _mac(key: str, subscriber: int, edition: date) -> str:
-    said = f"return-path|{edition.isoformat()}|{subscriber}"
+def _is_signed(key: str, match: re.Match[str], subscriber: int, about: date | int) -> bool:
+    return hmac.compare_digest(match["mac"].lower(), _mac(key, subscriber, about))
+
+
+def _mac(key: str, subscriber: int, about: date | int) -> str:
+    named = about.isoformat() if isinstance(about, date) else f"mailing {about}"
+    said = f"return-path|{named}|{subscriber}"
     digest = hmac.new(key.encode(), said.encode(), hashlib.sha256).digest()
     return base64.b32encode(digest[:_MAC_BYTES]).decode().lower()
 

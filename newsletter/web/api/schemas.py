@@ -22,7 +22,7 @@ from newsletter.services.paper_json import papers_json
 from newsletter.services.search import SearchResult
 from newsletter.services.status import QueueStatus, SourceHealth
 from newsletter.store.preferences import alert_json, interest_json
-from newsletter.store.send_log import LogLine
+from newsletter.store.send_log import DIGEST, LogLine
 
 
 def _in_utc(moment: datetime) -> str:
@@ -257,10 +257,12 @@ class SendResponse(BaseModel):
     subscriber: int
     email: str
     state: SendState
+    kind: str = Field(description="`digest`, `announcement` or `message`.")
+    subject: str | None = Field(description="That of an announcement or a message; null for a digest.")
     message_id: str
     planned_at: Moment
     settled_at: Moment | None
-    not_before: Moment | None = Field(description="When a deferred send is retried.")
+    not_before: Moment | None = Field(description="When a planned or deferred send may go.")
     attempts: int
     account: str | None
     smtp_reply: str | None
@@ -272,12 +274,14 @@ class SendResponse(BaseModel):
 def send_response(line: LogLine) -> SendResponse:
     """Convert a line of the log."""
     send: Send = line.send
-    own = {name: getattr(send, name) for name in SendResponse.model_fields if name not in ("id", "papers")}
+    others = ("id", "papers", "kind", "subject")
+    own = {name: getattr(send, name) for name in SendResponse.model_fields if name not in others}
     papers = [
         LoggedPaperResponse(id=one.id, rank=one.rank, score=round(one.score, 6), section=one.section)
         for one in line.papers
     ]
-    return SendResponse(id=send.row, papers=papers, **{**own, "reason": send.reason or send.no_papers})
+    own |= {"reason": send.reason or send.no_papers, "kind": line.kind or DIGEST, "subject": line.subject}
+    return SendResponse(id=send.row, papers=papers, **own)
 
 
 class SendPage(BaseModel):

@@ -91,8 +91,8 @@ class InterestFields:
 @dataclass(frozen=True, slots=True)
 class Fields:
     """The fields of the form; ``never`` has one word and ``never_authors`` one name per line, ``trending`` and
-    ``layout`` are empty for the newsletter's own; ``updates`` has the events that are told, None in a form
-    without them.
+    ``layout`` are empty for the newsletter's own; ``updates`` has the events that are told, and ``announcements``
+    whether these are sent, both None in a form without them.
     """
 
     name: str
@@ -107,6 +107,7 @@ class Fields:
     interests: Sequence[InterestFields]
     alerts: Sequence[AlertFields]
     updates: Sequence[str] | None
+    announcements: bool | None
 
 
 class FormError(UserError):
@@ -138,6 +139,7 @@ def fields_of(preferences: Preferences) -> Fields:
         interests=[_interest_fields(one) for one in preferences.interests],
         alerts=[alert_fields(one) for one in preferences.alerts],
         updates=[kind.value for kind in preferences.updates],
+        announcements=preferences.announcements,
     )
 
 
@@ -187,6 +189,8 @@ def posted_fields(form: FormData) -> Fields:
         interests=[one for one in interests if not one.empty],
         alerts=posted_alerts(form),
         updates=[kind.value for kind in EventKind if kind.value in texts(form, "update")] if "update" in form else None,
+        # A box that is not ticked is not posted: a hidden field says that the form has it.
+        announcements="yes" in texts(form, "announcements") if "announcements" in form else None,
     )
 
 
@@ -244,6 +248,7 @@ def read_fields(fields: Fields, present: Preferences) -> Preferences:
         never_authors=read.never_authors,
         alerts=read.alerts,
         updates=present.updates if fields.updates is None else read.updates,
+        announcements=present.announcements if fields.announcements is None else fields.announcements,
     )
 
 

@@ -47,6 +47,7 @@ def _create_mailings() -> None:
         sa.Column("send_at", UtcDateTime(), nullable=False),
         sa.Column("local_time", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("planned_row", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("planned_at", UtcDateTime()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("settled_at", UtcDateTime()),

@@ -1,0 +1,386 @@
+"""Announcements to many subscribers, and messages to one: write, test, schedule, plan, pause and cancel them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from newsletter.audience.next_due import local_moment
+from newsletter.config.fields import plain_address
+from newsletter.errors import NewsletterError, UserError, describe
+from newsletter.model import Message, Preferences, SendState, Subscriber, SubscriberState
+from newsletter.rendering.announcement import find_subject, mailing_values, render_mailing
+from newsletter.services.context import AppContext
+from newsletter.services.direct_delivery import deliver_test
+from newsletter.services.mailing_renderer import (
+    compile_for,
+    mailing_links,
+    new_mailing_message_id,
+    render_mailing_message,
+)
+from newsletter.store import audit, mailings, reading, suppressions, tags, writing
+from newsletter.store.mailings import Mailing, MailingFormat, MailingKind, MailingPlan, MailingState, Recipient
+from newsletter.support.files import read_text
+from newsletter.support.time_zones import get_zone
+
+TEST = "[Test] "
+"""The beginning of the subject of a test message."""
+
+_BLOCK = 500
+_LOCAL_LEAD = timedelta(hours=26)
+"""How long before its time by UTC an announcement by local time is planned. The first zone is 14 hours ahead of UTC."""
+
+_ENDINGS = {".md": MailingFormat.MARKDOWN, ".markdown": MailingFormat.MARKDOWN, ".mjml": MailingFormat.MJML}
+_LONGEST_SOURCE = 500_000
+_READER = Subscriber(
+    preferences=Preferences(email="reader@example.org", name="Ada"), state=SubscriberState.ACTIVE, row=0
+)
+"""Who previews and tests are rendered for, unless they are for a subscriber. The links of row 0 do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailingDraft:
+    """An announcement that is not stored yet.
+
+    Attributes:
+        name: of the file, for errors and lists. ``source``: its text.
+        subject: replaces the one that the text has, if it is not empty.
+        tag: only subscribers with this tag get it; None: all.
+        send_at: when it is due (UTC), None: now; with ``local_time``, what the clock of each subscriber shows then.
+    """
+
+    name: str
+    format: MailingFormat
+    source: str
+    subject: str = ""
+    tag: str | None = None
+    send_at: datetime | None = None
+    local_time: bool = False
+
+
+def draft_from_file(path: Path, subject: str = "") -> MailingDraft:
+    """Read an announcement from a Markdown or MJML file.
+
+    Raises:
+        UserError: the file cannot be read, or is of another kind.
+    """
+    return MailingDraft(name=path.name, format=format_of(path.name), source=read_text(path, str(path)), subject=subject)
+
+
+def format_of(name: str) -> MailingFormat:
+    """Return the format of a file by its name.
+
+    Raises:
+        UserError: it is neither Markdown nor MJML.
+    """
+    try:
+        return _ENDINGS[Path(name).suffix.lower()]
+    except KeyError:
+        raise UserError(f"{name}: unknown file type; name it .md or .mjml") from None
+
+
+def checked(context: AppContext, draft: MailingDraft) -> MailingDraft:
+    """Check a draft by rendering it; return it with its subject.
+
+    Raises:
+        UserError: it has an error (the message names file and line), no subject, or a tag that nobody has.
+    """
+    found = _with_subject(draft)
+    if found.tag is not None:
+        with reading(context.engine) as connection:
+            known = tags.counts(connection)
+        if found.tag not in known:
+            named = f"the tags are {', '.join(known)}" if known else "no subscriber has a tag"
+            raise UserError(f"--to: no subscriber has the tag {found.tag!r}; {named}")
+    preview(context, found)
+    return found
+
+
+def _with_subject(draft: MailingDraft) -> MailingDraft:
+    if len(draft.source) > _LONGEST_SOURCE:
+        raise UserError(f"{draft.name}: longer than {_LONGEST_SOURCE:,} characters; shorten it")
+    is_mjml = draft.format is MailingFormat.MJML
+    subject = draft.subject.strip() or find_subject(draft.source, is_mjml, draft.name)
+    if not subject:
+        where = "an <mj-title>" if is_mjml else "a first line like '# Subject'"
+        raise UserError(f"{draft.name}: no subject; give it {where}, or pass --subject")
+    return replace(draft, subject=subject)
+
+
+def preview(context: AppContext, draft: MailingDraft, subscriber: Subscriber = _READER) -> tuple[str, str, str]:
+    """Render a draft: subject, HTML part and text part.
+
+    Raises:
+        UserError: it has an error; the message names file and line.
+    """
+    mailing = _mailing(context, _with_subject(draft), "")
+    compiled = compile_for(context, mailing)
+    values = mailing_values(
+        compiled, context.config.site, subscriber, mailing_links(context, subscriber, mailing.kind), {}
+    )
+    return (values["subject"], *render_mailing(compiled, values))
+
+
+def send_test(context: AppContext, draft: MailingDraft, address: str, actor: str) -> Message:
+    """Send a draft to any address, with links that do nothing; it is not in the log, only in the audit log.
+
+    Raises:
+        UserError: the draft has an error, or the address is none.
+        NewsletterError: it could not be sent.
+    """
+    draft = _with_subject(draft)
+    mailing = _mailing(context, replace(draft, subject=TEST + draft.subject), actor)
+    reader = test_reader(_READER, address)
+    identity = new_mailing_message_id(context, 0, 0)
+    message = render_mailing_message(context, mailing, compile_for(context, mailing), reader, identity)
+    deliver_test(context, message, actor, "announcement.test", draft.subject)
+    return message
+
+
+def test_reader(subscriber: Subscriber, address: str) -> Subscriber:
+    """Return a reader with a subscriber's preferences whose links do nothing, at any address.
+
+    Raises:
+        UserError: the address is none.
+    """
+    try:
+        email = plain_address(address)
+    except ValueError as error:
+        raise UserError(f"{address}: {error}") from None
+    preferences = replace(subscriber.preferences, email=email)
+    return replace(subscriber, preferences=preferences, row=0, link_version=0)
+
+
+def create(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
+    """Store an announcement; it is planned and sent when it is due.
+
+    Raises:
+        UserError: it has an error; see :func:`checked`.
+    """
+    draft = checked(context, draft)
+    draft = replace(draft, subject=_filled_subject(context, draft))
+    with writing(context.engine) as connection:
+        mailing = mailings.add(connection, _mailing(context, draft, actor))
+        details = {"to": draft.tag or "all", "send_at": mailing.send_at.isoformat(), "local_time": mailing.local_time}
+        _record(context, connection, actor, "create", mailing, **details)
+    return mailing
+
+
+def _filled_subject(context: AppContext, draft: MailingDraft) -> str:
+    """Return the subject as lists and logs show it: filled in, if it is the same for all readers."""
+    other = test_reader(replace(_READER, preferences=replace(_READER.preferences, name="")), "other@example.org")
+    subjects = {preview(context, draft, reader)[0] for reader in (_READER, other)}
+    return _as_template(subjects.pop()) if len(subjects) == 1 else draft.subject
+
+
+def _as_template(text: str) -> str:
+    """Return a template that renders to a text, whatever values brought into it."""
+    return text.replace("{", "{{ '{' }}")
+
+
+def _mailing(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
+    now = context.clock()
+    return Mailing(
+        kind=MailingKind.ANNOUNCEMENT,
+        subject=draft.subject,
+        name=draft.name,
+        format=draft.format,
+        source=draft.source,
+        tag=draft.tag,
+        send_at=draft.send_at or now,
+        local_time=draft.local_time,
+        created_at=now,
+        created_by=actor,
+    )
+
+
+def _record(
+    context: AppContext, connection: Connection, actor: str, action: str, mailing: Mailing, **details: Any
+) -> None:
+    now = context.clock()
+    details = {"mailing": mailing.row, **details}
+    kind = mailing.kind.value
+    audit.record(connection, actor, f"{kind}.{action}", mailing.subject, now, mailing.subscriber, **details)
+
+
+def find(connection: Connection, row: int) -> Mailing:
+    """Return an announcement or a message.
+
+    Raises:
+        UserError: there is none with this number.
+    """
+    return _found(mailings.by_row(connection, row), row)
+
+
+def _found(mailing: Mailing | None, row: int) -> Mailing:
+    if mailing is None:
+        raise UserError(f"announcement {row}: there is none; see 'newsletter announcements list'")
+    return mailing
+
+
+def pause(context: AppContext, row: int, actor: str) -> Mailing:
+    """Pause an announcement: nothing more of it is planned or sent.
+
+    Raises:
+        UserError: there is none, or it is sent or cancelled.
+    """
+    with writing(context.engine) as connection:
+        mailing = _open(connection, row)
+        if mailing.paused_at is None:
+            mailings.set_pause(connection, row, context.clock())
+            _record(context, connection, actor, "pause", mailing)
+        return find(connection, row)
+
+
+def resume(context: AppContext, row: int, actor: str) -> Mailing:
+    """End the pause of an announcement; what became due meanwhile is sent now.
+
+    Raises:
+        UserError: there is none, or it is sent or cancelled.
+    """
+    with writing(context.engine) as connection:
+        mailing = _open(connection, row)
+        if mailing.paused_at is not None:
+            mailings.set_pause(connection, row, None)
+            mailings.renew(connection, row, context.clock())
+            _record(context, connection, actor, "resume", mailing)
+        return find(connection, row)
+
+
+def cancel(context: AppContext, row: int, actor: str) -> tuple[int, int]:
+    """Cancel an announcement with its waiting sends.
+
+    Returns:
+        How many sends were cancelled, and how many are on the wire and were not.
+
+    Raises:
+        UserError: there is none, or it is sent or cancelled.
+    """
+    with writing(context.engine) as connection:
+        mailing = _open(connection, row)
+        cancelled, on_wire = mailings.cancel(connection, row, context.clock())
+        _record(context, connection, actor, "cancel", mailing, cancelled=cancelled)
+    return cancelled, on_wire
+
+
+def _open(connection: Connection, row: int) -> Mailing:
+    mailing = _found(mailings.by_row(connection, row, lock=True), row)
+    if mailing.state in (MailingState.SENT, MailingState.CANCELLED):
+        raise UserError(f"announcement {row}: already {mailing.state}; nothing can be changed")
+    return mailing
+
+
+def plan_due(context: AppContext, should_stop: Callable[[], bool] = lambda: False) -> Iterator[str]:
+    """Plan the sends of announcements that are due, in blocks, each in a transaction of its own; yield a line for each
+    announcement that could not be planned. An interrupted run goes on where it stopped, and nobody is planned twice.
+    """
+    now = context.clock()
+    with reading(context.engine) as connection:
+        due = mailings.to_plan(connection, now, now + _LOCAL_LEAD)
+    for mailing in due:
+        try:
+            while not should_stop() and _plan_block(context, mailing.row):
+                pass
+        except NewsletterError:
+            raise
+        except Exception as error:
+            yield f"announcement {mailing.row} could not be planned: {describe(error)}"
+
+
+def _plan_block(context: AppContext, row: int) -> bool:
+    """Plan the sends to the next block of subscribers; return whether more may be left."""
+    now = context.clock()
+    with writing(context.engine) as connection:
+        mailing = mailings.by_row(connection, row, lock=True)
+        # Another process may have gone on with it, or an operator stopped it.
+        is_open = mailing is not None and mailing.state in (MailingState.SCHEDULED, MailingState.SENDING)
+        if mailing is None or not is_open or mailing.planned_at is not None or mailing.paused_at is not None:
+            return False
+        chosen, last = mailings.recipients(connection, mailing, _BLOCK)
+        mailings.plan(connection, mailing, [_plan(context, mailing, one, now) for one in chosen])
+        mailings.set_planned(connection, row, last, now)
+    return last is not None
+
+
+def _plan(context: AppContext, mailing: Mailing, to: Recipient, now: datetime) -> MailingPlan:
+    at = mailing.send_at
+    moment = local_moment(at.date(), at.time(), to.timezone) if mailing.local_time else at
+    waits = moment > now
+    moment = moment if waits else now
+    day = moment.astimezone(get_zone(to.timezone)).date()
+    identity = new_mailing_message_id(context, mailing.row, to.row)
+    return MailingPlan(to.row, to.email, identity, moment, day, waits)
+
+
+def settle(context: AppContext) -> list[Mailing]:
+    """Mark announcements and messages as sent of which nothing is left to send; return them."""
+    with writing(context.engine) as connection:
+        return mailings.settle(connection, context.clock())
+
+
+def progress(connection: Connection, mailing: Mailing) -> Mapping[SendState, int]:
+    """Return how many sends of a mailing are in each state."""
+    return mailings.counts(connection, [mailing.row])[mailing.row]
+
+
+def plan_message(
+    context: AppContext,
+    connection: Connection,
+    *,
+    subscriber: Subscriber,
+    template: str,
+    data: Mapping[str, Any],
+    actor: str,
+) -> Mailing:
+    """Plan a message to one subscriber, from ``messages/TEMPLATE.md`` or ``.mjml`` in the newsletter's templates.
+
+    It is sent even to who wants no announcements, with the next run. It is planned in the caller's transaction.
+
+    Args:
+        data: the values of the template's own variables.
+
+    Raises:
+        UserError: there is no such template, it has an error or lacks a variable, or the subscriber gets no mail.
+    """
+    if subscriber.state is not SubscriberState.ACTIVE:
+        raise UserError(f"{subscriber.email} is {subscriber.state.value} and gets no mail")
+    if suppressions.find(connection, subscriber.email) is not None:
+        raise UserError(f"{subscriber.email} is suppressed and gets no mail")
+    now, draft = context.clock(), _with_subject(_message_draft(context, template))
+    message = replace(
+        _mailing(context, draft, actor),
+        kind=MailingKind.MESSAGE,
+        state=MailingState.SENDING,
+        data=data,
+        subscriber=subscriber.row,
+        planned_at=now,
+    )
+    subject = _check_message(context, message, subscriber)
+    mailing = mailings.add(connection, replace(message, subject=_as_template(subject)))
+    _record(context, connection, actor, "create", mailing, template=template)
+    zone = subscriber.preferences.schedule.timezone
+    recipient = Recipient(subscriber.row, subscriber.email, zone)
+    mailings.plan(connection, mailing, [_plan(context, mailing, recipient, now)])
+    return mailing
+
+
+def _check_message(context: AppContext, message: Mailing, subscriber: Subscriber) -> str:
+    """Render a message, so that an error is found now; return its subject."""
+    compiled, links = compile_for(context, message), mailing_links(context, subscriber, message.kind)
+    values = mailing_values(compiled, context.config.site, subscriber, links, message.data)
+    render_mailing(compiled, values)
+    return str(values["subject"])
+
+
+def _message_draft(context: AppContext, template: str) -> MailingDraft:
+    folder = context.config.folder / context.config.templates / "messages"
+    present = sorted(path.name for path in folder.glob("*") if path.suffix.lower() in _ENDINGS)
+    # Looked up among the files there are, so that a name cannot lead elsewhere.
+    chosen = next((name for name in present if template in (name, Path(name).stem)), None)
+    if chosen is None:
+        known = f"the templates are {', '.join(present)}" if present else f"write {template}.md there"
+        raise UserError(f"template {template!r}: not in {folder}; {known}")
+    return draft_from_file(folder / chosen)
