@@ -10,9 +10,7 @@ from newsletter.support.text import to_single_line
 
 def pause(
     ctx: typer.Context,
-    reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Reason shown in the log and on the admin site.")
-    ] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Reason shown in the log and on the admin site.")] = "",
     json: Json = False,
 ) -> None:
     """Pause all sending now, including in running processes.

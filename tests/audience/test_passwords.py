@@ -23,7 +23,9 @@ def test_a_password_that_is_guessed_first_is_refused(password: str, said: str) -
     assert said in (passwords.problem(password, "grace.hopper") or "")
 
 
-@pytest.mark.parametrize("password", ["trombone lagoon 78", "hF7kq2mWz9xT", "Öl für fünf Brücken", "quartz " + "-".join(map(str, range(60)))])
+@pytest.mark.parametrize(
+    "password", ["trombone lagoon 78", "hF7kq2mWz9xT", "Öl für fünf Brücken", "quartz " + "-".join(map(str, range(60)))]
+)
 def test_a_good_password_is_taken_and_kept_as_a_hash(password: str) -> None:
     assert passwords.problem(password) is None
     kept = passwords.hash_password(password)
