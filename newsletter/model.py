@@ -30,6 +30,7 @@ class Paper:
         other_ids: its other identifiers, such as the DOI of its journal version or ``pmid:123``, each in the form of
             :func:`newsletter.support.identifiers.normal_id`.
         status: whether it was withdrawn or retracted; None if not.
+        version_day: the day of this version, if a source says so; it is not stored.
         published: the day of the first version. ``listed_on``: the day a Daily Papers page listed it.
         links: its other web pages, besides ``url``.
         summary: a short summary given by the source. ``summary_by``: the name of who made it, if the source says so.
@@ -48,6 +49,7 @@ class Paper:
     venue: str | None = None
     arxiv_id: str | None = None
     version: int | None = None
+    version_day: date | None = field(default=None, compare=False)
     doi: str | None = None
     other_ids: tuple[str, ...] = ()
     status: PaperStatus | None = None
@@ -105,6 +107,26 @@ class EventKind(StrEnum):
         return self in (EventKind.CONCERN, EventKind.WITHDRAWN, EventKind.RETRACTED)
 
 
+class WebhookKind(StrEnum):
+    """What may happen to a subscriber or a send, as the endpoints of webhooks are told."""
+
+    SUBSCRIBER_CREATED = "subscriber.created"
+    SUBSCRIBER_CONFIRMED = "subscriber.confirmed"
+    SUBSCRIBER_CHANGED = "subscriber.changed"
+    SUBSCRIBER_PAUSED = "subscriber.paused"
+    SUBSCRIBER_RESUMED = "subscriber.resumed"
+    SUBSCRIBER_UNSUBSCRIBED = "subscriber.unsubscribed"
+    SUBSCRIBER_BOUNCED = "subscriber.bounced"
+    SUBSCRIBER_COMPLAINED = "subscriber.complained"
+    SUBSCRIBER_FORGOTTEN = "subscriber.forgotten"
+    SUBSCRIBER_TAGGED = "subscriber.tagged"
+    SEND_SENT = "send.sent"
+    SEND_DEFERRED = "send.deferred"
+    SEND_FAILED = "send.failed"
+    SEND_BOUNCED = "send.bounced"
+    SEND_COMPLAINED = "send.complained"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What a source says became of a paper. It matters only if the paper is in the store.
@@ -158,7 +180,7 @@ class PaperEvent:
 
 @dataclass(frozen=True, slots=True)
 class PaperUpdate:
-    """An event with its paper, as a digest tells it to a subscriber who was sent or saved the paper.
+    """An event with its paper, as a digest reports it to a subscriber who was sent or saved the paper.
 
     Attributes:
         sent_on: the edition in which the subscriber was first sent the paper; None if never before the event.
@@ -337,7 +359,7 @@ class Preferences:
         never: words and phrases; papers with one in the title or abstract are hidden.
         never_authors: people whose papers are hidden, by name.
         alerts: what the subscriber must not miss, in addition to the papers chosen for the interests.
-        updates: which events of papers that the subscriber was sent or saved are told.
+        updates: which events to report, of papers that the subscriber was sent or saved.
         announcements: whether the subscriber gets what is written to all, besides digests.
     """
 

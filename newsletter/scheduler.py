@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -27,12 +28,15 @@ from newsletter.services.context import AppContext
 from newsletter.services.daily_trigger import DailyTrigger
 from newsletter.services.index_updater import IndexUpdater
 from newsletter.services.jobs import Log, fetch, housekeeping, read_bounces, sync_libraries, tick
+from newsletter.services.reload import Reloader
+from newsletter.services.webhooks import WebhookSender
 from newsletter.store import scheduled_jobs, subscribers, writing
 from newsletter.support.time_zones import get_zone
 
 _HOUSEKEEPING_AT = time_of_day(3, 17)
 
-_OWN_EXECUTORS = ("fetch", "bounces", "libraries")
+_OWN_EXECUTORS = ("fetch", "bounces", "libraries", "webhooks")
+_WEBHOOKS_SECONDS = 5
 _LIBRARIES_MINUTES = 10
 """How often to look for libraries that are due: one that was just named in a file is read soon."""
 
@@ -49,6 +53,7 @@ class Services:
     """What the jobs need. APScheduler stores jobs by the names of functions; they cannot carry an open store.
 
     Attributes:
+        webhooks: delivers events to the endpoints of webhooks.
         reported: problems with files that were logged already.
         fetch_began: when the last fetch began, on the monotonic clock. ``fetch_ended``: whether it has ended.
     """
@@ -57,6 +62,7 @@ class Services:
     log: Log
     stop: threading.Event
     index: IndexUpdater
+    webhooks: WebhookSender
     reported: set[str] = field(default_factory=set)
     fetch_began: float = -math.inf
     fetch_ended: threading.Event = field(default_factory=threading.Event)
@@ -112,6 +118,17 @@ def libraries_job() -> None:
     _guarded("libraries", sync_libraries)
 
 
+def webhooks_job() -> None:
+    """Begin to post the events that are due to the endpoints of webhooks."""
+    services = _services.get()
+
+    def start(_context: AppContext, _log: Log, _should_stop: Callable[[], bool]) -> bool:
+        services.webhooks.start()
+        return True
+
+    _guarded("webhooks", start)
+
+
 def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], bool]) -> None:
     services = _services.get()
     if services.stop.is_set():
@@ -129,13 +146,18 @@ def _guarded(name: str, job: Callable[[AppContext, Log, Callable[[], bool]], boo
         traceback.print_exc()
 
 
-def run(context: AppContext, log: Log) -> None:
-    """Run the jobs until SIGTERM or SIGINT; the message on the wire is finished first."""
-    asyncio.run(_run(context, log))
+def run(reloader: Reloader, log: Log) -> None:
+    """Run the jobs until SIGTERM or SIGINT; the message on the wire is finished first.
+
+    A new configuration counts from the next job on.
+    """
+    asyncio.run(_run(reloader, log))
 
 
-async def _run(context: AppContext, log: Log) -> None:
-    services = Services(context, log, threading.Event(), IndexUpdater(context))
+async def _run(reloader: Reloader, log: Log) -> None:
+    context, stopped = reloader.context, threading.Event()
+    sender = WebhookSender(context, log, stopped.is_set)
+    services = Services(context, log, stopped, IndexUpdater(context), sender)
     jobs = SQLAlchemyJobStore(engine=context.engine, tablename="scheduled_jobs")
     with writing(context.engine) as connection:
         # APScheduler checks and creates its table in one deferred transaction, which SQLite refuses if another process
@@ -146,7 +168,8 @@ async def _run(context: AppContext, log: Log) -> None:
     # The event loop, not a thread, waits for the next job: its waits adapt if the clock is set from outside.
     scheduler = AsyncIOScheduler(
         timezone=UTC,
-        jobstores={"default": jobs},
+        # What runs every few seconds is not worth a write each time.
+        jobstores={"default": jobs, "memory": MemoryJobStore()},
         # Digests do not wait for the sources, the mailbox or Zotero.
         executors={name: ThreadPoolExecutor(1, in_thread) for name in ("default", *_OWN_EXECUTORS)},
         job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1},
@@ -166,13 +189,74 @@ async def _run(context: AppContext, log: Log) -> None:
     scheduler.start(paused=True)
     _add_jobs(scheduler, context, stored)
     log("started", **_facts(context, scheduler))
+    reloader.add_part(partial(_prepare, services, scheduler, loop))
     if scheduler.get_job("fetch").next_run_time <= datetime.now(scheduler.timezone):
         services.begin_fetch()  # So that the first tick knows of it, whichever job runs first.
     scheduler.resume()
     await ended.wait()
     log("stopping")
     await asyncio.to_thread(scheduler.shutdown, wait=True)
+    await asyncio.to_thread(services.webhooks.wait)
     log("stopped")
+
+
+def _prepare(
+    services: Services, scheduler: Any, loop: asyncio.AbstractEventLoop, context: AppContext
+) -> Callable[[], None]:
+    """Prepare the jobs for a new configuration."""
+    before, index = services.context, IndexUpdater(context)
+    sender = WebhookSender(context, services.log, services.stop.is_set)
+
+    def apply() -> None:
+        services.context, services.index, services.webhooks = context, index, sender
+        loop.call_soon_threadsafe(_reschedule, scheduler, before, context)
+
+    return apply
+
+
+def _reschedule(scheduler: Any, before: AppContext, context: AppContext) -> None:
+    """Change the jobs whose times changed; the others keep the times when they are due."""
+    now = datetime.now(UTC)
+    present = {job.name: str(job.trigger) for job in _jobs(before, now)}
+    wanted = {job.name: job for job in _jobs(context, now)}
+    for name in present.keys() - wanted.keys():
+        scheduler.remove_job(name)
+    for name, job in wanted.items():
+        if name not in present:
+            _add_job(scheduler, job, job.first or now)
+        elif str(job.trigger) != present[name]:
+            scheduler.reschedule_job(name, trigger=job.trigger)
+
+
+class _Job(NamedTuple):
+    """A job: when it runs, and when it first does if it was never stored (None: at its next usual time); and where its
+    times are kept.
+    """
+
+    name: str
+    run: Callable[[], None]
+    trigger: Any
+    first: datetime | None
+    jobstore: str = "default"
+
+
+def _jobs(context: AppContext, now: datetime) -> list[_Job]:
+    """Return the jobs according to the configuration."""
+    settings = context.config.schedule
+    fetch_at = DailyTrigger(tuple(settings.fetch_at), settings.timezone)
+    jobs = [
+        _Job("fetch", fetch_job, fetch_at, now),
+        _Job("tick", tick_job, IntervalTrigger(seconds=settings.tick_seconds, timezone=UTC), now),
+        _Job("libraries", libraries_job, IntervalTrigger(minutes=_LIBRARIES_MINUTES, timezone=UTC), now),
+        _Job("housekeeping", housekeeping_job, DailyTrigger((_HOUSEKEEPING_AT,), settings.timezone), None),
+    ]
+    if context.config.command_address is not None:
+        read_every = IntervalTrigger(minutes=context.config.bounces.read_minutes, timezone=UTC)
+        jobs.append(_Job("bounces", bounces_job, read_every, now))
+    if context.config.webhooks.endpoints:
+        every = IntervalTrigger(seconds=_WEBHOOKS_SECONDS, timezone=UTC)
+        jobs.append(_Job("webhooks", webhooks_job, every, now, "memory"))
+    return jobs
 
 
 def _add_jobs(scheduler: Any, context: AppContext, stored: Mapping[str, datetime]) -> None:
@@ -182,22 +266,15 @@ def _add_jobs(scheduler: Any, context: AppContext, stored: Mapping[str, datetime
         stored: when stored jobs are due (UTC). A job keeps that time, so that a missed run is caught up on, unless it
             is later than the next time of its schedule, as after the clock was wrong.
     """
-    settings, now = context.config.schedule, datetime.now(UTC)
-    fetch_at = DailyTrigger(tuple(settings.fetch_at), settings.timezone)
-    jobs: list[tuple[str, Callable[[], None], Any, datetime | None]] = [
-        ("fetch", fetch_job, fetch_at, now),
-        ("tick", tick_job, IntervalTrigger(seconds=settings.tick_seconds, timezone=UTC), now),
-        ("libraries", libraries_job, IntervalTrigger(minutes=_LIBRARIES_MINUTES, timezone=UTC), now),
-        ("housekeeping", housekeeping_job, DailyTrigger((_HOUSEKEEPING_AT,), settings.timezone), None),
-    ]
-    if context.config.command_address is not None:
-        read_every = IntervalTrigger(minutes=context.config.bounces.read_minutes, timezone=UTC)
-        jobs.append(("bounces", bounces_job, read_every, now))
-    for name, job, trigger, first in jobs:
-        usual = trigger.get_next_fire_time(None, now)
-        when = min(stored[name], usual) if name in stored else first or usual
-        executor = name if name in _OWN_EXECUTORS else "default"
-        scheduler.add_job(job, trigger, id=name, executor=executor, next_run_time=when)
+    now = datetime.now(UTC)
+    for job in _jobs(context, now):
+        usual = job.trigger.get_next_fire_time(None, now)
+        _add_job(scheduler, job, min(stored[job.name], usual) if job.name in stored else job.first or usual)
+
+
+def _add_job(scheduler: Any, job: _Job, when: datetime) -> None:
+    executor = job.name if job.name in _OWN_EXECUTORS else "default"
+    scheduler.add_job(job.run, job.trigger, id=job.name, executor=executor, jobstore=job.jobstore, next_run_time=when)
 
 
 def _facts(context: AppContext, scheduler: Any) -> dict[str, object]:

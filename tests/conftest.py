@@ -24,9 +24,6 @@ from tests.helpers.smtp import Mailbox
 # In the background of a shell Ctrl-C is ignored, also by the processes that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Hundreds of processes are started, which would each compile the package anew.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
 # How long one example takes says more of the machine than of the code. CI tries more examples than a local run, as many
 # as fit into 15 minutes for the whole suite on two cores.
 settings.register_profile("local", deadline=None, max_examples=25)
@@ -135,7 +132,7 @@ def newsletter(
     monkeypatch.delenv("NEWSLETTER_SECRET_KEY", raising=False)
     made = Newsletter(tmp_path / "newsletter", monkeypatch, capsys)
     if backend != "sqlite":
-        made.configure(store={"url": request.getfixturevalue("store_url")})
+        made.store_in(request.getfixturevalue("postgresql"), request.getfixturevalue("store_url"))
     yield made
     for process in made.processes:
         process.kill()

@@ -28,6 +28,7 @@ from typer.testing import CliRunner
 
 from newsletter.cli.app import app
 from newsletter.services.demo import SAMPLE_PAPERS
+from tests.helpers.fork_server import ForkedProcess
 from tests.helpers.smtp_recorder import Record, recorder
 
 CONFIG = """\
@@ -349,9 +350,12 @@ class Torture:
         return ran.stdout
 
     def _start(self) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "newsletter", *self._options(), "send"]
-        return subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        return ForkedProcess(
+            [*self._options(), "send"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def _end(self, run: subprocess.Popen[str]) -> None:

@@ -25,7 +25,7 @@ def apply_bounce(
     """Apply the effect of a bounce, complaint or unsubscribe email.
 
     Args:
-        send: the send it is about; None for an unsubscribe email.
+        send: the send it is about; None for an unsubscribe email, or an address that a mail provider names.
         settings: the limits of hard bounces (suppress) and soft bounces (pause).
 
     Returns:
@@ -38,6 +38,8 @@ def apply_bounce(
             for address in {subscriber.email, send.email if send else subscriber.email}:
                 suppressions.suppress(connection, address, Reason.COMPLAINT, now)
             return _changed(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
+        case BounceKind.HARD if send is None:
+            return apply_suppression(connection, subscriber, subscriber.email, Reason.BOUNCED, now)
         case BounceKind.HARD if send is not None and not _is_outdated(subscriber, send):
             if _number_back(connection, subscriber, send, kind, subscriber.state_since) < settings.hard_limit:
                 return None
@@ -51,6 +53,24 @@ def apply_bounce(
             if active and number >= settings.soft_limit:
                 return _changed(connection, subscriber, SubscriberState.PAUSED, now)
     return None
+
+
+def apply_suppression(
+    connection: Connection, subscriber: Subscriber, address: str, reason: Reason, now: datetime
+) -> SubscriberState | None:
+    """Suppress a present or former address of a subscriber; if it is the present one, end the subscription.
+
+    Returns:
+        The state that it brought the subscriber into, None when it changed no state.
+    """
+    suppressions.suppress(connection, address, reason, now)
+    if store.email_key(address) != store.email_key(subscriber.email):
+        return None
+    if reason is not Reason.BOUNCED:
+        return _changed(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
+    if subscriber.state is SubscriberState.UNSUBSCRIBED:
+        return None
+    return _changed(connection, subscriber, SubscriberState.BOUNCED, now)
 
 
 def _is_outdated(subscriber: Subscriber, send: Send) -> bool:

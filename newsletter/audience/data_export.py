@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from newsletter.audience import log_export
 from newsletter.audience.import_export import to_object
 from newsletter.model import PaperRef, Subscriber
-from newsletter.store import bounces, feedback, libraries, papers, saved_papers, send_log, subscribers
+from newsletter.store import bounces, feedback, libraries, papers, saved_papers, send_log, subscribers, tags
 from newsletter.store.libraries import Library
 from newsletter.store.saved_papers import Export, SavedPaper
 from newsletter.store.send_log import LogFilter
@@ -20,7 +20,7 @@ def export_data(connection: Connection, subscriber: Subscriber) -> dict[str, Any
     reading_list = saved_papers.of(connection, row)
     named = papers.names(connection, (one.paper for one in reading_list))
     return {
-        **to_object(subscriber),
+        **to_object(subscriber, tags.of_subscribers(connection, [row]).get(row, ())),
         "file": subscriber.file,
         "consent": subscribers.consent(connection, row),
         "created_at": since.isoformat() if since else None,

@@ -1,29 +1,30 @@
 """Import and export of subscribers as CSV and JSON lines."""
 
 import csv
-import json
 import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
-from newsletter.audience.other_exports import other_export, reading_order
-from newsletter.audience.subscriber_file import preferences_from_mapping
-from newsletter.config.messages import quoted
+from newsletter.audience.column_map import ColumnMap, joined, listed
+from newsletter.audience.import_json import read_document, read_json_lines
+from newsletter.audience.import_rows import FileRemark, ImportFile, own_row, row_of_other
+from newsletter.audience.other_programs import files_in_archive, other_export
+from newsletter.audience.other_programs.base import TableReader, tags_of
 from newsletter.errors import UserError
-from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.model import Subscriber
 from newsletter.store.preferences import to_json
-from newsletter.support.csv_files import CsvTable, escape_formula, unescape_formula
+from newsletter.support.csv_files import CsvTable, Row, escape_formula, unescape_formula
 from newsletter.support.files import open_file
-from newsletter.support.line_files import MOST_OF_A_LINE, LineReader, TextLine, encoding_of
-from newsletter.support.text import is_utf8, shorten_middle
+from newsletter.support.line_files import LineReader, encoding_of
 
 _SINGLE = ("email", "name", "state", "papers", "trending", "layout")
+_SEVERAL = ("interests", "never", "updates", "tags")
 COLUMNS = (
     "email",
     "name",
@@ -37,183 +38,172 @@ COLUMNS = (
     "interests",
     "never",
     "updates",
+    "tags",
 )
-"""The columns of a CSV file. ``days``, ``interests``, ``never`` and ``updates`` hold several values, separated by
-``;``; ``updates`` may also be ``none``."""
+"""The columns of a CSV file. ``days`` and those from ``interests`` on hold several values, separated by ``;``;
+``updates`` may also be ``none``."""
+
+_ORIGIN = ("created_at", "consent")
+"""Columns that are only imported: when and how somebody agreed to get mail."""
+
+MAPPED = (*COLUMNS, *_ORIGIN)
+"""The keys that columns of another table may be mapped to."""
 
 _NONE = "none"
 """What the column ``updates`` has for no updates, since an empty cell changes nothing."""
 
-_LINE_ONLY = {"state", "file", "next_due", "last_digest", "created_at"}
-"""Keys that ``subscribers list --json`` prints but an import ignores."""
-
 _ADDRESS_COLUMNS = {"email", "email address", "e-mail address"}
-_KEYS = (
-    "email",
-    "name",
-    "schedule",
-    "papers",
-    "trending",
-    "layout",
-    "interests",
-    "never",
-    "never_authors",
-    "alerts",
-    "updates",
-)
-_MOST_NAMED = 20
-_MOST_OF_A_NAME = 60
 _MOST_UNPACKED = 2_000_000_000
+_UNMAPPED = ColumnMap({})
 
 
-@dataclass(frozen=True, slots=True)
-class ImportRow:
-    """A subscriber of an import; ``state`` is None if the line has none.
-
-    Attributes:
-        said: what the line says, by key; the rest of ``preferences`` is as usual.
-        consent: where the agreement to get mail came from, as the line says.
-    """
-
-    preferences: Preferences
-    said: Mapping[str, Any]
-    state: SubscriberState | None
-    consent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileRemark:
-    """A remark about the whole file."""
-
-    text: str
-
-
-ImportFile = ImportRow | UserError | FileRemark
-"""A result of reading: a subscriber, the error of a line, or a remark."""
-
-
-def read_lines(path: Path, ignore_unknown: bool = False) -> Iterator[ImportFile]:
-    """Read subscribers from a ``.csv`` or ``.jsonl`` file, or from the ``.zip`` of a Mailchimp export; a line that is
-    wrong gives its error instead.
+def read_lines(path: Path, ignore_unknown: bool = False, mapping: ColumnMap = _UNMAPPED) -> Iterator[ImportFile]:
+    """Read subscribers from a ``.csv``, ``.jsonl`` or ``.json`` file, or from the ``.zip`` of another program's export;
+    a line that is wrong gives its error instead.
 
     Args:
         ignore_unknown: pass over columns and keys that are not known, with a remark that names them.
+        mapping: columns of a CSV file that hold what ours do. Other unknown columns are passed over.
 
     Raises:
         UserError: the file as a whole cannot be read.
     """
     ending = path.suffix.lower()
+    if mapping.columns and ending in (".jsonl", ".ndjson", ".json"):
+        raise UserError(f"{path}: --map is for columns of CSV files; rename the keys in the file")
     if ending in (".csv", ".tsv"):
-        yield from _read_csv(lambda: open_file(path, str(path)), path.name, str(path), ignore_unknown)
+        yield from _read_csv(lambda: open_file(path, str(path)), path.name, str(path), ignore_unknown, mapping)
     elif ending in (".jsonl", ".ndjson"):
-        yield from _read_json(lambda: open_file(path, str(path)), str(path), ignore_unknown)
+        yield from read_json_lines(lambda: open_file(path, str(path)), str(path), ignore_unknown)
+    elif ending == ".json":
+        yield from read_document(path, ignore_unknown)
     elif ending == ".zip":
-        yield from _read_zip(path, ignore_unknown)
+        with files_of_archive(path) as contained:
+            for name, open_it in contained:
+                yield from _read_csv(open_it, name.rpartition("/")[2], f"{path}/{name}", ignore_unknown, mapping)
     else:
-        raise UserError(f"{path}: unknown file type; name it .csv, .jsonl or .zip")
+        raise UserError(f"{path}: unknown file type; name it .csv, .jsonl, .json or .zip")
 
 
-def _read_zip(path: Path, ignore_unknown: bool) -> Iterator[ImportFile]:
+@contextmanager
+def files_of_archive(path: Path) -> Iterator[list[tuple[str, Callable[[], IO[bytes]]]]]:
+    """Open another program's archive: the CSV files with contacts, each by its name and how to open it.
+
+    Raises:
+        UserError: the archive cannot be unpacked, which may turn out while a file is read, or has no such file.
+    """
     try:
         with open_file(path, str(path)) as file, zipfile.ZipFile(file) as archive:
-            names = reading_order(archive.namelist())
+            names = files_in_archive(archive.namelist())
             if not names:
-                raise UserError(f"{path}: contains no CSV file; choose the archive that Mailchimp exported")
+                raise UserError(f"{path}: contains no CSV file; choose the archive that the other program exported")
             for name in names:
-                shown = f"{path}/{name}"
                 if archive.getinfo(name).file_size > _MOST_UNPACKED:
-                    raise UserError(f"{shown}: larger than {_MOST_UNPACKED // 1_000_000} MB unpacked; split it")
-                yield from _read_csv(partial(archive.open, name), name.rpartition("/")[2], shown, ignore_unknown)
+                    raise UserError(f"{path}/{name}: larger than {_MOST_UNPACKED // 1_000_000} MB unpacked; split it")
+            yield [(name, partial(archive.open, name)) for name in names]
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{path}: cannot unpack it ({error}); unpack it and import its CSV files") from None
 
 
-def _read_csv(open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_unknown: bool) -> Iterator[ImportFile]:
+def _read_csv(
+    open_it: Callable[[], IO[bytes]], name: str, shown: str, ignore_unknown: bool, mapping: ColumnMap
+) -> Iterator[ImportFile]:
     encoding = encoding_of(open_it)
     if encoding == "cp1252":
         yield FileRemark(f"{shown}: not UTF-8, so it is read as Windows-1252; if names look wrong, save it as UTF-8")
     with open_it() as file:
-        table = CsvTable(LineReader(file, encoding), shown, _ADDRESS_COLUMNS)
+        table = CsvTable(LineReader(file, encoding), shown, _ADDRESS_COLUMNS | _named_for_email(mapping))
         columns = [column.lower() for column in table.columns]
+        mapped = mapping.places(table.columns, f"{shown}:1")
         other = other_export(columns, name)
         if other is None:
-            yield from _own_rows(table, columns, shown, ignore_unknown)
-            return
-        if other.left_out:
+            yield from _own_rows(table, columns, shown, ignore_unknown, mapped)
+        elif other.left_out:
             yield FileRemark(f"{shown}: {other.kind} contacts never agreed to get mail; skipped")
-            return
-        yield FileRemark(f"{shown}: read as {other.name}'s export of {other.kind} contacts{_without(other.ignored)}")
-        for row in table.rows(other.address):
-            if isinstance(row, UserError):
-                yield row
-                continue
-            where = f"{shown}:{row.line}"
-            try:
-                read = other.read(row.cells, where)
-                yield ImportRow(preferences_from_mapping(read.values, where), read.values, read.state, read.consent)
-            except UserError as error:
-                yield error
+        else:
+            yield from _other_rows(table, other, shown, mapped)
 
 
-def _without(ignored: Sequence[str]) -> str:
-    return f"; columns ignored: {_named(ignored)}" if ignored else ""
+def _named_for_email(mapping: ColumnMap) -> set[str]:
+    return {mapping.columns["email"].strip().lower()} if "email" in mapping.columns else set()
 
 
-def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(shorten_middle(name, _MOST_OF_A_NAME)) for name in names[:_MOST_NAMED])
-    return f"{shown} and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else shown
-
-
-def _own_rows(table: CsvTable, columns: Sequence[str], shown: str, ignore_unknown: bool) -> Iterator[ImportFile]:
-    unknown = list(dict.fromkeys(one for one in columns if one not in COLUMNS))
-    if "email" not in columns:
-        raise UserError(f"{shown}:1: no column 'email'; the columns are {', '.join(COLUMNS)}, not {_named(columns)}")
-    if unknown and not ignore_unknown:
-        what = f"unknown column{'' if len(unknown) == 1 else 's'} {_named(unknown)}"
-        raise UserError(
-            f"{shown}:1: {what}; the columns are {', '.join(COLUMNS)}; ignore the others with --ignore-unknown"
-        )
-    twice = [name for name in COLUMNS if columns.count(name) > 1]
-    if twice:
-        raise UserError(f"{shown}:1: column {twice[0]!r} appears twice; keep one of them")
-    if unknown:
-        yield FileRemark(f"{shown}{_without(unknown).replace(';', ':', 1)}")
-    places = {name: columns.index(name) for name in COLUMNS if name in columns}
-    for row in table.rows(places["email"]):
+def _other_rows(
+    table: CsvTable, other: TableReader, shown: str, mapped: Mapping[str, Sequence[int]]
+) -> Iterator[ImportFile]:
+    used = {table.columns[place].lower() for places in mapped.values() for place in places}
+    ignored = [one for one in other.ignored if one not in used]
+    yield FileRemark(f"{shown}: read as {other.name}'s export of {other.kind} contacts{_without(ignored)}")
+    for row in table.rows(other.address):
         if isinstance(row, UserError):
             yield row
             continue
-        cells = {key: row.cells[place].strip() for key, place in places.items() if place < len(row.cells)}
+        where = f"{shown}:{row.line}"
         try:
-            yield _line(_from_row({key: unescape_formula(cell) for key, cell in cells.items()}), f"{shown}:{row.line}")
+            yield row_of_other(other.read(row.cells, where), where, _mapping_of(row, {}, mapped))
         except UserError as error:
             yield error
 
 
-def _line(data: Mapping[str, Any], where: str) -> ImportRow:
-    state = data.get("state")
-    try:
-        known = SubscriberState(state) if state else None
-    except ValueError:
-        states = ", ".join(SubscriberState)
-        raise UserError(f"{where}: state: {quoted(state) or 'this'} is not a state; use one of {states}") from None
-    said = {key: value for key, value in data.items() if key not in _LINE_ONLY}
-    return ImportRow(preferences_from_mapping(said, where), said, known)
+def _without(ignored: Sequence[str]) -> str:
+    return f"; columns ignored: {listed(ignored)}" if ignored else ""
 
 
-def _from_row(row: Mapping[str, str]) -> dict[str, Any]:
-    data: dict[str, Any] = {key: row[key] for key in _SINGLE if row.get(key)}
+def _own_rows(
+    table: CsvTable, columns: Sequence[str], shown: str, ignore_unknown: bool, mapped: Mapping[str, Sequence[int]]
+) -> Iterator[ImportFile]:
+    used = {place for places in mapped.values() for place in places}
+    left = {place: name for place, name in enumerate(columns) if place not in used}
+    own = {name: [place] for place, name in reversed(left.items()) if name in COLUMNS and name not in mapped}
+    unknown = list(dict.fromkeys(name for name in left.values() if name not in COLUMNS))
+    if "email" not in own and "email" not in mapped:
+        fix = "" if mapped else "; name the columns of another table with --map, such as --map email=Address"
+        raise UserError(
+            f"{shown}:1: no column 'email'; the columns are {', '.join(COLUMNS)}, not {listed(columns)}{fix}"
+        )
+    if unknown and not ignore_unknown and not mapped:
+        what = f"unknown column{'' if len(unknown) == 1 else 's'} {listed(unknown)}"
+        raise UserError(
+            f"{shown}:1: {what}; the columns are {', '.join(COLUMNS)}; ignore the others with --ignore-unknown, or "
+            "say what they hold with --map"
+        )
+    twice = [name for name in own if list(left.values()).count(name) > 1]
+    if twice:
+        raise UserError(f"{shown}:1: column {twice[0]!r} appears twice; keep one of them")
+    if unknown:
+        yield FileRemark(f"{shown}{_without(unknown).replace(';', ':', 1)}")
+    for row in table.rows({**own, **mapped}["email"][0]):
+        if isinstance(row, UserError):
+            yield row
+            continue
+        try:
+            yield own_row({"email": "", **_mapping_of(row, own, mapped)}, f"{shown}:{row.line}")
+        except UserError as error:
+            yield error
+
+
+def _mapping_of(row: Row, own: Mapping[str, Sequence[int]], mapped: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    places = {**own, **mapped}
+    data = _from_cells({key: unescape_formula(joined(row.cells, place)) for key, place in places.items()})
+    if "tags" in mapped and "tags" in data:
+        # Names of groups in another program, such as "Reading Group, Lab".
+        data["tags"] = list(tags_of(name for part in data["tags"] for name in part.split(",")))
+    return data
+
+
+def _from_cells(row: Mapping[str, str]) -> dict[str, Any]:
+    data: dict[str, Any] = {key: row[key] for key in (*_SINGLE, *_ORIGIN) if row.get(key)}
     schedule: dict[str, Any] = {key: row[key] for key in ("time", "timezone") if row.get(key)}
     if row.get("days"):
         schedule["days"] = _parts(row["days"])
     if schedule:
         data["schedule"] = schedule
-    for key in ("interests", "never", "updates"):
+    for key in _SEVERAL:
         if row.get(key):
             data[key] = _parts(row[key])
     if row.get("updates", "").lower() == _NONE:
         data["updates"] = []
-    return {"email": "", **data}
+    return data
 
 
 _PART = re.compile(r"(?:\\[\\;]|[^;])+")
@@ -229,54 +219,7 @@ def _joined(parts: Iterable[str]) -> str:
     return ";".join(re.sub(r"([\\;])", r"\\\1", part) for part in parts)
 
 
-def _read_json(open_it: Callable[[], IO[bytes]], shown: str, ignore_unknown: bool) -> Iterator[ImportFile]:
-    encoding = encoding_of(open_it)
-    if encoding == "cp1252":
-        encoding = "utf-8"  # JSON is in no other (RFC 8259, section 8.1); lines that are not are reported.
-    ignored: dict[str, None] = {}
-    with open_it() as file:
-        lines = LineReader(file, encoding)
-        while (line := lines.read()) is not None:
-            if not line.text.strip() and not line.is_too_long:
-                continue
-            where = f"{shown}:{line.number}"
-            try:
-                data = _object(line, where)
-                if ignore_unknown:
-                    unknown = [key for key in data if key not in _KEYS and key not in _LINE_ONLY]
-                    ignored.update(dict.fromkeys(unknown[: _MOST_NAMED + 1]) if len(ignored) <= _MOST_NAMED else {})
-                    data = {key: value for key, value in data.items() if key not in unknown}
-                yield _line(data, where)
-            except UserError as error:
-                yield error
-    if ignored:
-        yield FileRemark(f"{shown}: keys ignored: {_named(list(ignored))}")
-
-
-def _object(line: TextLine, where: str) -> dict[str, Any]:
-    if line.is_too_long:
-        raise UserError(f"{where}: longer than {MOST_OF_A_LINE:,} characters; shorten it")
-    if not is_utf8(line.text):
-        raise UserError(f"{where}: not UTF-8; save the file as UTF-8")
-    try:
-        data = json.loads(line.text, object_pairs_hook=partial(_with_each_key_once, where))
-    except (ValueError, RecursionError):
-        raise UserError(f"{where}: not JSON; write one object per line") from None
-    if not isinstance(data, dict):
-        raise UserError(f'{where}: not an object; each line is one like {{"email": "ada@example.org"}}')
-    return data
-
-
-def _with_each_key_once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in data:
-            raise UserError(f"{where}: {shorten_middle(key, _MOST_OF_A_NAME)}: duplicate key; keep one of them")
-        data[key] = value
-    return data
-
-
-def to_row(subscriber: Subscriber) -> dict[str, str]:
+def to_row(subscriber: Subscriber, tags: Sequence[str]) -> dict[str, str]:
     """Convert a subscriber to a CSV row, without formulas. CSV only has the text of interests; JSON lines have all."""
     preferences = subscriber.preferences
     interests = (interest.text or interest.name for interest in preferences.interests)
@@ -293,21 +236,27 @@ def to_row(subscriber: Subscriber) -> dict[str, str]:
         "interests": _joined(interests),
         "never": _joined(preferences.never),
         "updates": _joined(preferences.updates) or _NONE,
+        "tags": _joined(tags),
     }
     return {key: escape_formula(cell) for key, cell in row.items()}
 
 
-def to_object(subscriber: Subscriber) -> dict[str, Any]:
+def to_object(subscriber: Subscriber, tags: Sequence[str]) -> dict[str, Any]:
     """Convert a subscriber to a JSON object with all that an import reads."""
-    return {"email": subscriber.email, "state": subscriber.state.value, **to_json(subscriber.preferences)}
+    values = to_json(subscriber.preferences)
+    return {"email": subscriber.email, "state": subscriber.state.value, **values, "tags": list(tags)}
 
 
-def csv_text(subscribers: Iterable[Subscriber], heading: bool) -> str:
-    """Format rows as CSV, optionally with a heading."""
+def csv_text(subscribers: Iterable[Subscriber], heading: bool, tags: Mapping[int, Sequence[str]] | None = None) -> str:
+    """Format rows as CSV, optionally with a heading.
+
+    Args:
+        tags: those of each subscriber, by row.
+    """
     out = StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     if heading:
         writer.writeheader()
     for subscriber in subscribers:
-        writer.writerow(to_row(subscriber))
+        writer.writerow(to_row(subscriber, (tags or {}).get(subscriber.row, ())))
     return out.getvalue()

@@ -269,6 +269,6 @@ def forget_unconfirmed(connection: Connection, now: datetime) -> int:
     sign_ups.forget(connection, before)
     rows = sign_ups.never_confirmed(connection, _NOT_CONFIRMED, before, _BATCH)
     for row in rows:
-        retention.forget_person(connection, row)
+        retention.forget_person(connection, row, now)
     forget_counts(connection, now)
     return len(rows)

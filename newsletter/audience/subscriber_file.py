@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,18 @@ _ENDINGS = (".yaml", ".yml")
 
 _MOST_VALUES = 20_000
 """Maximum number of keys and values in one subscriber's preferences, from any source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a subscriber's file, or a line of an import, says.
+
+    Attributes:
+        tags: None if it does not mention tags.
+    """
+
+    preferences: Preferences
+    tags: tuple[str, ...] | None
 
 
 def files_in(folder: Path) -> tuple[list[Path], list[str]]:
@@ -53,16 +66,34 @@ def read_preferences(path: Path) -> Preferences:
         UserError: it cannot be read, or is wrong somewhere (a line for each mistake).
     """
     shown = str(path)
-    return _read(parse(read_text(path, shown), shown))
+    return read_preferences_text(read_text(path, shown), shown)
 
 
 def read_preferences_text(text: str, shown: str) -> Preferences:
     """Check the text of a subscriber's file; ``shown`` names it in errors."""
+    return read_contents(text, shown).preferences
+
+
+def read_contents(text: str, shown: str) -> Contents:
+    """Check the text of a subscriber's file; ``shown`` names it in errors.
+
+    Raises:
+        UserError: it is wrong somewhere (a line for each mistake).
+    """
     return _read(parse(text, shown))
 
 
 def preferences_from_mapping(data: Mapping[str, Any], shown: str) -> Preferences:
-    """Check preferences that come as plain values, as a line of an import does; ``shown`` says where they stand.
+    """Check preferences that come as plain values, as a form does; ``shown`` says where they stand.
+
+    Raises:
+        UserError: they are wrong somewhere (a line for each mistake), or too many.
+    """
+    return contents_from_mapping(data, shown).preferences
+
+
+def contents_from_mapping(data: Mapping[str, Any], shown: str) -> Contents:
+    """Check preferences and tags that come as plain values, as a line of an import does.
 
     Raises:
         UserError: they are wrong somewhere (a line for each mistake), or too many.
@@ -82,7 +113,7 @@ def checked(preferences: Preferences, shown: str) -> Preferences:
     Raises:
         UserError: they are wrong somewhere (a line for each mistake), or too many.
     """
-    preferences_from_mapping(_plain(preferences), shown)
+    preferences_from_mapping(to_mapping(preferences), shown)
     return preferences
 
 
@@ -96,7 +127,7 @@ def _paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
             yield from _paths(item, (*path, index))
 
 
-def _read(document: Document) -> Preferences:
+def _read(document: Document) -> Contents:
     read = check(document, PreferencesSchema)
     first = {interest.name: index for index, interest in reversed(list(enumerate(read.interests)))}
     twice = [index for index, interest in enumerate(read.interests) if first[interest.name] != index]
@@ -107,7 +138,7 @@ def _read(document: Document) -> Preferences:
             for index in twice
         ]
         raise UserError(*problems)
-    return Preferences(
+    preferences = Preferences(
         email=read.email,
         name=read.name,
         schedule=Schedule(tuple(read.schedule.days), read.schedule.time, read.schedule.timezone),
@@ -119,7 +150,9 @@ def _read(document: Document) -> Preferences:
         never_authors=tuple(read.never_authors),
         alerts=tuple(alert_from_json(alert.model_dump(exclude_none=True)) for alert in read.alerts),
         updates=tuple(read.updates),
+        announcements=read.announcements,
     )
+    return Contents(preferences, None if read.tags is None else tuple(dict.fromkeys(read.tags)))
 
 
 def _interest(read: InterestSchema) -> Interest:
@@ -149,7 +182,7 @@ def write_preferences(path: Path, preferences: Preferences) -> None:
 def new_text(preferences: Preferences) -> str:
     """Return the text of a new file."""
     yaml = _yaml()
-    document = CommentedMap(_plain(preferences))
+    document = CommentedMap(to_mapping(preferences))
     document.yaml_set_start_comment(
         "Interests of this subscriber. 'newsletter interests check' checks them, 'newsletter preview' shows the email."
     )
@@ -160,10 +193,20 @@ def new_text(preferences: Preferences) -> str:
 
 def rewritten(text: str, preferences: Preferences, shown: str) -> str:
     """Return the text of a file updated to ``preferences``; only differences are changed."""
-    present, wanted = _plain(read_preferences_text(text, shown)), _plain(preferences)
+    present, wanted = to_mapping(read_preferences_text(text, shown)), to_mapping(preferences)
     changed = _changed(text, present, wanted, rewrite=False)
     # A comment that hung on what was removed may end up where it breaks the rest: then the interests go without theirs.
     return changed if _says(changed, wanted, shown) else _changed(text, present, wanted, rewrite=True)
+
+
+def with_tags(text: str, tags: Sequence[str]) -> str:
+    """Return the text of a file with its tags replaced; all else stays as it is."""
+    yaml = _yaml()
+    document = yaml.load(text)
+    document["tags"] = list(tags)
+    out = io.StringIO()
+    yaml.dump(document, out)
+    return out.getvalue()
 
 
 def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], rewrite: bool) -> str:
@@ -179,7 +222,7 @@ def _changed(text: str, present: Mapping[str, Any], wanted: Mapping[str, Any], r
 
 def _says(text: str, wanted: Mapping[str, Any], shown: str) -> bool:
     try:
-        return _plain(read_preferences_text(text, shown)) == wanted
+        return to_mapping(read_preferences_text(text, shown)) == wanted
     except UserError:
         return False
 
@@ -252,7 +295,7 @@ def _origins(present: Sequence[str], wanted: Sequence[str]) -> list[int | None]:
     return origins
 
 
-def _plain(preferences: Preferences) -> dict[str, Any]:
+def to_mapping(preferences: Preferences) -> dict[str, Any]:
     """Convert preferences to the content of a file, without default values."""
     schedule, usual = preferences.schedule, Preferences(email=preferences.email)
     plain: dict[str, Any] = {"email": preferences.email}
@@ -278,6 +321,8 @@ def _plain(preferences: Preferences) -> dict[str, Any]:
         plain["alerts"] = [alert_json(alert) for alert in preferences.alerts]
     if preferences.updates != usual.updates:
         plain["updates"] = [kind.value for kind in preferences.updates]
+    if not preferences.announcements:
+        plain["announcements"] = False
     return plain
 
 

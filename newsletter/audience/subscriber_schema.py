@@ -26,6 +26,7 @@ from newsletter.model import (
     EventKind,
     Layout,
 )
+from newsletter.support.tags import valid_tag
 from newsletter.support.text import to_single_line
 
 MOST_INTERESTS = 100
@@ -37,6 +38,7 @@ _MOST_NEVER = 500
 _MOST_LIBRARIES = 20
 _MOST_COLLECTIONS = 200
 _MOST_ALERTS = 500
+_MOST_TAGS = 100
 
 _LONGEST_TEXT = 20_000
 _LONGEST_ENTRY = 1_000
@@ -206,6 +208,9 @@ class _Schedule(_Values):
     timezone: Timezone = "UTC"
 
 
+Tag = Annotated[str, AfterValidator(valid_tag)]
+
+
 class PreferencesSchema(_Values):
     """The content of a subscriber's file."""
 
@@ -226,3 +231,5 @@ class PreferencesSchema(_Values):
         Field(max_length=_MOST_ALERTS),
     ] = []
     updates: Annotated[list[EventKind], BeforeValidator(_several), AfterValidator(_without_repeats)] = list(EventKind)
+    announcements: bool = True
+    tags: Annotated[list[Tag], BeforeValidator(_listed), Field(max_length=_MOST_TAGS)] | None = None

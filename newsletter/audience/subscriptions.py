@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +13,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states
-from newsletter.audience.import_export import ImportRow
-from newsletter.audience.subscriber_file import files_in, read_preferences_text, rewritten, write_preferences
+from newsletter.audience.subscriber_file import (
+    files_in,
+    read_contents,
+    read_preferences_text,
+    rewritten,
+    with_tags,
+    write_preferences,
+)
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.store import subscribers as store
-from newsletter.store import suppressions
+from newsletter.store import suppressions, tags
 from newsletter.store.preferences import to_json
 from newsletter.support.files import atomic_write_bytes as write_file
 from newsletter.support.files import read_text
@@ -67,7 +73,8 @@ def _read_file(
     digest = _digest(text)
     if known.get(path.name) == digest:
         return
-    preferences = read_preferences_text(text, str(path))
+    contents = read_contents(text, str(path))
+    preferences = contents.preferences
     subscriber = store.by_file(connection, path.name)
     namesake = store.by_email(connection, preferences.email)
     if namesake is not None and namesake != subscriber:
@@ -84,8 +91,10 @@ def _read_file(
         )
         report.added.append(path.name)
     else:
-        store.set_preferences(connection, subscriber.row, preferences)
+        store.set_preferences(connection, subscriber.row, preferences, now)
         report.changed.append(path.name)
+    if contents.tags is not None:
+        _set_tags(connection, subscriber.row, contents.tags)
     store.set_file(connection, subscriber.row, path.name, digest)
     subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
 
@@ -155,14 +164,26 @@ def change_preferences(
     Raises:
         UserError: the file cannot be written, or was changed since the store read it.
     """
-    store.set_preferences(connection, subscriber.row, preferences)
+    store.set_preferences(connection, subscriber.row, preferences, now)
     subscriber_states.reschedule(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
-    if subscriber.file is not None and folder is not None and (folder / subscriber.file).exists():
-        path = folder / subscriber.file
-        if _digest(read_text(path, str(path))) != store.file_digest(connection, subscriber.row):
-            read_preferences_text(read_text(path, str(path)), str(path))  # Report errors in the file.
-            raise UserError(f"{path}: the file has just changed; run the command again")
+    path = _unchanged_file(connection, subscriber, folder)
+    if path is not None:
         _write_stored(connection, subscriber.row, path, preferences)
+
+
+def _unchanged_file(connection: Connection, subscriber: Subscriber, folder: Path | None) -> Path | None:
+    """Return the path of a subscriber's file, None without one.
+
+    Raises:
+        UserError: it has errors, or changed since the store read it.
+    """
+    if subscriber.file is None or folder is None or not (folder / subscriber.file).exists():
+        return None
+    path = folder / subscriber.file
+    if _digest(read_text(path, str(path))) != store.file_digest(connection, subscriber.row):
+        read_preferences_text(read_text(path, str(path)), str(path))  # Report errors in the file.
+        raise UserError(f"{path}: the file has just changed; run the command again")
+    return path
 
 
 def refresh(connection: Connection, subscriber: Subscriber, folder: Path, now: datetime) -> tuple[Subscriber, bool]:
@@ -245,7 +266,7 @@ def save_preferences(
             return False
         write_file(path, text.encode(), mode=0o600)
         store.set_file(connection, present.row, home.file, _digest(text))
-    store.set_preferences(connection, present.row, wanted)
+    store.set_preferences(connection, present.row, wanted, now)
     subscriber_states.reschedule(connection, replace(present, preferences=wanted), now, present.preferences)
     return True
 
@@ -263,7 +284,10 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
     interests = tuple(known.get(one.name, one) if one.text == one.name else one for one in read.interests)
     changes: dict[str, Any] = {
         key: getattr(read, key)
-        for key in ("name", "papers", "trending", "layout", "never", "never_authors", "alerts", "updates")
+        for key in (
+            *("name", "papers", "trending", "layout", "never", "never_authors", "alerts", "updates"),
+            "announcements",
+        )
         if key in said
     }
     if "interests" in said:
@@ -271,33 +295,33 @@ def merged(present: Preferences, read: Preferences, said: Mapping[str, Any]) -> 
     return replace(present, schedule=schedule, **changes)
 
 
-def import_subscriber(connection: Connection, line: ImportRow, consent: str, now: datetime, folder: Path) -> str:
-    """Add or update the subscriber of an import line.
-
-    A line may pause somebody and end a pause. Nobody who unsubscribed, bounced or is suppressed comes back by it, and
-    nobody who agreed becomes pending.
-
-    Args:
-        consent: where the agreement to get mail came from, in words.
-        folder: where the files of present subscribers are kept; a new one gets none.
+def change_tags(
+    connection: Connection, subscriber: Subscriber, add: Sequence[str], remove: Sequence[str], folder: Path
+) -> list[str]:
+    """Change a subscriber's tags in the store and, if there is one, in the file.
 
     Returns:
-        What became of it: ``added``, ``updated`` or ``kept out``.
+        The tags after the change, in alphabetical order.
+
+    Raises:
+        UserError: the file cannot be written, or was changed since the store read it.
     """
-    subscriber = store.by_email(connection, line.preferences.email)
-    ended = subscriber is not None and subscriber.state in subscriber_states.ENDED
-    if ended or suppressions.find(connection, line.preferences.email) is not None:
-        return "kept out"
-    if subscriber is None:
-        subscriber, outcome = subscribe(connection, line.preferences, consent, now, folder=None), "added"
-    else:
-        wanted, outcome = merged(subscriber.preferences, line.preferences, line.said), "updated"
-        change_preferences(connection, subscriber, wanted, folder, now)
-        subscriber = replace(subscriber, preferences=wanted)
-    if line.state is not None and (outcome == "added" or line.state is not SubscriberState.PENDING):
-        agreed = subscriber.state is SubscriberState.PENDING and line.state is SubscriberState.ACTIVE
-        subscriber_states.set_state(connection, subscriber, line.state, now, consent if agreed else None)
-    return outcome
+    present = tags.of_subscribers(connection, [subscriber.row]).get(subscriber.row, [])
+    wanted = sorted({*present, *add} - set(remove))
+    if wanted == present:
+        return present
+    _set_tags(connection, subscriber.row, wanted)
+    path = _unchanged_file(connection, subscriber, folder)
+    if path is not None:
+        write_file(path, with_tags(read_text(path, str(path)), wanted).encode(), mode=0o600)
+        store.set_file(connection, subscriber.row, path.name, _digest(read_text(path, str(path))))
+    return wanted
+
+
+def _set_tags(connection: Connection, row: int, wanted: Sequence[str]) -> None:
+    present = tags.of_subscribers(connection, [row]).get(row, [])
+    tags.add(connection, row, wanted)
+    tags.remove(connection, row, set(present) - set(wanted))
 
 
 def new_file_path(folder: Path, preferences: Preferences, taken: set[str]) -> Path:

@@ -24,8 +24,9 @@ _BACK = {
     "refused": "a bounce (refused) came back",
     "complaint": "a complaint came back",
     "unsubscribe": "an unsubscribe email came back",
-    "feedback": "feedback came by email",
-    "interests": "new interests came by email",
+    "suppressed": "the mail provider reported the address as suppressed",
+    "feedback": "feedback received by email",
+    "interests": "new interests received by email",
 }
 
 
@@ -83,7 +84,7 @@ class _TimelineBuilder:
         first = today - timedelta(days=DAYS - 1)
         wanted = LogFilter(subscriber=subscriber.row, since=first, digests_only=True)
         self._lines = {line.send.edition: line for line in send_log.log(connection, wanted)}
-        self._told = paper_events.counts(connection, [line.send.row for line in self._lines.values()])
+        self._updates = paper_events.counts(connection, [line.send.row for line in self._lines.values()])
         # After a move to the west, an edition can be tomorrow's.
         last = max([today, *self._lines])
         self._days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
@@ -129,15 +130,16 @@ class _TimelineBuilder:
 
     def _of_line(self, line: LogLine) -> str:
         send, number = line.send, f"{len(line.papers)} paper{'' if len(line.papers) == 1 else 's'}"
-        if told := self._told.get(send.row, 0):
-            number += f" and {told} update{'' if told == 1 else 's'}"
+        if updates := self._updates.get(send.row, 0):
+            number += f" and {updates} update{'' if updates == 1 else 's'}"
         at = self._at(send.settled_at, edition_day=send.edition, seconds=True)
         said = f"; it said “{send.smtp_reply}”" if send.smtp_reply else ""
         match send.state:
             case SendState.SENT if send.reason:
                 return f"{number}; {send.reason} ({at})"
-            case SendState.SENT if send.no_papers and not told:
-                return f"told at {at} that there is nothing new{_tries(send)}: {send.no_papers}"
+            case SendState.SENT if send.no_papers and not updates:
+                accepted = f"accepted by the server at {at}{_tries(send)}"
+                return f"an email that there is nothing new, {accepted}: {send.no_papers}"
             case SendState.SENT:
                 return f"{number}, accepted by the server at {at}{_tries(send)}"
             case SendState.SKIPPED:

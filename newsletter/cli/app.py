@@ -82,11 +82,16 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Group(
             "subscribers",
-            "List, show, import, export and delete subscribers.",
+            "List, show, tag, import, export and delete subscribers.",
             (
                 Entry("list", "subscribers:list_subscribers", "List the subscribers."),
                 Entry("show", "subscribers:show_subscriber", "Show one subscriber."),
-                Entry("import", "subscribers:import_subscribers", "Import subscribers from a file."),
+                Entry("tag", "subscriber_tags:tag_subscribers", "Add and remove tags of subscribers."),
+                Entry(
+                    "import",
+                    "imports:import_subscribers",
+                    "Import subscribers and suppressed addresses from files, also those of other programs.",
+                ),
                 Entry(
                     "export",
                     "subscribers:export_subscribers",

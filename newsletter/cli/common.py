@@ -25,12 +25,15 @@ from rich.table import Table
 from rich.text import Text
 
 from newsletter.config.suggestions import nearest_value
+from newsletter.errors import UserError
 from newsletter.support.clock import Clock, frozen_clock, parse_moment, shifted_clock, system_clock
+from newsletter.support.tags import valid_tag
 from newsletter.support.text import escape_for_terminal
 
 if TYPE_CHECKING:
     from newsletter.config.settings import Config
     from newsletter.services.context import AppContext
+    from newsletter.services.jobs import Log
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
@@ -132,6 +135,18 @@ def suggestion(written: str, allowed: Iterable[str], otherwise: str) -> str:
     return f"did you mean {near!r}?" if near else otherwise
 
 
+def parsed_tag(text: str) -> str:
+    """Parse the name of a tag.
+
+    Raises:
+        UserError: it is not one.
+    """
+    try:
+        return valid_tag(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} {error}") from None
+
+
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print one JSON object per line."""
     for row in rows:
@@ -216,3 +231,18 @@ def stoppable() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def event_log() -> Log:
+    """Return a log that prints one line per event."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "event"], drop_missing=True),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    logger = structlog.get_logger()
+    return lambda event, **facts: logger.info(event, **facts)

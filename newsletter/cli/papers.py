@@ -367,7 +367,7 @@ def show_paper(
             say(f"{key.replace('_', ' ')}: {text}")
     for event in events:
         line = event_line(event, most=10)
-        on = "" if event.day else f" (seen on {event.seen_at:%Y-%m-%d})"
+        on = "" if event.day else f", seen on {event.seen_at:%Y-%m-%d}"
         say(f"history: {line.words}{on}{f', {line.url}' if line.url else ''}")
         for label, text in line.details:
             say(f"  {label}: {text}")

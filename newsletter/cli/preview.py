@@ -260,7 +260,7 @@ def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | Non
         elif digest is not None and digest.updates and found.nothing:
             warn(f"{subscriber.email} would only be told what became of papers: {found.nothing}")
         elif found.nothing:
-            warn(f"{subscriber.email} would be told that there is nothing new: {found.nothing}")
+            warn(f"{subscriber.email} would get an email that there is nothing new: {found.nothing}")
         if chosen == "json":
             row = _digest_json(subscriber, digest, found.nothing or None, sample)
             return (jsonlib.dumps(row, ensure_ascii=False) + "\n").encode()

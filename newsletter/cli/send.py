@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.common import Json, err, format_iso, note, open_context_for, print_json, say, stoppable, warn
+from newsletter.cli.common import (
+    Json,
+    err,
+    event_log,
+    format_iso,
+    note,
+    open_context_for,
+    options,
+    print_json,
+    say,
+    stoppable,
+    warn,
+)
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Digest, SendState, Subscriber, SubscriberState
 from newsletter.support.clock import parse_duration, system_clock
@@ -25,6 +37,7 @@ if TYPE_CHECKING:
     from newsletter.services.context import AppContext
     from newsletter.services.edition_run import EditionReport, OnProgress, Remaining
     from newsletter.services.planning import SubscriberBatch
+    from newsletter.services.reload import Reloader
 
 
 _DUE_PATIENCE = timedelta(minutes=1)
@@ -304,10 +317,11 @@ def run(
 ) -> None:
     """Run the newsletter: fetch papers and send each digest at the subscriber's own time.
 
-    Runs until SIGTERM or Ctrl-C and writes one line per event.
+    Runs until SIGTERM or Ctrl-C and writes one line per event. SIGHUP reloads the configuration.
     """
     from newsletter import scheduler
     from newsletter.services import jobs
+    from newsletter.services.reload import FIXED, FIXED_FOR_SITE, Reloader
 
     if once and web:
         raise UserError("--web and --once are mutually exclusive; pass one of them")
@@ -315,41 +329,27 @@ def run(
     _warn_of_doubts(context)
     # Our own event log reports what the scheduler does.
     logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
-    log_line = _event_log()
+    log_line = event_log()
     if once:
         with stoppable() as stopped:
             good = jobs.run_once(context, log_line, stopped.is_set)
         if not good:
             raise typer.Exit(1)
     else:
-        with _site(context, log_line) if web else nullcontext():
-            scheduler.run(context, log_line)
+        process, fixed = ("run --web", FIXED_FOR_SITE) if web else ("run", FIXED)
+        reloader = Reloader(context, options(ctx).config, process, log_line, fixed)
+        with _site(reloader, log_line) if web else nullcontext(), reloader.watching():
+            scheduler.run(reloader, log_line)
 
 
 @contextmanager
-def _site(context: AppContext, log_line: jobs.Log) -> Iterator[None]:
+def _site(reloader: Reloader, log_line: jobs.Log) -> Iterator[None]:
     """Serve the site while the jobs run."""
-    from newsletter.web.app import make_app
+    from newsletter.web.live_app import LiveApp
     from newsletter.web.server import listen, serving
 
-    settings = context.config.web
-    with (
-        listen(settings) as listener,
-        serving(make_app(context, warm=True), listener, settings, context.config.sessions),
-    ):
+    config = reloader.context.config
+    settings = config.web
+    with listen(settings) as listener, serving(LiveApp(reloader), listener, settings, config.sessions):
         log_line("serving", host=settings.host, port=settings.port)
         yield
-
-
-def _event_log() -> jobs.Log:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "event"], drop_missing=True),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(),
-    )
-    logger = structlog.get_logger()
-    return lambda event, **facts: logger.info(event, **facts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from newsletter.cli.common import say, say_wrapped, warn
 from newsletter.model import Notice, Paper
+from newsletter.rendering.plain_text import shorten
 from newsletter.services.paper_json import paper_json
 from newsletter.sources.errors import none_readable
 
@@ -110,8 +111,7 @@ def _described(paper: Paper) -> Iterator[str]:
         yield f"link: {link}"
     if paper.categories:
         yield f"categories: {', '.join(paper.categories)}"
-    abstract = paper.abstract
-    yield f"abstract: {abstract[:_ABSTRACT]}{'…' if len(abstract) > _ABSTRACT else ''}" if abstract else "no abstract"
+    yield f"abstract: {shorten(paper.abstract, _ABSTRACT)}" if paper.abstract else "no abstract"
 
 
 def _noticed(notice: Notice) -> str:

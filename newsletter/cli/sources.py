@@ -45,7 +45,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the source in
 def list_sources(ctx: typer.Context, json: Json = False) -> None:
     """List the sources and the state of each.
 
-    Counts are of the last success. A source that failed is asked again at the next fetch.
+    Counts are of the last success. The next fetch tries a failed source again.
     """
     from newsletter.store import openalex, reading, source_status
 
@@ -160,7 +160,7 @@ def _checked(kind: SourceKind, values: Mapping[str, Any]) -> Any:
     if missing:
         raise UserError(
             *(
-                f"--set {one.name}=VALUE: missing; pass it{f' ({one.description})' if one.description else ''}"
+                f"--set {one.name}=VALUE: missing; pass it{f': {one.description}' if one.description else ''}"
                 for one in missing
             )
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from newsletter.cli.common import (
     format_iso,
     format_moment,
     open_context_for,
+    parsed_tag,
     print_json,
     print_table,
     say,
@@ -30,14 +30,12 @@ from newsletter.support.files import write_private
 from newsletter.support.time_zones import describe
 
 if TYPE_CHECKING:
-    from newsletter.audience import import_export
     from newsletter.services.context import AppContext
     from newsletter.services.retention import SubscriberRecord
 
 
 _FORMATS = ("csv", "jsonl")
 _PAGE = 500
-_MOST_PROBLEMS = 1_000
 
 
 def subscribe(
@@ -228,27 +226,31 @@ def list_subscribers(
             metavar="STATE", help="Only subscribers in this state: pending, active, paused, unsubscribed or bounced."
         ),
     ] = None,
+    tag: Annotated[str | None, typer.Option(metavar="TAG", help="Only subscribers with this tag.")] = None,
     json: Json = False,
 ) -> None:
     """List the subscribers."""
     context = open_context_for(ctx)
+    tag = None if tag is None else parsed_tag(tag)
     if json:
-        for subscriber in _all(context, state):
-            print_json([_json(subscriber)])
+        for subscriber, tags in _all(context, state, tag):
+            print_json([_json(subscriber, tags)])
         return
     rows = [
-        (one.email, one.state, format_moment(one.next_due), len(one.preferences.interests), one.file)
-        for one in _all(context, state)
+        (one.email, one.state, format_moment(one.next_due), len(one.preferences.interests), ", ".join(tags), one.file)
+        for one, tags in _all(context, state, tag)
     ]
     if not rows:
         none = "No subscribers; add one with 'newsletter subscribe EMAIL'."
-        say(none if state is None else f"No {state} subscribers.")
+        tagged = "" if tag is None else f" with the tag {tag!r}"
+        say(none if (state, tag) == (None, None) else f"No {f'{state} ' if state else ''}subscribers{tagged}.")
         return
     columns = (
         ("email", "wide"),
         ("state", "left"),
         ("next due (UTC)", "left"),
         ("interests", "right"),
+        ("tags", "narrow"),
         ("file", "left"),
     )
     print_table(columns, rows)
@@ -262,12 +264,14 @@ def show_subscriber(
     """Show one subscriber."""
     from newsletter.audience import subscriptions
     from newsletter.store import reading
+    from newsletter.store import tags as tag_store
 
     context = open_context_for(ctx)
     with reading(context.engine) as connection:
         subscriber = subscriptions.get_subscriber(connection, email)
+        tags = tag_store.of_subscribers(connection, [subscriber.row]).get(subscriber.row, [])
     if json:
-        print_json([_json(subscriber)])
+        print_json([_json(subscriber, tags)])
         return
     preferences, schedule = subscriber.preferences, subscriber.preferences.schedule
     say(f"{preferences.name} <{subscriber.email}>".lstrip() if preferences.name else subscriber.email)
@@ -280,6 +284,7 @@ def show_subscriber(
     say(f"papers: at most {preferences.papers}{trending}")
     say(f"layout: {preferences.layout or f'{context.config.digest.layout}, as usual here'}")
     say(f"updates: {', '.join(preferences.updates) or 'none'}")
+    say(f"tags: {', '.join(tags) or 'none'}")
     say(f"home: {context.config.subscribers / subscriber.file if subscriber.file else 'the store'}")
     for interest in preferences.interests:
         say(f"interest: {interest_line(interest)}")
@@ -313,59 +318,6 @@ def alert_line(alert: Alert) -> str:
     return f"{f'{alert.name}: ' if alert.name else ''}{alert.kind} {about}{always}"
 
 
-def import_subscribers(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .jsonl file, or a Mailchimp .zip export.")],
-    ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Ignore unknown columns, with a warning.")
-    ] = False,
-) -> None:
-    """Import subscribers from a file.
-
-    CSV columns: email, name, state, days, time, timezone, papers, trending, layout,
-    interests, never, updates; separate several values with ';'.
-    Exports of listmonk and Mailchimp can be imported directly.
-    Unsubscribed people stay unsubscribed; the state 'paused' pauses, 'active' ends a pause. By importing, you confirm
-    that these people agreed to receive email.
-    """
-    from newsletter.audience import import_export
-
-    context = open_context_for(ctx)
-    outcomes: Counter[str] = Counter()
-    problems: list[str] = []
-    for found in import_export.read_lines(file, ignore_unknown):
-        if isinstance(found, import_export.FileRemark):
-            warn(found.text)
-            continue
-        try:
-            outcomes[_take_in(context, found, file)] += 1
-        except UserError as error:
-            outcomes["wrong"] += 1
-            if len(problems) < _MOST_PROBLEMS:
-                problems.extend(error.lines)
-    say(
-        f"{outcomes['added']} added, {outcomes['updated']} updated, {outcomes['kept out']} unchanged "
-        "(unsubscribed, bounced or suppressed)"
-    )
-    if outcomes["wrong"] > _MOST_PROBLEMS:
-        problems.append(f"{file}: {outcomes['wrong']:,} lines have errors; the first ones are listed above")
-    if problems:
-        raise UserError(*problems)
-
-
-def _take_in(context: AppContext, found: import_export.ImportRow | UserError, file: Path) -> str:
-    from newsletter.audience import subscriptions
-    from newsletter.store import writing
-
-    if isinstance(found, UserError):
-        raise found
-    consent = ", ".join(part for part in (f"import {file.name}", found.consent) if part)
-    with writing(context.engine) as connection:
-        return subscriptions.import_subscriber(
-            connection, found, consent, context.clock(), context.config.subscribers_folder
-        )
-
-
 def export_subscribers(
     ctx: typer.Context,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
@@ -389,31 +341,39 @@ def _exported(context: AppContext, format: str) -> Iterator[str]:
     from newsletter.audience import import_export
 
     if format == "csv":
-        yield import_export.csv_text(_all(context, None), heading=True)
-    else:
-        for subscriber in _all(context, None):
-            yield json.dumps(import_export.to_object(subscriber), ensure_ascii=False) + "\n"
+        yield import_export.csv_text([], heading=True)
+    for subscriber, tags in _all(context):
+        if format == "csv":
+            yield import_export.csv_text([subscriber], heading=False, tags={subscriber.row: tags})
+        else:
+            yield json.dumps(import_export.to_object(subscriber, tags), ensure_ascii=False) + "\n"
 
 
-def _all(context: AppContext, state: SubscriberState | None) -> Iterator[Subscriber]:
+def _all(
+    context: AppContext, state: SubscriberState | None = None, tag: str | None = None
+) -> Iterator[tuple[Subscriber, list[str]]]:
+    """Yield the subscribers, each with its tags."""
     from newsletter.store import reading
     from newsletter.store import subscribers as store
+    from newsletter.store import tags as tag_store
 
     after = 0
     while True:
         with reading(context.engine) as connection:
-            page = store.page(connection, after, _PAGE, state)
+            page = store.page(connection, after, _PAGE, state, tag)
+            tags = tag_store.of_subscribers(connection, [one.row for one in page])
         if not page:
             return
-        yield from page
+        for one in page:
+            yield one, tags.get(one.row, [])
         after = page[-1].row
 
 
-def _json(subscriber: Subscriber) -> dict[str, Any]:
+def _json(subscriber: Subscriber, tags: list[str]) -> dict[str, Any]:
     from newsletter.audience import import_export
 
     return {
-        **import_export.to_object(subscriber),
+        **import_export.to_object(subscriber, tags),
         "file": subscriber.file,
         "next_due": format_iso(subscriber.next_due),
         "last_digest": format_iso(subscriber.last_digest),

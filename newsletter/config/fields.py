@@ -67,8 +67,13 @@ def _probable_time(text: str) -> str | None:
     return f"{hour:02}:{minute:02}" if hour < 24 and minute < 60 else None
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def none_as_empty(value: object) -> object:
+    """Read a key with nothing below it, such as one whose entries are all comments, as an empty mapping."""
+    return {} if value is None else value
 
 
 def one_line(text: str) -> str:
@@ -207,11 +212,11 @@ def _private_address(text: str) -> str:
 
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
-Times = Annotated[list[TimeOfDay], BeforeValidator(_listed), Field(min_length=1)]
+Times = Annotated[list[TimeOfDay], BeforeValidator(listed), Field(min_length=1)]
 """Times of day; one may be written without brackets."""
 
 ArxivCategories = Annotated[
-    list[Annotated[str, AfterValidator(_arxiv_category)]], BeforeValidator(_listed), Field(min_length=1)
+    list[Annotated[str, AfterValidator(_arxiv_category)]], BeforeValidator(listed), Field(min_length=1)
 ]
 """Categories of arXiv; one may be written without brackets."""
 

@@ -15,11 +15,15 @@ from newsletter.support.files import read_text
 from newsletter.support.text import is_utf8
 
 _NO_SECRETS = "a secret does not belong in config.yaml; remove it and set {} or the keyring instead"
+_NO_KEYRING = "a secret does not belong in config.yaml; remove it and set {} or {} instead"
 _FIXES: Mapping[str, str] = {
     "smtp.password": _NO_SECRETS.format("NEWSLETTER_SMTP_PASSWORD, smtp.password_file"),
     "bounces.imap.password": _NO_SECRETS.format("NEWSLETTER_IMAP_PASSWORD, bounces.imap.password_file"),
     "schedule.keep_skipped_days": "was renamed; use log.keep_skipped_days",
     "site.secret_key": _NO_SECRETS.format("NEWSLETTER_SECRET_KEY"),
+    "webhooks.providers.mailgun.signing_key": _NO_KEYRING.format("NEWSLETTER_MAILGUN_SIGNING_KEY", "signing_key_file"),
+    "webhooks.providers.postmark.password": _NO_KEYRING.format("NEWSLETTER_POSTMARK_WEBHOOK_PASSWORD", "password_file"),
+    "webhooks.providers.brevo.token": _NO_KEYRING.format("NEWSLETTER_BREVO_WEBHOOK_TOKEN", "token_file"),
 }
 
 

@@ -1,6 +1,8 @@
 """Secrets from the environment or from files that only their owner can read; never from config.yaml, never logged."""
 
+import base64
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -10,6 +12,8 @@ from newsletter.errors import UserError
 _KEY_VARIABLE = "NEWSLETTER_SECRET_KEY"
 _SHORTEST_KEY = 16
 """Bytes (128 bits); a shorter key could be guessed by brute force (RFC 2104, section 3)."""
+
+_WEBHOOK_SECRET = "whsec_"  # noqa: S105 - how each begins
 
 
 def secret_file(path: Path) -> str:
@@ -69,9 +73,72 @@ def password(variable: str, service: str, user: str, file: Path | None, folder: 
     return str(stored)
 
 
+def webhook_secret(variable: str, file: Path | None, folder: Path, setting: str) -> str:
+    """Look up the secret of a webhook in an environment variable, then its file.
+
+    Args:
+        file: relative to ``folder``, if configured with ``setting``.
+
+    Raises:
+        UserError: there is none, or the file cannot be read.
+    """
+    if given := os.environ.get(variable, "").strip():
+        return given
+    if file is None:
+        raise UserError(
+            f"{setting.rpartition('.')[0]}: no secret, so its requests are rejected; set {variable} or {setting}"
+        )
+    return secret_file(folder / file)
+
+
 def api_key(variable: str) -> str | None:
     """Return the key of an API from an environment variable; None without one."""
     return os.environ.get(variable, "").strip() or None
+
+
+def webhook_secrets(name: str, file: Path | None, folder: Path) -> list[str]:
+    """Return the secrets that sign what is posted to an endpoint: one, or several while it is replaced.
+
+    Args:
+        file: its file, relative to ``folder``, if configured.
+
+    Raises:
+        UserError: there is none, or it is not as Standard Webhooks has them: ``whsec_`` and 24 to 64 bytes in base64.
+    """
+    variable = webhook_variable(name)
+    section = f"webhooks.endpoints.{name}"
+    found = os.environ.get(variable, "").split()
+    where = variable
+    if not found and file is not None:
+        found, where = secret_file(folder / file).split(), str(folder / file)
+    fix = "'newsletter webhooks secret' prints one"
+    if not found:
+        raise UserError(f"{section}: no secret; set {variable} or {section}.secret_file; {fix}")
+    for secret in found:
+        if not _is_webhook_secret(secret):
+            raise UserError(f"{where}: not a secret of Standard Webhooks, like whsec_ and 44 characters; {fix}")
+    return found
+
+
+def webhook_variable(name: str) -> str:
+    """Return the environment variable for the secret of an endpoint."""
+    return f"NEWSLETTER_WEBHOOK_SECRET_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
+
+
+def new_webhook_secret() -> str:
+    """Create a secret for an endpoint."""
+    return _WEBHOOK_SECRET + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _is_webhook_secret(secret: str) -> bool:
+    if not secret.startswith(_WEBHOOK_SECRET):
+        return False
+    encoded = secret.removeprefix(_WEBHOOK_SECRET)
+    try:
+        size = len(base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+    except ValueError:
+        return False
+    return 24 <= size <= 64
 
 
 def signing_key(folder: Path, make: bool = True) -> str:

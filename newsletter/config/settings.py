@@ -28,6 +28,7 @@ from newsletter.config.fields import (
     Times,
     Timezone,
     Url,
+    none_as_empty,
     valid_source_name,
     validated,
 )
@@ -37,6 +38,7 @@ from newsletter.config.sources import Network, SourceSettings
 from newsletter.config.subject_line import USUAL, valid_subject
 from newsletter.config.suggestions import nearest_value
 from newsletter.config.web import Web
+from newsletter.config.webhooks import Webhooks
 from newsletter.model import Layout
 from newsletter.support.colours import ACCENT
 from newsletter.workers.base import DaskAddress
@@ -189,11 +191,8 @@ class LogSettings(Settings):
 
     keep_days: int = Field(default=400, ge=1, le=36_500, description="Sent and failed digests, bounces and complaints.")
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Entries of skipped digests.")
-
-
-def _none_as_empty(value: object) -> object:
-    """Read a key with nothing below it, such as one whose entries are all comments, as an empty mapping."""
-    return {} if value is None else value
+    keep_webhooks_days: int = Field(default=7, ge=1, le=36_500, description="Events that endpoints of webhooks got.")
+    keep_failed_webhooks_days: int = Field(default=30, ge=1, le=36_500, description="Events that they did not get.")
 
 
 class Config(Settings):
@@ -207,7 +206,7 @@ class Config(Settings):
         default=Path("templates"), description="Folder with custom templates, which take precedence."
     )
     sources: Annotated[
-        dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings], BeforeValidator(_none_as_empty)
+        dict[Annotated[str, AfterValidator(valid_source_name)], SourceSettings], BeforeValidator(none_as_empty)
     ] = Field(default_factory=dict)
     network: Network = Network()
     libraries: Libraries = Libraries()
@@ -218,6 +217,7 @@ class Config(Settings):
     delivery: Delivery = Delivery()
     bounces: Bounces = Bounces()
     web: Web = Web()
+    webhooks: Webhooks = Webhooks()
     schedule: ScheduleSettings = ScheduleSettings()
     engine: Annotated[str, AfterValidator(_engine)] = Field(
         default="here",

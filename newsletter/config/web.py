@@ -72,4 +72,7 @@ class Web(Settings):
     keep_alive_seconds: int = Field(
         default=5, ge=1, le=600, description="How long an idle connection stays open after a response."
     )
+    api_per_minute: int = Field(
+        default=600, ge=1, le=1_000_000, description="Requests of the API that a token may make in a minute."
+    )
     sign_ups: SignUps = SignUps()

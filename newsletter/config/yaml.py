@@ -28,7 +28,7 @@ _MOST_VALUES = 20_000
 
 _DEEPEST = 50
 _MOST_PLACES = 3
-_SECRET = ("key", "password")
+_SECRET = ("key", "password", "signing_key", "token")
 """Keys whose values are not repeated in errors, which are logged: a secret may have been written there."""
 
 _NULL = "tag:yaml.org,2002:null"

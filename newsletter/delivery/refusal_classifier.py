@@ -11,7 +11,7 @@ class BounceKind(StrEnum):
     ``hard``: the mailbox does not exist. ``soft``: not delivered, possibly temporarily. ``refused``: because of the
         sender or the content, which says nothing about the mailbox. ``feedback``, ``interests``: a subscriber's email
         that rates a paper, or changes interests. ``notice``: an automatic message that needs no action. ``other``:
-        anything else, such as a personal email.
+        anything else, such as a personal email. ``suppressed``: the mail provider delivers nothing more to the address.
     """
 
     HARD = "hard"
@@ -21,6 +21,7 @@ class BounceKind(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     FEEDBACK = "feedback"
     INTERESTS = "interests"
+    SUPPRESSED = "suppressed"
     NOTICE = "notice"
     OTHER = "other"
 
@@ -142,6 +143,17 @@ def classify(status: str | None, words: str) -> BounceKind:
         words: the server's text.
     """
     return _understood(status, words) or BounceKind.SOFT
+
+
+def classify_verdict(verdict: BounceKind, status: str | None, words: str) -> BounceKind:
+    """Classify a failure that a mail provider calls hard or soft.
+
+    The provider has seen more than it passes on, so its verdict counts, except where a specific code says otherwise.
+    """
+    if verdict not in (BounceKind.HARD, BounceKind.SOFT) or status is None or status in _GENERIC:
+        return verdict
+    kind = classify(status, words)
+    return BounceKind.SOFT if verdict is BounceKind.SOFT and kind is BounceKind.HARD else kind
 
 
 def _understood(status: str | None, words: str) -> BounceKind | None:

@@ -13,7 +13,7 @@ from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
 from newsletter.config.settings import Config
 from newsletter.delivery.bounces.verp import return_path
-from newsletter.doctor import domain, http, machine, mail, project, store
+from newsletter.doctor import domain, http, machine, mail, project, store, webhooks
 from newsletter.doctor.dns import Resolver
 from newsletter.doctor.result import Check, CheckResult, not_checked, of_error, ok, warning
 from newsletter.doctor.runner import run_parallel
@@ -126,6 +126,8 @@ def _files(context: CheckContext) -> Iterator[Check]:
     yield Check("templates", partial(project.templates, config), "fix the template")
     yield Check("unsubscribe", partial(http.unsubscribing, config, context.pages), _OURS)
     yield Check("feedback", partial(http.feedback, config), _OURS)
+    for name in config.webhooks.providers.configured:
+        yield Check(f"webhook {name}", partial(webhooks.provider, name, config), "check webhooks.providers")
     if config.bounces.maildir is not None:
         yield Check("bounce mailbox", partial(mail.mailbox, config.bounces, folder), "check bounces.maildir")
 
@@ -142,8 +144,11 @@ def _kept(context: CheckContext, opened: Engine | NewsletterError) -> Iterator[C
     yield Check("subscribers", lambda: store.people(config, opened, clock()), _STORE_FIX)
     if config.ranking.semantic is not None:
         yield Check("sentence model", lambda: sentence_model(config, opened), "check ranking.semantic in config.yaml")
+    for name in config.webhooks.endpoints:
+        yield Check(f"webhook {name}", partial(webhooks.endpoint, config, opened, name), _OURS)
     yield Check("sends", lambda: store.sends(opened, clock()), _STORE_FIX)
     yield Check("schedule", lambda: store.schedule(opened, clock()), _STORE_FIX)
+    yield Check("reload", lambda: store.reload(opened), _STORE_FIX)
 
 
 def _network(context: CheckContext, opened: Engine | NewsletterError, send_to: str | None) -> Iterator[Check]:

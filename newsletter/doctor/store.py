@@ -12,8 +12,9 @@ from newsletter.config.settings import Config
 from newsletter.doctor import machine
 from newsletter.doctor.result import CheckResult, bad, ok, warning
 from newsletter.model import SendState, SubscriberState
-from newsletter.store import health, reading, scheduled_jobs, subscribers, writing
+from newsletter.store import health, reading, reloads, scheduled_jobs, subscribers, writing
 from newsletter.store.database import HEAD
+from newsletter.store.reloads import ReloadKind
 
 _LOOK_SECONDS = 8.0
 _LATE = timedelta(hours=1)
@@ -118,3 +119,27 @@ def schedule(engine: Engine, now: datetime) -> CheckResult:
     if running:
         return ok(name, "'newsletter run' is running")
     return ok(name, "nobody is overdue; 'newsletter run' is not running")
+
+
+def reload(engine: Engine) -> CheckResult:
+    """Check whether the running processes have the present configuration."""
+    name = "reload"
+    with reading(engine) as connection:
+        last = reloads.last_of_each(connection)
+    failed = [one for one in last if one.problems]
+    if failed:
+        one = failed[0]
+        found = (
+            f"'newsletter {one.process}' refused the configuration at {one.at:%Y-%m-%d %H:%M} UTC: {one.problems[0]}"
+        )
+        return warning(name, found, "correct config.yaml and reload it")
+    waiting = [one for one in last if one.needs_restart]
+    if waiting:
+        one = waiting[0]
+        return warning(
+            name,
+            f"{', '.join(one.needs_restart)} changed, which 'newsletter {one.process}' reads at its start",
+            f"restart 'newsletter {one.process}'",
+        )
+    reloaded = max((one.at for one in last if one.kind is not ReloadKind.START), default=None)
+    return ok(name, f"reloaded at {reloaded:%Y-%m-%d %H:%M} UTC" if reloaded else "not reloaded since the last start")

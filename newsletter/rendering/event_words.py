@@ -100,7 +100,7 @@ def _details(event: PaperEvent, most: int) -> tuple[Labelled, ...]:
     if event.former_title:
         title = shorten(to_single_line(readable(event.former_title)), _LONGEST_SENTENCE)
         found.append(Labelled("Former title", f"“{title}”"))
-    for label, sentences in (("New in the abstract", event.added), ("No longer", event.removed)):
+    for label, sentences in (("New in the abstract", event.added), ("No longer in the abstract", event.removed)):
         if sentences:
             found.append(Labelled(label, _quoted(sentences, most)))
     return tuple(found)
@@ -110,6 +110,11 @@ def _quoted(sentences: Sequence[str], most: int) -> str:
     shown = [f"“{shorten(to_single_line(readable(one)), _LONGEST_SENTENCE)}”" for one in sentences[:most]]
     more = len(sentences) - len(shown)
     return " ".join(shown) + (f" and {more} more sentence{'' if more == 1 else 's'}" if more else "")
+
+
+def event_name(kind: EventKind) -> str:
+    """Return a kind of event in a word or two, like "Retracted"."""
+    return _WORDS[kind]
 
 
 def heaviest(events: Sequence[PaperEvent]) -> str:

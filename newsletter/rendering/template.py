@@ -14,7 +14,16 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound
+from jinja2 import (
+    BytecodeCache,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+)
+from jinja2.bccache import Bucket
 from jinja2.exceptions import TemplateSyntaxError
 
 from newsletter.config.subject_line import USUAL
@@ -63,6 +72,28 @@ class CompiledPart:
 
     template: Template
     lines: tuple[SourceLine, ...] = ()
+
+
+class _CodeCache(BytecodeCache):
+    """The code of Jinja2 templates, as long-lived as this process: most templates of a newsletter never change.
+
+    Holds one entry for each file, valid while the file has the same text.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, Bucket] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        held = self._held.get(bucket.key)
+        if held is not None and held.checksum == bucket.checksum:
+            bucket.code = held.code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._held[bucket.key] = bucket
+
+
+_HTML_CODE, _TEXT_CODE = _CodeCache(), _CodeCache()
+"""Apart, since the code of a template depends on whether the environment escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +147,13 @@ def load_templates(own_folder: Path | None, name: str = "digest", look: Look = L
         UserError: a template is missing or invalid; the error names file and line.
     """
     folders = [folder for folder in (own_folder, BUNDLED) if folder is not None and folder.is_dir()]
-    html = Environment(loader=FileSystemLoader(folders), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    html = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        bytecode_cache=_HTML_CODE,
+    )
     colours = palette(look.accent)
     html.globals.update(colour=colours.light, dark=colours.dark)
     # The text part is not HTML: an "&" in a title stays an "&".
@@ -127,6 +164,7 @@ def load_templates(own_folder: Path | None, name: str = "digest", look: Look = L
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=_TEXT_CODE,
     )
     text.filters.update(wordwrap=_wrapped, hang=hanging)
     return Templates(
@@ -176,13 +214,25 @@ def _missing(name: str) -> UserError:
 
 
 def _compiled(environment: Environment, name: str) -> CompiledPart:
+    lines = tuple(_coloured(environment, line) for line in _assembled(environment, name))
+    html = _html_of(lines)
+    bucket = _HTML_CODE.get_bucket(environment, name, str(lines[0].path) if lines else None, html)
+    if bucket.code is None:
+        bucket.code = environment.compile(html)
+        _HTML_CODE.set_bucket(bucket)
+    template = Template.from_code(environment, bucket.code, environment.make_globals(None))
+    return CompiledPart(template, lines)
+
+
+@lru_cache(maxsize=32)
+def _html_of(lines: tuple[SourceLine, ...]) -> str:
+    """Compile MJML to HTML, both with tags of Jinja2."""
     from mjml import mjml_to_html  # Slow to import, and many commands do without it.
 
-    lines = tuple(_coloured(environment, line) for line in _assembled(environment, name))
     source = "\n".join(line.text for line in lines)
     try:
         # Parsed before MJML rearranges the lines, so that an error names the right line.
-        environment.parse(source, name)
+        Environment(autoescape=True).parse(source)
     except TemplateSyntaxError as error:
         raise UserError(f"{lines[error.lineno - 1]}: {error.message}; correct the template") from None
     _Checker(lines).check(source)
@@ -195,8 +245,7 @@ def _compiled(environment: Environment, name: str) -> CompiledPart:
         raise UserError(f"{lines[0].path}: MJML does not compile: {error}; correct the template") from error
     if compiled.errors:
         raise UserError(f"{lines[0].path}: {'; '.join(map(str, compiled.errors))}; correct the template")
-    html = _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
-    return CompiledPart(environment.from_string(html), lines)
+    return _STAND_IN.sub(lambda found: tags[int(found[1])], _tightened(compiled.html))
 
 
 def _coloured(environment: Environment, line: SourceLine) -> SourceLine:

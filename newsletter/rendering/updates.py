@@ -91,10 +91,10 @@ def _entry(templates: Templates, own: Sequence[PaperUpdate], most: int, year: in
 
 def _known(own: Sequence[PaperUpdate], year: int) -> str:
     days = [one.sent_on for one in own if one.sent_on is not None]
-    sent = f"were sent it on {short_day(min(days), year)}" if days else ""
-    saved = "saved it" if any(one.saved for one in own) else ""
-    known = " and ".join(filter(None, (sent, saved)))
-    return f"You {known}." if known else ""
+    sent = f"Sent to you on {short_day(min(days), year)}" if days else ""
+    if any(one.saved for one in own):
+        return f"{sent}; you saved it." if sent else "You saved it."
+    return f"{sent}." if sent else ""
 
 
 def update_title(own: Sequence[PaperUpdate]) -> str:

@@ -79,7 +79,7 @@ def process_message(context: AppContext, content: bytes) -> BounceResult:
         email = send.email if send else subscriber.email
         if bounces.is_known(connection, digest):
             return BounceResult(report, email, again=True)
-        effect = _keep(connection, context, subscriber, send, report, digest)
+        effect = keep_report(connection, context, subscriber, send, report, digest)
     return BounceResult(report, email, effect)
 
 
@@ -95,7 +95,7 @@ def _about(connection: Connection, context: AppContext, report: BounceReport) ->
     return (subscribers.by_rows(connection, [send.subscriber])[send.subscriber], send) if send else (None, None)
 
 
-def _keep(
+def keep_report(
     connection: Connection,
     context: AppContext,
     subscriber: Subscriber,
@@ -103,6 +103,11 @@ def _keep(
     report: BounceReport,
     digest: str,
 ) -> SubscriberState | None:
+    """Act on a verified report about a subscriber, and store it.
+
+    Returns:
+        The state the subscriber was moved to, None if no state changed.
+    """
     now = context.clock()
     effect = None
     if report.kind is not BounceKind.HARD or send is None or not _is_accounts_fault(connection, context, send):
@@ -146,7 +151,7 @@ def process_refusal(context: AppContext, send: Send, reply: str | None) -> Subsc
         digest = _refusal_digest(send, now[0].attempts)
         if bounces.is_known(connection, digest):
             return None
-        return _keep(connection, context, subscriber, send, report, digest)
+        return keep_report(connection, context, subscriber, send, report, digest)
 
 
 def undo_refusals(context: AppContext, rows: Sequence[int]) -> None:

@@ -24,13 +24,17 @@ from newsletter.services.save_to_zotero import export_due
 from newsletter.services.signup_mail import forget_unconfirmed, send_next
 from newsletter.services.subscriber_files import read_files
 from newsletter.services.thumbnails import forget_thumbnails
-from newsletter.store import operators, reading, statistics, writing
+from newsletter.services.webhooks import WebhookSender
+from newsletter.store import operators, provider_notices, reading, statistics, writing
 
 Log = Callable[..., None]
 """Logs an event by name, with keyword arguments, as one line."""
 
 _EDITION_CHANGES = timedelta(days=7)
 """How long the sends of an edition may still change."""
+
+_NOTICES_KEPT = timedelta(days=30)
+"""Providers try for three days at most to hand over a notice."""
 
 
 def fetch(context: AppContext, log: Log, should_stop: Callable[[], bool], index: IndexUpdater | None = None) -> bool:
@@ -181,14 +185,22 @@ def sync_libraries(context: AppContext, log: Log, should_stop: Callable[[], bool
     return good
 
 
+def deliver_webhooks(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
+    """Post the events that are due to the endpoints of webhooks. Returns whether all of them were accepted."""
+    sender = WebhookSender(context, log, should_stop)
+    sender.start()
+    return sender.wait()
+
+
 def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups and ended
-    operator sessions.
+    """Count today's subscribers and past editions; delete old log entries, thumbnails, unconfirmed sign-ups, ended
+    operator sessions and old notices of mail providers.
     """
     with writing(context.engine) as connection:
         statistics.keep_counts(connection, context.clock().date())
         statistics.forget_editions(connection)
         operators.forget_sessions(connection, context.clock())
+        provider_notices.forget(connection, context.clock() - _NOTICES_KEPT)
     with reading(context.engine) as connection:
         past = statistics.to_be_kept(connection, context.clock().date() - _EDITION_CHANGES)
     for day in past:
@@ -207,14 +219,15 @@ def housekeeping(context: AppContext, log: Log, should_stop: Callable[[], bool])
 
 
 def run_once(context: AppContext, log: Log, should_stop: Callable[[], bool]) -> bool:
-    """Fetch papers, process bounces, sync libraries, send what is due and clean up once.
+    """Fetch papers, process bounces, sync libraries, send what is due, post events to endpoints and clean up once.
 
     Returns:
-        Whether everything succeeded.
+        Whether everything succeeded. An event that an endpoint did not accept is tried again by the next run.
 
     Raises:
         NewsletterError: no mail server is available; planned sends stay planned.
     """
     # A list, so that a job that fails does not keep the others from running.
-    went_well = [job(context, log, should_stop) for job in (fetch, read_bounces, sync_libraries, tick, housekeeping)]
+    jobs = (fetch, read_bounces, sync_libraries, tick, deliver_webhooks, housekeeping)
+    went_well = [job(context, log, should_stop) for job in jobs]
     return all(went_well)

@@ -99,6 +99,20 @@ def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -
     return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
 
 
+def render_without_rights(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
+    """Render the HTML of a subscriber's digest for somebody else to look at: none of its links acts for the subscriber.
+
+    Raises:
+        UserError: a template is missing or invalid.
+    """
+    filled = templates_for(context, {}, subscriber, ShownIn.PAGE)
+    start = context.config.site.url or "https://example.org"
+    links = PersonalLinks(
+        preferences=start, unsubscribe=start, unsubscribe_email=start, judge=lambda *_: start, save=lambda _: start
+    )
+    return render_parts(context.config.site, filled, subscriber, digest, links)[0]
+
+
 def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -> str:
     """Create the Message-ID to plan a digest with. It is stored with the plan: with another key it would differ."""
     return message_id(context.config.site, context.links.key, edition, subscriber.row)

@@ -87,10 +87,11 @@ def find_place(context: AppContext, subscriber: Subscriber, named: str) -> Paper
         place = _no_candidate(context, snapshot, paper)
     else:
         place = _Seeker(context, snapshot, scored, digest, paper, at).place()
-    told = [event_line(one.event, most=0).words for one in digest.updates if one.paper.row == paper.row]
-    if not told:
+    updates = [event_line(one.event, most=0).words for one in digest.updates if one.paper.row == paper.row]
+    if not updates:
         return place
-    return replace(place, explanation=f"{place.explanation} The updates of today’s digest say: {'; '.join(told)}.")
+    reports = "reports an update" if len(updates) == 1 else f"reports {len(updates)} updates"
+    return replace(place, explanation=f"{place.explanation} Today’s digest {reports}: {'; '.join(updates)}.")
 
 
 def _no_candidate(context: AppContext, snapshot: RankingSnapshot | None, paper: Paper) -> PaperPlace:

@@ -12,7 +12,7 @@ from newsletter.delivery.sending import claims
 from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Send, Subscriber
 from newsletter.services.context import AppContext
-from newsletter.store import reading, secure_delete, suppressions, writing
+from newsletter.store import reading, secure_delete, suppressions, webhook_deliveries, writing
 from newsletter.store import retention as store
 from newsletter.store.suppressions import Reason
 from newsletter.support.files import MAX_BYTES
@@ -24,7 +24,8 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     """Delete what the log no longer needs to keep, block by block.
 
     Returns:
-        The number of log lines of skipped sends, log lines of settled sends, and bounces deleted.
+        The number of log lines of skipped sends, log lines of settled sends, bounces, and deliveries of webhooks
+        deleted.
     """
     now = context.clock()
     old = now - timedelta(days=context.config.keep_days)
@@ -38,7 +39,19 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     }
     if any(forgotten.values()):
         purge_contents(context, should_stop)
-    return forgotten
+    return {**forgotten, "webhooks": _purge_webhooks(context, should_stop)}
+
+
+def _purge_webhooks(context: AppContext, should_stop: Callable[[], bool]) -> int:
+    """Delete old deliveries of webhooks, and give up those to endpoints that are no longer configured."""
+    now, settings = context.clock(), context.config.log
+    delivered = now - timedelta(days=settings.keep_webhooks_days)
+    failed = now - timedelta(days=settings.keep_failed_webhooks_days)
+    with writing(context.engine) as connection:
+        webhook_deliveries.give_up_unknown(connection, list(context.config.webhooks.endpoints), now)
+    return _in_blocks(
+        context, should_stop, lambda connection: webhook_deliveries.forget(connection, delivered, failed, _BLOCK)
+    )
 
 
 def purge_contents(context: AppContext, should_stop: Callable[[], bool]) -> None:
@@ -106,7 +119,7 @@ def erase_subscriber(context: AppContext, person: SubscriberRecord) -> list[Send
                 "run it again in a minute"
             )
         suppressions.suppress(connection, subscriber.email, Reason.FORGOTTEN, context.clock())
-        store.forget_person(connection, subscriber.row)
+        store.forget_person(connection, subscriber.row, context.clock())
         if person.file is not None:
             # Remove the file before the commit: a process that still found it would take it for a new subscriber's.
             _remove(person.file)

@@ -15,7 +15,7 @@ from newsletter.sources.base import DateRange, Found
 from newsletter.sources.bibliographic_fields import venue
 from newsletter.sources.errors import SourceError
 from newsletter.sources.feed import authors_of, categories_of, parse
-from newsletter.sources.feed_dates import day_of
+from newsletter.sources.feed_dates import changed_on, day_of
 from newsletter.sources.http import HttpClient
 from newsletter.sources.markup import decode_entities
 from newsletter.sources.status_marks import withdrawn_by_text
@@ -134,6 +134,7 @@ def _paper(entry: Any, where: str) -> Paper | SkippedPaper:
         venue=venue(entry.get("arxiv_journal_ref") or entry.get("arxiv_journal_reference") or ""),
         arxiv_id=arxiv_id,
         version=version,
+        version_day=None if _kind(entry) else changed_on(entry),
         # The comment of a withdrawn version says so if its abstract does not.
         status=PaperStatus.WITHDRAWN if withdrawn_by_text(to_single_line(entry.get("arxiv_comment", ""))) else None,
         doi=identifiers.doi(entry.get("arxiv_doi", "")),

@@ -121,6 +121,7 @@ def _paper(entry: Any, where: str, server: str, wanted: set[str]) -> Iterator[Pa
         author_count=len(authors) or None,
         doi=doi,
         version=version,
+        version_day=entry.date,
         other_ids=(published,) if (published := identifiers.doi(entry.published or "")) else (),
         status=PaperStatus.WITHDRAWN if (entry.type or "").lower() == "withdrawn" else None,
         # The date is that of the version, so only that of the first version is when the paper came out.

@@ -48,7 +48,7 @@ MAX_PROBLEM = 500
 """Maximum characters of the message about a skipped paper, or about a source that failed."""
 
 _COUNTS = ("author_count", "version", "code_stars", "upvotes", "comments")
-_DAYS = ("published", "listed_on")
+_DAYS = ("published", "listed_on", "version_day")
 _URLS = ("url", "pdf_url", "code_url", "project_url", "thumbnail_url")
 _MAX_LINKS = 20
 _HTTPS_ONLY = ("thumbnail_url",)

@@ -204,6 +204,7 @@ def _paper(work: _Work, title: str, doi: str) -> Paper:
         venue=None if is_preprint else _venue(work),
         doi=doi,
         version=int(version[1]) if version else None,
+        version_day=work.posted.first if version and work.posted else None,
         other_ids=_other_ids(work, doi),
         status=_status(work, doi),
         published=first_day([work.printed, work.issued, work.published], [work.posted, work.online], work.created),

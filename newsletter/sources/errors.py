@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from newsletter.errors import NewsletterError
 from newsletter.model import SkippedPaper
 
-ASKED_AGAIN = "the next fetch asks again"
-NEW_FORMAT = f"{ASKED_AGAIN}; if it stays so, check its settings in config.yaml, or update the newsletter"
+TRIED_AGAIN = "the next fetch tries again"
+NEW_FORMAT = f"{TRIED_AGAIN}; if it stays so, check its settings in config.yaml, or update the newsletter"
 """What to do about content that is not as expected: it may be an error page, or have a new format."""
 
 

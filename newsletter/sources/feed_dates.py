@@ -37,6 +37,14 @@ def day_of(entry: Any, style: DateStyle = NO_STYLE) -> date | None:
         return None
 
 
+def changed_on(entry: Any) -> date | None:
+    """Return the day of the last change (UTC); None without a valid date."""
+    try:
+        return published_on([parse_date(str(dict.get(entry, "updated") or ""))])
+    except ValueError:
+        return None
+
+
 def _dates(entry: Any) -> list[str]:
     elements = entry.get(ELEMENTS, {})
     written = [text for name in _ELEMENTS for text in elements.get(name, ())]

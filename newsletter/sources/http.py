@@ -227,8 +227,20 @@ class HttpClient:
         """Send a value as JSON, as :meth:`get` requests a URL. An attempt whose answer is lost is repeated, so it must
         be possible to receive the same request twice.
         """
-        sent = {**(headers or {}), "Content-Type": "application/json"}
         content = json.dumps(value).encode()
+        return self.post(url, content, headers=headers, accepted=accepted, pause_seconds=pause_seconds)
+
+    def post(
+        self,
+        url: str,
+        content: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accepted: Collection[int] = (),
+        pause_seconds: float = 0.0,
+    ) -> HttpResponse:
+        """Send JSON that is serialised already, as :meth:`post_json` sends a value."""
+        sent = {**(headers or {}), "Content-Type": "application/json"}
         return self._tried(_Request(_full(url, None), "POST", sent, content, accepted, False), pause_seconds)
 
     def get_if_changed(

@@ -4,12 +4,12 @@ import email.utils
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from newsletter.sources.errors import ASKED_AGAIN
+from newsletter.sources.errors import TRIED_AGAIN
 from newsletter.sources.text import excerpt
 from newsletter.support.text import to_single_line
 
@@ -72,7 +72,7 @@ def check_status(response: httpx.Response) -> None:
             f"status {status}: a redirect, which this request does not follow", passing=False, status=status
         )
     passing = status == 429 or status >= 500
-    wait = _retry_after(response) if passing else None
+    wait = retry_after(response.headers) if passing else None
     fix = _fix_of_status(status)
     if wait is not None and wait > LONGEST_WAIT:
         until = datetime.now(UTC) + timedelta(seconds=min(wait, _LONGEST_SHOWN))
@@ -86,20 +86,20 @@ def _fix_of_status(status: int) -> str:
     match status:
         case 429:
             often = "if it happens often, ask for less, or raise pause_seconds if it has that"
-            return f"too many requests; {ASKED_AGAIN}; {often}"
+            return f"too many requests; {TRIED_AGAIN}; {often}"
         case 401 | 403 | 407:
             return "the server refuses access; check the URL, the settings, and the key if it needs one"
         case 404 | 410:
             return "nothing is at this URL; check the source's settings in config.yaml"
         case _ if status >= 500:
-            return f"the server has a problem; {ASKED_AGAIN}"
+            return f"the server has a problem; {TRIED_AGAIN}"
         case _:
             return "the server rejects the request; check the source's settings in config.yaml"
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait, which the server gives in seconds or as a date; None if missing or unreadable."""
-    text = response.headers.get("Retry-After", "").strip()
+    text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text[:9])
     try:
@@ -144,12 +144,12 @@ def to_failure(error: Exception, received: int, timeout: float) -> FailedAttempt
             text, fix = _connect_words(error)
             return FailedAttempt(text, passing=True, fix=fix)
         case httpx.RemoteProtocolError() | httpx.ReadError():
-            fix = f"the connection was cut; {ASKED_AGAIN}"
+            fix = f"the connection was cut; {TRIED_AGAIN}"
             return FailedAttempt(f"the response ended after {received} bytes", passing=True, fix=fix)
         case httpx.DecodingError():
-            return FailedAttempt("the response could not be decompressed", passing=True, fix=ASKED_AGAIN)
+            return FailedAttempt("the response could not be decompressed", passing=True, fix=TRIED_AGAIN)
         case httpx.NetworkError():
-            return FailedAttempt(f"the connection failed: {to_single_line(str(error))}", passing=True, fix=ASKED_AGAIN)
+            return FailedAttempt(f"the connection failed: {to_single_line(str(error))}", passing=True, fix=TRIED_AGAIN)
         case httpx.UnsupportedProtocol():
             return FailedAttempt("redirected to a URL that is not http or https", passing=False)
         case httpx.TooManyRedirects():
@@ -160,7 +160,7 @@ def to_failure(error: Exception, received: int, timeout: float) -> FailedAttempt
 
 def no_response(limit: float, complete: bool = False) -> FailedAttempt:
     """Describe a response that did not come within ``limit`` seconds, at all or completely."""
-    fix = f"the server is slow or down; {ASKED_AGAIN}; if it is always slow, raise network.timeout_seconds"
+    fix = f"the server is slow or down; {TRIED_AGAIN}; if it is always slow, raise network.timeout_seconds"
     return FailedAttempt(f"no {'complete ' if complete else ''}response within {limit:g} s", passing=True, fix=fix)
 
 
@@ -170,9 +170,9 @@ def _connect_words(error: BaseException) -> tuple[str, str]:
     while cause is not None:
         match cause:
             case ConnectionRefusedError():
-                return "connection refused", f"nothing listens there; check host and port; {ASKED_AGAIN}"
+                return "connection refused", f"nothing listens there; check host and port; {TRIED_AGAIN}"
             case socket.gaierror():
-                return "host not found", f"check its name in config.yaml and the DNS of this machine; {ASKED_AGAIN}"
+                return "host not found", f"check its name in config.yaml and the DNS of this machine; {TRIED_AGAIN}"
             case ssl.SSLCertVerificationError():
                 fix = "check the host's name and this machine's clock and CA certificates, or tell its operator"
                 return f"its TLS certificate is not valid: {to_single_line(cause.verify_message)}", fix
@@ -180,4 +180,4 @@ def _connect_words(error: BaseException) -> tuple[str, str]:
                 fix = "check that the URL's host and port speak TLS (https), or write http"
                 return f"no TLS connection: {to_single_line(str(cause))}", fix
         cause = cause.__cause__ or cause.__context__
-    return f"no connection: {to_single_line(str(error))}", f"check the network of this machine; {ASKED_AGAIN}"
+    return f"no connection: {to_single_line(str(error))}", f"check the network of this machine; {TRIED_AGAIN}"

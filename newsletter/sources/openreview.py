@@ -24,7 +24,7 @@ _WITHDRAWN = ("Withdrawn_Submission", "Desk_Rejected_Submission")
 _OTHER_SUBMISSIONS = ("Submission", "Under_Review", "Rejected_Submission", "Rejected")
 """What OpenReview appends to a venue's id for the submissions that are not accepted."""
 
-_HINT = "OpenReview limits the requests of an address; the next fetch asks again"
+_HINT = "OpenReview limits the requests of an address; the next fetch tries again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select
 
+from newsletter.store import webhooks
 from newsletter.store.database import advisory_lock
 from newsletter.store.schema import bounces, sends, subscribers
 from newsletter.store.subscribers import email_key
+
+_TOLD = ("hard", "soft", "refused", "complaint")
+"""The kinds that the endpoints of webhooks are told; the others are emails that subscribers wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,9 @@ def keep(
             received_at=now,
         )
     )
+    if kind in _TOLD:
+        bounce = {"kind": kind, "status": status, "diagnostic": diagnostic}
+        webhooks.record_bounce(connection, send, subscriber, bounce, now)
 
 
 def remove(connection: Connection, digest: str) -> str | None:

@@ -53,7 +53,7 @@ def of_change(stored: Paper, incoming: Paper, notice: Notice | None, source: str
         kind = _ABOUT_THE_PAPER[incoming.status]
         found.append(noticed if noticed.kind is kind else replace(new, kind=kind))
     elif stored.version and (incoming.version or 0) > stored.version:
-        found.append(_revision(stored, incoming, replace(new, day=noticed.day)))
+        found.append(_revision(stored, incoming, replace(new, day=noticed.day or incoming.version_day)))
     if not is_published(stored) and _is_preprint(stored) and is_published(incoming):
         found.append(_publication(incoming, noticed if noticed.kind is EventKind.PUBLISHED else None, new))
     return found

@@ -120,7 +120,7 @@ def _insert(connection: Connection, paper: Paper, source: str, now: datetime) ->
     if connection.execute(select(papers.c.row).where(papers.c.id == public)).first() is not None:
         # Another paper has the id already: same title, but contradicting identifiers.
         public = f"{public}-{connection.execute(select(func.max(papers.c.row))).scalar_one() + 1}"
-    values = {item.name: getattr(paper, item.name) for item in fields(paper) if item.name != "row"}
+    values = {item.name: getattr(paper, item.name) for item in fields(paper) if item.name not in ("row", "version_day")}
     values = _columns({**values, "id": public, "title_key": title_key(paper.title)})
     row = connection.execute(insert(papers).returning(papers.c.row), values).scalar_one()
     paper_authors.save(connection, row, paper.authors)

@@ -259,7 +259,7 @@ def _select(connection: Connection, query: Select[Any]) -> Iterator[Paper]:
         yield _paper(row)
 
 
-_FIELDS: Sequence[str] = tuple(item.name for item in fields(Paper))
+_FIELDS: Sequence[str] = tuple(item.name for item in fields(Paper) if item.name != "version_day")
 
 
 def _paper(row: RowMapping) -> Paper:

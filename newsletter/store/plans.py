@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from newsletter.model import Digest, SendState
-from newsletter.store import paper_events
+from newsletter.store import paper_events, webhooks
 from newsletter.store.database import upsert
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.schema import send_papers, sends, subscribers
@@ -118,11 +118,11 @@ def _write_down(connection: Connection, plans: Sequence[Plan], now: datetime) ->
     statement = statement.on_conflict_do_update(
         index_elements=["edition", "subscriber"], index_where=IS_DIGEST, set_=new, where=IS_TAKEN_UP
     )
-    found = connection.execute(
-        statement.returning(sends.c.row, sends.c.subscriber), [_values(one, now) for one in plans]
-    )
-    by_subscriber = {one.subscriber: one for one in plans if one.state is SendState.PLANNED}
-    planned = {row: by_subscriber[subscriber] for row, subscriber in found if subscriber in by_subscriber}
+    returned = statement.returning(sends.c.row, sends.c.subscriber)
+    by_subscriber = {one.subscriber: one for one in plans}
+    found = {row: by_subscriber[of] for row, of in connection.execute(returned, [_values(one, now) for one in plans])}
+    webhooks.record_outcomes(connection, {row: one.state for row, one in found.items()}, now)
+    planned = {row: one for row, one in found.items() if one.state is SendState.PLANNED}
     _take_places(connection, planned, now)
     return planned
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, or_, select, tuple_, update
 
 from newsletter.model import AlertKind, SendState
-from newsletter.store import openalex
+from newsletter.store import openalex, webhooks
 from newsletter.store.preferences import stored_preferences
 from newsletter.store.schema import (
     audit_log,
@@ -126,7 +126,7 @@ def with_a_process(connection: Connection, subscriber: int) -> date | None:
     return connection.execute(claimed).scalar()
 
 
-def forget_person(connection: Connection, subscriber: int) -> None:
+def forget_person(connection: Connection, subscriber: int, now: datetime) -> None:
     """Delete a subscriber (by row) with all related data."""
     # Locked first, so that a sync stores no more items of a library that is about to be deleted.
     for table, own_row in ((subscribers, subscribers.c.row), (libraries, libraries.c.subscriber)):
@@ -147,6 +147,7 @@ def forget_person(connection: Connection, subscriber: int) -> None:
     of_person = audit_log.c.subscriber == subscriber
     connection.execute(update(audit_log).where(of_person).values(subscriber=None, target="", details={}))
     connection.execute(delete(mailings).where(mailings.c.subscriber == subscriber))
+    webhooks.forget_subscriber(connection, subscriber, now)
     connection.execute(delete(subscribers).where(subscribers.c.row == subscriber))
     openalex.forget_unwatched(connection, cited)
 

@@ -33,8 +33,8 @@ metadata = MetaData(
 
 
 def _day(context: DefaultExecutionContext) -> date:
-    told = context.get_current_parameters()  # type: ignore[no-untyped-call]
-    day: date = told.get("listed_on") or told.get("published") or told["first_seen"].date()
+    values = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    day: date = values.get("listed_on") or values.get("published") or values["first_seen"].date()
     return day
 
 
@@ -73,9 +73,9 @@ papers = Table(
     Column("comments", Integer),
     Column("sources", JSON, nullable=False),
     Column("first_seen", UtcDateTime, nullable=False, index=True),
-    # Numbers the changes of texts (title, abstract, keywords), so that whoever has indexed them knows what to read.
+    # Numbers the changes of texts (title, abstract, keywords), so that an index knows which papers to read again.
     Column("text_change", Integer, nullable=False, index=True, server_default="0"),
-    # The row of the paper that this one turned out to be; everything about it is there. None for all others.
+    # The row of the paper that this one was merged into, which has everything about it. None for all others.
     Column("same_as", Integer, index=True),
     # The day it came to its readers: listed, else published, else first seen (UTC).
     Column("day", Date, default=_day),
@@ -108,7 +108,7 @@ paper_events = Table(
     Column("row", Integer, primary_key=True),
     Column("paper", ForeignKey("papers.row"), nullable=False),
     Column("kind", String, nullable=False),
-    # What tells two events of one kind apart: the version, or the DOI of the correction.
+    # What distinguishes two events of one kind: the version, or the DOI of the correction.
     Column("key", Key, nullable=False),
     Column("day", Date),
     Column("details", JSON, nullable=False),
@@ -488,7 +488,7 @@ Index(
     sqlite_where=send_papers.c.released == false(),
     postgresql_where=send_papers.c.released == false(),
 )
-"""One paper goes to one subscriber once; a send that failed for good releases its papers."""
+"""A paper is sent once to a subscriber; a send that failed permanently releases its papers."""
 
 send_events = Table(
     "send_events",
@@ -507,7 +507,7 @@ Index(
     sqlite_where=send_events.c.released == false(),
     postgresql_where=send_events.c.released == false(),
 )
-"""One event is told to one subscriber once; a send that failed for good releases its events."""
+"""An event is reported once to a subscriber; a send that failed permanently releases its events."""
 
 bounces = Table(
     "bounces",
@@ -586,6 +586,19 @@ operator_sessions = Table(
 )
 """Who is logged in to the admin site. The store keeps only a digest of the cookie."""
 
+config_reloads = Table(
+    "config_reloads",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("changed", JSON, nullable=False),
+    Column("needs_restart", JSON, nullable=False),
+    Column("problems", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
 audit_log = Table(
     "audit_log",
     metadata,
@@ -630,7 +643,11 @@ webhook_events = Table(
     Column("id", String, nullable=False, unique=True),
     Column("kind", String, nullable=False),
     Column("payload", JSON, nullable=False),
+    # Whom it names (by row), so that it is deleted with that person; none for an event that names nobody.
+    Column("subscriber", Integer, index=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
+    # What became of a delivery is recorded by row, and its event may be deleted meanwhile.
+    sqlite_autoincrement=True,
 )
 """What happened to subscribers and sends, for the programs that are told of it."""
 
@@ -640,14 +657,26 @@ webhook_deliveries = Table(
     Column("event", ForeignKey("webhook_events.row"), primary_key=True),
     Column("endpoint", Key, primary_key=True),
     Column("state", String, nullable=False),
+    # Since when it is tried: when the event happened, or when an operator had it tried again.
+    Column("since", UtcDateTime, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime),
+    # Of the last response.
     Column("status", Integer),
     Column("error", Text),
     Column("settled_at", UtcDateTime),
     Index(None, "endpoint", "state", "next_at"),
+    Index(None, "state", "settled_at"),
 )
 """Whether each endpoint of the configuration got an event."""
+
+webhook_stops = Table(
+    "webhook_stops",
+    metadata,
+    Column("endpoint", Key, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+)
+"""The endpoints that answered with status 410: they get nothing until an operator has it tried again."""
 
 edition_counts = Table(
     "edition_counts",

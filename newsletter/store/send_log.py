@@ -11,7 +11,7 @@ from newsletter.model import Digest, DigestItem, Paper, Send, SendState
 from newsletter.store import paper_events
 from newsletter.store import papers as paper_store
 from newsletter.store.plans import RankingInputs
-from newsletter.store.schema import papers, send_papers, sends
+from newsletter.store.schema import papers, send_papers, sends, subscribers
 from newsletter.store.schema import ranked_with as ranked_with_table
 from newsletter.store.sends import IS_DIGEST, IS_TAKEN_UP, SEND_COLUMNS, send_of
 
@@ -95,6 +95,22 @@ def of_edition(connection: Connection, subscriber: int, edition: date) -> Send |
     """Return the send of a subscriber's digest in an edition."""
     query = select(sends).where(sends.c.subscriber == subscriber, sends.c.edition == edition, IS_DIGEST)
     row = connection.execute(query).mappings().first()
+    return send_of(row) if row is not None else None
+
+
+def latest_to(connection: Connection, subscriber: int, at: datetime | None) -> Send | None:
+    """Return the message to a subscriber's present address that was the latest at a given time (UTC); if none was sent
+    by then, or without a time, the latest of all.
+    """
+    query = select(sends).join(subscribers, subscribers.c.row == sends.c.subscriber)
+    sent = (
+        sends.c.subscriber == subscriber,
+        sends.c.state == SendState.SENT.value,
+        sends.c.email == subscribers.c.email,
+    )
+    query = query.where(*sent).order_by(sends.c.settled_at.desc(), sends.c.row.desc()).limit(1)
+    earlier = query.where(sends.c.settled_at <= at) if at is not None else query
+    row = connection.execute(earlier).mappings().first() or connection.execute(query).mappings().first()
     return send_of(row) if row is not None else None
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import Send, SendState, SubscriberState
-from newsletter.store import paper_events, worker_stats
+from newsletter.store import paper_events, webhooks, worker_stats
 from newsletter.store.pauses import IS_PAUSED
 from newsletter.store.schema import mailings, send_papers, sends, subscribers
 
@@ -253,6 +253,7 @@ def record_outcomes(
         return held
     connection.execute(_SETTLE, values)
     worker_stats.count(connection, owner, (settled[row].state for row in held), now)
+    webhooks.record_outcomes(connection, {row: settled[row].state for row in held}, now)
     release_contents(connection, [row for row in held if settled[row].state is SendState.FAILED])
     _move_on(connection, [row for row in held if settled[row].state is SendState.SENT])
     return held
@@ -349,6 +350,7 @@ def resolve(connection: Connection, rows: Sequence[int], arrived: bool, now: dat
     found = connection.execute(update(sends).where(still).values(**values).returning(sends.c.row)).scalars().all()
     if arrived:
         _move_on(connection, found)
+        webhooks.record_outcomes(connection, dict.fromkeys(found, state), now)
 
 
 def release_contents(connection: Connection, rows: Sequence[int]) -> None:

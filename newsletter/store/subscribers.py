@@ -24,11 +24,11 @@ from sqlalchemy import (
 )
 
 from newsletter.config.fields import plain_address
-from newsletter.model import Alert, Preferences, Schedule, Subscriber, SubscriberState
-from newsletter.store import libraries
+from newsletter.model import Alert, Preferences, Schedule, Subscriber, SubscriberState, WebhookKind
+from newsletter.store import libraries, webhooks
 from newsletter.store.database import advisory_lock, writes
 from newsletter.store.preferences import stored_preferences, stored_schedule, to_json
-from newsletter.store.schema import subscribers
+from newsletter.store.schema import subscriber_tags, subscribers
 
 _ACTIVE = subscribers.c.state == SubscriberState.ACTIVE.value
 
@@ -78,6 +78,8 @@ def add(
     )
     added = by_email(connection, preferences.email)
     assert added is not None  # noqa: S101 - inserted a line above
+    facts = webhooks.SubscriberFacts(added.row, added.email, added.state)
+    webhooks.record_subscriber(connection, WebhookKind.SUBSCRIBER_CREATED, facts, now)
     return added
 
 
@@ -126,14 +128,18 @@ def file_digest(connection: Connection, row: int) -> str | None:
     return found
 
 
-def set_preferences(connection: Connection, row: int, preferences: Preferences) -> None:
+def set_preferences(connection: Connection, row: int, preferences: Preferences, now: datetime) -> None:
     """Replace a subscriber's preferences, including the address. Libraries that they no longer name are deleted."""
+    before = webhooks.subscriber_facts(connection, row, WebhookKind.SUBSCRIBER_CHANGED)
     values = {
         "email": preferences.email,
         "email_key": email_key(preferences.email),
         "preferences": to_json(preferences),
     }
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+    if before is not None and (before.email, before.preferences) != (values["email"], values["preferences"]):
+        facts = webhooks.SubscriberFacts(row, preferences.email, before.state)
+        webhooks.record_subscriber(connection, WebhookKind.SUBSCRIBER_CHANGED, facts, now)
     named = {library.address for interest in preferences.interests for library in interest.libraries}
     for library in libraries.of(connection, row):
         if library.address not in named:
@@ -156,7 +162,10 @@ def set_state(
         values["consent"] = consent
     if state is not SubscriberState.ACTIVE:
         values["next_due"] = None
+    before = webhooks.before_state(connection, row)
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(**values))
+    if before is not None:
+        webhooks.record_state(connection, before, state, now)
 
 
 def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
@@ -167,6 +176,11 @@ def set_pause(connection: Connection, row: int, until: datetime | None) -> None:
 def set_consent(connection: Connection, row: int, consent: str) -> None:
     """Set where a subscriber's agreement to get mail came from, in words."""
     connection.execute(update(subscribers).where(subscribers.c.row == row).values(consent=consent))
+
+
+def set_created_at(connection: Connection, row: int, moment: datetime) -> None:
+    """Set since when somebody is a subscriber (UTC): longer than here, if another program had them before."""
+    connection.execute(update(subscribers).where(subscribers.c.row == row).values(created_at=moment))
 
 
 def sign_out_links(connection: Connection, row: int) -> None:
@@ -256,11 +270,37 @@ def _read_timed(connection: Connection, query: Select[Any]) -> list[DueSubscribe
     return [DueSubscriber(one.row, stored_schedule(one.schedule), one.next_due) for one in connection.execute(query)]
 
 
-def page(connection: Connection, after: int, limit: int, state: SubscriberState | None = None) -> list[Subscriber]:
-    """Return all subscribers, or those in one state, by row, starting after ``after``."""
+def page(
+    connection: Connection, after: int, limit: int, state: SubscriberState | None = None, tag: str | None = None
+) -> list[Subscriber]:
+    """Return all subscribers, or those in one state or with a tag, by row, starting after ``after``."""
     query = select(subscribers).where(subscribers.c.row > after)
+    if tag is not None:
+        query = query.join(subscriber_tags, subscriber_tags.c.subscriber == subscribers.c.row)
+        query = query.where(subscriber_tags.c.tag == tag)
     if state is not None:
         query = query.where(_in_state(connection, state))
+    found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
+    return [_subscriber(row) for row in found.mappings()]
+
+
+def search(
+    connection: Connection, words: str, state: SubscriberState | None, tag: str | None, after: int, limit: int
+) -> list[Subscriber]:
+    """Return the subscribers whose addresses contain a text, by row, starting after ``after``.
+
+    Args:
+        words: a part of the address, in any case; empty for all. ``state``, ``tag``: only those; None for any.
+    """
+    query = select(subscribers).where(subscribers.c.row > after)
+    if words:
+        # The key is in lower case, with its domain in ASCII; what is no whole address is compared as it is.
+        query = query.where(subscribers.c.email_key.contains(email_key(words), autoescape=True))
+    if state is not None:
+        query = query.where(_in_state(connection, state))
+    if tag is not None:
+        with_tag = select(subscriber_tags.c.subscriber).where(subscriber_tags.c.tag == tag)
+        query = query.where(subscribers.c.row.in_(with_tag))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
     return [_subscriber(row) for row in found.mappings()]
 

@@ -19,8 +19,10 @@ from newsletter.config.messages import describe
 from newsletter.errors import NewsletterError
 from newsletter.rendering.palette import style_sheet
 from newsletter.services.context import AppContext
+from newsletter.services.reload import Reloader
 from newsletter.web import metrics
-from newsletter.web.api import admin_api, public
+from newsletter.web.api import admin_api, provider_webhooks, public
+from newsletter.web.api import subscribers as subscribers_api
 from newsletter.web.auth import HOME
 from newsletter.web.context import WebContext, as_json, make_context, static
 from newsletter.web.forms import LinkError
@@ -62,9 +64,23 @@ _WORDS = {
 }
 
 
-def make_app(context: AppContext, warm: bool = False) -> FastAPI:
-    """Create the site of a newsletter; ``warm`` loads the search index in the background."""
-    site, requests = make_context(context), metrics.RequestMetrics()
+def make_app(
+    context: AppContext,
+    warm: bool = False,
+    requests: metrics.RequestMetrics | None = None,
+    reloader: Reloader | None = None,
+) -> FastAPI:
+    """Create the site of a newsletter.
+
+    Args:
+        warm: load the search index in the background.
+        requests: counts the requests; by default, those of this application alone.
+        reloader: reads the configuration again when an operator asks for it.
+
+    Raises:
+        UserError: ``site.url`` is not set.
+    """
+    site, requests = make_context(context, reloader), requests or metrics.RequestMetrics()
     if warm:
         site.index.warm()
 
@@ -84,6 +100,7 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.url = site.url
+    app.state.close = site.mailer.close
     # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
@@ -117,6 +134,8 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
         return RedirectResponse(HOME, 303)
 
     app.include_router(admin_api.routes(site))
+    app.include_router(subscribers_api.routes(site))
+    app.include_router(provider_webhooks.routes(site))
     app.include_router(papers.routes(site))
     app.include_router(libraries.routes(site))
     app.include_router(preferences.routes(site))
@@ -132,9 +151,9 @@ def make_app(context: AppContext, warm: bool = False) -> FastAPI:
 def _error_response(
     site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False
 ) -> Response:
-    """Create an error response: JSON for the API, otherwise a page."""
+    """Create an error response: JSON for the API and webhooks, otherwise a page."""
     words = words or _WORDS.get(status, "That did not work.")
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/webhooks/")):
         return as_json({"error": words}, status)
     title = "This link does not work" if offers_link else HTTPStatus(status).phrase.capitalize()
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)

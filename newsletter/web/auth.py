@@ -34,6 +34,7 @@ __all__ = [
     "editor",
     "end_session",
     "has_session",
+    "limited",
     "owner",
     "scoped",
     "session",
@@ -90,6 +91,18 @@ def _with_role(site: WebContext, needed: Role) -> Callable[[Request], Operator]:
         return operator
 
     return check
+
+
+def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:
+    """Return a dependency as :func:`scoped`, which counts the request. Response headers say how many are left."""
+    check = scoped(site, scope)
+
+    def check_and_count(response: Response, shown: PresentedToken) -> Token:
+        token = check(shown)
+        response.headers.update(site.limiter.take(token.row, site.context.config.web.api_per_minute).headers)
+        return token
+
+    return check_and_count
 
 
 def scoped(site: WebContext, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Token]:

@@ -16,7 +16,9 @@ from newsletter.errors import UserError
 from newsletter.rendering.template import BUNDLED
 from newsletter.services.context import AppContext
 from newsletter.services.index import LiveIndex
+from newsletter.services.reload import Reloader
 from newsletter.services.signup_mail import SignupMailer
+from newsletter.web.rate_limit import RateLimiter
 
 PRIVATE = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 """Headers of a page for one reader."""
@@ -31,6 +33,8 @@ class WebContext:
         pages: the templates of ``templates/pages``; the newsletter's own override the built-in ones.
         index: returns the index of the store's papers, kept loaded; call it each time.
         mailer: sends the emails of the sign-up forms.
+        limiter: counts the requests of programs.
+        reloader: reads the configuration again; None where it is read once.
     """
 
     context: AppContext
@@ -38,6 +42,8 @@ class WebContext:
     pages: Environment = field(repr=False)
     index: LiveIndex = field(repr=False)
     mailer: SignupMailer = field(repr=False)
+    limiter: RateLimiter = field(repr=False, default_factory=RateLimiter)
+    reloader: Reloader | None = field(default=None, repr=False)
 
     def page(
         self, request: Request, name: str, /, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
@@ -67,7 +73,7 @@ class WebContext:
             raise UserError(f"templates/pages/{name}.html: {error}; correct the template") from error
 
 
-def make_context(context: AppContext) -> WebContext:
+def make_context(context: AppContext, reloader: Reloader | None = None) -> WebContext:
     """Create the web context of a newsletter.
 
     Raises:
@@ -87,7 +93,7 @@ def make_context(context: AppContext) -> WebContext:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return WebContext(context, context.config.site.url, pages, LiveIndex(context), SignupMailer(context))
+    return WebContext(context, context.config.site.url, pages, LiveIndex(context), SignupMailer(context), reloader=reloader)
 
 
 def static(name: str) -> bytes:

@@ -79,7 +79,8 @@ class RequestMetrics:
 def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
     """Create the router of ``/metrics`` and ``/healthz``."""
     router = APIRouter(include_in_schema=False)
-    requests.registry.register(_Store(site.context))
+    stored = CollectorRegistry()
+    stored.register(_Store(site.context))
     allowed = scoped(site, auth.Scope.METRICS)
 
     @router.get("/metrics")
@@ -87,7 +88,8 @@ def routes(site: WebContext, requests: RequestMetrics) -> APIRouter:
         if not _from_this_machine(request):
             allowed(shown)
         headers = {"Cache-Control": "no-store"}
-        return Response(generate_latest(requests.registry), media_type=CONTENT_TYPE_LATEST, headers=headers)
+        text = generate_latest(requests.registry) + generate_latest(stored)
+        return Response(text, media_type=CONTENT_TYPE_LATEST, headers=headers)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
     def healthz() -> Response:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -53,7 +53,7 @@ def listen(web: Web) -> socket.socket:
         ) from None
 
 
-def serve(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) -> None:
+def serve(app: ASGIApp, listener: socket.socket, web: Web, sessions: int = 0) -> None:
     """Serve until Ctrl-C or SIGTERM, then let requests in progress finish.
 
     Args:
@@ -64,7 +64,7 @@ def serve(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) ->
 
 
 @contextmanager
-def serving(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) -> Iterator[None]:
+def serving(app: ASGIApp, listener: socket.socket, web: Web, sessions: int = 0) -> Iterator[None]:
     """Serve in a background thread; at the end, let requests in progress finish."""
     server, door = _server(app, listener, web, sessions)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, name="site", daemon=True)
@@ -76,7 +76,7 @@ def serving(app: FastAPI, listener: socket.socket, web: Web, sessions: int = 0) 
         thread.join()
 
 
-def _server(app: FastAPI, listener: socket.socket, web: Web, sessions: int) -> tuple[uvicorn.Server, Listener]:
+def _server(app: ASGIApp, listener: socket.socket, web: Web, sessions: int) -> tuple[uvicorn.Server, Listener]:
     proxies = ProxyHeadersMiddleware(app, web.trusted_proxies).trusted_hosts  # type: ignore[arg-type]
     most = possible_connections(web.max_connections, RESERVED_FILES + sessions)
     connections = Connections(most, web.max_connections_per_address, lambda host: host in proxies)

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.audience.import_export import FileRemark, ImportRow, csv_text, read_lines
+from newsletter.audience.import_export import csv_text, read_lines
+from newsletter.audience.import_rows import FileRemark, ImportRow
 from newsletter.errors import UserError
 from newsletter.model import Interest, Preferences, Subscriber, SubscriberState
 from newsletter.support.csv_files import escape_formula, unescape_formula

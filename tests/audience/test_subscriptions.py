@@ -212,7 +212,7 @@ def test_lines_of_an_import_that_are_wrong_stop_no_other(newsletter: Newsletter)
 
 def test_imports_of_no_known_shape_are_refused(newsletter: Newsletter) -> None:
     for name, text, expected in (
-        ("a.xls", "x", "a.xls: unknown file type; name it .csv, .jsonl or .zip"),
+        ("a.xls", "x", "a.xls: unknown file type; name it .csv, .jsonl, .json or .zip"),
         ("a.csv", "name\nAda\n", "a.csv:1: no column 'email'; the columns are"),
         ("b.csv", "email,shoe size\n", "b.csv:1: unknown column 'shoe size'; the columns are"),
         ("d.csv", "email,name, Email\n", "d.csv:1: column 'email' appears twice; keep one of them"),

@@ -22,6 +22,7 @@ from newsletter.cli import global_options_first
 from newsletter.cli.app import COMMANDS, app
 from newsletter.cli.lazy import Group
 from newsletter.rendering.template import BUNDLED
+from tests.helpers.fork_server import ForkedProcess
 from tests.helpers.newsletter import CONFIG, NOW, CommandResult, Newsletter
 from tests.helpers.smtp import Mailbox
 
@@ -484,11 +485,11 @@ def test_preview_writes_files_by_their_ending(newsletter: Newsletter, reader: st
 def preview_at_terminal(newsletter: Newsletter, *arguments: str, **environment: str) -> str:
     """What a preview says at a terminal."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "newsletter", "--now", NOW, "preview", "ada@example.org", *arguments]
+    command = ["--now", NOW, "preview", "ada@example.org", *arguments]
     environment = {**os.environ, "TMPDIR": str(newsletter.folder), "COLUMNS": "200", **environment}
-    ran = subprocess.run(command, cwd=newsletter.folder, env=environment, stdout=theirs, stderr=theirs, timeout=60)
+    ran = ForkedProcess(command, cwd=newsletter.folder, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    assert ran.returncode == 0
+    assert ran.wait(timeout=60) == 0
     with os.fdopen(ours, "rb") as terminal:
         return terminal.read1(100_000).decode()
 

@@ -65,7 +65,7 @@ def test_a_source_from_options_is_tested_and_written(newsletter: Newsletter, lib
     [
         ([], "KIND: missing; pass one of "),
         (["fed"], "KIND: 'fed' is not a kind of source; did you mean 'feed'?"),
-        (["feed"], "--set url=VALUE: missing; pass it (Address of the feed"),
+        (["feed"], "--set url=VALUE: missing; pass it: Address of the feed"),
         (["feed", "--set", "url=x"], "--set url: 'x' is not a web address"),
         (["feed", "--set", "url"], "--set: has no '='"),
         (["feed", "--set", "ulr=https://x.org"], "--set ulr: unknown for feed; did you mean 'url'?"),
@@ -278,14 +278,14 @@ def test_what_is_cut_is_shown(newsletter: Newsletter, library: Path) -> None:
 
 PAGE = b'[{"paper": {"id": "2511.00001", "title": "T"}}]'
 FAILURES: dict[str, tuple[RawHandler, str]] = {
-    "limited": (answering("429 Too Many"), "status 429 (tried 2 times); too many requests; the next fetch asks again"),
+    "limited": (answering("429 Too Many"), "status 429 (tried 2 times); too many requests; the next fetch tries again"),
     "changed": (
         saying(b'{"papers": []}'),
-        "the response is not a list of papers; the next fetch asks again; if it stays so, check its settings",
+        "the response is not a list of papers; the next fetch tries again; if it stays so, check its settings",
     ),
     "renamed": (
         saying(PAGE.replace(b"title", b"name")),
-        "none of 2 entries can be read: 2025-11-27, page 1, paper 1: title: missing; the next fetch asks again",
+        "none of 2 entries can be read: 2025-11-27, page 1, paper 1: title: missing; the next fetch tries again",
     ),
 }
 

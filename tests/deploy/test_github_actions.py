@@ -6,7 +6,6 @@ The steps run as GitHub runs them, in a fresh clone each time, with a repository
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ruamel.yaml import YAML
 from newsletter.config.secrets import signing_key
 from newsletter.services.demo import SAMPLE_PAPERS
 from tests.docs.pages import ROOT
+from tests.helpers.fork_server import install
 from tests.helpers.mail_program import links_named, written
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
@@ -66,9 +66,6 @@ class Hosted:
         git("commit", "--quiet", "-m", "My newsletter", folder=own)
         git("push", "--quiet", "origin", "HEAD:refs/heads/main", folder=own)
         self._program = folder / "bin" / "newsletter"
-        self._program.parent.mkdir()
-        self._program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m newsletter --now "$NOW" "$@"\n')
-        self._program.chmod(0o755)
 
     def _clone(self, name: str) -> Path:
         git("clone", "--quiet", "--depth", "1", f"file://{self.remote}", self._folder / name, folder=self._folder)
@@ -77,17 +74,16 @@ class Hosted:
     def run(self, now: str) -> Path:
         """Run the workflow at a time; returns its clone. Each step must succeed."""
         self._runs += 1
+        install(self._program, "--now", now)
         clone, temporary = self._clone(f"run-{self._runs}"), self._folder / f"temporary-{self._runs}"
         temporary.mkdir()
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "NEWSLETTER_"))},
             **{name: str(value) for name, value in workflow()["env"].items()},
             "PATH": f"{self._program.parent}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
             "RUNNER_TEMP": str(temporary),
             "GITHUB_REF": "refs/heads/main",
             "GITHUB_RUN_ID": str(self._runs),
-            "NOW": now,
         }
         for step in steps():
             if "run" not in step or step.get("name") == "Install":

@@ -5,13 +5,12 @@ and an edition that was sent. A comment directly above a block excludes it: ``<!
 """
 
 import os
-import shlex
 import subprocess
-import sys
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, blocks
+from tests.docs.pages import PAGES, blocks
+from tests.helpers.fork_server import install
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.smtp import Mailbox
 
@@ -29,12 +28,9 @@ def test_commands_of_a_page_run(page: str, newsletter: Newsletter, mail: Mailbox
     newsletter.subscriber("you", "email: you@example.org\ninterests: [energy-based models]\n")
     newsletter.with_sample().run("send")
     programs = newsletter.folder.parent / "bin"
-    programs.mkdir()
-    program = programs / "newsletter"
     # The examples in the documentation are of this day.
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m newsletter --now {NOW} "$@"\n')
-    program.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EDITOR": "true", "PYTHONPATH": str(ROOT)}
+    install(programs / "newsletter", "--now", NOW)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "EDITOR": "true"}
     ran = subprocess.run(
         ["bash", "-c", to_run(page)],
         cwd=newsletter.folder,

@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from ruamel.yaml import YAML
@@ -27,6 +28,9 @@ from newsletter.config.loader import load_config
 from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.store import open_store, schema, writing
 from tests.helpers.fork_server import ForkedProcess, may_fork
+
+if TYPE_CHECKING:
+    from tests.helpers.postgresql import Databases
 
 CONFIG = """\
 site:
@@ -89,6 +93,8 @@ class Newsletter:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen[str]] = []
+        self._databases: Databases | None = None
+        self._url: str | None = None
         self._monkeypatch = monkeypatch
         self._capsys = capsys
         (folder / "subscribers").mkdir(parents=True, exist_ok=True)
@@ -155,28 +161,49 @@ class Newsletter:
         path.write_text(textwrap.dedent(text))
         return path
 
+    def store_in(self, databases: "Databases", url: str) -> None:
+        """Have a new database of a server as its store."""
+        self.configure(store={"url": url})
+        self._databases, self._url = databases, url
+
     def with_sample(self) -> "Newsletter":
         """Take in the sample corpus.
 
         What the command makes of it in a new newsletter with usual settings is kept for the next one.
         """
-        var, kept = self.folder / "var", Path(_kept().name, "var")
-        usual = self._is_new() and not {"ranking", "store"} & YAML().load(self.folder / "config.yaml").keys()
+        var, kept = self.folder / "var", Path(_kept().name, "sqlite" if self._databases is None else "postgresql")
+        usual = self._is_usual() and self._is_new()
         if usual and kept.exists():
             shutil.copytree(kept, var, dirs_exist_ok=True)
+            if self._databases is not None:
+                self._databases.fill(self._url)
             return self
         self.run("import", SAMPLE_PAPERS)
         if usual:
-            shutil.copytree(var, kept, ignore=shutil.ignore_patterns("newsletter.db*", ".lock"))
-            with closing(sqlite3.connect(var / "newsletter.db")) as store:
-                store.execute("VACUUM INTO ?", [str(kept / "newsletter.db")])
-            (kept / "newsletter.db").chmod(0o600)
+            self._keep(kept)
         return self
 
+    def _keep(self, kept: Path) -> None:
+        """Keep its data for others."""
+        shutil.copytree(self.store.parent, kept, ignore=shutil.ignore_patterns("newsletter.db*", ".lock"))
+        if self._databases is not None:
+            self._databases.keep(self._url)
+            return
+        with closing(sqlite3.connect(self.store)) as store:
+            store.execute("VACUUM INTO ?", [str(kept / "newsletter.db")])
+        (kept / "newsletter.db").chmod(0o600)
+
+    def _is_usual(self) -> bool:
+        """Whether its settings change nothing in what becomes of papers, nor where they are kept."""
+        written = YAML().load(self.folder / "config.yaml")
+        return "ranking" not in written and written.get("store") == (self._url and {"url": self._url})
+
     def _is_new(self) -> bool:
-        """Whether nothing has used its folder for data yet."""
+        """Whether nothing has used its folder for data, or its database, yet."""
         var = self.store.parent
-        return not var.exists() or ([*var.iterdir()] == [self.store] and self.store.read_bytes() == _migrated())
+        if var.exists() and ([*var.iterdir()] != [self.store] or self.store.read_bytes() != _migrated()):
+            return False
+        return self._databases is None or self._databases.is_unused(self._url)
 
     def damage(self, email: str, **values: object) -> None:
         """Change what the store keeps of a subscriber's preferences, past every check."""

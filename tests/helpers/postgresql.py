@@ -14,6 +14,7 @@ from typing import IO, Self
 import psycopg
 
 from newsletter.store import open_store
+from newsletter.store.schema import metadata
 from tests.helpers.newsletter import free_port
 from tests.helpers.run import Run, watched
 
@@ -42,7 +43,29 @@ class Databases:
     def drop(self, url: str) -> None:
         """Remove a database, whoever is connected to it."""
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
+            connection.execute(f'DROP DATABASE "{_name(url)}" WITH (FORCE)'.encode())
+
+    def is_unused(self, url: str) -> bool:
+        """Whether no table of a database has a row, and nobody is connected to it."""
+        with psycopg.connect(self._url(_name(url))) as connection:
+            connected = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            rows = (f'SELECT FROM "{table}"' for table in metadata.tables)
+            return not any(
+                connection.execute(f"SELECT EXISTS ({found})".encode()).fetchone() == (True,)
+                for found in (connected, *rows)
+            )
+
+    def keep(self, url: str) -> None:
+        """Copy a database for :meth:`fill`, after the end of whatever is connected to it."""
+        name = _name(url)
+        with psycopg.connect(self._url("postgres")) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        self._create(f"{self._prefix}kept", name)
+
+    def fill(self, url: str) -> None:
+        """Put into a database that nobody is connected to what was kept."""
+        self.drop(url)
+        self._create(_name(url), f"{self._prefix}kept")
 
     def _create(self, name: str, template: str) -> None:
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
@@ -50,6 +73,10 @@ class Databases:
 
     def _url(self, database: str) -> str:
         return f"postgresql://newsletter@{self._host}:{self.port}/{database}"
+
+
+def _name(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 class PostgreSQL(Databases):

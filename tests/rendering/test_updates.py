@@ -58,7 +58,7 @@ def test_events_of_one_paper_are_one_entry_with_all_that_is_known() -> None:
     assert "Published in Nature on 20 November\n  Article: https://doi.org/10.1038/%3C1%3E\n" in text
     assert "New in the abstract: “A.” “B β.” and 2 more sentences" in flat(text)
     assert "Long…”" in flat(text)
-    assert "You were sent it on 3 November and saved it.\n" in text
+    assert "Sent to you on 3 November; you saved it.\n" in text
     assert 'href="https://doi.org/10.1038/%3C1%3E"' in html
     assert "On &lt;knots&gt;" in html
     assert "javascript" not in html + text
@@ -100,7 +100,7 @@ def test_layouts_quote_less_and_a_shared_digest_does_not_say_what_its_reader_was
     assert "in the abstract" not in parts(made, Layout.TITLES)[1]
     html, text = render_parts(SITE, TEMPLATES, subscriber(), made, shared_links(SITE))
     assert "Revised (version 2)" in text
-    assert "You were sent it" not in html + text
+    assert "Sent to you" not in html + text
 
 
 def test_a_retracted_paper_of_a_digest_has_its_label_in_each_layout() -> None:

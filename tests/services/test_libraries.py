@@ -320,7 +320,7 @@ def test_what_the_reader_saved_meanwhile_is_kept(context: AppContext) -> None:
     stale = person(context, "eve@example.org", Interest(name="A"))
     with writing(context.engine) as connection:
         newer = replace(stale.preferences, interests=(Interest(name="A"), Interest(name="B")), never=("survey",))
-        subscribers.set_preferences(connection, stale.row, newer)
+        subscribers.set_preferences(connection, stale.row, newer, parse_moment(NOW))
     add_upload(context, stale, "one.bib", BIB.encode())
     add_upload(context, stale, "two.bib", BIB.encode())
     assert [one.name for one in present(context, stale).interests] == ["A", "B", "One", "Two"]
@@ -328,7 +328,7 @@ def test_what_the_reader_saved_meanwhile_is_kept(context: AppContext) -> None:
     assert [one.name for one in present(context, stale).interests] == ["A", "B", "Two"]
     assert present(context, stale).never == ("survey",)
     with writing(context.engine) as connection:
-        forget_person(connection, stale.row)
+        forget_person(connection, stale.row, parse_moment(NOW))
     with pytest.raises(UserError, match="no longer a subscriber"):
         add_upload(context, stale, "three.bib", BIB.encode())
 

@@ -342,8 +342,8 @@ def test_the_log_of_a_subscriber_tells_of_their_emails(home: Newsletter, mail: M
     change, *_ = links_named(message, "Change your interests")
     deliver(home, written(links_named(message, "Less like this")[0]), written(change))
     told = home.run("log", "--why", READER, now="2025-11-28T11:00").out
-    assert re.search("feedback came by email at 10:00: “less like .*”", " ".join(told.split()))
-    assert "new interests came by email at 10:00: “interests changed”" in " ".join(told.split())
+    assert re.search("feedback received by email at 10:00: “less like .*”", " ".join(told.split()))
+    assert "new interests received by email at 10:00: “interests changed”" in " ".join(told.split())
 
 
 def test_the_site_needs_its_address(home: Newsletter) -> None:

@@ -3,10 +3,13 @@
 import json
 import os
 import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from newsletter.model import EventKind, Notice
+from newsletter.store import open_store, paper_upsert, writing
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 from tests.helpers.web import links_of, path_of, row_of, serving, site_client
@@ -99,12 +102,12 @@ def test_each_reader_is_told_each_event_once(two_readers: Newsletter, mail: Mail
     assert "Revised (version 2)" in told_second
     assert f"Former title: “{TITLE}”" in told_second
     assert "“We measured 480 plants in 3 years.”" in " ".join(told_second.split())
-    assert "No longer: “We measured 12 plants.”" in " ".join(told_second.split())
-    assert "You were sent it on 24 November.\n" in told_second
+    assert "No longer in the abstract: “We measured 12 plants.”" in " ".join(told_second.split())
+    assert "Sent to you on 24 November.\n" in told_second
     for own in (third, fourth):
         assert {*own} == {"ada@example.org", "bob@example.org"}
         assert "You saved it.\n" in updates_of(own["bob@example.org"])
-        assert "You were sent it on 24 November.\n" in updates_of(own["ada@example.org"])
+        assert "Sent to you on 24 November.\n" in updates_of(own["ada@example.org"])
     for text in third.values():
         assert text.startswith("Subject: Published: Night growth of barley roots\n")
         assert f"Published in Journal of Roots\n  Article: https://doi.org/{ARTICLE}\n" in updates_of(text)
@@ -125,7 +128,7 @@ def commands_and_files_know_the_history(newsletter: Newsletter) -> None:
     assert [one["kind"] for one in shown["history"]] == ["revised", "published", "retracted"]
     assert shown["history"][0]["former_title"] == TITLE
     out = newsletter.run("papers", "show", ARTICLE).out
-    assert f"history: Published in Journal of Roots (seen on 2025-11-26), https://doi.org/{ARTICLE}\n" in out
+    assert f"history: Published in Journal of Roots, seen on 2025-11-26, https://doi.org/{ARTICLE}\n" in out
     assert "[Retracted] Night growth" in newsletter.run("papers", "search", "barley").out
     assert "[Retracted] Night growth" in newsletter.run("papers", "list").out
     why = newsletter.run("rank", "ada@example.org", "--why", PREPRINT, "--json").rows
@@ -158,7 +161,7 @@ def pages_and_feeds_know_the_history(newsletter: Newsletter, digest: str) -> Non
         shared = client.get(path_of(browser[1]))
         assert shared.status_code == 200
         assert "Retracted" in shared.text
-        assert "You were sent it" not in shared.text
+        assert "Sent to you" not in shared.text
 
 
 def test_readers_choose_what_they_are_told(two_readers: Newsletter, mail: Mailbox) -> None:
@@ -190,6 +193,22 @@ def test_readers_choose_what_they_are_told(two_readers: Newsletter, mail: Mailbo
     }
 
 
+@pytest.mark.parametrize(("kind", "is_news"), [(EventKind.PUBLISHED, False), (EventKind.RETRACTED, True)])
+def test_what_a_source_reports_years_later_is_news_only_if_it_is_a_warning(
+    two_readers: Newsletter, mail: Mailbox, kind: EventKind, is_news: bool
+) -> None:
+    newsletter = two_readers
+    fetch(newsletter, "2023-11-24", FIRST | {"published": "2023-11-24"})
+    newsletter.run("send", now="2023-11-24T09:00")
+    late = Notice(kind=kind, of=(PREPRINT,), day=date(2024, 1, 9), doi=ARTICLE, venue="Journal of Roots")
+    with writing(open_store(newsletter.config.store_url)) as connection:
+        paper_upsert.upsert(connection, [late], "journals", datetime(2025, 11, 24, 8, tzinfo=UTC))
+    before = len(mail.accepted)
+    newsletter.run("send", now="2025-11-24T09:00")
+    assert len(mail.accepted) - before == is_news
+    assert kind.value in newsletter.run("papers", "show", PREPRINT).out.lower()
+
+
 def test_a_preview_and_a_dry_run_show_the_updates(two_readers: Newsletter, mail: Mailbox) -> None:
     newsletter = two_readers
     for day in ("2025-11-24", "2025-11-25"):
@@ -203,8 +222,37 @@ def test_a_preview_and_a_dry_run_show_the_updates(two_readers: Newsletter, mail:
     assert [one["version"] for one in planned["ada@example.org"]["updates"]] == [2]
     assert planned["bob@example.org"]["updates"] == []
     why = newsletter.run("rank", "ada@example.org", "--why", PREPRINT, now=now).out
-    assert "The updates of today’s digest say: Revised (version 2)." in " ".join(why.split())
+    assert "Today’s digest reports an update: Revised (version 2)." in " ".join(why.split())
     assert "  [Updates] Revised: Night growth of barley roots\n" in newsletter.run("send", "--dry-run", now=now).out
     newsletter.run("send", now="2025-11-25T09:00")
     out = newsletter.run("log", "--why", "ada@example.org", now="2025-11-25T10:00").out
     assert "0 papers and 1 update, accepted by the server" in " ".join(out.split())
+
+
+def test_a_fetch_of_past_days_tells_no_old_events_except_warnings(two_readers: Newsletter, mail: Mailbox) -> None:
+    newsletter = two_readers
+    names = {"grain": "2023-05-04", "malt": "2025-11-02", "husk": "2023-06-07", "stem": "2025-01-01"}
+    preprints = [
+        {"title": f"Barley and the growth of its {one}", "authors": ["Ada Smith"], "arxiv_id": f"2511.0000{number}"}
+        for number, one in enumerate(names, start=1)
+    ]
+    store = newsletter.folder / "papers.jsonl"
+    store.write_text("".join(json.dumps(one) + "\n" for one in preprints))
+    newsletter.run("fetch", now="2025-11-20T06:00")
+    newsletter.run("send", now="2025-11-20T09:00")
+    articles = [
+        {"title": one["title"], "authors": ["Ada Smith"], "doi": f"10.5555/{name}", "venue": "Roots", "published": day}
+        for one, (name, day) in zip(preprints, names.items(), strict=True)
+    ]
+    articles[2]["status"] = "retracted"
+    store.write_text("".join(json.dumps(one) + "\n" for one in articles))
+    newsletter.run("fetch", now="2025-11-21T06:00")
+    before = len(mail.accepted)
+    newsletter.run("send", now="2025-11-21T09:00")
+    told = updates_of(texts_since(mail, before)["ada@example.org"])
+    # The first of January may stand for the whole year.
+    assert [one in told for one in ("grain", "malt", "husk", "stem")] == [False, True, True, True]
+    assert "Retracted" in told
+    assert told.count("Published in Roots") == 2
+    (shown,) = newsletter.run("papers", "show", "2511.00001", "--json").rows
+    assert [(one["kind"], one["day"]) for one in shown["history"]] == [("published", "2023-05-04")]

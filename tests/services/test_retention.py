@@ -168,7 +168,7 @@ def test_a_plan_for_who_was_forgotten_meanwhile_holds_up_no_other(newsletter: Ne
     nothing = Digest(edition=date(2025, 11, 29), choices=(), considered=0, since=None, seen_row=0)
     made = [plans.Plan(subscriber=row, email=f"{row}@x", message_id=f"<{row}@x>", digest=nothing) for row in (1, 2)]
     with secure_delete(engine) as connection:
-        retention.forget_person(connection, 2)
+        retention.forget_person(connection, 2, datetime.fromisoformat("2025-11-29T09:00+00:00"))
     with writing(engine) as connection:
         assert len(plans.plan(connection, made, datetime.fromisoformat("2025-11-29T09:00+00:00"))) == 1
     engine.dispose()

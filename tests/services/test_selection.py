@@ -308,7 +308,7 @@ def test_an_email_can_say_that_there_is_nothing(newsletter: Newsletter, mail: Ma
     newsletter.configure(digest={"when_nothing": "send"})
     newsletter.subscriber("ada", LOOMS.format(papers=5) + f"name: Ada\nschedule: {{days: {days}}}\n")
     shown = newsletter.run("preview", ADA, "--format", "eml")
-    assert f"{ADA} would be told that there is nothing new: of 20 new papers" in shown.err
+    assert f"{ADA} would get an email that there is nothing new: of 20 new papers" in shown.err
     newsletter.run("send")
     newsletter.run("send")
     (message,) = mail.messages()
@@ -325,7 +325,7 @@ def test_an_email_can_say_that_there_is_nothing(newsletter: Newsletter, mail: Ma
     assert (row["state"], row["papers"], row["smtp_reply"]) == ("sent", [], "250 taken")
     assert row["reason"].startswith("of 20 new papers in the last 14 days, none reached a match of 18%")
     told = " ".join(newsletter.run("log", "--why", ADA).out.split())
-    assert "told at 09:00:00 that there is nothing new: of 20 new papers" in told
+    assert "an email that there is nothing new, accepted by the server at 09:00:00: of 20 new papers" in told
     # What came on that day is not new on the next.
     newsletter.run("send", now=SATURDAY)
     assert newsletter.run("log", "--json").rows[-1]["reason"].startswith("no new papers since 2025-11-28")

@@ -173,6 +173,8 @@ def test_a_range_of_days(httpserver: HTTPServer, http: HttpClient) -> None:
         )
     papers = list(source(httpserver).fetch(DAYS, http))
     assert len(papers) == 3
+    assert isinstance(papers[0], Paper)
+    assert papers[0].version_day == date(2025, 8, 21)
     assert papers[0] == Paper(
         title="Paper number 1",
         abstract="Found by the API.",

@@ -66,7 +66,7 @@ def test_pages(httpserver: HTTPServer, http: HttpClient) -> None:
         pdf_url="https://www.biorxiv.org/content/10.1101/2025.08.01.000001v1.full.pdf",
     )
     assert isinstance(three, Paper)
-    assert (three.version, three.published) == (2, date(2025, 8, 1))
+    assert (three.version, three.published, three.version_day) == (2, date(2025, 8, 1), date(2025, 8, 1))
     assert three.url == "https://www.biorxiv.org/content/10.1101/2025.08.01.000003v2"
 
 

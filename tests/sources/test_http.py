@@ -161,18 +161,24 @@ PAGE = b'[{"paper": {}}]'
 @pytest.mark.parametrize(
     ("talk", "said"),
     [
-        (answering("429 X"), "status 429 (tried 3 times); too many requests; the next fetch asks again; if it happens"),
+        (
+            answering("429 X"),
+            "status 429 (tried 3 times); too many requests; the next fetch tries again; if it happens",
+        ),
         (answering("429 X", "Retry-After: 7200"), "retry after 7200 s (tried once); the server asks to wait until 20"),
-        (answering("503 X"), "status 503 (tried 3 times); the server has a problem; the next fetch asks again"),
+        (answering("503 X"), "status 503 (tried 3 times); the server has a problem; the next fetch tries again"),
         (answering("401 X"), "status 401 (tried once); the server refuses access; check the URL, the settings, and"),
         (answering("404 X"), "status 404 (tried once); nothing is at this URL; check the source's settings"),
         (answering("400 X"), "status 400 (tried once); the server rejects the request; check the source's settings"),
         (
             lambda connection: connection.sendall(head(len(PAGE)) + PAGE[:9]),
-            "the response ended after 9 bytes (tried 3 times); the connection was cut; the next fetch asks again",
+            "the response ended after 9 bytes (tried 3 times); the connection was cut; the next fetch tries again",
         ),
-        (silent, "no response within 0.2 s (tried 3 times); the server is slow or down; the next fetch asks again; if"),
-        (saying(b"<html>"), "not JSON; it begins with '<html>'; the next fetch asks again; if it stays so, check its"),
+        (
+            silent,
+            "no response within 0.2 s (tried 3 times); the server is slow or down; the next fetch tries again; if",
+        ),
+        (saying(b"<html>"), "not JSON; it begins with '<html>'; the next fetch tries again; if it stays so, check its"),
     ],
 )
 def test_each_failure_says_what_to_do(talk: RawHandler, said: str) -> None:

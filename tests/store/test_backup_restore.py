@@ -15,6 +15,7 @@ from sqlalchemy import Engine, update
 
 from newsletter.store import open_store, writing
 from newsletter.store.schema import sends
+from tests.helpers.fork_server import install
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.smtp import Mailbox
 
@@ -43,13 +44,14 @@ class Machine:
             program.parent.mkdir(exist_ok=True)
             program.write_text(f"#!/bin/sh\n{text}\n")
             program.chmod(0o755)
+        install(folder / "bin" / "newsletter")
         self._places: Mapping[str, str] = {
             "/srv/newsletter": str(newsletter.folder),
             "/var/backups/newsletter": str(folder / "backups"),
             "/etc/cron.hourly/newsletter-backup": str(folder / "newsletter-backup"),
             "/etc/newsletter.env": str(folder / "newsletter.env"),
             "/opt/newsletter/bin/python": shlex.quote(sys.executable),
-            "/opt/newsletter/bin/newsletter": f"{shlex.quote(sys.executable)} -m newsletter",
+            "/opt/newsletter/bin/newsletter": shlex.quote(str(folder / "bin" / "newsletter")),
             "-o newsletter -g newsletter": f"-o {os.getuid()} -g {os.getgid()}",
             PUBLISHED: str(newsletter.config.store_url),
         }

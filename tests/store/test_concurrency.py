@@ -279,7 +279,7 @@ def test_a_library_is_removed_while_its_items_are_stored(engine: Engine, forgets
         stored.wait(5)
         with writing(engine) as connection:
             if forgets:
-                forget_person(connection, 1)
+                forget_person(connection, 1, NOW)
             else:
                 libraries.remove(connection, library)
 

@@ -157,7 +157,7 @@ def come_and_go(engine: Engine) -> int:
     with writing(engine) as connection:
         person = Preferences(email="ada@example.org")
         added = subscribers.add(connection, person, SubscriberState.ACTIVE, "test", NOW, file=None)
-        retention.forget_person(connection, added.row)
+        retention.forget_person(connection, added.row, NOW)
     return added.row
 
 

@@ -354,3 +354,10 @@ def test_who_learned_of_an_event_before_a_merge_is_not_told_again(engine: Engine
         assert send is not None
         (update,) = send_log.digests(connection, [send])[send.row].updates
     assert (update.paper.row, update.event.paper) == (1, 1)
+
+
+def test_a_new_version_has_its_own_day(engine: Engine) -> None:
+    keep(engine, PREPRINT)
+    keep(engine, replace(PREPRINT, version=2, version_day=date(2025, 10, 9)), now=NOW + HOUR)
+    (event,) = events(engine)
+    assert (event.kind, event.version, event.day) == (EventKind.REVISED, 2, date(2025, 10, 9))

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from newsletter.model import SendState, SubscriberState
 from newsletter.services import status
-from newsletter.store import papers, reading, send_log, statistics, subscribers
+from newsletter.store import papers, reading, send_log, statistics, subscribers, tags
 from newsletter.store.send_log import LogFilter
 from newsletter.web.api.public import ERRORS, Day, Id, Limit, Parameters
 from newsletter.web.api.schemas import (
@@ -25,7 +25,7 @@ from newsletter.web.api.schemas import (
     source_response,
     subscriber_response,
 )
-from newsletter.web.auth import Scope, scoped
+from newsletter.web.auth import Scope, limited
 from newsletter.web.context import WebContext
 
 _HIGHEST = 2**31 - 1
@@ -71,7 +71,7 @@ def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
     router = APIRouter(
-        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(scoped(site, Scope.READ))]
+        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(limited(site, Scope.READ))]
     )
 
     @router.get("/subscribers")
@@ -84,18 +84,22 @@ def routes(site: WebContext) -> APIRouter:
                 found = [one] if one is not None and fits else []
             else:
                 found = subscribers.page(connection, asked.after, asked.limit + 1, asked.state)
-        shown = found[: asked.limit]
+            shown = found[: asked.limit]
+            labels = tags.of_subscribers(connection, [one.row for one in shown])
         following = shown[-1].row if len(found) > len(shown) else None
-        return SubscriberPage(subscribers=[subscriber_response(one) for one in shown], next=following)
+        return SubscriberPage(
+            subscribers=[subscriber_response(one, labels.get(one.row, [])) for one in shown], next=following
+        )
 
     @router.get("/subscribers/{id}")
     def show_subscriber(id: Annotated[int, Path(ge=0, le=_HIGHEST)]) -> SubscriberResponse:
         """Return a subscriber."""
         with reading(context.engine) as connection:
             found = subscribers.by_rows(connection, [id]).get(id)
+            labels = tags.of_subscribers(connection, [id])
         if found is None:
             raise HTTPException(404, "No subscriber has this id.")
-        return subscriber_response(found)
+        return subscriber_response(found, labels.get(id, []))
 
     @router.get("/editions")
     def list_editions(asked: Annotated[EditionQuery, Query()]) -> EditionPage:

@@ -180,14 +180,16 @@ class SubscriberResponse(BaseModel):
     never_authors: list[str]
     alerts: list[dict[str, Any]] = Field(description="As in subscriber files.")
     updates: list[EventKind] = Field(description="Which events of papers that they were sent or saved are told.")
+    announcements: bool = Field(description="Whether they get announcements, besides digests.")
+    tags: list[str]
     file: str | None = Field(description="The file in the subscribers' folder.")
     next_due: Moment | None
     last_digest: Moment | None
     created_at: Moment | None
 
 
-def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
-    """Convert a stored subscriber."""
+def subscriber_response(subscriber: Subscriber, tags: Sequence[str]) -> SubscriberResponse:
+    """Convert a stored subscriber, who has some tags."""
     wants = subscriber.preferences
     return SubscriberResponse(
         id=subscriber.row,
@@ -208,6 +210,8 @@ def subscriber_response(subscriber: Subscriber) -> SubscriberResponse:
         never_authors=list(wants.never_authors),
         alerts=[alert_json(one) for one in wants.alerts],
         updates=list(wants.updates),
+        announcements=wants.announcements,
+        tags=list(tags),
         file=subscriber.file,
         next_due=subscriber.next_due,
         last_digest=subscriber.last_digest,

@@ -16,8 +16,10 @@ from newsletter.audience.form_limits import network_of
 LARGEST_BODY = 100_000
 """In bytes. No form without a file, and no API request, comes near it."""
 
-LARGEST_UPLOAD = {"/subscribe": 1_000_000, "/preferences/": 5_000_000}
-"""In bytes, of the forms with a file, by what their paths begin with. Strangers may send less than subscribers."""
+LARGEST_UPLOAD = {"/subscribe": 1_000_000, "/preferences/": 5_000_000, "/webhooks/": 1_000_000}
+"""In bytes, of the forms with a file and the batches of mail providers, by what their paths begin with. Strangers may
+send less than subscribers.
+"""
 
 _MOST_UPLOADS = 8
 """Bodies larger than :data:`LARGEST_BODY` that are held at once: what they may take in memory is bounded."""

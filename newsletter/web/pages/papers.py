@@ -9,14 +9,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
 
-from newsletter.model import Paper, PaperEvent, PaperStatus
-from newsletter.rendering.event_words import event_line
+from newsletter.model import EventKind, Paper, PaperEvent
+from newsletter.rendering.event_words import event_line, event_name
 from newsletter.rendering.paper_card import (
     display_title,
     labelled_sentences,
     paper_links,
     paper_path,
-    status_label,
     summary_label,
 )
 from newsletter.rendering.plain_text import latex_to_text, readable
@@ -42,8 +41,9 @@ _DATES = {
 _GET = ["GET", "HEAD"]
 _SENTENCES = 10
 _WARNINGS = {
-    PaperStatus.RETRACTED: "Its results should not be relied on.",
-    PaperStatus.WITHDRAWN: "Its authors or its publisher have taken it back.",
+    EventKind.RETRACTED: "Its results should not be relied on.",
+    EventKind.WITHDRAWN: "Its authors or its publisher have withdrawn it.",
+    EventKind.CONCERN: "The publisher has raised doubts about this paper.",
 }
 
 
@@ -181,8 +181,7 @@ def _paper(paper: Paper, events: Sequence[PaperEvent]) -> dict[str, Any]:
     return {
         "paper": paper,
         "title": display_title(paper),
-        "label": status_label(paper),
-        "warning": _WARNINGS[paper.status] if paper.status is not None else "",
+        "warning": _warning(paper, events),
         "history": [_event(one) for one in reversed(events)],
         "places": other_places(paper),
         "authors": short_authors(paper),
@@ -197,6 +196,16 @@ def _paper(paper: Paper, events: Sequence[PaperEvent]) -> dict[str, Any]:
         "interest": display_title(paper)[:_LONGEST_INTEREST],
         "words": "",
     }
+
+
+def _warning(paper: Paper, events: Sequence[PaperEvent]) -> dict[str, str | None] | None:
+    """Build the warning above a paper with a status or an expression of concern; None for other papers."""
+    kind = EventKind(paper.status.value) if paper.status is not None else EventKind.CONCERN
+    about = [one for one in events if one.kind is kind]
+    if paper.status is None and not about:
+        return None
+    url = event_line(about[-1]).url if about else None
+    return {"label": event_name(kind), "text": _WARNINGS[kind], "url": url}
 
 
 def _event(event: PaperEvent) -> dict[str, Any]:

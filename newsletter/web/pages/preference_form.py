@@ -45,14 +45,14 @@ LAYOUTS = {
 """The layouts in words for the reader."""
 
 UPDATES = {
-    EventKind.RETRACTED: "retracted",
-    EventKind.WITHDRAWN: "withdrawn",
-    EventKind.CONCERN: "given an expression of concern",
-    EventKind.CORRECTED: "corrected",
-    EventKind.PUBLISHED: "published in a journal or at a conference",
-    EventKind.REVISED: "revised by its authors",
+    EventKind.RETRACTED: "Retracted",
+    EventKind.WITHDRAWN: "Withdrawn",
+    EventKind.CONCERN: "Expression of concern",
+    EventKind.CORRECTED: "Corrected",
+    EventKind.PUBLISHED: "Published in a journal or at a conference",
+    EventKind.REVISED: "Revised by its authors",
 }
-"""The events in words for the reader, after "Tell me when a paper is"."""
+"""The events in words for the reader."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def test_a_message_to_an_address_that_has_changed_meanwhile_is_made_again(engine
     plan(engine, 1)
     claimed = claim(engine)
     with writing(engine) as connection:
-        subscribers.set_preferences(connection, 1, Preferences(email="new@example.org"))
+        subscribers.set_preferences(connection, 1, Preferences(email="new@example.org"), NOW)
     assert start(engine, *claimed) == set()
     assert [send.email for send in claim(engine)] == ["new@example.org"]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
@@ -10,6 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from newsletter.model import EventKind, Notice
+from newsletter.store import open_store, writing
+from newsletter.store.paper_upsert import upsert
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.web import serving
 
@@ -163,6 +167,23 @@ def test_words_find_papers_and_are_offered_as_an_interest(served: Served) -> Non
     assert [link.rpartition("/")[2] for link in Links(one).found if "/papers/" in link] == [
         row["paper_id"] for row in similar
     ]
+
+
+def test_a_warning_is_above_the_title_with_its_notice(served: Served) -> None:
+    where, newsletter = served
+    take_in(newsletter, *({"title": f"Looms {number}", "doi": f"10.5555/looms.{number}"} for number in (1, 2)))
+    concern = Notice(kind=EventKind.CONCERN, of=("10.5555/looms.1",), url="https://journal.example/concern")
+    corrected = Notice(kind=EventKind.CORRECTED, of=("10.5555/looms.2",), url="https://journal.example/erratum")
+    engine = open_store(newsletter.config.store_url)
+    with writing(engine) as connection:
+        upsert(connection, [concern, corrected], "journal", datetime(2025, 11, 28, tzinfo=UTC))
+    engine.dispose()
+    text = page(where, "/papers/10.5555/looms.1")
+    notice = text.index('<a href="https://journal.example/concern">Notice</a>')
+    assert text.index("<b>Expression of concern.</b> The publisher") < notice < text.index("<h1")
+    other = page(where, "/papers/10.5555/looms.2")
+    assert "note bad" not in other
+    assert "https://journal.example/erratum" in other
 
 
 @pytest.fixture

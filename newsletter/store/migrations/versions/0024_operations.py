@@ -18,6 +18,7 @@ def upgrade() -> None:
     _change_sends()
     _create_accounts()
     _create_webhooks()
+    _create_reloads()
 
 
 def _create_mailings() -> None:
@@ -161,16 +162,20 @@ def _create_webhooks() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("subscriber", sa.Integer()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_webhook_events")),
         sa.UniqueConstraint("id", name=op.f("uq_webhook_events_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_webhook_events_created_at"), "webhook_events", ["created_at"])
+    op.create_index(op.f("ix_webhook_events_subscriber"), "webhook_events", ["subscriber"])
     op.create_table(
         "webhook_deliveries",
         sa.Column("event", RowNumber, nullable=False),
         sa.Column("endpoint", Key, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", UtcDateTime()),
         sa.Column("status", sa.Integer()),
@@ -181,4 +186,27 @@ def _create_webhooks() -> None:
     )
     op.create_index(
         op.f("ix_webhook_deliveries_endpoint_state_next_at"), "webhook_deliveries", ["endpoint", "state", "next_at"]
+    )
+    op.create_index(op.f("ix_webhook_deliveries_state_settled_at"), "webhook_deliveries", ["state", "settled_at"])
+    op.create_table(
+        "webhook_stops",
+        sa.Column("endpoint", Key, nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("endpoint", name=op.f("pk_webhook_stops")),
+    )
+
+
+def _create_reloads() -> None:
+    op.create_table(
+        "config_reloads",
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("process", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("changed", sa.JSON(), nullable=False),
+        sa.Column("needs_restart", sa.JSON(), nullable=False),
+        sa.Column("problems", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("row", name=op.f("pk_config_reloads")),
+        sqlite_autoincrement=True,
     )

@@ -115,8 +115,19 @@ def _add_changes(router: APIRouter, site: WebContext) -> None:
         with reading(context.engine) as connection:
             account = _find(operators.by_row(connection, row))
             sessions = operators.sessions(connection, context.clock()).get(row, 0)
-        values = {"account": account, "sessions": sessions, "roles": _ROLES, "shortest": passwords.SHORTEST}
-        return admin_page(site, request, operator, "account", status, _NOTICES, problem=problem, **values)
+        return admin_page(
+            site,
+            request,
+            operator,
+            "account",
+            status,
+            _NOTICES,
+            problem=problem,
+            account=account,
+            sessions=sessions,
+            roles=_ROLES,
+            shortest=passwords.SHORTEST,
+        )
 
     def changed(
         request: Request, operator: Operator, row: int, change: Callable[[str], object], path: str, key: str

@@ -27,6 +27,10 @@ class Section:
 
 SECTIONS = (
     Section("", "Overview"),
+    Section("/subscribers", "Subscribers"),
+    Section("/queue", "Queue"),
+    Section("/sources", "Sources"),
+    Section("/templates", "Templates"),
     Section("/audit", "Audit log"),
     Section("/accounts", "Accounts"),
     Section("/tokens", "Tokens", Role.OWNER),
@@ -44,12 +48,14 @@ def admin_page(
     /,
     status: int = 200,
     notices: Mapping[str, str] = _NO_NOTICES,
+    headers: Mapping[str, str] = PRIVATE,
     **values: Any,
 ) -> Response:
     """Render an admin page from the template ``admin/NAME.html``, which extends ``admin/base.html``.
 
     Args:
         notices: what the page says after a form, by the key that was given to :func:`done`.
+        headers: in addition to those of a page for one reader.
         values: what the template shows; ``problem`` is what is wrong with a form.
     """
     own = request.url.path.removeprefix(HOME)
@@ -58,8 +64,15 @@ def admin_page(
     current = [one for one in shown if own == one.path or (one.path and own.startswith(f"{one.path}/"))]
     links = [(f"{HOME}{one.path}", one.title, one in current) for one in shown]
     notice = notices.get(request.query_params.get("done", ""), "")
-    shared = {"home": HOME, "operator": operator, "sections": links, "notice": notice, "problem": ""}
-    return site.page(request, f"admin/{name}", status, PRIVATE, **{**shared, **values})
+    shared = {
+        "home": HOME,
+        "operator": operator,
+        "may_edit": operator.role.includes(Role.EDITOR),
+        "sections": links,
+        "notice": notice,
+        "problem": "",
+    }
+    return site.page(request, f"admin/{name}", status, {**PRIVATE, **headers}, **{**shared, **values})
 
 
 def done(path: str, key: str) -> Response:
