@@ -92,7 +92,7 @@ def list_operators(ctx: typer.Context, json: Json = False) -> None:
 def role(
     ctx: typer.Context,
     name: Name,
-    new: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, editor or owner.")],
+    new: Annotated[Role, typer.Argument(metavar="ROLE", help="What the operator may do: viewer, editor or owner.")],
 ) -> None:
     """Change an operator's role. The operator must log in again."""
     from newsletter.services import accounts
