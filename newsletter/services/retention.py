@@ -24,8 +24,8 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     """Delete what the log no longer needs to keep, block by block.
 
     Returns:
-        The number of log lines of skipped sends, log lines of settled sends, bounces, and deliveries of webhooks
-        deleted.
+        The number of log lines of skipped sends, log lines of settled sends, bounces, and, if there were any,
+        deliveries of webhooks deleted.
     """
     now = context.clock()
     old = now - timedelta(days=context.config.keep_days)
@@ -39,7 +39,8 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     }
     if any(forgotten.values()):
         purge_contents(context, should_stop)
-    return {**forgotten, "webhooks": _purge_webhooks(context, should_stop)}
+    webhooks = _purge_webhooks(context, should_stop)
+    return {**forgotten, "webhooks": webhooks} if webhooks else forgotten
 
 
 def _purge_webhooks(context: AppContext, should_stop: Callable[[], bool]) -> int:
