@@ -25,7 +25,7 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
 
     Returns:
         The number of log lines of skipped sends, log lines of settled sends, bounces, announcements and messages
-        without log lines, and deliveries of webhooks deleted.
+        without log lines, and, if there were any, deliveries of webhooks deleted.
     """
     now = context.clock()
     old = now - timedelta(days=context.config.keep_days)
@@ -40,7 +40,8 @@ def purge_expired(context: AppContext, should_stop: Callable[[], bool]) -> dict[
     }
     if any(forgotten.values()):
         purge_contents(context, should_stop)
-    return {**forgotten, "webhooks": _purge_webhooks(context, should_stop)}
+    webhooks = _purge_webhooks(context, should_stop)
+    return {**forgotten, "webhooks": webhooks} if webhooks else forgotten
 
 
 def _purge_webhooks(context: AppContext, should_stop: Callable[[], bool]) -> int:

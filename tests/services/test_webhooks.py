@@ -340,7 +340,7 @@ def test_old_events_are_deleted(newsletter: Newsletter, receiver: Receiver) -> N
         context.engine.dispose()
         kept.append(number_of_events(newsletter))
     assert kept == [(2, 2), (1, 1), (0, 0)]
-    assert retention.purge_expired(context, lambda: False)["webhooks"] == 0
+    assert retention.purge_expired(context, lambda: False).get("webhooks") is None
 
 
 def test_test_shows_the_answer_and_signs_with_all_secrets(newsletter: Newsletter, receiver: Receiver) -> None:
