@@ -95,7 +95,7 @@ def _read_file(
         store.set_preferences(connection, subscriber.row, preferences, now)
         report.changed.append(path.name)
     if contents.tags is not None:
-        _set_tags(connection, subscriber.row, contents.tags)
+        set_tags(connection, subscriber.row, contents.tags)
     store.set_file(connection, subscriber.row, path.name, digest)
     subscriber_states.replan(connection, replace(subscriber, preferences=preferences), now, subscriber.preferences)
 
@@ -323,7 +323,7 @@ def change_tags(
     wanted = sorted({*present, *add} - set(remove))
     if wanted == present:
         return present
-    _set_tags(connection, subscriber.row, wanted)
+    set_tags(connection, subscriber.row, wanted)
     path = _unchanged_file(connection, subscriber, folder)
     if path is not None:
         write_file(path, with_tags(read_text(path, str(path)), wanted).encode(), mode=0o600)
@@ -331,7 +331,8 @@ def change_tags(
     return wanted
 
 
-def _set_tags(connection: Connection, row: int, wanted: Sequence[str]) -> None:
+def set_tags(connection: Connection, row: int, wanted: Sequence[str]) -> None:
+    """Replace the tags that the store has for a subscriber (by row)."""
     present = tags.of_subscribers(connection, [row]).get(row, [])
     tags.add(connection, row, wanted)
     tags.remove(connection, row, set(present) - set(wanted))

@@ -283,13 +283,14 @@ def _run_editor(path: Path) -> None:
 
 def _keep_in_store(engine: Engine, subscriber: Subscriber, text: str, now: datetime) -> None:
     from newsletter.audience import subscriptions
-    from newsletter.audience.subscriber_file import read_preferences_text
+    from newsletter.audience.subscriber_file import read_contents
     from newsletter.store import writing
 
+    contents = read_contents(text, "interests.yaml")
     with writing(engine) as connection:
         present = subscriptions.get_subscriber(connection, subscriber.email)
         if (present.preferences, present.file) != (subscriber.preferences, None):
             raise UserError(_CHANGED.format(subscriber.email))
-        subscriptions.change_preferences(
-            connection, subscriber, read_preferences_text(text, "interests.yaml"), None, now
-        )
+        subscriptions.change_preferences(connection, subscriber, contents.preferences, None, now)
+        if contents.tags is not None:
+            subscriptions.set_tags(connection, subscriber.row, contents.tags)
