@@ -83,7 +83,8 @@ def format_of(name: str) -> MailingFormat:
 
 
 def checked(context: AppContext, draft: MailingDraft) -> MailingDraft:
-    """Check a draft by rendering it; return it with its subject.
+    """Check a draft by rendering it for a reader with a name and one without; return it with its subject, filled in if
+    that is the same for all readers.
 
     Raises:
         UserError: it has an error (the message names file and line), no subject, or a tag that nobody has.
@@ -95,8 +96,7 @@ def checked(context: AppContext, draft: MailingDraft) -> MailingDraft:
         if found.tag not in known:
             named = f"the tags are {', '.join(known)}" if known else "no subscriber has a tag"
             raise UserError(f"--to: no subscriber has the tag {found.tag!r}; {named}")
-    preview(context, found)
-    return found
+    return replace(found, subject=_filled_subject(context, found))
 
 
 def _with_subject(draft: MailingDraft) -> MailingDraft:
@@ -161,7 +161,6 @@ def create(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
         UserError: it has an error; see :func:`checked`.
     """
     draft = checked(context, draft)
-    draft = replace(draft, subject=_filled_subject(context, draft))
     with writing(context.engine) as connection:
         mailing = mailings.add(connection, _mailing(context, draft, actor))
         details = {"to": draft.tag or "all", "send_at": mailing.send_at.isoformat(), "local_time": mailing.local_time}
@@ -170,7 +169,6 @@ def create(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
 
 
 def _filled_subject(context: AppContext, draft: MailingDraft) -> str:
-    """Return the subject as lists and logs show it: filled in, if it is the same for all readers."""
     other = test_reader(replace(_READER, preferences=replace(_READER.preferences, name="")), "other@example.org")
     subjects = {preview(context, draft, reader)[0] for reader in (_READER, other)}
     return _as_template(subjects.pop()) if len(subjects) == 1 else draft.subject
