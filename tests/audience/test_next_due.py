@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.audience.next_due import due_edition, local_day, next_due
+from newsletter.audience.next_due import due_edition, local_day, local_moment, next_due
 from newsletter.model import Day, Schedule
 
 EVERY_DAY = tuple(Day)
@@ -98,3 +98,19 @@ def test_due_is_later_and_within_days(days: set[Day], asked: time, zone: str, af
     # Until the next one comes, it is the edition of this one.
     assert due_edition(schedule, due, due) == local.date()
     assert due_edition(schedule, due, next_due(schedule, due) - timedelta(seconds=1)) == local.date()
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown", "expected"),
+    [
+        ("Pacific/Kiritimati", "2025-12-03T09:00", "2025-12-02T19:00"),
+        ("Pacific/Pago_Pago", "2025-12-03T09:00", "2025-12-03T20:00"),
+        ("Asia/Kathmandu", "2025-12-03T09:00", "2025-12-03T03:15"),
+        ("Europe/Berlin", "2026-03-29T02:30", "2026-03-29T01:30"),  # skipped: the clock shows 03:30
+        ("Europe/Berlin", "2025-10-26T02:30", "2025-10-26T00:30"),  # twice: the first
+        ("Nowhere/Unknown", "2025-12-03T09:00", "2025-12-03T09:00"),
+    ],
+)
+def test_the_moment_at_which_a_clock_shows_a_time(zone: str, shown: str, expected: str) -> None:
+    wanted = at(shown)
+    assert local_moment(wanted.date(), wanted.time(), zone) == at(expected)

@@ -1,7 +1,6 @@
 """Announcements, from the command line to the mailbox."""
 
 import re
-from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import unquote
@@ -93,23 +92,6 @@ def test_local_time_is_by_the_clock_of_each_subscriber(newsletter: Newsletter, m
     assert list(seen.values()) == [0, 1, 2, 3]
     lines = {one["email"]: one["edition"] for one in newsletter.run("log", "--announcement", 1, "--json").rows}
     assert set(lines.values()) == {"2025-12-03"}
-
-
-@pytest.mark.parametrize(
-    ("zone", "at", "moment"),
-    [
-        ("Europe/Berlin", "2026-03-29T02:30", "2026-03-29T01:30:00+00:00"),  # skipped: 03:30 in summer time
-        ("Europe/Berlin", "2025-10-26T02:30", "2025-10-26T00:30:00+00:00"),  # twice: the first
-        ("Asia/Kathmandu", "2025-12-03T09:00", "2025-12-03T03:15:00+00:00"),
-    ],
-)
-def test_clock_changes(newsletter: Newsletter, zone: str, at: str, moment: str) -> None:
-    _subscribe(newsletter, ("ada@example.org", zone))
-    before = (datetime.fromisoformat(at).replace(hour=0, minute=0)).isoformat()
-    newsletter.run("announce", _write(newsletter), "--at", at, "--local-time", "--yes", now=before)
-    newsletter.run("send", "--due", now=before, code=None)
-    (line,) = newsletter.run("log", "--announcement", 1, "--json").rows
-    assert (line["state"], line["not_before"]) == ("planned", moment)
 
 
 def test_pause_resume_and_cancel(newsletter: Newsletter, mail: Mailbox) -> None:
