@@ -86,7 +86,9 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             (
                 Entry("list", "subscribers:list_subscribers", "List the subscribers."),
                 Entry("show", "subscribers:show_subscriber", "Show one subscriber."),
-                Entry("tag", "subscriber_tags:tag_subscribers", "Add and remove tags of subscribers."),
+                Entry(
+                    "tag", "subscriber_tags:tag_subscribers", "Add and remove tags of subscribers, or show their tags."
+                ),
                 Entry(
                     "import",
                     "imports:import_subscribers",

@@ -78,7 +78,7 @@ def import_subscribers(
         bool, typer.Option("--ignore-unknown", help="Ignore unknown columns, with a warning.")
     ] = False,
 ) -> None:
-    """Import subscribers and suppressed addresses from files.
+    """Import subscribers and suppressed addresses from files, also those of other programs.
 
     CSV columns: email, name, state, days, time, timezone, papers, trending, layout,
     interests, never, updates, tags; separate several values with ';'.

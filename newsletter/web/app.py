@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.routing import Match
 
 from newsletter.config.messages import describe
 from newsletter.errors import NewsletterError
@@ -150,6 +151,12 @@ def make_app(
     return app
 
 
+def _methods(app: FastAPI, request: Request) -> set[str]:
+    """Return the methods of a path, of all routes: the framework names those of the first one only."""
+    fitting = (route for route in app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in fitting for method in getattr(route, "methods", None) or ()}
+
+
 def _error_response(
     site: WebContext, request: Request, status: int, words: str = "", offers_link: bool = False
 ) -> Response:
@@ -170,6 +177,8 @@ def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
         answer = _error_response(site, request, error.status_code, said, isinstance(error, LinkError))
         for name, value in (error.headers or {}).items():
             answer.headers[name] = value
+        if error.status_code == 405:
+            answer.headers["Allow"] = ", ".join(sorted(_methods(app, request)))
         return answer
 
     @app.exception_handler(RequestValidationError)

@@ -16,8 +16,14 @@ from newsletter.audience.form_limits import network_of
 LARGEST_BODY = 100_000
 """In bytes. No form without a file, and no API request, comes near it."""
 
-LARGEST_UPLOAD = {"/subscribe": 1_000_000, "/preferences/": 5_000_000, "/webhooks/": 1_000_000}
-"""In bytes, of the forms with a file and the batches of mail providers, by what their paths begin with. Strangers may
+LARGEST_UPLOAD = {
+    "/subscribe": 1_000_000,
+    "/preferences/": 5_000_000,
+    "/webhooks/": 1_000_000,
+    "/api/subscribers": 1_000_000,
+}
+"""In bytes, of the forms with a file, the batches of mail providers and the preferences
+that programs write, by what their paths begin with. Strangers may
 send less than subscribers.
 """
 
@@ -184,7 +190,7 @@ def _promised(scope: Scope) -> int:
 def _largest_body(scope: Scope) -> int:
     """Return the limit of a request's body in bytes."""
     files = [most for path, most in LARGEST_UPLOAD.items() if scope["path"].startswith(path)]
-    return files[0] if files and scope["method"] == "POST" else LARGEST_BODY
+    return files[0] if files and scope["method"] in ("POST", "PUT", "PATCH") else LARGEST_BODY
 
 
 async def _read(receive: Receive, most: int, upload: _Upload) -> bytes | int:
