@@ -258,7 +258,7 @@ def _previewed(ctx: typer.Context, email: str, chosen: str, layout: Layout | Non
         if not found.is_sent:
             warn(f"nothing would be sent to {subscriber.email}: {found.nothing}")
         elif digest is not None and digest.updates and found.nothing:
-            warn(f"{subscriber.email} would only be told what became of papers: {found.nothing}")
+            warn(f"{subscriber.email} would get only updates on papers: {found.nothing}")
         elif found.nothing:
             warn(f"{subscriber.email} would get an email that there is nothing new: {found.nothing}")
         if chosen == "json":

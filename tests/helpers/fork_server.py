@@ -106,8 +106,11 @@ class ForkedProcess(subprocess.Popen):
         return (0, 0) if status is None else (self.pid, status)
 
 
+# Python by way of the shell, since the line of an interpreter cannot have a path with a space.
 _PROGRAM = """\
-#!{python} -ISB
+#!/bin/sh
+'''exec' "{python}" -ISB "$0" "$@"
+' '''
 import marshal, os, signal, socket, sys
 
 server = socket.socket(socket.AF_UNIX)
