@@ -1,7 +1,6 @@
 """Explain why a paper was chosen, in a few words that actually made its score."""
 
-from bisect import insort
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from textwrap import shorten
 
@@ -18,17 +17,8 @@ from newsletter.support.person_names import NameIndex, NameMatch
 
 _PHRASES_SHOWN = 3
 _TITLE_SHOWN = 80
-_LONGEST = 4
-_LONGEST_RUN = 24
 _LEAST_SHARE = 0.15
 _LIKED_SHARE = 0.2
-
-
-_Pair = tuple[int, int]
-_Window = tuple[float, int, int, tuple[int, ...], float]
-"""Some adjacent words in a text: their contribution to the score, less the minimum for each; the index of the first
-word; the number of words; the terms they form; the minimum.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +66,11 @@ def reason(
     parts = []
     if sought.authors is not None:
         parts += _followed_author(sought.authors, paper)
-    adding = adding_terms(model, profiles, sought.row, phrases.vector, factor)
-    by_meaning = _is_by_meaning(model, profiles, sought.row, phrases.vector, factor, meaning)
+    adding = term_parts(model, profiles, sought.row, phrases.vector, factor)
+    by_meaning = _is_by_meaning(profiles, sought.row, adding, meaning)
     if by_meaning:
         # Terms that add only through a topic say less than the meaning does.
-        own = set(row_of(profiles.vectors, sought.row).terms.tolist())
-        adding = {term: part for term, part in adding.items() if term in own}
+        adding = np.where(np.isin(phrases.vector.terms, row_of(profiles.vectors, sought.row).terms), adding, 0)
     if terms := main_terms(adding, phrases):
         parts.append(", ".join(terms))
     if by_meaning:
@@ -96,14 +85,11 @@ def reason(
     return "; ".join(parts)
 
 
-def _is_by_meaning(
-    model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float, meaning: np.ndarray
-) -> bool:
+def _is_by_meaning(profiles: Profiles, row: int, parts: np.ndarray, meaning: np.ndarray) -> bool:
     """Whether a paper's closeness in meaning contributes more to its score than all its terms together."""
     if not profiles.by_meaning_too:
         return False
-    by_terms = float(term_parts(model, profiles, row, paper, factor).sum())
-    return meaning_part(profiles, row, meaning) > max(0.0, by_terms)
+    return meaning_part(profiles, row, meaning) > max(0.0, float(parts.sum()))
 
 
 def _nearest(profiles: Profiles, row: int, meaning: np.ndarray) -> str:
@@ -208,13 +194,6 @@ def meaning_part(profiles: Profiles, row: int, meaning: np.ndarray) -> float:
     return float(weight * meaning_scores(profiles, np.array([row]), meaning[None, :])[0, 0])
 
 
-def adding_terms(model: TfidfModel, profiles: Profiles, row: int, paper: Row, factor: float) -> dict[int, float]:
-    """Return the terms that raise a paper's score, with the contribution of each; see :func:`term_parts`."""
-    parts = term_parts(model, profiles, row, paper, factor)
-    some = np.flatnonzero(parts > 0)
-    return dict(zip(paper.terms[some].tolist(), parts[some].tolist(), strict=True))
-
-
 def profile_part(profile: Row, paper: Row) -> float:
     """Return the profile's part of a raw score: what it is before the mean paper's part is subtracted."""
     return float(values_at(profile, paper.terms) @ paper.values)
@@ -236,77 +215,29 @@ def liked_parts(profiles: Profiles, row: int, paper: Row) -> tuple[list[str], np
     return [name.title for name, _ in liked], np.bincount(giver, shares, minlength=len(liked))
 
 
-def main_terms(adds: dict[int, float], phrases: PaperPhrases) -> list[str]:
+def main_terms(parts: np.ndarray, phrases: PaperPhrases) -> list[str]:
     """Return the words and phrases of a paper with the greatest weight in its score, as the paper writes them.
 
     Adjacent terms in the text become one phrase: "multi objective", "objective reinforcement" and "reinforcement
     learning" become "multi-objective reinforcement learning".
 
     Args:
-        adds: the contribution of each term, see :func:`adding_terms`. It is used up.
+        parts: the contribution of each of the paper's terms, see :func:`term_parts`. Only those above 0 count.
     """
-    if not adds:
+    adds = np.append(np.maximum(parts, 0).astype(np.float64), 0.0)
+    least = _LEAST_SHARE * float(adds.max())
+    if not least:
         return []
-    least = _LEAST_SHARE * max(adds.values())
-    windows, pairs = _windows(phrases, adds, least)
-    # Best last. Of phrases of equal weight the later one: from the abstract rather than the title.
-    windows.sort()
-    shown: list[str] = []
-    while windows:
-        worth, first, words, terms, minimum = windows.pop()
-        now = sum([adds[term] for term in terms]) - minimum if shown else worth
-        if now < worth:
-            # Part of it was used meanwhile: move it to its new position.
-            if now > 0:
-                insort(windows, (now, first, words, terms, minimum))
-            continue
-        shown.append(phrases.phrase(first, first + words - 1))
-        if len(shown) == _PHRASES_SHOWN:
-            break
+    windows, shown = phrases.windows.heavy(adds, least), list[str]()
+    # Of phrases of equal weight the later one: from the abstract rather than the title.
+    while len(shown) < _PHRASES_SHOWN and (best := windows.best(adds)) is not None:
+        first, length = int(windows.firsts[best]), int(windows.lengths[best])
+        shown.append(phrases.phrase(first, first + length - 1))
         # Terms that were used add nothing to another phrase that has them.
-        for term in terms:
-            adds[term] = 0.0
-        used = set(phrases.words[first : first + words])
-        for pair, (one, two) in pairs.items():
-            if one in used and two in used:
-                adds[pair] = 0.0
+        adds[windows.terms[:, best]] = 0.0
+        words = phrases.words[first : first + length]
+        for one in words:
+            for other, pair in phrases.windows.halves.get(one, ()):
+                if other in words:
+                    adds[pair] = 0.0
     return shown
-
-
-def _windows(phrases: PaperPhrases, adds: Mapping[int, float], least: float) -> tuple[list[_Window], dict[int, _Pair]]:
-    """Return the windows of a text in which every word belongs to a term that adds to the score.
-
-    They must add more than ``least`` for each word; characters that run on belong to one word. Of windows with the same
-    terms and length the last one is kept.
-
-    Returns:
-        The windows, and the two words of each pair of words among their terms.
-    """
-    words, pairs, joined, run_on = phrases.words, phrases.pairs, phrases.joined, phrases.run_on
-    covered = {
-        place for term in adds for first, size in phrases.places.get(term, ()) for place in range(first, first + size)
-    }
-    found: dict[tuple[int, tuple[int, ...]], tuple[int, int]] = {}
-    halves: dict[int, _Pair] = {}
-    for first in sorted(covered):
-        last, count = first + 1, 1
-        terms: tuple[int, ...] = (words[first],) if words[first] in adds else ()
-        if terms:
-            found[1, terms] = first, 1
-        while last in covered and (joined[last] or pairs[last] in adds):
-            count += not run_on[last]
-            if count > _LONGEST or last - first >= _LONGEST_RUN:
-                break
-            own, pair, triple = words[last], pairs[last], phrases.triples[last]
-            if pair in adds and not run_on[last]:
-                halves[pair] = words[last - 1], own
-            ending = (own, pair, triple) if last - first > 1 else (own, pair)
-            terms += tuple(term for term in ending if term in adds and term not in terms)
-            last += 1
-            found[last - first, terms] = first, count
-    windows = []
-    for (length, terms), (first, count) in found.items():
-        worth = sum([adds[term] for term in terms]) - least * count
-        if worth > 0:
-            windows.append((worth, first, length, terms, least * count))
-    return windows, halves

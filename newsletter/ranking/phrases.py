@@ -9,6 +9,7 @@ from newsletter.model import Paper
 from newsletter.ranking.sparse import Row
 from newsletter.ranking.tfidf import TfidfModel, paper_text
 from newsletter.ranking.tokens import tokens_of
+from newsletter.ranking.word_windows import WordWindows, make_windows
 
 _UNKNOWN = -1
 _MOSTLY = 0.7  # In half of the papers with the first word, the second follows.
@@ -26,12 +27,9 @@ class PaperPhrases:
     Attributes:
         text: contains the words. ``names``: capitalised words in the middle of the abstract's sentences.
         starts, ends: the range to cut out of the text for a phrase that begins, or ends, with a word.
-        words, pairs, triples: the term of each word, and the terms it forms with the one before and the two before; -1
-            if the space does not know it.
-        joined: whether a phrase may continue from the word before to this one; with a final False.
-        run_on: whether it follows the word before without anything in between, as in Chinese; with a final False.
-        places: where each term is: its first position and its number of words, ascending.
-        vector: the paper's vector. ``weights``: the same, by term.
+        words: the term of each word; -1 if the space does not know it.
+        windows: the windows of adjacent words.
+        vector: the paper's vector.
         written: a cache of phrases, by the positions of their first and last word.
     """
 
@@ -40,13 +38,8 @@ class PaperPhrases:
     starts: "array[int]"
     ends: "array[int]"
     words: "array[int]"
-    pairs: "array[int]"
-    triples: "array[int]"
-    joined: bytes
-    run_on: bytes
-    places: dict[int, tuple[tuple[int, int], ...]]
+    windows: WordWindows
     vector: Row
-    weights: dict[int, float]
     written: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def phrase(self, first: int, last: int) -> str:
@@ -66,24 +59,14 @@ def read(model: TfidfModel, paper: Paper, vector: Row) -> PaperPhrases:
     pairs = [known.get(pair, _UNKNOWN) for pair in paired]
     triples = [known.get(triple, _UNKNOWN) for triple in tripled]
     run_on = [False, *(start == end for end, start in zip(ends, starts[1:], strict=False)), False]
-    places: dict[int, list[tuple[int, int]]] = {}
-    for place, terms in enumerate(zip(words, pairs, triples, strict=True)):
-        for before, term in enumerate(terms):
-            if term != _UNKNOWN:
-                places.setdefault(term, []).append((place - before, before + 1))
     return PaperPhrases(
         text=text,
         names=frozenset(_NAMES.findall(paper.abstract)),
         starts=array("i", starts),
         ends=array("i", _ends(model, ends, words, pairs, run_on)),
         words=array("i", words),
-        pairs=array("i", pairs),
-        triples=array("i", triples),
-        joined=bytes((*joined, False)),
-        run_on=bytes(run_on),
-        places={term: tuple(own) for term, own in places.items()},
+        windows=make_windows(vector.terms, words, pairs, triples, joined, run_on),
         vector=vector,
-        weights=dict(zip(vector.terms.tolist(), vector.values.tolist(), strict=True)),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from newsletter.model import Interest, Paper, PaperRef
-from newsletter.ranking.explain import adding_terms, main_terms
+from newsletter.ranking.explain import main_terms, term_parts
 from newsletter.ranking.index import Index, background_of
 from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import Profiles, WeightedInterest, make_profiles
@@ -230,5 +230,5 @@ def _reason(index: Index, profiles: Profiles, paper: Paper, because: str, unknow
     vectors = index.vectors(np.array([paper.row])).sorted_indices()
     _, (factor,), _ = background_of(index.model, vectors)
     vector = row_of(vectors, 0)
-    terms = main_terms(adding_terms(index.model, profiles, 0, vector, factor), read(index.model, paper, vector))
+    terms = main_terms(term_parts(index.model, profiles, 0, vector, factor), read(index.model, paper, vector))
     return "; ".join(part for part in (because, ", ".join([*named, *terms])) if part)

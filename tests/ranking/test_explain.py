@@ -3,7 +3,7 @@
 import pytest
 
 from newsletter.model import Interest, Paper
-from newsletter.ranking.explain import adding_terms, main_terms
+from newsletter.ranking.explain import main_terms, term_parts
 from newsletter.ranking.index import make_index, make_segment
 from newsletter.ranking.phrases import read
 from newsletter.ranking.profile import WeightedInterest, make_profiles
@@ -42,4 +42,4 @@ def test_a_reason_has_the_words_of_the_paper(title: str, abstract: str, follows:
     profiles = make_profiles(index, [WeightedInterest(Interest(name="x", text=follows))])
     vector = row_of(index.vectors(index.segments[0].rows).sorted_indices(), 0)
     factor = index.segments[0].paper_matrix.factor[0]
-    assert main_terms(adding_terms(model, profiles, 0, vector, factor), read(model, paper, vector)) == words
+    assert main_terms(term_parts(model, profiles, 0, vector, factor), read(model, paper, vector)) == words
