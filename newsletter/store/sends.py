@@ -7,13 +7,16 @@ server's answer. So a process that dies leaves one send on the wire per session,
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Integer,
     RowMapping,
+    Update,
     and_,
     bindparam,
     case,
@@ -42,6 +45,11 @@ _MAY_GO = or_(IS_DIGEST, ~_IS_HELD)
 
 IS_TAKEN_UP = and_(sends.c.state == SendState.SKIPPED.value, or_(sends.c.reason.is_(None), sends.c.reason != CANCELLED))
 """SQL condition: a later run of the edition may plan this send again."""
+
+
+_NOW: BindParameter[datetime] = bindparam("now", type_=sends.c.settled_at.type)
+_READY = (SendState.DEFERRED, SendState.PLANNED, None)
+"""In the order in which sends are claimed: those in these states whose time has come, and those planned for any."""
 
 
 def domain_of(email: str) -> str:
@@ -74,30 +82,40 @@ def claim(
     Args:
         is_test: claim any of them, to test an account: the oldest may be refused for reasons unrelated to the account.
     """
-    fields = _in_lane(claim_filter)
-    planned = and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
     claimed: list[Send] = []
-    for ready in (_in_time(SendState.DEFERRED, now), _in_time(SendState.PLANNED, now), planned):
+    for ready in _READY:
         if len(claimed) < limit:
-            order = [func.random()] if is_test else [sends.c.not_before, sends.c.row]
-            rows = select(sends.c.row).where(ready, *fields).order_by(*order)
-            # Separate from the update: PostgreSQL might run a subquery more than once, and lock more rows.
-            free = rows.limit(limit - len(claimed)).with_for_update(skip_locked=True).cte("free")
-            taken = (
-                update(sends)
-                .where(sends.c.row.in_(select(free.c.row)))
-                .values(
-                    state=SendState.CLAIMED.value,
-                    claimed_at=now,
-                    claimed_by=owner,
-                    email=_address(),
-                    # A planned one whose time has come is planned again if it is released; a deferred one deferred.
-                    not_before=case((sends.c.state == SendState.DEFERRED.value, sends.c.not_before), else_=null()),
-                )
-                .returning(*SEND_COLUMNS)
-            )
-            claimed += sorted(map(send_of, connection.execute(taken).mappings()), key=lambda send: send.row)
+            values = {"now": now, "owner": owner, "most": limit - len(claimed)}
+            rows = connection.execute(_claiming(ready, claim_filter, is_test), values).mappings()
+            claimed += sorted(map(send_of, rows), key=lambda send: send.row)
     return claimed
+
+
+@lru_cache(maxsize=64)
+def _claiming(ready: SendState | None, claim_filter: ClaimFilter, is_test: bool) -> Update:
+    """Build the statement that claims sends whose time has come, or, without a state, planned ones for any time."""
+    is_ready = (
+        _in_time(ready, _NOW)
+        if ready is not None
+        else and_(sends.c.state == SendState.PLANNED.value, sends.c.not_before.is_(None))
+    )
+    order = [func.random()] if is_test else [sends.c.not_before, sends.c.row]
+    rows = select(sends.c.row).where(is_ready, *_in_lane(claim_filter)).order_by(*order)
+    # Separate from the update: PostgreSQL might run a subquery more than once, and lock more rows.
+    free = rows.limit(bindparam("most", type_=Integer)).with_for_update(skip_locked=True).cte("free")
+    return (
+        update(sends)
+        .where(sends.c.row.in_(select(free.c.row)))
+        .values(
+            state=SendState.CLAIMED.value,
+            claimed_at=_NOW,
+            claimed_by=bindparam("owner"),
+            email=_address(),
+            # A planned one whose time has come is planned again if it is released; a deferred one deferred.
+            not_before=case((sends.c.state == SendState.DEFERRED.value, sends.c.not_before), else_=null()),
+        )
+        .returning(*SEND_COLUMNS)
+    )
 
 
 def _in_lane(claim_filter: ClaimFilter) -> list[ColumnElement[bool]]:
@@ -111,7 +129,7 @@ def _in_lane(claim_filter: ClaimFilter) -> list[ColumnElement[bool]]:
     return fields
 
 
-def _in_time(state: SendState, now: datetime) -> ColumnElement[bool]:
+def _in_time(state: SendState, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(sends.c.state == state.value, sends.c.not_before <= now)
 
 
@@ -173,7 +191,6 @@ def mark_on_wire(connection: Connection, rows: Mapping[int, str], owner: str, no
 _THOSE = sends.c.row.in_(bindparam("those", expanding=True))
 _OWN = and_(sends.c.state == SendState.CLAIMED.value, sends.c.claimed_by == bindparam("owner"))
 _OWN_OFF_WIRE = and_(_THOSE, _OWN, sends.c.wire_at.is_(None))
-_NOW: BindParameter[datetime] = bindparam("now", type_=sends.c.settled_at.type)
 _ACTIVE = exists().where(subscribers.c.row == sends.c.subscriber, subscribers.c.state == SubscriberState.ACTIVE.value)
 _START = (
     update(sends)

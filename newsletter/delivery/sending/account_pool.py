@@ -28,6 +28,8 @@ _MOST_BROKEN_OFF = 3
 _FULL = 16
 """Messages that may wait for each session: enough to keep it busy, few enough to fit in memory."""
 
+_WORTH_CLAIMING = 64
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
@@ -61,7 +63,9 @@ class AccountPool:
         self._held = 0.0
         self._folder, self._engine, self._recorder = folder, engine, recorder
         self._queue: deque[OutgoingMessage] = deque()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        # A message wakes one idle session; progress wakes whoever waits for it.
+        self._queued, self._changed = threading.Condition(lock), threading.Condition(lock)
         self._threads: list[threading.Thread] = []
         self._idle = self._busy = self._broken_off = 0
         self._most = settings.sessions
@@ -70,8 +74,10 @@ class AccountPool:
 
     @property
     def capacity(self) -> int:
-        """Return how many messages it can take now."""
-        return max(0, self._most * _FULL - len(self._queue))
+        """Return how many messages it can take now: 0 until it has room for as many as are worth a transaction."""
+        most = self._most * _FULL
+        room = most - len(self._queue)
+        return room if room >= min(_WORTH_CLAIMING, most // 2) else 0
 
     def put(self, queue: Iterable[OutgoingMessage]) -> None:
         """Queue messages; open another session if all are busy.
@@ -87,7 +93,7 @@ class AccountPool:
                 self._queue.append(outgoing)
                 if self._idle < len(self._queue) and len(self._threads) < self._most:
                     self._open()
-            self._changed.notify_all()
+                self._queued.notify()
 
     def wait(self, seconds: float) -> None:
         """Wait until something has changed, or the timeout has passed."""
@@ -103,7 +109,7 @@ class AccountPool:
         """Send the queued messages (with ``stop``: release those not on the wire yet), and end the sessions."""
         with self._changed:
             self._closed, self._stopped = True, self._stopped or stop
-            self._changed.notify_all()
+            self._wake_all()
         for thread in list(self._threads):
             thread.join()
         self._give_back()
@@ -145,7 +151,7 @@ class AccountPool:
                     return self._queue.popleft()
                 if self._closed or self._stopped:
                     return None
-                if self._changed.wait(_IDLE_SECONDS):
+                if self._queued.wait(_IDLE_SECONDS):
                     continue
             # Not under the lock: the server may take its time to say goodbye.
             wire.close()
@@ -227,7 +233,11 @@ class AccountPool:
             self.error = self.error or error
             self._stopped = True
             self._give_back()
-            self._changed.notify_all()
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        self._queued.notify_all()
+        self._changed.notify_all()
 
     def _end_session(self, error: Exception) -> None:
         """End a session that failed.

@@ -210,7 +210,7 @@ class Transport:
 
     def _envelope(self, smtp: smtplib.SMTP, message: Message) -> Outcome | None:
         sender, recipient = _wire_address(message.sender), _wire_address(message.recipient)
-        options = []
+        options = ""
         if not (sender.isascii() and recipient.isascii() and message.content.isascii()):
             if not smtp.has_extn("smtputf8"):
                 lack = "does not take international addresses (SMTPUTF8, RFC 6531)"
@@ -218,9 +218,10 @@ class Transport:
                     fix = "write site.from and site.reply_to in ASCII"
                     raise UserError(f"smtp: {server_name(self._settings)} {lack}; {fix}")
                 return Outcome(SendState.FAILED, reason=f"the mail server {lack}")
-            options = ["SMTPUTF8", "BODY=8BITMIME"]
+            options = " SMTPUTF8 BODY=8BITMIME"
             smtp.command_encoding = "utf-8"
-        code, words = smtp.mail(sender, options)
+        # smtplib's own commands parse addresses each time, which takes longer than the rest of the command.
+        code, words = smtp.docmd("MAIL", f"FROM:<{sender}>{options}")
         if code >= 500 and code != _WANTS_MORE:
             reply = shown_reply(code, words)
             raise AccountUnavailable(
@@ -229,7 +230,7 @@ class Transport:
             )
         if code != 250:
             return self._refused(smtp, code, words)
-        code, words = smtp.rcpt(recipient)
+        code, words = smtp.docmd("RCPT", f"TO:<{recipient}>")
         return None if 200 <= code < 300 else self._refused(smtp, code, words)
 
     def _refused(self, smtp: smtplib.SMTP, code: int, words: bytes | str) -> Outcome:
@@ -261,8 +262,10 @@ def _dot_stuffed(content: bytes) -> bytes:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     if not content.endswith(b"\r\n"):
         content += b"\r\n"
-    first = b"." if content.startswith(b".") else b""
-    return first + content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    if content.startswith(b"."):
+        content = b"." + content
+    # Looking for a byte is much faster than replacing three.
+    return (content.replace(b"\r\n.", b"\r\n..") if b"\n." in content else content) + b".\r\n"
 
 
 def _wire_address(address: str) -> str:
