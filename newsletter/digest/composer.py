@@ -365,8 +365,8 @@ def _pick(
 
 def _varieties(scored: ScoredSubscriber, rules: DigestRules) -> list[float]:
     """Return λ for each interest: 1 for one without words, whose papers match equally, so that Trending orders them."""
-    vectors = scored.profiles.vectors[scored.first : scored.first + len(scored.matrix)]
-    return [rules.variety if terms else 1.0 for terms in np.diff(vectors.indptr)]
+    starts = scored.profiles.vectors.indptr[scored.first : scored.first + len(scored.matrix) + 1]
+    return [rules.variety if terms else 1.0 for terms in np.diff(starts)]
 
 
 def _queues(scored: ScoredSubscriber, candidates: Candidates, rules: DigestRules, among: np.ndarray) -> list[MmrQueue]:

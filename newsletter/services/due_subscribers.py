@@ -18,6 +18,9 @@ from newsletter.support.time_zones import describe, is_known
 BATCH_SIZE = 200
 """Subscribers ranked together: enough to make a matrix product worthwhile, few enough to fit in memory."""
 
+_FIRST_SIZE = 25
+"""Subscribers of the first batch. Each further one has twice as many, so that the first messages leave soon."""
+
 _DUE_PAGE = 1000
 _WITHIN_A_DAY = timedelta(hours=20)
 """Two times of a schedule are always further apart than this, even across a clock change."""
@@ -57,14 +60,14 @@ def bring_due_back(context: AppContext) -> None:
 def due_batches(context: AppContext) -> Iterator[SubscriberBatch]:
     """Yield the subscribers who are due, each with the edition of their due time."""
     now = context.clock()
-    for page in _pages(context, lambda connection, after: subscribers.due(connection, now, after, BATCH_SIZE)):
+    for page in _pages(context, lambda connection, after, size: subscribers.due(connection, now, after, size)):
         editions = {one.row: due_edition(one.schedule, one.next_due or now, now) for one in page}
         yield SubscriberBatch(editions, unknown_zones=_unknown_zones(page))
 
 
 def active_batches(context: AppContext) -> Iterator[SubscriberBatch]:
     """Yield all active subscribers, each with the edition of today in their time zone."""
-    for page in _pages(context, lambda connection, after: subscribers.active(connection, after, BATCH_SIZE)):
+    for page in _pages(context, lambda connection, after, size: subscribers.active(connection, after, size)):
         now = context.clock()
         yield SubscriberBatch(
             {one.row: local_day(one.schedule, now) for one in page}, unknown_zones=_unknown_zones(page)
@@ -83,16 +86,17 @@ def batch_of(context: AppContext, subscriber: Subscriber) -> SubscriberBatch:
 
 
 def _pages(
-    context: AppContext, page: Callable[[Connection, DueSubscriber | None], list[DueSubscriber]]
+    context: AppContext, page: Callable[[Connection, DueSubscriber | None, int], list[DueSubscriber]]
 ) -> Iterator[list[DueSubscriber]]:
     after: DueSubscriber | None = None
+    size = _FIRST_SIZE
     while True:
         with reading(context.engine) as connection:
-            found = page(connection, after)
+            found = page(connection, after, size)
         if not found:
             return
         yield found
-        after = found[-1]
+        after, size = found[-1], min(2 * size, BATCH_SIZE)
 
 
 def with_zone_warnings(

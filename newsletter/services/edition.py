@@ -41,11 +41,13 @@ from newsletter.store import pauses, reading, sends, worker_stats
 from newsletter.store.pauses import SendingPause
 from newsletter.store.plans import Plan
 from newsletter.workers.base import PoolSpec, ShouldStop
+from newsletter.workers.local import start_fork_server
 from newsletter.workers.pool import worker_pool
 
-_FEW_BATCHES = 4
+_FEW_BATCHES = 6
 """Up to this many batches are processed in this process, since starting others takes a while."""
 
+_WORKERS_NEED = ("newsletter.services.edition_worker", "sklearn.feature_extraction.text", "mjml")
 _MAX_POOLS = 3
 _POLL_SECONDS = 1.0
 
@@ -88,6 +90,8 @@ def run_edition(
     batches = with_zone_warnings(context, batches, report.notes)
     first = list(islice(batches, _FEW_BATCHES + 1))
     number = context.config.processes if len(first) > _FEW_BATCHES else 1
+    if number > 1 and context.config.cluster is None:
+        start_fork_server(_WORKERS_NEED)
     snapshot = build_snapshot(context, get_index or partial(current_index, context, refit=True)) if first else None
     batches = chain(first, batches)
     row = only.row if only else None

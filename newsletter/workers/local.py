@@ -6,14 +6,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pickle import PicklingError
 from typing import Any
 
+from newsletter.support.collector import rare_collections
 from newsletter.workers.base import PoolSpec, ShouldStop, StateFactory, Worker, WorkerLost, WorkerState
 
 _POLL_SECONDS = 0.2
@@ -119,17 +121,28 @@ def _stop_flag(should_stop: ShouldStop, context: BaseContext) -> Iterator[Any]:
         watching.join()
 
 
-def process_context() -> BaseContext:
+def process_context(needed: Sequence[str] = ()) -> BaseContext:
     """Return the context to start processes: not by fork, since this one may have threads.
 
     The fork server imports once what its processes would each import anew.
+
+    Args:
+        needed: further modules for it to import.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # A command that only fetches papers needs no scikit-learn.
-    context.set_forkserver_preload(["newsletter.__main__", *(name for name in PRELOADED if name in sys.modules)])
+    context.set_forkserver_preload(
+        ["newsletter.__main__", *(name for name in PRELOADED if name in sys.modules), *needed]
+    )
     return context
+
+
+def start_fork_server(needed: Sequence[str]) -> None:
+    """Start the fork server unless it runs: it takes a while to import modules, and does so beside this process."""
+    if process_context(needed).get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def _serve(
@@ -141,12 +154,13 @@ def _serve(
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
     state: WorkerState[Any, Any] | None = None
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError), ExitStack() as until_the_end:
         while True:
             method, arguments = connection.recv()
             try:
                 if state is None:
                     state = create_state(pickle.loads(shared), which, number, lambda: bool(stop.value))  # noqa: S301 - our own
+                    until_the_end.enter_context(rare_collections())
                 answer = (True, getattr(state, method)(*arguments))
             except Exception as error:
                 answer = (False, error)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from newsletter.support.collector import rare_collections
 from newsletter.workers.base import DaskAddress, PoolSpec, Worker
 from newsletter.workers.local import InlineWorker, process_workers
 
@@ -19,7 +20,9 @@ def worker_pool(
         NewsletterError: the cluster is unavailable.
     """
     if number == 1:
-        yield [InlineWorker(spec.create_state(spec.shared, 0, 1, spec.should_stop))]
+        inline = InlineWorker(spec.create_state(spec.shared, 0, 1, spec.should_stop))
+        with rare_collections():
+            yield [inline]
     elif cluster is not None:
         from newsletter.workers.dask import dask_workers  # Dask is an extra, and slow to import.
 
