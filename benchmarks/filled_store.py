@@ -1,8 +1,9 @@
 """A store as a newsletter of 100,000 subscribers has it after a month of editions, made up for :mod:`benchmarks.admin`.
 
-Thirty editions reach 30 of 100 subscribers each; one announcement goes to all. Some sends failed, were deferred or are
-of unknown outcome. There are bounces, tags, an audit log, and webhook events of two endpoints. The first subscriber
-(``first@example.org``) has a line in every edition, and 300 in the audit log. Everything is the same each time.
+Twenty-nine editions reached 30 of 100 subscribers each, and one that goes to all is being sent. One announcement went
+to all, another one is planned for tomorrow. Some sends failed, were deferred or are of unknown outcome. There are
+bounces, tags, an audit log, and webhook events of two endpoints. The first subscriber (``first@example.org``) has a
+line in every edition, and 300 in the audit log. Everything is the same each time.
 """
 
 import random
@@ -48,7 +49,7 @@ def fill(engine: Engine, subscribers: int) -> None:
         people = list(_subscribers(subscribers, chance))
         _put(connection, schema.subscribers, people)
         _put(connection, schema.subscriber_tags, _tags(subscribers, chance))
-        connection.execute(insert(schema.mailings), [_announcement()])
+        _put(connection, schema.mailings, _announcements())
         emails = [one["email"] for one in people]
         _put(connection, schema.sends, _sends(emails, chance))
     with writing(engine) as connection:
@@ -63,9 +64,6 @@ def fill(engine: Engine, subscribers: int) -> None:
         # As housekeeping does it every day.
         for day in statistics.to_be_kept(connection, NOW.date()):
             statistics.keep_edition(connection, day)
-    if engine.dialect.name == "sqlite":
-        with writing(engine) as connection:
-            connection.exec_driver_sql("PRAGMA optimize")
 
 
 def _put(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
@@ -112,16 +110,17 @@ def _tags(number: int, chance: random.Random) -> Iterator[dict[str, Any]]:
         yield from ({"tag": tag, "subscriber": row} for place, tag in enumerate(TAGS) if chance.random() < 0.4**place)
 
 
-def _announcement() -> dict[str, Any]:
-    moment = NOW - timedelta(days=3)
-    texts = {"kind": "announcement", "subject": "A new site", "name": "site.md", "format": "markdown", "source": "New."}
-    done = {"state": "sending", "planned_row": 2**31 - 1, "planned_at": moment}
-    return {"row": 1, **texts, **done, "send_at": moment, "created_at": moment, "created_by": "ada"}
+def _announcements() -> Iterator[dict[str, Any]]:
+    texts = {"kind": "announcement", "name": "site.md", "format": "markdown", "source": "New.", "created_by": "ada"}
+    planned = {"state": "sending", "planned_row": 2**31 - 1}
+    for row, subject, at in ((1, "A new site", NOW - timedelta(days=3)), (2, "A holiday", NOW + timedelta(days=1))):
+        times = {"send_at": at, "created_at": NOW - timedelta(days=4), "planned_at": NOW - timedelta(days=3)}
+        yield {"row": row, "subject": subject, **texts, **planned, **times, "local_time": row == 2}
 
 
 def _sends(emails: list[str], chance: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield the sends of the editions and of the announcement. About 1 in 500 failed, some were deferred, and, in the
-    latest editions, some are of unknown outcome; the last edition is being sent.
+    """Yield the sends of the editions and of the announcements. About 1 in 500 failed, some were deferred, and, in the
+    latest editions, some are of unknown outcome.
     """
     rows = count(1)
     every = max(1, round(1 / SHARE))
@@ -129,18 +128,21 @@ def _sends(emails: list[str], chance: random.Random) -> Iterator[dict[str, Any]]
         day = NOW.date() - timedelta(days=EDITIONS - 1 - number)
         last = number == EDITIONS - 1
         for place, email in enumerate(emails):
-            if place == 0 or (place + number) % every == 0:
+            if last or place == 0 or (place + number) % every == 0:
                 yield _send(next(rows), day, place + 1, email, _state(chance, number >= EDITIONS - 3, last), chance)
-    for place, email in enumerate(emails):
-        day = NOW.date() - timedelta(days=3)
-        yield _send(next(rows), day, place + 1, email, _state(chance, False, False), chance, 1)
+    for mailing, days in ((1, -3), (2, 1)):
+        day = NOW.date() + timedelta(days=days)
+        for place, email in enumerate(emails):
+            state = SendState.PLANNED if days > 0 else _state(chance, False, False)
+            made = _send(next(rows), day, place + 1, email, state, chance, mailing)
+            yield {**made, "not_before": NOW + timedelta(hours=12 + place % 24)} if days > 0 else made
 
 
 def _state(chance: random.Random, is_recent: bool, is_last: bool) -> SendState:
     drawn = chance.random()
-    if is_last and drawn > 0.8:
+    if is_last and drawn > 0.4:
         return SendState.PLANNED
-    if is_recent and drawn < 0.003:
+    if is_recent and drawn < 0.002:
         return SendState.UNSURE
     if is_recent and drawn < 0.02:
         return SendState.DEFERRED

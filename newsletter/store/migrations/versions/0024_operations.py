@@ -85,7 +85,10 @@ def _index_sends(**how: Any) -> None:
         op.create_index(
             f"uq_sends_{name}", "sends", columns, unique=True, sqlite_where=only, postgresql_where=only, **how
         )
-    op.create_index(op.f("ix_sends_mailing_state"), "sends", ["mailing", "state"], **how)
+    only = sa.text(_MAILING)
+    op.create_index(
+        op.f("ix_sends_mailing_state"), "sends", ["mailing", "state"], sqlite_where=only, postgresql_where=only, **how
+    )
     op.create_index(op.f("ix_sends_edition_state_mailing"), "sends", ["edition", "state", "mailing"], **how)
     op.drop_index(op.f("ix_sends_edition_state"), table_name="sends", if_exists=True, **how)
 
