@@ -203,7 +203,7 @@ def _cpu_seconds(process: int) -> float:
 def not_timed(folder: Path, timed: list[str]) -> set[str]:
     """Return the GET routes of the admin site and of the operators' API that no timed page belongs to."""
     app = make_app(open_context(load_config(folder / "config.yaml"), frozen_clock(NOW)))
-    routes = [one for one in app.routes if isinstance(one, APIRoute) and "GET" in one.methods]
+    routes = [one for one in app.routes if isinstance(one, APIRoute) and "GET" in (one.methods or ())]
     bare = {path.partition("?")[0] for path in timed}
     ours = [one for one in routes if one.path.startswith("/admin") or "operators" in one.tags]
     return {one.path for one in ours if not any(one.path_regex.fullmatch(path) for path in bare)}
