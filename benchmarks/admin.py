@@ -168,7 +168,7 @@ def serving(folder: Path, url: str) -> Iterator[tuple[httpx.Client, int]]:
 
 
 def _wait_for(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(3_000):
         if server.poll() is not None:
             sys.exit("newsletter serve ended")
         try:
