@@ -56,7 +56,7 @@ class Times:
     """Times of a page in milliseconds, and its size in bytes.
 
     Attributes:
-        cpu_ms: the least CPU time that the site's process used.
+        cpu_ms: the CPU time that the site's process used, on average.
     """
 
     median_ms: float
@@ -181,23 +181,27 @@ def _wait_for(client: httpx.Client, server: subprocess.Popen[bytes]) -> None:
 
 def measure(client: httpx.Client, process: int, path: str, repeats: int) -> Times:
     """Request a page repeatedly, after once to warm up."""
-    took, used, size = [], [], 0
-    for number in range(repeats + 1):
-        before, began = _cpu_seconds(process), time.perf_counter()
-        answer = client.get(path)
-        if number:
-            took.append((time.perf_counter() - began) * 1000)
-            used.append((_cpu_seconds(process) - before) * 1000)
-        if answer.status_code != 200 or not answer.headers["content-type"].startswith(_TEXTS):
-            sys.exit(f"{path}: status {answer.status_code}: {answer.text[:300]}")
-        size = len(answer.content)
-    return Times(statistics.median(took), min(took), max(took), min(used), size)
+    took, size = [], len(_get(client, path))
+    before = _cpu_seconds(process)
+    for _ in range(repeats):
+        began = time.perf_counter()
+        size = len(_get(client, path))
+        took.append((time.perf_counter() - began) * 1000)
+    used = (_cpu_seconds(process) - before) * 1000 / repeats
+    return Times(statistics.median(took), min(took), max(took), used, size)
+
+
+def _get(client: httpx.Client, path: str) -> bytes:
+    answer = client.get(path)
+    if answer.status_code != 200 or not answer.headers["content-type"].startswith(_TEXTS):
+        sys.exit(f"{path}: status {answer.status_code}: {answer.text[:300]}")
+    return answer.content
 
 
 def _cpu_seconds(process: int) -> float:
-    """Return the CPU time that a process used, of all its threads (proc(5), schedstat: nanoseconds)."""
-    tasks = Path(f"/proc/{process}/task")
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9
+    """Return the CPU time that a process used, with threads that ended (proc(5): fields 14 and 15)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def not_timed(folder: Path, timed: list[str]) -> set[str]:
