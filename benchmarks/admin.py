@@ -1,6 +1,6 @@
 """Response times of the admin site, the API and ``/metrics`` with 100,000 subscribers. ``make bench-admin``.
 
-A made-up store of a month (``benchmarks/filled_store.py``), in SQLite, and with ``--postgresql`` in PostgreSQL, too;
+A generated store of a month (``benchmarks/filled_store.py``), in SQLite, and with ``--postgresql`` in PostgreSQL, too;
 ``newsletter serve`` as a process, and one browser, which asks for one page after the other. Besides the time of a page
 it measures the CPU time of the site's process: other work on the machine slows the first down, hardly the second. The
 result is printed, and written to ``var/bench/admin.json``.

@@ -1,4 +1,4 @@
-"""A store as a newsletter of 100,000 subscribers has it after a month of editions, made up for :mod:`benchmarks.admin`.
+"""A store as a newsletter of 100,000 subscribers has it after a month of editions, generated for :mod:`benchmarks.admin`.
 
 Twenty-nine editions reached 30 of 100 subscribers each, and one that goes to all is being sent. One announcement went
 to all, another one is planned for tomorrow. Some sends failed, were deferred or are of unknown outcome. There are
@@ -96,7 +96,7 @@ def _subscribers(number: int, chance: random.Random) -> Iterator[dict[str, Any]]
             "email": email,
             "email_key": email.lower(),
             "state": state.value,
-            "consent": "made up for a benchmark",
+            "consent": "generated for a benchmark",
             "preferences": to_json(wanted),
             "next_due": NOW + timedelta(hours=row % 24 + 1) if state is SubscriberState.ACTIVE else None,
             "seen_row": 0,

@@ -89,7 +89,7 @@ def test_a_part_of_the_log_has_all_its_lines(store: Engine) -> None:
 
 
 @pytest.mark.both_stores
-def test_days_and_sends_are_found_beside_mailings(store: Engine) -> None:
+def test_days_and_sends_are_found_in_a_log_with_mailings(store: Engine) -> None:
     with reading(store) as connection:
         found = statistics.editions(connection, 20)
         assert list(found) == [day(number) for number in range(29, 9, -1)]
