@@ -1,4 +1,4 @@
-"""A store as a newsletter of 100,000 subscribers has it after a month of editions, generated for :mod:`benchmarks.admin`.
+"""A store as a newsletter of 100,000 subscribers has it after a month of editions, for :mod:`benchmarks.admin`.
 
 Twenty-nine editions reached 30 of 100 subscribers each, and one that goes to all is being sent. One announcement went
 to all, another one is planned for tomorrow. Some sends failed, were deferred or are of unknown outcome. There are
