@@ -232,6 +232,29 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
             ),
         ),
         Group(
+            "webhooks",
+            "List and test the endpoints that events are posted to.",
+            (
+                Entry(
+                    "list",
+                    "webhooks:list_endpoints",
+                    "List the endpoints, and how many events wait, were delivered and failed.",
+                ),
+                Entry("test", "webhooks:test", "Post an event webhook.test to an endpoint now, and show the answer."),
+                Entry(
+                    "failures",
+                    "webhooks:failures",
+                    "List the events that endpoints did not accept, newest first, up to 1,000.",
+                ),
+                Entry(
+                    "retry",
+                    "webhooks:retry",
+                    "Try all events again that an endpoint did not accept. 'newsletter run' posts them within seconds.",
+                ),
+                Entry("secret", "webhooks:secret", "Print a new secret for an endpoint. Nothing is stored."),
+            ),
+        ),
+        Group(
             "sends",
             "Retry, cancel, resolve and archive sends.",
             (
