@@ -28,6 +28,7 @@ class Section:
 SECTIONS = (
     Section("", "Overview"),
     Section("/subscribers", "Subscribers"),
+    Section("/announcements", "Announcements"),
     Section("/queue", "Queue"),
     Section("/sources", "Sources"),
     Section("/templates", "Templates"),
