@@ -15,13 +15,18 @@ from newsletter.web.pages.admin import (
     login,
     overview,
     queue,
+    settings,
     sources,
     subscribers,
     templates,
     tokens,
+    webhooks,
 )
 
-_PAGES = (login, overview, subscribers, announcements, queue, sources, templates, audit, accounts, tokens)
+_PAGES = (
+    *(login, overview, subscribers, announcements, queue, sources, templates, webhooks, settings),
+    *(audit, accounts, tokens),
+)
 
 
 def routes(site: WebContext) -> APIRouter:

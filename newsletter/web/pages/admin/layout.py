@@ -32,6 +32,8 @@ SECTIONS = (
     Section("/queue", "Queue"),
     Section("/sources", "Sources"),
     Section("/templates", "Templates"),
+    Section("/webhooks", "Webhooks"),
+    Section("/settings", "Settings"),
     Section("/audit", "Audit log"),
     Section("/accounts", "Accounts"),
     Section("/tokens", "Tokens", Role.OWNER),
