@@ -152,11 +152,13 @@ def _masked(text: str) -> str:
     except ValueError:
         return re.sub(r"//[^/]*@", f"//{_MASK}@", text)
     user, at, host = parts.netloc.rpartition("@")
-    if at:
-        user = f"{user.partition(':')[0]}:{_MASK}" if ":" in user else user
-    if any(_SECRET_NAME.search(name) for name, _ in query):
+    has_secret = any(_SECRET_NAME.search(name) for name, _ in query)
+    if ":" not in user and not has_secret:
+        return text
+    if has_secret:
         hidden = [(name, _MASK if _SECRET_NAME.search(name) else value) for name, value in query]
         parts = parts._replace(query=urlencode(hidden, safe="*"))
+    user = f"{user.partition(':')[0]}:{_MASK}" if ":" in user else user
     return parts._replace(netloc=f"{user}{at}{host}").geturl()
 
 

@@ -33,7 +33,7 @@ def routes(site: WebContext) -> APIRouter:
         found = settings_in_force(context.config, file, given)
         secrets = [one for one in found if one.is_secret]
         plain = [one for one in found if not one.is_secret]
-        sections = [(name, list(them)) for name, them in groupby(plain, lambda one: one.section)]
+        groups = [(name, list(them)) for name, them in groupby(plain, lambda one: one.section)]
         return admin_page(
             site,
             request,
@@ -43,7 +43,7 @@ def routes(site: WebContext) -> APIRouter:
             _NOTICES,
             problem=problem,
             file=file,
-            sections=[*sections, ("secrets", secrets)],
+            groups=[*groups, ("secrets", secrets)],
             processes=processes,
             waiting=reloader.needs_restart if reloader is not None else (),
             may_reload=reloader is not None and operator.role.includes(Role.OWNER),
