@@ -164,7 +164,7 @@ def _masked(text: str) -> str:
 
 def _secrets(config: Config) -> Iterator[SettingInForce]:
     folder = config.folder
-    yield _secret("links", SIGNING_KEY, Path("var/secret.key"), folder, "Signs links and Message-IDs.")
+    yield _secret("secret_key", SIGNING_KEY, Path("var/secret.key"), folder, "Signs links and Message-IDs.")
     for name, account in config.mail_accounts.items():
         key = name if name == "smtp" else f"accounts.{name}"
         if account.oauth2_file is not None:
@@ -215,5 +215,5 @@ def _secret(
     else:
         value, origin = NOT_SET, f"no environment variable {variable}"
     # The environment of a process is fixed, and the key that signs links is read at its start.
-    reloads = origin.startswith("file ") and key != "links"
+    reloads = origin.startswith("file ") and key != "secret_key"
     return SettingInForce(key=key, value=value, origin=origin, description=description, reloads=reloads, is_secret=True)

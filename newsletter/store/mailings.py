@@ -155,7 +155,7 @@ def counts(connection: Connection, rows: Collection[int]) -> dict[int, dict[Send
     found: dict[int, dict[SendState, int]] = {row: {} for row in rows}
     for mailing, state, number in connection.execute(query.group_by(sends.c.mailing, sends.c.state)):
         found[mailing][SendState(state)] = number
-    return found
+    return {row: {state: own[state] for state in SendState if state in own} for row, own in found.items()}
 
 
 def to_plan(connection: Connection, due: datetime, local_due: datetime) -> list[Mailing]:
