@@ -95,7 +95,7 @@ def test_it_is_previewed_tested_scheduled_paused_and_cancelled(
 
 @pytest.mark.both_stores
 def test_a_form_creates_one_announcement_however_often_it_is_posted(served: Served, editor: httpx.Client) -> None:
-    where, newsletter = served
+    _, newsletter = served
     seen = write(editor)
     form = {**fields_of(seen.text), "action": "create"}
     with ThreadPoolExecutor(4) as pool:

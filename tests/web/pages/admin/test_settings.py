@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from newsletter.config.secrets import new_webhook_secret
 from newsletter.model import Role
 from newsletter.services.context import open_context
 from newsletter.services.reload import FIXED_FOR_SITE, Reloader
+from newsletter.services.webhooks import deliver
 from newsletter.store import webhook_deliveries, writing
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.live_app import LiveApp
@@ -143,13 +145,15 @@ def test_deliveries_are_seen_tested_and_retried(
         webhooks={"endpoints": {"crm": {"url": httpserver.url_for("/in")}, "bare": {"url": "https://x.example/in"}}}
     )
     newsletter.run("subscribe", "bo@example.org", "--no-file")
-    newsletter.run("run", "--once", code=None)
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    deliver(context, "crm", lambda: False)
+    context.engine.dispose()
     with live(newsletter) as (where, _), client_of(where, newsletter) as owner:
-        page = owner.get("/admin/webhooks").text
-        assert "1 attempt; last status 500; status 500: no room; next attempt 2025-11-28 09:00" in page
+        page = html.unescape(owner.get("/admin/webhooks").text)
+        assert "1 attempt; status 500: 'no room'; next attempt 2025-11-28 09:00" in page
         assert "no secret; set NEWSLETTER_WEBHOOK_SECRET_BARE" in page
         assert "Test of bare: webhooks.endpoints.bare: no secret" in owner.post("/admin/webhooks/bare/test").text
-        assert "Test of crm: status 410: gone" in html.unescape(owner.post("/admin/webhooks/crm/test").text)
+        assert "Test of crm: status 410: 'gone'" in html.unescape(owner.post("/admin/webhooks/crm/test").text)
         tested = owner.post("/admin/webhooks/crm/test").text
         assert "Test of crm: accepted with status 200. It said: fine" in tested
         assert "is due now" in owner.post("/admin/webhooks/crm/retry").text
@@ -185,8 +189,7 @@ def test_a_signal_adds_an_endpoint_that_gets_the_next_event(
     wait_until(answers, process)
     newsletter.configure(webhooks={"endpoints": {"crm": {"url": httpserver.url_for("/in")}}})
     process.send_signal(signal.SIGHUP)
-    cookies = session_of(newsletter)
-    own = {"Origin": where}
+    cookies, own = session_of(newsletter, now=datetime.now(UTC)), {"Origin": where}
     wait_until(lambda: ">crm</h2>" in httpx.get(f"{where}/admin/webhooks", cookies=cookies).text, process)
     form = {"email": "bo@example.org", "interests": "robots", "consent": "asked"}
     assert httpx.post(f"{where}/admin/subscribers/new", data=form, cookies=cookies, headers=own).status_code == 303
