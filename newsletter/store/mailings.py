@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from newsletter.model import SendState, SubscriberState
-from newsletter.store.database import upsert
+from newsletter.store.database import advisory_lock, upsert
 from newsletter.store.preferences import stored_preferences
 from newsletter.store.schema import mailings, sends, subscriber_tags, subscribers
 from newsletter.store.sends import CANCELLED, domain_of
@@ -65,6 +65,7 @@ class Mailing:
         paused_at: since when it is paused (UTC), None if it is not.
         planned_row: the subscribers up to this row were considered. ``planned_at``: when planning ended (UTC).
         settled_at: when it was sent or cancelled (UTC).
+        form: the form of the admin site that created it; None: a command or a program did.
     """
 
     kind: MailingKind
@@ -84,6 +85,7 @@ class Mailing:
     planned_row: int = 0
     planned_at: datetime | None = None
     settled_at: datetime | None = None
+    form: str | None = None
     row: int = 0
 
 
@@ -102,6 +104,15 @@ def add(connection: Connection, mailing: Mailing) -> Mailing:
     found = by_row(connection, row)
     assert found is not None  # noqa: S101 - inserted above
     return found
+
+
+def by_form(connection: Connection, form: str) -> Mailing | None:
+    """Return the mailing that a form created, None if it created none. Others with the same form wait until this
+    transaction ends.
+    """
+    advisory_lock(connection, f"form {form}")
+    found = connection.execute(select(*_COLUMNS).where(mailings.c.form == form)).mappings().first()
+    return _mailing(found) if found is not None else None
 
 
 def by_row(connection: Connection, row: int, lock: bool = False) -> Mailing | None:
@@ -157,7 +168,7 @@ def counts(connection: Connection, rows: Collection[int]) -> dict[int, dict[Send
     found: dict[int, dict[SendState, int]] = {row: {} for row in rows}
     for mailing, state, number in connection.execute(query.group_by(sends.c.mailing, sends.c.state)):
         found[mailing][SendState(state)] = number
-    return found
+    return {row: {state: own[state] for state in SendState if state in own} for row, own in found.items()}
 
 
 def to_plan(connection: Connection, due: datetime, local_due: datetime) -> list[Mailing]:

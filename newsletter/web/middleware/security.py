@@ -21,9 +21,10 @@ LARGEST_UPLOAD = {
     "/preferences/": 5_000_000,
     "/webhooks/": 1_000_000,
     "/api/subscribers": 1_000_000,
+    "/admin/announcements/new": 1_000_000,
 }
-"""In bytes, of the forms with a file, the batches of mail providers and the preferences
-that programs write, by what their paths begin with. Strangers may
+"""In bytes, of the forms with a file, the batches of mail providers, the preferences that programs write and
+announcements, by what their paths begin with. Strangers may
 send less than subscribers.
 """
 
