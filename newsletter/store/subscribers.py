@@ -259,11 +259,16 @@ def due_after(connection: Connection, moment: datetime, row: int, limit: int) ->
 
 
 def _timed(connection: Connection) -> Select[Any]:
-    schedule: ColumnElement[Any] = subscribers.c.preferences["schedule"]
+    schedule = _if_readable(connection, subscribers.c.preferences["schedule"])
+    return select(subscribers.c.row, schedule.label("schedule"), subscribers.c.next_due)
+
+
+def _if_readable(connection: Connection, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a value of the preferences, NULL if they are damaged."""
     if connection.dialect.name == "sqlite":
         # One damaged row would fail the whole query; PostgreSQL accepts only valid JSON.
-        schedule = case((func.json_valid(subscribers.c.preferences) == 1, schedule), else_=null())
-    return select(subscribers.c.row, schedule.label("schedule"), subscribers.c.next_due)
+        return case((func.json_valid(subscribers.c.preferences) == 1, value), else_=null())
+    return value
 
 
 def _read_timed(connection: Connection, query: Select[Any]) -> list[DueSubscriber]:
@@ -287,15 +292,17 @@ def page(
 def search(
     connection: Connection, words: str, state: SubscriberState | None, tag: str | None, after: int, limit: int
 ) -> list[Subscriber]:
-    """Return the subscribers whose addresses contain a text, by row, starting after ``after``.
+    """Return the subscribers whose addresses or names contain a text, by row, starting after ``after``.
 
     Args:
-        words: a part of the address, in any case; empty for all. ``state``, ``tag``: only those; None for any.
+        words: a part of the address or the name, in any case; empty for all.
+        state, tag: only those; None for any.
     """
     query = select(subscribers).where(subscribers.c.row > after)
     if words:
         # The key is in lower case, with its domain in ASCII; what is no whole address is compared as it is.
-        query = query.where(subscribers.c.email_key.contains(email_key(words), autoescape=True))
+        in_address = subscribers.c.email_key.contains(email_key(words), autoescape=True)
+        query = query.where(or_(in_address, *_in_name(connection, words)))
     if state is not None:
         query = query.where(_in_state(connection, state))
     if tag is not None:
@@ -303,6 +310,13 @@ def search(
         query = query.where(subscribers.c.row.in_(with_tag))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
     return [_subscriber(row) for row in found.mappings()]
+
+
+def _in_name(connection: Connection, words: str) -> list[ColumnElement[bool]]:
+    """Return conditions, one of which holds if a name contains a text. Databases ignore the case of ASCII letters."""
+    name = _if_readable(connection, subscribers.c.preferences["name"].as_string())
+    spellings = {words} if words.isascii() else {words, words.lower(), words.upper(), words.title()}
+    return [name.icontains(one, autoescape=True) for one in sorted(spellings)]
 
 
 def naming_libraries(connection: Connection, after: int, limit: int) -> list[Subscriber]:
