@@ -20,10 +20,11 @@ LARGEST_UPLOAD = {
     "/subscribe": 1_000_000,
     "/preferences/": 5_000_000,
     "/webhooks/": 1_000_000,
+    "/admin/subscribers/": 1_000_000,
     "/api/subscribers": 1_000_000,
 }
 """In bytes, of the forms with a file, the batches of mail providers and the preferences
-that programs write, by what their paths begin with. Strangers may
+that programs and operators write, by what their paths begin with. Strangers may
 send less than subscribers.
 """
 
