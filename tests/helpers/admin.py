@@ -40,6 +40,16 @@ def add_subscriber(
     return added.row
 
 
+def add_subscribers(newsletter: Newsletter, emails: Sequence[str]) -> None:
+    """Add active subscribers."""
+    engine = open_store(newsletter.config.store_url)
+    with writing(engine) as connection:
+        for email in emails:
+            preferences = Preferences(email=email, interests=(Interest(name="graphs"),))
+            subscribers.add(connection, preferences, SubscriberState.ACTIVE, "a list", parse_moment(EARLIER), None)
+    engine.dispose()
+
+
 def suppress(newsletter: Newsletter, email: str, reason: Reason) -> None:
     """Put an address on the suppression list."""
     engine = open_store(newsletter.config.store_url)

@@ -3,6 +3,7 @@ home: nothing is changed here.
 """
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -36,6 +37,7 @@ _FRAMED = {
 
 _SAMPLE = "reader@example.org"
 _INTEREST = "Sample papers"
+_PRE = "white-space: pre-wrap; overflow-wrap: anywhere"
 
 Part = Literal["html", "text"]
 Address = Annotated[str, Query(max_length=320)]
@@ -147,4 +149,6 @@ def routes(site: WebContext) -> APIRouter:
 
 
 def _text(words: str, status: int = 200) -> Response:
-    return Response(words, status, media_type="text/plain", headers=_FRAMED)
+    """Return a page for the frame with a text. Of text that is not HTML, browsers choose the colours by themselves."""
+    page = f'<!doctype html><meta name="color-scheme" content="light dark"><pre style="{_PRE}">{escape(words)}</pre>'
+    return Response(page, status, media_type="text/html", headers=_FRAMED)

@@ -16,6 +16,7 @@ from tests.helpers.web import dump, serving
 Served = tuple[str, Newsletter]
 ADA = "ada@example.org"
 HOSTILE = "<img src=x onerror=alert(1)> \u202eno\x07"
+LATER = parse_moment("2025-11-28T10:00")
 CLAIMED = {"claimed_by": "host/1/mark", "claimed_at": parse_moment("2025-11-28T08:59")}
 
 
@@ -74,7 +75,9 @@ def test_a_send_of_unknown_outcome_is_settled_once(served: Served) -> None:
 @pytest.mark.both_stores
 def test_what_a_worker_holds_or_has_sent_is_never_retried(served: Served) -> None:
     where, newsletter = served
-    row = add_send(newsletter, add_subscriber(newsletter, ADA), SendState.DEFERRED, reason="greylisted")
+    row = add_send(
+        newsletter, add_subscriber(newsletter, ADA), SendState.DEFERRED, reason="greylisted", not_before=LATER
+    )
     with operator_of(where, newsletter) as editor:
         assert "greylisted" in editor.get("/admin/queue").text
         for state in (SendState.CLAIMED, SendState.SENT, SendState.SKIPPED, SendState.PLANNED, SendState.UNSURE):

@@ -15,7 +15,7 @@ from newsletter.model import Role, SendState, SubscriberState
 from newsletter.store import open_store, reading, suppressions, tags
 from newsletter.store.suppressions import Reason
 from newsletter.support.clock import parse_moment
-from tests.helpers.admin import add_send, add_subscriber, audited, change_send, operator_of, suppress
+from tests.helpers.admin import add_send, add_subscriber, add_subscribers, audited, change_send, operator_of, suppress
 from tests.helpers.newsletter import Newsletter
 from tests.helpers.web import dump, links_of, path_of, row_of, state_of
 
@@ -91,8 +91,7 @@ def test_subscribers_are_found_by_address_name_state_and_tag(served: Served) -> 
 
 def test_the_list_has_pages_and_keeps_what_was_asked(served: Served) -> None:
     where, newsletter = served
-    for number in range(52):
-        add_subscriber(newsletter, f"r{number}@example.org")
+    add_subscribers(newsletter, [f"r{number}@example.org" for number in range(52)])
     with operator_of(where, newsletter, Role.VIEWER) as viewer:
         first = viewer.get("/admin/subscribers?q=example&state=active")
         onward = re.search(r'href="([^"]+)">Next page', first.text)
@@ -130,7 +129,6 @@ def test_a_subscriber_is_added_with_consent_and_never_against_a_suppression(serv
             ({"email": "b@example.org", "consent": " "}, "consent: missing"),
             ({"email": "b@example.org", "tags": "No Tag!"}, "is not a tag"),
             ({"email": "no address"}, "email"),
-            ({"email": "b@example.org", "interests": "x" * 5_000}, "interests"),
             ({"email": "b@example.org", "name": "x" * 500}, "name"),
         ):
             answer = editor.post("/admin/subscribers/new", data=form | wrong)

@@ -15,20 +15,20 @@ def test_a_digest_is_previewed_and_its_links_have_no_rights(newsletter: Newslett
     add_subscriber(newsletter, ADA, "<script>alert(1)</script>")
     with serving(newsletter) as where, operator_of(where, newsletter, Role.VIEWER) as viewer:
         before = dump(newsletter)
-        for asked, kind in (
-            ({}, "text/html"),
-            ({"part": "text"}, "text/plain"),
-            ({"email": ADA}, "text/html"),
-            ({"email": ADA, "part": "text", "layout": "titles"}, "text/plain"),
-            ({"email": ADA, "layout": "compact"}, "text/html"),
+        for asked in (
+            {},
+            {"part": "text"},
+            {"email": ADA},
+            {"email": ADA, "part": "text", "layout": "titles"},
+            {"email": ADA, "layout": "compact"},
         ):
             page = viewer.get("/admin/templates", params=asked)
             assert (page.status_code, "<iframe" in page.text) == (200, True)
             shown = viewer.get("/admin/templates/message", params=asked)
-            assert (shown.status_code, shown.headers["Content-Type"].split(";")[0]) == (200, kind), asked
+            assert (shown.status_code, "<pre" in shown.text) == (200, asked.get("part") == "text"), asked
             assert len(shown.text) > 500
             assert "sandbox" in shown.headers["Content-Security-Policy"]
-            assert "<script>alert" not in shown.text if kind == "text/html" else True
+            assert "<script>alert" not in shown.text
             # No signed link of the subscriber, nor one of anybody.
             for purpose in ("preferences", "unsubscribe", "feedback", "save", "digest"):
                 assert f"/{purpose}/" not in shown.text, (asked, purpose)
@@ -52,8 +52,7 @@ def test_files_are_shown_as_they_are_and_errors_in_words(newsletter: Newsletter)
         page = viewer.get("/admin/templates/source/partials/footer.mjml")
         assert ("Your own file" in page.text, "&lt;/pre&gt;&lt;b&gt;" in page.text) == (True, True)
         broken = viewer.get("/admin/templates/message")
-        assert (broken.status_code, broken.headers["Content-Type"].split(";")[0]) == (422, "text/plain")
-        assert "nothing" in broken.text
+        assert (broken.status_code, "nothing" in broken.text) == (422, True)
         (own / "partials" / "footer.mjml").write_bytes(b"\xff\xfe\x00")
         page = viewer.get("/admin/templates/source/partials/footer.mjml")
         assert (page.status_code, "footer.mjml" in page.text, 'role="alert"' in page.text) == (422, True, True)
