@@ -44,8 +44,8 @@ def read_history(connection: Connection, subscriber: Subscriber) -> list[Event]:
 def _of_state(one: Subscriber, consent: str, lines: list[AuditEntry], came_back: set[datetime]) -> Iterator[Event]:
     if one.created_at is not None:
         yield Event(one.created_at, f"Joined. Consent: {consent}.")
-    told = {line.at for line in lines} | came_back
-    if one.state_since is not None and one.state_since != one.created_at and one.state_since not in told:
+    known = {line.at for line in lines} | came_back
+    if one.state_since is not None and one.state_since != one.created_at and one.state_since not in known:
         yield Event(one.state_since, f"Became {one.state}.")
 
 
@@ -131,6 +131,8 @@ _CHANGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "subscriber.tag": _tagged,
     "subscriber.pause": _paused,
     "subscriber.resume": lambda _: "Pause ended",
+    "subscriber.unsubscribe": lambda _: "Unsubscribed",
+    "subscriber.undo": lambda _: "Unsubscribing undone",
     "subscriber.block": _because("Blocked"),
     "subscriber.export": lambda _: "All data downloaded",
     "send.retry": lambda _: "Send retried",

@@ -261,13 +261,20 @@ def test_the_history_is_in_words(served: Served) -> None:
         reason="the server refused it",
     )
     stop = path_of(links_of(newsletter).url(TokenPurpose.ANNOUNCEMENTS, row))
-    assert httpx.post(where + stop).status_code == 303
+    leave = path_of(links_of(newsletter).url(TokenPurpose.UNSUBSCRIBE, row))
+    assert [httpx.post(where + one).status_code for one in (stop, leave, leave)] == [303] * 3
+    with operator_of(where, newsletter) as editor:
+        assert "Unsubscribed, by the subscriber." in editor.get(f"/admin/subscribers/{row}").text
+    undo = re.search(r'action="(/undo/[^"]+)"', httpx.get(where + leave).text)
+    assert undo and httpx.post(where + undo[1]).status_code == 303
     with operator_of(where, newsletter) as editor:
         editor.post(f"/admin/subscribers/{row}/pause", data={"until": "2025-12-05"})
         editor.post(f"/admin/subscribers/{row}/tags", data={"tags": "vip"})
         page = editor.get(f"/admin/subscribers/{row}")
         words = [unescape(one) for one in re.findall(r"<bdi>(.*?)</bdi>", page.text)]
-    assert set(words[:3]) == {
+    assert set(words[:5]) == {
+        "Unsubscribed, by the subscriber.",
+        "Unsubscribing undone, by the subscriber.",
         "Paused until 2025-12-05, by ed.",
         "Tags changed (added vip), by ed.",
         "Preferences changed (announcements), by the subscriber.",
