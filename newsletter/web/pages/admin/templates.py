@@ -37,6 +37,7 @@ _FRAMED = {
 
 _SAMPLE = "reader@example.org"
 _INTEREST = "Sample papers"
+_BODY = "margin: 12px; background: canvas; color: canvastext"
 _PRE = "white-space: pre-wrap; overflow-wrap: anywhere"
 
 Part = Literal["html", "text"]
@@ -149,6 +150,6 @@ def routes(site: WebContext) -> APIRouter:
 
 
 def _text(words: str, status: int = 200) -> Response:
-    """Return a page for the frame with a text. Of text that is not HTML, browsers choose the colours by themselves."""
-    page = f'<!doctype html><meta name="color-scheme" content="light dark"><pre style="{_PRE}">{escape(words)}</pre>'
-    return Response(page, status, media_type="text/html", headers=_FRAMED)
+    """Return a page for the frame with a text, in the colours that the reader prefers."""
+    page = f'<!doctype html><meta name="color-scheme" content="light dark"><body style="{_BODY}"><pre style="{_PRE}">'
+    return Response(f"{page}{escape(words)}</pre>", status, media_type="text/html", headers=_FRAMED)
