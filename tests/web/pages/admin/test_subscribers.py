@@ -271,7 +271,7 @@ def test_the_history_is_in_words(served: Served) -> None:
         editor.post(f"/admin/subscribers/{row}/pause", data={"until": "2025-12-05"})
         editor.post(f"/admin/subscribers/{row}/tags", data={"tags": "vip"})
         page = editor.get(f"/admin/subscribers/{row}")
-        words = [unescape(one) for one in re.findall(r"<bdi>(.*?)</bdi>", page.text)]
+        words = [unescape(one) for one in re.findall(r"<td><bdi>(.*?)</bdi>", page.text)]
     assert set(words[:5]) == {
         "Unsubscribed, by the subscriber.",
         "Unsubscribing undone, by the subscriber.",
