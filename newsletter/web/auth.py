@@ -99,9 +99,9 @@ def _with_role(site: WebContext, needed: Role) -> Callable[[Request], Operator]:
 
 def _login_for(request: Request) -> str:
     """Return the address of the login, with the page that was asked for; a form is not posted again."""
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method != "GET" or asked == HOME:
+    if request.method != "GET" or request.url.path == HOME:
         return LOGIN
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return f"{LOGIN}?{urlencode({'next': asked})}"
 
 
