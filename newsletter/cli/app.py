@@ -24,6 +24,11 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Entry("doctor", "doctor:doctor", "Check the set-up and suggest a fix for each problem."),
         Group(
+            "config",
+            "Show the settings in force.",
+            (Entry("show", "config:show", "Show each setting, its value and where it comes from."),),
+        ),
+        Group(
             "store",
             "Copy the store to another database.",
             (
@@ -229,6 +234,29 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
                     "List the tokens: what each allows, when it expires, and when it was last used.",
                 ),
                 Entry("revoke", "tokens:revoke", "Revoke a token."),
+            ),
+        ),
+        Group(
+            "webhooks",
+            "List and test the endpoints that events are posted to.",
+            (
+                Entry(
+                    "list",
+                    "webhooks:list_endpoints",
+                    "List the endpoints, and how many events wait, were delivered and failed.",
+                ),
+                Entry("test", "webhooks:test", "Post an event webhook.test to an endpoint now, and show the answer."),
+                Entry(
+                    "failures",
+                    "webhooks:failures",
+                    "List the events that endpoints did not accept, newest first, up to 1,000.",
+                ),
+                Entry(
+                    "retry",
+                    "webhooks:retry",
+                    "Try all events again that an endpoint did not accept. 'newsletter run' posts them within seconds.",
+                ),
+                Entry("secret", "webhooks:secret", "Print a new secret for an endpoint. Nothing is stored."),
             ),
         ),
         Group(

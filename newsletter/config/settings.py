@@ -225,6 +225,7 @@ class Config(Settings):
     )
     log: LogSettings = LogSettings()
     _folder: Path = PrivateAttr(default=Path())
+    _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _set_sender_domain(self) -> Self:
@@ -237,6 +238,17 @@ class Config(Settings):
         located = self.model_copy()
         located._folder = folder
         return located
+
+    def with_lines(self, lines: Mapping[tuple[str | int, ...], int]) -> Self:
+        """Return the configuration with the line (from 1) of each setting in its file."""
+        located = self.model_copy()
+        located._lines = lines
+        return located
+
+    @property
+    def lines(self) -> Mapping[tuple[str | int, ...], int]:
+        """The line of each setting in the config file, by its path; defaults have none."""
+        return self._lines
 
     @property
     def folder(self) -> Path:

@@ -20,8 +20,9 @@ from newsletter.model import (
     PaperEvent,
     PaperUpdate,
 )
+from newsletter.rendering.announcement import FRAME, MailingLinks, compile_mailing, mailing_values, render_mailing
 from newsletter.rendering.message import CLIPPED_FROM
-from newsletter.rendering.template import BUNDLED, Templates, load_templates, render
+from newsletter.rendering.template import BUNDLED, Look, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
 from newsletter.services.email_images import read_logo
 from newsletter.services.messages import look_of, sender_warnings, with_layout
@@ -88,7 +89,9 @@ def templates(config: Config) -> CheckResult:
     look = look_of(config)
     loaded = {one: load_templates(own, one, look) for one in used}
     sizes = {one: _largest_sample(config, filled) for one, filled in loaded.items()}
-    unused = sorted({path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail})
+    unused = sorted(
+        {path.stem for folder in (own, BUNDLED) for path in folder.glob("*.mjml")} - {*used, *SignupMail, FRAME}
+    )
     for one in unused:
         try:
             _largest_sample(config, load_templates(own, one, look))
@@ -97,6 +100,7 @@ def templates(config: Config) -> CheckResult:
             return warning(name, found, f"{fix}, or remove it: it is not in use")
     for mail in SignupMail:
         _sample_signup_mail(config, load_templates(own, mail.value, look))
+    _sample_announcement(config, own, look)
     largest = max(sizes, key=lambda one: sizes[one])
     text = f"{largest}: ten papers make {sizes[largest] / 1000:.0f} kB of HTML"
     if sizes[largest] > CLIPPED_FROM:
@@ -155,3 +159,12 @@ def _sample_signup_mail(config: Config, filled: Templates) -> None:
     }
     for part in (filled.text, filled.html):
         render(part, values)
+
+
+def _sample_announcement(config: Config, own: Path, look: Look) -> None:
+    compiled = compile_mailing(own, "As an example", False, "announcement.md", "As an example", look)
+    link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
+    links = MailingLinks(link, link, link, None, None)
+    render_mailing(
+        compiled, mailing_values(compiled, config.site, sample_reader("you@example.org", INTEREST), links, {})
+    )

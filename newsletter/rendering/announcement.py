@@ -33,7 +33,10 @@ from newsletter.rendering.template import (
 )
 from newsletter.support.text import to_single_line
 
-_FRAME, _BODY = "announcement.mjml", "partials/announcement_body.mjml"
+FRAME = "announcement"
+"""The name of the template that shows an announcement written in Markdown."""
+
+_BODY = "partials/announcement_body.mjml"
 _FOOTER = '<mj-include path="./partials/announcement_footer.mjml" />'
 _REQUIRED = ("announcements_url", "unsubscribe_url", "postal_address")
 _TITLE = re.compile(r"<mj-title[^<>]*>(?P<title>.*?)</mj-title>", re.DOTALL | re.IGNORECASE)
@@ -110,7 +113,7 @@ def compile_mailing(
         _check_links(lines)
     else:
         said, text = split_front_matter(source, shown)
-        name, preheader, lines = _FRAME, said.preheader, _lines(text, shown)
+        name, preheader, lines = f"{FRAME}.mjml", said.preheader, _lines(text, shown)
         _check_syntax(lines)
         own = {_BODY: markdown_to_html(text, shown)}
     html, text_part = (_environment(own_folder, own, look, is_html) for is_html in (True, False))

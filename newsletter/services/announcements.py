@@ -24,11 +24,13 @@ from newsletter.services.mailing_renderer import (
 from newsletter.store import audit, mailings, reading, suppressions, tags, writing
 from newsletter.store.mailings import Mailing, MailingFormat, MailingKind, MailingPlan, MailingState, Recipient
 from newsletter.support.files import read_text
+from newsletter.support.text import to_single_line
 from newsletter.support.time_zones import get_zone
 
 TEST = "[Test] "
 """The beginning of the subject of a test message."""
 
+_BRACE = "{{ '{' }}"
 _BLOCK = 500
 _LOCAL_LEAD = timedelta(hours=26)
 """How long before its time by UTC an announcement by local time is planned. The first zone is 14 hours ahead of UTC."""
@@ -59,6 +61,14 @@ class MailingDraft:
     tag: str | None = None
     send_at: datetime | None = None
     local_time: bool = False
+
+
+class NoSubject(UserError):
+    """An announcement has no subject."""
+
+
+class UnknownTag(UserError):
+    """Nobody has the tag that an announcement is for."""
 
 
 def draft_from_file(path: Path, subject: str = "") -> MailingDraft:
@@ -95,7 +105,7 @@ def checked(context: AppContext, draft: MailingDraft) -> MailingDraft:
             known = tags.counts(connection)
         if found.tag not in known:
             named = f"the tags are {', '.join(known)}" if known else "no subscriber has a tag"
-            raise UserError(f"--to: no subscriber has the tag {found.tag!r}; {named}")
+            raise UnknownTag(f"--to: no subscriber has the tag {found.tag!r}; {named}")
     return replace(found, subject=_filled_subject(context, found))
 
 
@@ -103,10 +113,10 @@ def _with_subject(draft: MailingDraft) -> MailingDraft:
     if len(draft.source) > _LONGEST_SOURCE:
         raise UserError(f"{draft.name}: longer than {_LONGEST_SOURCE:,} characters; shorten it")
     is_mjml = draft.format is MailingFormat.MJML
-    subject = draft.subject.strip() or find_subject(draft.source, is_mjml, draft.name)
+    subject = to_single_line(draft.subject) or find_subject(draft.source, is_mjml, draft.name)
     if not subject:
         where = "an <mj-title>" if is_mjml else "a first line like '# Subject'"
-        raise UserError(f"{draft.name}: no subject; give it {where}, or pass --subject")
+        raise NoSubject(f"{draft.name}: no subject; give it {where}, or pass --subject")
     return replace(draft, subject=subject)
 
 
@@ -160,12 +170,41 @@ def create(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:
     Raises:
         UserError: it has an error; see :func:`checked`.
     """
+    return create_once(context, draft, actor, None)[0]
+
+
+def create_once(context: AppContext, draft: MailingDraft, actor: str, form: str | None) -> tuple[Mailing, bool]:
+    """Store an announcement as :func:`create` does, unless its form has created one.
+
+    Args:
+        form: identifies a form of the admin site.
+
+    Returns:
+        The announcement of the form, and whether it was created now.
+
+    Raises:
+        UserError: it has an error; see :func:`checked`.
+    """
     draft = checked(context, draft)
     with writing(context.engine) as connection:
-        mailing = mailings.add(connection, _mailing(context, draft, actor))
+        if form is not None and (found := mailings.by_form(connection, form)) is not None:
+            return found, False
+        mailing = mailings.add(connection, replace(_mailing(context, draft, actor), form=form))
         details = {"to": draft.tag or "all", "send_at": mailing.send_at.isoformat(), "local_time": mailing.local_time}
         _record(context, connection, actor, "create", mailing, **details)
-    return mailing
+    return mailing, True
+
+
+def draft_of(mailing: Mailing) -> MailingDraft:
+    """Return the draft that a stored announcement was made from, to preview it or to write another one."""
+    return MailingDraft(
+        name=mailing.name, format=mailing.format, source=mailing.source, subject=mailing.subject, tag=mailing.tag
+    )
+
+
+def shown_subject(mailing: Mailing) -> str:
+    """Return the subject as readers see it, except for variables that differ between them."""
+    return mailing.subject.replace(_BRACE, "{")
 
 
 def _filled_subject(context: AppContext, draft: MailingDraft) -> str:
@@ -176,7 +215,7 @@ def _filled_subject(context: AppContext, draft: MailingDraft) -> str:
 
 def _as_template(text: str) -> str:
     """Return a template that renders to a text, whatever values brought into it."""
-    return text.replace("{", "{{ '{' }}")
+    return text.replace("{", _BRACE)
 
 
 def _mailing(context: AppContext, draft: MailingDraft, actor: str) -> Mailing:

@@ -238,6 +238,8 @@ mailings = Table(
     Column("planned_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", Text, nullable=False),
+    # The form of the admin site that created it: posted again, it creates no other one.
+    Column("form", Key, unique=True),
     Column("settled_at", UtcDateTime),
     # Sends and links name one by row.
     sqlite_autoincrement=True,

@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
@@ -59,9 +59,11 @@ def log_in(where: str, name: str = "ada", password: str = PASSWORD, **headers: s
     return httpx.post(f"{where}/admin/login", data=form, headers=headers, verify=False)
 
 
-def session_of(newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNER) -> dict[str, str]:
+def session_of(
+    newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNER, now: datetime | None = None
+) -> dict[str, str]:
     """Return the cookie of a session of an operator, who is added if need be: without a password, which takes long."""
-    engine, now = open_store(newsletter.config.store_url), parse_moment(NOW)
+    engine, now = open_store(newsletter.config.store_url), now or parse_moment(NOW)
     with writing(engine) as connection:
         operators.add(connection, name, role, "none", now)
         found = operators.by_name(connection, name)

@@ -22,9 +22,10 @@ LARGEST_UPLOAD = {
     "/webhooks/": 1_000_000,
     "/admin/subscribers/": 1_000_000,
     "/api/subscribers": 1_000_000,
+    "/admin/announcements/new": 1_000_000,
 }
-"""In bytes, of the forms with a file, the batches of mail providers and the preferences
-that programs and operators write, by what their paths begin with. Strangers may
+"""In bytes, of the forms with a file, the batches of mail providers, the preferences that programs and operators write
+and announcements, by what their paths begin with. Strangers may
 send less than subscribers.
 """
 

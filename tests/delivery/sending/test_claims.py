@@ -76,7 +76,7 @@ def plan(engine: Engine, number: int = 20, edition: date = date(2025, 11, 28), r
 
 def everything(engine: Engine) -> list[Send]:
     with reading(engine) as connection:
-        return [send for send, _ in send_log.log(connection)]
+        return [send for send, *_ in send_log.log(connection)]
 
 
 ANY = sends.ClaimFilter()

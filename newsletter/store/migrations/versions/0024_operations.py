@@ -50,8 +50,10 @@ def _create_mailings() -> None:
         sa.Column("planned_at", UtcDateTime()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("form", Key),
         sa.Column("settled_at", UtcDateTime()),
         sa.PrimaryKeyConstraint("row", name=op.f("pk_mailings")),
+        sa.UniqueConstraint("form", name=op.f("uq_mailings_form")),
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_mailings_state"), "mailings", ["state"])

@@ -28,9 +28,12 @@ class Section:
 SECTIONS = (
     Section("", "Overview"),
     Section("/subscribers", "Subscribers"),
+    Section("/announcements", "Announcements"),
     Section("/queue", "Queue"),
     Section("/sources", "Sources"),
     Section("/templates", "Templates"),
+    Section("/webhooks", "Webhooks"),
+    Section("/settings", "Settings"),
     Section("/audit", "Audit log"),
     Section("/accounts", "Accounts"),
     Section("/tokens", "Tokens", Role.OWNER),
