@@ -320,9 +320,15 @@ def claims(connection: Connection) -> list[Claim]:
     return [Claim(row.row, row.claimed_by or "", row.claimed_at, row.wire_at) for row in found]
 
 
-def by_rows(connection: Connection, rows: Sequence[int]) -> list[Send]:
-    """Return the sends with these row numbers, lowest first."""
+def by_rows(connection: Connection, rows: Sequence[int], lock: bool = False) -> list[Send]:
+    """Return the sends with these row numbers, lowest first.
+
+    Args:
+        lock: nobody else may change them until this transaction ends, so that no worker claims what is decided here.
+    """
     query = select(sends).where(sends.c.row.in_(rows)).order_by(sends.c.row)
+    if lock:
+        query = query.with_for_update()
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 

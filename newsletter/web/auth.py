@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
 from typing import Annotated, Literal, TypedDict
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -36,6 +37,7 @@ __all__ = [
     "has_session",
     "limited",
     "owner",
+    "page_after_login",
     "scoped",
     "session",
     "viewer",
@@ -47,6 +49,8 @@ LOGIN = f"{HOME}/login"
 LASTS = timedelta(hours=12)
 """The duration of a session."""
 
+_LONGEST_PAGE = 2_000
+_OF_URLS = "/?&=%+,:;@!$'()*~-._"
 _REFUSED = "This requires a valid token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
 _NEEDED = {Role.EDITOR: "the role editor or owner", Role.OWNER: "the role owner"}
 _bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME --scope SCOPE`.")
@@ -84,13 +88,31 @@ def _with_role(site: WebContext, needed: Role) -> Callable[[Request], Operator]:
     def check(request: Request) -> Operator:
         operator = session(site.context, request)
         if operator is None:
-            raise HTTPException(303, headers={**PRIVATE, "Location": LOGIN})
+            raise HTTPException(303, headers={**PRIVATE, "Location": _login_for(request)})
         if not operator.role.includes(needed):
             words = f"This needs {_NEEDED[needed]}, and {operator.name} has the role {operator.role}."
             raise HTTPException(403, words, headers=PRIVATE)
         return operator
 
     return check
+
+
+def _login_for(request: Request) -> str:
+    """Return the address of the login, with the page that was asked for; a form is not posted again."""
+    if request.method != "GET" or request.url.path == HOME:
+        return LOGIN
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{LOGIN}?{urlencode({'next': asked})}"
+
+
+def page_after_login(asked: str) -> str:
+    """Return the page of the admin site to show after a login: the one that was asked for, if it is one."""
+    try:
+        parts = urlsplit(asked)
+    except ValueError:
+        return HOME
+    is_own = parts.path.startswith(f"{HOME}/") and parts.path != LOGIN and not (parts.scheme or parts.netloc)
+    return quote(asked, safe=_OF_URLS) if is_own and len(asked) <= _LONGEST_PAGE else HOME
 
 
 def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:

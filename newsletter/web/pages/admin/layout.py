@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from newsletter.web.auth import HOME, Operator, Role
@@ -39,6 +39,9 @@ SECTIONS = (
     Section("/tokens", "Tokens", Role.OWNER),
 )
 """The navigation, in its order."""
+
+RowNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
+"""The number of something in a path: of what databases take, since people may write anything there."""
 
 _NO_NOTICES: Mapping[str, str] = {}
 
