@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.data_export import export_data
-from newsletter.errors import UserError
+from newsletter.errors import Conflict, NotFound
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.services.context import AppContext
 from newsletter.services.retention import erase_subscriber, find_subscriber
@@ -20,12 +20,8 @@ Change = Callable[[Connection, Subscriber, datetime], dict[str, Any]]
 """Changes a subscriber, and returns the details for the audit log."""
 
 
-class NoSubscriber(UserError):
+class NoSubscriber(NotFound):
     """There is no such subscriber, or not any more."""
-
-
-class Conflict(UserError):
-    """The subscriber's state does not allow the change, or it was changed elsewhere meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

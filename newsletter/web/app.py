@@ -46,6 +46,7 @@ from newsletter.web.pages import (
     signup,
     unsubscribe,
 )
+from newsletter.web.rate_limit import with_rate_headers
 
 _STYLE = "site.css"
 _STATIC = {
@@ -106,6 +107,7 @@ def make_app(
     # The last middleware added runs first.
     app.add_middleware(PageCache, seconds=context.config.web.keep_seconds)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=context.config.accepted_hosts)
+    app.add_middleware(with_rate_headers)
     app.add_middleware(guard, partial(_error_response, site))
     app.add_middleware(requests.counted)
 

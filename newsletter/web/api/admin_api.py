@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
@@ -70,9 +70,7 @@ class LogQuery(Parameters):
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the operator API."""
     context = site.context
-    router = APIRouter(
-        prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[Depends(limited(site, Scope.READ))]
-    )
+    router = APIRouter(prefix="/api", tags=["operators"], responses=_ERRORS, dependencies=[limited(site, Scope.READ)])
 
     @router.get("/subscribers")
     def list_subscribers(asked: Annotated[ListQuery, Query()]) -> SubscriberPage:

@@ -5,23 +5,26 @@ from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
 
-from newsletter.errors import UserError
-from newsletter.services.subscriber_admin import Conflict, NoSubscriber
+from newsletter.errors import Conflict, NotFound, UserError
 
 
 @contextmanager
 def as_responses() -> Iterator[None]:
-    """Turn errors into responses: 404 for a subscriber that is not there, 409 for a state that does not allow the
-    change, 422 for what is wrong in the request.
+    """Turn errors into responses: 404 for what does not exist, 409 for a state that does not allow the change, 422 for
+    what is wrong in the request.
 
     Raises:
         HTTPException: instead of a user error.
     """
     try:
         yield
-    except NoSubscriber:
-        raise HTTPException(404, "No subscriber has this id.") from None
+    except NotFound as error:
+        raise HTTPException(404, _sentence(error)) from None
     except Conflict as error:
-        raise HTTPException(409, "; ".join(error.lines)) from None
+        raise HTTPException(409, _sentence(error)) from None
     except UserError as error:
-        raise HTTPException(422, "; ".join(error.lines)) from None
+        raise HTTPException(422, _sentence(error)) from None
+
+
+def _sentence(error: UserError) -> str:
+    return "; ".join(error.lines)

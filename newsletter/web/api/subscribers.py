@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from newsletter.audience import subscriptions
@@ -109,7 +109,7 @@ class Block(Body):
 def routes(site: WebContext) -> APIRouter:
     """Create the router."""
     context = site.context
-    allowed = Depends(limited(site, Scope.SUBSCRIBERS_WRITE))
+    allowed = limited(site, Scope.SUBSCRIBERS_WRITE)
     router = APIRouter(prefix="/api/subscribers", tags=["subscribers"], responses=ERRORS)
 
     @router.post("", status_code=201)
