@@ -196,10 +196,13 @@ def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
         place, *path = first["loc"]
         if first["type"] == "json_invalid":
             return _error_response(site, request, 400, "The body is not valid JSON.")
+        if not path:
+            words = describe(first) if first["type"] == "value_error" else "The body must be a JSON object."
+            return _error_response(site, request, 422, words)
         where, words = ".".join(str(part) for part in path), describe(first)
         # What programs write in a header is no content that could be corrected (RFC 9110, section 15.5.21).
         status = 400 if place == "header" else 422
-        return _error_response(site, request, status, f"{where}: {words}" if where else words)
+        return _error_response(site, request, status, f"{where}: {words}")
 
     @app.exception_handler(NewsletterError)
     def failed(request: Request, error: NewsletterError) -> Response:

@@ -1,7 +1,7 @@
 """The JSON API of announcements: what programs write to all subscribers or to those with a tag."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
@@ -77,7 +77,7 @@ class NewAnnouncement(Draft):
         }
     )
 
-    to: Literal["all"] | Tag = Field(description="`all`, or a tag: only subscribers who have it.")
+    to: Tag = Field(description="`all`, or a tag: only subscribers who have it.")
     at: ClockTime | None = Field(
         None, description="When it is due; null: now. With its offset from UTC, or without one if `local_time` is true."
     )

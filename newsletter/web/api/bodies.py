@@ -3,16 +3,26 @@
 import math
 import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    model_validator,
+)
 
 from newsletter.support.tags import valid_tag
 
 _DEEPEST = 20
 _MOST_VALUES = 20_000
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
+_Moment = TypeVar("_Moment", bound=date)
 
 
 class Body(BaseModel):
@@ -70,7 +80,13 @@ def _some_text(text: str) -> str:
     return text
 
 
-def _in_range(moment: datetime) -> datetime:
+def _written(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("is not a time; write it like 2026-02-01T09:00:00Z")
+    return value
+
+
+def _in_range(moment: _Moment) -> _Moment:
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise ValueError(f"is not a time in the years {_FIRST_YEAR} to {_LAST_YEAR}; correct it")
     return moment
@@ -100,11 +116,14 @@ Whole = Annotated[int, Strict()]
 YesOrNo = Annotated[bool, Strict()]
 Time = Annotated[
     AwareDatetime,
+    BeforeValidator(_written),
     AfterValidator(_in_range),
     AfterValidator(as_utc),
     Field(description="With its offset from UTC, like `2026-02-01T09:00:00Z`.", examples=["2026-02-01T09:00:00Z"]),
 ]
 """A time, converted to UTC."""
 
-ClockTime = Annotated[datetime, AfterValidator(_in_range)]
+Day = Annotated[date, BeforeValidator(_written), AfterValidator(_in_range)]
+
+ClockTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(_in_range)]
 """A time with or without an offset."""

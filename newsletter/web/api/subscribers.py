@@ -3,8 +3,8 @@
 Nothing here brings back anybody who unsubscribed, bounced, complained or was forgotten.
 """
 
+import datetime as dt
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
@@ -20,7 +20,7 @@ from newsletter.services import subscriber_admin
 from newsletter.services.context import AppContext
 from newsletter.services.subscriber_admin import Profile
 from newsletter.store.tokens import Token
-from newsletter.web.api.bodies import Body, Line, SomeLine, Tag, Time, Whole, YesOrNo
+from newsletter.web.api.bodies import Body, Day, Line, SomeLine, Tag, Time, Whole, YesOrNo
 from newsletter.web.api.idempotency import Finish, OptionalKey, Request, answer_once
 from newsletter.web.api.problems import WRITE_ERRORS, as_responses
 from newsletter.web.api.schemas import SubscriberResponse, subscriber_response
@@ -61,7 +61,7 @@ class Consent(Body):
     """How a person agreed to get mail, as you would show it to an authority."""
 
     source: SomeLine = Field(min_length=1, max_length=200, description="Where, in words.", examples=["form at ICML"])
-    date: date | Time = Field(description="When: a day or a time, in the past.", examples=["2026-01-31"])
+    date: Day | Time = Field(description="When: a day or a time, in the past.", examples=["2026-01-31"])
 
 
 class NewSubscriber(Changes):
@@ -207,11 +207,13 @@ def consent_in_words(context: AppContext, consent: Consent) -> str:
     Raises:
         UserError: it has not been yet.
     """
+    given = consent.date
+    has_time = isinstance(given, dt.datetime)
+    begins = given if isinstance(given, dt.datetime) else dt.datetime.combine(given, dt.time(), dt.UTC)
     # A day may have begun elsewhere.
-    begins = consent.date if isinstance(consent.date, datetime) else datetime(*consent.date.timetuple()[:3], tzinfo=UTC)
-    if begins > context.clock() + timedelta(days=1):
-        raise UserError(f"consent.date: {consent.date} is yet to come; give the day on which the person agreed")
-    when = f"{consent.date:%Y-%m-%d %H:%M} UTC" if isinstance(consent.date, datetime) else consent.date.isoformat()
+    if begins > context.clock() + dt.timedelta(days=1):
+        raise UserError(f"consent.date: {given} is yet to come; give the day on which the person agreed")
+    when = f"{given:%Y-%m-%d %H:%M} UTC" if has_time else given.isoformat()
     return f"{consent.source}, {when}"
 
 
