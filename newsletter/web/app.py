@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -177,6 +177,21 @@ def _error_response(
     return site.page(request, "error", status, title=title, words=words, offers_link=offers_link)
 
 
+def _place(error: ErrorDetails, body: Any) -> str:
+    """Return where in a request an error is, with entries of lists counted from 1."""
+    place, *path = error["loc"]
+    if place != "body":
+        return ".".join(map(str, path))
+    parts: list[str] = []
+    for part in path:
+        if (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int)):
+            body = body[part]  # type: ignore[index]
+        elif error["type"] != "missing":
+            continue  # What the framework calls an alternative, such as "constrained-str".
+        parts.append(str(part + 1) if isinstance(part, int) else part)
+    return ".".join(parts)
+
+
 def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
@@ -199,7 +214,7 @@ def _add_error_handlers(app: FastAPI, site: WebContext) -> None:
         if not path:
             words = describe(first) if first["type"] == "value_error" else "The body must be a JSON object."
             return _error_response(site, request, 422, words)
-        where, words = ".".join(str(part) for part in path), describe(first)
+        where, words = _place(first, error.body), describe(first)
         # What programs write in a header is no content that could be corrected (RFC 9110, section 15.5.21).
         status = 400 if place == "header" else 422
         return _error_response(site, request, status, f"{where}: {words}")

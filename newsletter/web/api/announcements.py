@@ -125,7 +125,7 @@ def routes(site: WebContext) -> APIRouter:
             announcements=[announcement_response(one, counts[one.row]) for one in shown], next=following
         )
 
-    @router.get("/{id}", responses=READ_ERRORS, dependencies=[may_read])
+    @router.get("/{id:int}", responses=READ_ERRORS, dependencies=[may_read])
     def show_announcement(id: AnnouncementId) -> AnnouncementResponse:
         """Return an announcement with its text and its progress: the number of sends in each state."""
         with as_responses():
@@ -177,21 +177,21 @@ def routes(site: WebContext) -> APIRouter:
             message = announcements.send_test(context, asked.draft(), asked.email, token.actor)
         return TestSent(email=message.recipient, message_id=message.message_id)
 
-    @router.post("/{id}/pause", responses=WRITE_ERRORS)
+    @router.post("/{id:int}/pause", responses=WRITE_ERRORS)
     def pause_announcement(id: AnnouncementId, token: Annotated[Token, may_write]) -> AnnouncementResponse:
         """Pause an announcement: nothing more of it is sent. Messages that are being sent are finished."""
         with as_responses():
             announcements.pause(context, id, token.actor, _KIND)
             return _shown(id)
 
-    @router.post("/{id}/resume", responses=WRITE_ERRORS)
+    @router.post("/{id:int}/resume", responses=WRITE_ERRORS)
     def resume_announcement(id: AnnouncementId, token: Annotated[Token, may_write]) -> AnnouncementResponse:
         """End the pause of an announcement. What became due meanwhile is sent now."""
         with as_responses():
             announcements.resume(context, id, token.actor, _KIND)
             return _shown(id)
 
-    @router.post("/{id}/cancel", responses=WRITE_ERRORS)
+    @router.post("/{id:int}/cancel", responses=WRITE_ERRORS)
     def cancel_announcement(id: AnnouncementId, token: Annotated[Token, may_write]) -> Cancelled:
         """Cancel an announcement: nobody else gets it."""
         with as_responses():

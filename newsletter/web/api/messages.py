@@ -12,7 +12,7 @@ from newsletter.services import announcements, single_messages
 from newsletter.store import reading
 from newsletter.store.mailings import Mailing, MailingKind
 from newsletter.store.tokens import Token
-from newsletter.web.api.bodies import Body, Line, SomeLine
+from newsletter.web.api.bodies import Body, Line, SomeLine, Whole
 from newsletter.web.api.idempotency import Finish, Key, Request, answer_once
 from newsletter.web.api.mailing_schemas import MessageResponse, message_response
 from newsletter.web.api.problems import READ_ERRORS, WRITE_ERRORS, as_responses
@@ -27,28 +27,34 @@ class NewMessage(Body):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "oneOf": [{"required": ["email"]}, {"required": ["subscriber"]}],
             "examples": [
                 {
                     "template": "receipt",
                     "email": "ada@example.org",
                     "data": {"number": 1207, "link": "https://shop.example.org/1207"},
                 }
-            ]
+            ],
         }
     )
 
     template: SomeLine = Field(
         min_length=1, max_length=200, description="A file in `messages/` of the templates folder, without its ending."
     )
-    email: Line | None = Field(None, min_length=3, max_length=254, description="The address of a subscriber ...")
-    subscriber: int | None = Field(None, ge=0, le=_HIGHEST, strict=True, description="... or the id.")
+    email: Line = Field("", min_length=3, max_length=254, description="The address of a subscriber ...")
+    subscriber: Whole = Field(0, ge=0, le=_HIGHEST, description="... or the id.")
     data: dict[str, Any] = Field(default_factory=dict, description="Values of the template's own variables.")
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if (self.email is None) == (self.subscriber is None):
+        if len({"email", "subscriber"} & self.model_fields_set) != 1:
             raise ValueError("needs either 'email' or 'subscriber'")
         return self
+
+    @property
+    def to(self) -> int | str:
+        """The address or the id."""
+        return self.email if "email" in self.model_fields_set else self.subscriber
 
 
 def routes(site: WebContext) -> APIRouter:
@@ -74,16 +80,15 @@ def routes(site: WebContext) -> APIRouter:
                 answers.append(message_response(mailing, reader, {SendState.PLANNED: 1}))
                 finish(connection, answers[0], reader.row)
 
-            to = asked.email if asked.email is not None else asked.subscriber or 0
             single_messages.send_message(
-                context, to=to, template=asked.template, data=asked.data, actor=token.actor, on_planned=planned
+                context, to=asked.to, template=asked.template, data=asked.data, actor=token.actor, on_planned=planned
             )
             return answers[0]
 
         with as_responses():
             return answer_once(Request(context, token, "send_message", asked, key), 202, execute)
 
-    @router.get("/{id}", responses=READ_ERRORS, dependencies=[limited(site, Scope.READ)])
+    @router.get("/{id:int}", responses=READ_ERRORS, dependencies=[limited(site, Scope.READ)])
     def show_message(
         id: Annotated[int, Path(ge=0, le=_HIGHEST, description="The number of the message.")],
     ) -> MessageResponse:
