@@ -14,7 +14,7 @@ from newsletter.services.announcements import MailingDraft, draft_from_text
 from newsletter.store import mailings, reading
 from newsletter.store.mailings import Mailing, MailingFormat, MailingKind
 from newsletter.store.tokens import Token
-from newsletter.web.api.bodies import Body, ClockTime, Line, Tag, YesOrNo, as_clock_time, as_utc
+from newsletter.web.api.bodies import Address, Body, ClockTime, Line, Tag, YesOrNo, as_clock_time, as_utc
 from newsletter.web.api.idempotency import Finish, OptionalKey, Request, answer_once
 from newsletter.web.api.mailing_schemas import (
     AnnouncementPage,
@@ -65,7 +65,7 @@ class TestSend(Draft):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"source": _SOURCE, "email": "ada@example.org"}]})
 
-    email: Line = Field(min_length=3, max_length=254, description="Any address.")
+    email: Address = Field(description="Any address that is not suppressed.")
 
 
 class NewAnnouncement(Draft):

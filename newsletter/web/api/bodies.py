@@ -112,6 +112,7 @@ Tag = Annotated[
     Field(min_length=1, max_length=50, description="Lower-case letters, digits and `-`.", examples=["beta-testers"]),
     AfterValidator(valid_tag),
 ]
+Address = Annotated[Line, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
 Whole = Annotated[int, Strict()]
 YesOrNo = Annotated[bool, Strict()]
 Time = Annotated[

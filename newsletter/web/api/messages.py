@@ -12,7 +12,7 @@ from newsletter.services import announcements, single_messages
 from newsletter.store import reading
 from newsletter.store.mailings import Mailing, MailingKind
 from newsletter.store.tokens import Token
-from newsletter.web.api.bodies import Body, Line, SomeLine, Whole
+from newsletter.web.api.bodies import Address, Body, SomeLine, Whole
 from newsletter.web.api.idempotency import Finish, Key, Request, answer_once
 from newsletter.web.api.mailing_schemas import MessageResponse, message_response
 from newsletter.web.api.problems import READ_ERRORS, WRITE_ERRORS, as_responses
@@ -41,7 +41,7 @@ class NewMessage(Body):
     template: SomeLine = Field(
         min_length=1, max_length=200, description="A file in `messages/` of the templates folder, without its ending."
     )
-    email: Line = Field("", min_length=3, max_length=254, description="The address of a subscriber ...")
+    email: Address = Field("", description="The address of a subscriber ...")
     subscriber: Whole = Field(0, ge=0, le=_HIGHEST, description="... or the id.")
     data: dict[str, Any] = Field(default_factory=dict, description="Values of the template's own variables.")
 

@@ -9,18 +9,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import JSONResponse
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 from sqlalchemy import Connection
 
+from newsletter import model
 from newsletter.audience import subscriptions
 from newsletter.audience.subscriber_file import preferences_from_mapping, to_mapping
+from newsletter.audience.subscriber_schema import InterestSchema
 from newsletter.errors import UserError
 from newsletter.model import EventKind, Layout, Preferences, Scope
 from newsletter.services import subscriber_admin
 from newsletter.services.context import AppContext
 from newsletter.services.subscriber_admin import Profile
 from newsletter.store.tokens import Token
-from newsletter.web.api.bodies import Body, Day, Line, SomeLine, Tag, Time, Whole, YesOrNo
+from newsletter.web.api.bodies import Address, Body, Day, Line, SomeLine, Tag, Time, Whole, YesOrNo
 from newsletter.web.api.idempotency import Finish, OptionalKey, Request, answer_once
 from newsletter.web.api.problems import WRITE_ERRORS, as_responses
 from newsletter.web.api.schemas import SubscriberResponse, subscriber_response
@@ -34,6 +36,35 @@ SubscriberId = Annotated[int, Path(ge=0, le=_HIGHEST, description="The store's n
 Words = Annotated[str, Field(max_length=20_000)]
 Entry = Annotated[str, Field(max_length=1_000)]
 Object = dict[str, Any]
+Schedule = Annotated[
+    Object,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {
+                "days": {"type": "array", "items": {"type": "string", "enum": list(model.Day)}, "minItems": 1},
+                "time": {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$"},
+                "timezone": {"type": "string", "description": "An IANA name.", "examples": ["Europe/London"]},
+            },
+            "additionalProperties": False,
+        }
+    ),
+]
+_NOT_FROM_AFAR = frozenset({"file", "upload", "zotero"})
+"""Libraries of an interest that name files, or keys, of the machine that the newsletter runs on."""
+
+_INTEREST = InterestSchema.model_json_schema()
+Interest = Annotated[
+    Object,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "required": _INTEREST["required"],
+            "properties": {name: part for name, part in _INTEREST["properties"].items() if name not in _NOT_FROM_AFAR},
+            "additionalProperties": False,
+        }
+    ),
+]
 
 
 class Changes(Body):
@@ -41,13 +72,13 @@ class Changes(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"papers": 5, "schedule": {"days": ["mon", "thu"]}}]})
 
-    email: Line | None = Field(None, min_length=3, max_length=254, description="A new address.")
+    email: Address | None = Field(None, description="A new address.")
     name: Line | None = Field(None, max_length=200)
-    schedule: Object | None = Field(None, description="`days`, `time` and `timezone`, or some of them.")
+    schedule: Schedule | None = Field(None, description="`days`, `time` and `timezone`, or some of them.")
     papers: Whole | None = Field(None, ge=1, le=100, description="At most so many in a digest.")
     trending: Whole | None = Field(None, ge=0, le=50, description="Papers in Trending.")
     layout: Layout | None = Field(None, description="Of the digests.")
-    interests: list[Words | Object] | None = Field(
+    interests: list[Words | Interest] | None = Field(
         None, max_length=100, description="In words, or as in a subscriber file; without libraries that are files."
     )
     never: list[Entry] | None = Field(None, max_length=500, description="Words of papers that are never shown.")
@@ -81,7 +112,7 @@ class NewSubscriber(Changes):
         }
     )
 
-    email: Line = Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})
+    email: Address
     consent: Consent
     tags: list[Tag] = Field(default_factory=list, max_length=50)
 
@@ -95,7 +126,7 @@ class Interests(Body):
         }
     )
 
-    interests: list[Words | Object] = Field(max_length=100, description="As in the preferences.")
+    interests: list[Words | Interest] = Field(max_length=100, description="As in the preferences.")
 
 
 class Tags(Body):
@@ -234,10 +265,6 @@ def read_preferences(present: Mapping[str, Any], given: Mapping[str, Any]) -> Pr
         if value is None and key in merged and key != "email":
             del merged[key]  # As usual.
     return preferences_from_mapping(merged, _WHERE)
-
-
-_NOT_FROM_AFAR = frozenset({"file", "upload", "zotero"})
-"""Libraries of an interest that name files, or keys, of the machine that the newsletter runs on."""
 
 
 def _response(found: Profile) -> SubscriberResponse:
