@@ -125,12 +125,17 @@ def _check_not_suppressed(connection: Connection, email: str) -> None:
 
 
 def set_tags(context: AppContext, row: int, named: Iterable[str], actor: str) -> Profile:
-    """Replace the tags of a subscriber."""
+    """Replace the tags of a subscriber, also in the subscriber's file.
+
+    Raises:
+        UserError: the subscriber's file has an error or cannot be written.
+    """
 
     def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any]:
         before, after = set(tags.of_subscribers(connection, [one.row]).get(one.row, ())), set(named)
-        tags.remove(connection, one.row, before - after)
-        tags.add(connection, one.row, sorted(after - before))
+        subscriptions.change_tags(
+            connection, one, sorted(after - before), sorted(before - after), context.config.subscribers_folder
+        )
         return {"added": sorted(after - before), "removed": sorted(before - after)}
 
     return _change(context, row, "subscriber.tag", actor, apply)

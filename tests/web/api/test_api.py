@@ -178,7 +178,7 @@ expected-statuses = ["2xx", 401, 403, 404, 409, 422]
 def test_its_document_is_true(mail: Mailbox, reader: str, newsletter: Newsletter) -> None:
     newsletter.configure(web={"api_per_minute": 100_000})
     newsletter.with_sample().run("send")
-    newsletter.run("subscribers", "tag", reader, "all-sorts")
+    newsletter.run("subscribers", "tag", reader, "--add", "guests")
     templates = newsletter.folder / "templates" / "messages"
     templates.mkdir(parents=True)
     (templates / "receipt.md").write_text("# Receipt {{ number }}\n\n[See it]({{ link }})\n")
