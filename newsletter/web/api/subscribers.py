@@ -53,6 +53,7 @@ Schedule = Annotated[
 _NOT_FROM_AFAR = frozenset({"file", "upload", "zotero"})
 """Libraries of an interest that name files, or keys, of the machine that the newsletter runs on."""
 
+NamedObject = Annotated[Object, WithJsonSchema({"type": "object", "required": ["name"]})]
 _INTEREST = InterestSchema.model_json_schema()
 Interest = Annotated[
     Object,
@@ -78,8 +79,8 @@ class Changes(Body):
     papers: Whole | None = Field(None, ge=1, le=100, description="At most so many in a digest.")
     trending: Whole | None = Field(None, ge=0, le=50, description="Papers in Trending.")
     layout: Layout | None = Field(None, description="Of the digests.")
-    interests: list[Words | Interest] | None = Field(
-        None, max_length=100, description="In words, or as in a subscriber file; without libraries that are files."
+    interests: list[Words | NamedObject] | None = Field(
+        None, max_length=100, description="In words, or objects as `PUT /api/subscribers/{id}/interests` has them."
     )
     never: list[Entry] | None = Field(None, max_length=500, description="Words of papers that are never shown.")
     never_authors: list[Entry] | None = Field(None, max_length=500)
@@ -126,7 +127,7 @@ class Interests(Body):
         }
     )
 
-    interests: list[Words | Interest] = Field(max_length=100, description="As in the preferences.")
+    interests: list[Words | Interest] = Field(max_length=100, description="In words, or as in a subscriber file.")
 
 
 class Tags(Body):
