@@ -171,7 +171,10 @@ def test_who_asks_by_it_is_written_to_like_any_other(mail: Mailbox, reader: str,
 SCHEMATHESIS = """\
 # JSON Schema cannot say everything: whether a template exists, a query can be read, or a key was used before.
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", 401, 403, 404, 409, 422]
+expected-statuses = ["2xx", 401, 403, 404, 409, 422, 429]
+
+[phases.coverage]
+unexpected-methods = ["TRACE"]
 """
 
 
@@ -191,14 +194,21 @@ def test_its_document_is_true(mail: Mailbox, reader: str, newsletter: Newsletter
             for operation in path.values()
         ]
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{where}/api/openapi.json"]
-        limits = ["--phases=coverage,fuzzing", "--max-examples=2", "--workers=2", "--seed=1", "--no-color"]
+        limits = [
+            "--phases=coverage,fuzzing",
+            "--max-examples=1",
+            "--workers=1",
+            "--request-timeout=60",
+            "--seed=1",
+            "--no-color",
+        ]
         ran = subprocess.run(
             [*command, *limits, "--header", f"Authorization: {token}"],
             cwd=newsletter.folder,
             env={**os.environ, "PYTHONUTF8": "1"},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
     assert ran.returncode == 0, ran.stdout
     assert len(operations) == 29
