@@ -149,11 +149,14 @@ def _create_webhooks() -> None:
         "idempotency_keys",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("request_digest", sa.String(), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("response", sa.JSON(), nullable=False),
+        sa.Column("attempt", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("response", sa.JSON(), nullable=False, server_default="null"),
+        sa.Column("subscriber", sa.Integer()),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_idempotency_keys")),
     )
+    op.create_index(op.f("ix_idempotency_keys_subscriber"), "idempotency_keys", ["subscriber"])
     op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"])
     op.create_table(
         "provider_notices",
