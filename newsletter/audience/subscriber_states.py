@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from newsletter.audience.next_due import next_due
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
-from newsletter.store import mailings, suppressions
+from newsletter.store import audit, mailings, suppressions
 from newsletter.store import subscribers as store
 from newsletter.store.suppressions import Reason
 
@@ -55,11 +55,13 @@ def set_state(
         store.set_next_due(connection, {subscriber.row: next_due(subscriber.preferences.schedule, now)})
 
 
-def unsubscribe(connection: Connection, email: str, now: datetime) -> Subscriber | None:
+def unsubscribe(connection: Connection, email: str, now: datetime, actor: str = audit.SUBSCRIBER) -> Subscriber | None:
     """Unsubscribe an address at once; returns the subscriber, or None for an unknown address."""
     subscriber = store.by_email(connection, email)
     if subscriber is not None:
         set_state(connection, subscriber, SubscriberState.UNSUBSCRIBED, now)
+        if subscriber.state is not SubscriberState.UNSUBSCRIBED:
+            audit.record(connection, actor, "subscriber.unsubscribe", subscriber.email, now, subscriber.row)
     return subscriber
 
 
@@ -79,6 +81,7 @@ def undo_unsubscribe(connection: Connection, row: int, since: datetime, now: dat
         pause(connection, subscriber, now, until)
     else:
         set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+    audit.record(connection, audit.SUBSCRIBER, "subscriber.undo", subscriber.email, now, row)
     return True
 
 

@@ -24,8 +24,8 @@ from newsletter.audience.subscriber_file import (
 )
 from newsletter.errors import UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
+from newsletter.store import audit, suppressions, tags
 from newsletter.store import subscribers as store
-from newsletter.store import suppressions, tags
 from newsletter.store.preferences import to_json
 from newsletter.support.files import atomic_write_bytes as write_file
 from newsletter.support.files import read_text
@@ -243,12 +243,18 @@ def read_stored(subscriber: Subscriber, folder: Path) -> StoredPreferences:
 
 
 def save_preferences(
-    connection: Connection, subscriber: Subscriber, wanted: Preferences, mark: str, folder: Path, now: datetime
+    connection: Connection,
+    subscriber: Subscriber,
+    wanted: Preferences,
+    mark: str,
+    folder: Path,
+    now: datetime,
+    actor: str = audit.SUBSCRIBER,
 ) -> bool:
-    """Save a subscriber's preferences, unless they were changed elsewhere meanwhile.
+    """Save a subscriber's preferences, unless they were changed elsewhere meanwhile. The audit log says which.
 
     Args:
-        mark: that of the :class:`StoredPreferences` from which ``wanted`` was made.
+        mark: that of the :class:`StoredPreferences` from which ``wanted`` was made. ``actor``: who changes them.
 
     Returns:
         Whether it was saved.
@@ -269,6 +275,9 @@ def save_preferences(
         store.set_file(connection, present.row, home.file, _digest(text))
     store.set_preferences(connection, present.row, wanted, now)
     subscriber_states.replan(connection, replace(present, preferences=wanted), now, present.preferences)
+    changed = [name for name in Preferences.__slots__ if getattr(wanted, name) != getattr(home.preferences, name)]
+    if changed:
+        audit.record(connection, actor, "subscriber.change", wanted.email, now, present.row, changed=changed)
     return True
 
 

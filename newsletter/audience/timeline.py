@@ -18,7 +18,7 @@ from newsletter.support.time_zones import describe, get_zone
 
 DAYS = 14
 
-_BACK = {
+BACK = {
     "hard": "a bounce (hard) came back",
     "soft": "a bounce (soft) came back",
     "refused": "a bounce (refused) came back",
@@ -28,6 +28,7 @@ _BACK = {
     "feedback": "feedback received by email",
     "interests": "new interests received by email",
 }
+"""What came back, in words, by the kind of bounce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class _TimelineBuilder:
         effect = f"; {one.effect} since" if one.effect else ""
         said = f": “{one.diagnostic}”" if one.diagnostic else ""
         at = self._at(one.received_at, edition_day=day)
-        return f"{_BACK.get(one.kind, one.kind)} at {at}{of}{said}{effect}"
+        return f"{BACK.get(one.kind, one.kind)} at {at}{of}{said}{effect}"
 
     def _of_changes(self, day: date) -> Iterator[str]:
         one = self._subscriber

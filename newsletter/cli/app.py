@@ -24,6 +24,11 @@ COMMANDS: Mapping[str, tuple[Entry | Group, ...]] = {
         ),
         Entry("doctor", "doctor:doctor", "Check the set-up and suggest a fix for each problem."),
         Group(
+            "config",
+            "Show the settings in force.",
+            (Entry("show", "config:show", "Show each setting, its value and where it comes from."),),
+        ),
+        Group(
             "store",
             "Copy the store to another database.",
             (

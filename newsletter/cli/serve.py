@@ -30,7 +30,8 @@ def serve(
     context = open_context_for(ctx, running=True)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     web = Web(**{**context.config.web.model_dump(), **given})
-    reloader = Reloader(context, options(ctx).config, "serve", event_log(), FIXED_FOR_SITE)
+    on_command_line = {f"web.{name}": value for name, value in given.items()}
+    reloader = Reloader(context, options(ctx).config, "serve", event_log(), FIXED_FOR_SITE, on_command_line)
     app = LiveApp(reloader)
     listener = listen(web)
     at = f"[{web.host}]" if ":" in web.host else web.host

@@ -138,12 +138,12 @@ def unsubscribe(
 ) -> None:
     """Unsubscribe an address. Files and imports cannot resubscribe it; only 'subscribe --again' can."""
     from newsletter.audience import subscriber_states, subscriptions
-    from newsletter.store import writing
+    from newsletter.store import audit, writing
 
     context = open_context_for(ctx)
     with writing(context.engine) as connection:
         subscriptions.get_subscriber(connection, email)
-        subscriber = subscriber_states.unsubscribe(connection, email, context.clock())
+        subscriber = subscriber_states.unsubscribe(connection, email, context.clock(), audit.COMMAND_LINE)
     assert subscriber is not None  # noqa: S101 - required above
     say(f"{subscriber.email} is unsubscribed.")
 

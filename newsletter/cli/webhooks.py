@@ -21,15 +21,12 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the endpoint 
 
 def list_endpoints(ctx: typer.Context, json: Json = False) -> None:
     """List the endpoints, and how many events wait, were delivered and failed."""
-    from newsletter.store import reading, webhook_deliveries
+    from newsletter.services.webhooks import endpoint_statuses
+    from newsletter.store import reading
 
     context = open_context_for(ctx, files=False)
-    endpoints = context.config.webhooks.endpoints
     with reading(context.engine) as connection:
-        found = webhook_deliveries.summaries(connection)
-    rows = [
-        (name, endpoint, found.get(name, webhook_deliveries.EndpointSummary())) for name, endpoint in endpoints.items()
-    ]
+        rows = [(one.name, one.endpoint, one.summary) for one in endpoint_statuses(context, connection)]
     if json:
         print_json(_endpoint_json(*row) for row in rows)
     elif not rows:
@@ -75,8 +72,9 @@ def _endpoint_row(name: str, endpoint: Endpoint, summary: EndpointSummary) -> li
 def test(ctx: typer.Context, name: Name) -> None:
     """Post an event webhook.test to an endpoint now, and show the answer."""
     from newsletter.services.webhooks import post_test
+    from newsletter.store.audit import COMMAND_LINE
 
-    answer = post_test(open_context_for(ctx, files=False), name)
+    answer = post_test(open_context_for(ctx, files=False), name, COMMAND_LINE)
     if answer.error:
         raise NewsletterError(
             f"{name}: {answer.error}; check webhooks.endpoints.{name} and the program that answers there"
@@ -144,8 +142,9 @@ def retry(ctx: typer.Context, name: Name) -> None:
     An endpoint that answered with status 410 gets events again.
     """
     from newsletter.services.webhooks import retry as retry_events
+    from newsletter.store.audit import COMMAND_LINE
 
-    number = retry_events(open_context_for(ctx, files=False), name)
+    number = retry_events(open_context_for(ctx, files=False), name, COMMAND_LINE)
     say(f"{name}: {number:,} {'event is' if number == 1 else 'events are'} due now; 'newsletter run' posts them.")
 
 

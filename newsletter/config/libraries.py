@@ -9,7 +9,7 @@ from newsletter.config.secrets import api_key
 ZOTERO_KEY = "NEWSLETTER_ZOTERO_KEY"
 """The environment variable of the key for Zotero libraries that name no other."""
 
-_OPENALEX_KEY = "NEWSLETTER_OPENALEX_KEY"
+OPENALEX_KEY = "NEWSLETTER_OPENALEX_KEY"
 
 
 class Libraries(Settings):
@@ -28,4 +28,4 @@ class Libraries(Settings):
 
 def openalex_key() -> str | None:
     """Return the key of the OpenAlex API from the environment; None without one."""
-    return api_key(_OPENALEX_KEY)
+    return api_key(OPENALEX_KEY)

@@ -76,4 +76,4 @@ def parse_config(text: str, path: Path) -> Config:
                     f"{document.where(('log', 'keep_days'))}: log.keep_days: {config.log.keep_days} is too small; it "
                     f"must be {days} or more, as {key} is"
                 )
-    return config.in_folder(path.absolute().parent)
+    return config.in_folder(path.absolute().parent).with_lines(document.lines)

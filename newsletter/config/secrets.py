@@ -9,7 +9,8 @@ from pathlib import Path
 
 from newsletter.errors import UserError
 
-_KEY_VARIABLE = "NEWSLETTER_SECRET_KEY"
+SIGNING_KEY = "NEWSLETTER_SECRET_KEY"
+"""The environment variable of the key that signs links."""
 _SHORTEST_KEY = 16
 """Bytes (128 bits); a shorter key could be guessed by brute force (RFC 2104, section 3)."""
 
@@ -151,15 +152,15 @@ def signing_key(folder: Path, make: bool = True) -> str:
         UserError: the key is too short, or its file is missing or cannot be read or created.
     """
     path = folder / "var" / "secret.key"
-    key = os.environ.get(_KEY_VARIABLE, "")
+    key = os.environ.get(SIGNING_KEY, "")
     if key:
-        return _long_enough(key, _KEY_VARIABLE, "set a long random one, as 'openssl rand -base64 48' prints")
+        return _long_enough(key, SIGNING_KEY, "set a long random one, as 'openssl rand -base64 48' prints")
     if make:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _make_once(path)
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}; make it writable, or set {_KEY_VARIABLE}") from None
+            raise UserError(f"{path}: {error.strerror}; make it writable, or set {SIGNING_KEY}") from None
     fix = "restore it from a backup, or delete it to get a new one (links in emails already sent then stop working)"
     return _long_enough(_private_text(path), str(path), fix)
 

@@ -191,6 +191,7 @@ class LogSettings(Settings):
 
     keep_days: int = Field(default=400, ge=1, le=36_500, description="Sent and failed digests, bounces and complaints.")
     keep_skipped_days: int = Field(default=90, ge=1, le=36_500, description="Entries of skipped digests.")
+    keep_audit_days: int = Field(default=730, ge=1, le=36_500, description="Lines of the audit log.")
     keep_webhooks_days: int = Field(default=7, ge=1, le=36_500, description="Events that endpoints of webhooks got.")
     keep_failed_webhooks_days: int = Field(default=30, ge=1, le=36_500, description="Events that they did not get.")
 
@@ -225,6 +226,7 @@ class Config(Settings):
     )
     log: LogSettings = LogSettings()
     _folder: Path = PrivateAttr(default=Path())
+    _lines: Mapping[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _set_sender_domain(self) -> Self:
@@ -237,6 +239,17 @@ class Config(Settings):
         located = self.model_copy()
         located._folder = folder
         return located
+
+    def with_lines(self, lines: Mapping[tuple[str | int, ...], int]) -> Self:
+        """Return the configuration with the line (from 1) of each setting in its file."""
+        located = self.model_copy()
+        located._lines = lines
+        return located
+
+    @property
+    def lines(self) -> Mapping[tuple[str | int, ...], int]:
+        """The line of each setting in the config file, by its path; defaults have none."""
+        return self._lines
 
     @property
     def folder(self) -> Path:

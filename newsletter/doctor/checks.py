@@ -22,6 +22,7 @@ from newsletter.errors import NewsletterError, UserError
 from newsletter.model import Message, SubscriberState
 from newsletter.services.context import AppContext
 from newsletter.services.messages import render_message
+from newsletter.services.sample_data import sample_digest, sample_reader
 from newsletter.store import health, open_store, reading, source_status, subscribers
 from newsletter.support.clock import Clock
 from newsletter.support.threads import run_in_thread
@@ -226,5 +227,5 @@ def _compose(context: CheckContext, opened: Engine | NewsletterError, address: s
     config = context.config
     app = AppContext(config, opened, context.clock, Links(config.site.url, signing_key(config.folder)))
     identity = make_msgid("doctor", domain=domain.sender_of(config).domain)
-    digest = project.sample_digest(context.clock().date())
-    return render_message(app, {}, project.sample_reader(address), digest, identity)
+    digest = sample_digest(context.clock().date(), project.INTEREST)
+    return render_message(app, {}, sample_reader(address, project.INTEREST), digest, identity)

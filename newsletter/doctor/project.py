@@ -14,36 +14,26 @@ from newsletter.delivery.smtp.session import account_password as account_secret
 from newsletter.doctor.result import CheckResult, ok, warning
 from newsletter.errors import UserError
 from newsletter.model import (
-    Digest,
-    DigestItem,
     EventKind,
-    Interest,
     Layout,
     Paper,
     PaperEvent,
     PaperUpdate,
-    Preferences,
-    Subscriber,
-    SubscriberState,
 )
 from newsletter.rendering.announcement import FRAME, MailingLinks, compile_mailing, mailing_values, render_mailing
 from newsletter.rendering.message import CLIPPED_FROM
 from newsletter.rendering.template import BUNDLED, Look, Templates, load_templates, render
 from newsletter.rendering.template_context import PersonalLinks, digest_context, interests_context, signup_context
-from newsletter.services.demo import SAMPLE_PAPERS
 from newsletter.services.email_images import read_logo
 from newsletter.services.messages import look_of, sender_warnings, with_layout
-from newsletter.sources.files import read_file
+from newsletter.services.sample_data import sample_digest, sample_reader
 from newsletter.support.hosts import is_example
 
 _DAY = date(2025, 11, 25)
-_SHOWN = 10
-"""Papers in a digest, unless a subscriber says otherwise."""
-
 _SITE = "https://papers.example.org"
 """In sample links of a newsletter without a site."""
 
-_INTEREST = "A test by the doctor"
+INTEREST = "A test by the doctor"
 
 
 def sender(config: Config) -> CheckResult:
@@ -134,15 +124,15 @@ def _without_updates(config: Config, filled: Templates) -> str | None:
     # Two, so that neither of them is the subject, which templates show too.
     examples = [Paper(title=f"Example {number} of a paper that was corrected", row=number) for number in (1, 2)]
     updates = (PaperUpdate(one, PaperEvent(kind=EventKind.CORRECTED, paper=one.row, seen_at=seen)) for one in examples)
-    digest = replace(sample_digest(_DAY), updates=tuple(updates))
-    values = digest_context(config.site, filled, sample_reader("you@example.org"), digest, _links(config))
+    digest = replace(sample_digest(_DAY, INTEREST), updates=tuple(updates))
+    values = digest_context(config.site, filled, sample_reader("you@example.org", INTEREST), digest, _links(config))
     shown = {"mjml": render(filled.html, values), "txt": render(filled.text, values)}
     return next((ending for ending, text in shown.items() if examples[1].title not in text), None)
 
 
 def _sample(config: Config, filled: Templates, layout: Layout) -> str:
-    reader = with_layout(sample_reader("you@example.org"), layout)
-    values = digest_context(config.site, filled, reader, sample_digest(_DAY), _links(config))
+    reader = with_layout(sample_reader("you@example.org", INTEREST), layout)
+    values = digest_context(config.site, filled, reader, sample_digest(_DAY, INTEREST), _links(config))
     render(filled.text, values)
     return render(filled.html, values)
 
@@ -175,20 +165,6 @@ def _sample_announcement(config: Config, own: Path, look: Look) -> None:
     compiled = compile_mailing(own, "As an example", False, "announcement.md", "As an example", look)
     link = f"{config.site.url or _SITE}/preferences/1.{'x' * 43}"
     links = MailingLinks(link, link, link, None, None)
-    render_mailing(compiled, mailing_values(compiled, config.site, sample_reader("you@example.org"), links, {}))
-
-
-def sample_digest(edition: date) -> Digest:
-    """Build a digest of sample papers."""
-    read = (paper for paper in read_file(SAMPLE_PAPERS, SAMPLE_PAPERS.name, edition) if isinstance(paper, Paper))
-    choices = [
-        DigestItem(paper, rank, 0.8, _INTEREST, "as an example")
-        for rank, paper in zip(range(1, _SHOWN + 1), read, strict=False)
-    ]
-    return Digest(edition=edition, choices=tuple(choices), considered=len(choices), since=None, seen_row=0)
-
-
-def sample_reader(email: str) -> Subscriber:
-    """Build a subscriber for sample digests."""
-    preferences = Preferences(email=email, interests=(Interest(name=_INTEREST),))
-    return Subscriber(preferences=preferences, state=SubscriberState.ACTIVE, row=0)
+    render_mailing(
+        compiled, mailing_values(compiled, config.site, sample_reader("you@example.org", INTEREST), links, {})
+    )

@@ -99,8 +99,9 @@ def render_shared(context: AppContext, subscriber: Subscriber, digest: Digest) -
     return render_parts(context.config.site, filled, subscriber, digest, shared_links(context.config.site))[0]
 
 
-def render_without_rights(context: AppContext, subscriber: Subscriber, digest: Digest) -> str:
-    """Render the HTML of a subscriber's digest for somebody else to look at: none of its links acts for the subscriber.
+def render_without_rights(context: AppContext, subscriber: Subscriber, digest: Digest) -> tuple[str, str]:
+    """Render the HTML part and the text part of a subscriber's digest for somebody else to look at: none of its links
+    acts for the subscriber.
 
     Raises:
         UserError: a template is missing or invalid.
@@ -110,7 +111,7 @@ def render_without_rights(context: AppContext, subscriber: Subscriber, digest: D
     links = PersonalLinks(
         preferences=start, unsubscribe=start, unsubscribe_email=start, judge=lambda *_: start, save=lambda _: start
     )
-    return render_parts(context.config.site, filled, subscriber, digest, links)[0]
+    return render_parts(context.config.site, filled, subscriber, digest, links)
 
 
 def new_message_id(context: AppContext, subscriber: Subscriber, edition: date) -> str:

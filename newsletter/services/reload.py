@@ -73,19 +73,30 @@ class Reloader:
 
     Attributes:
         context: the present context; read it anew for each job or request.
+        path: the configuration file.
+        given: the settings given on the command line, by key, such as ``web.port``.
+        needs_restart: the settings that differ in the file but count only after a restart.
     """
 
     def __init__(
-        self, context: AppContext, path: Path | str, process: str, log: Log, fixed: frozenset[str] = FIXED
+        self,
+        context: AppContext,
+        path: Path | str,
+        process: str,
+        log: Log,
+        fixed: frozenset[str] = FIXED,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
         """Begin with the configuration that the process started with.
 
         Args:
             path: the configuration file. ``process``: the command, such as ``run --web``.
             fixed: the settings that this process reads at its start only.
+            given: the settings given on the command line, by key.
         """
+        self.given, self.needs_restart = dict(given or {}), tuple[str, ...]()
         self.context = context
-        self._path, self._process, self._log, self._fixed = Path(path), process, log, fixed
+        self.path, self._process, self._log, self._fixed = Path(path), process, log, fixed
         self._parts: list[Prepare] = []
         self._lock = threading.Lock()
         self._wake, self._asked, self._ended = threading.Event(), threading.Event(), threading.Event()
@@ -129,7 +140,7 @@ class Reloader:
     def _read(self, actor: str) -> ReloadResult:
         before, now = self.context, self.context.clock()
         try:
-            wanted = load_config(self._path)
+            wanted = load_config(self.path)
             changed = _differences(before.config.model_dump(), wanted.model_dump())
             fixed = tuple(key for key in changed if key in self._fixed)
             config = _with_values_of(before.config, wanted, fixed)
@@ -139,7 +150,7 @@ class Reloader:
             return ReloadResult(now, actor, problems=error.lines)
         except NewsletterError as error:
             return ReloadResult(now, actor, problems=(str(error),))
-        self.context = after
+        self.context, self.needs_restart = after, fixed
         for apply in applies:
             apply()
         return ReloadResult(now, actor, changed, fixed)
@@ -151,7 +162,7 @@ class Reloader:
                 row = reloads.add(connection, reload)
                 if reload.kind is ReloadKind.REQUESTED:
                     details: dict[str, Any] = {"changed": list(reload.changed), "problems": list(reload.problems)}
-                    audit.record(connection, reload.actor, "config.reload", str(self._path), reload.at, **details)
+                    audit.record(connection, reload.actor, "config.reload", str(self.path), reload.at, **details)
                 return row
         except NewsletterError as error:
             self._log("reload_not_stored", error=str(error))

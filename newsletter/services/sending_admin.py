@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from newsletter.model import Send, SendState
 from newsletter.services.context import AppContext
-from newsletter.store import audit, circuit_breakers, pauses, reading, send_changes, sends, writing
+from newsletter.store import audit, circuit_breakers, pauses, send_changes, sends, writing
 from newsletter.store.send_changes import Retry, Selection
 from newsletter.support.text import to_single_line
 
@@ -45,12 +45,15 @@ def retry_one(context: AppContext, row: int, actor: str) -> Retry | None:
     now = context.clock()
     with writing(context.engine) as connection:
         chosen = [
-            one for one in sends.by_rows(connection, [row]) if one.state in (SendState.FAILED, SendState.DEFERRED)
+            one
+            for one in sends.by_rows(connection, [row], lock=True)
+            if one.state in (SendState.FAILED, SendState.DEFERRED)
         ]
         if not chosen:
             return None
         (outcome,) = send_changes.retry(connection, chosen, now)
-        audit.record(connection, actor, "send.retry", chosen[0].email, now, chosen[0].subscriber, send=row)
+        details = {"send": row, "outcome": outcome.value}
+        audit.record(connection, actor, "send.retry", chosen[0].email, now, chosen[0].subscriber, **details)
     return outcome
 
 
@@ -60,13 +63,14 @@ def retry_recent(context: AppContext, states: Sequence[SendState], actor: str) -
     counts: Counter[Retry] = Counter()
     before: int | None = None
     while True:
-        with reading(context.engine) as connection:
+        with writing(context.engine) as connection:
             chosen = send_changes.select_sends(connection, wanted, before, _BLOCK)
+            counts.update(send_changes.retry(connection, chosen, context.clock()))
         if not chosen:
             break
-        with writing(context.engine) as connection:
-            counts.update(send_changes.retry(connection, chosen, context.clock()))
         before = chosen[-1].row
+    if not counts:
+        return counts
     with writing(context.engine) as connection:
         numbers = {outcome.value: number for outcome, number in counts.items()}
         audit.record(
@@ -79,7 +83,7 @@ def resolve(context: AppContext, row: int, arrived: bool, actor: str) -> Send | 
     """Settle a send of unknown outcome: it arrived, or it is to be sent again; None if its outcome is known."""
     now = context.clock()
     with writing(context.engine) as connection:
-        found = [one for one in sends.by_rows(connection, [row]) if one.state is SendState.UNSURE]
+        found = [one for one in sends.by_rows(connection, [row], lock=True) if one.state is SendState.UNSURE]
         if not found:
             return None
         sends.resolve(connection, [row], arrived, now)

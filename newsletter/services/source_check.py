@@ -64,16 +64,19 @@ class SourceCheck:
         return bool(self.read) and len(self.skipped) == len(self.read)
 
 
-def check_source(config: Config, name: str, window: DateRange) -> SourceCheck:
+def check_source(config: Config, name: str, window: DateRange, seconds: float = _SOURCE_SECONDS) -> SourceCheck:
     """Read the first papers of a source, with one attempt a request and without validators.
 
     Validators would hide the papers that did not change since the last fetch.
+
+    Args:
+        seconds: the time after which it is given up.
     """
     began = time.monotonic()
     check = SourceCheck(window)
     try:
         source = make_source(name, config.sources[name], config.folder, config.contact)
-        with SourceReader(source, window, source_access(config, name, once(config.network)), _ITEMS) as reader:
+        with SourceReader(source, window, source_access(config, name, once(config.network, seconds)), _ITEMS) as reader:
             try:
                 for block in reader.blocks():
                     check = replace(check, read=(*check.read, *block))
@@ -86,14 +89,21 @@ def check_source(config: Config, name: str, window: DateRange) -> SourceCheck:
     return replace(check, seconds=time.monotonic() - began)
 
 
-def check_latest(config: Config, name: str, window: DateRange) -> SourceCheck:
-    """Do the same for what is new now; if that is nothing, for the last days that have papers."""
-    first = check_source(config, name, window)
+def check_latest(config: Config, name: str, window: DateRange, seconds: float | None = None) -> SourceCheck:
+    """Do the same for what is new now; if that is nothing, for the last days that have papers.
+
+    Args:
+        seconds: the time after which it is given up, in all; None for the usual time of each attempt.
+    """
+    end = time.monotonic() + seconds if seconds is not None else None
+    first = check_source(config, name, window, _left(end))
     if first.error is not None or first.read:
         return first
     for days in _FURTHER_BACK:
         since = window.until - timedelta(days=days - 1)
-        check = check_source(config, name, DateRange(since, window.until))
+        if _left(end) <= 0:
+            return first
+        check = check_source(config, name, DateRange(since, window.until), _left(end))
         if check.requests == first.requests:  # A feed or a file, whose content does not depend on the days.
             return first
         if check.error is not None or check.read:
@@ -101,12 +111,17 @@ def check_latest(config: Config, name: str, window: DateRange) -> SourceCheck:
     return replace(check, earlier=True)
 
 
-def once(network: Network) -> Network:
+def _left(end: float | None) -> float:
+    """Return the seconds for the next attempt, when all must have ended at a time of the monotonic clock."""
+    return _SOURCE_SECONDS if end is None else min(_SOURCE_SECONDS, end - time.monotonic())
+
+
+def once(network: Network, seconds: float = _SOURCE_SECONDS) -> Network:
     """Return the limits for one attempt without retries, so that a check does not take long."""
     return network.model_copy(
         update={
             "attempts": 1,
             "timeout_seconds": min(network.timeout_seconds, _SECONDS),
-            "source_seconds": min(network.source_seconds, _SOURCE_SECONDS),
+            "source_seconds": min(network.source_seconds, seconds),
         }
     )

@@ -9,23 +9,19 @@ from sqlalchemy import Connection
 
 from newsletter.audience import subscriber_states, subscriptions
 from newsletter.audience.data_export import export_data
-from newsletter.errors import UserError
+from newsletter.errors import Conflict, NotFound, UserError
 from newsletter.model import Preferences, Subscriber, SubscriberState
 from newsletter.services.context import AppContext
 from newsletter.services.retention import erase_subscriber, find_subscriber
 from newsletter.store import audit, reading, subscribers, suppressions, tags, writing
 from newsletter.store.suppressions import Reason
 
-Change = Callable[[Connection, Subscriber, datetime], dict[str, Any]]
-"""Changes a subscriber, and returns the details for the audit log."""
+Change = Callable[[Connection, Subscriber, datetime], dict[str, Any] | None]
+"""Changes a subscriber, and returns the details for the audit log; None if there was nothing to change."""
 
 
-class NoSubscriber(UserError):
+class NoSubscriber(NotFound):
     """There is no such subscriber, or not any more."""
-
-
-class Conflict(UserError):
-    """The subscriber's state does not allow the change, or it was changed elsewhere meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +57,23 @@ def _profile(connection: Connection, row: int) -> Profile:
 def _find(connection: Connection, row: int) -> Subscriber:
     found = subscribers.by_rows(connection, [row]).get(row)
     if found is None:
-        raise NoSubscriber(f"no subscriber has the id {row}")
+        raise NoSubscriber("No subscriber has this id.")
     return found
 
 
 def create(
-    context: AppContext, preferences: Preferences, consent: str, actor: str, named: Iterable[str] = ()
+    context: AppContext,
+    preferences: Preferences,
+    consent: str,
+    actor: str,
+    named: Iterable[str] = (),
+    on_created: Callable[[Connection, Profile], None] = lambda connection, created: None,
 ) -> Profile:
     """Add an active subscriber.
 
     Args:
         consent: where that person agreed to get mail, in words. ``named``: tags.
+        on_created: called in the same transaction; if it raises an error, nobody is added.
 
     Raises:
         Conflict: the address is a subscriber already, or is suppressed.
@@ -84,7 +86,9 @@ def create(
         added = subscriptions.subscribe(connection, preferences, consent, now, folder=None)
         tags.add(connection, added.row, named)
         audit.record(connection, actor, "subscriber.create", added.email, now, added.row, consent=consent)
-        return _profile(connection, added.row)
+        created = _profile(connection, added.row)
+        on_created(connection, created)
+    return created
 
 
 def change(context: AppContext, row: int, wanted: Preferences, mark: str, actor: str) -> Profile:
@@ -100,15 +104,14 @@ def change(context: AppContext, row: int, wanted: Preferences, mark: str, actor:
         UserError: the subscriber's file has an error or cannot be written.
     """
 
-    def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any]:
+    def apply(connection: Connection, one: Subscriber, now: datetime) -> None:
         if subscribers.email_key(wanted.email) != subscribers.email_key(one.email):
             if subscribers.by_email(connection, wanted.email) is not None:
                 raise Conflict(f"{wanted.email} is another subscriber")
             _check_not_suppressed(connection, wanted.email)
-        if not subscriptions.save_preferences(connection, one, wanted, mark, context.config.subscribers_folder, now):
+        folder = context.config.subscribers_folder
+        if not subscriptions.save_preferences(connection, one, wanted, mark, folder, now, actor):
             raise Conflict("the preferences were changed elsewhere meanwhile; look at them again")
-        changed = [name for name in Preferences.__slots__ if getattr(wanted, name) != getattr(one.preferences, name)]
-        return {"changed": changed}
 
     return _change(context, row, "subscriber.change", actor, apply)
 
@@ -121,13 +124,17 @@ def _check_not_suppressed(connection: Connection, email: str) -> None:
 
 
 def set_tags(context: AppContext, row: int, named: Iterable[str], actor: str) -> Profile:
-    """Replace the tags of a subscriber."""
+    """Replace the tags of a subscriber, also in the subscriber's file.
 
-    def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any]:
+    Raises:
+        UserError: the subscriber's file has an error or cannot be written.
+    """
+
+    def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any] | None:
         before, after = set(tags.of_subscribers(connection, [one.row]).get(one.row, ())), set(named)
-        tags.remove(connection, one.row, before - after)
-        tags.add(connection, one.row, sorted(after - before))
-        return {"added": sorted(after - before), "removed": sorted(before - after)}
+        added, removed = sorted(after - before), sorted(before - after)
+        subscriptions.change_tags(connection, one, added, removed, context.config.subscribers_folder)
+        return {"added": added, "removed": removed} if added or removed else None
 
     return _change(context, row, "subscriber.tag", actor, apply)
 
@@ -137,9 +144,12 @@ def pause(context: AppContext, row: int, until: datetime | None, actor: str) -> 
 
     Raises:
         Conflict: the subscriber is not active.
+        UserError: the time is over.
     """
 
     def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any]:
+        if until is not None and until <= now:
+            raise UserError(f"until: {until:%Y-%m-%d %H:%M} UTC is over; choose a time to come")
         _check_state(one, SubscriberState.ACTIVE)
         subscriber_states.set_state(connection, one, SubscriberState.PAUSED, now)
         if until is not None:
@@ -172,8 +182,12 @@ def block(context: AppContext, row: int, actor: str, reason: str = "") -> Profil
         reason: why, in the operator's words.
     """
 
-    def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any]:
-        subscriber_states.set_state(connection, one, SubscriberState.UNSUBSCRIBED, now)
+    def apply(connection: Connection, one: Subscriber, now: datetime) -> dict[str, Any] | None:
+        ended = one.state in subscriber_states.ENDED
+        if ended and suppressions.find(connection, one.email) is not None:
+            return None
+        if not ended:
+            subscriber_states.set_state(connection, one, SubscriberState.UNSUBSCRIBED, now)
         suppressions.suppress(connection, one.email, Reason.UNSUBSCRIBED, now)
         return {"reason": reason} if reason else {}
 
@@ -184,7 +198,7 @@ def forget(context: AppContext, row: int, actor: str) -> None:
     """Delete all data of a subscriber; the audit log says that somebody was deleted, and not who.
 
     Raises:
-        NoSubscriber: there is none.
+        NoSubscriber: there is none, or not any more.
         NewsletterError: a message to the subscriber is being sent right now.
     """
     erase_subscriber(context, find_subscriber(context, profile(context, row).subscriber.email))
@@ -212,5 +226,6 @@ def _change(context: AppContext, row: int, action: str, actor: str, apply: Chang
         one = _find(connection, row)
         details = apply(connection, one, now)
         found = _profile(connection, row)
-        audit.record(connection, actor, action, found.subscriber.email, now, row, **details)
+        if details is not None:
+            audit.record(connection, actor, action, found.subscriber.email, now, row, **details)
         return found

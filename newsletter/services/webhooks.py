@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
+from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
 from newsletter.config.secrets import webhook_secrets
@@ -28,8 +30,8 @@ from newsletter.sources.errors import SourceError
 from newsletter.sources.http import HttpClient, user_agent
 from newsletter.sources.http_attempts import retry_after
 from newsletter.sources.text import excerpt
-from newsletter.store import reading, webhook_deliveries, writing
-from newsletter.store.webhook_deliveries import Delivery, DeliveryOutcome
+from newsletter.store import audit, reading, webhook_deliveries, writing
+from newsletter.store.webhook_deliveries import Delivery, DeliveryOutcome, EndpointSummary
 from newsletter.store.webhooks import DeliveryState, new_id
 from newsletter.support.clock import utc_now
 from newsletter.support.threads import run_in_thread
@@ -244,16 +246,20 @@ def next_attempt(since: datetime, attempts: int, now: datetime) -> datetime | No
     return min(now + usual * random.uniform(1 - _JITTER, 1 + _JITTER), end)  # noqa: S311 - no secret
 
 
-def post_test(context: AppContext, name: str) -> Answer:
-    """Post an event ``webhook.test`` to an endpoint now, and return the answer. Nothing is stored.
+def post_test(context: AppContext, name: str, actor: str) -> Answer:
+    """Post an event ``webhook.test`` to an endpoint now, and return the answer. Only the audit log has it.
 
     Raises:
         UserError: there is no such endpoint, or its secret is missing or not valid.
     """
     check_name(context.config, name)
-    text = body("webhook.test", context.clock(), {"endpoint": name})
+    now = context.clock()
+    text = body("webhook.test", now, {"endpoint": name})
     with _target(context.config, name) as target:
-        return _post(target, new_id(), text)
+        answer = _post(target, new_id(), text)
+    with writing(context.engine) as connection:
+        audit.record(connection, actor, "webhook.test", name, now, status=answer.status)
+    return answer
 
 
 def check_name(config: Config, name: str) -> None:
@@ -269,12 +275,52 @@ def check_name(config: Config, name: str) -> None:
         raise UserError(f"NAME: no endpoint {name!r} in webhooks.endpoints; {fix}")
 
 
-def retry(context: AppContext, name: str) -> int:
+def retry(context: AppContext, name: str, actor: str) -> int:
     """Have all events that an endpoint did not accept tried again now, even after status 410; return how many.
 
     Raises:
         UserError: there is no such endpoint.
     """
     check_name(context.config, name)
+    now = context.clock()
     with writing(context.engine) as connection:
-        return webhook_deliveries.retry(connection, name, context.clock())
+        number = webhook_deliveries.retry(connection, name, now)
+        audit.record(connection, actor, "webhook.retry", name, now, events=number)
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatus:
+    """An endpoint of the configuration and how its deliveries stand.
+
+    Attributes:
+        problem: what is wrong with its secret; empty if nothing is.
+    """
+
+    name: str
+    endpoint: Endpoint
+    summary: EndpointSummary
+    problem: str = ""
+
+    @property
+    def host(self) -> str:
+        """The scheme and host of its URL: some services have a secret in the rest."""
+        parts = urlsplit(self.endpoint.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+def endpoint_statuses(context: AppContext, connection: Connection) -> list[EndpointStatus]:
+    """Return the endpoints of the configuration, each with how its deliveries stand."""
+    found, config = webhook_deliveries.summaries(connection), context.config
+    return [
+        EndpointStatus(name, endpoint, found.get(name, EndpointSummary()), _secret_problem(config, name, endpoint))
+        for name, endpoint in config.webhooks.endpoints.items()
+    ]
+
+
+def _secret_problem(config: Config, name: str, endpoint: Endpoint) -> str:
+    try:
+        webhook_secrets(name, endpoint.secret_file, config.folder)
+    except UserError as error:
+        return str(error)
+    return ""

@@ -12,6 +12,9 @@ from newsletter.store.schema import audit_log
 COMMAND_LINE = "command line"
 """The actor of what is done by a command."""
 
+SUBSCRIBER = "the subscriber"
+"""The actor of what subscribers change themselves, by their links or by email."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -19,7 +22,8 @@ class AuditEntry:
 
     Attributes:
         at: when it was done (UTC).
-        actor: who did it: the name of an operator, ``token`` and the name of a token, or :data:`COMMAND_LINE`.
+        actor: who did it: the name of an operator, ``token`` and the name of a token, :data:`COMMAND_LINE`, or
+            :data:`SUBSCRIBER`.
         action: what was done, such as ``subscriber.pause``.
         target: what it was done to, such as an address or the subject of an announcement.
         subscriber: the row of the subscriber it is about, None if it is about nobody, or somebody who was forgotten.
@@ -56,13 +60,14 @@ def record(
 def page(
     connection: Connection,
     before: int | None,
-    limit: int,
+    limit: int | None,
     subscriber: int | None = None,
     actor: str | None = None,
 ) -> list[AuditEntry]:
     """Return the lines, newest first, starting before row ``before``.
 
     Args:
+        limit: the maximum number of lines; None for all.
         subscriber: only those about this subscriber (by row). ``actor``: only what this one did.
     """
     query = select(*_COLUMNS).order_by(audit_log.c.row.desc()).limit(limit)

@@ -6,10 +6,23 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from newsletter.model import SendState, SubscriberState
-from newsletter.store.database import upsert
+from newsletter.store.database import advisory_lock, upsert
 from newsletter.store.preferences import stored_preferences
 from newsletter.store.schema import mailings, sends, subscriber_tags, subscribers
 from newsletter.store.sends import CANCELLED, domain_of
@@ -52,6 +65,7 @@ class Mailing:
         paused_at: since when it is paused (UTC), None if it is not.
         planned_row: the subscribers up to this row were considered. ``planned_at``: when planning ended (UTC).
         settled_at: when it was sent or cancelled (UTC).
+        form: the form of the admin site that created it; None: a command or a program did.
     """
 
     kind: MailingKind
@@ -71,6 +85,7 @@ class Mailing:
     planned_row: int = 0
     planned_at: datetime | None = None
     settled_at: datetime | None = None
+    form: str | None = None
     row: int = 0
 
 
@@ -89,6 +104,15 @@ def add(connection: Connection, mailing: Mailing) -> Mailing:
     found = by_row(connection, row)
     assert found is not None  # noqa: S101 - inserted above
     return found
+
+
+def by_form(connection: Connection, form: str) -> Mailing | None:
+    """Return the mailing that a form created, None if it created none. Others with the same form wait until this
+    transaction ends.
+    """
+    advisory_lock(connection, f"form {form}")
+    found = connection.execute(select(*_COLUMNS).where(mailings.c.form == form)).mappings().first()
+    return _mailing(found) if found is not None else None
 
 
 def by_row(connection: Connection, row: int, lock: bool = False) -> Mailing | None:
@@ -144,7 +168,7 @@ def counts(connection: Connection, rows: Collection[int]) -> dict[int, dict[Send
     found: dict[int, dict[SendState, int]] = {row: {} for row in rows}
     for mailing, state, number in connection.execute(query.group_by(sends.c.mailing, sends.c.state)):
         found[mailing][SendState(state)] = number
-    return found
+    return {row: {state: own[state] for state in SendState if state in own} for row, own in found.items()}
 
 
 def to_plan(connection: Connection, due: datetime, local_due: datetime) -> list[Mailing]:
@@ -189,7 +213,19 @@ def recipients(connection: Connection, mailing: Mailing, limit: int) -> tuple[li
 
 def number_of_recipients(connection: Connection, tag: str | None) -> int:
     """Count the subscribers who would get an announcement now, all or those with a tag."""
-    return sum(1 for _ in _willing(connection.execute(_audience(tag))))
+    # Counted by the database: to read the preferences of 100,000 subscribers takes seconds.
+    audience = _audience(tag).with_only_columns(func.count()).where(_is_willing(connection))
+    return int(connection.execute(audience).scalar_one())
+
+
+def _is_willing(connection: Connection) -> ColumnElement[bool]:
+    """Return the condition of :func:`_willing`; damaged preferences do not decline."""
+    wanted = subscribers.c.preferences["announcements"]
+    if connection.dialect.name == "sqlite":
+        # One damaged row would fail the whole query; PostgreSQL accepts only valid JSON.
+        wanted = case((func.json_valid(subscribers.c.preferences) == 1, wanted.as_integer()), else_=null())
+        return func.coalesce(wanted, 1) != 0
+    return func.coalesce(wanted.as_string(), "true") != "false"
 
 
 def _audience(tag: str | None) -> Any:

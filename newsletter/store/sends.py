@@ -337,9 +337,15 @@ def claims(connection: Connection) -> list[Claim]:
     return [Claim(row.row, row.claimed_by or "", row.claimed_at, row.wire_at) for row in found]
 
 
-def by_rows(connection: Connection, rows: Sequence[int]) -> list[Send]:
-    """Return the sends with these row numbers, lowest first."""
+def by_rows(connection: Connection, rows: Sequence[int], lock: bool = False) -> list[Send]:
+    """Return the sends with these row numbers, lowest first.
+
+    Args:
+        lock: nobody else may change them until this transaction ends, so that no worker claims what is decided here.
+    """
     query = select(sends).where(sends.c.row.in_(rows)).order_by(sends.c.row)
+    if lock:
+        query = query.with_for_update()
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 
@@ -361,9 +367,11 @@ def mark_unsure(connection: Connection, row: int, owner: str, reason: str, now: 
     return bool(done.rowcount)
 
 
-def unsure(connection: Connection) -> list[Send]:
-    """Return the sends of unknown outcome, oldest first."""
-    query = select(*SEND_COLUMNS).where(sends.c.state == SendState.UNSURE.value).order_by(sends.c.row)
+def unsure(connection: Connection, limit: int | None = None) -> list[Send]:
+    """Return the sends of unknown outcome, oldest first: all, or the first ``limit``."""
+    # Not in the order of the table, all of which would be read to find a few.
+    in_order = func.coalesce(sends.c.row, 0)
+    query = select(*SEND_COLUMNS).where(sends.c.state == SendState.UNSURE.value).order_by(in_order).limit(limit)
     return [send_of(row) for row in connection.execute(query).mappings()]
 
 

@@ -1,5 +1,6 @@
 """Stored subscribers: their state, consent and preferences, and when each is due."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -202,6 +203,12 @@ def consent(connection: Connection, row: int) -> str:
     return str(connection.execute(select(subscribers.c.consent).where(subscribers.c.row == row)).scalar_one())
 
 
+def consents(connection: Connection, rows: Collection[int]) -> dict[int, str]:
+    """Return the same of several subscribers, by row."""
+    query = select(subscribers.c.row, subscribers.c.consent).where(subscribers.c.row.in_(rows))
+    return {one.row: str(one.consent) for one in connection.execute(query)}
+
+
 def set_next_due(connection: Connection, due: Mapping[int, datetime | None]) -> None:
     """Set when each subscriber (by row) is due next (UTC)."""
     if due:
@@ -287,15 +294,17 @@ def page(
 def search(
     connection: Connection, words: str, state: SubscriberState | None, tag: str | None, after: int, limit: int
 ) -> list[Subscriber]:
-    """Return the subscribers whose addresses contain a text, by row, starting after ``after``.
+    """Return the subscribers whose addresses or names contain a text, by row, starting after ``after``.
 
     Args:
-        words: a part of the address, in any case; empty for all. ``state``, ``tag``: only those; None for any.
+        words: a part of the address or the name, in any case; empty for all.
+        state, tag: only those; None for any.
     """
     query = select(subscribers).where(subscribers.c.row > after)
     if words:
         # The key is in lower case, with its domain in ASCII; what is no whole address is compared as it is.
-        query = query.where(subscribers.c.email_key.contains(email_key(words), autoescape=True))
+        in_address = subscribers.c.email_key.contains(email_key(words), autoescape=True)
+        query = query.where(or_(in_address, *_in_name(connection, words)))
     if state is not None:
         query = query.where(_in_state(connection, state))
     if tag is not None:
@@ -303,6 +312,21 @@ def search(
         query = query.where(subscribers.c.row.in_(with_tag))
     found = connection.execute(query.order_by(subscribers.c.row).limit(limit))
     return [_subscriber(row) for row in found.mappings()]
+
+
+def _in_name(connection: Connection, words: str) -> list[ColumnElement[bool]]:
+    """Return conditions, one of which holds if a name contains a text. Databases ignore the case of ASCII letters."""
+    name = subscribers.c.preferences["name"].as_string()
+    spellings = {words} if words.isascii() else {words, words.lower(), words.upper(), words.title()}
+    if connection.dialect.name != "sqlite":
+        return [name.icontains(one, autoescape=True) for one in sorted(spellings)]
+    # Parsing is slow, so first look for the text in the JSON.
+    text = cast(subscribers.c.preferences, Text)
+    is_there = or_(*(text.icontains(json.dumps(one)[1:-1], autoescape=True) for one in spellings))
+    in_name = or_(*(name.icontains(one, autoescape=True) for one in sorted(spellings)))
+    return [
+        case((is_there, case((func.json_valid(subscribers.c.preferences) == 1, in_name), else_=False)), else_=False)
+    ]
 
 
 def naming_libraries(connection: Connection, after: int, limit: int) -> list[Subscriber]:

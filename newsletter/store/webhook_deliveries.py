@@ -23,7 +23,8 @@ class Delivery:
         created_at: when it happened (UTC). ``since``: since when it is tried.
         attempts: how often it was tried, with the attempt that it is claimed for.
         next_at: when a waiting one is tried next (UTC).
-        status, error: of the last attempt that failed. ``settled_at``: when it was delivered or given up.
+        status: of the last answer. ``error``: of the last attempt that failed.
+        settled_at: when it was delivered or given up.
     """
 
     event: int
@@ -34,6 +35,7 @@ class Delivery:
     created_at: datetime
     since: datetime
     attempts: int
+    state: DeliveryState
     next_at: datetime | None
     status: int | None
     error: str | None
@@ -193,15 +195,22 @@ def failures(connection: Connection, endpoint: str | None, limit: int) -> list[D
     return _read(connection, query.limit(limit))
 
 
+def latest(connection: Connection, limit: int) -> list[Delivery]:
+    """Return the deliveries of the latest events, newest event first."""
+    query = _all().order_by(webhook_deliveries.c.event.desc(), webhook_deliveries.c.endpoint)
+    return _read(connection, query.limit(limit))
+
+
 def _all() -> Select[Any]:
     event = (webhook_events.c[name] for name in ("id", "kind", "payload", "created_at"))
-    own = ("event", "endpoint", "since", "attempts", "next_at", "status", "error", "settled_at")
+    own = ("event", "endpoint", "since", "attempts", "state", "next_at", "status", "error", "settled_at")
     delivery = (webhook_deliveries.c[name] for name in own)
     return select(*delivery, *event).join(webhook_events, webhook_events.c.row == webhook_deliveries.c.event)
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    return [Delivery(**row) for row in connection.execute(query).mappings()]
+    found = connection.execute(query).mappings()
+    return [Delivery(**{**row, "state": DeliveryState(row["state"])}) for row in found]
 
 
 def give_up_unknown(connection: Connection, endpoints: Collection[str], now: datetime) -> int:

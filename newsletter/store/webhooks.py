@@ -66,7 +66,9 @@ class SubscriberFacts:
 
 def listening(engine: Engine, wanted: Mapping[WebhookKind, Sequence[str]]) -> Engine:
     """Return the engine with which events are recorded, for the endpoints (by name) that want each kind."""
-    return engine.execution_options(**{_OPTION: dict(wanted)}) if wanted else engine
+    # An engine that had some keeps them unless they are replaced.
+    is_set = wanted or _OPTION in engine.get_execution_options()
+    return engine.execution_options(**{_OPTION: dict(wanted)}) if is_set else engine
 
 
 def new_id() -> str:

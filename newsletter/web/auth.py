@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -19,6 +20,7 @@ from newsletter.store.operators import Operator, name_key
 from newsletter.store.tokens import Token
 from newsletter.support.clock import Clock
 from newsletter.web.context import PRIVATE, WebContext
+from newsletter.web.rate_limit import show_rate
 
 __all__ = [
     "HOME",
@@ -30,12 +32,14 @@ __all__ = [
     "Scope",
     "Token",
     "begin_session",
+    "check_scope",
     "cookie_of",
     "editor",
     "end_session",
     "has_session",
     "limited",
     "owner",
+    "page_after_login",
     "scoped",
     "session",
     "viewer",
@@ -47,9 +51,18 @@ LOGIN = f"{HOME}/login"
 LASTS = timedelta(hours=12)
 """The duration of a session."""
 
+_LONGEST_PAGE = 2_000
+_OF_URLS = "/?&=%+,:;@!$'()*~-._"
 _REFUSED = "This requires a valid token, as 'Authorization: Bearer TOKEN'; create one with 'newsletter token create'."
 _NEEDED = {Role.EDITOR: "the role editor or owner", Role.OWNER: "the role owner"}
-_bearer = HTTPBearer(auto_error=False, description="A token created with `newsletter token create NAME --scope SCOPE`.")
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description=(
+        "A token created with `newsletter token create NAME --scope SCOPE`, sent as `Authorization: Bearer TOKEN`. "
+        f"Each operation names the scope that it needs: {', '.join(f'`{scope}`' for scope in Scope)}."
+    ),
+)
 
 
 class _Flags(TypedDict):
@@ -84,7 +97,7 @@ def _with_role(site: WebContext, needed: Role) -> Callable[[Request], Operator]:
     def check(request: Request) -> Operator:
         operator = session(site.context, request)
         if operator is None:
-            raise HTTPException(303, headers={**PRIVATE, "Location": LOGIN})
+            raise HTTPException(303, headers={**PRIVATE, "Location": _login_for(request)})
         if not operator.role.includes(needed):
             words = f"This needs {_NEEDED[needed]}, and {operator.name} has the role {operator.role}."
             raise HTTPException(403, words, headers=PRIVATE)
@@ -93,16 +106,37 @@ def _with_role(site: WebContext, needed: Role) -> Callable[[Request], Operator]:
     return check
 
 
-def limited(site: WebContext, scope: Scope) -> Callable[[Response, HTTPAuthorizationCredentials | None], Token]:
-    """Return a dependency as :func:`scoped`, which counts the request. Response headers say how many are left."""
+def _login_for(request: Request) -> str:
+    """Return the address of the login, with the page that was asked for; a form is not posted again."""
+    if request.method != "GET" or request.url.path == HOME:
+        return LOGIN
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{LOGIN}?{urlencode({'next': asked})}"
+
+
+def page_after_login(asked: str) -> str:
+    """Return the page of the admin site to show after a login: the one that was asked for, if it is one."""
+    try:
+        parts = urlsplit(asked)
+    except ValueError:
+        return HOME
+    is_own = parts.path.startswith(f"{HOME}/") and parts.path != LOGIN and not (parts.scheme or parts.netloc)
+    return quote(asked, safe=_OF_URLS) if is_own and len(asked) <= _LONGEST_PAGE else HOME
+
+
+def limited(site: WebContext, scope: Scope) -> Any:
+    """Return a dependency as :func:`scoped`, which counts the request. Response headers say how many are left.
+
+    The OpenAPI document names the scope.
+    """
     check = scoped(site, scope)
 
-    def check_and_count(response: Response, shown: PresentedToken) -> Token:
+    def check_and_count(request: Request, shown: PresentedToken) -> Token:
         token = check(shown)
-        response.headers.update(site.limiter.take(token.row, site.context.config.web.api_per_minute).headers)
+        show_rate(request, site.limiter.take(token.row, site.context.config.web.api_per_minute))
         return token
 
-    return check_and_count
+    return Security(check_and_count, scopes=[scope.value])
 
 
 def scoped(site: WebContext, scope: Scope) -> Callable[[HTTPAuthorizationCredentials | None], Token]:
@@ -116,14 +150,23 @@ def scoped(site: WebContext, scope: Scope) -> Callable[[HTTPAuthorizationCredent
         if token is None:
             # The same response for a missing, a wrong and an expired one.
             raise HTTPException(401, _REFUSED, {"WWW-Authenticate": "Bearer"})
-        if scope not in token.scopes:
-            # RFC 6750, section 3.1.
-            said = f'Bearer error="insufficient_scope", scope="{scope}"'
-            words = f"This requires a token with the scope {scope}; create one with 'newsletter token create'."
-            raise HTTPException(403, words, {"WWW-Authenticate": said})
+        check_scope(token, scope)
         return token
 
     return check
+
+
+def check_scope(token: Token, scope: Scope) -> None:
+    """Check that a token has a scope.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if scope not in token.scopes:
+        # RFC 6750, section 3.1.
+        said = f'Bearer error="insufficient_scope", scope="{scope}"'
+        words = f"This requires a token with the scope {scope}; create one with 'newsletter token create'."
+        raise HTTPException(403, words, {"WWW-Authenticate": said})
 
 
 def _authenticate(context: AppContext, shown: str) -> Token | None:

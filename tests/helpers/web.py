@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from sqlalchemy import select
 from newsletter.audience.signed_links import Links
 from newsletter.config.secrets import signing_key
 from newsletter.config.web import Web
-from newsletter.model import Role
+from newsletter.model import Role, Scope
 from newsletter.services import accounts
 from newsletter.services.context import open_context
 from newsletter.store import feedback, open_store, operators, reading, sign_ups, subscribers, writing
@@ -59,9 +59,11 @@ def log_in(where: str, name: str = "ada", password: str = PASSWORD, **headers: s
     return httpx.post(f"{where}/admin/login", data=form, headers=headers, verify=False)
 
 
-def session_of(newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNER) -> dict[str, str]:
+def session_of(
+    newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNER, now: datetime | None = None
+) -> dict[str, str]:
     """Return the cookie of a session of an operator, who is added if need be: without a password, which takes long."""
-    engine, now = open_store(newsletter.config.store_url), parse_moment(NOW)
+    engine, now = open_store(newsletter.config.store_url), now or parse_moment(NOW)
     with writing(engine) as connection:
         operators.add(connection, name, role, "none", now)
         found = operators.by_name(connection, name)
@@ -69,6 +71,16 @@ def session_of(newsletter: Newsletter, name: str = "ada", role: Role = Role.OWNE
         cookie = operators.begin_session(connection, found.row, now, now + timedelta(hours=12))
     engine.dispose()
     return {"operator": cookie}
+
+
+def token_of(
+    newsletter: Newsletter, *scopes: Scope, name: str = "crm", expires_at: datetime | None = None
+) -> dict[str, str]:
+    """Create a token, and return the header of requests with it."""
+    context = open_context(newsletter.config, frozen_clock(parse_moment(NOW)))
+    token = accounts.create_token(context, COMMAND_LINE, name, scopes, expires_at)
+    context.engine.dispose()
+    return {"Authorization": f"Bearer {token}"}
 
 
 def links_of(newsletter: Newsletter) -> Links:

@@ -20,7 +20,7 @@ from newsletter.services.interest_findings import find_interests
 from newsletter.services.interest_sentences import describe_findings
 from newsletter.services.ranking_snapshot import RankingSnapshot, build_snapshot
 from newsletter.services.recommend import rank_papers
-from newsletter.store import feedback, papers, reading, writing
+from newsletter.store import audit, feedback, papers, reading, writing
 from newsletter.support.time_zones import get_zone, is_known
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import PAGE, Posted, SameOrigin, path_for, subscriber_of, text
@@ -157,7 +157,12 @@ def routes(site: WebContext) -> APIRouter:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         if subscriber.state in (SubscriberState.ACTIVE, SubscriberState.PAUSED):
             with writing(context.engine) as connection:
-                subscriber_states.pause(connection, subscriber, context.clock(), context.clock() + _PAUSE)
+                now = context.clock()
+                subscriber_states.pause(connection, subscriber, now, now + _PAUSE)
+                details = {"until": (now + _PAUSE).isoformat()}
+                audit.record(
+                    connection, audit.SUBSCRIBER, "subscriber.pause", subscriber.email, now, subscriber.row, **details
+                )
         return RedirectResponse(f"/preferences/{token}?said=paused", 303, headers=PRIVATE)
 
     @router.post("/resume", dependencies=[SameOrigin])
@@ -165,7 +170,9 @@ def routes(site: WebContext) -> APIRouter:
         subscriber = subscriber_of(site, TokenPurpose.PREFERENCES, token)
         if subscriber.state is SubscriberState.PAUSED:
             with writing(context.engine) as connection:
-                subscriber_states.set_state(connection, subscriber, SubscriberState.ACTIVE, context.clock())
+                now = context.clock()
+                subscriber_states.set_state(connection, subscriber, SubscriberState.ACTIVE, now)
+                audit.record(connection, audit.SUBSCRIBER, "subscriber.resume", subscriber.email, now, subscriber.row)
         return RedirectResponse(f"/preferences/{token}?said=resumed", 303, headers=PRIVATE)
 
     return router

@@ -8,9 +8,25 @@ from fastapi import APIRouter
 
 from newsletter.web.auth import HOME
 from newsletter.web.context import WebContext
-from newsletter.web.pages.admin import accounts, audit, login, overview, queue, sources, subscribers, templates, tokens
+from newsletter.web.pages.admin import (
+    accounts,
+    announcements,
+    audit,
+    login,
+    overview,
+    queue,
+    settings,
+    sources,
+    subscribers,
+    templates,
+    tokens,
+    webhooks,
+)
 
-_PAGES = (login, overview, subscribers, queue, sources, templates, audit, accounts, tokens)
+_PAGES = (
+    *(login, overview, subscribers, announcements, queue, sources, templates, webhooks, settings),
+    *(audit, accounts, tokens),
+)
 
 
 def routes(site: WebContext) -> APIRouter:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from newsletter.audience import passwords
 from newsletter.services import accounts
@@ -13,7 +13,7 @@ from newsletter.store.operators import LastOwner
 from newsletter.web.auth import LoginThrottle, Operator, Role, begin_session, owner, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
-from newsletter.web.pages.admin.layout import admin_page, done
+from newsletter.web.pages.admin.layout import RowNumber, admin_page, done
 
 _PATH = "/accounts"
 _NOTICES = {
@@ -35,8 +35,6 @@ _UNCONFIRMED = "Tick the box to confirm that the operator is to be removed."
 _WRONG = "The present password is wrong."
 _DIFFERENT = "The two new passwords differ."
 _OFTEN = "Too many attempts. Please try again in 15 minutes."
-
-_Row = Annotated[int, Path(ge=0, le=2**31 - 1)]
 
 
 def routes(site: WebContext) -> APIRouter:
@@ -144,12 +142,12 @@ def _add_changes(router: APIRouter, site: WebContext) -> None:
         return done(path, key)
 
     @router.get("/{row}")
-    def show(request: Request, row: _Row, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
+    def show(request: Request, row: RowNumber, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
         return account_page(request, operator, row)
 
     @router.post("/{row}/role", dependencies=[SameOrigin])
     def change_role(
-        request: Request, row: _Row, form: Posted, operator: Annotated[Operator, Depends(owner(site))]
+        request: Request, row: RowNumber, form: Posted, operator: Annotated[Operator, Depends(owner(site))]
     ) -> Response:
         role = _role(text(form, "role"))
         if role is None:
@@ -159,7 +157,7 @@ def _add_changes(router: APIRouter, site: WebContext) -> None:
 
     @router.post("/{row}/password", dependencies=[SameOrigin])
     def change_password(
-        request: Request, row: _Row, form: Posted, operator: Annotated[Operator, Depends(owner(site))]
+        request: Request, row: RowNumber, form: Posted, operator: Annotated[Operator, Depends(owner(site))]
     ) -> Response:
         if row == operator.row:
             # Whoever finds a browser that is logged in must not be able to take the account over.
@@ -169,13 +167,13 @@ def _add_changes(router: APIRouter, site: WebContext) -> None:
         return changed(request, operator, row, change, f"{_PATH}/{row}", "password")
 
     @router.post("/{row}/sessions", dependencies=[SameOrigin])
-    def end_sessions(request: Request, row: _Row, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
+    def end_sessions(request: Request, row: RowNumber, operator: Annotated[Operator, Depends(owner(site))]) -> Response:
         change = lambda name: accounts.end_sessions(context, operator.name, name)  # noqa: E731
         return changed(request, operator, row, change, f"{_PATH}/{row}", "ended")
 
     @router.post("/{row}/remove", dependencies=[SameOrigin])
     def remove(
-        request: Request, row: _Row, form: Posted, operator: Annotated[Operator, Depends(owner(site))]
+        request: Request, row: RowNumber, form: Posted, operator: Annotated[Operator, Depends(owner(site))]
     ) -> Response:
         if text(form, "confirmed") != "yes":
             return account_page(request, operator, row, 422, _UNCONFIRMED)

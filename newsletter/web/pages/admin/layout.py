@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Path, Request, Response
 from fastapi.responses import RedirectResponse
 
 from newsletter.web.auth import HOME, Operator, Role
@@ -28,14 +28,20 @@ class Section:
 SECTIONS = (
     Section("", "Overview"),
     Section("/subscribers", "Subscribers"),
+    Section("/announcements", "Announcements"),
     Section("/queue", "Queue"),
     Section("/sources", "Sources"),
     Section("/templates", "Templates"),
+    Section("/webhooks", "Webhooks"),
+    Section("/settings", "Settings"),
     Section("/audit", "Audit log"),
     Section("/accounts", "Accounts"),
     Section("/tokens", "Tokens", Role.OWNER),
 )
 """The navigation, in its order."""
+
+RowNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
+"""The number of something in a path: of what databases take, since people may write anything there."""
 
 _NO_NOTICES: Mapping[str, str] = {}
 

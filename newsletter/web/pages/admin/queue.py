@@ -8,10 +8,11 @@ from newsletter.model import SendState
 from newsletter.services import sending_admin
 from newsletter.services.status import queue_status
 from newsletter.store import reading, send_log, sends, statistics
+from newsletter.store.send_changes import Retry
 from newsletter.web.auth import Operator, editor, viewer
 from newsletter.web.context import WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
-from newsletter.web.pages.admin.layout import admin_page, done
+from newsletter.web.pages.admin.layout import RowNumber, admin_page, done
 
 _OWN = "/queue"
 _LINES = 100
@@ -21,11 +22,16 @@ _NOTICES = {
     "paused": "All sending is paused.",
     "resumed": "Sending goes on.",
     "nothing": "Nothing had to be resumed.",
-    "retried": "The send is planned again; the next run sends it.",
-    "all": "What can be sent is planned again; the next run sends it.",
-    "not-retried": "This send cannot be retried: its subscriber gets no mail, or its papers were sent already.",
-    "resolved": "The send is settled.",
-    "gone": "This send was settled meanwhile.",
+    "all": "All that can be sent again are planned; the next run sends them.",
+    "none": "Nothing had to be retried.",
+    Retry.PLANNED.value: "The send is planned again; the next run sends it.",
+    Retry.MADE_AGAIN.value: "The digest will be composed and sent by the next run.",
+    Retry.INACTIVE.value: "The send was not retried: its subscriber gets no mail now.",
+    Retry.NOTHING_LEFT.value: "The send was not retried: all its papers were sent in other digests.",
+    Retry.CANCELLED.value: "The send was not retried: its announcement was cancelled.",
+    "arrived": "The send counts as sent.",
+    "again": "The send is planned again; the next run sends it.",
+    "gone": "Nothing was changed: the send was retried or settled meanwhile.",
 }
 
 
@@ -43,17 +49,18 @@ def routes(site: WebContext) -> APIRouter:
         now = context.clock()
         with reading(context.engine) as connection:
             queue = queue_status(context, connection)
-            unsure = sends.unsure(connection)
+            unsure = sends.unsure(connection, _LINES)
             failed = send_log.failed_since(connection, (now - sending_admin.RECENT).date(), _LINES)
             editions = statistics.editions(connection, _EDITIONS)
+        all_unsure = queue.waiting.get(SendState.UNSURE)
         return admin_page(
             site,
             request,
             operator,
             "queue",
             queue=queue,
-            unsure=unsure[:_LINES],
-            unsure_number=len(unsure),
+            unsure=unsure,
+            unsure_number=all_unsure.count if all_unsure is not None else 0,
             failed=failed,
             editions=editions,
             notices=_NOTICES,
@@ -71,19 +78,19 @@ def routes(site: WebContext) -> APIRouter:
 
     @router.post("/retry/{states}", dependencies=[SameOrigin])
     def retry_all(states: Literal["failed", "deferred"], operator: Annotated[Operator, may_change]) -> Response:
-        sending_admin.retry_recent(context, [SendState(states)], operator.name)
-        return back("all")
+        counts = sending_admin.retry_recent(context, [SendState(states)], operator.name)
+        return back("all" if counts[Retry.PLANNED] or counts[Retry.MADE_AGAIN] else "none")
 
     @router.post("/{row}/retry", dependencies=[SameOrigin])
-    def retry(row: int, operator: Annotated[Operator, may_change]) -> Response:
+    def retry(row: RowNumber, operator: Annotated[Operator, may_change]) -> Response:
         outcome = sending_admin.retry_one(context, row, operator.name)
-        if outcome is None:
-            return back("gone")
-        return back("retried" if outcome.value in ("planned", "made_again") else "not-retried")
+        return back(outcome.value if outcome is not None else "gone")
 
     @router.post("/{row}/{outcome}", dependencies=[SameOrigin])
-    def resolve(row: int, outcome: Literal["arrived", "again"], operator: Annotated[Operator, may_change]) -> Response:
+    def resolve(
+        row: RowNumber, outcome: Literal["arrived", "again"], operator: Annotated[Operator, may_change]
+    ) -> Response:
         found = sending_admin.resolve(context, row, outcome == "arrived", operator.name)
-        return back("resolved" if found is not None else "gone")
+        return back(outcome if found is not None else "gone")
 
     return router

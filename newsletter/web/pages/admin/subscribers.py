@@ -4,23 +4,25 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from newsletter.audience import subscriptions, timeline
-from newsletter.audience.subscriber_file import new_text, preferences_from_mapping, read_preferences_text
+from newsletter.audience import history, subscriptions, timeline
+from newsletter.audience.subscriber_file import new_text, preferences_from_mapping, read_contents
+from newsletter.audience.subscriptions import StoredPreferences
 from newsletter.errors import NewsletterError, UserError
-from newsletter.model import SubscriberState
+from newsletter.model import Subscriber, SubscriberState
 from newsletter.services import subscriber_admin
 from newsletter.services.subscriber_admin import NoSubscriber, Profile
-from newsletter.store import audit, bounces, reading, subscribers, tags
+from newsletter.store import reading, subscribers, suppressions, tags
 from newsletter.support.tags import valid_tag
 from newsletter.web.auth import HOME, Operator, editor, viewer
 from newsletter.web.context import PRIVATE, WebContext
 from newsletter.web.forms import Posted, SameOrigin, text
-from newsletter.web.pages.admin.layout import admin_page, done
+from newsletter.web.pages.admin.layout import RowNumber, admin_page, done
 
 _OWN = "/subscribers"
 _PATH = f"{HOME}{_OWN}"
@@ -42,7 +44,7 @@ NOTICES = {
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What the list of subscribers shows: addresses that contain a text, of a state, with a tag, after a row."""
+    """What the list of subscribers shows: who has a text in the address or name, a state and a tag, after a row."""
 
     q: str = ""
     state: SubscriberState | None = None
@@ -60,7 +62,6 @@ def routes(site: WebContext) -> APIRouter:
     context = site.context
     router = APIRouter(prefix=_OWN)
     may_view, may_change = Depends(viewer(site)), Depends(editor(site))
-    folder = context.config.subscribers_folder
 
     def show(
         request: Request,
@@ -69,13 +70,14 @@ def routes(site: WebContext) -> APIRouter:
         status: int = 200,
         problem: str = "",
         yaml: str | None = None,
+        whole: bool = False,
     ) -> Response:
         with reading(context.engine) as connection:
             one = found.subscriber
             days = timeline.build_timeline(connection, one, context.clock(), context.config.log.keep_skipped_days)
-            lines = audit.page(connection, None, _LINES, subscriber=one.row)
-            returned = bounces.of_subscriber(connection, one.row, one.created_at or context.clock())
-        stored = subscriptions.read_stored(one, folder)
+            events = history.read_history(connection, one)
+            suppression = suppressions.find(connection, one.email)
+        stored = _stored(one, context.config.subscribers_folder)
         return admin_page(
             site,
             request,
@@ -86,14 +88,30 @@ def routes(site: WebContext) -> APIRouter:
             one=one,
             timeline=days,
             spans=list(timeline.spans(days.days)),
-            lines=lines,
-            returned=returned,
+            events=events if whole else events[:_LINES],
+            events_number=len(events),
+            suppression=suppression,
             yaml=new_text(stored.preferences) if yaml is None else yaml,
             mark=stored.mark,
             file=stored.file,
+            file_problems=stored.problems,
             problem=problem,
             notices=NOTICES,
         )
+
+    def look(
+        request: Request,
+        operator: Operator,
+        row: int,
+        status: int = 200,
+        problem: str = "",
+        yaml: str | None = None,
+        whole: bool = False,
+    ) -> Response:
+        try:
+            return show(request, operator, subscriber_admin.profile(context, row), status, problem, yaml, whole)
+        except NoSubscriber:
+            return _not_there(site, request, operator)
 
     def act(
         request: Request, operator: Operator, row: int, key: str, change: Callable[[], object], yaml: str | None = None
@@ -105,8 +123,7 @@ def routes(site: WebContext) -> APIRouter:
             return _not_there(site, request, operator)
         except NewsletterError as error:
             status = 409 if isinstance(error, UserError) else 503
-            found = subscriber_admin.profile(context, row)
-            return show(request, operator, found, status, "\n".join(error.lines), yaml)
+            return look(request, operator, row, status, "\n".join(error.lines), yaml)
         return done(f"{_OWN}/{row}", key)
 
     @router.get("")
@@ -118,7 +135,7 @@ def routes(site: WebContext) -> APIRouter:
         tag: Annotated[str, Query(max_length=50)] = "",
         after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     ) -> Response:
-        wanted = Search(q.strip(), _state(state), tag, after)
+        wanted = Search(q.strip(), _state(state), tag.strip(), after)
         with reading(context.engine) as connection:
             found = subscribers.search(connection, wanted.q, wanted.state, wanted.tag or None, after, _PAGE + 1)
             shown = found[:_PAGE]
@@ -163,59 +180,60 @@ def routes(site: WebContext) -> APIRouter:
         return done(f"{_OWN}/{added.subscriber.row}", "added")
 
     @router.get("/{row}")
-    def view(request: Request, row: int, operator: Annotated[Operator, may_view]) -> Response:
-        try:
-            return show(request, operator, subscriber_admin.profile(context, row))
-        except NoSubscriber:
-            return _not_there(site, request, operator)
+    def view(
+        request: Request, row: RowNumber, operator: Annotated[Operator, may_view], whole: bool = False
+    ) -> Response:
+        return look(request, operator, row, whole=whole)
 
     @router.post("/{row}/preferences", dependencies=[SameOrigin])
-    def change(request: Request, row: int, operator: Annotated[Operator, may_change], form: Posted) -> Response:
+    def change(request: Request, row: RowNumber, operator: Annotated[Operator, may_change], form: Posted) -> Response:
         yaml = text(form, "yaml")
 
         def save() -> None:
-            wanted = read_preferences_text(yaml, _SHOWN)
-            subscriber_admin.change(context, row, wanted, text(form, "mark"), operator.name)
+            wanted = read_contents(yaml, _SHOWN)
+            if wanted.tags is not None:
+                raise UserError("tags: nothing was saved; remove them here and change them in the field Tags above")
+            subscriber_admin.change(context, row, wanted.preferences, text(form, "mark"), operator.name)
 
         return act(request, operator, row, "changed", save, yaml)
 
     @router.post("/{row}/tags", dependencies=[SameOrigin])
-    def set_tags(request: Request, row: int, operator: Annotated[Operator, may_change], form: Posted) -> Response:
+    def set_tags(request: Request, row: RowNumber, operator: Annotated[Operator, may_change], form: Posted) -> Response:
         def save() -> None:
             subscriber_admin.set_tags(context, row, _tags(text(form, "tags")), operator.name)
 
         return act(request, operator, row, "tags", save)
 
     @router.post("/{row}/pause", dependencies=[SameOrigin])
-    def pause(request: Request, row: int, operator: Annotated[Operator, may_change], form: Posted) -> Response:
+    def pause(request: Request, row: RowNumber, operator: Annotated[Operator, may_change], form: Posted) -> Response:
         def save() -> None:
             subscriber_admin.pause(context, row, _until(text(form, "until"), context.clock()), operator.name)
 
         return act(request, operator, row, "pause", save)
 
     @router.post("/{row}/resume", dependencies=[SameOrigin])
-    def resume(request: Request, row: int, operator: Annotated[Operator, may_change]) -> Response:
+    def resume(request: Request, row: RowNumber, operator: Annotated[Operator, may_change]) -> Response:
         return act(request, operator, row, "resume", lambda: subscriber_admin.resume(context, row, operator.name))
 
     @router.post("/{row}/block", dependencies=[SameOrigin])
-    def block(request: Request, row: int, operator: Annotated[Operator, may_change], form: Posted) -> Response:
+    def block(request: Request, row: RowNumber, operator: Annotated[Operator, may_change], form: Posted) -> Response:
         def save() -> None:
             subscriber_admin.block(context, row, operator.name, text(form, "reason").strip()[:300])
 
         return act(request, operator, row, "block", save)
 
     @router.post("/{row}/export", dependencies=[SameOrigin])
-    def export(request: Request, row: int, operator: Annotated[Operator, may_change]) -> Response:
+    def export(request: Request, row: RowNumber, operator: Annotated[Operator, may_change]) -> Response:
         try:
             data = subscriber_admin.export(context, row, operator.name)
         except NoSubscriber:
             return _not_there(site, request, operator)
-        name = f'attachment; filename="subscriber-{row}.json"'
-        body = json.dumps(data, ensure_ascii=False, indent=2)
+        name = f'attachment; filename="subscriber-{row}-{context.clock():%Y-%m-%d}.json"'
+        body = json.dumps(data, ensure_ascii=False, indent=1)
         return Response(body, media_type="application/json", headers={**PRIVATE, "Content-Disposition": name})
 
     @router.post("/{row}/forget", dependencies=[SameOrigin])
-    def forget(request: Request, row: int, operator: Annotated[Operator, may_change], form: Posted) -> Response:
+    def forget(request: Request, row: RowNumber, operator: Annotated[Operator, may_change], form: Posted) -> Response:
         def erase() -> None:
             one = subscriber_admin.profile(context, row).subscriber
             if text(form, "email").strip().casefold() != one.email.casefold():
@@ -230,6 +248,14 @@ def routes(site: WebContext) -> APIRouter:
 
 def _not_there(site: WebContext, request: Request, operator: Operator) -> Response:
     return admin_page(site, request, operator, "missing", 404, what="This subscriber does not exist any more.")
+
+
+def _stored(one: Subscriber, folder: Path) -> StoredPreferences:
+    """Return the preferences of a subscriber: those in the store, if the file cannot be read."""
+    try:
+        return subscriptions.read_stored(one, folder)
+    except UserError as error:
+        return StoredPreferences(one.preferences, "", one.file, "", error.lines)
 
 
 def _tags(typed: str) -> list[str]:

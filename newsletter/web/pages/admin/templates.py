@@ -3,18 +3,20 @@ home: nothing is changed here.
 """
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from newsletter.audience import subscriptions
-from newsletter.errors import NewsletterError
-from newsletter.model import Layout, SubscriberState
+from newsletter.errors import NewsletterError, UserError
+from newsletter.model import Digest, Layout, Subscriber
 from newsletter.rendering.template import BUNDLED
 from newsletter.services.messages import render_without_rights, with_layout
 from newsletter.services.recommend import preview_digest
-from newsletter.store import reading, subscribers
+from newsletter.services.sample_data import sample_digest, sample_reader
+from newsletter.store import reading
 from newsletter.support.files import read_text
 from newsletter.web.auth import Operator, viewer
 from newsletter.web.context import PRIVATE, WebContext
@@ -33,7 +35,12 @@ _FRAMED = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 
-LayoutName = Annotated[Layout | None, Query()]
+_SAMPLE = "reader@example.org"
+_INTEREST = "Sample papers"
+_BODY = "margin: 12px; background: canvas; color: canvastext"
+_PRE = "white-space: pre-wrap; overflow-wrap: anywhere"
+
+Part = Literal["html", "text"]
 Address = Annotated[str, Query(max_length=320)]
 
 
@@ -61,61 +68,88 @@ def template_files(own: Path) -> list[TemplateFile]:
     return sorted(found.values(), key=lambda one: one.name)
 
 
+def own_folder(site: WebContext) -> Path:
+    """Return the folder of the newsletter's own templates."""
+    return site.context.config.folder / site.context.config.templates
+
+
 def routes(site: WebContext) -> APIRouter:
     """Create the router of the pages."""
     context = site.context
     router = APIRouter(prefix=_OWN, dependencies=[Depends(viewer(site))])
-    own = context.config.folder / context.config.templates
     may_view = Depends(viewer(site))
 
-    def any_subscriber() -> str:
+    def reader_of(email: str) -> Subscriber:
+        if not email:
+            return sample_reader(_SAMPLE, _INTEREST)
         with reading(context.engine) as connection:
-            found = subscribers.page(connection, 0, 1, SubscriberState.ACTIVE)
-        return found[0].email if found else ""
+            return subscriptions.get_subscriber(connection, email)
+
+    def digest_of(email: str, reader: Subscriber) -> Digest:
+        if not email:
+            return sample_digest(context.clock().date(), _INTEREST)
+        found = preview_digest(context, reader)
+        if found.digest is None or not found.is_sent:
+            raise UserError(f"Nothing would be sent to {reader.email} now: {found.nothing}")
+        return found.digest
 
     @router.get("")
     def show(
         request: Request,
         operator: Annotated[Operator, may_view],
         email: Address = "",
-        layout: LayoutName = None,
+        layout: str = "",
+        part: Part = "html",
     ) -> Response:
+        email, problem = email.strip(), ""
+        try:
+            reader_of(email)
+        except UserError as error:
+            problem = "\n".join(error.lines)
         return admin_page(
             site,
             request,
             operator,
             "templates",
+            422 if problem else 200,
             headers=_WITH_FRAME,
-            files=template_files(own),
-            email=email.strip() or any_subscriber(),
+            files=template_files(own_folder(site)),
+            email=email,
             layout=layout,
             layouts=list(Layout),
-            usual=context.config.digest.layout,
+            part=part,
+            problem=problem,
         )
 
     @router.get("/message")
-    def message(email: Address, layout: LayoutName = None) -> Response:
+    def message(email: Address = "", layout: str = "", part: Part = "html") -> Response:
+        email = email.strip()
         try:
-            with reading(context.engine) as connection:
-                reader = subscriptions.get_subscriber(connection, email)
-            digest = preview_digest(context, reader).digest
-            if digest is None:
-                return _text("The store has no papers, so there is no digest to show.")
-            shown = with_layout(reader, layout) if layout is not None else reader
-            html = render_without_rights(context, shown, digest)
+            reader = reader_of(email)
+            digest = digest_of(email, reader)
+            shown = with_layout(reader, Layout(layout)) if layout in list(Layout) else reader
+            html, text = render_without_rights(context, shown, digest)
         except NewsletterError as error:
             return _text("\n".join(error.lines), 422)
-        return Response(html, media_type="text/html", headers=_FRAMED)
+        return Response(html, media_type="text/html", headers=_FRAMED) if part == "html" else _text(text)
 
     @router.get("/source/{name:path}")
     def source(request: Request, name: str, operator: Annotated[Operator, may_view]) -> Response:
-        found = next((one for one in template_files(own) if one.name == name), None)
+        found = next((one for one in template_files(own_folder(site)) if one.name == name), None)
         if found is None:
-            raise HTTPException(404, "There is no such template.")
-        return admin_page(site, request, operator, "template", file=found, text=read_text(found.path, found.name))
+            raise HTTPException(404, "There is no such template.", PRIVATE)
+        try:
+            text, problem = read_text(found.path, found.name), ""
+        except UserError as error:
+            text, problem = "", "\n".join(error.lines)
+        return admin_page(
+            site, request, operator, "template", 422 if problem else 200, file=found, text=text, problem=problem
+        )
 
     return router
 
 
 def _text(words: str, status: int = 200) -> Response:
-    return Response(words, status, media_type="text/plain", headers=_FRAMED)
+    """Return a page for the frame with a text, in the colours that the reader prefers."""
+    page = f'<!doctype html><meta name="color-scheme" content="light dark"><body style="{_BODY}"><pre style="{_PRE}">'
+    return Response(f"{page}{escape(words)}</pre>", status, media_type="text/html", headers=_FRAMED)

@@ -4,24 +4,38 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fastapi.routing import iter_route_contexts
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, select
 
-from newsletter.model import Role
+from newsletter.model import Role, SendState
 from newsletter.services.context import open_context
 from newsletter.store import open_store, reading, schema
 from newsletter.support.clock import frozen_clock, parse_moment
 from newsletter.web.app import make_app
 from newsletter.web.pages.admin.layout import SECTIONS
+from tests.helpers.admin import add_send, add_subscriber
 from tests.helpers.newsletter import NOW, Newsletter
 from tests.helpers.web import PASSWORD, add_operator, log_in, serving, session_of
 
 Served = tuple[str, Newsletter]
+ELSEWHERE = (
+    "",
+    "/papers",
+    "/admin/login",
+    "/administrator/",
+    "//evil.example/admin/",
+    "https://evil.example/admin/",
+    "\\\\evil.example/admin/",
+    "javascript:alert(1)//admin/",
+    "http://[/admin/",
+    "/admin/" + "x" * 2_000,
+)
 OPEN_TO_ALL = {"/admin/login", "/admin/logout", "/admin/accounts/password"}
 """Forms that every operator may post."""
 
@@ -66,10 +80,33 @@ def test_no_page_is_shown_without_a_login(served: Served) -> None:
     where, newsletter = served
     for section in SECTIONS:
         answer = httpx.get(f"{where}/admin{section.path}")
-        assert (answer.status_code, answer.headers["Location"], answer.text) == (303, "/admin/login", "")
+        after = f"?next=%2Fadmin%2F{section.path[1:]}" if section.path else ""
+        assert (answer.status_code, answer.headers["Location"], answer.text) == (303, f"/admin/login{after}", "")
         shown = httpx.get(f"{where}/admin{section.path}", cookies=session_of(newsletter))
         assert (shown.status_code, shown.headers["Cache-Control"]) == (200, "no-store")
     assert httpx.get(f"{where}/operator").headers["Location"] == "/admin"
+
+
+def test_a_login_leads_to_the_page_that_was_asked_for_and_nowhere_else(served: Served) -> None:
+    where, newsletter = served
+    cookies, asked = session_of(newsletter), "/admin/subscribers?q=a%26b&state=active"
+    answer = httpx.get(where + asked)
+    assert answer.headers["Location"] == "/admin/login?next=%2Fadmin%2Fsubscribers%3Fq%3Da%2526b%26state%3Dactive"
+    page = httpx.get(where + answer.headers["Location"])
+    assert 'name="next" value="/admin/subscribers?q=a%26b&amp;state=active"' in page.text
+    for wanted, leads in (
+        (asked, asked),
+        ("/admin/accounts/1", "/admin/accounts/1"),
+        ("/admin/\r\nSet-Cookie: a=b", "/admin/%0D%0ASet-Cookie:%20a=b"),
+        *((one, "/admin") for one in ELSEWHERE),
+    ):
+        # With a session the login leads on at once, by the same rule as after the form.
+        leading = httpx.get(f"{where}/admin/login", params={"next": wanted}, cookies=cookies)
+        assert (leading.status_code, leading.headers["Location"]) == (303, leads), wanted
+    add_operator(newsletter, "eve")
+    for wanted, leads in ((asked, asked), ("//evil.example/admin/", "/admin")):
+        form = {"name": "eve", "password": PASSWORD, "next": wanted}
+        assert httpx.post(f"{where}/admin/login", data=form).headers["Location"] == leads
 
 
 def test_a_login_never_says_whether_the_name_exists(served: Served) -> None:
@@ -178,22 +215,44 @@ def test_every_form_of_ours_says_where_it_stands_and_needs_no_script(served: Ser
     page.close()
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1200)])
-def test_nothing_on_it_shuts_anybody_out(served: Served, browser: Browser, scheme, width: int) -> None:
+@pytest.mark.parametrize(("scheme", "other", "width"), [("light", "dark", 375), ("dark", "light", 1200)])
+def test_nothing_on_it_shuts_anybody_out(served: Served, browser: Browser, scheme, other, width: int) -> None:
     where, newsletter = served
     newsletter.run("token", "create", "a program with a long name that somebody wrote down here")
+    reader = with_sends_of_all_states(newsletter)
     cookie = session_of(newsletter)["operator"]
     said: list[str] = []
     page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     page.on("console", lambda message: said.append(message.text))
-    pages = ["/login", *(section.path for section in SECTIONS), "/accounts/1", "/accounts?done=added"]
-    for path in pages:
+    of_subscribers = [f"/subscribers/{reader}", "/subscribers/new", "/subscribers?q=nobody"]
+    others = ["/accounts/1", "/accounts?done=added", "/templates/source/partials/footer.mjml"]
+    for path in ["/login", *(section.path for section in SECTIONS), *of_subscribers, *others]:
+        page.emulate_media(color_scheme=scheme)
         page.goto(f"{where}/admin{path}")
         page.context.add_cookies([{"name": "operator", "value": cookie, "url": where}])
         for shut in page.locator("details").all():
             shut.locator("summary").click()
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == [], path
+        assert faults(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") == width, path
+        page.emulate_media(color_scheme=other)
+        assert faults(page, {"runOnly": ["color-contrast"]}) == [], path
     assert said == []
     page.close()
+
+
+def faults(page: Page, options: dict[str, list[str]] | None = None) -> list[tuple[str, list[object]]]:
+    """What axe-core finds on a page."""
+    found = Axe().run(page, options=options).response["violations"]
+    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
+
+
+def with_sends_of_all_states(newsletter: Newsletter) -> int:
+    """Add subscribers whose sends have all states, and a pause of all sending; returns the row of one."""
+    long = "a-name-of-somebody-that-is-as-long-as-names-may-be"
+    reader = add_subscriber(newsletter, f"{long}@{long}.department.university.example", f"{long} " * 3, labels=["vip"])
+    reply = f"550 5.1.1 <{long}@department.university.example>: Recipient address rejected: {'x' * 80}"
+    later = {"smtp_reply": reply, "reason": "the server refused it", "not_before": parse_moment("2025-11-28T10:00")}
+    for day, state in enumerate(SendState, 20):
+        add_send(newsletter, reader, state, edition=date(2025, 11, day + 1), **later)
+    newsletter.run("pause", "--reason", "the template " + "is-wrong" * 20)
+    return reader
