@@ -1,5 +1,6 @@
 """Calibration: the match of a paper, which is the probability that it is relevant, from what is known of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,24 @@ def taken(evidence: Evidence, some: np.ndarray) -> Evidence:
         coverage=Coverage(*(part[some] for part in evidence.coverage)),
         meaning=evidence.meaning[some] if evidence.meaning is not None else None,
         usual_closeness=evidence.usual_closeness[some] if evidence.usual_closeness is not None else None,
+    )
+
+
+def joined(parts: Sequence[Evidence]) -> Evidence:
+    """Return several parts of the evidence as one."""
+    by_meaning = parts[0].meaning is not None
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return Evidence(
+        topics=column("topics"),
+        total=column("total"),
+        examples=column("examples"),
+        said=column("said"),
+        coverage=Coverage(*(np.concatenate(one) for one in zip(*(part.coverage for part in parts), strict=True))),
+        meaning=column("meaning") if by_meaning else None,
+        usual_closeness=column("usual_closeness") if by_meaning else None,
     )
 
 

@@ -84,11 +84,16 @@ def _sums(matrix: csr_matrix) -> np.ndarray:
 def had_by(alternatives: Alternatives, turned: csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight, and the number, of each alternative's words that each paper has (alternatives × papers).
 
+    Both come from one product: the weight is the real part of a complex number, the number of words the imaginary one.
+
     Args:
         turned: the papers' vectors, transposed (terms × papers).
     """
+    weights = alternatives.weights
+    both = csr_matrix((weights.data + 1j * alternatives.counted.data, weights.indices, weights.indptr), weights.shape)
     present = csr_matrix((np.ones(turned.nnz, np.float32), turned.indices, turned.indptr), turned.shape, copy=False)
-    return (alternatives.weights @ present).toarray(), (alternatives.counted @ present).toarray()
+    had = (both.astype(np.complex64) @ present).toarray()
+    return had.real, had.imag
 
 
 def best_of(
