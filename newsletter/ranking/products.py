@@ -28,14 +28,16 @@ class TermProducts(NamedTuple):
     """Papers prepared for the products, with weights in whole multiples of 2⁻²⁴ (float64).
 
     Attributes:
-        exact: terms × papers.
-        common: the common terms' weights (common × papers).
+        exact: terms × papers. ``present``: the same with 1 for each weight, as complex numbers.
+        common: the common terms' weights, and a last row that takes off what is added to each sum (common + 1 ×
+            papers).
         places: the row of each term in ``others``, where all terms that no paper has share one.
         others: the weights of all other terms (places × papers), with a column for each common term in addition, which
-            has a 1 in the row of that term. The first row has :data:`_TOUCH` everywhere.
+            has a 1 in the row of that term, and an empty one. The first row has :data:`_TOUCH` everywhere.
     """
 
     exact: csr_matrix
+    present: csr_matrix
     common: np.ndarray
     places: np.ndarray
     others: csr_matrix
@@ -51,24 +53,25 @@ def prepare(turned: csr_matrix) -> TermProducts:
     common, present = (int(np.count_nonzero(some)) for some in (counts * _COMMON > turned.shape[1], counts))
     places = np.full(len(counts), present + 1, dtype=np.int32)
     places[order[:present]] = np.arange(1, present + 1)
-    rest, width = exact[order[common:present]], common + turned.shape[1]
+    rest, width = exact[order[common:present]], turned.shape[1] + common + 1
     # SciPy returns a row's values from the last column it met to the first.
-    columns = np.concatenate([np.arange(width)[::-1], np.arange(turned.shape[1], width), rest.indices])
+    columns = np.concatenate([np.arange(width)[::-1], turned.shape[1] + np.arange(common), rest.indices])
     values = np.concatenate([np.full(width, _TOUCH), np.ones(common), rest.data])
     starts = np.concatenate([[0], width + np.arange(common), width + common + rest.indptr, [len(values)]])
     others = csr_matrix((values, columns.astype(np.int32), starts.astype(np.int32)), (present + 2, width))
-    return TermProducts(exact, exact[order[:common]].toarray(), places, others)
+    weights = exact[order[:common]].toarray()
+    weights = np.concatenate([weights, -1 - weights.sum(axis=0, keepdims=True)])
+    ones = csr_matrix((np.ones(turned.nnz, np.complex64), indices, ends), shape=turned.shape, copy=False)
+    return TermProducts(exact, ones, weights, places, others)
 
 
 def dot_products(profiles: csr_matrix, papers: TermProducts) -> np.ndarray:
     """Return the dot product of each profile (profiles × terms) with each paper (profiles × papers, float32)."""
-    height, (common, number) = profiles.shape[0], papers.common.shape
-    starts = profiles.indptr[:-1]
+    number, starts = papers.common.shape[1], profiles.indptr[:-1]
     terms = np.insert(papers.places[profiles.indices], starts, 0)
     weights = np.insert(_whole(profiles.data), starts, 1.0)
-    ends = (profiles.indptr + np.arange(height + 1)).astype(np.int32)
+    ends = (profiles.indptr + np.arange(len(profiles.indptr))).astype(np.int32)
     found = _all_products(terms, weights, ends, papers.others)
-    found -= _TOUCH
     sums = found[:, number:] @ papers.common
     sums += found[:, :number]
     return _rounded(sums)
@@ -95,8 +98,9 @@ def _whole(weights: np.ndarray) -> np.ndarray:
 
 
 def _rounded(sums: np.ndarray) -> np.ndarray:
-    sums *= _STEPS**-2
-    return sums.astype(np.float32)
+    rounded = sums.astype(np.float32)
+    rounded *= np.float32(_STEPS**-2)
+    return rounded
 
 
 def _all_products(terms: np.ndarray, weights: np.ndarray, ends: np.ndarray, right: csr_matrix) -> np.ndarray:

@@ -214,7 +214,7 @@ def _gathered(
     index: Index, profiles: Profiles, papers: PaperMatrix, preferred: Sequence[Sequence[int]], least: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Evidence]]:
     """Yield the result of :func:`gather` in parts: one of the interests in words, then blocks of the others."""
-    had = had_by(profiles.alternatives, papers.turned)
+    had = had_by(profiles.alternatives, papers.products.present)
 
     def evidence(rows: np.ndarray, places: np.ndarray, near: _Nearness) -> Evidence:
         counts = np.where(profiles.example_counts > 0, profiles.example_counts, 1)
