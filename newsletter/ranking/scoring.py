@@ -54,7 +54,7 @@ CATEGORY_BONUS = 0.5
 """The z-score that a followed category adds if it has."""
 
 _LEAST = 1.0
-_AT_ONCE = 128
+_AT_ONCE = 64
 """So many profiles' scores are computed at once that they stay in the cache of a core; it changes no result."""
 
 _WORDINGS_KEPT = 4_096  # Some thirty kilobytes each.
@@ -287,9 +287,10 @@ def _near(
     raw, related = raw_scores(profiles.vectors[some], profiles.example_counts[some], papers)
     column = some[:, None]
     total = standardised(raw, at(profiles.by_terms, column))
-    topics = total.copy()
     if profiles.topics.shape[1]:
         topics = standardised(topic_scores(profiles, some, papers.topics), at(profiles.by_topics, column))
+    else:
+        topics = total.copy()
     for place, row in enumerate(some.tolist() if preferred else ()):
         if preferred[row]:
             total[place, preferred[row]] += CATEGORY_BONUS
@@ -302,7 +303,8 @@ def _near(
     floor = np.where(profiles.said_counts > 0, -np.inf, least).astype(np.float32)
     related &= total > floor[column]
     pairs = np.flatnonzero(related)
-    own, places = np.divmod(pairs, total.shape[1])
+    own = np.repeat(np.arange(len(some)), np.count_nonzero(related, axis=1))
+    places = pairs - own * total.shape[1]
     near = _Nearness(
         topics.ravel()[pairs], total.ravel()[pairs], meaning.ravel()[pairs] if meaning is not None else None
     )
